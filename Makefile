@@ -1,0 +1,61 @@
+# Everything here bootstraps itself: a fresh machine needs python3 (>= 3.11) and make.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+TOOLS := .tools
+UV := $(TOOLS)/bin/uv
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+
+# Ray would otherwise rebuild the environment on every worker when it is started under uv.
+export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
+export RAY_USAGE_STATS_ENABLED := 0
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help install demo serve stop test check format bench clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
+	@echo "setting up: the package installer"
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.installed: uv.lock pyproject.toml | $(UV)
+	@echo "setting up: the locked dependencies (about a minute the first time)"
+	@$(UV) sync --frozen --all-extras --quiet --python $(PYTHON)
+	@touch $@
+
+install: .venv/.installed ## set up the virtual environment
+
+demo: .venv/.installed ## start everything on port 8088, rebalance a simulated book, stay up; ARGS="--prices FILE"
+	@exec $(BIN)/ordergen demo $(ARGS)
+
+serve: .venv/.installed ## start the service alone (settings: environment or serve_config.yaml)
+	@exec $(BIN)/ordergen serve $(ARGS)
+
+test: .venv/.installed ## every test, on a real database and a real Ray cluster
+	@$(BIN)/pytest $(ARGS)
+
+check: .venv/.installed ## the static gates
+	$(UV) lock --check --quiet
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/typos
+
+format: .venv/.installed ## format and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: .venv/.installed ## the benchmarks; each prints a table
+	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean: ## remove what the commands above made (not your data)
+	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

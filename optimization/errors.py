@@ -1,0 +1,92 @@
+"""Everything optimization raises.
+
+OptimizationError
+├── RuleError (also ValueError)      a value breaks a rule of a model, a portfolio or the options
+├── PricesMissingError               securities without a price
+├── OptionsConflictError             options that contradict each other, found before anything is solved
+├── NoSolutionInTimeError            the time budget ended without a plan; this is not infeasibility
+└── CertificationError               no path gave a plan that passes exact verification
+
+Infeasibility is an answer, not an error: see result.Refusal.
+Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
+"""
+
+from decimal import Decimal
+
+
+class OptimizationError(Exception):
+    """Base of all errors of the package."""
+
+
+class RuleError(OptimizationError, ValueError):
+    """A value breaks a rule.
+
+    ``field`` is the path of the value from the object that was being made, such as
+    ``("targets", 3, "weight")``; ``rule`` says what would have been right.
+    """
+
+    def __init__(self, field: tuple[str | int, ...], value: object, rule: str) -> None:
+        super().__init__(field, value, rule)
+        self.field = field
+        self.value = value
+        self.rule = rule
+
+    def __str__(self) -> str:
+        path = ".".join(str(step) for step in self.field)
+        return f"{path} is {shown(self.value)}: {self.rule}"
+
+
+class PricesMissingError(OptimizationError):
+    """These securities are held or targeted and have no price."""
+
+    def __init__(self, security_ids: tuple[str, ...]) -> None:
+        super().__init__(security_ids)
+        self.security_ids = security_ids
+
+    def __str__(self) -> str:
+        return f"no price for {', '.join(self.security_ids)}"
+
+
+class OptionsConflictError(OptimizationError):
+    """Options of one request exclude each other."""
+
+    def __init__(self, detail: str, options: tuple[str, ...]) -> None:
+        super().__init__(detail, options)
+        self.detail = detail
+        self.options = options
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class NoSolutionInTimeError(OptimizationError):
+    """The time limit passed before any plan was found."""
+
+    def __init__(self, portfolio_id: str, time_limit_s: float) -> None:
+        super().__init__(portfolio_id, time_limit_s)
+        self.portfolio_id = portfolio_id
+        self.time_limit_s = time_limit_s
+
+    def __str__(self) -> str:
+        return (
+            f"no plan was found for portfolio {self.portfolio_id} within {self.time_limit_s:g} s; "
+            "one may exist"
+        )
+
+
+class CertificationError(OptimizationError):
+    """A plan that no path could make pass exact verification; it is never returned."""
+
+    def __init__(self, portfolio_id: str, violations: tuple[str, ...]) -> None:
+        super().__init__(portfolio_id, violations)
+        self.portfolio_id = portfolio_id
+        self.violations = violations
+
+    def __str__(self) -> str:
+        return f"no verified plan for portfolio {self.portfolio_id}: {'; '.join(self.violations)}"
+
+
+def shown(value: object) -> str:
+    """A value as an error may show it: short, decimals without exponent."""
+    text = f"{value:f}" if isinstance(value, Decimal) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

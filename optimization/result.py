@@ -1,0 +1,139 @@
+"""Rebalance, Transaction and Drift: what the engine answers. Imports no solver."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from typing import Any
+
+from optimization.certificate import Certificate
+from optimization.model import DriftBand
+from optimization.units import EXACT
+
+HUNDREDTH_PERCENT = Decimal("0.0001")
+
+
+class Status(StrEnum):
+    """What became of a portfolio."""
+
+    REBALANCED = "REBALANCED"
+    IN_BAND = "IN_BAND"  # no trade is needed
+    INFEASIBLE = "INFEASIBLE"
+    FAILED = "FAILED"
+
+
+class Side(StrEnum):
+    """The two kinds of transaction."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A purchase or sale of a positive number of shares."""
+
+    side: Side
+    security_id: str
+    quantity: int | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """A security as one rebalance sees it: its price, its target (0 outside the model), its band."""
+
+    security_id: str
+    price: Decimal
+    weight: Decimal
+    band: DriftBand
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One security of a rebalance: shares before and after, and where that leaves it."""
+
+    security: Security
+    original_quantity: int | Decimal
+    adjusted_quantity: int | Decimal
+    market_value: Decimal  # of the whole portfolio
+
+    @property
+    def traded(self) -> int | Decimal:
+        """Shares bought (positive) or sold (negative)."""
+        return self.adjusted_quantity - self.original_quantity
+
+    @property
+    def actual(self) -> Decimal:
+        """The weight after the rebalance, 4 decimals, half up; 0 where the market value is 0."""
+        if self.market_value == 0:
+            return Decimal("0.0000")
+        value = EXACT.multiply(Decimal(self.adjusted_quantity), self.security.price)
+        weight = EXACT.divide(value, self.market_value)
+        return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a portfolio has no plan: plain data that can be stored and shown.
+
+    ``code`` is the name of the reason (``infeasible``, ``prices-missing``, ...), ``detail`` a
+    sentence, ``members`` what a program needs: strings, whole numbers, lists and mappings of those.
+    """
+
+    code: str
+    detail: str
+    members: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """The answer for one portfolio, whatever became of it.
+
+    ``securities`` are the model's (one tuple shared by a whole run), ``others`` what the portfolio
+    holds outside the model; ``before`` and ``after`` are shares aligned with ``securities + others``.
+    A refused portfolio trades nothing: ``after`` equals ``before``, ``refusal`` says why; where not
+    even its holdings are known (FAILED) the amounts are None and there are no shares.
+    """
+
+    portfolio_id: str
+    status: Status
+    market_value: Decimal | None
+    cash_before: Decimal | None
+    cash_after: Decimal | None
+    securities: tuple[Security, ...] = ()
+    others: tuple[Security, ...] = ()
+    before: tuple[int | Decimal, ...] = ()
+    after: tuple[int | Decimal, ...] = ()
+    certificate: Certificate | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def drifts(self) -> Iterator[Drift]:
+        """One line per security of the model, then of the other holdings."""
+        if self.market_value is None:
+            return
+        rows = zip((*self.securities, *self.others), self.before, self.after, strict=True)
+        for security, before, after in rows:
+            yield Drift(security, before, after, self.market_value)
+
+    @property
+    def transactions(self) -> tuple[Transaction, ...]:
+        """The trade list, in the order of the drifts."""
+        return tuple(
+            Transaction(
+                Side.BUY if drift.traded > 0 else Side.SELL,
+                drift.security.security_id,
+                abs(drift.traded),
+            )
+            for drift in self.drifts
+            if drift.traded != 0
+        )
+
+    @property
+    def turnover(self) -> Decimal:
+        """The value of everything bought and sold, in currency."""
+        total = Decimal(0)
+        for drift in self.drifts:
+            value = EXACT.multiply(Decimal(abs(drift.traded)), drift.security.price)
+            total = EXACT.add(total, value)
+        return total
