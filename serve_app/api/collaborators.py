@@ -1,0 +1,120 @@
+"""What the routes call. The handles of the deployments implement it; tests bring five-line fakes.
+
+Domain objects are the payload. Errors arrive as themselves: storage.errors, optimization.errors,
+serve_app.upstream.errors; api.problems turns each into an answer.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from optimization.model import Model, Target
+from optimization.options import RebalanceOptions
+from optimization.result import Rebalance
+from storage.rebalances import Run
+
+Sort = tuple[tuple[str, int], ...]  # (field of the JSON, 1 or -1), the most significant first
+
+
+class ModelStore(Protocol):
+    """Models, runs and idempotency keys, as they are stored."""
+
+    async def add(self, model: Model) -> Model:
+        """Store a new model; the answer has its id."""
+        ...
+
+    async def read(self, model_id: str) -> Model: ...
+
+    async def page(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Model, ...], int]:
+        """One page and the number of all models."""
+        ...
+
+    async def replace(self, model: Model) -> Model:
+        """Compare-and-set: ``model.version`` is the version it replaces."""
+        ...
+
+    async def delete(self, model_id: str, version: int) -> None: ...
+
+    async def add_target(self, model_id: str, target: Target) -> Model: ...
+
+    async def replace_target(self, model_id: str, target: Target) -> Model:
+        """A weight of 0 removes the target."""
+        ...
+
+    async def remove_target(self, model_id: str, target: Target) -> Model:
+        """Refused unless every value of the target is the stored one."""
+        ...
+
+    async def add_portfolios(self, model_id: str, portfolio_ids: tuple[str, ...]) -> Model: ...
+
+    async def remove_portfolios(self, model_id: str, portfolio_ids: tuple[str, ...]) -> Model: ...
+
+    async def runs(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Run, ...], int]:
+        """One page and the number of all runs."""
+        ...
+
+    async def runs_of(
+        self, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    ) -> tuple[tuple[Run, tuple[Rebalance, ...]], ...]:
+        """Runs that hold any of these portfolios, newest first, with the outcomes of these alone."""
+        ...
+
+    async def run(self, rebalance_id: str) -> Run: ...
+
+    async def outcomes(
+        self, run: Run, offset: int = 0, limit: int | None = None
+    ) -> tuple[Rebalance, ...]: ...
+
+    async def outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]: ...
+
+    async def delete_run(self, rebalance_id: str, version: int) -> None: ...
+
+    async def claim(self, key: str, request_hash: str) -> str | None:
+        """Claim an idempotency key: None when the work is ours to do, else what it made before.
+
+        Raises where the key belongs to another request or the first one is still at work.
+        """
+        ...
+
+    async def complete(self, key: str, reference: str) -> None:
+        """Keep what the work under this key made: a model id or a rebalance id."""
+        ...
+
+    async def release(self, key: str) -> None:
+        """Give the key back after a failure, so that a retry does the work."""
+        ...
+
+
+class Optimizer(Protocol):
+    """Rebalances portfolios and records what became of them."""
+
+    async def rebalance_model(
+        self, model_id: str, options: RebalanceOptions | None, correlation_id: str
+    ) -> tuple[Run, tuple[Rebalance, ...]]: ...
+
+    async def rebalance_portfolio(
+        self,
+        portfolio_id: str,
+        model_id: str | None,
+        options: RebalanceOptions | None,
+        correlation_id: str,
+    ) -> tuple[Run, Rebalance]:
+        """Without a ``model_id`` the newest model that the portfolio follows is taken."""
+        ...
+
+
+Check = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """Everything the application needs from outside.
+
+    ``checks`` are what readiness asks, by the name of the part: a check that raises or does not
+    answer in time names its part as failing. ``metrics`` gives Prometheus text.
+    """
+
+    store: ModelStore
+    optimizer: Optimizer
+    checks: Mapping[str, Check]
+    metrics: Callable[[], Awaitable[str]]

@@ -1,0 +1,182 @@
+"""Settings: arguments of the application over environment variables over defaults.
+
+The only module that reads the environment. It imports no Ray, so that every process can afford it.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; one line names it and says what it may be.
+
+    ``value`` is None where showing it could show a secret.
+    """
+
+    def __init__(self, variable: str, value: str | None, rule: str) -> None:
+        super().__init__(variable, value, rule)
+        self.variable = variable
+        self.value = value
+        self.rule = rule
+
+    def __str__(self) -> str:
+        shown = "" if self.value is None else f" is {self.value}"
+        return f"{self.variable}{shown}: {self.rule}"
+
+
+def _comma_list(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(name)
+    return name
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _mongodb_uri(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("scheme")  # the rule says the rest; the value may hold a password
+    return value
+
+
+Url = Annotated[
+    str, AfterValidator(lambda url: url.rstrip("/")), Field(pattern=r"^https?://[^/\s]+")
+]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; a field's description is the rule an error quotes."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        case_sensitive=False,
+        env_ignore_empty=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+    )
+
+    host: str = Field("127.0.0.1", min_length=1, description="the address to listen on")
+    port: int = Field(8088, ge=1, le=65535, description="a whole number from 1 to 65535")
+    max_body_mb: int = Field(32, ge=1, le=1024, description="a whole number from 1 to 1024")
+    page_limit: int = Field(1000, ge=100, le=10_000, description="a whole number from 100 to 10000")
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = Field(
+        ("*",), min_length=1, description="* or origins separated by commas"
+    )
+
+    mongodb_uri: Annotated[SecretStr, AfterValidator(_mongodb_uri)] | None = Field(
+        None,
+        validation_alias=AliasChoices("mongodb_uri", "database_url", "mongodb_url"),
+        description="a URI that starts with mongodb:// or mongodb+srv:// (also DATABASE_URL, MONGODB_URL), or unset",
+    )
+    database_name: str = Field(
+        "order-generation",
+        pattern=r"^[^/\\. \"$*<>:|?\x00]{1,63}$",
+        description='1 to 63 characters without / \\ . blank " $ * < > : | ?',
+    )
+    database_timeout_ms: int = Field(
+        2000, ge=50, le=60_000, description="milliseconds, from 50 to 60000"
+    )
+    database_max_connections: int = Field(
+        20, ge=1, le=500, description="a whole number from 1 to 500"
+    )
+    data_directory: Path = Field(
+        Path(".ordergen"), description="the directory of the embedded database"
+    )
+
+    portfolio_accounting_service_url: Url | None = Field(None, description="an http(s) URL")
+    pricing_service_url: Url | None = Field(None, description="an http(s) URL")
+    security_service_url: Url | None = Field(None, description="an http(s) URL")
+    portfolio_service_url: Url | None = Field(None, description="an http(s) URL")
+    order_service_url: Url | None = Field(None, description="an http(s) URL")
+    external_service_timeout: Seconds = Field(10, description="seconds, above 0, at most 3600")
+    external_service_retries: int = Field(3, ge=0, le=20, description="a whole number from 0 to 20")
+    circuit_breaker_threshold: int = Field(
+        5, ge=1, le=1000, description="a whole number from 1 to 1000"
+    )
+    circuit_breaker_timeout: Seconds = Field(60, description="seconds, above 0, at most 3600")
+    price_ttl_s: float = Field(5, ge=0, le=3600, description="seconds, from 0 to 3600")
+
+    optimization_timeout: Seconds = Field(30, description="seconds, above 0, at most 3600")
+    run_fan_out_above: int = Field(
+        200, ge=0, le=100_000, description="portfolios, from 0 to 100000"
+    )
+    run_chunk_size: int = Field(250, ge=1, le=10_000, description="portfolios, from 1 to 10000")
+    run_window: int = Field(64, ge=1, le=1024, description="chunks at a time, from 1 to 1024")
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC", description="a time zone such as UTC or America/New_York"
+    )
+
+    market_seed: int = Field(7, ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
+    market_portfolios: int = Field(
+        25, ge=1, le=1_000_000, description="a whole number from 1 to 1000000"
+    )
+    market_prices_file: Path | None = Field(None, description="a CSV file of tickers and prices")
+
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
+    ] = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    log_format: Literal["json", "text"] = Field("json", description="json or text")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone that says which day today is."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The longest request body that is read."""
+        return self.max_body_mb * 1_000_000
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Every setting by its name in serve_config.yaml; its variable is the same in capitals."""
+        return tuple(cls.model_fields)
+
+
+def settings_from(args: Mapping[str, object] | None = None) -> Settings:
+    """Make the settings or raise a SettingsError for the first one that is wrong."""
+    try:
+        return Settings(**dict(args or {}))  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        raise _settings_error(error.errors(include_url=False)[0]) from None
+
+
+def nearest(name: str, known: tuple[str, ...]) -> str:
+    """The hint that ends a complaint about an unknown name, or nothing."""
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _settings_error(problem: ErrorDetails) -> SettingsError:
+    name = str(problem["loc"][0]).lower()
+    if problem["type"] == "extra_forbidden":
+        return SettingsError(name, None, f"no such setting{nearest(name, Settings.names())}")
+    field = "mongodb_uri" if name in {"database_url", "mongodb_url"} else name
+    rule = Settings.model_fields[field].description or problem["msg"]
+    # a URL may carry a password in front of its @
+    secret = field == "mongodb_uri" or "@" in str(problem["input"])
+    value = None if secret else repr(problem["input"])
+    return SettingsError(name.upper(), value, rule)
