@@ -81,7 +81,6 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="the address to listen on")
     port: int = Field(8088, ge=1, le=65535, description="a whole number from 1 to 65535")
     max_body_mb: int = Field(32, ge=1, le=1024, description="a whole number from 1 to 1024")
-    page_limit: int = Field(1000, ge=100, le=10_000, description="a whole number from 100 to 10000")
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = Field(
         ("*",), min_length=1, description="* or origins separated by commas"
     )

@@ -6,14 +6,16 @@ serve_app.upstream.errors; api.problems turns each into an answer.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
 
 from optimization.model import Model, Target
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
+from serve_app.settings import Settings
+from storage.paging import Sort
 from storage.rebalances import Run
-
-Sort = tuple[tuple[str, int], ...]  # (field of the JSON, 1 or -1), the most significant first
 
 
 class ModelStore(Protocol):
@@ -55,8 +57,11 @@ class ModelStore(Protocol):
 
     async def runs_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[tuple[Run, tuple[Rebalance, ...]], ...]:
-        """Runs that hold any of these portfolios, newest first, with the outcomes of these alone."""
+    ) -> tuple[tuple[tuple[Run, tuple[Rebalance, ...]], ...], int]:
+        """Runs that hold any of these portfolios, newest first, with the outcomes of these alone.
+
+        Also the number of all such runs.
+        """
         ...
 
     async def run(self, rebalance_id: str) -> Run: ...
@@ -118,3 +123,25 @@ class Collaborators:
     optimizer: Optimizer
     checks: Mapping[str, Check]
     metrics: Callable[[], Awaitable[str]]
+
+
+def _collaborators(request: Request) -> Collaborators:
+    return request.app.state.collaborators
+
+
+def _store(request: Request) -> ModelStore:
+    return _collaborators(request).store
+
+
+def _optimizer(request: Request) -> Optimizer:
+    return _collaborators(request).optimizer
+
+
+def _settings(request: Request) -> Settings:
+    return request.app.state.settings
+
+
+Parts = Annotated[Collaborators, Depends(_collaborators)]
+Store = Annotated[ModelStore, Depends(_store)]
+Rebalancer = Annotated[Optimizer, Depends(_optimizer)]
+Configured = Annotated[Settings, Depends(_settings)]

@@ -1,0 +1,61 @@
+"""The HTTP application, made from its collaborators: in a replica of the ingress, and in tests."""
+
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from serve_app.api import health, models, pages, rebalances, runs
+from serve_app.api.collaborators import Collaborators
+from serve_app.api.documentation import documented
+from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, BodyLimit, RequestHeaders
+from serve_app.api.problems import Kind
+from serve_app.api.refusals import Refusals, answer_http, answer_invalid
+from serve_app.settings import Settings
+
+SHOWN_TO_SCRIPTS = (
+    CORRELATION_ID,
+    REQUEST_ID,
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "Retry-After",
+    "X-Total-Count",
+)
+
+
+def api_app(
+    settings: Settings,
+    collaborators: Collaborators,
+    more_problems: Mapping[type[BaseException], Kind] | None = None,
+) -> FastAPI:
+    """The application; ``more_problems`` are errors that only the caller knows, such as Ray's."""
+    app = FastAPI(
+        title="Order Generation Service",
+        version=version("order-generation-service"),
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.collaborators = collaborators
+    for part in (models, rebalances, runs, health, pages):
+        app.include_router(part.router)
+    app.openapi = partial(documented, app)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_exception_handler(HTTPException, answer_http)
+    # Added from the inside out: a refusal, too, gets its headers.
+    app.add_middleware(Refusals, more=more_problems or {})
+    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=SHOWN_TO_SCRIPTS,
+    )
+    app.add_middleware(RequestHeaders)
+    return app

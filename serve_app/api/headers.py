@@ -1,0 +1,95 @@
+"""What every request and answer gets, as plain ASGI: ids, security headers, a bound for the body."""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.correlation import accepted_or_new, correlation_id, request_id
+
+CORRELATION_ID = "X-Correlation-ID"
+REQUEST_ID = "X-Request-ID"
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+# The pages of FastAPI load Swagger UI and ReDoc from a CDN and start them with an inline script.
+CDN = "https://cdn.jsdelivr.net"
+DOCS_POLICY = (
+    f"default-src 'none'; script-src {CDN} 'unsafe-inline'; style-src {CDN} 'unsafe-inline' "
+    "https://fonts.googleapis.com; font-src https://fonts.gstatic.com; worker-src blob:; "
+    "img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly; connect-src 'self'; "
+    "frame-ancestors 'none'"
+)
+DOCS = frozenset({"/docs", "/redoc"})
+YEAR_S = 31_536_000
+
+
+class RequestHeaders:
+    """Reads or makes the ids of a request, and sets the headers of its answer.
+
+    A trailing slash names the same resource, without a redirect.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        offered = Headers(scope=scope)
+        correlation_id.set(accepted_or_new(offered.get(CORRELATION_ID)))
+        request_id.set(accepted_or_new(offered.get(REQUEST_ID)))
+        path = scope["path"].rstrip("/") or "/"
+        secure = _is_secure(scope, offered)
+
+        async def completed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _complete(MutableHeaders(scope=message), path, secure)
+            await send(message)
+
+        await self.app({**scope, "path": path}, receive, completed)
+
+
+class BodyLimit:
+    """Refuses a body that is too long, by its announced length or while it arrives."""
+
+    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+        self.app = app
+        self.most_bytes = most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        left = self.most_bytes
+
+        async def bounded() -> Message:
+            nonlocal left
+            if not announced.isdecimal() or int(announced[:20]) > self.most_bytes:
+                raise HTTPException(413)
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413)
+            return message
+
+        await self.app(scope, bounded, send)
+
+
+def _complete(headers: MutableHeaders, path: str, secure: bool) -> None:
+    headers[CORRELATION_ID] = correlation_id.get()
+    headers[REQUEST_ID] = request_id.get()
+    if path in DOCS:
+        headers["Content-Security-Policy"] = DOCS_POLICY
+    for name, value in SECURITY.items():
+        headers.setdefault(name, value)
+    if secure:
+        headers["Strict-Transport-Security"] = f"max-age={YEAR_S}; includeSubDomains"
+
+
+def _is_secure(scope: Scope, headers: Headers) -> bool:
+    return "https" in (scope.get("scheme"), headers.get("x-forwarded-proto"))

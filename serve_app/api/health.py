@@ -1,0 +1,65 @@
+"""Liveness, readiness and metrics."""
+
+import asyncio
+from collections.abc import Mapping
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from serve_app.api import problems
+from serve_app.api.collaborators import Check, Parts
+from serve_app.api.documentation import refuses
+from serve_app.api.problems import NotReadyError
+
+router = APIRouter(tags=["health"])
+
+CHECK_TIMEOUT_S = 2.0
+
+
+class Health(BaseModel):
+    """How the service is; ``checks`` names each part that was asked."""
+
+    status: str
+    checks: dict[str, str] = {}
+
+
+@router.get("/health/live")
+async def live() -> Health:
+    """The process answers; nothing else is asked."""
+    return Health(status="healthy")
+
+
+@router.get("/health/ready", responses=refuses(problems.NOT_READY))
+async def ready(parts: Parts) -> Health:
+    """Every part that is needed answers, or 503 with the names of those that do not."""
+    return Health(status="ready", checks=await _checked(parts.checks))
+
+
+@router.get("/health", responses=refuses(problems.NOT_READY))
+@router.get("/health/health", include_in_schema=False)
+async def health(parts: Parts) -> Health:
+    """The same as readiness."""
+    return Health(status="healthy", checks=await _checked(parts.checks))
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(parts: Parts) -> Response:
+    """Prometheus text."""
+    text = await parts.metrics()
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _checked(checks: Mapping[str, Check]) -> dict[str, str]:
+    answers = await asyncio.gather(
+        *(asyncio.wait_for(check(), CHECK_TIMEOUT_S) for check in checks.values()),
+        return_exceptions=True,
+    )
+    failing = tuple(
+        name
+        for name, answer in zip(checks, answers, strict=True)
+        if isinstance(answer, BaseException)
+    )
+    if failing:
+        raise NotReadyError(failing)
+    return dict.fromkeys(checks, "healthy")

@@ -1,0 +1,241 @@
+"""Which error becomes which problem: the one table, for whole answers and for single portfolios.
+
+Problems are RFC 9457. Their ``type`` is the path of the page that explains them, on this service.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optimization.errors import (
+    CertificationError,
+    NoSolutionInTimeError,
+    OptionsConflictError,
+    PricesMissingError,
+    RuleError,
+)
+from optimization.result import Refusal
+from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
+from serve_app.upstream.errors import (
+    HoldingsMissingError,
+    SecurityUnknownError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
+from serve_app.wire.text import Json
+from storage.errors import (
+    IdempotencyInProgressError,
+    IdempotencyMismatchError,
+    NameTakenError,
+    NotFoundError,
+    StaleVersionError,
+    StorageUnavailableError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: what is sent of it, and what its page advises."""
+
+    status: int
+    slug: str
+    title: str
+    advice: str
+
+    @property
+    def uri(self) -> str:
+        """The stable type of the problem."""
+        return f"/problems/{self.slug}"
+
+
+class PreconditionFailedError(Exception):
+    """The If-Match of a request names another version than the request changes."""
+
+    def __init__(self, if_match: str, version: int) -> None:
+        super().__init__(if_match, version)
+        self.if_match = if_match
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"If-Match does not name version {self.version}, which the request changes"
+
+
+class NotReadyError(Exception):
+    """Parts that the service needs do not answer."""
+
+    def __init__(self, failing: tuple[str, ...]) -> None:
+        super().__init__(failing)
+        self.failing = failing
+
+    def __str__(self) -> str:
+        return f"not ready: {', '.join(self.failing)}"
+
+
+_READ = "Read it again, make the change once more and send it with the version that is stored now."
+_LATER = "Send the same request again after the seconds that Retry-After names."
+
+BAD_REQUEST = Kind(400, "bad-request", "The request cannot be read", "Check how it is encoded.")
+BAD_ID = Kind(400, "bad-id", "An id in the path is not an id", "Ids have 24 characters.")
+NOT_FOUND = Kind(404, "not-found", "It is not stored here", "Check the id.")
+NO_ROUTE = Kind(404, "unknown-route", "There is no such route", "The routes stand in /docs.")
+NO_METHOD = Kind(405, "method-not-allowed", "Not for this method", "The routes stand in /docs.")
+NAME_TAKEN = Kind(409, "name-taken", "Another model has this name", "Choose another name.")
+STALE = Kind(409, "stale-version", "It was changed in the meantime", _READ)
+IN_MODEL = Kind(
+    409,
+    "security-in-model",
+    "The security is in the model already",
+    "Use PUT to change a position.",
+)
+DIFFERS = Kind(
+    409,
+    "position-differs",
+    "The position has other values",
+    "Send the position with the values that are stored.",
+)
+IN_PROGRESS = Kind(
+    409, "request-in-progress", "The first request of this key is still at work", _LATER
+)
+PRECONDITION = Kind(412, "precondition-failed", "If-Match names another version", _READ)
+TOO_LARGE = Kind(
+    413, "body-too-large", "The body is too large", "MAX_BODY_MB says how much is read."
+)
+INVALID = Kind(
+    422, "invalid-request", "The request breaks a rule", "The errors name each value and its rule."
+)
+KEY_REUSED = Kind(
+    422,
+    "idempotency-key-reused",
+    "The idempotency key belongs to another request",
+    "Make a new key for every new request; repeat one only with the same body.",
+)
+INFEASIBLE = Kind(
+    422,
+    "infeasible",
+    "No feasible solution exists",
+    "No whole numbers of shares fit every band and the cash. The members say which securities or "
+    "limits are in the way, what would admit a plan, and the nearest plan.",
+)
+OUT_OF_TIME = Kind(
+    422,
+    "no-solution-in-time",
+    "No plan was found within the time limit",
+    "One may exist: allow more time or relax an option.",
+)
+NO_PRICES = Kind(
+    422,
+    "prices-missing",
+    "Securities have no price",
+    "The pricing service has no price for the securities that are named.",
+)
+CONFLICT = Kind(
+    422, "options-conflict", "Options exclude each other", "Drop one of the options that are named."
+)
+NO_HOLDINGS = Kind(
+    422,
+    "holdings-missing",
+    "The portfolio has no balances",
+    "The accounting service knows neither cash nor holdings of it.",
+)
+NO_SECURITY = Kind(
+    422,
+    "securities-unknown",
+    "Unknown securities",
+    "The security service does not know the securities that are named.",
+)
+REFUSED = Kind(
+    422,
+    "refused",
+    "The portfolio could not be rebalanced",
+    "The detail says why; it did not trade.",
+)
+NONE_REBALANCED = Kind(
+    422,
+    "none-rebalanced",
+    "No portfolio could be rebalanced",
+    "The portfolios that are listed say why, each for itself.",
+)
+UNVERIFIED = Kind(
+    500,
+    "unverified-plan",
+    "No plan passed verification",
+    "A plan that breaks a limit is never returned. Report the portfolio: this is a fault.",
+)
+INTERNAL = Kind(
+    500,
+    "internal-error",
+    "Something went wrong here",
+    "Report the correlation id: the log has the cause.",
+)
+BROKEN_CONTRACT = Kind(
+    502,
+    "upstream-contract",
+    "An upstream answered what its contract does not have",
+    "Asking again does not help; the upstream and its version need a look.",
+)
+UPSTREAM_DOWN = Kind(503, "upstream-unavailable", "An upstream does not answer", _LATER)
+STORAGE_DOWN = Kind(503, "storage-unavailable", "The database does not answer", _LATER)
+OVERLOADED = Kind(503, "overloaded", "Too much work is waiting", _LATER)
+NOT_READY = Kind(503, "not-ready", "A part does not answer", "The failing parts are named.")
+
+# fmt: off
+KINDS: Mapping[str, Kind] = {
+    kind.slug: kind
+    for kind in (
+        BAD_REQUEST, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NAME_TAKEN, STALE, IN_MODEL, DIFFERS,
+        IN_PROGRESS, PRECONDITION, TOO_LARGE, INVALID, KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES,
+        CONFLICT, NO_HOLDINGS, NO_SECURITY, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
+        BROKEN_CONTRACT, UPSTREAM_DOWN, STORAGE_DOWN, OVERLOADED, NOT_READY,
+    )
+}
+# fmt: on
+
+OF_ERROR: Mapping[type[BaseException], Kind] = {
+    RuleError: INVALID,
+    OptionsConflictError: CONFLICT,
+    PricesMissingError: NO_PRICES,
+    NoSolutionInTimeError: OUT_OF_TIME,
+    CertificationError: UNVERIFIED,
+    TargetExistsError: IN_MODEL,
+    TargetUnknownError: NOT_FOUND,
+    TargetDiffersError: DIFFERS,
+    NotFoundError: NOT_FOUND,
+    NameTakenError: NAME_TAKEN,
+    StaleVersionError: STALE,
+    PreconditionFailedError: PRECONDITION,
+    IdempotencyInProgressError: IN_PROGRESS,
+    IdempotencyMismatchError: KEY_REUSED,
+    StorageUnavailableError: STORAGE_DOWN,
+    UpstreamUnavailableError: UPSTREAM_DOWN,
+    UpstreamContractError: BROKEN_CONTRACT,
+    HoldingsMissingError: NO_HOLDINGS,
+    SecurityUnknownError: NO_SECURITY,
+    NotReadyError: NOT_READY,
+}
+OF_STATUS: Mapping[int, Kind] = {
+    kind.status: kind for kind in (BAD_REQUEST, NO_ROUTE, NO_METHOD, TOO_LARGE)
+}
+
+
+def problem(kind: Kind, detail: str, members: Mapping[str, object] | None = None) -> Json:
+    """A problem as it stands in an answer; its own members cannot replace the standard ones."""
+    standard = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
+    return {**standard, **(members or {}), **standard}
+
+
+def kind_of(error: BaseException, more: Mapping[type[BaseException], Kind] | None = None) -> Kind:
+    """The kind of an error, by its class or the nearest base in the table."""
+    table = {**OF_ERROR, **(more or {})}
+    found = (table[base] for base in type(error).__mro__ if base in table)
+    return next(found, INTERNAL)
+
+
+def kind_of_refusal(refusal: Refusal) -> Kind:
+    """The kind of the reason why one portfolio has no plan: its code is the slug."""
+    return KINDS.get(refusal.code, REFUSED)
+
+
+def problem_of(refusal: Refusal | None) -> Json | None:
+    """The ``error`` member of one portfolio."""
+    if refusal is None:
+        return None
+    return problem(kind_of_refusal(refusal), refusal.detail, refusal.members)

@@ -1,0 +1,176 @@
+"""Errors into application/problem+json answers, wherever in a request they appear."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from optimization.errors import OptionsConflictError, PricesMissingError, RuleError, shown
+from serve_app.api import problems
+from serve_app.api.problems import Kind, NotReadyError, kind_of, problem
+from serve_app.correlation import correlation_id
+from serve_app.upstream.errors import SecurityUnknownError, UpstreamUnavailableError
+from serve_app.wire.text import Json, encoded
+from storage.errors import StaleVersionError
+
+MOST_ERRORS = 20
+RETRY_AFTER_S = 2
+WIRE_NAMES = {"targets": "positions", "portfolio_ids": "portfolios", "weight": "target"}
+WIRE_BANDS = {"low": "low_drift", "high": "high_drift"}
+
+logger = logging.getLogger(__name__)
+
+
+class Refusals:
+    """Answers every error that the routes let through; what the table does not know is a 500."""
+
+    def __init__(self, app: ASGIApp, more: Mapping[type[BaseException], Kind]) -> None:
+        self.app = app
+        self.more = more
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise  # half an answer cannot be taken back: the connection has to break
+            await answer_of(error, scope["path"], self.more)(scope, receive, send)
+
+
+def answer_of(
+    error: Exception, path: str, more: Mapping[type[BaseException], Kind] | None = None
+) -> Response:
+    """The answer to an error; nothing of an unknown one is shown, it is logged."""
+    kind = kind_of(error, more)
+    if kind is problems.INTERNAL:
+        logger.error("unexpected error at %s", path, exc_info=error)
+        return response(kind, "The cause is in the log, under the correlation id.", path)
+    headers = {"Retry-After": str(_retry_after_s(error))} if _passes(kind) else None
+    return response(kind, _sentence(error), path, members_of(error), headers)
+
+
+def response(
+    kind: Kind,
+    detail: str,
+    path: str,
+    members: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A whole answer that is a problem."""
+    own = {"instance": path, "correlation_id": correlation_id.get()}
+    body = problem(kind, detail, {**(members or {}), **own})
+    return Response(encoded(body), kind.status, headers, "application/problem+json")
+
+
+async def answer_invalid(request: Request, error: Exception) -> Response:
+    """The answer to parameters or a body that the wire models refuse."""
+    assert isinstance(error, RequestValidationError)
+    found: Sequence[Mapping[str, Any]] = error.errors()
+    errors = [_invalid(entry) for entry in found[:MOST_ERRORS]]
+    in_path = any(entry["loc"][0] == "path" for entry in found)
+    kind = problems.BAD_ID if in_path else problems.INVALID
+    detail = "; ".join(f"{_place(entry)}: {entry['detail']}" for entry in errors[:3])
+    return response(kind, detail, request.url.path, {"errors": errors})
+
+
+async def answer_http(request: Request, error: Exception) -> Response:
+    """The answer to what the framework itself refuses: no such route, another method ..."""
+    assert isinstance(error, HTTPException)
+    kind = problems.OF_STATUS.get(error.status_code, problems.BAD_REQUEST)
+    headers = {**(error.headers or {})}
+    if kind is problems.NO_METHOD:
+        headers["Allow"] = ", ".join(_methods(request))
+    return response(kind, f"{kind.title}.", request.url.path, headers=headers)
+
+
+def members_of(error: Exception) -> Json:
+    """What a program needs to know of an error beyond its sentence."""
+    match error:
+        case RuleError():
+            return {"errors": [{"pointer": pointer_of(error.field), "detail": error.rule}]}
+        case PricesMissingError() | SecurityUnknownError():
+            return {"securities": list(error.security_ids)}
+        case OptionsConflictError():
+            return {"options": list(error.options)}
+        case StaleVersionError():
+            return {"expected_version": error.expected, "actual_version": error.actual}
+        case UpstreamUnavailableError():
+            return {"upstream": error.upstream}
+        case NotReadyError():
+            return {"failing": list(error.failing)}
+        case _:
+            return {}
+
+
+def pointer_of(field: Sequence[str | int]) -> str:
+    """The JSON pointer of a value in the body, given its path in the domain.
+
+    >>> pointer_of(("targets", 3, "band", "low"))
+    '/positions/3/low_drift'
+    """
+    steps: list[str] = []
+    for before, step in zip(("", *field), field, strict=False):
+        if step == "band":
+            continue
+        names = WIRE_BANDS if before == "band" else WIRE_NAMES
+        steps.append(names.get(str(step), str(step)))
+    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method of a path; the router knows only those of the first route that matches."""
+    paths: Mapping[str, Mapping[str, Any]] = request.app.openapi()["paths"]
+    found = {
+        method.upper()
+        for template, operations in paths.items()
+        if compile_path(template)[0].match(request.url.path)
+        for method in operations
+    }
+    return sorted(found) or ["GET"]
+
+
+def _invalid(entry: Mapping[str, Any]) -> Json:
+    place, *path = entry["loc"]
+    if place != "body":
+        return {"parameter": ".".join(str(step) for step in path), "detail": entry["msg"]}
+    if entry["type"] == "json_invalid":  # path is an offset then
+        return {"pointer": "", "detail": f"not JSON: {entry['ctx']['error']} at {path[0]}"}
+    unknown = entry["type"] == "extra_forbidden"
+    detail = "there is no such option" if unknown else entry["msg"]
+    return {"pointer": pointer_of(path), "detail": detail}
+
+
+def _place(entry: Json) -> str:
+    return entry.get("parameter") or entry.get("pointer") or "the body"
+
+
+def _sentence(error: Exception) -> str:
+    """What the error says, in the names of the JSON."""
+    if isinstance(error, RuleError):
+        return f"{pointer_of(error.field)} is {shown(error.value)}: {error.rule}"
+    return str(error)
+
+
+def _passes(kind: Kind) -> bool:
+    """Whether the same request may succeed a little later."""
+    return kind.status == 503 or kind is problems.IN_PROGRESS
+
+
+def _retry_after_s(error: Exception) -> int:
+    if isinstance(error, UpstreamUnavailableError):
+        return max(1, ceil(error.retry_after_s))
+    return RETRY_AFTER_S

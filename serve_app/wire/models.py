@@ -1,0 +1,164 @@
+"""Models: the bodies of requests and answers, and their way to the domain and back.
+
+The bodies of the original's routes ignore fields they do not know: its clients send some.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from optimization.errors import RuleError
+from optimization.model import DriftBand, Model, Target
+from serve_app.wire.text import Json, instant, plain
+
+SECURITY = "5f3e9a7b1c2d4e6f8a9b0c1d"
+PORTFOLIO = "683b6d88a29ee10e8b499643"
+MODEL = "6540f1a2b3c4d5e6f7a8b9c0"
+MOST_PLACES = 10
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{24}$")]
+ObjectIdentifier = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$", examples=[MODEL])]
+DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["0.005"])]
+Drift = Annotated[Decimal, Field(ge=0, le=1, decimal_places=MOST_PLACES)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Version = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(extra="ignore", json_schema_extra={"examples": [values]})
+
+
+POSITION = {
+    "security_id": SECURITY,
+    "target": "0.25",
+    "high_drift": "0.02",
+    "low_drift": "0.02",
+}
+POSTED: Json = {"name": "Growth", "positions": [POSITION], "portfolios": [PORTFOLIO]}
+
+
+class PositionBody(BaseModel):
+    """One line of a model; numbers may be JSON strings or JSON numbers."""
+
+    model_config = _example(**POSITION)
+
+    security_id: Identifier
+    target: Annotated[
+        Decimal,
+        Field(
+            ge=0,
+            le=Decimal("0.95"),
+            decimal_places=MOST_PLACES,
+            description="0, or a multiple of 0.005",
+        ),
+    ]
+    high_drift: Annotated[Drift, Field(description="how far above the target, of market value")]
+    low_drift: Annotated[Drift, Field(description="how far below, at most high_drift")]
+
+
+class ModelPost(BaseModel):
+    """A new model; the targets may sum to 0.95."""
+
+    model_config = _example(**POSTED)
+
+    name: Name
+    positions: list[PositionBody] = []
+    portfolios: Annotated[list[Identifier], Field(min_length=1)]
+
+
+class ModelPut(ModelPost):
+    """The whole of a model, and the version that it replaces."""
+
+    model_config = _example(**POSTED, version=1)
+
+    last_rebalance_date: datetime | None = None
+    version: Version
+
+
+class PortfoliosBody(BaseModel):
+    """Portfolio ids."""
+
+    model_config = _example(portfolios=[PORTFOLIO])
+
+    portfolios: Annotated[list[Identifier], Field(min_length=1)]
+
+
+class PositionAnswer(BaseModel):
+    """One line of a model."""
+
+    security_id: Identifier
+    target: DecimalText
+    high_drift: DecimalText
+    low_drift: DecimalText
+
+
+class ModelAnswer(BaseModel):
+    """A model as it is stored."""
+
+    model_config = _example(**POSTED, model_id=MODEL, last_rebalance_date=None, version=1)
+
+    model_id: ObjectIdentifier
+    name: str
+    positions: list[PositionAnswer]
+    portfolios: list[Identifier]
+    last_rebalance_date: datetime | None
+    version: int
+
+
+def target_of(body: PositionBody) -> Target:
+    """A position of a request as the domain knows it."""
+    return Target(body.security_id, body.target, DriftBand(body.low_drift, body.high_drift))
+
+
+def model_of(body: ModelPost) -> Model:
+    """A new model."""
+    targets = tuple(_target_at(index, position) for index, position in enumerate(body.positions))
+    return Model(body.name, targets, tuple(body.portfolios))
+
+
+def replacement_of(model_id: str, body: ModelPut) -> Model:
+    """The model that replaces version ``body.version``."""
+    new = model_of(body)
+    return Model(
+        new.name,
+        new.targets,
+        new.portfolio_ids,
+        version=body.version,
+        model_id=model_id,
+        last_rebalance_date=_in_utc(body.last_rebalance_date),
+    )
+
+
+def model_json(model: Model) -> Json:
+    """A model as an answer shows it."""
+    return {
+        "model_id": model.model_id,
+        "name": model.name,
+        "positions": [_position_json(target) for target in model.targets],
+        "portfolios": model.portfolio_ids,
+        "last_rebalance_date": instant(model.last_rebalance_date),
+        "version": model.version,
+    }
+
+
+def _target_at(index: int, position: PositionBody) -> Target:
+    try:
+        return target_of(position)
+    except RuleError as error:
+        raise RuleError(("targets", index, *error.field), error.value, error.rule) from error
+
+
+def _position_json(target: Target) -> Json:
+    return {
+        "security_id": target.security_id,
+        "target": plain(target.weight),
+        "high_drift": plain(target.band.high),
+        "low_drift": plain(target.band.low),
+    }
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    """A date without a zone is UTC, as the original reads it."""
+    return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value

@@ -1,0 +1,138 @@
+"""Stored rebalances: their decimals are JSON numbers, written from the Decimal's own digits."""
+
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from optimization.result import HUNDREDTH_PERCENT, Drift, Rebalance
+from optimization.units import EXACT
+from serve_app.wire.models import Identifier, ObjectIdentifier
+from serve_app.wire.rebalances import Number, Outcome, ProblemInAnswer, side_of
+from serve_app.wire.text import Json, instant, number, whole
+from storage.rebalances import Run
+
+
+class PositionResult(BaseModel):
+    """One security of a stored rebalance; the last three are null where nothing is traded."""
+
+    security_id: Identifier
+    price: Number
+    original_quantity: Number
+    adjusted_quantity: Number
+    original_position_market_value: Number
+    adjusted_position_market_value: Number
+    target: Number
+    high_drift: Number
+    low_drift: Number
+    actual: Number
+    actual_drift: Annotated[Number, Field(description="actual / target - 1; 0 without a target")]
+    transaction_type: Literal["BUY", "SELL"] | None
+    trade_quantity: Number | None
+    trade_date: date | None
+
+
+class PortfolioResult(BaseModel):
+    """One portfolio of a stored rebalance."""
+
+    portfolio_id: Identifier
+    market_value: Number | None
+    cash_before_rebalance: Number | None
+    cash_after_rebalance: Number | None
+    positions: list[PositionResult]
+    status: Outcome
+    error: ProblemInAnswer | None
+
+
+class RebalanceResult(BaseModel):
+    """A stored rebalance; ``counts`` says how many portfolios had which outcome."""
+
+    rebalance_id: ObjectIdentifier
+    model_id: ObjectIdentifier
+    model_name: str
+    rebalance_date: datetime
+    number_of_portfolios: int
+    portfolios: list[PortfolioResult]
+    version: int
+    created_at: datetime
+    status: Literal["RUNNING", "COMPLETED", "STOPPED"]
+    counts: dict[Outcome, int]
+
+
+class PortfoliosQuery(BaseModel):
+    """The portfolios whose rebalances are asked for."""
+
+    portfolios: Annotated[list[Identifier], Field(min_length=1, max_length=1000)]
+
+
+class Deleted(BaseModel):
+    """That it is gone."""
+
+    message: str
+
+
+def run_json(run: Run, portfolios: list[Json]) -> Json:
+    """A stored rebalance with the given portfolios of it."""
+    return {
+        "rebalance_id": run.rebalance_id,
+        "model_id": run.model_id,
+        "model_name": run.model_name,
+        "rebalance_date": instant(run.started_at),
+        "number_of_portfolios": run.number_of_portfolios,
+        "version": run.version,
+        "created_at": instant(run.started_at),
+        "status": run.status,
+        "counts": {str(status): count for status, count in run.counts.items()},
+        "portfolios": portfolios,
+    }
+
+
+def portfolio_json(rebalance: Rebalance, trade_date: str, error: Json | None) -> Json:
+    """One portfolio of a stored rebalance."""
+    return {
+        "portfolio_id": rebalance.portfolio_id,
+        "market_value": number(rebalance.market_value),
+        "cash_before_rebalance": number(rebalance.cash_before),
+        "cash_after_rebalance": number(rebalance.cash_after),
+        "positions": positions_json(rebalance, trade_date),
+        "status": rebalance.status,
+        "error": error,
+    }
+
+
+def positions_json(rebalance: Rebalance, trade_date: str) -> list[Json]:
+    """The securities of one portfolio of a stored rebalance."""
+    return [_position_json(drift, trade_date) for drift in rebalance.drifts]
+
+
+def _position_json(drift: Drift, trade_date: str) -> Json:
+    security, side = drift.security, side_of(drift)
+    return {
+        "security_id": security.security_id,
+        "price": number(security.price),
+        "original_quantity": number(whole(drift.original_quantity)),
+        "adjusted_quantity": number(whole(drift.adjusted_quantity)),
+        "original_position_market_value": _value(drift.original_quantity, security.price),
+        "adjusted_position_market_value": _value(drift.adjusted_quantity, security.price),
+        "target": number(security.weight),
+        "high_drift": number(security.band.high),
+        "low_drift": number(security.band.low),
+        "actual": number(drift.actual),
+        "actual_drift": number(_actual_drift(drift)),
+        "transaction_type": side,
+        "trade_quantity": number(whole(abs(drift.traded))) if side else None,
+        "trade_date": trade_date if side else None,
+    }
+
+
+def _value(shares: Decimal | int, price: Decimal) -> object:
+    return number(EXACT.multiply(Decimal(shares), price))
+
+
+def _actual_drift(drift: Drift) -> Decimal:
+    """The drift relative to the target, 4 decimals, half up."""
+    if drift.security.weight == 0:
+        return Decimal("0.0000")
+    relative = EXACT.divide(drift.actual, drift.security.weight) - 1
+    return relative.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)
