@@ -1,0 +1,67 @@
+"""Everything the upstream clients raise.
+
+UpstreamError
+├── UpstreamUnavailableError         no answer within the policy's tries; a later call may succeed
+│   └── CircuitOpenError             not even asked: the circuit breaker is open
+├── UpstreamContractError            an answer that is not of the contract; asking again does not help
+├── HoldingsMissingError             the accounting service has no balances of this portfolio
+└── SecurityUnknownError             security ids that no security has
+
+The first two end a whole run, the others are outcomes of single portfolios.
+Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
+"""
+
+
+class UpstreamError(Exception):
+    """Base of all errors of the package."""
+
+
+class UpstreamUnavailableError(UpstreamError):
+    """The upstream gave no usable answer; ``retry_after_s`` says when to ask again."""
+
+    def __init__(self, upstream: str, detail: str, retry_after_s: float) -> None:
+        super().__init__(upstream, detail, retry_after_s)
+        self.upstream = upstream
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"the {self.upstream} service is unavailable: {self.detail}"
+
+
+class CircuitOpenError(UpstreamUnavailableError):
+    """Too many calls in a row failed: the upstream is left alone for a while."""
+
+
+class UpstreamContractError(UpstreamError):
+    """The upstream answered something its contract does not have."""
+
+    def __init__(self, upstream: str, detail: str) -> None:
+        super().__init__(upstream, detail)
+        self.upstream = upstream
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"the {self.upstream} service broke its contract: {self.detail}"
+
+
+class HoldingsMissingError(UpstreamError):
+    """The portfolio has no balances: it is unknown or was never funded."""
+
+    def __init__(self, portfolio_id: str) -> None:
+        super().__init__(portfolio_id)
+        self.portfolio_id = portfolio_id
+
+    def __str__(self) -> str:
+        return f"portfolio {self.portfolio_id} has no balances"
+
+
+class SecurityUnknownError(UpstreamError):
+    """The security service knows no securities of these ids."""
+
+    def __init__(self, security_ids: tuple[str, ...]) -> None:
+        super().__init__(security_ids)
+        self.security_ids = security_ids
+
+    def __str__(self) -> str:
+        return f"unknown securities: {', '.join(self.security_ids)}"

@@ -1,0 +1,25 @@
+"""for_each: many calls, a few at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+async def for_each(
+    items: Iterable[Item], call: Callable[[Item], Awaitable[None]], workers: int
+) -> None:
+    """Call for every item, ``workers`` at a time; the first error ends the others and is raised."""
+    waiting = iter(items)
+
+    async def worker() -> None:
+        for item in waiting:
+            await call(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(worker())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None

@@ -1,0 +1,74 @@
+"""Policy: how an upstream is called, and after which failures again."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How one upstream is called.
+
+    ``total_s`` bounds one try; all tries of a call and the pauses between them take at most
+    twice as long. ``concurrency`` calls are under way at a time; the others wait.
+    """
+
+    connect_s: float = 1.0
+    total_s: float = 10.0
+    tries: int = 3
+    backoff_s: float = 0.2
+    longest_backoff_s: float = 2.0
+    concurrency: int = 16
+    breaker_threshold: int = 5
+    breaker_pause_s: float = 60.0
+
+    @property
+    def budget_s(self) -> float:
+        """Time for all tries of one call and the pauses between them."""
+        return 2 * self.total_s
+
+
+class TransientError(Exception):
+    """A try that failed in a way that another one may not."""
+
+    def __init__(self, detail: str, counted: bool, retry_after_s: float | None) -> None:
+        super().__init__(detail, counted, retry_after_s)
+        self.detail = detail
+        self.counted = counted
+        self.retry_after_s = retry_after_s
+
+
+def pauses(policy: Policy, deadline: float) -> Callable[[Exception], bool | float]:
+    """After which failures to try again, and how long to wait: Retry-After, else full jitter."""
+    ceiling_s = policy.backoff_s
+
+    def pause_s(error: Exception) -> bool | float:
+        nonlocal ceiling_s
+        if not isinstance(error, TransientError):
+            return False
+        wait_s = random.uniform(0, ceiling_s)  # noqa: S311 - spreads load, guards nothing
+        ceiling_s = min(2 * ceiling_s, policy.longest_backoff_s)
+        if error.retry_after_s is not None:
+            wait_s = error.retry_after_s
+        return wait_s if time.monotonic() + wait_s < deadline else False
+
+    return pause_s
+
+
+def retry_after_s(response: httpx.Response) -> float | None:
+    """The header of that name in seconds, whichever of its two forms it has."""
+    value = response.headers.get("Retry-After")
+    if value is None:
+        return None
+    if value.isdecimal():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max((moment.astimezone(UTC) - datetime.now(UTC)).total_seconds(), 0.0)

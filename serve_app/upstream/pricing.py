@@ -1,0 +1,66 @@
+"""Prices: one snapshot of all prices, which a run keeps from its begin to its end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from async_lru import alru_cache
+
+from serve_app.upstream.client import Client
+from serve_app.upstream.errors import UpstreamContractError
+from serve_app.upstream.exact import exact
+from serve_app.upstream.policy import Policy
+
+POLICY = Policy(total_s=5.0)
+HEALTH = "/actuator/health/readiness"
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSnapshot:
+    """Prices by ticker, as they were sampled at one moment."""
+
+    snapshot_id: str
+    taken_at: datetime
+    prices: Mapping[str, Decimal]
+
+
+class Prices:
+    """The pricing service, which draws a new random price for every answer.
+
+    Between runs a snapshot is shared for ``ttl_s``; two replicas still see different ones, so
+    whoever takes a snapshot keeps it for all it has to decide.
+    """
+
+    def __init__(self, client: Client, ttl_s: float) -> None:
+        self._client = client
+        self._latest = alru_cache(maxsize=1, ttl=ttl_s)(self._taken)
+
+    async def snapshot(self) -> PriceSnapshot:
+        """The shared snapshot, or a new one."""
+        return await self._latest()
+
+    async def reachable(self) -> None:
+        """Raise if the service is not ready."""
+        await self._client.reachable(HEALTH)
+
+    async def _taken(self) -> PriceSnapshot:
+        rows = await self._client.json("/api/v1/prices")
+        try:
+            prices = _by_ticker(rows)
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+            detail = f"a price could not be read ({error!r})"
+            raise UpstreamContractError(self._client.upstream, detail) from error
+        return PriceSnapshot(uuid4().hex, datetime.now(UTC), prices)
+
+
+def _by_ticker(rows: list[dict[str, Any]]) -> dict[str, Decimal]:
+    prices: dict[str, Decimal] = {}
+    for row in rows:
+        price = exact(row["close"])
+        # the service's own look-up of one ticker takes the first row, too
+        if price > 0:
+            prices.setdefault(row["ticker"], price)
+    return prices
