@@ -1,0 +1,104 @@
+"""Decimal <-> BSON Decimal128, exact.
+
+Decimal128 has 34 digits. A Decimal that needs more is stored as a string, never rounded; whoever
+reads a Decimal from a document passes it through ``exact``.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Context, Decimal, Inexact, Overflow
+from functools import lru_cache
+from typing import Any
+
+from bson.codec_options import TypeCodec, TypeRegistry
+from bson.decimal128 import Decimal128
+
+DIGITS = 34
+EXPONENT_BIAS = 6176
+HIGHEST_EXPONENT = 6111
+COEFFICIENT_BITS = 113
+COEFFICIENT = (1 << COEFFICIENT_BITS) - 1
+HIGHEST_INT64 = 2**63 - 1
+
+_SHIFT = Context(prec=DIGITS)
+
+
+def stored_decimal(value: Decimal) -> Decimal128 | str:
+    """A Decimal as a document holds it, equal to it whatever its length.
+
+    >>> stored_decimal(Decimal("1.10"))
+    Decimal128('1.10')
+    >>> stored_decimal(Decimal("1." + "1" * 40))
+    '1.1111111111111111111111111111111111111111'
+    """
+    sign, digits, exponent = value.as_tuple()
+    if (
+        len(digits) <= DIGITS
+        and isinstance(exponent, int)
+        and -EXPONENT_BIAS <= exponent <= HIGHEST_EXPONENT
+    ):
+        # Equals Decimal128(value) in a fifth of its time; five a result, it bounds the writing.
+        bits = (sign << 127) | ((exponent + EXPONENT_BIAS) << COEFFICIENT_BITS)
+        bits |= abs(int(value.scaleb(-exponent, _SHIFT)))
+        return Decimal128.from_bid(bits.to_bytes(16, "little"))
+    try:
+        return Decimal128(value)
+    except (Inexact, Overflow):
+        return str(value)
+
+
+@lru_cache(maxsize=16_384)  # weights, drifts and prices repeat
+def _from_bid(bid: bytes) -> Decimal:
+    bits = int.from_bytes(bid, "little")
+    if bits >> 125 & 0b11 == 0b11:  # infinities and NaN
+        return Decimal128.from_bid(bid).to_decimal()
+    exponent = (bits >> COEFFICIENT_BITS & 0x3FFF) - EXPONENT_BIAS
+    sign = "-" if bits >> 127 else ""
+    return Decimal(f"{sign}{bits & COEFFICIENT}E{exponent}")
+
+
+class DecimalCodec(TypeCodec):
+    """The one place where the database's decimals and ours meet."""
+
+    @property
+    def python_type(self) -> type[Decimal]:
+        """What is written."""
+        return Decimal
+
+    @property
+    def bson_type(self) -> type[Decimal128]:
+        """What is read."""
+        return Decimal128
+
+    def transform_python(self, value: Decimal) -> Decimal128 | str:
+        """Write a Decimal."""
+        return stored_decimal(value)
+
+    def transform_bson(self, value: Decimal128) -> Decimal:
+        """Read a Decimal128."""
+        return _from_bid(value.bid)
+
+
+TYPE_REGISTRY = TypeRegistry([DecimalCodec()])
+
+
+def exact(value: Decimal | str | int) -> Decimal:
+    """A stored decimal, also one that was too long for Decimal128."""
+    return value if isinstance(value, Decimal) else Decimal(value)
+
+
+def storable(value: Any) -> Any:
+    """Free-form data (options, the members of a refusal) with no whole number beyond 64 bits."""
+    if isinstance(value, Mapping):
+        return {str(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    if isinstance(value, int) and abs(value) > HIGHEST_INT64:
+        return Decimal(value)
+    return value
+
+
+def to_milliseconds(at: datetime) -> datetime:
+    """A moment as the database keeps it: UTC, whole milliseconds."""
+    at = at.astimezone(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

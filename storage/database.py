@@ -1,0 +1,115 @@
+"""Connections to MongoDB, and the one translation of its failures.
+
+A client can be neither pickled nor moved to another process or event loop: pass the URI around and
+connect where the database is used.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+from bson import ObjectId
+from bson.errors import InvalidId
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.database import Database
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WTimeoutError
+
+from optimization.errors import RuleError
+from storage.codec import TYPE_REGISTRY
+from storage.errors import StorageUnavailableError
+
+REQUEST_TIMEOUT_MS = 2_000
+WRITER_TIMEOUT_S = 20  # outlasts the election of a new primary
+MOST_CONNECTIONS = 20
+
+Document: TypeAlias = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def connect(
+    uri: str, database_name: str, timeout_ms: int = REQUEST_TIMEOUT_MS
+) -> AsyncDatabase[Document]:
+    """The database for one event loop; nothing is sent before the first operation.
+
+    Every operation ends within ``timeout_ms``. Writes are acknowledged by the majority, journaled.
+    """
+    client: AsyncMongoClient[Document] = AsyncMongoClient(uri, **_settings(timeout_ms))
+    return client[database_name]
+
+
+def connect_blocking(
+    uri: str, database_name: str, timeout_ms: int = WRITER_TIMEOUT_S * 1_000
+) -> Database[Document]:
+    """The database for code without an event loop, such as a task of a run."""
+    client: MongoClient[Document] = MongoClient(uri, **_settings(timeout_ms))
+    return client[database_name]
+
+
+def _settings(timeout_ms: int) -> dict[str, Any]:
+    # timeoutMS bounds a whole operation with its retries; socketTimeoutMS would bound each attempt.
+    return {
+        "appname": "order-generation",
+        "timeoutMS": timeout_ms,
+        "maxPoolSize": MOST_CONNECTIONS,
+        "w": "majority",
+        "journal": True,
+        "tz_aware": True,
+        "type_registry": TYPE_REGISTRY,
+    }
+
+
+async def disconnect(database: AsyncDatabase[Document], within_s: float = 2.0) -> None:
+    """Close the connections; a dead server is not waited for."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(database.client.close(), within_s)
+
+
+async def ping(database: AsyncDatabase[Document]) -> None:
+    """Return if the database answers, else raise StorageUnavailableError."""
+    with failures_translated():
+        await database.command("ping")
+
+
+@contextmanager
+def failures_translated() -> Generator[None]:
+    """Raise what the driver reports about an absent or slow server as StorageUnavailableError."""
+    try:
+        yield
+    except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
+        raise StorageUnavailableError(_detail(error)) from error
+    except PyMongoError as error:
+        if not error.timeout:
+            raise
+        raise StorageUnavailableError(_detail(error)) from error
+
+
+def _detail(error: PyMongoError) -> str:
+    # The driver's own text names hosts and may name users: only the kind of failure goes out.
+    if error.timeout:
+        return "the database did not answer in time"
+    return "the database cannot be reached"
+
+
+def translating(
+    method: Callable[P, Coroutine[Any, Any, R]],
+) -> Callable[P, Coroutine[Any, Any, R]]:
+    """``failures_translated`` for a coroutine function."""
+
+    @wraps(method)
+    async def translated(*args: P.args, **kwargs: P.kwargs) -> R:
+        with failures_translated():
+            return await method(*args, **kwargs)
+
+    return translated
+
+
+def require_object_id(field: str, value: str) -> ObjectId:
+    """The ObjectId of 24 hexadecimal digits; anything else breaks a rule of ``field``."""
+    try:
+        return ObjectId(value)
+    except (InvalidId, TypeError) as error:
+        raise RuleError((field,), value, "an id has exactly 24 hexadecimal digits") from error

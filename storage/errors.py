@@ -1,0 +1,134 @@
+"""Everything storage raises.
+
+StorageError
+├── NotFoundError                  nothing is stored under this id
+├── NameTakenError                 another model has this name
+├── StaleVersionError              the caller changed a version that is no longer the stored one
+├── StorageUnavailableError        the database did not answer in time or cannot be reached
+├── IdempotencyMismatchError       the key came before with another request
+├── IdempotencyInProgressError     the request of this key is still being worked on
+└── EmbeddedServerError            the embedded database server
+    ├── NoServerBinaryError        no database server was found on this machine
+    ├── DataDirectoryLockedError   another server owns the data directory
+    └── ServerDidNotStartError     the server ended, or did not answer, while it was starting
+
+Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
+"""
+
+from pathlib import Path
+
+
+class StorageError(Exception):
+    """Base of all errors of the package."""
+
+
+class NotFoundError(StorageError):
+    """Nothing is stored under this id; ``entity`` says of what: "model", "rebalance" ..."""
+
+    def __init__(self, entity: str, entity_id: str) -> None:
+        super().__init__(entity, entity_id)
+        self.entity = entity
+        self.entity_id = entity_id
+
+    def __str__(self) -> str:
+        return f"there is no {self.entity} {self.entity_id}"
+
+
+class NameTakenError(StorageError):
+    """Another model has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"another model is named {self.name!r}"
+
+
+class StaleVersionError(StorageError):
+    """The change was made to version ``expected`` while ``actual`` is stored."""
+
+    def __init__(self, entity: str, entity_id: str, expected: int, actual: int) -> None:
+        super().__init__(entity, entity_id, expected, actual)
+        self.entity = entity
+        self.entity_id = entity_id
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        return (
+            f"{self.entity} {self.entity_id} is at version {self.actual}, "
+            f"the change was made to version {self.expected}"
+        )
+
+
+class StorageUnavailableError(StorageError):
+    """The database did not answer in time or cannot be reached; ``detail`` names no address."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class IdempotencyMismatchError(StorageError):
+    """The idempotency key came before, with another request."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"the idempotency key {self.key!r} was used for another request"
+
+
+class IdempotencyInProgressError(StorageError):
+    """The first request of this idempotency key is still being worked on."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"the request of idempotency key {self.key!r} is still in progress"
+
+
+class EmbeddedServerError(StorageError):
+    """Base of the errors of the embedded database server."""
+
+
+class NoServerBinaryError(EmbeddedServerError):
+    """No database server was found; ``tried`` says what was looked at and why it was no use."""
+
+    def __init__(self, tried: tuple[str, ...]) -> None:
+        super().__init__(tried)
+        self.tried = tried
+
+    def __str__(self) -> str:
+        return f"no database server was found ({'; '.join(self.tried)}): set MONGODB_URI or MONGOD"
+
+
+class DataDirectoryLockedError(EmbeddedServerError):
+    """Another server owns the data directory."""
+
+    def __init__(self, data_directory: Path) -> None:
+        super().__init__(data_directory)
+        self.data_directory = data_directory
+
+    def __str__(self) -> str:
+        return f"the data directory {self.data_directory} is in use by another database server"
+
+
+class ServerDidNotStartError(EmbeddedServerError):
+    """The server ended, or did not answer, while it was starting; its log says more."""
+
+    def __init__(self, engine: str, reason: str, log: Path) -> None:
+        super().__init__(engine, reason, log)
+        self.engine = engine
+        self.reason = reason
+        self.log = log
+
+    def __str__(self) -> str:
+        return f"{self.engine} did not start: {self.reason} (see {self.log})"

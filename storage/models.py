@@ -1,0 +1,161 @@
+"""Models in MongoDB: one document a model, every change one atomic operation."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from optimization.model import DriftBand, Model, Target
+from storage.codec import exact, to_milliseconds
+from storage.database import Document, require_object_id, translating
+from storage.errors import NameTakenError, NotFoundError, StaleVersionError
+from storage.paging import ASCENDING, DESCENDING, Sort, sort_order
+
+COLLECTION = "models"
+SORT_FIELDS: Final = {
+    "model_id": "_id",
+    "name": "name",
+    "last_rebalance_date": "last_rebalance_date",
+}
+OLDEST_FIRST: Final = (("model_id", ASCENDING),)
+
+
+class Models:
+    """The stored models of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._models = database[COLLECTION]
+
+    @translating
+    async def add(self, model: Model) -> Model:
+        """Store a new model; it comes back with its id and version 1."""
+        now = to_milliseconds(datetime.now(UTC))
+        document = {"_id": ObjectId(), **_contents(model), "version": 1}
+        try:
+            await self._models.insert_one(document | {"created_at": now, "updated_at": now})
+        except DuplicateKeyError as error:
+            raise NameTakenError(model.name) from error
+        return replace(
+            model,
+            model_id=str(document["_id"]),
+            version=1,
+            last_rebalance_date=document.get("last_rebalance_date"),
+        )
+
+    @translating
+    async def read(self, model_id: str) -> Model:
+        """The model with this id."""
+        document = await self._models.find_one({"_id": require_object_id("model_id", model_id)})
+        if document is None:
+            raise NotFoundError("model", model_id)
+        return model_from(document)
+
+    @translating
+    async def page(
+        self, offset: int = 0, limit: int | None = None, sort: Sort = ()
+    ) -> tuple[tuple[Model, ...], int]:
+        """A page of models, the oldest first unless sorted otherwise, and how many there are."""
+        order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
+        total = await self._models.count_documents({})
+        if limit == 0:  # which MongoDB would take for no limit
+            return (), total
+        cursor = self._models.find(sort=order, skip=offset, limit=limit or 0)
+        return tuple([model_from(document) async for document in cursor]), total
+
+    @translating
+    async def replace(self, model: Model) -> Model:
+        """Store a changed model if ``model.version`` is still the stored one; it comes back one higher.
+
+        A ``last_rebalance_date`` of None leaves the stored one.
+        """
+        model_id = str(model.model_id)
+        change = {
+            "$set": _contents(model) | {"updated_at": datetime.now(UTC)},
+            "$inc": {"version": 1},
+        }
+        try:
+            document = await self._models.find_one_and_update(
+                {"_id": require_object_id("model_id", model_id), "version": model.version},
+                change,
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError as error:
+            raise NameTakenError(model.name) from error
+        if document is None:
+            await self._raise_why_unmatched(model_id, model.version)
+        return model_from(document)
+
+    @translating
+    async def delete(self, model_id: str, version: int) -> None:
+        """Remove the model if ``version`` is still the stored one; its runs stay."""
+        key = {"_id": require_object_id("model_id", model_id), "version": version}
+        if (await self._models.delete_one(key)).deleted_count == 0:
+            await self._raise_why_unmatched(model_id, version)
+
+    @translating
+    async def following(self, portfolio_id: str) -> Model:
+        """The newest model, the one created last, that this portfolio follows."""
+        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
+        document = await self._models.find_one({"portfolios": portfolio_id}, sort=newest_first)
+        if document is None:
+            raise NotFoundError("model of portfolio", portfolio_id)
+        return model_from(document)
+
+    @translating
+    async def rebalanced(self, model_id: str, at: datetime) -> None:
+        """Note a rebalance: the version stays, and a later date is never replaced by an earlier one."""
+        outcome = await self._models.update_one(
+            {"_id": require_object_id("model_id", model_id)},
+            {"$max": {"last_rebalance_date": at}},
+        )
+        if outcome.matched_count == 0:
+            raise NotFoundError("model", model_id)
+
+    async def _raise_why_unmatched(self, model_id: str, version: int) -> NoReturn:
+        stored = await self._models.find_one({"_id": ObjectId(model_id)}, {"version": 1})
+        if stored is None:
+            raise NotFoundError("model", model_id)
+        raise StaleVersionError("model", model_id, version, stored["version"])
+
+
+def _contents(model: Model) -> Document:
+    contents: Document = {
+        "name": model.name,
+        "positions": [
+            {
+                "security_id": target.security_id,
+                "target": target.weight,
+                "low_drift": target.band.low,
+                "high_drift": target.band.high,
+            }
+            for target in model.targets
+        ],
+        "portfolios": list(model.portfolio_ids),
+    }
+    if model.last_rebalance_date is not None:
+        contents["last_rebalance_date"] = to_milliseconds(model.last_rebalance_date)
+    return contents
+
+
+def model_from(document: Document) -> Model:
+    """The model a document holds."""
+    targets = tuple(
+        Target(
+            position["security_id"],
+            exact(position["target"]),
+            DriftBand(exact(position["low_drift"]), exact(position["high_drift"])),
+        )
+        for position in document["positions"]
+    )
+    return Model(
+        name=document["name"],
+        targets=targets,
+        portfolio_ids=tuple(document["portfolios"]),
+        version=document["version"],
+        model_id=str(document["_id"]),
+        last_rebalance_date=document.get("last_rebalance_date"),
+    )

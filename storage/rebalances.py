@@ -1,0 +1,176 @@
+"""Runs in MongoDB: one document a run, one small document a portfolio of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, NoReturn
+
+from bson import ObjectId
+from pymongo import ReturnDocument, timeout
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from optimization.result import Rebalance
+from storage import results
+from storage.codec import to_milliseconds
+from storage.database import WRITER_TIMEOUT_S, Document, require_object_id, translating
+from storage.errors import NotFoundError, StaleVersionError
+from storage.paging import DESCENDING, Sort, sort_order
+from storage.results import BATCH, ids_of, rebalance_from, result_id
+from storage.runs import Run, RunStatus, run_document, run_from
+
+COLLECTION = "rebalances"
+SORT_FIELDS: Final = {
+    "rebalance_id": "_id",
+    "model_name": "model_name",
+    "rebalance_date": "started_at",
+    "number_of_portfolios": "number_of_portfolios",
+}
+NEWEST_FIRST: Final = (("rebalance_date", DESCENDING),)
+
+
+class Rebalances:
+    """The stored runs of one database, with the outcomes of their portfolios."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._runs = database[COLLECTION]
+        self._results = database[results.COLLECTION]
+
+    @translating
+    async def open(self, run: Run) -> Run:
+        """Store a run before its first outcome; if it is there already, the stored one comes back.
+
+        Whoever resumes a run goes on with the returned one: it has the price snapshot.
+        """
+        try:
+            await self._runs.insert_one(run_document(run))
+        except DuplicateKeyError:
+            return await self.read(run.rebalance_id)
+        return replace(run, started_at=to_milliseconds(run.started_at))
+
+    @translating
+    async def record(
+        self, rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[Rebalance]
+    ) -> None:
+        """Store the outcomes of the portfolios with these ordinals; what is stored already stays."""
+        for batch in results.batches(rebalance_id, ordinals, rebalances):
+            with results.repetition_allowed():
+                await self._results.insert_many(batch, ordered=False)
+
+    @translating
+    async def recorded(self, rebalance_id: str) -> frozenset[int]:
+        """The ordinals whose outcome is stored: a resumed run does the others."""
+        cursor = self._results.find({"_id": ids_of(rebalance_id)}, {"_id": 1})
+        with timeout(WRITER_TIMEOUT_S):
+            return frozenset([int(document["_id"][25:]) async for document in cursor])
+
+    @translating
+    async def finish(self, rebalance_id: str, status: RunStatus, finished_at: datetime) -> Run:
+        """End a run with the counts of its stored outcomes; a completed run stays as it is."""
+        counts = await self._counts(rebalance_id)
+        ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
+        document = await self._runs.find_one_and_update(
+            {
+                "_id": require_object_id("rebalance_id", rebalance_id),
+                "status": {"$ne": RunStatus.COMPLETED.value},
+            },
+            {"$set": ended},
+            return_document=ReturnDocument.AFTER,
+        )
+        return await self.read(rebalance_id) if document is None else run_from(document)
+
+    @translating
+    async def read(self, rebalance_id: str) -> Run:
+        """The run with this id."""
+        key = {"_id": require_object_id("rebalance_id", rebalance_id)}
+        document = await self._runs.find_one(key)
+        if document is None:
+            raise NotFoundError("rebalance", rebalance_id)
+        return run_from(document)
+
+    @translating
+    async def page(
+        self, offset: int = 0, limit: int | None = None, sort: Sort = ()
+    ) -> tuple[tuple[Run, ...], int]:
+        """A page of runs, the newest first unless sorted otherwise, and how many there are."""
+        return await self._page({}, offset, limit, sort)
+
+    @translating
+    async def page_of_portfolios(
+        self, portfolio_ids: Sequence[str], offset: int, limit: int
+    ) -> tuple[tuple[tuple[Run, tuple[Rebalance, ...]], ...], int]:
+        """The runs that hold any of these portfolios, newest first, each with their outcomes alone."""
+        held = {"portfolio_id": {"$in": list(portfolio_ids)}}
+        rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
+        groups = await self._results.aggregate(
+            [{"$match": held}, {"$group": {"_id": rebalance_id}}]
+        )
+        runs = [ObjectId(group["_id"]) async for group in groups]
+        page, total = await self._page({"_id": {"$in": runs}}, offset, limit, ())
+        found = [(run, await self._found(run, held)) for run in page]
+        return tuple(found), total
+
+    @translating
+    async def outcomes(
+        self, run: Run, offset: int = 0, limit: int | None = None
+    ) -> tuple[Rebalance, ...]:
+        """The stored outcomes of ordinals offset .. offset + limit - 1, in order.
+
+        Looked up by their ids: the last page of a run costs what the first one does.
+        """
+        end = run.number_of_portfolios
+        end = end if limit is None else min(end, offset + limit)
+        found: list[Rebalance] = []
+        for start in range(offset, end, BATCH):
+            ordinals = range(start, min(start + BATCH, end))
+            keys = [result_id(run.rebalance_id, ordinal) for ordinal in ordinals]
+            found.extend(await self._found(run, {"_id": {"$in": keys}}))
+        return tuple(found)
+
+    @translating
+    async def outcome(self, run: Run, portfolio_id: str) -> Rebalance:
+        """What became of one portfolio in the run."""
+        found = await self._found(run, {"portfolio_id": portfolio_id})
+        if not found:
+            raise NotFoundError("portfolio in this rebalance", portfolio_id)
+        return found[0]
+
+    @translating
+    async def delete(self, rebalance_id: str, version: int) -> None:
+        """Remove a run and its outcomes if ``version`` is still the stored one.
+
+        The outcomes go first: after a crash between the two the run is still there to be deleted.
+        """
+        key = {"_id": require_object_id("rebalance_id", rebalance_id), "version": version}
+        if await self._runs.find_one(key, {"_id": 1}) is None:
+            await self._raise_why_unmatched(rebalance_id, version)
+        with timeout(WRITER_TIMEOUT_S):
+            await self._results.delete_many({"_id": ids_of(rebalance_id)})
+        if (await self._runs.delete_one(key)).deleted_count == 0:
+            await self._raise_why_unmatched(rebalance_id, version)
+
+    async def _page(
+        self, matching: Document, offset: int, limit: int | None, sort: Sort
+    ) -> tuple[tuple[Run, ...], int]:
+        order = sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
+        total = await self._runs.count_documents(matching)
+        if limit == 0:  # which MongoDB would take for no limit
+            return (), total
+        cursor = self._runs.find(matching, sort=order, skip=offset, limit=limit or 0)
+        return tuple([run_from(document) async for document in cursor]), total
+
+    async def _found(self, run: Run, matching: Document) -> tuple[Rebalance, ...]:
+        within = {"$and": [matching, {"_id": ids_of(run.rebalance_id)}]}
+        cursor = self._results.find(within, sort=[("_id", 1)], batch_size=BATCH)
+        return tuple([rebalance_from(document, run.securities) async for document in cursor])
+
+    async def _counts(self, rebalance_id: str) -> dict[str, int]:
+        of_run = {"$match": {"_id": ids_of(rebalance_id)}}
+        by_status = {"$group": {"_id": "$status", "count": {"$sum": 1}}}
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._results.aggregate([of_run, by_status])
+            return {group["_id"]: group["count"] async for group in groups}
+
+    async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
+        stored = await self.read(rebalance_id)
+        raise StaleVersionError("rebalance", rebalance_id, version, stored.version)

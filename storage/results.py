@@ -1,0 +1,180 @@
+"""The document of one portfolio's result, and the writing of many.
+
+A result is small because its run holds the securities of the model once: here stand two arrays of
+shares, aligned with the run's securities followed by ``other`` (holdings outside the model).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from optimization.certificate import Certificate, Method, Proof
+from optimization.model import DriftBand
+from optimization.result import Rebalance, Refusal, Security, Status
+from storage.codec import HIGHEST_INT64, exact, storable
+from storage.database import Document, failures_translated
+
+COLLECTION = "results"
+BATCH: Final = 1_000  # more would hold up an event loop for tenths of a second
+MOST_PORTFOLIOS: Final = 10_000_000  # an ordinal has seven digits
+DUPLICATE_KEY: Final = 11_000
+
+
+class Recorder:
+    """Writes results from code without an event loop, such as a task of a run."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._results = database[COLLECTION]
+
+    def record(
+        self, rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[Rebalance]
+    ) -> None:
+        """Store the results of the portfolios with these ordinals; what is stored already stays."""
+        for batch in batches(rebalance_id, ordinals, rebalances):
+            with failures_translated(), repetition_allowed():
+                self._results.insert_many(batch, ordered=False)
+
+
+class repetition_allowed:  # noqa: N801 - used as a statement
+    """Let an insert pass that failed only because its documents were there."""
+
+    def __enter__(self) -> None:
+        """Nothing is prepared."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Swallow duplicate keys, nothing else."""
+        if not isinstance(error, BulkWriteError):
+            return False
+        details: Mapping[str, Any] = error.details
+        if details["writeConcernErrors"]:
+            return False
+        return all(failure["code"] == DUPLICATE_KEY for failure in details["writeErrors"])
+
+
+def batches(
+    rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[Rebalance]
+) -> Iterator[list[Document]]:
+    """The documents of results, as many at a time as one insert should hold."""
+    for start in range(0, max(len(ordinals), len(rebalances)), BATCH):
+        end = start + BATCH
+        rows = zip(ordinals[start:end], rebalances[start:end], strict=True)
+        yield [result_document(result_id(rebalance_id, at), row) for at, row in rows]
+
+
+def result_id(rebalance_id: str, ordinal: int) -> str:
+    """The deterministic id that makes a repeated write harmless; sorts as the ordinals do."""
+    if not 0 <= ordinal < MOST_PORTFOLIOS:
+        raise ValueError(f"ordinal {ordinal} is not within 0 and {MOST_PORTFOLIOS - 1}")
+    return f"{rebalance_id}:{ordinal:07}"
+
+
+def ids_of(rebalance_id: str) -> Document:
+    """The range that holds the ids of all results of a run."""
+    return {"$gte": f"{rebalance_id}:", "$lt": f"{rebalance_id};"}
+
+
+def result_document(document_id: str, rebalance: Rebalance) -> Document:
+    """What is stored of a rebalance; what it does not have is left out."""
+    document: Document = {
+        "_id": document_id,
+        "portfolio_id": rebalance.portfolio_id,
+        "status": rebalance.status.value,
+        # Says which securities the arrays begin with: the run's, or none.
+        "securities": len(rebalance.securities),
+        "before": _shares(rebalance.before),
+        "after": _shares(rebalance.after),
+    }
+    for name in ("market_value", "cash_before", "cash_after"):
+        amount: Decimal | None = getattr(rebalance, name)
+        if amount is not None:
+            document[name] = amount
+    if rebalance.others:
+        document["other"] = [security_document(security) for security in rebalance.others]
+    if rebalance.certificate is not None:
+        document |= _certificate_fields(rebalance.certificate)
+    if rebalance.refusal is not None:
+        document["problem"] = _problem(rebalance.refusal)
+    return document
+
+
+def rebalance_from(document: Document, securities: tuple[Security, ...]) -> Rebalance:
+    """The rebalance a document holds, given the securities of its run."""
+    return Rebalance(
+        portfolio_id=document["portfolio_id"],
+        status=Status(document["status"]),
+        market_value=_amount(document, "market_value"),
+        cash_before=_amount(document, "cash_before"),
+        cash_after=_amount(document, "cash_after"),
+        securities=securities if document["securities"] else (),
+        others=tuple(security_from(other) for other in document.get("other", ())),
+        before=_shares_from(document["before"]),
+        after=_shares_from(document["after"]),
+        certificate=_certificate(document),
+        refusal=Refusal(**document["problem"]) if "problem" in document else None,
+    )
+
+
+def security_document(security: Security) -> Document:
+    """A security at the price of a run."""
+    return {
+        "security_id": security.security_id,
+        "price": security.price,
+        "target": security.weight,
+        "low_drift": security.band.low,
+        "high_drift": security.band.high,
+    }
+
+
+def security_from(document: Document) -> Security:
+    """The security a document holds."""
+    band = DriftBand(exact(document["low_drift"]), exact(document["high_drift"]))
+    price, weight = exact(document["price"]), exact(document["target"])
+    return Security(document["security_id"], price, weight, band)
+
+
+def _shares(row: tuple[int | Decimal, ...]) -> list[int | Decimal]:
+    if set(map(type, row)) == {int} and min(row) >= -HIGHEST_INT64 and max(row) <= HIGHEST_INT64:
+        return list(row)
+    return [_number(shares) for shares in row]
+
+
+def _number(shares: int | Decimal) -> int | Decimal:
+    # Whole shares are integers wherever they fit: a fourth of the bytes of a Decimal128.
+    whole = int(shares)
+    return whole if whole == shares and abs(whole) <= HIGHEST_INT64 else Decimal(shares)
+
+
+def _shares_from(row: list[int | Decimal | str]) -> tuple[int | Decimal, ...]:
+    return tuple(shares if isinstance(shares, int) else exact(shares) for shares in row)
+
+
+def _amount(document: Document, name: str) -> Decimal | None:
+    return exact(document[name]) if name in document else None
+
+
+def _certificate_fields(certificate: Certificate) -> Document:
+    return {
+        "objective": certificate.objective,
+        "lower_bound": certificate.lower_bound,
+        "method": certificate.method.value,
+        "proof": certificate.proof.value,
+    }
+
+
+def _certificate(document: Document) -> Certificate | None:
+    if "proof" not in document:
+        return None
+    return Certificate(
+        proof=Proof(document["proof"]),
+        method=Method(document["method"]),
+        objective=exact(document["objective"]),
+        lower_bound=exact(document["lower_bound"]),
+    )
+
+
+def _problem(refusal: Refusal) -> Document:
+    members = storable(refusal.members)
+    return {"code": refusal.code, "detail": refusal.detail, "members": members}
