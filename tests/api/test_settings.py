@@ -1,0 +1,129 @@
+import pickle
+from pathlib import Path
+
+import pytest
+
+from serve_app.settings import Settings, SettingsError, settings_from
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*Settings.names(), "database_url", "mongodb_url"):
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_every_variable_of_the_original_has_its_documented_default() -> None:
+    settings = settings_from()
+
+    assert settings.port == 8088
+    assert settings.mongodb_uri is None
+    assert settings.database_name == "order-generation"
+    assert settings.pricing_service_url is None
+    assert (settings.external_service_timeout, settings.external_service_retries) == (10, 3)
+    assert (settings.circuit_breaker_threshold, settings.circuit_breaker_timeout) == (5, 60)
+    assert settings.optimization_timeout == 30
+    assert settings.cors_origins == ("*",)
+    assert settings.log_level == "INFO"
+
+
+def test_arguments_go_over_variables_and_variables_over_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PORT", "9000")
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+
+    settings = settings_from({"port": 9001})
+
+    assert (settings.port, settings.log_level) == (9001, "DEBUG")
+
+
+@pytest.mark.parametrize("name", ["MONGODB_URI", "DATABASE_URL", "MONGODB_URL"])
+def test_the_database_is_found_under_each_of_its_names(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "mongodb://u:secret@host/")
+
+    settings = settings_from()
+
+    assert settings.mongodb_uri is not None
+    assert settings.mongodb_uri.get_secret_value() == "mongodb://u:secret@host/"
+    assert "secret" not in f"{settings!r} {settings.model_dump_json()}"
+
+
+def test_an_argument_goes_over_a_variable_of_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONGODB_URI", "mongodb://variable")
+
+    settings = settings_from({"database_url": "mongodb://argument"})
+
+    assert settings.mongodb_uri is not None
+    assert settings.mongodb_uri.get_secret_value() == "mongodb://argument"
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRICING_SERVICE_URL", "")
+
+    assert settings_from().pricing_service_url is None
+
+
+def test_origins_are_a_comma_list_or_a_list() -> None:
+    assert settings_from({"cors_origins": "http://a, http://b"}).cors_origins == (
+        "http://a",
+        "http://b",
+    )
+    assert settings_from({"cors_origins": ["http://a"]}).cors_origins == ("http://a",)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "abc"),
+        ("PORT", "70000"),
+        ("LOG_LEVEL", "LOUD"),
+        ("TIME_ZONE", "Mars/Olympus"),
+        ("EXTERNAL_SERVICE_TIMEOUT", "nan"),
+        ("OPTIMIZATION_TIMEOUT", "0"),
+        ("PRICING_SERVICE_URL", "prices:80"),
+        ("DATABASE_NAME", "a b"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_variable_and_what_it_may_be(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError) as caught:
+        settings_from()
+
+    line = str(caught.value)
+    assert line.startswith(f"{variable} is '{value}': ")
+    assert line.endswith(str(Settings.model_fields[variable.lower()].description))
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("MONGODB_URI", "http://u:secret@host"), ("PRICING_SERVICE_URL", "ftp://u:secret@host")],
+)
+def test_a_wrong_value_that_may_hold_a_password_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError) as caught:
+        settings_from()
+
+    assert "secret" not in f"{caught.value!r} {caught.value}"
+
+
+def test_a_misspelt_argument_is_refused_with_the_nearest_right_one() -> None:
+    with pytest.raises(SettingsError, match=r"^prot: no such setting; did you mean port\?$"):
+        settings_from({"prot": 1})
+
+
+def test_settings_and_their_errors_survive_pickling() -> None:
+    settings = settings_from({"mongodb_uri": "mongodb://x", "data_directory": "/tmp/x"})
+    error = SettingsError("PORT", "'x'", "a number")
+
+    assert pickle.loads(pickle.dumps(settings)) == settings
+    assert settings.data_directory == Path("/tmp/x")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
