@@ -1,8 +1,80 @@
-"""Decimal <-> exact integers, and the guard that keeps int64 from overflowing."""
+"""Decimal <-> exact integers, and the guard that keeps int64 from overflowing.
 
-from decimal import Context, Inexact, InvalidOperation, Overflow
+Inside the engine money is a whole number of *units* of ``10**-decimals`` currency, a weight a whole
+number of ``1/denominator`` parts. Both scales are chosen from the data, so nothing is ever rounded.
+"""
 
-# Sums and products of amounts, prices and shares never reach 120 digits; a result that would have to
-# be rounded raises Inexact instead, except in divide() and quantize(), which round on purpose.
+from collections.abc import Iterable
+from decimal import Context, Decimal, InvalidOperation, Overflow
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Sums and products of amounts, prices and shares stay far below 120 digits.
 EXACT = Context(prec=120, traps=[InvalidOperation, Overflow])
-STRICT = Context(prec=120, traps=[InvalidOperation, Overflow, Inexact])
+
+# A quarter of the int64 range: sums and differences of two guarded numbers still fit.
+INT64_SAFE = 2**61
+TOO_LARGE = 2**64
+
+# int64, or Python integers (dtype object) where the guard says int64 could overflow.
+Integers = NDArray[Any]
+
+
+def decimals_of(value: Decimal) -> int:
+    """Digits after the point that a value needs.
+
+    >>> decimals_of(Decimal("12.340")), decimals_of(Decimal("1E+3"))
+    (2, 0)
+    """
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent >= 0:
+        return 0
+    exponent = value.normalize(EXACT).as_tuple().exponent
+    return max(0, -int(exponent))
+
+
+def to_units(value: Decimal, decimals: int) -> int:
+    """A value as a whole number of ``10**-decimals``; exact, or ValueError.
+
+    >>> to_units(Decimal("12.34"), 2)
+    1234
+    """
+    scaled = EXACT.scaleb(value, decimals)
+    whole = int(scaled)
+    if whole != scaled:
+        raise ValueError(f"{value:f} has more than {decimals} decimals")
+    return whole
+
+
+def to_decimal(units: int, decimals: int) -> Decimal:
+    """The amount of a whole number of ``10**-decimals``, written the same whatever the scale.
+
+    At least cents, and no further trailing zeros.
+
+    >>> to_decimal(1_234_500_000, 6), to_decimal(10, 0)
+    (Decimal('1234.50'), Decimal('10.00'))
+    """
+    places = decimals
+    while places > 2 and units % 10 == 0:
+        units //= 10
+        places -= 1
+    if places < 2:
+        units, places = units * 10 ** (2 - places), 2
+    return EXACT.scaleb(Decimal(units), -places)
+
+
+def denominator_of(fractions: Iterable[Decimal]) -> int:
+    """The power of ten in whose parts all fractions are whole.
+
+    >>> denominator_of([Decimal("0.005"), Decimal("0.1")])
+    1000
+    """
+    return 10 ** max((decimals_of(fraction) for fraction in fractions), default=0)
+
+
+def integers(values: Iterable[int], largest: int) -> Integers:
+    """An array of whole numbers: int64 where ``largest`` bounds what will be computed from them."""
+    dtype = np.int64 if largest < INT64_SAFE else np.object_
+    return np.array(list(values), dtype=dtype)

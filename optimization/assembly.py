@@ -1,0 +1,211 @@
+"""From domain objects to the arrays of problem.py, exactly."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from optimization.certificate import Certificate
+from optimization.errors import PricesMissingError
+from optimization.model import DriftBand, Model
+from optimization.options import RebalanceOptions
+from optimization.portfolio import Portfolio, require_price
+from optimization.problem import Block, fits_int64, largest_number
+from optimization.result import Rebalance, Refusal, Security, Status
+from optimization.units import (
+    EXACT,
+    TOO_LARGE,
+    Integers,
+    decimals_of,
+    denominator_of,
+    integers,
+    to_decimal,
+    to_units,
+)
+
+OUTSIDE = DriftBand(Decimal(0), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A block and what belongs to its rows and columns."""
+
+    block: Block
+    portfolios: tuple[Portfolio, ...]
+    securities: tuple[Security, ...]  # one per column
+    model: tuple[Security, ...]  # the first columns; the rest are other holdings
+    fractions: tuple[tuple[Decimal, ...], ...]  # of a lot, per portfolio and column; empty if whole
+
+    def rebalance(
+        self,
+        row: int,
+        lots: Integers | None = None,
+        certificate: Certificate | None = None,
+        refusal: Refusal | None = None,
+    ) -> Rebalance:
+        """The answer for one portfolio: with these lots of every column, or with no trade at all."""
+        portfolio, block = self.portfolios[row], self.block
+        others = self.securities[len(self.model) :] or others_of(self.model, portfolio)
+        columns = (*self.model, *others)
+        before = tuple(_quantity(portfolio.holdings.get(s.security_id)) for s in columns)
+        after, cash_after = before, portfolio.cash
+        if lots is not None:
+            after = (*self._shares(row, lots), *(0,) * (len(columns) - len(lots)))
+            value = int(
+                (lots * block.lot_value + block.remainder[row % len(block.remainder)]).sum()
+            )
+            cash_after = to_decimal(int(block.market_value[row]) - value, block.decimals)
+        traded = Status.IN_BAND if after == before else Status.REBALANCED
+        return Rebalance(
+            portfolio_id=portfolio.portfolio_id,
+            status=traded if refusal is None else Status.INFEASIBLE,
+            market_value=portfolio.market_value,
+            cash_before=portfolio.cash,
+            cash_after=cash_after,
+            securities=self.model,
+            others=others,
+            before=before,
+            after=after,
+            certificate=certificate,
+            refusal=refusal,
+        )
+
+    def _shares(self, row: int, lots: Integers) -> Iterable[int | Decimal]:
+        whole: list[int] = lots.tolist()
+        parts = self.fractions[row]
+        return (
+            whole
+            if not parts
+            else (n + part if part else n for n, part in zip(whole, parts, strict=True))
+        )
+
+
+def priced(model: Model, prices: Mapping[str, Decimal]) -> tuple[Security, ...]:
+    """The securities of a model at one price snapshot; PricesMissingError names those without."""
+    missing = tuple(t.security_id for t in model.targets if t.security_id not in prices)
+    if missing:
+        raise PricesMissingError(missing)
+    for target in model.targets:
+        require_price(target.security_id, prices[target.security_id])
+    return tuple(
+        Security(target.security_id, prices[target.security_id], target.weight, target.band)
+        for target in model.targets
+    )
+
+
+def others_of(securities: Sequence[Security], portfolio: Portfolio) -> tuple[Security, ...]:
+    """Holdings outside the model, by id: target and band are 0, so they are sold."""
+    inside = {security.security_id for security in securities}
+    return tuple(
+        Security(security_id, portfolio.prices[security_id], Decimal(0), OUTSIDE)
+        for security_id in sorted(portfolio.holdings)
+        if security_id not in inside
+    )
+
+
+def is_whole(portfolio: Portfolio) -> bool:
+    """Whether every holding is a whole number of shares."""
+    return all(shares == int(shares) for shares in portfolio.holdings.values())
+
+
+def assemble(
+    model: tuple[Security, ...],
+    others: tuple[Security, ...],
+    portfolios: Sequence[Portfolio],
+    options: RebalanceOptions,
+) -> Assembled:
+    """One block of portfolios that share one price mapping; columns are the model, then ``others``.
+
+    Holdings that are no column must be whole: they are sold to the last share.
+    """
+    securities = (*model, *others)
+    fractions = tuple(_fractions(securities, portfolio) for portfolio in portfolios)
+    decimals = _decimals(securities, portfolios, fractions, options.cash_floor)
+    price = [to_units(security.price, decimals) for security in securities]
+    before = [
+        [_lots(portfolio.holdings.get(security.security_id)) for security in securities]
+        for portfolio in portfolios
+    ]
+    market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
+    held = (sum(abs(u) * p for u, p in zip(row, price, strict=True)) for row in before)
+    denominator = denominator_of(part for security in securities for part in _parts(security))
+    largest = largest_number(market_value, price, max(held, default=0), len(securities))
+    size = largest if fits_int64(largest, denominator) else TOO_LARGE
+    floor = to_units(options.cash_floor, decimals)
+    shape = (len(portfolios), len(securities))
+
+    def in_parts(fractions: Iterable[Decimal]) -> Integers:
+        digits = len(str(denominator)) - 1
+        return integers((to_units(fraction, digits) for fraction in fractions), size)
+
+    block = Block(
+        decimals=decimals,
+        denominator=denominator,
+        lot_value=integers(price, size),
+        weight=in_parts(security.weight for security in securities),
+        low=in_parts(security.band.low for security in securities),
+        high=in_parts(security.band.high for security in securities),
+        remainder=_remainders(securities, fractions, decimals, size),
+        before=integers((lots for row in before for lots in row), size).reshape(shape),
+        market_value=integers(market_value, size),
+        investable=integers((value - floor for value in market_value), size),
+    )
+    return Assembled(block, tuple(portfolios), securities, model, fractions)
+
+
+def _parts(security: Security) -> tuple[Decimal, Decimal, Decimal]:
+    return security.weight, security.band.low, security.band.high
+
+
+def _quantity(shares: Decimal | None) -> int | Decimal:
+    if shares is None:
+        return 0
+    whole = int(shares)
+    return whole if whole == shares else shares
+
+
+def _lots(shares: Decimal | None) -> int:
+    if shares is None:
+        return 0
+    whole = int(shares)
+    return whole - (shares < whole)
+
+
+def _fractions(securities: tuple[Security, ...], portfolio: Portfolio) -> tuple[Decimal, ...]:
+    if is_whole(portfolio):
+        return ()
+    held = (portfolio.holdings.get(security.security_id, Decimal(0)) for security in securities)
+    return tuple(EXACT.subtract(shares, Decimal(_lots(shares))) for shares in held)
+
+
+def _decimals(
+    securities: tuple[Security, ...],
+    portfolios: Sequence[Portfolio],
+    fractions: Sequence[tuple[Decimal, ...]],
+    cash_floor: Decimal,
+) -> int:
+    """Digits after the point in which every amount of the block is a whole number."""
+    prices = [decimals_of(security.price) for security in securities]
+    needed = [decimals_of(cash_floor), *prices]
+    held = {security_id for portfolio in portfolios for security_id in portfolio.holdings}
+    needed += [decimals_of(portfolios[0].prices[security_id]) for security_id in held]
+    needed += [decimals_of(portfolio.cash) for portfolio in portfolios]
+    for parts in fractions:
+        needed += [decimals_of(part) + p for part, p in zip(parts, prices, strict=False)]
+    return max(needed)
+
+
+def _remainders(
+    securities: tuple[Security, ...],
+    fractions: Sequence[tuple[Decimal, ...]],
+    decimals: int,
+    size: int,
+) -> Integers:
+    if not any(fractions):
+        return integers([0], size).reshape(1, 1)
+    whole = (Decimal(0),) * len(securities)
+    values = (
+        to_units(EXACT.multiply(part, security.price), decimals)
+        for parts in fractions
+        for part, security in zip(parts or whole, securities, strict=True)
+    )
+    return integers(values, size).reshape(len(fractions), len(securities))

@@ -1,0 +1,107 @@
+"""The arrays the engine works on: exact integers for a block of portfolios of one model.
+
+Shapes: B portfolios, n securities. Units: see units.py. A position is ``remainder + lots * lot_value``:
+the remainder is what a fractional holding (or an odd lot) is worth below one lot and cannot be traded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimization.units import INT64_SAFE, Integers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Portfolios that share prices, targets and bands."""
+
+    decimals: int  # money is in 10**-decimals currency
+    denominator: int  # weights are in 1/denominator
+    lot_value: Integers  # shape (n,), units, > 0
+    weight: Integers  # shape (n,), 1/denominator
+    low: Integers  # shape (n,), 1/denominator below the weight
+    high: Integers  # shape (n,), 1/denominator above the weight
+    remainder: Integers  # shape (B, n) or (1, n), units, >= 0
+    before: Integers  # shape (B, n), lots held, negative when short
+    market_value: Integers  # shape (B,), units
+    investable: Integers  # shape (B,), units: the most that all positions may be worth together
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(B, n)."""
+        return self.before.shape[0], self.lot_value.shape[0]
+
+    def rows(self, chosen: Sequence[int]) -> "Block":
+        """The same block with some of its portfolios."""
+        shared = self.remainder.shape[0] != self.before.shape[0]
+        return replace(
+            self,
+            remainder=self.remainder if shared else self.remainder[chosen],
+            before=self.before[chosen],
+            market_value=self.market_value[chosen],
+            investable=self.investable[chosen],
+        )
+
+    def investing(self, most: Integers) -> "Block":
+        """The same block with other limits on what all positions may be worth, shape (B,)."""
+        return replace(self, investable=most)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bands:
+    """Where each position should be and may be, in units above its remainder; shape (B, n).
+
+    The target is ``target + part / denominator``; a position is in its band when
+    ``lower <= lots * lot_value <= upper``.
+    """
+
+    target: Integers
+    part: Integers  # 0 <= part < denominator
+    lower: Integers  # >= 0: no position may be short
+    upper: Integers
+
+    def rows(self, chosen: Sequence[int]) -> "Bands":
+        """The same of some of the portfolios."""
+        return Bands(self.target[chosen], self.part[chosen], self.lower[chosen], self.upper[chosen])
+
+
+def bands(block: Block) -> Bands:
+    """Targets and drift bands of a block, exact: t = MV w, MV (w - l) and MV (w + h)."""
+    market_value = block.market_value[:, None]
+    # MV w = (q D + r) w / D = q w + r w / D keeps every product below MV or D**2.
+    whole, rest = market_value // block.denominator, market_value % block.denominator
+
+    def share_of_market_value(weight: Integers) -> tuple[Integers, Integers]:
+        scaled = rest * weight
+        below = scaled // block.denominator
+        return whole * weight + below, scaled - below * block.denominator
+
+    target, part = share_of_market_value(block.weight)
+    lower, lower_part = share_of_market_value(block.weight - block.low)
+    upper, _ = share_of_market_value(block.weight + block.high)
+    lower = np.maximum(lower + (lower_part > 0) - block.remainder, 0)
+    upper = upper - block.remainder
+    # A holding to be sold may keep what is below one lot: its band would otherwise admit nothing.
+    sold_out = (block.weight == 0) & (upper < 0) & (market_value >= 0)
+    if sold_out.any():
+        upper = np.where(sold_out, 0, upper)
+    return Bands(target - block.remainder, part, lower, upper)
+
+
+def largest_number(
+    market_values: Sequence[int], lot_values: Sequence[int], held: int, securities: int
+) -> int:
+    """A bound on every number the engine computes from such a block, for the int64 guard.
+
+    A target plus its band is at most twice the market value; a position is within one lot of it;
+    sums run over the securities. ``held`` bounds the value of what is held before.
+    """
+    most = max((abs(value) for value in market_values), default=0)
+    lot = max(lot_values, default=1)
+    return (2 * most + 2 * lot + held) * (securities + 1)
+
+
+def fits_int64(largest: int, denominator: int) -> bool:
+    """Whether int64 holds every number of a block."""
+    return largest < INT64_SAFE and 2 * denominator**2 < INT64_SAFE

@@ -1,0 +1,88 @@
+"""The optimum of each security on its own: the integer program without coupling rows, solved exactly.
+
+With t the target of a position and p the value of one lot, the drift |t - p z| over whole z is convex and
+smallest at k = floor(t / p) or k + 1; clipped to the band it is the optimum of that security. Where the cash
+row holds at this point it is the optimum of the whole problem, and always a lower bound of it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimization.problem import Bands, Block
+from optimization.units import Integers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Separable:
+    """The separable optimum of a block.
+
+    ``lots`` has shape (B, n); ``admits`` says of each portfolio whether every band holds a whole
+    lot. Where it is False ``lots`` is the nearest violation of the band instead.
+    """
+
+    lots: Integers
+    admits: np.ndarray  # shape (B,), bool
+    invested: Integers  # shape (B,), units: value of all positions
+
+
+def solve(block: Block, bands: Bands) -> Separable:
+    """Exact separable optimum; a tie goes to fewer traded lots."""
+    lots = nearest_lots(block, bands)
+    value = lots * block.lot_value
+    outside = (value < bands.lower) | (value > bands.upper)
+    admits = np.ones(block.shape[0], dtype=bool)
+    if outside.any():
+        admits = _clip(block, bands, lots, outside)
+        value = lots * block.lot_value
+    return Separable(lots, admits, (value + block.remainder).sum(axis=1))
+
+
+def nearest_lots(block: Block, bands: Bands) -> Integers:
+    """The whole lots nearest to each target, band or no band; shape (B, n).
+
+    Up to k + 1 when 2 (t - k p) > p. On a tie to the one of the two that trades fewer lots: down when k
+    or fewer are held, up otherwise.
+    """
+    lots = bands.target // block.lot_value
+    doubled_part = 2 * bands.part
+    carry = doubled_part // block.denominator
+    over = 2 * (bands.target - lots * block.lot_value) + carry - block.lot_value
+    exact = doubled_part == carry * block.denominator
+    up = (over > 0) | ((over == 0) & (~exact | (block.before > lots)))
+    return lots + up
+
+
+def lot_limits(block: Block, bands: Bands) -> tuple[Integers, Integers]:
+    """Fewest and most whole lots inside each band; fewest > most where there is none. Shape (B, n)."""
+    return -(-bands.lower // block.lot_value), bands.upper // block.lot_value
+
+
+def drift_of(block: Block, bands: Bands, lots: Integers) -> list[int]:
+    """Total drift sum |t - p z| of each portfolio, in units / denominator; exact Python integers."""
+    away = bands.target - lots * block.lot_value
+    sign = np.where(away >= 0, 1, -1)
+    whole = np.abs(away).sum(axis=1)
+    part = (sign * bands.part).sum(axis=1)
+    return [
+        int(units) * block.denominator + int(parts)
+        for units, parts in zip(whole, part, strict=True)
+    ]
+
+
+def _clip(block: Block, bands: Bands, lots: Integers, outside: np.ndarray) -> np.ndarray:
+    row, column = np.nonzero(outside)
+    lot_value = block.lot_value[column]
+    fewest = -(-bands.lower[row, column] // lot_value)
+    most = bands.upper[row, column] // lot_value
+    empty = fewest > most
+    clipped = np.minimum(np.maximum(lots[row, column], fewest), most)
+    # With no lot inside the band: the one that misses it by less, the lower one on a tie.
+    below = np.maximum(most, 0)
+    miss_below = bands.lower[row, column] - below * lot_value
+    miss_above = fewest * lot_value - bands.upper[row, column]
+    nearest = np.where((miss_above < miss_below), fewest, below)
+    lots[row, column] = np.where(empty, nearest, clipped)
+    admits = np.ones(block.shape[0], dtype=bool)
+    admits[row[empty]] = False
+    return admits

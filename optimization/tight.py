@@ -1,0 +1,118 @@
+"""One portfolio whose cash row binds: the cover, or where that does not stay small the CVXPY program."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from optimization import program
+from optimization.certificate import Certificate, Method, Proof, broken
+from optimization.cover import cover, steps_of
+from optimization.errors import CertificationError, NoSolutionInTimeError
+from optimization.problem import Bands, Block
+from optimization.separable import drift_of, lot_limits
+from optimization.units import Integers, to_decimal
+
+REPAIRS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Lots after the plan, shape (n,), and what they prove."""
+
+    lots: Integers
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tight:
+    """One portfolio (B = 1), its separable optimum, and what that spends too much."""
+
+    portfolio_id: str
+    block: Block
+    bands: Bands
+    lots: Integers  # shape (n,): the separable optimum
+    need: int  # units
+
+    @property
+    def market_value(self) -> int:
+        """In units."""
+        return int(self.block.market_value[0])
+
+    @property
+    def remainder(self) -> Integers:
+        """What is below one lot, shape (n,), units."""
+        return np.broadcast_to(self.block.remainder[0], self.lots.shape)
+
+    def drift(self, lots: Integers) -> Decimal:
+        """The objective of a plan, in currency, exact."""
+        scale = self.block.decimals + len(str(self.block.denominator)) - 1
+        return to_decimal(drift_of(self.block, self.bands, lots[None, :])[0], scale)
+
+
+def solve_tight(tight: Tight, time_limit_s: float) -> Plan | int:
+    """The optimum under the cash row, or by how many units even the cheapest lots overspend."""
+    fewest = lot_limits(tight.block, tight.bands)[0][0]
+    target, part = tight.bands.target[0], tight.bands.part[0]
+    block = tight.block
+    steps = steps_of(block.lot_value, tight.lots, fewest, target, part, block.denominator)
+    if steps.most < tight.need:
+        return tight.need - steps.most
+    given_up = cover(steps, tight.need)
+    if given_up is None:
+        return solve_by_program(tight, time_limit_s)
+    lots = tight.lots - np.array(given_up, dtype=tight.lots.dtype)
+    objective = tight.drift(lots)
+    return Plan(lots, Certificate(Proof.OPTIMAL, Method.COVER, objective, objective))
+
+
+def solve_by_program(tight: Tight, time_limit_s: float) -> Plan:
+    """The same optimum by the CVXPY model and HiGHS, verified exactly."""
+    fewest, most = (limits[0] for limits in lot_limits(tight.block, tight.bands))
+    floor = tight.bands.target[0] // tight.block.lot_value
+    base = np.minimum(np.maximum(floor, fewest), most)
+    problem = cash_problem(tight, base, fewest, most)
+    for _ in range(REPAIRS):
+        answer, change = program.solve_cash(problem, time_limit_s)
+        if change is None:
+            raise NoSolutionInTimeError(tight.portfolio_id, time_limit_s)
+        lots = base + np.rint(change).astype(np.int64).astype(base.dtype)
+        if not broken(tight.block, lots[None, :]).any():
+            return Plan(lots, _certificate(tight, lots, base, answer))
+        # A row met only within the solver's tolerance: ask again with that tolerance taken off.
+        problem = problem.tightened()
+    raise CertificationError(tight.portfolio_id, ("the cash row holds only within a tolerance",))
+
+
+def cash_problem(
+    tight: Tight, base: Integers, fewest: Integers, most: Integers
+) -> program.CashProblem:
+    """The program's floats, shifted by ``base`` lots, fewest <= base <= most; arrays of shape (n,)."""
+    block, bands = tight.block, tight.bands
+    unit = 10.0**-block.decimals
+    lot_value = block.lot_value.astype(float)
+    away = (bands.target[0] - base * block.lot_value).astype(float)
+    away += bands.part[0].astype(float) / block.denominator
+    invested = int((base * block.lot_value + tight.remainder).sum())
+    return program.CashProblem(
+        lot_value=lot_value * unit,
+        chord=(np.abs(away - lot_value) - np.abs(away)) * unit,
+        chords=(base < most).astype(float),
+        most_down=(base - fewest).astype(float),
+        most_up=np.maximum(most - base - 1, 0).astype(float),
+        limit=(int(block.investable[0]) - invested) * unit,
+    )
+
+
+def _certificate(
+    tight: Tight, lots: Integers, base: Integers, answer: program.SolverAnswer
+) -> Certificate:
+    objective = tight.drift(lots)
+    separable = tight.drift(tight.lots)
+    solver = tight.drift(base) + Decimal(answer.bound).quantize(Decimal("0.0001"))
+    lower = min(objective, max(separable, solver))
+    if not answer.proven:
+        proof = Proof.FEASIBLE_TIME_LIMIT
+    else:
+        proof = Proof.OPTIMAL if lower == objective else Proof.OPTIMAL_WITHIN_GAP
+    return Certificate(proof, Method.MILP, objective, lower)

@@ -1,0 +1,267 @@
+"""What the engine promises: exact optima, inside every band, never overdrawn, or refused with reasons."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from optimization.assembly import priced
+from optimization.certificate import Method, Proof
+from optimization.engine import rebalance, rebalance_all
+from optimization.errors import PricesMissingError, RuleError
+from optimization.model import DriftBand, Model, Target
+from optimization.options import RebalanceOptions
+from optimization.portfolio import Portfolio
+from optimization.result import Rebalance, Side, Status
+
+A, B, C, D = (letter * 24 for letter in "ABCD")
+PORTFOLIO = "P" * 24
+
+
+def model(drift: str = "0.05", /, **weights: str) -> Model:
+    band = DriftBand(Decimal(drift), Decimal(drift))
+    targets = tuple(Target(name * 24, Decimal(w), band) for name, w in weights.items())
+    return Model("Model", targets, (PORTFOLIO,))
+
+
+def portfolio(cash: str, prices: Mapping[str, str], **shares: str) -> Portfolio:
+    held = {name * 24: Decimal(u) for name, u in shares.items()}
+    return Portfolio(
+        PORTFOLIO, Decimal(cash), held, {s * 24: Decimal(p) for s, p in prices.items()}
+    )
+
+
+def trades(answer: Rebalance) -> list[tuple[Side, str, int | Decimal]]:
+    return [(t.side, t.security_id[0], t.quantity) for t in answer.transactions]
+
+
+def test_one_fund_overweight_gives_the_least_trade():
+    four = model("0.05", A="0.5", B="0.25", C="0.2")
+    held = portfolio("5000", {"A": "1", "B": "1", "C": "1"}, A="50500", B="24500", C="20000")
+
+    answer = rebalance(four, held)
+
+    assert trades(answer) == [(Side.SELL, "A", 500), (Side.BUY, "B", 500)]
+    assert answer.certificate is not None
+    assert answer.certificate.objective == 0
+
+
+def test_where_every_target_rounded_up_overdraws_the_true_optimum_is_found():
+    wide = model("0.2", A="0.315", B="0.315", C="0.315")
+    held = portfolio("100", {"A": "17.50", "B": "17.50", "C": "17.50"})
+
+    answer = rebalance(wide, held, RebalanceOptions(cash_floor=Decimal(10)))
+
+    # 31.5 of 17.5: two lots miss by 3.5, one lot by 14. Three times two would leave -5.
+    assert sum(int(u) for u in answer.after) == 5
+    assert answer.cash_after == Decimal("12.5")
+    assert answer.certificate is not None
+    assert answer.certificate.objective == Decimal(21)
+    assert answer.certificate.method is Method.COVER
+
+
+def test_a_portfolio_on_its_targets_is_in_band_without_trades():
+    answer = rebalance(model(A="0.5"), portfolio("500", {"A": "10"}, A="50"))
+
+    assert answer.status is Status.IN_BAND
+    assert answer.transactions == ()
+
+
+def test_a_tie_goes_to_fewer_traded_lots():
+    half = model("0.3", A="0.5")  # 50 of 20 a share: 2 and 3 shares miss by 10 each
+
+    assert rebalance(half, portfolio("100", {"A": "20"})).after == (2,)
+    assert rebalance(half, portfolio("20", {"A": "20"}, A="4")).after == (3,)
+
+
+def test_an_empty_account_is_in_band():
+    answer = rebalance(model(A="0.5"), portfolio("0", {"A": "10"}))
+
+    assert (answer.status, answer.market_value, answer.cash_after) == (Status.IN_BAND, 0, 0)
+    assert next(iter(answer.drifts)).actual == 0
+
+
+def test_a_holding_outside_the_model_is_sold():
+    answer = rebalance(model(A="0.5"), portfolio("0", {"A": "10", "B": "5"}, B="200"))
+
+    assert trades(answer) == [(Side.BUY, "A", 50), (Side.SELL, "B", 200)]
+    assert [d.security.weight for d in answer.drifts] == [Decimal("0.5"), 0]
+
+
+def test_a_fractional_holding_outside_the_model_keeps_what_is_below_one_share():
+    answer = rebalance(model(A="0.5"), portfolio("0", {"A": "10", "B": "4"}, B="250.25"))
+
+    assert answer.others[0].security_id == B
+    assert answer.after[1] == Decimal("0.25")
+    assert (Side.SELL, "B", 250) in trades(answer)
+    assert answer.cash_after == Decimal(1001) - answer.after[0] * 10 - 1
+
+
+def test_a_fractional_holding_is_traded_in_whole_shares():
+    answer = rebalance(model(A="0.5"), portfolio("1000", {"A": "10"}, A="0.4"))
+
+    assert answer.after[0] == Decimal("50.4")
+    assert trades(answer) == [(Side.BUY, "A", 50)]
+
+
+def test_a_short_position_is_bought_back():
+    answer = rebalance(model(A="0.5"), portfolio("1000", {"A": "10", "B": "5"}, B="-20"))
+
+    assert (Side.BUY, "B", 20) in trades(answer)
+    assert answer.market_value == 900
+
+
+def test_an_overdrawn_account_sells_until_its_cash_is_not_negative():
+    answer = rebalance(model("0.01", A="0.95"), portfolio("-100", {"A": "10"}, A="110"))
+
+    assert answer.status is Status.REBALANCED
+    assert answer.cash_after is not None
+    assert answer.cash_after >= 0
+
+
+def test_a_negative_market_value_is_refused_with_that_reason():
+    answer = rebalance(model(A="0.5"), portfolio("-100", {"A": "10"}))
+
+    assert answer.status is Status.INFEASIBLE
+    assert answer.refusal is not None
+    assert "market value is negative (-100" in answer.refusal.detail
+    assert answer.after == answer.before
+    assert answer.cash_after == answer.cash_before
+
+
+def test_an_empty_band_is_refused_with_the_security_and_the_smallest_band_that_admits_a_share():
+    narrow = model("0.005", A="0.5", B="0.2")
+    held = portfolio("1000", {"A": "10", "B": "90"})
+
+    answer = rebalance(narrow, held)
+
+    assert answer.status is Status.INFEASIBLE
+    assert answer.refusal is not None
+    assert B in answer.refusal.detail
+    [entry] = answer.refusal.members["securities"]
+    assert entry["security_id"] == B
+    assert entry["smallest_band"] == {"low_drift": "0.02", "high_drift": "0.02", "lots": "2"}
+
+
+def test_the_smallest_band_that_a_refusal_names_does_admit_a_share():
+    held = portfolio("1000", {"A": "333.33"})
+    refused = rebalance(model("0.001", A="0.5"), held).refusal
+    assert refused is not None
+    band = refused.members["securities"][0]["smallest_band"]
+
+    low, high = Decimal(band["low_drift"]), Decimal(band["high_drift"])
+    wider = Model("wider", (Target(A, Decimal("0.5"), DriftBand(low, high)),), (PORTFOLIO,))
+
+    assert rebalance(wider, held).status is Status.REBALANCED
+
+
+def test_a_refusal_carries_the_nearest_plan():
+    answer = rebalance(model("0.005", A="0.5", B="0.2"), portfolio("1000", {"A": "10", "B": "90"}))
+
+    assert answer.refusal is not None
+    plan = answer.refusal.members["nearest_plan"]
+    assert plan["transactions"] == [
+        {"transaction_type": "BUY", "security_id": A, "quantity": "50"},
+        {"transaction_type": "BUY", "security_id": B, "quantity": "2"},
+    ]
+    assert plan["outside_band"] == [{"security_id": B, "quantity": "2", "actual": "0.1800"}]
+    assert plan["cash_after_rebalance"] == "320.00"
+
+
+def test_bands_that_cost_more_than_there_is_are_refused_with_the_amount_and_a_plan_that_fits():
+    held = portfolio("1000", {"A": "10"})
+
+    answer = rebalance(model("0.005", A="0.95"), held, RebalanceOptions(cash_floor=Decimal(60)))
+
+    assert answer.refusal is not None
+    assert answer.refusal.members["cash_short"] == "10.00"
+    plan = answer.refusal.members["nearest_plan"]
+    assert plan["cash_after_rebalance"] == "60.00"
+    assert plan["outside_band"][0]["actual"] == "0.9400"
+
+
+def test_the_plan_keeps_the_cash_floor():
+    options = RebalanceOptions(cash_floor=Decimal("333.33"))
+
+    answer = rebalance(model("0.5", A="0.95"), portfolio("1000", {"A": "7.77"}), options)
+
+    assert answer.cash_after is not None
+    assert answer.cash_after >= Decimal("333.33")
+    assert answer.certificate is not None
+    assert answer.certificate.proof is Proof.OPTIMAL
+
+
+def test_a_negative_cash_floor_is_refused():
+    with pytest.raises(RuleError, match="cash floor"):
+        RebalanceOptions(cash_floor=Decimal(-1))
+
+
+def test_round_numbers_are_not_off_by_one():
+    wide = Model(
+        "m", (Target(A, Decimal("0.18"), DriftBand(Decimal(0), Decimal("0.02"))),), (PORTFOLIO,)
+    )
+    # 236800 * 0.20 / 20 is 2368 exactly, 2367 in floats; the floor of the band is 2131.2.
+    held = portfolio("189440", {"A": "20"}, A="2368")
+
+    answer = rebalance(wide, held)
+
+    assert answer.certificate is not None
+    assert answer.after == (2131,) or answer.after == (2132,)
+    assert Fraction(20 * int(answer.after[0])) >= Fraction(236800) * Fraction(18, 100)
+
+
+def test_prices_of_six_decimals_stay_exact():
+    answer = rebalance(model(A="0.5"), portfolio("1000000.01", {"A": "3.141593"}))
+
+    shares = int(answer.after[0])
+    assert answer.cash_after == Decimal("1000000.01") - shares * Decimal("3.141593")
+
+
+def test_amounts_beyond_64_bits_take_the_same_path_in_big_integers():
+    huge = portfolio("123456789012345678901234.56", {"A": "0.000001"})
+
+    answer = rebalance(model("0.001", A="0.95"), huge)
+
+    assert answer.certificate is not None
+    assert answer.certificate.method is Method.SEPARABLE
+    assert answer.certificate.objective < Decimal("0.000001")
+    assert answer.cash_after is not None
+    assert answer.cash_after + int(answer.after[0]) * Decimal("0.000001") == huge.cash
+
+
+def test_a_model_security_without_a_price_is_named():
+    with pytest.raises(PricesMissingError) as caught:
+        rebalance(model(A="0.5", B="0.1"), portfolio("1000", {"A": "10"}))
+
+    assert caught.value.security_ids == (B,)
+
+
+def test_a_held_security_without_a_price_is_named():
+    with pytest.raises(PricesMissingError) as caught:
+        portfolio("1000", {"A": "10"}, C="5", D="1")
+
+    assert caught.value.security_ids == (C, D)
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "NaN"])
+def test_a_price_is_positive(price: str):
+    with pytest.raises(RuleError, match="a price is greater than 0"):
+        rebalance(model(A="0.5"), portfolio("1000", {"A": price}))
+
+
+def test_answers_do_not_depend_on_what_they_are_solved_with():
+    wide = model("0.2", A="0.315", B="0.315", C="0.315")
+    prices = {s: Decimal(p) for s, p in ((A, "17.50"), (B, "17.51"), (C, "3.07"), (D, "9"))}
+    many = [
+        Portfolio(f"{i:024d}", Decimal(50 + 13 * i), {A: Decimal(i % 5), D: held}, prices)
+        for i, held in enumerate(Decimal(i % 3) / (1 + i % 2) for i in range(60))
+    ]
+    options = RebalanceOptions(cash_floor=Decimal(10))
+    securities = priced(wide, prices)
+
+    together = rebalance_all(securities, many, options)
+    alone = [rebalance_all(securities, [one], options)[0] for one in many]
+
+    assert together == alone
+    assert {answer.status for answer in together} >= {Status.REBALANCED}
