@@ -15,7 +15,7 @@ from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app.settings import Settings
 from storage.paging import Sort
-from storage.rebalances import Run
+from storage.runs import Run
 
 
 class ModelStore(Protocol):

@@ -25,7 +25,7 @@ from serve_app.wire.rebalances import (
     rebalance_json,
 )
 from serve_app.wire.text import Json, encoded
-from storage.rebalances import Run
+from storage.runs import Run
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
 

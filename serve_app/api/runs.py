@@ -27,7 +27,7 @@ from serve_app.wire.runs import (
 )
 from serve_app.wire.text import Json, encoded
 from storage.paging import Sort
-from storage.rebalances import Run
+from storage.runs import Run
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 

@@ -11,7 +11,7 @@ from optimization.units import EXACT
 from serve_app.wire.models import Identifier, ObjectIdentifier
 from serve_app.wire.rebalances import Number, Outcome, ProblemInAnswer, side_of
 from serve_app.wire.text import Json, instant, number, whole
-from storage.rebalances import Run
+from storage.runs import Run
 
 
 class PositionResult(BaseModel):

@@ -1,0 +1,49 @@
+"""The application on the real database; only the optimizer is a fake."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from serve_app.api.application import api_app
+from serve_app.api.collaborators import Collaborators
+from serve_app.settings import Settings, settings_from
+from storage.database import ping
+from tests.api.parts import FakeOptimizer, Stored, no_metrics, posted
+
+
+@pytest.fixture
+def stored(database: Any) -> Stored:
+    return Stored(database)
+
+
+@pytest.fixture
+def optimizer(stored: Stored) -> FakeOptimizer:
+    return FakeOptimizer(stored)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return settings_from({"max_body_mb": 1, "time_zone": "Pacific/Kiritimati"})
+
+
+@pytest.fixture
+def app(settings: Settings, stored: Stored, optimizer: FakeOptimizer, database: Any) -> FastAPI:
+    checks = {"database": lambda: ping(database)}
+    return api_app(settings, Collaborators(stored, optimizer, checks, no_metrics))
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture
+async def model(client: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await client.post("/api/v1/models", json=posted())
+    assert answer.status_code == 201, answer.text
+    return answer.json()

@@ -1,0 +1,157 @@
+"""What the tests of the routes are made of: the real store, a fake optimizer, small bodies."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from optimization.certificate import Certificate, Method, Proof
+from optimization.model import Model, Target
+from optimization.options import RebalanceOptions
+from optimization.result import Rebalance, Refusal, Security, Status
+from serve_app import editing
+from storage.idempotency import Idempotency
+from storage.models import Models
+from storage.rebalances import Rebalances
+from storage.runs import Run, RunStatus, new_rebalance_id
+
+A, B = "A" * 24, "B" * 24
+P, Q, R = "P" * 24, "Q" * 24, "R" * 24
+PRICE = Decimal("10.25")
+
+
+class Stored:
+    """The store of the routes, in this process."""
+
+    def __init__(self, database: Any) -> None:
+        self.models, self.rebalances = Models(database), Rebalances(database)
+        self.keys = Idempotency(database)
+        self.add, self.read, self.page = self.models.add, self.models.read, self.models.page
+        self.replace, self.delete = self.models.replace, self.models.delete
+        self.runs, self.runs_of = self.rebalances.page, self.rebalances.page_of_portfolios
+        self.run, self.outcomes = self.rebalances.read, self.rebalances.outcomes
+        self.delete_run = self.rebalances.delete
+        self.claim, self.complete = self.keys.claim, self.keys.complete
+        self.release = self.keys.release
+
+    async def outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]:
+        run = await self.run(rebalance_id)
+        return run, await self.rebalances.outcome(run, portfolio_id)
+
+    async def add_target(self, model_id: str, target: Target) -> Model:
+        return await self.replace(editing.with_target(await self.read(model_id), target))
+
+    async def replace_target(self, model_id: str, target: Target) -> Model:
+        return await self.replace(editing.with_replaced_target(await self.read(model_id), target))
+
+    async def remove_target(self, model_id: str, target: Target) -> Model:
+        return await self.replace(editing.without_target(await self.read(model_id), target))
+
+    async def add_portfolios(self, model_id: str, portfolio_ids: tuple[str, ...]) -> Model:
+        return await self.replace(editing.with_portfolios(await self.read(model_id), portfolio_ids))
+
+    async def remove_portfolios(self, model_id: str, portfolio_ids: tuple[str, ...]) -> Model:
+        changed = editing.without_portfolios(await self.read(model_id), portfolio_ids)
+        return await self.replace(changed)
+
+
+def bought_one(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance:
+    """One share more of every security, paid from the cash."""
+    return Rebalance(
+        portfolio_id=portfolio_id,
+        status=Status.REBALANCED,
+        market_value=Decimal("1000.50"),
+        cash_before=Decimal("980.00"),
+        cash_after=Decimal("969.75"),
+        securities=securities,
+        before=(2,) * len(securities),
+        after=(3,) * len(securities),
+        certificate=Certificate(
+            Proof.OPTIMAL, Method.SEPARABLE, Decimal("2E-7"), Decimal("0.0000002")
+        ),
+    )
+
+
+def refused(code: str, portfolio_id: str = P, **members: Any) -> Rebalance:
+    status = Status.INFEASIBLE if code == "infeasible" else Status.FAILED
+    refusal = Refusal(code, "It is no use.", members)
+    return Rebalance(portfolio_id, status, None, None, None, refusal=refusal)
+
+
+Outcome = Callable[[str, tuple[Security, ...]], Rebalance]
+
+
+@dataclass
+class FakeOptimizer:
+    """Records what ``outcome`` makes of each portfolio, or raises ``error``."""
+
+    stored: Stored
+    outcome: Outcome = bought_one
+    error: Exception | None = None
+    asked: list[tuple[RebalanceOptions | None, str]] = field(default_factory=list)
+
+    async def rebalance_model(
+        self, model_id: str, options: RebalanceOptions | None, correlation_id: str
+    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        self.asked.append((options, correlation_id))
+        if self.error is not None:
+            raise self.error
+        model = await self.stored.read(model_id)
+        return await self._run(model, model.portfolio_ids)
+
+    async def rebalance_portfolio(
+        self,
+        portfolio_id: str,
+        model_id: str | None,
+        options: RebalanceOptions | None,
+        correlation_id: str,
+    ) -> tuple[Run, Rebalance]:
+        self.asked.append((options, correlation_id))
+        models = self.stored.models
+        model = await (models.read(model_id) if model_id else models.following(portfolio_id))
+        run, (rebalance,) = await self._run(model, (portfolio_id,))
+        return run, rebalance
+
+    async def _run(
+        self, model: Model, portfolio_ids: tuple[str, ...]
+    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        securities = tuple(
+            Security(target.security_id, PRICE, target.weight, target.band)
+            for target in model.targets
+        )
+        opened = Run(
+            rebalance_id=new_rebalance_id(),
+            model_id=str(model.model_id),
+            model_version=model.version,
+            model_name=model.name,
+            securities=securities,
+            options={},
+            number_of_portfolios=len(portfolio_ids),
+            started_at=datetime.now(UTC),
+        )
+        rebalances = self.stored.rebalances
+        run = await rebalances.open(opened)
+        outcomes = tuple(self.outcome(portfolio_id, securities) for portfolio_id in portfolio_ids)
+        await rebalances.record(run.rebalance_id, range(len(outcomes)), outcomes)
+        return (
+            await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, datetime.now(UTC)),
+            outcomes,
+        )
+
+
+async def no_metrics() -> str:
+    return "ordergen_up 1\n"
+
+
+def position(security_id: str = A, target: object = "0.25") -> dict[str, object]:
+    return {
+        "security_id": security_id,
+        "target": target,
+        "high_drift": "0.02",
+        "low_drift": "0.01",
+    }
+
+
+def posted(name: str = "Growth", **changes: object) -> dict[str, object]:
+    return {"name": name, "positions": [position()], "portfolios": [P, Q], **changes}

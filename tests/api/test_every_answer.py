@@ -1,0 +1,221 @@
+"""What every answer has: ids, headers, one shape of error, documents that tell the truth."""
+
+import logging
+import pickle
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from fastapi import FastAPI
+
+from serve_app.api.application import api_app
+from serve_app.api.collaborators import Collaborators
+from serve_app.api.problems import KINDS, OVERLOADED, NotReadyError, PreconditionFailedError
+from serve_app.settings import Settings, settings_from
+from storage.errors import StorageUnavailableError
+from tests.api.parts import FakeOptimizer, P, Stored, no_metrics, posted, refused
+
+
+class BusyError(Exception):
+    """Stands for an error that only the caller of api_app knows."""
+
+
+def client_of(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+async def unreachable() -> None:
+    raise StorageUnavailableError("mongodb://user:secret@host did not answer")
+
+
+async def test_ids_of_a_request_are_echoed(client: httpx.AsyncClient) -> None:
+    ids = {"x-correlation-id": "desk-7:run/3", "x-request-id": "r-1"}
+
+    answer = await client.get("/health/live", headers=ids)
+
+    assert ids.items() <= dict(answer.headers).items()
+
+
+@pytest.mark.parametrize("offered", ["", "x" * 129, "a b", "a{b}", "é"])
+async def test_an_id_that_could_do_harm_is_replaced(
+    client: httpx.AsyncClient, offered: str
+) -> None:
+    headers = {"x-correlation-id": offered.encode()}
+
+    answer = await client.get("/api/v1/model/zz", headers=headers)
+
+    made = answer.headers["x-correlation-id"]
+    assert len(made) == 32
+    assert answer.json()["correlation_id"] == made
+
+
+@pytest.mark.parametrize(
+    "path", ["/health/live", "/nope", "/docs", "/problems", "/api/v1/model/zz"]
+)
+async def test_every_answer_has_the_security_headers(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert "strict-transport-security" not in answer.headers
+
+
+async def test_hsts_is_sent_behind_tls_alone(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/health/live", headers={"x-forwarded-proto": "https"})
+
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
+async def test_the_docs_may_load_what_they_are_made_of(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/docs/")
+
+    assert answer.status_code == 200
+    assert "cdn.jsdelivr.net" in answer.text
+    assert "script-src https://cdn.jsdelivr.net" in answer.headers["content-security-policy"]
+
+
+async def test_any_origin_may_ask_but_without_credentials(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/models", headers={"origin": "http://portal"})
+
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert "X-Total-Count" in answer.headers["access-control-expose-headers"]
+
+
+async def test_origins_that_are_not_set_are_not_allowed(
+    stored: Stored, optimizer: FakeOptimizer
+) -> None:
+    settings = settings_from({"cors_origins": "http://portal"})
+    app = api_app(settings, Collaborators(stored, optimizer, {}, no_metrics))
+
+    async with client_of(app) as client:
+        allowed = await client.get("/health/live", headers={"origin": "http://portal"})
+        other = await client.get("/health/live", headers={"origin": "http://elsewhere"})
+
+    assert allowed.headers["access-control-allow-origin"] == "http://portal"
+    assert "access-control-allow-origin" not in other.headers
+
+
+async def test_a_body_that_is_too_long_is_a_413_however_it_arrives(
+    client: httpx.AsyncClient,
+) -> None:
+    async def endless() -> Any:
+        for _ in range(12):
+            yield b" " * 100_000
+
+    headers = {"content-type": "application/json"}
+    announced = await client.post("/api/v1/models", content=b" " * 1_100_000, headers=headers)
+    arriving = await client.post("/api/v1/models", content=endless(), headers=headers)
+
+    for answer in (announced, arriving):
+        assert (answer.status_code, answer.json()["type"]) == (413, "/problems/body-too-large")
+
+
+async def test_unknown_routes_and_methods_are_problems_too(client: httpx.AsyncClient) -> None:
+    route = await client.get("/nope")
+    method = await client.patch("/api/v1/models")
+
+    assert (route.status_code, route.json()["instance"]) == (404, "/nope")
+    assert (method.status_code, method.headers["allow"]) == (405, "GET, POST")
+    assert route.headers["content-type"] == "application/problem+json"
+    assert method.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_unexpected_error_is_logged_once_and_shows_nothing(
+    client: httpx.AsyncClient, optimizer: FakeOptimizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    optimizer.error = ZeroDivisionError("the secret")
+    model = (await client.post("/api/v1/models", json=posted())).json()
+
+    with caplog.at_level(logging.ERROR):
+        answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
+
+    assert (answer.status_code, answer.json()["type"]) == (500, "/problems/internal-error")
+    assert "secret" not in answer.text
+    assert "x-correlation-id" in answer.headers
+    assert len(caplog.records) == 1
+
+
+async def test_an_error_that_only_the_caller_knows_has_its_kind(
+    settings: Settings, stored: Stored, optimizer: FakeOptimizer
+) -> None:
+    parts = Collaborators(stored, optimizer, {}, no_metrics)
+    app = api_app(settings, parts, {BusyError: OVERLOADED})
+    optimizer.error = BusyError("queue is full")
+
+    async with client_of(app) as client:
+        model = (await client.post("/api/v1/models", json=posted())).json()
+        answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
+
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/overloaded")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_readiness_names_the_part_that_fails_and_liveness_does_not_ask(
+    settings: Settings, stored: Stored, optimizer: FakeOptimizer
+) -> None:
+    app = api_app(settings, Collaborators(stored, optimizer, {"pricing": unreachable}, no_metrics))
+
+    async with client_of(app) as client:
+        live = await client.get("/health/live")
+        answers = [await client.get(f"/health{path}") for path in ("/ready", "/health", "/", "")]
+
+    assert live.status_code == 200
+    for answer in answers:
+        assert (answer.status_code, answer.json()["failing"]) == (503, ["pricing"])
+        assert "secret" not in answer.text
+
+
+async def test_readiness_asks_the_real_database(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/health/ready")
+
+    assert answer.json() == {"status": "ready", "checks": {"database": "healthy"}}
+
+
+async def test_metrics_are_prometheus_text(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answer.text == await no_metrics()
+
+
+async def test_every_type_of_problem_leads_to_its_page(client: httpx.AsyncClient) -> None:
+    index = (await client.get("/problems")).text
+
+    for kind in KINDS.values():
+        page = await client.get(kind.uri)
+        assert page.headers["content-type"].startswith("text/html")
+        assert kind.title in page.text
+        assert kind.uri in index
+    assert (await client.get("/problems/none")).status_code == 404
+
+
+async def test_what_is_written_is_what_the_document_promises(
+    client: httpx.AsyncClient, optimizer: FakeOptimizer
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    model = (await client.post("/api/v1/models", json=posted())).json()
+    path = f"/api/v1/model/{model['model_id']}/rebalance"
+    elements = (await client.post(path)).json()
+    rebalance = await client.get(f"/api/v1/rebalance/{elements[0]['rebalance_id']}")
+    optimizer.outcome = lambda portfolio_id, _: refused("infeasible", portfolio_id)
+    problem = (await client.post(f"/api/v1/portfolio/{P}/rebalance")).json()
+
+    for value, name in (
+        (model, "ModelAnswer"),
+        (elements[0], "RebalanceAnswer"),
+        (rebalance.json(), "RebalanceResult"),
+        (problem, "Problem"),
+    ):
+        schema = document | {"$ref": f"#/components/schemas/{name}"}
+        jsonschema.validate(value, schema, jsonschema.Draft202012Validator)
+        undocumented = value.keys() - document["components"]["schemas"][name]["properties"].keys()
+        assert name == "Problem" or undocumented == set()
+
+
+@pytest.mark.parametrize("error", [PreconditionFailedError('"1"', 2), NotReadyError(("pricing",))])
+def test_errors_of_the_routes_survive_pickling(error: Exception) -> None:
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
