@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from contextvars import ContextVar
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
@@ -14,12 +13,10 @@ import httpx
 import stamina
 from httpx_aiohttp import AiohttpTransport
 
+from serve_app.correlation import correlation_id
 from serve_app.upstream.breaker import Breaker
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.policy import Policy, TransientError, pauses, retry_after_s
-
-correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
-"""Sent to every upstream as X-Correlation-ID while it is set."""
 
 OK = frozenset({200})
 ASK_AGAIN_AFTER_S = 5.0
@@ -63,7 +60,7 @@ class Client:
     ) -> httpx.Response:
         """The answer, whose status is one of ``accept``."""
         known = correlation_id.get()
-        headers = None if known is None else {"X-Correlation-ID": known}
+        headers = {"X-Correlation-ID": known} if known else None
         request = self._http.build_request("GET", path, params=params, headers=headers)
         async with self._slots:
             try:

@@ -1,0 +1,12 @@
+"""The simulated market: five GlobeCo services in one ASGI application, from a seed.
+
+``Market`` is the deterministic world, ``market_app`` its HTTP contract (the real services' routes,
+bodies and quirks), ``serving`` and ``run`` put it on a port. Imports no Ray and no numpy.
+"""
+
+from serve_app.market.app import market_app
+from serve_app.market.market import Market, Strategy
+from serve_app.market.portfolios import Shares
+from serve_app.market.server import run, serving
+
+__all__ = ["Market", "Shares", "Strategy", "market_app", "run", "serving"]

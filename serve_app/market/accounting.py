@@ -1,0 +1,170 @@
+"""The simulated portfolio accounting service, with the traps of the real one."""
+
+from bisect import bisect_right
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from serve_app.market.asgi import Answer, Question, Routes, answer
+from serve_app.market.ledger import Ledger
+from serve_app.market.portfolios import Row
+from serve_app.market.transactions import error, transaction_routes
+
+MOST_IN_SUMMARY = 1000
+ROWS_PER_PORTFOLIO = 4096  # row ids of portfolio k start after k times so many
+UPDATED = "2025-06-06T12:17:03Z"
+
+
+class Accounting:
+    """Its routes. Balances of all portfolios are listed by portfolio and security only."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._market = ledger.market
+
+    def routes(self) -> Routes:
+        """Its routes, that of transactions with them."""
+        return {
+            "GET /api/v1/portfolios/{}/summary": self._summary,
+            "GET /api/v1/balances": self._balances,
+            "GET /api/v1/balance/{}": self._balance,
+            "GET /api/v2": lambda _: answer({"message": "API v2 not implemented yet"}, 501),
+            "GET /health": _health,
+            "GET /health/live": _health,
+            "GET /health/ready": _health,
+            **transaction_routes(self._ledger),
+        }
+
+    def _summary(self, question: Question) -> Answer:
+        portfolio_id = question.parts[0]
+        number = self._market.number(portfolio_id)
+        rows = () if number is None else self._ledger.rows(number)
+        # the real one means 404 but looks for another text in its own message
+        if not rows:
+            return error(500, "INTERNAL_ERROR", "Failed to retrieve portfolio summary")
+        rows = sorted(rows, key=_by_security)[:MOST_IN_SUMMARY]
+        return answer(_summary_body(portfolio_id, rows))
+
+    def _balances(self, question: Question) -> Answer:
+        query = question.query
+        limit, offset = _limit(query.get("limit", "")), _offset(query.get("offset", ""))
+        portfolio_id, security_id = query.get("portfolio_id"), query.get("security_id")
+        if portfolio_id:
+            found = self._of(self._market.number(portfolio_id))
+            if security_id:
+                found = [body for body in found if body.get("securityId") == security_id]
+            return _page(found[offset : offset + limit], limit, offset, len(found))
+        if security_id == "null":  # is not cash: it is compared with the ids and matches none
+            return _page([], limit, offset, 0)
+        if security_id:
+            return error(501, "NOT_SIMULATED", "security_id needs a portfolio_id here")
+        total = self._ledger.rows_before(self._market.portfolios)
+        return _page(self._of_all(offset, limit), limit, offset, total)
+
+    def _balance(self, question: Question) -> Answer:
+        if not question.parts[0].isdecimal():
+            return error(400, "INVALID_ID", "Balance ID must be a valid integer")
+        number, place = divmod(int(question.parts[0]) - 1, ROWS_PER_PORTFOLIO)
+        rows = self._ledger.rows(number) if 0 <= number < self._market.portfolios else ()
+        if place >= len(rows):
+            return error(404, "NOT_FOUND", "Balance not found")
+        return answer(_body(self._market.portfolio_id(number), number, place, rows[place]))
+
+    def _of(self, number: int | None) -> list[dict[str, Any]]:
+        if number is None:
+            return []
+        placed = sorted(
+            enumerate(self._ledger.rows(number)), key=lambda pair: _by_security(pair[1])
+        )
+        portfolio_id = self._market.portfolio_id(number)
+        return [_body(portfolio_id, number, place, row) for place, row in placed]
+
+    def _of_all(self, offset: int, limit: int) -> list[dict[str, Any]]:
+        last = self._market.portfolios
+        number = bisect_right(range(last + 1), offset, key=self._ledger.rows_before) - 1
+        skipped = offset - self._ledger.rows_before(number)
+        found: list[dict[str, Any]] = []
+        while number < last and len(found) < skipped + limit:
+            found.extend(self._of(number))
+            number += 1
+        return found[skipped : skipped + limit]
+
+
+def _health(_: Question) -> Answer:
+    return answer({"status": "healthy", "timestamp": _now()})
+
+
+def _summary_body(portfolio_id: str, rows: list[Row]) -> dict[str, Any]:
+    cash: int | Decimal = 0
+    securities: list[dict[str, str]] = []
+    for security_id, long, short in rows:
+        if security_id is None:
+            cash = long
+            continue
+        securities.append(
+            {
+                "securityId": security_id,
+                "quantityLong": plain(long),
+                "quantityShort": plain(short),
+                "netQuantity": plain(long - short),
+                "lastUpdated": UPDATED,
+            }
+        )
+    return {
+        "portfolioId": portfolio_id,
+        "cashBalance": plain(cash),
+        "securityCount": len(securities),
+        "lastUpdated": _now(),
+        "securities": securities,
+    }
+
+
+def plain(number: int | Decimal) -> str:
+    """A number as the service's decimals look: no exponent, no trailing zeros."""
+    if isinstance(number, int):
+        return str(number)
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _by_security(row: Row) -> str:
+    return row.security_id or ""
+
+
+def _body(portfolio_id: str, number: int, place: int, row: Row) -> dict[str, Any]:
+    security = {} if row.security_id is None else {"securityId": row.security_id}
+    return {
+        "id": number * ROWS_PER_PORTFOLIO + place + 1,
+        "portfolioId": portfolio_id,
+        **security,
+        "quantityLong": plain(row.long),
+        "quantityShort": plain(row.short),
+        "lastUpdated": UPDATED,
+        "version": 1,
+    }
+
+
+def _page(rows: list[dict[str, Any]], limit: int, offset: int, total: int) -> Answer:
+    pagination = {
+        "limit": limit,
+        "offset": offset,
+        "total": total,
+        "hasMore": offset + limit < total,
+        "page": offset // limit + 1,
+        "totalPages": -(-total // limit),
+    }
+    return answer({"balances": rows, "pagination": pagination})
+
+
+def _limit(text: str) -> int:
+    # out of range or not a number: silently the default, as in the service
+    limit = int(text) if text.isdecimal() else 50
+    return limit if 1 <= limit <= 1000 else 50
+
+
+def _offset(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"

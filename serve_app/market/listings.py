@@ -1,0 +1,103 @@
+"""Listing: a security of the simulated market, a price, or both."""
+
+import csv
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from string import ascii_uppercase
+
+from serve_app.market.chance import seeded
+
+SYNTHETIC = 500
+UNLISTED_SHARE = 0.02  # prices without a security, and securities without a price
+# The first is a regular expression that matches the second: see the v2 search of securities.
+DOTTED = ("QX.B", "QXZB")
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Mean and standard deviation of a ticker's price."""
+
+    ticker: str
+    price: Decimal
+    price_std: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A ticker; without ``security_id`` only its price exists, without ``quote`` only the security."""
+
+    ticker: str
+    security_id: str | None
+    quote: Quote | None
+
+    @property
+    def price(self) -> Decimal | None:
+        """The mean price."""
+        return None if self.quote is None else self.quote.price
+
+
+def listings(quotes: Iterable[Quote], seed: int) -> tuple[Listing, ...]:
+    """The securities of these quotes, by ticker; some lack one or the other.
+
+    A security id depends on the ticker alone.
+    """
+    rng = seeded("listings", seed)
+    listed = [
+        Listing(
+            quote.ticker,
+            None if rng.random() < UNLISTED_SHARE else security_id(quote.ticker),
+            quote,
+        )
+        for quote in quotes
+    ]
+    taken = {listing.ticker for listing in listed}
+    for _ in range(max(1, round(UNLISTED_SHARE * len(listed)))):
+        ticker = _new_ticker(rng, taken)
+        listed.append(Listing(ticker, security_id(ticker), None))
+    return tuple(sorted(listed, key=lambda listing: listing.ticker))
+
+
+def security_id(ticker: str) -> str:
+    """The id a ticker's security has: 24 hexadecimal characters."""
+    return hashlib.blake2b(ticker.encode(), digest_size=12).hexdigest()
+
+
+def synthetic_quotes(seed: int, count: int = SYNTHETIC) -> tuple[Quote, ...]:
+    """Lognormal prices with median 80 from 2 to 4000; standard deviations about 1.6 % of them."""
+    rng = seeded("quotes", seed)
+    taken: set[str] = set()
+    tickers = [*DOTTED, *(_new_ticker(rng, taken) for _ in range(count - len(DOTTED)))]
+    quotes: list[Quote] = []
+    for ticker in tickers:
+        price = min(max(80 * math.exp(rng.gauss(0, 0.9)), 2), 4000)
+        std = price * 0.016 * math.exp(rng.gauss(0, 0.6))
+        quotes.append(Quote(ticker, Decimal(f"{price:.2f}"), Decimal(f"{std:.4f}")))
+    return tuple(quotes)
+
+
+def quotes_from(path: Path, date: str | None = None) -> tuple[Quote, ...]:
+    """Quotes of one date, the newest by default, of a CSV with price_date,ticker,price,price_std."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    chosen = date or max((row["price_date"] for row in rows), default="")
+    quotes = tuple(
+        Quote(row["ticker"], Decimal(row["price"]), Decimal(row["price_std"]))
+        for row in rows
+        if row["price_date"] == chosen
+    )
+    if not quotes:
+        raise ValueError(f"{path} has no prices of {chosen or 'any date'}")
+    return quotes
+
+
+def _new_ticker(rng: Random, taken: set[str]) -> str:
+    while True:
+        ticker = "".join(rng.choices(ascii_uppercase, k=rng.choice((3, 3, 4))))
+        if ticker not in taken and ticker not in DOTTED:
+            taken.add(ticker)
+            return ticker

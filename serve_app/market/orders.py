@@ -1,0 +1,224 @@
+"""The simulated order service: orders in memory."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from serve_app.market.asgi import Answer, Question, Routes, answer, paged
+from serve_app.market.market import Market
+from serve_app.market.portfolio import portfolio_name
+
+MOST_IN_BATCH = 1000
+MOST_ORDERS = 100_000
+BLOTTERS = ("Default", "Equity", "Fixed Income", "Hold", "Crypto")
+ORDER_TYPES = {
+    "BUY": "Buy",
+    "SELL": "Sell",
+    "SHORT": "Sell to Open",
+    "COVER": "Buy to Close",
+    "EXRC": "Exercise",
+}
+STATUSES = {
+    "NEW": "New",
+    "SENT": "Sent",
+    "WORK": "In progress",
+    "FULL": "Filled",
+    "PART": "Partial fill",
+    "HOLD": "Hold",
+    "CNCL": "Cancel",
+    "CNCLD": "Cancelled",
+    "CPART": "Cancelled with partial fill",
+    "DEL": "Delete",
+}
+# member of an order -> its reference list; ids are places in the list, from 1
+REFERENCES: Mapping[str, tuple[str, list[dict[str, Any]]]] = {
+    "blotterId": (
+        "Blotter",
+        [{"id": place, "name": name, "version": 1} for place, name in enumerate(BLOTTERS, 1)],
+    ),
+    "statusId": (
+        "Status",
+        [
+            {"id": place, "abbreviation": short, "description": text, "version": 1}
+            for place, (short, text) in enumerate(STATUSES.items(), 1)
+        ],
+    ),
+    "orderTypeId": (
+        "Order Type",
+        [
+            {"id": place, "abbreviation": short, "description": text, "version": 1}
+            for place, (short, text) in enumerate(ORDER_TYPES.items(), 1)
+        ],
+    ),
+}
+LABELS = {
+    "blotterId": "Blotter ID",
+    "statusId": "Status ID",
+    "portfolioId": "Portfolio ID",
+    "orderTypeId": "Order Type ID",
+    "securityId": "Security ID",
+}
+FILTERS = (
+    "security.ticker",
+    "portfolio.name",
+    "blotter.name",
+    "status.abbreviation",
+    "orderType.abbreviation",
+    "orderTimestamp",
+)
+
+
+class Orders:
+    """All orders that were posted, by id from 1."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._tickers = {one.security_id: one.ticker for one in market.listings()}
+        self._all: list[dict[str, Any]] = []
+
+    def routes(self) -> Routes:
+        """Its routes."""
+        return {
+            "POST /api/v1/orders": self._post,
+            "GET /api/v1/orders": self._search,
+            "GET /api/v1/order/{}": self._read,
+            "GET /api/v1/blotters": lambda _: answer(REFERENCES["blotterId"][1]),
+            "GET /api/v1/statuses": lambda _: answer(REFERENCES["statusId"][1]),
+            "GET /api/v1/orderTypes": lambda _: answer(REFERENCES["orderTypeId"][1]),
+            "GET /api/v1/system/health": lambda _: answer({"status": "UP"}),
+        }
+
+    def _post(self, question: Question) -> Answer:
+        try:
+            batch = json.loads(question.body, parse_float=Decimal)
+        except ValueError:
+            return answer({"code": "RUNTIME_ERROR", "message": "JSON parse error"}, 500)
+        if not isinstance(batch, list):
+            return answer({"code": "RUNTIME_ERROR", "message": "JSON parse error"}, 500)
+        if not batch:
+            return answer(_refused("No orders provided for processing"), 400)
+        if len(batch) > MOST_IN_BATCH:
+            text = f"Batch size {len(batch)} exceeds maximum allowed size of {MOST_IN_BATCH}"
+            return answer(_refused(text), 413)
+        if len(self._all) + len(batch) > MOST_ORDERS:
+            text = "Internal server error processing batch request: System temporarily overloaded - please retry in a few minutes"
+            return answer(_refused(text), 500)  # the real one means 503 and says 500
+        results = [self._result(order, index) for index, order in enumerate(batch)]
+        return _outcome(results)
+
+    def _result(self, order: Any, index: int) -> dict[str, Any]:
+        complaint = _complaint(order)
+        if complaint:
+            return {"status": "FAILURE", "message": complaint, "requestIndex": index}
+        kept = self._kept(order)
+        self._all.append(kept)
+        return {
+            "status": "SUCCESS",
+            "message": "Order created successfully",
+            "order": kept,
+            "orderId": kept["id"],
+            "requestIndex": index,
+        }
+
+    def _kept(self, order: dict[str, Any]) -> dict[str, Any]:
+        number = self._market.number(order["portfolioId"])
+        name = None if number is None else portfolio_name(number)
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        ticker = self._tickers.get(order["securityId"])
+        return {
+            "id": len(self._all) + 1,
+            "blotter": REFERENCES["blotterId"][1][order["blotterId"] - 1],
+            "status": REFERENCES["statusId"][1][order["statusId"] - 1],
+            "portfolio": {"portfolioId": order["portfolioId"], "name": name},
+            "orderType": REFERENCES["orderTypeId"][1][order["orderTypeId"] - 1],
+            "security": {"securityId": order["securityId"], "ticker": ticker},
+            "quantity": _number(order["quantity"]),
+            "limitPrice": _number(order.get("limitPrice")),
+            "tradeOrderId": order.get("tradeOrderId"),
+            "orderTimestamp": order.get("orderTimestamp") or now,
+            "version": order.get("version") or 1,
+        }
+
+    def _search(self, question: Question) -> Answer:
+        given = {
+            key: question.query[key]
+            for key in question.query
+            if key not in ("limit", "offset", "sort")
+        }
+        if unknown := sorted(given.keys() - set(FILTERS)):
+            text = f"Invalid filter fields: {', '.join(unknown)}"
+            body = {
+                "error": "Invalid filter parameter",
+                "message": text,
+                "validFilterFields": FILTERS,
+            }
+            return answer(body, 400)
+        found = [order for order in self._all if _passes(order, given)]
+        try:
+            limit, offset, pagination = paged(question.query, len(found))
+        except ValueError as error:
+            return answer({"error": "Invalid limit parameter", "message": str(error)}, 400)
+        return answer({"content": found[offset : offset + limit], "pagination": pagination})
+
+    def _read(self, question: Question) -> Answer:
+        text = question.parts[0]
+        number = int(text) if text.isdecimal() else 0
+        if not 1 <= number <= len(self._all):
+            return Answer(404, b"")
+        return answer(self._all[number - 1])
+
+
+def _complaint(order: Any) -> str | None:
+    if not isinstance(order, dict):
+        return "Order data is required"
+    for member, label in LABELS.items():
+        if not order.get(member):
+            return f"{label} is required"
+    if not _is_positive(order.get("quantity")):
+        return "Quantity must be positive"
+    if order.get("limitPrice") is not None and not _is_positive(order["limitPrice"]):
+        return "Limit price must be positive"
+    for member, (label, listed) in REFERENCES.items():
+        if order[member] not in range(1, len(listed) + 1):
+            return f"{label} with ID {order[member]} not found"
+    return None
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | Decimal) and value > 0
+
+
+def _number(value: int | Decimal | None) -> object:
+    return orjson.Fragment(f"{value:f}") if isinstance(value, Decimal) else value
+
+
+def _passes(order: dict[str, Any], given: Mapping[str, str]) -> bool:
+    for path, wanted in given.items():
+        value: Any = order
+        for step in path.split("."):
+            value = value[step]
+        if value not in wanted.split(","):
+            return False
+    return True
+
+
+def _refused(message: str) -> dict[str, Any]:
+    empty = {"totalReceived": 0, "successful": 0, "failed": 0, "orders": []}
+    return {"status": "FAILURE", "message": message, **empty}
+
+
+def _outcome(results: list[dict[str, Any]]) -> Answer:
+    total = len(results)
+    successful = sum(result["status"] == "SUCCESS" for result in results)
+    status, text = "PARTIAL", f"{successful} of {total} orders processed successfully"
+    if successful == total:
+        status, text = "SUCCESS", f"All {total} orders processed successfully"
+    elif successful == 0:
+        status, text = "FAILURE", "All orders failed to process"
+    counts = {"totalReceived": total, "successful": successful, "failed": total - successful}
+    body = {"status": status, "message": text, **counts, "orders": results}
+    return answer(body, 200 if successful == total else 207)

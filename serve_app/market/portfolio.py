@@ -1,0 +1,82 @@
+"""The simulated portfolio service."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from serve_app.market.asgi import Answer, Question, Routes, answer, paged
+from serve_app.market.market import FIRST_MADE_S, Market
+
+OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
+NAME = re.compile(r"[A-Za-z0-9 _-]{1,200}")
+
+
+def portfolio_routes(market: Market) -> Routes:
+    """Its reading routes; a search by part of a name goes through all names."""
+
+    def portfolio(question: Question) -> Answer:
+        wanted = question.parts[0]
+        if OBJECT_ID.fullmatch(wanted) is None:
+            return answer({"detail": "Internal server error"}, 500)
+        number = market.number(wanted.lower())
+        if number is None:
+            return answer({"detail": "Portfolio not found"}, 404)
+        return answer(_body(market, number))
+
+    def portfolios(_: Question) -> Answer:
+        return answer([_body(market, number) for number in range(market.portfolios)])
+
+    def search(question: Question) -> Answer:
+        query = question.query
+        if complaint := _complaint(query.get("name"), query.get("name_like")):
+            return answer({"detail": complaint}, 400)
+        found = _numbers(market, query.get("name"), query.get("name_like"))
+        try:
+            limit, offset, pagination = paged(query, len(found))
+        except ValueError as error:
+            return answer({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
+        rows = [_body(market, number) for number in found[offset : offset + limit]]
+        return answer({"portfolios": rows, "pagination": pagination})
+
+    return {
+        "GET /api/v1/portfolio/{}": portfolio,
+        "GET /api/v1/portfolios": portfolios,
+        "GET /api/v2/portfolios": search,
+        "GET /api/fast/portfolios/search": search,
+    }
+
+
+def portfolio_name(number: int) -> str:
+    """The name of a portfolio."""
+    return f"Portfolio {number + 1}"
+
+
+def _numbers(market: Market, exact: str | None, like: str | None) -> range | list[int]:
+    newest_first = range(market.portfolios - 1, -1, -1)
+    if exact is not None:
+        text = exact.lower().removeprefix("portfolio ")
+        number = int(text) - 1 if text.isdecimal() else -1
+        same = portfolio_name(number).lower() == exact.lower()
+        return [number] if same and number in newest_first else []
+    if like is None:
+        return newest_first
+    return [number for number in newest_first if like.lower() in portfolio_name(number).lower()]
+
+
+def _complaint(exact: str | None, like: str | None) -> str | None:
+    if exact is not None and like is not None:
+        return "Only one search parameter allowed: name or name_like"
+    given = exact if exact is not None else like
+    if given is not None and NAME.fullmatch(given) is None:
+        return "Invalid name format"
+    return None
+
+
+def _body(market: Market, number: int) -> dict[str, Any]:
+    made = datetime.fromtimestamp(FIRST_MADE_S + number, UTC)
+    return {
+        "portfolioId": market.portfolio_id(number),
+        "name": portfolio_name(number),
+        "dateCreated": f"{made:%Y-%m-%dT%H:%M:%SZ}",
+        "version": 1,
+    }

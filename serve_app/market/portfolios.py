@@ -1,0 +1,146 @@
+"""Portfolios of the simulated market: derived from seed and number whenever they are asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum, auto
+from itertools import accumulate
+from random import Random
+from typing import NamedTuple
+
+from serve_app.market.chance import seeded
+
+DECK = 1000  # kinds repeat after so many portfolios, which makes the number of rows computable
+
+
+class Row(NamedTuple):
+    """One balance; ``security_id`` is None for cash."""
+
+    security_id: str | None
+    long: int | Decimal
+    short: int | Decimal
+
+
+class Kind(Enum):
+    """What is special about a portfolio."""
+
+    ORDINARY = auto()
+    ALL_CASH = auto()
+    TINY = auto()
+    FRACTIONAL = auto()
+    SHORT = auto()
+    OVERDRAWN = auto()
+    UNPRICED = auto()  # holds a security that has no price
+    EMPTY = auto()  # has a balance of no cash, and nothing else
+    UNFUNDED = auto()  # has no balances at all
+
+
+ODD = (Kind.FRACTIONAL, Kind.SHORT, Kind.OVERDRAWN, Kind.UNPRICED, Kind.EMPTY, Kind.UNFUNDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Which part of the portfolios is special; ``odd`` is split evenly among the odd kinds."""
+
+    all_cash: float = 0.05
+    tiny: float = 0.02
+    odd: float = 0.03
+
+    def __post_init__(self) -> None:
+        parts = (self.all_cash, self.tiny, self.odd)
+        if min(parts) < 0 or sum(parts) > 1:
+            raise ValueError(f"the shares are {parts}: each from 0, together at most 1")
+
+
+class Book(NamedTuple):
+    """What a portfolio can hold: the securities of its strategy, and others."""
+
+    held: Sequence[tuple[str, float, float]]  # security id, weight, mean price
+    others: Sequence[tuple[str, float]]  # security id, mean price
+    unpriced: Sequence[str]
+
+
+class Deck:
+    """The kinds of all portfolios, in an order that a seed gives."""
+
+    def __init__(self, seed: int, shares: Shares, positions: int) -> None:
+        odd = round(DECK * shares.odd)
+        kinds = [Kind.ALL_CASH] * round(DECK * shares.all_cash)
+        kinds += [Kind.TINY] * round(DECK * shares.tiny)
+        kinds += [ODD[index % len(ODD)] for index in range(odd)]
+        kinds += [Kind.ORDINARY] * (DECK - len(kinds))
+        seeded("deck", seed).shuffle(kinds)
+        self._kinds = tuple(kinds)
+        self._rows = tuple(accumulate((_row_count(kind, positions) for kind in kinds), initial=0))
+
+    def kind(self, number: int) -> Kind:
+        """The kind of portfolio ``number``."""
+        return self._kinds[number % DECK]
+
+    def rows_before(self, number: int) -> int:
+        """How many balances the portfolios below ``number`` have in all."""
+        decks, rest = divmod(number, DECK)
+        return decks * self._rows[DECK] + self._rows[rest]
+
+
+def derived_rows(kind: Kind, rng: Random, book: Book) -> tuple[Row, ...]:
+    """The balances of one portfolio: cash first, then by security id."""
+    if kind is Kind.UNFUNDED:
+        return ()
+    if kind is Kind.EMPTY:
+        return (Row(None, 0, 0),)
+    value = _tiny_value(rng) if kind is Kind.TINY else _value(rng)
+    if kind is Kind.ALL_CASH:
+        return (Row(None, money(value), 0),)
+    rows = _holdings(rng, book, value)
+    _make_odd(kind, rng, rows, book)
+    rows.sort()
+    cash = value * rng.uniform(0.01, 0.09) * (-1 if kind is Kind.OVERDRAWN else 1)
+    return (Row(None, money(cash), 0), *rows)
+
+
+def money(amount: float) -> Decimal:
+    """An amount in cents."""
+    return Decimal(round(amount * 100)).scaleb(-2)
+
+
+def _row_count(kind: Kind, positions: int) -> int:
+    if kind is Kind.UNFUNDED:
+        return 0
+    return 1 if kind in (Kind.EMPTY, Kind.ALL_CASH) else positions + 1
+
+
+def _value(rng: Random) -> float:
+    # the load of the KASBench generator
+    return rng.uniform(1e5, 1e6) if rng.random() < 0.6 else rng.uniform(1e6, 4e6)
+
+
+def _tiny_value(rng: Random) -> float:
+    return rng.uniform(200, 5000)
+
+
+def _holdings(rng: Random, book: Book, value: float) -> list[Row]:
+    draw = rng.random
+    rows = [
+        Row(security, int(value * weight * (0.8 + 0.4 * draw()) / price), 0)
+        for security, weight, price in book.held
+    ]
+    if draw() < 0.3:
+        security, price = book.others[int(draw() * len(book.others))]
+        rows[int(draw() * len(rows))] = Row(security, int(value * 0.02 / price) + 1, 0)
+    if draw() < 0.1:
+        place = int(draw() * len(rows))
+        rows[place] = rows[place]._replace(long=0)  # the service keeps rows that were sold
+    return rows
+
+
+def _make_odd(kind: Kind, rng: Random, rows: list[Row], book: Book) -> None:
+    first = rows[0]
+    if kind is Kind.FRACTIONAL:
+        for place in range(0, len(rows), 3):
+            part = Decimal(rng.randrange(1, 10**8)).scaleb(-8)
+            rows[place] = rows[place]._replace(long=rows[place].long + part)
+    elif kind is Kind.SHORT:
+        rows[0] = first._replace(long=0, short=first.long + 1)
+    elif kind is Kind.UNPRICED:
+        rows[0] = Row(rng.choice(book.unpriced), first.long + 1, 0)

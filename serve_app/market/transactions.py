@@ -1,0 +1,106 @@
+"""POST /api/v1/transactions of the simulated accounting service: trades come to rest in the ledger."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from serve_app.market.asgi import Answer, Question, Routes, answer
+from serve_app.market.ledger import EFFECTS, Ledger, LedgerFullError
+
+MOST_IN_BATCH = 1000
+CASH_ONLY = frozenset({"DEP", "WD"})
+REQUIRED = ("portfolioId", "sourceId", "transactionType", "quantity", "price", "transactionDate")
+
+
+class _RefusedError(Exception):
+    """A transaction that breaks a rule of its field."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(field, message)
+        self.field = field
+        self.message = message
+
+
+def transaction_routes(ledger: Ledger) -> Routes:
+    """The one route. A transaction is applied at once and answered as processed."""
+
+    def post(question: Question) -> Answer:
+        try:
+            batch = json.loads(question.body, parse_float=Decimal)
+        except ValueError:
+            return error(400, "INVALID_JSON", "Invalid JSON format")
+        if not (isinstance(batch, list) and all(isinstance(one, dict) for one in batch)):
+            return error(400, "INVALID_JSON", "Invalid JSON format")
+        if not batch:
+            return error(400, "EMPTY_BATCH", "At least one transaction is required")
+        if len(batch) > MOST_IN_BATCH:
+            return error(400, "BATCH_TOO_LARGE", f"Maximum {MOST_IN_BATCH} transactions per batch")
+        return _posted(ledger, batch)
+
+    return {"POST /api/v1/transactions": post}
+
+
+def _posted(ledger: Ledger, batch: list[dict[str, Any]]) -> Answer:
+    successful: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for given in batch:
+        shown = {key: _text(value) for key, value in given.items()}
+        try:
+            number = _apply(ledger, given)
+        except _RefusedError as refused:
+            reason = {"field": refused.field, "message": refused.message}
+            failed.append({"transaction": shown, "errors": [reason]})
+        else:
+            state = {"id": number, "status": "PROC", "reprocessingAttempts": 0, "version": 1}
+            successful.append({**shown, **state})
+    summary = {
+        "totalRequested": len(batch),
+        "successful": len(successful),
+        "failed": len(failed),
+        "successRate": 100 * len(successful) / len(batch),
+    }
+    body = {"successful": successful, "failed": failed, "summary": summary}
+    return answer(body, 207 if failed else 201)
+
+
+def _apply(ledger: Ledger, given: dict[str, Any]) -> int:
+    for field in REQUIRED:
+        if not given.get(field):
+            raise _RefusedError(field, f"{field} is required")
+    kind, source_id = str(given["transactionType"]), str(given["sourceId"])
+    security_id = given.get("securityId")
+    number = ledger.market.number(str(given["portfolioId"]))
+    if number is None:
+        raise _RefusedError("portfolioId", "unknown portfolio")
+    if kind not in EFFECTS:
+        raise _RefusedError("transactionType", f"must be one of {' '.join(EFFECTS)}")
+    if (kind in CASH_ONLY) != (security_id is None):
+        raise _RefusedError("securityId", f"does not go with {kind}")
+    if len(source_id) > 50 or ledger.knows(source_id):
+        raise _RefusedError("sourceId", "must be unique and at most 50 characters")
+    quantity, price = (_positive(field, given[field]) for field in ("quantity", "price"))
+    try:
+        return ledger.post(number, source_id, kind, security_id, quantity, price)
+    except LedgerFullError as full:
+        raise _RefusedError("repository", "the simulated market is full") from full
+
+
+def _positive(field: str, value: object) -> Decimal:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation as unreadable:
+        raise _RefusedError(field, "must be a number") from unreadable
+    if not (number.is_finite() and number > 0):
+        raise _RefusedError(field, "must be greater than 0")
+    return number
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, Decimal | int) else value
+
+
+def error(status: int, code: str, message: str) -> Answer:
+    """The one shape of the accounting service's errors."""
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
+    return answer({"error": {"code": code, "message": message, "timestamp": now}}, status)
