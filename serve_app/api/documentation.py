@@ -5,14 +5,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
-from starlette.responses import Response
 
 from serve_app.api import problems
 from serve_app.api.problems import Kind, problem
-from serve_app.wire.text import decoded
 
 MEDIA_TYPE = "application/problem+json"
 DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share
@@ -41,25 +37,6 @@ class Problem(BaseModel):
     instance: str
     correlation_id: str
     errors: list[ErrorPlace] | None = None
-
-
-class ExactRequest(Request):
-    """A request whose JSON numbers arrive as the Decimals that were written."""
-
-    async def json(self) -> Any:
-        return decoded(await self.body())
-
-
-class ExactRoute(APIRoute):
-    """A route that reads its body exactly."""
-
-    def get_route_handler(self) -> Any:
-        handle = super().get_route_handler()
-
-        async def exactly(request: Request) -> Response:
-            return await handle(ExactRequest(request.scope, request.receive))
-
-        return exactly
 
 
 def refuses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:

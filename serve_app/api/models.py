@@ -8,7 +8,8 @@ from starlette.responses import Response
 from optimization.model import Model
 from serve_app.api import problems
 from serve_app.api.collaborators import Store
-from serve_app.api.documentation import ExactRoute, refuses
+from serve_app.api.documentation import refuses
+from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import MOST_MODELS, Models, Offset, order_by, page_headers
 from serve_app.api.problems import PreconditionFailedError

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from optimization.result import Rebalance, Status
 from serve_app.api import problems
 from serve_app.api.collaborators import Configured, Rebalancer, Store
-from serve_app.api.documentation import ExactRoute, refuses
+from serve_app.api.documentation import refuses
+from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.models import ModelId
 from serve_app.api.problems import kind_of_refusal, problem_of
@@ -80,9 +81,9 @@ async def rebalance_model(
     )
     headers = _location(run) | replayed
     if rebalances and all(rebalance.status in WITHOUT_PLAN for rebalance in rebalances):
-        return await _none_rebalanced(request.url.path, run, rebalances, settings.zone, headers)
-    elements = await elements_of(run, rebalances, settings.zone)
-    return Response(encoded(elements), headers=headers, media_type="application/json")
+        return _none_rebalanced(request.url.path, run, rebalances, settings.zone, headers)
+    text = await _array_of(run, rebalances, settings.zone)
+    return Response(text, headers=headers, media_type="application/json")
 
 
 @router.post(
@@ -109,23 +110,27 @@ async def rebalance_portfolio(
     headers = _location(run) | replayed
     if rebalance.status in WITHOUT_PLAN and rebalance.refusal is not None:
         return _no_plan(request.url.path, run, rebalance, headers)
-    element = (await elements_of(run, (rebalance,), settings.zone))[0]
+    element = _element(run, rebalance, trade_date_of(run, settings.zone))
     return Response(encoded(element), headers=headers, media_type="application/json")
 
 
-async def elements_of(run: Run, rebalances: Sequence[Rebalance], zone: tzinfo) -> list[Json]:
-    """The portfolios of an answer; other requests get their turn in between."""
+async def _array_of(run: Run, rebalances: Sequence[Rebalance], zone: tzinfo) -> bytes:
+    """A JSON array of portfolios; other requests get their turn in between.
+
+    Each part becomes text at once: tens of thousands of living dicts would keep the collector busy.
+    """
     day = trade_date_of(run, zone)
-    elements: list[Json] = []
+    parts: list[bytes] = []
     for start in range(0, len(rebalances), AT_A_TIME):
-        elements.extend(
-            rebalance_json(
-                rebalance, run.rebalance_id, run.model_id, day, problem_of(rebalance.refusal)
-            )
-            for rebalance in rebalances[start : start + AT_A_TIME]
-        )
+        part = rebalances[start : start + AT_A_TIME]
+        parts.append(encoded([_element(run, rebalance, day) for rebalance in part])[1:-1])
         await asyncio.sleep(0)
-    return elements
+    return b"[" + b",".join(parts) + b"]"
+
+
+def _element(run: Run, rebalance: Rebalance, day: str) -> Json:
+    error = problem_of(rebalance.refusal)
+    return rebalance_json(rebalance, run.rebalance_id, run.model_id, day, error)
 
 
 def trade_date_of(run: Run, zone: tzinfo) -> str:
@@ -145,7 +150,7 @@ def _no_plan(path: str, run: Run, rebalance: Rebalance, headers: dict[str, str])
     return response(kind, rebalance.refusal.detail, path, members, headers | _retry(kind.status))
 
 
-async def _none_rebalanced(
+def _none_rebalanced(
     path: str,
     run: Run,
     rebalances: Sequence[Rebalance],
@@ -156,7 +161,8 @@ async def _none_rebalanced(
     kind = kinds.pop() if len(kinds) == 1 else problems.NONE_REBALANCED
     count = len(rebalances)
     detail = f"{kind.title}: none of {count} portfolios of model {run.model_id} was rebalanced."
-    listed = await elements_of(run, rebalances[:MOST_LISTED], zone)
+    day = trade_date_of(run, zone)
+    listed = [_element(run, rebalance, day) for rebalance in rebalances[:MOST_LISTED]]
     members = {"rebalance_id": run.rebalance_id, "portfolios": listed}
     return response(kind, detail, path, members, headers | _retry(kind.status))
 

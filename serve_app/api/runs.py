@@ -10,7 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from optimization.result import Rebalance
 from serve_app.api import problems
 from serve_app.api.collaborators import Configured, ModelStore, Store
-from serve_app.api.documentation import ExactRoute, refuses
+from serve_app.api.documentation import refuses
+from serve_app.api.exact import ExactRoute
 from serve_app.api.paging import Offset, Portfolios, Runs, order_by, page_headers
 from serve_app.api.problems import problem_of
 from serve_app.api.rebalances import MOST_LISTED, PortfolioId, trade_date_of

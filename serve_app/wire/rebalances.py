@@ -177,8 +177,8 @@ def _drift_json(drift: Drift) -> Json:
         "security_id": security.security_id,
         "original_quantity": string(whole(drift.original_quantity)),
         "adjusted_quantity": string(whole(drift.adjusted_quantity)),
-        "target": string(security.weight),
-        "high_drift": string(security.band.high),
-        "low_drift": string(security.band.low),
-        "actual": string(drift.actual),
+        "target": f"{security.weight:f}",
+        "high_drift": f"{security.band.high:f}",
+        "low_drift": f"{security.band.low:f}",
+        "actual": f"{drift.actual:f}",
     }

@@ -110,7 +110,7 @@ async def test_options_reach_the_optimizer_exactly_and_with_the_correlation_id(
 @pytest.mark.parametrize(
     ("options", "pointer"),
     [
-        ({"cash_flor": 1}, "/cash_flor"),
+        ({"cash_floors": 1}, "/cash_floors"),
         ({"cash_floor": -1}, "/cash_floor"),
         ({"cash_floor": "much"}, "/cash_floor"),
         ({"model_id": NOWHERE}, "/model_id"),  # an option of POST /portfolio/{id}/rebalance alone
