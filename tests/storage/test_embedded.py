@@ -1,0 +1,253 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.database import connect, connect_blocking, disconnect, ping
+from storage.embedded import Server, start, stop
+from storage.engines import SECANTUS, find_engine
+from storage.errors import (
+    DataDirectoryLockedError,
+    NoServerBinaryError,
+    ServerDidNotStartError,
+    StorageUnavailableError,
+)
+from storage.indexes import ensure_indexes
+from storage.models import Models
+from storage.rebalances import Rebalances
+from storage.results import Recorder
+from storage.runs import RunStatus
+from storage.server_process import answers, is_alive
+from tests.storage.samples import NOON, a_model, a_run, outcomes
+
+pytestmark = pytest.mark.mongo
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from storage.embedded import start
+server = start(Path(sys.argv[1]), owned=sys.argv[2] == "owned")
+print(server.pid, server.uri, flush=True)
+if sys.argv[2] == "owned":
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    data = tmp_path / "data directory"
+    yield data
+    stop(data)
+
+
+def starter(directory: Path, how: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", STARTER, str(directory), how]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+async def test_data_survives_a_restart_and_the_port_is_kept(directory: Path) -> None:
+    first = start(directory)
+    database = connect(first.uri, "kept")
+    added = await Models(database).add(a_model())
+    await disconnect(database)
+    assert stop(directory)
+    assert not is_alive(first.pid)
+    second = start(directory)
+    assert second.uri == first.uri
+    database = connect(second.uri, "kept")
+    assert await Models(database).read(str(added.model_id)) == added
+    await disconnect(database)
+
+
+def test_a_second_start_attaches_and_an_exclusive_one_is_refused_in_one_line(
+    directory: Path,
+) -> None:
+    server = start(directory)
+    assert start(directory) == server
+    with pytest.raises(DataDirectoryLockedError) as refused:
+        start(directory, exclusive=True)
+    assert str(directory) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_stopping_what_does_not_run_says_so(directory: Path) -> None:
+    assert not stop(directory)
+    start(directory)
+    assert stop(directory)
+    assert not stop(directory)
+
+
+def test_6_racing_starters_give_one_server(directory: Path) -> None:
+    racers = [starter(directory, "detached") for _ in range(6)]
+    answers_ = {racer.communicate(timeout=120)[0] for racer in racers}
+    assert [racer.returncode for racer in racers] == [0] * 6
+    assert len(answers_) == 1
+    noted = json.loads((directory / "server.json").read_text())
+    assert answers_ == {f"{noted['pid']} {noted['uri']}\n"}
+    assert answers(noted["uri"])
+
+
+def test_an_owned_server_ends_with_its_owner_even_if_that_was_killed(directory: Path) -> None:
+    owner = starter(directory, "owned")
+    assert owner.stdout is not None
+    pid = int(owner.stdout.readline().split()[0])
+    assert is_alive(pid)
+    owner.kill()
+    owner.communicate()
+    assert eventually(lambda: not stop(directory) and not is_alive(pid))
+
+
+def test_an_owned_server_is_refused_to_a_thread_that_may_end_before_the_process(
+    directory: Path,
+) -> None:
+    caught: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            start(directory)
+        except RuntimeError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    assert "main thread" in str(caught[0])
+
+
+async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -> None:
+    server = start(directory)
+    run = a_run(400_000)
+    acknowledged: list[int] = []
+
+    def write() -> None:
+        database = connect_blocking(server.uri, "killed", timeout_ms=2_000)
+        recorder = Recorder(database)
+        try:
+            for first in range(0, run.number_of_portfolios, 50):
+                ordinals = range(first, first + 50)
+                recorder.record(run.rebalance_id, ordinals, outcomes(run, ordinals))
+                acknowledged.extend(ordinals)
+        except StorageUnavailableError:
+            return
+        finally:
+            database.client.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert eventually(lambda: len(acknowledged) > 2_000)
+    os.kill(server.pid, signal.SIGKILL)
+    writer.join()
+    database = connect(start(directory).uri, "killed")
+    assert await Rebalances(database).recorded(run.rebalance_id) >= set(acknowledged)
+    await disconnect(database)
+
+
+async def test_a_frozen_server_is_reported_as_unavailable_without_its_address(
+    directory: Path,
+) -> None:
+    server = start(directory)
+    database = connect(server.uri, "frozen", timeout_ms=300)
+    models = Models(database)
+    added = await models.add(a_model())
+    os.kill(server.pid, signal.SIGSTOP)
+    for attempt in (ping(database), models.read(str(added.model_id)), models.replace(added)):
+        with pytest.raises(StorageUnavailableError, match="did not answer in time") as failure:
+            await attempt
+        assert "127.0.0.1" not in str(failure.value)
+    os.kill(server.pid, signal.SIGCONT)
+    await ping(database)
+    await disconnect(database)
+
+
+async def test_an_absent_server_is_reported_as_unavailable(directory: Path) -> None:
+    server = start(directory)
+    stop(directory)
+    database = connect(server.uri, "absent", timeout_ms=300)
+    with pytest.raises(StorageUnavailableError):
+        await ping(database)
+    await disconnect(database)
+    twin = connect_blocking(server.uri, "absent", timeout_ms=300)
+    run = a_run(1)
+    with pytest.raises(StorageUnavailableError):
+        Recorder(twin).record(run.rebalance_id, [0], outcomes(run))
+    twin.client.close()
+
+
+async def test_a_server_moves_to_another_port_when_its_own_is_taken(directory: Path) -> None:
+    first = start(directory)
+    database = connect(first.uri, "moved")
+    added = await Models(database).add(a_model())
+    await disconnect(database)
+    stop(directory)
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", int((directory / "port").read_text())))
+        second = start(directory)
+    assert second.uri != first.uri
+    database = connect(second.uri, "moved")
+    assert await Models(database).read(str(added.model_id)) == added
+    await disconnect(database)
+
+
+def test_the_server_that_the_caller_names_is_the_only_one_tried(directory: Path) -> None:
+    with pytest.raises(NoServerBinaryError, match="MONGOD=/bin/false"):
+        start(directory, mongod="/bin/false")
+
+
+def test_data_of_one_engine_is_not_opened_by_another() -> None:
+    with pytest.raises(NoServerBinaryError, match="the data was written by another"):
+        find_engine(kind="another")
+
+
+def test_a_server_that_ends_at_once_points_to_its_log(directory: Path) -> None:
+    start(directory)
+    stop(directory)
+    (directory / "data" / "WiredTiger").write_text("not a database")
+    with pytest.raises(ServerDidNotStartError, match=r"server\.log"):
+        start(directory)
+
+
+@pytest.fixture
+def secantus(directory: Path) -> Server:
+    directory.mkdir()
+    (directory / "engine").write_text(SECANTUS)  # as if it had been the one found before
+    server = start(directory)
+    assert server.engine.startswith(SECANTUS)
+    return server
+
+
+async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, directory: Path) -> None:
+    database = connect(secantus.uri, "alike", timeout_ms=20_000)
+    await ensure_indexes(database)
+    models, rebalances = Models(database), Rebalances(database)
+    added = await models.add(a_model())
+    replaced = await models.replace(added)
+    assert await models.page() == ((replaced,), 1)
+    assert await models.following(added.portfolio_ids[0]) == replaced
+    run = await rebalances.open(a_run(12))
+    for _ in range(2):
+        await rebalances.record(run.rebalance_id, range(12), outcomes(run))
+    assert await rebalances.outcomes(run) == outcomes(run)
+    finished = await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, NOON)
+    page = await rebalances.page_of_portfolios([outcomes(run)[3].portfolio_id], 0, 10)
+    assert page == (((finished, (outcomes(run)[3],)),), 1)
+    await rebalances.delete(run.rebalance_id, 1)
+    await models.delete(str(added.model_id), 2)
+    assert (await rebalances.page(), await models.page()) == (((), 0), ((), 0))
+    await disconnect(database)
+    assert stop(directory)
+    assert not answers(secantus.uri)

@@ -1,0 +1,267 @@
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from optimization.certificate import Certificate, Method, Proof
+from optimization.errors import RuleError
+from optimization.result import Rebalance, Refusal, Security, Status
+from storage.database import Document, connect_blocking
+from storage.errors import NotFoundError, StaleVersionError
+from storage.rebalances import Rebalances
+from storage.results import Recorder, result_id
+from storage.runs import Run, RunStatus, new_rebalance_id
+from tests.storage.samples import BAND, NOON, a_run, numbered, outcome, outcomes, securities
+
+pytestmark = pytest.mark.mongo
+
+
+@pytest.fixture
+def rebalances(database: AsyncDatabase[Document]) -> Rebalances:
+    return Rebalances(database)
+
+
+@pytest.fixture
+def blocking(mongodb_uri: str, database: AsyncDatabase[Document]) -> Iterator[Database[Document]]:
+    twin = connect_blocking(mongodb_uri, database.name)
+    yield twin
+    twin.client.close()
+
+
+async def stored_run(rebalances: Rebalances, portfolios: int = 12) -> Run:
+    run = await rebalances.open(a_run(portfolios))
+    await rebalances.record(run.rebalance_id, range(portfolios), outcomes(run))
+    return run
+
+
+async def test_a_run_reads_back_equal_and_opening_it_again_keeps_the_first_prices(
+    rebalances: Rebalances,
+) -> None:
+    run = await rebalances.open(a_run())
+    assert await rebalances.read(run.rebalance_id) == run
+    repriced = Run(
+        run.rebalance_id, run.model_id, 9, "Other", securities(1), {}, 1, NOON + timedelta(days=1)
+    )
+    assert await rebalances.open(repriced) == run
+
+
+async def test_recorded_outcomes_read_back_equal_in_order(rebalances: Rebalances) -> None:
+    run = await stored_run(rebalances)
+    assert await rebalances.outcomes(run) == outcomes(run)
+    assert await rebalances.outcomes(run, 5, 4) == outcomes(run, range(5, 9))
+    assert await rebalances.outcomes(run, 10, 10) == outcomes(run, range(10, 12))
+    assert await rebalances.outcomes(run, 12, 10) == ()
+
+
+def amounts() -> st.SearchStrategy[Decimal]:
+    return st.decimals(allow_nan=False, allow_infinity=False)
+
+
+def shares() -> st.SearchStrategy[int | Decimal]:
+    return st.one_of(
+        st.integers(),
+        st.integers(-(2**70), 2**70),
+        st.decimals(-(10**30), 10**30, allow_nan=False),
+        st.decimals(-(10**9), 10**9, places=6),
+    )
+
+
+def certificates() -> st.SearchStrategy[Certificate]:
+    return st.builds(
+        Certificate, st.sampled_from(Proof), st.sampled_from(Method), amounts(), amounts()
+    )
+
+
+def refusals() -> st.SearchStrategy[Refusal]:
+    keys = st.text("abcxyz_", min_size=1)
+    plain = st.recursive(
+        st.one_of(st.text("abc", max_size=4), st.integers()),
+        lambda inner: st.one_of(st.lists(inner), st.dictionaries(keys, inner)),
+        max_leaves=6,
+    )
+    return st.builds(Refusal, st.just("infeasible"), st.text("ab "), st.dictionaries(keys, plain))
+
+
+@st.composite
+def any_outcome(draw: st.DrawFn) -> Rebalance:
+    model = draw(st.sampled_from([securities(), ()]))
+    outside = tuple(
+        Security(numbered("X", at), abs(draw(amounts())) + 1, Decimal(0), BAND)
+        for at in range(draw(st.integers(0, 2)))
+    )
+    rows = st.lists(shares(), min_size=len(model + outside), max_size=len(model + outside))
+    amount = st.one_of(st.none(), amounts())
+    return Rebalance(
+        draw(st.uuids()).hex[:24],
+        draw(st.sampled_from(Status)),
+        *(draw(amount), draw(amount), draw(amount)),
+        model,
+        outside,
+        tuple(draw(rows)),
+        tuple(draw(rows)),
+        draw(st.one_of(st.none(), certificates())),
+        draw(st.one_of(st.none(), refusals())),
+    )
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(any_outcome())
+async def test_every_outcome_reads_back_equal(rebalances: Rebalances, expected: Rebalance) -> None:
+    run = await rebalances.open(a_run(1))
+    await rebalances.record(run.rebalance_id, [0], [expected])
+    assert await rebalances.outcomes(run) == (expected,)
+
+
+async def test_recording_again_changes_nothing(rebalances: Rebalances) -> None:
+    run = await stored_run(rebalances)
+    other = a_run(12)
+    changed = [outcome(other, ordinal + 1) for ordinal in range(12)]
+    await rebalances.record(run.rebalance_id, range(12), changed)
+    assert await rebalances.outcomes(run) == outcomes(run)
+
+
+async def test_a_writer_that_died_half_way_is_repeated_by_another(
+    rebalances: Rebalances, blocking: Database[Document]
+) -> None:
+    run = await rebalances.open(a_run(2_500))
+    await rebalances.record(run.rebalance_id, range(1_300), outcomes(run, range(1_300)))
+    assert await rebalances.recorded(run.rebalance_id) == frozenset(range(1_300))
+    Recorder(blocking).record(run.rebalance_id, range(2_500), outcomes(run))
+    assert await rebalances.outcomes(run) == outcomes(run)
+
+
+async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: Rebalances) -> None:
+    run = await rebalances.open(a_run(1_500))
+    await asyncio.gather(
+        *(rebalances.record(run.rebalance_id, range(1_500), outcomes(run)) for _ in range(4))
+    )
+    assert await rebalances.outcomes(run) == outcomes(run)
+
+
+async def test_any_other_failure_than_a_repetition_is_raised(
+    rebalances: Rebalances, database: AsyncDatabase[Document], blocking: Database[Document]
+) -> None:
+    run = await stored_run(rebalances, 3)
+    await database.command("collMod", "results", validator={"nothing": {"$exists": True}})
+    with pytest.raises(BulkWriteError):
+        await rebalances.record(run.rebalance_id, range(2, 5), outcomes(run, range(2, 5)))
+    with pytest.raises(BulkWriteError):
+        Recorder(blocking).record(run.rebalance_id, [7], outcomes(run, range(7, 8)))
+
+
+def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
+    with pytest.raises(ValueError, match="10000000"):
+        result_id(new_rebalance_id(), 10_000_000)
+
+
+async def test_as_many_outcomes_as_ordinals_are_needed(rebalances: Rebalances) -> None:
+    run = await rebalances.open(a_run(3))
+    with pytest.raises(ValueError, match="zip"):
+        await rebalances.record(run.rebalance_id, range(2), outcomes(run))
+
+
+async def test_a_finished_run_counts_its_stored_outcomes_and_stays_finished(
+    rebalances: Rebalances,
+) -> None:
+    run = await stored_run(rebalances)
+    stopped = await rebalances.finish(run.rebalance_id, RunStatus.STOPPED, NOON)
+    assert stopped.counts == {Status.REBALANCED: 6, Status.INFEASIBLE: 4, Status.FAILED: 2}
+    completed = await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, NOON)
+    assert (completed.status, completed.finished_at) == (RunStatus.COMPLETED, NOON)
+    later = NOON + timedelta(hours=1)
+    assert await rebalances.finish(run.rebalance_id, RunStatus.STOPPED, later) == completed
+    assert await rebalances.read(run.rebalance_id) == completed
+
+
+async def test_finishing_an_absent_run_is_not_found(rebalances: Rebalances) -> None:
+    with pytest.raises(NotFoundError, match="rebalance"):
+        await rebalances.finish(new_rebalance_id(), RunStatus.COMPLETED, NOON)
+
+
+async def test_the_outcome_of_one_portfolio_or_which_of_the_two_is_missing(
+    rebalances: Rebalances,
+) -> None:
+    await stored_run(rebalances)
+    run = await stored_run(rebalances)
+    assert await rebalances.outcome(run, numbered("P", 3)) == outcome(run, 3)
+    with pytest.raises(NotFoundError, match="portfolio") as missing:
+        await rebalances.outcome(run, numbered("P", 99))
+    assert missing.value.entity_id == numbered("P", 99)
+    with pytest.raises(NotFoundError, match="rebalance"):
+        await rebalances.read(new_rebalance_id())
+
+
+async def test_runs_are_paged_newest_first_or_as_asked(rebalances: Rebalances) -> None:
+    runs = [
+        await rebalances.open(a_run(count, name=name, started_at=NOON + timedelta(minutes=minute)))
+        for minute, (name, count) in enumerate([("B", 2), ("A", 3), ("C", 1)])
+    ]
+    assert await rebalances.page() == (tuple(reversed(runs)), 3)
+    assert await rebalances.page(1, 1) == ((runs[1],), 3)
+    for sort, expected in (
+        ((("model_name", 1),), "ABC"),
+        ((("number_of_portfolios", -1),), "ABC"),
+        ((("rebalance_date", 1),), "BAC"),
+        ((("rebalance_id", -1),), "CAB"),
+    ):
+        page, _ = await rebalances.page(sort=sort)
+        assert "".join(run.model_name for run in page) == expected
+    with pytest.raises(RuleError, match="sort_by"):
+        await rebalances.page(sort=(("counts", 1),))
+
+
+async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: Rebalances) -> None:
+    first, second, third = [
+        await rebalances.open(a_run(3, started_at=NOON + timedelta(minutes=at))) for at in range(3)
+    ]
+    await rebalances.record(first.rebalance_id, range(3), outcomes(first))
+    await rebalances.record(second.rebalance_id, [2], [outcome(second, 2)])
+    await rebalances.record(third.rebalance_id, [0], [outcome(third, 0)])
+    wanted = [numbered("P", 1), numbered("P", 2)]
+    page, total = await rebalances.page_of_portfolios(wanted, 0, 10)
+    assert total == 2
+    assert page == (
+        (second, (outcome(second, 2),)),
+        (first, (outcome(first, 1), outcome(first, 2))),
+    )
+    assert await rebalances.page_of_portfolios(wanted, 1, 1) == (page[1:], 2)
+    assert await rebalances.page_of_portfolios([numbered("P", 8)], 0, 10) == ((), 0)
+
+
+async def test_deleting_a_run_takes_its_outcomes_and_no_others(rebalances: Rebalances) -> None:
+    kept, gone = await stored_run(rebalances), await stored_run(rebalances)
+    with pytest.raises(StaleVersionError):
+        await rebalances.delete(gone.rebalance_id, 2)
+    assert await rebalances.outcomes(gone) == outcomes(gone)
+    await rebalances.delete(gone.rebalance_id, 1)
+    assert await rebalances.outcomes(gone) == ()
+    assert await rebalances.outcomes(kept) == outcomes(kept)
+    with pytest.raises(NotFoundError):
+        await rebalances.delete(gone.rebalance_id, 1)
+
+
+async def test_a_deletion_that_died_after_the_outcomes_is_done_by_the_next(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    run = await stored_run(rebalances)
+    await database["results"].delete_many({})
+    await rebalances.delete(run.rebalance_id, 1)
+    assert await rebalances.page() == ((), 0)
+
+
+async def test_outcomes_written_after_their_run_was_deleted_are_not_shown(
+    rebalances: Rebalances,
+) -> None:
+    run = await stored_run(rebalances, 3)
+    await rebalances.delete(run.rebalance_id, 1)
+    await rebalances.record(run.rebalance_id, [1], [outcome(run, 1)])
+    assert await rebalances.page_of_portfolios([numbered("P", 1)], 0, 10) == ((), 0)
