@@ -150,7 +150,9 @@ class Client:
         except TimeoutError as error:
             raise TransientError(f"{path} took over {limit_s:.3g} s", True, None) from error
         except TRANSPORT_ERRORS as error:
-            raise TransientError(f"{path}: {type(error).__name__}", True, None) from error
+            # where httpx-aiohttp maps an error it takes a refused connection for a time-out
+            kind = type(error.__cause__ or error).__name__
+            raise TransientError(f"{path}: {kind}", True, None) from error
         status = response.status_code
         if status in accept:
             return response

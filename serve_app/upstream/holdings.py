@@ -27,3 +27,7 @@ class HoldingsSource(Protocol):
     async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         """One entry per portfolio; raises UpstreamUnavailableError for all where nothing answers."""
         ...
+
+    async def reachable(self) -> None:
+        """Raise if the source is not ready."""
+        ...

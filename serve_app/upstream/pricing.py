@@ -56,7 +56,9 @@ class Prices:
         return PriceSnapshot(uuid4().hex, datetime.now(UTC), prices)
 
 
-def _by_ticker(rows: list[dict[str, Any]]) -> dict[str, Decimal]:
+def _by_ticker(rows: Any) -> dict[str, Decimal]:
+    if not isinstance(rows, list):
+        raise TypeError(type(rows).__name__)
     prices: dict[str, Decimal] = {}
     for row in rows:
         price = exact(row["close"])

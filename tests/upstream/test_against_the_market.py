@@ -1,0 +1,89 @@
+"""The clients against the simulated market over HTTP: both sides keep the same contract."""
+
+from decimal import Decimal
+
+import pytest
+
+from serve_app.market import Market
+from serve_app.upstream import accounting, portfolios, pricing, securities
+from serve_app.upstream.accounting import Accounting
+from serve_app.upstream.client import Client
+from serve_app.upstream.errors import HoldingsMissingError
+from serve_app.upstream.holdings import Balance
+from serve_app.upstream.portfolios import Portfolios
+from serve_app.upstream.pricing import Prices
+from serve_app.upstream.securities import Securities
+
+
+async def test_holdings_are_what_the_market_derives(market: Market, market_url: str) -> None:
+    wanted = market.portfolio_ids(300)
+
+    async with Client("accounting", market_url, accounting.POLICY) as client:
+        found = await Accounting(client).holdings(wanted)
+
+    assert tuple(found) == wanted
+    for number, portfolio_id in enumerate(wanted):
+        if market.rows(number):
+            assert found[portfolio_id] == expected(market, number)
+        else:
+            assert isinstance(found[portfolio_id], HoldingsMissingError)
+
+
+def expected(market: Market, number: int) -> Balance:
+    rows = market.rows(number)
+    cash = sum((Decimal(row.long) for row in rows if row.security_id is None), Decimal(0))
+    net = {row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id}
+    held = {security: shares for security, shares in net.items() if shares}
+    return Balance(market.portfolio_id(number), cash, held)
+
+
+async def test_every_priced_security_of_a_strategy_has_ticker_and_price(
+    market: Market, market_url: str
+) -> None:
+    wanted = market.strategies[0].weights
+    async with (
+        Client("security", market_url, securities.POLICY) as security_client,
+        Client("pricing", market_url, pricing.POLICY) as pricing_client,
+    ):
+        tickers = await Securities(security_client).tickers(wanted)
+        snapshot = await Prices(pricing_client, 5.0).snapshot()
+
+    assert tickers.keys() == wanted.keys()
+    assert all(snapshot.prices[ticker] > 0 for ticker in tickers.values())
+    assert all(price.as_tuple().exponent == -2 for price in snapshot.prices.values())
+
+
+async def test_some_securities_have_no_price_and_some_prices_no_security(
+    market: Market, market_url: str
+) -> None:
+    listed = [one.security_id for one in market.listings() if one.security_id]
+    async with (
+        Client("security", market_url, securities.POLICY) as security_client,
+        Client("pricing", market_url, pricing.POLICY) as pricing_client,
+    ):
+        tickers = set((await Securities(security_client).tickers(listed)).values())
+        priced = (await Prices(pricing_client, 5.0).snapshot()).prices.keys()
+
+    assert tickers - priced
+    assert priced - tickers
+
+
+async def test_an_unknown_security_is_left_out(market_url: str) -> None:
+    async with Client("security", market_url, securities.POLICY) as client:
+        assert await Securities(client).tickers(["f" * 24, "Z" * 24]) == {}
+
+
+async def test_portfolios_have_names(market: Market, market_url: str) -> None:
+    async with Client("portfolio", market_url, portfolios.POLICY) as client:
+        names = Portfolios(client)
+
+        assert await names.name(market.portfolio_id(4)) == "Portfolio 5"
+        assert not await names.exists("0" * 24)
+
+
+@pytest.mark.parametrize(
+    "health", [accounting.HEALTH, pricing.HEALTH, securities.HEALTH, portfolios.HEALTH]
+)
+async def test_every_service_says_that_it_is_well(health: str, market_url: str) -> None:
+    async with Client("any", market_url, accounting.POLICY) as client:
+        await client.reachable(health)

@@ -1,0 +1,332 @@
+"""One test per rule of the client policy, against answers that no real service gives on demand."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from serve_app.correlation import correlation_id
+from serve_app.upstream.client import Client
+from serve_app.upstream.errors import (
+    CircuitOpenError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
+from serve_app.upstream.gather import for_each
+from serve_app.upstream.policy import Policy
+
+EAGER = Policy(backoff_s=0.0, breaker_threshold=100)
+
+
+class Script:
+    """An upstream that gives these answers in turn, the last one for ever."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+        self.asked = asyncio.Event()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        self.asked.set()
+        await asyncio.sleep(0.001)  # so that calls overlap
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def client(handler: Callable[[httpx.Request], object], policy: Policy = EAGER) -> Client:
+    return Client("pricing", "http://upstream", policy, httpx.MockTransport(handler))  # type: ignore[arg-type]
+
+
+def well() -> httpx.Response:
+    return httpx.Response(200, json={"fine": True})
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        httpx.Response(500),
+        httpx.Response(503),
+        httpx.Response(429),
+        httpx.ConnectError("refused"),
+        httpx.ReadError("reset"),
+        OSError("broken pipe"),
+    ],
+    ids=str,
+)
+async def test_a_passing_disturbance_is_tried_again(trouble: httpx.Response | Exception) -> None:
+    script = Script(trouble, trouble, well())
+
+    assert await client(script).json("/x") == {"fine": True}
+
+    assert len(script.requests) == 3
+
+
+async def test_a_lasting_disturbance_ends_after_three_tries_and_names_the_upstream() -> None:
+    script = Script(httpx.Response(502))
+
+    with pytest.raises(UpstreamUnavailableError, match=r"pricing service.*/x answered 502"):
+        await client(script).json("/x")
+
+    assert len(script.requests) == 3
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 422])
+async def test_what_is_wrong_with_the_request_is_never_tried_again(status: int) -> None:
+    script = Script(httpx.Response(status))
+
+    with pytest.raises(UpstreamContractError, match=str(status)):
+        await client(script).json("/x")
+
+    assert len(script.requests) == 1
+
+
+async def test_an_expected_status_is_an_answer() -> None:
+    script = Script(httpx.Response(500))
+
+    response = await client(script).get("/x", accept=frozenset({200, 500}))
+
+    assert response.status_code == 500
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"\xff", b'{"a":'])
+async def test_an_answer_that_is_not_json_breaks_the_contract(body: bytes) -> None:
+    script = Script(httpx.Response(200, content=body))
+
+    with pytest.raises(UpstreamContractError, match="/x is not JSON"):
+        await client(script).json("/x")
+
+    assert len(script.requests) == 1
+
+
+async def test_numbers_arrive_with_every_digit() -> None:
+    script = Script(httpx.Response(200, content=b"[12345678901234567890.12345678]"))
+
+    assert await client(script).json("/x") == [Decimal("12345678901234567890.12345678")]
+
+
+async def test_a_slow_upstream_is_given_up_after_the_total_time_of_its_tries() -> None:
+    tries = 0
+
+    async def slow(_: httpx.Request) -> httpx.Response:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(60)
+        return well()
+
+    policy = Policy(total_s=0.02, backoff_s=0.0)
+    with pytest.raises(UpstreamUnavailableError, match="took over"):
+        await client(slow, policy).json("/x")
+
+    assert 2 <= tries <= 3
+
+
+async def test_the_wait_an_upstream_asks_for_is_kept_before_the_next_try() -> None:
+    busy = httpx.Response(429, headers={"Retry-After": "0"})
+    script = Script(busy, well())
+    patient = Policy(backoff_s=3600.0, longest_backoff_s=3600.0)
+
+    assert await client(script, patient).json("/x") == {"fine": True}
+
+
+async def test_a_wait_beyond_the_budget_is_handed_to_the_caller_at_once() -> None:
+    script = Script(httpx.Response(503, headers={"Retry-After": "120"}))
+
+    with pytest.raises(UpstreamUnavailableError) as caught:
+        await client(script).json("/x")
+
+    assert caught.value.retry_after_s == 120
+    assert len(script.requests) == 1
+
+
+async def test_a_wait_may_be_given_as_a_date() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
+    script = Script(httpx.Response(503, headers={"Retry-After": later}))
+
+    with pytest.raises(UpstreamUnavailableError) as caught:
+        await client(script).json("/x")
+
+    assert 290 < caught.value.retry_after_s <= 300
+
+
+async def test_a_wait_that_nobody_can_read_is_ignored() -> None:
+    script = Script(httpx.Response(503, headers={"Retry-After": "soon"}), well())
+
+    assert await client(script).json("/x") == {"fine": True}
+
+
+async def test_the_correlation_id_goes_along() -> None:
+    script = Script(well())
+    token = correlation_id.set("abc-123")
+    try:
+        await client(script).json("/x")
+    finally:
+        correlation_id.reset(token)
+
+    assert script.requests[0].headers["X-Correlation-ID"] == "abc-123"
+
+
+async def test_no_more_calls_are_under_way_than_the_policy_allows() -> None:
+    under_way = 0
+    most = 0
+
+    async def counting(_: httpx.Request) -> httpx.Response:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return well()
+
+    upstream = client(counting, Policy(concurrency=3))
+    await asyncio.gather(*(upstream.json("/x") for _ in range(20)))
+
+    assert most == 3
+
+
+async def test_failed_calls_in_a_row_open_the_circuit() -> None:
+    script = Script(httpx.Response(500))
+    upstream = client(script, Policy(backoff_s=0.0, breaker_threshold=2, breaker_pause_s=60.0))
+    for _ in range(2):
+        with pytest.raises(UpstreamUnavailableError):
+            await upstream.json("/x")
+
+    with pytest.raises(CircuitOpenError) as caught:
+        await upstream.json("/x")
+
+    assert 59 < caught.value.retry_after_s <= 60
+    assert len(script.requests) == 6
+
+
+@pytest.mark.parametrize("status", [400, 404, 429])
+async def test_a_refused_request_is_no_failure_of_the_upstream(status: int) -> None:
+    script = Script(httpx.Response(status))
+    upstream = client(script, Policy(backoff_s=0.0, breaker_threshold=1))
+
+    for _ in range(3):
+        with pytest.raises((UpstreamContractError, UpstreamUnavailableError)) as caught:
+            await upstream.json("/x")
+        assert not isinstance(caught.value, CircuitOpenError)
+
+
+async def test_a_call_that_waits_for_its_next_try_stops_when_the_circuit_opens() -> None:
+    script = Script(httpx.Response(500))
+    upstream = client(script, Policy(backoff_s=0.001, breaker_threshold=1, concurrency=4))
+
+    errors = await asyncio.gather(*(upstream.json("/x") for _ in range(4)), return_exceptions=True)
+
+    assert sum(not isinstance(error, CircuitOpenError) for error in errors) >= 1
+    assert all(isinstance(error, UpstreamUnavailableError) for error in errors)
+
+
+@pytest.fixture
+async def half_open() -> tuple[Client, Script]:
+    script = Script(httpx.Response(500), httpx.Response(500), httpx.Response(500), well())
+    upstream = client(script, Policy(backoff_s=0.0, breaker_threshold=1, breaker_pause_s=0.0))
+    with pytest.raises(UpstreamUnavailableError):
+        await upstream.json("/x")
+    script.requests.clear()
+    script.asked.clear()
+    return upstream, script
+
+
+async def test_of_ten_callers_after_the_pause_exactly_one_probes(
+    half_open: tuple[Client, Script],
+) -> None:
+    upstream, script = half_open
+
+    answers = await asyncio.gather(
+        *(upstream.json("/x") for _ in range(10)), return_exceptions=True
+    )
+
+    assert len(script.requests) == 1
+    assert sum(answer == {"fine": True} for answer in answers) == 1
+    assert sum(isinstance(answer, CircuitOpenError) for answer in answers) == 9
+
+
+async def test_a_probe_that_succeeds_closes_the_circuit(half_open: tuple[Client, Script]) -> None:
+    upstream, _ = half_open
+    await upstream.json("/x")
+
+    answers = await asyncio.gather(*(upstream.json("/x") for _ in range(10)))
+
+    assert answers == [{"fine": True}] * 10
+
+
+async def test_a_probe_is_one_request(half_open: tuple[Client, Script]) -> None:
+    upstream, script = half_open
+    script.answers[:] = [httpx.Response(500)]
+
+    with pytest.raises(UpstreamUnavailableError):
+        await upstream.json("/x")
+
+    assert len(script.requests) == 1
+
+
+async def test_a_cancelled_probe_leaves_the_next_caller_to_probe(
+    half_open: tuple[Client, Script],
+) -> None:
+    upstream, script = half_open
+    probe = asyncio.create_task(upstream.json("/x"))
+    await script.asked.wait()
+    probe.cancel()
+    await asyncio.wait([probe])
+
+    assert probe.cancelled()
+    assert await upstream.json("/x") == {"fine": True}
+
+
+async def test_reachable_asks_once_past_the_breaker() -> None:
+    script = Script(httpx.Response(500))
+    upstream = client(script, Policy(backoff_s=0.0, breaker_threshold=1))
+    with pytest.raises(UpstreamUnavailableError):
+        await upstream.json("/x")
+    script.requests.clear()
+
+    with pytest.raises(UpstreamUnavailableError, match="/health answered 500"):
+        await upstream.reachable("/health")
+    script.answers[:] = [well()]
+    await upstream.reachable("/health")
+
+    assert len(script.requests) == 2
+
+
+async def test_reachable_does_not_wait_for_a_hung_service() -> None:
+    async def hung(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60)
+        return well()
+
+    with pytest.raises(UpstreamUnavailableError, match="did not answer within"):
+        await client(hung).reachable("/health", within_s=0.01)
+
+
+async def test_a_closed_port_is_an_unavailable_upstream() -> None:
+    async with Client("pricing", "http://127.0.0.1:9", EAGER) as upstream:
+        with pytest.raises(UpstreamUnavailableError, match="ClientConnectorError"):
+            await upstream.json("/x")
+
+
+async def test_the_first_error_of_many_calls_ends_the_others_and_is_raised_itself() -> None:
+    ended: list[int] = []
+    before = asyncio.all_tasks()
+
+    async def call(item: int) -> None:
+        if item == 1:
+            raise UpstreamUnavailableError("pricing", "gone", 5.0)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(item)
+
+    with pytest.raises(UpstreamUnavailableError):
+        await for_each(range(100), call, 4)
+
+    assert sorted(ended) == [0, 2, 3]
+    assert asyncio.all_tasks() <= before

@@ -1,0 +1,122 @@
+"""Securities: all at once, single ones, ids that do not exist."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from serve_app.upstream.client import Client
+from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
+from serve_app.upstream.policy import Policy
+from serve_app.upstream.portfolios import Portfolios
+from serve_app.upstream.securities import PAGE, Securities
+
+LATE = "f" * 24  # a security that was added after all were read
+NOBODY = "e" * 24
+
+
+def security_id(number: int) -> str:
+    return f"{number:024x}"
+
+
+class Registry:
+    """A security service with this many securities, and a late one."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.asked: list[str] = []
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        self.asked.append(path)
+        await asyncio.sleep(0)
+        if path == f"/api/v1/security/{LATE}":
+            return httpx.Response(200, json={"securityId": LATE, "ticker": "LATE"})
+        if path != "/api/v2/securities":
+            return httpx.Response(404, json={"detail": "Security not found"})
+        offset = int(request.url.params["offset"])
+        numbers = range(offset, min(offset + PAGE, self.count))
+        rows = [{"securityId": security_id(number), "ticker": f"T{number}"} for number in numbers]
+        more = offset + PAGE < self.count
+        return httpx.Response(200, json={"securities": rows, "pagination": {"hasNext": more}})
+
+
+def client(handler: object) -> Client:
+    policy = Policy(backoff_s=0.0, concurrency=4)
+    return Client("security", "http://s", policy, httpx.MockTransport(handler))  # type: ignore[arg-type]
+
+
+async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:
+    registry = Registry(2 * PAGE + 1)
+    securities = Securities(client(registry))
+    wanted = [security_id(0), security_id(PAGE), security_id(2 * PAGE)]
+
+    answers = await asyncio.gather(*(securities.tickers(wanted) for _ in range(10)))
+
+    assert all(
+        list(answer.values()) == ["T0", "T1000", "T2000"] for answer in map(sorted_by_id, answers)
+    )
+    assert registry.asked == ["/api/v2/securities"] * 3
+
+
+def sorted_by_id(tickers: object) -> dict[str, str]:
+    return dict(sorted(tickers.items()))  # type: ignore[attr-defined]
+
+
+async def test_a_security_that_was_added_since_is_found_by_its_id() -> None:
+    securities = Securities(client(Registry(1)))
+
+    assert await securities.tickers([LATE, security_id(0)]) == {LATE: "LATE", security_id(0): "T0"}
+
+
+async def test_ids_of_no_security_are_left_out_and_remembered() -> None:
+    registry = Registry(1)
+    securities = Securities(client(registry))
+
+    for _ in range(3):
+        assert await securities.tickers([NOBODY]) == {}
+
+    assert registry.asked.count(f"/api/v1/security/{NOBODY}") == 1
+
+
+async def test_an_id_that_cannot_exist_there_is_not_asked_for() -> None:
+    registry = Registry(1)
+
+    assert await Securities(client(registry)).tickers(["Z" * 24, "F" * 24]) == {}
+
+    assert registry.asked == ["/api/v2/securities"]
+
+
+async def test_an_upstream_that_is_down_is_no_unknown_security() -> None:
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/v2/securities":
+            return await Registry(1)(request)
+        return httpx.Response(503)
+
+    with pytest.raises(UpstreamUnavailableError):
+        await Securities(client(handler)).tickers([NOBODY, LATE])
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b'{"securities":[]}', b'{"securities":[{}],"pagination":{}}']
+)
+async def test_securities_that_cannot_be_read_break_the_contract(body: bytes) -> None:
+    def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=body)
+
+    with pytest.raises(UpstreamContractError):
+        await Securities(client(handler)).tickers([NOBODY])
+
+
+async def test_a_portfolio_has_a_name_or_does_not_exist() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(LATE):
+            return httpx.Response(200, json={"portfolioId": LATE, "name": "Growth"})
+        return httpx.Response(404, json={"detail": "Portfolio not found"})
+
+    portfolios = Portfolios(client(handler))
+
+    assert await portfolios.name(LATE) == "Growth"
+    assert await portfolios.exists(LATE)
+    assert not await portfolios.exists(NOBODY)
+    assert not await portfolios.exists("not an id")
