@@ -6,7 +6,11 @@ import numpy as np
 
 from optimization.assembly import Assembled, assemble, is_whole, others_of, priced
 from optimization.certificate import Certificate, Method, Proof, broken
-from optimization.errors import CertificationError
+from optimization.errors import (
+    CertificationError,
+    NoSolutionInTimeError,
+    OptimizationError,
+)
 from optimization.infeasibility import refused
 from optimization.model import Model
 from optimization.options import RebalanceOptions
@@ -19,6 +23,8 @@ from optimization.units import to_decimal
 
 BLOCK_SIZE = 2048
 DEFAULTS = RebalanceOptions()
+
+Answer = Rebalance | NoSolutionInTimeError | CertificationError
 
 
 def rebalance(
@@ -35,20 +41,24 @@ def rebalance(
     >>> rebalance(Model("Growth", (target,), ("P" * 24,)), held).transactions[0].quantity
     29
     """
-    return rebalance_all(priced(model, portfolio.prices), [portfolio], options)[0]
+    answer = rebalance_all(priced(model, portfolio.prices), [portfolio], options)[0]
+    if isinstance(answer, OptimizationError):
+        raise answer
+    return answer
 
 
 def rebalance_all(
     securities: tuple[Security, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions = DEFAULTS,
-) -> list[Rebalance]:
+) -> list[Answer]:
     """The plans of many portfolios of one model, in their order.
 
     ``securities`` is the model at the portfolios' price snapshot (see ``priced``). Whole holdings are
-    solved in blocks, the others one by one; each answer is the same whatever it was solved with.
+    solved in blocks, the others one by one; each answer is the same whatever it was solved with. A
+    portfolio without a plan in time, or without one that passes verification, has that error here.
     """
-    answers: dict[int, Rebalance] = {}
+    answers: dict[int, Answer] = {}
     together = [
         place
         for place, portfolio in enumerate(portfolios)
@@ -65,20 +75,19 @@ def rebalance_all(
     return [answers[place] for place in range(len(portfolios))]
 
 
-def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Rebalance]:
+def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer]:
     block = assembled.block
     where = bands(block)
     separable = solve(block, where)
     drifts = drift_of(block, where, separable.lots)
     fast = separable.admits & (separable.invested <= block.investable)
-    wrong = fast & broken(block, separable.lots).any(axis=1)
-    if wrong.any():
-        first = assembled.portfolios[int(np.argmax(wrong))]
-        raise CertificationError(first.portfolio_id, ("the separable optimum",))
+    wrong: list[bool] = np.any(broken(block, separable.lots), axis=1).tolist()
     scale = block.decimals + len(str(block.denominator)) - 1
-    answers: list[Rebalance] = []
+    answers: list[Answer] = []
     for row, is_fast in enumerate(fast.tolist()):
-        if is_fast:
+        if is_fast and wrong[row]:
+            answers.append(_uncertified(assembled, row, "separable"))
+        elif is_fast:
             drift = to_decimal(drifts[row], scale)
             certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift)
             answers.append(assembled.rebalance(row, separable.lots[row], certificate))
@@ -89,15 +98,23 @@ def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Rebalance]
 
 def _hard(
     assembled: Assembled, where: Bands, separable: Separable, row: int, options: RebalanceOptions
-) -> Rebalance:
+) -> Answer:
     """A portfolio with an empty band, or too little cash for its separable optimum."""
     block = assembled.block.rows([row])
     need = int(separable.invested[row]) - int(block.investable[0])
     portfolio_id = assembled.portfolios[row].portfolio_id
     tight = Tight(portfolio_id, block, where.rows([row]), separable.lots[row], need)
-    plan = solve_tight(tight, options.time_limit_s) if separable.admits[row] else 0
+    try:
+        plan = solve_tight(tight, options.time_limit_s) if separable.admits[row] else 0
+    except (NoSolutionInTimeError, CertificationError) as error:
+        return error
     if isinstance(plan, int):
         return assembled.rebalance(row, refusal=refused(tight, assembled, row, plan))
     if broken(block, plan.lots[None, :]).any():
-        raise CertificationError(portfolio_id, (f"the {plan.certificate.method} plan",))
+        return _uncertified(assembled, row, plan.certificate.method)
     return assembled.rebalance(row, plan.lots, plan.certificate)
+
+
+def _uncertified(assembled: Assembled, row: int, method: str) -> CertificationError:
+    broken_by = f"the {method.lower()} plan breaks a constraint"
+    return CertificationError(assembled.portfolios[row].portfolio_id, (broken_by,))

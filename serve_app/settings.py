@@ -149,6 +149,9 @@ class Settings(BaseSettings):
         """The longest request body that is read."""
         return self.max_body_mb * 1_000_000
 
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in type(self).model_fields))
+
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Every setting by its name in serve_config.yaml; its variable is the same in capitals."""

@@ -89,6 +89,10 @@ class ModelStore(Protocol):
         """Give the key back after a failure, so that a retry does the work."""
         ...
 
+    async def ping(self) -> None:
+        """Return if the database answers."""
+        ...
+
 
 class Optimizer(Protocol):
     """Rebalances portfolios and records what became of them."""

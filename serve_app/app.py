@@ -1,0 +1,37 @@
+"""The composition root: settings in, the Ray Serve application out.
+
+``serve run serve_config.yaml`` and ``ordergen serve`` both come through here; nothing else makes a
+deployment.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+
+from serve_app.deployments import ModelStore, Optimizer
+from serve_app.ingress import Ingress
+from serve_app.local import complete
+from serve_app.settings import Settings
+
+DEPLOYMENTS = ("Ingress", "ModelStore", "Optimizer")
+
+
+def build_app(settings: Settings) -> Application:
+    """The application, with what the settings leave open started on this machine.
+
+    Serve fills the settings from ``args`` in serve_config.yaml and scales the deployments by it.
+    """
+    return assemble(complete(settings), {})
+
+
+def assemble(settings: Settings, scaling: Mapping[str, Mapping[str, Any]]) -> Application:
+    """The three deployments bound together; ``scaling`` has options by deployment name."""
+
+    def deployment(name: str, kind: type, *arguments: object) -> Application:
+        return serve.deployment(name=name, **scaling.get(name, {}))(kind).bind(*arguments)
+
+    store = deployment("ModelStore", ModelStore, settings)
+    optimizer = deployment("Optimizer", Optimizer, settings)
+    return deployment("Ingress", serve.ingress()(Ingress), settings, store, optimizer)

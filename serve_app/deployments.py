@@ -1,0 +1,190 @@
+"""ModelStore and Optimizer: the deployments behind the ingress, thin over storage and runs."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
+
+from optimization.model import Model, Target
+from optimization.options import RebalanceOptions
+from optimization.result import Rebalance
+from serve_app import editing
+from serve_app.correlation import correlation_id
+from serve_app.resources import Resources, opened
+from serve_app.runs import Outcomes, Runs, warm_workers
+from serve_app.settings import Settings
+from storage.database import ping
+from storage.errors import NotFoundError, StaleVersionError
+from storage.paging import Sort
+from storage.runs import Run
+
+EDIT_TRIES = 8
+WARM_WORKERS = 2
+
+
+class ModelStore:
+    """Models, stored runs and idempotency keys. Its methods are serve_app.api.collaborators.ModelStore."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def _with(self) -> Resources:
+        # Not in __init__: connections belong to the event loop that the methods run in.
+        return opened(self._settings)
+
+    async def add(self, model: Model) -> Model:
+        """Store a new model."""
+        return await self._with.models.add(model)
+
+    async def read(self, model_id: str) -> Model:
+        """The model with this id."""
+        return await self._with.models.read(model_id)
+
+    async def page(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Model, ...], int]:
+        """A page of models and the number of all."""
+        return await self._with.models.page(offset, limit, sort)
+
+    async def replace(self, model: Model) -> Model:
+        """Replace the model of this version."""
+        return await self._with.models.replace(model)
+
+    async def delete(self, model_id: str, version: int) -> None:
+        """Delete the model of this version."""
+        await self._with.models.delete(model_id, version)
+
+    async def add_target(self, model_id: str, target: Target) -> Model:
+        """Add a target to the stored model."""
+        return await self._edited(model_id, partial(editing.with_target, target=target))
+
+    async def replace_target(self, model_id: str, target: Target) -> Model:
+        """Replace a target of the stored model; a weight of 0 removes it."""
+        return await self._edited(model_id, partial(editing.with_replaced_target, target=target))
+
+    async def remove_target(self, model_id: str, target: Target) -> Model:
+        """Remove a target of the stored model that has these values."""
+        return await self._edited(model_id, partial(editing.without_target, target=target))
+
+    async def add_portfolios(self, model_id: str, portfolio_ids: Iterable[str]) -> Model:
+        """Let more portfolios follow the stored model."""
+        change = partial(editing.with_portfolios, portfolio_ids=portfolio_ids)
+        return await self._edited(model_id, change)
+
+    async def remove_portfolios(self, model_id: str, portfolio_ids: Iterable[str]) -> Model:
+        """Let fewer portfolios follow the stored model."""
+        change = partial(editing.without_portfolios, portfolio_ids=portfolio_ids)
+        return await self._edited(model_id, change)
+
+    async def _edited(self, model_id: str, change: Callable[[Model], Model]) -> Model:
+        """Read, change, compare-and-set; again when somebody else was faster."""
+        for attempt in range(EDIT_TRIES):
+            before = await self._with.models.read(model_id)
+            after = change(before)
+            if after == before:
+                return before
+            try:
+                return await self._with.models.replace(after)
+            except StaleVersionError:
+                if attempt == EDIT_TRIES - 1:
+                    raise
+        raise AssertionError
+
+    async def runs(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Run, ...], int]:
+        """A page of runs and the number of all."""
+        return await self._with.rebalances.page(offset, limit, sort)
+
+    async def runs_of(
+        self, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    ) -> tuple[tuple[tuple[Run, tuple[Rebalance, ...]], ...], int]:
+        """A page of the runs that hold these portfolios, with their outcomes alone."""
+        return await self._with.rebalances.page_of_portfolios(portfolio_ids, offset, limit)
+
+    async def run(self, rebalance_id: str) -> Run:
+        """The run with this id."""
+        return await self._with.rebalances.read(rebalance_id)
+
+    async def outcomes(
+        self, run: Run, offset: int = 0, limit: int | None = None
+    ) -> tuple[Rebalance, ...]:
+        """Outcomes of a run in order."""
+        return await self._with.rebalances.outcomes(run, offset, limit)
+
+    async def outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]:
+        """The outcome of one portfolio."""
+        run = await self._with.rebalances.read(rebalance_id)
+        return run, await self._with.rebalances.outcome(run, portfolio_id)
+
+    async def delete_run(self, rebalance_id: str, version: int) -> None:
+        """Delete the run of this version, with its outcomes."""
+        await self._with.rebalances.delete(rebalance_id, version)
+
+    async def claim(self, key: str, request_hash: str) -> str | None:
+        """Claim an idempotency key."""
+        return await self._with.idempotency.claim(key, request_hash)
+
+    async def complete(self, key: str, reference: str) -> None:
+        """Keep what the work under a key made."""
+        await self._with.idempotency.complete(key, reference)
+
+    async def release(self, key: str) -> None:
+        """Give a key back."""
+        await self._with.idempotency.release(key)
+
+    async def ping(self) -> None:
+        """Return if the database answers."""
+        await ping(self._with.database)
+
+
+class Optimizer:
+    """Rebalances. Its methods are serve_app.api.collaborators.Optimizer, with the run's id given."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        warm_workers(settings, WARM_WORKERS)
+
+    @cached_property
+    def _with(self) -> Resources:
+        return opened(self._settings)
+
+    @cached_property
+    def _runs(self) -> Runs:
+        return Runs(self._settings, self._with)
+
+    async def rebalance_model(
+        self,
+        rebalance_id: str,
+        model_id: str,
+        options: RebalanceOptions | None,
+        correlated: str,
+    ) -> Outcomes:
+        """Rebalance every portfolio that follows a model."""
+        correlation_id.set(correlated)
+        model = await self._with.models.read(model_id)
+        return await self._runs.rebalance(rebalance_id, model, model.portfolio_ids, options)
+
+    async def rebalance_portfolio(
+        self,
+        rebalance_id: str,
+        portfolio_id: str,
+        model_id: str | None,
+        options: RebalanceOptions | None,
+        correlated: str,
+    ) -> tuple[Run, Rebalance]:
+        """Rebalance one portfolio to the named model, or to the newest that it follows."""
+        correlation_id.set(correlated)
+        if model_id is None:
+            model = await self._with.models.following(portfolio_id)
+        else:
+            model = await self._with.models.read(model_id)
+            if portfolio_id not in model.portfolio_ids:
+                raise NotFoundError("portfolio in this model", portfolio_id)
+        run, outcomes = await self._runs.rebalance(rebalance_id, model, (portfolio_id,), options)
+        return run, outcomes[0]
+
+    async def settled(self, rebalance_id: str) -> Outcomes | None:
+        """What a run made before its answer was lost; one that was cut off is marked as stopped."""
+        return await self._runs.settled(rebalance_id)
+
+    async def upstreams_reachable(self) -> None:
+        """Return if every upstream that a rebalance needs is well."""
+        parts = (self._with.prices, self._with.securities, self._with.holdings)
+        await asyncio.gather(*(part.reachable() for part in parts))

@@ -1,0 +1,108 @@
+"""Typed callers of the deployments, for the ingress and for Python in the cluster alike.
+
+    store, optimizer = connect()
+    run, outcomes = await optimizer.rebalance_model(model_id, None, "nightly")
+
+Errors of a deployment arrive as themselves. Serve does not repeat a call whose replica died: here it is
+repeated where that changes nothing, which the run's id, made here, ensures for a rebalance.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from ray import serve
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.handle import DeploymentHandle
+
+from optimization.options import RebalanceOptions
+from optimization.result import Rebalance
+from serve_app.api.collaborators import ModelStore
+from serve_app.api.collaborators import Optimizer as OptimizerCalls
+from storage.runs import Run, new_rebalance_id
+
+APPLICATION = "order-generation"
+TRIES = 3
+READS = frozenset({"read", "page", "runs", "runs_of", "run", "outcomes", "outcome", "ping"})
+
+Call = Callable[..., Awaitable[Any]]
+
+
+def connect() -> tuple[ModelStore, OptimizerCalls]:
+    """The deployments of the running application, from any process of the cluster."""
+    return (
+        model_store(serve.get_deployment_handle("ModelStore", APPLICATION)),
+        Optimizer(serve.get_deployment_handle("Optimizer", APPLICATION)),
+    )
+
+
+def model_store(handle: DeploymentHandle[Any]) -> ModelStore:
+    """The deployment as what it is: the protocol is the class's own methods."""
+    return cast("ModelStore", _Remote(handle))
+
+
+class Optimizer:
+    """The Optimizer deployment; a run whose replica died is taken up again under its own id."""
+
+    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+        self._remote = _Remote(handle)
+
+    async def rebalance_model(
+        self, model_id: str, options: RebalanceOptions | None, correlation_id: str
+    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        """Rebalance every portfolio that follows a model."""
+        return await self._once_completed(
+            lambda run: self._remote.rebalance_model(run, model_id, options, correlation_id)
+        )
+
+    async def rebalance_portfolio(
+        self,
+        portfolio_id: str,
+        model_id: str | None,
+        options: RebalanceOptions | None,
+        correlation_id: str,
+    ) -> tuple[Run, Rebalance]:
+        """Rebalance one portfolio to the named model, or to the newest that it follows."""
+        run, outcome = await self._once_completed(
+            lambda run: self._remote.rebalance_portfolio(
+                run, portfolio_id, model_id, options, correlation_id
+            )
+        )
+        return run, outcome[0] if isinstance(outcome, tuple) else outcome
+
+    async def upstreams_reachable(self) -> None:
+        """Return if every upstream that a rebalance needs is well."""
+        await self._remote.upstreams_reachable()
+
+    async def _once_completed(self, rebalance: Callable[[str], Awaitable[Any]]) -> Any:
+        for attempt in range(TRIES):
+            rebalance_id = new_rebalance_id()
+            try:
+                return await rebalance(rebalance_id)
+            except RayActorError:
+                made = await self._remote.settled(rebalance_id)
+                if made is not None:
+                    return made
+                if attempt == TRIES - 1:
+                    raise
+        raise AssertionError
+
+
+class _Remote:
+    """Any method of a deployment as a coroutine function."""
+
+    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+        self._handle = handle
+
+    def __getattr__(self, method: str) -> Call:
+        async def call(*args: Any) -> Any:
+            for attempt in range(TRIES):
+                try:
+                    return await getattr(self._handle, method).remote(*args)
+                except RayTaskError as error:
+                    raise cast("Exception", error.cause) from None
+                except RayActorError:
+                    if method not in READS or attempt == TRIES - 1:
+                        raise
+            raise AssertionError
+
+        return call

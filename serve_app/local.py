@@ -1,0 +1,99 @@
+"""What a service on one machine starts for itself: the embedded database and the simulated market.
+
+Each stands in for a setting that is unset. On a cluster of several nodes both are refused: their data
+and their address belong to one machine.
+"""
+
+import asyncio
+import threading
+from functools import partial
+from pathlib import Path
+
+import ray
+from pydantic import SecretStr
+
+from serve_app.market import Market, run
+from serve_app.settings import Settings, SettingsError
+from storage import embedded
+from storage.database import connect, disconnect
+from storage.indexes import ensure_indexes
+
+NAMESPACE = "order-generation"
+UPSTREAM_URLS = (
+    "portfolio_accounting_service_url",
+    "pricing_service_url",
+    "security_service_url",
+    "portfolio_service_url",
+    "order_service_url",
+)
+MARKET_START_S = 60
+
+
+class SimulatedMarket:
+    """The actor that serves the simulated market, one a cluster."""
+
+    def __init__(self, seed: int, portfolios: int, prices_file: Path | None) -> None:
+        self._url = ""
+        self._listening = threading.Event()
+        market = Market(seed, portfolios, prices_file=prices_file)
+        serve = partial(run, market, ready=self._started)
+        threading.Thread(target=serve, name="market", daemon=True).start()
+
+    def url(self) -> str:
+        """Where it answers."""
+        if not self._listening.wait(MARKET_START_S):
+            raise TimeoutError("the simulated market does not start")
+        return self._url
+
+    def _started(self, url: str) -> None:
+        self._url = url
+        self._listening.set()
+
+
+def complete(settings: Settings) -> Settings:
+    """The settings with the database and the upstreams that were left to us started and filled in."""
+    missing = [name for name in UPSTREAM_URLS if getattr(settings, name) is None]
+    found: dict[str, object] = {}
+    if settings.mongodb_uri is None:
+        _require_one_node("MONGODB_URI")
+        # Whoever started it before owns it; one that is started here runs until `ordergen stop`.
+        server = embedded.start(settings.data_directory, owned=False)
+        found["mongodb_uri"] = SecretStr(server.uri)
+    if missing:
+        _require_one_node(missing[0].upper())
+        found |= dict.fromkeys(missing, market_url(settings))
+    settings = settings.model_copy(update=found)
+    asyncio.run(_prepare_database(settings))
+    return settings
+
+
+def market_url(settings: Settings) -> str:
+    """The address of the cluster's simulated market, which is started if it does not run."""
+    prices = settings.market_prices_file
+    market = (
+        ray.remote(SimulatedMarket)
+        .options(
+            name="SimulatedMarket",
+            namespace=NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            num_cpus=0,
+        )
+        .remote(settings.market_seed, settings.market_portfolios, prices and prices.resolve())
+    )
+    return ray.get(market.url.remote(), timeout=MARKET_START_S)
+
+
+async def _prepare_database(settings: Settings) -> None:
+    assert settings.mongodb_uri is not None
+    database = connect(settings.mongodb_uri.get_secret_value(), settings.database_name)
+    try:
+        await ensure_indexes(database)
+    finally:
+        await disconnect(database)
+
+
+def _require_one_node(variable: str) -> None:
+    if sum(node["Alive"] for node in ray.nodes()) > 1:
+        rule = "has to be set on a cluster of several nodes"
+        raise SettingsError(variable, "unset", rule)

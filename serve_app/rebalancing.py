@@ -1,0 +1,127 @@
+"""A few portfolios of one model: fetch what they hold, then solve them as one block."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+from optimization.engine import rebalance_all
+from optimization.errors import (
+    CertificationError,
+    NoSolutionInTimeError,
+    PricesMissingError,
+    RuleError,
+)
+from optimization.options import RebalanceOptions
+from optimization.portfolio import Portfolio
+from optimization.result import Rebalance, Refusal, Security, Status
+from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
+from serve_app.upstream.holdings import Found, HoldingsSource
+from serve_app.upstream.pricing import PriceSnapshot
+from serve_app.upstream.securities import Securities
+
+logger = logging.getLogger(__name__)
+
+CODES: Mapping[type[Exception], str] = {
+    HoldingsMissingError: "holdings-missing",
+    UpstreamContractError: "upstream-contract",
+    PricesMissingError: "prices-missing",
+    NoSolutionInTimeError: "no-solution-in-time",
+    CertificationError: "unverified-plan",
+    RuleError: "refused",
+}
+
+# One thread: a compiled program serves one solve at a time, and the event loop keeps its share of the GIL.
+_solver = ThreadPoolExecutor(1, thread_name_prefix="solver")
+
+
+async def prices_of(
+    security_ids: frozenset[str], securities: Securities, snapshot: PriceSnapshot
+) -> dict[str, Decimal]:
+    """Price by security id; what has no ticker or no price is left out."""
+    tickers = await securities.tickers(security_ids)
+    return {
+        security_id: snapshot.prices[ticker]
+        for security_id, ticker in tickers.items()
+        if ticker in snapshot.prices
+    }
+
+
+async def rebalance_portfolios(
+    model: tuple[Security, ...],
+    portfolio_ids: Sequence[str],
+    source: HoldingsSource,
+    securities: Securities,
+    snapshot: PriceSnapshot,
+    options: RebalanceOptions,
+) -> list[Rebalance]:
+    """What becomes of each portfolio, in their order; one that fails does not stop the others.
+
+    Raises UpstreamUnavailableError where an upstream does not answer.
+    """
+    found = await source.holdings(portfolio_ids)
+    held = (balance.holdings for balance in found.values() if not isinstance(balance, Exception))
+    held_ids = frozenset(security_id for holdings in held for security_id in holdings)
+    model_prices = {security.security_id: security.price for security in model}
+    others = await prices_of(held_ids - model_prices.keys(), securities, snapshot)
+    prices = {**others, **model_prices}
+    loop = asyncio.get_running_loop()
+    balances = [found[portfolio_id] for portfolio_id in portfolio_ids]
+    return await loop.run_in_executor(
+        _solver, _solved, model, portfolio_ids, balances, prices, options
+    )
+
+
+def failed(portfolio_id: str, error: Exception) -> Rebalance:
+    """The outcome of a portfolio that could not be rebalanced because of an error."""
+    members: dict[str, object] = {}
+    if isinstance(error, PricesMissingError):
+        members["securities"] = list(error.security_ids)
+    code, detail = CODES.get(type(error)), str(error)
+    if code is None:
+        logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
+        code, detail = "internal-error", "The cause is in the log, under the correlation id."
+    refusal = Refusal(code, detail, members)
+    return Rebalance(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
+
+
+def _solved(
+    model: tuple[Security, ...],
+    portfolio_ids: Sequence[str],
+    balances: Sequence[Found],
+    prices: Mapping[str, Decimal],
+    options: RebalanceOptions,
+) -> list[Rebalance]:
+    pairs = zip(portfolio_ids, balances, strict=True)
+    made = [_portfolio(portfolio_id, balance, prices) for portfolio_id, balance in pairs]
+    portfolios = [one for one in made if isinstance(one, Portfolio)]
+    solved = iter(_answers(model, portfolios, options))
+    return [one if isinstance(one, Rebalance) else _outcome(one, next(solved)) for one in made]
+
+
+def _answers(
+    model: tuple[Security, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
+) -> Sequence[Rebalance | Exception]:
+    """One block; should one portfolio trip the engine, only that one is lost, and it says so."""
+    try:
+        return rebalance_all(model, portfolios, options)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other portfolios go on
+        if len(portfolios) == 1:
+            return [error]
+    return [_answers(model, [portfolio], options)[0] for portfolio in portfolios]
+
+
+def _portfolio(
+    portfolio_id: str, balance: Found, prices: Mapping[str, Decimal]
+) -> Portfolio | Rebalance:
+    if isinstance(balance, Exception):
+        return failed(portfolio_id, balance)
+    try:
+        return Portfolio(portfolio_id, balance.cash, balance.holdings, prices)
+    except (PricesMissingError, RuleError) as error:
+        return failed(portfolio_id, error)
+
+
+def _outcome(portfolio: Portfolio, answer: Rebalance | Exception) -> Rebalance:
+    return answer if isinstance(answer, Rebalance) else failed(portfolio.portfolio_id, answer)

@@ -1,0 +1,64 @@
+"""Resources: what one process holds open - the database and the clients of the upstreams."""
+
+from dataclasses import dataclass, replace
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from serve_app.settings import Settings
+from serve_app.upstream import accounting, pricing, securities
+from serve_app.upstream.accounting import Accounting
+from serve_app.upstream.client import Client
+from serve_app.upstream.holdings import HoldingsSource
+from serve_app.upstream.policy import Policy
+from serve_app.upstream.pricing import Prices
+from serve_app.upstream.securities import Securities
+from storage.database import Document, connect
+from storage.idempotency import Idempotency
+from storage.models import Models
+from storage.rebalances import Rebalances
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Made inside the event loop that uses it; can be neither pickled nor moved."""
+
+    database: AsyncDatabase[Document]
+    models: Models
+    rebalances: Rebalances
+    idempotency: Idempotency
+    prices: Prices
+    securities: Securities
+    holdings: HoldingsSource
+
+
+def opened(settings: Settings, timeout_ms: int | None = None) -> Resources:
+    """Everything for this process and loop; nothing is sent before it is needed."""
+    assert settings.mongodb_uri is not None
+    uri = settings.mongodb_uri.get_secret_value()
+    database = connect(uri, settings.database_name, timeout_ms or settings.database_timeout_ms)
+    security = _client(settings, "security", settings.security_service_url, securities.POLICY)
+    price = _client(settings, "pricing", settings.pricing_service_url, pricing.POLICY)
+    url = settings.portfolio_accounting_service_url
+    balance = _client(settings, "accounting", url, accounting.POLICY)
+    return Resources(
+        database,
+        Models(database),
+        Rebalances(database),
+        Idempotency(database),
+        Prices(price, settings.price_ttl_s),
+        Securities(security),
+        Accounting(balance),
+    )
+
+
+def _client(settings: Settings, upstream: str, url: str | None, policy: Policy) -> Client:
+    """The service's own policy within the limits that the settings give to all."""
+    assert url is not None
+    policy = replace(
+        policy,
+        total_s=min(policy.total_s, settings.external_service_timeout),
+        tries=settings.external_service_retries,
+        breaker_threshold=settings.circuit_breaker_threshold,
+        breaker_pause_s=settings.circuit_breaker_timeout,
+    )
+    return Client(upstream, url, policy)
