@@ -125,10 +125,10 @@ class Orders:
         }
 
     def _kept(self, order: dict[str, Any]) -> dict[str, Any]:
-        number = self._market.number(order["portfolioId"])
+        number = self._market.number(str(order["portfolioId"]))
         name = None if number is None else portfolio_name(number)
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        ticker = self._tickers.get(order["securityId"])
+        ticker = self._tickers.get(str(order["securityId"]))
         return {
             "id": len(self._all) + 1,
             "blotter": REFERENCES["blotterId"][1][order["blotterId"] - 1],
@@ -183,7 +183,7 @@ def _complaint(order: Any) -> str | None:
     if order.get("limitPrice") is not None and not _is_positive(order["limitPrice"]):
         return "Limit price must be positive"
     for member, (label, listed) in REFERENCES.items():
-        if order[member] not in range(1, len(listed) + 1):
+        if not (isinstance(order[member], int) and 1 <= order[member] <= len(listed)):
             return f"{label} with ID {order[member]} not found"
     return None
 

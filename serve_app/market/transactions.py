@@ -9,6 +9,7 @@ from serve_app.market.asgi import Answer, Question, Routes, answer
 from serve_app.market.ledger import EFFECTS, Ledger, LedgerFullError
 
 MOST_IN_BATCH = 1000
+MOST = 10**10  # the service keeps DECIMAL(18,8)
 CASH_ONLY = frozenset({"DEP", "WD"})
 REQUIRED = ("portfolioId", "sourceId", "transactionType", "quantity", "price", "transactionDate")
 
@@ -91,8 +92,8 @@ def _positive(field: str, value: object) -> Decimal:
         number = Decimal(str(value))
     except InvalidOperation as unreadable:
         raise _RefusedError(field, "must be a number") from unreadable
-    if not (number.is_finite() and number > 0):
-        raise _RefusedError(field, "must be greater than 0")
+    if not (number.is_finite() and 0 < number < MOST):
+        raise _RefusedError(field, f"must be greater than 0 and below {MOST}")
     return number
 
 

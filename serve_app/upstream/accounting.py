@@ -29,7 +29,8 @@ class Accounting:
 
     async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         """The balance of each portfolio, or the error of that one portfolio."""
-        found: dict[str, Found] = dict.fromkeys(portfolio_ids)  # pyright: ignore[reportAssignmentType]
+        wanted = tuple(dict.fromkeys(portfolio_ids))
+        found: dict[str, Found] = {}
 
         async def read(portfolio_id: str) -> None:
             try:
@@ -37,8 +38,8 @@ class Accounting:
             except (HoldingsMissingError, UpstreamContractError) as error:
                 found[portfolio_id] = error.with_traceback(None)  # frees the frames it holds
 
-        await for_each(list(found), read, self._client.policy.concurrency)
-        return found
+        await for_each(wanted, read, self._client.policy.concurrency)
+        return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
 
     async def reachable(self) -> None:
         """Raise if the service is not ready."""
@@ -75,8 +76,8 @@ class Accounting:
             rows, total = await self._paged(portfolio_id)
             # the pages are no snapshot: a row that moved between them is missing or there twice
             if len({row["id"] for row in rows}) == len(rows) == total:
-                cash = sum((net(row) for row in rows if is_cash(row)), Decimal(0))
-                held = ((row["securityId"], net(row)) for row in rows if not is_cash(row))
+                cash = sum((net(row) for row in rows if _is_cash(row)), Decimal(0))
+                held = ((row["securityId"], net(row)) for row in rows if not _is_cash(row))
                 return Balance(portfolio_id, cash, _without_zero(held))
         detail = f"the balances of portfolio {portfolio_id} change while they are read"
         raise UpstreamContractError(self._client.upstream, detail)
@@ -95,7 +96,7 @@ class Accounting:
         return UpstreamContractError(self._client.upstream, detail)
 
 
-def is_cash(row: Mapping[str, Any]) -> bool:
+def _is_cash(row: Mapping[str, Any]) -> bool:
     """Whether a row of /balances is the cash of its portfolio."""
     return row.get("securityId") is None
 

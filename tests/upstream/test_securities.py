@@ -49,18 +49,12 @@ def client(handler: object) -> Client:
 async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:
     registry = Registry(2 * PAGE + 1)
     securities = Securities(client(registry))
-    wanted = [security_id(0), security_id(PAGE), security_id(2 * PAGE)]
+    expected = {security_id(0): "T0", security_id(PAGE): "T1000", security_id(2 * PAGE): "T2000"}
 
-    answers = await asyncio.gather(*(securities.tickers(wanted) for _ in range(10)))
+    answers = await asyncio.gather(*(securities.tickers(expected) for _ in range(10)))
 
-    assert all(
-        list(answer.values()) == ["T0", "T1000", "T2000"] for answer in map(sorted_by_id, answers)
-    )
+    assert answers == [expected] * 10
     assert registry.asked == ["/api/v2/securities"] * 3
-
-
-def sorted_by_id(tickers: object) -> dict[str, str]:
-    return dict(sorted(tickers.items()))  # type: ignore[attr-defined]
 
 
 async def test_a_security_that_was_added_since_is_found_by_its_id() -> None:

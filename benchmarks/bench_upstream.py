@@ -1,0 +1,110 @@
+"""Holdings from the simulated market: how many portfolios a second, by client and by route.
+
+Run it with ``python benchmarks/bench_upstream.py``; the market has a process of its own.
+"""
+
+import asyncio
+import multiprocessing
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from multiprocessing.queues import Queue
+
+import aiohttp
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from serve_app.market import Market, run
+from serve_app.upstream.accounting import POLICY, Accounting
+from serve_app.upstream.client import Client
+from serve_app.upstream.paged import PagedAccounting
+
+PORTFOLIOS = 1000
+REPEATS = 5
+
+
+def serve(urls: "Queue[str]") -> None:
+    """Run the market and tell its URL."""
+    run(Market(seed=7, portfolios=PORTFOLIOS), ready=urls.put)
+
+
+async def raw(url: str, ids: tuple[str, ...], concurrency: int) -> None:
+    """Bodies alone, unread, over aiohttp: about what the market can serve."""
+    waiting = iter(ids)
+    async with aiohttp.ClientSession(url) as session:
+
+        async def worker() -> None:
+            for portfolio_id in waiting:
+                async with session.get(f"/api/v1/portfolios/{portfolio_id}/summary") as answer:
+                    await answer.read()
+
+        await asyncio.gather(*(worker() for _ in range(concurrency)))
+
+
+async def summaries(
+    url: str, ids: tuple[str, ...], concurrency: int, plain_httpx: bool = False
+) -> None:
+    """The client as the service uses it, on either transport."""
+    policy = replace(POLICY, concurrency=concurrency)
+    limits = httpx.Limits(max_connections=concurrency + 1)
+    transport = httpx.AsyncHTTPTransport(limits=limits) if plain_httpx else None
+    async with Client("accounting", url, policy, transport) as client:
+        await Accounting(client).holdings(ids)
+
+
+async def paged(url: str, ids: tuple[str, ...]) -> None:
+    """The whole book by pages."""
+    async with Client("accounting", url, POLICY) as client:
+        await PagedAccounting(client).holdings(ids)
+
+
+async def measured(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
+    """Median seconds of wall time and of this process's processor time."""
+    await work()
+    walls: list[float] = []
+    processors: list[float] = []
+    for _ in range(REPEATS):
+        wall, processor = time.perf_counter(), time.process_time()
+        await work()
+        walls.append(time.perf_counter() - wall)
+        processors.append(time.process_time() - processor)
+    return statistics.median(walls), statistics.median(processors)
+
+
+async def compare(url: str) -> Table:
+    """All cases, one line each."""
+    ids = Market(seed=7, portfolios=PORTFOLIOS).portfolio_ids()
+    cases: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+    for concurrency in (16, 32):
+        cases += [
+            (f"bare aiohttp, {concurrency}", lambda n=concurrency: raw(url, ids, n)),
+            (f"httpx-aiohttp, {concurrency}", lambda n=concurrency: summaries(url, ids, n)),
+            (f"plain httpx, {concurrency}", lambda n=concurrency: summaries(url, ids, n, True)),
+        ]
+    cases.append(("pages of /balances", lambda: paged(url, ids)))
+    table = Table(title=f"{PORTFOLIOS} portfolios of 20 positions")
+    for column in ("case, concurrency", "wall s", "client CPU s", "portfolios/s"):
+        table.add_column(column, justify="right")
+    for name, work in cases:
+        wall, processor = await measured(work)
+        table.add_row(name, f"{wall:.3f}", f"{processor:.3f}", f"{PORTFOLIOS / wall:,.0f}")
+    return table
+
+
+def main() -> None:
+    """Start the market, measure, print the table."""
+    context = multiprocessing.get_context("spawn")
+    urls: Queue[str] = context.Queue()
+    market = context.Process(target=serve, args=(urls,), daemon=True)
+    market.start()
+    try:
+        Console().print(asyncio.run(compare(urls.get(timeout=30))))
+    finally:
+        market.terminate()
+        market.join()
+
+
+if __name__ == "__main__":
+    main()

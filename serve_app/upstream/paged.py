@@ -1,0 +1,103 @@
+"""PagedAccounting: holdings of most of the book, a thousand balances at a time."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from serve_app.upstream.accounting import PAGE, UNREADABLE, Accounting, net
+from serve_app.upstream.client import Client
+from serve_app.upstream.errors import UpstreamContractError
+from serve_app.upstream.gather import for_each
+from serve_app.upstream.holdings import Balance, Found
+
+# A page of 1,000 balances takes about as long as so many summaries (benchmarks/bench_upstream.py).
+SUMMARIES_PER_PAGE = 15
+# Every page makes the service count and skip all rows before it.
+MOST_ROWS = 100_000
+PAGES_AT_A_TIME = 4
+
+
+class _Row(NamedTuple):
+    row_id: int
+    portfolio_id: str
+    security_id: str | None
+    net: Decimal
+
+
+class PagedAccounting:
+    """Holdings by pages of all balances where that costs less than one request per portfolio.
+
+    Pages are no snapshot. Portfolios at the edges of a page are asked for one by one; so are all
+    of them if a row is missing or there twice, which is what rows that move between pages look like.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._single = Accounting(client)
+
+    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+        """The balance of each portfolio, or the error of that one portfolio."""
+        wanted = tuple(dict.fromkeys(portfolio_ids))
+        try:
+            whole = await self._whole(len(wanted))
+        except UpstreamContractError:
+            whole = {}  # one bad row fails a page, but only its own portfolio when asked singly
+        found: dict[str, Found] = {
+            portfolio_id: _balance(portfolio_id, whole[portfolio_id])
+            for portfolio_id in wanted
+            if portfolio_id in whole
+        }
+        found.update(await self._single.holdings(one for one in wanted if one not in found))
+        return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
+
+    async def reachable(self) -> None:
+        """Raise if the service is not ready."""
+        await self._single.reachable()
+
+    async def _whole(self, wanted: int) -> dict[str, list[_Row]]:
+        """Rows of the portfolios that lie within one page; none where paging does not pay."""
+        if wanted < SUMMARIES_PER_PAGE:
+            return {}
+        first, total = await self._page(0)
+        if total > MOST_ROWS or total * SUMMARIES_PER_PAGE > wanted * PAGE:
+            return {}
+        pages, totals = [first], {total}
+
+        async def read(offset: int) -> None:
+            page, seen = await self._page(offset)
+            pages.append(page)
+            totals.add(seen)
+
+        await for_each(range(PAGE, total, PAGE), read, PAGES_AT_A_TIME)
+        ids = [row.row_id for page in pages for row in page]
+        consistent = totals == {len(ids)} and len(set(ids)) == len(ids)
+        return _within_pages(pages) if consistent else {}
+
+    async def _page(self, offset: int) -> tuple[list[_Row], int]:
+        params = {"sortby": "portfolio_id,security_id", "limit": PAGE, "offset": offset}
+        answer = await self._client.json("/api/v1/balances", params)
+        try:
+            page = [
+                _Row(row["id"], row["portfolioId"], row.get("securityId"), net(row))
+                for row in answer["balances"]
+            ]
+            return page, int(answer["pagination"]["total"])
+        except UNREADABLE as error:
+            detail = f"a page of balances could not be read ({error!r})"
+            raise UpstreamContractError(self._client.upstream, detail) from error
+
+
+def _within_pages(pages: Iterable[list[_Row]]) -> dict[str, list[_Row]]:
+    whole: dict[str, list[_Row]] = {}
+    for page in filter(None, pages):
+        edges = (page[0].portfolio_id, page[-1].portfolio_id)
+        for row in page:
+            if row.portfolio_id not in edges:
+                whole.setdefault(row.portfolio_id, []).append(row)
+    return whole
+
+
+def _balance(portfolio_id: str, rows: list[_Row]) -> Balance:
+    cash = sum((row.net for row in rows if row.security_id is None), Decimal(0))
+    held = {row.security_id: row.net for row in rows if row.security_id is not None and row.net}
+    return Balance(portfolio_id, cash, held)
