@@ -10,9 +10,10 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from serve_app.deployments import ModelStore, Optimizer
 from serve_app.ingress import Ingress
 from serve_app.local import complete
+from serve_app.model_store import ModelStore
+from serve_app.optimizer import Optimizer
 from serve_app.settings import Settings
 
 DEPLOYMENTS = ("Ingress", "ModelStore", "Optimizer")

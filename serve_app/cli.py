@@ -1,7 +1,7 @@
 """`ordergen`: the service and its demonstration, from a terminal."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -88,7 +88,7 @@ def _show_addresses(settings: Settings) -> None:
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
+def _one_line_errors() -> Generator[None]:
     """What a person did wrong is said in one line, without a traceback."""
     try:
         yield

@@ -1,5 +1,6 @@
 """Starts the service on this machine, waits, and stops everything it started."""
 
+import logging
 import os
 import signal
 import socket
@@ -31,10 +32,6 @@ FAST = {
 Say = Callable[[str], None]
 
 
-class Stopped(Exception):  # noqa: N818 - a signal, not an error
-    """SIGINT or SIGTERM arrived."""
-
-
 def configured(config: Path, overrides: Mapping[str, object]) -> tuple[Settings, dict[str, Any]]:
     """The settings, and the rest of serve_config.yaml; the file's arguments win over the environment."""
     content = yaml.safe_load(config.read_text())
@@ -48,10 +45,10 @@ def running(settings: Settings, content: Mapping[str, Any], say: Say) -> Generat
     with ExitStack() as stack:
         _require_free(settings)
         settings = _with_database(settings, stack, say)
-        import_s = time.monotonic()
+        begin = time.monotonic()
         for name, value in FAST.items():
             os.environ.setdefault(name, value)
-        yield _started(settings, content, stack, say, import_s)
+        yield _started(settings, content, stack, say, begin)
 
 
 def _with_database(settings: Settings, stack: ExitStack, say: Say) -> Settings:
@@ -80,7 +77,7 @@ def _started(
         num_cpus=max(2, os.cpu_count() or 2),
         include_dashboard=True,
         log_to_driver=False,
-        logging_level="error",
+        logging_level=logging.ERROR,
     )
     stack.callback(ray.shutdown)
     say(
@@ -114,8 +111,12 @@ def url_of(settings: Settings) -> str:
 def wait_for_signal() -> None:
     """Return when the process is told to stop."""
     told = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        told.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, stop)
     told.wait()
 
 

@@ -8,6 +8,7 @@ import asyncio
 import threading
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ray
 from pydantic import SecretStr
@@ -70,16 +71,15 @@ def complete(settings: Settings) -> Settings:
 def market_url(settings: Settings) -> str:
     """The address of the cluster's simulated market, which is started if it does not run."""
     prices = settings.market_prices_file
-    market = (
-        ray.remote(SimulatedMarket)
-        .options(
-            name="SimulatedMarket",
-            namespace=NAMESPACE,
-            lifetime="detached",
-            get_if_exists=True,
-            num_cpus=0,
-        )
-        .remote(settings.market_seed, settings.market_portfolios, prices and prices.resolve())
+    actor: Any = ray.remote(SimulatedMarket).options(  # pyright: ignore[reportFunctionMemberAccess]
+        name="SimulatedMarket",
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+    )
+    market = actor.remote(
+        settings.market_seed, settings.market_portfolios, prices and prices.resolve()
     )
     return ray.get(market.url.remote(), timeout=MARKET_START_S)
 

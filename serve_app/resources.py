@@ -57,7 +57,7 @@ def _client(settings: Settings, upstream: str, url: str | None, policy: Policy) 
     policy = replace(
         policy,
         total_s=min(policy.total_s, settings.external_service_timeout),
-        tries=settings.external_service_retries,
+        tries=max(1, settings.external_service_retries),
         breaker_threshold=settings.circuit_breaker_threshold,
         breaker_pause_s=settings.circuit_breaker_timeout,
     )

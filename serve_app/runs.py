@@ -103,11 +103,11 @@ class Runs:
         return priced(model, await prices_of(ids, self._with.securities, snapshot))
 
     async def _recorded(self, run: Run, outcomes: Sequence[Rebalance]) -> Outcomes:
-        """Store a run that is over. Its outcomes go first: none is missing where the run is there."""
+        """Store a run that is over."""
         counts = Counter(outcome.status for outcome in outcomes)
         run = replace(run, status=RunStatus.COMPLETED, counts=counts, finished_at=_now())
-        await self._with.rebalances.record(run.rebalance_id, range(len(outcomes)), outcomes)
-        stored, _ = await asyncio.gather(self._with.rebalances.open(run), self._dated(run))
+        storing = self._with.rebalances.store(run, outcomes)
+        stored, _ = await asyncio.gather(storing, self._dated(run))
         return stored, tuple(outcomes)
 
     async def _fanned_out(self, work: Work, whole: Chunk) -> Outcomes:

@@ -7,8 +7,9 @@ from typing import Final, NoReturn
 
 from bson import ObjectId
 from pymongo import ReturnDocument, timeout
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from optimization.result import Rebalance
 from storage import results
@@ -56,6 +57,22 @@ class Rebalances:
         for batch in results.batches(rebalance_id, ordinals, rebalances):
             with results.repetition_allowed():
                 await self._results.insert_many(batch, ordered=False)
+
+    @translating
+    async def store(self, run: Run, rebalances: Sequence[Rebalance]) -> Run:
+        """Store a run that is over with all its outcomes: both or neither, in one transaction."""
+
+        async def insert(session: AsyncClientSession) -> None:
+            for batch in results.batches(run.rebalance_id, range(len(rebalances)), rebalances):
+                await self._results.insert_many(batch, session=session)
+            await self._runs.insert_one(run_document(run), session=session)
+
+        async with self._runs.database.client.start_session() as session:
+            try:
+                await session.with_transaction(insert)
+            except (DuplicateKeyError, BulkWriteError):
+                return await self.read(run.rebalance_id)
+        return replace(run, started_at=to_milliseconds(run.started_at))
 
     @translating
     async def recorded(self, rebalance_id: str) -> frozenset[int]:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -265,3 +266,25 @@ async def test_outcomes_written_after_their_run_was_deleted_are_not_shown(
     await rebalances.delete(run.rebalance_id, 1)
     await rebalances.record(run.rebalance_id, [1], [outcome(run, 1)])
     assert await rebalances.page_of_portfolios([numbered("P", 1)], 0, 10) == ((), 0)
+
+
+async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
+    database: AsyncDatabase[Document],
+) -> None:
+    rebalances = Rebalances(database)
+    run = replace(a_run(3), status=RunStatus.COMPLETED)
+
+    stored = await rebalances.store(run, outcomes(run))
+
+    assert await rebalances.read(run.rebalance_id) == stored
+    assert await rebalances.outcomes(stored) == outcomes(run)
+
+
+async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Document]) -> None:
+    rebalances = Rebalances(database)
+    run = replace(a_run(3), status=RunStatus.COMPLETED)
+    stored = await rebalances.store(run, outcomes(run))
+
+    again = await rebalances.store(replace(run, model_name="another"), outcomes(run))
+
+    assert again == stored

@@ -1,24 +1,19 @@
-"""ModelStore and Optimizer: the deployments behind the ingress, thin over storage and runs."""
+"""ModelStore: the deployment in front of the database, thin over storage. Never loads CVXPY."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 
 from optimization.model import Model, Target
-from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app import editing
-from serve_app.correlation import correlation_id
 from serve_app.resources import Resources, opened
-from serve_app.runs import Outcomes, Runs, warm_workers
 from serve_app.settings import Settings
 from storage.database import ping
-from storage.errors import NotFoundError, StaleVersionError
+from storage.errors import StaleVersionError
 from storage.paging import Sort
 from storage.runs import Run
 
 EDIT_TRIES = 8
-WARM_WORKERS = 2
 
 
 class ModelStore:
@@ -132,59 +127,3 @@ class ModelStore:
     async def ping(self) -> None:
         """Return if the database answers."""
         await ping(self._with.database)
-
-
-class Optimizer:
-    """Rebalances. Its methods are serve_app.api.collaborators.Optimizer, with the run's id given."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        warm_workers(settings, WARM_WORKERS)
-
-    @cached_property
-    def _with(self) -> Resources:
-        return opened(self._settings)
-
-    @cached_property
-    def _runs(self) -> Runs:
-        return Runs(self._settings, self._with)
-
-    async def rebalance_model(
-        self,
-        rebalance_id: str,
-        model_id: str,
-        options: RebalanceOptions | None,
-        correlated: str,
-    ) -> Outcomes:
-        """Rebalance every portfolio that follows a model."""
-        correlation_id.set(correlated)
-        model = await self._with.models.read(model_id)
-        return await self._runs.rebalance(rebalance_id, model, model.portfolio_ids, options)
-
-    async def rebalance_portfolio(
-        self,
-        rebalance_id: str,
-        portfolio_id: str,
-        model_id: str | None,
-        options: RebalanceOptions | None,
-        correlated: str,
-    ) -> tuple[Run, Rebalance]:
-        """Rebalance one portfolio to the named model, or to the newest that it follows."""
-        correlation_id.set(correlated)
-        if model_id is None:
-            model = await self._with.models.following(portfolio_id)
-        else:
-            model = await self._with.models.read(model_id)
-            if portfolio_id not in model.portfolio_ids:
-                raise NotFoundError("portfolio in this model", portfolio_id)
-        run, outcomes = await self._runs.rebalance(rebalance_id, model, (portfolio_id,), options)
-        return run, outcomes[0]
-
-    async def settled(self, rebalance_id: str) -> Outcomes | None:
-        """What a run made before its answer was lost; one that was cut off is marked as stopped."""
-        return await self._runs.settled(rebalance_id)
-
-    async def upstreams_reachable(self) -> None:
-        """Return if every upstream that a rebalance needs is well."""
-        parts = (self._with.prices, self._with.securities, self._with.holdings)
-        await asyncio.gather(*(part.reachable() for part in parts))
