@@ -38,6 +38,9 @@ demo: .venv/.installed ## start everything on port 8088, rebalance a simulated b
 serve: .venv/.installed ## start the service alone (settings: environment or serve_config.yaml)
 	@exec $(BIN)/ordergen serve $(ARGS)
 
+stop: .venv/.installed ## stop the embedded database that `serve run` left running; its data stays
+	@$(BIN)/ordergen stop
+
 test: .venv/.installed ## every test, on a real database and a real Ray cluster
 	@$(BIN)/pytest $(ARGS)
 
