@@ -9,6 +9,7 @@ from serve_app.upstream import accounting, pricing, securities
 from serve_app.upstream.accounting import Accounting
 from serve_app.upstream.client import Client
 from serve_app.upstream.holdings import HoldingsSource
+from serve_app.upstream.paged import PagedAccounting
 from serve_app.upstream.policy import Policy
 from serve_app.upstream.pricing import Prices
 from serve_app.upstream.securities import Securities
@@ -47,7 +48,7 @@ def opened(settings: Settings, timeout_ms: int | None = None) -> Resources:
         Idempotency(database),
         Prices(price, settings.price_ttl_s),
         Securities(security),
-        Accounting(balance),
+        PagedAccounting(balance) if settings.holdings_source == "pages" else Accounting(balance),
     )
 
 

@@ -116,6 +116,10 @@ class Settings(BaseSettings):
         5, ge=1, le=1000, description="a whole number from 1 to 1000"
     )
     circuit_breaker_timeout: Seconds = Field(60, description="seconds, above 0, at most 3600")
+    holdings_source: Literal["summaries", "pages"] = Field(
+        "summaries",
+        description="summaries (one request a portfolio) or pages (of all balances, where cheaper)",
+    )
     price_ttl_s: float = Field(5, ge=0, le=3600, description="seconds, from 0 to 3600")
 
     optimization_timeout: Seconds = Field(30, description="seconds, above 0, at most 3600")

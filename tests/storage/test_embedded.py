@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -216,7 +217,7 @@ def test_data_of_one_engine_is_not_opened_by_another() -> None:
 def test_a_server_that_ends_at_once_points_to_its_log(directory: Path) -> None:
     start(directory)
     stop(directory)
-    (directory / "data" / "WiredTiger").write_text("not a database")
+    (directory / "data" / "storage.bson").write_text("not a database")
     with pytest.raises(ServerDidNotStartError, match=r"server\.log"):
         start(directory)
 
@@ -242,6 +243,10 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     for _ in range(2):
         await rebalances.record(run.rebalance_id, range(12), outcomes(run))
     assert await rebalances.outcomes(run) == outcomes(run)
+    over = replace(a_run(5), status=RunStatus.COMPLETED)
+    await rebalances.store(over, outcomes(over))
+    assert await rebalances.outcomes(over) == outcomes(over)
+    await rebalances.delete(over.rebalance_id, 1)
     finished = await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, NOON)
     page = await rebalances.page_of_portfolios([outcomes(run)[3].portfolio_id], 0, 10)
     assert page == (((finished, (outcomes(run)[3],)),), 1)
