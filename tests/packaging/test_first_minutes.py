@@ -89,7 +89,7 @@ def test_python_in_the_cluster_rebalances_by_handle(demonstration: Demonstration
 
     caller = subprocess.run(
         [*job, sys.executable, ROOT / "examples/in_cluster.py"],
-        env=demonstration.environment,
+        env={**demonstration.environment, "RAY_AUTH_MODE": "token"},
         capture_output=True,
         text=True,
         timeout=180,
