@@ -1,0 +1,211 @@
+"""The whole service on this machine: single requests, runs of many portfolios, and how alive it stays meanwhile.
+
+    python benchmarks/bench_service.py [--portfolios 1000] [--positions 50] [--requests 500] [--runs 5]
+
+It starts the service on a free port, with its own database in a temporary directory and the simulated
+market. One caller, one connection; the caller shares the processors with all of it.
+"""
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from serve_app.launch import configured, running
+from serve_app.market import Market
+
+CONFIG = Path(__file__).parents[1] / "serve_config.yaml"
+BAND = {"low_drift": "0.01", "high_drift": "0.01"}
+WARM_UP = 50
+BETWEEN_PINGS_S = 0.01
+# What the service that this one replaces does on a machine of the same size.
+ORIGINAL_PORTFOLIO_MS = 107
+ORIGINAL_PORTFOLIOS_PER_S = 15
+
+console = Console()
+
+
+class Caller:
+    """One kept connection: the standard library costs least beside what is measured."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+
+    def __call__(self, method: str, path: str, body: object = None, expected: int = 200) -> bytes:
+        text = None if body is None else json.dumps(body)
+        self._connection.request(method, path, text, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        content = answer.read()
+        assert answer.status == expected, f"{path} answered {answer.status}: {content[:500]!r}"
+        return content
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long the work takes."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def percentiles_ms(times_s: list[float]) -> tuple[float, float, float, float]:
+    """Median, 95th and 99th percentile and the longest."""
+    cut = statistics.quantiles(times_s, n=100, method="inclusive")
+    return 1000 * cut[49], 1000 * cut[94], 1000 * cut[98], 1000 * max(times_s)
+
+
+def repeated(work: Callable[[], object], times: int) -> list[float]:
+    """How long each time takes, after a warm-up."""
+    for _ in range(min(WARM_UP, times)):
+        work()
+    return [seconds(work) for _ in range(times)]
+
+
+def deploy_hop() -> None:
+    """Beside the service: an ingress that asks a replica that does nothing."""
+    from ray import serve  # noqa: PLC0415 - after its environment is set
+
+    class Nothing:
+        async def __call__(self) -> str:
+            return ""
+
+    class Asks:
+        def __init__(self, nothing: Any) -> None:
+            self._nothing = nothing
+
+        async def __call__(self, _request: Any) -> str:
+            return await self._nothing.remote()
+
+    options: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "max_ongoing_requests": 100}
+    nothing = serve.deployment(**options)(Nothing).bind()
+    serve.run(serve.deployment(**options)(Asks).bind(nothing), name="hop", route_prefix="/hop")
+
+
+def model_of(name: str, securities: list[str], portfolio_ids: tuple[str, ...]) -> dict[str, object]:
+    """As near to equal weights as steps of half a percent allow, 95 % in all."""
+    steps, more = divmod(190, len(securities))
+    positions = [
+        {"security_id": each, "target": str(Decimal(5 * (steps + (n < more))) / 1000), **BAND}
+        for n, each in enumerate(securities)
+    ]
+    return {"name": name, "positions": positions, "portfolios": portfolio_ids}
+
+
+def ping(port: int, stop: Event, results: Connection) -> None:
+    """In a process of its own: how long /health/live takes, again and again."""
+    call, times = Caller(port), list[float]()
+    while not stop.is_set():
+        times.append(seconds(lambda: call("GET", "/health/live")))
+        time.sleep(BETWEEN_PINGS_S)
+    results.send(times)
+
+
+def pinged(port: int, work: Callable[[], object]) -> list[float]:
+    """How long /health/live takes while the work is done."""
+    context = multiprocessing.get_context("spawn")
+    stop, (receiving, sending) = context.Event(), context.Pipe(duplex=False)
+    process = context.Process(target=ping, args=(port, stop, sending))
+    process.start()
+    try:
+        work()
+    finally:
+        stop.set()
+    times = receiving.recv()
+    process.join()
+    return times
+
+
+def measure_requests(call: Caller, model_id: str, portfolio_id: str, times: int) -> Table:
+    """Single requests, one after the other."""
+    rebalance = f"/api/v1/portfolio/{portfolio_id}/rebalance"
+    model = f"/api/v1/model/{model_id}"
+    rows: Mapping[str, Callable[[], object]] = {
+        "empty route (/health/live)": lambda: call("GET", "/health/live"),
+        "ingress -> replica, nothing done": lambda: call("GET", "/hop"),
+        "GET model": lambda: call("GET", model),
+        "POST portfolio rebalance": lambda: call("POST", rebalance),
+    }
+    table = Table(title=f"Milliseconds of {times} requests, one at a time")
+    for column in ("request", "p50", "p95", "p99", "longest"):
+        table.add_column(column, justify="left" if column == "request" else "right")
+    for name, work in rows.items():
+        table.add_row(name, *(f"{ms:.1f}" for ms in percentiles_ms(repeated(work, times))))
+    table.add_row("the original: one portfolio", str(ORIGINAL_PORTFOLIO_MS), "", "", "")
+    return table
+
+
+def measure_runs(port: int, model_id: str, portfolios: int, runs: int) -> Table:
+    """Runs of many portfolios, after one for warm-up, and /health/live meanwhile."""
+    call, path = Caller(port), f"/api/v1/model/{model_id}/rebalance"
+    call("POST", path)
+    times: list[float] = []
+    pings = pinged(
+        port, lambda: times.extend(seconds(lambda: call("POST", path)) for _ in range(runs))
+    )
+    table = Table(title=f"{runs} runs of {portfolios:,} portfolios")
+    for column in ("", "median", "fastest", "slowest"):
+        table.add_column(column, justify="right" if column else "left")
+    three = statistics.median(times), min(times), max(times)
+    table.add_row("seconds", *(f"{each:.2f}" for each in three))
+    table.add_row("portfolios/s", *(f"{portfolios / each:,.0f}" for each in three))
+    table.add_row("the original: portfolios/s", str(ORIGINAL_PORTFOLIOS_PER_S), "", "")
+    p50, _, p99, longest = percentiles_ms(pings)
+    table.add_row(
+        "/health/live meanwhile, ms", f"{p50:.1f}", f"p99 {p99:.1f}", f"max {longest:.1f}"
+    )
+    return table
+
+
+def measure(port: int, market: Market, arguments: argparse.Namespace) -> None:
+    """Make the models, measure, print."""
+    call = Caller(port)
+    deploy_hop()
+    own = list(market.strategies[0].weights)
+    more = [str(one.security_id) for one in market.securities() if one.security_id not in own]
+    wide = model_of("Wide", [*own, *more][: arguments.positions], market.portfolio_ids(1))
+    many = model_of("Many", own, market.portfolio_ids())
+    # The newest model of a portfolio is the one that its rebalance takes.
+    many_id, wide_id = (
+        json.loads(call("POST", "/api/v1/models", body, 201))["model_id"] for body in (many, wide)
+    )
+    console.print(f"load average before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
+    console.print(
+        measure_requests(call, wide_id, market.portfolio_id(0), arguments.requests),
+        measure_runs(port, many_id, market.portfolios, arguments.runs),
+    )
+
+
+def main() -> None:
+    """Start the service, measure it, stop it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in {"portfolios": 1000, "positions": 50, "requests": 500, "runs": 5}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    arguments = parser.parse_args()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
+        given = {
+            "port": port,
+            "data_directory": directory,
+            "market_portfolios": arguments.portfolios,
+        }
+        settings, content = configured(CONFIG, given)
+        with running(settings, content, console.print):
+            measure(port, Market(settings.market_seed, arguments.portfolios), arguments)
+
+
+if __name__ == "__main__":
+    main()
