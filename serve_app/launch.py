@@ -75,9 +75,10 @@ def _started(
 
     logging.getLogger("ray.serve").setLevel(logging.WARNING)  # what it does is said here
     say("cluster    starting Ray")
+    # One more than there are: what the replicas reserve must not keep a processor from the chunks of a run.
     context = ray.init(
         address="local",
-        num_cpus=max(2, os.cpu_count() or 2),
+        num_cpus=max(2, os.cpu_count() or 2) + 1,
         include_dashboard=True,
         log_to_driver=False,
         logging_level=logging.ERROR,
