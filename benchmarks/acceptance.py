@@ -1,0 +1,60 @@
+"""Random rebalancing problems put to the whole service over HTTP, every answer checked independently.
+
+    python benchmarks/acceptance.py [--problems 500] [--seed 2]
+
+It starts the service on a free port with its own database and upstreams, and ends with an AssertionError
+at the first answer that is not the right one.
+"""
+
+import argparse
+import asyncio
+import socket
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from serve_app.launch import configured, running, url_of
+from serve_app.market import Market
+from serve_app.settings import Settings
+from tests.service.acceptance import all_answered_rightly
+from tests.service.book import Book, served
+
+CONFIG = Path(__file__).parents[1] / "serve_config.yaml"
+console = Console()
+
+
+async def put(settings: Settings, book: Book, problems: int, seed: int) -> Counter[str]:
+    """All problems to the running service; how many had which kind of answer."""
+    url = url_of(settings)
+    async with httpx.AsyncClient(base_url=url, timeout=120, trust_env=False) as http:
+        return await all_answered_rightly(http, book, problems, seed)
+
+
+def main() -> None:
+    """Start the service, put the problems, say what the answers were."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in {"problems": 500, "seed": 2}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    arguments = parser.parse_args()
+    book = Book(Market(seed=11, portfolios=0, sampled=False))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="order-generation-") as directory, served(book) as url:
+        upstreams = ("portfolio_accounting", "pricing", "security", "portfolio", "order")
+        given = {f"{upstream}_service_url": url for upstream in upstreams}
+        own = {"port": port, "data_directory": directory}
+        settings, content = configured(CONFIG, {**given, **own})
+        with running(settings, content, console.print) as complete:
+            kinds = asyncio.run(put(complete, book, arguments.problems, arguments.seed))
+    table = Table("answer, and how it is known to be right", "problems")
+    for kind, number in kinds.most_common():
+        table.add_row(kind, str(number))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
