@@ -1,9 +1,11 @@
 """What the tests of the service do again and again."""
 
 import asyncio
+import socket
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,8 +16,14 @@ from tests.service.acceptance import exact_json, model_body
 from tests.service.book import Book
 
 Json = dict[str, Any]
+CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
 WITHIN_S = 60.0
 _numbers = count(1)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
 
 
 def new_id() -> str:

@@ -1,8 +1,6 @@
 """One service for all these tests: its deployments on a local Ray cluster, a real database, upstreams to trouble."""
 
-import socket
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -11,8 +9,8 @@ from serve_app.launch import configured, running, url_of
 from serve_app.market import Market
 from serve_app.settings import Settings
 from tests.service.book import Book, served
+from tests.service.calls import CONFIG, free_port
 
-CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
 PORTFOLIOS = 1000
 PAUSE_S = 0.5
 
@@ -55,8 +53,3 @@ def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
 async def http(service: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=url_of(service), timeout=120, trust_env=False) as client:
         yield client
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]

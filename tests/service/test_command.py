@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.conftest import CONFIG, free_port
+from tests.service.calls import CONFIG, free_port
 
 pytestmark = pytest.mark.cluster
 

@@ -76,7 +76,8 @@ async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_ans
     with book.held(_summary(portfolio_id)) as trouble:
         asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
         await reached(trouble)
-        os.kill(await _replica_of("Optimizer"), signal.SIGKILL)
+        for replica in await _replicas_of("Optimizer"):
+            os.kill(replica, signal.SIGKILL)
     answer = await asked
     assert answer.status_code == 200, answer.text
     assert answer.json()["status"] == "REBALANCED"
@@ -162,8 +163,7 @@ async def _worker_of(task: str) -> int:
     return tasks[0].worker_pid
 
 
-async def _replica_of(deployment: str) -> int:
+async def _replicas_of(deployment: str) -> list[int]:
     name = f"ServeReplica:order-generation:{deployment}"
     alive = [("class_name", "=", name), ("state", "=", "ALIVE")]
-    (replica,) = await asyncio.to_thread(list_actors, filters=alive)
-    return replica.pid
+    return [replica.pid for replica in await asyncio.to_thread(list_actors, filters=alive)]
