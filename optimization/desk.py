@@ -54,9 +54,8 @@ class Desk:
     def soft_bounds(self) -> tuple[Integers, Integers]:
         """No short position, the restrictions, and nothing beyond what any plan can need."""
         block, bands = self.tight.block, self.tight.bands
-        useful = np.maximum(lot_limits(block, bands)[0][0], block.before[0]) + max(
-            self.terms.least_trade
-        )
+        trade = max(self.terms.least_trade, default=1)
+        useful = np.maximum(lot_limits(block, bands)[0][0], block.before[0]) + trade
         most = np.maximum(np.maximum(bands.target[0] // block.lot_value + 1, useful), 0)
         most = np.maximum(most, block.market_value[0] // block.lot_value)
         least = np.zeros_like(most)
@@ -194,8 +193,7 @@ def desk_problem(
     counts = 1.0 if terms.costs_in_objective else 0.0
     soft = terms.soft_price is not None
     everything = (most - fewest).astype(float) * value + 1.0
-    low = (bands.lower[0] - base * lot_value).astype(float) * unit if soft else -everything
-    high = (bands.upper[0] - base * lot_value).astype(float) * unit if soft else everything
+    low, high = _edges_above(desk, base) if soft else (-everything, everything)
     group_value, group_low, group_high = _group_rows(desk, base)
     problem = program.DeskProblem(
         lot_value=value,
@@ -223,6 +221,15 @@ def desk_problem(
         group_high=group_high,
     )
     return problem, base
+
+
+def _edges_above(desk: Desk, base: Integers) -> tuple[program.Floats, program.Floats]:
+    """The edges of the bands, in currency above ``base`` lots."""
+    at_base = (base * desk.tight.block.lot_value + desk.tight.remainder).tolist()
+    rows = zip(desk.terms.edges, at_base, strict=True)
+    pairs = [(float(low - worth), float(high - worth)) for (low, high), worth in rows]
+    edges = np.array(pairs).reshape(len(pairs), 2) * desk.unit
+    return edges[:, 0], edges[:, 1]
 
 
 def _money(units: Fraction | None, unit: float, sign: int) -> float:
@@ -281,7 +288,7 @@ def _separable_bound(desk: Desk) -> Decimal:
 
 def _binding(desk: Desk, found: Evaluated) -> tuple[Binding, ...]:
     """The limits that one more lot of something could break."""
-    lot = max(desk.tight.block.lot_value.tolist())
+    lot = max(desk.tight.block.lot_value.tolist(), default=0)
     decimals = desk.tight.block.decimals
     return tuple(
         Binding(limit.option, Decimal(int(limit.slack)))

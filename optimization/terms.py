@@ -44,6 +44,7 @@ class Terms:
     soft_price: Fraction | None
     least_trade: tuple[int, ...]  # lots, per column, at least 1
     groups: tuple[Group, ...]
+    edges: tuple[tuple[Fraction, Fraction], ...]  # of the bands, in units
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ def terms_of(
         soft_price=None if soft is None else Fraction(soft),
         least_trade=tuple(least),
         groups=tuple(_groups(options, Fraction(market_value) * scale, securities)),
+        edges=tuple(_edges(block)),
     )
 
 
@@ -143,7 +145,7 @@ def evaluate(terms: Terms, block: Block, bands: Bands, lots: Integers) -> Evalua
         value = sum(worth[column] for column in group.columns)
         limits.append(Limit(f"groups.{group.name}.low", value - group.low))
         limits.append(Limit(f"groups.{group.name}.high", group.high - value))
-    objective = _drift(block, bands, after) + _penalty(terms, bands, after, p)
+    objective = _drift(block, bands, after) + _penalty(terms, worth)
     objective += cost if terms.costs_in_objective else 0
     return Evaluated(objective, cost, tuple(limits))
 
@@ -171,10 +173,26 @@ def _drift(block: Block, bands: Bands, after: Sequence[int]) -> Fraction:
     return Fraction(parts, block.denominator)
 
 
-def _penalty(terms: Terms, bands: Bands, after: Sequence[int], p: Sequence[int]) -> Fraction:
+def _penalty(terms: Terms, worth: Sequence[int]) -> Fraction:
     """What soft bands cost; 0 for bands that hold."""
     if terms.soft_price is None:
         return Fraction(0)
-    rows = zip(bands.lower[0].tolist(), bands.upper[0].tolist(), after, p, strict=True)
-    outside = sum(max(low - z * value, z * value - high, 0) for low, high, z, value in rows)
-    return terms.soft_price * outside
+    rows = zip(terms.edges, worth, strict=True)
+    outside = (max(low - value, value - high, Fraction(0)) for (low, high), value in rows)
+    return terms.soft_price * sum(outside, Fraction(0))
+
+
+def _edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
+    """The least and the most that each position may be worth in its band, unrounded.
+
+    What cannot be sold of a holding outside the model is no violation.
+    """
+    value, parts = int(block.market_value[0]), block.denominator
+    outside: list[bool] = block.outside.tolist()
+    columns = (block.weight, block.low, block.high, block.lot_value)
+    for i, (weight, low, high, lot) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+        top = Fraction(value * (weight + high), parts)
+        if outside[i]:
+            kept = 0 if block.least is None else max(int(block.least[0, i]), 0)
+            top = max(top, kept * lot + int(block.remainder[0, i % block.remainder.shape[1]]))
+        yield Fraction(value * (weight - low), parts), Fraction(top)
