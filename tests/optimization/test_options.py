@@ -165,7 +165,7 @@ def test_a_trade_below_the_minimum_does_not_happen():
 
     # A lacks one share: two are nearer to its target than none. B has one too many: it stays.
     assert traded(answer(near, minimum_shares=Decimal(2))) == {"A": 2, "C": 2}
-    assert traded(answer(near, minimum_value=Decimal(15))) == {"B": -1}
+    assert traded(answer(near, minimum_value=Decimal(15))) == {"A": 2, "B": -1, "C": 3}
 
 
 def test_the_number_of_trades_is_bounded_and_the_best_ones_are_taken():
