@@ -28,7 +28,10 @@ Call = Callable[..., Awaitable[Any]]
 
 
 def connect() -> tuple[ModelStore, OptimizerCalls]:
-    """The deployments of the running application, from any process of the cluster."""
+    """The deployments of the running application, from any process of the cluster.
+
+    A process calls them from one event loop, an actor's for instance: Serve ties handles to the first.
+    """
     return (
         model_store(serve.get_deployment_handle("ModelStore", APPLICATION)),
         Optimizer(serve.get_deployment_handle("Optimizer", APPLICATION)),

@@ -42,7 +42,8 @@ class Ingress:
             "upstreams": self._optimizer.upstreams_reachable,
         }
         parts = Collaborators(self._store, self._optimizer, checks, node_metrics)
-        return api_app(self._settings, parts, RAY_PROBLEMS)
+        # Serve's own middleware around it answers X-Request-ID.
+        return api_app(self._settings, parts, RAY_PROBLEMS, server_answers_request_id=True)
 
 
 async def node_metrics() -> str:

@@ -27,6 +27,8 @@ FAST = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # For how long an ingress stays reachable after it was told to stop, 30 by default: here is no balancer elsewhere.
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
 }
 
 Say = Callable[[str], None]
@@ -71,6 +73,7 @@ def _started(
     from serve_app.app import assemble  # noqa: PLC0415
     from serve_app.local import complete  # noqa: PLC0415
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # what it does is said here
     say("cluster    starting Ray")
     context = ray.init(
         address="local",
@@ -84,8 +87,9 @@ def _started(
         f"cluster    Ray {ray.__version__}, dashboard http://{context.dashboard_url} ({_since(begin)})"
     )
     begin = time.monotonic()
+    simulated = settings.pricing_service_url is None
     settings = complete(settings)
-    if settings.pricing_service_url and "127.0.0.1" in settings.pricing_service_url:
+    if simulated:
         say(f"market     simulated, {settings.pricing_service_url} ({_since(begin)})")
     begin = time.monotonic()
     http = {**content["http_options"], "host": settings.host, "port": settings.port}

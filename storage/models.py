@@ -1,5 +1,6 @@
 """Models in MongoDB: one document a model, every change one atomic operation."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
@@ -143,19 +144,23 @@ def _contents(model: Model) -> Document:
 
 def model_from(document: Document) -> Model:
     """The model a document holds."""
-    targets = tuple(
-        Target(
-            position["security_id"],
-            exact(position["target"]),
-            DriftBand(exact(position["low_drift"]), exact(position["high_drift"])),
-        )
-        for position in document["positions"]
-    )
     return Model(
         name=document["name"],
-        targets=targets,
+        targets=tuple(_targets(document["positions"])),
         portfolio_ids=tuple(document["portfolios"]),
         version=document["version"],
         model_id=str(document["_id"]),
         last_rebalance_date=document.get("last_rebalance_date"),
     )
+
+
+def _targets(positions: list[Document]) -> Iterator[Target]:
+    # A model has few different bands, and checking each costs a third of the reading. By identity:
+    # equal decimals may be written differently, and are shown as they were written.
+    bands: dict[tuple[int, int], DriftBand] = {}
+    for position in positions:
+        low, high = position["low_drift"], position["high_drift"]
+        band = bands.get((id(low), id(high)))
+        if band is None:
+            band = bands[id(low), id(high)] = DriftBand(exact(low), exact(high))
+        yield Target(position["security_id"], exact(position["target"]), band)

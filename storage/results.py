@@ -4,9 +4,10 @@ A result is small because its run holds the securities of the model once: here s
 shares, aligned with the run's securities followed by ``other`` (holdings outside the model).
 """
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
@@ -87,10 +88,12 @@ def result_document(document_id: str, rebalance: Rebalance) -> Document:
         "before": _shares(rebalance.before),
         "after": _shares(rebalance.after),
     }
-    for name in ("market_value", "cash_before", "cash_after"):
-        amount: Decimal | None = getattr(rebalance, name)
-        if amount is not None:
-            document[name] = amount
+    if rebalance.market_value is not None:
+        document["market_value"] = rebalance.market_value
+    if rebalance.cash_before is not None:
+        document["cash_before"] = rebalance.cash_before
+    if rebalance.cash_after is not None:
+        document["cash_after"] = rebalance.cash_after
     if rebalance.others:
         document["other"] = [security_document(security) for security in rebalance.others]
     if rebalance.certificate is not None:
@@ -135,10 +138,12 @@ def security_from(document: Document) -> Security:
     return Security(document["security_id"], price, weight, band)
 
 
-def _shares(row: tuple[int | Decimal, ...]) -> list[int | Decimal]:
-    if set(map(type, row)) == {int} and min(row) >= -HIGHEST_INT64 and max(row) <= HIGHEST_INT64:
-        return list(row)
-    return [_number(shares) for shares in row]
+def _shares(row: tuple[int | Decimal, ...]) -> Sequence[int | Decimal]:
+    try:
+        array("q", cast("tuple[int, ...]", row))  # refuses what is not a whole number of 64 bits
+    except (TypeError, OverflowError):
+        return [_number(shares) for shares in row]
+    return row
 
 
 def _number(shares: int | Decimal) -> int | Decimal:

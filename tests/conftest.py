@@ -9,9 +9,13 @@ from uuid import uuid4
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
+from serve_app.launch import FAST
 from storage.database import WRITER_TIMEOUT_S, Document, connect, disconnect
 from storage.embedded import start, stop
 from storage.indexes import ensure_indexes
+
+# Ray reads its environment when it is imported, and the tests of a part may do that first.
+os.environ.update(FAST)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,8 @@ def api_app(
     settings: Settings,
     collaborators: Collaborators,
     more_problems: Mapping[type[BaseException], Kind] | None = None,
+    *,
+    server_answers_request_id: bool = False,
 ) -> FastAPI:
     """The application; ``more_problems`` are errors that only the caller knows, such as Ray's."""
     app = FastAPI(
@@ -57,5 +59,5 @@ def api_app(
         allow_headers=["*"],
         expose_headers=SHOWN_TO_SCRIPTS,
     )
-    app.add_middleware(RequestHeaders)
+    app.add_middleware(RequestHeaders, server_answers_request_id=server_answers_request_id)
     return app

@@ -29,11 +29,13 @@ YEAR_S = 31_536_000
 class RequestHeaders:
     """Reads or makes the ids of a request, and sets the headers of its answer.
 
-    A trailing slash names the same resource, without a redirect.
+    A trailing slash names the same resource, without a redirect. Where the server in front answers
+    X-Request-ID itself, it is left to it: the header would stand there twice.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, server_answers_request_id: bool = False) -> None:
         self.app = app
+        self.server_answers_request_id = server_answers_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,7 +49,10 @@ class RequestHeaders:
 
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _complete(MutableHeaders(scope=message), path, secure)
+                headers = MutableHeaders(scope=message)
+                if not self.server_answers_request_id:
+                    headers[REQUEST_ID] = request_id.get()
+                _complete(headers, path, secure)
             await send(message)
 
         await self.app({**scope, "path": path}, receive, completed)
@@ -82,7 +87,6 @@ class BodyLimit:
 
 def _complete(headers: MutableHeaders, path: str, secure: bool) -> None:
     headers[CORRELATION_ID] = correlation_id.get()
-    headers[REQUEST_ID] = request_id.get()
     if path in DOCS:
         headers["Content-Security-Policy"] = DOCS_POLICY
     for name, value in SECURITY.items():

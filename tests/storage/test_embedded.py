@@ -175,18 +175,15 @@ async def test_a_frozen_server_is_reported_as_unavailable_without_its_address(
     await disconnect(database)
 
 
-async def test_an_absent_server_is_reported_as_unavailable(directory: Path) -> None:
+def test_an_absent_server_is_reported_as_unavailable(directory: Path) -> None:
     server = start(directory)
     stop(directory)
-    database = connect(server.uri, "absent", timeout_ms=300)
-    with pytest.raises(StorageUnavailableError):
-        await ping(database)
-    await disconnect(database)
-    twin = connect_blocking(server.uri, "absent", timeout_ms=300)
+    # Without an event loop: there the driver forgets a socket when it is closed while it connects.
+    database = connect_blocking(server.uri, "absent", timeout_ms=300)
     run = a_run(1)
     with pytest.raises(StorageUnavailableError):
-        Recorder(twin).record(run.rebalance_id, [0], outcomes(run))
-    twin.client.close()
+        Recorder(database).record(run.rebalance_id, [0], outcomes(run))
+    database.client.close()
 
 
 async def test_a_server_moves_to_another_port_when_its_own_is_taken(directory: Path) -> None:

@@ -53,7 +53,7 @@ async def test_a_validator_of_an_older_release_is_replaced(
         ("models", "portfolios", []),
         ("models", "positions", [{"security_id": "S"}]),
         ("rebalances", "started_at", "today"),
-        ("results", "before", [0.5]),
+        ("results", "before", 0.5),
         ("results", "market_value", 1.5),
     ],
 )

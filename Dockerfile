@@ -1,0 +1,47 @@
+# The Python on which the tests run. Every node of a Ray cluster needs the same one: use this image for all.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ARG UV_VERSION=0.13.9
+# `--extra embedded` adds database servers for a service without MONGODB_URI (mongod is SSPL, SecantusDB GPL-2.0).
+ARG EXTRAS=""
+ENV UV_PROJECT_ENVIRONMENT=/app/.venv \
+    UV_PYTHON_DOWNLOADS=never \
+    UV_LINK_MODE=copy \
+    UV_COMPILE_BYTECODE=1
+RUN pip install --no-cache-dir --disable-pip-version-check uv==${UV_VERSION}
+WORKDIR /app
+# Dependencies first: they change less often than the code, and this layer is the large one.
+COPY pyproject.toml uv.lock ./
+RUN uv sync --frozen --no-dev --no-install-project ${EXTRAS}
+COPY README.md LICENSE ./
+COPY optimization ./optimization
+COPY storage ./storage
+COPY serve_app ./serve_app
+RUN uv sync --frozen --no-dev --no-editable ${EXTRAS}
+
+FROM ${PYTHON_IMAGE} AS run
+ARG EXTRAS=""
+# The embedded mongod is linked against libcurl.
+RUN if [ -n "${EXTRAS}" ]; then \
+      apt-get update && apt-get install --yes --no-install-recommends libcurl4 && rm -rf /var/lib/apt/lists/*; \
+    fi
+RUN groupadd --gid 10001 ordergen \
+    && useradd --uid 10001 --gid 10001 --create-home --shell /usr/sbin/nologin ordergen \
+    && install --directory --owner=10001 --group=10001 /data
+COPY --from=build /app/.venv /app/.venv
+COPY serve_config.yaml /app/serve_config.yaml
+ENV PATH=/app/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    HOST=0.0.0.0 \
+    PORT=8088 \
+    DATA_DIRECTORY=/data \
+    RAY_USAGE_STATS_ENABLED=0
+WORKDIR /app
+# A number, so that Kubernetes can see that it is not root.
+USER 10001:10001
+EXPOSE 8088
+VOLUME /data
+HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 \
+    CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=4); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
+CMD ["ordergen", "serve"]

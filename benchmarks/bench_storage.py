@@ -1,0 +1,225 @@
+"""What storing costs next to the bare driver: ratios on one embedded server, medians of interleaved runs."""
+
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import bson
+from bson import ObjectId
+from bson.codec_options import CodecOptions
+from pymongo import IndexModel
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.database import Database
+from rich.console import Console
+from rich.table import Table
+
+from optimization.certificate import Certificate, Method, Proof
+from optimization.model import DriftBand, Model, Target
+from optimization.result import Rebalance, Security, Status
+from storage.codec import TYPE_REGISTRY
+from storage.database import Document, connect, connect_blocking, disconnect
+from storage.embedded import Server, start, stop
+from storage.indexes import ensure_indexes
+from storage.models import Models
+from storage.rebalances import Rebalances
+from storage.results import Recorder, result_document, result_id
+from storage.runs import Run, new_rebalance_id
+
+POSITIONS = 50
+PORTFOLIOS = 20_000
+ROUNDS = 7
+READS = 400
+BAND = DriftBand(Decimal("0.01"), Decimal("0.02"))
+RANDOM = random.Random(7)
+OPTIONS: CodecOptions[Document] = CodecOptions(type_registry=TYPE_REGISTRY)
+
+
+def identifier(at: int) -> str:
+    return f"{at:024}"
+
+
+def securities() -> tuple[Security, ...]:
+    prices = [Decimal(RANDOM.randint(100, 90_000)).scaleb(-2) for _ in range(POSITIONS)]
+    weight = Decimal("0.015")
+    return tuple(Security(identifier(at), price, weight, BAND) for at, price in enumerate(prices))
+
+
+SECURITIES = securities()
+
+
+def outcome(ordinal: int) -> Rebalance:
+    before = tuple(RANDOM.randint(0, 5_000) for _ in SECURITIES)
+    after = tuple(shares + RANDOM.randint(0, 50) for shares in before)
+    cents = Decimal(RANDOM.randint(10**8, 10**9)).scaleb(-2)
+    return Rebalance(
+        identifier(ordinal),
+        Status.REBALANCED,
+        cents,
+        Decimal("1234.56"),
+        Decimal("78.90"),
+        SECURITIES,
+        (),
+        before,
+        after,
+        Certificate(Proof.OPTIMAL, Method.SEPARABLE, cents / 1000, cents / 1000),
+    )
+
+
+def subdocuments(document_id: str, rebalance: Rebalance) -> Document:
+    """The shape we do not use: one subdocument a position, every value written out."""
+    positions = [
+        {
+            "security_id": drift.security.security_id,
+            "price": drift.security.price,
+            "original_quantity": Decimal(drift.original_quantity),
+            "adjusted_quantity": Decimal(drift.adjusted_quantity),
+            "original_position_market_value": drift.original_quantity * drift.security.price,
+            "adjusted_position_market_value": drift.adjusted_quantity * drift.security.price,
+            "target": drift.security.weight,
+            "high_drift": drift.security.band.high,
+            "low_drift": drift.security.band.low,
+            "actual": drift.actual,
+        }
+        for drift in rebalance.drifts
+    ]
+    amounts = {"market_value": rebalance.market_value, "cash_after": rebalance.cash_after}
+    return {"_id": document_id, "portfolio_id": rebalance.portfolio_id, **amounts} | {
+        "positions": positions
+    }
+
+
+def a_run(portfolios: int) -> Run:
+    started_at = datetime.now(UTC)
+    return Run(
+        new_rebalance_id(), str(ObjectId()), 1, "Bench", SECURITIES, {}, portfolios, started_at
+    )
+
+
+def seconds(work: Callable[..., Any], *arguments: Any) -> float:
+    began = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - began
+
+
+def insert_in_batches(database: Database[Document], name: str, documents: list[Document]) -> None:
+    collection = database[name]
+    for first in range(0, len(documents), 1_000):
+        collection.insert_many(documents[first : first + 1_000], ordered=False)
+
+
+def writing(database: Database[Document], table: Table) -> None:
+    outcomes = [outcome(ordinal) for ordinal in range(PORTFOLIOS)]
+    for name in ("bare", "subdocuments"):
+        database[name].create_indexes([IndexModel([("portfolio_id", 1), ("_id", -1)])])
+    times: dict[str, list[float]] = {"bare": [], "record": [], "subdocuments": []}
+    sizes: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        ids = [result_id(new_rebalance_id(), ordinal) for ordinal in range(PORTFOLIOS)]
+        documents = [result_document(key, row) for key, row in zip(ids, outcomes, strict=True)]
+        some = [subdocuments(key, row) for key, row in zip(ids[:4_000], outcomes, strict=False)]
+        sizes["record"] = len(bson.encode(documents[0], codec_options=OPTIONS))
+        sizes["subdocuments"] = len(bson.encode(some[0], codec_options=OPTIONS))
+        times["bare"].append(seconds(insert_in_batches, database, "bare", documents))
+        record = Recorder(database).record
+        times["record"].append(seconds(record, new_rebalance_id(), range(PORTFOLIOS), outcomes))
+        slow = seconds(insert_in_batches, database, "subdocuments", some)
+        times["subdocuments"].append(slow * PORTFOLIOS / len(some))
+    rate = {name: PORTFOLIOS / median(values) for name, values in times.items()}
+    table.add_row(
+        "results/s against a bare insert_many of the same documents",
+        f"{rate['record']:,.0f} / {rate['bare']:,.0f}",
+        f"{rate['record'] / rate['bare']:.2f}",
+        ">= 0.8",
+    )
+    table.add_row(
+        "results/s against one subdocument a position",
+        f"{rate['record']:,.0f} / {rate['subdocuments']:,.0f}",
+        f"{rate['record'] / rate['subdocuments']:.1f}",
+        ">= 5",
+    )
+    table.add_row(
+        "bytes against one subdocument a position",
+        f"{sizes['record']:,.0f} / {sizes['subdocuments']:,.0f}",
+        f"{sizes['record'] / sizes['subdocuments']:.3f}",
+        "<= 0.1",
+    )
+
+
+async def reading_a_model(database: AsyncDatabase[Document], table: Table) -> None:
+    targets = tuple(Target(identifier(at), Decimal("0.015"), BAND) for at in range(POSITIONS))
+    models = Models(database)
+    added = await models.add(Model("Bench", targets, (identifier(1),)))
+    model_id = str(added.model_id)
+    key = {"_id": ObjectId(model_id)}
+    bare: list[float] = []
+    read: list[float] = []
+    for _ in range(READS):
+        began = time.perf_counter()
+        await database["models"].find_one(key)
+        between = time.perf_counter()
+        await models.read(model_id)
+        bare.append(between - began)
+        read.append(time.perf_counter() - between)
+    table.add_row(
+        f"reading a model of {POSITIONS} against a bare find_one, ms",
+        f"{median(read) * 1e3:.2f} / {median(bare) * 1e3:.2f}",
+        f"{median(read) / median(bare):.2f}",
+        "<= 1.2",
+    )
+
+
+async def paging(server: Server, database: AsyncDatabase[Document], table: Table) -> None:
+    rebalances = Rebalances(database)
+    small, large = a_run(1_000), a_run(100_000)
+    blocking = connect_blocking(server.uri, database.name)
+    for run in (small, large):
+        for first in range(0, run.number_of_portfolios, 10_000):
+            ordinals = range(first, min(first + 10_000, run.number_of_portfolios))
+            rows = [outcome(ordinal) for ordinal in ordinals]
+            Recorder(blocking).record(run.rebalance_id, ordinals, rows)
+    blocking.client.close()
+    times: dict[str, list[float]] = {small.rebalance_id: [], large.rebalance_id: []}
+    for _ in range(READS // 4):
+        for run in (small, large):
+            offset = RANDOM.randrange(run.number_of_portfolios - 100)
+            began = time.perf_counter()
+            assert len(await rebalances.outcomes(run, offset, 100)) == 100
+            times[run.rebalance_id].append(time.perf_counter() - began)
+    of_large, of_small = median(times[large.rebalance_id]), median(times[small.rebalance_id])
+    table.add_row(
+        "a page of 100 of 100,000 results against one of 1,000, ms",
+        f"{of_large * 1e3:.2f} / {of_small * 1e3:.2f}",
+        f"{of_large / of_small:.2f}",
+        "<= 1.5",
+    )
+
+
+async def measure(server: Server, table: Table) -> None:
+    database = connect(server.uri, "bench", timeout_ms=20_000)
+    await ensure_indexes(database)
+    blocking = connect_blocking(server.uri, "bench")
+    writing(blocking, table)
+    blocking.client.close()
+    await reading_a_model(database, table)
+    await paging(server, database, table)
+    await disconnect(database)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        server = start(Path(directory))
+        table = Table("storage", "ours / theirs", "ratio", "target", title=server.engine)
+        asyncio.run(measure(server, table))
+        stop(Path(directory))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

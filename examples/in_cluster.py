@@ -1,0 +1,45 @@
+"""A caller inside the cluster: Python and handles instead of HTTP, with the same objects and errors.
+
+    $ RAY_AUTH_MODE=token .venv/bin/ray job submit --address http://127.0.0.1:8265 \\
+        -- $PWD/.venv/bin/python $PWD/examples/in_cluster.py
+
+Rebalances the newest model, as a job of the cluster whose dashboard has that address (`make serve` prints
+it). Outside a job RAY_ADDRESS names the cluster; the caller needs its Python, its Ray and this package.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+
+import ray
+
+from serve_app.handles import connect
+from storage.errors import StorageError
+from storage.paging import DESCENDING
+
+
+async def main() -> None:
+    """Rebalance every portfolio of the newest model and print what came of it."""
+    store, optimizer = connect()
+    models, _ = await store.page(0, 1, (("model_id", DESCENDING),))
+    if not models:
+        print("no model is stored yet")
+        return
+    model_id = models[0].model_id
+    assert model_id is not None
+    try:
+        run, outcomes = await optimizer.rebalance_model(model_id, None, "examples/in_cluster.py")
+    except StorageError as error:  # errors arrive as themselves
+        print(f"{model_id}: {error}")
+        return
+    counts = Counter(str(outcome.status) for outcome in outcomes)
+    print(f"rebalance {run.rebalance_id} of {run.model_name}: {dict(counts)}")
+    for outcome in outcomes:
+        print(f"{outcome.portfolio_id} {outcome.status} {len(outcome.transactions)} trades")
+
+
+if __name__ == "__main__":
+    # "auto": without an address Ray would start another, empty cluster.
+    ray.init("auto", logging_level=logging.ERROR)
+    # Handles need an event loop, which a plain driver does not have.
+    asyncio.run(main())

@@ -1,0 +1,95 @@
+import re
+import tomllib
+from importlib.metadata import entry_points, packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DISTRIBUTION = "order-generation-service"
+PACKAGES = ("serve_app", "optimization", "storage")
+LONGEST_MODULE = 400
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_an_import_name_comes_from_this_distribution_alone(package: str) -> None:
+    others = set(packages_distributions().get(package, [])) - {DISTRIBUTION}
+    found = find_spec(package)
+
+    assert others == set()
+    assert found is not None
+    assert found.origin == str(ROOT / package / "__init__.py")
+
+
+def test_the_wheel_holds_every_package_and_is_never_uploaded() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+    assert packages == [*PACKAGES]
+    assert "Private :: Do Not Upload" in pyproject["project"]["classifiers"]
+
+
+def test_one_version_stands_everywhere() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    changelog = re.findall(
+        r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    images = re.findall(
+        r"image: order-generation-service:(\S+)", (ROOT / "kuberay/rayservice.yaml").read_text()
+    )
+    tag = re.search(r"newTag: (\S+)", (ROOT / "kuberay/kustomization.yaml").read_text())
+
+    assert tag is not None
+    assert {version(DISTRIBUTION), changelog[0], tag[1], *images} == {pyproject}
+
+
+def test_the_command_is_installed() -> None:
+    (command,) = entry_points(group="console_scripts", name="ordergen")
+
+    assert command.value == "serve_app.cli:main"
+    assert callable(command.load())
+
+
+def test_the_makefile_has_every_command_that_a_document_names() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("kuberay/*.md")]
+    named = {
+        name
+        for document in documents
+        for name in re.findall(r"(?:`|^    )make ([a-z]+)", document.read_text(), re.MULTILINE)
+    }
+
+    assert {"demo", "test"} <= named <= targets
+    assert phony is not None
+    assert set(phony[1].split()) == targets
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    script = (ROOT / ".ci/run").read_text()
+
+    assert "bash .ci/run" in workflow
+    assert "for target in check test" in script
+    assert "make test" in (ROOT / "README.md").read_text()
+    assert all(re.search(r"@v\d+\.\d+\.\d+$", use) for use in re.findall(r"uses: (\S+)", workflow))
+
+
+def test_the_licence_is_the_whole_text() -> None:
+    licence = (ROOT / "LICENSE").read_text()
+
+    assert "Version 2.0, January 2004" in licence
+    assert all(f"\n   {section}. " in licence for section in range(1, 10))
+    assert "END OF TERMS AND CONDITIONS" in licence
+
+
+def test_no_module_is_longer_than_anybody_reads() -> None:
+    modules = [
+        path
+        for folder in (*PACKAGES, "tests", "examples")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules}
+
+    assert {name: count for name, count in lines.items() if count > LONGEST_MODULE} == {}

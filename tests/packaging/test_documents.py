@@ -1,0 +1,100 @@
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from serve_app.api.application import api_app
+from serve_app.api.problems import KINDS
+from serve_app.settings import Settings, settings_from
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path for folder in (ROOT, ROOT / "docs", ROOT / "kuberay") for path in folder.glob("*.md")
+)
+API = ROOT / "docs/api.md"
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_to_a_file_and_a_heading(document: Path) -> None:
+    broken: list[str] = []
+    for link in LINK.findall(document.read_text()):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, heading = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        if not target.exists() or (heading and heading not in anchors(target)):
+            broken.append(link)
+
+    assert broken == []
+
+
+def test_every_page_of_the_documentation_is_linked_from_its_index() -> None:
+    linked = set(LINK.findall((ROOT / "docs/index.md").read_text()))
+
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"} <= linked
+
+
+def test_the_table_of_settings_has_every_setting_with_its_default_and_rule() -> None:
+    text = (ROOT / "docs/settings.md").read_text()
+    rows = [
+        row.split(" | ")[:3] for row in re.findall(r"^\| (`[A-Z_]+` .*) \|$", text, re.MULTILINE)
+    ]
+
+    assert [" | ".join(row) for row in rows] == [row_of(name) for name in Settings.names()]
+
+
+def test_the_page_of_the_api_names_every_route() -> None:
+    paths: dict[str, Any] = api_app(settings_from(), cast("Any", None)).openapi()["paths"]
+    served = {
+        f"{method.upper()} {path.removeprefix('/api/v1')}"
+        for path, methods in paths.items()
+        for method in methods
+    }
+    named = {
+        f"{method} {path}"
+        for row in re.findall(
+            r"^\| ([A-Z]+(?:, [A-Z]+)* /[^|]*?) \|", API.read_text(), re.MULTILINE
+        )
+        for methods, paths in [row.split(" /", 1)]
+        for method in methods.split(", ")
+        for path in f"/{paths}".split(", ")
+    }
+
+    assert served <= named
+    assert all(
+        re.search(r"/(docs|redoc|openapi\.json|problems)", extra) for extra in named - served
+    )
+
+
+def test_the_page_of_the_api_names_every_kind_of_problem_under_its_status() -> None:
+    table = API.read_text().partition("| status | types |")[2].partition("\n\n")[0]
+    named = {
+        (int(status), slug)
+        for status, slugs in re.findall(r"^\| (\d{3}) \| (.+) \|$", table, re.MULTILINE)
+        for slug in slugs.split(", ")
+    }
+
+    assert named == {(kind.status, kind.slug) for kind in KINDS.values()}
+
+
+def row_of(name: str) -> str:
+    """The first three cells of a setting's row."""
+    field = Settings.model_fields[name]
+    rule = (field.description or "").replace("|", "\\|")
+    return f"`{name.upper()}` | {shown(field.default)} | {rule}"
+
+
+def shown(default: object) -> str:
+    if default is None:
+        return "unset"
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    return f"`{default}`"
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings of a document as GitHub makes links to them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,0 +1,142 @@
+"""What a newcomer does first, with the real commands: the demonstration, the request of the README, an example."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).parents[2]
+STARTS_WITHIN_S = 300.0
+STOPS_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    process: subprocess.Popen[bytes]
+    url: str
+    environment: dict[str, str]
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def demonstration() -> Iterator[Demonstration]:
+    """`ordergen demo` beside whatever else this machine runs."""
+    with tempfile.TemporaryDirectory(prefix="og-") as directory:
+        environment = environment_in(Path(directory))
+        log = Path(directory) / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [Path(sys.executable).with_name("ordergen"), "demo"],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            printed = text_with(log, "Ctrl-C stops everything", process)
+            url = f"http://127.0.0.1:{environment['PORT']}"
+            yield Demonstration(process, url, environment, printed)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(STOPS_WITHIN_S)
+    assert process.returncode == 0
+
+
+def test_the_demonstration_prints_a_trade_list_and_stays_up(demonstration: Demonstration) -> None:
+    assert "REBALANCED" in demonstration.printed
+    assert "Trades of" in demonstration.printed
+    assert httpx.get(f"{demonstration.url}/health/ready", timeout=30).json()["status"] == "ready"
+
+
+def test_the_request_of_the_readme_gets_the_answer_of_the_readme(
+    demonstration: Demonstration,
+) -> None:
+    readme = (ROOT / "README.md").read_text()
+    found = re.search(
+        r"curl -X POST http://127\.0\.0\.1:8088(\S+)\n```\n\n```json\n(.*?)\n```", readme, re.DOTALL
+    )
+    assert found is not None
+
+    answer = httpx.post(f"{demonstration.url}{found[1]}", timeout=60)
+
+    assert answer.status_code == 200, answer.text
+    shown = re.findall(r'^  "(\w+)": ', found[2], re.MULTILINE)
+    assert shown == [name for name in answer.json() if name in shown]
+
+
+def test_the_service_answers_its_own_documentation(demonstration: Demonstration) -> None:
+    for page in ("/docs", "/openapi.json", "/problems", "/metrics"):
+        assert httpx.get(f"{demonstration.url}{page}", timeout=30).status_code == 200
+
+
+def test_python_in_the_cluster_rebalances_by_handle(demonstration: Demonstration) -> None:
+    dashboard = re.search(r"dashboard (http://\S+)", demonstration.printed)
+    assert dashboard is not None
+    job = (Path(sys.executable).with_name("ray"), "job", "submit", "--address", dashboard[1], "--")
+
+    caller = subprocess.run(
+        [*job, sys.executable, ROOT / "examples/in_cluster.py"],
+        env={**demonstration.environment, "RAY_AUTH_MODE": "token"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+    assert caller.returncode == 0, caller.stdout + caller.stderr
+    assert re.search(r"^rebalance [0-9a-f]{24} of Strategy 1", caller.stdout, re.MULTILINE)
+    outcome = r"^683b6d\w{18} (?:REBALANCED|IN_BAND) \d+ trades$"
+    assert len(re.findall(outcome, caller.stdout, re.MULTILINE)) == 5
+
+
+def environment_in(directory: Path) -> dict[str, str]:
+    """Ports and directories of its own, and none of the settings of the machine."""
+    ports = dict(
+        zip(
+            ("PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT"),
+            free_ports(3),
+            strict=True,
+        )
+    )
+    own = {
+        "HOST": "127.0.0.1",
+        "DATA_DIRECTORY": str(directory / "data"),
+        "RAY_TMPDIR": str(directory),
+    }
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in {"PATH", "HOME", "LANG", "MONGOD", "TMPDIR"}
+    }
+    return {**kept, **own, **ports, "COLUMNS": "120", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+
+
+def free_ports(count: int) -> list[str]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [str(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def text_with(log: Path, last: str, process: subprocess.Popen[bytes]) -> str:
+    """What was printed once it holds the last words."""
+    until = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < until and process.poll() is None:
+        if last in (text := log.read_text()):
+            return text
+        time.sleep(0.2)
+    pytest.fail(f"the demonstration does not come up:\n{log.read_text()}")

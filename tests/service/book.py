@@ -1,0 +1,142 @@
+"""The upstreams of these tests: the simulated market, with portfolios and troubles that a test sets."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from optimization.portfolio import Portfolio
+from serve_app.market import Market, market_app
+
+JSON = (b"content-type", b"application/json")
+LONGEST_S = 60.0
+
+
+@dataclass
+class Trouble:
+    """What happens to requests whose path has this beginning: an error, or a wait until a release."""
+
+    path: str
+    status: int | None
+    reached: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+class Book:
+    """An ASGI application. Prices do not change: the market is asked for its means.
+
+    What no test has set, the market answers: securities, prices, health, its own portfolios, and for
+    an unknown portfolio the 500 of the real service.
+    """
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        self.prices: Mapping[str, Decimal] = {
+            str(one.security_id): one.quote.price for one in market.securities() if one.quote
+        }
+        self._market_app = market_app(market)
+        self._portfolios: dict[str, Portfolio] = {}
+        self._troubles: list[Trouble] = []
+
+    def add(self, portfolio_id: str, cash: Decimal | int, holdings: Mapping[str, int]) -> Portfolio:
+        """Let the accounting service have these balances; prices that are missing stay missing."""
+        owned = {security: Decimal(shares) for security, shares in holdings.items()}
+        prices = {security: self.prices.get(security, Decimal(1)) for security in owned}
+        portfolio = Portfolio(portfolio_id, Decimal(cash), owned, {**self.prices, **prices})
+        self._portfolios[portfolio_id] = portfolio
+        return portfolio
+
+    @contextmanager
+    def failing(self, path: str, status: int = 503) -> Generator[Trouble]:
+        """Answer this status instead."""
+        with self._troubled(Trouble(path, status)) as trouble:
+            yield trouble
+
+    @contextmanager
+    def held(self, path: str) -> Generator[Trouble]:
+        """Keep such requests waiting until ``over`` is set or the block ends."""
+        with self._troubled(Trouble(path, None)) as trouble:
+            yield trouble
+
+    @contextmanager
+    def _troubled(self, trouble: Trouble) -> Generator[Trouble]:
+        self._troubles.append(trouble)
+        try:
+            yield trouble
+        finally:
+            self._troubles.remove(trouble)
+            trouble.over.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        for trouble in tuple(self._troubles):
+            if path.startswith(trouble.path):
+                trouble.reached.set()
+                if trouble.status is not None:
+                    await _answer(send, trouble.status, {"detail": "out of order"})
+                    return
+                await _wait(trouble.over)
+        portfolio = self._portfolios.get(_portfolio_of(path))
+        if portfolio is None:
+            await self._market_app(scope, receive, send)
+        else:
+            await _answer(send, 200, _summary(portfolio))
+
+
+async def reached(trouble: Trouble) -> None:
+    """Return when a request ran into this trouble."""
+    await _wait(trouble.reached)
+
+
+async def _wait(event: threading.Event) -> None:
+    async with asyncio.timeout(LONGEST_S):
+        while not event.is_set():  # noqa: ASYNC110 - the event is of another thread
+            await asyncio.sleep(0.01)
+
+
+def _portfolio_of(path: str) -> str:
+    before, _, last = path.rpartition("/")
+    return before.removeprefix("/api/v1/portfolios/") if last == "summary" else ""
+
+
+def _summary(portfolio: Portfolio) -> dict[str, object]:
+    rows = [
+        {"securityId": security, "quantityLong": f"{shares:f}", "netQuantity": f"{shares:f}"}
+        for security, shares in portfolio.holdings.items()
+    ]
+    return {
+        "portfolioId": portfolio.portfolio_id,
+        "cashBalance": f"{portfolio.cash:f}",
+        "securities": rows,
+    }
+
+
+async def _answer(send: Send, status: int, value: object) -> None:
+    body = json.dumps(value).encode()
+    headers = [JSON, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@contextmanager
+def served(book: Book) -> Generator[str]:
+    """Serve the book from a thread of its own; gives the URL."""
+    config = uvicorn.Config(
+        book, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="book")
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

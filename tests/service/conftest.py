@@ -1,0 +1,62 @@
+"""One service for all these tests: its deployments on a local Ray cluster, a real database, upstreams to trouble."""
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serve_app.launch import configured, running, url_of
+from serve_app.market import Market
+from serve_app.settings import Settings
+from tests.service.book import Book, served
+
+CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
+PORTFOLIOS = 1000
+PAUSE_S = 0.5
+
+
+@pytest.fixture(scope="session")
+def book() -> Book:
+    return Book(Market(seed=11, portfolios=PORTFOLIOS, sampled=False))
+
+
+@pytest.fixture(scope="session")
+def book_url(book: Book) -> Iterator[str]:
+    with served(book) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
+    """The running service; a run of more than 100 portfolios is cut into chunks of 50."""
+    overrides = {
+        "port": free_port(),
+        "mongodb_uri": mongodb_uri,
+        "database_name": "test-service",
+        "portfolio_accounting_service_url": book_url,
+        "pricing_service_url": book_url,
+        "security_service_url": book_url,
+        "portfolio_service_url": book_url,
+        "order_service_url": book_url,
+        "price_ttl_s": 0,
+        "external_service_retries": 2,
+        "circuit_breaker_timeout": PAUSE_S,
+        "run_fan_out_above": 100,
+        "run_chunk_size": 50,
+    }
+    settings, content = configured(CONFIG, overrides)
+    with running(settings, content, print) as complete:
+        yield complete
+
+
+@pytest.fixture(scope="session")
+async def http(service: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=url_of(service), timeout=120, trust_env=False) as client:
+        yield client
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
