@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from optimization.errors import OptionsConflictError, RuleError
-from optimization.model import require_identifier
+from optimization.identifier import require_identifier
 from optimization.units import EXACT
 
 
