@@ -84,20 +84,20 @@ def _changes(
             continue
         if not soft and not keeps and not least <= change <= most:
             continue
-        if _in_scope(change, least, most, in_band, options) and (
+        edge = least if least > 0 else most
+        reachable = least <= most and (buy if edge > 0 else sell)
+        if _in_scope(change, edge if reachable else None, in_band, options) and (
             change == 0 or _is_large_enough(row, lot, change, options)
         ):
             yield change
 
 
-def _in_scope(change: int, least: int, most: int, in_band: bool, options: RebalanceOptions) -> bool:
+def _in_scope(change: int, edge: int | None, in_band: bool, options: RebalanceOptions) -> bool:
     if options.scope is Scope.ALL:
         return True
     if in_band:
         return change == 0
-    if options.scope is Scope.DRIFTED_TO_EDGE and least <= most:
-        return change == (least if least > 0 else most)
-    return True
+    return options.scope is not Scope.DRIFTED_TO_EDGE or edge is None or change == edge
 
 
 def _allowed(security_id: str, options: RebalanceOptions) -> tuple[bool, bool]:
