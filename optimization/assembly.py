@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
 
 from optimization.certificate import Certificate
 from optimization.errors import PricesMissingError
 from optimization.model import DriftBand, Model
-from optimization.options import RebalanceOptions
+from optimization.options import RebalanceOptions, amount
 from optimization.portfolio import Portfolio, require_price
 from optimization.problem import Block, fits_int64, largest_number
 from optimization.result import Rebalance, Refusal, Security, Status
@@ -22,7 +23,8 @@ from optimization.units import (
     to_units,
 )
 
-OUTSIDE = DriftBand(Decimal(0), Decimal(0))
+ZERO, ONE = Decimal(0), Decimal(1)
+OUTSIDE = DriftBand(ZERO, ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Assembled:
     portfolios: tuple[Portfolio, ...]
     securities: tuple[Security, ...]  # one per column
     model: tuple[Security, ...]  # the first columns; the rest are other holdings
+    lots: tuple[Decimal, ...]  # shares in a lot, per column
     fractions: tuple[tuple[Decimal, ...], ...]  # of a lot, per portfolio and column; empty if whole
 
     def rebalance(
@@ -41,6 +44,7 @@ class Assembled:
         lots: Integers | None = None,
         certificate: Certificate | None = None,
         refusal: Refusal | None = None,
+        cost: Decimal = ZERO,
     ) -> Rebalance:
         """The answer for one portfolio: with these lots of every column, or with no trade at all."""
         portfolio, block = self.portfolios[row], self.block
@@ -53,7 +57,8 @@ class Assembled:
             value = int(
                 (lots * block.lot_value + block.remainder[row % len(block.remainder)]).sum()
             )
-            cash_after = to_decimal(int(block.market_value[row]) - value, block.decimals)
+            left = to_decimal(int(block.market_value[row]) - value, block.decimals)
+            cash_after = EXACT.subtract(left, cost)
         traded = Status.IN_BAND if after == before else Status.REBALANCED
         return Rebalance(
             portfolio_id=portfolio.portfolio_id,
@@ -67,11 +72,15 @@ class Assembled:
             after=after,
             certificate=certificate,
             refusal=refusal,
+            cost=cost,
         )
 
     def _shares(self, row: int, lots: Integers) -> Iterable[int | Decimal]:
         whole: list[int] = lots.tolist()
         parts = self.fractions[row]
+        if any(lot != 1 for lot in self.lots):
+            rows = zip(whole, self.lots, parts or [ZERO] * len(whole), strict=True)
+            return [_quantity(EXACT.fma(Decimal(n), lot, part)) for n, lot, part in rows]
         return (
             whole
             if not parts
@@ -118,19 +127,23 @@ def assemble(
     Holdings that are no column must be whole: they are sold to the last share.
     """
     securities = (*model, *others)
-    fractions = tuple(_fractions(securities, portfolio) for portfolio in portfolios)
-    decimals = _decimals(securities, portfolios, fractions, options.cash_floor)
-    price = [to_units(security.price, decimals) for security in securities]
-    before = [
-        [_lots(portfolio.holdings.get(security.security_id)) for security in securities]
+    lots = tuple(options.lots.get(security.security_id, ONE) for security in securities)
+    held = [
+        [portfolio.holdings.get(security.security_id, ZERO) for security in securities]
         for portfolio in portfolios
     ]
+    before = [[_lots(u, lot) for u, lot in zip(row, lots, strict=True)] for row in held]
+    fractions = tuple(_fractions(*row, lots) for row in zip(held, before, strict=True))
+    decimals = _decimals(securities, lots, portfolios, fractions)
+    price = [
+        to_units(EXACT.multiply(security.price, lot), decimals)
+        for security, lot in zip(securities, lots, strict=True)
+    ]
     market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
-    held = (sum(abs(u) * p for u, p in zip(row, price, strict=True)) for row in before)
+    gross = (sum(abs(u) * p for u, p in zip(row, price, strict=True)) for row in before)
     denominator = denominator_of(part for security in securities for part in _parts(security))
-    largest = largest_number(market_value, price, max(held, default=0), len(securities))
+    largest = largest_number(market_value, price, max(gross, default=0), len(securities))
     size = largest if fits_int64(largest, denominator) else TOO_LARGE
-    floor = to_units(options.cash_floor, decimals)
     shape = (len(portfolios), len(securities))
 
     def in_parts(fractions: Iterable[Decimal]) -> Integers:
@@ -147,9 +160,18 @@ def assemble(
         remainder=_remainders(securities, fractions, decimals, size),
         before=integers((lots for row in before for lots in row), size).reshape(shape),
         market_value=integers(market_value, size),
-        investable=integers((value - floor for value in market_value), size),
+        investable=integers(
+            (_investable(portfolio, options, decimals) for portfolio in portfolios), size
+        ),
     )
-    return Assembled(block, tuple(portfolios), securities, model, fractions)
+    return Assembled(block, tuple(portfolios), securities, model, lots, fractions)
+
+
+def _investable(portfolio: Portfolio, options: RebalanceOptions, decimals: int) -> int:
+    """Market value less the cash floor, rounded down to whole units: the sums compared to it are whole."""
+    value = portfolio.market_value
+    left = EXACT.subtract(value, amount(options.cash_floor, value))
+    return int(EXACT.scaleb(left, decimals).to_integral_value(ROUND_FLOOR))
 
 
 def _parts(security: Security) -> tuple[Decimal, Decimal, Decimal]:
@@ -163,29 +185,34 @@ def _quantity(shares: Decimal | None) -> int | Decimal:
     return whole if whole == shares else shares
 
 
-def _lots(shares: Decimal | None) -> int:
-    if shares is None:
-        return 0
-    whole = int(shares)
-    return whole - (shares < whole)
+def _lots(shares: Decimal, lot: Decimal) -> int:
+    if lot == 1:
+        whole = int(shares)
+        return whole - (shares < whole)
+    return Fraction(shares) // Fraction(lot)
 
 
-def _fractions(securities: tuple[Security, ...], portfolio: Portfolio) -> tuple[Decimal, ...]:
-    if is_whole(portfolio):
+def _fractions(
+    held: Sequence[Decimal], before: Sequence[int], lots: Sequence[Decimal]
+) -> tuple[Decimal, ...]:
+    """What each holding has beyond whole lots; empty where none has anything."""
+    if all(u == n for u, n in zip(held, before, strict=True)):
         return ()
-    held = (portfolio.holdings.get(security.security_id, Decimal(0)) for security in securities)
-    return tuple(EXACT.subtract(shares, Decimal(_lots(shares))) for shares in held)
+    rows = zip(held, before, lots, strict=True)
+    parts = tuple(EXACT.subtract(u, EXACT.multiply(Decimal(n), lot)) for u, n, lot in rows)
+    return parts if any(parts) else ()
 
 
 def _decimals(
     securities: tuple[Security, ...],
+    lots: tuple[Decimal, ...],
     portfolios: Sequence[Portfolio],
     fractions: Sequence[tuple[Decimal, ...]],
-    cash_floor: Decimal,
 ) -> int:
     """Digits after the point in which every amount of the block is a whole number."""
     prices = [decimals_of(security.price) for security in securities]
-    needed = [decimals_of(cash_floor), *prices]
+    needed = [0, *prices]
+    needed += [decimals_of(lot) + p for lot, p in zip(lots, prices, strict=True)]
     held = {security_id for portfolio in portfolios for security_id in portfolio.holdings}
     needed += [decimals_of(portfolios[0].prices[security_id]) for security_id in held]
     needed += [decimals_of(portfolio.cash) for portfolio in portfolios]

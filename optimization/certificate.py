@@ -1,6 +1,6 @@
 """Certificate: what an answer proves about itself, and the exact verification behind it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -28,17 +28,29 @@ class Proof(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Binding:
+    """A constraint that keeps the plan from less drift, and what is left of it (currency, or trades)."""
+
+    constraint: str  # an option by its name, or band.<security id>
+    slack: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
-    """Objective and lower bound in currency.
+    """Objective and lower bound in currency, how they were reached, and what binds.
 
     Both are exact, save the lower bound of the modelling path: that one is the better of the
-    solver's float bound and the exact separable one.
+    solver's float bound and the exact separable one. ``seconds`` is what a solver took; it is not
+    part of what makes two answers equal.
     """
 
     proof: Proof
     method: Method
     objective: Decimal
     lower_bound: Decimal
+    binding: tuple[Binding, ...] = ()
+    solver: str = "exact"
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def gap(self) -> Decimal:
@@ -59,8 +71,11 @@ def broken(block: Block, lots: Integers) -> NDArray[np.bool_]:
         value, market_value = value.astype(object), market_value.astype(object)
         low, high = low.astype(object), high.astype(object)
     scaled = value * block.denominator
-    sold = (block.weight == 0) & (block.high == 0) & (lots == 0)
+    kept = 0 if block.least is None else np.maximum(block.least, 0)
+    sold = block.outside & (lots <= kept)
     band = (scaled < market_value * low) | ((scaled > market_value * high) & ~sold)
+    if block.least is not None and block.most is not None:
+        band |= (lots < block.least) | (lots > block.most)
     columns = ((lots < 0).any(axis=1), band.any(axis=1), cash)
     return np.stack([column.astype(bool) for column in columns], axis=1)
 

@@ -5,6 +5,7 @@ products with the parameter vector theta. ``get_problem_data`` runs once a proce
 theta, multiplies, and hands the kept structure to HiGHS. Rows with a single variable become its bounds.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ class CompiledProgram:
         cone.reduced_A.cache()
         self._parameters = _slices(problem.parameters(), cone.param_id_to_col)
         self._variables = _slices(problem.variables(), cone.var_id_to_col)
+        self.shapes = {parameter.name(): parameter.shape for parameter in problem.parameters()}
         self._theta = np.zeros(cone.total_param_size + 1)
         self._theta[cone.param_id_to_col[-1]] = 1.0
         self._cost: Any = sp.csr_array(cone.q)[:-1]
@@ -61,6 +63,7 @@ class CompiledProgram:
 
     def solve(self, parameters: Mapping[str, Floats | float], time_limit_s: float) -> SolverAnswer:
         """Fill the parameters (every one of the problem's) and solve."""
+        begin = time.perf_counter()
         for name, place in self._parameters.items():
             self._theta[place] = np.ravel(parameters[name], order="F")
         lower, upper, crossed = self._column_bounds()
@@ -75,7 +78,7 @@ class CompiledProgram:
         self._highs.passModel(lp)
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + time_limit_s)
         self._highs.run()
-        return self._answer()
+        return self._answer(begin)
 
     def _column_bounds(self) -> tuple[Floats, Floats, bool]:
         rows = self._rows
@@ -88,7 +91,7 @@ class CompiledProgram:
         np.maximum.at(lower, rows.single_column[~below], ratio[~below])
         return lower, upper, bool((lower > upper).any())
 
-    def _answer(self) -> SolverAnswer:
+    def _answer(self, begin: float) -> SolverAnswer:
         highs = self._highs
         status, info = highs.getModelStatus(), highs.getInfo()
         # At a time limit without a feasible point the solution is all zeros: "sell everything".
@@ -102,7 +105,7 @@ class CompiledProgram:
             float(info.mip_dual_bound),
             proven=status == highspy.HighsModelStatus.kOptimal,
             infeasible=status == highspy.HighsModelStatus.kInfeasible,
-            seconds=0.0,
+            seconds=time.perf_counter() - begin,
         )
 
 

@@ -1,11 +1,14 @@
 """rebalance(...): separable, then the cash row, within a time budget; every answer verified exactly."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 
 from optimization.assembly import Assembled, assemble, is_whole, others_of, priced
 from optimization.certificate import Certificate, Method, Proof, broken
+from optimization.desk import Desk, solve_desk, with_fewest_trades
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
@@ -15,11 +18,13 @@ from optimization.infeasibility import refused
 from optimization.model import Model
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
-from optimization.problem import Bands, bands
+from optimization.problem import Bands, Block, bands
+from optimization.restrictions import restricted, scoped
 from optimization.result import Rebalance, Security
 from optimization.separable import Separable, drift_of, solve
-from optimization.tight import Tight, solve_tight
-from optimization.units import to_decimal
+from optimization.terms import terms_of
+from optimization.tight import Plan, Tight, solve_tight
+from optimization.units import EXACT, to_decimal
 
 BLOCK_SIZE = 2048
 DEFAULTS = RebalanceOptions()
@@ -58,12 +63,10 @@ def rebalance_all(
     solved in blocks, the others one by one; each answer is the same whatever it was solved with. A
     portfolio without a plan in time, or without one that passes verification, has that error here.
     """
+    if options.cash_flow:
+        portfolios = [_with_flow(portfolio, options.cash_flow) for portfolio in portfolios]
     answers: dict[int, Answer] = {}
-    together = [
-        place
-        for place, portfolio in enumerate(portfolios)
-        if portfolio.prices is portfolios[0].prices and is_whole(portfolio)
-    ]
+    together = [] if options.restricts or options.couples else _blockable(portfolios)
     for first in range(0, len(together), BLOCK_SIZE):
         places = together[first : first + BLOCK_SIZE]
         assembled = assemble(securities, (), [portfolios[place] for place in places], options)
@@ -75,12 +78,28 @@ def rebalance_all(
     return [answers[place] for place in range(len(portfolios))]
 
 
+def _with_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
+    return replace(portfolio, cash=EXACT.add(portfolio.cash, flow))
+
+
+def _blockable(portfolios: Sequence[Portfolio]) -> list[int]:
+    """The places of portfolios that can share arrays: one price mapping, whole shares."""
+    return [
+        place
+        for place, portfolio in enumerate(portfolios)
+        if portfolio.prices is portfolios[0].prices and is_whole(portfolio)
+    ]
+
+
 def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer]:
     block = assembled.block
+    if options.restricts:
+        block = restricted(block, assembled.securities, options)
     where = bands(block)
+    block = scoped(block, where, options)
     separable = solve(block, where)
     drifts = drift_of(block, where, separable.lots)
-    fast = separable.admits & (separable.invested <= block.investable)
+    fast = separable.admits & (separable.invested <= block.investable) & (not options.couples)
     wrong: list[bool] = np.any(broken(block, separable.lots), axis=1).tolist()
     scale = block.decimals + len(str(block.denominator)) - 1
     answers: list[Answer] = []
@@ -92,27 +111,43 @@ def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer]:
             certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift)
             answers.append(assembled.rebalance(row, separable.lots[row], certificate))
         else:
-            answers.append(_hard(assembled, where, separable, row, options))
+            answers.append(_hard(assembled, block, where, separable, row, options))
     return answers
 
 
 def _hard(
-    assembled: Assembled, where: Bands, separable: Separable, row: int, options: RebalanceOptions
+    assembled: Assembled,
+    whole: Block,
+    where: Bands,
+    separable: Separable,
+    row: int,
+    options: RebalanceOptions,
 ) -> Answer:
-    """A portfolio with an empty band, or too little cash for its separable optimum."""
-    block = assembled.block.rows([row])
+    """A portfolio with coupling options, an empty band, or too little cash for its separable optimum."""
+    block, portfolio = whole.rows([row]), assembled.portfolios[row]
     need = int(separable.invested[row]) - int(block.investable[0])
-    portfolio_id = assembled.portfolios[row].portfolio_id
-    tight = Tight(portfolio_id, block, where.rows([row]), separable.lots[row], need)
+    one = where.rows([row])
+    tight = Tight(portfolio.portfolio_id, block, one, separable.lots[row], need)
+    terms = terms_of(options, portfolio, block, assembled.securities, assembled.lots)
+    desk = Desk(tight, terms)
     try:
-        plan = solve_tight(tight, options.time_limit_s) if separable.admits[row] else 0
+        plan = _plan(desk, options, admits=bool(separable.admits[row]))
     except (NoSolutionInTimeError, CertificationError) as error:
         return error
-    if isinstance(plan, int):
-        return assembled.rebalance(row, refusal=refused(tight, assembled, row, plan))
-    if broken(block, plan.lots[None, :]).any():
+    if plan is None:
+        return assembled.rebalance(row, refusal=refused(desk, assembled, row, options))
+    if not desk.keeps_bands(plan.lots) or desk.evaluated(plan.lots).broken:
         return _uncertified(assembled, row, plan.certificate.method)
-    return assembled.rebalance(row, plan.lots, plan.certificate)
+    return assembled.rebalance(row, plan.lots, plan.certificate, cost=plan.cost)
+
+
+def _plan(desk: Desk, options: RebalanceOptions, *, admits: bool) -> Plan | None:
+    if options.couples:
+        return solve_desk(desk, options.time_limit_s, fewest_trades=options.fewest_trades)
+    plan = solve_tight(desk.tight, options.time_limit_s) if admits else None
+    if plan is None or not options.fewest_trades:
+        return plan
+    return with_fewest_trades(desk, plan, options.time_limit_s)
 
 
 def _uncertified(assembled: Assembled, row: int, method: str) -> CertificationError:

@@ -1,50 +1,72 @@
 """Why a portfolio has no plan, what would admit one, and the nearest plan."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
-from optimization import program
 from optimization.assembly import Assembled
-from optimization.certificate import broken
+from optimization.desk import Desk, conflict, nearest_plan
+from optimization.options import RebalanceOptions
+from optimization.restrictions import restricting
 from optimization.result import Refusal, Security
 from optimization.separable import lot_limits
-from optimization.tight import Tight, cash_problem
-from optimization.units import Integers, to_decimal
+from optimization.tight import Tight
+from optimization.units import fraction_to_decimal, to_decimal
 
 CODE = "infeasible"
 NEAREST_PLAN_TIME_S = 2.0
 MICRO = 1_000_000  # drifts are proposed in millionths
+LISTED = 3
 
 
-def refused(tight: Tight, assembled: Assembled, row: int, short: int) -> Refusal:
+def refused(desk: Desk, assembled: Assembled, row: int, options: RebalanceOptions) -> Refusal:
     """The refusal of one portfolio.
 
-    ``short`` is by how many units the cheapest lots inside all bands overspend; 0 where a band is
-    empty. Every empty band is named, with the smallest band that would admit a lot.
+    Every security that has no lot inside its band is named, with the smallest band that would admit
+    one; else every limit that would have to give, with the amount.
     """
-    empty = _empty_bands(tight, assembled.securities)
-    members: dict[str, Any] = {"securities": empty}
+    tight = desk.tight
+    empty = _empty_bands(desk, assembled.securities, options)
+    limits = [] if empty or tight.market_value < 0 else _given(desk)
+    members: dict[str, Any] = {
+        "securities": empty,
+        "limits": limits,
+        "nearest_plan": _nearest(desk, assembled, row),
+    }
     if tight.market_value < 0:
         detail = f"the market value is negative ({_amount(tight, tight.market_value)})"
     elif empty:
         detail = _named(empty)
+    elif limits:
+        detail = "the limits exclude each other: " + ", ".join(
+            f"{limit['option']} by {limit['short_by']}" for limit in limits
+        )
     else:
-        members["cash_short"] = _amount(tight, short)
-        detail = f"the least that the bands admit costs {members['cash_short']} more than there is"
-    members["nearest_plan"] = _nearest_plan(tight, assembled, row)
+        detail = "no plan keeps every limit without overdrawing the account"
     return Refusal(CODE, f"No feasible solution exists: {detail}.", members)
 
 
+def _given(desk: Desk) -> list[dict[str, str]]:
+    decimals = desk.tight.block.decimals
+    return [
+        {
+            "option": limit.option,
+            "short_by": str(-limit.slack)
+            if limit.option == "maximum_trades"
+            else f"{fraction_to_decimal(-limit.slack, decimals):f}",
+        }
+        for limit in conflict(desk, NEAREST_PLAN_TIME_S)
+    ]
+
+
 def _named(empty: list[dict[str, Any]]) -> str:
-    names = ", ".join(entry["security_id"] for entry in empty[:3])
-    more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+    names = ", ".join(entry["security_id"] for entry in empty[:LISTED])
+    more = f" and {len(empty) - LISTED} more" if len(empty) > LISTED else ""
     verb = "has" if len(empty) == 1 else "have"
-    return f"{names}{more} {verb} no whole lot inside the drift band"
+    options = sorted({entry["option"] for entry in empty if "option" in entry})
+    under = f" under {', '.join(options)}" if options else ""
+    return f"{names}{more} {verb} no whole lot inside the drift band{under}"
 
 
 def _amount(tight: Tight, units: int) -> str:
@@ -55,18 +77,31 @@ def _shares(quantity: int | Decimal) -> str:
     return str(quantity) if isinstance(quantity, int) else f"{quantity:f}"
 
 
-def _empty_bands(tight: Tight, securities: Sequence[Security]) -> list[dict[str, Any]]:
+def _empty_bands(
+    desk: Desk, securities: Sequence[Security], options: RebalanceOptions
+) -> list[dict[str, Any]]:
+    tight = desk.tight
     fewest, most = (limits[0] for limits in lot_limits(tight.block, tight.bands))
-    return [
-        _empty_band(tight, column, (int(most[column]), int(fewest[column])), securities[column])
-        for column in np.flatnonzero(fewest > most).tolist()
-    ]
+    free = tight.block.unrestricted()
+    band_fewest, band_most = (limits[0] for limits in lot_limits(free, tight.bands))
+    entries: list[dict[str, Any]] = []
+    for column in desk.without_band().tolist():
+        security = securities[column]
+        around = {int(most[column]), int(fewest[column])}
+        option = None
+        if band_fewest[column] <= band_most[column]:
+            option = "minimum_trade"
+            if fewest[column] > most[column]:
+                option = restricting(options, security.security_id)
+            around = {int(tight.block.before[0, column])}
+        entries.append(_empty_band(tight, column, around, security, option))
+    return entries
 
 
 def _empty_band(
-    tight: Tight, column: int, around: tuple[int, int], security: Security
+    tight: Tight, column: int, around: set[int], security: Security, option: str | None
 ) -> dict[str, Any]:
-    """One empty band: of the lots just below and above it, the one that needs less widening."""
+    """One empty band: of the lots around it (or those held), the count that needs the least widening."""
     entry: dict[str, Any] = {
         "security_id": security.security_id,
         "price": f"{security.price:f}",
@@ -74,14 +109,15 @@ def _empty_band(
         "low_drift": f"{security.band.low:f}",
         "high_drift": f"{security.band.high:f}",
     }
+    if option is not None:
+        entry["option"] = option
     bands = [
         _admitting(security, lots, _drift(tight, column, lots))
-        for lots in around
+        for lots in sorted(around)
         if lots >= 0 and tight.market_value > 0
     ]
     if bands:
-        least = min(bands, key=lambda band: band[0])
-        entry["smallest_band"] = least[1]
+        entry["smallest_band"] = min(bands, key=lambda band: band[0])[1]
     return entry
 
 
@@ -107,14 +143,18 @@ def _ceiling(drift: Fraction) -> Decimal:
     return Decimal(-(-scaled.numerator // scaled.denominator)) / MICRO
 
 
-def _nearest_plan(tight: Tight, assembled: Assembled, row: int) -> dict[str, Any] | None:
-    """The plan of least drift that leaves bands as little as it must; None if any plan overdraws."""
-    lots = _nearest_lots(tight)
+def _nearest(desk: Desk, assembled: Assembled, row: int) -> dict[str, Any] | None:
+    tight = desk.tight
+    lots = None
+    if int(tight.remainder.sum()) <= tight.market_value:
+        lots = nearest_plan(desk, NEAREST_PLAN_TIME_S)
     if lots is None:
         return None
+    cost = fraction_to_decimal(desk.evaluated(lots).cost, tight.block.decimals)
     value = lots * tight.block.lot_value
     outside = (value < tight.bands.lower[0]) | (value > tight.bands.upper[0])
-    plan = assembled.rebalance(row, lots)
+    plan = assembled.rebalance(row, lots, cost=cost)
+
     return {
         "transactions": [
             {
@@ -136,26 +176,3 @@ def _nearest_plan(tight: Tight, assembled: Assembled, row: int) -> dict[str, Any
             if out
         ],
     }
-
-
-def _nearest_lots(tight: Tight) -> Integers | None:
-    if tight.need <= 0:
-        return tight.lots
-    if int(tight.remainder.sum()) > int(tight.block.investable[0]):
-        return None
-    base = np.maximum(tight.bands.target[0] // tight.block.lot_value, 0)
-    fewest = lot_limits(tight.block, tight.bands)[0][0]
-    most = np.maximum(base + 1, fewest)
-    hull = cash_problem(tight, base, np.zeros_like(base), most)
-    unit, value = 10.0**-tight.block.decimals, base * tight.block.lot_value
-    soft = program.SoftProblem(
-        **{field.name: getattr(hull, field.name) for field in fields(hull)},
-        band_low=(tight.bands.lower[0] - value).astype(float) * unit,
-        band_high=(tight.bands.upper[0] - value).astype(float) * unit,
-    )
-    change = program.solve_soft(soft, NEAREST_PLAN_TIME_S)[1]
-    if change is None:
-        return None
-    lots = base + np.rint(change).astype(np.int64).astype(base.dtype)
-    overdrawn = broken(tight.block, lots[None, :])[0, [0, 2]].any()
-    return None if overdrawn else lots

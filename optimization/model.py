@@ -1,14 +1,14 @@
 """Model, Target and DriftBand: an investment model and its rules, checked when one is made."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from optimization.errors import RuleError
+from optimization.identifier import require_identifier
+from optimization.options import RebalanceOptions
 
-IDENTIFIER = re.compile(r"[A-Za-z0-9]{24}")
 WEIGHT_STEP = Decimal("0.005")
 HIGHEST_WEIGHT = Decimal("0.95")
 MOST_TARGETS = 100
@@ -61,7 +61,7 @@ class Model:
 
     A target of zero is dropped, the name is trimmed; ``version`` counts changes of the model and
     is not touched by a rebalance, which only sets ``last_rebalance_date``. ``model_id`` is given
-    by the store.
+    by the store. ``options`` are what a rebalance of this model asks for unless it says otherwise.
 
     >>> band = DriftBand(Decimal("0.01"), Decimal("0.01"))
     >>> Model(" Growth ", (Target("A" * 24, Decimal("0.6"), band),), ("P" * 24,)).name
@@ -74,6 +74,7 @@ class Model:
     version: int = 1
     model_id: str | None = None
     last_rebalance_date: datetime | None = None
+    options: RebalanceOptions | None = None
 
     def __post_init__(self) -> None:
         name = self.name.strip()
@@ -86,12 +87,6 @@ class Model:
         object.__setattr__(self, "name", name)
         kept = tuple(target for target in self.targets if target.weight > 0)
         object.__setattr__(self, "targets", kept)
-
-
-def require_identifier(field: tuple[str | int, ...], value: str) -> None:
-    """Refuse what is not a security or portfolio id."""
-    if not IDENTIFIER.fullmatch(value):
-        raise RuleError(field, value, "an id has exactly 24 characters of A-Z, a-z and 0-9")
 
 
 def _require_targets(targets: tuple[Target, ...]) -> None:

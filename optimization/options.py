@@ -1,27 +1,195 @@
 """RebalanceOptions: what one rebalance may ask beyond its model."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
-from optimization.errors import RuleError
+from optimization.errors import OptionsConflictError, RuleError
+from optimization.identifier import require_identifier
+from optimization.units import EXACT
+
+
+class Direction(StrEnum):
+    """Which trades are wanted at all."""
+
+    FULL = "FULL"
+    BUY_ONLY = "BUY_ONLY"
+    SELL_ONLY = "SELL_ONLY"
+
+
+class Scope(StrEnum):
+    """Which securities are traded, and how far."""
+
+    ALL = "ALL"  # every security, to its target
+    DRIFTED_TO_TARGET = "DRIFTED_TO_TARGET"  # only what is outside its band, to its target
+    DRIFTED_TO_EDGE = "DRIFTED_TO_EDGE"  # only what is outside its band, just back inside
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """A part of the market value, in percent.
+
+    >>> Percent(Decimal("2.5")).of(Decimal(1000))
+    Decimal('25.000')
+    """
+
+    value: Decimal
+
+    def of(self, market_value: Decimal) -> Decimal:
+        """The amount in currency, exact."""
+        return EXACT.scaleb(EXACT.multiply(self.value, market_value), -2)
+
+
+Amount = Decimal | Percent
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBand:
+    """Bounds on the weight of several securities together, as fractions of market value.
+
+    >>> GroupBand("energy", frozenset({"A" * 24}), Decimal(0), Decimal("0.2")).name
+    'energy'
+    """
+
+    name: str
+    security_ids: frozenset[str]
+    low: Decimal = Decimal(0)
+    high: Decimal = Decimal(1)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name) <= 100:
+            raise RuleError(("groups", self.name, "name"), self.name, "1 to 100 characters")
+        if not self.security_ids:
+            raise RuleError(("groups", self.name, "security_ids"), [], "at least one security")
+        _require_range(("groups", self.name, "low"), self.low, 0, 1)
+        _require_range(("groups", self.name, "high"), self.high, 0, 1)
+        if self.low > self.high:
+            detail = (
+                f"group {self.name} has the low bound {self.low:f} above the high {self.high:f}"
+            )
+            raise OptionsConflictError(detail, ("groups",))
 
 
 @dataclass(frozen=True, slots=True)
 class RebalanceOptions:
-    """Options of one rebalance.
+    """Options of one rebalance; the defaults ask for nothing.
 
-    ``cash_floor`` is the least cash in currency that a plan leaves; ``time_limit_s`` bounds the solver
-    for one portfolio, which only the modelling path can reach.
+    Cash: a plan leaves at least ``cash_floor`` and at most ``cash_ceiling``, each in currency or as
+    a Percent of market value. ``cash_flow`` is paid in (out, if negative) before anything else, so
+    market value and cash already have it.
 
-    >>> RebalanceOptions().cash_floor
-    Decimal('0')
+    Trades: ``direction``; ``scope``; ``do_not_buy``, ``do_not_sell`` and ``frozen`` securities; a
+    holding outside the model that may not be sold is kept. ``lots`` gives the lot of a security in
+    shares (1 by default, fractions allowed). A trade has at least ``minimum_shares`` shares and is
+    worth ``minimum_value``; at most ``maximum_trades`` of them are worth ``turnover_cap`` together.
+
+    Costs: ``cost_rate`` of each traded amount and ``cost_per_trade`` are paid from cash; with
+    ``costs_in_objective`` they are weighed against drift.
+
+    Bands: ``groups``; with a ``soft_band_price`` a band may be left, at that price for each unit of
+    currency outside it. ``fewest_trades`` breaks ties of drift. ``time_limit_s`` bounds the solver.
+
+    >>> RebalanceOptions(cash_floor=Percent(Decimal(2)), maximum_trades=5).maximum_trades
+    5
     """
 
-    cash_floor: Decimal = Decimal(0)
+    cash_floor: Amount = Decimal(0)
+    cash_ceiling: Amount | None = None
+    cash_flow: Decimal = Decimal(0)
+    direction: Direction = Direction.FULL
+    scope: Scope = Scope.ALL
+    do_not_buy: frozenset[str] = frozenset()
+    do_not_sell: frozenset[str] = frozenset()
+    frozen: frozenset[str] = frozenset()
+    lots: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal], hash=False)
+    minimum_shares: Decimal = Decimal(0)
+    minimum_value: Decimal = Decimal(0)
+    maximum_trades: int | None = None
+    turnover_cap: Amount | None = None
+    cost_rate: Decimal = Decimal(0)
+    cost_per_trade: Decimal = Decimal(0)
+    costs_in_objective: bool = False
+    groups: tuple[GroupBand, ...] = ()
+    soft_band_price: Decimal | None = None
+    fewest_trades: bool = False
     time_limit_s: float = 30.0
 
     def __post_init__(self) -> None:
-        if not (self.cash_floor.is_finite() and self.cash_floor >= 0):
-            raise RuleError(("cash_floor",), self.cash_floor, "a cash floor is an amount from 0")
+        self._require_numbers()
+        for name in ("do_not_buy", "do_not_sell", "frozen", "lots"):
+            for security_id in getattr(self, name):
+                require_identifier((name,), security_id)
+        _require_consistent(self)
+
+    @property
+    def restricts(self) -> bool:
+        """Whether single securities are bound by more than their bands."""
+        restrictions = (self.do_not_buy, self.do_not_sell, self.frozen, self.lots)
+        narrowed = self.direction is not Direction.FULL or self.scope is not Scope.ALL
+        return narrowed or any(restrictions)
+
+    @property
+    def couples(self) -> bool:
+        """Whether anything but the cash floor ties securities or trades together."""
+        caps = (self.maximum_trades, self.turnover_cap, self.cash_ceiling, self.soft_band_price)
+        amounts = (
+            self.minimum_shares,
+            self.minimum_value,
+            self.cost_rate,
+            self.cost_per_trade,
+        )
+        return bool(self.groups) or any(amounts) or any(cap is not None for cap in caps)
+
+    def _require_numbers(self) -> None:
+        for name in ("cash_floor", "cash_ceiling", "turnover_cap"):
+            most = 100 if isinstance(getattr(self, name), Percent) else None
+            most = None if name == "turnover_cap" else most
+            _require_range((name,), _number(getattr(self, name)), 0, most)
+        for name in ("minimum_shares", "minimum_value", "cost_per_trade", "soft_band_price"):
+            _require_range((name,), _number(getattr(self, name)), 0, None)
+        _require_range(("cost_rate",), self.cost_rate, 0, Decimal("0.5"))
+        if not self.cash_flow.is_finite():
+            raise RuleError(("cash_flow",), self.cash_flow, "a cash flow is a finite amount")
+        for security_id, lot in self.lots.items():
+            if not (lot.is_finite() and lot > 0):
+                raise RuleError(("lots", security_id), lot, "a lot is above 0 shares")
+        if self.maximum_trades is not None and self.maximum_trades < 0:
+            raise RuleError(("maximum_trades",), self.maximum_trades, "a whole number from 0")
         if not self.time_limit_s > 0:
             raise RuleError(("time_limit_s",), self.time_limit_s, "a time limit is above 0 seconds")
+
+
+def amount(value: Amount, market_value: Decimal) -> Decimal:
+    """An amount in currency, whether it was given so or in percent."""
+    return value.of(market_value) if isinstance(value, Percent) else value
+
+
+def _require_range(
+    path: tuple[str, ...], value: Decimal, least: Decimal | int, most: Decimal | int | None
+) -> None:
+    if not (value.is_finite() and value >= least and (most is None or value <= most)):
+        rule = f"from {least}" if most is None else f"from {least} to {most}"
+        raise RuleError(path, value, rule)
+
+
+def _require_consistent(options: RebalanceOptions) -> None:
+    """Refuse options that exclude each other whatever the portfolio."""
+    floor, ceiling = options.cash_floor, options.cash_ceiling
+    if type(floor) is type(ceiling) and _number(floor) > _number(ceiling):
+        detail = "the cash floor is above the cash ceiling"
+        raise OptionsConflictError(detail, ("cash_floor", "cash_ceiling"))
+    names = [group.name for group in options.groups]
+    if len(set(names)) < len(names):
+        raise OptionsConflictError("two groups have one name", ("groups",))
+    if options.costs_in_objective and not (options.cost_rate or options.cost_per_trade):
+        detail = "costs are to count in the objective, but there are none"
+        raise OptionsConflictError(detail, ("costs_in_objective", "cost_rate", "cost_per_trade"))
+    cap = options.turnover_cap
+    if isinstance(cap, Decimal) and 0 < cap < options.minimum_value:
+        detail = "the turnover cap is below the least value of a single trade"
+        raise OptionsConflictError(detail, ("turnover_cap", "minimum_value"))
+
+
+def _number(value: Amount | None) -> Decimal:
+    return value.value if isinstance(value, Percent) else value or Decimal(0)

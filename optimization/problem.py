@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optimization.units import INT64_SAFE, Integers
 
@@ -26,6 +27,8 @@ class Block:
     before: Integers  # shape (B, n), lots held, negative when short
     market_value: Integers  # shape (B,), units
     investable: Integers  # shape (B,), units: the most that all positions may be worth together
+    least: Integers | None = None  # shape (B, n), lots: no fewer, whatever the band
+    most: Integers | None = None  # shape (B, n), lots: no more, whatever the band
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -41,11 +44,26 @@ class Block:
             before=self.before[chosen],
             market_value=self.market_value[chosen],
             investable=self.investable[chosen],
+            least=None if self.least is None else self.least[chosen],
+            most=None if self.most is None else self.most[chosen],
         )
 
     def investing(self, most: Integers) -> "Block":
         """The same block with other limits on what all positions may be worth, shape (B,)."""
         return replace(self, investable=most)
+
+    def restricted(self, least: Integers, most: Integers) -> "Block":
+        """The same block with bounds on the lots besides the bands."""
+        return replace(self, least=least, most=most)
+
+    def unrestricted(self) -> "Block":
+        """The same block with its bands alone."""
+        return replace(self, least=None, most=None)
+
+    @property
+    def outside(self) -> NDArray[np.bool_]:
+        """Which columns are holdings outside the model, shape (n,): their target and band are 0."""
+        return (self.weight == 0) & (self.high == 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,9 +101,11 @@ def bands(block: Block) -> Bands:
     lower = np.maximum(lower + (lower_part > 0) - block.remainder, 0)
     upper = upper - block.remainder
     # A holding to be sold may keep what is below one lot: its band would otherwise admit nothing.
-    sold_out = (block.weight == 0) & (upper < 0) & (market_value >= 0)
+    # One that may not be sold is kept.
+    kept = 0 if block.least is None else np.maximum(block.least, 0) * block.lot_value
+    sold_out = block.outside & (upper < kept) & (market_value >= 0)
     if sold_out.any():
-        upper = np.where(sold_out, 0, upper)
+        upper = np.where(sold_out, kept, upper)
     return Bands(target - block.remainder, part, lower, upper)
 
 

@@ -12,6 +12,7 @@ the large numbers never reach a row. Problems are padded to a few sizes, each co
 
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -20,7 +21,7 @@ from optimization.compiled import CompiledProgram, Floats, SolverAnswer
 
 SMALLEST_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency; sums of six-decimal prices do not close at 0 in any useful time
-SOFT_PRICE = 1000.0  # of one unit of value outside a band, against one unit of drift
+GIVE_PRICE = 1000.0  # of what a limit gives in the nearest plan, against drift
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,11 +41,51 @@ class CashProblem:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SoftProblem(CashProblem):
-    """The same with bands that may be left at a price; the limits are then those of any plan."""
+class DeskProblem:
+    """Drift, costs and soft bands under every coupling option; money in currency.
 
-    band_low: Floats  # least value of a position in its band, above k lots
+    Everything counts from ``k`` lots of each security, as in CashProblem; arrays have shape (n,), those of
+    groups (m,) or (m, n). A limit that is not asked for is one that cannot bind.
+    """
+
+    lot_value: Floats
+    chord: Floats
+    chords: Floats
+    most_down: Floats
+    most_up: Floats
+    base_trade: Floats  # lots that k means buying, negative for selling
+    most_buy: Floats
+    most_sell: Floats
+    least_trade: Floats  # lots
+    rate_value: Floats  # cost of trading one lot, in the cash row
+    per_trade: float
+    objective_rate_value: Floats  # the same in the objective
+    objective_per_trade: float
+    band_low: Floats
     band_high: Floats
+    soft_price: float
+    limit: float
+    limit_low: float
+    turnover: float
+    trades: float
+    group_value: Floats  # lot_value where the security is in the group
+    group_low: Floats
+    group_high: Floats
+    give_floor: float = 0.0  # how much of the cash floor may be given up
+    give_others: float = 0.0  # how much any other limit may give
+    objective_most: float = 0.0  # for the second stage
+
+    def tightened(self) -> "DeskProblem":
+        """The same with a tolerance taken off every limit that floats can miss."""
+        margin = 1e-6 * max(1.0, abs(self.limit))
+        return replace(
+            self,
+            limit=self.limit - margin,
+            limit_low=self.limit_low + margin,
+            turnover=self.turnover - margin,
+            group_low=self.group_low + margin,
+            group_high=self.group_high - margin,
+        )
 
 
 def solve_cash(problem: CashProblem, time_limit_s: float) -> tuple[SolverAnswer, Floats | None]:
@@ -52,21 +93,32 @@ def solve_cash(problem: CashProblem, time_limit_s: float) -> tuple[SolverAnswer,
     return _solve(_cash_program(padded(len(problem.lot_value))), problem, time_limit_s)
 
 
-def solve_soft(problem: SoftProblem, time_limit_s: float) -> tuple[SolverAnswer, Floats | None]:
-    """The same where leaving a band costs SOFT_PRICE times what is outside it."""
-    return _solve(_soft_program(padded(len(problem.lot_value))), problem, time_limit_s)
+def solve_desk(problem: DeskProblem, time_limit_s: float) -> tuple[SolverAnswer, Floats | None]:
+    """The same for a DeskProblem."""
+    groups = padded(len(problem.group_low), 1)
+    program = _desk_program(padded(len(problem.lot_value)), groups, fewest_trades=False)
+    return _solve(program, problem, time_limit_s)
+
+
+def solve_fewest_trades(
+    problem: DeskProblem, time_limit_s: float
+) -> tuple[SolverAnswer, Floats | None]:
+    """Fewest trades among the plans whose objective is at most ``objective_most``."""
+    groups = padded(len(problem.group_low), 1)
+    program = _desk_program(padded(len(problem.lot_value)), groups, fewest_trades=True)
+    return _solve(program, problem, time_limit_s)
 
 
 def _solve(
-    program: CompiledProgram, problem: CashProblem, time_limit_s: float
+    program: CompiledProgram, problem: CashProblem | DeskProblem, time_limit_s: float
 ) -> tuple[SolverAnswer, Floats | None]:
     count = len(problem.lot_value)
-    padding = np.zeros(padded(count) - count)
-    parameters: dict[str, Floats | float] = {}
-    for field in fields(problem):
-        value = getattr(problem, field.name)
-        is_array = isinstance(value, np.ndarray)
-        parameters[field.name] = np.concatenate((value, padding)) if is_array else value
+    values = {field.name: getattr(problem, field.name) for field in fields(problem)}
+    parameters = {
+        name: _padded_array(value, program.shapes[name]) if isinstance(value, np.ndarray) else value
+        for name, value in values.items()
+        if name in program.shapes
+    }
     answer = program.solve(parameters, time_limit_s)
     if answer.values is None:
         return answer, None
@@ -74,42 +126,120 @@ def _solve(
     return answer, lots[:count]
 
 
-def padded(count: int) -> int:
-    """The compiled size that serves ``count`` securities."""
-    return max(SMALLEST_SIZE, 1 << (count - 1).bit_length())
+def _padded_array(array: Floats, shape: tuple[int, ...]) -> Floats:
+    whole = np.zeros(shape)
+    whole[tuple(slice(extent) for extent in array.shape)] = array
+    return whole
+
+
+def padded(count: int, smallest: int = SMALLEST_SIZE) -> int:
+    """The compiled size that serves ``count``."""
+    return max(smallest, 1 << (count - 1).bit_length() if count else 0)
 
 
 @cache
 def _cash_program(size: int) -> CompiledProgram:
-    objective, rows, _ = _hull(size)
-    return CompiledProgram(cp.Problem(cp.Minimize(objective), rows), ABSOLUTE_GAP)
+    hull = _Hull(size)
+    limit = cp.Parameter(name="limit")
+    rows = [*hull.bounds, hull.lot_value @ hull.lots <= limit]
+    return CompiledProgram(cp.Problem(cp.Minimize(hull.drift), rows), ABSOLUTE_GAP)
+
+
+class _Hull:
+    """Lots above k as x - down + up, with their bounds."""
+
+    def __init__(self, size: int) -> None:
+        self.x = cp.Variable(size, boolean=True, name="x")
+        self.down = cp.Variable(size, integer=True, name="down")
+        self.up = cp.Variable(size, integer=True, name="up")
+        self.lots = self.x - self.down + self.up
+        names = ("lot_value", "chord", "chords", "most_down", "most_up")
+        parameters = (cp.Parameter(size, name=name) for name in names)
+        self.lot_value, self.chord, chords, most_down, most_up = parameters
+        self.bounds: list[cp.Constraint] = [
+            self.x <= chords,
+            self.down >= 0,
+            self.down <= most_down,
+            self.up >= 0,
+            self.up <= most_up,
+        ]
+
+    @property
+    def drift(self) -> Any:
+        """The objective above k lots."""
+        return self.chord @ self.x + self.lot_value @ (self.down + self.up)
+
+
+class _Trades:
+    """Lots bought and sold, with a boolean for each trade."""
+
+    def __init__(self, size: int, hull: _Hull) -> None:
+        self.buy = cp.Variable(size, integer=True, name="buy")
+        self.sell = cp.Variable(size, integer=True, name="sell")
+        self.buys = cp.Variable(size, boolean=True, name="buys")
+        self.sells = cp.Variable(size, boolean=True, name="sells")
+        names = ("base_trade", "most_buy", "most_sell", "least_trade")
+        base_trade, most_buy, most_sell, least = (cp.Parameter(size, name=n) for n in names)
+        self.rows: list[cp.Constraint] = [
+            self.buy - self.sell == hull.lots + base_trade,
+            self.buy <= cp.multiply(most_buy, self.buys),
+            self.buy >= cp.multiply(least, self.buys),
+            self.sell <= cp.multiply(most_sell, self.sells),
+            self.sell >= cp.multiply(least, self.sells),
+            self.buys + self.sells <= 1,
+        ]
+        self.lots = self.buy + self.sell
+        self.count = cp.sum(self.buys + self.sells)
 
 
 @cache
-def _soft_program(size: int) -> CompiledProgram:
-    objective, rows, value = _hull(size)
-    under, over = (cp.Variable(size, name=name) for name in ("under", "over"))
-    band_low, band_high = (cp.Parameter(size, name=name) for name in ("band_low", "band_high"))
-    rows += [under >= 0, over >= 0, value + under >= band_low, value - over <= band_high]
-    objective += SOFT_PRICE * cp.sum(under + over)
-    return CompiledProgram(cp.Problem(cp.Minimize(objective), rows), ABSOLUTE_GAP)
+def _desk_program(size: int, groups: int, *, fewest_trades: bool) -> CompiledProgram:
+    hull = _Hull(size)
+    trades = _Trades(size, hull)
+    limits, given = _limits(size, groups, hull, trades)
+    bands, outside = _soft_bands(size, hull)
+    objective = hull.drift + cp.Parameter(name="soft_price") * outside
+    objective += cp.Parameter(size, name="objective_rate_value") @ trades.lots
+    objective += cp.Parameter(name="objective_per_trade") * trades.count
+    rows = [*hull.bounds, *trades.rows, *limits, *bands]
+    if fewest_trades:
+        rows.append(objective <= cp.Parameter(name="objective_most"))
+        objective, gap = trades.count, 0.5
+    else:
+        objective, gap = objective + GIVE_PRICE * given, ABSOLUTE_GAP
+    return CompiledProgram(cp.Problem(cp.Minimize(objective), rows), gap)
 
 
-def _hull(size: int) -> tuple[cp.Expression, list[cp.Constraint], cp.Expression]:
-    """The drift above k lots, the bounds with the cash row, and the value above k lots."""
-    x = cp.Variable(size, boolean=True, name="x")
-    down = cp.Variable(size, integer=True, name="down")
-    up = cp.Variable(size, integer=True, name="up")
-    names = ("lot_value", "chord", "chords", "most_down", "most_up")
-    lot_value, chord, chords, most_down, most_up = (cp.Parameter(size, name=n) for n in names)
-    limit = cp.Parameter(name="limit")
+def _limits(
+    size: int, groups: int, hull: _Hull, trades: _Trades
+) -> tuple[list[cp.Constraint], Any]:
+    """The coupling rows, each with a variable for how much it gives; and the sum of these."""
+    names = ("floor", "ceiling", "turnover", "trades")
+    floor, ceiling, turnover, more = (cp.Variable(name=f"gives_{name}") for name in names)
+    low, high = (cp.Variable(groups, name=f"gives_group_{side}") for side in ("low", "high"))
+    gives = [floor, ceiling, turnover, more, low, high]
+    give_floor, give_others = cp.Parameter(name="give_floor"), cp.Parameter(name="give_others")
+    rate_value = cp.Parameter(size, name="rate_value")
+    spent = hull.lot_value @ hull.lots + rate_value @ trades.lots
+    spent += cp.Parameter(name="per_trade") * trades.count
+    value = cp.Parameter((groups, size), name="group_value") @ hull.lots
     rows: list[cp.Constraint] = [
-        lot_value @ (x - down + up) <= limit,
-        x <= chords,
-        down >= 0,
-        down <= most_down,
-        up >= 0,
-        up <= most_up,
+        spent <= cp.Parameter(name="limit") + floor,
+        spent >= cp.Parameter(name="limit_low") - ceiling,
+        hull.lot_value @ trades.lots <= cp.Parameter(name="turnover") + turnover,
+        trades.count <= cp.Parameter(name="trades") + more,
+        value >= cp.Parameter(groups, name="group_low") - low,
+        value <= cp.Parameter(groups, name="group_high") + high,
+        floor <= give_floor,
+        *(give <= give_others for give in gives[1:]),
+        *(give >= 0 for give in gives),
     ]
-    value = cp.multiply(lot_value, x - down + up)
-    return chord @ x + lot_value @ (down + up), rows, value
+    return rows, cp.sum(cp.hstack([floor, ceiling, turnover, more, low, high]))
+
+
+def _soft_bands(size: int, hull: _Hull) -> tuple[list[cp.Constraint], Any]:
+    under, over = (cp.Variable(size, name=name) for name in ("under", "over"))
+    low, high = (cp.Parameter(size, name=name) for name in ("band_low", "band_high"))
+    value = cp.multiply(hull.lot_value, hull.lots)
+    rows: list[cp.Constraint] = [under >= 0, over >= 0, value + under >= low, value - over <= high]
+    return rows, cp.sum(under + over)

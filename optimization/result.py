@@ -106,6 +106,7 @@ class Rebalance:
     after: tuple[int | Decimal, ...] = ()
     certificate: Certificate | None = None
     refusal: Refusal | None = None
+    cost: Decimal = Decimal(0)  # of the trades, paid from cash
 
     @property
     def drifts(self) -> Iterator[Drift]:

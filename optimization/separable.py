@@ -31,6 +31,8 @@ def solve(block: Block, bands: Bands) -> Separable:
     lots = nearest_lots(block, bands)
     value = lots * block.lot_value
     outside = (value < bands.lower) | (value > bands.upper)
+    if block.least is not None and block.most is not None:
+        outside |= (lots < block.least) | (lots > block.most)
     admits = np.ones(block.shape[0], dtype=bool)
     if outside.any():
         admits = _clip(block, bands, lots, outside)
@@ -55,7 +57,10 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
 
 def lot_limits(block: Block, bands: Bands) -> tuple[Integers, Integers]:
     """Fewest and most whole lots inside each band; fewest > most where there is none. Shape (B, n)."""
-    return -(-bands.lower // block.lot_value), bands.upper // block.lot_value
+    fewest, most = -(-bands.lower // block.lot_value), bands.upper // block.lot_value
+    if block.least is None or block.most is None:
+        return fewest, most
+    return np.maximum(fewest, block.least), np.minimum(most, block.most)
 
 
 def drift_of(block: Block, bands: Bands, lots: Integers) -> list[int]:
@@ -75,6 +80,9 @@ def _clip(block: Block, bands: Bands, lots: Integers, outside: np.ndarray) -> np
     lot_value = block.lot_value[column]
     fewest = -(-bands.lower[row, column] // lot_value)
     most = bands.upper[row, column] // lot_value
+    if block.least is not None and block.most is not None:
+        fewest = np.maximum(fewest, block.least[row, column])
+        most = np.minimum(most, block.most[row, column])
     empty = fewest > most
     clipped = np.minimum(np.maximum(lots[row, column], fewest), most)
     # With no lot inside the band: the one that misses it by less, the lower one on a tie.

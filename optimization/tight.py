@@ -1,12 +1,13 @@
 """One portfolio whose cash row binds: the cover, or where that does not stay small the CVXPY program."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
+from importlib.metadata import version
 
 import numpy as np
 
 from optimization import program
-from optimization.certificate import Certificate, Method, Proof, broken
+from optimization.certificate import Binding, Certificate, Method, Proof, broken
 from optimization.cover import cover, steps_of
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.problem import Bands, Block
@@ -14,14 +15,16 @@ from optimization.separable import drift_of, lot_limits
 from optimization.units import Integers, to_decimal
 
 REPAIRS = 3
+SOLVER = f"HiGHS {version('highspy')}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Lots after the plan, shape (n,), and what they prove."""
+    """Lots after the plan, shape (n,), what they prove, and the costs of trading, in currency."""
 
     lots: Integers
     certificate: Certificate
+    cost: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,20 +53,28 @@ class Tight:
         return to_decimal(drift_of(self.block, self.bands, lots[None, :])[0], scale)
 
 
-def solve_tight(tight: Tight, time_limit_s: float) -> Plan | int:
-    """The optimum under the cash row, or by how many units even the cheapest lots overspend."""
+def solve_tight(tight: Tight, time_limit_s: float) -> Plan | None:
+    """The optimum under the cash row; None where even the cheapest lots overspend."""
     fewest = lot_limits(tight.block, tight.bands)[0][0]
     target, part = tight.bands.target[0], tight.bands.part[0]
     block = tight.block
     steps = steps_of(block.lot_value, tight.lots, fewest, target, part, block.denominator)
     if steps.most < tight.need:
-        return tight.need - steps.most
+        return None
     given_up = cover(steps, tight.need)
     if given_up is None:
         return solve_by_program(tight, time_limit_s)
     lots = tight.lots - np.array(given_up, dtype=tight.lots.dtype)
     objective = tight.drift(lots)
-    return Plan(lots, Certificate(Proof.OPTIMAL, Method.COVER, objective, objective))
+    binding = (cash_binding(tight, lots),)
+    return Plan(lots, Certificate(Proof.OPTIMAL, Method.COVER, objective, objective, binding))
+
+
+def cash_binding(tight: Tight, lots: Integers) -> Binding:
+    """What the plan leaves above the cash floor."""
+    invested = int((lots * tight.block.lot_value + tight.remainder).sum())
+    slack = int(tight.block.investable[0]) - invested
+    return Binding("cash_floor", to_decimal(slack, tight.block.decimals))
 
 
 def solve_by_program(tight: Tight, time_limit_s: float) -> Plan:
@@ -109,10 +120,11 @@ def _certificate(
 ) -> Certificate:
     objective = tight.drift(lots)
     separable = tight.drift(tight.lots)
-    solver = tight.drift(base) + Decimal(answer.bound).quantize(Decimal("0.0001"))
+    solver = tight.drift(base) + Decimal(answer.bound).quantize(Decimal("0.0001"), ROUND_FLOOR)
     lower = min(objective, max(separable, solver))
     if not answer.proven:
         proof = Proof.FEASIBLE_TIME_LIMIT
     else:
         proof = Proof.OPTIMAL if lower == objective else Proof.OPTIMAL_WITHIN_GAP
-    return Certificate(proof, Method.MILP, objective, lower)
+    binding = (cash_binding(tight, lots),)
+    return Certificate(proof, Method.MILP, objective, lower, binding, SOLVER, answer.seconds)

@@ -6,6 +6,7 @@ number of ``1/denominator`` parts. Both scales are chosen from the data, so noth
 
 from collections.abc import Iterable
 from decimal import Context, Decimal, InvalidOperation, Overflow
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,18 @@ def to_decimal(units: int, decimals: int) -> Decimal:
     if places < 2:
         units, places = units * 10 ** (2 - places), 2
     return EXACT.scaleb(Decimal(units), -places)
+
+
+def fraction_to_decimal(units: Fraction, decimals: int) -> Decimal:
+    """The same for a fraction of units whose decimal digits end, as sums and products of decimals do.
+
+    >>> fraction_to_decimal(Fraction(12345, 4), 2)
+    Decimal('30.8625')
+    """
+    scale = decimals
+    while units.denominator != 1:
+        units, scale = units * 10, scale + 1
+    return to_decimal(units.numerator, scale)
 
 
 def denominator_of(fractions: Iterable[Decimal]) -> int:

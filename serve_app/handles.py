@@ -7,14 +7,13 @@ Errors of a deployment arrive as themselves. Serve does not repeat a call whose 
 repeated where that changes nothing, which the run's id, made here, ensures for a rebalance.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.handle import DeploymentHandle
 
-from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app.api.collaborators import ModelStore
 from serve_app.api.collaborators import Optimizer as OptimizerCalls
@@ -50,7 +49,7 @@ class Optimizer:
         self._remote = _Remote(handle)
 
     async def rebalance_model(
-        self, model_id: str, options: RebalanceOptions | None, correlation_id: str
+        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
     ) -> tuple[Run, tuple[Rebalance, ...]]:
         """Rebalance every portfolio that follows a model."""
         return await self._once_completed(
@@ -61,7 +60,7 @@ class Optimizer:
         self,
         portfolio_id: str,
         model_id: str | None,
-        options: RebalanceOptions | None,
+        options: Mapping[str, Any] | None,
         correlation_id: str,
     ) -> tuple[Run, Rebalance]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""

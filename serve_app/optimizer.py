@@ -3,11 +3,10 @@
 import asyncio
 from functools import cached_property
 
-from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
 from serve_app.resources import Resources, opened
-from serve_app.runs import Outcomes, Runs, warm_workers
+from serve_app.runs import Outcomes, Overrides, Runs, warm_workers
 from serve_app.settings import Settings
 from storage.errors import NotFoundError
 from storage.runs import Run
@@ -34,7 +33,7 @@ class Optimizer:
         self,
         rebalance_id: str,
         model_id: str,
-        options: RebalanceOptions | None,
+        options: Overrides,
         correlated: str,
     ) -> Outcomes:
         """Rebalance every portfolio that follows a model."""
@@ -47,7 +46,7 @@ class Optimizer:
         rebalance_id: str,
         portfolio_id: str,
         model_id: str | None,
-        options: RebalanceOptions | None,
+        options: Overrides,
         correlated: str,
     ) -> tuple[Run, Rebalance]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""

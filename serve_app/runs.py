@@ -7,12 +7,12 @@ interrupted is resumed by doing what is not recorded.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import ray
 from ray.exceptions import RayTaskError
@@ -30,9 +30,12 @@ from serve_app.upstream.gather import for_each
 from serve_app.upstream.pricing import PriceSnapshot
 from storage.database import WRITER_TIMEOUT_S
 from storage.errors import NotFoundError
+from storage.options import options_document
 from storage.runs import Run, RunStatus
 
 Outcomes = tuple[Run, tuple[Rebalance, ...]]
+Overrides = Mapping[str, Any] | None
+"""Options by name, in place of those that the model has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,15 @@ class Runs:
         rebalance_id: str,
         model: Model,
         portfolio_ids: tuple[str, ...],
-        options: RebalanceOptions | None,
+        overrides: Overrides,
     ) -> Outcomes:
         """Rebalance these portfolios of the model, store what became of them, and answer it.
 
         Raises UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
         """
         limit_s = self._settings.optimization_timeout
-        options = replace(options or RebalanceOptions(), time_limit_s=limit_s)
+        options = replace(model.options or RebalanceOptions(), time_limit_s=limit_s)
+        options = replace(options, **(overrides or {}))
         snapshot = await self._with.prices.snapshot()
         run = _run(rebalance_id, model, len(portfolio_ids), options)
         try:
@@ -220,7 +224,7 @@ def _run(rebalance_id: str, model: Model, portfolios: int, options: RebalanceOpt
         model_version=model.version,
         model_name=model.name,
         securities=(),
-        options=asdict(options),
+        options=options_document(options),
         number_of_portfolios=portfolios,
         started_at=_now(),
     )

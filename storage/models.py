@@ -14,6 +14,7 @@ from optimization.model import DriftBand, Model, Target
 from storage.codec import exact, to_milliseconds
 from storage.database import Document, require_object_id, translating
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
+from storage.options import options_document, options_from
 from storage.paging import ASCENDING, DESCENDING, Sort, sort_order
 
 COLLECTION = "models"
@@ -71,7 +72,7 @@ class Models:
     async def replace(self, model: Model) -> Model:
         """Store a changed model if ``model.version`` is still the stored one; it comes back one higher.
 
-        A ``last_rebalance_date`` of None leaves the stored one.
+        A ``last_rebalance_date`` or ``options`` of None leaves what is stored.
         """
         model_id = str(model.model_id)
         change = {
@@ -137,6 +138,8 @@ def _contents(model: Model) -> Document:
         ],
         "portfolios": list(model.portfolio_ids),
     }
+    if model.options is not None:
+        contents["options"] = options_document(model.options)
     if model.last_rebalance_date is not None:
         contents["last_rebalance_date"] = to_milliseconds(model.last_rebalance_date)
     return contents
@@ -151,6 +154,7 @@ def model_from(document: Document) -> Model:
         version=document["version"],
         model_id=str(document["_id"]),
         last_rebalance_date=document.get("last_rebalance_date"),
+        options=options_from(document["options"]) if "options" in document else None,
     )
 
 

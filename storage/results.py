@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from optimization.certificate import Certificate, Method, Proof
+from optimization.certificate import Binding, Certificate, Method, Proof
 from optimization.model import DriftBand
 from optimization.result import Rebalance, Refusal, Security, Status
 from storage.codec import HIGHEST_INT64, exact, storable
@@ -96,6 +96,8 @@ def result_document(document_id: str, rebalance: Rebalance) -> Document:
         document["cash_after"] = rebalance.cash_after
     if rebalance.others:
         document["other"] = [security_document(security) for security in rebalance.others]
+    if rebalance.cost:
+        document["cost"] = rebalance.cost
     if rebalance.certificate is not None:
         document |= _certificate_fields(rebalance.certificate)
     if rebalance.refusal is not None:
@@ -116,6 +118,7 @@ def rebalance_from(document: Document, securities: tuple[Security, ...]) -> Reba
         before=_shares_from(document["before"]),
         after=_shares_from(document["after"]),
         certificate=_certificate(document),
+        cost=exact(document["cost"]) if "cost" in document else Decimal(0),
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
     )
 
@@ -161,12 +164,18 @@ def _amount(document: Document, name: str) -> Decimal | None:
 
 
 def _certificate_fields(certificate: Certificate) -> Document:
-    return {
+    fields: Document = {
         "objective": certificate.objective,
         "lower_bound": certificate.lower_bound,
         "method": certificate.method.value,
         "proof": certificate.proof.value,
+        "solver": certificate.solver,
     }
+    if certificate.binding:
+        fields["binding"] = [
+            {"constraint": b.constraint, "slack": b.slack} for b in certificate.binding
+        ]
+    return fields
 
 
 def _certificate(document: Document) -> Certificate | None:
@@ -177,6 +186,10 @@ def _certificate(document: Document) -> Certificate | None:
         method=Method(document["method"]),
         objective=exact(document["objective"]),
         lower_bound=exact(document["lower_bound"]),
+        binding=tuple(
+            Binding(row["constraint"], exact(row["slack"])) for row in document.get("binding", ())
+        ),
+        solver=document["solver"],
     )
 
 

@@ -6,12 +6,11 @@ serve_app.upstream.errors; api.problems turns each into an answer.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
 from optimization.model import Model, Target
-from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app.settings import Settings
 from storage.paging import Sort
@@ -98,14 +97,16 @@ class Optimizer(Protocol):
     """Rebalances portfolios and records what became of them."""
 
     async def rebalance_model(
-        self, model_id: str, options: RebalanceOptions | None, correlation_id: str
-    ) -> tuple[Run, tuple[Rebalance, ...]]: ...
+        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
+    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        """``options`` are fields of RebalanceOptions by name, in place of those that the model has."""
+        ...
 
     async def rebalance_portfolio(
         self,
         portfolio_id: str,
         model_id: str | None,
-        options: RebalanceOptions | None,
+        options: Mapping[str, Any] | None,
         correlation_id: str,
     ) -> tuple[Run, Rebalance]:
         """Without a ``model_id`` the newest model that the portfolio follows is taken."""

@@ -18,13 +18,12 @@ from serve_app.api.models import ModelId
 from serve_app.api.problems import kind_of_refusal, problem_of
 from serve_app.api.refusals import RETRY_AFTER_S, response
 from serve_app.correlation import correlation_id
-from serve_app.wire.rebalances import (
+from serve_app.wire.options import (
     PortfolioRebalanceOptionsBody,
-    RebalanceAnswer,
     RebalanceOptionsBody,
     options_of,
-    rebalance_json,
 )
+from serve_app.wire.rebalances import RebalanceAnswer, rebalance_json
 from serve_app.wire.text import Json, encoded
 from storage.runs import Run
 

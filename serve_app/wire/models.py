@@ -11,16 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from optimization.errors import RuleError
 from optimization.model import DriftBand, Model, Target
+from optimization.options import RebalanceOptions
+from serve_app.wire.fields import (
+    MODEL,
+    MOST_PLACES,
+    PORTFOLIO,
+    SECURITY,
+    DecimalText,
+    Identifier,
+    ObjectIdentifier,
+)
+from serve_app.wire.options import RebalanceOptionsBody, options_json, options_of
 from serve_app.wire.text import Json, instant, plain
 
-SECURITY = "5f3e9a7b1c2d4e6f8a9b0c1d"
-PORTFOLIO = "683b6d88a29ee10e8b499643"
-MODEL = "6540f1a2b3c4d5e6f7a8b9c0"
-MOST_PLACES = 10
-
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{24}$")]
-ObjectIdentifier = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$", examples=[MODEL])]
-DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["0.005"])]
 Drift = Annotated[Decimal, Field(ge=0, le=1, decimal_places=MOST_PLACES)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Version = Annotated[int, Field(ge=1, lt=2**31)]
@@ -66,6 +69,9 @@ class ModelPost(BaseModel):
     name: Name
     positions: list[PositionBody] = []
     portfolios: Annotated[list[Identifier], Field(min_length=1)]
+    rebalance_options: RebalanceOptionsBody | None = Field(
+        None, description="what a rebalance of the model asks for unless it says otherwise"
+    )
 
 
 class ModelPut(ModelPost):
@@ -105,6 +111,7 @@ class ModelAnswer(BaseModel):
     portfolios: list[Identifier]
     last_rebalance_date: datetime | None
     version: int
+    rebalance_options: RebalanceOptionsBody | None = None
 
 
 def target_of(body: PositionBody) -> Target:
@@ -115,7 +122,10 @@ def target_of(body: PositionBody) -> Target:
 def model_of(body: ModelPost) -> Model:
     """A new model."""
     targets = tuple(_target_at(index, position) for index, position in enumerate(body.positions))
-    return Model(body.name, targets, tuple(body.portfolios))
+    options = None
+    if body.rebalance_options is not None:
+        options = RebalanceOptions(**options_of(body.rebalance_options))
+    return Model(body.name, targets, tuple(body.portfolios), options=options)
 
 
 def replacement_of(model_id: str, body: ModelPut) -> Model:
@@ -128,12 +138,13 @@ def replacement_of(model_id: str, body: ModelPut) -> Model:
         version=body.version,
         model_id=model_id,
         last_rebalance_date=_in_utc(body.last_rebalance_date),
+        options=new.options,
     )
 
 
 def model_json(model: Model) -> Json:
     """A model as an answer shows it."""
-    return {
+    answer: Json = {
         "model_id": model.model_id,
         "name": model.name,
         "positions": [_position_json(target) for target in model.targets],
@@ -141,6 +152,10 @@ def model_json(model: Model) -> Json:
         "last_rebalance_date": instant(model.last_rebalance_date),
         "version": model.version,
     }
+    # The original's clients know nothing of it: a model without options looks as it always did.
+    if model.options is not None:
+        answer["rebalance_options"] = options_json(model.options)
+    return answer
 
 
 def _target_at(index: int, position: PositionBody) -> Target:

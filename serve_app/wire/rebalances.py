@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from optimization.options import RebalanceOptions
 from optimization.result import Drift, Rebalance, Side
-from serve_app.wire.models import (
+from serve_app.wire.fields import (
     PORTFOLIO,
     SECURITY,
     DecimalText,
@@ -24,30 +23,6 @@ from serve_app.wire.text import Json, number, string, whole
 REBALANCE = "6720f1a2b3c4d5e6f7a8b9c0"
 Outcome = Literal["REBALANCED", "IN_BAND", "INFEASIBLE", "FAILED"]
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
-
-
-class RebalanceOptionsBody(BaseModel):
-    """How to rebalance; an option that does not exist is refused by its name."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"cash_floor": 0}]})
-
-    cash_floor: Annotated[
-        Decimal | None,
-        Field(
-            ge=0,
-            le=10**15,
-            decimal_places=10,
-            description="the least cash that must be left, in currency; 0 by default",
-        ),
-    ] = None
-
-
-class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):
-    """The options for one portfolio."""
-
-    model_id: ObjectIdentifier | None = Field(
-        None, description="which of the models that it follows; the newest by default"
-    )
 
 
 class TransactionAnswer(BaseModel):
@@ -69,6 +44,13 @@ class DriftAnswer(BaseModel):
     high_drift: DecimalText
     low_drift: DecimalText
     actual: DecimalText
+
+
+class BindingAnswer(BaseModel):
+    """A constraint that keeps the plan from less drift; ``slack`` in currency, or in trades."""
+
+    constraint: str
+    slack: DecimalText
 
 
 class ProblemInAnswer(BaseModel):
@@ -119,17 +101,11 @@ class RebalanceAnswer(BaseModel):
     turnover: DecimalText
     objective: DecimalText | None
     lower_bound: DecimalText | None
+    cost: DecimalText
     proof: Literal["OPTIMAL", "OPTIMAL_WITHIN_GAP", "FEASIBLE_TIME_LIMIT"] | None
     method: Literal["SEPARABLE", "COVER", "MILP"] | None
+    binding: list[BindingAnswer]
     error: ProblemInAnswer | None
-
-
-def options_of(body: RebalanceOptionsBody | None) -> RebalanceOptions | None:
-    """The options that were given; None where none were."""
-    if body is None:
-        return None
-    given = body.model_dump(exclude_none=True, exclude={"model_id"})
-    return RebalanceOptions(**given) if given else None
 
 
 def rebalance_json(
@@ -151,8 +127,13 @@ def rebalance_json(
         "turnover": string(rebalance.turnover),
         "objective": string(certificate.objective) if certificate else None,
         "lower_bound": string(certificate.lower_bound) if certificate else None,
+        "cost": string(rebalance.cost),
         "proof": certificate.proof if certificate else None,
         "method": certificate.method if certificate else None,
+        "binding": [
+            {"constraint": binding.constraint, "slack": string(binding.slack)}
+            for binding in (certificate.binding if certificate else ())
+        ],
         "error": error,
     }
 

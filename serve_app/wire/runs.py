@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from optimization.result import HUNDREDTH_PERCENT, Drift, Rebalance
 from optimization.units import EXACT
-from serve_app.wire.models import Identifier, ObjectIdentifier
+from serve_app.wire.fields import Identifier, ObjectIdentifier
 from serve_app.wire.rebalances import Number, Outcome, ProblemInAnswer, side_of
 from serve_app.wire.text import Json, instant, number, whole
 from storage.runs import Run

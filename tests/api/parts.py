@@ -1,6 +1,6 @@
 """What the tests of the routes are made of: the real store, a fake optimizer, small bodies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +8,6 @@ from typing import Any
 
 from optimization.certificate import Certificate, Method, Proof
 from optimization.model import Model, Target
-from optimization.options import RebalanceOptions
 from optimization.result import Rebalance, Refusal, Security, Status
 from serve_app import editing
 from storage.idempotency import Idempotency
@@ -89,10 +88,10 @@ class FakeOptimizer:
     stored: Stored
     outcome: Outcome = bought_one
     error: Exception | None = None
-    asked: list[tuple[RebalanceOptions | None, str]] = field(default_factory=list)
+    asked: list[tuple[Mapping[str, Any] | None, str]] = field(default_factory=list)
 
     async def rebalance_model(
-        self, model_id: str, options: RebalanceOptions | None, correlation_id: str
+        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
     ) -> tuple[Run, tuple[Rebalance, ...]]:
         self.asked.append((options, correlation_id))
         if self.error is not None:
@@ -104,7 +103,7 @@ class FakeOptimizer:
         self,
         portfolio_id: str,
         model_id: str | None,
-        options: RebalanceOptions | None,
+        options: Mapping[str, Any] | None,
         correlation_id: str,
     ) -> tuple[Run, Rebalance]:
         self.asked.append((options, correlation_id))

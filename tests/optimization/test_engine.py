@@ -175,7 +175,7 @@ def test_bands_that_cost_more_than_there_is_are_refused_with_the_amount_and_a_pl
     answer = rebalance(model("0.005", A="0.95"), held, RebalanceOptions(cash_floor=Decimal(60)))
 
     assert answer.refusal is not None
-    assert answer.refusal.members["cash_short"] == "10.00"
+    assert answer.refusal.members["limits"] == [{"option": "cash_floor", "short_by": "10.00"}]
     plan = answer.refusal.members["nearest_plan"]
     assert plan["cash_after_rebalance"] == "60.00"
     assert plan["outside_band"][0]["actual"] == "0.9400"
@@ -193,7 +193,7 @@ def test_the_plan_keeps_the_cash_floor():
 
 
 def test_a_negative_cash_floor_is_refused():
-    with pytest.raises(RuleError, match="cash floor"):
+    with pytest.raises(RuleError, match="cash_floor"):
         RebalanceOptions(cash_floor=Decimal(-1))
 
 

@@ -83,7 +83,7 @@ def certificates() -> st.SearchStrategy[Certificate]:
 def refusals() -> st.SearchStrategy[Refusal]:
     keys = st.text("abcxyz_", min_size=1)
     plain = st.recursive(
-        st.one_of(st.text("abc", max_size=4), st.integers()),
+        st.one_of(st.text("abc", max_size=4), st.integers(-(10**34) + 1, 10**34 - 1)),
         lambda inner: st.one_of(st.lists(inner), st.dictionaries(keys, inner)),
         max_leaves=6,
     )

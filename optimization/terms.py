@@ -1,0 +1,198 @@
+"""Terms: the options of one portfolio in exact numbers, and what a plan makes of each.
+
+Money is in units of the block (see units.py), as Fractions where a rate or a percentage makes parts of a
+unit. This is the check behind every answer that has options: it shares no code with the program that
+proposes the plan.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+
+from optimization.options import Amount, RebalanceOptions, amount
+from optimization.portfolio import Portfolio
+from optimization.problem import Bands, Block
+from optimization.result import Security
+from optimization.units import Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Bounds on the value of some positions together, in units."""
+
+    name: str
+    columns: frozenset[int]
+    low: Fraction
+    high: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The coupling options; None where one is not asked for. Money in units."""
+
+    cash_least: Fraction
+    cash_most: Fraction | None
+    turnover: Fraction | None
+    trades: int | None
+    rate: Fraction
+    per_trade: Fraction
+    costs_in_objective: bool
+    soft_price: Fraction | None
+    least_trade: tuple[int, ...]  # lots, per column, at least 1
+    groups: tuple[Group, ...]
+    edges: tuple[tuple[Fraction, Fraction], ...]  # of the bands, in units
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit and what a plan leaves of it: units of money, or trades; negative where it is broken."""
+
+    option: str
+    slack: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A plan under its terms."""
+
+    objective: Fraction  # units
+    cost: Fraction  # units
+    limits: tuple[Limit, ...]
+
+    @property
+    def broken(self) -> tuple[Limit, ...]:
+        """The limits that the plan breaks."""
+        return tuple(limit for limit in self.limits if limit.slack < 0)
+
+
+def terms_of(
+    options: RebalanceOptions,
+    portfolio: Portfolio,
+    block: Block,
+    securities: Sequence[Security],
+    lots: Sequence[Decimal],
+) -> Terms:
+    """The options at this portfolio's market value; ``lots`` in shares, per column."""
+    market_value = portfolio.market_value
+    scale = 10**block.decimals
+
+    def units(value: Amount) -> Fraction:
+        return Fraction(amount(value, market_value)) * scale
+
+    values: list[int] = block.lot_value.tolist()
+    least = [
+        max(
+            1,
+            ceil(Fraction(options.minimum_shares) / Fraction(lot)),
+            ceil(units(options.minimum_value) / p),
+        )
+        for lot, p in zip(lots, values, strict=True)
+    ]
+    soft = options.soft_band_price
+    return Terms(
+        cash_least=units(options.cash_floor),
+        cash_most=None if options.cash_ceiling is None else units(options.cash_ceiling),
+        turnover=None if options.turnover_cap is None else units(options.turnover_cap),
+        trades=options.maximum_trades,
+        rate=Fraction(options.cost_rate),
+        per_trade=units(options.cost_per_trade),
+        costs_in_objective=options.costs_in_objective,
+        soft_price=None if soft is None else Fraction(soft),
+        least_trade=tuple(least),
+        groups=tuple(_groups(options, Fraction(market_value) * scale, securities)),
+        edges=tuple(_edges(block)),
+    )
+
+
+def _groups(
+    options: RebalanceOptions, market_value: Fraction, securities: Sequence[Security]
+) -> Iterable[Group]:
+    for group in options.groups:
+        columns = frozenset(
+            column
+            for column, security in enumerate(securities)
+            if security.security_id in group.security_ids
+        )
+        low, high = Fraction(group.low) * market_value, Fraction(group.high) * market_value
+        yield Group(group.name, columns, low, high)
+
+
+def evaluate(terms: Terms, block: Block, bands: Bands, lots: Integers) -> Evaluated:
+    """The objective, the cost and every limit of a plan for one portfolio; ``lots`` of shape (n,)."""
+    p: list[int] = block.lot_value.tolist()
+    after: list[int] = lots.tolist()
+    before: list[int] = block.before[0].tolist()
+    rest: list[int] = np.broadcast_to(block.remainder[0], lots.shape).tolist()
+    traded = [abs(z - z0) for z, z0 in zip(after, before, strict=True)]
+    count = sum(change != 0 for change in traded)
+    turnover = sum(change * value for change, value in zip(traded, p, strict=True))
+    worth = [z * value + r for z, value, r in zip(after, p, rest, strict=True)]
+    cost = terms.rate * turnover + terms.per_trade * count
+    cash = int(block.market_value[0]) - sum(worth) - cost
+    limits = [Limit("cash_floor", cash - terms.cash_least)]
+    if terms.cash_most is not None:
+        limits.append(Limit("cash_ceiling", terms.cash_most - cash))
+    if terms.turnover is not None:
+        limits.append(Limit("turnover_cap", terms.turnover - turnover))
+    if terms.trades is not None:
+        limits.append(Limit("maximum_trades", Fraction(terms.trades - count)))
+    limits += _minimum_trades(terms, traded, p)
+    for group in terms.groups:
+        value = sum(worth[column] for column in group.columns)
+        limits.append(Limit(f"groups.{group.name}.low", value - group.low))
+        limits.append(Limit(f"groups.{group.name}.high", group.high - value))
+    objective = _drift(block, bands, after) + _penalty(terms, worth)
+    objective += cost if terms.costs_in_objective else 0
+    return Evaluated(objective, cost, tuple(limits))
+
+
+def _minimum_trades(terms: Terms, traded: Sequence[int], p: Sequence[int]) -> list[Limit]:
+    if all(least == 1 for least in terms.least_trade):
+        return []
+    short = (
+        Fraction((change - least) * value)
+        for change, least, value in zip(traded, terms.least_trade, p, strict=True)
+        if change
+    )
+    return [Limit("minimum_trade", min(short, default=Fraction(0)))]
+
+
+def _drift(block: Block, bands: Bands, after: Sequence[int]) -> Fraction:
+    rows = zip(
+        bands.target[0].tolist(),
+        bands.part[0].tolist(),
+        block.lot_value.tolist(),
+        after,
+        strict=True,
+    )
+    parts = sum(abs((t - z * p) * block.denominator + part) for t, part, p, z in rows)
+    return Fraction(parts, block.denominator)
+
+
+def _penalty(terms: Terms, worth: Sequence[int]) -> Fraction:
+    """What soft bands cost; 0 for bands that hold."""
+    if terms.soft_price is None:
+        return Fraction(0)
+    rows = zip(terms.edges, worth, strict=True)
+    outside = (max(low - value, value - high, Fraction(0)) for (low, high), value in rows)
+    return terms.soft_price * sum(outside, Fraction(0))
+
+
+def _edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
+    """The least and the most that each position may be worth in its band, unrounded.
+
+    What cannot be sold of a holding outside the model is no violation.
+    """
+    value, parts = int(block.market_value[0]), block.denominator
+    outside: list[bool] = block.outside.tolist()
+    columns = (block.weight, block.low, block.high, block.lot_value)
+    for i, (weight, low, high, lot) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+        top = Fraction(value * (weight + high), parts)
+        if outside[i]:
+            kept = 0 if block.least is None else max(int(block.least[0, i]), 0)
+            top = max(top, kept * lot + int(block.remainder[0, i % block.remainder.shape[1]]))
+        yield Fraction(value * (weight - low), parts), Fraction(top)

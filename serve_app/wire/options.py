@@ -1,0 +1,178 @@
+"""RebalanceOptions as JSON: of a request, and as the default of a model."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
+
+from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from serve_app.wire.fields import Identifier, ObjectIdentifier
+from serve_app.wire.text import Json, plain
+
+MOST = 10**15
+MOST_IDS = 5_000
+DEFAULTS = RebalanceOptions()
+
+PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8})?%")
+Money = Annotated[Decimal, Field(ge=0, le=MOST, decimal_places=10)]
+MONEY = TypeAdapter[Decimal](Money)
+
+
+def _money_or_percent(value: object) -> Decimal | Percent:
+    """An amount in currency, or "2.5%" of market value."""
+    if isinstance(value, str) and PERCENT.fullmatch(value):
+        return Percent(Decimal(value[:-1]))
+    return MONEY.validate_python(value)
+
+
+MoneyOrPercent = Annotated[
+    Decimal | Percent,
+    PlainValidator(_money_or_percent),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": MOST},
+                {"type": "string", "pattern": r"^[0-9]{1,15}(\.[0-9]{1,10})?%?$"},
+            ],
+            "examples": ["2.5%", 1000],
+        }
+    ),
+]
+Part = Annotated[Decimal, Field(ge=0, le=1, decimal_places=10)]
+Ids = Annotated[list[Identifier], Field(max_length=MOST_IDS)]
+
+
+class GroupBody(BaseModel):
+    """Bounds on the weight of several securities together, as fractions of market value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    security_ids: Annotated[list[Identifier], Field(min_length=1, max_length=MOST_IDS)]
+    low: Part = Decimal(0)
+    high: Part = Decimal(1)
+
+
+class RebalanceOptionsBody(BaseModel):
+    """How to rebalance; an option that does not exist is refused by its name.
+
+    Amounts are in currency, or where it says so a part of market value such as "2.5%". What is not
+    given is as the model says, and null is the default.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"cash_floor": "2%", "maximum_trades": 10}]},
+    )
+
+    cash_floor: Annotated[
+        MoneyOrPercent | None, Field(description="the least cash that must be left; or percent")
+    ] = None
+    cash_ceiling: Annotated[
+        MoneyOrPercent | None, Field(description="the most cash that may be left; or percent")
+    ] = None
+    cash_flow: Annotated[
+        Decimal | None,
+        Field(ge=-MOST, le=MOST, decimal_places=10, description="paid in first; out, if negative"),
+    ] = None
+    direction: Direction | None = None
+    scope: Annotated[
+        Scope | None, Field(description="everything, or only what is outside its band")
+    ] = None
+    do_not_buy: Ids | None = None
+    do_not_sell: Ids | None = None
+    frozen: Annotated[Ids | None, Field(description="neither bought nor sold")] = None
+    lots: Annotated[
+        dict[Identifier, Annotated[Decimal, Field(gt=0, le=10**9, decimal_places=8)]] | None,
+        Field(max_length=MOST_IDS, description="shares in a lot, by security; 1 by default"),
+    ] = None
+    minimum_shares: Annotated[Money | None, Field(description="of every trade")] = None
+    minimum_value: Annotated[Money | None, Field(description="of every trade")] = None
+    maximum_trades: Annotated[int | None, Field(ge=0, le=10_000)] = None
+    turnover_cap: Annotated[
+        MoneyOrPercent | None, Field(description="the most that all trades are worth; or percent")
+    ] = None
+    cost_rate: Annotated[
+        Decimal | None,
+        Field(ge=0, le=Decimal("0.5"), decimal_places=8, description="of each traded amount"),
+    ] = None
+    cost_per_trade: Money | None = None
+    costs_in_objective: Annotated[
+        bool | None, Field(description="weigh the costs against drift")
+    ] = None
+    groups: Annotated[list[GroupBody] | None, Field(max_length=200)] = None
+    soft_band_price: Annotated[
+        Decimal | None,
+        Field(ge=0, le=10**6, decimal_places=6, description="of one unit of currency outside"),
+    ] = None
+    fewest_trades: Annotated[bool | None, Field(description="among equal drift")] = None
+
+
+class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):
+    """The options for one portfolio."""
+
+    model_id: ObjectIdentifier | None = Field(
+        None, description="which of the models that it follows; the newest by default"
+    )
+
+
+def options_of(body: RebalanceOptionsBody | None) -> dict[str, Any]:
+    """The options that were given, by name, as the domain knows them; null is the default."""
+    if body is None:
+        return {}
+    given = {name: getattr(body, name) for name in body.model_fields_set if name != "model_id"}
+    return {name: _value(name, value) for name, value in given.items()}
+
+
+def options_json(options: RebalanceOptions) -> Json:
+    """Options as a model shows them: what is not a default."""
+    shown: Json = {}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if value != getattr(DEFAULTS, field.name) and field.name != "time_limit_s":
+            shown[field.name] = _shown(value)
+    return shown
+
+
+def _value(name: str, value: Any) -> Any:
+    match value:
+        case None:
+            return getattr(DEFAULTS, name)
+        case list() if name == "groups":
+            return tuple(
+                GroupBand(group.name, frozenset(group.security_ids), group.low, group.high)
+                for group in value
+            )
+        case list():
+            return frozenset(value)
+        case _:
+            return value
+
+
+def _shown(value: Any) -> Any:
+    match value:
+        case Percent():
+            return f"{plain(value.value)}%"
+        case Decimal():
+            return plain(value)
+        case frozenset():
+            return sorted(value)
+        case Mapping():
+            return {security_id: plain(lot) for security_id, lot in value.items()}
+        case tuple():
+            return [_group_json(group) for group in value]
+        case _:
+            return value
+
+
+def _group_json(group: GroupBand) -> Json:
+    ids = sorted(group.security_ids)
+    return {
+        "name": group.name,
+        "security_ids": ids,
+        "low": plain(group.low),
+        "high": plain(group.high),
+    }

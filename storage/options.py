@@ -1,0 +1,68 @@
+"""RebalanceOptions and their document: what was asked for, nothing that is a default."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from storage.codec import exact
+from storage.database import Document
+
+DEFAULTS = RebalanceOptions()
+
+
+def options_document(options: RebalanceOptions) -> Document:
+    """What is stored of options. The time limit is a setting of the service, not of a model or run."""
+    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    return {
+        name: _stored(value)
+        for name, value in given.items()
+        if value != getattr(DEFAULTS, name) and name != "time_limit_s"
+    }
+
+
+def options_from(document: Mapping[str, Any]) -> RebalanceOptions:
+    """The options that a document holds."""
+    return RebalanceOptions(**{name: _value(name, value) for name, value in document.items()})
+
+
+def _stored(value: Any) -> Any:
+    match value:
+        case Percent():
+            return {"percent": value.value}
+        case frozenset():
+            return sorted(value)
+        case tuple():
+            return [_group_document(group) for group in value]
+        case Mapping():
+            return dict(value)
+        case _:
+            return value
+
+
+def _value(name: str, value: Any) -> Any:
+    match name:
+        case "direction":
+            return Direction(value)
+        case "scope":
+            return Scope(value)
+        case "do_not_buy" | "do_not_sell" | "frozen":
+            return frozenset(value)
+        case "lots":
+            return {security_id: exact(lot) for security_id, lot in value.items()}
+        case "groups":
+            return tuple(_group(document) for document in value)
+        case _ if isinstance(value, Mapping):
+            return Percent(exact(value["percent"]))
+        case _:
+            return value if isinstance(value, bool | int) else exact(value)
+
+
+def _group_document(group: GroupBand) -> Document:
+    ids = sorted(group.security_ids)
+    return {"name": group.name, "security_ids": ids, "low": group.low, "high": group.high}
+
+
+def _group(document: Mapping[str, Any]) -> GroupBand:
+    low, high = exact(document["low"]), exact(document["high"])
+    return GroupBand(document["name"], frozenset(document["security_ids"]), low, high)
