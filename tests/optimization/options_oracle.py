@@ -82,7 +82,7 @@ def _changes(
         banned = (change > 0 and not buy) or (change < 0 and not sell)
         if banned or row.held + change * lot < 0:
             continue
-        if not soft and not keeps and not least <= change <= most:
+        if not soft and not (change == 0 if keeps else least <= change <= most):
             continue
         edge = least if least > 0 else most
         reachable = least <= most and (buy if edge > 0 else sell)
