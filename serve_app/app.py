@@ -30,8 +30,15 @@ def build_app(settings: Settings) -> Application:
 def assemble(settings: Settings, scaling: Mapping[str, Mapping[str, Any]]) -> Application:
     """The three deployments bound together; ``scaling`` has options by deployment name."""
 
+    logs = {
+        "encoding": settings.log_format.upper(),
+        "log_level": settings.log_level,
+        "enable_access_log": False,
+    }
+
     def deployment(name: str, kind: type, *arguments: object) -> Application:
-        return serve.deployment(name=name, **scaling.get(name, {}))(kind).bind(*arguments)
+        options: dict[str, Any] = {"logging_config": logs, **scaling.get(name, {})}
+        return serve.deployment(name=name, **options)(kind).bind(*arguments)
 
     store = deployment("ModelStore", ModelStore, settings)
     optimizer = deployment("Optimizer", Optimizer, settings)

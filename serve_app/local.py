@@ -58,7 +58,7 @@ def complete(settings: Settings) -> Settings:
     if settings.mongodb_uri is None:
         _require_one_node("MONGODB_URI")
         # Whoever started it before owns it; one that is started here runs until `ordergen stop`.
-        server = embedded.start(settings.data_directory, owned=False)
+        server = embedded.start(settings.data_directory, settings.mongod, owned=False)
         found["mongodb_uri"] = SecretStr(server.uri)
     if missing:
         _require_one_node(missing[0].upper())

@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from optimization.model import Model, Target
 from optimization.result import Rebalance
 from serve_app import editing
+from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
 from storage.database import ping
@@ -21,6 +22,7 @@ class ModelStore:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        correlate_logs()
 
     @cached_property
     def _with(self) -> Resources:

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
+from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.runs import Outcomes, Overrides, Runs, warm_workers
 from serve_app.settings import Settings
@@ -19,6 +20,7 @@ class Optimizer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        correlate_logs()
         warm_workers(settings, WARM_WORKERS)
 
     @cached_property

@@ -36,7 +36,12 @@ def opened(settings: Settings, timeout_ms: int | None = None) -> Resources:
     """Everything for this process and loop; nothing is sent before it is needed."""
     assert settings.mongodb_uri is not None
     uri = settings.mongodb_uri.get_secret_value()
-    database = connect(uri, settings.database_name, timeout_ms or settings.database_timeout_ms)
+    database = connect(
+        uri,
+        settings.database_name,
+        timeout_ms or settings.database_timeout_ms,
+        settings.database_max_connections,
+    )
     security = _client(settings, "security", settings.security_service_url, securities.POLICY)
     price = _client(settings, "pricing", settings.pricing_service_url, pricing.POLICY)
     url = settings.portfolio_accounting_service_url

@@ -1,11 +1,11 @@
 """Runs: the portfolios of a model, solved here or cut into chunks that Ray tasks solve.
 
 A run has one price snapshot from its begin to its end. Every outcome is written under a key made of the
-run and the portfolio's place in it, so a task that runs twice changes nothing, and a run that was
-interrupted is resumed by doing what is not recorded.
+run and the portfolio's place in it, so a task that runs twice changes nothing.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +23,7 @@ from optimization.model import Model
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance, Security
 from serve_app.correlation import correlation_id
+from serve_app.observability import correlate_logs, count_run
 from serve_app.rebalancing import failed, prices_of, rebalance_portfolios
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
@@ -75,6 +76,18 @@ class Runs:
 
         Raises UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
         """
+        begin = time.monotonic()
+        made = await self._rebalanced(rebalance_id, model, portfolio_ids, overrides)
+        count_run(made[1], time.monotonic() - begin)
+        return made
+
+    async def _rebalanced(
+        self,
+        rebalance_id: str,
+        model: Model,
+        portfolio_ids: tuple[str, ...],
+        overrides: Overrides,
+    ) -> Outcomes:
         limit_s = self._settings.optimization_timeout
         options = replace(model.options or RebalanceOptions(), time_limit_s=limit_s)
         options = replace(options, **(overrides or {}))
@@ -208,6 +221,7 @@ class _Worker:
 
 @cache
 def _worker(settings: Settings) -> _Worker:
+    correlate_logs()
     runner = asyncio.Runner()
 
     async def open_here() -> Resources:

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     database_max_connections: int = Field(
         20, ge=1, le=500, description="a whole number from 1 to 500"
     )
+    mongod: str | None = Field(
+        None, description="the mongod to embed, instead of those that are looked for"
+    )
     data_directory: Path = Field(
         Path(".ordergen"), description="the directory of the embedded database"
     )

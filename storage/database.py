@@ -31,13 +31,18 @@ R = TypeVar("R")
 
 
 def connect(
-    uri: str, database_name: str, timeout_ms: int = REQUEST_TIMEOUT_MS
+    uri: str,
+    database_name: str,
+    timeout_ms: int = REQUEST_TIMEOUT_MS,
+    most_connections: int = MOST_CONNECTIONS,
 ) -> AsyncDatabase[Document]:
     """The database for one event loop; nothing is sent before the first operation.
 
     Every operation ends within ``timeout_ms``. Writes are acknowledged by the majority, journaled.
     """
-    client: AsyncMongoClient[Document] = AsyncMongoClient(uri, **_settings(timeout_ms))
+    client: AsyncMongoClient[Document] = AsyncMongoClient(
+        uri, **_settings(timeout_ms, most_connections)
+    )
     return client[database_name]
 
 
@@ -45,16 +50,16 @@ def connect_blocking(
     uri: str, database_name: str, timeout_ms: int = WRITER_TIMEOUT_S * 1_000
 ) -> Database[Document]:
     """The database for code without an event loop, such as a task of a run."""
-    client: MongoClient[Document] = MongoClient(uri, **_settings(timeout_ms))
+    client: MongoClient[Document] = MongoClient(uri, **_settings(timeout_ms, MOST_CONNECTIONS))
     return client[database_name]
 
 
-def _settings(timeout_ms: int) -> dict[str, Any]:
+def _settings(timeout_ms: int, most_connections: int) -> dict[str, Any]:
     # timeoutMS bounds a whole operation with its retries; socketTimeoutMS would bound each attempt.
     return {
         "appname": "order-generation",
         "timeoutMS": timeout_ms,
-        "maxPoolSize": MOST_CONNECTIONS,
+        "maxPoolSize": most_connections,
         "w": "majority",
         "journal": True,
         "tz_aware": True,
