@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from functools import partial
 
 import httpx
 import pytest
+import ray
 from ray.util.state import list_actors, list_tasks
 
 from serve_app.upstream.errors import UpstreamUnavailableError
@@ -157,8 +159,10 @@ async def _stored_run(http: httpx.AsyncClient, answered: list[Json]) -> Json:
 async def _worker_of(task: str) -> int:
     """The process that runs such a task now; the cluster knows it after a second or so."""
     running = [("name", "=", task), ("state", "=", "RUNNING")]
+    here = ray.get_runtime_context().gcs_address  # the machine may run other clusters
+    look = partial(list_tasks, here, filters=running, detail=True)
     async with asyncio.timeout(30):
-        while not (tasks := await asyncio.to_thread(list_tasks, filters=running, detail=True)):  # noqa: ASYNC110
+        while not (tasks := await asyncio.to_thread(look)):  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     return tasks[0].worker_pid
 
@@ -166,4 +170,5 @@ async def _worker_of(task: str) -> int:
 async def _replicas_of(deployment: str) -> list[int]:
     name = f"ServeReplica:order-generation:{deployment}"
     alive = [("class_name", "=", name), ("state", "=", "ALIVE")]
-    return [replica.pid for replica in await asyncio.to_thread(list_actors, filters=alive)]
+    look = partial(list_actors, ray.get_runtime_context().gcs_address, filters=alive)
+    return [replica.pid for replica in await asyncio.to_thread(look)]
