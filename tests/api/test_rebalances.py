@@ -2,17 +2,15 @@
 
 import asyncio
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
-from optimization.options import Direction, GroupBand, Percent, Scope
 from optimization.result import Rebalance, Security
 from serve_app.upstream.errors import UpstreamUnavailableError
-from tests.api.parts import A, B, FakeOptimizer, P, Q, R, bought_one, posted, refused
+from tests.api.parts import A, FakeOptimizer, P, Q, R, bought_one, posted, refused
 
 NOWHERE = "0" * 24
 
@@ -93,106 +91,6 @@ async def test_a_portfolio_that_no_model_has_is_a_404(client: httpx.AsyncClient)
 
     assert answer.status_code == 404
     assert R in answer.json()["detail"]
-
-
-async def test_options_reach_the_optimizer_exactly_and_with_the_correlation_id(
-    client: httpx.AsyncClient, optimizer: FakeOptimizer, model: dict[str, Any]
-) -> None:
-    path = f"/api/v1/model/{model['model_id']}/rebalance"
-    headers = {"content-type": "application/json", "x-correlation-id": "desk-7"}
-
-    await client.post(path, content='{"cash_floor": 100.10}', headers=headers)
-    await client.post(path, content="{}", headers=headers)
-    await client.post(path, headers=headers)
-
-    floor = {"cash_floor": Decimal("100.10")}
-    assert optimizer.asked == [(floor, "desk-7"), ({}, "desk-7"), ({}, "desk-7")]
-
-
-async def test_every_option_has_a_json_form(
-    client: httpx.AsyncClient, optimizer: FakeOptimizer, model: dict[str, Any]
-) -> None:
-    body = {
-        "cash_floor": "2.5%",
-        "cash_ceiling": 1000,
-        "cash_flow": "-50.25",
-        "direction": "BUY_ONLY",
-        "scope": "DRIFTED_TO_EDGE",
-        "do_not_buy": [A],
-        "do_not_sell": [],
-        "frozen": [B],
-        "lots": {A: "0.5"},
-        "minimum_shares": 1,
-        "minimum_value": "10",
-        "maximum_trades": 5,
-        "turnover_cap": "150%",
-        "cost_rate": "0.001",
-        "cost_per_trade": 2,
-        "costs_in_objective": True,
-        "groups": [{"name": "tech", "security_ids": [A, B], "high": "0.3"}],
-        "soft_band_price": 10,
-        "fewest_trades": None,
-    }
-
-    answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance", json=body)
-
-    assert answer.status_code == 200
-    [(options, _)] = optimizer.asked
-    assert options == {
-        "cash_floor": Percent(Decimal("2.5")),
-        "cash_ceiling": Decimal(1000),
-        "cash_flow": Decimal("-50.25"),
-        "direction": Direction.BUY_ONLY,
-        "scope": Scope.DRIFTED_TO_EDGE,
-        "do_not_buy": frozenset({A}),
-        "do_not_sell": frozenset(),
-        "frozen": frozenset({B}),
-        "lots": {A: Decimal("0.5")},
-        "minimum_shares": Decimal(1),
-        "minimum_value": Decimal(10),
-        "maximum_trades": 5,
-        "turnover_cap": Percent(Decimal(150)),
-        "cost_rate": Decimal("0.001"),
-        "cost_per_trade": Decimal(2),
-        "costs_in_objective": True,
-        "groups": (GroupBand("tech", frozenset({A, B}), Decimal(0), Decimal("0.3")),),
-        "soft_band_price": Decimal(10),
-        "fewest_trades": False,
-    }
-
-
-async def test_a_model_carries_default_options_that_a_put_without_any_leaves_as_they_are(
-    client: httpx.AsyncClient, model: dict[str, Any]
-) -> None:
-    path = f"/api/v1/model/{model['model_id']}"
-    options = {"cash_floor": "2.5%", "frozen": [A], "lots": {A: "0.5"}, "maximum_trades": 5}
-
-    given = await client.put(path, json={**model, "rebalance_options": options})
-    left = await client.put(path, json={**model, "version": 2})
-    cleared = await client.put(path, json={**model, "version": 3, "rebalance_options": {}})
-
-    assert "rebalance_options" not in model
-    assert given.json()["rebalance_options"] == options
-    assert left.json()["rebalance_options"] == options
-    assert cleared.json()["rebalance_options"] == {}
-
-
-@pytest.mark.parametrize(
-    ("options", "pointer"),
-    [
-        ({"cash_floors": 1}, "/cash_floors"),
-        ({"cash_floor": -1}, "/cash_floor"),
-        ({"cash_floor": "much"}, "/cash_floor"),
-        ({"model_id": NOWHERE}, "/model_id"),  # an option of POST /portfolio/{id}/rebalance alone
-    ],
-)
-async def test_an_option_that_does_not_exist_or_has_a_wrong_value_is_refused_by_name(
-    client: httpx.AsyncClient, model: dict[str, Any], options: dict[str, object], pointer: str
-) -> None:
-    answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance", json=options)
-
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"] == pointer
 
 
 async def test_one_portfolio_fails_and_the_others_go_on(

@@ -1,0 +1,238 @@
+"""The engine against other ways to the same answer: each row is a ratio measured in one run.
+
+    python benchmarks/bench_engine.py [--problems 12] [--sizes 10 50 100 500] [--seed 1]
+
+The problems are those of instances.py, the other ways those of rivals.py. *slack*: the separable optimum
+leaves enough cash; *tight*: the cash floor is above what it leaves, so the row binds; *desk*: many options
+at once. Times are of one processor (CPU time: what else runs on the machine counts little), the median over
+the problems, each the best of a few turns taken alternately. Where a rival runs into its time limit of 5 s
+the ratio is a lower bound. PyPortfolioOpt has a row where it is installed.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from importlib import import_module
+from importlib.util import find_spec
+from statistics import median
+
+import numpy as np
+from instances import Instance, instances, portfolios, securities
+from rich.console import Console
+from rich.table import Table
+from rivals import (
+    DeskTerms,
+    hull_by_highspy,
+    raw_highs,
+    textbook_by_cvxpy,
+    textbook_by_scipy,
+)
+
+from optimization import program
+from optimization.assembly import assemble
+from optimization.engine import rebalance_all
+from optimization.options import GroupBand, Percent, RebalanceOptions
+from optimization.problem import bands
+from optimization.result import Security
+from optimization.separable import solve
+from optimization.tight import solve_tight
+
+BLOCK = 2048
+TIME_LIMIT_S = 5.0
+LARGEST_FOR_ABS = 100  # tight: |.| has no useful bound beyond it
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """The processor time of the work."""
+    begin = time.process_time()
+    work()
+    return (time.process_time() - begin) * 1e3
+
+
+def duel(
+    problems: Sequence[Instance],
+    ours: Callable[[Instance], object],
+    theirs: Callable[[Instance], object],
+    turns: int = 3,
+) -> tuple[float, float]:
+    """Median milliseconds of both, turn by turn."""
+    ours(problems[0]), theirs(problems[0])
+    rows: list[tuple[float, float]] = []
+    for problem in problems:
+        pairs = [
+            (milliseconds(lambda p=problem: ours(p)), milliseconds(lambda p=problem: theirs(p)))
+            for _ in range(turns)
+        ]
+        rows.append((min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)))
+    return median(row[0] for row in rows), median(row[1] for row in rows)
+
+
+class Comparison:
+    """The table."""
+
+    def __init__(self) -> None:
+        self._table = Table(
+            "N", "cash", "ours, ms", "theirs, ms", "theirs / ours", "target", "ours against theirs",
+            title="The engine: median ms for a portfolio",
+        )  # fmt: skip
+
+    def add(self, size: int, cash: str, times: tuple[float, float], target: str, what: str) -> None:
+        """One duel."""
+        ours, theirs = times
+        cells = (f"{ours:,.4g}", f"{theirs:,.4g}", f"{theirs / ours:,.3g}", target, what)
+        self._table.add_row(str(size), cash, *cells)
+
+    def print(self) -> None:
+        """All of them."""
+        Console(width=150).print(self._table)
+
+
+def separable(rng: np.random.Generator, model: tuple[Security, ...], table: Comparison) -> str:
+    """Blocks of arrays against the same one by one, and against the public function."""
+    size = len(model)
+    some = portfolios(rng, model, BLOCK if size <= 100 else BLOCK // 4)
+    block = assemble(model, (), some, RebalanceOptions()).block
+    ones = [block.rows([row]) for row in range(64)]
+    whole = min(milliseconds(lambda: solve(block, bands(block))) for _ in range(9)) / len(some)
+    alone = min(milliseconds(lambda: [solve(o, bands(o)) for o in ones]) for _ in range(5)) / 64
+    public = min(milliseconds(lambda: rebalance_all(model, some[:256])) for _ in range(3)) / 256
+    rate = 1e-3 / whole
+    table.add(size, "slack", (whole, alone), "", "separable: a block of arrays / one portfolio's")
+    table.add(size, "slack", (whole, public), "", "separable: arrays / rebalance_all with objects")
+    return f"N={size}: {rate:.2f} M portfolios/s on arrays, {1e3 / public:,.0f}/s as objects"
+
+
+def with_cash_row(
+    rng: np.random.Generator, model: tuple[Security, ...], count: int, table: Comparison, cash: str
+) -> None:
+    """The cash row: cover, compiled program, and the other ways."""
+    size, highs = len(model), raw_highs()
+    problems = instances(rng, model, count, tight=cash == "tight")
+
+    def compiled(one: Instance) -> object:
+        return program.solve_cash(one.cash, TIME_LIMIT_S)
+
+    def bare(one: Instance) -> object:
+        return hull_by_highspy(highs, one.cash, TIME_LIMIT_S)
+
+    def add(ours: Callable[[Instance], object], target: str, what: str) -> None:
+        table.add(size, cash, duel(problems, ours, bare), target, what)
+
+    if cash == "tight":
+        add(
+            lambda one: solve_tight(one.tight, TIME_LIMIT_S),
+            ">= 2" if size >= 50 else "",
+            "cover / HiGHS, hull",
+        )
+    add(compiled, ">= 0.91", "CVXPY compiled / HiGHS bare")
+    if cash == "slack" or size <= LARGEST_FOR_ABS:
+        target = ">= 10" if cash == "tight" and size >= 50 else ""
+        against_abs(problems[: max(3, count // 2)], compiled, table, cash, target)
+
+
+def against_abs(
+    problems: Sequence[Instance],
+    compiled: Callable[[Instance], object],
+    table: Comparison,
+    cash: str,
+    target: str,
+) -> None:
+    """The compiled hull against |.| as a textbook has it."""
+    size = len(problems[0].cash.lot_value)
+    by_cvxpy = duel(
+        problems, compiled, lambda one: textbook_by_cvxpy(one.textbook, TIME_LIMIT_S), 1
+    )
+    table.add(size, cash, by_cvxpy, target, "CVXPY compiled, hull / CVXPY built anew, |.|")
+    by_scipy = duel(
+        problems, compiled, lambda one: textbook_by_scipy(one.textbook, TIME_LIMIT_S), 1
+    )
+    table.add(size, cash, by_scipy, "", "CVXPY compiled, hull / scipy.milp, |.|")
+
+
+def desk(
+    rng: np.random.Generator, model: tuple[Security, ...], count: int, table: Comparison
+) -> None:
+    """Costs, minimum trade, number of trades, turnover and groups at once."""
+    size = len(model)
+    ids = [security.security_id for security in model]
+    thirds = [frozenset(ids[first::3]) for first in range(3)]
+    weight = [sum(s.weight for s in model if s.security_id in third) for third in thirds]
+    options = RebalanceOptions(
+        cost_rate=Decimal("0.001"),
+        cost_per_trade=Decimal(5),
+        minimum_value=Decimal(500),
+        maximum_trades=max(1, 9 * size // 10),
+        turnover_cap=Percent(Decimal(40)),
+        groups=tuple(
+            GroupBand(str(i), third, high=total)
+            for i, (third, total) in enumerate(zip(thirds, weight, strict=True))
+        ),
+    )  # fmt: skip
+
+    def ours(one: Instance) -> object:
+        return rebalance_all(model, [one.portfolio], replace(options, time_limit_s=TIME_LIMIT_S))
+
+    def theirs(one: Instance) -> object:
+        worth = float(one.portfolio.market_value)
+        terms = DeskTerms(
+            rate=0.001,
+            per_trade=5.0,
+            least_trade=np.ceil(500 / one.textbook.price),
+            trades=max(1, 9 * size // 10),
+            turnover=0.4 * worth,
+            groups=np.array([[float(i in third) for i in ids] for third in thirds]),
+            group_high=np.array([float(total) * worth for total in weight]),
+        )
+        return textbook_by_cvxpy(one.textbook, TIME_LIMIT_S, terms)
+
+    times = duel(instances(rng, model, count, tight=False), ours, theirs, 1)
+    table.add(size, "desk", times, "", "all options, rebalance_all / CVXPY built anew, |.|")
+
+
+def discrete_allocation(
+    rng: np.random.Generator, model: tuple[Security, ...], table: Comparison
+) -> None:
+    """PyPortfolioOpt's whole-share allocation: another objective, no bands, no holdings."""
+    allocate = import_module("pypfopt").DiscreteAllocation
+    series = import_module("pandas").Series
+    weights = {s.security_id: float(s.weight) / 0.95 for s in model}
+    prices = series({s.security_id: float(s.price) for s in model})
+
+    def theirs(one: Instance) -> object:
+        worth = float(one.portfolio.market_value)
+        allocation = allocate(weights, prices, total_portfolio_value=0.95 * worth)
+        return allocation.lp_portfolio(solver="HIGHS")
+
+    def ours(one: Instance) -> object:
+        return rebalance_all(model, [one.portfolio])
+
+    times = duel(instances(rng, model, 5, tight=False), ours, theirs, 1)
+    table.add(len(model), "slack", times, "", "rebalance_all / PyPortfolioOpt lp_portfolio")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problems", type=int, default=12)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 50, 100, 500])
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    table, rates = Comparison(), list[str]()
+    for size in arguments.sizes:
+        rng = np.random.default_rng([arguments.seed, size])
+        model = securities(rng, size)
+        rates.append(separable(rng, model, table))
+        for cash in ("slack", "tight"):
+            with_cash_row(rng, model, arguments.problems, table, cash)
+        if size <= LARGEST_FOR_ABS:
+            desk(rng, model, max(3, arguments.problems // 2), table)
+        if find_spec("pypfopt"):
+            discrete_allocation(rng, model, table)
+    table.print()
+    print("\n".join(rates), "(target: >= 0.8 M/s at N=50)", sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""What the engine is measured against: the same problems as a textbook or another library states them.
+
+Money is in currency, floats throughout. Every rival gets one thread and the engine's gap of one cent.
+"""
+
+from dataclasses import dataclass
+
+import cvxpy as cp
+import highspy
+import numpy as np
+import scipy.optimize
+from numpy.typing import NDArray
+
+from optimization.program import CashProblem
+
+Floats = NDArray[np.float64]
+
+GAP = 0.01
+QUIET = {
+    "output_flag": False,
+    "threads": 1,
+    "random_seed": 1,
+    "mip_rel_gap": 0.0,
+    "mip_abs_gap": GAP,
+    "mip_heuristic_run_feasibility_jump": False,
+    "mip_detect_symmetry": False,
+}
+
+
+@dataclass(frozen=True)
+class Textbook:
+    """One portfolio as the written requirement has it: |t - p u| over whole shares in [low, high]."""
+
+    price: Floats
+    target: Floats  # currency
+    low: Floats  # shares
+    high: Floats  # shares
+    held: Floats  # shares
+    limit: float  # currency: the most that all positions may be worth
+
+
+@dataclass(frozen=True)
+class DeskTerms:
+    """Coupling options of a desk, in currency."""
+
+    rate: float
+    per_trade: float
+    least_trade: Floats  # shares
+    trades: int
+    turnover: float
+    groups: Floats  # shape (groups, n), 1 where the security is in the group
+    group_high: Floats  # currency
+
+
+def raw_highs() -> highspy.Highs:
+    """HiGHS without any modelling layer."""
+    highs = highspy.Highs()
+    for name, value in QUIET.items():
+        highs.setOptionValue(name, value)
+    return highs
+
+
+def hull_by_highspy(highs: highspy.Highs, problem: CashProblem, time_limit_s: float) -> float:
+    """The convex hull with the cash row, handed to HiGHS directly: the limit of any modelling layer."""
+    p, n = problem.lot_value, len(problem.lot_value)
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = 3 * n, 1
+    lp.col_cost_ = np.concatenate((problem.chord, p, p))
+    lp.col_lower_ = np.zeros(3 * n)
+    lp.col_upper_ = np.concatenate((problem.chords, problem.most_down, problem.most_up))
+    lp.row_lower_, lp.row_upper_ = np.array([-highspy.kHighsInf]), np.array([problem.limit])
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = np.arange(3 * n + 1, dtype=np.int32)
+    lp.a_matrix_.index_ = np.zeros(3 * n, dtype=np.int32)
+    lp.a_matrix_.value_ = np.concatenate((p, -p, p))
+    lp.integrality_ = [highspy.HighsVarType.kInteger] * (3 * n)
+    highs.passModel(lp)
+    highs.setOptionValue("time_limit", highs.getRunTime() + time_limit_s)
+    highs.run()
+    np.array(highs.getSolution().col_value)
+    return float(highs.getInfo().objective_function_value)
+
+
+def textbook_by_cvxpy(
+    book: Textbook, time_limit_s: float, desk: DeskTerms | None = None
+) -> float | None:
+    """A CVXPY problem with cp.abs, built for this portfolio alone."""
+    u = cp.Variable(len(book.price), integer=True)
+    value = cp.multiply(book.price, u)
+    rows = [u >= book.low, u <= book.high]
+    spent = cp.sum(value)
+    if desk is not None:
+        more, spending = _desk_rows(book, desk, u)
+        rows, spent = rows + more, spent + spending
+    rows.append(spent <= book.limit)
+    problem = cp.Problem(cp.Minimize(cp.sum(cp.abs(book.target - value))), rows)
+    options = {name: value for name, value in QUIET.items() if name != "output_flag"}
+    problem.solve(solver=cp.HIGHS, time_limit=time_limit_s, **options)
+    return None if problem.value is None else float(problem.value)
+
+
+def _desk_rows(
+    book: Textbook, desk: DeskTerms, u: cp.Variable
+) -> tuple[list[cp.Constraint], cp.Expression]:
+    n = len(book.price)
+    buy, sell = cp.Variable(n, integer=True), cp.Variable(n, integer=True)
+    buys, sells = cp.Variable(n, boolean=True), cp.Variable(n, boolean=True)
+    most_buy = np.maximum(book.high - book.held, 0)
+    most_sell = np.maximum(book.held - book.low, 0)
+    turnover, count = book.price @ (buy + sell), cp.sum(buys + sells)
+    rows = [
+        u == book.held + buy - sell,
+        buy <= cp.multiply(most_buy, buys),
+        buy >= cp.multiply(desk.least_trade, buys),
+        sell <= cp.multiply(most_sell, sells),
+        sell >= cp.multiply(desk.least_trade, sells),
+        buys + sells <= 1,
+        turnover <= desk.turnover,
+        count <= desk.trades,
+        desk.groups @ cp.multiply(book.price, u) <= desk.group_high,
+    ]
+    return rows, desk.rate * turnover + desk.per_trade * count
+
+
+def textbook_by_scipy(book: Textbook, time_limit_s: float) -> float | None:
+    """scipy.optimize.milp with a variable above each |t - p u|."""
+    n, p = len(book.price), np.diag(book.price)
+    ones = np.eye(n)
+    above = np.block([[p, ones], [-p, ones]])
+    spent = np.concatenate((book.price, np.zeros(n)))[None, :]
+    answer = scipy.optimize.milp(
+        np.concatenate((np.zeros(n), np.ones(n))),
+        integrality=np.concatenate((np.ones(n), np.zeros(n))),
+        bounds=scipy.optimize.Bounds(
+            np.concatenate((book.low, np.zeros(n))), np.concatenate((book.high, np.full(n, np.inf)))
+        ),
+        constraints=[
+            scipy.optimize.LinearConstraint(above, np.concatenate((book.target, -book.target))),
+            scipy.optimize.LinearConstraint(spent, ub=book.limit),
+        ],
+        options={"mip_rel_gap": 0.0, "time_limit": time_limit_s},
+    )
+    return None if answer.fun is None else float(answer.fun)
