@@ -7,6 +7,7 @@ market. One caller, one connection; the caller shares the processors with all of
 """
 
 import argparse
+import http
 import http.client
 import json
 import multiprocessing
@@ -32,6 +33,7 @@ CONFIG = Path(__file__).parents[1] / "serve_config.yaml"
 BAND = {"low_drift": "0.01", "high_drift": "0.01"}
 WARM_UP = 50
 BETWEEN_PINGS_S = 0.01
+ROUTED_WITHIN_S = 30
 # What the service that this one replaces does on a machine of the same size.
 ORIGINAL_PORTFOLIO_MS = 107
 ORIGINAL_PORTFOLIOS_PER_S = 15
@@ -52,6 +54,13 @@ class Caller:
         content = answer.read()
         assert answer.status == expected, f"{path} answered {answer.status}: {content[:500]!r}"
         return content
+
+    def status(self, path: str) -> int:
+        """How a GET is answered, whatever it is."""
+        self._connection.request("GET", path)
+        answer = self._connection.getresponse()
+        answer.read()
+        return answer.status
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -74,7 +83,7 @@ def repeated(work: Callable[[], object], times: int) -> list[float]:
     return [seconds(work) for _ in range(times)]
 
 
-def deploy_hop() -> None:
+def deploy_hop(port: int) -> None:
     """Beside the service: an ingress that asks a replica that does nothing."""
     from ray import serve  # noqa: PLC0415 - after its environment is set
 
@@ -92,6 +101,10 @@ def deploy_hop() -> None:
     options: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "max_ongoing_requests": 100}
     nothing = serve.deployment(**options)(Nothing).bind()
     serve.run(serve.deployment(**options)(Asks).bind(nothing), name="hop", route_prefix="/hop")
+    # The proxy is told of it a little later; a connection from before never learns of it.
+    until = time.monotonic() + ROUTED_WITHIN_S
+    while Caller(port).status("/hop") != http.HTTPStatus.OK and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 def model_of(name: str, securities: list[str], portfolio_ids: tuple[str, ...]) -> dict[str, object]:
@@ -171,8 +184,8 @@ def measure_runs(port: int, model_id: str, portfolios: int, runs: int) -> Table:
 
 def measure(port: int, market: Market, arguments: argparse.Namespace) -> None:
     """Make the models, measure, print."""
+    deploy_hop(port)
     call = Caller(port)
-    deploy_hop()
     own = list(market.strategies[0].weights)
     more = [str(one.security_id) for one in market.securities() if one.security_id not in own]
     wide = model_of("Wide", [*own, *more][: arguments.positions], market.portfolio_ids(1))
