@@ -1,21 +1,18 @@
-"""One portfolio under options that couple: the CVXPY program, verified exactly; fewest trades; the nearest plan."""
+"""Desk: one portfolio under options that couple, and the floats of its integer program."""
 
-from dataclasses import dataclass, replace
-from decimal import ROUND_FLOOR, Decimal
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from optimization import program
-from optimization.certificate import Binding, Certificate, Method, Proof, broken
-from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.separable import drift_of, lot_limits, nearest_lots
-from optimization.terms import Evaluated, Limit, Terms, evaluate
-from optimization.tight import REPAIRS, SOLVER, Plan, Tight
-from optimization.units import Integers, fraction_to_decimal
+from optimization.certificate import broken
+from optimization.separable import lot_limits
+from optimization.terms import Evaluated, Terms, evaluate
+from optimization.tight import Tight
+from optimization.units import Integers
 
 UNBOUNDED = 1e15  # currency; beyond any limit of a portfolio
-BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,108 +69,6 @@ class Desk:
         buys = np.maximum(fewest, before + least) <= most
         sells = fewest <= np.minimum(most, before - least)
         return np.flatnonzero(~(stays | buys | sells))
-
-
-def solve_desk(desk: Desk, time_limit_s: float, *, fewest_trades: bool) -> Plan | None:
-    """The optimum under the terms; None where the solver finds that there is none."""
-    if len(desk.without_band()):
-        return None
-    plan = _separable(desk) or _programmed(desk, time_limit_s)
-    if plan is None or not fewest_trades:
-        return plan
-    return with_fewest_trades(desk, plan, time_limit_s)
-
-
-def _separable(desk: Desk) -> Plan | None:
-    """The separable optimum where it keeps every limit: it is then the optimum of the whole."""
-    terms, lots = desk.terms, desk.tight.lots
-    if terms.costs_in_objective or terms.soft_price is not None or not desk.keeps_bands(lots):
-        return None
-    found = desk.evaluated(lots)
-    if found.broken:
-        return None
-    objective = fraction_to_decimal(found.objective, desk.tight.block.decimals)
-    certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, objective, objective)
-    return Plan(lots, certificate, fraction_to_decimal(found.cost, desk.tight.block.decimals))
-
-
-def _programmed(desk: Desk, time_limit_s: float) -> Plan | None:
-    problem, base = desk_problem(desk, *desk.bounds)
-    names: tuple[str, ...] = ()
-    for _ in range(REPAIRS):
-        answer, change = program.solve_desk(problem, time_limit_s)
-        if answer.infeasible:
-            return None
-        if change is None:
-            raise NoSolutionInTimeError(desk.tight.portfolio_id, time_limit_s)
-        lots = _whole(base, change)
-        found = desk.evaluated(lots)
-        if desk.keeps_bands(lots) and not found.broken:
-            return _plan(desk, lots, base, found, answer)
-        # A limit met only within the solver's tolerance: ask again with that tolerance taken off.
-        problem = problem.tightened()
-        names = tuple(limit.option for limit in found.broken) or ("a band",)
-    raise CertificationError(desk.tight.portfolio_id, names)
-
-
-def with_fewest_trades(desk: Desk, plan: Plan, time_limit_s: float) -> Plan:
-    """A plan of the same objective with fewer trades, if the solver finds one; else the same plan."""
-    problem, base = desk_problem(desk, *desk.bounds)
-    first = desk.evaluated(plan.lots)
-    above_base = float(first.objective - _base_drift(desk, base)) * desk.unit
-    problem = replace(problem, objective_most=above_base + 1e-6)
-    change = program.solve_fewest_trades(problem, time_limit_s)[1]
-    if change is None:
-        return plan
-    lots = _whole(base, change)
-    found = desk.evaluated(lots)
-    before = desk.tight.block.before[0]
-    fewer = (lots != before).sum() < (plan.lots != before).sum()
-    if not (fewer and desk.keeps_bands(lots)) or found.broken or found.objective > first.objective:
-        return plan
-    cost = fraction_to_decimal(found.cost, desk.tight.block.decimals)
-    objective = fraction_to_decimal(found.objective, desk.tight.block.decimals)
-    return Plan(lots, replace(plan.certificate, objective=objective), cost)
-
-
-def conflict(desk: Desk, time_limit_s: float) -> tuple[Limit, ...]:
-    """The limits that exclude each other while every band holds, each with what it would have to give."""
-    return _relaxed(desk, time_limit_s, give_floor=UNBOUNDED, give_others=UNBOUNDED)[1]
-
-
-def nearest_plan(desk: Desk, time_limit_s: float) -> Integers | None:
-    """The plan that leaves bands by as little as it must, and limits only if it must.
-
-    None if every plan overdraws the account.
-    """
-    if desk.terms.soft_price is None:
-        price, no_minimum = Fraction(BAND_PRICE), (1,) * len(desk.terms.least_trade)
-        soft = replace(desk.terms, soft_price=price, least_trade=no_minimum)
-        desk = replace(desk, terms=soft)
-    floor = max(0.0, float(desk.terms.cash_least) * desk.unit)
-    for give_floor, give_others in ((0.0, 0.0), (floor, UNBOUNDED)):
-        lots = _relaxed(desk, time_limit_s, give_floor=give_floor, give_others=give_others)[0]
-        if lots is not None:
-            return lots
-    return None
-
-
-def _relaxed(
-    desk: Desk, time_limit_s: float, *, give_floor: float, give_others: float
-) -> tuple[Integers | None, tuple[Limit, ...]]:
-    """The best plan when limits may give so much, and the limits that do."""
-    problem, base = desk_problem(desk, *desk.bounds)
-    problem = replace(problem, give_floor=give_floor, give_others=give_others)
-    for _ in range(REPAIRS):
-        change = program.solve_desk(problem, time_limit_s)[1]
-        if change is None:
-            return None, ()
-        lots = _whole(base, change)
-        broken_limits = desk.evaluated(lots).broken
-        if give_others or not broken_limits:
-            return lots, broken_limits
-        problem = problem.tightened()
-    return None, ()
 
 
 def desk_problem(
@@ -251,49 +146,3 @@ def _group_rows(
         low[row] = float(group.low - at_base) * desk.unit
         high[row] = float(group.high - at_base) * desk.unit
     return rows, low, high
-
-
-def _whole(base: Integers, change: program.Floats) -> Integers:
-    return base + np.rint(change).astype(np.int64).astype(base.dtype)
-
-
-def _base_drift(desk: Desk, base: Integers) -> Fraction:
-    block = desk.tight.block
-    return Fraction(drift_of(block, desk.tight.bands, base[None, :])[0], block.denominator)
-
-
-def _plan(
-    desk: Desk, lots: Integers, base: Integers, found: Evaluated, answer: program.SolverAnswer
-) -> Plan:
-    decimals = desk.tight.block.decimals
-    objective = fraction_to_decimal(found.objective, decimals)
-    solver = Decimal(answer.bound).quantize(Decimal("0.0001"), ROUND_FLOOR)
-    solver += fraction_to_decimal(_base_drift(desk, base), decimals)
-    lower = min(objective, max(solver, _separable_bound(desk)))
-    proof = Proof.FEASIBLE_TIME_LIMIT
-    if answer.proven:
-        proof = Proof.OPTIMAL if lower == objective else Proof.OPTIMAL_WITHIN_GAP
-    certificate = Certificate(
-        proof, Method.MILP, objective, lower, _binding(desk, found), SOLVER, answer.seconds
-    )
-    return Plan(lots, certificate, fraction_to_decimal(found.cost, decimals))
-
-
-def _separable_bound(desk: Desk) -> Decimal:
-    """Drift without any coupling: no plan has less, whatever its costs."""
-    if desk.terms.soft_price is None:
-        return desk.tight.drift(desk.tight.lots)
-    return desk.tight.drift(nearest_lots(desk.tight.block, desk.tight.bands)[0])
-
-
-def _binding(desk: Desk, found: Evaluated) -> tuple[Binding, ...]:
-    """The limits that one more lot of something could break."""
-    lot = max(desk.tight.block.lot_value.tolist(), default=0)
-    decimals = desk.tight.block.decimals
-    return tuple(
-        Binding(limit.option, Decimal(int(limit.slack)))
-        if limit.option == "maximum_trades"
-        else Binding(limit.option, fraction_to_decimal(limit.slack, decimals))
-        for limit in found.limits
-        if limit.slack < (1 if limit.option == "maximum_trades" else lot)
-    )

@@ -8,7 +8,8 @@ import numpy as np
 
 from optimization.assembly import Assembled, assemble, is_whole, others_of, priced
 from optimization.certificate import Certificate, Method, Proof, broken
-from optimization.desk import Desk, solve_desk, with_fewest_trades
+from optimization.desk import Desk
+from optimization.desk_plans import solve_desk, with_fewest_trades
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,

@@ -6,7 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 from optimization.assembly import Assembled
-from optimization.desk import Desk, conflict, nearest_plan
+from optimization.desk import Desk
+from optimization.desk_plans import conflict, nearest_plan
 from optimization.options import RebalanceOptions
 from optimization.restrictions import restricting
 from optimization.result import Refusal, Security
