@@ -38,7 +38,11 @@ class Accounting:
             except (HoldingsMissingError, UpstreamContractError) as error:
                 found[portfolio_id] = error.with_traceback(None)  # frees the frames it holds
 
-        await for_each(wanted, read, self._client.policy.concurrency)
+        if wanted and self._client.probes_next:
+            # beside the probe the others would be refused, which would end the run and the probe with it
+            await read(wanted[0])
+        waiting = (portfolio_id for portfolio_id in wanted if portfolio_id not in found)
+        await for_each(waiting, read, self._client.policy.concurrency)
         return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
 
     async def reachable(self) -> None:

@@ -30,6 +30,11 @@ class Breaker:
         self._opened_at: float | None = None
         self._probing = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether calls pass freely; after the pause the next one is the probe, and passes alone."""
+        return self._opened_at is None
+
     @contextmanager
     def admitted(self) -> Generator[bool]:
         """One call, which learns whether it is the probe; CircuitOpenError where none may pass."""

@@ -52,6 +52,11 @@ class Client:
         self._slots = asyncio.Semaphore(policy.concurrency)
         self._breaker = Breaker(upstream, policy.breaker_threshold, policy.breaker_pause_s)
 
+    @property
+    def probes_next(self) -> bool:
+        """Whether the next call is at best a probe, beside which no other is admitted."""
+        return not self._breaker.is_closed
+
     async def get(
         self,
         path: str,

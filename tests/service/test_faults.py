@@ -94,7 +94,7 @@ async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_ans
 async def test_an_upstream_that_is_down_is_named_and_nothing_is_written(
     http: httpx.AsyncClient, book: Book, path: str, upstream: str
 ) -> None:
-    made = await added(http, model_for(book, [funded(book)]))
+    made = await added(http, model_for(book, [funded(book) for _ in range(20)]))
     rebalance = f"/api/v1/model/{made['model_id']}/rebalance"
     before = await number_of_runs(http)
     with book.failing(path):
