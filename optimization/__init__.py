@@ -1,0 +1,80 @@
+"""Exact rebalancing of portfolios to investment models, in whole lots.
+
+>>> from decimal import Decimal
+>>> from optimization import DriftBand, Model, Portfolio, Target, rebalance
+>>> band = DriftBand(Decimal("0.02"), Decimal("0.02"))
+>>> fund, bond = "F" * 24, "B" * 24
+>>> targets = (Target(fund, Decimal("0.6"), band), Target(bond, Decimal("0.35"), band))
+>>> model = Model("Balanced", targets, ("P" * 24,))
+>>> prices = {fund: Decimal("31.50"), bond: Decimal(98)}
+>>> held = Portfolio("P" * 24, Decimal(2000), {bond: Decimal(90)}, prices)
+>>> answer = rebalance(model, held)
+>>> [(str(trade.side), trade.quantity) for trade in answer.transactions]
+[('BUY', 206), ('SELL', 51)]
+>>> answer.cash_after, answer.certificate.objective
+(Decimal('509.00'), Decimal('38.00'))
+
+The names below are the interface. Those that load the solver come when they are first asked for, so that
+whoever imports a model or an error alone, the store and the ingress among them, never pays for it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from optimization.assembly import priced
+from optimization.certificate import Binding, Certificate, Method, Proof
+from optimization.errors import (
+    CertificationError,
+    NoSolutionInTimeError,
+    OptimizationError,
+    OptionsConflictError,
+    PricesMissingError,
+    RuleError,
+)
+from optimization.model import DriftBand, Model, Target
+from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.portfolio import Portfolio
+from optimization.result import Drift, Rebalance, Refusal, Security, Side, Status, Transaction
+
+if TYPE_CHECKING:
+    from optimization.engine import rebalance, rebalance_all
+
+__all__ = [
+    "Binding",
+    "Certificate",
+    "CertificationError",
+    "Direction",
+    "Drift",
+    "DriftBand",
+    "GroupBand",
+    "Method",
+    "Model",
+    "NoSolutionInTimeError",
+    "OptimizationError",
+    "OptionsConflictError",
+    "Percent",
+    "Portfolio",
+    "PricesMissingError",
+    "Proof",
+    "Rebalance",
+    "RebalanceOptions",
+    "Refusal",
+    "RuleError",
+    "Scope",
+    "Security",
+    "Side",
+    "Status",
+    "Target",
+    "Transaction",
+    "priced",
+    "rebalance",
+    "rebalance_all",
+]
+
+_WITH_SOLVER = ("rebalance", "rebalance_all")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_SOLVER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("optimization.engine"), name)

@@ -1,0 +1,44 @@
+"""The names of the package, and that only those that solve load a solver."""
+
+import subprocess
+import sys
+
+import pytest
+
+import optimization
+
+SOLVERS = ("cvxpy", "highspy", "scipy")
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(*(set({SOLVERS}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import optimization.model",
+        "import storage.models",
+        "from optimization import Model, Rebalance, RebalanceOptions, priced",
+    ],
+)
+def test_whoever_imports_domain_types_alone_loads_no_solver(statement: str):
+    assert loaded_after(statement) == set()
+
+
+def test_the_solver_comes_with_the_first_use_of_the_engine():
+    assert "cvxpy" in loaded_after("from optimization import rebalance")
+
+
+@pytest.mark.parametrize("name", optimization.__all__)
+def test_every_public_name_is_there_and_documented(name: str):
+    assert getattr(optimization, name).__doc__
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'solve_everything'"):
+        _ = optimization.solve_everything
