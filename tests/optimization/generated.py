@@ -1,0 +1,198 @@
+"""Random problems by the thousand, from a numpy generator: small ones to enumerate, larger ones to solve twice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from optimization.errors import OptionsConflictError
+from optimization.model import DriftBand, Model, Target
+from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.portfolio import Portfolio
+from tests.optimization.problems import PORTFOLIO, random_problem, security_id
+
+Random = np.random.Generator
+ROUND_PRICES = ["0.25", "0.5", "1", "2", "2.5", "4", "5", "8", "10", "20", "25", "40", "50", "125"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the engine is asked."""
+
+    kind: str
+    model: Model
+    portfolio: Portfolio
+    options: RebalanceOptions
+
+
+def parts(rng: Random, least: int, most: int, digits: int) -> Decimal:
+    """A random decimal, ``least`` to ``most`` in units of 10**-digits."""
+    return Decimal(int(rng.integers(least, most + 1))).scaleb(-digits)
+
+
+def price(rng: Random, least: int, most: int) -> Decimal:
+    """A price with 0, 2 or 6 decimals."""
+    digits = int(rng.choice([0, 2, 2, 6]))
+    return parts(rng, least * 10**digits, most * 10**digits, digits)
+
+
+def plain(rng: Random) -> Problem:
+    """Any few holdings, fractional and short ones too, some of them outside the model."""
+    count = int(rng.integers(1, 5))
+    prices = {security_id(i): price(rng, 1, 400) for i in range(count)}
+    steps = rng.integers(0, 190 // count + 1, count)
+    bands = [sorted((parts(rng, 0, 120, 3), parts(rng, 0, 120, 3))) for _ in prices]
+    targets = tuple(
+        Target(security, Decimal(5 * int(step)).scaleb(-3), DriftBand(*band))
+        for security, step, band in zip(prices, steps, bands, strict=True)
+    )
+    digits = int(rng.choice([0, 0, 2]))
+    held = {
+        s: parts(rng, -1 * 10**digits, 9 * 10**digits, digits) for s in prices if rng.random() < 0.6
+    }
+    cash = parts(rng, -50_000, 400_000, 2)
+    model = Model("plain", targets, (PORTFOLIO,))
+    return Problem("plain", model, Portfolio(PORTFOLIO, cash, held, prices), RebalanceOptions())
+
+
+def tight(rng: Random) -> Problem:
+    """Wide bands and a cash floor that often binds."""
+    count = int(rng.integers(1, 5))
+    prices = {security_id(i): price(rng, 1, 60) for i in range(count)}
+    targets = tuple(
+        Target(
+            security,
+            Decimal(int(rng.integers(1, 190 // count + 1)) * 5) / 1000,
+            DriftBand(*(parts(rng, 50, 400, 3),) * 2),
+        )
+        for security in prices
+    )
+    held = {security: Decimal(int(rng.integers(0, 4))) for security in prices}
+    portfolio = Portfolio(PORTFOLIO, parts(rng, 500, 40_000, 2), held, prices)
+    floor = portfolio.market_value * int(rng.integers(0, 61)) / 100
+    options = RebalanceOptions(cash_floor=floor.quantize(Decimal("0.01")))
+    return Problem("tight", Model("tight", targets, (PORTFOLIO,)), portfolio, options)
+
+
+def round_numbers(rng: Random) -> Problem:
+    """Edges of bands that fall exactly on whole shares, where floats are off by one."""
+    count = int(rng.integers(1, 4))
+    prices = {security_id(i): Decimal(str(rng.choice(ROUND_PRICES))) for i in range(count)}
+    step = int(rng.choice([1, 2, 4]))
+    targets = tuple(
+        Target(
+            security,
+            Decimal(5 * step * int(rng.integers(1, 190 // count // step + 1))) / 1000,
+            DriftBand(*sorted(Decimal(5 * int(d)) / 1000 for d in rng.integers(0, 5, 2))),
+        )
+        for security in prices
+    )
+    worth = Decimal(int(rng.integers(1, 400)) * int(rng.choice([100, 200, 800])))
+    shares = {
+        t.security_id: Decimal(int(worth * t.weight / prices[t.security_id])) for t in targets
+    }
+    cash = worth - sum((u * prices[s] for s, u in shares.items()), Decimal(0))
+    floor = Decimal(int(rng.choice([0, 0, 5, 10, 20])))
+    options = RebalanceOptions(cash_floor=Percent(floor))
+    model = Model("round", targets, (PORTFOLIO,))
+    return Problem("round numbers", model, Portfolio(PORTFOLIO, cash, shares, prices), options)
+
+
+def with_options(rng: Random) -> Problem:
+    """One to four options at once, on few securities; one of them may be outside the model."""
+    count = int(rng.integers(1, 5))
+    prices = {security_id(i): price(rng, 3, 60) for i in range(count + 1)}
+    targets = tuple(
+        Target(
+            security_id(i),
+            Decimal(int(rng.integers(0, 190 // count + 1)) * 5) / 1000,
+            DriftBand(*(parts(rng, 20, 300, 3),) * 2),
+        )
+        for i in range(count)
+    )
+    digits = int(rng.choice([0, 1]))
+    held = {s: parts(rng, 0, 5 * 10**digits, digits) for s in prices if rng.random() < 0.6}
+    portfolio = Portfolio(PORTFOLIO, parts(rng, 0, 20_000, 2), held, prices)
+    names = rng.choice(sorted(OPTIONS), int(rng.integers(1, 5)), replace=False)
+    given = {str(name): OPTIONS[name](rng, sorted(prices)) for name in names}
+    if "costs_in_objective" in given:
+        given.setdefault("cost_rate", Decimal("0.01"))
+    try:
+        options = RebalanceOptions(**given)
+    except OptionsConflictError:
+        return with_options(rng)
+    return Problem("options", Model("options", targets, (PORTFOLIO,)), portfolio, options)
+
+
+def large(rng: Random) -> Problem:
+    """Five to forty securities; a cash floor in two of three."""
+    count, digits = int(rng.integers(5, 41)), int(rng.choice([2, 2, 6]))
+    drift = float(rng.choice([0.01, 0.03, 0.05]))
+    model, portfolio = random_problem(rng, count, 200_000, drift=drift, digits=digits)
+    floor = Decimal(0)
+    if rng.random() < 2 / 3:
+        floor = Decimal(10_000) + parts(rng, -150_000, 250_000, 2)
+    return Problem("large", model, portfolio, RebalanceOptions(cash_floor=floor))
+
+
+def large_with_options(rng: Random) -> Problem:
+    """Six to fifteen securities under costs, minimum trade, number of trades, turnover and a group."""
+    count = int(rng.integers(6, 16))
+    model, portfolio = random_problem(rng, count, 200_000, drift=0.05)
+    ids = [target.security_id for target in model.targets]
+    group = frozenset(ids[::2])
+    weight = sum((t.weight for t in model.targets if t.security_id in group), Decimal(0))
+    options = RebalanceOptions(
+        cost_rate=parts(rng, 0, 20, 4),
+        cost_per_trade=parts(rng, 0, 15, 0),
+        minimum_value=parts(rng, 0, 800, 0),
+        maximum_trades=int(rng.integers(count // 2, count + 1)),
+        turnover_cap=Percent(parts(rng, 20, 90, 0)),
+        groups=(GroupBand("half", group, high=min(weight + parts(rng, -20, 20, 3), Decimal(1))),),
+    )
+    return Problem("large, options", model, portfolio, options)
+
+
+def _amount(rng: Random, most: int) -> Decimal | Percent:
+    if rng.random() < 0.5:
+        return parts(rng, 0, most * 100, 2)
+    return Percent(Decimal(int(rng.integers(0, 101))))
+
+
+def _group(rng: Random, ids: list[str]) -> tuple[GroupBand, ...]:
+    members = rng.choice(ids, int(rng.integers(1, len(ids) + 1)), replace=False)
+    low, high = sorted((parts(rng, 0, 100, 2), parts(rng, 0, 100, 2)))
+    return (GroupBand("group", frozenset(map(str, members)), low, high),)
+
+
+def _some(rng: Random, ids: list[str]) -> frozenset[str]:
+    return frozenset(map(str, rng.choice(ids, int(rng.integers(0, 3)))))
+
+
+OPTIONS: dict[str, Callable[[Random, list[str]], Any]] = {
+    "cash_floor": lambda rng, _: _amount(rng, 100),
+    "cash_ceiling": lambda rng, _: Percent(parts(rng, 40, 100, 0)),
+    "cash_flow": lambda rng, _: parts(rng, -100, 200, 0),
+    "direction": lambda rng, _: list(Direction)[rng.integers(len(Direction))],
+    "scope": lambda rng, _: list(Scope)[rng.integers(len(Scope))],
+    "do_not_buy": _some,
+    "do_not_sell": _some,
+    "frozen": _some,
+    "lots": lambda rng, ids: {
+        str(one): Decimal(str(rng.choice(["2", "3", "0.5"]))) for one in rng.choice(ids, 2)
+    },
+    "minimum_shares": lambda rng, _: parts(rng, 0, 4, 0),
+    "minimum_value": lambda rng, _: parts(rng, 0, 60, 0),
+    "maximum_trades": lambda rng, _: int(rng.integers(0, 5)),
+    "turnover_cap": lambda rng, _: _amount(rng, 300),
+    "cost_rate": lambda rng, _: parts(rng, 0, 50, 3),
+    "cost_per_trade": lambda rng, _: parts(rng, 0, 500, 2),
+    "costs_in_objective": lambda _rng, _: True,
+    "groups": _group,
+    "soft_band_price": lambda rng, _: Decimal(str(rng.choice(["0.5", "3", "100"]))),
+    "fewest_trades": lambda _rng, _: True,
+}
+
+KINDS = (plain, tight, round_numbers, with_options, large, large_with_options)
