@@ -9,7 +9,6 @@ from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.runs import Outcomes, Overrides, Runs, warm_workers
 from serve_app.settings import Settings
-from storage.errors import NotFoundError
 from storage.runs import Run
 
 WARM_WORKERS = 2
@@ -53,12 +52,7 @@ class Optimizer:
     ) -> tuple[Run, Rebalance]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         correlation_id.set(correlated)
-        if model_id is None:
-            model = await self._with.models.following(portfolio_id)
-        else:
-            model = await self._with.models.read(model_id)
-            if portfolio_id not in model.portfolio_ids:
-                raise NotFoundError("portfolio in this model", portfolio_id)
+        model = await self._with.models.followed_by(portfolio_id, model_id)
         run, outcomes = await self._runs.rebalance(rebalance_id, model, (portfolio_id,), options)
         return run, outcomes[0]
 

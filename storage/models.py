@@ -23,6 +23,9 @@ SORT_FIELDS: Final = {
     "name": "name",
     "last_rebalance_date": "last_rebalance_date",
 }
+OF_ONE_PORTFOLIO: Final = {
+    field: 1 for field in ("name", "positions", "version", "last_rebalance_date", "options")
+}
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
 
 
@@ -99,10 +102,19 @@ class Models:
             await self._raise_why_unmatched(model_id, version)
 
     @translating
-    async def following(self, portfolio_id: str) -> Model:
-        """The newest model, the one created last, that this portfolio follows."""
-        newest_first = [("created_at", DESCENDING), ("_id", DESCENDING)]
-        document = await self._models.find_one({"portfolios": portfolio_id}, sort=newest_first)
+    async def followed_by(self, portfolio_id: str, model_id: str | None = None) -> Model:
+        """The model with this id, or else the newest, that the portfolio follows.
+
+        Of the model's portfolios it has this one alone: there may be a million others.
+        """
+        following: Document = {"portfolios": portfolio_id}
+        if model_id is not None:
+            following["_id"] = require_object_id("model_id", model_id)
+        document = await self._models.find_one(
+            following,
+            OF_ONE_PORTFOLIO | {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}},
+            sort=[("created_at", DESCENDING), ("_id", DESCENDING)],
+        )
         if document is None:
             raise NotFoundError("model of portfolio", portfolio_id)
         return model_from(document)

@@ -108,7 +108,7 @@ class FakeOptimizer:
     ) -> tuple[Run, Rebalance]:
         self.asked.append((options, correlation_id))
         models = self.stored.models
-        model = await (models.read(model_id) if model_id else models.following(portfolio_id))
+        model = await (models.read(model_id) if model_id else models.followed_by(portfolio_id))
         run, (rebalance,) = await self._run(model, (portfolio_id,))
         return run, rebalance
 

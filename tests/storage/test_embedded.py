@@ -235,7 +235,7 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     added = await models.add(a_model())
     replaced = await models.replace(added)
     assert await models.page() == ((replaced,), 1)
-    assert await models.following(added.portfolio_ids[0]) == replaced
+    assert await models.followed_by(added.portfolio_ids[0]) == replaced
     run = await rebalances.open(a_run(12))
     for _ in range(2):
         await rebalances.record(run.rebalance_id, range(12), outcomes(run))

@@ -142,9 +142,9 @@ async def test_the_newest_of_several_models_is_the_one_a_portfolio_follows(model
     first = await models.add(a_model("First", shared))
     second = await models.add(a_model("Second", numbered("P", 1), shared))
     await models.replace(first)
-    assert await models.following(shared) == second
+    assert await models.followed_by(shared) == replace(second, portfolio_ids=(shared,))
     with pytest.raises(NotFoundError, match="model of portfolio"):
-        await models.following(numbered("P", 9))
+        await models.followed_by(numbered("P", 9))
 
 
 async def test_a_rebalance_moves_its_date_forwards_only_and_leaves_the_version(
