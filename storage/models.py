@@ -23,9 +23,9 @@ SORT_FIELDS: Final = {
     "name": "name",
     "last_rebalance_date": "last_rebalance_date",
 }
-OF_ONE_PORTFOLIO: Final = {
-    field: 1 for field in ("name", "positions", "version", "last_rebalance_date", "options")
-}
+OF_ONE_PORTFOLIO: Final = dict.fromkeys(
+    ("name", "positions", "version", "last_rebalance_date", "options"), 1
+)
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
 
 

@@ -33,6 +33,18 @@ if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
 
+# Becomes nobody's child before it becomes the server: Ray kills the children of a worker that ends, and the worker
+# that builds an application ends at once.
+_DETACHER: Final = """
+import os, sys
+pid = os.fork()
+if pid:
+    os.write(int(sys.argv[1]), str(pid).encode())
+    os._exit(0)
+os.close(int(sys.argv[1]))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 # Kept for reaping: a Popen that is collected while its process runs warns.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -43,23 +55,40 @@ def spawn(command: Sequence[str], log: Path, lock: int, *, owned: bool) -> int:
     Its own session keeps it out of the terminal's Ctrl-C, which it would not survive as long as the
     service that still drains its requests.
     """
-    if owned and sys.platform == "linux":
-        command = (sys.executable, "-ISc", _LAUNCHER, str(os.getpid()), *command)
     for pid in tuple(_children):
         if not is_alive(pid):
             del _children[pid]
+    if not owned:
+        return _spawn_detached(command, log, lock)
+    if sys.platform == "linux":
+        command = (sys.executable, "-ISc", _LAUNCHER, str(os.getpid()), *command)
+    process = _started(command, log, lock)
+    _children[process.pid] = process
+    return process.pid
+
+
+def _spawn_detached(command: Sequence[str], log: Path, lock: int) -> int:
+    reader, writer = os.pipe()
+    detacher = (sys.executable, "-ISc", _DETACHER, str(writer), *command)
+    try:
+        _started(detacher, log, lock, writer).wait()
+        return int(os.read(reader, 32))
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def _started(command: Sequence[str], log: Path, *inherited: int) -> subprocess.Popen[bytes]:
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(  # noqa: S603
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=log.parent,
-            pass_fds=(lock,),
+            pass_fds=inherited,
             start_new_session=True,
         )
-    _children[process.pid] = process
-    return process.pid
 
 
 def is_alive(pid: int) -> bool:

@@ -253,3 +253,12 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     await disconnect(database)
     assert stop(directory)
     assert not answers(secantus.uri)
+
+
+def test_a_server_that_nobody_owns_is_no_child_of_its_starter(directory: Path) -> None:
+    server = start(directory, owned=False)
+
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    parent = int(status.split("PPid:")[1].split()[0])
+    assert parent != os.getpid()
+    assert stop(directory)
