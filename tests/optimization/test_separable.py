@@ -1,0 +1,187 @@
+"""Bands and the optimum of each security on its own, against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+
+from optimization.problem import Bands, Block, bands, fits_int64, largest_number
+from optimization.separable import drift_of, lot_limits, nearest_lots, solve
+
+
+def block(
+    market_value: int,
+    *securities: tuple[int, int, int, int, int],
+    denominator: int = 1000,
+    dtype: object = np.int64,
+) -> Block:
+    """One portfolio; a security is (lot value, weight, low, high, lots held)."""
+    price, weight, low, high, before = (
+        np.array(column, dtype=dtype) for column in zip(*securities, strict=True)
+    )
+    worth = np.array([market_value], dtype=dtype)
+    return Block(
+        decimals=2,
+        denominator=denominator,
+        lot_value=price,
+        weight=weight,
+        low=low,
+        high=high,
+        remainder=np.zeros((1, 1), dtype=dtype),
+        before=before[None, :],
+        market_value=worth,
+        investable=worth,
+    )
+
+
+def one(target: int, part: int, lower: int, upper: int) -> Bands:
+    return Bands(*(np.array([[value]]) for value in (target, part, lower, upper)))
+
+
+def lots(market_value: int, *securities: tuple[int, int, int, int, int]) -> list[int]:
+    made = block(market_value, *securities)
+    return solve(made, bands(made)).lots[0].tolist()
+
+
+def test_a_target_is_whole_units_and_a_part_and_its_band_is_rounded_inwards():
+    where = bands(block(1001, (10, 315, 100, 200, 0)))
+
+    # 315.315, from 215.215 to 515.515
+    assert (where.target[0, 0], where.part[0, 0]) == (315, 315)
+    assert (where.lower[0, 0], where.upper[0, 0]) == (216, 515)
+
+
+def test_edges_on_whole_units_belong_to_the_band():
+    where = bands(block(2000, (10, 315, 100, 200, 0)))
+
+    assert (where.lower[0, 0], where.upper[0, 0]) == (430, 1030)
+
+
+def test_no_band_reaches_below_nothing():
+    assert bands(block(1000, (10, 100, 300, 300, 0))).lower[0, 0] == 0
+
+
+def test_the_remainder_of_a_fractional_holding_counts_towards_target_and_band():
+    made = block(1000, (10, 315, 100, 200, 0))
+    with_rest = Block(
+        **{name: getattr(made, name) for name in made.__slots__ if name != "remainder"},
+        remainder=np.array([[7]]),
+    )
+    where = bands(with_rest)
+
+    assert (where.target[0, 0], where.lower[0, 0], where.upper[0, 0]) == (308, 208, 508)
+
+
+@pytest.mark.parametrize(
+    ("target", "part", "held", "nearest"),
+    [
+        (49, 0, 0, 2),  # 9 above two lots of 20, 11 below three
+        (51, 0, 0, 3),
+        (50, 0, 0, 2),  # half way: down, as nothing is held
+        (50, 0, 2, 2),
+        (50, 0, 3, 3),  # half way: up, as three are held
+        (50, 1, 0, 3),  # a thousandth beyond half way
+        (49, 999, 9, 2),
+        (40, 0, 5, 2),  # exact
+        (0, 0, 5, 0),
+    ],
+)
+def test_the_nearest_lots_and_how_a_tie_falls(target: int, part: int, held: int, nearest: int):
+    made = block(1000, (20, 50, 0, 0, held))
+
+    assert nearest_lots(made, one(target, part, 0, 1000))[0, 0] == nearest
+
+
+@pytest.mark.parametrize("price", [7, 13])
+def test_halves_of_odd_prices_are_ties_too(price: int):
+    # 3.5 or 6.5 units, written as parts of 2
+    made = block(1000, (price, 1, 0, 0, 0), denominator=2)
+
+    assert nearest_lots(made, one(price // 2, 1, 0, 99))[0, 0] == 0
+    held = block(1000, (price, 1, 0, 0, 1), denominator=2)
+    assert nearest_lots(held, one(price // 2, 1, 0, 99))[0, 0] == 1
+
+
+def test_what_is_nearest_is_clipped_to_the_band():
+    assert lots(1000, (30, 70, 5, 25, 0)) == [3]  # 60 is nearer to 70, but below 65
+    assert lots(1000, (30, 80, 80, 5, 0)) == [2]  # 90 is nearer to 80, but above 85
+
+
+def test_a_band_without_a_lot_gives_the_one_that_misses_it_by_less():
+    made = block(1000, (40, 70, 5, 5, 0), (30, 60, 0, 0, 0))
+    found = solve(made, bands(made))
+
+    assert found.admits.tolist() == [False]
+    assert found.lots[0].tolist() == [2, 2]  # 80 is 5 above 75; 40 is 25 below 65
+    low = block(1000, (40, 45, 2, 2, 0))
+    assert solve(low, bands(low)).lots[0].tolist() == [1]  # 40 is 3 below 43; 80 is 33 above 47
+
+
+def test_what_is_invested_counts_lots_and_remainders():
+    made = block(1000, (30, 60, 5, 5, 0), (40, 120, 5, 5, 0))
+
+    assert solve(made, bands(made)).invested.tolist() == [180]
+
+
+def test_limits_of_lots_are_the_band_s_and_the_restriction_s():
+    made = block(1000, (30, 80, 50, 70, 4))  # 30 to 150 in lots of 30: 1 to 5
+    where = bands(made)
+
+    assert [limit[0, 0] for limit in lot_limits(made, where)] == [1, 5]
+    kept = made.restricted(np.array([[4]]), np.array([[9]]))
+    assert [limit[0, 0] for limit in lot_limits(kept, where)] == [4, 5]
+    assert solve(kept, where).lots[0].tolist() == [4]
+    sold = made.restricted(np.array([[0]]), np.array([[2]]))
+    assert solve(sold, where).lots[0].tolist() == [2]
+    beyond = made.restricted(np.array([[6]]), np.array([[9]]))
+    assert solve(beyond, where).admits.tolist() == [False]
+
+
+def test_drift_adds_distances_in_parts_of_a_unit():
+    made = block(1001, (10, 315, 100, 200, 0), (10, 115, 100, 200, 0))
+    where = bands(made)  # 315.315 and 115.115
+
+    # 310 is 5.315 below, 120 is 4.885 above: 10.2
+    assert drift_of(made, where, np.array([[31, 12]])) == [10_200]
+
+
+def test_a_holding_outside_the_model_is_sold_or_kept_where_it_may_not_be():
+    made = block(1000, (30, 0, 0, 0, 4))
+    where = bands(made)
+    assert solve(made, where).lots[0].tolist() == [0]
+
+    kept = made.restricted(np.array([[4]]), np.array([[9]]))
+    found = solve(kept, bands(kept))
+    assert (found.lots[0].tolist(), found.admits.tolist()) == ([4], [True])
+
+
+def test_whole_numbers_beyond_64_bits_give_the_same():
+    securities = ((20, 315, 100, 200, 3), (7, 415, 5, 5, 2))
+    small, large = block(1001, *securities), block(1001, *securities, dtype=object)
+
+    first, second = (solve(made, bands(made)) for made in (small, large))
+    assert first.lots.tolist() == second.lots.tolist()
+    assert first.admits.tolist() == second.admits.tolist()
+
+
+def test_a_block_s_rows_are_solved_as_each_alone():
+    made = block(1001, (20, 315, 100, 200, 3))
+    three = Block(
+        **{
+            **{name: getattr(made, name) for name in made.__slots__},
+            "before": np.array([[3], [0], [9]]),
+            "market_value": np.array([1001, 77, 5_000]),
+            "investable": np.array([1001, 77, 5_000]),
+        }
+    )
+    where = bands(three)
+    for row in range(3):
+        alone = three.rows([row])
+        assert solve(alone, bands(alone)).lots.tolist() == [solve(three, where).lots[row].tolist()]
+        assert where.rows([row]).lower.tolist() == bands(alone).lower.tolist()
+
+
+def test_the_guard_of_64_bits_bounds_every_number_of_a_block():
+    # twice 1000, twice 30 and 120 are 2180; five times that
+    assert largest_number([-1000, 5], [30, 7], 120, 4) == 10_900
+    assert fits_int64(2**61 - 1, 10_000)
+    assert not fits_int64(2**61, 10_000)
+    assert not fits_int64(1, 2**30)
