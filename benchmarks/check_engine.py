@@ -17,6 +17,7 @@ from itertools import repeat
 
 import numpy as np
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from optimization.certificate import Method
@@ -94,7 +95,8 @@ def main() -> None:
     ]
     begin = time.perf_counter()
     with ProcessPoolExecutor(arguments.processes) as pool:
-        found = [one for part in pool.map(verdicts, repeat(arguments.seed), chunks) for one in part]
+        parts = pool.map(verdicts, repeat(arguments.seed), chunks)
+        found = [one for part in track(parts, total=len(chunks)) for one in part]
     seconds = time.perf_counter() - begin
     wrong = report(found, f"{len(found):,} problems, seed {arguments.seed}, {seconds:.0f} s")
     sys.exit(1 if wrong else 0)

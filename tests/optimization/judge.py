@@ -14,11 +14,13 @@ from optimization.result import Rebalance
 from tests.optimization import options_oracle
 from tests.optimization.generated import Problem
 from tests.optimization.options_oracle import Choice, best_with_options
-from tests.optimization.oracle import OPTIMAL, Row, best_by_milp, limit_of, rows_of
+from tests.optimization.oracle import INFEASIBLE, OPTIMAL, Row, limit_of, rows_of
 
 MOST_ENUMERATED = 5_000  # by options_oracle, in fractions
 MOST_ON_A_GRID = 300_000  # in int64
 INT64_SAFE = 1 << 61
+STOPPED = 1  # by the time limit
+TIME_LIMIT_S = 1.0  # for the other solver
 
 
 class UndecidedError(Exception):
@@ -94,10 +96,7 @@ def best(problem: Problem) -> Best:
     spent = sum(((r.held + k) * r.price for r, k in zip(rows, alone, strict=False)), Fraction(0))
     if alone and spent <= limit:
         return Best(sum((r.drift(k) for r, k in zip(rows, alone, strict=True)), Fraction(0)), True)
-    try:
-        found = best_by_milp(rows, limit)
-    except AssertionError as error:  # neither way of scipy's ended
-        raise UndecidedError from error
+    found = _least_under_cash(rows, limit)
     return Best(None if found is None else Fraction(found), exact=False)
 
 
@@ -123,6 +122,24 @@ def best_on_a_grid(rows: Sequence[Row], limit: Fraction) -> Fraction | None:
         value = np.add.outer(value, worth).ravel()
     kept = drift[(value <= int(limit * unit)).astype(bool)]
     return Fraction(int(kept.min()), unit) if len(kept) else None
+
+
+def _least_under_cash(rows: Sequence[Row], limit: Fraction) -> float | None:
+    """scipy.optimize.milp on |.| and the cash row, in shares above each holding."""
+    n = len(rows)
+    if any(len(row.counts) == 0 for row in rows):
+        return None
+    p, one = np.array([float(row.price) for row in rows]), np.eye(n)
+    away = np.array([float(row.target - row.held * row.price) for row in rows])
+    room = float(limit - sum((row.held * row.price for row in rows), Fraction(0)))
+    constraints = [
+        scipy.optimize.LinearConstraint(np.hstack((np.diag(p), one)), away, np.inf),
+        scipy.optimize.LinearConstraint(np.hstack((-np.diag(p), one)), -away, np.inf),
+        scipy.optimize.LinearConstraint(np.append(p, np.zeros(n))[None, :], -np.inf, room),
+    ]
+    least, most = ([row.counts[at] for row in rows] for at in (0, -1))
+    bounds = scipy.optimize.Bounds([*least, *[0] * n], [*most, *[np.inf] * n])
+    return _solved(np.repeat([0.0, 1], n), np.repeat([1, 0], n), bounds, constraints)
 
 
 def _least_by_milp(rows: Sequence[Row], problem: Problem) -> Fraction | None:
@@ -188,10 +205,12 @@ def _solved(
             integrality=integrality,
             bounds=bounds,
             constraints=constraints,
-            options={"mip_rel_gap": 0.0, "time_limit": 10.0, "presolve": presolve},
+            options={"mip_rel_gap": 0.0, "time_limit": TIME_LIMIT_S, "presolve": presolve},
         )
         if answer.status == OPTIMAL:
             return float(answer.fun)
-        if answer.status == 2:
+        if answer.status == INFEASIBLE:
             return None
+        if answer.status == STOPPED:
+            break
     raise UndecidedError
