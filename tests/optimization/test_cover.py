@@ -108,6 +108,8 @@ def test_one_security_alone_is_the_least_sum_of_those_that_reach():
     assert found.single(13) == (18, {0: 3})
     assert found.single(19) == (20, {1: 2})
     assert found.single(21) is None
+    large = 2**60 + 1  # beyond what a float holds
+    assert FullSteps.of([3], [large]).single(3 * large) == (3 * large, {0: large})
 
 
 def test_the_largest_lots_come_first_and_the_smallest_make_up_the_rest():

@@ -115,6 +115,12 @@ def test_a_band_without_a_lot_gives_the_one_that_misses_it_by_less():
     assert solve(low, bands(low)).lots[0].tolist() == [1]  # 40 is 3 below 43; 80 is 33 above 47
 
 
+def test_a_band_below_the_first_lot_gives_none():
+    made = block(1000, (40, 10, 5, 5, 0))  # none misses 5 to 15 by 5, one by 25
+
+    assert solve(made, bands(made)).lots[0].tolist() == [0]
+
+
 def test_what_is_invested_counts_lots_and_remainders():
     made = block(1000, (30, 60, 5, 5, 0), (40, 120, 5, 5, 0))
 
