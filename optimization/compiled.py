@@ -38,15 +38,21 @@ class CompiledProgram:
         data: Any = problem.get_problem_data(cp.HIGHS)[0]
         cone: Any = data["param_prob"]
         cone.reduced_A.cache()
-        self._parameters = _slices(problem.parameters(), cone.param_id_to_col)
-        self._variables = _slices(problem.variables(), cone.var_id_to_col)
-        self.shapes = {parameter.name(): parameter.shape for parameter in problem.parameters()}
         self._theta = np.zeros(cone.total_param_size + 1)
-        self._theta[cone.param_id_to_col[-1]] = 1.0
-        self._cost: Any = sp.csr_array(cone.q)[:-1]
-        self._rows = _Rows(cone.reduced_A, int(data["dims"].zero))
+        self._one = cone.param_id_to_col[-1]
+        self._parameters = _views(problem.parameters(), cone.param_id_to_col, self._theta)
+        self._variables = _slices(problem.variables(), cone.var_id_to_col)
+        self._rows = rows = _Rows(cone.reduced_A, int(data["dims"].zero))
+        cost: Any = sp.csr_array(cone.q)[:-1]
+        # One product for everything that theta gives: four of them cost more than they multiply.
+        maps = (cost, rows.values, rows.limits, rows.single_limits)
+        self._maps: Any = sp.csr_array(sp.vstack(maps))
+        self._ends = np.cumsum([part.shape[0] for part in maps])[:-1]
         self._lp = highspy.HighsLp()
-        self._binary = np.array(data["bool_vars_idx"], dtype=int)
+        self._most = np.full(cone.x.size, INFINITY)
+        self._least = np.full(cone.x.size, -INFINITY)
+        binary = np.array(data["bool_vars_idx"], dtype=int)
+        self._least[binary], self._most[binary] = 0.0, 1.0
         self._shape_lp(cone.x.size, data)
         self._highs = _quiet_highs(absolute_gap)
 
@@ -62,34 +68,44 @@ class CompiledProgram:
         lp.integrality_ = kinds
 
     def solve(self, parameters: Mapping[str, Floats | float], time_limit_s: float) -> SolverAnswer:
-        """Fill the parameters (every one of the problem's) and solve."""
+        """Fill the parameters (every one of the problem's) and solve.
+
+        An array smaller than its parameter fills the first places; the others are zero.
+        """
         begin = time.perf_counter()
-        for name, place in self._parameters.items():
-            self._theta[place] = np.ravel(parameters[name], order="F")
-        lower, upper, crossed = self._column_bounds()
-        if crossed:
+        self._fill(parameters)
+        cost, values, limits, single_limits = np.split(self._maps @ self._theta, self._ends)
+        lower, upper = self._column_bounds(single_limits)
+        if (lower > upper).any():
             return SolverAnswer(None, INFINITY, proven=False, infeasible=True, seconds=0.0)
-        lp, rows = self._lp, self._rows
-        limits = rows.limits @ self._theta
-        lp.col_cost_ = self._cost @ self._theta
+        lp = self._lp
+        lp.col_cost_, lp.a_matrix_.value_ = cost, values
         lp.col_lower_, lp.col_upper_ = lower, upper
-        lp.row_lower_, lp.row_upper_ = np.where(rows.equal, limits, -INFINITY), limits
-        lp.a_matrix_.value_ = rows.values @ self._theta
+        lp.row_lower_, lp.row_upper_ = np.where(self._rows.equal, limits, -INFINITY), limits
         self._highs.passModel(lp)
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + time_limit_s)
         self._highs.run()
         return self._answer(begin)
 
-    def _column_bounds(self) -> tuple[Floats, Floats, bool]:
-        rows = self._rows
-        lower = np.full(self._lp.num_col_, -INFINITY)
-        upper = np.full(self._lp.num_col_, INFINITY)
-        lower[self._binary], upper[self._binary] = 0.0, 1.0
-        ratio = (rows.single_limits @ self._theta) / rows.single_values
-        below = rows.single_values > 0
-        np.minimum.at(upper, rows.single_column[below], ratio[below])
-        np.maximum.at(lower, rows.single_column[~below], ratio[~below])
-        return lower, upper, bool((lower > upper).any())
+    def _fill(self, parameters: Mapping[str, Floats | float]) -> None:
+        self._theta[:] = 0.0
+        self._theta[self._one] = 1.0
+        for name, view in self._parameters.items():
+            value = parameters[name]
+            if isinstance(value, np.ndarray):
+                view[tuple(map(slice, value.shape))] = value
+            else:
+                view[...] = value
+
+    def _column_bounds(self, limits: Floats) -> tuple[Floats, Floats]:
+        rows, lower, upper = self._rows, self._least.copy(), self._most.copy()
+        ratio = limits / rows.single_values
+        for side, chosen, column, tighter in (
+            (upper, rows.uppers, rows.upper_column, np.minimum),
+            (lower, rows.lowers, rows.lower_column, np.maximum),
+        ):
+            side[column] = tighter(side[column], ratio[chosen])
+        return lower, upper
 
     def _answer(self, begin: float) -> SolverAnswer:
         highs = self._highs
@@ -132,9 +148,12 @@ class _Rows:
         self.indices = place[indices[kept]]
         counts = np.bincount(column[kept], minlength=columns - 1)
         self.starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
-        self.single_column = column[single]
         self.single_limits = limits[indices[single]]
         self.single_values = _constants(-entries[np.flatnonzero(single)])
+        self.uppers = np.flatnonzero(self.single_values > 0)
+        self.lowers = np.flatnonzero(self.single_values < 0)
+        self.upper_column = _once(column[single][self.uppers])
+        self.lower_column = _once(column[single][self.lowers])
 
 
 def _by_row(entries: Any, chosen: NDArray[np.intp], indices: Any, rows: int) -> Any:
@@ -151,6 +170,22 @@ def _constants(maps: Any) -> Floats:
     if dense[:, :-1].any():
         raise ValueError("a bound's coefficient may not be a parameter")
     return dense[:, -1]
+
+
+def _once(columns: NDArray[np.intp]) -> NDArray[np.intp]:
+    if len(np.unique(columns)) < len(columns):
+        raise ValueError("a variable may have one bound on each side")
+    return columns
+
+
+def _views(named: list[Any], columns: Mapping[int, int], theta: Floats) -> dict[str, Floats]:
+    """The places of each parameter in theta, in its shape."""
+    return {
+        one.name(): theta[columns[one.id] : columns[one.id] + one.size].reshape(
+            one.shape, order="F"
+        )
+        for one in named
+    }
 
 
 def _slices(named: list[Any], columns: Mapping[int, int]) -> dict[str, slice]:

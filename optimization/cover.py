@@ -235,8 +235,10 @@ class _Table:
             still_short = np.flatnonzero(gain < self.need)
             parent = np.concatenate((np.arange(len(gain)), still_short))
             taken = np.arange(len(parent)) >= len(gain)
-            gain = gain[parent] + taken * self.gain[stage]
-            drift = drift[parent] + taken * self.drift[stage]
+            # A bool array times a Python integer beyond 64 bits overflows; times(object) it does not.
+            times = taken.astype(self.gain.dtype)
+            gain = gain[parent] + times * self.gain[stage]
+            drift = drift[parent] + times * self.drift[stage]
             kept = self._kept(gain, drift, stage + 1)
             if len(kept) > MOST_STATES:
                 raise TooManySumsError

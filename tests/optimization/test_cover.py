@@ -150,3 +150,11 @@ def test_a_search_that_would_not_stay_small_has_no_answer(monkeypatch: pytest.Mo
     monkeypatch.setattr("optimization.cover.MOST_STATES", 0)
 
     assert cover(steps((97, 30, 20), (89, 500, 10)), 1_003) is None
+
+
+def test_numbers_beyond_64_bits_are_covered_the_same() -> None:
+    small = cover(steps((10, 30, 2), (7, 20, 1)), 18)
+    huge = 10**18
+    large = Steps([10 * huge, 7 * huge], [30 * huge, 20 * huge], [2, 1], PARTS)
+
+    assert cover(large, 18 * huge) == small
