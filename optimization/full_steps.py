@@ -82,6 +82,8 @@ class FullSteps:
         self, short: int, most: int, used: dict[int, int]
     ) -> tuple[int, dict[int, int]] | None:
         first, last = -(-short // self.unit), most // self.unit
+        if last > MOST_BITS:
+            raise TooManySumsError
         stages: list[tuple[int, int, int]] = []  # security, lots, the bits before
         bits, total, mask = 1, 0, (1 << (last + 1)) - 1
         for i, lots, shift in self._parts(used, last):

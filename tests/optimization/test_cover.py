@@ -158,3 +158,10 @@ def test_numbers_beyond_64_bits_are_covered_the_same() -> None:
     large = Steps([10 * huge, 7 * huge], [30 * huge, 20 * huge], [2, 1], PARTS)
 
     assert cover(large, 18 * huge) == small
+
+
+def test_sums_in_tiny_units_give_up_before_they_take_any_memory() -> None:
+    full = FullSteps.of([10**15 + 1, 10**15 + 3], [50, 50])
+
+    with pytest.raises(TooManySumsError):
+        full.least_sum(7 * 10**15, 8 * 10**15)
