@@ -158,6 +158,14 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
     await disconnect(database)
 
 
+def freeze(pid: int) -> None:
+    """Stop every thread of a process; the signal returns before the last of them stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    while any("State:\tT" not in (task / "status").read_text() for task in tasks.iterdir()):
+        time.sleep(0.01)
+
+
 async def test_a_frozen_server_is_reported_as_unavailable_without_its_address(
     directory: Path,
 ) -> None:
@@ -165,7 +173,7 @@ async def test_a_frozen_server_is_reported_as_unavailable_without_its_address(
     database = connect(server.uri, "frozen", timeout_ms=300)
     models = Models(database)
     added = await models.add(a_model())
-    os.kill(server.pid, signal.SIGSTOP)
+    freeze(server.pid)
     for attempt in (ping(database), models.read(str(added.model_id)), models.replace(added)):
         with pytest.raises(StorageUnavailableError, match="did not answer in time") as failure:
             await attempt
