@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from serve_app.api import health, models, pages, rebalances, runs
+from serve_app.api import health, models, pages, rebalances, rebalancing
 from serve_app.api.collaborators import Collaborators
 from serve_app.api.documentation import documented
 from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, BodyLimit, RequestHeaders
@@ -44,7 +44,7 @@ def api_app(
     )
     app.state.settings = settings
     app.state.collaborators = collaborators
-    for part in (models, rebalances, runs, health, pages):
+    for part in (models, rebalancing, rebalances, health, pages):
         app.include_router(part.router)
     app.openapi = partial(documented, app)
     app.add_exception_handler(RequestValidationError, answer_invalid)

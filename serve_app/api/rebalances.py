@@ -1,174 +1,165 @@
-"""The routes that rebalance."""
+"""The routes of the rebalances that are stored."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from datetime import tzinfo
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
-from starlette.responses import Response
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response, StreamingResponse
 
-from optimization.result import Rebalance, Status
+from optimization.result import Rebalance
 from serve_app.api import problems
-from serve_app.api.collaborators import Configured, Rebalancer, Store
+from serve_app.api.collaborators import Configured, ModelStore, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
-from serve_app.api.idempotency import AtMostOnce
-from serve_app.api.models import ModelId
-from serve_app.api.problems import kind_of_refusal, problem_of
-from serve_app.api.refusals import RETRY_AFTER_S, response
-from serve_app.correlation import correlation_id
-from serve_app.wire.options import (
-    PortfolioRebalanceOptionsBody,
-    RebalanceOptionsBody,
-    options_of,
+from serve_app.api.paging import Offset, Portfolios, Runs, order_by, page_headers
+from serve_app.api.problems import problem_of
+from serve_app.api.rebalancing import MOST_LISTED, PortfolioId, trade_date_of
+from serve_app.wire.models import Version
+from serve_app.wire.rebalances import (
+    Deleted,
+    PortfolioResult,
+    PortfoliosQuery,
+    PositionResult,
+    RebalanceResult,
+    portfolio_json,
+    positions_json,
+    run_json,
 )
-from serve_app.wire.rebalances import RebalanceAnswer, rebalance_json
 from serve_app.wire.text import Json, encoded
+from storage.paging import Sort
 from storage.runs import Run
 
-router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
+router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 
-PortfolioId = Annotated[str, Path(pattern=r"^[A-Za-z0-9]{24}$", description="24 letters or digits")]
-Outcomes = tuple[Run, tuple[Rebalance, ...]]
+RebalanceId = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hex digits")]
+StoredVersion = Annotated[Version, Query(description="the version that is stored")]
+Order = Annotated[
+    Sort,
+    Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
+]
+AT_A_TIME = 100  # portfolios that are read, and written to the caller, at once
+WRONG_RUN = (problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
 
-AT_A_TIME = 50  # portfolios, about 5 ms: so long the event loop waits for the JSON of an answer
-MOST_LISTED = 100
-WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
-REFUSALS = refuses(
-    problems.BAD_ID,
-    problems.NOT_FOUND,
-    problems.IN_PROGRESS,
-    problems.INVALID,
-    problems.CONFLICT,
-    problems.INFEASIBLE,
-    problems.OUT_OF_TIME,
-    problems.NO_PRICES,
-    problems.NO_HOLDINGS,
-    problems.NO_SECURITY,
-    problems.NONE_REBALANCED,
-    problems.KEY_REUSED,
-    problems.UNVERIFIED,
-    problems.BROKEN_CONTRACT,
-    problems.UPSTREAM_DOWN,
-    problems.OVERLOADED,
+
+@router.get(
+    "/rebalances", response_model=list[RebalanceResult], responses=refuses(problems.INVALID)
 )
+async def list_rebalances(
+    request: Request,
+    store: Store,
+    settings: Configured,
+    order: Order,
+    offset: Offset = 0,
+    limit: Runs = 10,
+) -> Response:
+    """A page of rebalances, the newest first, each with its first 100 portfolios."""
+    runs, total = await store.runs(offset, limit, order)
+    listed = [await _with_first_portfolios(store, run, settings.zone) for run in runs]
+    return _json(listed, page_headers(request, offset, limit, total))
 
 
 @router.post(
-    "/model/{model_id}/rebalance", response_model=list[RebalanceAnswer], responses=REFUSALS
+    "/rebalances/portfolios",
+    response_model=list[RebalanceResult],
+    responses=refuses(problems.INVALID, problems.TOO_LARGE),
 )
-async def rebalance_model(
+async def list_rebalances_of_portfolios(
     request: Request,
-    model_id: ModelId,
+    body: PortfoliosQuery,
     store: Store,
-    optimizer: Rebalancer,
     settings: Configured,
-    once: AtMostOnce,
-    options: RebalanceOptionsBody | None = None,
+    offset: Offset = 0,
+    limit: Runs = 10,
 ) -> Response:
-    """Rebalance every portfolio that follows the model; one element for each."""
-
-    async def recall(rebalance_id: str) -> Outcomes:
-        run = await store.run(rebalance_id)
-        return run, await store.outcomes(run)
-
-    (run, rebalances), replayed = await once(
-        lambda: optimizer.rebalance_model(model_id, options_of(options), correlation_id.get()),
-        lambda outcomes: outcomes[0].rebalance_id,
-        recall,
-    )
-    headers = _location(run) | replayed
-    if rebalances and all(rebalance.status in WITHOUT_PLAN for rebalance in rebalances):
-        return _none_rebalanced(request.url.path, run, rebalances, settings.zone, headers)
-    text = await _array_of(run, rebalances, settings.zone)
-    return Response(text, headers=headers, media_type="application/json")
+    """The rebalances that hold any of these portfolios, newest first, cut down to them."""
+    wanted = tuple(dict.fromkeys(body.portfolios))
+    found, total = await store.runs_of(wanted, offset, limit)
+    listed = [run_json(run, _portfolios(run, outcomes, settings.zone)) for run, outcomes in found]
+    return _json(listed, page_headers(request, offset, limit, total))
 
 
-@router.post(
-    "/portfolio/{portfolio_id}/rebalance", response_model=RebalanceAnswer, responses=REFUSALS
+@router.get(
+    "/rebalance/{rebalance_id}", response_model=RebalanceResult, responses=refuses(*WRONG_RUN)
 )
-async def rebalance_portfolio(
+async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Configured) -> Response:
+    """A rebalance with all its portfolios and their positions, as long as it may be."""
+    run = await store.run(rebalance_id)
+    first = await store.outcomes(run, 0, AT_A_TIME)
+    text = _whole(store, run, first, settings.zone)
+    return StreamingResponse(text, media_type="application/json")
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/portfolios",
+    response_model=list[PortfolioResult],
+    responses=refuses(*WRONG_RUN),
+)
+async def list_portfolios(
     request: Request,
-    portfolio_id: PortfolioId,
+    rebalance_id: RebalanceId,
     store: Store,
-    optimizer: Rebalancer,
     settings: Configured,
-    once: AtMostOnce,
-    options: PortfolioRebalanceOptionsBody | None = None,
+    offset: Offset = 0,
+    limit: Portfolios = MOST_LISTED,
 ) -> Response:
-    """Rebalance one portfolio to the newest model that it follows, or to the one that is named."""
-    model_id = options.model_id if options else None
-    (run, rebalance), replayed = await once(
-        lambda: optimizer.rebalance_portfolio(
-            portfolio_id, model_id, options_of(options), correlation_id.get()
-        ),
-        lambda outcome: outcome[0].rebalance_id,
-        lambda rebalance_id: store.outcome(rebalance_id, portfolio_id),
-    )
-    headers = _location(run) | replayed
-    if rebalance.status in WITHOUT_PLAN and rebalance.refusal is not None:
-        return _no_plan(request.url.path, run, rebalance, headers)
-    element = _element(run, rebalance, trade_date_of(run, settings.zone))
-    return Response(encoded(element), headers=headers, media_type="application/json")
+    """A page of the portfolios of a rebalance, in their order in the model."""
+    run = await store.run(rebalance_id)
+    outcomes = await store.outcomes(run, offset, limit)
+    headers = page_headers(request, offset, limit, run.number_of_portfolios)
+    return _json(_portfolios(run, outcomes, settings.zone), headers)
 
 
-async def _array_of(run: Run, rebalances: Sequence[Rebalance], zone: tzinfo) -> bytes:
-    """A JSON array of portfolios; other requests get their turn in between.
-
-    Each part becomes text at once: tens of thousands of living dicts would keep the collector busy.
-    """
-    day = trade_date_of(run, zone)
-    parts: list[bytes] = []
-    for start in range(0, len(rebalances), AT_A_TIME):
-        part = rebalances[start : start + AT_A_TIME]
-        parts.append(encoded([_element(run, rebalance, day) for rebalance in part])[1:-1])
-        await asyncio.sleep(0)
-    return b"[" + b",".join(parts) + b"]"
-
-
-def _element(run: Run, rebalance: Rebalance, day: str) -> Json:
-    error = problem_of(rebalance.refusal)
-    return rebalance_json(rebalance, run.rebalance_id, run.model_id, day, error)
-
-
-def trade_date_of(run: Run, zone: tzinfo) -> str:
-    """The day of the run in the configured zone: a replayed answer keeps it."""
-    return run.started_at.astimezone(zone).date().isoformat()
-
-
-def _no_plan(path: str, run: Run, rebalance: Rebalance, headers: dict[str, str]) -> Response:
-    assert rebalance.refusal is not None
-    members = {
-        **rebalance.refusal.members,
-        "portfolio_id": rebalance.portfolio_id,
-        "rebalance_id": run.rebalance_id,
-        "model_id": run.model_id,
-    }
-    kind = kind_of_refusal(rebalance.refusal)
-    return response(kind, rebalance.refusal.detail, path, members, headers | _retry(kind.status))
-
-
-def _none_rebalanced(
-    path: str,
-    run: Run,
-    rebalances: Sequence[Rebalance],
-    zone: tzinfo,
-    headers: dict[str, str],
+@router.get(
+    "/rebalance/{rebalance_id}/portfolio/{portfolio_id}/positions",
+    response_model=list[PositionResult],
+    responses=refuses(*WRONG_RUN),
+)
+async def list_positions(
+    rebalance_id: RebalanceId, portfolio_id: PortfolioId, store: Store, settings: Configured
 ) -> Response:
-    kinds = {kind_of_refusal(each.refusal) for each in rebalances if each.refusal is not None}
-    kind = kinds.pop() if len(kinds) == 1 else problems.NONE_REBALANCED
-    count = len(rebalances)
-    detail = f"{kind.title}: none of {count} portfolios of model {run.model_id} was rebalanced."
+    """The positions of one portfolio in a rebalance."""
+    run, rebalance = await store.outcome(rebalance_id, portfolio_id)
+    return _json(positions_json(rebalance, trade_date_of(run, settings.zone)))
+
+
+@router.delete(
+    "/rebalance/{rebalance_id}",
+    response_model=Deleted,
+    responses=refuses(*WRONG_RUN, problems.STALE),
+)
+async def delete_rebalance(
+    rebalance_id: RebalanceId, version: StoredVersion, store: Store
+) -> Response:
+    """Remove a rebalance with its portfolios, if its version is the stored one."""
+    await store.delete_run(rebalance_id, version)
+    return _json({"message": f"Rebalance {rebalance_id} deleted successfully"})
+
+
+async def _with_first_portfolios(store: ModelStore, run: Run, zone: tzinfo) -> Json:
+    first = await store.outcomes(run, 0, MOST_LISTED)
+    return run_json(run, _portfolios(run, first, zone))
+
+
+async def _whole(
+    store: ModelStore, run: Run, page: tuple[Rebalance, ...], zone: tzinfo
+) -> AsyncIterator[bytes]:
+    """A run as JSON text, a page of its portfolios at a time: it may be longer than the memory."""
+    yield encoded(run_json(run, [])).removesuffix(b"]}")
+    separator = b""
+    for offset in range(0, run.number_of_portfolios, AT_A_TIME):
+        if offset:
+            page = await store.outcomes(run, offset, AT_A_TIME)
+        if page:
+            yield separator + encoded(_portfolios(run, page, zone))[1:-1]
+            separator = b","
+    yield b"]}"
+
+
+def _portfolios(run: Run, outcomes: tuple[Rebalance, ...], zone: tzinfo) -> list[Json]:
     day = trade_date_of(run, zone)
-    listed = [_element(run, rebalance, day) for rebalance in rebalances[:MOST_LISTED]]
-    members = {"rebalance_id": run.rebalance_id, "portfolios": listed}
-    return response(kind, detail, path, members, headers | _retry(kind.status))
+    return [portfolio_json(each, day, problem_of(each.refusal)) for each in outcomes]
 
 
-def _location(run: Run) -> dict[str, str]:
-    return {"Location": f"/api/v1/rebalance/{run.rebalance_id}"}
-
-
-def _retry(status: int) -> dict[str, str]:
-    return {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+def _json(value: object, headers: dict[str, str] | None = None) -> Response:
+    return Response(encoded(value), 200, headers, "application/json")

@@ -1,165 +1,138 @@
-"""What a rebalance answers: its fractions are JSON strings of the Decimal's own digits.
+"""Stored rebalances: their decimals are JSON numbers, written from the Decimal's own digits."""
 
-The answers are built as plain dicts, 20,000 drifts in about 60 ms; the pydantic models beside them
-document the same shape, and a test holds the two together.
-"""
-
-from datetime import date
-from decimal import Decimal
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, Field
 
-from optimization.result import Drift, Rebalance, Side
-from serve_app.wire.fields import (
-    PORTFOLIO,
-    SECURITY,
-    DecimalText,
-    Identifier,
-    ObjectIdentifier,
-)
-from serve_app.wire.text import Json, number, string, whole
-
-REBALANCE = "6720f1a2b3c4d5e6f7a8b9c0"
-Outcome = Literal["REBALANCED", "IN_BAND", "INFEASIBLE", "FAILED"]
-Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+from optimization.result import HUNDREDTH_PERCENT, Drift, Rebalance
+from optimization.units import EXACT
+from serve_app.wire.fields import Identifier, ObjectIdentifier
+from serve_app.wire.rebalancing import Number, Outcome, ProblemInAnswer, side_of
+from serve_app.wire.text import Json, instant, number, whole
+from storage.runs import Run
 
 
-class TransactionAnswer(BaseModel):
-    """A trade of whole shares."""
-
-    transaction_type: Literal["BUY", "SELL"]
-    security_id: Identifier
-    quantity: Annotated[Number, Field(gt=0)]
-    trade_date: date
-
-
-class DriftAnswer(BaseModel):
-    """One security before and after; ``actual`` is its weight afterwards, 4 decimals."""
+class PositionResult(BaseModel):
+    """One security of a stored rebalance; the last three are null where nothing is traded."""
 
     security_id: Identifier
-    original_quantity: DecimalText
-    adjusted_quantity: DecimalText
-    target: DecimalText
-    high_drift: DecimalText
-    low_drift: DecimalText
-    actual: DecimalText
+    price: Number
+    original_quantity: Number
+    adjusted_quantity: Number
+    original_position_market_value: Number
+    adjusted_position_market_value: Number
+    target: Number
+    high_drift: Number
+    low_drift: Number
+    actual: Number
+    actual_drift: Annotated[Number, Field(description="actual / target - 1; 0 without a target")]
+    transaction_type: Literal["BUY", "SELL"] | None
+    trade_quantity: Number | None
+    trade_date: date | None
 
 
-class BindingAnswer(BaseModel):
-    """A constraint that keeps the plan from less drift; ``slack`` in currency, or in trades."""
-
-    constraint: str
-    slack: DecimalText
-
-
-class ProblemInAnswer(BaseModel):
-    """Why a portfolio has no plan."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
-class RebalanceAnswer(BaseModel):
-    """What became of one portfolio."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "portfolio_id": PORTFOLIO,
-                    "rebalance_id": REBALANCE,
-                    "status": "REBALANCED",
-                    "transactions": [
-                        {
-                            "transaction_type": "BUY",
-                            "security_id": SECURITY,
-                            "quantity": 12,
-                            "trade_date": "2026-11-23",
-                        }
-                    ],
-                    "drifts": [],
-                    "error": None,
-                }
-            ]
-        }
-    )
+class PortfolioResult(BaseModel):
+    """One portfolio of a stored rebalance."""
 
     portfolio_id: Identifier
-    rebalance_id: ObjectIdentifier
-    model_id: ObjectIdentifier
+    market_value: Number | None
+    cash_before_rebalance: Number | None
+    cash_after_rebalance: Number | None
+    positions: list[PositionResult]
     status: Outcome
-    transactions: list[TransactionAnswer]
-    drifts: list[DriftAnswer]
-    market_value: DecimalText | None
-    cash_before_rebalance: DecimalText | None
-    cash_after_rebalance: DecimalText | None
-    turnover: DecimalText
-    objective: DecimalText | None
-    lower_bound: DecimalText | None
-    cost: DecimalText
-    proof: Literal["OPTIMAL", "OPTIMAL_WITHIN_GAP", "FEASIBLE_TIME_LIMIT"] | None
-    method: Literal["SEPARABLE", "COVER", "MILP"] | None
-    binding: list[BindingAnswer]
     error: ProblemInAnswer | None
 
 
-def rebalance_json(
-    rebalance: Rebalance, rebalance_id: str, model_id: str, trade_date: str, error: Json | None
-) -> Json:
-    """One portfolio's element of an answer."""
-    drifts = tuple(rebalance.drifts)
-    certificate = rebalance.certificate
+class RebalanceResult(BaseModel):
+    """A stored rebalance; ``counts`` says how many portfolios had which outcome."""
+
+    rebalance_id: ObjectIdentifier
+    model_id: ObjectIdentifier
+    model_name: str
+    rebalance_date: datetime
+    number_of_portfolios: int
+    portfolios: list[PortfolioResult]
+    version: int
+    created_at: datetime
+    status: Literal["RUNNING", "COMPLETED", "STOPPED"]
+    counts: dict[Outcome, int]
+
+
+class PortfoliosQuery(BaseModel):
+    """The portfolios whose rebalances are asked for."""
+
+    portfolios: Annotated[list[Identifier], Field(min_length=1, max_length=1000)]
+
+
+class Deleted(BaseModel):
+    """That it is gone."""
+
+    message: str
+
+
+def run_json(run: Run, portfolios: list[Json]) -> Json:
+    """A stored rebalance with the given portfolios of it."""
+    return {
+        "rebalance_id": run.rebalance_id,
+        "model_id": run.model_id,
+        "model_name": run.model_name,
+        "rebalance_date": instant(run.started_at),
+        "number_of_portfolios": run.number_of_portfolios,
+        "version": run.version,
+        "created_at": instant(run.started_at),
+        "status": run.status,
+        "counts": {str(status): count for status, count in run.counts.items()},
+        "portfolios": portfolios,
+    }
+
+
+def portfolio_json(rebalance: Rebalance, trade_date: str, error: Json | None) -> Json:
+    """One portfolio of a stored rebalance."""
     return {
         "portfolio_id": rebalance.portfolio_id,
-        "rebalance_id": rebalance_id,
-        "model_id": model_id,
+        "market_value": number(rebalance.market_value),
+        "cash_before_rebalance": number(rebalance.cash_before),
+        "cash_after_rebalance": number(rebalance.cash_after),
+        "positions": positions_json(rebalance, trade_date),
         "status": rebalance.status,
-        "transactions": [_transaction_json(drift, trade_date) for drift in drifts if drift.traded],
-        "drifts": [_drift_json(drift) for drift in drifts],
-        "market_value": string(rebalance.market_value),
-        "cash_before_rebalance": string(rebalance.cash_before),
-        "cash_after_rebalance": string(rebalance.cash_after),
-        "turnover": string(rebalance.turnover),
-        "objective": string(certificate.objective) if certificate else None,
-        "lower_bound": string(certificate.lower_bound) if certificate else None,
-        "cost": string(rebalance.cost),
-        "proof": certificate.proof if certificate else None,
-        "method": certificate.method if certificate else None,
-        "binding": [
-            {"constraint": binding.constraint, "slack": string(binding.slack)}
-            for binding in (certificate.binding if certificate else ())
-        ],
         "error": error,
     }
 
 
-def side_of(drift: Drift) -> Side | None:
-    """Which kind of trade a line needs, if any."""
-    return None if drift.traded == 0 else Side.BUY if drift.traded > 0 else Side.SELL
+def positions_json(rebalance: Rebalance, trade_date: str) -> list[Json]:
+    """The securities of one portfolio of a stored rebalance."""
+    return [_position_json(drift, trade_date) for drift in rebalance.drifts]
 
 
-def _transaction_json(drift: Drift, trade_date: str) -> Json:
-    return {
-        "transaction_type": side_of(drift),
-        "security_id": drift.security.security_id,
-        "quantity": number(whole(abs(drift.traded))),
-        "trade_date": trade_date,
-    }
-
-
-def _drift_json(drift: Drift) -> Json:
-    security = drift.security
+def _position_json(drift: Drift, trade_date: str) -> Json:
+    security, side = drift.security, side_of(drift)
     return {
         "security_id": security.security_id,
-        "original_quantity": string(whole(drift.original_quantity)),
-        "adjusted_quantity": string(whole(drift.adjusted_quantity)),
-        "target": f"{security.weight:f}",
-        "high_drift": f"{security.band.high:f}",
-        "low_drift": f"{security.band.low:f}",
-        "actual": f"{drift.actual:f}",
+        "price": number(security.price),
+        "original_quantity": number(whole(drift.original_quantity)),
+        "adjusted_quantity": number(whole(drift.adjusted_quantity)),
+        "original_position_market_value": _value(drift.original_quantity, security.price),
+        "adjusted_position_market_value": _value(drift.adjusted_quantity, security.price),
+        "target": number(security.weight),
+        "high_drift": number(security.band.high),
+        "low_drift": number(security.band.low),
+        "actual": number(drift.actual),
+        "actual_drift": number(_actual_drift(drift)),
+        "transaction_type": side,
+        "trade_quantity": number(whole(abs(drift.traded))) if side else None,
+        "trade_date": trade_date if side else None,
     }
+
+
+def _value(shares: Decimal | int, price: Decimal) -> object:
+    return number(EXACT.multiply(Decimal(shares), price))
+
+
+def _actual_drift(drift: Drift) -> Decimal:
+    """The drift relative to the target, 4 decimals, half up."""
+    if drift.security.weight == 0:
+        return Decimal("0.0000")
+    relative = EXACT.divide(drift.actual, drift.security.weight) - 1
+    return relative.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)

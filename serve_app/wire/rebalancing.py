@@ -1,0 +1,165 @@
+"""What a rebalance answers: its fractions are JSON strings of the Decimal's own digits.
+
+The answers are built as plain dicts, 20,000 drifts in about 60 ms; the pydantic models beside them
+document the same shape, and a test holds the two together.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from optimization.result import Drift, Rebalance, Side
+from serve_app.wire.fields import (
+    PORTFOLIO,
+    SECURITY,
+    DecimalText,
+    Identifier,
+    ObjectIdentifier,
+)
+from serve_app.wire.text import Json, number, string, whole
+
+REBALANCE = "6720f1a2b3c4d5e6f7a8b9c0"
+Outcome = Literal["REBALANCED", "IN_BAND", "INFEASIBLE", "FAILED"]
+Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+
+
+class TransactionAnswer(BaseModel):
+    """A trade of whole shares."""
+
+    transaction_type: Literal["BUY", "SELL"]
+    security_id: Identifier
+    quantity: Annotated[Number, Field(gt=0)]
+    trade_date: date
+
+
+class DriftAnswer(BaseModel):
+    """One security before and after; ``actual`` is its weight afterwards, 4 decimals."""
+
+    security_id: Identifier
+    original_quantity: DecimalText
+    adjusted_quantity: DecimalText
+    target: DecimalText
+    high_drift: DecimalText
+    low_drift: DecimalText
+    actual: DecimalText
+
+
+class BindingAnswer(BaseModel):
+    """A constraint that keeps the plan from less drift; ``slack`` in currency, or in trades."""
+
+    constraint: str
+    slack: DecimalText
+
+
+class ProblemInAnswer(BaseModel):
+    """Why a portfolio has no plan."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class RebalanceAnswer(BaseModel):
+    """What became of one portfolio."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "portfolio_id": PORTFOLIO,
+                    "rebalance_id": REBALANCE,
+                    "status": "REBALANCED",
+                    "transactions": [
+                        {
+                            "transaction_type": "BUY",
+                            "security_id": SECURITY,
+                            "quantity": 12,
+                            "trade_date": "2026-11-23",
+                        }
+                    ],
+                    "drifts": [],
+                    "error": None,
+                }
+            ]
+        }
+    )
+
+    portfolio_id: Identifier
+    rebalance_id: ObjectIdentifier
+    model_id: ObjectIdentifier
+    status: Outcome
+    transactions: list[TransactionAnswer]
+    drifts: list[DriftAnswer]
+    market_value: DecimalText | None
+    cash_before_rebalance: DecimalText | None
+    cash_after_rebalance: DecimalText | None
+    turnover: DecimalText
+    objective: DecimalText | None
+    lower_bound: DecimalText | None
+    cost: DecimalText
+    proof: Literal["OPTIMAL", "OPTIMAL_WITHIN_GAP", "FEASIBLE_TIME_LIMIT"] | None
+    method: Literal["SEPARABLE", "COVER", "MILP"] | None
+    binding: list[BindingAnswer]
+    error: ProblemInAnswer | None
+
+
+def rebalance_json(
+    rebalance: Rebalance, rebalance_id: str, model_id: str, trade_date: str, error: Json | None
+) -> Json:
+    """One portfolio's element of an answer."""
+    drifts = tuple(rebalance.drifts)
+    certificate = rebalance.certificate
+    return {
+        "portfolio_id": rebalance.portfolio_id,
+        "rebalance_id": rebalance_id,
+        "model_id": model_id,
+        "status": rebalance.status,
+        "transactions": [_transaction_json(drift, trade_date) for drift in drifts if drift.traded],
+        "drifts": [_drift_json(drift) for drift in drifts],
+        "market_value": string(rebalance.market_value),
+        "cash_before_rebalance": string(rebalance.cash_before),
+        "cash_after_rebalance": string(rebalance.cash_after),
+        "turnover": string(rebalance.turnover),
+        "objective": string(certificate.objective) if certificate else None,
+        "lower_bound": string(certificate.lower_bound) if certificate else None,
+        "cost": string(rebalance.cost),
+        "proof": certificate.proof if certificate else None,
+        "method": certificate.method if certificate else None,
+        "binding": [
+            {"constraint": binding.constraint, "slack": string(binding.slack)}
+            for binding in (certificate.binding if certificate else ())
+        ],
+        "error": error,
+    }
+
+
+def side_of(drift: Drift) -> Side | None:
+    """Which kind of trade a line needs, if any."""
+    return None if drift.traded == 0 else Side.BUY if drift.traded > 0 else Side.SELL
+
+
+def _transaction_json(drift: Drift, trade_date: str) -> Json:
+    return {
+        "transaction_type": side_of(drift),
+        "security_id": drift.security.security_id,
+        "quantity": number(whole(abs(drift.traded))),
+        "trade_date": trade_date,
+    }
+
+
+def _drift_json(drift: Drift) -> Json:
+    security = drift.security
+    return {
+        "security_id": security.security_id,
+        "original_quantity": string(whole(drift.original_quantity)),
+        "adjusted_quantity": string(whole(drift.adjusted_quantity)),
+        "target": f"{security.weight:f}",
+        "high_drift": f"{security.band.high:f}",
+        "low_drift": f"{security.band.low:f}",
+        "actual": f"{drift.actual:f}",
+    }
