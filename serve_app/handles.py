@@ -21,7 +21,10 @@ from storage.runs import Run, new_rebalance_id
 
 APPLICATION = "order-generation"
 TRIES = 3
-READS = frozenset({"read", "page", "runs", "runs_of", "run", "outcomes", "outcome", "ping"})
+READS = frozenset(
+    {"read", "page", "runs", "runs_of", "run", "outcomes", "outcome", "ping"}
+    | {"preview_model", "preview_portfolio"}
+)
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -70,6 +73,22 @@ class Optimizer:
             )
         )
         return run, outcome[0] if isinstance(outcome, tuple) else outcome
+
+    async def preview_model(
+        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
+    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        """What a rebalance of the model would answer; nothing is stored."""
+        return await self._remote.preview_model(model_id, options, correlation_id)
+
+    async def preview_portfolio(
+        self,
+        portfolio_id: str,
+        model_id: str | None,
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+    ) -> tuple[Run, Rebalance]:
+        """What a rebalance of the portfolio would answer; nothing is stored."""
+        return await self._remote.preview_portfolio(portfolio_id, model_id, options, correlation_id)
 
     async def upstreams_reachable(self) -> None:
         """Return if every upstream that a rebalance needs is well."""

@@ -56,6 +56,21 @@ class Optimizer:
         run, outcomes = await self._runs.rebalance(rebalance_id, model, (portfolio_id,), options)
         return run, outcomes[0]
 
+    async def preview_model(self, model_id: str, options: Overrides, correlated: str) -> Outcomes:
+        """What a rebalance of the model would answer; nothing is stored."""
+        correlation_id.set(correlated)
+        model = await self._with.models.read(model_id)
+        return await self._runs.preview(model, model.portfolio_ids, options)
+
+    async def preview_portfolio(
+        self, portfolio_id: str, model_id: str | None, options: Overrides, correlated: str
+    ) -> tuple[Run, Rebalance]:
+        """What a rebalance of the portfolio would answer; nothing is stored."""
+        correlation_id.set(correlated)
+        model = await self._with.models.followed_by(portfolio_id, model_id)
+        run, outcomes = await self._runs.preview(model, (portfolio_id,), options)
+        return run, outcomes[0]
+
     async def settled(self, rebalance_id: str) -> Outcomes | None:
         """What a run made before its answer was lost; one that was cut off is marked as stopped."""
         return await self._runs.settled(rebalance_id)

@@ -21,7 +21,7 @@ from optimization.assembly import priced
 from optimization.errors import PricesMissingError, RuleError
 from optimization.model import Model
 from optimization.options import RebalanceOptions
-from optimization.result import Rebalance, Security
+from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
 from serve_app.observability import correlate_logs, count_run
 from serve_app.rebalancing import failed, prices_of, rebalance_portfolios
@@ -32,7 +32,7 @@ from serve_app.upstream.pricing import PriceSnapshot
 from storage.database import WRITER_TIMEOUT_S
 from storage.errors import NotFoundError
 from storage.options import options_document
-from storage.runs import Run, RunStatus
+from storage.runs import Run, RunStatus, new_rebalance_id
 
 Outcomes = tuple[Run, tuple[Rebalance, ...]]
 Overrides = Mapping[str, Any] | None
@@ -48,6 +48,7 @@ class Work:
     snapshot: PriceSnapshot
     options: RebalanceOptions
     correlation_id: str
+    stored: bool = True  # a preview is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,21 @@ class Runs:
         count_run(made[1], time.monotonic() - begin)
         return made
 
+    async def preview(
+        self, model: Model, portfolio_ids: tuple[str, ...], overrides: Overrides
+    ) -> Outcomes:
+        """What ``rebalance`` would answer; nothing is stored, so the id of the run leads nowhere."""
+        begun = await self._begun(new_rebalance_id(), model, len(portfolio_ids), overrides)
+        work = replace(begun, stored=False)
+        try:
+            work = await self._at_prices(work, model)
+        except (PricesMissingError, RuleError) as error:
+            return work.run, tuple(failed(each, error) for each in portfolio_ids)
+        whole = Chunk(tuple(range(len(portfolio_ids))), portfolio_ids)
+        if len(portfolio_ids) > self._settings.run_fan_out_above:
+            return work.run, await fan_out(work, whole, self._settings)
+        return work.run, tuple(await solved(work, whole, self._with))
+
     async def _rebalanced(
         self,
         rebalance_id: str,
@@ -88,21 +104,16 @@ class Runs:
         portfolio_ids: tuple[str, ...],
         overrides: Overrides,
     ) -> Outcomes:
-        limit_s = self._settings.optimization_timeout
-        options = replace(model.options or RebalanceOptions(), time_limit_s=limit_s)
-        options = replace(options, **(overrides or {}))
-        snapshot = await self._with.prices.snapshot()
-        run = _run(rebalance_id, model, len(portfolio_ids), options)
+        work = await self._begun(rebalance_id, model, len(portfolio_ids), overrides)
         try:
-            run = replace(run, securities=await self._priced(model, snapshot))
+            work = await self._at_prices(work, model)
         except (PricesMissingError, RuleError) as error:
             # Without the model's own prices there is nothing to solve: every portfolio says so.
-            return await self._recorded(run, [failed(each, error) for each in portfolio_ids])
-        work = Work(self._settings, run, snapshot, options, correlation_id.get())
+            return await self._recorded(work.run, [failed(each, error) for each in portfolio_ids])
         whole = Chunk(tuple(range(len(portfolio_ids))), portfolio_ids)
         if len(portfolio_ids) > self._settings.run_fan_out_above:
             return await self._fanned_out(work, whole)
-        return await self._recorded(run, await solved(work, whole, self._with))
+        return await self._recorded(work.run, await solved(work, whole, self._with))
 
     async def settled(self, rebalance_id: str) -> Outcomes | None:
         """What a run made before its answer was lost; one that was cut off is marked as stopped."""
@@ -115,9 +126,20 @@ class Runs:
             return None
         return run, await self._with.rebalances.outcomes(run)
 
-    async def _priced(self, model: Model, snapshot: PriceSnapshot) -> tuple[Security, ...]:
+    async def _begun(
+        self, rebalance_id: str, model: Model, portfolios: int, overrides: Overrides
+    ) -> Work:
+        limit_s = self._settings.optimization_timeout
+        options = replace(model.options or RebalanceOptions(), time_limit_s=limit_s)
+        options = replace(options, **(overrides or {}))
+        snapshot = await self._with.prices.snapshot()
+        run = _run(rebalance_id, model, portfolios, options)
+        return Work(self._settings, run, snapshot, options, correlation_id.get())
+
+    async def _at_prices(self, work: Work, model: Model) -> Work:
         ids = frozenset(target.security_id for target in model.targets)
-        return priced(model, await prices_of(ids, self._with.securities, snapshot))
+        prices = await prices_of(ids, self._with.securities, work.snapshot)
+        return replace(work, run=replace(work.run, securities=priced(model, prices)))
 
     async def _recorded(self, run: Run, outcomes: Sequence[Rebalance]) -> Outcomes:
         """Store a run that is over."""
@@ -187,13 +209,14 @@ async def fan_out(work: Work, whole: Chunk, settings: Settings) -> tuple[Rebalan
 # A lost worker or node is tried again, an error of ours is not.
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
 def _chunk_task(work: Work, chunk: Chunk) -> list[Rebalance]:
-    """Fetch, solve and record one chunk, in a worker process."""
+    """Fetch, solve and, unless it is a preview, record one chunk, in a worker process."""
     worker = _worker(work.settings)
 
     async def fetched_solved_recorded() -> list[Rebalance]:
         outcomes = await solved(work, chunk, worker.resources)
-        rebalances = worker.resources.rebalances
-        await rebalances.record(work.run.rebalance_id, chunk.ordinals, outcomes)
+        if work.stored:
+            rebalances = worker.resources.rebalances
+            await rebalances.record(work.run.rebalance_id, chunk.ordinals, outcomes)
         return outcomes
 
     return worker.runner.run(fetched_solved_recorded())

@@ -112,6 +112,22 @@ class Optimizer(Protocol):
         """Without a ``model_id`` the newest model that the portfolio follows is taken."""
         ...
 
+    async def preview_model(
+        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
+    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        """What ``rebalance_model`` would answer. Nothing is stored: the id of the run leads nowhere."""
+        ...
+
+    async def preview_portfolio(
+        self,
+        portfolio_id: str,
+        model_id: str | None,
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+    ) -> tuple[Run, Rebalance]:
+        """What ``rebalance_portfolio`` would answer, with nothing stored."""
+        ...
+
 
 Check = Callable[[], Awaitable[None]]
 

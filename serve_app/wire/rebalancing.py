@@ -90,8 +90,12 @@ class RebalanceAnswer(BaseModel):
     )
 
     portfolio_id: Identifier
-    rebalance_id: ObjectIdentifier
-    model_id: ObjectIdentifier
+    rebalance_id: Annotated[
+        ObjectIdentifier | None, Field(description="null where nothing is stored")
+    ]
+    model_id: Annotated[
+        ObjectIdentifier | None, Field(description="null where the model is not a stored one")
+    ]
     status: Outcome
     transactions: list[TransactionAnswer]
     drifts: list[DriftAnswer]
@@ -109,7 +113,11 @@ class RebalanceAnswer(BaseModel):
 
 
 def rebalance_json(
-    rebalance: Rebalance, rebalance_id: str, model_id: str, trade_date: str, error: Json | None
+    rebalance: Rebalance,
+    rebalance_id: str | None,
+    model_id: str | None,
+    trade_date: str,
+    error: Json | None,
 ) -> Json:
     """One portfolio's element of an answer."""
     drifts = tuple(rebalance.drifts)

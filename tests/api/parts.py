@@ -99,6 +99,20 @@ class FakeOptimizer:
         model = await self.stored.read(model_id)
         return await self._run(model, model.portfolio_ids)
 
+    async def preview_model(
+        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
+    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        return await self.rebalance_model(model_id, options, correlation_id)
+
+    async def preview_portfolio(
+        self,
+        portfolio_id: str,
+        model_id: str | None,
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+    ) -> tuple[Run, Rebalance]:
+        return await self.rebalance_portfolio(portfolio_id, model_id, options, correlation_id)
+
     async def rebalance_portfolio(
         self,
         portfolio_id: str,

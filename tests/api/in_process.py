@@ -1,0 +1,85 @@
+"""The real optimizer of the routes in this process: the real database, upstreams that are five lines each."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from serve_app import handles, optimizer
+from serve_app.resources import Resources
+from serve_app.settings import Settings
+from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
+from serve_app.upstream.holdings import Balance, Found
+from serve_app.upstream.pricing import PriceSnapshot
+from storage.idempotency import Idempotency
+from storage.models import Models
+from storage.rebalances import Rebalances
+
+
+@dataclass
+class Upstreams:
+    """All of them: a security's id is its ticker; ``down`` names one that does not answer."""
+
+    prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    balances: dict[str, Balance] = field(default_factory=dict[str, Balance])
+    down: str = ""
+
+    async def snapshot(self) -> PriceSnapshot:
+        self._require("pricing")
+        return PriceSnapshot("now", datetime.now(UTC), self.prices)
+
+    async def tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
+        self._require("security")
+        return {security_id: security_id for security_id in security_ids}
+
+    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+        self._require("accounting")
+        return {
+            each: self.balances.get(each) or HoldingsMissingError(each) for each in portfolio_ids
+        }
+
+    def owns(self, portfolio_id: str, cash: object, **shares: object) -> None:
+        held = {security: Decimal(str(count)) for security, count in shares.items()}
+        self.balances[portfolio_id] = Balance(portfolio_id, Decimal(str(cash)), held)
+
+    def _require(self, upstream: str) -> None:
+        if self.down == upstream:
+            raise UpstreamUnavailableError(upstream, "no answer", 1.0)
+
+
+class Deployed(optimizer.Optimizer):
+    """The class of the deployment, without a cluster around it."""
+
+    def __init__(self, settings: Settings, resources: Resources | None) -> None:
+        self._settings = settings
+        if resources is not None:
+            self._with = resources
+
+
+@dataclass
+class Method:
+    """A method of a deployment as a handle has it."""
+
+    call: Callable[..., Awaitable[Any]]
+
+    def remote(self, *args: Any) -> Awaitable[Any]:
+        return self.call(*args)
+
+
+class Handle:
+    """Calls a deployment in this process."""
+
+    def __init__(self, deployed: object) -> None:
+        self._deployed = deployed
+
+    def __getattr__(self, name: str) -> Method:
+        return Method(getattr(self._deployed, name))
+
+
+def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> handles.Optimizer:
+    """What the ingress calls, down to these upstreams and this database."""
+    stores = Models(database), Rebalances(database), Idempotency(database)
+    resources = Resources(database, *stores, upstreams, upstreams, upstreams)
+    handle: Any = Handle(Deployed(settings, resources))
+    return handles.Optimizer(handle)
