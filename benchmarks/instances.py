@@ -4,7 +4,7 @@ Prices are lognormal around 80, clipped to 2..4000; targets are multiples of 0.0
 securities) that sum to 0.95; bands are 0.5..3 %.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -85,7 +85,7 @@ def instances(
             above = best.lots * assembled.block.lot_value > where.target
             chords = int((above * assembled.block.lot_value).sum())
             limit = limit - max(1, int(chords * rng.uniform(0.1, 0.9)))
-        block = assembled.block.investing(limit)
+        block = replace(assembled.block, investable=limit)
         units = int(block.market_value[0]) - int(limit[0])
         floor = Decimal(units).scaleb(-block.decimals) if tight else Decimal(0)
         found.append(_instance(portfolio, floor, block, where, best.lots[0], tight=tight))
@@ -98,7 +98,7 @@ def _instance(
     portfolio: Portfolio, floor: Decimal, block: Block, where: Bands, lots: Integers, *, tight: bool
 ) -> Instance:
     if not tight:
-        block = block.investing(block.market_value)
+        block = replace(block, investable=block.market_value)
     invested = int((lots * block.lot_value).sum())
     one = Tight(portfolio.portfolio_id, block, where, lots, invested - int(block.investable[0]))
     fewest, most = (limits[0] for limits in lot_limits(block, where))

@@ -89,7 +89,13 @@ class Assembled:
 
 
 def priced(model: Model, prices: Mapping[str, Decimal]) -> tuple[Security, ...]:
-    """The securities of a model at one price snapshot; PricesMissingError names those without."""
+    """The securities of a model at one price snapshot; PricesMissingError names those without.
+
+    >>> from optimization.model import Target
+    >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
+    >>> priced(Model("Growth", (target,), ("P" * 24,)), {"A" * 24: Decimal("31.50")})[0].price
+    Decimal('31.50')
+    """
     missing = tuple(t.security_id for t in model.targets if t.security_id not in prices)
     if missing:
         raise PricesMissingError(missing)

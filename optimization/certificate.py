@@ -12,7 +12,11 @@ from optimization.units import INT64_SAFE, Integers
 
 
 class Method(StrEnum):
-    """The path that found an answer."""
+    """The path that found an answer.
+
+    >>> print(*Method)
+    SEPARABLE COVER MILP
+    """
 
     SEPARABLE = "SEPARABLE"
     COVER = "COVER"
@@ -20,7 +24,11 @@ class Method(StrEnum):
 
 
 class Proof(StrEnum):
-    """How good an answer is known to be."""
+    """How good an answer is known to be.
+
+    >>> Proof.OPTIMAL == "OPTIMAL"
+    True
+    """
 
     OPTIMAL = "OPTIMAL"
     OPTIMAL_WITHIN_GAP = "OPTIMAL_WITHIN_GAP"
@@ -29,7 +37,11 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A constraint that keeps the plan from less drift, and what is left of it (currency, or trades)."""
+    """A constraint that keeps the plan from less drift, and what is left of it (currency, or trades).
+
+    >>> Binding("maximum_trades", Decimal(0)).slack
+    Decimal('0')
+    """
 
     constraint: str  # an option by its name, or band.<security id>
     slack: Decimal
@@ -42,6 +54,10 @@ class Certificate:
     Both are exact, save the lower bound of the modelling path: that one is the better of the
     solver's float bound and the exact separable one. ``seconds`` is what a solver took; it is not
     part of what makes two answers equal.
+
+    >>> bounds = Decimal("38.00"), Decimal("37.9951")
+    >>> Certificate(Proof.OPTIMAL_WITHIN_GAP, Method.MILP, *bounds).gap
+    Decimal('0.0049')
     """
 
     proof: Proof

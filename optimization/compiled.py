@@ -43,6 +43,7 @@ class CompiledProgram:
         self._parameters = _views(problem.parameters(), cone.param_id_to_col, self._theta)
         self._variables = _slices(problem.variables(), cone.var_id_to_col)
         self._rows = rows = _Rows(cone.reduced_A, int(data["dims"].zero))
+        _require_single_bounds(rows, self._variables)
         cost: Any = sp.csr_array(cone.q)[:-1]
         # One product for everything that theta gives: four of them cost more than they multiply.
         maps = (cost, rows.values, rows.limits, rows.single_limits)
@@ -152,8 +153,8 @@ class _Rows:
         self.single_values = _constants(-entries[np.flatnonzero(single)])
         self.uppers = np.flatnonzero(self.single_values > 0)
         self.lowers = np.flatnonzero(self.single_values < 0)
-        self.upper_column = _once(column[single][self.uppers])
-        self.lower_column = _once(column[single][self.lowers])
+        self.upper_column = column[single][self.uppers]
+        self.lower_column = column[single][self.lowers]
 
 
 def _by_row(entries: Any, chosen: NDArray[np.intp], indices: Any, rows: int) -> Any:
@@ -172,10 +173,13 @@ def _constants(maps: Any) -> Floats:
     return dense[:, -1]
 
 
-def _once(columns: NDArray[np.intp]) -> NDArray[np.intp]:
-    if len(np.unique(columns)) < len(columns):
-        raise ValueError("a variable may have one bound on each side")
-    return columns
+def _require_single_bounds(rows: _Rows, variables: Mapping[str, slice]) -> None:
+    """Refuse two rows that bound one variable on one side: only the last of them would be kept."""
+    for side, columns in (("upper", rows.upper_column), ("lower", rows.lower_column)):
+        twice = np.flatnonzero(np.bincount(columns) > 1).tolist()
+        for name, place in variables.items():
+            if any(place.start <= column < place.stop for column in twice):
+                raise ValueError(f"variable {name} has more than one {side} bound in rows")
 
 
 def _views(named: list[Any], columns: Mapping[int, int], theta: Floats) -> dict[str, Floats]:

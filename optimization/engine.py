@@ -63,6 +63,14 @@ def rebalance_all(
     ``securities`` is the model at the portfolios' price snapshot (see ``priced``). Whole holdings are
     solved in blocks, the others one by one; each answer is the same whatever it was solved with. A
     portfolio without a plan in time, or without one that passes verification, has that error here.
+
+    >>> from optimization.model import DriftBand, Target
+    >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
+    >>> prices = {"A" * 24: Decimal("31.50")}
+    >>> securities = priced(Model("Growth", (target,), ("P" * 24, "Q" * 24)), prices)
+    >>> accounts = [Portfolio(one * 24, Decimal(1000), {}, prices) for one in "PQ"]
+    >>> [answer.transactions[0].quantity for answer in rebalance_all(securities, accounts)]
+    [29, 29]
     """
     if options.cash_flow:
         portfolios = [_with_flow(portfolio, options.cash_flow) for portfolio in portfolios]

@@ -15,7 +15,11 @@ from decimal import Decimal
 
 
 class OptimizationError(Exception):
-    """Base of all errors of the package."""
+    """Base of all errors of the package.
+
+    >>> issubclass(NoSolutionInTimeError, OptimizationError)
+    True
+    """
 
 
 class RuleError(OptimizationError, ValueError):
@@ -23,6 +27,9 @@ class RuleError(OptimizationError, ValueError):
 
     ``field`` is the path of the value from the object that was being made, such as
     ``("targets", 3, "weight")``; ``rule`` says what would have been right.
+
+    >>> print(RuleError(("targets", 3, "weight"), Decimal("0.003"), "a target is a multiple of 0.005"))
+    targets.3.weight is 0.003: a target is a multiple of 0.005
     """
 
     def __init__(self, field: tuple[str | int, ...], value: object, rule: str) -> None:
@@ -37,7 +44,11 @@ class RuleError(OptimizationError, ValueError):
 
 
 class PricesMissingError(OptimizationError):
-    """These securities are held or targeted and have no price."""
+    """These securities are held or targeted and have no price.
+
+    >>> print(PricesMissingError(("A" * 24, "B" * 24)))
+    no price for AAAAAAAAAAAAAAAAAAAAAAAA, BBBBBBBBBBBBBBBBBBBBBBBB
+    """
 
     def __init__(self, security_ids: tuple[str, ...]) -> None:
         super().__init__(security_ids)
@@ -48,7 +59,13 @@ class PricesMissingError(OptimizationError):
 
 
 class OptionsConflictError(OptimizationError):
-    """Options of one request exclude each other."""
+    """Options of one request exclude each other.
+
+    >>> from optimization.options import RebalanceOptions
+    >>> RebalanceOptions(cash_floor=Decimal(10), cash_ceiling=Decimal(5))
+    Traceback (most recent call last):
+    optimization.errors.OptionsConflictError: the cash floor is above the cash ceiling
+    """
 
     def __init__(self, detail: str, options: tuple[str, ...]) -> None:
         super().__init__(detail, options)
@@ -60,7 +77,11 @@ class OptionsConflictError(OptimizationError):
 
 
 class NoSolutionInTimeError(OptimizationError):
-    """The time limit passed before any plan was found."""
+    """The time limit passed before any plan was found.
+
+    >>> print(NoSolutionInTimeError("P" * 24, 2.5))
+    no plan was found for portfolio PPPPPPPPPPPPPPPPPPPPPPPP within 2.5 s; one may exist
+    """
 
     def __init__(self, portfolio_id: str, time_limit_s: float) -> None:
         super().__init__(portfolio_id, time_limit_s)
@@ -75,7 +96,11 @@ class NoSolutionInTimeError(OptimizationError):
 
 
 class CertificationError(OptimizationError):
-    """A plan that no path could make pass exact verification; it is never returned."""
+    """A plan that no path could make pass exact verification; it is never returned.
+
+    >>> print(CertificationError("P" * 24, ("turnover_cap",)))
+    no verified plan for portfolio PPPPPPPPPPPPPPPPPPPPPPPP: turnover_cap
+    """
 
     def __init__(self, portfolio_id: str, violations: tuple[str, ...]) -> None:
         super().__init__(portfolio_id, violations)

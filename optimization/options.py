@@ -11,7 +11,11 @@ from optimization.units import EXACT
 
 
 class Direction(StrEnum):
-    """Which trades are wanted at all."""
+    """Which trades are wanted at all.
+
+    >>> Direction("BUY_ONLY")
+    <Direction.BUY_ONLY: 'BUY_ONLY'>
+    """
 
     FULL = "FULL"
     BUY_ONLY = "BUY_ONLY"
@@ -19,7 +23,11 @@ class Direction(StrEnum):
 
 
 class Scope(StrEnum):
-    """Which securities are traded, and how far."""
+    """Which securities are traded, and how far.
+
+    >>> print(*Scope)
+    ALL DRIFTED_TO_TARGET DRIFTED_TO_EDGE
+    """
 
     ALL = "ALL"  # every security, to its target
     DRIFTED_TO_TARGET = "DRIFTED_TO_TARGET"  # only what is outside its band, to its target

@@ -48,10 +48,6 @@ class Block:
             most=None if self.most is None else self.most[chosen],
         )
 
-    def investing(self, most: Integers) -> "Block":
-        """The same block with other limits on what all positions may be worth, shape (B,)."""
-        return replace(self, investable=most)
-
     def restricted(self, least: Integers, most: Integers) -> "Block":
         """The same block with bounds on the lots besides the bands."""
         return replace(self, least=least, most=most)

@@ -14,7 +14,11 @@ HUNDREDTH_PERCENT = Decimal("0.0001")
 
 
 class Status(StrEnum):
-    """What became of a portfolio."""
+    """What became of a portfolio.
+
+    >>> print(*Status)
+    REBALANCED IN_BAND INFEASIBLE FAILED
+    """
 
     REBALANCED = "REBALANCED"
     IN_BAND = "IN_BAND"  # no trade is needed
@@ -23,7 +27,11 @@ class Status(StrEnum):
 
 
 class Side(StrEnum):
-    """The two kinds of transaction."""
+    """The two kinds of transaction.
+
+    >>> Side("SELL")
+    <Side.SELL: 'SELL'>
+    """
 
     BUY = "BUY"
     SELL = "SELL"
@@ -31,7 +39,11 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A purchase or sale of a positive number of shares."""
+    """A purchase or sale of a positive number of shares.
+
+    >>> Transaction(Side.BUY, "A" * 24, 29).quantity
+    29
+    """
 
     side: Side
     security_id: str
@@ -40,7 +52,12 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """A security as one rebalance sees it: its price, its target (0 outside the model), its band."""
+    """A security as one rebalance sees it: its price, its target (0 outside the model), its band.
+
+    >>> band = DriftBand(Decimal("0.01"), Decimal("0.02"))
+    >>> Security("A" * 24, Decimal("31.50"), Decimal("0.25"), band).price
+    Decimal('31.50')
+    """
 
     security_id: str
     price: Decimal
@@ -50,7 +67,14 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One security of a rebalance: shares before and after, and where that leaves it."""
+    """One security of a rebalance: shares before and after, and where that leaves it.
+
+    >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
+    >>> security = Security("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
+    >>> line = Drift(security, 30, 28, market_value=Decimal(1000))
+    >>> line.traded, line.actual
+    (-2, Decimal('0.8820'))
+    """
 
     security: Security
     original_quantity: int | Decimal
@@ -78,6 +102,11 @@ class Refusal:
 
     ``code`` is the name of the reason (``infeasible``, ``prices-missing``, ...), ``detail`` a
     sentence, ``members`` what a program needs: strings, whole numbers, lists and mappings of those.
+
+    >>> limits = [{"option": "cash_floor", "short_by": "10.00"}]
+    >>> refusal = Refusal("infeasible", "No feasible solution exists: ...", {"limits": limits})
+    >>> refusal.members["limits"][0]["short_by"]
+    '10.00'
     """
 
     code: str
@@ -93,6 +122,13 @@ class Rebalance:
     holds outside the model; ``before`` and ``after`` are shares aligned with ``securities + others``.
     A refused portfolio trades nothing: ``after`` equals ``before``, ``refusal`` says why; where not
     even its holdings are known (FAILED) the amounts are None and there are no shares.
+
+    >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
+    >>> fund = Security("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
+    >>> before, after = Decimal(1000), Decimal("86.50")
+    >>> answer = Rebalance("P" * 24, Status.REBALANCED, before, before, after, (fund,), (), (0,), (29,))
+    >>> answer.transactions[0].quantity, answer.turnover
+    (29, Decimal('913.50'))
     """
 
     portfolio_id: str

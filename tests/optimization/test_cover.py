@@ -147,7 +147,7 @@ def test_a_table_that_would_not_stay_small_takes_an_exact_hit_or_gives_up(
 
 def test_a_search_that_would_not_stay_small_has_no_answer(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(full_steps, "MOST_BITS", 10)
-    monkeypatch.setattr("optimization.cover.MOST_STATES", 0)
+    monkeypatch.setattr("optimization.chords.MOST_STATES", 0)
 
     assert cover(steps((97, 30, 20), (89, 500, 10)), 1_003) is None
 

@@ -1,5 +1,6 @@
 """The engine agrees with independent answers: enumeration on small problems, scipy's MILP on larger ones."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from math import prod
@@ -115,7 +116,8 @@ def test_the_cvxpy_program_reaches_the_objective_of_the_cover():
         for need in (1, 5_000, 77_777):
             block = assembled.block
             limit = best.invested - need
-            tight = Tight(portfolio.portfolio_id, block.investing(limit), where, best.lots[0], need)
+            short = replace(block, investable=limit)
+            tight = Tight(portfolio.portfolio_id, short, where, best.lots[0], need)
             by_cover = solve_tight(tight, 10.0)
             by_program = solve_by_program(tight, 10.0)
             assert not isinstance(by_cover, int)

@@ -1,0 +1,65 @@
+"""A CVXPY problem compiled once: the same answers as CVXPY's own, and what cannot be compiled is refused."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+from optimization.compiled import CompiledProgram
+
+
+def knapsack(*more: cp.Constraint, x: cp.Variable | None = None) -> cp.Problem:
+    """Most value of whole things, 0 to ``most`` of each, that weigh at most ``limit`` together."""
+    x = x or cp.Variable(3, integer=True, name="x")
+    value, most = cp.Parameter(3, name="value"), cp.Parameter(3, name="most")
+    rows = [x >= 0, x <= most, np.array([3, 4, 5]) @ x <= cp.Parameter(name="limit"), *more]
+    return cp.Problem(cp.Minimize(-value @ x), rows)
+
+
+def test_one_structure_answers_for_one_parameter_value_after_the_other():
+    program = CompiledProgram(knapsack(), 0.01)
+
+    for limit, best in ((8, [1, 0, 1]), (11, [2, 0, 1]), (2, [0, 0, 0])):
+        answer = program.solve(
+            {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": limit}, 10.0
+        )
+        assert answer.values is not None
+        assert answer.values["x"].round().tolist() == best
+        assert answer.proven
+        assert answer.bound == pytest.approx(-np.array([4.0, 5.0, 7.0]) @ best, abs=0.01)
+
+
+def test_an_array_shorter_than_its_parameter_leaves_the_other_places_zero():
+    program = CompiledProgram(knapsack(), 0.01)
+
+    long = {"value": np.array([1.0, 1.0, 9.0]), "most": np.full(3, 5.0), "limit": 20.0}
+    short = {"value": np.array([1.0]), "most": np.array([5.0]), "limit": 20.0}
+    program.solve(long, 10.0)
+    answer = program.solve(short, 10.0)
+
+    assert answer.values is not None
+    assert answer.values["x"].round().tolist() == [5, 0, 0]
+
+
+def test_bounds_that_cross_are_infeasible_without_a_solver():
+    values = {"value": np.ones(3), "most": np.array([1.0, -1.0, 1.0]), "limit": 20.0}
+
+    answer = CompiledProgram(knapsack(), 0.01).solve(values, 10.0)
+
+    assert answer.infeasible
+    assert answer.values is None
+
+
+@pytest.mark.parametrize(("side", "sign"), [("upper", 1), ("lower", -1)])
+def test_a_second_bound_on_one_side_of_a_variable_is_refused_by_its_name(side: str, sign: int):
+    x = cp.Variable(3, integer=True, name="x")
+    again = sign * x[1] <= cp.Parameter(name="again")
+
+    with pytest.raises(ValueError, match=f"variable x has more than one {side} bound"):
+        CompiledProgram(knapsack(again, x=x), 0.01)
+
+
+def test_a_bound_whose_coefficient_is_a_parameter_is_refused():
+    x = cp.Variable(3, integer=True, name="x")
+
+    with pytest.raises(ValueError, match="coefficient may not be a parameter"):
+        CompiledProgram(knapsack(cp.Parameter(name="factor") * x[0] <= 1, x=x), 0.01)
