@@ -55,7 +55,7 @@ class DeskProblem:
     base_trade: Floats  # lots that k means buying, negative for selling
     most_buy: Floats
     most_sell: Floats
-    least_trade: Floats  # lots
+    least_more: Floats  # lots that a trade has at least, beyond the first
     rate_value: Floats  # cost of trading one lot, in the cash row
     per_trade: float
     objective_rate_value: Floats  # the same in the objective
@@ -171,8 +171,10 @@ class _Trades:
         self.sell = cp.Variable(size, integer=True, name="sell")
         self.buys = cp.Variable(size, boolean=True, name="buys")
         self.sells = cp.Variable(size, boolean=True, name="sells")
-        names = ("base_trade", "most_buy", "most_sell", "least_trade")
-        base_trade, most_buy, most_sell, least = (cp.Parameter(size, name=n) for n in names)
+        names = ("base_trade", "most_buy", "most_sell", "least_more")
+        base_trade, most_buy, most_sell, more = (cp.Parameter(size, name=n) for n in names)
+        # One lot at least is no parameter: padding, whose parameters are 0, would count as trades.
+        least = 1 + more
         self.rows: list[cp.Constraint] = [
             self.buy - self.sell == hull.lots + base_trade,
             self.buy <= cp.multiply(most_buy, self.buys),

@@ -289,3 +289,16 @@ def test_a_wrong_option_is_named(options: dict[str, Any], field: str):
         RebalanceOptions(**options)
 
     assert caught.value.field[0] == field
+
+
+def test_only_trades_that_happen_cost_anything():
+    # Selling two of A leaves 68.50. What is above 66 may be spent on one of C, not on costs alone.
+    band = DriftBand(Decimal("0.1"), Decimal("0.1"))
+    weights = {A: "0.1", B: "0.2", C: "0.005"}
+    targets = tuple(Target(one, Decimal(weight), band) for one, weight in weights.items())
+    options = RebalanceOptions(cash_ceiling=Decimal(66), cost_per_trade=Decimal("1.5"))
+
+    result = rebalance(Model("Model", targets, (PORTFOLIO,)), held("50", A="3", B="1"), options)
+
+    assert traded(result) == {"A": -2, "C": 1}
+    assert result.cash_after == 62
