@@ -12,6 +12,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from optimization.model import Model, Target
+from storage.errors import StaleVersionError
+
+Versions = frozenset[int] | None
+"""Versions of a model that may be changed; None for any."""
 
 
 class EditError(Exception):
@@ -41,6 +45,13 @@ class TargetDiffersError(EditError):
 
     def __str__(self) -> str:
         return f"security {self.security_id} is in the model with other values"
+
+
+def require_version(model: Model, versions: Versions) -> None:
+    """Raise StaleVersionError unless this version of the model may be changed."""
+    if versions is not None and model.version not in versions:
+        expected = max(versions, default=0)
+        raise StaleVersionError("model", str(model.model_id), expected, model.version)
 
 
 def with_target(model: Model, target: Target) -> Model:

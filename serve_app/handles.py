@@ -21,9 +21,10 @@ from storage.runs import Run, new_rebalance_id
 
 APPLICATION = "order-generation"
 TRIES = 3
-READS = frozenset(
+REPEATABLE = frozenset(
     {"read", "page", "runs", "runs_of", "run", "outcomes", "outcome", "ping"}
     | {"preview_model", "preview_portfolio"}
+    | {"claim", "complete", "release"}  # they name their owner
 )
 
 Call = Callable[..., Awaitable[Any]]
@@ -122,7 +123,7 @@ class _Remote:
                 except RayTaskError as error:
                     raise cast("Exception", error.cause) from None
                 except RayActorError:
-                    if method not in READS or attempt == TRIES - 1:
+                    if method not in REPEATABLE or attempt == TRIES - 1:
                         raise
             raise AssertionError
 

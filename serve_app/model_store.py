@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from optimization.model import Model, Target
 from optimization.result import Rebalance
 from serve_app import editing
+from serve_app.editing import Versions
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
@@ -49,32 +50,46 @@ class ModelStore:
         """Delete the model of this version."""
         await self._with.models.delete(model_id, version)
 
-    async def add_target(self, model_id: str, target: Target) -> Model:
+    async def add_target(self, model_id: str, target: Target, versions: Versions = None) -> Model:
         """Add a target to the stored model."""
-        return await self._edited(model_id, partial(editing.with_target, target=target))
+        change = partial(editing.with_target, target=target)
+        return await self._edited(model_id, change, versions)
 
-    async def replace_target(self, model_id: str, target: Target) -> Model:
+    async def replace_target(
+        self, model_id: str, target: Target, versions: Versions = None
+    ) -> Model:
         """Replace a target of the stored model; a weight of 0 removes it."""
-        return await self._edited(model_id, partial(editing.with_replaced_target, target=target))
+        change = partial(editing.with_replaced_target, target=target)
+        return await self._edited(model_id, change, versions)
 
-    async def remove_target(self, model_id: str, target: Target) -> Model:
+    async def remove_target(
+        self, model_id: str, target: Target, versions: Versions = None
+    ) -> Model:
         """Remove a target of the stored model that has these values."""
-        return await self._edited(model_id, partial(editing.without_target, target=target))
+        change = partial(editing.without_target, target=target)
+        return await self._edited(model_id, change, versions)
 
-    async def add_portfolios(self, model_id: str, portfolio_ids: Iterable[str]) -> Model:
+    async def add_portfolios(
+        self, model_id: str, portfolio_ids: Iterable[str], versions: Versions = None
+    ) -> Model:
         """Let more portfolios follow the stored model."""
         change = partial(editing.with_portfolios, portfolio_ids=portfolio_ids)
-        return await self._edited(model_id, change)
+        return await self._edited(model_id, change, versions)
 
-    async def remove_portfolios(self, model_id: str, portfolio_ids: Iterable[str]) -> Model:
+    async def remove_portfolios(
+        self, model_id: str, portfolio_ids: Iterable[str], versions: Versions = None
+    ) -> Model:
         """Let fewer portfolios follow the stored model."""
         change = partial(editing.without_portfolios, portfolio_ids=portfolio_ids)
-        return await self._edited(model_id, change)
+        return await self._edited(model_id, change, versions)
 
-    async def _edited(self, model_id: str, change: Callable[[Model], Model]) -> Model:
+    async def _edited(
+        self, model_id: str, change: Callable[[Model], Model], versions: Versions
+    ) -> Model:
         """Read, change, compare-and-set; again when somebody else was faster."""
         for attempt in range(EDIT_TRIES):
             before = await self._with.models.read(model_id)
+            editing.require_version(before, versions)
             after = change(before)
             if after == before:
                 return before
@@ -114,17 +129,17 @@ class ModelStore:
         """Delete the run of this version, with its outcomes."""
         await self._with.rebalances.delete(rebalance_id, version)
 
-    async def claim(self, key: str, request_hash: str) -> str | None:
+    async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key."""
-        return await self._with.idempotency.claim(key, request_hash)
+        return await self._with.idempotency.claim(key, request_hash, owner)
 
-    async def complete(self, key: str, reference: str) -> None:
+    async def complete(self, key: str, owner: str, reference: str) -> None:
         """Keep what the work under a key made."""
-        await self._with.idempotency.complete(key, reference)
+        await self._with.idempotency.complete(key, owner, reference)
 
-    async def release(self, key: str) -> None:
+    async def release(self, key: str, owner: str) -> None:
         """Give a key back."""
-        await self._with.idempotency.release(key)
+        await self._with.idempotency.release(key, owner)
 
     async def ping(self) -> None:
         """Return if the database answers."""

@@ -80,7 +80,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="the address to listen on")
     port: int = Field(8088, ge=1, le=65535, description="a whole number from 1 to 65535")
-    max_body_mb: int = Field(32, ge=1, le=1024, description="a whole number from 1 to 1024")
+    max_body_mb: int = Field(1, ge=1, le=1024, description="a whole number from 1 to 1024")
+    max_model_body_mb: int = Field(4, ge=1, le=1024, description="a whole number from 1 to 1024")
+    max_optimize_body_mb: int = Field(
+        32, ge=1, le=1024, description="a whole number from 1 to 1024"
+    )
+    require_if_match: bool = Field(False, description="true or false")
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = Field(
         ("*",), min_length=1, description="* or origins separated by commas"
     )
@@ -150,11 +155,6 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The time zone that says which day today is."""
         return ZoneInfo(self.time_zone)
-
-    @property
-    def max_body_bytes(self) -> int:
-        """The longest request body that is read."""
-        return self.max_body_mb * 1_000_000
 
     def __hash__(self) -> int:
         return hash(tuple(getattr(self, name) for name in type(self).model_fields))

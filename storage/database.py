@@ -15,7 +15,13 @@ from bson.errors import InvalidId
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WTimeoutError
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
 
 from optimization.errors import RuleError
 from storage.codec import TYPE_REGISTRY
@@ -24,6 +30,7 @@ from storage.errors import StorageUnavailableError
 REQUEST_TIMEOUT_MS = 2_000
 WRITER_TIMEOUT_S = 20  # outlasts the election of a new primary
 MOST_CONNECTIONS = 20
+CACHE_FULL = 388  # TransactionTooLargeForCache: other large writes take its room
 
 Document: TypeAlias = dict[str, Any]
 P = ParamSpec("P")
@@ -87,15 +94,21 @@ def failures_translated() -> Generator[None]:
     except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
         raise StorageUnavailableError(_detail(error)) from error
     except PyMongoError as error:
-        if not error.timeout:
+        if not (error.timeout or _is_passing(error)):
             raise
         raise StorageUnavailableError(_detail(error)) from error
+
+
+def _is_passing(error: PyMongoError) -> bool:
+    return isinstance(error, OperationFailure) and error.code == CACHE_FULL
 
 
 def _detail(error: PyMongoError) -> str:
     # The driver's own text names hosts and may name users: only the kind of failure goes out.
     if error.timeout:
         return "the database did not answer in time"
+    if _is_passing(error):
+        return "the database has too much to write at once"
     return "the database cannot be reached"
 
 

@@ -18,8 +18,9 @@ DONE: Final = "DONE"
 class Idempotency:
     """The keys of requests that start work; they are kept for 24 hours.
 
-    A claim is given up ``lease`` after it was made, for its process may have died: the lease must
-    outlast the longest work.
+    A claim is given up ``lease`` after it was made, for its process may have died: the lease should
+    outlast the longest work. Whose it is says ``owner``: one that lost its claim to another can
+    neither complete it nor give it back, and a call that is repeated changes nothing.
     """
 
     def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:
@@ -27,17 +28,22 @@ class Idempotency:
         self._lease = lease
 
     @translating
-    async def claim(self, key: str, request_hash: str) -> str | None:
-        """None when the work is the caller's to do, else the reference to what it made before."""
+    async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
+        """None when the work is the owner's to do, else the reference to what it made before."""
         now = datetime.now(UTC)
-        claim = {"request_hash": request_hash, "state": CLAIMED, "claimed_at": now}
+        claim = {
+            "request_hash": request_hash,
+            "state": CLAIMED,
+            "owner": owner,
+            "claimed_at": now,
+        }
         try:
             await self._keys.insert_one({"_id": key, **claim, "created_at": now})
         except DuplicateKeyError:
-            return await self._repeated(key, request_hash, now)
+            return await self._repeated(key, request_hash, owner, now)
         return None
 
-    async def _repeated(self, key: str, request_hash: str, now: datetime) -> str | None:
+    async def _repeated(self, key: str, request_hash: str, owner: str, now: datetime) -> str | None:
         stored = await self._keys.find_one({"_id": key})
         if stored is None:  # given back a moment ago: the next attempt of the client gets it
             raise IdempotencyInProgressError(key)
@@ -45,19 +51,27 @@ class Idempotency:
             raise IdempotencyMismatchError(key)
         if stored["state"] == DONE:
             return stored["reference"]
+        if stored.get("owner") == owner:  # the answer to the first call was lost on its way
+            return None
         abandoned = {"_id": key, "state": CLAIMED, "claimed_at": {"$lt": now - self._lease}}
-        taken = await self._keys.update_one(abandoned, {"$set": {"claimed_at": now}})
+        taken = await self._keys.update_one(
+            abandoned, {"$set": {"owner": owner, "claimed_at": now}}
+        )
         if taken.matched_count == 0:
             raise IdempotencyInProgressError(key)
         return None
 
     @translating
-    async def complete(self, key: str, reference: str) -> None:
-        """Keep what the work made; the first completion stands."""
+    async def complete(self, key: str, owner: str, reference: str) -> None:
+        """Keep what the owner's work made."""
         done = {"state": DONE, "reference": reference}
-        await self._keys.update_one({"_id": key, "state": CLAIMED}, {"$set": done})
+        await self._keys.update_one(_held(key, owner), {"$set": done})
 
     @translating
-    async def release(self, key: str) -> None:
-        """Give the key back after a failure, so that a retry does the work."""
-        await self._keys.delete_one({"_id": key, "state": CLAIMED})
+    async def release(self, key: str, owner: str) -> None:
+        """Give the owner's key back after a failure, so that a retry does the work."""
+        await self._keys.delete_one(_held(key, owner))
+
+
+def _held(key: str, owner: str) -> Document:
+    return {"_id": key, "state": CLAIMED, "owner": owner}

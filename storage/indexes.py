@@ -116,7 +116,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     ),
     idempotency.COLLECTION: _record(
         {"request_hash": STRING, "state": STRING, "claimed_at": DATE, "created_at": DATE},
-        {"reference": STRING},
+        {"owner": STRING, "reference": STRING},
     ),
 }
 

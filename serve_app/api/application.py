@@ -10,9 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from serve_app.api import health, models, pages, rebalances, rebalancing
+from serve_app.api.bodies import BodyLimit, Bounds
 from serve_app.api.collaborators import Collaborators
 from serve_app.api.documentation import documented
-from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, BodyLimit, RequestHeaders
+from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, RequestHeaders
 from serve_app.api.problems import Kind
 from serve_app.api.refusals import Refusals, answer_http, answer_invalid
 from serve_app.settings import Settings
@@ -51,7 +52,7 @@ def api_app(
     app.add_exception_handler(HTTPException, answer_http)
     # Added from the inside out: a refusal, too, gets its headers.
     app.add_middleware(Refusals, more=more_problems or {})
-    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, bounds=Bounds.of(settings))
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from optimization.model import Model, Target
 from optimization.result import Rebalance
+from serve_app.editing import Versions
 from serve_app.settings import Settings
 from storage.paging import Sort
 from storage.runs import Run
@@ -36,19 +37,29 @@ class ModelStore(Protocol):
 
     async def delete(self, model_id: str, version: int) -> None: ...
 
-    async def add_target(self, model_id: str, target: Target) -> Model: ...
+    async def add_target(
+        self, model_id: str, target: Target, versions: Versions = None
+    ) -> Model: ...
 
-    async def replace_target(self, model_id: str, target: Target) -> Model:
+    async def replace_target(
+        self, model_id: str, target: Target, versions: Versions = None
+    ) -> Model:
         """A weight of 0 removes the target."""
         ...
 
-    async def remove_target(self, model_id: str, target: Target) -> Model:
+    async def remove_target(
+        self, model_id: str, target: Target, versions: Versions = None
+    ) -> Model:
         """Refused unless every value of the target is the stored one."""
         ...
 
-    async def add_portfolios(self, model_id: str, portfolio_ids: tuple[str, ...]) -> Model: ...
+    async def add_portfolios(
+        self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
+    ) -> Model: ...
 
-    async def remove_portfolios(self, model_id: str, portfolio_ids: tuple[str, ...]) -> Model: ...
+    async def remove_portfolios(
+        self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
+    ) -> Model: ...
 
     async def runs(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Run, ...], int]:
         """One page and the number of all runs."""
@@ -73,19 +84,22 @@ class ModelStore(Protocol):
 
     async def delete_run(self, rebalance_id: str, version: int) -> None: ...
 
-    async def claim(self, key: str, request_hash: str) -> str | None:
+    async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key: None when the work is ours to do, else what it made before.
 
         Raises where the key belongs to another request or the first one is still at work.
         """
         ...
 
-    async def complete(self, key: str, reference: str) -> None:
-        """Keep what the work under this key made: a model id or a rebalance id."""
+    async def complete(self, key: str, owner: str, reference: str) -> None:
+        """Keep what the work under this key made: a model id or a rebalance id.
+
+        Nothing happens where another has taken the claim over.
+        """
         ...
 
-    async def release(self, key: str) -> None:
-        """Give the key back after a failure, so that a retry does the work."""
+    async def release(self, key: str, owner: str) -> None:
+        """Give the key back after a failure, so that a retry does the work; likewise."""
         ...
 
     async def ping(self) -> None:

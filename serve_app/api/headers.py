@@ -1,7 +1,6 @@
-"""What every request and answer gets, as plain ASGI: ids, security headers, a bound for the body."""
+"""What every request and answer gets, as plain ASGI: ids and security headers."""
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.correlation import accepted_or_new, correlation_id, request_id
@@ -56,33 +55,6 @@ class RequestHeaders:
             await send(message)
 
         await self.app({**scope, "path": path}, receive, completed)
-
-
-class BodyLimit:
-    """Refuses a body that is too long, by its announced length or while it arrives."""
-
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
-        self.app = app
-        self.most_bytes = most_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        announced = Headers(scope=scope).get("content-length", "0")
-        left = self.most_bytes
-
-        async def bounded() -> Message:
-            nonlocal left
-            if not announced.isdecimal() or int(announced[:20]) > self.most_bytes:
-                raise HTTPException(413)
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise HTTPException(413)
-            return message
-
-        await self.app(scope, bounded, send)
 
 
 def _complete(headers: MutableHeaders, path: str, secure: bool) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
+from uuid import uuid4
 
 from fastapi import Depends, Header, Request
 
 from serve_app.api.collaborators import ModelStore, Store
+from storage.errors import StorageUnavailableError
 
 T = TypeVar("T")
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -21,6 +24,8 @@ Key = Annotated[
     ),
 ]
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Once:
@@ -29,6 +34,7 @@ class Once:
     store: ModelStore
     key: str | None
     request_hash: str
+    owner: str
 
     async def __call__(
         self,
@@ -39,24 +45,31 @@ class Once:
         """What the work made, now or before, and the headers that say which."""
         if self.key is None:
             return await work(), {}
-        reference = await self.store.claim(self.key, self.request_hash)
+        reference = await self.store.claim(self.key, self.request_hash, self.owner)
         if reference is not None:
             return await recall(reference), REPLAYED
         try:
             made = await work()
         except BaseException:
             # also when the caller hung up: the key has to be free for the retry
-            await asyncio.shield(self.store.release(self.key))
+            await asyncio.shield(self.store.release(self.key, self.owner))
             raise
-        await self.store.complete(self.key, reference_of(made))
+        await asyncio.shield(self._complete(self.key, reference_of(made)))
         return made, {}
+
+    async def _complete(self, key: str, reference: str) -> None:
+        try:
+            await self.store.complete(key, self.owner, reference)
+        except StorageUnavailableError as error:
+            # The work is done: refusing its answer now would only make the caller start it again.
+            logger.warning("idempotency key %r stays claimed: %s", key, error)
 
 
 async def once(request: Request, store: Store, key: Key = None) -> Once:
     """The key of a request, and what tells the request from another one under the same key."""
-    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
     digest.update(await request.body())
-    return Once(store, key, digest.hexdigest())
+    return Once(store, key, digest.hexdigest(), uuid4().hex)
 
 
 AtMostOnce = Annotated[Once, Depends(once)]

@@ -1,8 +1,9 @@
 """The routes of the models."""
 
+from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from optimization.model import Model
@@ -12,7 +13,7 @@ from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import MOST_MODELS, Models, Offset, order_by, page_headers
-from serve_app.api.problems import PreconditionFailedError
+from serve_app.api.preconditions import Changed, IfNoneMatch, caller_has, model_etag
 from serve_app.wire.models import (
     ModelAnswer,
     ModelPost,
@@ -32,12 +33,16 @@ router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
 
 ModelId = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hexadecimal digits")]
 StoredVersion = Annotated[Version, Query(description="the version that is stored")]
-IfMatch = Annotated[str | None, Header(description="the ETag of the version that is changed")]
-IfNoneMatch = Annotated[str | None, Header(description="the ETag of what the caller has")]
 Order = Annotated[Sort, Depends(order_by("model_id", "name", "last_rebalance_date"))]
 
 WRONG_MODEL = (problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
-WRONG_CHANGE = (*WRONG_MODEL, problems.STALE, problems.TOO_LARGE)
+WRONG_CHANGE = (
+    *WRONG_MODEL,
+    problems.STALE,
+    problems.PRECONDITION,
+    problems.TOO_LARGE,
+    problems.PRECONDITION_REQUIRED,
+)
 
 
 @router.get("/models", response_model=list[ModelAnswer], responses=refuses(problems.INVALID))
@@ -65,9 +70,12 @@ async def list_models(
 async def add_model(body: ModelPost, store: Store, once: AtMostOnce) -> Response:
     """Store a new model."""
     new = model_of(body)
-    model, replayed = await once(
-        lambda: store.add(new), lambda added: str(added.model_id), store.read
-    )
+
+    async def recall(model_id: str) -> Model:
+        # As it was answered then, whatever became of it since: the body is the same.
+        return replace(new, model_id=model_id)
+
+    model, replayed = await once(lambda: store.add(new), lambda added: str(added.model_id), recall)
     location = {"Location": f"/api/v1/model/{model.model_id}"}
     return _answer(model, status=201, headers=location | replayed)
 
@@ -82,34 +90,34 @@ async def read_model(
 ) -> Response:
     """A model."""
     model = await store.read(model_id)
-    if if_none_match and {"*", _etag(model)} & _etags(if_none_match):
-        return Response(status_code=304, headers={"ETag": _etag(model)})
+    if caller_has(model_etag(model), if_none_match):
+        return Response(status_code=304, headers={"ETag": model_etag(model)})
     return _answer(model)
 
 
 @router.put(
     "/model/{model_id}",
     response_model=ModelAnswer,
-    responses=refuses(*WRONG_CHANGE, problems.NAME_TAKEN, problems.PRECONDITION),
+    responses=refuses(*WRONG_CHANGE, problems.NAME_TAKEN),
 )
 async def replace_model(
-    model_id: ModelId, body: ModelPut, store: Store, if_match: IfMatch = None
+    model_id: ModelId, body: ModelPut, store: Store, changed: Changed
 ) -> Response:
     """Replace the whole model, if its version is still the stored one."""
-    _require_match(if_match, body.version)
+    changed.require(body.version)
     return _answer(await store.replace(replacement_of(model_id, body)))
 
 
 @router.delete(
     "/model/{model_id}",
     status_code=204,
-    responses=refuses(*WRONG_CHANGE, problems.PRECONDITION),
+    responses=refuses(*WRONG_CHANGE),
 )
 async def delete_model(
-    model_id: ModelId, version: StoredVersion, store: Store, if_match: IfMatch = None
+    model_id: ModelId, version: StoredVersion, store: Store, changed: Changed
 ) -> Response:
     """Remove the model, if its version is still the stored one; its rebalances stay."""
-    _require_match(if_match, version)
+    changed.require(version)
     await store.delete(model_id, version)
     return Response(status_code=204)
 
@@ -119,17 +127,21 @@ async def delete_model(
     response_model=ModelAnswer,
     responses=refuses(*WRONG_CHANGE, problems.IN_MODEL),
 )
-async def add_position(model_id: ModelId, body: PositionBody, store: Store) -> Response:
+async def add_position(
+    model_id: ModelId, body: PositionBody, store: Store, changed: Changed
+) -> Response:
     """Add a security to the model."""
-    return _answer(await store.add_target(model_id, target_of(body)))
+    return _answer(await store.add_target(model_id, target_of(body), changed.versions))
 
 
 @router.put(
     "/model/{model_id}/position", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
-async def replace_position(model_id: ModelId, body: PositionBody, store: Store) -> Response:
+async def replace_position(
+    model_id: ModelId, body: PositionBody, store: Store, changed: Changed
+) -> Response:
     """Change the position of a security; a target of 0 removes it."""
-    return _answer(await store.replace_target(model_id, target_of(body)))
+    return _answer(await store.replace_target(model_id, target_of(body), changed.versions))
 
 
 @router.delete(
@@ -137,49 +149,38 @@ async def replace_position(model_id: ModelId, body: PositionBody, store: Store) 
     response_model=ModelAnswer,
     responses=refuses(*WRONG_CHANGE, problems.DIFFERS),
 )
-async def remove_position(model_id: ModelId, body: PositionBody, store: Store) -> Response:
+async def remove_position(
+    model_id: ModelId, body: PositionBody, store: Store, changed: Changed
+) -> Response:
     """Remove a security; every value has to be the stored one."""
-    return _answer(await store.remove_target(model_id, target_of(body)))
+    return _answer(await store.remove_target(model_id, target_of(body), changed.versions))
 
 
 @router.post(
     "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
-async def add_portfolios(model_id: ModelId, body: PortfoliosBody, store: Store) -> Response:
+async def add_portfolios(
+    model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
+) -> Response:
     """Add portfolios; the ones already there are ignored."""
-    return _answer(await store.add_portfolios(model_id, tuple(body.portfolios)))
+    return _answer(await store.add_portfolios(model_id, tuple(body.portfolios), changed.versions))
 
 
 @router.delete(
     "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
-async def remove_portfolios(model_id: ModelId, body: PortfoliosBody, store: Store) -> Response:
+async def remove_portfolios(
+    model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
+) -> Response:
     """Remove portfolios; the ones not there are ignored, one has to stay."""
-    return _answer(await store.remove_portfolios(model_id, tuple(body.portfolios)))
+    return _answer(
+        await store.remove_portfolios(model_id, tuple(body.portfolios), changed.versions)
+    )
 
 
 def _answer(model: Model, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return _json(encoded(model_json(model)), status, {"ETag": _etag(model), **(headers or {})})
+    return _json(encoded(model_json(model)), status, {"ETag": model_etag(model), **(headers or {})})
 
 
 def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(body, status, headers, "application/json")
-
-
-def _etag(model: Model) -> str:
-    """The version, and the date of the last rebalance: that changes the model but not its version."""
-    rebalanced = model.last_rebalance_date
-    date = f".{round(rebalanced.timestamp() * 1000):x}" if rebalanced else ""
-    return f'"{model.version}{date}"'
-
-
-def _etags(header: str) -> set[str]:
-    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
-
-
-def _require_match(if_match: str | None, version: int) -> None:
-    if if_match is None:
-        return
-    versions = {tag.strip('"').partition(".")[0] for tag in _etags(if_match)}
-    if not {"*", str(version)} & versions:
-        raise PreconditionFailedError(if_match, version)

@@ -56,7 +56,14 @@ class PreconditionFailedError(Exception):
         self.version = version
 
     def __str__(self) -> str:
-        return f"If-Match does not name version {self.version}, which the request changes"
+        return f"If-Match names another version than {self.version}"
+
+
+class PreconditionRequiredError(Exception):
+    """This service wants an If-Match with every change, and the request has none."""
+
+    def __str__(self) -> str:
+        return "a change needs If-Match with the ETag of what was read"
 
 
 class NotReadyError(Exception):
@@ -74,6 +81,12 @@ _READ = "Read it again, make the change once more and send it with the version t
 _LATER = "Send the same request again after the seconds that Retry-After names."
 
 BAD_REQUEST = Kind(400, "bad-request", "The request cannot be read", "Check how it is encoded.")
+NOT_JSON = Kind(
+    400,
+    "not-json",
+    "The body cannot be read as JSON",
+    "Send one JSON text in UTF-8. NaN and Infinity are no JSON numbers.",
+)
 BAD_ID = Kind(400, "bad-id", "An id in the path is not an id", "Ids have 24 characters.")
 NOT_FOUND = Kind(404, "not-found", "It is not stored here", "Check the id.")
 NO_ROUTE = Kind(404, "unknown-route", "There is no such route", "The routes stand in /docs.")
@@ -97,7 +110,17 @@ IN_PROGRESS = Kind(
 )
 PRECONDITION = Kind(412, "precondition-failed", "If-Match names another version", _READ)
 TOO_LARGE = Kind(
-    413, "body-too-large", "The body is too large", "MAX_BODY_MB says how much is read."
+    413,
+    "body-too-large",
+    "The body is too large",
+    "MAX_BODY_MB says how much is read, MAX_MODEL_BODY_MB of a model and MAX_OPTIMIZE_BODY_MB of a "
+    "problem to optimize. Send portfolios in several requests.",
+)
+PRECONDITION_REQUIRED = Kind(
+    428,
+    "precondition-required",
+    "A change needs If-Match",
+    "Send the ETag of what was read in If-Match. REQUIRE_IF_MATCH of this service says so.",
 )
 INVALID = Kind(
     422, "invalid-request", "The request breaks a rule", "The errors name each value and its rule."
@@ -181,8 +204,8 @@ NOT_READY = Kind(503, "not-ready", "A part does not answer", "The failing parts 
 KINDS: Mapping[str, Kind] = {
     kind.slug: kind
     for kind in (
-        BAD_REQUEST, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NAME_TAKEN, STALE, IN_MODEL, DIFFERS,
-        IN_PROGRESS, PRECONDITION, TOO_LARGE, INVALID, KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES,
+        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NAME_TAKEN, STALE, IN_MODEL, DIFFERS,
+        IN_PROGRESS, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES,
         CONFLICT, NO_HOLDINGS, NO_SECURITY, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
         BROKEN_CONTRACT, UPSTREAM_DOWN, STORAGE_DOWN, OVERLOADED, NOT_READY,
     )
@@ -202,6 +225,7 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     NameTakenError: NAME_TAKEN,
     StaleVersionError: STALE,
     PreconditionFailedError: PRECONDITION,
+    PreconditionRequiredError: PRECONDITION_REQUIRED,
     IdempotencyInProgressError: IN_PROGRESS,
     IdempotencyMismatchError: KEY_REUSED,
     StorageUnavailableError: STORAGE_DOWN,

@@ -14,6 +14,7 @@ from serve_app.api.collaborators import Configured, ModelStore, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.paging import Offset, Portfolios, Runs, order_by, page_headers
+from serve_app.api.preconditions import Changed, run_etag
 from serve_app.api.problems import problem_of
 from serve_app.api.rebalancing import PortfolioId, trade_date_of
 from serve_app.wire.models import Version
@@ -88,7 +89,7 @@ async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Conf
     run = await store.run(rebalance_id)
     first = await store.outcomes(run, 0, AT_A_TIME)
     text = _whole(store, run, first, settings.zone)
-    return StreamingResponse(text, media_type="application/json")
+    return StreamingResponse(text, 200, {"ETag": run_etag(run)}, "application/json")
 
 
 @router.get(
@@ -127,12 +128,15 @@ async def list_positions(
 @router.delete(
     "/rebalance/{rebalance_id}",
     response_model=Deleted,
-    responses=refuses(*WRONG_RUN, problems.STALE),
+    responses=refuses(
+        *WRONG_RUN, problems.STALE, problems.PRECONDITION, problems.PRECONDITION_REQUIRED
+    ),
 )
 async def delete_rebalance(
-    rebalance_id: RebalanceId, version: StoredVersion, store: Store
+    rebalance_id: RebalanceId, version: StoredVersion, store: Store, changed: Changed
 ) -> Response:
     """Remove a rebalance with its portfolios, if its version is the stored one."""
+    changed.require(version)
     await store.delete_run(rebalance_id, version)
     return _json({"message": f"Rebalance {rebalance_id} deleted successfully"})
 

@@ -81,8 +81,7 @@ async def answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found: Sequence[Mapping[str, Any]] = error.errors()
     errors = [_invalid(entry) for entry in found[:MOST_ERRORS]]
-    in_path = any(entry["loc"][0] == "path" for entry in found)
-    kind = problems.BAD_ID if in_path else problems.INVALID
+    kind = _kind_of_invalid(found)
     detail = "; ".join(f"{_place(entry)}: {entry['detail']}" for entry in errors[:3])
     return response(kind, detail, request.url.path, {"errors": errors})
 
@@ -141,6 +140,13 @@ def _methods(request: Request) -> list[str]:
         for method in operations
     }
     return sorted(found) or ["GET"]
+
+
+def _kind_of_invalid(found: Sequence[Mapping[str, Any]]) -> Kind:
+    if any(entry["loc"][0] == "path" for entry in found):
+        return problems.BAD_ID
+    unreadable = any(entry["type"] == "json_invalid" for entry in found)
+    return problems.NOT_JSON if unreadable else problems.INVALID
 
 
 def _invalid(entry: Mapping[str, Any]) -> Json:

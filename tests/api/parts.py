@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from optimization.certificate import Certificate, Method, Proof
-from optimization.model import Model, Target
+from optimization.model import Model
 from optimization.result import Rebalance, Refusal, Security, Status
-from serve_app import editing
+from serve_app.model_store import ModelStore
+from serve_app.resources import Resources
 from storage.idempotency import Idempotency
 from storage.models import Models
 from storage.rebalances import Rebalances
@@ -20,39 +21,17 @@ P, Q, R = "P" * 24, "Q" * 24, "R" * 24
 PRICE = Decimal("10.25")
 
 
-class Stored:
-    """The store of the routes, in this process."""
+class Stored(ModelStore):
+    """The deployment of the store, in this process and on this database."""
 
     def __init__(self, database: Any) -> None:
         self.models, self.rebalances = Models(database), Rebalances(database)
         self.keys = Idempotency(database)
-        self.add, self.read, self.page = self.models.add, self.models.read, self.models.page
-        self.replace, self.delete = self.models.replace, self.models.delete
-        self.runs, self.runs_of = self.rebalances.page, self.rebalances.page_of_portfolios
-        self.run, self.outcomes = self.rebalances.read, self.rebalances.outcomes
-        self.delete_run = self.rebalances.delete
-        self.claim, self.complete = self.keys.claim, self.keys.complete
-        self.release = self.keys.release
-
-    async def outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]:
-        run = await self.run(rebalance_id)
-        return run, await self.rebalances.outcome(run, portfolio_id)
-
-    async def add_target(self, model_id: str, target: Target) -> Model:
-        return await self.replace(editing.with_target(await self.read(model_id), target))
-
-    async def replace_target(self, model_id: str, target: Target) -> Model:
-        return await self.replace(editing.with_replaced_target(await self.read(model_id), target))
-
-    async def remove_target(self, model_id: str, target: Target) -> Model:
-        return await self.replace(editing.without_target(await self.read(model_id), target))
-
-    async def add_portfolios(self, model_id: str, portfolio_ids: tuple[str, ...]) -> Model:
-        return await self.replace(editing.with_portfolios(await self.read(model_id), portfolio_ids))
-
-    async def remove_portfolios(self, model_id: str, portfolio_ids: tuple[str, ...]) -> Model:
-        changed = editing.without_portfolios(await self.read(model_id), portfolio_ids)
-        return await self.replace(changed)
+        self.runs = self.rebalances.page
+        nobody: Any = None
+        self._with = Resources(
+            database, self.models, self.rebalances, self.keys, nobody, nobody, nobody
+        )
 
 
 def bought_one(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance:

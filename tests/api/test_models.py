@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -92,13 +91,6 @@ async def test_a_taken_name_is_a_409(client: httpx.AsyncClient, model: dict[str,
     assert answer.json()["type"] == "/problems/name-taken"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5_000, '{"a": Infinity}'])
-async def test_a_body_that_is_not_json_is_a_422(client: httpx.AsyncClient, text: str) -> None:
-    answer = await client.post("/api/v1/models", content=text, headers=JSON)
-
-    assert answer.status_code == 422
-
-
 async def test_models_come_in_pages_that_link_to_each_other(client: httpx.AsyncClient) -> None:
     for name in ("b", "a", "c"):
         await client.post("/api/v1/models", json=posted(name))
@@ -181,23 +173,6 @@ async def test_a_model_that_the_caller_has_already_is_a_304(
     assert other.status_code == 200
 
 
-async def test_a_rebalance_changes_the_etag_but_not_the_version(
-    client: httpx.AsyncClient, stored: Any, model: dict[str, Any]
-) -> None:
-    path = f"/api/v1/model/{model['model_id']}"
-    before = await client.get(path)
-    await stored.models.rebalanced(model["model_id"], datetime.now(UTC))
-
-    after = await client.get(path, headers={"if-none-match": before.headers["etag"]})
-
-    assert after.status_code == 200
-    assert after.json()["version"] == 1
-    changed = await client.put(
-        path, json=posted(version=1), headers={"if-match": after.headers["etag"]}
-    )
-    assert changed.status_code == 200
-
-
 async def test_a_trailing_slash_is_the_same_resource_without_a_redirect(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
@@ -231,16 +206,6 @@ async def test_of_eight_changes_of_one_version_exactly_one_wins(
     assert statuses == [200, *[409] * 7]
     lost = next(answer.json() for answer in answers if answer.status_code == 409)
     assert (lost["expected_version"], lost["actual_version"]) == (1, 2)
-
-
-async def test_if_match_of_another_version_is_a_412(
-    client: httpx.AsyncClient, model: dict[str, Any]
-) -> None:
-    path = f"/api/v1/model/{model['model_id']}"
-
-    answer = await client.put(path, json=posted(version=1), headers={"if-match": '"2"'})
-
-    assert answer.status_code == 412
 
 
 async def test_a_model_is_removed_by_its_version_alone(
@@ -318,6 +283,22 @@ async def test_the_same_key_creates_one_model_and_gives_the_same_answer(
     assert second.headers["idempotent-replayed"] == "true"
     assert (other.status_code, other.json()["type"]) == (422, "/problems/idempotency-key-reused")
     assert len((await client.get("/api/v1/models")).json()) == 1
+
+
+async def test_a_repeated_key_gets_the_first_answer_whatever_became_of_the_model_since(
+    client: httpx.AsyncClient,
+) -> None:
+    key = {"idempotency-key": "key-1"}
+    first = await client.post("/api/v1/models", json=posted(), headers=key)
+    path = first.headers["location"]
+
+    await client.put(path, json=posted("Income", version=1))
+    changed = await client.post("/api/v1/models", json=posted(), headers=key)
+    await client.delete(f"{path}?version=2")
+    deleted = await client.post("/api/v1/models", json=posted(), headers=key)
+
+    assert changed.content == deleted.content == first.content
+    assert changed.headers["etag"] == deleted.headers["etag"] == first.headers["etag"]
 
 
 async def test_a_key_is_free_again_when_its_request_failed(
