@@ -22,7 +22,7 @@ from storage.runs import Run, new_rebalance_id
 APPLICATION = "order-generation"
 TRIES = 3
 REPEATABLE = frozenset(
-    {"read", "page", "runs", "runs_of", "run", "outcomes", "outcome", "ping"}
+    {"read", "page", "runs", "runs_of", "run", "outcomes", "outcomes_of", "outcome", "ping"}
     | {"preview_model", "preview_portfolio"}
     | {"claim", "complete", "release"}  # they name their owner
 )

@@ -120,6 +120,10 @@ class ModelStore:
         """Outcomes of a run in order."""
         return await self._with.rebalances.outcomes(run, offset, limit)
 
+    async def outcomes_of(self, run: Run, portfolio_ids: tuple[str, ...]) -> tuple[Rebalance, ...]:
+        """Outcomes of some portfolios of a run."""
+        return await self._with.rebalances.outcomes_of(run, portfolio_ids)
+
     async def outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]:
         """The outcome of one portfolio."""
         run = await self._with.rebalances.read(rebalance_id)

@@ -147,10 +147,16 @@ class Rebalances:
     @translating
     async def outcome(self, run: Run, portfolio_id: str) -> Rebalance:
         """What became of one portfolio in the run."""
-        found = await self._found(run, {"portfolio_id": portfolio_id})
-        if not found:
-            raise NotFoundError("portfolio in this rebalance", portfolio_id)
-        return found[0]
+        return (await self.outcomes_of(run, (portfolio_id,)))[0]
+
+    @translating
+    async def outcomes_of(self, run: Run, portfolio_ids: Sequence[str]) -> tuple[Rebalance, ...]:
+        """What became of these portfolios in the run, in their order in it."""
+        found = await self._found(run, {"portfolio_id": {"$in": list(portfolio_ids)}})
+        missing = set(portfolio_ids).difference(each.portfolio_id for each in found)
+        if missing:
+            raise NotFoundError("portfolio in this rebalance", min(missing))
+        return found
 
     @translating
     async def delete(self, rebalance_id: str, version: int) -> None:

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from serve_app.api import health, models, pages, rebalances, rebalancing
+from serve_app.api import health, models, pages, rebalances, rebalancing, transactions
 from serve_app.api.bodies import BodyLimit, Bounds
 from serve_app.api.collaborators import Collaborators
 from serve_app.api.documentation import documented
@@ -21,11 +21,13 @@ from serve_app.settings import Settings
 SHOWN_TO_SCRIPTS = (
     CORRELATION_ID,
     REQUEST_ID,
+    "Content-Disposition",
     "ETag",
     "Idempotent-Replayed",
     "Link",
     "Location",
     "Retry-After",
+    "X-Rebalance-Status",
     "X-Total-Count",
 )
 
@@ -45,7 +47,7 @@ def api_app(
     )
     app.state.settings = settings
     app.state.collaborators = collaborators
-    for part in (models, rebalancing, rebalances, health, pages):
+    for part in (models, rebalancing, rebalances, transactions, health, pages):
         app.include_router(part.router)
     app.openapi = partial(documented, app)
     app.add_exception_handler(RequestValidationError, answer_invalid)

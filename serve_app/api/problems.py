@@ -22,6 +22,7 @@ from serve_app.upstream.errors import (
     UpstreamUnavailableError,
 )
 from serve_app.wire.text import Json
+from serve_app.wire.workbook import TooManyRowsError
 from storage.errors import (
     IdempotencyInProgressError,
     IdempotencyMismatchError,
@@ -66,6 +67,18 @@ class PreconditionRequiredError(Exception):
         return "a change needs If-Match with the ETag of what was read"
 
 
+class NotAcceptableError(Exception):
+    """A caller wants none of the media types that a route offers."""
+
+    def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
+        super().__init__(accept, offered)
+        self.accept = accept
+        self.offered = offered
+
+    def __str__(self) -> str:
+        return f"the answer can be {', '.join(self.offered)}"
+
+
 class NotReadyError(Exception):
     """Parts that the service needs do not answer."""
 
@@ -91,6 +104,12 @@ BAD_ID = Kind(400, "bad-id", "An id in the path is not an id", "Ids have 24 char
 NOT_FOUND = Kind(404, "not-found", "It is not stored here", "Check the id.")
 NO_ROUTE = Kind(404, "unknown-route", "There is no such route", "The routes stand in /docs.")
 NO_METHOD = Kind(405, "method-not-allowed", "Not for this method", "The routes stand in /docs.")
+NOT_ACCEPTABLE = Kind(
+    406,
+    "not-acceptable",
+    "None of the media types that are accepted",
+    "Accept one of the media types that are offered.",
+)
 NAME_TAKEN = Kind(409, "name-taken", "Another model has this name", "Choose another name.")
 STALE = Kind(409, "stale-version", "It was changed in the meantime", _READ)
 IN_MODEL = Kind(
@@ -153,6 +172,12 @@ NO_PRICES = Kind(
 CONFLICT = Kind(
     422, "options-conflict", "Options exclude each other", "Drop one of the options that are named."
 )
+TOO_MANY_ROWS = Kind(
+    422,
+    "too-many-rows",
+    "More transactions than a sheet has rows",
+    "Ask for CSV or JSON lines, which have no limit, or for some of the portfolios.",
+)
 NO_HOLDINGS = Kind(
     422,
     "holdings-missing",
@@ -204,8 +229,9 @@ NOT_READY = Kind(503, "not-ready", "A part does not answer", "The failing parts 
 KINDS: Mapping[str, Kind] = {
     kind.slug: kind
     for kind in (
-        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NAME_TAKEN, STALE, IN_MODEL, DIFFERS,
-        IN_PROGRESS, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES,
+        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, STALE, IN_MODEL,
+        DIFFERS, IN_PROGRESS, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
+        OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
         CONFLICT, NO_HOLDINGS, NO_SECURITY, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
         BROKEN_CONTRACT, UPSTREAM_DOWN, STORAGE_DOWN, OVERLOADED, NOT_READY,
     )
@@ -226,6 +252,8 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     StaleVersionError: STALE,
     PreconditionFailedError: PRECONDITION,
     PreconditionRequiredError: PRECONDITION_REQUIRED,
+    NotAcceptableError: NOT_ACCEPTABLE,
+    TooManyRowsError: TOO_MANY_ROWS,
     IdempotencyInProgressError: IN_PROGRESS,
     IdempotencyMismatchError: KEY_REUSED,
     StorageUnavailableError: STORAGE_DOWN,

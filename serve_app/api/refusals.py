@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from optimization.errors import OptionsConflictError, PricesMissingError, RuleError, shown
 from serve_app.api import problems
-from serve_app.api.problems import Kind, NotReadyError, kind_of, problem
+from serve_app.api.problems import Kind, NotAcceptableError, NotReadyError, kind_of, problem
 from serve_app.correlation import correlation_id
 from serve_app.upstream.errors import SecurityUnknownError, UpstreamUnavailableError
 from serve_app.wire.text import Json, encoded
@@ -59,8 +59,7 @@ def answer_of(
     if kind is problems.INTERNAL:
         logger.error("unexpected error at %s", path, exc_info=error)
         return response(kind, "The cause is in the log, under the correlation id.", path)
-    headers = {"Retry-After": str(_retry_after_s(error))} if _passes(kind) else None
-    return response(kind, _sentence(error), path, members_of(error), headers)
+    return response(kind, _sentence(error), path, members_of(error), _headers(kind, error))
 
 
 def response(
@@ -111,6 +110,8 @@ def members_of(error: Exception) -> Json:
             return {"upstream": error.upstream}
         case NotReadyError():
             return {"failing": list(error.failing)}
+        case NotAcceptableError():
+            return {"offered": list(error.offered)}
         case _:
             return {}
 
@@ -169,6 +170,12 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, RuleError):
         return f"{pointer_of(error.field)} is {shown(error.value)}: {error.rule}"
     return str(error)
+
+
+def _headers(kind: Kind, error: Exception) -> dict[str, str]:
+    if isinstance(error, NotAcceptableError):
+        return {"Vary": "Accept"}
+    return {"Retry-After": str(_retry_after_s(error))} if _passes(kind) else {}
 
 
 def _passes(kind: Kind) -> bool:

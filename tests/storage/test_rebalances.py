@@ -288,3 +288,17 @@ async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Docum
     again = await rebalances.store(replace(run, model_name="another"), outcomes(run))
 
     assert again == stored
+
+
+async def test_the_outcomes_of_some_portfolios_come_in_their_order(
+    database: AsyncDatabase[Document],
+) -> None:
+    rebalances = Rebalances(database)
+    run = await rebalances.open(a_run(4))
+    await rebalances.record(run.rebalance_id, range(4), outcomes(run))
+
+    found = await rebalances.outcomes_of(run, [numbered("P", 3), numbered("P", 1)])
+
+    assert found == (outcomes(run)[1], outcomes(run)[3])
+    with pytest.raises(NotFoundError, match=numbered("P", 4)):
+        await rebalances.outcomes_of(run, [numbered("P", 1), numbered("P", 4)])

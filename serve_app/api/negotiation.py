@@ -1,0 +1,70 @@
+"""Which of the media types that a route offers a caller wants: the Accept header (RFC 9110, 12.5.1)."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, NamedTuple
+
+from fastapi import Depends, Request
+
+from serve_app.api.problems import NotAcceptableError
+
+QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+
+
+class Range(NamedTuple):
+    """A media range of an Accept header; ``*`` stands for anything."""
+
+    kind: str
+    subtype: str
+    quality: float
+
+    @property
+    def exactness(self) -> int:
+        """How much of a media type is named: an exact range counts more than one with ``*``."""
+        return (self.kind != "*") + (self.subtype != "*")
+
+    def fits(self, media_type: str) -> bool:
+        """Whether the media type is in the range."""
+        kind, _, subtype = media_type.partition("/")
+        return self.kind in {"*", kind} and self.subtype in {"*", subtype}
+
+
+def chosen(accept: str, offered: Sequence[str]) -> str:
+    """The offered media type that is wanted most; NotAcceptableError where none is wanted.
+
+    Of several wanted alike it is the one that is named most exactly, then the first offered.
+
+    >>> chosen("text/*;q=0.5, application/json;q=0.4", ("application/json", "text/csv"))
+    'text/csv'
+    """
+    ranges = tuple(_ranges(accept)) or (Range("*", "*", 1.0),)
+    best: tuple[float, int] = (0.0, 0)
+    found = None
+    for media_type in offered:
+        fitting = [each for each in ranges if each.fits(media_type)]
+        wanted = max(fitting, key=lambda each: each.exactness, default=None)
+        if wanted is not None and wanted.quality > 0:
+            rank = (wanted.quality, wanted.exactness)
+            if rank > best:
+                best, found = rank, media_type
+    if found is None:
+        raise NotAcceptableError(accept, tuple(offered))
+    return found
+
+
+def _ranges(accept: str) -> Iterator[Range]:
+    """The ranges of a header; what is not one is passed over, and so are parameters but q."""
+    for part in accept.split(","):
+        name, *parameters = (piece.strip() for piece in part.lower().split(";"))
+        kind, slash, subtype = name.partition("/")
+        quality = next((p[2:].strip() for p in parameters if p.startswith("q=")), "1")
+        if slash and kind and subtype and QUALITY.fullmatch(quality):
+            yield Range(kind, subtype, float(quality))
+
+
+def _accept(request: Request) -> str:
+    # Read from the request: OpenAPI describes Accept by the media types of an answer, not as a parameter.
+    return ",".join(request.headers.getlist("accept"))
+
+
+Accept = Annotated[str, Depends(_accept)]
