@@ -13,6 +13,7 @@ from serve_app.api import health, models, pages, rebalances, rebalancing, transa
 from serve_app.api.bodies import BodyLimit, Bounds
 from serve_app.api.collaborators import Collaborators
 from serve_app.api.documentation import documented
+from serve_app.api.explorer import add_explorer
 from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, RequestHeaders
 from serve_app.api.problems import Kind
 from serve_app.api.refusals import Refusals, answer_http, answer_invalid
@@ -44,11 +45,14 @@ def api_app(
         title="Order Generation Service",
         version=version("order-generation-service"),
         redirect_slashes=False,
+        docs_url=None,  # those of FastAPI need another server
+        redoc_url=None,
     )
     app.state.settings = settings
     app.state.collaborators = collaborators
     for part in (models, rebalancing, rebalances, transactions, health, pages):
         app.include_router(part.router)
+    add_explorer(app)
     app.openapi = partial(documented, app)
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)

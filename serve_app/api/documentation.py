@@ -8,7 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve_app.api import problems
-from serve_app.api.problems import Kind, problem
+from serve_app.api.examples import example_of
+from serve_app.api.problems import Kind
 
 MEDIA_TYPE = "application/problem+json"
 DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share
@@ -65,10 +66,7 @@ def documented(app: FastAPI) -> dict[str, Any]:
 
 
 def _documented(kinds: list[Kind]) -> dict[str, Any]:
-    examples = {
-        kind.slug: {"value": problem(kind, kind.advice, {"instance": "/", "correlation_id": "1"})}
-        for kind in kinds
-    }
+    examples = {kind.slug: {"summary": kind.title, "value": example_of(kind)} for kind in kinds}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
     title = "; ".join(kind.title for kind in kinds)
     return {"description": title, "content": {MEDIA_TYPE: content}}

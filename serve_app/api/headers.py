@@ -13,15 +13,6 @@ SECURITY = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-# The pages of FastAPI load Swagger UI and ReDoc from a CDN and start them with an inline script.
-CDN = "https://cdn.jsdelivr.net"
-DOCS_POLICY = (
-    f"default-src 'none'; script-src {CDN} 'unsafe-inline'; style-src {CDN} 'unsafe-inline' "
-    "https://fonts.googleapis.com; font-src https://fonts.gstatic.com; worker-src blob:; "
-    "img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly; connect-src 'self'; "
-    "frame-ancestors 'none'"
-)
-DOCS = frozenset({"/docs", "/redoc"})
 YEAR_S = 31_536_000
 
 
@@ -51,16 +42,14 @@ class RequestHeaders:
                 headers = MutableHeaders(scope=message)
                 if not self.server_answers_request_id:
                     headers[REQUEST_ID] = request_id.get()
-                _complete(headers, path, secure)
+                _complete(headers, secure)
             await send(message)
 
         await self.app({**scope, "path": path}, receive, completed)
 
 
-def _complete(headers: MutableHeaders, path: str, secure: bool) -> None:
+def _complete(headers: MutableHeaders, secure: bool) -> None:
     headers[CORRELATION_ID] = correlation_id.get()
-    if path in DOCS:
-        headers["Content-Security-Policy"] = DOCS_POLICY
     for name, value in SECURITY.items():
         headers.setdefault(name, value)
     if secure:

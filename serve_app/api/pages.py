@@ -1,11 +1,13 @@
-"""The pages that the type of a problem leads to."""
+"""The pages that the type of a problem leads to, made from the table of the kinds."""
 
+import json
 from html import escape
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
+from serve_app.api.examples import example_of
 from serve_app.api.problems import KINDS, Kind
 
 router = APIRouter(prefix="/problems", include_in_schema=False)
@@ -30,8 +32,10 @@ async def explain_problem(slug: str) -> HTMLResponse:
 
 
 def _explained(kind: Kind) -> str:
+    example = json.dumps(example_of(kind), indent=2, ensure_ascii=False)
     return (
-        f"<p>HTTP status {kind.status}</p><p>{escape(kind.advice)}</p>"
+        f"<p>HTTP status {kind.status}, type <code>{kind.uri}</code></p>"
+        f"<p>{escape(kind.advice)}</p><p>For example:</p><pre>{escape(example)}</pre>"
         '<p><a href="/problems">All problems</a></p>'
     )
 
