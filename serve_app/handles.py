@@ -7,23 +7,26 @@ Errors of a deployment arrive as themselves. Serve does not repeat a call whose 
 repeated where that changes nothing, which the run's id, made here, ensures for a rebalance.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.handle import DeploymentHandle
 
+from optimization.model import Model
 from optimization.result import Rebalance
 from serve_app.api.collaborators import ModelStore
 from serve_app.api.collaborators import Optimizer as OptimizerCalls
+from serve_app.upstream.holdings import Balance
 from storage.runs import Run, new_rebalance_id
 
 APPLICATION = "order-generation"
 TRIES = 3
 REPEATABLE = frozenset(
     {"read", "page", "runs", "runs_of", "run", "outcomes", "outcomes_of", "outcome", "ping"}
-    | {"preview_model", "preview_portfolio"}
+    | {"preview_model", "preview_portfolio", "optimize"}
     | {"claim", "complete", "release"}  # they name their owner
 )
 
@@ -90,6 +93,17 @@ class Optimizer:
     ) -> tuple[Run, Rebalance]:
         """What a rebalance of the portfolio would answer; nothing is stored."""
         return await self._remote.preview_portfolio(portfolio_id, model_id, options, correlation_id)
+
+    async def optimize(
+        self,
+        model: Model,
+        balances: Sequence[Balance],
+        prices: Mapping[str, Decimal],
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+    ) -> tuple[Rebalance, ...]:
+        """What becomes of portfolios that are given whole; asks neither database nor upstream."""
+        return await self._remote.optimize(model, balances, prices, options, correlation_id)
 
     async def upstreams_reachable(self) -> None:
         """Return if every upstream that a rebalance needs is well."""

@@ -1,14 +1,21 @@
 """Optimizer: the deployment that rebalances, thin over runs."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from functools import cached_property
 
+from optimization.model import Model
+from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.runs import Outcomes, Overrides, Runs, warm_workers
 from serve_app.settings import Settings
+from serve_app.stateless import optimized
+from serve_app.upstream.holdings import Balance
 from storage.runs import Run
 
 WARM_WORKERS = 2
@@ -70,6 +77,20 @@ class Optimizer:
         model = await self._with.models.followed_by(portfolio_id, model_id)
         run, outcomes = await self._runs.preview(model, (portfolio_id,), options)
         return run, outcomes[0]
+
+    async def optimize(
+        self,
+        model: Model,
+        balances: Sequence[Balance],
+        prices: Mapping[str, Decimal],
+        options: Overrides,
+        correlated: str,
+    ) -> tuple[Rebalance, ...]:
+        """What becomes of portfolios that are given whole; opens neither database nor upstream."""
+        correlation_id.set(correlated)
+        limit_s = self._settings.optimization_timeout
+        asked = replace(RebalanceOptions(**(options or {})), time_limit_s=limit_s)
+        return await optimized(model, balances, prices, asked, self._settings)
 
     async def settled(self, rebalance_id: str) -> Outcomes | None:
         """What a run made before its answer was lost; one that was cut off is marked as stopped."""

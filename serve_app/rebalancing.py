@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from decimal import Decimal
 
 from optimization.engine import rebalance_all
@@ -48,6 +49,15 @@ async def prices_of(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What is known of some portfolios before they are solved."""
+
+    portfolio_ids: Sequence[str]
+    balances: Sequence[Found]
+    prices: Mapping[str, Decimal]
+
+
 async def rebalance_portfolios(
     model: tuple[Security, ...],
     portfolio_ids: Sequence[str],
@@ -60,17 +70,36 @@ async def rebalance_portfolios(
 
     Raises UpstreamUnavailableError where an upstream does not answer.
     """
+    portfolios = await fetched(model, portfolio_ids, source, securities, snapshot)
+    return await solved(model, portfolios, options)
+
+
+async def fetched(
+    model: tuple[Security, ...],
+    portfolio_ids: Sequence[str],
+    source: HoldingsSource,
+    securities: Securities,
+    snapshot: PriceSnapshot,
+) -> Fetched:
+    """What the portfolios hold, and the prices of all of it.
+
+    Raises UpstreamUnavailableError where an upstream does not answer.
+    """
     found = await source.holdings(portfolio_ids)
     held = (balance.holdings for balance in found.values() if not isinstance(balance, Exception))
     held_ids = frozenset(security_id for holdings in held for security_id in holdings)
     model_prices = {security.security_id: security.price for security in model}
     others = await prices_of(held_ids - model_prices.keys(), securities, snapshot)
-    prices = {**others, **model_prices}
-    loop = asyncio.get_running_loop()
     balances = [found[portfolio_id] for portfolio_id in portfolio_ids]
-    return await loop.run_in_executor(
-        _solver, _solved, model, portfolio_ids, balances, prices, options
-    )
+    return Fetched(portfolio_ids, balances, {**others, **model_prices})
+
+
+async def solved(
+    model: tuple[Security, ...], portfolios: Fetched, options: RebalanceOptions
+) -> list[Rebalance]:
+    """What becomes of each portfolio, in their order; one that fails does not stop the others."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_solver, _solved, model, portfolios, options)
 
 
 def failed(portfolio_id: str, error: Exception) -> Rebalance:
@@ -87,14 +116,10 @@ def failed(portfolio_id: str, error: Exception) -> Rebalance:
 
 
 def _solved(
-    model: tuple[Security, ...],
-    portfolio_ids: Sequence[str],
-    balances: Sequence[Found],
-    prices: Mapping[str, Decimal],
-    options: RebalanceOptions,
+    model: tuple[Security, ...], fetched: Fetched, options: RebalanceOptions
 ) -> list[Rebalance]:
-    pairs = zip(portfolio_ids, balances, strict=True)
-    made = [_portfolio(portfolio_id, balance, prices) for portfolio_id, balance in pairs]
+    pairs = zip(fetched.portfolio_ids, fetched.balances, strict=True)
+    made = [_portfolio(portfolio_id, balance, fetched.prices) for portfolio_id, balance in pairs]
     portfolios = [one for one in made if isinstance(one, Portfolio)]
     solved = iter(_answers(model, portfolios, options))
     return [one if isinstance(one, Rebalance) else _outcome(one, next(solved)) for one in made]

@@ -4,8 +4,9 @@ Domain objects are the payload. Errors arrive as themselves: storage.errors, opt
 serve_app.upstream.errors; api.problems turns each into an answer.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
@@ -14,6 +15,7 @@ from optimization.model import Model, Target
 from optimization.result import Rebalance
 from serve_app.editing import Versions
 from serve_app.settings import Settings
+from serve_app.upstream.holdings import Balance
 from storage.paging import Sort
 from storage.runs import Run
 
@@ -144,6 +146,17 @@ class Optimizer(Protocol):
         correlation_id: str,
     ) -> tuple[Run, Rebalance]:
         """What ``rebalance_portfolio`` would answer, with nothing stored."""
+        ...
+
+    async def optimize(
+        self,
+        model: Model,
+        balances: Sequence[Balance],
+        prices: Mapping[str, Decimal],
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+    ) -> tuple[Rebalance, ...]:
+        """What becomes of portfolios that are given whole; asks neither database nor upstream."""
         ...
 
 

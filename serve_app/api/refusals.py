@@ -21,6 +21,7 @@ from serve_app.wire.text import Json, encoded
 from storage.errors import StaleVersionError
 
 MOST_ERRORS = 20
+LONGEST_NAME = 60
 RETRY_AFTER_S = 2
 WIRE_NAMES = {"targets": "positions", "portfolio_ids": "portfolios", "weight": "target"}
 WIRE_BANDS = {"low": "low_drift", "high": "high_drift"}
@@ -128,6 +129,10 @@ def pointer_of(field: Sequence[str | int]) -> str:
             continue
         names = WIRE_BANDS if before == "band" else WIRE_NAMES
         steps.append(names.get(str(step), str(step)))
+    return _pointer(steps)
+
+
+def _pointer(steps: Sequence[str]) -> str:
     return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
@@ -157,8 +162,14 @@ def _invalid(entry: Mapping[str, Any]) -> Json:
     if entry["type"] == "json_invalid":  # path is an offset then
         return {"pointer": "", "detail": f"not JSON: {entry['ctx']['error']} at {path[0]}"}
     unknown = entry["type"] == "extra_forbidden"
-    detail = "there is no such option" if unknown else entry["msg"]
-    return {"pointer": pointer_of(path), "detail": detail}
+    detail = "there is no such field" if unknown else entry["msg"]
+    # "[key]" is pydantic's mark of a key that breaks a rule; a name may be as long as the body
+    steps = [_shortened(str(step)) for step in path if step != "[key]"]
+    return {"pointer": _pointer(steps), "detail": detail}
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 
 def _place(entry: Json) -> str:

@@ -3,6 +3,7 @@
 The bodies of the original's routes ignore fields they do not know: its clients send some.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -119,9 +120,14 @@ def target_of(body: PositionBody) -> Target:
     return Target(body.security_id, body.target, DriftBand(body.low_drift, body.high_drift))
 
 
+def targets_of(positions: Sequence[PositionBody]) -> tuple[Target, ...]:
+    """The positions of a request; an error says which of them breaks a rule."""
+    return tuple(_target_at(index, position) for index, position in enumerate(positions))
+
+
 def model_of(body: ModelPost) -> Model:
     """A new model."""
-    targets = tuple(_target_at(index, position) for index, position in enumerate(body.positions))
+    targets = targets_of(body.positions)
     options = None
     if body.rebalance_options is not None:
         options = RebalanceOptions(**options_of(body.rebalance_options))

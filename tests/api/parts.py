@@ -1,16 +1,18 @@
 """What the tests of the routes are made of: the real store, a fake optimizer, small bodies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from optimization.assembly import priced
 from optimization.certificate import Certificate, Method, Proof
 from optimization.model import Model
 from optimization.result import Rebalance, Refusal, Security, Status
 from serve_app.model_store import ModelStore
 from serve_app.resources import Resources
+from serve_app.upstream.holdings import Balance
 from storage.idempotency import Idempotency
 from storage.models import Models
 from storage.rebalances import Rebalances
@@ -105,6 +107,18 @@ class FakeOptimizer:
         run, (rebalance,) = await self._run(model, (portfolio_id,))
         return run, rebalance
 
+    async def optimize(
+        self,
+        model: Model,
+        balances: Sequence[Balance],
+        prices: Mapping[str, Decimal],
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+    ) -> tuple[Rebalance, ...]:
+        self.asked.append((options, correlation_id))
+        securities = priced(model, {**dict.fromkeys(_ids(model), PRICE), **prices})
+        return tuple(self.outcome(balance.portfolio_id, securities) for balance in balances)
+
     async def _run(
         self, model: Model, portfolio_ids: tuple[str, ...]
     ) -> tuple[Run, tuple[Rebalance, ...]]:
@@ -130,6 +144,10 @@ class FakeOptimizer:
             await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, datetime.now(UTC)),
             outcomes,
         )
+
+
+def _ids(model: Model) -> list[str]:
+    return [target.security_id for target in model.targets]
 
 
 async def no_metrics() -> str:

@@ -1,0 +1,324 @@
+"""POST /optimize: models, prices and portfolios in the body; no database, no upstream."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from optimization import Portfolio, rebalance
+from optimization.errors import OptimizationError
+from serve_app import handles
+from serve_app.api.application import api_app
+from serve_app.api.collaborators import Collaborators
+from serve_app.settings import Settings, settings_from
+from serve_app.wire.options import options_json
+from serve_app.wire.rebalancing import rebalance_json
+from serve_app.wire.text import encoded, plain
+from tests.api.in_process import Deployed, Handle, Upstreams, optimizer_with
+from tests.api.parts import A, B, P, Q, R, Stored, no_metrics, position
+from tests.optimization.generated import KINDS, Problem
+
+Json = dict[str, Any]
+Change = Callable[[Json], Any]
+PATH = "/api/v1/optimize"
+PER_KIND = 12
+
+
+class NoStore:
+    """A database that is down: whoever asks it fails."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the store was asked to {name}")
+
+
+def client_with(settings: Settings, store: Any, optimizer: Any) -> httpx.AsyncClient:
+    app = api_app(settings, Collaborators(store, optimizer, {}, no_metrics))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """An application whose optimizer has nothing but its settings, and these name no database."""
+    handle: Any = Handle(Deployed(settings, None))
+    async with client_with(settings, NoStore(), handles.Optimizer(handle)) as client:
+        yield client
+
+
+def asked(**changes: object) -> Json:
+    portfolios = [
+        {"portfolio_id": P, "cash": "1000.50", "holdings": {A: 2}},
+        {"portfolio_id": Q, "cash": 500, "holdings": {B: "3.5"}},
+    ]
+    model = {"name": "Growth", "positions": [position()]}
+    return {"model": model, "prices": {A: 10.25, B: "31"}, "portfolios": portfolios, **changes}
+
+
+def asked_of(problem: Problem) -> Json:
+    model, portfolio = problem.model, problem.portfolio
+    return {
+        "model": {
+            "positions": [
+                {
+                    "security_id": target.security_id,
+                    "target": plain(target.weight),
+                    "low_drift": plain(target.band.low),
+                    "high_drift": plain(target.band.high),
+                }
+                for target in model.targets
+            ]
+        },
+        "prices": {security: plain(price) for security, price in portfolio.prices.items()},
+        "portfolios": [owned(portfolio)],
+        "options": options_json(problem.options),
+    }
+
+
+def owned(portfolio: Portfolio) -> Json:
+    holdings = {security: plain(shares) for security, shares in portfolio.holdings.items()}
+    return {
+        "portfolio_id": portfolio.portfolio_id,
+        "cash": plain(portfolio.cash),
+        "holdings": holdings,
+    }
+
+
+async def test_portfolios_are_answered_in_their_order_and_without_ids(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    answer = await client.post(PATH, json=asked())
+
+    first, second = answer.json()
+    assert (first["portfolio_id"], second["portfolio_id"]) == (P, Q)
+    assert first == {
+        "portfolio_id": P,
+        "rebalance_id": None,
+        "model_id": None,
+        "status": "REBALANCED",
+        "transactions": [
+            {
+                "transaction_type": "BUY",
+                "security_id": A,
+                "quantity": 23,
+                "trade_date": datetime.now(settings.zone).date().isoformat(),
+            }
+        ],
+        "drifts": [
+            {
+                "security_id": A,
+                "original_quantity": "2",
+                "adjusted_quantity": "25",
+                "target": "0.25",
+                "high_drift": "0.02",
+                "low_drift": "0.01",
+                "actual": "0.2510",
+            }
+        ],
+        "market_value": "1021.00",
+        "cash_before_rebalance": "1000.50",
+        "cash_after_rebalance": "764.75",
+        "turnover": "235.75",
+        "objective": "1.00",
+        "lower_bound": "1.00",
+        "cost": "0",
+        "proof": "OPTIMAL",
+        "method": "SEPARABLE",
+        "binding": [],
+        "error": None,
+    }
+    assert second["drifts"][1]["adjusted_quantity"] == "0.5"
+    assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize("kind", KINDS[:4], ids=lambda kind: kind.__name__)
+async def test_the_answer_is_the_engines_to_the_byte(
+    client: httpx.AsyncClient, settings: Settings, kind: Callable[..., Problem]
+) -> None:
+    rng = np.random.default_rng(5)
+    for problem in [kind(rng) for _ in range(PER_KIND)]:
+        try:
+            made = rebalance(problem.model, problem.portfolio, problem.options)
+        except OptimizationError:
+            continue
+
+        answer = await client.post(PATH, json=asked_of(problem))
+
+        day = datetime.now(settings.zone).date().isoformat()
+        if answer.status_code == 200:
+            assert answer.content == encoded([rebalance_json(made, None, None, day, None)])
+            continue
+        (element,) = answer.json()["portfolios"]
+        assert made.refusal is not None
+        assert (answer.status_code, element["status"]) == (422, "INFEASIBLE")
+        assert element["error"]["detail"] == made.refusal.detail
+        own = rebalance_json(made, None, None, day, element["error"])
+        assert json.loads(encoded(own)) == element
+
+
+@pytest.mark.parametrize("kind", KINDS[:4], ids=lambda kind: kind.__name__)
+async def test_the_answer_is_that_of_a_stored_model_with_the_same_holdings(
+    client: httpx.AsyncClient,
+    settings: Settings,
+    stored: Stored,
+    database: Any,
+    kind: Callable[..., Problem],
+) -> None:
+    rng = np.random.default_rng(6)
+    world = Upstreams()
+    async with client_with(settings, stored, optimizer_with(settings, database, world)) as other:
+        for number in range(PER_KIND):
+            problem = kind(rng)
+            given = asked_of(problem)
+            world.prices = dict(problem.portfolio.prices)
+            (portfolio,) = given["portfolios"]
+            world.owns(P, portfolio["cash"], **portfolio["holdings"])
+            body = {**given["model"], "name": f"Model {number}", "portfolios": [P]}
+            model = (await other.post("/api/v1/models", json=body)).json()
+            path = f"/api/v1/model/{model['model_id']}/rebalance"
+
+            by_id = (await other.post(path, json=given["options"])).json()
+            by_body = (await client.post(PATH, json=given)).json()
+
+            for element in _elements(by_id):
+                element |= {"rebalance_id": None, "model_id": None}
+            assert _elements(by_body) == _elements(by_id)
+
+
+def _elements(answer: Any) -> list[Json]:
+    return answer if isinstance(answer, list) else answer["portfolios"]
+
+
+async def test_numbers_and_strings_are_the_same_exact_decimals(client: httpx.AsyncClient) -> None:
+    text = json.dumps(asked()).replace("1000.50", "1000.0000000001")
+    headers = {"content-type": "application/json"}
+
+    by_string = await client.post(PATH, content=text, headers=headers)
+    text = text.replace('"1000.0000000001"', "1000.0000000001")
+    by_number = await client.post(PATH, content=text, headers=headers)
+
+    assert by_number.content == by_string.content
+    assert by_number.json()[0]["cash_before_rebalance"] == "1000.0000000001"
+
+
+async def test_one_portfolio_fails_and_the_others_go_on(client: httpx.AsyncClient) -> None:
+    unpriced = {"portfolio_id": R, "cash": 0, "holdings": {"Z" * 24: 1}}
+    body = asked()
+    body["portfolios"].insert(1, unpriced)
+
+    answer = await client.post(PATH, json=body)
+
+    assert [each["status"] for each in answer.json()] == ["REBALANCED", "FAILED", "REBALANCED"]
+    assert answer.json()[1]["error"]["type"] == "/problems/prices-missing"
+    assert answer.json()[1]["error"]["securities"] == ["Z" * 24]
+
+
+async def test_without_a_price_of_the_model_every_portfolio_says_so_with_a_422(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.post(PATH, json=asked(prices={B: 31}))
+
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (422, "/problems/prices-missing")
+    assert [each["portfolio_id"] for each in problem["portfolios"]] == [P, Q]
+    assert problem["portfolios"][0]["error"]["securities"] == [A]
+    assert problem["rebalance_id"] is None
+
+
+async def test_an_empty_portfolio_a_short_one_and_an_overdrawn_one_are_ordinary(
+    client: httpx.AsyncClient,
+) -> None:
+    portfolios = [
+        {"portfolio_id": P, "cash": 0, "holdings": {}},
+        {"portfolio_id": Q, "cash": 5000, "holdings": {A: -3}},
+        {"portfolio_id": R, "cash": -100, "holdings": {A: 200}},
+    ]
+
+    answer = await client.post(PATH, json=asked(portfolios=portfolios))
+
+    assert [each["status"] for each in answer.json()] == ["IN_BAND", "REBALANCED", "REBALANCED"]
+    assert answer.json()[0]["market_value"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        (lambda body: body.update(modle=1), "/modle"),
+        (lambda body: body["model"].update(version=1), "/model/version"),
+        (lambda body: body["model"]["positions"][0].update(weight=1), "/model/positions/0/weight"),
+        (lambda body: body["portfolios"][1].update(prices={}), "/portfolios/1/prices"),
+        (lambda body: body.update(options={"cash_floors": 1}), "/options/cash_floors"),
+        (lambda body: body.update(portfolios=[]), "/portfolios"),
+        (lambda body: body["portfolios"][1].update(portfolio_id=P), "/portfolios/1/portfolio_id"),
+        (lambda body: body["prices"].update({A: 0}), f"/prices/{A}"),
+        (lambda body: body["prices"].update({"A": 1}), "/prices/A"),
+        (lambda body: body["prices"].update({"A" * 99: 1}), f"/prices/{'A' * 57}..."),
+        (lambda body: body["portfolios"][0].update(cash="NaN"), "/portfolios/0/cash"),
+        (lambda body: body["portfolios"][0].update(cash=1e30), "/portfolios/0/cash"),
+        (lambda body: body["portfolios"][0].pop("holdings"), "/portfolios/0/holdings"),
+        (
+            lambda body: body["model"]["positions"].append(position()),
+            "/model/positions/1/security_id",
+        ),
+        (
+            lambda body: body["model"]["positions"][0].update(target="0.013"),
+            "/model/positions/0/target",
+        ),
+        (
+            lambda body: body["model"]["positions"][0].update(low_drift="0.9"),
+            "/model/positions/0/low_drift",
+        ),
+        (lambda body: body["model"]["positions"].append(position(B, "0.9")), "/model/positions"),
+    ],
+)
+async def test_what_breaks_a_rule_is_refused_with_its_place(
+    client: httpx.AsyncClient, change: Change, pointer: str
+) -> None:
+    body = asked()
+    change(body)
+
+    answer = await client.post(PATH, json=body)
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+async def test_a_thousand_portfolios_are_the_most_of_one_call(client: httpx.AsyncClient) -> None:
+    portfolios = [
+        {"portfolio_id": f"{number:024d}", "cash": 1000, "holdings": {}} for number in range(1001)
+    ]
+
+    answer = await client.post(PATH, json=asked(portfolios=portfolios))
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/portfolios"
+
+
+async def test_options_that_exclude_each_other_are_a_problem_of_their_own(
+    client: httpx.AsyncClient,
+) -> None:
+    options = {"cash_floor": 100, "cash_ceiling": 50}
+
+    answer = await client.post(PATH, json=asked(options=options))
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/options-conflict")
+
+
+async def test_options_reach_the_engine(client: httpx.AsyncClient) -> None:
+    answer = await client.post(PATH, json=asked(options={"cash_floor": "75.1%"}))
+
+    assert answer.json()[0]["cash_after_rebalance"] == "775.00"
+    assert answer.json()[0]["binding"] == [{"constraint": "cash_floor", "slack": "8.22"}]
+
+
+async def test_the_time_limit_is_that_of_the_settings() -> None:
+    settings = settings_from({"optimization_timeout": 1e-9})
+    problem = KINDS[5](np.random.default_rng(0))
+    handle: Any = Handle(Deployed(settings, None))
+
+    async with client_with(settings, NoStore(), handles.Optimizer(handle)) as client:
+        answer = await client.post(PATH, json=asked_of(problem))
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/no-solution-in-time")
