@@ -26,7 +26,7 @@ APPLICATION = "order-generation"
 TRIES = 3
 REPEATABLE = frozenset(
     {"read", "page", "runs", "runs_of", "run", "outcomes", "outcomes_of", "outcome", "ping"}
-    | {"preview_model", "preview_portfolio", "optimize"}
+    | {"preview_model", "preview_portfolio", "optimize", "handed_over"}
     | {"claim", "complete", "release"}  # they name their owner
 )
 

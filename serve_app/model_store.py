@@ -1,4 +1,8 @@
-"""ModelStore: the deployment in front of the database, thin over storage. Never loads CVXPY."""
+"""ModelStore: the deployment in front of the database, thin over storage. Never loads CVXPY.
+
+It hands orders over, too: that is reading what is stored and waiting for another service, and here it
+does not share a process with a solver.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
@@ -6,12 +10,16 @@ from functools import cached_property, partial
 from optimization.model import Model, Target
 from optimization.result import Rebalance
 from serve_app import editing
+from serve_app.correlation import correlation_id
 from serve_app.editing import Versions
+from serve_app.hand_over import HandOvers
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
 from storage.database import ping
 from storage.errors import StaleVersionError
+from storage.hand_overs import HandOver
+from storage.orders import OrderState
 from storage.paging import Sort
 from storage.runs import Run
 
@@ -29,6 +37,10 @@ class ModelStore:
     def _with(self) -> Resources:
         # Not in __init__: connections belong to the event loop that the methods run in.
         return opened(self._settings)
+
+    @cached_property
+    def _hand_overs(self) -> HandOvers:
+        return HandOvers(self._with)
 
     async def add(self, model: Model) -> Model:
         """Store a new model."""
@@ -130,8 +142,20 @@ class ModelStore:
         return run, await self._with.rebalances.outcome(run, portfolio_id)
 
     async def delete_run(self, rebalance_id: str, version: int) -> None:
-        """Delete the run of this version, with its outcomes."""
-        await self._with.rebalances.delete(rebalance_id, version)
+        """Delete the run of this version with its outcomes, unless orders of it were sent."""
+        await self._hand_overs.delete(rebalance_id, version)
+
+    async def hand_over(self, rebalance_id: str, most_listed: int, correlated: str) -> HandOver:
+        """Send the orders of a run that are not at the order service; where they stand then."""
+        correlation_id.set(correlated)
+        await self._hand_overs.hand_over(rebalance_id)
+        return await self._hand_overs.page(rebalance_id, 0, most_listed)
+
+    async def handed_over(
+        self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
+    ) -> HandOver:
+        """Where the orders of a run stand, and a page of them."""
+        return await self._hand_overs.page(rebalance_id, offset, limit, states)
 
     async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key."""

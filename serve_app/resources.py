@@ -2,20 +2,24 @@
 
 from dataclasses import dataclass, replace
 
+import httpx
 from pymongo.asynchronous.database import AsyncDatabase
 
 from serve_app.settings import Settings
-from serve_app.upstream import accounting, pricing, securities
+from serve_app.upstream import accounting, orders, pricing, securities
 from serve_app.upstream.accounting import Accounting
-from serve_app.upstream.client import Client
+from serve_app.upstream.client import Client, plain_transport
 from serve_app.upstream.holdings import HoldingsSource
+from serve_app.upstream.orders import OrderService
 from serve_app.upstream.paged import PagedAccounting
 from serve_app.upstream.policy import Policy
 from serve_app.upstream.pricing import Prices
 from serve_app.upstream.securities import Securities
 from storage.database import Document, connect
+from storage.hand_overs import HandOvers
 from storage.idempotency import Idempotency
 from storage.models import Models
+from storage.order_book import OrderBook
 from storage.rebalances import Rebalances
 
 
@@ -30,6 +34,9 @@ class Resources:
     prices: Prices
     securities: Securities
     holdings: HoldingsSource
+    orders: OrderBook
+    hand_overs: HandOvers
+    order_service: OrderService
 
 
 def opened(settings: Settings, timeout_ms: int | None = None) -> Resources:
@@ -54,10 +61,25 @@ def opened(settings: Settings, timeout_ms: int | None = None) -> Resources:
         Prices(price, settings.price_ttl_s),
         Securities(security),
         PagedAccounting(balance) if settings.holdings_source == "pages" else Accounting(balance),
+        OrderBook(database),
+        HandOvers(database),
+        _order_service(settings),
     )
 
 
-def _client(settings: Settings, upstream: str, url: str | None, policy: Policy) -> Client:
+def _order_service(settings: Settings) -> OrderService:
+    url, transport = settings.order_service_url, plain_transport()
+    client = _client(settings, "order", url, orders.POLICY, transport)
+    return OrderService(client, settings.order_blotter)
+
+
+def _client(
+    settings: Settings,
+    upstream: str,
+    url: str | None,
+    policy: Policy,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Client:
     """The service's own policy within the limits that the settings give to all."""
     assert url is not None
     policy = replace(
@@ -67,4 +89,4 @@ def _client(settings: Settings, upstream: str, url: str | None, policy: Policy) 
         breaker_threshold=settings.circuit_breaker_threshold,
         breaker_pause_s=settings.circuit_breaker_timeout,
     )
-    return Client(upstream, url, policy)
+    return Client(upstream, url, policy, transport)

@@ -118,6 +118,12 @@ class Settings(BaseSettings):
     security_service_url: Url | None = Field(None, description="an http(s) URL")
     portfolio_service_url: Url | None = Field(None, description="an http(s) URL")
     order_service_url: Url | None = Field(None, description="an http(s) URL")
+    order_blotter: str = Field(
+        "Default",
+        min_length=1,
+        max_length=60,
+        description="the name of a blotter of the order service",
+    )
     external_service_timeout: Seconds = Field(10, description="seconds, above 0, at most 3600")
     external_service_retries: int = Field(3, ge=0, le=20, description="a whole number from 0 to 20")
     circuit_breaker_threshold: int = Field(

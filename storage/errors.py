@@ -7,6 +7,11 @@ StorageError
 ├── StorageUnavailableError        the database did not answer in time or cannot be reached
 ├── IdempotencyMismatchError       the key came before with another request
 ├── IdempotencyInProgressError     the request of this key is still being worked on
+├── HandOverError                  the orders of a rebalance
+│   ├── HandOverInProgressError    another request hands them over now
+│   ├── NotCompletedError          the rebalance is not completed
+│   ├── OrdersInDoubtError         of some it is not known whether they arrived
+│   └── OrdersSentError            some were sent
 └── EmbeddedServerError            the embedded database server
     ├── NoServerBinaryError        no database server was found on this machine
     ├── DataDirectoryLockedError   another server owns the data directory
@@ -93,6 +98,64 @@ class IdempotencyInProgressError(StorageError):
 
     def __str__(self) -> str:
         return f"the request of idempotency key {self.key!r} is still in progress"
+
+
+class HandOverError(StorageError):
+    """Base of what keeps the orders of a rebalance from being handed over, or from being forgotten."""
+
+
+class HandOverInProgressError(HandOverError):
+    """Another request hands the orders over; should it have died, its lease ends by itself."""
+
+    def __init__(self, rebalance_id: str, leased_for_s: int) -> None:
+        super().__init__(rebalance_id, leased_for_s)
+        self.rebalance_id = rebalance_id
+        self.leased_for_s = leased_for_s
+
+    def __str__(self) -> str:
+        return f"the orders of rebalance {self.rebalance_id} are being handed over"
+
+
+class NotCompletedError(HandOverError):
+    """The orders of a rebalance are wanted that is not completed."""
+
+    def __init__(self, rebalance_id: str, status: str) -> None:
+        super().__init__(rebalance_id, status)
+        self.rebalance_id = rebalance_id
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"rebalance {self.rebalance_id} is {self.status}, not COMPLETED"
+
+
+class OrdersInDoubtError(HandOverError):
+    """Requests with these orders went out, and it is not known whether they arrived."""
+
+    def __init__(self, rebalance_id: str, count: int, retry_after_s: int) -> None:
+        super().__init__(rebalance_id, count, retry_after_s)
+        self.rebalance_id = rebalance_id
+        self.count = count
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return (
+            f"of {self.count} orders of rebalance {self.rebalance_id} it is not known whether they arrived; "
+            f"in {self.retry_after_s} s it will be"
+        )
+
+
+class OrdersSentError(HandOverError):
+    """The rebalance cannot be forgotten: orders of it were sent."""
+
+    def __init__(self, rebalance_id: str, count: int) -> None:
+        super().__init__(rebalance_id, count)
+        self.rebalance_id = rebalance_id
+        self.count = count
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} orders of rebalance {self.rebalance_id} were sent to the order service"
+        )
 
 
 class EmbeddedServerError(StorageError):

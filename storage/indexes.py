@@ -7,8 +7,9 @@ from pymongo import IndexModel, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from storage import idempotency, models, rebalances, results
+from storage import hand_overs, idempotency, models, order_book, rebalances, results
 from storage.database import WRITER_TIMEOUT_S, Document, translating
+from storage.orders import OrderState
 
 NAMESPACE_EXISTS: Final = 48
 DAY_S: Final = 24 * 60 * 60
@@ -38,6 +39,15 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         # keys are forgotten after a day
         IndexModel([("created_at", 1)], name="forgotten", expireAfterSeconds=DAY_S),
     ),
+    order_book.COLLECTION: (
+        # the next orders to send, the least tried first; those in a state, counted
+        IndexModel(
+            [("rebalance_id", 1), ("state", 1), ("attempts", 1), ("_id", 1)], name="next_in_state"
+        ),
+        # the page of orders
+        IndexModel([("rebalance_id", 1), ("_id", 1)], name="rebalance"),
+    ),
+    hand_overs.COLLECTION: (),
 }
 
 STRING: Final = {"bsonType": "string"}
@@ -118,6 +128,29 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         {"request_hash": STRING, "state": STRING, "claimed_at": DATE, "created_at": DATE},
         {"owner": STRING, "reference": STRING},
     ),
+    order_book.COLLECTION: _record(
+        {
+            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}:[A-Za-z0-9]{24}$"},
+            "rebalance_id": STRING,
+            "portfolio_id": STRING,
+            "security_id": STRING,
+            "side": {"enum": ["BUY", "SELL"]},
+            "quantity": {"bsonType": ["int", "long", "decimal", "string"]},
+            "state": {"enum": [state.value for state in OrderState]},
+            "attempts": WHOLE,
+        },
+        {
+            "order_id": WHOLE,
+            "message": STRING,
+            "timestamp": DATE,
+            "claim": STRING,
+            "claimed_at": DATE,
+        },
+    ),
+    hand_overs.COLLECTION: _record(
+        {"started_at": DATE, "batches": WHOLE, "prepared": {"bsonType": "bool"}},
+        {"owner": STRING, "leased_until": DATE},
+    ),
 }
 
 
@@ -127,7 +160,8 @@ async def ensure_indexes(database: AsyncDatabase[Document]) -> None:
     with timeout(WRITER_TIMEOUT_S):
         for name, indexes in INDEXES.items():
             await _ensure_validator(database, name, {"$jsonSchema": SCHEMAS[name]})
-            await database[name].create_indexes(list(indexes))
+            if indexes:
+                await database[name].create_indexes(list(indexes))
 
 
 async def _ensure_validator(

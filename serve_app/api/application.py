@@ -9,7 +9,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from serve_app.api import health, models, optimize, pages, rebalances, rebalancing, transactions
+from serve_app.api import (
+    health,
+    models,
+    optimize,
+    orders,
+    pages,
+    rebalances,
+    rebalancing,
+    transactions,
+)
 from serve_app.api.bodies import BodyLimit, Bounds
 from serve_app.api.collaborators import Collaborators
 from serve_app.api.documentation import documented
@@ -50,7 +59,7 @@ def api_app(
     )
     app.state.settings = settings
     app.state.collaborators = collaborators
-    for part in (models, rebalancing, optimize, rebalances, transactions, health, pages):
+    for part in (models, rebalancing, optimize, rebalances, transactions, orders, health, pages):
         app.include_router(part.router)
     add_explorer(app)
     app.openapi = partial(documented, app)

@@ -16,6 +16,8 @@ from optimization.result import Rebalance
 from serve_app.editing import Versions
 from serve_app.settings import Settings
 from serve_app.upstream.holdings import Balance
+from storage.hand_overs import HandOver
+from storage.orders import OrderState
 from storage.paging import Sort
 from storage.runs import Run
 
@@ -88,7 +90,19 @@ class ModelStore(Protocol):
 
     async def outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]: ...
 
-    async def delete_run(self, rebalance_id: str, version: int) -> None: ...
+    async def delete_run(self, rebalance_id: str, version: int) -> None:
+        """Refused once an order of the run was sent."""
+        ...
+
+    async def hand_over(self, rebalance_id: str, most_listed: int, correlated: str) -> HandOver:
+        """Send the orders of a run that the order service does not have yet; where they stand then."""
+        ...
+
+    async def handed_over(
+        self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
+    ) -> HandOver:
+        """Where the orders of a run stand, with a page of all of them or of those in some states."""
+        ...
 
     async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key: None when the work is ours to do, else what it made before.

@@ -13,6 +13,7 @@ MODELS = "/api/v1/models"
 ONE_MODEL = f"/api/v1/model/{MODEL}"
 POSITION = f"{ONE_MODEL}/position"
 OF_MODEL = f"{ONE_MODEL}/rebalance"
+ORDERS = f"/api/v1/rebalance/{REBALANCE}/orders"
 OF_PORTFOLIO = f"/api/v1/portfolio/{PORTFOLIO}/rebalance"
 IDS: Json = {"portfolio_id": PORTFOLIO, "rebalance_id": REBALANCE, "model_id": MODEL}
 
@@ -75,6 +76,11 @@ EXAMPLES: Mapping[str, Example] = {
     "not-found": Example(f"there is no model {MODEL}"),
     "unknown-route": Example("There is no such route.", "/api/v1/modells"),
     "method-not-allowed": Example("Not for this method.", MODELS),
+    "not-acceptable": Example(
+        "the answer can be application/json, text/csv",
+        f"/api/v1/rebalance/{REBALANCE}/transactions",
+        {"offered": ["application/json", "text/csv"]},
+    ),
     "name-taken": Example("another model is named 'Growth'", MODELS),
     "stale-version": Example(
         f"model {MODEL} is at version 3, the change was made to version 2",
@@ -84,6 +90,14 @@ EXAMPLES: Mapping[str, Example] = {
     "position-differs": Example(f"security {SECURITY} is in the model with other values", POSITION),
     "request-in-progress": Example(
         "the request of idempotency key '2026-11-23/growth' is still in progress", OF_MODEL
+    ),
+    "rebalance-not-completed": Example(f"rebalance {REBALANCE} is STOPPED, not COMPLETED", ORDERS),
+    "hand-over-in-progress": Example(
+        f"the orders of rebalance {REBALANCE} are being handed over", ORDERS
+    ),
+    "orders-sent": Example(
+        f"100 orders of rebalance {REBALANCE} were sent to the order service",
+        f"/api/v1/rebalance/{REBALANCE}",
     ),
     "precondition-failed": Example("If-Match names another version than 3"),
     "body-too-large": Example("The body is too large.", MODELS),
@@ -111,6 +125,10 @@ EXAMPLES: Mapping[str, Example] = {
     "prices-missing": Example(
         f"no price for {SECURITY}", OF_PORTFOLIO, IDS | {"securities": [SECURITY]}
     ),
+    "too-many-rows": Example(
+        "a sheet holds 1048575 transactions and there are more",
+        f"/api/v1/rebalance/{REBALANCE}/transactions",
+    ),
     "options-conflict": Example(
         "the cash floor is above the cash ceiling",
         OF_PORTFOLIO,
@@ -137,6 +155,11 @@ EXAMPLES: Mapping[str, Example] = {
         "the pricing service is unavailable: /api/v1/prices answered 503",
         OF_PORTFOLIO,
         {"upstream": "pricing"},
+    ),
+    "orders-in-doubt": Example(
+        f"of 1000 orders of rebalance {REBALANCE} it is not known whether they arrived; in 180 s it will be",
+        ORDERS,
+        {"orders_in_doubt": 1000},
     ),
     "storage-unavailable": Example("the database did not answer in time"),
     "overloaded": Example("the queue of Optimizer is full", OF_PORTFOLIO),

@@ -24,10 +24,14 @@ from serve_app.upstream.errors import (
 from serve_app.wire.text import Json
 from serve_app.wire.workbook import TooManyRowsError
 from storage.errors import (
+    HandOverInProgressError,
     IdempotencyInProgressError,
     IdempotencyMismatchError,
     NameTakenError,
+    NotCompletedError,
     NotFoundError,
+    OrdersInDoubtError,
+    OrdersSentError,
     StaleVersionError,
     StorageUnavailableError,
 )
@@ -127,6 +131,21 @@ DIFFERS = Kind(
 IN_PROGRESS = Kind(
     409, "request-in-progress", "The first request of this key is still at work", _LATER
 )
+NOT_COMPLETED = Kind(
+    409,
+    "rebalance-not-completed",
+    "The rebalance is not completed",
+    "Only the orders of a whole rebalance are handed over. Wait until it is COMPLETED.",
+)
+HANDING_OVER = Kind(
+    409, "hand-over-in-progress", "The orders are being handed over by another request", _LATER
+)
+ORDERS_SENT = Kind(
+    409,
+    "orders-sent",
+    "Orders of the rebalance were sent",
+    "The record of what was sent is kept, so that none of it is sent again.",
+)
 PRECONDITION = Kind(412, "precondition-failed", "If-Match names another version", _READ)
 TOO_LARGE = Kind(
     413,
@@ -221,6 +240,13 @@ BROKEN_CONTRACT = Kind(
     "Asking again does not help; the upstream and its version need a look.",
 )
 UPSTREAM_DOWN = Kind(503, "upstream-unavailable", "An upstream does not answer", _LATER)
+IN_DOUBT = Kind(
+    503,
+    "orders-in-doubt",
+    "It is not known whether some orders arrived",
+    "Nothing is sent until it is. Send the same request again after the seconds that Retry-After "
+    "names: the orders are then looked up at the order service, and only those missing are sent.",
+)
 STORAGE_DOWN = Kind(503, "storage-unavailable", "The database does not answer", _LATER)
 OVERLOADED = Kind(503, "overloaded", "Too much work is waiting", _LATER)
 NOT_READY = Kind(503, "not-ready", "A part does not answer", "The failing parts are named.")
@@ -230,10 +256,10 @@ KINDS: Mapping[str, Kind] = {
     kind.slug: kind
     for kind in (
         BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, STALE, IN_MODEL,
-        DIFFERS, IN_PROGRESS, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
+        DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
         OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
         CONFLICT, NO_HOLDINGS, NO_SECURITY, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
-        BROKEN_CONTRACT, UPSTREAM_DOWN, STORAGE_DOWN, OVERLOADED, NOT_READY,
+        BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY,
     )
 }
 # fmt: on
@@ -256,6 +282,10 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     TooManyRowsError: TOO_MANY_ROWS,
     IdempotencyInProgressError: IN_PROGRESS,
     IdempotencyMismatchError: KEY_REUSED,
+    NotCompletedError: NOT_COMPLETED,
+    HandOverInProgressError: HANDING_OVER,
+    OrdersSentError: ORDERS_SENT,
+    OrdersInDoubtError: IN_DOUBT,
     StorageUnavailableError: STORAGE_DOWN,
     UpstreamUnavailableError: UPSTREAM_DOWN,
     UpstreamContractError: BROKEN_CONTRACT,

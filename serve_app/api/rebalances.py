@@ -129,13 +129,18 @@ async def list_positions(
     "/rebalance/{rebalance_id}",
     response_model=Deleted,
     responses=refuses(
-        *WRONG_RUN, problems.STALE, problems.PRECONDITION, problems.PRECONDITION_REQUIRED
+        *WRONG_RUN,
+        problems.STALE,
+        problems.HANDING_OVER,
+        problems.ORDERS_SENT,
+        problems.PRECONDITION,
+        problems.PRECONDITION_REQUIRED,
     ),
 )
 async def delete_rebalance(
     rebalance_id: RebalanceId, version: StoredVersion, store: Store, changed: Changed
 ) -> Response:
-    """Remove a rebalance with its portfolios, if its version is the stored one."""
+    """Remove a rebalance with its portfolios, if its version is the stored one and no order was sent."""
     changed.require(version)
     await store.delete_run(rebalance_id, version)
     return _json({"message": f"Rebalance {rebalance_id} deleted successfully"})

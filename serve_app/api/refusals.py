@@ -18,13 +18,21 @@ from serve_app.api.problems import Kind, NotAcceptableError, NotReadyError, kind
 from serve_app.correlation import correlation_id
 from serve_app.upstream.errors import SecurityUnknownError, UpstreamUnavailableError
 from serve_app.wire.text import Json, encoded
-from storage.errors import StaleVersionError
+from storage.errors import HandOverInProgressError, OrdersInDoubtError, StaleVersionError
 
 MOST_ERRORS = 20
 LONGEST_NAME = 60
 RETRY_AFTER_S = 2
+LOOK_AGAIN_S = 10
 WIRE_NAMES = {"targets": "positions", "portfolio_ids": "portfolios", "weight": "target"}
 WIRE_BANDS = {"low": "low_drift", "high": "high_drift"}
+# What is shown of other errors: the member, and the attribute that it is.
+MEMBERS: Mapping[type[Exception], tuple[str, str]] = {
+    UpstreamUnavailableError: ("upstream", "upstream"),
+    NotReadyError: ("failing", "failing"),
+    NotAcceptableError: ("offered", "offered"),
+    OrdersInDoubtError: ("orders_in_doubt", "count"),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -107,14 +115,9 @@ def members_of(error: Exception) -> Json:
             return {"options": list(error.options)}
         case StaleVersionError():
             return {"expected_version": error.expected, "actual_version": error.actual}
-        case UpstreamUnavailableError():
-            return {"upstream": error.upstream}
-        case NotReadyError():
-            return {"failing": list(error.failing)}
-        case NotAcceptableError():
-            return {"offered": list(error.offered)}
         case _:
-            return {}
+            named = (names for kind, names in MEMBERS.items() if isinstance(error, kind))
+            return {member: getattr(error, attribute) for member, attribute in named}
 
 
 def pointer_of(field: Sequence[str | int]) -> str:
@@ -191,10 +194,16 @@ def _headers(kind: Kind, error: Exception) -> dict[str, str]:
 
 def _passes(kind: Kind) -> bool:
     """Whether the same request may succeed a little later."""
-    return kind.status == 503 or kind is problems.IN_PROGRESS
+    return kind.status == 503 or kind in {problems.IN_PROGRESS, problems.HANDING_OVER}
 
 
 def _retry_after_s(error: Exception) -> int:
-    if isinstance(error, UpstreamUnavailableError):
-        return max(1, ceil(error.retry_after_s))
-    return RETRY_AFTER_S
+    match error:
+        case UpstreamUnavailableError():
+            return max(1, ceil(error.retry_after_s))
+        case OrdersInDoubtError():
+            return error.retry_after_s
+        case HandOverInProgressError():
+            return min(error.leased_for_s, LOOK_AGAIN_S)
+        case _:
+            return RETRY_AFTER_S

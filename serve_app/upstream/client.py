@@ -15,17 +15,38 @@ from httpx_aiohttp import AiohttpTransport
 
 from serve_app.correlation import correlation_id
 from serve_app.upstream.breaker import Breaker
-from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
-from serve_app.upstream.policy import Policy, TransientError, pauses, retry_after_s
+from serve_app.upstream.errors import (
+    OutcomeUnknownError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
+from serve_app.upstream.policy import (
+    NotSentError,
+    Policy,
+    TransientError,
+    pauses,
+    retry_after_s,
+)
 
 OK = frozenset({200})
 ASK_AGAIN_AFTER_S = 5.0
+MOST_IN_DETAIL = 300
 # aiohttp's own errors pass the httpx transport where it has no mapping for them.
 TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
 
+def plain_transport() -> httpx.AsyncBaseTransport:
+    """The transport for a client that posts: a new connection for every request, no retries.
+
+    httpx-aiohttp takes a connection that broke after the request went out for one that was not made,
+    and one that was kept may break at its next use: both would leave open whether a POST went out.
+    """
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncHTTPTransport(limits=limits, retries=0, trust_env=False)
+
+
 class Client:
-    """GETs of one upstream: bounded, timed, retried, guarded by a circuit breaker.
+    """Requests to one upstream: bounded, timed, guarded by a circuit breaker; GETs are retried.
 
     One client belongs to one event loop. The breaker counts calls, not tries: a short disturbance
     that a retry overcomes must not shut everybody out for a minute.
@@ -64,9 +85,7 @@ class Client:
         accept: frozenset[int] = OK,
     ) -> httpx.Response:
         """The answer, whose status is one of ``accept``."""
-        known = correlation_id.get()
-        headers = {"X-Correlation-ID": known} if known else None
-        request = self._http.build_request("GET", path, params=params, headers=headers)
+        request = self._http.build_request("GET", path, params=params, headers=_correlated())
         async with self._slots:
             try:
                 with self._breaker.admitted() as probe:
@@ -74,6 +93,24 @@ class Client:
             except TransientError as error:
                 wait_s = error.retry_after_s or ASK_AGAIN_AFTER_S
                 raise UpstreamUnavailableError(self.upstream, error.detail, wait_s) from error
+
+    async def post_once(self, path: str, body: bytes, within_s: float) -> httpx.Response:
+        """The answer, below 500, to a JSON body that goes out at most once.
+
+        UpstreamUnavailableError where it did not go out, OutcomeUnknownError where it did and no
+        answer says what it did. The client needs the ``plain_transport``.
+        """
+        headers = {**_correlated(), "Content-Type": "application/json"}
+        request = self._http.build_request("POST", path, content=body, headers=headers)
+        async with self._slots:
+            try:
+                with self._breaker.admitted():
+                    return await self._connected_and_sent(request, within_s)
+            except NotSentError as error:
+                wait_s = ASK_AGAIN_AFTER_S
+                raise UpstreamUnavailableError(self.upstream, error.detail, wait_s) from error
+            except TransientError as error:
+                raise OutcomeUnknownError(self.upstream, error.detail) from error
 
     async def json(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
         """The body of a 200, its numbers exact."""
@@ -144,6 +181,35 @@ class Client:
                 return await self._once(request, accept, deadline)
         raise first
 
+    async def _connected_and_sent(self, request: httpx.Request, within_s: float) -> httpx.Response:
+        """Try to connect as often as the policy has it, and send once."""
+        pause_s = pauses(self.policy, time.monotonic() + self.policy.total_s)
+
+        def unsent(error: Exception) -> bool | float:
+            return isinstance(error, NotSentError) and pause_s(error)
+
+        tries = self.policy.tries
+        async for attempt in stamina.retry_context(on=unsent, attempts=tries, timeout=None):
+            with attempt:
+                return await self._sent(request, within_s)
+        raise AssertionError
+
+    async def _sent(self, request: httpx.Request, within_s: float) -> httpx.Response:
+        path = request.url.path
+        try:
+            async with asyncio.timeout(within_s):
+                response = await self._http.send(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise NotSentError(f"{path}: {type(error).__name__}", True, None) from error
+        except TimeoutError as error:
+            raise TransientError(f"{path} took over {within_s:.3g} s", True, None) from error
+        except TRANSPORT_ERRORS as error:
+            raise TransientError(f"{path}: {type(error).__name__}", True, None) from error
+        if response.status_code >= 500:
+            detail = f"{path} answered {response.status_code}: {response.text[:MOST_IN_DETAIL]}"
+            raise TransientError(detail, True, None)
+        return response
+
     async def _once(
         self, request: httpx.Request, accept: frozenset[int], deadline: float
     ) -> httpx.Response:
@@ -165,3 +231,8 @@ class Client:
         if status == 429 or status >= 500:
             raise TransientError(detail, status >= 500, retry_after_s(response))
         raise UpstreamContractError(self.upstream, detail)
+
+
+def _correlated() -> dict[str, str]:
+    known = correlation_id.get()
+    return {"X-Correlation-ID": known} if known else {}

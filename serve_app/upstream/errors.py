@@ -4,10 +4,11 @@ UpstreamError
 ├── UpstreamUnavailableError         no answer within the policy's tries; a later call may succeed
 │   └── CircuitOpenError             not even asked: the circuit breaker is open
 ├── UpstreamContractError            an answer that is not of the contract; asking again does not help
+├── OutcomeUnknownError              a request that may go out only once did, and no answer says what it did
 ├── HoldingsMissingError             the accounting service has no balances of this portfolio
 └── SecurityUnknownError             security ids that no security has
 
-The first two end a whole run, the others are outcomes of single portfolios.
+Unavailability and a broken contract end a whole run, the last two are outcomes of single portfolios.
 Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
 """
 
@@ -31,6 +32,18 @@ class UpstreamUnavailableError(UpstreamError):
 
 class CircuitOpenError(UpstreamUnavailableError):
     """Too many calls in a row failed: the upstream is left alone for a while."""
+
+
+class OutcomeUnknownError(UpstreamError):
+    """A request that may not be repeated went out, and no answer says what it did."""
+
+    def __init__(self, upstream: str, detail: str) -> None:
+        super().__init__(upstream, detail)
+        self.upstream = upstream
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"the {self.upstream} service did not say what became of a request: {self.detail}"
 
 
 class UpstreamContractError(UpstreamError):

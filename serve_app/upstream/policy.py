@@ -43,6 +43,10 @@ class TransientError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class NotSentError(TransientError):
+    """A try whose connection could not be made: nothing of the request went out."""
+
+
 def pauses(policy: Policy, deadline: float) -> Callable[[Exception], bool | float]:
     """After which failures to try again, and how long to wait: Retry-After, else full jitter."""
     ceiling_s = policy.backoff_s

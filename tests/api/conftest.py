@@ -1,4 +1,4 @@
-"""The application on the real database; only the optimizer is a fake."""
+"""The application on the real database and the simulated order service; only the optimizer is a fake."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,14 +9,29 @@ from fastapi import FastAPI
 
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
+from serve_app.market import Market
 from serve_app.settings import Settings, settings_from
 from storage.database import ping
+from tests.api.handing_over import reachable
 from tests.api.parts import FakeOptimizer, Stored, no_metrics, posted
+from tests.upstream.order_desk import OrderDesk
+
+
+@pytest.fixture(scope="session")
+def market() -> Market:
+    return Market(seed=3, portfolios=1)
 
 
 @pytest.fixture
-def stored(database: Any) -> Stored:
-    return Stored(database)
+def desk(market: Market) -> OrderDesk:
+    return OrderDesk(market)
+
+
+@pytest.fixture
+def stored(database: Any, desk: OrderDesk) -> Stored:
+    stored = Stored(database)
+    reachable(stored, desk)
+    return stored
 
 
 @pytest.fixture

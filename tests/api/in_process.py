@@ -12,8 +12,10 @@ from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.pricing import PriceSnapshot
+from storage.hand_overs import HandOvers
 from storage.idempotency import Idempotency
 from storage.models import Models
+from storage.order_book import OrderBook
 from storage.rebalances import Rebalances
 
 
@@ -80,6 +82,7 @@ class Handle:
 def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> handles.Optimizer:
     """What the ingress calls, down to these upstreams and this database."""
     stores = Models(database), Rebalances(database), Idempotency(database)
-    resources = Resources(database, *stores, upstreams, upstreams, upstreams)
+    orders = OrderBook(database), HandOvers(database), upstreams
+    resources = Resources(database, *stores, upstreams, upstreams, upstreams, *orders)
     handle: Any = Handle(Deployed(settings, resources))
     return handles.Optimizer(handle)

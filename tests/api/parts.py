@@ -13,8 +13,10 @@ from optimization.result import Rebalance, Refusal, Security, Status
 from serve_app.model_store import ModelStore
 from serve_app.resources import Resources
 from serve_app.upstream.holdings import Balance
+from storage.hand_overs import HandOvers
 from storage.idempotency import Idempotency
 from storage.models import Models
+from storage.order_book import OrderBook
 from storage.rebalances import Rebalances
 from storage.runs import Run, RunStatus, new_rebalance_id
 
@@ -31,9 +33,9 @@ class Stored(ModelStore):
         self.keys = Idempotency(database)
         self.runs = self.rebalances.page
         nobody: Any = None
-        self._with = Resources(
-            database, self.models, self.rebalances, self.keys, nobody, nobody, nobody
-        )
+        stores = self.models, self.rebalances, self.keys
+        orders = OrderBook(database), HandOvers(database)
+        self._with = Resources(database, *stores, nobody, nobody, nobody, *orders, nobody)
 
 
 def bought_one(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from optimization.portfolio import Portfolio
 from serve_app.market import Market, market_app
@@ -21,12 +21,21 @@ LONGEST_S = 60.0
 
 @dataclass
 class Trouble:
-    """What happens to requests whose path has this beginning: an error, or a wait until a release."""
+    """What happens to requests whose path has this beginning: an error, or a wait until a release.
+
+    Where only the answers are lost the market does what is asked.
+    """
 
     path: str
     status: int | None
+    method: str = ""
+    answers_lost: bool = False
     reached: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
+
+    def meets(self, scope: Scope) -> bool:
+        """Whether the request runs into it."""
+        return scope["path"].startswith(self.path) and self.method in {"", scope["method"]}
 
 
 class Book:
@@ -60,6 +69,12 @@ class Book:
             yield trouble
 
     @contextmanager
+    def losing_answers(self, path: str) -> Generator[Trouble]:
+        """Let the market do what is asked, and answer 504 instead of what it answers."""
+        with self._troubled(Trouble(path, 504, "POST", answers_lost=True)) as trouble:
+            yield trouble
+
+    @contextmanager
     def held(self, path: str) -> Generator[Trouble]:
         """Keep such requests waiting until ``over`` is set or the block ends."""
         with self._troubled(Trouble(path, None)) as trouble:
@@ -77,8 +92,10 @@ class Book:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         for trouble in tuple(self._troubles):
-            if path.startswith(trouble.path):
+            if trouble.meets(scope):
                 trouble.reached.set()
+                if trouble.answers_lost:
+                    await self._market_app(scope, receive, _nowhere)
                 if trouble.status is not None:
                     await _answer(send, trouble.status, {"detail": "out of order"})
                     return
@@ -93,6 +110,10 @@ class Book:
 async def reached(trouble: Trouble) -> None:
     """Return when a request ran into this trouble."""
     await _wait(trouble.reached)
+
+
+async def _nowhere(_: Message) -> None:
+    """Where answers go that are lost."""
 
 
 async def _wait(event: threading.Event) -> None:

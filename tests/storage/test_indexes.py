@@ -76,6 +76,13 @@ async def test_a_broken_writer_is_stopped(
         ("rebalances", {}, [("model_name", 1), ("_id", 1)], "model_name"),
         ("rebalances", {}, [("number_of_portfolios", -1), ("_id", -1)], "number_of_portfolios"),
         ("results", {"portfolio_id": "P"}, [("_id", -1)], "portfolio"),
+        (
+            "orders",
+            {"rebalance_id": "R", "state": "PENDING"},
+            [("attempts", 1), ("_id", 1)],
+            "next_in_state",
+        ),
+        ("orders", {"rebalance_id": "R"}, [("_id", 1)], "rebalance"),
     ],
 )
 async def test_each_index_serves_its_query_without_a_sort(

@@ -1,0 +1,80 @@
+"""The routes that hand a rebalance's orders over to the order service, and show where they stand."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from serve_app.api import problems
+from serve_app.api.collaborators import Store
+from serve_app.api.documentation import refuses
+from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.paging import Offset, page_headers
+from serve_app.api.rebalances import WRONG_RUN, RebalanceId
+from serve_app.correlation import correlation_id
+from serve_app.wire.orders import HandOverAnswer, hand_over_json
+from serve_app.wire.text import encoded
+from storage.hand_overs import HandOver
+from storage.orders import OrderState
+
+router = APIRouter(prefix="/api/v1", tags=["orders"])
+
+MOST_LISTED: Final = 1000
+LISTED: Final = 100
+Limit = Annotated[int, Query(ge=1, le=MOST_LISTED, description="how many orders to answer")]
+States = Annotated[
+    list[OrderState], Query(max_length=8, description="only orders in these states; repeatable")
+]
+
+
+@router.post(
+    "/rebalance/{rebalance_id}/orders",
+    response_model=HandOverAnswer,
+    responses={
+        207: {"description": "Not all orders are SENT", "model": HandOverAnswer},
+        **refuses(
+            *WRONG_RUN,
+            problems.IN_PROGRESS,
+            problems.NOT_COMPLETED,
+            problems.HANDING_OVER,
+            problems.KEY_REUSED,
+            problems.BROKEN_CONTRACT,
+            problems.UPSTREAM_DOWN,
+            problems.IN_DOUBT,
+            problems.OVERLOADED,
+        ),
+    },
+)
+async def hand_over(
+    request: Request, rebalance_id: RebalanceId, store: Store, once: AtMostOnce
+) -> Response:
+    """Send the orders of a completed rebalance that are not at the order service yet, never one twice."""
+    done, replayed = await once(
+        lambda: store.hand_over(rebalance_id, MOST_LISTED, correlation_id.get()),
+        lambda handed: handed.rebalance_id,
+        lambda reference: store.handed_over(reference, 0, MOST_LISTED),
+    )
+    headers = page_headers(request, 0, MOST_LISTED, done.listed) | replayed
+    return _answer(done, 200 if done.is_complete else 207, headers)
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/orders",
+    response_model=HandOverAnswer,
+    responses=refuses(*WRONG_RUN),
+)
+async def list_orders(
+    request: Request,
+    rebalance_id: RebalanceId,
+    store: Store,
+    offset: Offset = 0,
+    limit: Limit = LISTED,
+    status: States = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Where the orders of a rebalance stand, a page at a time; there are none before it is handed over."""
+    found = await store.handed_over(rebalance_id, offset, limit, tuple(dict.fromkeys(status)))
+    return _answer(found, 200, page_headers(request, offset, limit, found.listed))
+
+
+def _answer(found: HandOver, status: int, headers: dict[str, str]) -> Response:
+    return Response(encoded(hand_over_json(found)), status, headers, "application/json")

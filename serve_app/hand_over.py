@@ -1,0 +1,216 @@
+"""The hand-over of a rebalance's transactions to the order service: each becomes one order, never two.
+
+An order is stored before it goes out and claimed for one request. What went out without a clear answer
+is looked up at the order service, and goes out again only once it is sure not to be there.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Final
+from uuid import uuid4
+
+from optimization.result import Rebalance, Side
+from serve_app.resources import Resources
+from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError, UpstreamUnavailableError
+from serve_app.upstream.orders import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused
+from storage.errors import NotCompletedError, OrdersInDoubtError, OrdersSentError
+from storage.hand_overs import HandOver
+from storage.orders import Batch, Order, OrderState, Settlement
+from storage.runs import Run, RunStatus
+
+AT_A_TIME: Final = 200  # portfolios whose orders are stored at once
+AT_ONCE: Final = 4  # batches of different hand-overs that are out at a time
+SEND_FOR_S: Final = 240.0  # one request; what is left then waits for the next
+GO_OUT_WITHIN_S: Final = 10.0  # a claim that is older is given back instead of sent
+# A request is over 60 s after its claim went out; the order service needs up to 180 s to calm down.
+ARRIVE_WITHIN: Final = timedelta(seconds=240)
+UNCLEAR: Final = Settlement(OrderState.UNKNOWN, message="the answer does not say what became of it")
+
+logger = logging.getLogger(__name__)
+
+
+class HandOvers:
+    """Hands over, in one process and its event loop."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        arrive_within: timedelta = ARRIVE_WITHIN,
+        send_for_s: float = SEND_FOR_S,
+    ) -> None:
+        self._with = resources
+        self._arrive_within = arrive_within
+        self._send_for_s = send_for_s
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._under_way = set[asyncio.Task[None]]()
+
+    async def hand_over(self, rebalance_id: str) -> None:
+        """Send what is not at the order service, for as long as one request may take.
+
+        Raises UpstreamUnavailableError or OrdersInDoubtError where the order service does not answer;
+        what was sent before stays sent, and the next call goes on.
+        """
+        stop = asyncio.Event()
+        work = asyncio.create_task(self._leased(rebalance_id, stop))
+        self._under_way.add(work)
+        work.add_done_callback(self._ended)
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            stop.set()  # the batch that is out is settled first
+            raise
+
+    async def page(
+        self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
+    ) -> HandOver:
+        """Where the orders of a rebalance stand; none before it is handed over."""
+        run = await self._with.rebalances.read(rebalance_id)
+        orders = self._with.orders
+        counts = await orders.counts(run.rebalance_id)
+        page = await orders.page(run.rebalance_id, offset, limit, states)
+        listed = sum(counts[state] for state in states or OrderState)
+        return HandOver(run.rebalance_id, counts, page, listed)
+
+    async def delete(self, rebalance_id: str, version: int) -> None:
+        """Delete a rebalance of which no order ever went out; OrdersSentError otherwise."""
+        rebalance_id, owner = rebalance_id.lower(), uuid4().hex
+        leases = self._with.hand_overs
+        await leases.begin(rebalance_id, owner)  # so that none goes out meanwhile
+        try:
+            counts = await self._with.orders.counts(rebalance_id)
+            sent = sum(counts.values()) - counts[OrderState.PENDING]
+            if sent:
+                raise OrdersSentError(rebalance_id, sent)
+            await self._with.rebalances.delete(rebalance_id, version)
+            await self._with.orders.delete(rebalance_id)
+            await leases.forget(rebalance_id, owner)
+        finally:
+            await asyncio.shield(leases.end(rebalance_id, owner))
+
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        self._under_way.discard(work)
+        if not work.cancelled() and (error := work.exception()):
+            logger.info("a hand-over ended: %s", error)
+
+    async def _leased(self, rebalance_id: str, stop: asyncio.Event) -> None:
+        until = time.monotonic() + self._send_for_s
+        owner = uuid4().hex
+        rebalance_id = rebalance_id.lower()
+        leases = self._with.hand_overs
+        prepared = await leases.begin(rebalance_id, owner)
+        try:
+            run = await self._with.rebalances.read(rebalance_id)
+            if run.status is not RunStatus.COMPLETED:
+                raise NotCompletedError(rebalance_id, run.status)
+            await self._with.order_service.references()  # the first to say if it is down
+            if not prepared:
+                await self._prepare(run, owner)
+            await self._look_up(rebalance_id, owner)
+            while not stop.is_set() and time.monotonic() < until:
+                if not await self._sent_one(rebalance_id, owner):
+                    return
+        finally:
+            await asyncio.shield(leases.end(rebalance_id, owner))
+
+    async def _prepare(self, run: Run, owner: str) -> None:
+        """Store the orders of a whole run, all of them pending."""
+        for offset in range(0, run.number_of_portfolios, AT_A_TIME):
+            outcomes = await self._with.rebalances.outcomes(run, offset, AT_A_TIME)
+            await self._with.orders.add(tuple(_orders_of(run, offset, outcomes)))
+            await self._with.hand_overs.keep(run.rebalance_id, owner)
+        await self._with.hand_overs.prepared(run.rebalance_id, owner)
+
+    async def _look_up(self, rebalance_id: str, owner: str) -> None:
+        """Settle what earlier requests left unsettled, batch by batch."""
+        for timestamp in await self._with.orders.timestamps(rebalance_id):
+            await self._with.hand_overs.keep(rebalance_id, owner)
+            before = datetime.now(UTC) - self._arrive_within  # taken first: none arrives later
+            await self._read_back(rebalance_id, timestamp)
+            await self._with.orders.allow_again(rebalance_id, timestamp, before)
+        await self._require_certainty(rebalance_id)
+
+    async def _sent_one(self, rebalance_id: str, owner: str) -> bool:
+        """Send the next batch; whether to go on with another."""
+        async with self._at_once:
+            timestamp = await self._with.hand_overs.next_batch(rebalance_id, owner)
+            claimed_at = time.monotonic()
+            batch = await self._with.orders.claim(
+                rebalance_id, MOST_IN_BATCH, timestamp, datetime.now(UTC)
+            )
+            if not batch.orders:
+                return False
+            if time.monotonic() - claimed_at > GO_OUT_WITHIN_S:
+                await self._with.orders.give_back(batch)
+                return True
+            settlements = await self._settlements(batch)
+        settled = await self._with.orders.settle(batch, settlements)
+        if settled < len(settlements):
+            logger.error("%d orders were settled elsewhere", len(settlements) - settled)
+        sent = sum(each.state is OrderState.SENT for each in settlements.values())
+        if sent < len(settlements):
+            with suppress(UpstreamError):  # the next request looks them up
+                sent += await self._read_back(rebalance_id, timestamp)
+            await self._require_certainty(rebalance_id)
+        # An order service that takes nothing is not pressed further.
+        return sent > 0
+
+    async def _settlements(self, batch: Batch) -> dict[str, Settlement]:
+        """Send a claimed batch; what became of each of its orders, by key."""
+        orders = [
+            NewOrder(order.portfolio_id, order.security_id, order.side, order.quantity)
+            for order in batch.orders
+        ]
+        try:
+            answers = await self._with.order_service.place(orders, batch.timestamp)
+        except UpstreamUnavailableError:
+            await self._with.orders.give_back(batch)
+            raise
+        except OutcomeUnknownError as error:
+            unknown = Settlement(OrderState.UNKNOWN, message=error.detail)
+            return {order.key: unknown for order in batch.orders}
+        pairs = zip(batch.orders, answers, strict=True)
+        return {order.key: _settlement(answer) for order, answer in pairs}
+
+    async def _read_back(self, rebalance_id: str, timestamp: datetime) -> int:
+        """Mark those unsettled orders of a batch as sent that the order service has; how many."""
+        there = await self._with.order_service.placed(timestamp)
+        unsettled = await self._with.orders.unsettled(rebalance_id, timestamp)
+        keyed = ((order.key, (order.portfolio_id, order.security_id)) for order in unsettled)
+        found = {key: there[natural] for key, natural in keyed if natural in there}
+        await self._with.orders.found(timestamp, found)
+        return len(found)
+
+    async def _require_certainty(self, rebalance_id: str) -> None:
+        count, last = await self._with.orders.in_doubt(rebalance_id)
+        if last is not None:
+            left = last + self._arrive_within - datetime.now(UTC)
+            raise OrdersInDoubtError(rebalance_id, count, max(1, ceil(left.total_seconds())))
+
+
+def _orders_of(run: Run, offset: int, outcomes: Iterable[Rebalance]) -> Iterator[Order]:
+    """The orders of consecutive portfolios of a run, the first at place ``offset``."""
+    for place, outcome in enumerate(outcomes, offset):
+        for transaction in outcome.transactions:
+            yield Order(
+                run.rebalance_id,
+                place,
+                outcome.portfolio_id,
+                transaction.security_id,
+                Side(transaction.side),
+                transaction.quantity,
+            )
+
+
+def _settlement(answer: Answer) -> Settlement:
+    match answer:
+        case Accepted(order_id):
+            return Settlement(OrderState.SENT, order_id)
+        case Refused(message):
+            return Settlement(OrderState.FAILED, message=message)
+        case None:
+            return UNCLEAR

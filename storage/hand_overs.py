@@ -1,0 +1,120 @@
+"""Hand-overs: who hands the orders of a rebalance over now, and the timestamps of the batches.
+
+A hand-over is leased: its process renews the lease with every batch, and one that died loses it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Final, NoReturn
+
+from pymongo import ReturnDocument
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from storage.codec import to_milliseconds
+from storage.database import Document, require_object_id, translating
+from storage.errors import HandOverInProgressError
+from storage.orders import Order, OrderState
+
+COLLECTION = "hand_overs"
+LEASE: Final = timedelta(minutes=3)  # outlasts one batch: its request, and the reading back
+STEP: Final = timedelta(milliseconds=1)  # what the order service's timestamps surely keep
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """How many orders of a rebalance are in which state, and a page of them.
+
+    ``listed`` counts the orders in the states that were asked for, of which ``orders`` is the page.
+    """
+
+    rebalance_id: str
+    counts: Mapping[OrderState, int]
+    orders: tuple[Order, ...] = ()
+    listed: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all orders are at the order service."""
+        return self.counts[OrderState.SENT] == sum(self.counts.values())
+
+
+class HandOvers:
+    """The hand-overs of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:
+        self._hand_overs = database[COLLECTION]
+        self._lease = lease
+
+    @translating
+    async def begin(self, rebalance_id: str, owner: str) -> bool:
+        """Take the lease of a hand-over; whether all its orders are stored already.
+
+        HandOverInProgressError while another owner has it.
+        """
+        require_object_id("rebalance_id", rebalance_id)
+        now = to_milliseconds(datetime.now(UTC))
+        free = {
+            "_id": rebalance_id,
+            "$or": [{"owner": None}, {"leased_until": {"$lt": now}}],
+        }
+        change = {
+            "$set": {"owner": owner, "leased_until": now + self._lease},
+            "$setOnInsert": {"started_at": now, "batches": 0, "prepared": False},
+        }
+        try:
+            document = await self._hand_overs.find_one_and_update(
+                free, change, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        except DuplicateKeyError:
+            await self._raise_in_progress(rebalance_id)
+        assert document is not None
+        return document["prepared"]
+
+    @translating
+    async def keep(self, rebalance_id: str, owner: str) -> None:
+        """Renew the lease; HandOverInProgressError if another owner has it by now."""
+        await self._changed(rebalance_id, owner, {})
+
+    @translating
+    async def prepared(self, rebalance_id: str, owner: str) -> None:
+        """Keep that all orders are stored."""
+        await self._changed(rebalance_id, owner, {"$set": {"prepared": True}})
+
+    @translating
+    async def next_batch(self, rebalance_id: str, owner: str) -> datetime:
+        """Renew the lease for another batch; the timestamp that is the batch's alone."""
+        document = await self._changed(rebalance_id, owner, {"$inc": {"batches": 1}})
+        return document["started_at"] + document["batches"] * STEP
+
+    @translating
+    async def end(self, rebalance_id: str, owner: str) -> None:
+        """Give the lease back; of a hand-over that never got its orders nothing stays."""
+        mine = {"_id": rebalance_id, "owner": owner}
+        await self._hand_overs.delete_one({**mine, "prepared": False})
+        await self._hand_overs.update_one(mine, {"$unset": {"owner": "", "leased_until": ""}})
+
+    @translating
+    async def forget(self, rebalance_id: str, owner: str) -> None:
+        """Remove the hand-over."""
+        await self._hand_overs.delete_one({"_id": rebalance_id, "owner": owner})
+
+    async def _changed(self, rebalance_id: str, owner: str, change: Document) -> Document:
+        until = to_milliseconds(datetime.now(UTC)) + self._lease
+        values = {**change.get("$set", {}), "leased_until": until}
+        document = await self._hand_overs.find_one_and_update(
+            {"_id": rebalance_id, "owner": owner},
+            {**change, "$set": values},
+            return_document=ReturnDocument.AFTER,
+        )
+        if document is None:
+            await self._raise_in_progress(rebalance_id)
+        return document
+
+    async def _raise_in_progress(self, rebalance_id: str) -> NoReturn:
+        stored = await self._hand_overs.find_one({"_id": rebalance_id}) or {}
+        now = datetime.now(UTC)
+        left = stored.get("leased_until", now) - now
+        raise HandOverInProgressError(rebalance_id, max(1, ceil(left.total_seconds())))

@@ -1,0 +1,129 @@
+"""The simulated order service behind a connection that a test can spoil, one request after the other."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from serve_app.market import Market, market_app
+
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+Fault = Callable[[Send, httpx.Request], Awaitable[httpx.Response]]
+
+OVERLOADED = (
+    "Internal server error processing batch request: "
+    "System temporarily overloaded - please retry in a few minutes"
+)
+
+
+class OrderDesk(httpx.AsyncBaseTransport):
+    """Each POST takes the next of ``faults``, if there is one; GETs pass."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = httpx.ASGITransport(market_app(market))
+        self.faults: list[Fault] = []
+        self.posted: list[list[dict[str, Any]]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.posted.append(json.loads(request.content))
+            if self.faults:
+                return await self.faults.pop(0)(self._market.handle_async_request, request)
+        return await self._market.handle_async_request(request)
+
+    async def orders(self) -> list[dict[str, Any]]:
+        """Everything that the order service has."""
+        found: list[dict[str, Any]] = []
+        async with httpx.AsyncClient(transport=self._market, base_url="http://desk") as http:
+            while True:
+                params = {"limit": 1000, "offset": len(found)}
+                page = (await http.get("/api/v1/orders", params=params)).json()
+                found += page["content"]
+                if not page["pagination"]["hasNext"]:
+                    return found
+
+    async def natural_keys(self) -> list[tuple[str, str]]:
+        """Portfolio and security of everything that it has, sorted."""
+        return sorted(
+            (order["portfolio"]["portfolioId"], order["security"]["securityId"])
+            for order in await self.orders()
+        )
+
+
+async def not_connected(_: Send, request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("refused", request=request)
+
+
+async def lost_on_the_way_there(_: Send, request: httpx.Request) -> httpx.Response:
+    raise httpx.ReadError("reset", request=request)
+
+
+async def lost_on_the_way_back(send: Send, request: httpx.Request) -> httpx.Response:
+    await send(request)
+    raise httpx.ReadTimeout("no answer", request=request)
+
+
+async def overloaded(_: Send, request: httpx.Request) -> httpx.Response:
+    return httpx.Response(500, json={"status": "FAILURE", "message": OVERLOADED}, request=request)
+
+
+async def answered_in_reverse(send: Send, request: httpx.Request) -> httpx.Response:
+    body = await _answered(send, request)
+    body["orders"].reverse()
+    return httpx.Response(200, json=body, request=request)
+
+
+async def saved_but_called_a_failure(send: Send, request: httpx.Request) -> httpx.Response:
+    """What the real service answers when it cannot make the answer of an order that it saved."""
+    body = await _answered(send, request)
+    first = body["orders"][0]
+    message = "Failed to create order: unknown error"
+    body["orders"][0] = {
+        "status": "FAILURE",
+        "message": message,
+        "requestIndex": first["requestIndex"],
+    }
+    return httpx.Response(207, json=body, request=request)
+
+
+async def without_an_index(send: Send, request: httpx.Request) -> httpx.Response:
+    """What the real service answers for an order whose worker is still at it: saved, index -1."""
+    body = await _answered(send, request)
+    message = "Future execution failed: null"
+    body["orders"][0] = {"status": "FAILURE", "message": message, "requestIndex": -1}
+    return httpx.Response(207, json=body, request=request)
+
+
+def only_the_first(count: int, status: int = 500) -> Fault:
+    """A service that saves some orders of a batch, and then an error answers for all of them."""
+
+    async def cut(send: Send, request: httpx.Request) -> httpx.Response:
+        kept = json.loads(request.content)[:count]
+        shorter = httpx.Request("POST", request.url, json=kept)
+        await send(shorter)
+        return httpx.Response(status, json={"message": "out of memory"}, request=request)
+
+    return cut
+
+
+def refusing(count: int, message: str = "Blotter ID is required") -> Fault:
+    """A service that refuses the first orders of a batch and takes the others."""
+
+    async def refused(send: Send, request: httpx.Request) -> httpx.Response:
+        orders = json.loads(request.content)
+        answer = await _answered(send, httpx.Request("POST", request.url, json=orders[count:]))
+        taken = [{**row, "requestIndex": row["requestIndex"] + count} for row in answer["orders"]]
+        failed = [
+            {"status": "FAILURE", "message": message, "requestIndex": index}
+            for index in range(min(count, len(orders)))
+        ]
+        return httpx.Response(207, json={"orders": failed + taken}, request=request)
+
+    return refused
+
+
+async def _answered(send: Send, request: httpx.Request) -> dict[str, Any]:
+    response = await send(request)
+    await response.aread()
+    return response.json() if "orders" in response.json() else {"orders": []}
