@@ -81,6 +81,24 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashProblem, time_limit_s: fl
     return float(highs.getInfo().objective_function_value)
 
 
+def hull_by_arrays(highs: highspy.Highs, problem: CashProblem, time_limit_s: float) -> float:
+    """The same without highspy's object for a program, the fastest way in that there is."""
+    p, n = problem.lot_value, len(problem.lot_value)
+    form, sense = int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize)
+    cost = np.concatenate((problem.chord, p, p))
+    most = np.concatenate((problem.chords, problem.most_down, problem.most_up))
+    rows = np.array([-highspy.kHighsInf]), np.array([problem.limit])
+    starts, indices = np.arange(3 * n + 1, dtype=np.int32), np.zeros(3 * n, dtype=np.int32)
+    matrix = starts, indices, np.concatenate((p, -p, p))
+    kinds = np.ones(3 * n, dtype=np.int32)
+    sizes = (3 * n, 1, 3 * n, form, sense, 0.0)
+    highs.passModel(*sizes, cost, np.zeros(3 * n), most, *rows, *matrix, kinds)
+    highs.setOptionValue("time_limit", highs.getRunTime() + time_limit_s)
+    highs.run()
+    np.array(highs.getSolution().col_value)
+    return float(highs.getInfoValue("objective_function_value")[1])
+
+
 def textbook_by_cvxpy(
     book: Textbook, time_limit_s: float, desk: DeskTerms | None = None
 ) -> float | None:

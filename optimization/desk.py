@@ -99,7 +99,7 @@ def desk_problem(
         base_trade=(base - before).astype(float),
         most_buy=np.maximum(most - before, 0).astype(float),
         most_sell=np.maximum(before - fewest, 0).astype(float),
-        least_more=np.array(terms.least_trade, dtype=float) - 1,
+        least_trade=np.array(terms.least_trade, dtype=float),
         rate_value=rate_value,
         per_trade=per_trade,
         objective_rate_value=rate_value * counts,

@@ -7,7 +7,8 @@ r = t - k p, the count is z = k + x - d + e, x in {0, 1}, whole d, e >= 0, and a
 
 the two arms and the chord between the two counts around the target. The linear relaxation of |.| itself
 is near 0 and has to be branched away; this is the hull of each security. Everything is shifted by k, so
-the large numbers never reach a row. Problems are padded to a few sizes, each compiled once a process.
+the large numbers never reach a row. A few sizes are compiled, each once a process, and cut down to the
+securities there are.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -20,6 +21,7 @@ from optimization.compiled import CompiledProgram, Floats, SolverAnswer
 
 SMALLEST_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency; sums of six-decimal prices do not close at 0 in any useful time
+GIVES = "gives_"  # how the variables begin that no security has
 GIVE_PRICE = 1000.0  # of what a limit gives in the nearest plan, against drift
 
 
@@ -55,7 +57,7 @@ class DeskProblem:
     base_trade: Floats  # lots that k means buying, negative for selling
     most_buy: Floats
     most_sell: Floats
-    least_more: Floats  # lots that a trade has at least, beyond the first
+    least_trade: Floats  # lots
     rate_value: Floats  # cost of trading one lot, in the cash row
     per_trade: float
     objective_rate_value: Floats  # the same in the objective
@@ -113,11 +115,10 @@ def _solve(
 ) -> tuple[SolverAnswer, Floats | None]:
     count = len(problem.lot_value)
     parameters = {name: getattr(problem, name) for name in _field_names(type(problem))}
-    answer = program.solve(parameters, time_limit_s)
+    answer = program.solve(parameters, time_limit_s, count)
     if answer.values is None:
         return answer, None
-    lots = answer.values["x"] - answer.values["down"] + answer.values["up"]
-    return answer, lots[:count]
+    return answer, answer.values["x"] - answer.values["down"] + answer.values["up"]
 
 
 @cache
@@ -135,7 +136,7 @@ def _cash_program(size: int) -> CompiledProgram:
     hull = _Hull(size, whole=True)
     limit = cp.Parameter(name="limit")
     rows = [*hull.bounds, hull.lot_value @ hull.lots <= limit]
-    return CompiledProgram(cp.Problem(cp.Minimize(hull.drift), rows), ABSOLUTE_GAP)
+    return _compiled(hull.drift, rows, ABSOLUTE_GAP)
 
 
 class _Hull:
@@ -171,10 +172,8 @@ class _Trades:
         self.sell = cp.Variable(size, integer=True, name="sell")
         self.buys = cp.Variable(size, boolean=True, name="buys")
         self.sells = cp.Variable(size, boolean=True, name="sells")
-        names = ("base_trade", "most_buy", "most_sell", "least_more")
-        base_trade, most_buy, most_sell, more = (cp.Parameter(size, name=n) for n in names)
-        # One lot at least is no parameter: padding, whose parameters are 0, would count as trades.
-        least = 1 + more
+        names = ("base_trade", "most_buy", "most_sell", "least_trade")
+        base_trade, most_buy, most_sell, least = (cp.Parameter(size, name=n) for n in names)
         self.rows: list[cp.Constraint] = [
             self.buy - self.sell == hull.lots + base_trade,
             self.buy <= cp.multiply(most_buy, self.buys),
@@ -203,7 +202,13 @@ def _desk_program(size: int, groups: int, *, fewest_trades: bool) -> CompiledPro
         objective, gap = trades.count, 0.5
     else:
         objective, gap = objective + GIVE_PRICE * given, ABSOLUTE_GAP
-    return CompiledProgram(cp.Problem(cp.Minimize(objective), rows), gap)
+    return _compiled(objective, rows, gap)
+
+
+def _compiled(objective: Any, rows: list[cp.Constraint], absolute_gap: float) -> CompiledProgram:
+    problem = cp.Problem(cp.Minimize(objective), rows)
+    of_securities = [one for one in problem.variables() if not one.name().startswith(GIVES)]
+    return CompiledProgram(problem, absolute_gap, of_securities)
 
 
 def _limits(
@@ -211,8 +216,8 @@ def _limits(
 ) -> tuple[list[cp.Constraint], Any]:
     """The coupling rows, each with a variable for how much it gives; and the sum of these."""
     names = ("floor", "ceiling", "turnover", "trades")
-    floor, ceiling, turnover, more = (cp.Variable(name=f"gives_{name}") for name in names)
-    low, high = (cp.Variable(groups, name=f"gives_group_{side}") for side in ("low", "high"))
+    floor, ceiling, turnover, more = (cp.Variable(name=GIVES + name) for name in names)
+    low, high = (cp.Variable(groups, name=f"{GIVES}group_{side}") for side in ("low", "high"))
     gives = [floor, ceiling, turnover, more, low, high]
     give_floor, give_others = cp.Parameter(name="give_floor"), cp.Parameter(name="give_others")
     rate_value = cp.Parameter(size, name="rate_value")

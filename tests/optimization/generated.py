@@ -1,8 +1,8 @@
 """Random problems by the thousand, from a numpy generator: small ones to enumerate, larger ones to solve twice."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from optimization.portfolio import Portfolio
 from tests.optimization.problems import PORTFOLIO, random_problem, security_id
 
 Random = np.random.Generator
+TINY = Decimal("1E-14")  # prices of six decimals times holdings of eight
 ROUND_PRICES = ["0.25", "0.5", "1", "2", "2.5", "4", "5", "8", "10", "20", "25", "40", "50", "125"]
 
 
@@ -96,8 +97,66 @@ def round_numbers(rng: Random) -> Problem:
     cash = worth - sum((u * prices[s] for s, u in shares.items()), Decimal(0))
     floor = Decimal(int(rng.choice([0, 0, 5, 10, 20])))
     options = RebalanceOptions(cash_floor=Percent(floor))
-    model = Model("round", targets, (PORTFOLIO,))
-    return Problem("round numbers", model, Portfolio(PORTFOLIO, cash, shares, prices), options)
+    model, portfolio = (
+        Model("round", targets, (PORTFOLIO,)),
+        Portfolio(PORTFOLIO, cash, shares, prices),
+    )
+    return sometimes_mixed(rng, Problem("round numbers", model, portfolio, options))
+
+
+def tiny_units(rng: Random) -> Problem:
+    """Holdings of 6 to 8 decimals at prices of 6, bands of 4; often a floor that some plan meets exactly."""
+    count, digits = int(rng.integers(1, 5)), int(rng.integers(6, 9))
+    prices = {security_id(i): parts(rng, 10**6, 60 * 10**6, 6) for i in range(count)}
+    targets = tuple(
+        Target(
+            security,
+            Decimal(int(rng.integers(1, 190 // count + 1)) * 5) / 1000,
+            DriftBand(*sorted((parts(rng, 100, 4_000, 4), parts(rng, 100, 4_000, 4)))),
+        )
+        for security in prices
+    )
+    held = {s: parts(rng, 0, 5 * 10**digits, digits) for s in prices if rng.random() < 0.7}
+    model = Model("tiny", targets, (PORTFOLIO,))
+    portfolio = Portfolio(PORTFOLIO, parts(rng, 500, 40_000, 2), held, prices)
+    floor = met_exactly(rng, model, portfolio) if rng.random() < 2 / 3 else Decimal(0)
+    options = RebalanceOptions(cash_floor=floor)
+    return sometimes_mixed(rng, Problem("tiny units", model, portfolio, options))
+
+
+def met_exactly(rng: Random, model: Model, portfolio: Portfolio) -> Decimal:
+    """The cash that whole lots a little below the targets leave, or a hair more or less."""
+    left, value = portfolio.cash, portfolio.market_value
+    for target in model.targets:
+        price = portfolio.prices[target.security_id]
+        held = portfolio.holdings.get(target.security_id, Decimal(0))
+        wanted = int((value * target.weight / price - held).to_integral_value(ROUND_FLOOR))
+        left -= price * max(wanted + int(rng.integers(-4, 2)), -int(held))
+    return max(left + TINY * int(rng.integers(-1, 2)), Decimal(0))
+
+
+def sometimes_mixed(rng: Random, problem: Problem) -> Problem:
+    """One in three with one to three options on top."""
+    if rng.random() < 2 / 3:
+        return problem
+    ids, worth = sorted(problem.portfolio.prices), int(problem.portfolio.market_value)
+    names = rng.choice(sorted(OPTIONS), int(rng.integers(1, 4)), replace=False)
+    options = chosen(rng, [str(name) for name in names], ids, worth, problem.options)
+    return replace(problem, kind=f"{problem.kind}, options", options=options)
+
+
+def chosen(
+    rng: Random, names: list[str], ids: list[str], worth: int, base: RebalanceOptions
+) -> RebalanceOptions:
+    """These options with random values that do not contradict each other."""
+    while True:
+        given = {name: OPTIONS[name](rng, ids, worth) for name in names}
+        if "costs_in_objective" in given:
+            given.setdefault("cost_rate", Decimal("0.01"))
+        try:
+            return replace(base, **given)
+        except OptionsConflictError:
+            names = names[1:]
 
 
 def with_options(rng: Random) -> Problem:
@@ -115,14 +174,9 @@ def with_options(rng: Random) -> Problem:
     digits = int(rng.choice([0, 1]))
     held = {s: parts(rng, 0, 5 * 10**digits, digits) for s in prices if rng.random() < 0.6}
     portfolio = Portfolio(PORTFOLIO, parts(rng, 0, 20_000, 2), held, prices)
-    names = rng.choice(sorted(OPTIONS), int(rng.integers(1, 5)), replace=False)
-    given = {str(name): OPTIONS[name](rng, sorted(prices)) for name in names}
-    if "costs_in_objective" in given:
-        given.setdefault("cost_rate", Decimal("0.01"))
-    try:
-        options = RebalanceOptions(**given)
-    except OptionsConflictError:
-        return with_options(rng)
+    names = [str(n) for n in rng.choice(sorted(OPTIONS), int(rng.integers(1, 5)), replace=False)]
+    worth = int(portfolio.market_value)
+    options = chosen(rng, names, sorted(prices), worth, RebalanceOptions())
     return Problem("options", Model("options", targets, (PORTFOLIO,)), portfolio, options)
 
 
@@ -135,6 +189,17 @@ def large(rng: Random) -> Problem:
     if rng.random() < 2 / 3:
         floor = Decimal(10_000) + parts(rng, -150_000, 250_000, 2)
     return Problem("large", model, portfolio, RebalanceOptions(cash_floor=floor))
+
+
+def large_in_tiny_units(rng: Random) -> Problem:
+    """Five to fifteen fractional holdings at prices of six decimals, short of cash."""
+    count = int(rng.integers(5, 16))
+    drift = float(rng.choice([0.0125, 0.0333, 0.05]))
+    model, whole = random_problem(rng, count, 200_000, drift=drift, digits=6)
+    held = {s: u + parts(rng, 0, 10**8, 8) for s, u in whole.holdings.items()}
+    portfolio = replace(whole, holdings=held)
+    options = RebalanceOptions(cash_floor=met_exactly(rng, model, portfolio))
+    return Problem("large, tiny units", model, portfolio, options)
 
 
 def large_with_options(rng: Random) -> Problem:
@@ -167,32 +232,50 @@ def _group(rng: Random, ids: list[str]) -> tuple[GroupBand, ...]:
     return (GroupBand("group", frozenset(map(str, members)), low, high),)
 
 
-def _some(rng: Random, ids: list[str]) -> frozenset[str]:
+def _some(rng: Random, ids: list[str], _worth: int) -> frozenset[str]:
     return frozenset(map(str, rng.choice(ids, int(rng.integers(0, 3)))))
 
 
-OPTIONS: dict[str, Callable[[Random, list[str]], Any]] = {
-    "cash_floor": lambda rng, _: _amount(rng, 100),
-    "cash_ceiling": lambda rng, _: Percent(parts(rng, 40, 100, 0)),
-    "cash_flow": lambda rng, _: parts(rng, -100, 200, 0),
-    "direction": lambda rng, _: list(Direction)[rng.integers(len(Direction))],
-    "scope": lambda rng, _: list(Scope)[rng.integers(len(Scope))],
+# By the securities there are and the market value.
+OPTIONS: dict[str, Callable[[Random, list[str], int], Any]] = {
+    "cash_floor": lambda rng, _, worth: _amount(rng, worth // 3),
+    "cash_ceiling": lambda rng, *_: Percent(parts(rng, 40, 100, 0)),
+    "cash_flow": lambda rng, _, worth: parts(rng, -worth // 4, worth // 2, 0),
+    "direction": lambda rng, *_: list(Direction)[rng.integers(len(Direction))],
+    "scope": lambda rng, *_: list(Scope)[rng.integers(len(Scope))],
     "do_not_buy": _some,
     "do_not_sell": _some,
     "frozen": _some,
-    "lots": lambda rng, ids: {
+    "lots": lambda rng, ids, _: {
         str(one): Decimal(str(rng.choice(["2", "3", "0.5"]))) for one in rng.choice(ids, 2)
     },
-    "minimum_shares": lambda rng, _: parts(rng, 0, 4, 0),
-    "minimum_value": lambda rng, _: parts(rng, 0, 60, 0),
-    "maximum_trades": lambda rng, _: int(rng.integers(0, 5)),
-    "turnover_cap": lambda rng, _: _amount(rng, 300),
-    "cost_rate": lambda rng, _: parts(rng, 0, 50, 3),
-    "cost_per_trade": lambda rng, _: parts(rng, 0, 500, 2),
-    "costs_in_objective": lambda _rng, _: True,
-    "groups": _group,
-    "soft_band_price": lambda rng, _: Decimal(str(rng.choice(["0.5", "3", "100"]))),
-    "fewest_trades": lambda _rng, _: True,
+    "minimum_shares": lambda rng, *_: parts(rng, 0, 4, 0),
+    "minimum_value": lambda rng, _, worth: parts(rng, 0, worth // 6, 0),
+    "maximum_trades": lambda rng, *_: int(rng.integers(0, 5)),
+    "turnover_cap": lambda rng, _, worth: _amount(rng, worth),
+    "cost_rate": lambda rng, *_: parts(rng, 0, 50, 3),
+    "cost_per_trade": lambda rng, _, worth: parts(rng, 0, worth, 2),
+    "costs_in_objective": lambda *_: True,
+    "groups": lambda rng, ids, _: _group(rng, ids),
+    "soft_band_price": lambda rng, *_: Decimal(str(rng.choice(["0.5", "3", "100"]))),
+    "fewest_trades": lambda *_: True,
 }
 
-KINDS = (plain, tight, round_numbers, with_options, large, large_with_options)
+# What is drawn, and how often.
+KINDS: dict[Callable[[Random], Problem], int] = {
+    plain: 12,
+    tight: 15,
+    round_numbers: 15,
+    tiny_units: 15,
+    with_options: 20,
+    large: 13,
+    large_in_tiny_units: 4,
+    large_with_options: 6,
+}
+
+
+def problem_of(seed: int, number: int) -> Problem:
+    """The same problem for the same seed and number, whoever asks."""
+    rng = np.random.default_rng([seed, number])
+    shares = np.array(list(KINDS.values()))
+    return list(KINDS)[int(rng.choice(len(KINDS), p=shares / shares.sum()))](rng)

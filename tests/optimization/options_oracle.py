@@ -1,13 +1,15 @@
-"""The least objective under options, by trying every combination of lots.
+"""What every change of every security means under the options, and the best combination by trying them all.
 
-Written from the words of RebalanceOptions in fractions; nothing of the engine is used but its inputs.
+Written from the words of RebalanceOptions in fractions and whole numbers; nothing of the engine is used but
+its inputs. Every rule binds either one security alone, which leaves it some changes, or a sum over securities.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import product
-from math import ceil, floor
+from math import ceil, floor, lcm, prod
+
+import numpy as np
 
 from optimization.model import Model
 from optimization.options import Direction, Percent, RebalanceOptions, Scope
@@ -15,6 +17,7 @@ from optimization.portfolio import Portfolio
 from tests.optimization.oracle import Row, rows_of
 
 TOO_MANY = 30_000
+INT64_SAFE = 1 << 61
 
 
 class TooManyError(Exception):
@@ -27,38 +30,175 @@ class Choice:
 
     row: Row
     lot: Fraction
-    changes: tuple[int, ...]
+    changes: Sequence[int]
     outside: bool  # not in the model
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """A sum over securities and its bounds: for each security what each of its changes adds."""
+
+    name: str
+    parts: tuple[np.ndarray, ...]
+    low: int | None = None
+    high: int | None = None
+
+    def admits(self, total: np.ndarray | int) -> np.ndarray | bool:
+        """Whether totals are inside the bounds."""
+        above = self.low is None or total >= self.low
+        below = self.high is None or total <= self.high
+        return above & below
+
+
+@dataclass(frozen=True, eq=False)
+class Stated:
+    """The problem as whole numbers of 1 / ``unit``: pick one change of each security."""
+
+    unit: int
+    lots: Mapping[str, Fraction]  # shares in a lot, by security
+    changes: tuple[Sequence[int], ...]
+    objective: Sum
+    limits: tuple[Sum, ...]
+
+    @property
+    def combinations(self) -> int:
+        """How many ways there are to pick."""
+        return prod(len(changes) for changes in self.changes)
+
+    def picked(self, places: Sequence[int]) -> tuple[Fraction, list[str]]:
+        """The objective of one combination, and the limits it breaks."""
+        at = [[int(p[i]) for p, i in zip(s.parts, places, strict=True)] for s in self.limits]
+        broken = [
+            s.name for s, parts in zip(self.limits, at, strict=True) if not s.admits(sum(parts))
+        ]
+        parts = (int(p[i]) for p, i in zip(self.objective.parts, places, strict=True))
+        return Fraction(sum(parts), self.unit), broken
+
+    def best(self) -> Fraction | None:
+        """The least objective of all combinations, in currency; None where none keeps every limit."""
+        if not all(map(len, self.changes)):
+            return None
+        keeps = np.ones(self.combinations, dtype=bool)
+        for limit in self.limits:
+            keeps &= np.asarray(limit.admits(_totals(limit)), dtype=bool)
+        kept = _totals(self.objective)[keeps]
+        return Fraction(int(kept.min()), self.unit) if len(kept) else None
+
+
+def _totals(of: Sum) -> np.ndarray:
+    total = np.zeros(1, dtype=np.result_type(*of.parts)) if of.parts else np.zeros(1, dtype=int)
+    for part in of.parts:
+        total = np.add.outer(total, part).ravel()
+    return total
 
 
 def best_with_options(
     model: Model, portfolio: Portfolio, options: RebalanceOptions
 ) -> Fraction | None:
     """The least objective in currency, None if no plan keeps everything."""
-    flow = Fraction(options.cash_flow)
-    cash = Fraction(portfolio.cash) + flow
-    market_value = Fraction(portfolio.market_value) + flow
-    paid_in = Portfolio(
-        portfolio.portfolio_id,
-        portfolio.cash + options.cash_flow,
-        portfolio.holdings,
-        portfolio.prices,
-    )
+    problem = stated(model, portfolio, options)
+    if problem.combinations > TOO_MANY:
+        raise TooManyError
+    return problem.best()
+
+
+def stated(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> Stated:
+    """The problem of one portfolio."""
+    portfolio = replace(portfolio, cash=portfolio.cash + options.cash_flow)
+    value = Fraction(portfolio.market_value)
     inside = {target.security_id for target in model.targets}
     choices = [
-        _choice(row, options, market_value, outside=row.security_id not in inside)
-        for row in rows_of(model, paid_in)
+        _choice(row, options, value, outside=row.security_id not in inside)
+        for row in rows_of(model, portfolio)
     ]
-    size = 1
-    for choice in choices:
-        size *= len(choice.changes)
-    if size > TOO_MANY:
-        raise TooManyError
-    objectives = (
-        _objective(choices, changes, options, cash, market_value)
-        for changes in product(*(choice.changes for choice in choices))
+    return _in_whole_numbers(choices, options, Fraction(portfolio.cash), value)
+
+
+@dataclass(frozen=True)
+class _Money:
+    """What one security's changes mean, as amounts that are linear in the change."""
+
+    held: Fraction
+    lot: Fraction
+    target: Fraction
+    cost: Fraction  # of one lot traded
+    soft: tuple[Fraction, ...]  # price of leaving the band times: held, lot, low, high
+
+    @property
+    def amounts(self) -> tuple[Fraction, ...]:
+        return (self.held, self.lot, self.target, self.cost, *self.soft)
+
+
+def _money(choice: Choice, options: RebalanceOptions) -> _Money:
+    row = choice.row
+    held, lot = row.held * row.price, choice.lot * row.price
+    price = Fraction(options.soft_band_price or 0)
+    edges = (held, lot, row.low, _soft_high(choice, options))
+    soft = tuple(price * amount for amount in edges)
+    return _Money(held, lot, row.target, Fraction(options.cost_rate) * lot, soft)
+
+
+def _in_whole_numbers(
+    choices: Sequence[Choice], options: RebalanceOptions, cash: Fraction, value: Fraction
+) -> Stated:
+    money = [_money(choice, options) for choice in choices]
+    per_trade = Fraction(options.cost_per_trade)
+    bounds = _bounds(options, cash, value)
+    limits = [limit for pair in bounds.values() for limit in pair if limit is not None]
+    amounts = [per_trade, *limits, *(amount for one in money for amount in one.amounts)]
+    unit = lcm(*(amount.denominator for amount in amounts))
+    furthest = max((abs(k) for choice in choices for k in choice.changes), default=0)
+    largest = max(abs(amount) for amount in amounts) * unit * (furthest + 1) * 8 * len(money)
+    dtype = np.int64 if largest < INT64_SAFE else np.object_
+
+    def units(amount: Fraction) -> int:
+        return int(amount * unit)
+
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in (*bounds, "objective")}
+    for choice, one in zip(choices, money, strict=True):
+        k = np.array(choice.changes, dtype=dtype)
+        worth = units(one.held) + units(one.lot) * k
+        turnover, trades = units(one.lot) * abs(k), (k != 0).astype(dtype)
+        cost = units(one.cost) * abs(k) + units(per_trade) * trades
+        held, lot, low, high = map(units, one.soft)
+        off = np.maximum(low - held - lot * k, held + lot * k - high)
+        drift = abs(units(one.target) - worth) + np.maximum(off, 0)
+        parts["objective"].append(drift + cost if options.costs_in_objective else drift)
+        sums = {"cash": units(one.lot) * k + cost, "turnover": turnover, "trades": trades * unit}
+        for name in bounds:
+            group = next((g for g in options.groups if f"group {g.name}" == name), None)
+            member = group is not None and choice.row.security_id in group.security_ids
+            parts[name].append(sums.get(name, worth if member else 0 * worth))
+    return Stated(
+        unit,
+        {choice.row.security_id: choice.lot for choice in choices},
+        tuple(choice.changes for choice in choices),
+        Sum("objective", tuple(parts["objective"])),
+        tuple(
+            Sum(name, tuple(parts[name]), *(None if one is None else units(one) for one in pair))
+            for name, pair in bounds.items()
+        ),
     )
-    return min((value for value in objectives if value is not None), default=None)
+
+
+def _bounds(
+    options: RebalanceOptions, cash: Fraction, value: Fraction
+) -> Mapping[str, tuple[Fraction | None, Fraction | None]]:
+    """Low and high of every sum over securities: cash spent, traded amounts, trades, groups' worth."""
+    ceiling, cap, most = options.cash_ceiling, options.turnover_cap, options.maximum_trades
+    bounds: dict[str, tuple[Fraction | None, Fraction | None]] = {
+        "cash": (
+            None if ceiling is None else cash - _amount(ceiling, value),
+            cash - _amount(options.cash_floor, value),
+        )
+    }
+    if cap is not None:
+        bounds["turnover"] = (None, _amount(cap, value))
+    if most is not None:
+        bounds["trades"] = (None, Fraction(most))
+    for group in options.groups:
+        bounds[f"group {group.name}"] = (Fraction(group.low) * value, Fraction(group.high) * value)
+    return bounds
 
 
 def _choice(
@@ -72,24 +212,32 @@ def _changes(
     row: Row, lot: Fraction, options: RebalanceOptions, market_value: Fraction, outside: bool
 ) -> Iterator[int]:
     buy, sell = _allowed(row.security_id, options)
-    held_lots = floor(row.held / lot)
-    keeps = outside and not sell and row.held > 0
     least, most = _band(row, lot, outside)
-    soft = options.soft_band_price is not None
-    in_band = _in_band(row, row.held, lot, outside)
-    few, many = -held_lots, max(ceil(max(market_value, 0) / row.price / lot) + 1, 1)
-    for change in range(few, many + 1):
+    in_band = least <= 0 <= most
+    edge = least if least > 0 else most
+    reachable = least <= most and (buy if edge > 0 else sell)
+    for change in _span(row, lot, options, market_value, outside):
         banned = (change > 0 and not buy) or (change < 0 and not sell)
         if banned or row.held + change * lot < 0:
             continue
-        if not soft and not (change == 0 if keeps else least <= change <= most):
-            continue
-        edge = least if least > 0 else most
-        reachable = least <= most and (buy if edge > 0 else sell)
         if _in_scope(change, edge if reachable else None, in_band, options) and (
             change == 0 or _is_large_enough(row, lot, change, options)
         ):
             yield change
+
+
+def _span(
+    row: Row, lot: Fraction, options: RebalanceOptions, market_value: Fraction, outside: bool
+) -> range:
+    """Changes that keep the band, or with soft bands all that can be of use."""
+    _, sell = _allowed(row.security_id, options)
+    if options.soft_band_price is not None:
+        most = ceil(max(market_value, 0) / row.price / lot) + 1
+        return range(-floor(row.held / lot), max(most, 1) + 1)
+    if outside and not sell and row.held > 0:
+        return range(1)
+    least, most = _band(row, lot, outside)
+    return range(least, most + 1)
 
 
 def _in_scope(change: int, edge: int | None, in_band: bool, options: RebalanceOptions) -> bool:
@@ -117,65 +265,21 @@ def _band(row: Row, lot: Fraction, outside: bool) -> tuple[int, int]:
     return least, most
 
 
-def _in_band(row: Row, shares: Fraction, lot: Fraction, outside: bool) -> bool:
-    least, most = _band(row, lot, outside)
-    return least <= 0 <= most
-
-
 def _is_large_enough(row: Row, lot: Fraction, change: int, options: RebalanceOptions) -> bool:
     shares = abs(change) * lot
     enough_shares = shares >= Fraction(options.minimum_shares)
     return enough_shares and shares * row.price >= Fraction(options.minimum_value)
 
 
-def _objective(
-    choices: Sequence[Choice],
-    changes: Sequence[int],
-    options: RebalanceOptions,
-    cash: Fraction,
-    market_value: Fraction,
-) -> Fraction | None:
-    traded = [c.lot * k * c.row.price for c, k in zip(choices, changes, strict=True)]
-    turnover = sum(map(abs, traded), Fraction(0))
-    count = sum(change != 0 for change in changes)
-    cost = Fraction(options.cost_rate) * turnover + Fraction(options.cost_per_trade) * count
-    left = cash - sum(traded, Fraction(0)) - cost
-    if left < _amount(options.cash_floor, market_value):
-        return None
-    if options.cash_ceiling is not None and left > _amount(options.cash_ceiling, market_value):
-        return None
-    if options.turnover_cap is not None and turnover > _amount(options.turnover_cap, market_value):
-        return None
-    if options.maximum_trades is not None and count > options.maximum_trades:
-        return None
-    worth = {
-        c.row.security_id: (c.row.held + c.lot * k) * c.row.price
-        for c, k in zip(choices, changes, strict=True)
-    }
-    for group in options.groups:
-        value = sum((worth.get(one, Fraction(0)) for one in group.security_ids), Fraction(0))
-        if not Fraction(group.low) * market_value <= value <= Fraction(group.high) * market_value:
-            return None
-    objective = cost if options.costs_in_objective else Fraction(0)
-    for choice in choices:
-        value = worth[choice.row.security_id]
-        objective += abs(choice.row.target - value)
-        objective += _penalty(choice, value, options)
-    return objective
-
-
-def _penalty(choice: Choice, value: Fraction, options: RebalanceOptions) -> Fraction:
-    if options.soft_band_price is None:
-        return Fraction(0)
+def _soft_high(choice: Choice, options: RebalanceOptions) -> Fraction:
+    """The upper edge of a soft band; what cannot be sold of a holding outside the model is no violation."""
     row = choice.row
-    high = row.high
-    if choice.outside:  # what cannot be sold is no violation
-        _, sell = _allowed(row.security_id, options)
-        rest = row.held - floor(row.held / choice.lot) * choice.lot
-        kept = max(row.held, Fraction(0)) if not sell else Fraction(0)
-        high = max(high, max(rest, kept) * row.price)
-    outside = max(row.low - value, value - high, Fraction(0))
-    return Fraction(options.soft_band_price) * outside
+    if not choice.outside:
+        return row.high
+    _, sell = _allowed(row.security_id, options)
+    rest = row.held - floor(row.held / choice.lot) * choice.lot
+    kept = max(row.held, Fraction(0)) if not sell else Fraction(0)
+    return max(row.high, max(rest, kept) * row.price)
 
 
 def _amount(value: object, market_value: Fraction) -> Fraction:

@@ -40,6 +40,29 @@ def test_an_array_shorter_than_its_parameter_leaves_the_other_places_zero():
     assert answer.values["x"].round().tolist() == [5, 0, 0]
 
 
+def test_places_beyond_the_count_are_not_there():
+    x = cp.Variable(3, integer=True, name="x")
+    spare = cp.Variable(name="spare")
+    rows = [x <= cp.Parameter(3, name="most"), spare <= 1, cp.sum(x) + spare <= 7, x + spare >= 0]
+    problem = cp.Problem(cp.Minimize(-cp.sum(x) - spare), rows)
+    program = CompiledProgram(problem, 0.01, placed=[x])
+
+    for count, best in ((1, 4.0), (3, 7.0), (2, 7.0)):
+        answer = program.solve({"most": np.full(count, 3.0)}, 10.0, count)
+        assert answer.values is not None
+        assert len(answer.values["x"]) == count
+        assert answer.values["spare"].shape == (1,)
+        assert answer.values["x"].sum() + answer.values["spare"][0] == pytest.approx(best)
+
+
+def test_a_coefficient_of_two_parameters_is_refused():
+    x = cp.Variable(3, integer=True, name="x")
+    both = cp.Parameter(name="one") + cp.Parameter(name="other")
+
+    with pytest.raises(ValueError, match="one parameter only"):
+        CompiledProgram(knapsack(both * x[0] + x[1] <= 1, x=x), 0.01)
+
+
 def test_bounds_that_cross_are_infeasible_without_a_solver():
     values = {"value": np.ones(3), "most": np.array([1.0, -1.0, 1.0]), "limit": 20.0}
 

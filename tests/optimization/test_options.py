@@ -302,3 +302,13 @@ def test_only_trades_that_happen_cost_anything():
 
     assert traded(result) == {"A": -2, "C": 1}
     assert result.cash_after == 62
+
+
+def test_a_portfolio_without_any_security_has_only_its_cash():
+    empty = Model("Model", (), (PORTFOLIO,))
+
+    kept = rebalance(empty, held("100"), RebalanceOptions(cash_ceiling=Decimal(100)))
+    above = rebalance(empty, held("100"), RebalanceOptions(cash_ceiling=Decimal(60)))
+
+    assert (kept.status, kept.cash_after) == (Status.IN_BAND, 100)
+    assert limits(above) == {"cash_ceiling": "40.00"}

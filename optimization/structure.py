@@ -1,0 +1,223 @@
+"""What of a compiled problem never changes, and from where in the parameter vector everything else comes.
+
+In these programs each number that HiGHS wants, a cost, a coefficient, a limit or a bound, is one entry of the
+parameter vector theta times a constant (or a constant: the last entry of theta is 1). So a whole problem is
+one gather, ``factor * theta[place]``, several times cheaper than the sparse product it stands for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+Chosen = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Structure:
+    """A mixed integer program but for theta.
+
+    The gathered numbers are, one after the other: costs of the columns, values of the matrix, lower and upper
+    limits of the rows, lower and upper bounds of the columns.
+    """
+
+    starts: NDArray[np.int32]  # column-wise matrix
+    indices: NDArray[np.int32]
+    kinds: NDArray[np.int32]  # 1 where a column is whole
+    least: Floats  # bounds of boolean columns, infinite for the others
+    most: Floats
+    place: Places
+    factor: Floats
+    variables: Mapping[str, slice]  # columns by name
+    rows: int
+
+    def gathered(self, theta: Floats) -> list[Floats]:
+        """The six parts at this theta."""
+        flat = self.factor * theta[self.place]
+        parts: list[Floats] = []
+        first = 0
+        for size in self._sizes:
+            parts.append(flat[first : first + size])
+            first += size
+        np.maximum(parts[4], self.least, out=parts[4])
+        np.minimum(parts[5], self.most, out=parts[5])
+        return parts
+
+    def cut(self, columns: Chosen) -> "Structure":
+        """The same with some of the columns, and without the rows that have none of them."""
+        values = np.repeat(columns, np.diff(self.starts))
+        rows = np.zeros(self.rows, dtype=bool)
+        rows[self.indices[values]] = True
+        kept = np.concatenate((columns, values, rows, rows, columns, columns))
+        before = np.concatenate(([0], np.cumsum(columns))).tolist()
+        return Structure(
+            starts=_starts(np.diff(self.starts)[columns]),
+            indices=_renumbered(rows)[self.indices[values]],
+            kinds=self.kinds[columns],
+            least=self.least[columns],
+            most=self.most[columns],
+            place=self.place[kept],
+            factor=self.factor[kept],
+            variables={
+                name: slice(before[place.start], before[place.stop])
+                for name, place in self.variables.items()
+            },
+            rows=int(rows.sum()),
+        )
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        columns = len(self.kinds)
+        return columns, len(self.indices), self.rows, self.rows, columns, columns
+
+
+def structure_of(data: Any, variables: Mapping[str, slice]) -> Structure:
+    """That of CVXPY's problem data for HiGHS; rows with a single variable become its bounds."""
+    cone = data["param_prob"]
+    entries = _Entries.of(cone.reduced_A, int(data["dims"].zero))
+    columns, kept = int(cone.x.size), entries.in_rows
+    rows = np.zeros(entries.rows, dtype=bool)
+    rows[entries.row[kept]] = True
+    limits = entries.limits()
+    equal = np.flatnonzero(rows) < entries.zero_rows
+    parts = (
+        _Gather.of(sp.csr_array(cone.q)[:-1]),
+        _Gather.of(entries.maps[np.flatnonzero(kept)]),
+        limits.at(rows).where(equal, -np.inf),
+        limits.at(rows),
+        *_bounds(entries, limits, columns, variables),
+    )
+    least, most = np.full(columns, -np.inf), np.full(columns, np.inf)
+    least[data["bool_vars_idx"]], most[data["bool_vars_idx"]] = 0.0, 1.0
+    kinds = np.zeros(columns, dtype=np.int32)
+    kinds[[*data["bool_vars_idx"], *data["int_vars_idx"]]] = 1
+    return Structure(
+        starts=_starts(np.bincount(entries.column[kept], minlength=columns)),
+        indices=_renumbered(rows)[entries.row[kept]],
+        kinds=kinds,
+        least=least,
+        most=most,
+        place=np.concatenate([part.place for part in parts]),
+        factor=np.concatenate([part.factor for part in parts]),
+        variables=variables,
+        rows=int(rows.sum()),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Gather:
+    """Numbers of which each is one entry of theta times a constant."""
+
+    place: Places
+    factor: Floats
+
+    @staticmethod
+    def of(maps: Any) -> "_Gather":
+        """Linear maps of theta, a row for each number."""
+        maps = sp.csr_array(maps)
+        maps.eliminate_zeros()
+        counts = np.diff(maps.indptr)
+        if (counts > 1).any():
+            raise ValueError("a coefficient may depend on one parameter only")
+        place = np.full(len(counts), maps.shape[1] - 1, dtype=np.intp)
+        factor = np.zeros(len(counts))
+        place[counts == 1], factor[counts == 1] = maps.indices, maps.data
+        return _Gather(place, factor)
+
+    def at(self, chosen: Any) -> "_Gather":
+        """Some of them."""
+        return _Gather(self.place[chosen], self.factor[chosen])
+
+    def where(self, chosen: Chosen, otherwise: float) -> "_Gather":
+        """These where chosen, elsewhere a constant."""
+        return _Gather(np.where(chosen, self.place, -1), np.where(chosen, self.factor, otherwise))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entries:
+    """Entries of the matrix (A b) of the rows A x <= b, the first of them A x = b, as maps of theta."""
+
+    maps: Any
+    row: Places
+    column: Places
+    rows: int
+    zero_rows: int
+    is_limit: Chosen
+
+    @staticmethod
+    def of(reduced: Any, zero_rows: int) -> "_Entries":
+        """CVXPY's cone form is A x + s = b with A stored negated."""
+        row, starts, (rows, columns) = reduced.problem_data_index
+        column = np.repeat(np.arange(columns), np.diff(starts))
+        is_limit = column == columns - 1
+        sign = sp.diags_array(np.where(is_limit, 1.0, -1.0))
+        maps = sp.csr_array(sign @ sp.csr_array(reduced.reduced_mat))
+        return _Entries(maps, np.asarray(row), column, int(rows), zero_rows, is_limit)
+
+    @property
+    def single(self) -> Chosen:
+        """Those that are alone in an inequality."""
+        in_row = np.bincount(self.row[~self.is_limit], minlength=self.rows)
+        return ~self.is_limit & (in_row[self.row] == 1) & (self.row >= self.zero_rows)
+
+    @property
+    def in_rows(self) -> Chosen:
+        """All others but the limits."""
+        return ~self.is_limit & ~self.single
+
+    def limits(self) -> _Gather:
+        """b, one number for each row, 0 where there is no entry."""
+        chosen = np.flatnonzero(self.is_limit)
+        shape = (self.rows, len(chosen))
+        scatter = sp.csr_array(
+            (np.ones(len(chosen)), (self.row[chosen], np.arange(len(chosen)))), shape=shape
+        )
+        return _Gather.of(scatter @ self.maps[chosen])
+
+
+def _bounds(
+    entries: _Entries, limits: _Gather, columns: int, variables: Mapping[str, slice]
+) -> tuple[_Gather, _Gather]:
+    """Lower and upper bounds of the columns."""
+    single = np.flatnonzero(entries.single)
+    coefficient = _constants(entries.maps[single])
+    bound = limits.at(entries.row[single])
+    bound = _Gather(bound.place, bound.factor / coefficient)
+    sides: list[_Gather] = []
+    for side, chosen in (("lower", coefficient < 0), ("upper", coefficient > 0)):
+        column = entries.column[single][chosen]
+        _require_once(column, side, variables)
+        place = np.full(columns, -1, dtype=np.intp)
+        factor = np.full(columns, np.inf if side == "upper" else -np.inf)
+        place[column], factor[column] = bound.place[chosen], bound.factor[chosen]
+        sides.append(_Gather(place, factor))
+    return sides[0], sides[1]
+
+
+def _constants(maps: Any) -> Floats:
+    """Coefficients of rows with a single variable, which depend on no parameter in these programs."""
+    dense = maps.toarray()
+    if dense[:, :-1].any():
+        raise ValueError("a bound's coefficient may not be a parameter")
+    return dense[:, -1]
+
+
+def _require_once(columns: Places, side: str, variables: Mapping[str, slice]) -> None:
+    """Refuse two rows that bound one variable on one side: only the last of them would be kept."""
+    twice = np.flatnonzero(np.bincount(columns) > 1).tolist()
+    for name, place in variables.items():
+        if any(place.start <= column < place.stop for column in twice):
+            raise ValueError(f"variable {name} has more than one {side} bound in rows")
+
+
+def _starts(counts: Places) -> NDArray[np.int32]:
+    return np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+
+
+def _renumbered(kept: Chosen) -> NDArray[np.int32]:
+    return (np.cumsum(kept) - 1).astype(np.int32)
