@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from optimization.assembly import priced
 from optimization.certificate import Binding, Certificate, Method, Proof
+from optimization.drift import measure_drift
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
@@ -66,6 +67,7 @@ __all__ = [
     "Status",
     "Target",
     "Transaction",
+    "measure_drift",
     "priced",
     "rebalance",
     "rebalance_all",

@@ -245,7 +245,7 @@ async def test_an_empty_portfolio_a_short_one_and_an_overdrawn_one_are_ordinary(
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
-        (lambda body: body.update(modle=1), "/modle"),
+        (lambda body: body.update(mode=1), "/mode"),
         (lambda body: body["model"].update(version=1), "/model/version"),
         (lambda body: body["model"]["positions"][0].update(weight=1), "/model/positions/0/weight"),
         (lambda body: body["portfolios"][1].update(prices={}), "/portfolios/1/prices"),

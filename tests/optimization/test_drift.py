@@ -1,0 +1,152 @@
+"""Where a portfolio stands against its bands, by numbers worked out by hand and against the engine."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from optimization import (
+    DriftBand,
+    Portfolio,
+    Rebalance,
+    RebalanceOptions,
+    Scope,
+    Security,
+    Status,
+    measure_drift,
+    priced,
+    rebalance_all,
+)
+from optimization.assembly import assemble, others_of
+from optimization.certificate import broken
+from optimization.drift import BandStatus, Edge, PortfolioDrift, Standing
+from tests.optimization.generated import KINDS, Problem
+
+A, B, P = "A" * 24, "B" * 24, "P" * 24
+PROBLEMS = 150
+D = Decimal
+
+
+def security(
+    weight: str = "0.5", low: str = "0.02", high: str = "0.05", price: str = "10"
+) -> Security:
+    return Security(A, D(price), D(weight), DriftBand(D(low), D(high)))
+
+
+def measured(shares: str, cash: str, of: Security | None = None, **others: str) -> PortfolioDrift:
+    model = of or security()
+    held = {A: D(shares)} | {name: D(count) for name, count in others.items()}
+    portfolio = Portfolio(P, D(cash), held, {A: model.price, B: D(4)})
+    return measure_drift((model,), portfolio)
+
+
+def only(drift: PortfolioDrift) -> Standing:
+    (standing,) = drift.standings
+    return standing
+
+
+@pytest.mark.parametrize(
+    ("shares", "edge", "outside"),
+    [
+        ("47.99", "BELOW", "0.10"),
+        ("48", None, "0"),
+        ("55", None, "0"),
+        ("55.0001", "ABOVE", "0.001"),
+    ],
+)
+def test_a_security_is_inside_up_to_the_edges_of_its_band_and_not_a_cent_further(
+    shares: str, edge: str | None, outside: str
+) -> None:
+    cash = D(1000) - D(shares) * 10
+
+    standing = only(measured(shares, str(cash)))
+
+    assert (standing.lower, standing.upper, standing.target) == (D(480), D(550), D(500))
+    assert (standing.edge, standing.outside) == (edge and Edge(edge), D(outside))
+
+
+def test_a_summary_counts_adds_up_and_names_the_farthest() -> None:
+    drift = measured("60", "200", **{B: "50"})
+
+    summary = drift.summary
+    assert (summary.status, summary.out_of_band) == (BandStatus.OUT_OF_BAND, 2)
+    assert summary.market_value == D(1000)
+    assert summary.drift == D("300.00")  # 600 of 500, and 200 of nothing
+    assert (summary.drift_weight, summary.cash_weight) == (D("0.3000"), D("0.2000"))
+    assert summary.largest is drift.standings[1]
+    assert summary.largest.security.security_id == B
+
+
+@pytest.mark.parametrize(("shares", "edge"), [("0.5", None), ("1", "ABOVE"), ("-1", "BELOW")])
+def test_of_a_holding_outside_the_model_only_what_can_be_sold_is_out_of_band(
+    shares: str, edge: str | None
+) -> None:
+    drift = measured("50", str(D(500) - D(shares) * 4), **{B: shares})
+
+    assert drift.standings[1].edge == (edge and Edge(edge))
+
+
+def test_a_band_that_reaches_below_nothing_ends_there_for_a_short_position() -> None:
+    standing = only(measured("-1", "1010", security("0.01", "0.02", "0.02")))
+
+    assert (standing.lower, standing.edge, standing.outside) == (D(0), Edge.BELOW, D(10))
+
+
+def test_an_overdrawn_portfolio_may_be_in_band_and_an_empty_one_is() -> None:
+    assert measured("100", "-100", security("0.95", "0.2", "0.2")).summary.status == "IN_BAND"
+    empty = measured("0", "0").summary
+    assert (empty.status, empty.drift, empty.drift_weight) == ("IN_BAND", D("0.00"), D("0.0000"))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_it_agrees_with_the_verification_of_the_engine(kind: Callable[..., Problem]) -> None:
+    rng = np.random.default_rng(3)
+    outcomes: set[str] = set()
+    for problem in [kind(rng) for _ in range(PROBLEMS)]:
+        portfolio = problem.portfolio
+        model = priced(problem.model, portfolio.prices)
+        others = others_of(model, portfolio)
+        block = assemble(model, others, [portfolio], RebalanceOptions()).block
+        short, band, _ = broken(block, block.before)[0].tolist()
+
+        drift = measure_drift(model, portfolio)
+
+        assert drift.summary.status == ("OUT_OF_BAND" if short or band else "IN_BAND")
+        assert [each.security for each in drift.standings] == [*model, *others]
+        check_amounts(drift, portfolio)
+        outcomes.add(drift.summary.status)
+    assert "OUT_OF_BAND" in outcomes
+
+
+def test_an_engine_that_trades_what_has_drifted_alone_leaves_what_is_in_band_and_no_more() -> None:
+    rng = np.random.default_rng(4)
+    options, inside = RebalanceOptions(scope=Scope.DRIFTED_TO_TARGET), 0
+    for problem in [KINDS[0](rng) for _ in range(600)]:
+        model = priced(problem.model, problem.portfolio.prices)
+        (made,) = rebalance_all(model, [problem.portfolio], options)
+        untouched = isinstance(made, Rebalance) and made.status == Status.IN_BAND
+        in_band = measure_drift(model, problem.portfolio).summary.status == BandStatus.IN_BAND
+        assert untouched == (in_band and problem.portfolio.cash >= 0)
+        inside += in_band
+    assert inside > 3
+
+
+def check_amounts(drift: PortfolioDrift, portfolio: Portfolio) -> None:
+    """Every amount again, in fractions."""
+    value, total = Fraction(portfolio.market_value), Fraction(0)
+    for each in drift.standings:
+        held = Fraction(portfolio.holdings.get(each.security.security_id, D(0)))
+        worth, weight = held * Fraction(each.security.price), Fraction(each.security.weight)
+        low, high = Fraction(each.security.band.low), Fraction(each.security.band.high)
+        assert Fraction(each.value) == worth
+        assert Fraction(each.target) == value * weight
+        assert Fraction(each.lower) == max(Fraction(0), value * (weight - low))
+        assert Fraction(each.upper) == value * (weight + high)
+        assert Fraction(each.deviation) == worth - value * weight
+        if value:
+            assert abs(Fraction(each.actual) - worth / value) <= Fraction(1, 20_000)
+        total += abs(worth - value * weight)
+    assert drift.summary.drift is not None
+    assert Fraction(drift.summary.drift) == total
