@@ -15,6 +15,7 @@ from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.handle import DeploymentHandle
 
+from optimization.drift import DriftSummary, PortfolioDrift
 from optimization.model import Model
 from optimization.result import Rebalance
 from serve_app.api.collaborators import ModelStore
@@ -26,7 +27,8 @@ APPLICATION = "order-generation"
 TRIES = 3
 REPEATABLE = frozenset(
     {"read", "page", "runs", "runs_of", "run", "outcomes", "outcomes_of", "outcome", "ping"}
-    | {"preview_model", "preview_portfolio", "optimize", "handed_over"}
+    | {"preview_model", "preview_portfolio", "optimize", "portfolio_drift", "model_drift"}
+    | {"handed_over"}
     | {"claim", "complete", "release"}  # they name their owner
 )
 
@@ -104,6 +106,18 @@ class Optimizer:
     ) -> tuple[Rebalance, ...]:
         """What becomes of portfolios that are given whole; asks neither database nor upstream."""
         return await self._remote.optimize(model, balances, prices, options, correlation_id)
+
+    async def portfolio_drift(
+        self, portfolio_id: str, model_id: str | None, correlation_id: str
+    ) -> tuple[Model, PortfolioDrift]:
+        """Where a portfolio stands against the named model, or the newest that it follows."""
+        return await self._remote.portfolio_drift(portfolio_id, model_id, correlation_id)
+
+    async def model_drift(
+        self, model_id: str, offset: int, limit: int, correlation_id: str
+    ) -> tuple[tuple[DriftSummary, ...], int]:
+        """One page of the portfolios that follow a model, and how many there are."""
+        return await self._remote.model_drift(model_id, offset, limit, correlation_id)
 
     async def upstreams_reachable(self) -> None:
         """Return if every upstream that a rebalance needs is well."""

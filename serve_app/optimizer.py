@@ -6,10 +6,12 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 
+from optimization.drift import DriftSummary, PortfolioDrift
 from optimization.model import Model
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
+from serve_app.drifting import Drifts
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.runs import Outcomes, Overrides, Runs, warm_workers
@@ -36,6 +38,10 @@ class Optimizer:
     @cached_property
     def _runs(self) -> Runs:
         return Runs(self._settings, self._with)
+
+    @cached_property
+    def _drifts(self) -> Drifts:
+        return Drifts(self._with)
 
     async def rebalance_model(
         self,
@@ -91,6 +97,20 @@ class Optimizer:
         limit_s = self._settings.optimization_timeout
         asked = replace(RebalanceOptions(**(options or {})), time_limit_s=limit_s)
         return await optimized(model, balances, prices, asked, self._settings)
+
+    async def portfolio_drift(
+        self, portfolio_id: str, model_id: str | None, correlated: str
+    ) -> tuple[Model, PortfolioDrift]:
+        """Where a portfolio stands against the named model, or the newest that it follows."""
+        correlation_id.set(correlated)
+        return await self._drifts.of_portfolio(portfolio_id, model_id)
+
+    async def model_drift(
+        self, model_id: str, offset: int, limit: int, correlated: str
+    ) -> tuple[tuple[DriftSummary, ...], int]:
+        """A page of the portfolios of a model and the number of all."""
+        correlation_id.set(correlated)
+        return await self._drifts.of_model(model_id, offset, limit)
 
     async def settled(self, rebalance_id: str) -> Outcomes | None:
         """What a run made before its answer was lost; one that was cut off is marked as stopped."""

@@ -24,7 +24,7 @@ SORT_FIELDS: Final = {
     "name": "name",
     "last_rebalance_date": "last_rebalance_date",
 }
-OF_ONE_PORTFOLIO: Final = dict.fromkeys(
+BUT_ITS_PORTFOLIOS: Final = dict.fromkeys(
     ("name", "positions", "version", "last_rebalance_date", "options"), 1
 )
 # The index of portfolios takes one entry for each in a single transaction, which has to fit the cache of a
@@ -116,12 +116,31 @@ class Models:
             following["_id"] = require_object_id("model_id", model_id)
         document = await self._models.find_one(
             following,
-            OF_ONE_PORTFOLIO | {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}},
+            BUT_ITS_PORTFOLIOS | {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}},
             sort=[("created_at", DESCENDING), ("_id", DESCENDING)],
         )
         if document is None:
             raise NotFoundError("model of portfolio", portfolio_id)
         return model_from(document)
+
+    @translating
+    async def followers(self, model_id: str, offset: int, limit: int) -> tuple[Model | None, int]:
+        """The model with one page of its portfolios, and how many it has; None beyond the last page."""
+        pipeline: list[Document] = [
+            {"$match": {"_id": require_object_id("model_id", model_id)}},
+            {
+                "$project": BUT_ITS_PORTFOLIOS
+                | {
+                    "portfolios": {"$slice": ["$portfolios", offset, limit]},
+                    "total": {"$size": "$portfolios"},
+                }
+            },
+        ]
+        found = await (await self._models.aggregate(pipeline)).to_list()
+        if not found:
+            raise NotFoundError("model", model_id)
+        (document,) = found
+        return model_from(document) if document["portfolios"] else None, document["total"]
 
     @translating
     async def rebalanced(self, model_id: str, at: datetime) -> None:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from serve_app.api import (
+    drift,
     health,
     models,
     optimize,
@@ -59,7 +60,8 @@ def api_app(
     )
     app.state.settings = settings
     app.state.collaborators = collaborators
-    for part in (models, rebalancing, optimize, rebalances, transactions, orders, health, pages):
+    parts = (models, rebalancing, optimize, drift, rebalances, transactions, orders, health, pages)
+    for part in parts:
         app.include_router(part.router)
     add_explorer(app)
     app.openapi = partial(documented, app)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from optimization.drift import DriftSummary, PortfolioDrift
 from optimization.model import Model, Target
 from optimization.result import Rebalance
 from serve_app.editing import Versions
@@ -171,6 +172,18 @@ class Optimizer(Protocol):
         correlation_id: str,
     ) -> tuple[Rebalance, ...]:
         """What becomes of portfolios that are given whole; asks neither database nor upstream."""
+        ...
+
+    async def portfolio_drift(
+        self, portfolio_id: str, model_id: str | None, correlation_id: str
+    ) -> tuple[Model, PortfolioDrift]:
+        """Where a portfolio stands against the named model, or the newest that it follows."""
+        ...
+
+    async def model_drift(
+        self, model_id: str, offset: int, limit: int, correlation_id: str
+    ) -> tuple[tuple[DriftSummary, ...], int]:
+        """One page of the portfolios that follow a model, and how many there are."""
         ...
 
 

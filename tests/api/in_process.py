@@ -24,7 +24,7 @@ class Upstreams:
     """All of them: a security's id is its ticker; ``down`` names one that does not answer."""
 
     prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
-    balances: dict[str, Balance] = field(default_factory=dict[str, Balance])
+    balances: dict[str, Found] = field(default_factory=dict[str, Found])
     down: str = ""
 
     async def snapshot(self) -> PriceSnapshot:

@@ -8,7 +8,9 @@ from typing import Any
 
 from optimization.assembly import priced
 from optimization.certificate import Certificate, Method, Proof
+from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
 from optimization.model import Model
+from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Refusal, Security, Status
 from serve_app.model_store import ModelStore
 from serve_app.resources import Resources
@@ -121,6 +123,22 @@ class FakeOptimizer:
         securities = priced(model, {**dict.fromkeys(_ids(model), PRICE), **prices})
         return tuple(self.outcome(balance.portfolio_id, securities) for balance in balances)
 
+    async def portfolio_drift(
+        self, portfolio_id: str, model_id: str | None, correlation_id: str
+    ) -> tuple[Model, PortfolioDrift]:
+        self.asked.append((None, correlation_id))
+        models = self.stored.models
+        model = await (models.read(model_id) if model_id else models.followed_by(portfolio_id))
+        return model, _drift(model, portfolio_id)
+
+    async def model_drift(
+        self, model_id: str, offset: int, limit: int, correlation_id: str
+    ) -> tuple[tuple[DriftSummary, ...], int]:
+        self.asked.append((None, correlation_id))
+        model, total = await self.stored.models.followers(model_id, offset, limit)
+        ids = model.portfolio_ids if model else ()
+        return tuple(_drift(model, each).summary for each in ids if model), total
+
     async def _run(
         self, model: Model, portfolio_ids: tuple[str, ...]
     ) -> tuple[Run, tuple[Rebalance, ...]]:
@@ -146,6 +164,12 @@ class FakeOptimizer:
             await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, datetime.now(UTC)),
             outcomes,
         )
+
+
+def _drift(model: Model, portfolio_id: str) -> PortfolioDrift:
+    prices = dict.fromkeys([*_ids(model), B], PRICE)
+    portfolio = Portfolio(portfolio_id, Decimal(1000), {B: Decimal("2.5")}, prices)
+    return measure_drift(priced(model, prices), portfolio)
 
 
 def _ids(model: Model) -> list[str]:

@@ -222,11 +222,15 @@ async def test_what_is_written_is_what_the_document_promises(
     rebalance = await client.get(f"/api/v1/rebalance/{elements[0]['rebalance_id']}")
     optimizer.outcome = lambda portfolio_id, _: refused("infeasible", portfolio_id)
     problem = (await client.post(f"/api/v1/portfolio/{P}/rebalance")).json()
+    drift = (await client.get(f"/api/v1/portfolio/{P}/drift")).json()
+    drifts = (await client.get(f"/api/v1/model/{model['model_id']}/drift")).json()
 
     for value, name in (
         (model, "ModelAnswer"),
         (elements[0], "RebalanceAnswer"),
         (rebalance.json(), "RebalanceResult"),
+        (drift, "PortfolioDriftAnswer"),
+        (drifts[0], "DriftSummaryAnswer"),
         (problem, "Problem"),
     ):
         schema = document | {"$ref": f"#/components/schemas/{name}"}

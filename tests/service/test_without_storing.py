@@ -72,6 +72,36 @@ async def test_a_dry_run_in_one_piece_or_in_chunks_answers_the_rebalance_and_sto
     assert dry.json() == [element | {"rebalance_id": None} for element in real]
 
 
+async def test_who_is_out_of_band_is_told_page_by_page_and_for_one_portfolio(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    ids = book.market.portfolio_ids(150)
+    made = await added(http, model_for(book, ids))
+    path, before = f"/api/v1/model/{made['model_id']}/drift", await number_of_runs(http)
+
+    pages = [await http.get(path, params={"offset": at}) for at in (0, 100)]
+
+    lines = [line for page in pages for line in page.json()]
+    assert [line["portfolio_id"] for line in lines] == list(ids)
+    assert {page.headers["X-Total-Count"] for page in pages} == {"150"}
+    assert await number_of_runs(http) == before
+    dry = await http.post(path.replace("drift", "rebalance"), params={"dry_run": True})
+    for line, planned in zip(lines, dry.json(), strict=True):
+        assert (line["status"] == "FAILED") == (planned["status"] == "FAILED")
+        assert line["market_value"] == planned["market_value"]
+        assert line["error"] == planned["error"] or planned["status"] == "INFEASIBLE"
+    known = next(line for line in lines if line["status"] == "OUT_OF_BAND")
+    one = await http.get(
+        f"/api/v1/portfolio/{known['portfolio_id']}/drift", params={"model_id": made["model_id"]}
+    )
+    assert one.json()["total_drift"] == known["total_drift"]
+    assert sum(drift["side"] is not None for drift in one.json()["drifts"]) == known["out_of_band"]
+    with book.failing("/api/v1/portfolios/"):
+        down = await http.get(path)
+    assert (down.status_code, down.json()["upstream"]) == (503, "accounting")
+    await succeeds_again(http, path.replace("drift", "rebalance"))
+
+
 @pytest.mark.parametrize("count", [3, 150])
 async def test_what_is_given_whole_is_answered_as_what_is_fetched(
     http: httpx.AsyncClient, book: Book, count: int

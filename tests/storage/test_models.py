@@ -182,3 +182,15 @@ def test_every_error_survives_pickling() -> None:
     ):
         copied = pickle.loads(pickle.dumps(error))
         assert (type(copied), str(copied)) == (type(error), str(error))
+
+
+async def test_a_model_is_read_with_one_page_of_its_portfolios(models: Models) -> None:
+    ids = tuple(f"{number:024}" for number in range(7))
+    added = await models.add(replace(a_model(), portfolio_ids=ids))
+    model_id = str(added.model_id)
+
+    assert await models.followers(model_id, 0, 3) == (replace(added, portfolio_ids=ids[:3]), 7)
+    assert await models.followers(model_id, 5, 3) == (replace(added, portfolio_ids=ids[5:]), 7)
+    assert await models.followers(model_id, 7, 3) == (None, 7)
+    with pytest.raises(NotFoundError):
+        await models.followers(ABSENT, 0, 3)

@@ -1,0 +1,71 @@
+"""The routes that say who is out of band; nothing is solved and nothing stored."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from serve_app.api import problems
+from serve_app.api.collaborators import Rebalancer
+from serve_app.api.documentation import refuses
+from serve_app.api.models import ModelId
+from serve_app.api.paging import Offset, Portfolios, page_headers
+from serve_app.api.problems import problem_of
+from serve_app.api.rebalancing import PortfolioId
+from serve_app.correlation import correlation_id
+from serve_app.wire.drift import (
+    DriftSummaryAnswer,
+    PortfolioDriftAnswer,
+    drift_summary_json,
+    portfolio_drift_json,
+)
+from serve_app.wire.fields import ObjectIdentifier
+from serve_app.wire.text import encoded
+
+router = APIRouter(prefix="/api/v1", tags=["drift"])
+
+NamedModel = Annotated[
+    ObjectIdentifier | None,
+    Query(description="which of the models that it follows; the newest by default"),
+]
+UNREACHABLE = (problems.UPSTREAM_DOWN, problems.OVERLOADED, problems.BROKEN_CONTRACT)
+
+
+@router.get(
+    "/portfolio/{portfolio_id}/drift",
+    response_model=PortfolioDriftAnswer,
+    responses=refuses(
+        problems.BAD_ID,
+        problems.NOT_FOUND,
+        problems.INVALID,
+        problems.NO_HOLDINGS,
+        problems.NO_PRICES,
+        *UNREACHABLE,
+    ),
+)
+async def measure_portfolio(
+    portfolio_id: PortfolioId, optimizer: Rebalancer, model_id: NamedModel = None
+) -> Response:
+    """Where every security of a portfolio stands against its band, without a plan."""
+    model, drift = await optimizer.portfolio_drift(portfolio_id, model_id, correlation_id.get())
+    body = portfolio_drift_json(drift, str(model.model_id))
+    return Response(encoded(body), media_type="application/json")
+
+
+@router.get(
+    "/model/{model_id}/drift",
+    response_model=list[DriftSummaryAnswer],
+    responses=refuses(problems.BAD_ID, problems.NOT_FOUND, problems.INVALID, *UNREACHABLE),
+)
+async def measure_portfolios(
+    request: Request,
+    model_id: ModelId,
+    optimizer: Rebalancer,
+    offset: Offset = 0,
+    limit: Portfolios = 100,
+) -> Response:
+    """Which portfolios of a model are out of band; one that FAILED is among them and says why."""
+    summaries, total = await optimizer.model_drift(model_id, offset, limit, correlation_id.get())
+    lines = [drift_summary_json(each, problem_of(each.refusal)) for each in summaries]
+    headers = page_headers(request, offset, limit, total)
+    return Response(encoded(lines), headers=headers, media_type="application/json")

@@ -1,0 +1,87 @@
+"""Who is out of band: holdings and prices fetched as for a rebalance, then measured instead of solved."""
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+
+from optimization.assembly import priced
+from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, measure_drift
+from optimization.errors import PricesMissingError, RuleError
+from optimization.model import Model
+from optimization.portfolio import Portfolio
+from optimization.result import Security
+from serve_app.rebalancing import Fetched, failed, fetched, prices_of
+from serve_app.resources import Resources
+from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
+from serve_app.upstream.holdings import Found
+
+FORESEEN = (HoldingsMissingError, UpstreamContractError, PricesMissingError, RuleError)
+
+
+class Drifts:
+    """Measures portfolios of stored models, in one process and its event loop; stores nothing."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._with = resources
+
+    async def of_portfolio(
+        self, portfolio_id: str, model_id: str | None
+    ) -> tuple[Model, PortfolioDrift]:
+        """The drift of one portfolio from the named model, or from the newest that it follows.
+
+        Raises what a portfolio of a larger call would have as its refusal.
+        """
+        model = await self._with.models.followed_by(portfolio_id, model_id)
+        securities, portfolios = await self._fetched(model)
+        portfolio = _portfolio(portfolio_id, portfolios.balances[0], portfolios.prices)
+        return model, measure_drift(securities, portfolio)
+
+    async def of_model(
+        self, model_id: str, offset: int, limit: int
+    ) -> tuple[tuple[DriftSummary, ...], int]:
+        """One page of the portfolios that follow a model, in its order, and how many there are."""
+        model, total = await self._with.models.followers(model_id, offset, limit)
+        if model is None:
+            return (), total
+        try:
+            securities, portfolios = await self._fetched(model)
+        except (PricesMissingError, RuleError) as error:
+            # Without the model's own prices nothing can be said of any of its portfolios.
+            return tuple(_failed(each, error) for each in model.portfolio_ids), total
+        # A page of 1,000 takes a fraction of a second, which the event loop need not wait for.
+        return await asyncio.to_thread(_measured, securities, portfolios), total
+
+    async def _fetched(self, model: Model) -> tuple[tuple[Security, ...], Fetched]:
+        snapshot = await self._with.prices.snapshot()
+        ids = frozenset(target.security_id for target in model.targets)
+        securities = priced(model, await prices_of(ids, self._with.securities, snapshot))
+        sources = self._with.holdings, self._with.securities
+        return securities, await fetched(securities, model.portfolio_ids, *sources, snapshot)
+
+
+def _measured(securities: tuple[Security, ...], portfolios: Fetched) -> tuple[DriftSummary, ...]:
+    pairs = zip(portfolios.portfolio_ids, portfolios.balances, strict=True)
+    return tuple(_summary(securities, *pair, portfolios.prices) for pair in pairs)
+
+
+def _summary(
+    securities: tuple[Security, ...],
+    portfolio_id: str,
+    balance: Found,
+    prices: Mapping[str, Decimal],
+) -> DriftSummary:
+    try:
+        return measure_drift(securities, _portfolio(portfolio_id, balance, prices)).summary
+    except FORESEEN as error:
+        return _failed(portfolio_id, error)
+
+
+def _portfolio(portfolio_id: str, balance: Found, prices: Mapping[str, Decimal]) -> Portfolio:
+    if isinstance(balance, Exception):
+        raise balance
+    return Portfolio(portfolio_id, balance.cash, balance.holdings, prices)
+
+
+def _failed(portfolio_id: str, error: Exception) -> DriftSummary:
+    refusal = failed(portfolio_id, error).refusal
+    return DriftSummary(portfolio_id, BandStatus.FAILED, refusal=refusal)
