@@ -77,8 +77,10 @@ class OrderBook:
     @translating
     async def settle(self, batch: Batch, settlements: Mapping[str, Settlement]) -> int:
         """Keep what became of the orders of a batch, by key; how many were still its own."""
+        # Without the rebalance: only its _id then leads to an order, and no plan has to be tried.
+        mine = {"state": OrderState.SENDING.value, "claim": batch.claim}
         changes = [
-            UpdateOne({**self._claimed(batch), "_id": key}, {"$set": _settled(settlement)})
+            UpdateOne({"_id": key, **mine}, {"$set": _settled(settlement)})
             for key, settlement in settlements.items()
         ]
         with timeout(WRITER_TIMEOUT_S):
