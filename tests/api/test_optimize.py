@@ -17,14 +17,23 @@ from serve_app.api.collaborators import Collaborators
 from serve_app.settings import Settings, settings_from
 from serve_app.wire.options import options_json
 from serve_app.wire.rebalancing import rebalance_json
-from serve_app.wire.text import encoded, plain
+from serve_app.wire.text import encoded
+from serve_app.wire.text import plain as digits
 from tests.api.in_process import Deployed, Handle, Upstreams, optimizer_with
 from tests.api.parts import A, B, P, Q, R, Stored, no_metrics, position
-from tests.optimization.generated import KINDS, Problem
+from tests.optimization.generated import (
+    Problem,
+    large_with_options,
+    plain,
+    round_numbers,
+    tight,
+    with_options,
+)
 
 Json = dict[str, Any]
 Change = Callable[[Json], Any]
 PATH = "/api/v1/optimize"
+KINDS = (plain, tight, round_numbers, with_options)
 PER_KIND = 12
 
 
@@ -64,24 +73,24 @@ def asked_of(problem: Problem) -> Json:
             "positions": [
                 {
                     "security_id": target.security_id,
-                    "target": plain(target.weight),
-                    "low_drift": plain(target.band.low),
-                    "high_drift": plain(target.band.high),
+                    "target": digits(target.weight),
+                    "low_drift": digits(target.band.low),
+                    "high_drift": digits(target.band.high),
                 }
                 for target in model.targets
             ]
         },
-        "prices": {security: plain(price) for security, price in portfolio.prices.items()},
+        "prices": {security: digits(price) for security, price in portfolio.prices.items()},
         "portfolios": [owned(portfolio)],
         "options": options_json(problem.options),
     }
 
 
 def owned(portfolio: Portfolio) -> Json:
-    holdings = {security: plain(shares) for security, shares in portfolio.holdings.items()}
+    holdings = {security: digits(shares) for security, shares in portfolio.holdings.items()}
     return {
         "portfolio_id": portfolio.portfolio_id,
-        "cash": plain(portfolio.cash),
+        "cash": digits(portfolio.cash),
         "holdings": holdings,
     }
 
@@ -133,7 +142,7 @@ async def test_portfolios_are_answered_in_their_order_and_without_ids(
     assert "location" not in answer.headers
 
 
-@pytest.mark.parametrize("kind", KINDS[:4], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 async def test_the_answer_is_the_engines_to_the_byte(
     client: httpx.AsyncClient, settings: Settings, kind: Callable[..., Problem]
 ) -> None:
@@ -158,7 +167,7 @@ async def test_the_answer_is_the_engines_to_the_byte(
         assert json.loads(encoded(own)) == element
 
 
-@pytest.mark.parametrize("kind", KINDS[:4], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 async def test_the_answer_is_that_of_a_stored_model_with_the_same_holdings(
     client: httpx.AsyncClient,
     settings: Settings,
@@ -315,7 +324,7 @@ async def test_options_reach_the_engine(client: httpx.AsyncClient) -> None:
 
 async def test_the_time_limit_is_that_of_the_settings() -> None:
     settings = settings_from({"optimization_timeout": 1e-9})
-    problem = KINDS[5](np.random.default_rng(0))
+    problem = large_with_options(np.random.default_rng(0))
     handle: Any = Handle(Deployed(settings, None))
 
     async with client_with(settings, NoStore(), handles.Optimizer(handle)) as client:

@@ -22,7 +22,7 @@ from optimization import (
 from optimization.assembly import assemble, others_of
 from optimization.certificate import broken
 from optimization.drift import BandStatus, Edge, PortfolioDrift, Standing
-from tests.optimization.generated import KINDS, Problem
+from tests.optimization.generated import KINDS, Problem, plain
 
 A, B, P = "A" * 24, "B" * 24, "P" * 24
 PROBLEMS = 150
@@ -123,7 +123,7 @@ def test_it_agrees_with_the_verification_of_the_engine(kind: Callable[..., Probl
 def test_an_engine_that_trades_what_has_drifted_alone_leaves_what_is_in_band_and_no_more() -> None:
     rng = np.random.default_rng(4)
     options, inside = RebalanceOptions(scope=Scope.DRIFTED_TO_TARGET), 0
-    for problem in [KINDS[0](rng) for _ in range(600)]:
+    for problem in [plain(rng) for _ in range(600)]:
         model = priced(problem.model, problem.portfolio.prices)
         (made,) = rebalance_all(model, [problem.portfolio], options)
         untouched = isinstance(made, Rebalance) and made.status == Status.IN_BAND
