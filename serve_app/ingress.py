@@ -15,6 +15,7 @@ from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.api.problems import Kind
 from serve_app.handles import Optimizer, model_store
+from serve_app.metrics import HttpMetrics, named_as_ours
 from serve_app.observability import correlate_logs
 from serve_app.settings import Settings
 
@@ -45,7 +46,13 @@ class Ingress:
         }
         parts = Collaborators(self._store, self._optimizer, checks, node_metrics)
         # Serve's own middleware around it answers X-Request-ID.
-        return api_app(self._settings, parts, RAY_PROBLEMS, server_answers_request_id=True)
+        return api_app(
+            self._settings,
+            parts,
+            RAY_PROBLEMS,
+            server_answers_request_id=True,
+            watch=HttpMetrics(),
+        )
 
 
 async def node_metrics() -> str:
@@ -56,4 +63,4 @@ async def node_metrics() -> str:
     async with httpx.AsyncClient(trust_env=False, timeout=METRICS_TIMEOUT_S) as client:
         answer = await client.get(url)
     answer.raise_for_status()
-    return answer.text
+    return named_as_ours(answer.text)

@@ -13,6 +13,7 @@ from serve_app import editing
 from serve_app.correlation import correlation_id
 from serve_app.editing import Versions
 from serve_app.hand_over import HandOvers
+from serve_app.metrics import WATCH
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
@@ -36,7 +37,7 @@ class ModelStore:
     @cached_property
     def _with(self) -> Resources:
         # Not in __init__: connections belong to the event loop that the methods run in.
-        return opened(self._settings)
+        return opened(self._settings, WATCH)
 
     @cached_property
     def _hand_overs(self) -> HandOvers:

@@ -12,6 +12,7 @@ from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
 from serve_app.drifting import Drifts
+from serve_app.metrics import WATCH
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.runs import Outcomes, Overrides, Runs, warm_workers
@@ -33,7 +34,7 @@ class Optimizer:
 
     @cached_property
     def _with(self) -> Resources:
-        return opened(self._settings)
+        return opened(self._settings, WATCH)
 
     @cached_property
     def _runs(self) -> Runs:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +22,8 @@ from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractErro
 from serve_app.upstream.holdings import Found, HoldingsSource
 from serve_app.upstream.pricing import PriceSnapshot
 from serve_app.upstream.securities import Securities
+
+Told = Callable[[Sequence[Rebalance], float], None]
 
 logger = logging.getLogger(__name__)
 
@@ -65,13 +68,14 @@ async def rebalance_portfolios(
     securities: Securities,
     snapshot: PriceSnapshot,
     options: RebalanceOptions,
+    told: Told,
 ) -> list[Rebalance]:
     """What becomes of each portfolio, in their order; one that fails does not stop the others.
 
     Raises UpstreamUnavailableError where an upstream does not answer.
     """
     portfolios = await fetched(model, portfolio_ids, source, securities, snapshot)
-    return await solved(model, portfolios, options)
+    return await solved(model, portfolios, options, told)
 
 
 async def fetched(
@@ -95,11 +99,16 @@ async def fetched(
 
 
 async def solved(
-    model: tuple[Security, ...], portfolios: Fetched, options: RebalanceOptions
+    model: tuple[Security, ...], portfolios: Fetched, options: RebalanceOptions, told: Told
 ) -> list[Rebalance]:
-    """What becomes of each portfolio, in their order; one that fails does not stop the others."""
+    """What becomes of each portfolio, in their order; one that fails does not stop the others.
+
+    ``told`` hears what was solved, and in how many seconds.
+    """
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_solver, _solved, model, portfolios, options)
+    outcomes, seconds = await loop.run_in_executor(_solver, _timed, model, portfolios, options)
+    told(outcomes, seconds)
+    return outcomes
 
 
 def failed(portfolio_id: str, error: Exception) -> Rebalance:
@@ -113,6 +122,14 @@ def failed(portfolio_id: str, error: Exception) -> Rebalance:
         code, detail = "internal-error", "The cause is in the log, under the correlation id."
     refusal = Refusal(code, detail, members)
     return Rebalance(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
+
+
+def _timed(
+    model: tuple[Security, ...], fetched: Fetched, options: RebalanceOptions
+) -> tuple[list[Rebalance], float]:
+    begin = time.perf_counter()
+    outcomes = _solved(model, fetched, options)
+    return outcomes, time.perf_counter() - begin
 
 
 def _solved(

@@ -1,6 +1,7 @@
 """Resources: what one process holds open - the database and the clients of the upstreams."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import httpx
 from pymongo.asynchronous.database import AsyncDatabase
@@ -21,6 +22,7 @@ from storage.idempotency import Idempotency
 from storage.models import Models
 from storage.order_book import OrderBook
 from storage.rebalances import Rebalances
+from storage.watch import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,15 @@ class Resources:
     order_service: OrderService
 
 
-def opened(settings: Settings, timeout_ms: int | None = None) -> Resources:
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Whom to tell of each request to an upstream and each command to the database."""
+
+    upstream: Told
+    database: Told
+
+
+def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> Resources:
     """Everything for this process and loop; nothing is sent before it is needed."""
     assert settings.mongodb_uri is not None
     uri = settings.mongodb_uri.get_secret_value()
@@ -48,11 +58,13 @@ def opened(settings: Settings, timeout_ms: int | None = None) -> Resources:
         settings.database_name,
         timeout_ms or settings.database_timeout_ms,
         settings.database_max_connections,
+        watch.database,
     )
-    security = _client(settings, "security", settings.security_service_url, securities.POLICY)
-    price = _client(settings, "pricing", settings.pricing_service_url, pricing.POLICY)
+    client = partial(_client, settings, watch.upstream)
+    security = client("security", settings.security_service_url, securities.POLICY)
+    price = client("pricing", settings.pricing_service_url, pricing.POLICY)
     url = settings.portfolio_accounting_service_url
-    balance = _client(settings, "accounting", url, accounting.POLICY)
+    balance = client("accounting", url, accounting.POLICY)
     return Resources(
         database,
         Models(database),
@@ -63,18 +75,19 @@ def opened(settings: Settings, timeout_ms: int | None = None) -> Resources:
         PagedAccounting(balance) if settings.holdings_source == "pages" else Accounting(balance),
         OrderBook(database),
         HandOvers(database),
-        _order_service(settings),
+        _order_service(settings, watch.upstream),
     )
 
 
-def _order_service(settings: Settings) -> OrderService:
+def _order_service(settings: Settings, told: Told) -> OrderService:
     url, transport = settings.order_service_url, plain_transport()
-    client = _client(settings, "order", url, orders.POLICY, transport)
+    client = _client(settings, told, "order", url, orders.POLICY, transport)
     return OrderService(client, settings.order_blotter)
 
 
 def _client(
     settings: Settings,
+    told: Told,
     upstream: str,
     url: str | None,
     policy: Policy,
@@ -89,4 +102,4 @@ def _client(
         breaker_threshold=settings.circuit_breaker_threshold,
         breaker_pause_s=settings.circuit_breaker_timeout,
     )
-    return Client(upstream, url, policy, transport)
+    return Client(upstream, url, policy, transport, told)

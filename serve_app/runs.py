@@ -23,7 +23,8 @@ from optimization.model import Model
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
-from serve_app.observability import correlate_logs, count_run
+from serve_app.metrics import WATCH, count_run, count_solved, count_stopped_run
+from serve_app.observability import correlate_logs
 from serve_app.rebalancing import failed, prices_of, rebalance_portfolios
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
@@ -78,7 +79,11 @@ class Runs:
         Raises UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
         """
         begin = time.monotonic()
-        made = await self._rebalanced(rebalance_id, model, portfolio_ids, overrides)
+        try:
+            made = await self._rebalanced(rebalance_id, model, portfolio_ids, overrides)
+        except BaseException:
+            count_stopped_run()
+            raise
         count_run(made[1], time.monotonic() - begin)
         return made
 
@@ -178,6 +183,7 @@ async def solved(work: Work, chunk: Chunk, resources: Resources) -> list[Rebalan
         resources.securities,
         work.snapshot,
         work.options,
+        count_solved,
     )
 
 
@@ -248,7 +254,7 @@ def _worker(settings: Settings) -> _Worker:
     runner = asyncio.Runner()
 
     async def open_here() -> Resources:
-        return opened(settings, timeout_ms=WRITER_TIMEOUT_S * 1000)
+        return opened(settings, WATCH, timeout_ms=WRITER_TIMEOUT_S * 1000)
 
     return _Worker(runner, runner.run(open_here()))
 

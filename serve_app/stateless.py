@@ -15,6 +15,7 @@ from optimization.model import Model
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance, Security
 from serve_app.correlation import correlation_id
+from serve_app.metrics import count_solved
 from serve_app.observability import correlate_logs
 from serve_app.rebalancing import Fetched, failed, solved
 from serve_app.settings import Settings
@@ -92,4 +93,5 @@ async def _solved_there(given: Given, balances: Sequence[Balance]) -> list[Rebal
 
 async def _solved(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:
     ids = [balance.portfolio_id for balance in balances]
-    return await solved(given.securities, Fetched(ids, balances, given.prices), given.options)
+    fetched = Fetched(ids, balances, given.prices)
+    return await solved(given.securities, fetched, given.options, count_solved)

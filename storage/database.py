@@ -26,6 +26,7 @@ from pymongo.errors import (
 from optimization.errors import RuleError
 from storage.codec import TYPE_REGISTRY
 from storage.errors import StorageUnavailableError
+from storage.watch import CommandWatch, Told
 
 REQUEST_TIMEOUT_MS = 2_000
 WRITER_TIMEOUT_S = 20  # outlasts the election of a new primary
@@ -42,13 +43,17 @@ def connect(
     database_name: str,
     timeout_ms: int = REQUEST_TIMEOUT_MS,
     most_connections: int = MOST_CONNECTIONS,
+    told: Told | None = None,
 ) -> AsyncDatabase[Document]:
     """The database for one event loop; nothing is sent before the first operation.
 
     Every operation ends within ``timeout_ms``. Writes are acknowledged by the majority, journaled.
+    ``told`` hears of every command.
     """
     client: AsyncMongoClient[Document] = AsyncMongoClient(
-        uri, **_settings(timeout_ms, most_connections)
+        uri,
+        event_listeners=[CommandWatch(told)] if told else [],
+        **_settings(timeout_ms, most_connections),
     )
     return client[database_name]
 

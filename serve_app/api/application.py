@@ -25,6 +25,7 @@ from serve_app.api.collaborators import Collaborators
 from serve_app.api.documentation import documented
 from serve_app.api.explorer import add_explorer
 from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, RequestHeaders
+from serve_app.api.measured import Measured, RequestWatch
 from serve_app.api.problems import Kind
 from serve_app.api.refusals import Refusals, answer_http, answer_invalid
 from serve_app.settings import Settings
@@ -49,8 +50,12 @@ def api_app(
     more_problems: Mapping[type[BaseException], Kind] | None = None,
     *,
     server_answers_request_id: bool = False,
+    watch: RequestWatch | None = None,
 ) -> FastAPI:
-    """The application; ``more_problems`` are errors that only the caller knows, such as Ray's."""
+    """The application; ``more_problems`` are errors that only the caller knows, such as Ray's.
+
+    ``watch`` counts the requests.
+    """
     app = FastAPI(
         title="Order Generation Service",
         version=version("order-generation-service"),
@@ -77,5 +82,7 @@ def api_app(
         allow_headers=["*"],
         expose_headers=SHOWN_TO_SCRIPTS,
     )
+    if watch is not None:
+        app.add_middleware(Measured, watch=watch)
     app.add_middleware(RequestHeaders, server_answers_request_id=server_answers_request_id)
     return app

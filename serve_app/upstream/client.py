@@ -27,6 +27,7 @@ from serve_app.upstream.policy import (
     pauses,
     retry_after_s,
 )
+from serve_app.upstream.watch import Told, WatchedTransport
 
 OK = frozenset({200})
 ASK_AGAIN_AFTER_S = 5.0
@@ -58,13 +59,15 @@ class Client:
         base_url: str,
         policy: Policy,
         transport: httpx.AsyncBaseTransport | None = None,
+        told: Told | None = None,
     ) -> None:
         self.upstream = upstream
         self.policy = policy
         # uvicorn and gunicorn close idle connections after 5 s: ours must be gone before.
         limits = httpx.Limits(max_connections=policy.concurrency + 1, keepalive_expiry=4.0)
+        transport = transport or AiohttpTransport(limits=limits, trust_env=False)
         self._http = httpx.AsyncClient(
-            transport=transport or AiohttpTransport(limits=limits, trust_env=False),
+            transport=WatchedTransport(upstream, transport, told) if told else transport,
             base_url=base_url,
             headers={"Accept": "application/json"},
             timeout=httpx.Timeout(None, connect=policy.connect_s),

@@ -1,0 +1,56 @@
+"""How many requests there are and how long they take, as plain ASGI; who counts them is told."""
+
+import time
+from typing import Protocol
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+
+
+class RequestWatch(Protocol):
+    """Who counts requests."""
+
+    def begun(self) -> None:
+        """A request came."""
+        ...
+
+    def ended(self, method: str, route: str, status: str, milliseconds: float) -> None:
+        """It was answered; the status is "none" if nobody waited for it to the end."""
+        ...
+
+
+class Measured:
+    """Tells a watch of every request. Its labels are bounded: the template of the route, not the path."""
+
+    def __init__(self, app: ASGIApp, watch: RequestWatch) -> None:
+        self.app = app
+        self.watch = watch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = "none"
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+            await send(message)
+
+        begin = time.perf_counter()
+        self.watch.begun()
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            milliseconds = (time.perf_counter() - begin) * 1000
+            method = scope["method"] if scope["method"] in METHODS else OTHER
+            self.watch.ended(method, route_of(scope), status, milliseconds)
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route that took a request, such as /api/v1/model/{model_id}."""
+    route = scope.get("route")
+    return getattr(route, "path", None) or scope.get("root_path") or OTHER

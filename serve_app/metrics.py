@@ -1,0 +1,151 @@
+"""The service's own metrics: how many, how long, by labels that are bounded.
+
+They go through Ray, which shows them with a ``ray_`` in front on every node's metrics port;
+prometheus_client's own counters would read 0 there. GET /metrics shows ours under their own names.
+"""
+
+import re
+from collections import Counter as Tally
+from collections.abc import Sequence
+from functools import cache
+
+from ray.util.metrics import Counter, Gauge, Histogram
+
+from optimization.result import Rebalance
+from serve_app.resources import Watch
+
+SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]
+SHORT_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
+MILLISECONDS = [
+    *(1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0),
+    *(each * 1000 for each in SECONDS[7:]),
+]
+OWN = re.compile(
+    r"^(# (?:HELP|TYPE) )?ray_(?=(?:http|rebalance|solver|upstream|database)_)", re.MULTILINE
+)
+
+
+def named_as_ours(exported: str) -> str:
+    """What a Ray node exports, with our metrics under their own names."""
+    return OWN.sub(r"\1", exported)
+
+
+class HttpMetrics:
+    """The requests of one replica. Implements serve_app.api.measured.RequestWatch."""
+
+    def __init__(self) -> None:
+        labels = ("method", "route", "status")
+        self._in_flight = 0
+        self._requests = Counter("http_requests_total", "Requests that were answered", labels)
+        self._milliseconds = Histogram(
+            "http_request_duration_milliseconds",
+            "Milliseconds from a request to the end of its answer",
+            MILLISECONDS,
+            labels,
+        )
+        self._gauge = Gauge("http_requests_in_flight", "Requests that are being answered")
+
+    def begun(self) -> None:
+        """A request came."""
+        self._in_flight += 1
+        self._gauge.set(self._in_flight)
+
+    def ended(self, method: str, route: str, status: str, milliseconds: float) -> None:
+        """It was answered."""
+        self._in_flight -= 1
+        self._gauge.set(self._in_flight)
+        labels = {"method": method, "route": route, "status": status}
+        self._requests.inc(1, labels)
+        self._milliseconds.observe(milliseconds, labels)
+
+
+@cache
+def _runs() -> Counter:
+    description = "Runs by how they ended"
+    return Counter("rebalance_runs_total", description, ("status",))
+
+
+@cache
+def _run_seconds() -> Histogram:
+    description = "Seconds from the begin of a run to its last stored outcome"
+    return Histogram("rebalance_run_duration_seconds", description, SECONDS, ("size",))
+
+
+@cache
+def _portfolios() -> Counter:
+    description = "Portfolios of runs by what became of them"
+    return Counter("rebalance_portfolios_total", description, ("outcome",))
+
+
+@cache
+def _plans() -> Counter:
+    description = "Plans by how they were found and what is known of them"
+    return Counter("solver_plans_total", description, ("method", "proof"))
+
+
+@cache
+def _solve_seconds() -> Histogram:
+    description = "Seconds for which a block of portfolios was solved"
+    return Histogram("solver_block_duration_seconds", description, SECONDS)
+
+
+@cache
+def _upstream_requests() -> Counter:
+    description = "Requests to other services, each try for itself"
+    return Counter("upstream_requests_total", description, ("upstream", "outcome"))
+
+
+@cache
+def _upstream_seconds() -> Histogram:
+    description = "Seconds until another service answered or failed"
+    return Histogram("upstream_request_duration_seconds", description, SECONDS, ("upstream",))
+
+
+@cache
+def _commands() -> Counter:
+    description = "Commands that were sent to the database"
+    return Counter("database_commands_total", description, ("command", "outcome"))
+
+
+@cache
+def _command_seconds() -> Histogram:
+    description = "Seconds until the database answered"
+    return Histogram("database_command_duration_seconds", description, SHORT_S, ("command",))
+
+
+def count_run(outcomes: Sequence[Rebalance], seconds: float) -> None:
+    """Note a run that is over."""
+    size = "one" if len(outcomes) == 1 else "many"
+    _runs().inc(1, {"status": "COMPLETED"})
+    _run_seconds().observe(seconds, {"size": size})
+    for outcome, count in Tally(str(one.status) for one in outcomes).items():
+        _portfolios().inc(count, {"outcome": outcome})
+
+
+def count_stopped_run() -> None:
+    """Note a run that ended early."""
+    _runs().inc(1, {"status": "STOPPED"})
+
+
+def count_solved(outcomes: Sequence[Rebalance], seconds: float) -> None:
+    """Note a block of portfolios that was solved."""
+    _solve_seconds().observe(seconds)
+    certificates = (one.certificate for one in outcomes if one.certificate is not None)
+    plans = Tally((str(each.method), str(each.proof)) for each in certificates)
+    for (method, proof), count in plans.items():
+        _plans().inc(count, {"method": method, "proof": proof})
+
+
+def count_upstream(upstream: str, outcome: str, seconds: float) -> None:
+    """Note one try to reach another service."""
+    _upstream_requests().inc(1, {"upstream": upstream, "outcome": outcome})
+    _upstream_seconds().observe(seconds, {"upstream": upstream})
+
+
+def count_command(command: str, outcome: str, seconds: float) -> None:
+    """Note one command to the database."""
+    _commands().inc(1, {"command": command, "outcome": outcome})
+    _command_seconds().observe(seconds, {"command": command})
+
+
+WATCH = Watch(upstream=count_upstream, database=count_command)

@@ -1,0 +1,50 @@
+import asyncio
+
+import httpx
+import pytest
+
+from serve_app.upstream.client import Client
+from serve_app.upstream.errors import UpstreamUnavailableError
+from serve_app.upstream.policy import Policy
+
+QUICK = Policy(tries=2, backoff_s=0.001, total_s=0.05)
+
+
+async def asked(handler: object) -> list[tuple[str, str]]:
+    """What is told of one call."""
+    told: list[tuple[str, str]] = []
+    transport = httpx.MockTransport(handler)
+    client = Client(
+        "pricing", "http://pricing", QUICK, transport, lambda name, how, _: told.append((name, how))
+    )
+    async with client:
+        try:
+            await client.get("/api/v1/prices")
+        except UpstreamUnavailableError:
+            told.append(("the call", "refused"))
+    return told
+
+
+async def test_each_try_is_told_for_itself() -> None:
+    statuses = iter([503, 200])
+
+    assert await asked(lambda _: httpx.Response(next(statuses))) == [
+        ("pricing", "failed"),
+        ("pricing", "answered"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(httpx.ConnectError("no"), "failed"), (None, "given up")]
+)
+async def test_a_try_without_an_answer_is_told_too(error: Exception | None, outcome: str) -> None:
+    async def handler(_: httpx.Request) -> httpx.Response:
+        if error is not None:
+            raise error
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    told = await asked(handler)
+
+    assert told[-1] == ("the call", "refused")
+    assert set(told[:-1]) == {("pricing", outcome)}
