@@ -45,7 +45,14 @@ def order_by(*fields: str) -> Callable[[str], Sort]:
     """The dependency that reads ``sort_by``: a comma list of these fields, each with + or -."""
     description = f"a comma list of {', '.join(fields)}, each with an optional + or -"
 
-    def order(sort_by: Annotated[str, Query(description=description)] = "") -> Sort:
+    name = f" *[+-]?({'|'.join(fields)}) *"
+    pattern = f"^({name}(,{name})*)?$"  # only shown: the answer to another one names the fields
+
+    def order(
+        sort_by: Annotated[
+            str, Query(description=description, json_schema_extra={"pattern": pattern})
+        ] = "",
+    ) -> Sort:
         # an unencoded + arrives as a blank, and strip() takes it away: it means the same as no sign
         parts = [part.strip() for part in sort_by.split(",") if part.strip()]
         found = tuple(

@@ -14,6 +14,7 @@ from optimization.errors import RuleError
 from optimization.model import DriftBand, Model, Target
 from optimization.options import RebalanceOptions
 from serve_app.wire.fields import (
+    FRACTION,
     MODEL,
     MOST_PLACES,
     PORTFOLIO,
@@ -21,11 +22,14 @@ from serve_app.wire.fields import (
     DecimalText,
     Identifier,
     ObjectIdentifier,
+    written,
 )
 from serve_app.wire.options import RebalanceOptionsBody, options_json, options_of
 from serve_app.wire.text import Json, instant, plain
 
-Drift = Annotated[Decimal, Field(ge=0, le=1, decimal_places=MOST_PLACES)]
+Drift = Annotated[Decimal, Field(ge=0, le=1, decimal_places=MOST_PLACES), written(FRACTION, 0, 1)]
+# Every multiple of 0.005 up to 0.95, with whatever zeros behind it.
+WEIGHT = r"^0(\.([0-9]|([0-8][0-9]|9[0-4])([05]0{0,7})?|950{0,8}))?$"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Version = Annotated[int, Field(ge=1, lt=2**31)]
 
@@ -57,6 +61,7 @@ class PositionBody(BaseModel):
             decimal_places=MOST_PLACES,
             description="0, or a multiple of 0.005",
         ),
+        written(WEIGHT, 0, 0.95),
     ]
     high_drift: Annotated[Drift, Field(description="how far above the target, of market value")]
     low_drift: Annotated[Drift, Field(description="how far below, at most high_drift")]

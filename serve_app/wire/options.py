@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
-from serve_app.wire.fields import Identifier, ObjectIdentifier
+from serve_app.wire.fields import FRACTION, Identifier, ObjectIdentifier, written
 from serve_app.wire.text import Json, plain
 
 MOST = 10**15
@@ -17,7 +17,8 @@ MOST_IDS = 5_000
 DEFAULTS = RebalanceOptions()
 
 PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8})?%")
-Money = Annotated[Decimal, Field(ge=0, le=MOST, decimal_places=10)]
+AMOUNT = r"^[0-9]{1,15}(\.[0-9]{1,10})?$"
+Money = Annotated[Decimal, Field(ge=0, le=MOST, decimal_places=10), written(AMOUNT, 0, MOST)]
 MONEY = TypeAdapter[Decimal](Money)
 
 
@@ -41,7 +42,27 @@ MoneyOrPercent = Annotated[
         }
     ),
 ]
-Part = Annotated[Decimal, Field(ge=0, le=1, decimal_places=10)]
+Part = Annotated[Decimal, Field(ge=0, le=1, decimal_places=10), written(FRACTION, 0, 1)]
+SignedMoney = Annotated[
+    Decimal,
+    Field(ge=-MOST, le=MOST, decimal_places=10),
+    written(rf"^-?{AMOUNT[1:]}", -MOST, MOST),
+]
+CostRate = Annotated[
+    Decimal,
+    Field(ge=0, le=Decimal("0.5"), decimal_places=8),
+    written(r"^0(\.([0-4][0-9]{0,7}|50{0,7}))?$", 0, 0.5),
+]
+BandPrice = Annotated[
+    Decimal,
+    Field(ge=0, le=10**6, decimal_places=6),
+    written(r"^[0-9]{1,6}(\.[0-9]{1,6})?$", 0, 10**6),
+]
+Lot = Annotated[
+    Decimal,
+    Field(gt=0, le=10**9, decimal_places=8),
+    written(r"^[0-9]{1,9}(\.[0-9]{1,8})?$", 1e-8, 10**9),
+]
 Ids = Annotated[list[Identifier], Field(max_length=MOST_IDS)]
 
 
@@ -75,8 +96,7 @@ class RebalanceOptionsBody(BaseModel):
         MoneyOrPercent | None, Field(description="the most cash that may be left; or percent")
     ] = None
     cash_flow: Annotated[
-        Decimal | None,
-        Field(ge=-MOST, le=MOST, decimal_places=10, description="paid in first; out, if negative"),
+        SignedMoney | None, Field(description="paid in first; out, if negative")
     ] = None
     direction: Direction | None = None
     scope: Annotated[
@@ -86,7 +106,7 @@ class RebalanceOptionsBody(BaseModel):
     do_not_sell: Ids | None = None
     frozen: Annotated[Ids | None, Field(description="neither bought nor sold")] = None
     lots: Annotated[
-        dict[Identifier, Annotated[Decimal, Field(gt=0, le=10**9, decimal_places=8)]] | None,
+        dict[Identifier, Lot] | None,
         Field(max_length=MOST_IDS, description="shares in a lot, by security; 1 by default"),
     ] = None
     minimum_shares: Annotated[Money | None, Field(description="of every trade")] = None
@@ -95,18 +115,14 @@ class RebalanceOptionsBody(BaseModel):
     turnover_cap: Annotated[
         MoneyOrPercent | None, Field(description="the most that all trades are worth; or percent")
     ] = None
-    cost_rate: Annotated[
-        Decimal | None,
-        Field(ge=0, le=Decimal("0.5"), decimal_places=8, description="of each traded amount"),
-    ] = None
+    cost_rate: Annotated[CostRate | None, Field(description="of each traded amount")] = None
     cost_per_trade: Money | None = None
     costs_in_objective: Annotated[
         bool | None, Field(description="weigh the costs against drift")
     ] = None
     groups: Annotated[list[GroupBody] | None, Field(max_length=200)] = None
     soft_band_price: Annotated[
-        Decimal | None,
-        Field(ge=0, le=10**6, decimal_places=6, description="of one unit of currency outside"),
+        BandPrice | None, Field(description="of one unit of currency outside")
     ] = None
     fewest_trades: Annotated[bool | None, Field(description="among equal drift")] = None
 
