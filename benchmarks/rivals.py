@@ -22,6 +22,8 @@ QUIET = {
     "random_seed": 1,
     "mip_rel_gap": 0.0,
     "mip_abs_gap": GAP,
+    "mip_feasibility_tolerance": 1e-9,
+    "primal_feasibility_tolerance": 1e-9,
     "mip_heuristic_run_feasibility_jump": False,
     "mip_detect_symmetry": False,
 }

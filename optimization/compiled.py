@@ -19,6 +19,7 @@ from optimization.structure import Floats, Structure, structure_of
 
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
 MINIMISE = int(highspy.ObjSense.kMinimize)
+TOLERANCE = 1e-9  # of HiGHS; at its default of 1e-6 sums of six-decimal prices pass for each other
 FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
 
 
@@ -135,6 +136,8 @@ def _quiet_highs(absolute_gap: float) -> highspy.Highs:
         "random_seed": 1,
         "mip_rel_gap": 0.0,
         "mip_abs_gap": absolute_gap,
+        "mip_feasibility_tolerance": TOLERANCE,
+        "primal_feasibility_tolerance": TOLERANCE,
         "mip_heuristic_run_feasibility_jump": False,
         "mip_detect_symmetry": False,
     }

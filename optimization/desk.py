@@ -1,7 +1,9 @@
 """Desk: one portfolio under options that couple, and the floats of its integer program."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 
@@ -9,10 +11,11 @@ from optimization import program
 from optimization.certificate import broken
 from optimization.separable import lot_limits
 from optimization.terms import Evaluated, Terms, evaluate
-from optimization.tight import Tight
-from optimization.units import Integers
+from optimization.tight import Tight, hair_of
+from optimization.units import Integers, grain_of, just_above
 
 UNBOUNDED = 1e15  # currency; beyond any limit of a portfolio
+NO_MARGINS: Mapping[str, Fraction] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,9 +75,13 @@ class Desk:
 
 
 def desk_problem(
-    desk: Desk, fewest: Integers, most: Integers
+    desk: Desk, margins: Mapping[str, Fraction] = NO_MARGINS
 ) -> tuple[program.DeskProblem, Integers]:
-    """The program's floats, and the lots ``k`` they count from: those at or just below each target."""
+    """The program's floats, and the lots ``k`` they count from: those at or just below each target.
+
+    ``margins`` say by how much limits are tightened, by the names that terms.py gives them, in units.
+    """
+    fewest, most = desk.bounds
     block, bands, terms, unit = desk.tight.block, desk.tight.bands, desk.terms, desk.unit
     lot_value = block.lot_value
     base = np.minimum(np.maximum(bands.target[0] // lot_value, fewest), most)
@@ -82,14 +89,14 @@ def desk_problem(
     value = lot_value.astype(float) * unit
     away = (bands.target[0] - base * lot_value).astype(float)
     away = (away + bands.part[0].astype(float) / block.denominator) * unit
-    invested = int((base * lot_value + desk.tight.remainder).sum())
-    cash = int(block.market_value[0]) - invested
     rate_value, per_trade = float(terms.rate) * value, float(terms.per_trade) * unit
     counts = 1.0 if terms.costs_in_objective else 0.0
     soft = terms.soft_price is not None
     everything = (most - fewest).astype(float) * value + 1.0
     low, high = _edges_above(desk, base) if soft else (-everything, everything)
-    group_value, group_low, group_high = _group_rows(desk, base)
+    limits = _Limits(desk, base, margins)
+    limit, limit_low, turnover = limits.of_cash()
+    group_value, group_low, group_high = limits.of_groups()
     problem = program.DeskProblem(
         lot_value=value,
         chord=np.abs(away - value) - np.abs(away),
@@ -107,10 +114,10 @@ def desk_problem(
         band_low=low,
         band_high=high,
         soft_price=float(terms.soft_price) if terms.soft_price is not None else 0.0,
-        limit=float(cash - terms.cash_least) * unit,
-        limit_low=_money(None if terms.cash_most is None else cash - terms.cash_most, unit, -1),
-        turnover=_money(terms.turnover, unit, 1),
         trades=float(len(base) if terms.trades is None else terms.trades),
+        limit=limit,
+        limit_low=limit_low,
+        turnover=turnover,
         group_value=group_value,
         group_low=group_low,
         group_high=group_high,
@@ -127,22 +134,48 @@ def _edges_above(desk: Desk, base: Integers) -> tuple[program.Floats, program.Fl
     return edges[:, 0], edges[:, 1]
 
 
-def _money(units: Fraction | None, unit: float, sign: int) -> float:
-    return sign * UNBOUNDED if units is None else float(units) * unit
+@dataclass(frozen=True, slots=True, eq=False)
+class _Limits:
+    """The limits on sums of money as the program has them: above ``base`` lots, tightened by margins."""
 
+    desk: Desk
+    base: Integers
+    margins: Mapping[str, Fraction]
 
-def _group_rows(
-    desk: Desk, base: Integers
-) -> tuple[program.Floats, program.Floats, program.Floats]:
-    """Rows over the lots above ``base``; one that binds nothing where there are no groups."""
-    block, groups, count = desk.tight.block, desk.terms.groups, len(base)
-    rows = np.zeros((max(1, len(groups)), count))
-    low, high = np.zeros(len(rows)), np.zeros(len(rows))
-    worth = (base * block.lot_value + desk.tight.remainder).tolist()
-    for row, group in enumerate(groups):
-        columns = sorted(group.columns)
-        rows[row, columns] = block.lot_value[columns].astype(float) * desk.unit
-        at_base = sum(worth[column] for column in columns)
-        low[row] = float(group.low - at_base) * desk.unit
-        high[row] = float(group.high - at_base) * desk.unit
-    return rows, low, high
+    def of_cash(self) -> tuple[float, float, float]:
+        """What may be spent at most and at least, and what may be traded."""
+        terms, worth = self.desk.terms, self._worth
+        cash = int(self.desk.tight.block.market_value[0]) - sum(worth)
+        p = [Fraction(value) for value in self.desk.tight.block.lot_value.tolist()]
+        traded, spent = grain_of(p), grain_of([*p, *(terms.rate * v for v in p), terms.per_trade])
+        least = None if terms.cash_most is None else terms.cash_most - cash
+        return (
+            self._most("cash_floor", cash - terms.cash_least, spent),
+            -self._most("cash_ceiling", least, spent),
+            self._most("turnover_cap", terms.turnover, traded),
+        )
+
+    def of_groups(self) -> tuple[program.Floats, program.Floats, program.Floats]:
+        """Rows over the lots above ``base``; one that binds nothing where there are no groups."""
+        groups, lot_value = self.desk.terms.groups, self.desk.tight.block.lot_value
+        rows = np.zeros((max(1, len(groups)), len(self.base)))
+        low, high = np.zeros(len(rows)), np.zeros(len(rows))
+        for row, group in enumerate(groups):
+            columns = sorted(group.columns)
+            rows[row, columns] = lot_value[columns].astype(float) * self.desk.unit
+            at_base = sum(self._worth[column] for column in columns)
+            grain = grain_of(lot_value[columns].tolist())
+            name = f"groups.{group.name}"
+            low[row] = -self._most(f"{name}.low", at_base - group.low, grain)
+            high[row] = self._most(f"{name}.high", group.high - at_base, grain)
+        return rows, low, high
+
+    @property
+    def _worth(self) -> list[int]:
+        return (self.base * self.desk.tight.block.lot_value + self.desk.tight.remainder).tolist()
+
+    def _most(self, name: str, limit: Fraction | None, grain: Fraction) -> float:
+        if limit is None:
+            return UNBOUNDED
+        limit = just_above(limit, grain, hair_of(self.desk.tight.block))
+        return float(limit - self.margins.get(name, 0)) * self.desk.unit

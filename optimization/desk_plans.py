@@ -1,5 +1,6 @@
 """Plans under options that couple: the CVXPY program, verified exactly; fewest trades; the nearest plan."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
@@ -12,7 +13,7 @@ from optimization.desk import UNBOUNDED, Desk, desk_problem
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.separable import drift_of, nearest_lots
 from optimization.terms import Evaluated, Limit
-from optimization.tight import REPAIRS, SOLVER, Plan
+from optimization.tight import REPAIRS, SOLVER, Plan, margin_for
 from optimization.units import Integers, fraction_to_decimal
 
 BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
@@ -42,27 +43,39 @@ def _separable(desk: Desk) -> Plan | None:
 
 
 def _programmed(desk: Desk, time_limit_s: float) -> Plan | None:
-    problem, base = desk_problem(desk, *desk.bounds)
-    names: tuple[str, ...] = ()
+    margins: dict[str, Fraction] = {}
+    bound = -np.inf
     for _ in range(REPAIRS):
+        problem, base = desk_problem(desk, margins)
         answer, change = program.solve_desk(problem, time_limit_s)
+        if change is None and margins:
+            break
         if answer.infeasible:
             return None
         if change is None:
             raise NoSolutionInTimeError(desk.tight.portfolio_id, time_limit_s)
+        bound = bound if margins else answer.bound  # of tightened limits it proves nothing
         lots = _whole(base, change)
         found = desk.evaluated(lots)
         if desk.keeps_bands(lots) and not found.broken:
-            return _plan(desk, lots, base, found, answer)
-        # A limit met only within the solver's tolerance: ask again with that tolerance taken off.
-        problem = problem.tightened()
-        names = tuple(limit.option for limit in found.broken) or ("a band",)
-    raise CertificationError(desk.tight.portfolio_id, names)
+            return _plan(desk, lots, base, found, replace(answer, bound=bound))
+        if not found.broken:
+            raise CertificationError(desk.tight.portfolio_id, ("a band",))
+        margins = _wider(margins, found, desk)
+    raise CertificationError(desk.tight.portfolio_id, tuple(margins))
+
+
+def _wider(margins: Mapping[str, Fraction], found: Evaluated, desk: Desk) -> dict[str, Fraction]:
+    """Margins on limits that were met only within the solver's tolerance: more than that taken off."""
+    more = {limit.option: margin_for(-limit.slack, desk.tight.block) for limit in found.broken}
+    return {
+        name: margins.get(name, Fraction(0)) + more.get(name, 0) for name in {**margins, **more}
+    }
 
 
 def with_fewest_trades(desk: Desk, plan: Plan, time_limit_s: float) -> Plan:
     """A plan of the same objective with fewer trades, if the solver finds one; else the same plan."""
-    problem, base = desk_problem(desk, *desk.bounds)
+    problem, base = desk_problem(desk)
     first = desk.evaluated(plan.lots)
     above_base = float(first.objective - _base_drift(desk, base)) * desk.unit
     problem = replace(problem, objective_most=above_base + 1e-6)
@@ -106,17 +119,18 @@ def _relaxed(
     desk: Desk, time_limit_s: float, *, give_floor: float, give_others: float
 ) -> tuple[Integers | None, tuple[Limit, ...]]:
     """The best plan when limits may give so much, and the limits that do."""
-    problem, base = desk_problem(desk, *desk.bounds)
-    problem = replace(problem, give_floor=give_floor, give_others=give_others)
+    margins: dict[str, Fraction] = {}
     for _ in range(REPAIRS):
+        problem, base = desk_problem(desk, margins)
+        problem = replace(problem, give_floor=give_floor, give_others=give_others)
         change = program.solve_desk(problem, time_limit_s)[1]
         if change is None:
             return None, ()
         lots = _whole(base, change)
-        broken_limits = desk.evaluated(lots).broken
-        if give_others or not broken_limits:
-            return lots, broken_limits
-        problem = problem.tightened()
+        found = desk.evaluated(lots)
+        if give_others or not found.broken:
+            return lots, found.broken
+        margins = _wider(margins, found, desk)
     return None, ()
 
 

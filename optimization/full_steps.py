@@ -56,6 +56,8 @@ class FullSteps:
 
         Raises TooManySumsError where neither the whole table nor a shortcut is small.
         """
+        if short > sum(p * m for _, p, m in self.rows):
+            return None
         try:
             return self._from_table(short, most, {})
         except TooManySumsError:

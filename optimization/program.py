@@ -11,7 +11,7 @@ the large numbers never reach a row. A few sizes are compiled, each once a proce
 securities there are.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -35,10 +35,6 @@ class CashProblem:
     most_down: Floats  # whole lots from k down to the band's edge
     most_up: Floats  # whole lots from k + 1 up to the band's edge
     limit: float  # what may still be invested above k lots of everything
-
-    def tightened(self) -> "CashProblem":
-        """The same with a tolerance taken off the limit."""
-        return replace(self, limit=self.limit - 1e-6 * max(1.0, abs(self.limit)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,18 +71,6 @@ class DeskProblem:
     give_floor: float = 0.0  # how much of the cash floor may be given up
     give_others: float = 0.0  # how much any other limit may give
     objective_most: float = 0.0  # for the second stage
-
-    def tightened(self) -> "DeskProblem":
-        """The same with a tolerance taken off every limit that floats can miss."""
-        margin = 1e-6 * max(1.0, abs(self.limit))
-        return replace(
-            self,
-            limit=self.limit - margin,
-            limit_low=self.limit_low + margin,
-            turnover=self.turnover - margin,
-            group_low=self.group_low + margin,
-            group_high=self.group_high - margin,
-        )
 
 
 def solve_cash(problem: CashProblem, time_limit_s: float) -> tuple[SolverAnswer, Floats | None]:

@@ -1,7 +1,8 @@
 """One portfolio whose cash row binds: the cover, or where that does not stay small the CVXPY program."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
 from importlib.metadata import version
 
 import numpy as np
@@ -12,9 +13,10 @@ from optimization.cover import cover, steps_of
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.problem import Bands, Block
 from optimization.separable import drift_of, lot_limits
-from optimization.units import Integers, to_decimal
+from optimization.units import Integers, grain_of, just_above, to_decimal
 
 REPAIRS = 3
+HAIR = Fraction(1, 1_000_000)  # currency
 SOLVER = f"HiGHS {version('highspy')}"
 
 
@@ -71,10 +73,14 @@ def solve_tight(tight: Tight, time_limit_s: float) -> Plan | None:
 
 
 def cash_binding(tight: Tight, lots: Integers) -> Binding:
-    """What the plan leaves above the cash floor."""
+    """The cash floor, and what the plan leaves above it."""
+    return Binding("cash_floor", to_decimal(cash_left(tight, lots), tight.block.decimals))
+
+
+def cash_left(tight: Tight, lots: Integers) -> int:
+    """What lots leave above the cash floor, in units."""
     invested = int((lots * tight.block.lot_value + tight.remainder).sum())
-    slack = int(tight.block.investable[0]) - invested
-    return Binding("cash_floor", to_decimal(slack, tight.block.decimals))
+    return int(tight.block.investable[0]) - invested
 
 
 def solve_by_program(tight: Tight, time_limit_s: float) -> Plan:
@@ -82,21 +88,39 @@ def solve_by_program(tight: Tight, time_limit_s: float) -> Plan:
     fewest, most = (limits[0] for limits in lot_limits(tight.block, tight.bands))
     floor = tight.bands.target[0] // tight.block.lot_value
     base = np.minimum(np.maximum(floor, fewest), most)
-    problem = cash_problem(tight, base, fewest, most)
+    block, margin, bound = tight.block, Fraction(0), -np.inf
     for _ in range(REPAIRS):
+        problem = cash_problem(tight, base, fewest, most, margin)
         answer, change = program.solve_cash(problem, time_limit_s)
+        if change is None and margin:
+            break
         if change is None:
             raise NoSolutionInTimeError(tight.portfolio_id, time_limit_s)
+        bound = answer.bound if not margin else bound  # of a tightened row it proves nothing
         lots = base + np.rint(change).astype(np.int64).astype(base.dtype)
-        if not broken(tight.block, lots[None, :]).any():
-            return Plan(lots, _certificate(tight, lots, base, answer))
-        # A row met only within the solver's tolerance: ask again with that tolerance taken off.
-        problem = problem.tightened()
+        if not broken(block, lots[None, :]).any():
+            return Plan(lots, _certificate(tight, lots, base, replace(answer, bound=bound)))
+        # A row met only within the solver's tolerance: ask again with more than that taken off.
+        margin += margin_for(-Fraction(cash_left(tight, lots)), block)
     raise CertificationError(tight.portfolio_id, ("the cash row holds only within a tolerance",))
 
 
+def margin_for(excess: Fraction, block: Block) -> Fraction:
+    """What to take off a limit that a plan exceeds by so much, in units."""
+    return 4 * max(excess, Fraction(0)) + hair_of(block)
+
+
+def hair_of(block: Block) -> Fraction:
+    """What floats and the solver may miss a limit by, in units."""
+    return HAIR * 10**block.decimals
+
+
 def cash_problem(
-    tight: Tight, base: Integers, fewest: Integers, most: Integers
+    tight: Tight,
+    base: Integers,
+    fewest: Integers,
+    most: Integers,
+    margin: Fraction = Fraction(0),
 ) -> program.CashProblem:
     """The program's floats, shifted by ``base`` lots, fewest <= base <= most; arrays of shape (n,)."""
     block, bands = tight.block, tight.bands
@@ -104,14 +128,15 @@ def cash_problem(
     lot_value = block.lot_value.astype(float)
     away = (bands.target[0] - base * block.lot_value).astype(float)
     away += bands.part[0].astype(float) / block.denominator
-    invested = int((base * block.lot_value + tight.remainder).sum())
+    limit = Fraction(cash_left(tight, base))
+    limit = just_above(limit, grain_of(block.lot_value.tolist()), hair_of(block)) - margin
     return program.CashProblem(
         lot_value=lot_value * unit,
         chord=(np.abs(away - lot_value) - np.abs(away)) * unit,
         chords=(base < most).astype(float),
         most_down=(base - fewest).astype(float),
         most_up=np.maximum(most - base - 1, 0).astype(float),
-        limit=(int(block.investable[0]) - invested) * unit,
+        limit=float(limit) * unit,
     )
 
 

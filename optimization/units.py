@@ -7,6 +7,7 @@ number of ``1/denominator`` parts. Both scales are chosen from the data, so noth
 from collections.abc import Iterable
 from decimal import Context, Decimal, InvalidOperation, Overflow
 from fractions import Fraction
+from math import gcd, lcm
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,31 @@ def denominator_of(fractions: Iterable[Decimal]) -> int:
     1000
     """
     return 10 ** max((decimals_of(fraction) for fraction in fractions), default=0)
+
+
+def grain_of(amounts: Iterable[Fraction | int]) -> Fraction:
+    """The greatest amount of which all are whole multiples, and with them their sums; 0 of zeros.
+
+    >>> grain_of([Fraction(3, 2), 4])
+    Fraction(1, 2)
+    """
+    fractions = [Fraction(amount) for amount in amounts]
+    parts = lcm(*(fraction.denominator for fraction in fractions))
+    return Fraction(gcd(*(int(fraction * parts) for fraction in fractions)), parts)
+
+
+def just_above(limit: Fraction, grain: Fraction, hair: Fraction) -> Fraction:
+    """A limit on sums of multiples of ``grain`` as floats may have it.
+
+    A hair above the largest sum that it admits, and at least as far below the next: neither is
+    then taken for the other within a tolerance.
+
+    >>> just_above(Fraction(71, 10), Fraction(2), Fraction(1, 4))
+    Fraction(25, 4)
+    """
+    if grain == 0:
+        return limit
+    return limit // grain * grain + min(hair, grain / 2)
 
 
 def integers(values: Iterable[int], largest: int) -> Integers:

@@ -152,6 +152,16 @@ def test_a_search_that_would_not_stay_small_has_no_answer(monkeypatch: pytest.Mo
     assert cover(steps((97, 30, 20), (89, 500, 10)), 1_003) is None
 
 
+def test_chords_alone_in_tiny_units_need_no_sums_of_full_steps() -> None:
+    # The cheapest prefix frees too little; without full steps nothing else completes it.
+    huge = 10**15
+    tiny = steps((10 * huge + 7, 3 * huge, 0), (7 * huge + 3, 2 * huge, 0))
+
+    assert FullSteps.of([5], [0]).least_sum(huge, 2 * huge) is None
+    assert cover(tiny, 8 * huge) == [1, 0]
+    assert cover(tiny, 11 * huge) == [1, 1]
+
+
 def test_numbers_beyond_64_bits_are_covered_the_same() -> None:
     small = cover(steps((10, 30, 2), (7, 20, 1)), 18)
     huge = 10**18

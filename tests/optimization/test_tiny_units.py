@@ -1,0 +1,104 @@
+"""Limits that a plan meets or misses by far less than a cent, and by less than floats can tell."""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from optimization.certificate import Method, Proof
+from optimization.engine import rebalance
+from optimization.model import DriftBand, Model, Target
+from optimization.options import GroupBand, RebalanceOptions
+from optimization.portfolio import Portfolio
+from optimization.result import Rebalance
+from optimization.units import grain_of, just_above
+
+A, B = "A" * 24, "B" * 24
+PRICES = {A: Decimal(10), B: Decimal(20)}
+BAND = DriftBand(Decimal("0.1"), Decimal("0.1"))
+MODEL = Model(
+    "Model", (Target(A, Decimal("0.2"), BAND), Target(B, Decimal("0.1"), BAND)), ("P" * 24,)
+)
+
+
+def answer(**options: Any) -> Rebalance:
+    """1,000 in cash: 20 of A and 5 of B are the targets, for 300; minimum trades need the program."""
+    options.setdefault("minimum_shares", Decimal(2))
+    return rebalance(
+        MODEL, Portfolio("P" * 24, Decimal(1000), {}, PRICES), RebalanceOptions(**options)
+    )
+
+
+@pytest.mark.parametrize("digits", [2, 6, 8, 14])
+@pytest.mark.parametrize(
+    ("option", "met", "sign"),
+    [("cash_floor", 700, 1), ("turnover_cap", 300, -1)],
+)
+def test_a_limit_that_the_best_plan_meets_exactly_keeps_it_and_a_hair_more_gives_it_up(
+    option: str, met: int, sign: int, digits: int
+):
+    hair = sign * Decimal(1).scaleb(-digits)
+
+    assert answer(**{option: Decimal(met)}).after == (20, 5)
+    missed = answer(**{option: met + hair})
+
+    assert missed.after == (19, 5)
+    assert missed.certificate is not None
+    assert missed.certificate.objective == 10
+    assert missed.certificate.gap < Decimal("0.01")
+
+
+@pytest.mark.parametrize(("low", "high", "after"), [("0.3", "1", (21, 5)), ("0", "0.3", (20, 5))])
+def test_a_group_s_bounds_are_met_exactly_or_missed_by_a_hair(
+    low: str, high: str, after: tuple[int, int]
+):
+    hair = Decimal("1E-12")
+    exact = GroupBand("both", frozenset({A, B}), Decimal(low), Decimal(high))
+    above = GroupBand("both", frozenset({A, B}), Decimal(low) + (hair if low != "0" else 0))
+
+    assert answer(groups=(exact,)).after == (20, 5)
+    assert answer(groups=(above,)).after == after
+
+
+def test_a_group_without_members_here_takes_nothing_from_the_other_limits():
+    nobody = GroupBand("nobody", frozenset({"X" * 24}))
+
+    assert answer(groups=(nobody,), cash_floor=Decimal("700.00000001")).after == (19, 5)
+
+
+def test_what_floats_cannot_tell_apart_is_asked_again_and_its_bound_is_of_the_first_answer():
+    # Costs of 3E-10 make sums that are multiples of 1E-11: the solver takes the floor as kept.
+    asked = {"cost_rate": Decimal("1E-12"), "cash_floor": Decimal("699.99999999980")}
+
+    found = answer(**asked)
+
+    assert found.after == (19, 5)
+    assert found.certificate is not None
+    assert (found.certificate.method, found.certificate.objective) == (Method.MILP, 10)
+    assert found.certificate.lower_bound == 0
+    assert found.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
+
+
+def test_sums_are_multiples_of_their_grain():
+    assert grain_of([Fraction(3, 4), Fraction(5, 2), 2]) == Fraction(1, 4)
+    assert grain_of([]) == 0
+    assert grain_of([0, 6, 4]) == 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "grain", "floats"),
+    [
+        ("7.1", "2", "6.25"),
+        ("6", "2", "6.25"),
+        ("-7.1", "2", "-7.75"),
+        ("0.3", "0.2", "0.3"),  # half a grain is less than the hair
+        ("7.1", "0", "7.1"),
+    ],
+)
+def test_floats_get_a_limit_a_hair_above_the_largest_sum_it_admits(
+    limit: str, grain: str, floats: str
+):
+    found = just_above(Fraction(limit), Fraction(grain), Fraction(1, 4))
+
+    assert found == Fraction(floats)
