@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from serve_app.api import problems
@@ -15,10 +15,22 @@ from serve_app.api.problems import NotReadyError
 router = APIRouter(tags=["health"])
 
 CHECK_TIMEOUT_S = 2.0
+METRICS = "text/plain"
+METRICS_EXAMPLE = """# TYPE http_requests_total counter
+http_requests_total{method="GET",route="/api/v1/models",status="200"} 3.0
+"""
 
 
 class Health(BaseModel):
     """How the service is; ``checks`` names each part that was asked."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"status": "ready", "checks": {"database": "healthy", "upstreams": "healthy"}}
+            ]
+        }
+    )
 
     status: str
     checks: dict[str, str] = {}
@@ -43,11 +55,15 @@ async def health(parts: Parts) -> Health:
     return Health(status="healthy", checks=await _checked(parts.checks))
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {METRICS: {"example": METRICS_EXAMPLE}}}},
+)
 async def metrics(parts: Parts) -> Response:
     """Prometheus text."""
     text = await parts.metrics()
-    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(text, media_type=f"{METRICS}; version=0.0.4; charset=utf-8")
 
 
 async def _checked(checks: Mapping[str, Check]) -> dict[str, str]:

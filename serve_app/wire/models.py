@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from optimization.errors import RuleError
 from optimization.model import DriftBand, Model, Target
@@ -38,6 +38,14 @@ def _example(**values: Any) -> ConfigDict:
     return ConfigDict(extra="ignore", json_schema_extra={"examples": [values]})
 
 
+def _text(value: object) -> object:
+    if isinstance(value, str | None):
+        return value
+    raise ValueError("a date is a string such as 2026-11-23T09:30:00.000Z")
+
+
+# pydantic would take a number, too, and guess whether it counts seconds or milliseconds.
+Instant = Annotated[datetime, BeforeValidator(_text)]
 POSITION = {
     "security_id": SECURITY,
     "target": "0.25",
@@ -85,7 +93,7 @@ class ModelPut(ModelPost):
 
     model_config = _example(**POSTED, version=1)
 
-    last_rebalance_date: datetime | None = None
+    last_rebalance_date: Instant | None = None
     version: Version
 
 

@@ -8,17 +8,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from optimization.errors import RuleError
 from optimization.model import Model
 from optimization.options import RebalanceOptions
-from serve_app.wire.fields import MOST_PLACES, PORTFOLIO, SECURITY, Identifier
+from serve_app.wire.fields import MOST_PLACES, PORTFOLIO, SECURITY, Identifier, written
 from serve_app.wire.models import POSITION, Name, PositionBody, targets_of
-from serve_app.wire.options import MOST, RebalanceOptionsBody, options_of
+from serve_app.wire.options import AMOUNT, MOST, RebalanceOptionsBody, options_of
 from serve_app.wire.text import Json
 
 MOST_PORTFOLIOS = 1_000
 MOST_HOLDINGS = 5_000
 MOST_PRICES = 50_000
 
-Amount = Annotated[Decimal, Field(ge=-MOST, le=MOST, decimal_places=MOST_PLACES)]
-Price = Annotated[Decimal, Field(gt=0, le=MOST, decimal_places=MOST_PLACES)]
+Amount = Annotated[
+    Decimal,
+    Field(ge=-MOST, le=MOST, decimal_places=MOST_PLACES),
+    written(rf"^-?{AMOUNT[1:]}", -MOST, MOST),
+]
+Price = Annotated[
+    Decimal, Field(gt=0, le=MOST, decimal_places=MOST_PLACES), written(AMOUNT, 1e-10, MOST)
+]
 
 OWNED: Json = {
     "portfolio_id": PORTFOLIO,

@@ -4,18 +4,69 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from optimization.result import HUNDREDTH_PERCENT, Drift, Rebalance
 from optimization.units import EXACT
-from serve_app.wire.fields import Identifier, ObjectIdentifier
-from serve_app.wire.rebalancing import Number, Outcome, ProblemInAnswer, side_of
+from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY, Identifier, ObjectIdentifier
+from serve_app.wire.rebalancing import (
+    DAY,
+    REBALANCE,
+    Number,
+    Outcome,
+    ProblemInAnswer,
+    side_of,
+)
 from serve_app.wire.text import Json, instant, number, whole
 from storage.runs import Run
+
+POSITION: Json = {
+    "security_id": SECURITY,
+    "price": 101.25,
+    "original_quantity": 0,
+    "adjusted_quantity": 12,
+    "original_position_market_value": 0.00,
+    "adjusted_position_market_value": 1215.00,
+    "target": 0.25,
+    "high_drift": 0.02,
+    "low_drift": 0.02,
+    "actual": 0.2430,
+    "actual_drift": -0.0280,
+    "transaction_type": "BUY",
+    "trade_quantity": 12,
+    "trade_date": DAY,
+}
+IN_RUN: Json = {
+    "portfolio_id": PORTFOLIO,
+    "market_value": 5000.00,
+    "cash_before_rebalance": 5000.00,
+    "cash_after_rebalance": 3785.00,
+    "positions": [POSITION],
+    "status": "REBALANCED",
+    "error": None,
+}
+STORED: Json = {
+    "rebalance_id": REBALANCE,
+    "model_id": MODEL,
+    "model_name": "Growth",
+    "rebalance_date": f"{DAY}T09:30:00.000Z",
+    "number_of_portfolios": 1,
+    "portfolios": [IN_RUN],
+    "version": 1,
+    "created_at": f"{DAY}T09:30:00.000Z",
+    "status": "COMPLETED",
+    "counts": {"REBALANCED": 1},
+}
+
+
+def _example(value: Json) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [value]})
 
 
 class PositionResult(BaseModel):
     """One security of a stored rebalance; the last three are null where nothing is traded."""
+
+    model_config = _example(POSITION)
 
     security_id: Identifier
     price: Number
@@ -36,6 +87,8 @@ class PositionResult(BaseModel):
 class PortfolioResult(BaseModel):
     """One portfolio of a stored rebalance."""
 
+    model_config = _example(IN_RUN)
+
     portfolio_id: Identifier
     market_value: Number | None
     cash_before_rebalance: Number | None
@@ -47,6 +100,8 @@ class PortfolioResult(BaseModel):
 
 class RebalanceResult(BaseModel):
     """A stored rebalance; ``counts`` says how many portfolios had which outcome."""
+
+    model_config = _example(STORED)
 
     rebalance_id: ObjectIdentifier
     model_id: ObjectIdentifier
@@ -63,11 +118,15 @@ class RebalanceResult(BaseModel):
 class PortfoliosQuery(BaseModel):
     """The portfolios whose rebalances are asked for."""
 
+    model_config = _example({"portfolios": [PORTFOLIO]})
+
     portfolios: Annotated[list[Identifier], Field(min_length=1, max_length=1000)]
 
 
 class Deleted(BaseModel):
     """That it is gone."""
+
+    model_config = _example({"message": f"Rebalance {REBALANCE} deleted successfully"})
 
     message: str
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from optimization.result import Drift, Rebalance, Side
 from serve_app.wire.fields import (
+    MODEL,
     PORTFOLIO,
     SECURITY,
     DecimalText,
@@ -23,6 +24,44 @@ from serve_app.wire.text import Json, number, string, whole
 REBALANCE = "6720f1a2b3c4d5e6f7a8b9c0"
 Outcome = Literal["REBALANCED", "IN_BAND", "INFEASIBLE", "FAILED"]
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+
+DAY = "2026-11-23"
+REBALANCED: Json = {
+    "portfolio_id": PORTFOLIO,
+    "rebalance_id": REBALANCE,
+    "model_id": MODEL,
+    "status": "REBALANCED",
+    "transactions": [
+        {
+            "transaction_type": "BUY",
+            "security_id": SECURITY,
+            "quantity": 12,
+            "trade_date": DAY,
+        }
+    ],
+    "drifts": [
+        {
+            "security_id": SECURITY,
+            "original_quantity": "0",
+            "adjusted_quantity": "12",
+            "target": "0.25",
+            "high_drift": "0.02",
+            "low_drift": "0.02",
+            "actual": "0.2430",
+        }
+    ],
+    "market_value": "5000.00",
+    "cash_before_rebalance": "5000.00",
+    "cash_after_rebalance": "3785.00",
+    "turnover": "1215.00",
+    "objective": "35.0000",
+    "lower_bound": "35.0000",
+    "cost": "0",
+    "proof": "OPTIMAL",
+    "method": "SEPARABLE",
+    "binding": [],
+    "error": None,
+}
 
 
 class TransactionAnswer(BaseModel):
@@ -67,27 +106,7 @@ class ProblemInAnswer(BaseModel):
 class RebalanceAnswer(BaseModel):
     """What became of one portfolio."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "portfolio_id": PORTFOLIO,
-                    "rebalance_id": REBALANCE,
-                    "status": "REBALANCED",
-                    "transactions": [
-                        {
-                            "transaction_type": "BUY",
-                            "security_id": SECURITY,
-                            "quantity": 12,
-                            "trade_date": "2026-11-23",
-                        }
-                    ],
-                    "drifts": [],
-                    "error": None,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [REBALANCED]})
 
     portfolio_id: Identifier
     rebalance_id: Annotated[

@@ -1,0 +1,90 @@
+"""The OpenAPI document of the application, completed: problems of bodies, an example for every body."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from serve_app.api import problems
+from serve_app.api.documentation import MEDIA_TYPE, Problem, answer_with
+from serve_app.api.problems import KINDS
+from serve_app.wire.text import Json
+
+DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share
+holdings closest to the model, as a trade list, exact to the last share.
+
+Every error is one shape, `application/problem+json`, and its `type` is a page of this service."""
+OF_BODIES = (problems.NOT_JSON, problems.TOO_LARGE, problems.INVALID)
+
+
+def documented(app: FastAPI) -> Json:
+    """The OpenAPI document of the application, made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=DESCRIPTION,
+            routes=app.routes,
+            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        )
+        own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        parts = own.pop("$defs")
+        schemas = document["components"]["schemas"]
+        schemas |= {"Problem": own, **parts}
+        _restore_examples(schemas)
+        for operation in _operations(document):
+            if "requestBody" in operation:
+                _add_problems_of_bodies(operation["responses"])
+            _add_examples(operation, schemas)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _restore_examples(schemas: Json) -> None:
+    """As they were written: the framework leaves every member out that is null."""
+    waiting: list[type[BaseModel]] = [BaseModel]
+    while waiting:
+        model = waiting.pop()
+        waiting += model.__subclasses__()
+        extra = model.model_config.get("json_schema_extra")
+        if isinstance(extra, dict) and "examples" in extra and model.__name__ in schemas:
+            schemas[model.__name__]["examples"] = extra["examples"]
+
+
+def _operations(document: Json) -> Iterator[Json]:
+    for methods in document["paths"].values():
+        yield from methods.values()
+
+
+def _add_problems_of_bodies(responses: Json) -> None:
+    """Whoever takes a body can get one that is too long, no JSON or against the rules."""
+    for kind in OF_BODIES:
+        answer = responses.get(str(kind.status), {})
+        named = answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        kinds = dict.fromkeys([*(KINDS[slug] for slug in named), kind])
+        responses[str(kind.status)] = answer_with(list(kinds))
+
+
+def _add_examples(operation: Json, schemas: Json) -> None:
+    bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+    for body in bodies:
+        for content in body.get("content", {}).values():
+            if "example" not in content and "examples" not in content:
+                example = _example(content.get("schema", {}), schemas)
+                if example is not None:
+                    content["example"] = example
+
+
+def _example(schema: Json, schemas: Json) -> Any:
+    """The first example of a schema, or a list of the one that its items have."""
+    if "$ref" in schema:
+        return _example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "items" in schema:
+        item = _example(schema["items"], schemas)
+        return None if item is None else [item]
+    found = (_example(part, schemas) for part in schema.get("anyOf", []))
+    return next((example for example in found if example is not None), None)

@@ -1,0 +1,82 @@
+"""The OpenAPI document: every body has an example, every example is right, every problem is shown."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from serve_app.api.application import api_app
+from serve_app.api.collaborators import Collaborators
+from serve_app.api.examples import EXAMPLES, example_of
+from serve_app.api.problems import INTERNAL, KINDS, UNVERIFIED
+from serve_app.settings import settings_from
+from tests.api.parts import no_metrics
+
+NOBODY: Any = None
+DOCUMENT: dict[str, Any] = api_app(
+    settings_from(), Collaborators(NOBODY, NOBODY, {}, no_metrics)
+).openapi()
+PROBLEM = "application/problem+json"
+
+
+def bodies() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Where each body is, its media type, and what the document says of it."""
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            place = f"{method.upper()} {path}"
+            for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+                yield f"{place} request", media_type, content
+            for status, answer in operation["responses"].items():
+                for media_type, content in answer.get("content", {}).items():
+                    yield f"{place} {status}", media_type, content
+
+
+BODIES = [
+    pytest.param(*body[1:], id=f"{body[0]} {body[1]}")
+    for body in bodies()
+    if "spreadsheetml" not in body[1]  # which no text can show
+]
+
+
+def test_it_is_openapi_3_1() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize(("media_type", "content"), BODIES)
+def test_every_body_has_an_example_that_its_schema_allows(
+    media_type: str, content: dict[str, Any]
+) -> None:
+    examples = [each["value"] for each in content.get("examples", {}).values()]
+    examples += [content["example"]] if "example" in content else []
+
+    assert examples
+    if "json" in media_type:
+        schema = DOCUMENT | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        for example in examples:
+            jsonschema.validate(
+                example, schema | content["schema"], jsonschema.Draft202012Validator
+            )
+
+
+def test_every_kind_of_problem_is_shown_by_a_route_that_can_answer_it() -> None:
+    shown = {
+        slug
+        for _, media_type, content in bodies()
+        if media_type == PROBLEM
+        for slug in content["examples"]
+    }
+
+    of_no_route = {"unknown-route", "method-not-allowed"}
+    assert shown == KINDS.keys() - of_no_route
+
+
+def test_every_kind_of_problem_has_an_example_and_every_example_its_kind() -> None:
+    assert EXAMPLES.keys() == KINDS.keys()
+    for kind in KINDS.values():
+        assert example_of(kind)["type"] == kind.uri
+        assert kind.status < 500 or kind in {INTERNAL, UNVERIFIED} or kind.status > 501
+
+
+def test_no_answer_has_the_shape_of_the_framework() -> None:
+    assert "HTTPValidationError" not in DOCUMENT["components"]["schemas"]
