@@ -21,6 +21,7 @@ from optimization.result import Rebalance
 from serve_app.api.collaborators import ModelStore
 from serve_app.api.collaborators import Optimizer as OptimizerCalls
 from serve_app.upstream.holdings import Balance
+from storage.book import BookRun, Holdings, Selection
 from storage.runs import Run, new_rebalance_id
 
 APPLICATION = "order-generation"
@@ -29,6 +30,7 @@ REPEATABLE = frozenset(
     {"read", "page", "runs", "runs_of", "run", "outcomes", "outcomes_of", "outcome", "ping"}
     | {"preview_model", "preview_portfolio", "optimize", "portfolio_drift", "model_drift"}
     | {"handed_over"}
+    | {"book_run", "book_runs", "cancel_book_run", "run_parts", "run_events", "run_errors"}
     | {"claim", "complete", "release"}  # they name their owner
 )
 
@@ -118,6 +120,25 @@ class Optimizer:
     ) -> tuple[tuple[DriftSummary, ...], int]:
         """One page of the portfolios that follow a model, and how many there are."""
         return await self._remote.model_drift(model_id, offset, limit, correlation_id)
+
+    async def begin_run(
+        self,
+        selection: Selection,
+        options: Mapping[str, Any] | None,
+        holdings: Holdings | None,
+        correlation_id: str,
+    ) -> BookRun:
+        """Begin a run over a book; it goes on by itself."""
+        run_id = new_rebalance_id()  # the same for every attempt: it is begun once
+        for attempt in range(TRIES):
+            try:
+                return await self._remote.begin_run(
+                    run_id, selection, options, holdings, correlation_id
+                )
+            except RayActorError:
+                if attempt == TRIES - 1:
+                    raise
+        raise AssertionError
 
     async def upstreams_reachable(self) -> None:
         """Return if every upstream that a rebalance needs is well."""

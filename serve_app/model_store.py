@@ -17,6 +17,8 @@ from serve_app.metrics import WATCH
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
+from storage.book import BookRun
+from storage.chunks import Event
 from storage.database import ping
 from storage.errors import StaleVersionError
 from storage.hand_overs import HandOver
@@ -157,6 +159,30 @@ class ModelStore:
     ) -> HandOver:
         """Where the orders of a run stand, and a page of them."""
         return await self._hand_overs.page(rebalance_id, offset, limit, states)
+
+    async def book_run(self, run_id: str) -> BookRun:
+        """The run over a book with this id."""
+        return await self._with.book_runs.read(run_id)
+
+    async def book_runs(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
+        """A page of runs over a book and the number of all."""
+        return await self._with.book_runs.page(offset, limit)
+
+    async def cancel_book_run(self, run_id: str) -> BookRun:
+        """Let a run over a book begin nothing more."""
+        return await self._with.book_runs.cancel(run_id)
+
+    async def run_parts(self, run_id: str, after: str | None, limit: int) -> tuple[Run, ...]:
+        """The rebalances that a run over a book consists of."""
+        return await self._with.rebalances.parts(run_id, after, limit)
+
+    async def run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
+        """What was done of a run over a book since an event."""
+        return await self._with.chunks.events(run_id, after, limit)
+
+    async def run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
+        """Chunks of a run over a book that were given up."""
+        return await self._with.chunks.errors(run_id, limit)
 
     async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key."""

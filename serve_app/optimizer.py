@@ -14,11 +14,15 @@ from serve_app.correlation import correlation_id
 from serve_app.drifting import Drifts
 from serve_app.metrics import WATCH
 from serve_app.observability import correlate_logs
-from serve_app.resources import Resources, opened
-from serve_app.runs import Outcomes, Overrides, Runs, warm_workers
+from serve_app.resources import Resources, identified, opened
+from serve_app.runs.coordinator import Coordinator
+from serve_app.runs.direct import Outcomes, Overrides, Runs
+from serve_app.runs.planning import Planner, now
+from serve_app.runs.tasks import warm_workers
 from serve_app.settings import Settings
 from serve_app.stateless import optimized
 from serve_app.upstream.holdings import Balance
+from storage.book import BookRun, Holdings, Selection
 from storage.runs import Run
 
 WARM_WORKERS = 2
@@ -31,6 +35,8 @@ class Optimizer:
         self._settings = settings
         correlate_logs()
         warm_workers(settings, WARM_WORKERS)
+        # Serve makes a replica inside the event loop that its methods run in.
+        self._watching = asyncio.get_running_loop().create_task(self._coordinator.watch())
 
     @cached_property
     def _with(self) -> Resources:
@@ -38,7 +44,11 @@ class Optimizer:
 
     @cached_property
     def _runs(self) -> Runs:
-        return Runs(self._settings, self._with)
+        return Runs(self._settings, self._with, self._coordinator)
+
+    @cached_property
+    def _coordinator(self) -> Coordinator:
+        return Coordinator(self._settings, self._with)
 
     @cached_property
     def _drifts(self) -> Drifts:
@@ -114,8 +124,31 @@ class Optimizer:
         return await self._drifts.of_model(model_id, offset, limit)
 
     async def settled(self, rebalance_id: str) -> Outcomes | None:
-        """What a run made before its answer was lost; one that was cut off is marked as stopped."""
+        """What a run made before its answer was lost; one that is under way is waited for."""
         return await self._runs.settled(rebalance_id)
+
+    async def begin_run(
+        self,
+        run_id: str,
+        selection: Selection,
+        options: Overrides,
+        holdings: Holdings | None,
+        correlated: str,
+    ) -> BookRun:
+        """Begin a run over a book; it goes on by itself, here or in another replica."""
+        correlation_id.set(correlated)
+        await Planner(self._settings, self._with).check(selection)
+        run = BookRun(
+            run_id=run_id,
+            selection=selection,
+            overrides=options or {},
+            holdings=identified(
+                self._settings, holdings or Holdings(self._settings.holdings_source)
+            ),
+            created_at=now(),
+            correlation_id=correlated,
+        )
+        return await self._coordinator.begin(run)
 
     async def upstreams_reachable(self) -> None:
         """Return if every upstream that a rebalance needs is well."""

@@ -12,16 +12,23 @@ from optimization.engine import rebalance_all
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
+    OptionsConflictError,
     PricesMissingError,
     RuleError,
 )
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Refusal, Security, Status
-from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
+from serve_app.upstream.errors import (
+    HoldingsFileError,
+    HoldingsMissingError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
 from serve_app.upstream.holdings import Found, HoldingsSource
 from serve_app.upstream.pricing import PriceSnapshot
 from serve_app.upstream.securities import Securities
+from storage.errors import NotFoundError, StorageUnavailableError
 
 Told = Callable[[Sequence[Rebalance], float], None]
 
@@ -34,6 +41,11 @@ CODES: Mapping[type[Exception], str] = {
     NoSolutionInTimeError: "no-solution-in-time",
     CertificationError: "unverified-plan",
     RuleError: "refused",
+    OptionsConflictError: "options-conflict",
+    UpstreamUnavailableError: "upstream-unavailable",
+    StorageUnavailableError: "storage-unavailable",
+    NotFoundError: "not-found",
+    HoldingsFileError: "holdings-file",
 }
 
 # One thread: a compiled program serves one solve at a time, and the event loop keeps its share of the GIL.
@@ -59,23 +71,6 @@ class Fetched:
     portfolio_ids: Sequence[str]
     balances: Sequence[Found]
     prices: Mapping[str, Decimal]
-
-
-async def rebalance_portfolios(
-    model: tuple[Security, ...],
-    portfolio_ids: Sequence[str],
-    source: HoldingsSource,
-    securities: Securities,
-    snapshot: PriceSnapshot,
-    options: RebalanceOptions,
-    told: Told,
-) -> list[Rebalance]:
-    """What becomes of each portfolio, in their order; one that fails does not stop the others.
-
-    Raises UpstreamUnavailableError where an upstream does not answer.
-    """
-    portfolios = await fetched(model, portfolio_ids, source, securities, snapshot)
-    return await solved(model, portfolios, options, told)
 
 
 async def fetched(
@@ -111,17 +106,30 @@ async def solved(
     return outcomes
 
 
+def refused(portfolio_id: str, refusal: Refusal) -> Rebalance:
+    """The outcome of a portfolio that is not rebalanced for this reason."""
+    return Rebalance(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
+
+
 def failed(portfolio_id: str, error: Exception) -> Rebalance:
     """The outcome of a portfolio that could not be rebalanced because of an error."""
+    if not CODES.keys() & set(type(error).__mro__):
+        logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
+    return refused(portfolio_id, refusal_of(error))
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """What an answer says of an error; of one that is not foreseen, only where its cause stands."""
     members: dict[str, object] = {}
     if isinstance(error, PricesMissingError):
         members["securities"] = list(error.security_ids)
-    code, detail = CODES.get(type(error)), str(error)
+    if isinstance(error, UpstreamUnavailableError):
+        members["upstream"] = error.upstream
+    code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
     if code is None:
-        logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
-        code, detail = "internal-error", "The cause is in the log, under the correlation id."
-    refusal = Refusal(code, detail, members)
-    return Rebalance(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
+        detail = "The cause is in the log, under the correlation id."
+        return Refusal("internal-error", detail, members)
+    return Refusal(code, str(error), members)
 
 
 def _timed(

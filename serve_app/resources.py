@@ -1,7 +1,9 @@
 """Resources: what one process holds open - the database and the clients of the upstreams."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import httpx
 from pymongo.asynchronous.database import AsyncDatabase
@@ -9,13 +11,18 @@ from pymongo.asynchronous.database import AsyncDatabase
 from serve_app.settings import Settings
 from serve_app.upstream import accounting, orders, pricing, securities
 from serve_app.upstream.accounting import Accounting
+from serve_app.upstream.bulk_file import fingerprint, holdings_file
 from serve_app.upstream.client import Client, plain_transport
+from serve_app.upstream.errors import HoldingsFileError
 from serve_app.upstream.holdings import HoldingsSource
 from serve_app.upstream.orders import OrderService
 from serve_app.upstream.paged import PagedAccounting
 from serve_app.upstream.policy import Policy
 from serve_app.upstream.pricing import Prices
 from serve_app.upstream.securities import Securities
+from storage.book import Holdings
+from storage.book_runs import BookRuns
+from storage.chunks import Chunks
 from storage.database import Document, connect
 from storage.hand_overs import HandOvers
 from storage.idempotency import Idempotency
@@ -23,6 +30,10 @@ from storage.models import Models
 from storage.order_book import OrderBook
 from storage.rebalances import Rebalances
 from storage.watch import Told
+
+SUMMARIES = "summaries"
+PAGES = "pages"
+FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,10 @@ class Resources:
     idempotency: Idempotency
     prices: Prices
     securities: Securities
-    holdings: HoldingsSource
+    holdings: HoldingsSource  # the one that the settings choose
+    sources: Mapping[str, HoldingsSource]
+    book_runs: BookRuns
+    chunks: Chunks
     orders: OrderBook
     hand_overs: HandOvers
     order_service: OrderService
@@ -65,6 +79,7 @@ def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> R
     price = client("pricing", settings.pricing_service_url, pricing.POLICY)
     url = settings.portfolio_accounting_service_url
     balance = client("accounting", url, accounting.POLICY)
+    sources = {SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)}
     return Resources(
         database,
         Models(database),
@@ -72,11 +87,42 @@ def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> R
         Idempotency(database),
         Prices(price, settings.price_ttl_s),
         Securities(security),
-        PagedAccounting(balance) if settings.holdings_source == "pages" else Accounting(balance),
+        sources[settings.holdings_source],
+        sources,
+        BookRuns(database),
+        Chunks(database),
         OrderBook(database),
         HandOvers(database),
         _order_service(settings, watch.upstream),
     )
+
+
+def source_of(settings: Settings, resources: Resources, holdings: Holdings) -> HoldingsSource:
+    """Where these holdings come from. Raises HoldingsFileError for a file that is not as it was."""
+    if holdings.file is None:
+        return resources.sources[holdings.source]
+    if identified(settings, holdings) != holdings:
+        raise HoldingsFileError(holdings.file, "was changed while the run was going on")
+    return holdings_file(_path_of(settings, holdings.file), holdings.file)
+
+
+def identified(settings: Settings, holdings: Holdings) -> Holdings:
+    """The same holdings, with the fingerprint of their file as it is now."""
+    if holdings.file is None:
+        return holdings
+    return replace(
+        holdings, fingerprint=fingerprint(_path_of(settings, holdings.file), holdings.file)
+    )
+
+
+def _path_of(settings: Settings, file: str) -> Path:
+    directory = settings.holdings_directory
+    if directory is None:
+        raise HoldingsFileError(file, "cannot be read: HOLDINGS_DIRECTORY is not set")
+    path = (directory / file).resolve()
+    if not path.is_relative_to(directory.resolve()):
+        raise HoldingsFileError(file, "is outside HOLDINGS_DIRECTORY")
+    return path
 
 
 def _order_service(settings: Settings, told: Told) -> OrderService:

@@ -134,6 +134,9 @@ class Settings(BaseSettings):
         "summaries",
         description="summaries (one request a portfolio) or pages (of all balances, where cheaper)",
     )
+    holdings_directory: Path | None = Field(
+        None, description="the directory of the files that runs may take holdings from, or unset"
+    )
     price_ttl_s: float = Field(5, ge=0, le=3600, description="seconds, from 0 to 3600")
 
     optimization_timeout: Seconds = Field(30, description="seconds, above 0, at most 3600")
@@ -142,6 +145,12 @@ class Settings(BaseSettings):
     )
     run_chunk_size: int = Field(250, ge=1, le=10_000, description="portfolios, from 1 to 10000")
     run_window: int = Field(64, ge=1, le=1024, description="chunks at a time, from 1 to 1024")
+    run_chunk_tries: int = Field(4, ge=1, le=20, description="a whole number from 1 to 20")
+    run_patience_s: float = Field(300, ge=0, le=86_400, description="seconds, from 0 to 86400")
+    run_lease_s: float = Field(15, ge=1, le=600, description="seconds, from 1 to 600")
+    retention_days: int = Field(
+        0, ge=0, le=36_500, description="days, from 0 (everything is kept) to 36500"
+    )
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
         "UTC", description="a time zone such as UTC or America/New_York"
     )

@@ -12,9 +12,8 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from pymongo import AsyncMongoClient, MongoClient
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.database import Database
 from pymongo.errors import (
     ConnectionFailure,
     ExecutionTimeout,
@@ -55,14 +54,6 @@ def connect(
         event_listeners=[CommandWatch(told)] if told else [],
         **_settings(timeout_ms, most_connections),
     )
-    return client[database_name]
-
-
-def connect_blocking(
-    uri: str, database_name: str, timeout_ms: int = WRITER_TIMEOUT_S * 1_000
-) -> Database[Document]:
-    """The database for code without an event loop, such as a task of a run."""
-    client: MongoClient[Document] = MongoClient(uri, **_settings(timeout_ms, MOST_CONNECTIONS))
     return client[database_name]
 
 

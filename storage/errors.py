@@ -4,6 +4,7 @@ StorageError
 ├── NotFoundError                  nothing is stored under this id
 ├── NameTakenError                 another model has this name
 ├── StaleVersionError              the caller changed a version that is no longer the stored one
+├── LeaseLostError                 another works on the run by now
 ├── StorageUnavailableError        the database did not answer in time or cannot be reached
 ├── IdempotencyMismatchError       the key came before with another request
 ├── IdempotencyInProgressError     the request of this key is still being worked on
@@ -65,6 +66,17 @@ class StaleVersionError(StorageError):
             f"{self.entity} {self.entity_id} is at version {self.actual}, "
             f"the change was made to version {self.expected}"
         )
+
+
+class LeaseLostError(StorageError):
+    """Another works on the run by now: what this one wanted to write was not written."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"the lease of run {self.run_id} was lost"
 
 
 class StorageUnavailableError(StorageError):

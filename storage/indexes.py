@@ -7,7 +7,16 @@ from pymongo import IndexModel, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from storage import hand_overs, idempotency, models, order_book, rebalances, results
+from storage import (
+    book_runs,
+    chunks,
+    hand_overs,
+    idempotency,
+    models,
+    order_book,
+    rebalances,
+    results,
+)
 from storage.database import WRITER_TIMEOUT_S, Document, translating
 from storage.orders import OrderState
 
@@ -30,10 +39,24 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         IndexModel([("model_name", 1), ("_id", 1)], name="model_name"),
         # runs sorted by number_of_portfolios
         IndexModel([("number_of_portfolios", 1), ("_id", 1)], name="number_of_portfolios"),
+        # the parts of a run over a book
+        IndexModel([("book_run_id", 1), ("_id", 1)], name="parts", sparse=True),
     ),
     results.COLLECTION: (
         # the runs of a portfolio, its outcome in one of them; covers the ids
         IndexModel([("portfolio_id", 1), ("_id", -1)], name="portfolio"),
+    ),
+    book_runs.COLLECTION: (
+        # the unfinished runs, the oldest first
+        IndexModel([("status", 1), ("_id", 1)], name="unfinished"),
+        # the runs that are to be forgotten
+        IndexModel([("finished_at", 1)], name="finished"),
+    ),
+    chunks.COLLECTION: (
+        # what a run still has to do, in order
+        IndexModel([("run_id", 1), ("state", 1), ("_id", 1)], name="open"),
+        # what was done of a run since an event
+        IndexModel([("run_id", 1), ("number", 1)], name="done"),
     ),
     idempotency.COLLECTION: (
         # keys are forgotten after a day
@@ -57,6 +80,7 @@ WHOLE: Final = {"bsonType": ["int", "long"]}
 DECIMAL: Final = {"bsonType": ["decimal", "string"]}
 # Its items are not looked at: checking a hundred numbers a result costs a fifth of the writing.
 SHARES: Final = {"bsonType": "array"}
+RESULT_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}
 
 
 def _record(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Document:
@@ -107,7 +131,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     ),
     results.COLLECTION: _record(
         {
-            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"},
+            "_id": RESULT_ID,
             "portfolio_id": STRING,
             "status": STRING,
             "securities": WHOLE,
@@ -123,6 +147,29 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "other": _rows(**_TARGET, price=DECIMAL),
             "problem": _record({"code": STRING, "detail": STRING, "members": {}}),
         },
+    ),
+    book_runs.COLLECTION: _record(
+        {
+            "selection": _record({"model_ids": SHARES, "portfolio_ids": SHARES}),
+            "overrides": {"bsonType": "object"},
+            "holdings": _record({"source": STRING}),
+            "stops_on_outage": {"bsonType": "bool"},
+            "status": STRING,
+            "totals": {"bsonType": "object"},
+            "created_at": DATE,
+        },
+        {"started_at": DATE, "number_of_portfolios": WHOLE, "number_of_chunks": WHOLE},
+    ),
+    chunks.COLLECTION: _record(
+        {
+            "_id": RESULT_ID,
+            "run_id": {"bsonType": "objectId"},
+            "rebalance_id": {"bsonType": "objectId"},
+            "first": WHOLE,
+            "portfolios": WHOLE,
+            "state": {"enum": [chunks.OPEN, chunks.DONE]},
+        },
+        {"portfolio_ids": SHARES, "number": WHOLE, "done_at": DATE},
     ),
     idempotency.COLLECTION: _record(
         {"request_hash": STRING, "state": STRING, "claimed_at": DATE, "created_at": DATE},

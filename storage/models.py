@@ -1,19 +1,19 @@
 """Models in MongoDB: one document a model, every change one atomic operation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from bson import ObjectId
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
 from optimization.errors import RuleError
 from optimization.model import DriftBand, Model, Target
 from storage.codec import exact, to_milliseconds
-from storage.database import Document, require_object_id, translating
+from storage.database import WRITER_TIMEOUT_S, Document, require_object_id, translating
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.options import options_document, options_from
 from storage.paging import ASCENDING, DESCENDING, Sort, sort_order
@@ -31,6 +31,7 @@ BUT_ITS_PORTFOLIOS: Final = dict.fromkeys(
 # small server: at 256 MB 100,000 are stored in 0.2 s and 200,000 are refused.
 MOST_PORTFOLIOS: Final = 100_000
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
+NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
 
 class Models:
@@ -117,11 +118,54 @@ class Models:
         document = await self._models.find_one(
             following,
             BUT_ITS_PORTFOLIOS | {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}},
-            sort=[("created_at", DESCENDING), ("_id", DESCENDING)],
+            sort=list(NEWEST_MODEL),
         )
         if document is None:
             raise NotFoundError("model of portfolio", portfolio_id)
         return model_from(document)
+
+    @translating
+    async def newest_first(self, model_ids: Sequence[str] = ()) -> tuple[str, ...]:
+        """The ids of these models, or of all, the newest first; one that is not stored is an error."""
+        wanted = {"_id": {"$in": [require_object_id("model_id", each) for each in model_ids]}}
+        cursor = self._models.find(wanted if model_ids else {}, {"_id": 1}, sort=list(NEWEST_MODEL))
+        found = tuple([str(document["_id"]) async for document in cursor])
+        missing = set(model_ids).difference(found)
+        if missing:
+            raise NotFoundError("model", min(missing))
+        return found
+
+    @translating
+    async def newest_of_many(
+        self, portfolio_ids: Sequence[str] = (), model_ids: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """By portfolio the newest model that it follows: of these, or else of those that follow several.
+
+        With ``model_ids`` only these models count.
+        """
+        among: Document = {}
+        if model_ids:
+            among["_id"] = {"$in": [require_object_id("model_id", each) for each in model_ids]}
+        chosen: Document = {"portfolios": {"$in": list(portfolio_ids)}} if portfolio_ids else {}
+        several: Document = {} if portfolio_ids else {"models": {"$gt": 1}}
+        pipeline: list[Document] = [
+            {"$match": among | chosen},
+            {"$project": {"portfolios": 1, "created_at": 1}},
+            {"$sort": dict(NEWEST_MODEL)},
+            {"$unwind": "$portfolios"},
+            {"$match": chosen},
+            {
+                "$group": {
+                    "_id": "$portfolios",
+                    "model": {"$first": "$_id"},
+                    "models": {"$sum": 1},
+                }
+            },
+            {"$match": several},
+        ]
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._models.aggregate(pipeline, allowDiskUse=True)
+            return {group["_id"]: str(group["model"]) async for group in groups}
 
     @translating
     async def followers(self, model_id: str, offset: int, limit: int) -> tuple[Model | None, int]:

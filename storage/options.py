@@ -23,7 +23,17 @@ def options_document(options: RebalanceOptions) -> Document:
 
 def options_from(document: Mapping[str, Any]) -> RebalanceOptions:
     """The options that a document holds."""
-    return RebalanceOptions(**{name: _value(name, value) for name, value in document.items()})
+    return RebalanceOptions(**overrides_from(document))
+
+
+def overrides_document(overrides: Mapping[str, Any]) -> Document:
+    """What is stored of options that a request gave by name: all of them, also what is a default."""
+    return {name: _stored(value) for name, value in overrides.items()}
+
+
+def overrides_from(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The options by name that a document holds."""
+    return {name: _value(name, value) for name, value in document.items()}
 
 
 def _stored(value: Any) -> Any:
@@ -54,8 +64,10 @@ def _value(name: str, value: Any) -> Any:
             return tuple(_group(document) for document in value)
         case _ if isinstance(value, Mapping):
             return Percent(exact(value["percent"]))
+        case "time_limit_s":
+            return float(value)
         case _:
-            return value if isinstance(value, bool | int) else exact(value)
+            return value if isinstance(value, bool | int | None) else exact(value)
 
 
 def _group_document(group: GroupBand) -> Document:

@@ -1,6 +1,7 @@
 """Runs in MongoDB: one document a run, one small document a portfolio of it."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, NoReturn
@@ -11,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from optimization.result import Rebalance
+from optimization.result import Rebalance, Status
 from storage import results
 from storage.codec import to_milliseconds
 from storage.database import WRITER_TIMEOUT_S, Document, require_object_id, translating
@@ -52,11 +53,23 @@ class Rebalances:
     @translating
     async def record(
         self, rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[Rebalance]
-    ) -> None:
-        """Store the outcomes of the portfolios with these ordinals; what is stored already stays."""
+    ) -> Mapping[Status, int]:
+        """Store the outcomes of the portfolios with these ordinals; what is stored already stays.
+
+        The answer counts what is stored of them now.
+        """
+        are_new = True
         for batch in results.batches(rebalance_id, ordinals, rebalances):
-            with results.repetition_allowed():
+            try:
                 await self._results.insert_many(batch, ordered=False)
+            except BulkWriteError as error:
+                if not results.is_repetition(error):
+                    raise
+                are_new = False
+        if are_new:
+            return Counter(rebalance.status for rebalance in rebalances)
+        ids = {"$in": [result_id(rebalance_id, ordinal) for ordinal in ordinals]}
+        return await self._counts(ids)
 
     @translating
     async def store(self, run: Run, rebalances: Sequence[Rebalance]) -> Run:
@@ -75,16 +88,10 @@ class Rebalances:
         return replace(run, started_at=to_milliseconds(run.started_at))
 
     @translating
-    async def recorded(self, rebalance_id: str) -> frozenset[int]:
-        """The ordinals whose outcome is stored: a resumed run does the others."""
-        cursor = self._results.find({"_id": ids_of(rebalance_id)}, {"_id": 1})
-        with timeout(WRITER_TIMEOUT_S):
-            return frozenset([int(document["_id"][25:]) async for document in cursor])
-
-    @translating
     async def finish(self, rebalance_id: str, status: RunStatus, finished_at: datetime) -> Run:
         """End a run with the counts of its stored outcomes; a completed run stays as it is."""
-        counts = await self._counts(rebalance_id)
+        found = await self._counts(ids_of(rebalance_id))
+        counts = {status.value: count for status, count in found.items()}
         ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
         document = await self._runs.find_one_and_update(
             {
@@ -111,6 +118,29 @@ class Rebalances:
     ) -> tuple[tuple[Run, ...], int]:
         """A page of runs, the newest first unless sorted otherwise, and how many there are."""
         return await self._page({}, offset, limit, sort)
+
+    @translating
+    async def parts(
+        self, book_run_id: str, after: str | None = None, limit: int = 0
+    ) -> tuple[Run, ...]:
+        """The runs over single models that a book run consists of, in the order of their ids."""
+        wanted: Document = {"book_run_id": ObjectId(book_run_id)}
+        if after is not None:
+            wanted["_id"] = {"$gt": ObjectId(after)}
+        cursor = self._runs.find(wanted, sort=[("_id", 1)], limit=limit)
+        return tuple([run_from(document) async for document in cursor])
+
+    @translating
+    async def forget_parts(self, book_run_id: str) -> None:
+        """Remove the parts of a book run that nothing was recorded of yet."""
+        with timeout(WRITER_TIMEOUT_S):
+            await self._runs.delete_many({"book_run_id": ObjectId(book_run_id)})
+
+    @translating
+    async def older_than(self, moment: datetime, limit: int) -> tuple[Run, ...]:
+        """Runs that began before this moment, some of them."""
+        cursor = self._runs.find({"started_at": {"$lt": moment}}, limit=limit)
+        return tuple([run_from(document) async for document in cursor])
 
     @translating
     async def page_of_portfolios(
@@ -187,12 +217,12 @@ class Rebalances:
         cursor = self._results.find(within, sort=[("_id", 1)], batch_size=BATCH)
         return tuple([rebalance_from(document, run.securities) async for document in cursor])
 
-    async def _counts(self, rebalance_id: str) -> dict[str, int]:
-        of_run = {"$match": {"_id": ids_of(rebalance_id)}}
+    async def _counts(self, ids: Document) -> dict[Status, int]:
+        of_run = {"$match": {"_id": ids}}
         by_status = {"$group": {"_id": "$status", "count": {"$sum": 1}}}
         with timeout(WRITER_TIMEOUT_S):
             groups = await self._results.aggregate([of_run, by_status])
-            return {group["_id"]: group["count"] async for group in groups}
+            return {Status(group["_id"]): group["count"] async for group in groups}
 
     async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
         stored = await self.read(rebalance_id)

@@ -9,34 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, cast
 
-from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from optimization.certificate import Binding, Certificate, Method, Proof
 from optimization.model import DriftBand
 from optimization.result import Rebalance, Refusal, Security, Status
 from storage.codec import HIGHEST_INT64, exact, storable
-from storage.database import Document, failures_translated
+from storage.database import Document
 
 COLLECTION = "results"
 BATCH: Final = 1_000  # more would hold up an event loop for tenths of a second
 MOST_PORTFOLIOS: Final = 10_000_000  # an ordinal has seven digits
 DUPLICATE_KEY: Final = 11_000
-
-
-class Recorder:
-    """Writes results from code without an event loop, such as a task of a run."""
-
-    def __init__(self, database: Database[Document]) -> None:
-        self._results = database[COLLECTION]
-
-    def record(
-        self, rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[Rebalance]
-    ) -> None:
-        """Store the results of the portfolios with these ordinals; what is stored already stays."""
-        for batch in batches(rebalance_id, ordinals, rebalances):
-            with failures_translated(), repetition_allowed():
-                self._results.insert_many(batch, ordered=False)
 
 
 class repetition_allowed:  # noqa: N801 - used as a statement
@@ -47,12 +31,15 @@ class repetition_allowed:  # noqa: N801 - used as a statement
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         """Swallow duplicate keys, nothing else."""
-        if not isinstance(error, BulkWriteError):
-            return False
-        details: Mapping[str, Any] = error.details
-        if details["writeConcernErrors"]:
-            return False
-        return all(failure["code"] == DUPLICATE_KEY for failure in details["writeErrors"])
+        return isinstance(error, BulkWriteError) and is_repetition(error)
+
+
+def is_repetition(error: BulkWriteError) -> bool:
+    """Whether an insert failed only because its documents were there."""
+    details: Mapping[str, Any] = error.details
+    if details["writeConcernErrors"]:
+        return False
+    return all(failure["code"] == DUPLICATE_KEY for failure in details["writeErrors"])
 
 
 def batches(
@@ -101,7 +88,7 @@ def result_document(document_id: str, rebalance: Rebalance) -> Document:
     if rebalance.certificate is not None:
         document |= _certificate_fields(rebalance.certificate)
     if rebalance.refusal is not None:
-        document["problem"] = _problem(rebalance.refusal)
+        document["problem"] = problem_document(rebalance.refusal)
     return document
 
 
@@ -193,6 +180,7 @@ def _certificate(document: Document) -> Certificate | None:
     )
 
 
-def _problem(refusal: Refusal) -> Document:
+def problem_document(refusal: Refusal) -> Document:
+    """What is stored of the reason why there is no plan."""
     members = storable(refusal.members)
     return {"code": refusal.code, "detail": refusal.detail, "members": members}

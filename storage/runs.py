@@ -9,10 +9,15 @@ from typing import Any
 from bson import ObjectId
 
 from optimization.errors import RuleError
-from optimization.result import Security, Status
+from optimization.result import Refusal, Security, Status
 from storage.codec import storable
 from storage.database import Document, require_object_id
-from storage.results import MOST_PORTFOLIOS, security_document, security_from
+from storage.results import (
+    MOST_PORTFOLIOS,
+    problem_document,
+    security_document,
+    security_from,
+)
 
 
 class RunStatus(StrEnum):
@@ -43,6 +48,8 @@ class Run:
     counts: Mapping[Status, int] = field(default_factory=dict[Status, int])
     finished_at: datetime | None = None
     version: int = 1
+    book_run_id: str | None = None  # the run over a book that this one is a part of
+    refusal: Refusal | None = None  # why none of its portfolios can be rebalanced
 
     def __post_init__(self) -> None:
         require_object_id("rebalance_id", self.rebalance_id)
@@ -59,7 +66,11 @@ def new_rebalance_id() -> str:
 
 def run_document(run: Run) -> Document:
     """What is stored of a run."""
+    part_of = {} if run.book_run_id is None else {"book_run_id": ObjectId(run.book_run_id)}
+    refused = {} if run.refusal is None else {"problem": problem_document(run.refusal)}
     return {
+        **part_of,
+        **refused,
         "_id": ObjectId(run.rebalance_id),
         "model_id": ObjectId(run.model_id),
         "model_version": run.model_version,
@@ -90,4 +101,6 @@ def run_from(document: Document) -> Run:
         started_at=document["started_at"],
         finished_at=document["finished_at"],
         version=document["version"],
+        refusal=Refusal(**document["problem"]) if "problem" in document else None,
+        book_run_id=str(document["book_run_id"]) if "book_run_id" in document else None,
     )

@@ -18,6 +18,7 @@ from serve_app.api import (
     pages,
     rebalances,
     rebalancing,
+    runs,
     transactions,
 )
 from serve_app.api.bodies import BodyLimit, Bounds
@@ -65,7 +66,9 @@ def api_app(
     )
     app.state.settings = settings
     app.state.collaborators = collaborators
-    parts = (models, rebalancing, optimize, drift, rebalances, transactions, orders, health, pages)
+    about_books = (rebalancing, optimize, drift, runs)
+    about_rebalances = (rebalances, transactions, orders)
+    parts = (models, *about_books, *about_rebalances, health, pages)
     for part in parts:
         app.include_router(part.router)
     add_explorer(app)

@@ -17,6 +17,8 @@ from optimization.result import Rebalance
 from serve_app.editing import Versions
 from serve_app.settings import Settings
 from serve_app.upstream.holdings import Balance
+from storage.book import BookRun, Holdings, Selection
+from storage.chunks import Event
 from storage.hand_overs import HandOver
 from storage.orders import OrderState
 from storage.paging import Sort
@@ -105,6 +107,28 @@ class ModelStore(Protocol):
         """Where the orders of a run stand, with a page of all of them or of those in some states."""
         ...
 
+    async def book_run(self, run_id: str) -> BookRun:
+        """The run over a book with this id."""
+        ...
+
+    async def book_runs(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
+        """One page, the newest first, and the number of all."""
+        ...
+
+    async def cancel_book_run(self, run_id: str) -> BookRun: ...
+
+    async def run_parts(self, run_id: str, after: str | None, limit: int) -> tuple[Run, ...]:
+        """The rebalances of a run over a book, in the order of their ids, after this one."""
+        ...
+
+    async def run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
+        """What was done of a run since the event of this number."""
+        ...
+
+    async def run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
+        """The first chunks of a run that were given up."""
+        ...
+
     async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key: None when the work is ours to do, else what it made before.
 
@@ -184,6 +208,16 @@ class Optimizer(Protocol):
         self, model_id: str, offset: int, limit: int, correlation_id: str
     ) -> tuple[tuple[DriftSummary, ...], int]:
         """One page of the portfolios that follow a model, and how many there are."""
+        ...
+
+    async def begin_run(
+        self,
+        selection: Selection,
+        options: Mapping[str, Any] | None,
+        holdings: Holdings | None,
+        correlation_id: str,
+    ) -> BookRun:
+        """Begin a run over a book; it goes on by itself. Without ``holdings`` a setting says whose."""
         ...
 
 

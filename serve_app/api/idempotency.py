@@ -67,7 +67,10 @@ class Once:
 
 async def once(request: Request, store: Store, key: Key = None) -> Once:
     """The key of a request, and what tells the request from another one under the same key."""
-    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    how = request.headers.get("Prefer", "")  # says what kind of answer is to be repeated
+    digest = hashlib.sha256(
+        f"{request.method} {request.url.path}?{request.url.query}\n{how}\n".encode()
+    )
     digest.update(await request.body())
     return Once(store, key, digest.hexdigest(), uuid4().hex)
 

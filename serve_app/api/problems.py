@@ -16,6 +16,7 @@ from optimization.errors import (
 from optimization.result import Refusal
 from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
 from serve_app.upstream.errors import (
+    HoldingsFileError,
     HoldingsMissingError,
     SecurityUnknownError,
     UpstreamContractError,
@@ -203,6 +204,13 @@ NO_HOLDINGS = Kind(
     "The portfolio has no balances",
     "The accounting service knows neither cash nor holdings of it.",
 )
+HOLDINGS_FILE = Kind(
+    422,
+    "holdings-file",
+    "The file of holdings cannot be used",
+    "It has to lie in HOLDINGS_DIRECTORY, have the columns portfolio_id, security_id and quantity, and stay "
+    "as it is while the run goes on.",
+)
 NO_SECURITY = Kind(
     422,
     "securities-unknown",
@@ -258,7 +266,7 @@ KINDS: Mapping[str, Kind] = {
         BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
         OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
-        CONFLICT, NO_HOLDINGS, NO_SECURITY, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
+        CONFLICT, NO_HOLDINGS, HOLDINGS_FILE, NO_SECURITY, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
         BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY,
     )
 }
@@ -290,6 +298,7 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     UpstreamUnavailableError: UPSTREAM_DOWN,
     UpstreamContractError: BROKEN_CONTRACT,
     HoldingsMissingError: NO_HOLDINGS,
+    HoldingsFileError: HOLDINGS_FILE,
     SecurityUnknownError: NO_SECURITY,
     NotReadyError: NOT_READY,
 }

@@ -66,7 +66,7 @@ async def list_rebalances(
     response_model=list[RebalanceResult],
     responses=refuses(problems.INVALID, problems.TOO_LARGE),
 )
-async def list_rebalances_of_portfolios(
+async def list_rebalances_ofportfolios_json(
     request: Request,
     body: PortfoliosQuery,
     store: Store,
@@ -77,7 +77,9 @@ async def list_rebalances_of_portfolios(
     """The rebalances that hold any of these portfolios, newest first, cut down to them."""
     wanted = tuple(dict.fromkeys(body.portfolios))
     found, total = await store.runs_of(wanted, offset, limit)
-    listed = [run_json(run, _portfolios(run, outcomes, settings.zone)) for run, outcomes in found]
+    listed = [
+        run_json(run, portfolios_json(run, outcomes, settings.zone)) for run, outcomes in found
+    ]
     return _json(listed, page_headers(request, offset, limit, total))
 
 
@@ -109,7 +111,7 @@ async def list_portfolios(
     run = await store.run(rebalance_id)
     outcomes = await store.outcomes(run, offset, limit)
     headers = page_headers(request, offset, limit, run.number_of_portfolios)
-    return _json(_portfolios(run, outcomes, settings.zone), headers)
+    return _json(portfolios_json(run, outcomes, settings.zone), headers)
 
 
 @router.get(
@@ -148,7 +150,7 @@ async def delete_rebalance(
 
 async def _with_first_portfolios(store: ModelStore, run: Run, zone: tzinfo) -> Json:
     first = await store.outcomes(run, 0, MOST_LISTED)
-    return run_json(run, _portfolios(run, first, zone))
+    return run_json(run, portfolios_json(run, first, zone))
 
 
 async def _whole(
@@ -161,12 +163,13 @@ async def _whole(
         if offset:
             page = await store.outcomes(run, offset, AT_A_TIME)
         if page:
-            yield separator + encoded(_portfolios(run, page, zone))[1:-1]
+            yield separator + encoded(portfolios_json(run, page, zone))[1:-1]
             separator = b","
     yield b"]}"
 
 
-def _portfolios(run: Run, outcomes: tuple[Rebalance, ...], zone: tzinfo) -> list[Json]:
+def portfolios_json(run: Run, outcomes: tuple[Rebalance, ...], zone: tzinfo) -> list[Json]:
+    """Portfolios of a stored rebalance."""
     day = trade_date_of(run, zone)
     return [portfolio_json(each, day, problem_of(each.refusal)) for each in outcomes]
 

@@ -9,11 +9,12 @@ from starlette.responses import Response
 from optimization.result import Rebalance
 from serve_app.api import problems
 from serve_app.api.answers import Heading, answer_of_all, answer_of_one
-from serve_app.api.collaborators import Configured, Rebalancer, Store
+from serve_app.api.collaborators import Configured, ModelStore, Optimizer, Rebalancer, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
-from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.idempotency import AtMostOnce, Once
 from serve_app.api.models import ModelId
+from serve_app.api.progress import PREFERENCE_APPLIED, RespondAsync, accepted
 from serve_app.correlation import correlation_id
 from serve_app.wire.options import (
     PortfolioRebalanceOptionsBody,
@@ -21,6 +22,8 @@ from serve_app.wire.options import (
     options_of,
 )
 from serve_app.wire.rebalancing import RebalanceAnswer
+from serve_app.wire.runs import RunAnswer
+from storage.book import Selection
 from storage.runs import Run
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
@@ -31,6 +34,7 @@ DryRun = Annotated[
     bool,
     Query(description="answer the same and store nothing; an Idempotency-Key is not looked at"),
 ]
+ACCEPTED = {202: {"model": RunAnswer, "description": "It goes on; Location says where it stands"}}
 REFUSALS = refuses(
     problems.BAD_ID,
     problems.NOT_FOUND,
@@ -52,7 +56,9 @@ REFUSALS = refuses(
 
 
 @router.post(
-    "/model/{model_id}/rebalance", response_model=list[RebalanceAnswer], responses=REFUSALS
+    "/model/{model_id}/rebalance",
+    response_model=list[RebalanceAnswer],
+    responses={**ACCEPTED, **REFUSALS},
 )
 async def rebalance_model(
     request: Request,
@@ -63,8 +69,12 @@ async def rebalance_model(
     once: AtMostOnce,
     options: RebalanceOptionsBody | None = None,
     dry_run: DryRun = False,
+    respond_async: RespondAsync = False,
 ) -> Response:
     """Rebalance every portfolio that follows the model; one element for each."""
+    if respond_async and not dry_run:
+        selection = Selection(model_ids=(model_id.lower(),))
+        return await _begun(store, optimizer, once, selection, options)
     if dry_run:
         asked = model_id, options_of(options), correlation_id.get()
         run, rebalances = await optimizer.preview_model(*asked)
@@ -85,7 +95,9 @@ async def rebalance_model(
 
 
 @router.post(
-    "/portfolio/{portfolio_id}/rebalance", response_model=RebalanceAnswer, responses=REFUSALS
+    "/portfolio/{portfolio_id}/rebalance",
+    response_model=RebalanceAnswer,
+    responses={**ACCEPTED, **REFUSALS},
 )
 async def rebalance_portfolio(
     request: Request,
@@ -96,9 +108,13 @@ async def rebalance_portfolio(
     once: AtMostOnce,
     options: PortfolioRebalanceOptionsBody | None = None,
     dry_run: DryRun = False,
+    respond_async: RespondAsync = False,
 ) -> Response:
     """Rebalance one portfolio to the newest model that it follows, or to the one that is named."""
     model_id = options.model_id if options else None
+    if respond_async and not dry_run:
+        selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
+        return await _begun(store, optimizer, once, selection, options)
     if dry_run:
         asked = portfolio_id, model_id, options_of(options), correlation_id.get()
         run, rebalance = await optimizer.preview_portfolio(*asked)
@@ -113,6 +129,22 @@ async def rebalance_portfolio(
     )
     heading = Heading(run.rebalance_id, run.model_id, trade_date_of(run, settings.zone))
     return answer_of_one(request.url.path, heading, rebalance, _location(run) | replayed)
+
+
+async def _begun(
+    store: ModelStore,
+    optimizer: Optimizer,
+    once: Once,
+    selection: Selection,
+    options: RebalanceOptionsBody | None,
+) -> Response:
+    """The run that does it, on its way."""
+    run, replayed = await once(
+        lambda: optimizer.begin_run(selection, options_of(options), None, correlation_id.get()),
+        lambda run: run.run_id,
+        store.book_run,
+    )
+    return await accepted(store, run, PREFERENCE_APPLIED | replayed)
 
 
 def trade_date_of(run: Run, zone: tzinfo) -> str:

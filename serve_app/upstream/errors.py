@@ -6,6 +6,7 @@ UpstreamError
 ├── UpstreamContractError            an answer that is not of the contract; asking again does not help
 ├── OutcomeUnknownError              a request that may go out only once did, and no answer says what it did
 ├── HoldingsMissingError             the accounting service has no balances of this portfolio
+├── HoldingsFileError                a file of holdings that is not there or cannot be used
 └── SecurityUnknownError             security ids that no security has
 
 Unavailability and a broken contract end a whole run, the last two are outcomes of single portfolios.
@@ -67,6 +68,18 @@ class HoldingsMissingError(UpstreamError):
 
     def __str__(self) -> str:
         return f"portfolio {self.portfolio_id} has no balances"
+
+
+class HoldingsFileError(UpstreamError):
+    """A file of holdings that is not there, was changed during a run, or is not what it should be."""
+
+    def __init__(self, file: str, rule: str) -> None:
+        super().__init__(file, rule)
+        self.file = file
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"the holdings file {self.file} {self.rule}"
 
 
 class SecurityUnknownError(UpstreamError):

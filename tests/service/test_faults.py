@@ -61,7 +61,7 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_run_loses_nothing(
     with book.held(_summary(ids[200])) as trouble:
         asked = asyncio.create_task(rebalanced(http, made["model_id"]))
         await reached(trouble)
-        os.kill(await _worker_of("_chunk_task"), signal.SIGKILL)
+        os.kill(await _worker_of("chunk_task"), signal.SIGKILL)
     answered = await asked
     assert [each["portfolio_id"] for each in answered] == list(ids)
     run = await _stored_run(http, answered)

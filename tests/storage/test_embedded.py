@@ -7,12 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pymongo import MongoClient
 
-from storage.database import connect, connect_blocking, disconnect, ping
+from storage.database import Document, connect, disconnect, failures_translated, ping
+from storage.database import _settings as database_settings
 from storage.embedded import Server, start, stop
 from storage.engines import SECANTUS, find_engine
 from storage.errors import (
@@ -24,7 +27,7 @@ from storage.errors import (
 from storage.indexes import ensure_indexes
 from storage.models import Models
 from storage.rebalances import Rebalances
-from storage.results import Recorder
+from storage.results import batches
 from storage.runs import RunStatus
 from storage.server_process import answers, is_alive
 from tests.storage.samples import NOON, a_model, a_run, outcomes
@@ -136,17 +139,14 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
     acknowledged: list[int] = []
 
     def write() -> None:
-        database = connect_blocking(server.uri, "killed", timeout_ms=2_000)
-        recorder = Recorder(database)
-        try:
+        settings = database_settings(2_000, 20)
+        client = MongoClient[Document](server.uri, **settings)
+        with client, suppress(StorageUnavailableError), failures_translated():
             for first in range(0, run.number_of_portfolios, 50):
                 ordinals = range(first, first + 50)
-                recorder.record(run.rebalance_id, ordinals, outcomes(run, ordinals))
+                for batch in batches(run.rebalance_id, ordinals, outcomes(run, ordinals)):
+                    client["killed"]["results"].insert_many(batch)
                 acknowledged.extend(ordinals)
-        except StorageUnavailableError:
-            return
-        finally:
-            database.client.close()
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -154,7 +154,9 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
     os.kill(server.pid, signal.SIGKILL)
     writer.join()
     database = connect(start(directory).uri, "killed")
-    assert await Rebalances(database).recorded(run.rebalance_id) >= set(acknowledged)
+    found = database["results"].find({}, {"_id": 1})
+    stored = {int(document["_id"].partition(":")[2]) async for document in found}
+    assert stored >= set(acknowledged)
     await disconnect(database)
 
 
@@ -187,11 +189,12 @@ def test_an_absent_server_is_reported_as_unavailable(directory: Path) -> None:
     server = start(directory)
     stop(directory)
     # Without an event loop: there the driver forgets a socket when it is closed while it connects.
-    database = connect_blocking(server.uri, "absent", timeout_ms=300)
-    run = a_run(1)
-    with pytest.raises(StorageUnavailableError):
-        Recorder(database).record(run.rebalance_id, [0], outcomes(run))
-    database.client.close()
+    with (
+        MongoClient[Document](server.uri, timeoutMS=300) as client,
+        pytest.raises(StorageUnavailableError),
+        failures_translated(),
+    ):
+        client.admin.command("ping")
 
 
 async def test_a_server_moves_to_another_port_when_its_own_is_taken(directory: Path) -> None:

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -8,16 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from optimization.certificate import Certificate, Method, Proof
 from optimization.errors import RuleError
 from optimization.result import Rebalance, Refusal, Security, Status
-from storage.database import Document, connect_blocking
+from storage.database import Document
 from storage.errors import NotFoundError, StaleVersionError
 from storage.rebalances import Rebalances
-from storage.results import Recorder, result_id
+from storage.results import result_id
 from storage.runs import Run, RunStatus, new_rebalance_id
 from tests.storage.samples import BAND, NOON, a_run, numbered, outcome, outcomes, securities
 
@@ -27,13 +26,6 @@ pytestmark = pytest.mark.mongo
 @pytest.fixture
 def rebalances(database: AsyncDatabase[Document]) -> Rebalances:
     return Rebalances(database)
-
-
-@pytest.fixture
-def blocking(mongodb_uri: str, database: AsyncDatabase[Document]) -> Iterator[Database[Document]]:
-    twin = connect_blocking(mongodb_uri, database.name)
-    yield twin
-    twin.client.close()
 
 
 async def stored_run(rebalances: Rebalances, portfolios: int = 12) -> Run:
@@ -130,14 +122,24 @@ async def test_recording_again_changes_nothing(rebalances: Rebalances) -> None:
     assert await rebalances.outcomes(run) == outcomes(run)
 
 
-async def test_a_writer_that_died_half_way_is_repeated_by_another(
-    rebalances: Rebalances, blocking: Database[Document]
-) -> None:
+async def test_a_writer_that_died_half_way_is_repeated_by_another(rebalances: Rebalances) -> None:
     run = await rebalances.open(a_run(2_500))
     await rebalances.record(run.rebalance_id, range(1_300), outcomes(run, range(1_300)))
-    assert await rebalances.recorded(run.rebalance_id) == frozenset(range(1_300))
-    Recorder(blocking).record(run.rebalance_id, range(2_500), outcomes(run))
+    await rebalances.record(run.rebalance_id, range(2_500), outcomes(run))
     assert await rebalances.outcomes(run) == outcomes(run)
+
+
+async def test_recording_counts_what_is_stored_not_what_came_too_late(
+    rebalances: Rebalances,
+) -> None:
+    run = await rebalances.open(a_run(4))
+    first = outcomes(run, range(2))
+    late = [replace(one, status=Status.FAILED) for one in outcomes(run)]
+    assert await rebalances.record(run.rebalance_id, range(2), first) == Counter(
+        one.status for one in first
+    )
+    expected = Counter(one.status for one in first) + Counter({Status.FAILED: 2})
+    assert await rebalances.record(run.rebalance_id, range(4), late) == expected
 
 
 async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: Rebalances) -> None:
@@ -149,14 +151,12 @@ async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: Reba
 
 
 async def test_any_other_failure_than_a_repetition_is_raised(
-    rebalances: Rebalances, database: AsyncDatabase[Document], blocking: Database[Document]
+    rebalances: Rebalances, database: AsyncDatabase[Document]
 ) -> None:
     run = await stored_run(rebalances, 3)
     await database.command("collMod", "results", validator={"nothing": {"$exists": True}})
     with pytest.raises(BulkWriteError):
         await rebalances.record(run.rebalance_id, range(2, 5), outcomes(run, range(2, 5)))
-    with pytest.raises(BulkWriteError):
-        Recorder(blocking).record(run.rebalance_id, [7], outcomes(run, range(7, 8)))
 
 
 def test_an_ordinal_beyond_seven_digits_is_refused() -> None:

@@ -1,0 +1,271 @@
+"""A rebalance of a whole book from a bulk file, end to end: read, solved exactly, stored.
+
+    python benchmarks/bench_book.py [--portfolios 100000] [--positions 50] [--models 10] [--singles]
+
+It writes a Parquet file of the book, starts the service with a database of its own in a temporary
+directory, begins one run over everything and follows it. With ``--singles`` single rebalances are asked
+for before the run and during it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import socket
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from bench_service import CONFIG, Caller, percentiles_ms, seconds
+from rich.console import Console
+from rich.table import Table
+
+from optimization.model import DriftBand, Model, Target
+from serve_app.launch import configured, running
+from serve_app.market import Market
+from serve_app.settings import Settings
+from storage.database import connect, disconnect
+from storage.models import Models
+
+FILE = "book.parquet"
+ROWS_A_GROUP = 64_000
+LOOK_EVERY_S = 0.5
+MIB = 2**20
+
+console = Console(width=120)
+
+
+def portfolio_id(number: int) -> str:
+    """Sorted as the numbers are."""
+    return f"BookPortfolio{number:011d}"
+
+
+def models_of(market: Market, portfolios: int, positions: int, models: int) -> list[Model]:
+    """Models of so many securities at nearly equal weights, each for its share of the book."""
+    band = DriftBand(Decimal("0.01"), Decimal("0.01"))
+    priced = [str(one.security_id) for one in market.securities() if one.quote]
+    made: list[Model] = []
+    for n in range(models):
+        chosen = random.Random(n).sample(priced, positions)
+        steps, more = divmod(190, positions)
+        weights = [Decimal(5 * (steps + (at < more))) / 1000 for at in range(positions)]
+        targets = tuple(Target(*pair, band) for pair in zip(chosen, weights, strict=True))
+        first, last = n * portfolios // models, (n + 1) * portfolios // models
+        ids = tuple(portfolio_id(number) for number in range(first, last))
+        made.append(Model(f"Book {n}", targets, ids))
+    return made
+
+
+def write_book(path: Path, market: Market, models: list[Model], seed: int = 5) -> None:
+    """Holdings around the targets of portfolios worth 1 to 20 million: a third of them out of a band."""
+    prices = {str(one.security_id): one.quote.price for one in market.securities() if one.quote}
+    rng = np.random.default_rng(seed)
+    schema = pa.schema(
+        [("portfolio_id", pa.string()), ("security_id", pa.string()), ("quantity", pa.int64())]
+    )
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for model in models:
+            ids = [target.security_id for target in model.targets]
+            weight = np.array([float(target.weight) for target in model.targets])
+            price = np.array([float(prices[each]) for each in ids])
+            for start in range(0, len(model.portfolio_ids), 1000):
+                portfolios = model.portfolio_ids[start : start + 1000]
+                worth = rng.uniform(1e6, 2e7, (len(portfolios), 1))
+                noise = rng.normal(1, 0.2, (len(portfolios), len(ids)))
+                shares = np.maximum(worth * weight * noise / price, 0).astype(np.int64)
+                cash = (worth[:, 0] * 0.05).astype(np.int64)
+                quantity = np.column_stack([cash, shares]).ravel()
+                columns = [
+                    pa.array(np.repeat(np.array(portfolios), len(ids) + 1)),
+                    pa.array([None, *ids] * len(portfolios), pa.string()),
+                    pa.array(quantity),
+                ]
+                writer.write_table(pa.table(columns, schema=schema), row_group_size=ROWS_A_GROUP)
+
+
+async def store(settings: Settings, models: list[Model]) -> None:
+    """As the API would, which has a bound for the size of a body."""
+    assert settings.mongodb_uri is not None
+    uri = settings.mongodb_uri.get_secret_value()
+    database = connect(uri, settings.database_name, timeout_ms=60_000)
+    for model in models:
+        await Models(database).add(model)
+    await disconnect(database)
+
+
+class Memory:
+    """The most memory of each kind of process of the service, from samples."""
+
+    def __init__(self) -> None:
+        self.base = self._now()
+        self.most = dict(self.base)
+
+    def look(self) -> None:
+        """Take a sample."""
+        for kind, used in self._now().items():
+            self.most[kind] = max(self.most.get(kind, 0), used)
+
+    @staticmethod
+    def _now() -> dict[str, int]:
+        used: dict[str, int] = {}
+        for process in descendants(os.getpid()):
+            try:
+                kind, own = _kind(process), _own_memory(process)
+            except (FileNotFoundError, ProcessLookupError):  # it has ended
+                continue
+            used[kind] = used.get(kind, 0) + own
+        return used
+
+
+def descendants(ancestor: int) -> list[Path]:
+    """The processes of Linux that this one started, and those that they started."""
+    parents: dict[int, int] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found, more = {ancestor}, {ancestor}
+    while more:
+        more = {child for child, parent in parents.items() if parent in more} - found
+        found |= more
+    return [Path("/proc", str(process)) for process in found - {ancestor}]
+
+
+def _own_memory(process: Path) -> int:
+    """Bytes that this process alone has."""
+    lines = (process / "smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
+
+
+def _kind(process: Path) -> str:
+    line = (process / "cmdline").read_text().replace("\0", " ")
+    names = ("Optimizer", "ModelStore", "Ingress", "SimulatedMarket", "mongod")
+    kinds = {**{name: name for name in names}, "chunk_task": "tasks", "ray::IDLE": "tasks"}
+    return next((kind for name, kind in kinds.items() if name in line), "Ray itself")
+
+
+def followed(call: Caller, run_id: str, look: Callable[[], None]) -> dict[str, Any]:
+    """The run when it is over."""
+    while True:
+        run = json.loads(call("GET", f"/api/v1/runs/{run_id}"))
+        look()
+        if run["status"] not in {"QUEUED", "RUNNING"}:
+            return run
+        time.sleep(LOOK_EVERY_S)
+
+
+def book_table(run: dict[str, Any], whole_s: float, memory: Memory) -> Table:
+    """What became of the run, how fast, and where the time went."""
+    table = Table(title=f"{run['portfolios']['done']:,} portfolios from a file, {run['status']}")
+    table.add_column("")
+    table.add_column("", justify="right")
+    table.add_row("seconds from the request to the end", f"{whole_s:.1f}")
+    table.add_row("portfolios/s, end to end", f"{run['portfolios']['done'] / whole_s:,.0f}")
+    for stage, spent in run["seconds"].items():
+        table.add_row(
+            f"{stage}: microseconds a portfolio", f"{spent / run['portfolios']['done'] * 1e6:,.0f}"
+        )
+    for name in ("counts", "methods"):
+        for key, count in run[name].items():
+            table.add_row(key, f"{count:,}")
+    for kind, most in sorted(memory.most.items()):
+        base = memory.base.get(kind, 0)
+        table.add_row(f"memory of {kind}, MiB (before)", f"{most / MIB:,.0f} ({base / MIB:,.0f})")
+    above = sum(memory.most.values()) - sum(memory.base.values())
+    table.add_row("all of it above what it was before, MiB", f"{above / MIB:,.0f}")
+    return table
+
+
+def singles(port: int, portfolio: str, stop: Callable[[int], bool]) -> list[float]:
+    """Single rebalances, one after the other, until told to stop."""
+    call, times = Caller(port), list[float]()
+    while not stop(len(times)):
+        times.append(seconds(lambda: call("POST", f"/api/v1/portfolio/{portfolio}/rebalance")))
+    return times
+
+
+def measure(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Run over the book once, and print."""
+    call = Caller(settings.port)
+    market = Market(settings.market_seed, settings.market_portfolios)
+    single = market.portfolio_id(0)
+    body = {
+        "name": "Single",
+        "portfolios": [single],
+        "positions": [
+            {"security_id": each, "target": str(weight), "low_drift": "0.01", "high_drift": "0.01"}
+            for each, weight in market.strategies[0].weights.items()
+        ],
+    }
+    call("POST", "/api/v1/models", body, 201)
+    idle = singles(settings.port, single, lambda asked: asked >= 300) if arguments.singles else []
+    memory, busy, over = Memory(), list[float](), threading.Event()
+    asking = threading.Thread(
+        target=lambda: busy.extend(singles(settings.port, single, lambda _: over.is_set()))
+    )
+    if arguments.singles:
+        asking.start()
+    begin = time.perf_counter()
+    request = {"whole_book": True, "holdings": {"source": "file", "file": FILE}}
+    run = json.loads(call("POST", "/api/v1/runs", request, 202))
+    run = followed(call, run["run_id"], memory.look)
+    whole_s = time.perf_counter() - begin
+    over.set()
+    console.print(book_table(run, whole_s, memory))
+    if run["counts"].get("FAILED"):
+        rebalance = run["rebalances"][0]
+        page = json.loads(call("GET", f"/api/v1/rebalance/{rebalance}/portfolios?limit=1"))
+        console.print("for instance", page[0]["error"])
+    if arguments.singles:
+        asking.join()
+        for name, times in (("idle", idle[50:]), ("during the run", busy)):
+            p50, _, p99, longest = percentiles_ms(times)
+            console.print(
+                f"single rebalances, {name}: p50 {p50:.1f} ms, p99 {p99:.1f}, longest {longest:.1f} ({len(times)})"
+            )
+        console.print(f"p99 ratio {percentiles_ms(busy)[2] / percentiles_ms(idle[50:])[2]:.1f}")
+    console.print(f"median of chunks/s and load: {statistics.fmean(os.getloadavg()):.1f}")
+
+
+def main() -> None:
+    """Write the book, start the service, run, stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in {
+        "portfolios": 100_000,
+        "positions": 50,
+        "models": 10,
+        "chunk": 250,
+    }.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--singles", action="store_true")
+    arguments = parser.parse_args()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
+        given = {
+            "port": port,
+            "data_directory": directory,
+            "holdings_directory": directory,
+            "run_chunk_size": arguments.chunk,
+            "market_portfolios": 10,
+        }
+        settings, content = configured(CONFIG, given)
+        market = Market(settings.market_seed, settings.market_portfolios)
+        models = models_of(market, arguments.portfolios, arguments.positions, arguments.models)
+        write_book(Path(directory) / FILE, market, models)
+        with running(settings, content, console.print) as complete:
+            asyncio.run(store(complete, models))
+            measure(complete, arguments)
+
+
+if __name__ == "__main__":
+    main()

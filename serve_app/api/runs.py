@@ -1,0 +1,169 @@
+"""The routes of runs over a book: begun with one request, watched, cancelled, read with others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import tzinfo
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Request
+from fastapi.sse import format_sse_event
+from starlette.responses import Response, StreamingResponse
+
+from serve_app.api import problems
+from serve_app.api.collaborators import Configured, ModelStore, Rebalancer, Store
+from serve_app.api.documentation import refuses
+from serve_app.api.exact import ExactRoute
+from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.paging import Offset, Runs, page_headers
+from serve_app.api.progress import accepted, progress_json
+from serve_app.api.rebalances import AT_A_TIME, portfolios_json
+from serve_app.correlation import correlation_id
+from serve_app.wire.options import options_of
+from serve_app.wire.runs import (
+    MOST_SHOWN,
+    RunAnswer,
+    RunRequest,
+    event_json,
+    holdings_of,
+    selection_of,
+)
+from serve_app.wire.text import encoded
+from storage.book import BookRun
+
+router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=ExactRoute)
+
+RunId = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hex digits")]
+LastEvent = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        pattern=r"^[0-9]{1,9}$",
+        description="the number of the last event that was received: the stream goes on after it",
+    ),
+]
+LOOK_EVERY_S = 0.5
+ALIVE_EVERY = 30  # looks
+EVENTS_AT_A_TIME = 500
+ALIVE = b": still here\n\n"
+WRONG_RUN = refuses(problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
+NDJSON = "application/x-ndjson"
+
+
+@router.post(
+    "/runs",
+    status_code=202,
+    response_model=RunAnswer,
+    responses=refuses(
+        problems.NOT_FOUND,
+        problems.IN_PROGRESS,
+        problems.INVALID,
+        problems.CONFLICT,
+        problems.KEY_REUSED,
+        problems.HOLDINGS_FILE,
+        problems.OVERLOADED,
+    ),
+)
+async def begin_run(
+    body: RunRequest, store: Store, optimizer: Rebalancer, once: AtMostOnce
+) -> Response:
+    """Rebalance several models, a list of portfolios or the whole book; answered before it is done."""
+    run, replayed = await once(
+        lambda: optimizer.begin_run(
+            selection_of(body),
+            options_of(body.options),
+            holdings_of(body.holdings),
+            correlation_id.get(),
+        ),
+        lambda run: run.run_id,
+        store.book_run,
+    )
+    return await accepted(store, run, replayed)
+
+
+@router.get("/runs", response_model=list[RunAnswer], responses=refuses(problems.INVALID))
+async def list_runs(
+    request: Request, store: Store, offset: Offset = 0, limit: Runs = 10
+) -> Response:
+    """A page of runs, the newest first."""
+    runs, total = await store.book_runs(offset, limit)
+    listed = [await progress_json(store, run) for run in runs]
+    return _json(listed, 200, page_headers(request, offset, limit, total))
+
+
+@router.get("/runs/{run_id}", response_model=RunAnswer, responses=WRONG_RUN)
+async def read_run(run_id: RunId, store: Store) -> Response:
+    """Where a run stands."""
+    return _json(await progress_json(store, await store.book_run(run_id)))
+
+
+@router.delete("/runs/{run_id}", status_code=202, response_model=RunAnswer, responses=WRONG_RUN)
+async def cancel_run(run_id: RunId, store: Store) -> Response:
+    """Begin nothing more of a run; what is done stays, and one that is over stays as it is."""
+    run = await store.cancel_book_run(run_id)
+    return _json(await progress_json(store, run), 202)
+
+
+@router.get(
+    "/runs/{run_id}/events",
+    responses={200: {"content": {"text/event-stream": {}}}, **WRONG_RUN},
+    response_class=StreamingResponse,
+)
+async def follow_run(run_id: RunId, store: Store, last: LastEvent = None) -> Response:
+    """Server-sent events: `chunk` for portfolios that are done, `progress`, and `end` when the run is over."""
+    run = await store.book_run(run_id)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    events = _events(store, run, int(last or 0))
+    return StreamingResponse(events, 200, headers, media_type="text/event-stream")
+
+
+@router.get(
+    "/runs/{run_id}/outcomes",
+    responses={200: {"content": {NDJSON: {}}}, **WRONG_RUN},
+    response_class=StreamingResponse,
+)
+async def stream_outcomes(run_id: RunId, store: Store, settings: Configured) -> Response:
+    """JSON lines: the outcome of every portfolio that has one, in the order of rebalances and portfolios."""
+    run = await store.book_run(run_id)
+    return StreamingResponse(_outcomes(store, run, settings.zone), 200, media_type=NDJSON)
+
+
+async def _events(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[bytes]:
+    """Events since the last one, and then as they come; a comment now and then keeps the line open."""
+    looks = 0
+    while True:
+        # What is over was over before the events were read: none of them can be missed.
+        while events := await store.run_events(run.run_id, last, EVENTS_AT_A_TIME):
+            for event in events:
+                text = encoded(event_json(event)).decode()
+                yield format_sse_event(event="chunk", id=str(event.number), data_str=text)
+            last = events[-1].number
+            looks = 0
+        if looks == 0 or run.status.is_over:
+            kind = "end" if run.status.is_over else "progress"
+            text = encoded(await progress_json(store, run)).decode()
+            yield format_sse_event(event=kind, data_str=text)
+        if run.status.is_over:
+            return
+        looks = (looks + 1) % ALIVE_EVERY
+        if looks == 0:
+            yield ALIVE
+        await asyncio.sleep(LOOK_EVERY_S)
+        run = await store.book_run(run.run_id)
+
+
+async def _outcomes(store: ModelStore, run: BookRun, zone: tzinfo) -> AsyncIterator[bytes]:
+    last: str | None = None
+    while parts := await store.run_parts(run.run_id, last, MOST_SHOWN):
+        for part in parts:
+            for offset in range(0, part.number_of_portfolios, AT_A_TIME):
+                found = await store.outcomes(part, offset, AT_A_TIME)
+                lines = (
+                    encoded({"rebalance_id": part.rebalance_id, **portfolio})
+                    for portfolio in portfolios_json(part, found, zone)
+                )
+                yield b"".join(line + b"\n" for line in lines)
+        last = parts[-1].rebalance_id
+
+
+def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(encoded(value), status, headers, "application/json")

@@ -1,0 +1,132 @@
+"""Coordinator: keeps the book runs of the database going, whichever replica they began in."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import timedelta
+from uuid import uuid4
+
+from optimization.result import Refusal
+from serve_app.resources import Resources
+from serve_app.runs.driving import Drive
+from serve_app.runs.planning import now
+from serve_app.settings import Settings
+from serve_app.upstream.errors import UpstreamUnavailableError
+from storage.book import BookRun, BookRunStatus
+from storage.errors import LeaseLostError, StorageError, StorageUnavailableError
+from storage.rebalances import Rebalances
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 2.0
+FORGET_EVERY_S = 3600.0
+FORGOTTEN_AT_A_TIME = 100
+MOST_TAKEOVERS = 20
+
+
+class Coordinator:
+    """Works on the runs that begin here, and takes over those whose replica died."""
+
+    def __init__(self, settings: Settings, resources: Resources) -> None:
+        self._settings = settings
+        self._with = resources
+        self._going: dict[str, asyncio.Task[None]] = {}
+
+    async def begin(self, run: BookRun) -> BookRun:
+        """Store a run and work on it from now on; one that was stored before is worked on already."""
+        token = uuid4().hex
+        is_new = await self._with.book_runs.add(run, token, self._settings.run_lease_s)
+        if is_new:
+            self._drive(run, token)
+        return await self._with.book_runs.read(run.run_id)
+
+    async def completed(self, run: BookRun) -> None:
+        """Store a run and return when it is over; whoever stops waiting for it cancels it.
+
+        Raises what stopped it.
+        """
+        await self.begin(run)
+        await self.over(run.run_id)
+
+    async def over(self, run_id: str) -> None:
+        """Return when a run is over, wherever it is worked on; raise what stopped it, if it was here."""
+        try:
+            if run_id in self._going:
+                await asyncio.shield(self._going[run_id])
+            while True:
+                if (await self._with.book_runs.read(run_id)).status.is_over:
+                    return
+                await asyncio.sleep(LOOK_EVERY_S / 4)
+        except asyncio.CancelledError:
+            await self._with.book_runs.cancel(run_id)
+            raise
+
+    async def watch(self) -> None:
+        """Take over unfinished runs that nobody works on, for ever."""
+        forget_at = 0.0
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                while await self._taken_over():
+                    pass
+                if self._settings.retention_days and clock() >= forget_at:
+                    await self._forget()
+                    forget_at = clock() + FORGET_EVERY_S
+            except StorageUnavailableError:
+                logger.warning("the database does not answer; runs are looked for again")
+            except Exception:
+                logger.exception("looking for runs failed; it is tried again")
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _taken_over(self) -> bool:
+        token = uuid4().hex
+        run = await self._with.book_runs.claim(token, self._settings.run_lease_s)
+        if run is None:
+            return False
+        logger.warning("run %s is taken over", run.run_id)
+        if run.takeovers > MOST_TAKEOVERS:
+            detail = f"given up after {MOST_TAKEOVERS} attempts that came no further; the log has the causes"
+            problem = Refusal("internal-error", detail, {})
+            end = self._with.book_runs.end
+            await end(run.run_id, token, BookRunStatus.STOPPED, run.totals, now(), problem)
+            return True
+        self._drive(run, token)
+        return True
+
+    def _drive(self, run: BookRun, token: str) -> None:
+        drive = Drive(self._settings, self._with, run, token)
+        task = asyncio.create_task(self._driven(run.run_id, drive))
+        self._going[run.run_id] = task
+        task.add_done_callback(lambda _: self._ended(run.run_id, task))
+
+    async def _driven(self, run_id: str, drive: Drive) -> None:
+        try:
+            await drive.drive()
+        except UpstreamUnavailableError:
+            raise  # to whoever waits for the run
+        except (LeaseLostError, StorageUnavailableError):
+            logger.warning("run %s is let go: another goes on with it", run_id)
+        except Exception:
+            logger.exception("run %s is let go: it is tried again", run_id)
+
+    def _ended(self, run_id: str, task: asyncio.Task[None]) -> None:
+        if self._going.get(run_id) is task:
+            del self._going[run_id]
+        if not task.cancelled():
+            task.exception()  # nobody may wait for it
+
+    async def _forget(self) -> None:
+        """Remove what is older than it is to be kept."""
+        before = now() - timedelta(days=self._settings.retention_days)
+        while runs := await self._with.rebalances.older_than(before, FORGOTTEN_AT_A_TIME):
+            for run in runs:
+                await _forgotten(self._with.rebalances, run.rebalance_id, run.version)
+        for run_id in await self._with.book_runs.over_before(before):
+            await self._with.chunks.forget(run_id)
+            await self._with.book_runs.forget(run_id)
+
+
+async def _forgotten(rebalances: Rebalances, rebalance_id: str, version: int) -> None:
+    # Another replica may be at the same.
+    with suppress(StorageError):
+        await rebalances.delete(rebalance_id, version)

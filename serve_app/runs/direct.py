@@ -1,0 +1,152 @@
+"""Runs: the portfolios of a model, solved and answered - here if they are few, else by tasks of a book run.
+
+A run has one price snapshot from its begin to its end.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from optimization.assembly import priced
+from optimization.errors import PricesMissingError, RuleError
+from optimization.model import Model
+from optimization.result import Rebalance
+from serve_app.correlation import correlation_id
+from serve_app.observability import count_run
+from serve_app.rebalancing import failed, prices_of
+from serve_app.resources import Resources
+from serve_app.runs.coordinator import Coordinator
+from serve_app.runs.planning import new_run, now, options_for
+from serve_app.runs.tasks import Work, outcomes_of, previewed
+from serve_app.settings import Settings
+from storage.book import BookRun, Holdings, Selection
+from storage.chunks import Chunk
+from storage.errors import NotFoundError
+from storage.options import options_document
+from storage.runs import Run, RunStatus, new_rebalance_id
+
+Outcomes = tuple[Run, tuple[Rebalance, ...]]
+Overrides = Mapping[str, Any] | None
+"""Options by name, in place of those that the model has."""
+
+
+class Runs:
+    """Rebalances and answers, in one process and its event loop."""
+
+    def __init__(self, settings: Settings, resources: Resources, coordinator: Coordinator) -> None:
+        self._settings = settings
+        self._with = resources
+        self._coordinator = coordinator
+
+    async def rebalance(
+        self,
+        rebalance_id: str,
+        model: Model,
+        portfolio_ids: tuple[str, ...],
+        overrides: Overrides,
+    ) -> Outcomes:
+        """Rebalance these portfolios of the model, store what became of them, and answer it.
+
+        Raises UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
+        """
+        begin = time.monotonic()
+        options_for(model, overrides or {}, self._settings)  # refused before anything begins
+        if len(portfolio_ids) > self._settings.run_fan_out_above:
+            made = await self._fanned_out(rebalance_id, model, overrides or {})
+        else:
+            made = await self._solved_here(rebalance_id, model, portfolio_ids, overrides)
+        count_run(made[1], time.monotonic() - begin)
+        return made
+
+    async def preview(
+        self, model: Model, portfolio_ids: tuple[str, ...], overrides: Overrides
+    ) -> Outcomes:
+        """What ``rebalance`` would answer; nothing is stored, so the id of the run leads nowhere."""
+        work = await self._begun(new_rebalance_id(), model, len(portfolio_ids), overrides)
+        try:
+            work = await self._at_prices(work, model)
+        except (PricesMissingError, RuleError) as error:
+            return work.run, tuple(failed(each, error) for each in portfolio_ids)
+        whole = Chunk(work.run.rebalance_id, 0, portfolio_ids)
+        if len(portfolio_ids) > self._settings.run_fan_out_above:
+            return work.run, await previewed(work, whole)
+        outcomes, _ = await outcomes_of(work, whole, self._with)
+        return work.run, tuple(outcomes)
+
+    async def settled(self, rebalance_id: str) -> Outcomes | None:
+        """What a run made before its answer was lost; one that is under way is waited for."""
+        with suppress(NotFoundError):  # a run without tasks
+            await self._coordinator.over(rebalance_id)
+        try:
+            run = await self._with.rebalances.read(rebalance_id)
+        except NotFoundError:
+            return None
+        if run.status is not RunStatus.COMPLETED:
+            return None
+        return run, await self._with.rebalances.outcomes(run)
+
+    async def _solved_here(
+        self,
+        rebalance_id: str,
+        model: Model,
+        portfolio_ids: tuple[str, ...],
+        overrides: Overrides,
+    ) -> Outcomes:
+        work = await self._begun(rebalance_id, model, len(portfolio_ids), overrides)
+        try:
+            work = await self._at_prices(work, model)
+        except (PricesMissingError, RuleError) as error:
+            # Without the model's own prices there is nothing to solve: every portfolio says so.
+            return await self._recorded(work.run, [failed(each, error) for each in portfolio_ids])
+        chunk = Chunk(rebalance_id, 0, portfolio_ids)
+        outcomes, _ = await outcomes_of(work, chunk, self._with)
+        return await self._recorded(work.run, outcomes)
+
+    async def _fanned_out(
+        self, rebalance_id: str, model: Model, overrides: Mapping[str, Any]
+    ) -> Outcomes:
+        """As a run over a book of one model, which outlives this process if it has to."""
+        assert model.model_id is not None
+        run = BookRun(
+            run_id=rebalance_id,
+            selection=Selection((model.model_id,)),
+            overrides=overrides,
+            holdings=Holdings(self._settings.holdings_source),
+            created_at=now(),
+            correlation_id=correlation_id.get(),
+            stops_on_outage=True,
+        )
+        await self._coordinator.completed(run)
+        stored = await self._with.rebalances.read(rebalance_id)
+        return stored, await self._with.rebalances.outcomes(stored)
+
+    async def _begun(
+        self, rebalance_id: str, model: Model, portfolios: int, overrides: Overrides
+    ) -> Work:
+        options = options_for(model, overrides or {}, self._settings)
+        snapshot = await self._with.prices.snapshot()
+        run = new_run(rebalance_id, model, portfolios, options_document(options), now())
+        holdings = Holdings(self._settings.holdings_source)
+        return Work(self._settings, run, snapshot, options, correlation_id.get(), holdings)
+
+    async def _at_prices(self, work: Work, model: Model) -> Work:
+        ids = frozenset(target.security_id for target in model.targets)
+        prices = await prices_of(ids, self._with.securities, work.snapshot)
+        return replace(work, run=replace(work.run, securities=priced(model, prices)))
+
+    async def _recorded(self, run: Run, outcomes: Sequence[Rebalance]) -> Outcomes:
+        """Store a run that is over."""
+        counts = Counter(outcome.status for outcome in outcomes)
+        run = replace(run, status=RunStatus.COMPLETED, counts=counts, finished_at=now())
+        storing = self._with.rebalances.store(run, outcomes)
+        stored, _ = await asyncio.gather(storing, self._dated(run))
+        return stored, tuple(outcomes)
+
+    async def _dated(self, run: Run) -> None:
+        # A model that was deleted while its portfolios were rebalanced has no date to set.
+        with suppress(NotFoundError):
+            await self._with.models.rebalanced(run.model_id, run.started_at)

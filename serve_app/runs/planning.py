@@ -1,0 +1,205 @@
+"""Planning: the portfolios of a book run, one rebalance a model, cut into chunks; one price snapshot for all."""
+
+import asyncio
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from bson import ObjectId
+
+from optimization.assembly import priced
+from optimization.errors import OptionsConflictError, PricesMissingError, RuleError
+from optimization.model import Model
+from optimization.options import RebalanceOptions
+from optimization.result import Refusal
+from serve_app.rebalancing import prices_of, refusal_of
+from serve_app.resources import Resources, identified
+from serve_app.settings import Settings
+from serve_app.upstream.errors import UpstreamUnavailableError
+from serve_app.upstream.pricing import PriceSnapshot
+from storage.book import BookRun, Plan, Selection, Snapshot
+from storage.chunks import Chunk
+from storage.codec import to_milliseconds
+from storage.errors import NotFoundError
+from storage.options import options_document
+from storage.runs import Run
+
+PAUSE_S = 1.0
+LONGEST_PAUSE_S = 15.0
+R = TypeVar("R")
+
+
+class Planner:
+    """Looks up what a run consists of, and stores it."""
+
+    def __init__(self, settings: Settings, resources: Resources) -> None:
+        self._settings = settings
+        self._with = resources
+
+    async def check(self, selection: Selection) -> None:
+        """Raise NotFoundError for a model or a portfolio's model that is not stored."""
+        if selection.portfolio_ids:
+            await self._followed(selection)
+        elif selection.model_ids:
+            await self._with.models.newest_first(selection.model_ids)
+
+    async def plan(self, run: BookRun) -> Plan:
+        """Store the rebalances and chunks of a run that nothing was done of yet.
+
+        Raises UpstreamUnavailableError where the run is one that stops, else its rebalances say why
+        none of their portfolios can be rebalanced.
+        """
+        # A plan that was broken off is made anew: who follows which model may have changed.
+        await self._with.chunks.forget(run.run_id)
+        await self._with.rebalances.forget_parts(run.run_id)
+        holdings = identified(self._settings, run.holdings)
+        patience_s = 0 if run.stops_on_outage else self._settings.run_patience_s
+        market = _Market(self._with, time.monotonic() + patience_s, run.stops_on_outage)
+        rebalances, portfolios, chunks = 0, 0, 0
+        begun = now()
+        async for model, portfolio_ids in self._selected(run.selection):
+            part = await market.priced(_part(run, model, len(portfolio_ids), begun), model)
+            # The rows of a file are in the order of the ids.
+            cut = self._cut(part, portfolio_ids if holdings.file is None else sorted(portfolio_ids))
+            await self._with.rebalances.open(part)
+            await self._with.chunks.add(run.run_id, cut)
+            rebalances, portfolios = rebalances + 1, portfolios + len(portfolio_ids)
+            chunks += len(cut)
+        return Plan(market.stored, holdings, rebalances, portfolios, chunks, begun)
+
+    def _cut(self, part: Run, portfolio_ids: Sequence[str]) -> list[Chunk]:
+        size = self._settings.run_chunk_size
+        return [
+            Chunk(part.rebalance_id, first, tuple(portfolio_ids[first : first + size]))
+            for first in range(0, len(portfolio_ids), size)
+        ]
+
+    async def _selected(self, selection: Selection) -> AsyncIterator[tuple[Model, Sequence[str]]]:
+        """Each model with those of its portfolios that are rebalanced to it; one model at a time."""
+        if selection.portfolio_ids:
+            by_model = await self._followed(selection)
+            for model_id in await self._with.models.newest_first(tuple(by_model)):
+                yield await self._with.models.read(model_id), by_model[model_id]
+            return
+        newest = await self._with.models.newest_of_many((), selection.model_ids)
+        for model_id in await self._with.models.newest_first(selection.model_ids):
+            model = await self._with.models.read(model_id)
+            mine = [one for one in model.portfolio_ids if newest.get(one, model_id) == model_id]
+            if mine:
+                yield model, mine
+
+    async def _followed(self, selection: Selection) -> Mapping[str, list[str]]:
+        """The selected portfolios by the model that each is rebalanced to."""
+        wanted = tuple(dict.fromkeys(selection.portfolio_ids))
+        newest = await self._with.models.newest_of_many(wanted, selection.model_ids)
+        by_model: dict[str, list[str]] = defaultdict(list)
+        for portfolio_id in wanted:
+            if portfolio_id not in newest:
+                raise NotFoundError("model of portfolio", portfolio_id)
+            by_model[newest[portfolio_id]].append(portfolio_id)
+        return by_model
+
+
+@dataclass(slots=True)
+class _Market:
+    """The one price snapshot of a run; an upstream that is down is asked again until ``until``."""
+
+    resources: Resources
+    until: float
+    stops_on_outage: bool
+    snapshot: PriceSnapshot | None = None
+    outage: Refusal | None = None
+
+    @property
+    def stored(self) -> Snapshot | None:
+        """What is stored of it."""
+        if self.snapshot is None:
+            return None
+        one = self.snapshot
+        return Snapshot(one.snapshot_id, one.taken_at, one.prices)
+
+    async def priced(self, part: Run, model: Model) -> Run:
+        """The rebalance with the prices of its model, or with the reason why it has none."""
+        if part.refusal is not None or self.outage is not None:
+            return replace(part, refusal=part.refusal or self.outage)
+        ids = frozenset(target.security_id for target in model.targets)
+        try:
+            if self.snapshot is None:
+                self.snapshot = await self._asked(self.resources.prices.snapshot)
+            snapshot = self.snapshot
+            prices = await self._asked(lambda: prices_of(ids, self.resources.securities, snapshot))
+            return replace(part, securities=priced(model, prices))
+        except UpstreamUnavailableError as error:
+            if self.stops_on_outage:
+                raise
+            self.outage = refusal_of(error)
+            return replace(part, refusal=self.outage)
+        except (PricesMissingError, RuleError) as error:
+            return replace(part, refusal=refusal_of(error))
+
+    async def _asked(self, call: Callable[[], Awaitable[R]]) -> R:
+        pause_s = PAUSE_S
+        while True:
+            try:
+                return await call()
+            except UpstreamUnavailableError:
+                if time.monotonic() + pause_s > self.until:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def new_run(
+    rebalance_id: str,
+    model: Model,
+    portfolios: int,
+    options: Mapping[str, Any],
+    started_at: datetime,
+) -> Run:
+    """A rebalance of one model that begins now; its prices are to come."""
+    assert model.model_id is not None
+    return Run(
+        rebalance_id=rebalance_id,
+        model_id=model.model_id,
+        model_version=model.version,
+        model_name=model.name,
+        securities=(),
+        options=options,
+        number_of_portfolios=portfolios,
+        started_at=started_at,
+    )
+
+
+def options_for(model: Model, overrides: Mapping[str, Any], settings: Settings) -> RebalanceOptions:
+    """The options of a model with those that a request gives in their place."""
+    options = replace(
+        model.options or RebalanceOptions(), time_limit_s=settings.optimization_timeout
+    )
+    return replace(options, **overrides)
+
+
+def _part(run: BookRun, model: Model, portfolios: int, begun: datetime) -> Run:
+    assert model.model_id is not None
+    # Made of the two: whoever plans the run a second time comes to the same ids.
+    alone = run.selection == Selection((model.model_id,))
+    rebalance_id = run.run_id if alone else _part_id(run.run_id, model.model_id)
+    part = replace(new_run(rebalance_id, model, portfolios, {}, begun), book_run_id=run.run_id)
+    try:
+        options = replace(model.options or RebalanceOptions(), **run.overrides)
+    except (OptionsConflictError, RuleError) as error:  # with what this model has of its own
+        return replace(part, refusal=refusal_of(error))
+    return replace(part, options=options_document(options))
+
+
+def _part_id(run_id: str, model_id: str) -> str:
+    digest = hashlib.sha256(f"{run_id}{model_id}".encode()).digest()
+    return str(ObjectId(bytes.fromhex(run_id)[:4] + digest[:8]))
+
+
+def now() -> datetime:
+    """This moment, as the database keeps it."""
+    return to_milliseconds(datetime.now(UTC))

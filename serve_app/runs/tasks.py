@@ -1,0 +1,156 @@
+"""The Ray tasks of runs: one chunk of portfolios each, in worker processes.
+
+Every outcome is written under a key made of the rebalance and the portfolio's place in it, so a task
+that runs twice changes nothing.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import cast
+
+import ray
+from ray.exceptions import RayTaskError
+
+from optimization.options import RebalanceOptions
+from optimization.result import Rebalance, Refusal, Status
+from serve_app.correlation import correlation_id
+from serve_app.observability import correlate_logs
+from serve_app.rebalancing import fetched, refused, solved
+from serve_app.resources import Resources, opened, source_of
+from serve_app.settings import Settings
+from serve_app.upstream.gather import for_each
+from serve_app.upstream.pricing import PriceSnapshot
+from storage.book import Holdings
+from storage.chunks import Chunk, Report
+from storage.database import WRITER_TIMEOUT_S
+from storage.runs import Run
+
+# Below the replicas, so that single rebalances do not wait for a run over a book.
+NICENESS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What all chunks of one rebalance share; put into the object store once."""
+
+    settings: Settings
+    run: Run
+    snapshot: PriceSnapshot
+    options: RebalanceOptions
+    correlation_id: str
+    holdings: Holdings
+    refusal: Refusal | None = None  # why no portfolio of it can be rebalanced
+
+
+async def outcomes_of(
+    work: Work, chunk: Chunk, resources: Resources
+) -> tuple[list[Rebalance], Mapping[str, float]]:
+    """What becomes of the portfolios of a chunk: all fetching first, then one block; seconds by stage."""
+    correlation_id.set(work.correlation_id)
+    if work.refusal is not None:
+        return [refused(each, work.refusal) for each in chunk.portfolio_ids], {}
+    begin = time.perf_counter()
+    found = await fetched(
+        work.run.securities,
+        chunk.portfolio_ids,
+        source_of(work.settings, resources, work.holdings),
+        resources.securities,
+        work.snapshot,
+    )
+    solving = time.perf_counter()
+    outcomes = await solved(work.run.securities, found, work.options)
+    return outcomes, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
+
+
+async def previewed(work: Work, whole: Chunk) -> tuple[Rebalance, ...]:
+    """The outcomes of all portfolios, by tasks that store nothing; the first error ends the others."""
+    shared = ray.put(work)
+    size = work.settings.run_chunk_size
+    found: dict[int, list[Rebalance]] = {}
+
+    async def preview(first: int) -> None:
+        ids = whole.portfolio_ids[first : first + size]
+        task = _preview_task.remote(shared, Chunk(whole.rebalance_id, first, ids))
+        try:
+            found[first] = await task
+        except RayTaskError as error:
+            raise cast("Exception", error.cause) from None
+        except asyncio.CancelledError:
+            ray.cancel(task, force=False)
+            raise
+
+    await for_each(range(0, len(whole.portfolio_ids), size), preview, work.settings.run_window)
+    return tuple(outcome for first in sorted(found) for outcome in found[first])
+
+
+# A lost worker or node is tried again, an error of ours is not.
+@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
+def chunk_task(work: Work, chunk: Chunk) -> Report:
+    """Fetch, solve and record one chunk."""
+    worker = _worker(work.settings)
+
+    async def fetched_solved_recorded() -> Report:
+        outcomes, seconds = await outcomes_of(work, chunk, worker.resources)
+        begin = time.perf_counter()
+        rebalances = worker.resources.rebalances
+        counts = await rebalances.record(chunk.rebalance_id, chunk.ordinals, outcomes)
+        return report_of(outcomes, counts, {**seconds, "write": time.perf_counter() - begin})
+
+    return worker.runner.run(fetched_solved_recorded())
+
+
+@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
+def _preview_task(work: Work, chunk: Chunk) -> list[Rebalance]:
+    """Fetch and solve one chunk."""
+    worker = _worker(work.settings)
+
+    async def fetched_solved() -> list[Rebalance]:
+        outcomes, _ = await outcomes_of(work, chunk, worker.resources)
+        return outcomes
+
+    return worker.runner.run(fetched_solved())
+
+
+def report_of(
+    outcomes: list[Rebalance], counts: Mapping[Status, int], seconds: Mapping[str, float]
+) -> Report:
+    """What is noted of a chunk whose outcomes are stored."""
+    methods = Counter(one.certificate.method.value for one in outcomes if one.certificate)
+    return Report(counts, methods, seconds)
+
+
+@ray.remote(num_cpus=1)
+def _warm_task(settings: Settings) -> None:
+    """Load what a chunk needs, so that the first run does not wait for it."""
+    _worker(settings)
+
+
+def warm_workers(settings: Settings, count: int) -> None:
+    """Have so many worker processes ready; returns at once."""
+    for _ in range(count):
+        _warm_task.remote(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """The event loop of a worker process, kept with its connections from task to task."""
+
+    runner: asyncio.Runner
+    resources: Resources
+
+
+@cache
+def _worker(settings: Settings) -> _Worker:
+    os.nice(NICENESS)
+    correlate_logs()
+    runner = asyncio.Runner()
+
+    async def open_here() -> Resources:
+        return opened(settings, timeout_ms=WRITER_TIMEOUT_S * 1000)
+
+    return _Worker(runner, runner.run(open_here()))
