@@ -81,8 +81,5 @@ class Handle:
 
 def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> handles.Optimizer:
     """What the ingress calls, down to these upstreams and this database."""
-    stores = Models(database), Rebalances(database), Idempotency(database)
-    orders = OrderBook(database), HandOvers(database), upstreams
-    resources = Resources(database, *stores, upstreams, upstreams, upstreams, *orders)
-    handle: Any = Handle(Deployed(settings, resources))
+    handle: Any = Handle(Deployed(settings, resources_with(database, upstreams)))
     return handles.Optimizer(handle)

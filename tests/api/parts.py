@@ -13,8 +13,10 @@ from optimization.model import Model
 from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Refusal, Security, Status
 from serve_app.model_store import ModelStore
-from serve_app.resources import Resources
+from serve_app.resources import SUMMARIES, Resources
 from serve_app.upstream.holdings import Balance
+from storage.book_runs import BookRuns
+from storage.chunks import Chunks
 from storage.hand_overs import HandOvers
 from storage.idempotency import Idempotency
 from storage.models import Models
@@ -35,9 +37,27 @@ class Stored(ModelStore):
         self.keys = Idempotency(database)
         self.runs = self.rebalances.page
         nobody: Any = None
-        stores = self.models, self.rebalances, self.keys
-        orders = OrderBook(database), HandOvers(database)
-        self._with = Resources(database, *stores, nobody, nobody, nobody, *orders, nobody)
+        self.book_runs, self.chunks = BookRuns(database), Chunks(database)
+        self._with = resources_with(database, nobody)
+
+
+def resources_with(database: Any, upstreams: Any) -> Resources:
+    """What a deployment holds open, on this database and with this stand-in for every upstream."""
+    return Resources(
+        database=database,
+        models=Models(database),
+        rebalances=Rebalances(database),
+        idempotency=Idempotency(database),
+        prices=upstreams,
+        securities=upstreams,
+        holdings=upstreams,
+        sources={SUMMARIES: upstreams},
+        book_runs=BookRuns(database),
+        chunks=Chunks(database),
+        orders=OrderBook(database),
+        hand_overs=HandOvers(database),
+        order_service=upstreams,
+    )
 
 
 def bought_one(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance:

@@ -21,19 +21,13 @@ from serve_app.wire.text import encoded
 from serve_app.wire.text import plain as digits
 from tests.api.in_process import Deployed, Handle, Upstreams, optimizer_with
 from tests.api.parts import A, B, P, Q, R, Stored, no_metrics, position
-from tests.optimization.generated import (
-    Problem,
-    large_with_options,
-    plain,
-    round_numbers,
-    tight,
-    with_options,
-)
+from tests.optimization import generated
+from tests.optimization.generated import Problem
 
 Json = dict[str, Any]
 Change = Callable[[Json], Any]
 PATH = "/api/v1/optimize"
-KINDS = (plain, tight, round_numbers, with_options)
+KINDS = (generated.plain, generated.tight, generated.round_numbers, generated.with_options)
 PER_KIND = 12
 
 
@@ -324,7 +318,7 @@ async def test_options_reach_the_engine(client: httpx.AsyncClient) -> None:
 
 async def test_the_time_limit_is_that_of_the_settings() -> None:
     settings = settings_from({"optimization_timeout": 1e-9})
-    problem = large_with_options(np.random.default_rng(0))
+    problem = generated.large_with_options(np.random.default_rng(0))
     handle: Any = Handle(Deployed(settings, None))
 
     async with client_with(settings, NoStore(), handles.Optimizer(handle)) as client:

@@ -1,0 +1,231 @@
+"""Runs over a book: leases, what is left to do, what was done."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization.options import Direction, Percent
+from optimization.result import Refusal, Status
+from storage.book import BookRun, BookRunStatus, Holdings, Plan, Selection, Snapshot, Totals
+from storage.book_runs import BookRuns
+from storage.chunks import Chunk, Chunks, Report
+from storage.database import Document
+from storage.errors import LeaseLostError, NotFoundError
+from storage.runs import new_rebalance_id
+
+pytestmark = pytest.mark.mongo
+
+LEASE_S = 30.0
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+PORTFOLIOS = tuple(f"{number:024}" for number in range(25))
+SNAPSHOT = Snapshot("one", NOW, {"BRK.B": Decimal("481.25"), "$ODD": Decimal("0.000001")})
+
+
+@pytest.fixture
+def runs(database: AsyncDatabase[Document]) -> BookRuns:
+    return BookRuns(database)
+
+
+@pytest.fixture
+def chunks(database: AsyncDatabase[Document]) -> Chunks:
+    return Chunks(database)
+
+
+def a_run(**fields: object) -> BookRun:
+    run = BookRun(new_rebalance_id(), Selection(), {}, Holdings("summaries"), NOW)
+    return replace(run, **fields)  # pyright: ignore[reportArgumentType]
+
+
+def a_plan(portfolios: int = 25, chunks: int = 3) -> Plan:
+    return Plan(SNAPSHOT, Holdings("file", "a.parquet", "7-9"), 1, portfolios, chunks, NOW)
+
+
+def chunks_of(rebalance_id: str, size: int = 10) -> list[Chunk]:
+    return [
+        Chunk(rebalance_id, first, PORTFOLIOS[first : first + size])
+        for first in range(0, len(PORTFOLIOS), size)
+    ]
+
+
+async def test_a_run_reads_back_with_its_selection_and_options(runs: BookRuns) -> None:
+    run = a_run(
+        selection=Selection((new_rebalance_id(),), PORTFOLIOS),
+        overrides={
+            "cash_floor": Percent(Decimal("2.5")),
+            "direction": Direction.BUY_ONLY,
+            "frozen": frozenset({"A" * 24}),
+            "maximum_trades": None,
+            "time_limit_s": 2.5,
+        },
+        stops_on_outage=True,
+        correlation_id="nightly",
+    )
+    assert await runs.add(run, "mine", LEASE_S)
+    assert await runs.read(run.run_id) == run
+
+
+async def test_a_run_is_stored_once(runs: BookRuns) -> None:
+    run = a_run()
+    assert await runs.add(run, "mine", LEASE_S)
+    assert not await runs.add(run, "other", LEASE_S)
+    await runs.renew(run.run_id, "mine", LEASE_S)
+
+
+async def test_a_run_whose_lease_is_held_is_nobody_elses(runs: BookRuns) -> None:
+    await runs.add(a_run(), "mine", LEASE_S)
+    assert await runs.claim("other", LEASE_S) is None
+
+
+async def test_of_many_claimants_one_gets_a_run_whose_lease_ended(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "dead", -1.0)
+    claims = await asyncio.gather(*(runs.claim(f"claimant {n}", LEASE_S) for n in range(8)))
+    (claimed,) = [one for one in claims if one is not None]
+    assert claimed.run_id == run.run_id
+
+
+async def test_the_oldest_run_is_taken_over_first(runs: BookRuns) -> None:
+    older, newer = a_run(), a_run()
+    for run in (newer, older):
+        await runs.add(run, "dead", -1.0)
+    claimed = [await runs.claim("mine", LEASE_S) for _ in range(3)]
+    assert [one and one.run_id for one in claimed] == [older.run_id, newer.run_id, None]
+
+
+async def test_takeovers_are_counted_until_the_run_comes_further(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "dead", -1.0)
+    for _ in range(3):
+        await runs.claim("mine", -1.0)
+    assert (await runs.read(run.run_id)).takeovers == 3
+    await runs.progress(run.run_id, "mine", Totals(1), NOW)
+    assert (await runs.read(run.run_id)).takeovers == 0
+
+
+async def test_a_holder_that_lost_the_lease_changes_nothing(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "slow", -1.0)
+    await runs.claim("quick", LEASE_S)
+    before = await runs.read(run.run_id)
+    for write in (
+        runs.planned(run.run_id, "slow", a_plan()),
+        runs.progress(run.run_id, "slow", Totals(1), NOW),
+        runs.end(run.run_id, "slow", BookRunStatus.COMPLETED, Totals(), NOW),
+        runs.renew(run.run_id, "slow", LEASE_S),
+    ):
+        with pytest.raises(LeaseLostError):
+            await write
+    assert await runs.read(run.run_id) == before
+
+
+async def test_a_planned_run_has_its_numbers_and_its_prices(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    assert await runs.snapshot(run.run_id) is None
+    await runs.planned(run.run_id, "mine", a_plan())
+    stored = await runs.read(run.run_id)
+    assert stored.status is BookRunStatus.RUNNING
+    assert (stored.number_of_portfolios, stored.number_of_chunks) == (25, 3)
+    assert stored.holdings == Holdings("file", "a.parquet", "7-9")
+    assert await runs.snapshot(run.run_id) == SNAPSHOT
+
+
+async def test_cancelling_is_told_to_the_holder_and_survives_the_plan(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    assert (await runs.cancel(run.run_id)).status is BookRunStatus.CANCELLING
+    await runs.planned(run.run_id, "mine", a_plan())
+    assert await runs.renew(run.run_id, "mine", LEASE_S) is BookRunStatus.CANCELLING
+
+
+@pytest.mark.parametrize("status", [one for one in BookRunStatus if one.is_over])
+async def test_what_is_over_stays_over(runs: BookRuns, status: BookRunStatus) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    problem = Refusal("upstream-unavailable", "It is down.", {"upstream": "pricing"})
+    totals = Totals(2, Counter({Status.IN_BAND: 5}), {"SEPARABLE": 5}, {"solve": 0.5})
+    await runs.end(run.run_id, "mine", status, totals, NOW, problem)
+    ended = await runs.cancel(run.run_id)
+    assert (ended.status, ended.totals, ended.problem) == (status, totals, problem)
+    assert await runs.claim("other", LEASE_S) is None
+
+
+async def test_an_unknown_run_is_not_found(runs: BookRuns) -> None:
+    for attempt in (runs.read(new_rebalance_id()), runs.cancel(new_rebalance_id())):
+        with pytest.raises(NotFoundError, match="there is no run"):
+            await attempt
+
+
+async def test_a_page_has_the_newest_runs_first(runs: BookRuns) -> None:
+    made = [a_run() for _ in range(5)]
+    for run in made:
+        await runs.add(run, "mine", LEASE_S)
+    page, total = await runs.page(1, 2)
+    assert ([run.run_id for run in page], total) == ([made[3].run_id, made[2].run_id], 5)
+
+
+async def test_only_what_ended_before_a_moment_is_to_be_forgotten(runs: BookRuns) -> None:
+    old, recent, unfinished = a_run(), a_run(), a_run()
+    for run in (old, recent, unfinished):
+        await runs.add(run, "mine", LEASE_S)
+    week_ago = NOW - timedelta(days=7)
+    await runs.end(old.run_id, "mine", BookRunStatus.COMPLETED, Totals(), week_ago)
+    await runs.end(recent.run_id, "mine", BookRunStatus.COMPLETED, Totals(), NOW)
+    assert await runs.over_before(NOW - timedelta(days=1)) == (old.run_id,)
+    for run in (old, unfinished):
+        await runs.forget(run.run_id)
+    with pytest.raises(NotFoundError):
+        await runs.read(old.run_id)
+    await runs.read(unfinished.run_id)
+
+
+async def test_open_chunks_are_what_is_left_in_order(chunks: Chunks) -> None:
+    run_id, rebalance_id = new_rebalance_id(), new_rebalance_id()
+    made = chunks_of(rebalance_id)
+    await chunks.add(run_id, made)
+    await chunks.add(run_id, made)  # a plan that was stored twice
+    await chunks.done(made[1], 1, Report({Status.IN_BAND: 10}, {"SEPARABLE": 10}, {}), NOW)
+    assert [chunk async for chunk in chunks.open(run_id)] == [made[0], made[2]]
+    assert await chunks.open_by_rebalance(run_id) == {rebalance_id: 2}
+
+
+async def test_more_open_chunks_than_a_page_come_all(chunks: Chunks) -> None:
+    run_id = new_rebalance_id()
+    made = [Chunk(new_rebalance_id(), 0, PORTFOLIOS[:1]) for _ in range(230)]
+    await chunks.add(run_id, made)
+    found = [chunk async for chunk in chunks.open(run_id)]
+    assert sorted(chunk.chunk_id for chunk in found) == [chunk.chunk_id for chunk in made]
+
+
+async def test_events_begin_after_the_last_that_was_seen(chunks: Chunks) -> None:
+    run_id, rebalance_id = new_rebalance_id(), new_rebalance_id()
+    made = chunks_of(rebalance_id)
+    await chunks.add(run_id, made)
+    reports = [
+        Report({Status.REBALANCED: 9, Status.FAILED: 1}, {"COVER": 9}, {"solve": 0.25}),
+        Report({Status.FAILED: 5}, {}, {}, "the pricing service is unavailable"),
+    ]
+    await chunks.done(made[2], 1, reports[0], NOW)
+    await chunks.done(made[0], 2, reports[1], NOW)
+    events = await chunks.events(run_id)
+    assert [(event.number, event.first, event.report) for event in events] == [
+        (1, 20, reports[0]),
+        (2, 0, reports[1]),
+    ]
+    assert await chunks.events(run_id, after=1) == events[1:]
+    assert await chunks.errors(run_id, 10) == events[1:]
+
+
+async def test_the_first_report_of_a_chunk_stands(chunks: Chunks) -> None:
+    run_id = new_rebalance_id()
+    (chunk,) = chunks_of(new_rebalance_id(), len(PORTFOLIOS))
+    await chunks.add(run_id, [chunk])
+    await chunks.done(chunk, 1, Report({Status.IN_BAND: 25}, {}, {}), NOW)
+    await chunks.done(chunk, 2, Report({Status.FAILED: 25}, {}, {}), NOW)
+    (event,) = await chunks.events(run_id)
+    assert (event.number, event.report.counts) == (1, {Status.IN_BAND: 25})
