@@ -12,11 +12,7 @@ from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.pricing import PriceSnapshot
-from storage.hand_overs import HandOvers
-from storage.idempotency import Idempotency
-from storage.models import Models
-from storage.order_book import OrderBook
-from storage.rebalances import Rebalances
+from tests.api.parts import resources_with
 
 
 @dataclass
