@@ -6,13 +6,14 @@ prometheus_client's own counters would read 0 there. GET /metrics shows ours und
 
 import re
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from optimization.result import Rebalance
+from optimization.result import Rebalance, Status
 from serve_app.resources import Watch
+from storage.chunks import Report
 
 SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]
 SHORT_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
@@ -78,6 +79,12 @@ def _portfolios() -> Counter:
 
 
 @cache
+def _stage_seconds() -> Histogram:
+    description = "Seconds that a chunk of a run over a book was fetched, solved and written"
+    return Histogram("rebalance_chunk_duration_seconds", description, SECONDS, ("stage",))
+
+
+@cache
 def _plans() -> Counter:
     description = "Plans by how they were found and what is known of them"
     return Counter("solver_plans_total", description, ("method", "proof"))
@@ -113,13 +120,24 @@ def _command_seconds() -> Histogram:
     return Histogram("database_command_duration_seconds", description, SHORT_S, ("command",))
 
 
-def count_run(outcomes: Sequence[Rebalance], seconds: float) -> None:
+def count_run(portfolios: int, seconds: float) -> None:
     """Note a run that is over."""
-    size = "one" if len(outcomes) == 1 else "many"
+    size = "one" if portfolios == 1 else "many"
     _runs().inc(1, {"status": "COMPLETED"})
     _run_seconds().observe(seconds, {"size": size})
-    for outcome, count in Tally(str(one.status) for one in outcomes).items():
-        _portfolios().inc(count, {"outcome": outcome})
+
+
+def count_outcomes(counts: Mapping[Status, int]) -> None:
+    """Note what became of portfolios."""
+    for outcome, count in counts.items():
+        _portfolios().inc(count, {"outcome": str(outcome)})
+
+
+def count_chunk(report: Report) -> None:
+    """Note a chunk of a run over a book that is done."""
+    count_outcomes(report.counts)
+    for stage, seconds in report.seconds.items():
+        _stage_seconds().observe(seconds, {"stage": stage})
 
 
 def count_stopped_run() -> None:

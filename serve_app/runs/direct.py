@@ -16,7 +16,7 @@ from optimization.errors import PricesMissingError, RuleError
 from optimization.model import Model
 from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
-from serve_app.observability import count_run
+from serve_app.metrics import count_outcomes, count_run, count_stopped_run
 from serve_app.rebalancing import failed, prices_of
 from serve_app.resources import Resources
 from serve_app.runs.coordinator import Coordinator
@@ -55,11 +55,15 @@ class Runs:
         """
         begin = time.monotonic()
         options_for(model, overrides or {}, self._settings)  # refused before anything begins
-        if len(portfolio_ids) > self._settings.run_fan_out_above:
-            made = await self._fanned_out(rebalance_id, model, overrides or {})
-        else:
-            made = await self._solved_here(rebalance_id, model, portfolio_ids, overrides)
-        count_run(made[1], time.monotonic() - begin)
+        try:
+            if len(portfolio_ids) > self._settings.run_fan_out_above:
+                made = await self._fanned_out(rebalance_id, model, overrides or {})
+            else:
+                made = await self._solved_here(rebalance_id, model, portfolio_ids, overrides)
+        except BaseException:
+            count_stopped_run()
+            raise
+        count_run(len(portfolio_ids), time.monotonic() - begin)
         return made
 
     async def preview(
@@ -141,6 +145,7 @@ class Runs:
     async def _recorded(self, run: Run, outcomes: Sequence[Rebalance]) -> Outcomes:
         """Store a run that is over."""
         counts = Counter(outcome.status for outcome in outcomes)
+        count_outcomes(counts)
         run = replace(run, status=RunStatus.COMPLETED, counts=counts, finished_at=now())
         storing = self._with.rebalances.store(run, outcomes)
         stored, _ = await asyncio.gather(storing, self._dated(run))

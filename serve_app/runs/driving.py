@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from optimization.result import Refusal, Status
-from serve_app.observability import count_chunk
+from serve_app.metrics import count_chunk
 from serve_app.rebalancing import refusal_of, refused
 from serve_app.resources import Resources
 from serve_app.runs.planning import Planner, now

@@ -19,6 +19,7 @@ from ray.exceptions import RayTaskError
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance, Refusal, Status
 from serve_app.correlation import correlation_id
+from serve_app.metrics import WATCH, count_solved
 from serve_app.observability import correlate_logs
 from serve_app.rebalancing import fetched, refused, solved
 from serve_app.resources import Resources, opened, source_of
@@ -63,7 +64,7 @@ async def outcomes_of(
         work.snapshot,
     )
     solving = time.perf_counter()
-    outcomes = await solved(work.run.securities, found, work.options)
+    outcomes = await solved(work.run.securities, found, work.options, count_solved)
     return outcomes, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
 
 
@@ -151,6 +152,6 @@ def _worker(settings: Settings) -> _Worker:
     runner = asyncio.Runner()
 
     async def open_here() -> Resources:
-        return opened(settings, timeout_ms=WRITER_TIMEOUT_S * 1000)
+        return opened(settings, WATCH, timeout_ms=WRITER_TIMEOUT_S * 1000)
 
     return _Worker(runner, runner.run(open_here()))
