@@ -1,0 +1,23 @@
+"""The service from Python over HTTP; loads neither Ray nor the database driver nor the solver.
+
+from serve_app.client import Client
+"""
+
+from serve_app.client.answers import Model, Position, Rebalance
+from serve_app.client.clients import AsyncClient, Client
+from serve_app.client.problem import ProblemError
+from serve_app.client.requests import Options, PortfolioOptions
+from serve_app.client.run_answers import ChunkDone, Run
+
+__all__ = [
+    "AsyncClient",
+    "ChunkDone",
+    "Client",
+    "Model",
+    "Options",
+    "PortfolioOptions",
+    "Position",
+    "ProblemError",
+    "Rebalance",
+    "Run",
+]

@@ -1,0 +1,257 @@
+"""What the service answers, as frozen dataclasses: the names of the API, every decimal a Decimal.
+
+Fields that a newer service has beyond these are left out. An ``error`` is a problem as it came.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+Problem = Mapping[str, Any]
+Side = Literal["BUY", "SELL"]
+Status = Literal["REBALANCED", "IN_BAND", "INFEASIBLE", "FAILED"]
+OrderState = Literal["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One line of a model; drifts are fractions of market value."""
+
+    security_id: str
+    target: Decimal
+    high_drift: Decimal
+    low_drift: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as it is stored."""
+
+    model_id: str
+    name: str
+    positions: tuple[Position, ...]
+    portfolios: tuple[str, ...]
+    last_rebalance_date: datetime | None
+    version: int
+    rebalance_options: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A trade."""
+
+    transaction_type: Side
+    security_id: str
+    quantity: Decimal
+    trade_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One security before and after a rebalance."""
+
+    security_id: str
+    original_quantity: Decimal
+    adjusted_quantity: Decimal
+    target: Decimal
+    high_drift: Decimal
+    low_drift: Decimal
+    actual: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A constraint that keeps a plan from less drift."""
+
+    constraint: str
+    slack: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """What became of one portfolio."""
+
+    portfolio_id: str
+    rebalance_id: str | None
+    model_id: str | None
+    status: Status
+    transactions: tuple[Transaction, ...]
+    drifts: tuple[Drift, ...]
+    market_value: Decimal | None
+    cash_before_rebalance: Decimal | None
+    cash_after_rebalance: Decimal | None
+    turnover: Decimal
+    objective: Decimal | None
+    lower_bound: Decimal | None
+    cost: Decimal
+    proof: str | None
+    method: str | None
+    binding: tuple[Binding, ...]
+    error: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class PositionResult:
+    """One security of a stored rebalance."""
+
+    security_id: str
+    price: Decimal
+    original_quantity: Decimal
+    adjusted_quantity: Decimal
+    original_position_market_value: Decimal
+    adjusted_position_market_value: Decimal
+    target: Decimal
+    high_drift: Decimal
+    low_drift: Decimal
+    actual: Decimal
+    actual_drift: Decimal
+    transaction_type: Side | None
+    trade_quantity: Decimal | None
+    trade_date: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortfolioResult:
+    """One portfolio of a stored rebalance; only the outcomes of a run say of which one."""
+
+    rebalance_id: str | None = None
+    portfolio_id: str
+    market_value: Decimal | None
+    cash_before_rebalance: Decimal | None
+    cash_after_rebalance: Decimal | None
+    positions: tuple[PositionResult, ...]
+    status: Status
+    error: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceResult:
+    """A stored rebalance; ``counts`` says how many portfolios had which outcome."""
+
+    rebalance_id: str
+    model_id: str
+    model_name: str
+    rebalance_date: datetime
+    number_of_portfolios: int
+    portfolios: tuple[PortfolioResult, ...]
+    version: int
+    created_at: datetime
+    status: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionLine:
+    """One transaction of a stored rebalance, with the price that it was planned at."""
+
+    rebalance_id: str
+    portfolio_id: str
+    security_id: str
+    transaction_type: Side
+    quantity: Decimal
+    price: Decimal
+    amount: Decimal
+    trade_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """Where one order stands."""
+
+    portfolio_id: str
+    security_id: str
+    transaction_type: Side
+    quantity: Decimal
+    status: OrderState
+    order_id: int | None
+    message: str | None
+    order_timestamp: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Where the orders of a rebalance stand; COMPLETE when all are SENT."""
+
+    rebalance_id: str
+    status: Literal["COMPLETE", "PARTIAL"]
+    number_of_orders: int
+    counts: Mapping[OrderState, int]
+    orders: tuple[OrderLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One security and its band; all amounts are in currency."""
+
+    security_id: str
+    quantity: Decimal
+    price: Decimal
+    market_value: Decimal
+    target: Decimal
+    low_drift: Decimal
+    high_drift: Decimal
+    actual: Decimal
+    lower_edge: Decimal
+    upper_edge: Decimal
+    deviation: Decimal
+    side: Literal["BELOW", "ABOVE"] | None
+    outside: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioDrift:
+    """Where a portfolio stands against a model."""
+
+    portfolio_id: str
+    model_id: str
+    status: Literal["IN_BAND", "OUT_OF_BAND"]
+    market_value: Decimal
+    cash: Decimal
+    cash_weight: Decimal
+    total_drift: Decimal
+    total_drift_weight: Decimal
+    out_of_band: int
+    drifts: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LargestDeviation:
+    """The security that is farthest from its target."""
+
+    security_id: str
+    deviation: Decimal
+    target: Decimal
+    actual: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSummary:
+    """What matters of one portfolio's drift; of one that FAILED only the error is known."""
+
+    portfolio_id: str
+    status: Literal["IN_BAND", "OUT_OF_BAND", "FAILED"]
+    market_value: Decimal | None
+    cash: Decimal | None
+    cash_weight: Decimal | None
+    total_drift: Decimal | None
+    total_drift_weight: Decimal | None
+    out_of_band: int | None
+    largest_deviation: LargestDeviation | None
+    error: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """That it is gone."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the service is; ``checks`` names each part that was asked."""
+
+    status: str
+    checks: Mapping[str, str]

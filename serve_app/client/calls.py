@@ -1,0 +1,284 @@
+"""Every route as a function that builds its Call, under the name that the route has in the service.
+
+A ``version`` is sent as If-Match: a change of another version is refused. An ``idempotency_key`` is made
+unless it is given; whoever wants to repeat a request in another process gives one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+from serve_app.client.answers import (
+    Deleted,
+    DriftSummary,
+    HandOver,
+    Health,
+    Model,
+    PortfolioDrift,
+    PortfolioResult,
+    Position,
+    PositionResult,
+    Rebalance,
+    RebalanceResult,
+    TransactionLine,
+)
+from serve_app.client.reading import Events, Lines, Pieces
+from serve_app.client.requests import (
+    Call,
+    Options,
+    PortfolioOptions,
+    answer_as,
+    change,
+    encoded,
+    get,
+    work,
+)
+from serve_app.client.run_answers import Run
+
+Format = Literal["csv", "xlsx", "jsonl", "json"]
+MEDIA_TYPES: dict[str, str] = {
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "jsonl": "application/jsonl",
+    "json": "application/json",
+}
+
+
+def live() -> Call[Health]:
+    """That the process answers."""
+    return Call("GET", "/health/live", answer_as(Health), repeatable=True)
+
+
+def ready() -> Call[Health]:
+    """That every part answers; the ProblemError of one that does not is not tried again."""
+    return Call("GET", "/health/ready", answer_as(Health))
+
+
+def list_models(*, sort_by: str = "", limit: int = 1000) -> Call[tuple[Model, ...]]:
+    """All models, ``limit`` in a request."""
+    return get(tuple[Model, ...], "models", sort_by=sort_by, limit=limit)
+
+
+def add_model(
+    name: str,
+    positions: Sequence[Position],
+    portfolios: Sequence[str],
+    *,
+    rebalance_options: Options | None = None,
+    idempotency_key: str | None = None,
+) -> Call[Model]:
+    """Store a new model."""
+    body: dict[str, Any] = {"name": name, "positions": positions, "portfolios": portfolios}
+    if rebalance_options is not None:
+        body["rebalance_options"] = rebalance_options
+    return work(Model, ("models",), body, idempotency_key)
+
+
+def read_model(model_id: str) -> Call[Model]:
+    """A model."""
+    return get(Model, "model", model_id)
+
+
+def replace_model(model: Model) -> Call[Model]:
+    """Replace the whole model, if its version is still the stored one."""
+    body = asdict(model)
+    del body["model_id"]
+    if model.rebalance_options is None:
+        del body["rebalance_options"]  # what is stored stays
+    return change(Model, "PUT", ("model", model.model_id), body, model.version)
+
+
+def delete_model(model_id: str, version: int) -> Call[None]:
+    """Remove a model, if its version is still the stored one."""
+    return _deleted(None, ("model", model_id), version)
+
+
+def add_position(model_id: str, position: Position, *, version: int | None = None) -> Call[Model]:
+    """Add a security to a model."""
+    return change(Model, "POST", ("model", model_id, "position"), position, version)
+
+
+def replace_position(
+    model_id: str, position: Position, *, version: int | None = None
+) -> Call[Model]:
+    """Change the position of a security; a target of 0 removes it."""
+    return change(Model, "PUT", ("model", model_id, "position"), position, version)
+
+
+def remove_position(
+    model_id: str, position: Position, *, version: int | None = None
+) -> Call[Model]:
+    """Remove a security; every value has to be the stored one."""
+    return change(Model, "DELETE", ("model", model_id, "position"), position, version)
+
+
+def add_portfolios(
+    model_id: str, portfolios: Sequence[str], *, version: int | None = None
+) -> Call[Model]:
+    """Add portfolios; the ones already there are ignored."""
+    body = {"portfolios": portfolios}
+    return change(Model, "POST", ("model", model_id, "portfolio"), body, version)
+
+
+def remove_portfolios(
+    model_id: str, portfolios: Sequence[str], *, version: int | None = None
+) -> Call[Model]:
+    """Remove portfolios; the ones not there are ignored, one has to stay."""
+    body = {"portfolios": portfolios}
+    return change(Model, "DELETE", ("model", model_id, "portfolio"), body, version)
+
+
+def rebalance_model(
+    model_id: str,
+    options: Options | None = None,
+    *,
+    dry_run: bool = False,
+    idempotency_key: str | None = None,
+) -> Call[tuple[Rebalance, ...]]:
+    """Rebalance every portfolio that follows the model; one element for each."""
+    steps, asked = ("model", model_id, "rebalance"), dry_run or None
+    return work(tuple[Rebalance, ...], steps, options, idempotency_key, dry_run=asked)
+
+
+def rebalance_portfolio(
+    portfolio_id: str,
+    options: PortfolioOptions | None = None,
+    *,
+    dry_run: bool = False,
+    idempotency_key: str | None = None,
+) -> Call[Rebalance]:
+    """Rebalance one portfolio to the newest model that it follows, or to the one that is named."""
+    steps, asked = ("portfolio", portfolio_id, "rebalance"), dry_run or None
+    return work(Rebalance, steps, options, idempotency_key, dry_run=asked)
+
+
+def optimize(request: Any) -> Call[tuple[Rebalance, ...]]:
+    """Rebalance portfolios that are given whole: the body of POST /optimize, or the text of it."""
+    body = request if isinstance(request, bytes) else encoded(request)
+    answer = answer_as(tuple[Rebalance, ...])
+    return Call("POST", "/api/v1/optimize", answer, body=body, repeatable=True)
+
+
+def measure_portfolio(portfolio_id: str, *, model_id: str | None = None) -> Call[PortfolioDrift]:
+    """Where every security of a portfolio stands against its band, without a plan."""
+    return get(PortfolioDrift, "portfolio", portfolio_id, "drift", model_id=model_id)
+
+
+def measure_portfolios(model_id: str, *, limit: int = 1000) -> Call[tuple[DriftSummary, ...]]:
+    """Which portfolios of a model are out of band, ``limit`` in a request."""
+    return get(tuple[DriftSummary, ...], "model", model_id, "drift", limit=limit)
+
+
+def list_rebalances(*, sort_by: str = "", limit: int = 10) -> Call[tuple[RebalanceResult, ...]]:
+    """All rebalances, the newest first, each with its first 100 portfolios; ``limit`` in a request."""
+    return get(tuple[RebalanceResult, ...], "rebalances", sort_by=sort_by, limit=limit)
+
+
+def list_rebalances_of_portfolios(
+    portfolios: Sequence[str], *, limit: int = 10
+) -> Call[tuple[RebalanceResult, ...]]:
+    """The rebalances that hold any of these portfolios, newest first, cut down to them."""
+    answer = answer_as(tuple[RebalanceResult, ...])
+    body, where = encoded({"portfolios": portfolios}), "/api/v1/rebalances/portfolios"
+    return Call("POST", where, answer, {"limit": limit}, body, repeatable=True)
+
+
+def read_rebalance(rebalance_id: str) -> Call[RebalanceResult]:
+    """A rebalance with all its portfolios and their positions."""
+    return get(RebalanceResult, "rebalance", rebalance_id)
+
+
+def list_portfolios(rebalance_id: str, *, limit: int = 100) -> Call[tuple[PortfolioResult, ...]]:
+    """The portfolios of a rebalance, in their order in the model; ``limit`` in a request."""
+    kind = tuple[PortfolioResult, ...]
+    return get(kind, "rebalance", rebalance_id, "portfolios", limit=limit)
+
+
+def list_positions(rebalance_id: str, portfolio_id: str) -> Call[tuple[PositionResult, ...]]:
+    """The positions of one portfolio in a rebalance."""
+    steps = ("rebalance", rebalance_id, "portfolio", portfolio_id, "positions")
+    return get(tuple[PositionResult, ...], *steps)
+
+
+def delete_rebalance(rebalance_id: str, version: int) -> Call[Deleted]:
+    """Remove a rebalance with its portfolios, if no order of it was sent."""
+    return _deleted(Deleted, ("rebalance", rebalance_id), version)
+
+
+def list_transactions(
+    rebalance_id: str, portfolio_ids: Sequence[str] = ()
+) -> Lines[TransactionLine]:
+    """The trade list of a rebalance, or of some portfolios of it, row by row."""
+    return Lines(_transactions(rebalance_id, "jsonl", portfolio_ids), TransactionLine)
+
+
+def export_transactions(
+    rebalance_id: str, kind: Format = "csv", portfolio_ids: Sequence[str] = ()
+) -> Pieces:
+    """The trade list as a file, piece by piece."""
+    return Pieces(_transactions(rebalance_id, kind, portfolio_ids))
+
+
+def hand_over(rebalance_id: str, *, idempotency_key: str | None = None) -> Call[HandOver]:
+    """Send the orders that are not at the order service yet, never one twice."""
+    return work(HandOver, ("rebalance", rebalance_id, "orders"), None, idempotency_key)
+
+
+def list_orders(
+    rebalance_id: str, *, status: Sequence[str] = (), offset: int = 0, limit: int = 1000
+) -> Call[HandOver]:
+    """Where the orders of a rebalance stand, one page of them."""
+    steps = ("rebalance", rebalance_id, "orders")
+    return get(HandOver, *steps, status=status, offset=offset, limit=limit)
+
+
+def begin_run(
+    *,
+    models: Sequence[str] | None = None,
+    portfolios: Sequence[str] | None = None,
+    whole_book: bool = False,
+    options: Options | None = None,
+    holdings: dict[str, str] | None = None,
+    idempotency_key: str | None = None,
+) -> Call[Run]:
+    """Rebalance several models, a list of portfolios or the whole book; answered before it is done."""
+    asked = {"models": models, "portfolios": portfolios, "options": options, "holdings": holdings}
+    body = {name: value for name, value in asked.items() if value is not None}
+    return work(Run, ("runs",), {**body, "whole_book": whole_book}, idempotency_key)
+
+
+def list_runs(*, limit: int = 10) -> Call[tuple[Run, ...]]:
+    """All runs, the newest first; ``limit`` in a request."""
+    return get(tuple[Run, ...], "runs", limit=limit)
+
+
+def read_run(run_id: str) -> Call[Run]:
+    """Where a run stands."""
+    return get(Run, "runs", run_id)
+
+
+def cancel_run(run_id: str) -> Call[Run]:
+    """Begin nothing more of a run; what is done stays."""
+    return change(Run, "DELETE", ("runs", run_id), None, None)
+
+
+def follow_run(run_id: str, *, after: int = 0) -> Events:
+    """What happens in a run until it is over, from behind the chunk ``after``; resumed when the line breaks."""
+    found = get(None, "runs", run_id, "events")
+    return Events(found.with_headers({"Last-Event-ID": str(after)}), after)
+
+
+def stream_outcomes(run_id: str) -> Lines[PortfolioResult]:
+    """The outcome of every portfolio that has one, in the order of rebalances and portfolios."""
+    return Lines(get(None, "runs", run_id, "outcomes"), PortfolioResult)
+
+
+def _transactions(rebalance_id: str, kind: Format, portfolio_ids: Sequence[str]) -> Call[None]:
+    chosen = tuple(portfolio_ids)
+    found = get(None, "rebalance", rebalance_id, "transactions", portfolio_id=chosen)
+    return found.with_headers({"Accept": MEDIA_TYPES[kind]})
+
+
+def _deleted(kind: Any, steps: Sequence[str], version: int) -> Call[Any]:
+    made = change(kind, "DELETE", steps, None, version)
+    return Call(made.method, made.path, made.answer, {"version": version}, headers=made.headers)

@@ -1,0 +1,182 @@
+"""Client and AsyncClient: one table of routes, driven by two ways to wait."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, closing
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import stamina
+
+from serve_app.client.problem import LOST, pauses, refusal
+from serve_app.client.reading import Reading
+from serve_app.client.requests import Call
+from serve_app.client.routes import Routes
+
+T = TypeVar("T")
+URL = "http://127.0.0.1:8088"
+TIMEOUT_S = 120.0  # without a byte of the answer
+CONNECT_S = 5.0
+RETRY_S = 30.0
+RESUME_AFTER_S = 1.0
+MOST_TRIES = 20
+BROKEN = (*LOST, httpx.ReadTimeout)
+
+
+class Client(Routes):
+    """The service over HTTP; a refusal is a ProblemError, an unreachable service an httpx.TransportError.
+
+    with Client("http://127.0.0.1:8088") as client:
+        for model in client.list_models():
+            print(model.name, client.rebalance_model(model.model_id, {"cash_floor": "2%"}))
+
+    Each try ends ``timeout_s`` after the last byte that was received. What can safely be repeated is tried again for
+    ``retry_s``. Threads may share a client.
+    """
+
+    def __init__(
+        self,
+        url: str = URL,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retry_s: float = RETRY_S,
+        headers: Mapping[str, str] | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.retry_s = retry_s
+        self._http = httpx.Client(transport=transport, **_settings(url, timeout_s, headers))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def answer(self, call: Call[T]) -> T:
+        """The answer to a call."""
+        return call.answer(self._response(call))
+
+    def items(self, call: Call[tuple[T, ...]]) -> Iterator[T]:
+        """The items of all pages from this one on."""
+        page: Call[tuple[T, ...]] | None = call
+        while page is not None:
+            response = self._response(page)
+            yield from page.answer(response)
+            page = page.after(response)
+
+    def stream(self, reading: Reading[T]) -> Iterator[T]:
+        """What comes piece by piece."""
+        while True:
+            try:
+                with closing(self._response(reading.call, stream=True)) as response:
+                    for piece in response.iter_bytes():
+                        yield from reading.read(piece)
+                if not reading.resumes():
+                    return
+            except BROKEN:
+                if not reading.resumes():
+                    raise
+            time.sleep(RESUME_AFTER_S)
+
+    def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
+        on = pauses(repeatable=call.repeatable)
+        for attempt in stamina.retry_context(on, attempts=MOST_TRIES, timeout=self.retry_s):
+            with attempt:
+                response = self._http.send(call.request(self._http), stream=stream)
+                if response.is_success:
+                    return response
+                response.read()
+                raise refusal(response)
+        raise AssertionError
+
+
+class AsyncClient(Routes):
+    """``Client`` for an event loop: answers are awaited, lists and streams are asynchronous iterators.
+
+    async with AsyncClient("http://127.0.0.1:8088") as client:
+        models = [model async for model in client.list_models()]
+        outcomes = await client.rebalance_model(models[0].model_id)
+    """
+
+    def __init__(
+        self,
+        url: str = URL,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retry_s: float = RETRY_S,
+        headers: Mapping[str, str] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.retry_s = retry_s
+        self._http = httpx.AsyncClient(transport=transport, **_settings(url, timeout_s, headers))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def answer(self, call: Call[T]) -> T:
+        """The answer to a call."""
+        return call.answer(await self._response(call))
+
+    async def items(self, call: Call[tuple[T, ...]]) -> AsyncIterator[T]:
+        """The items of all pages from this one on."""
+        page: Call[tuple[T, ...]] | None = call
+        while page is not None:
+            response = await self._response(page)
+            for item in page.answer(response):
+                yield item
+            page = page.after(response)
+
+    async def stream(self, reading: Reading[T]) -> AsyncIterator[T]:
+        """What comes piece by piece."""
+        while True:
+            try:
+                async with aclosing(await self._response(reading.call, stream=True)) as response:
+                    async for piece in response.aiter_bytes():
+                        for value in reading.read(piece):
+                            yield value
+                if not reading.resumes():
+                    return
+            except BROKEN:
+                if not reading.resumes():
+                    raise
+            await asyncio.sleep(RESUME_AFTER_S)
+
+    async def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
+        on = pauses(repeatable=call.repeatable)
+        async for attempt in stamina.retry_context(on, attempts=MOST_TRIES, timeout=self.retry_s):
+            with attempt:
+                response = await self._http.send(call.request(self._http), stream=stream)
+                if response.is_success:
+                    return response
+                await response.aread()
+                raise refusal(response)
+        raise AssertionError
+
+
+def _settings(url: str, timeout_s: float, headers: Mapping[str, str] | None) -> dict[str, Any]:
+    # Proxies of the environment would take requests to this machine elsewhere: one is given as the transport.
+    timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
+    return {"base_url": url, "timeout": timeout, "headers": headers, "trust_env": False}

@@ -1,0 +1,91 @@
+"""ProblemError: an answer that is a refusal, and which failures are worth another try."""
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+LONGEST_WAIT_S = 30.0
+MOST_OF_A_TEXT = 300
+IN_PROGRESS = "/problems/request-in-progress"
+# The answer to these was lost, or they never arrived. A time-out of the answer is the caller's own wish.
+LOST = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.ReadError,
+    httpx.WriteError,
+    httpx.RemoteProtocolError,
+)
+
+
+class ProblemError(Exception):
+    """The service refused: what its problem+json (RFC 9457) says.
+
+    ``type`` is stable and made for programs, ``detail`` a sentence for people, ``errors`` names the
+    values of the request that break a rule, ``members`` is everything else that the problem has.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        problem: Mapping[str, Any],
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(status, problem, retry_after_s)
+        self.status = status
+        self.type: str = problem.get("type", "about:blank")
+        self.title: str = problem.get("title", "")
+        self.detail: str = problem.get("detail", self.title)
+        self.errors: tuple[Mapping[str, Any], ...] = tuple(problem.get("errors", ()))
+        known = {"type", "title", "status", "detail", "errors"}
+        self.members = {name: value for name, value in problem.items() if name not in known}
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        places = "".join(f"\n{_place(error)}" for error in self.errors)
+        return f"{self.status} {self.type}: {self.detail}{places}"
+
+
+def exact(body: bytes) -> Any:
+    """The value of a JSON text, its fractions as Decimal."""
+    return json.loads(body, parse_float=Decimal)
+
+
+def refusal(response: httpx.Response) -> ProblemError:
+    """The problem that was answered; what is not one comes from something in between."""
+    problem: Any = None
+    if "json" in response.headers.get("Content-Type", ""):
+        try:
+            problem = exact(response.content)
+        except ValueError:
+            problem = None
+    if not isinstance(problem, dict):
+        text = response.text[:MOST_OF_A_TEXT].strip()
+        problem = {"title": response.reason_phrase, "detail": text or response.reason_phrase}
+    wait = response.headers.get("Retry-After", "")
+    retry_after_s = float(wait) if wait.isdecimal() else None
+    return ProblemError(response.status_code, problem, retry_after_s)
+
+
+def pauses(*, repeatable: bool) -> Callable[[Exception], bool | float]:
+    """Whether to try again after a failure, or after how many seconds."""
+
+    def pause_s(error: Exception) -> bool | float:
+        if not repeatable:
+            return False
+        if not isinstance(error, ProblemError):
+            return isinstance(error, LOST)
+        passing = error.status == 503 or error.type == IN_PROGRESS
+        wait_s = error.retry_after_s
+        if not passing or wait_s is None or wait_s > LONGEST_WAIT_S:
+            return False
+        return wait_s
+
+    return pause_s
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    where = error.get("pointer") or error.get("parameter") or ""
+    return f"  {where}: {error.get('detail', '')}"

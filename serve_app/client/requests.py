@@ -1,0 +1,162 @@
+"""What a client sends: the bodies of requests, and Call, which is one request and how its answer is read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cache
+from typing import Any, Generic, TypedDict, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+import orjson
+from pydantic import TypeAdapter
+
+from serve_app.client.problem import exact
+
+T = TypeVar("T")
+Amount = Decimal | int | str
+Params = Mapping[str, str | int | bool | Sequence[str]]
+
+
+class Group(TypedDict, total=False):
+    """Bounds on the weight of several securities together."""
+
+    name: str
+    security_ids: Sequence[str]
+    low: Amount
+    high: Amount
+
+
+class Options(TypedDict, total=False):
+    """How to rebalance, see docs/api.md; amounts may be Decimals or the text of one ("2.5%")."""
+
+    cash_floor: Amount | None
+    cash_ceiling: Amount | None
+    cash_flow: Amount | None
+    direction: str | None
+    scope: str | None
+    do_not_buy: Sequence[str] | None
+    do_not_sell: Sequence[str] | None
+    frozen: Sequence[str] | None
+    lots: Mapping[str, Amount] | None
+    minimum_shares: Amount | None
+    minimum_value: Amount | None
+    maximum_trades: int | None
+    turnover_cap: Amount | None
+    cost_rate: Amount | None
+    cost_per_trade: Amount | None
+    costs_in_objective: bool | None
+    groups: Sequence[Group] | None
+    soft_band_price: Amount | None
+    fewest_trades: bool | None
+
+
+class PortfolioOptions(Options, total=False):
+    """The options for one portfolio; ``model_id`` names one of the models that it follows."""
+
+    model_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request; it may be repeated where that changes nothing."""
+
+    method: str
+    path: str
+    answer: Callable[[httpx.Response], T]
+    params: Params = field(default_factory=dict[str, str])
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    repeatable: bool = False
+
+    def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+        """The request as this client sends it."""
+        kind = {"Content-Type": "application/json"} if self.body is not None else {}
+        headers = {**kind, **self.headers}
+        params = self.params or None
+        return http.build_request(
+            self.method, self.path, params=params, content=self.body, headers=headers
+        )
+
+    def after(self, response: httpx.Response) -> "Call[T] | None":
+        """The call for the next page, if there is one."""
+        link = response.links.get("next")
+        if link is None:
+            return None
+        params = httpx.URL(link["url"]).params
+        return replace(self, params={name: params.get_list(name) for name in params})
+
+    def with_headers(self, headers: Mapping[str, str]) -> "Call[T]":
+        """The same call with more headers."""
+        return replace(self, headers={**self.headers, **headers})
+
+
+def get(kind: type[T] | Any, *steps: str, **params: Any) -> Call[Any]:
+    """A GET of a path under /api/v1 whose answer is of this kind."""
+    return Call("GET", path(*steps), answer_as(kind), _given(params), repeatable=True)
+
+
+def change(
+    kind: Any, method: str, steps: Sequence[str], body: Any, version: int | None
+) -> Call[Any]:
+    """A change that names the version it was made from, or none; it is never repeated."""
+    if_match = {} if version is None else {"If-Match": f'"{version}"'}
+    text = None if body is None else encoded(body)
+    return Call(method, path(*steps), answer_as(kind), body=text, headers=if_match)
+
+
+def work(kind: Any, steps: Sequence[str], body: Any, key: str | None, **params: Any) -> Call[Any]:
+    """A POST that starts work, under a key that makes it safe to repeat."""
+    headers = {"Idempotency-Key": key or uuid4().hex}
+    text = None if body is None else encoded(body)
+    return Call("POST", path(*steps), answer_as(kind), _given(params), text, headers, True)
+
+
+def path(*steps: str) -> str:
+    """A path under /api/v1.
+
+    >>> path("model", "a/b")
+    '/api/v1/model/a%2Fb'
+    """
+    return "/".join(("/api/v1", *(quote(step, safe="") for step in steps)))
+
+
+def encoded(body: Any) -> bytes:
+    """JSON text; a Decimal is written as a string of its digits.
+
+    >>> encoded({"cash_floor": Decimal("0.10")})
+    b'{"cash_floor":"0.10"}'
+    """
+    return orjson.dumps(body, default=_text)
+
+
+def answer_as(kind: Any) -> Callable[[httpx.Response], Any]:
+    """How an answer of this kind is read; None for one without a body."""
+    if kind is None:
+        return lambda _: None
+    return lambda response: read_as(kind, response.content)
+
+
+def read_as(kind: Any, text: bytes) -> Any:
+    """A JSON text as this kind of answer."""
+    return _adapter(kind).validate_python(exact(text))
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _given(params: Mapping[str, Any]) -> Params:
+    return {name: value for name, value in params.items() if value not in (None, "", ())}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence | frozenset | set):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} cannot be sent")

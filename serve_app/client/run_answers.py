@@ -1,0 +1,83 @@
+"""What the service answers about runs over a book, and the events of one that is followed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from serve_app.client.answers import Problem
+
+OVER = frozenset({"COMPLETED", "CANCELLED", "STOPPED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of how many; the total is not known from the beginning."""
+
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Where the holdings come from."""
+
+    source: Literal["summaries", "pages", "file"]
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkError:
+    """Portfolios that stand together and have the same trouble."""
+
+    rebalance_id: str
+    first: int
+    portfolios: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a run over a book stands; what is None is not known yet."""
+
+    run_id: str
+    status: Literal["QUEUED", "RUNNING", "CANCELLING", "COMPLETED", "CANCELLED", "STOPPED"]
+    number_of_rebalances: int | None
+    portfolios: Progress
+    chunks: Progress
+    counts: Mapping[str, int]
+    methods: Mapping[str, int]
+    seconds: Mapping[str, float]
+    portfolios_per_second: float | None
+    remaining_seconds: float | None
+    holdings: Holdings
+    rebalances: tuple[str, ...]
+    errors: tuple[ChunkError, ...]
+    error: Problem | None
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it stays as it is."""
+        return self.status in OVER
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDone:
+    """Portfolios of a run that are done; ``number`` counts up through the run."""
+
+    number: int
+    rebalance_id: str
+    first: int
+    portfolios: int
+    counts: Mapping[str, int]
+    methods: Mapping[str, int]
+    error: str | None
+    done_at: datetime
+
+
+RunEvent = ChunkDone | Run
+"""An event of a run that is followed: a chunk of it is done, or where it stands; the last one is over."""
