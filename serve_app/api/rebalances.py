@@ -66,7 +66,7 @@ async def list_rebalances(
     response_model=list[RebalanceResult],
     responses=refuses(problems.INVALID, problems.TOO_LARGE),
 )
-async def list_rebalances_ofportfolios_json(
+async def list_rebalances_of_portfolios(
     request: Request,
     body: PortfoliosQuery,
     store: Store,

@@ -1,0 +1,103 @@
+"""The Python client and the service use the same names, and the client is light."""
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from typing import Any, cast
+
+import pytest
+from pydantic import BaseModel
+
+from serve_app.api.application import api_app
+from serve_app.client import AsyncClient, Client, answers, run_answers
+from serve_app.client.requests import Group, Options, PortfolioOptions
+from serve_app.settings import settings_from
+from serve_app.wire import drift, models, options, orders, rebalances, runs
+from serve_app.wire.rebalancing import (
+    BindingAnswer,
+    DriftAnswer,
+    RebalanceAnswer,
+    TransactionAnswer,
+)
+from serve_app.wire.transactions import TransactionLine
+
+HEAVY = [
+    "ray",
+    "cvxpy",
+    "highspy",
+    "scipy",
+    "numpy",
+    "pymongo",
+    "bson",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "aiohttp",
+]
+FOR_PROGRAMS_OF_OTHERS = {"health", "metrics"}
+PAIRS: dict[type, type[BaseModel]] = {
+    answers.Position: models.PositionAnswer,
+    answers.Model: models.ModelAnswer,
+    answers.Transaction: TransactionAnswer,
+    answers.Drift: DriftAnswer,
+    answers.Binding: BindingAnswer,
+    answers.Rebalance: RebalanceAnswer,
+    answers.PositionResult: rebalances.PositionResult,
+    answers.RebalanceResult: rebalances.RebalanceResult,
+    answers.TransactionLine: TransactionLine,
+    answers.OrderLine: orders.OrderLine,
+    answers.HandOver: orders.HandOverAnswer,
+    answers.Standing: drift.StandingAnswer,
+    answers.PortfolioDrift: drift.PortfolioDriftAnswer,
+    answers.LargestDeviation: drift.LargestDeviation,
+    answers.DriftSummary: drift.DriftSummaryAnswer,
+    answers.Deleted: rebalances.Deleted,
+    run_answers.Progress: runs.Progress,
+    run_answers.Holdings: runs.HoldingsBody,
+    run_answers.ChunkError: runs.ChunkError,
+    run_answers.Run: runs.RunAnswer,
+}
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_every_route_of_the_service_is_a_method_under_its_name(client: type) -> None:
+    app = api_app(settings_from(), cast("Any", None))
+    operations = [each for path in app.openapi()["paths"].values() for each in path.values()]
+    # FastAPI makes the id of the function's name and the path: "list_models_api_v1_models_get"
+    names = {re.split("_api_v1_|_health_|_metrics_", each["operationId"])[0] for each in operations}
+
+    assert {name for name in names if not hasattr(client, name)} == FOR_PROGRAMS_OF_OTHERS
+
+
+@pytest.mark.parametrize("kind", PAIRS, ids=lambda kind: kind.__name__)
+def test_an_answer_has_the_fields_that_the_service_sends(kind: Any) -> None:
+    assert {field.name for field in fields(kind)} == set(PAIRS[kind].model_fields)
+
+
+def test_the_outcome_of_a_run_has_the_id_of_its_rebalance_too() -> None:
+    names = {field.name for field in fields(answers.PortfolioResult)}
+
+    assert names == {*rebalances.PortfolioResult.model_fields, "rebalance_id"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "body"),
+    [
+        (Options, options.RebalanceOptionsBody),
+        (PortfolioOptions, options.PortfolioRebalanceOptionsBody),
+        (Group, options.GroupBody),
+    ],
+)
+def test_options_have_the_names_that_the_service_takes(sent: Any, body: type[BaseModel]) -> None:
+    assert set(sent.__annotations__) == set(body.model_fields)
+
+
+def test_the_client_loads_nothing_heavy() -> None:
+    program = f"import sys, serve_app.client; print([m for m in {HEAVY} if m in sys.modules])"
+
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert printed.stdout.strip() == "[]"
