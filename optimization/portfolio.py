@@ -1,7 +1,7 @@
 """Portfolio: what is owned, at one price snapshot."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from optimization.errors import PricesMissingError, RuleError
@@ -23,6 +23,7 @@ class Portfolio:
     cash: Decimal
     holdings: Mapping[str, Decimal]
     prices: Mapping[str, Decimal]
+    market_value: Decimal = field(init=False, compare=False)  # cash and all holdings, exact
 
     def __post_init__(self) -> None:
         held = {security: shares for security, shares in self.holdings.items() if shares != 0}
@@ -36,14 +37,10 @@ class Portfolio:
             if not shares.is_finite():
                 raise RuleError(("holdings", security), shares, "a holding is a finite number")
             require_price(security, self.prices[security])
-
-    @property
-    def market_value(self) -> Decimal:
-        """Cash plus the value of all holdings, exact."""
         total = self.cash
-        for security, shares in self.holdings.items():
-            total = EXACT.add(total, EXACT.multiply(shares, self.prices[security]))
-        return total
+        for security, shares in held.items():
+            total = EXACT.fma(shares, self.prices[security], total)
+        object.__setattr__(self, "market_value", total)
 
 
 def require_price(security_id: str, price: Decimal) -> None:

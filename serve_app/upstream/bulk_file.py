@@ -27,8 +27,9 @@ from serve_app.upstream.holdings import Balance, Found
 PORTFOLIO, SECURITY, QUANTITY = COLUMNS = ("portfolio_id", "security_id", "quantity")
 ARROW_SUFFIXES = (".arrow", ".feather")
 FILES_KEPT_OPEN = 4
-# The ids of Parquet stay what they are in the file, a few different ones and their places.
-AS_STORED: Mapping[str, Any] = {"dictionary_columns": {PORTFOLIO, SECURITY}}
+# Securities stay what they are in the file, a few different ones and their places. Not so the portfolios: the
+# statistics of an encoded column leave no row groups out.
+AS_STORED: Mapping[str, Any] = {"dictionary_columns": {SECURITY}}
 
 
 def fingerprint(path: Path, name: str) -> str:
