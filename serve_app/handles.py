@@ -7,13 +7,14 @@ Errors of a deployment arrive as themselves. Serve does not repeat a call whose 
 repeated where that changes nothing, which the run's id, made here, ensures for a rebalance.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
-from ray.serve.handle import DeploymentHandle
+from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from optimization.drift import DriftSummary, PortfolioDrift
 from optimization.model import Model
@@ -168,7 +169,7 @@ class _Remote:
         async def call(*args: Any) -> Any:
             for attempt in range(TRIES):
                 try:
-                    return await getattr(self._handle, method).remote(*args)
+                    return await _answer(getattr(self._handle, method).remote(*args))
                 except RayTaskError as error:
                     raise cast("Exception", error.cause) from None
                 except RayActorError:
@@ -177,3 +178,12 @@ class _Remote:
             raise AssertionError
 
         return call
+
+
+async def _answer(response: DeploymentResponse[Any]) -> Any:
+    """The answer of a replica; whoever stops waiting for it ends the call there, too."""
+    try:
+        return await response
+    except asyncio.CancelledError:
+        response.cancel()
+        raise

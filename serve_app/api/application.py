@@ -23,6 +23,7 @@ from serve_app.api import (
 )
 from serve_app.api.bodies import BodyLimit, Bounds
 from serve_app.api.collaborators import Collaborators
+from serve_app.api.deadlines import Deadlines
 from serve_app.api.explorer import add_explorer
 from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, RequestHeaders
 from serve_app.api.measured import Measured, RequestWatch
@@ -76,6 +77,7 @@ def api_app(
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
     # Added from the inside out: a refusal, too, gets its headers.
+    app.add_middleware(Deadlines)
     app.add_middleware(Refusals, more=more_problems or {})
     app.add_middleware(BodyLimit, bounds=Bounds.of(settings))
     app.add_middleware(

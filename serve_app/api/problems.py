@@ -84,6 +84,18 @@ class NotAcceptableError(Exception):
         return f"the answer can be {', '.join(self.offered)}"
 
 
+class DeadlineExceededError(Exception):
+    """The work took longer than the caller waits."""
+
+    def __init__(self, header: str, seconds: float) -> None:
+        super().__init__(header, seconds)
+        self.header = header
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"it took longer than the {self.seconds:g} s of {self.header}"
+
+
 class NotReadyError(Exception):
     """Parts that the service needs do not answer."""
 
@@ -257,6 +269,12 @@ IN_DOUBT = Kind(
 )
 STORAGE_DOWN = Kind(503, "storage-unavailable", "The database does not answer", _LATER)
 OVERLOADED = Kind(503, "overloaded", "Too much work is waiting", _LATER)
+OUT_OF_PATIENCE = Kind(
+    504,
+    "deadline-exceeded",
+    "It took longer than the caller waits",
+    "Nothing of it goes on. Allow more time, or let it go on by itself: Prefer: respond-async.",
+)
 NOT_READY = Kind(503, "not-ready", "A part does not answer", "The failing parts are named.")
 
 # fmt: off
@@ -267,7 +285,7 @@ KINDS: Mapping[str, Kind] = {
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
         OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
         CONFLICT, NO_HOLDINGS, HOLDINGS_FILE, NO_SECURITY, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
-        BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY,
+        BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY, OUT_OF_PATIENCE,
     )
 }
 # fmt: on
@@ -301,6 +319,7 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     HoldingsFileError: HOLDINGS_FILE,
     SecurityUnknownError: NO_SECURITY,
     NotReadyError: NOT_READY,
+    DeadlineExceededError: OUT_OF_PATIENCE,
 }
 OF_STATUS: Mapping[int, Kind] = {
     kind.status: kind for kind in (BAD_REQUEST, NO_ROUTE, NO_METHOD, TOO_LARGE)

@@ -10,6 +10,7 @@ from optimization.result import Rebalance
 from serve_app.api import problems
 from serve_app.api.answers import Heading, answer_of_all, answer_of_one
 from serve_app.api.collaborators import Configured, ModelStore, Optimizer, Rebalancer, Store
+from serve_app.api.deadlines import within_deadline
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce, Once
@@ -75,8 +76,9 @@ async def rebalance_model(
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
         return await _begun(store, optimizer, once, selection, options)
+    wanted = within_deadline(options_of(options), settings)
     if dry_run:
-        asked = model_id, options_of(options), correlation_id.get()
+        asked = model_id, wanted, correlation_id.get()
         run, rebalances = await optimizer.preview_model(*asked)
         heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
         return await answer_of_all(request.url.path, heading, rebalances, {})
@@ -86,7 +88,7 @@ async def rebalance_model(
         return run, await store.outcomes(run)
 
     (run, rebalances), replayed = await once(
-        lambda: optimizer.rebalance_model(model_id, options_of(options), correlation_id.get()),
+        lambda: optimizer.rebalance_model(model_id, wanted, correlation_id.get()),
         lambda outcomes: outcomes[0].rebalance_id,
         recall,
     )
@@ -115,15 +117,14 @@ async def rebalance_portfolio(
     if respond_async and not dry_run:
         selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
         return await _begun(store, optimizer, once, selection, options)
+    wanted = within_deadline(options_of(options), settings)
     if dry_run:
-        asked = portfolio_id, model_id, options_of(options), correlation_id.get()
+        asked = portfolio_id, model_id, wanted, correlation_id.get()
         run, rebalance = await optimizer.preview_portfolio(*asked)
         heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
         return answer_of_one(request.url.path, heading, rebalance, {})
     (run, rebalance), replayed = await once(
-        lambda: optimizer.rebalance_portfolio(
-            portfolio_id, model_id, options_of(options), correlation_id.get()
-        ),
+        lambda: optimizer.rebalance_portfolio(portfolio_id, model_id, wanted, correlation_id.get()),
         lambda outcome: outcome[0].rebalance_id,
         lambda rebalance_id: store.outcome(rebalance_id, portfolio_id),
     )
