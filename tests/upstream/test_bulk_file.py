@@ -1,0 +1,224 @@
+"""Holdings from files: what is read of a row, and which files are refused."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
+import pytest
+
+from serve_app.resources import FILE, identified, source_of
+from serve_app.settings import Settings, settings_from
+from serve_app.upstream.bulk_file import HoldingsFile, fingerprint, holdings_file
+from serve_app.upstream.errors import (
+    HoldingsFileError,
+    HoldingsMissingError,
+    UpstreamContractError,
+)
+from serve_app.upstream.holdings import Balance
+from storage.book import Holdings
+
+Row = tuple[str, str | None, Any]
+P, Q, R = "P" * 24, "Q" * 24, "R" * 24
+A, B = "A" * 24, "B" * 24
+ROWS: tuple[Row, ...] = (
+    (P, None, "1000.50"),
+    (P, A, "12"),
+    (P, B, "-3.125"),
+    (Q, A, "7"),
+    (R, None, "-20.01"),
+)
+KINDS = ("book.parquet", "book.arrow", "book.feather")
+
+
+def table(rows: Sequence[Row], quantity: pa.DataType | None = None) -> pa.Table:
+    ids, securities, amounts = zip(*rows, strict=True)
+    exact = [None if amount is None else Decimal(amount) for amount in amounts]
+    return pa.table(
+        {
+            "portfolio_id": pa.array(ids, pa.string()),
+            "security_id": pa.array(securities, pa.string()),
+            "quantity": pa.array(exact, pa.decimal128(38, 9)).cast(
+                quantity or pa.decimal128(38, 9)
+            ),
+        }
+    )
+
+
+def written(path: Path, made: pa.Table, **options: Any) -> HoldingsFile:
+    if path.suffix == ".parquet":
+        pq.write_table(made, path, **options)
+    else:
+        feather.write_feather(made, str(path))
+    return holdings_file(path, path.name)
+
+
+def in_directory(directory: Path) -> Settings:
+    return settings_from({"holdings_directory": directory})
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_parquet_and_arrow_give_cash_and_shares_to_the_last_digit(
+    tmp_path: Path, name: str
+) -> None:
+    found = await written(tmp_path / name, table(ROWS)).holdings([R, P, Q])
+
+    assert found == {
+        P: Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")}),
+        Q: Balance(Q, Decimal(0), {A: Decimal(7)}),  # no row of cash
+        R: Balance(R, Decimal("-20.01"), {}),
+    }
+
+
+async def test_a_directory_of_files_is_one_book(tmp_path: Path) -> None:
+    book = tmp_path / "2026-11-23"
+    book.mkdir()
+    written(book / "1.parquet", table(ROWS[:3]))
+    written(book / "2.parquet", table(ROWS[3:]))
+
+    found = await holdings_file(book, book.name).holdings([P, R])
+
+    assert found[P] == Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")})
+    assert found[R] == Balance(R, Decimal("-20.01"), {})
+
+
+async def test_a_portfolio_without_a_row_has_no_balances(tmp_path: Path) -> None:
+    found = await written(tmp_path / "book.parquet", table(ROWS)).holdings(["X" * 24, P])
+    assert isinstance(found["X" * 24], HoldingsMissingError)
+    assert isinstance(found[P], Balance)
+
+
+async def test_a_file_without_any_row_leaves_everyone_without_balances(tmp_path: Path) -> None:
+    empty = table(ROWS).slice(0, 0)
+    found = await written(tmp_path / "book.parquet", empty).holdings([P, Q])
+    assert all(isinstance(one, HoldingsMissingError) for one in found.values())
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ((P, A, "1"), "two rows of one security"),
+        ((P, None, "1"), "two rows of one security"),
+        ((P, "C" * 24, None), "a row without a quantity"),
+    ],
+)
+async def test_rows_that_contradict_fail_their_portfolio_alone(
+    tmp_path: Path, row: Row, what: str
+) -> None:
+    found = await written(tmp_path / "book.parquet", table([*ROWS, row])).holdings([P, Q])
+    assert isinstance(found[P], UpstreamContractError)
+    assert what in str(found[P])
+    assert isinstance(found[Q], Balance)
+
+
+async def test_a_holding_of_nothing_is_none(tmp_path: Path) -> None:
+    found = await written(tmp_path / "book.parquet", table([(P, A, "0"), (P, B, "1")])).holdings(
+        [P]
+    )
+    assert found[P] == Balance(P, Decimal(0), {B: Decimal(1)})
+
+
+async def test_whole_shares_may_be_integers(tmp_path: Path) -> None:
+    whole = table([(P, None, "1000"), (P, A, "12")], pa.int64())
+    found = await written(tmp_path / "book.parquet", whole).holdings([P])
+    assert found[P] == Balance(P, Decimal(1000), {A: Decimal(12)})
+
+
+async def test_a_quantity_of_38_digits_is_read_as_it_stands(tmp_path: Path) -> None:
+    amount = "12345678901234567890123456789.123456789"
+    found = await written(tmp_path / "book.parquet", table([(P, None, amount)])).holdings([P])
+    assert found[P] == Balance(P, Decimal(amount), {})
+
+
+@pytest.mark.parametrize("name", ["book.parquet", "book.arrow"])
+async def test_rows_in_any_order_and_any_groups_are_read_the_same(
+    tmp_path: Path, name: str
+) -> None:
+    mixed = table([ROWS[at] for at in (3, 1, 4, 0, 2)])
+    options = {"row_group_size": 2} if name.endswith("parquet") else {}
+    found = await written(tmp_path / name, mixed, **options).holdings([P, Q, R])
+    sorted_file = written(tmp_path / f"sorted-{name}", table(ROWS))
+    assert found == await sorted_file.holdings([P, Q, R])
+
+
+async def test_a_book_of_many_row_groups_gives_each_portfolio_its_own_rows(tmp_path: Path) -> None:
+    ids = [f"{number:024}" for number in range(300)]
+    rows: list[Row] = [(one, None, str(number)) for number, one in enumerate(ids)]
+    file = written(tmp_path / "book.parquet", table(rows), row_group_size=7)
+    for first in range(0, 300, 60):
+        wanted = ids[first : first + 60]
+        found = await file.holdings(wanted)
+        assert [found[one] for one in wanted] == [
+            Balance(one, Decimal(int(one)), {}) for one in wanted
+        ]
+
+
+@pytest.mark.parametrize(
+    ("made", "rule"),
+    [
+        (table(ROWS, pa.float64()), "quantities of double"),
+        (table(ROWS).drop_columns(["security_id"]), "no column security_id"),
+        (table(ROWS).rename_columns(["portfolio", "security_id", "quantity"]), "portfolio_id"),
+        (table(ROWS).set_column(2, "quantity", pa.array(["1"] * 5)), "quantities of string"),
+    ],
+)
+def test_a_table_that_is_not_of_the_format_is_refused_by_what_is_wrong(
+    tmp_path: Path, made: pa.Table, rule: str
+) -> None:
+    with pytest.raises(HoldingsFileError, match=rule):
+        written(tmp_path / "book.parquet", made)
+
+
+@pytest.mark.parametrize("name", ["book.parquet", "book.arrow"])
+def test_something_else_under_the_name_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("portfolio_id,security_id,quantity\n")
+    with pytest.raises(HoldingsFileError, match=r"is not an? (Parquet|Arrow) file"):
+        holdings_file(tmp_path / name, name)
+
+
+def test_a_file_that_is_not_there_is_named_without_its_directory(tmp_path: Path) -> None:
+    with pytest.raises(HoldingsFileError, match=r"none\.parquet is not in") as refused:
+        identified(in_directory(tmp_path), Holdings(FILE, "none.parquet"))
+    assert str(tmp_path) not in str(refused.value)
+
+
+def test_without_a_directory_no_file_is_read() -> None:
+    with pytest.raises(HoldingsFileError, match="HOLDINGS_DIRECTORY is not set"):
+        identified(settings_from({}), Holdings(FILE, "book.parquet"))
+
+
+@pytest.mark.parametrize("name", ["../book.parquet", "a/../../book.parquet", "link.parquet"])
+def test_a_name_that_leads_out_of_the_directory_is_refused(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / "holdings"
+    directory.mkdir()
+    written(tmp_path / "book.parquet", table(ROWS))
+    (directory / "link.parquet").symlink_to(tmp_path / "book.parquet")
+    with pytest.raises(HoldingsFileError, match="outside HOLDINGS_DIRECTORY"):
+        identified(in_directory(directory), Holdings(FILE, name))
+
+
+async def test_a_file_that_changed_since_the_run_began_is_not_read_on(tmp_path: Path) -> None:
+    settings: Settings = in_directory(tmp_path)
+    resources: Any = None
+    written(tmp_path / "book.parquet", table(ROWS))
+    begun = identified(settings, Holdings(FILE, "book.parquet"))
+    assert isinstance(source_of(settings, resources, begun), HoldingsFile)
+
+    written(tmp_path / "book.parquet", table([*ROWS, ("X" * 24, None, "5")]))
+
+    with pytest.raises(HoldingsFileError, match="was changed while the run was going on"):
+        source_of(settings, resources, begun)
+    again = identified(settings, replace(begun, fingerprint=None))
+    found = await source_of(settings, resources, again).holdings(["X" * 24])
+    assert found["X" * 24] == Balance("X" * 24, Decimal(5), {})
+
+
+def test_a_file_that_is_added_to_a_directory_changes_its_fingerprint(tmp_path: Path) -> None:
+    written(tmp_path / "1.parquet", table(ROWS[:3]))
+    before = fingerprint(tmp_path, "book")
+    written(tmp_path / "2.parquet", table(ROWS[3:]))
+    assert fingerprint(tmp_path, "book") != before
