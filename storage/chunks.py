@@ -12,9 +12,11 @@ from typing import Final
 from bson import ObjectId
 from pymongo import timeout
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
 
 from optimization.result import Status
 from storage.database import WRITER_TIMEOUT_S, Document, translating
+from storage.errors import LeaseLostError
 from storage.results import repetition_allowed, result_id
 
 COLLECTION = "chunks"
@@ -89,7 +91,8 @@ class Chunks:
     @translating
     async def _open_after(self, run_id: str, last: str) -> list[Document]:
         wanted = {"run_id": ObjectId(run_id), "state": OPEN, "_id": {"$gt": last}}
-        cursor = self._chunks.find(wanted, sort=[("_id", 1)], limit=AT_A_TIME)
+        # By its ids alone it would read the chunks of every other run, too.
+        cursor = self._chunks.find(wanted, sort=[("_id", 1)], limit=AT_A_TIME, hint="open")
         return await cursor.to_list()
 
     @translating
@@ -104,23 +107,29 @@ class Chunks:
             return {str(group["_id"]): group["chunks"] async for group in groups}
 
     @translating
-    async def done(self, chunk: Chunk, number: int, report: Report, done_at: datetime) -> None:
-        """Note what became of a chunk; the first report of a chunk stands."""
-        await self._chunks.update_one(
-            {"_id": chunk.chunk_id, "state": OPEN},
-            {
-                "$set": {
-                    "state": DONE,
-                    "number": number,
-                    "counts": {status.value: count for status, count in report.counts.items()},
-                    "methods": dict(report.methods),
-                    "seconds": dict(report.seconds),
-                    "error": report.error,
-                    "done_at": done_at,
-                },
-                "$unset": {"portfolio_ids": ""},
-            },
-        )
+    async def done(
+        self, run_id: str, chunk: Chunk, number: int, report: Report, done_at: datetime
+    ) -> None:
+        """Note what became of a chunk; the first report of a chunk stands.
+
+        Raises LeaseLostError where the number is taken: somebody else works on the run.
+        """
+        fields = {
+            "state": DONE,
+            "number": number,
+            "counts": {status.value: count for status, count in report.counts.items()},
+            "methods": dict(report.methods),
+            "seconds": dict(report.seconds),
+            "error": report.error,
+            "done_at": done_at,
+        }
+        try:
+            await self._chunks.update_one(
+                {"_id": chunk.chunk_id, "state": OPEN},
+                {"$set": fields, "$unset": {"portfolio_ids": ""}},
+            )
+        except DuplicateKeyError as error:
+            raise LeaseLostError(run_id) from error
 
     @translating
     async def events(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[Event, ...]:

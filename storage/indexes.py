@@ -55,8 +55,14 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
     chunks.COLLECTION: (
         # what a run still has to do, in order
         IndexModel([("run_id", 1), ("state", 1), ("_id", 1)], name="open"),
-        # what was done of a run since an event
-        IndexModel([("run_id", 1), ("number", 1)], name="done"),
+        # what was done of a run since an event; two that take themselves for the holder of the lease
+        # do not give one number twice
+        IndexModel(
+            [("run_id", 1), ("number", 1)],
+            name="events",
+            unique=True,
+            partialFilterExpression={"number": {"$gt": 0}},
+        ),
     ),
     idempotency.COLLECTION: (
         # keys are forgotten after a day

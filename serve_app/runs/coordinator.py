@@ -11,7 +11,7 @@ from serve_app.resources import Resources
 from serve_app.runs.driving import Drive
 from serve_app.runs.planning import now
 from serve_app.settings import Settings
-from serve_app.upstream.errors import UpstreamUnavailableError
+from serve_app.upstream.errors import FAILURES
 from storage.book import BookRun, BookRunStatus
 from storage.errors import LeaseLostError, StorageError, StorageUnavailableError
 from storage.rebalances import Rebalances
@@ -27,9 +27,12 @@ MOST_TAKEOVERS = 20
 class Coordinator:
     """Works on the runs that begin here, and takes over those whose replica died."""
 
-    def __init__(self, settings: Settings, resources: Resources) -> None:
+    def __init__(
+        self, settings: Settings, resources: Resources, drive: type[Drive] = Drive
+    ) -> None:
         self._settings = settings
         self._with = resources
+        self._made = drive
         self._going: dict[str, asyncio.Task[None]] = {}
 
     async def begin(self, run: BookRun) -> BookRun:
@@ -94,7 +97,7 @@ class Coordinator:
         return True
 
     def _drive(self, run: BookRun, token: str) -> None:
-        drive = Drive(self._settings, self._with, run, token)
+        drive = self._made(self._settings, self._with, run, token)
         task = asyncio.create_task(self._driven(run.run_id, drive))
         self._going[run.run_id] = task
         task.add_done_callback(lambda _: self._ended(run.run_id, task))
@@ -102,7 +105,7 @@ class Coordinator:
     async def _driven(self, run_id: str, drive: Drive) -> None:
         try:
             await drive.drive()
-        except UpstreamUnavailableError:
+        except FAILURES:
             raise  # to whoever waits for the run
         except (LeaseLostError, StorageUnavailableError):
             logger.warning("run %s is let go: another goes on with it", run_id)

@@ -3,25 +3,30 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from optimization.result import Refusal, Status
-from serve_app.metrics import count_chunk
 from serve_app.rebalancing import refusal_of, refused
 from serve_app.resources import Resources
 from serve_app.runs.planning import Planner, now
+from serve_app.runs.tally import Tally, persistently
 from serve_app.runs.tasks import Work, chunk_task, report_of
 from serve_app.runs.windows import Window
 from serve_app.settings import Settings
-from serve_app.upstream.errors import HoldingsFileError, UpstreamUnavailableError
+from serve_app.upstream.errors import (
+    FAILURES,
+    HoldingsFileError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
 from serve_app.upstream.pricing import PriceSnapshot
-from storage.book import BookRun, BookRunStatus, Totals
+from storage.book import BookRun, BookRunStatus, Plan
 from storage.chunks import Chunk, Report
 from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableError
 from storage.options import options_from
@@ -33,8 +38,7 @@ PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
 PARTS_AT_A_TIME = 100
 TRANSIENT = (UpstreamUnavailableError, StorageUnavailableError, RayError)
-ENDS_RUN = (UpstreamUnavailableError, HoldingsFileError, LeaseLostError)
-R = TypeVar("R")
+ENDS_RUN = (HoldingsFileError, LeaseLostError)
 
 
 class Drive:
@@ -48,15 +52,15 @@ class Drive:
         self._planner = Planner(settings, resources)
         self._window = Window(settings.run_window)
         self._tries = settings.run_chunk_tries
-        self._totals = Totals()
+        self._tally = Tally(resources, run.run_id, token)
+        self._planning: asyncio.Task[Plan] | None = None
         self._snapshot: PriceSnapshot | None = None
-        self._left: dict[str, int] = {}  # open chunks by rebalance
         self._works: dict[str, Any] = {}  # references to the work of the rebalances under way
         self._under_way: set[Any] = set()  # references to the tasks
         self._cancelled = run.status is BookRunStatus.CANCELLING
 
     async def drive(self) -> None:
-        """Work until the run is over. Raises UpstreamUnavailableError where the run stops for one.
+        """Work until the run is over. Raises what an upstream failed with where the run stops for it.
 
         Raises LeaseLostError when another may have taken the run over.
         """
@@ -92,33 +96,51 @@ class Drive:
 
     def _cancel(self) -> None:
         self._cancelled = True
+        if self._planning is not None:
+            self._planning.cancel()
         for task in self._under_way:
-            ray.cancel(task, force=False)  # what has begun is finished
+            ray.cancel(task, force=False)
+
+    async def give_up(self, problem: Refusal) -> None:
+        """End a run that comes no further."""
+        await self._resume()
+        await self._end(BookRunStatus.STOPPED, problem)
 
     async def _work(self) -> None:
         try:
             if self._run.status is BookRunStatus.QUEUED:
-                plan = await self._planner.plan(self._run)
-                await self._with.book_runs.planned(self._run.run_id, self._token, plan)
+                await self._plan()
             await self._resume()
             await self._through_chunks()
-        except (UpstreamUnavailableError, HoldingsFileError, NotFoundError) as error:
+        except (*FAILURES, HoldingsFileError, NotFoundError) as error:
             await self._end(BookRunStatus.STOPPED, refusal_of(error))
             if self._run.stops_on_outage:
                 raise
             return
-        await self._end(BookRunStatus.CANCELLED if self._left else BookRunStatus.COMPLETED)
+        whole = self._run.number_of_chunks is not None and not self._tally.left
+        await self._end(BookRunStatus.COMPLETED if whole else BookRunStatus.CANCELLED)
+
+    async def _plan(self) -> None:
+        """Find out what there is to do, unless the run is cancelled meanwhile."""
+        self._planning = asyncio.create_task(self._planner.plan(self._run))
+        try:
+            await asyncio.wait((self._planning,))
+        finally:
+            self._planning.cancel()
+        if not self._planning.cancelled():
+            plan = self._planning.result()
+            await self._with.book_runs.planned(self._run.run_id, self._token, plan)
 
     async def _resume(self) -> None:
-        """Learn from the chunks where the run stands; end the rebalances that have no open ones."""
+        """Learn where the run stands; end the rebalances that have no open chunks."""
         self._run = await self._with.book_runs.read(self._run.run_id)
         stored = await self._with.book_runs.snapshot(self._run.run_id)
         if stored is not None:
             self._snapshot = PriceSnapshot(stored.snapshot_id, stored.taken_at, stored.prices)
-        for event in await self._with.chunks.events(self._run.run_id):
-            self._totals = _sum(self._totals, event.report)
-        self._left = await self._with.chunks.open_by_rebalance(self._run.run_id)
-        await self._end_parts(RunStatus.COMPLETED, lambda part: part.rebalance_id not in self._left)
+        await self._tally.resume()
+        if self._run.number_of_chunks is not None:
+            left = self._tally.left
+            await self._end_parts(RunStatus.COMPLETED, lambda part: part.rebalance_id not in left)
 
     async def _through_chunks(self) -> None:
         """Every open chunk through the window; the first error ends the others."""
@@ -140,13 +162,17 @@ class Drive:
     async def _do(self, chunk: Chunk) -> None:
         try:
             report = await self._report(chunk)
-        except ENDS_RUN:
-            raise
         except Exception as error:
-            logger.exception("chunk %s failed unexpectedly", chunk.chunk_id)
+            if isinstance(error, ENDS_RUN) or self._stops_for(error):
+                raise
+            if not isinstance(error, UpstreamContractError):
+                logger.exception("chunk %s failed unexpectedly", chunk.chunk_id)
             report = await self._given_up(chunk, error)
         if report is not None:
             await self._note(chunk, report)
+
+    def _stops_for(self, error: Exception) -> bool:
+        return self._run.stops_on_outage and isinstance(error, FAILURES)
 
     async def _report(self, chunk: Chunk) -> Report | None:
         """What became of a chunk, after as many tries as it has; None if it never began."""
@@ -159,7 +185,7 @@ class Drive:
             except TRANSIENT as error:
                 # Without the database nothing could be noted: as long as the lease lasts it is awaited.
                 tries += not isinstance(error, StorageUnavailableError)
-                if self._run.stops_on_outage and isinstance(error, UpstreamUnavailableError):
+                if self._stops_for(error):
                     raise
                 if tries >= self._tries:
                     self._tries = 1  # until something succeeds the others need not try as often
@@ -191,43 +217,34 @@ class Drive:
         refusal = refusal_of(error)
         outcomes = [refused(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
         record = self._with.rebalances.record
-        counts = await self._persistently(
-            lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes)
-        )
+        counts = await persistently(lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes))
         return replace(report_of([], counts, {}), error=refusal.detail)
 
     async def _work_of(self, rebalance_id: str) -> Any:
         """A reference to what the chunks of a rebalance share."""
         if rebalance_id not in self._works:
-            part = await self._with.rebalances.read(rebalance_id)
-            snapshot = self._snapshot or PriceSnapshot("", part.started_at, {})
-            limit_s = self._run.overrides.get("time_limit_s", self._settings.optimization_timeout)
-            options = replace(options_from(part.options), time_limit_s=limit_s)
-            work = Work(
-                self._settings,
-                part,
-                snapshot,
-                options,
-                self._run.correlation_id,
-                self._run.holdings,
-                part.refusal,
-            )
-            self._works[rebalance_id] = ray.put(work)
+            self._works[rebalance_id] = ray.put(await self._shared(rebalance_id))
         return self._works[rebalance_id]
 
+    async def _shared(self, rebalance_id: str) -> Work:
+        part = await self._with.rebalances.read(rebalance_id)
+        snapshot = self._snapshot or PriceSnapshot("", part.started_at, {})
+        limit_s = self._run.overrides.get("time_limit_s", self._settings.optimization_timeout)
+        return Work(
+            self._settings,
+            part,
+            snapshot,
+            replace(options_from(part.options), time_limit_s=limit_s),
+            self._run.correlation_id,
+            self._run.holdings,
+            part.refusal,
+        )
+
     async def _note(self, chunk: Chunk, report: Report) -> None:
-        count_chunk(report)
-        self._totals = _sum(self._totals, report)
-        number, totals = self._totals.chunks, self._totals
-        await self._persistently(lambda: self._with.chunks.done(chunk, number, report, now()))
-        progress = self._with.book_runs.progress
-        await self._persistently(lambda: progress(self._run.run_id, self._token, totals, now()))
-        self._left[chunk.rebalance_id] -= 1
-        if self._left[chunk.rebalance_id] == 0:
-            del self._left[chunk.rebalance_id]
+        if await self._tally.note(chunk, report):
             self._works.pop(chunk.rebalance_id, None)
-            part = await self._persistently(lambda: self._with.rebalances.read(chunk.rebalance_id))
-            await self._persistently(lambda: self._end_part(part, RunStatus.COMPLETED))
+            part = await persistently(lambda: self._with.rebalances.read(chunk.rebalance_id))
+            await persistently(lambda: self._end_part(part, RunStatus.COMPLETED))
 
     async def _end(self, status: BookRunStatus, problem: Refusal | None = None) -> None:
         if status is not BookRunStatus.COMPLETED:
@@ -236,9 +253,9 @@ class Drive:
         counts = Counter[Status]()
         async for part in self._parts():
             counts.update(part.counts)
-        totals = replace(self._totals, counts=counts)
+        totals = replace(self._tally.totals, counts=counts)
         end = self._with.book_runs.end
-        await self._persistently(
+        await persistently(
             lambda: end(self._run.run_id, self._token, status, totals, now(), problem)
         )
 
@@ -261,14 +278,6 @@ class Drive:
             with suppress(NotFoundError):  # the model was deleted meanwhile
                 await self._with.models.rebalanced(part.model_id, part.started_at)
 
-    async def _persistently(self, call: Callable[[], Awaitable[R]]) -> R:
-        """The answer of the database, which may be away for as long as the lease lasts."""
-        while True:
-            try:
-                return await call()
-            except StorageUnavailableError:
-                await asyncio.sleep(PAUSE_S)
-
 
 async def _fewer(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     """What still goes on after something has ended; its error is raised."""
@@ -276,15 +285,3 @@ async def _fewer(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     for one in done:
         one.result()
     return going
-
-
-def _sum(totals: Totals, report: Report) -> Totals:
-    return Totals(
-        totals.chunks + 1,
-        Counter(totals.counts) + Counter(report.counts),
-        Counter(totals.methods) + Counter(report.methods),
-        {
-            stage: totals.seconds.get(stage, 0) + report.seconds.get(stage, 0)
-            for stage in totals.seconds.keys() | report.seconds.keys()
-        },
-    )

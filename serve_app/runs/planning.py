@@ -19,7 +19,7 @@ from optimization.result import Refusal
 from serve_app.rebalancing import prices_of, refusal_of
 from serve_app.resources import Resources, identified
 from serve_app.settings import Settings
-from serve_app.upstream.errors import UpstreamUnavailableError
+from serve_app.upstream.errors import FAILURES, UpstreamUnavailableError
 from serve_app.upstream.pricing import PriceSnapshot
 from storage.book import BookRun, Plan, Selection, Snapshot
 from storage.chunks import Chunk
@@ -50,8 +50,8 @@ class Planner:
     async def plan(self, run: BookRun) -> Plan:
         """Store the rebalances and chunks of a run that nothing was done of yet.
 
-        Raises UpstreamUnavailableError where the run is one that stops, else its rebalances say why
-        none of their portfolios can be rebalanced.
+        Raises what an upstream failed with where the run is one that stops, else its rebalances say
+        why none of their portfolios can be rebalanced.
         """
         # A plan that was broken off is made anew: who follows which model may have changed.
         await self._with.chunks.forget(run.run_id)
@@ -133,7 +133,7 @@ class _Market:
             snapshot = self.snapshot
             prices = await self._asked(lambda: prices_of(ids, self.resources.securities, snapshot))
             return replace(part, securities=priced(model, prices))
-        except UpstreamUnavailableError as error:
+        except FAILURES as error:
             if self.stops_on_outage:
                 raise
             self.outage = refusal_of(error)

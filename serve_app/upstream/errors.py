@@ -59,6 +59,10 @@ class UpstreamContractError(UpstreamError):
         return f"the {self.upstream} service broke its contract: {self.detail}"
 
 
+# What ends a run that somebody waits for.
+FAILURES = (UpstreamUnavailableError, UpstreamContractError)
+
+
 class HoldingsMissingError(UpstreamError):
     """The portfolio has no balances: it is unknown or was never funded."""
 

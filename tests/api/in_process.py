@@ -8,10 +8,14 @@ from typing import Any
 
 from serve_app import handles, optimizer
 from serve_app.resources import Resources
+from serve_app.runs.coordinator import Coordinator
+from serve_app.runs.driving import Drive
+from serve_app.runs.tasks import outcomes_of, report_of
 from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.pricing import PriceSnapshot
+from storage.chunks import Chunk, Report
 from tests.api.parts import resources_with
 
 
@@ -46,6 +50,19 @@ class Upstreams:
             raise UpstreamUnavailableError(upstream, "no answer", 1.0)
 
 
+class DriveHere(Drive):
+    """Works on the chunks in this process instead of in tasks."""
+
+    async def _task(self, chunk: Chunk) -> Report:
+        outcomes, seconds = await outcomes_of(
+            await self._shared(chunk.rebalance_id), chunk, self._with
+        )
+        record = self._with.rebalances.record
+        return report_of(
+            outcomes, await record(chunk.rebalance_id, chunk.ordinals, outcomes), seconds
+        )
+
+
 class Deployed(optimizer.Optimizer):
     """The class of the deployment, without a cluster around it."""
 
@@ -53,6 +70,7 @@ class Deployed(optimizer.Optimizer):
         self._settings = settings
         if resources is not None:
             self._with = resources
+            self._coordinator = Coordinator(settings, resources, DriveHere)
 
 
 @dataclass

@@ -83,6 +83,7 @@ async def test_a_broken_writer_is_stopped(
             "next_in_state",
         ),
         ("orders", {"rebalance_id": "R"}, [("_id", 1)], "rebalance"),
+        ("chunks", {"run_id": "R", "number": {"$gt": 5}}, [("number", 1)], "events"),
     ],
 )
 async def test_each_index_serves_its_query_without_a_sort(

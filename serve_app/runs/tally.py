@@ -1,0 +1,75 @@
+"""Tally: what is done of a book run and what is left, kept in the database chunk by chunk."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from serve_app.metrics import count_chunk
+from serve_app.resources import Resources
+from serve_app.runs.planning import now
+from storage.book import Totals
+from storage.chunks import Chunk, Report
+from storage.errors import StorageUnavailableError
+
+PAUSE_S = 0.5
+R = TypeVar("R")
+
+
+class Tally:
+    """The sums of one run, by whoever holds its lease."""
+
+    def __init__(self, resources: Resources, run_id: str, token: str) -> None:
+        self._with = resources
+        self._run_id = run_id
+        self._token = token
+        self._number = 0  # of the last event
+        self._one_at_a_time = asyncio.Lock()
+        self.totals = Totals()
+        self.left: dict[str, int] = {}
+        """Open chunks by rebalance; those without any are left out."""
+
+    async def resume(self) -> None:
+        """Learn from the chunks where the run stands."""
+        for event in await self._with.chunks.events(self._run_id):
+            self._number = event.number
+            self.totals = _sum(self.totals, event.report)
+        self.left = await self._with.chunks.open_by_rebalance(self._run_id)
+
+    async def note(self, chunk: Chunk, report: Report) -> bool:
+        """Store what became of a chunk; whether it was the last of its rebalance."""
+        count_chunk(report)
+        # Whoever follows the run asks for what came after the last number: a lower one must not come later.
+        async with self._one_at_a_time:
+            self._number += 1
+            number, done = self._number, self._with.chunks.done
+            self.totals = totals = _sum(self.totals, report)
+            await persistently(lambda: done(self._run_id, chunk, number, report, now()))
+            progress = self._with.book_runs.progress
+            await persistently(lambda: progress(self._run_id, self._token, totals, now()))
+        self.left[chunk.rebalance_id] -= 1
+        if self.left[chunk.rebalance_id]:
+            return False
+        del self.left[chunk.rebalance_id]
+        return True
+
+
+async def persistently(call: Callable[[], Awaitable[R]]) -> R:
+    """The answer of the database, which may be away for as long as the lease lasts."""
+    while True:
+        try:
+            return await call()
+        except StorageUnavailableError:
+            await asyncio.sleep(PAUSE_S)
+
+
+def _sum(totals: Totals, report: Report) -> Totals:
+    return Totals(
+        totals.chunks + 1,
+        Counter(totals.counts) + Counter(report.counts),
+        Counter(totals.methods) + Counter(report.methods),
+        {
+            stage: totals.seconds.get(stage, 0) + report.seconds.get(stage, 0)
+            for stage in totals.seconds.keys() | report.seconds.keys()
+        },
+    )

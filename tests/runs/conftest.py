@@ -1,0 +1,66 @@
+"""The real database, models in it, upstreams that are five lines each."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from optimization.model import DriftBand, Model, Target
+from optimization.options import RebalanceOptions
+from serve_app.resources import SUMMARIES, Resources
+from serve_app.runs.planning import now
+from serve_app.settings import Settings, settings_from
+from storage.book import BookRun, Holdings, Selection
+from storage.runs import new_rebalance_id
+from tests.api.in_process import Upstreams
+from tests.api.parts import PRICE, A, B, resources_with
+
+BAND = DriftBand(Decimal("0.05"), Decimal("0.05"))
+Added = Callable[..., Coroutine[Any, Any, Model]]
+
+
+@pytest.fixture
+def upstreams() -> Upstreams:
+    return Upstreams({A: PRICE, B: PRICE})
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return settings_from({"run_chunk_size": 10, "run_chunk_tries": 2, "run_patience_s": 60})
+
+
+@pytest.fixture
+def resources(database: Any, upstreams: Upstreams) -> Resources:
+    return resources_with(database, upstreams)
+
+
+@pytest.fixture
+def added(resources: Resources) -> Added:
+    """Stores a model of one security for these portfolios."""
+
+    async def add(
+        name: str,
+        portfolio_ids: Sequence[str],
+        security_id: str | None = A,
+        options: RebalanceOptions | None = None,
+    ) -> Model:
+        targets = () if security_id is None else (Target(security_id, Decimal("0.5"), BAND),)
+        return await resources.models.add(
+            Model(name, targets, tuple(portfolio_ids), options=options)
+        )
+
+    return add
+
+
+def numbered(count: int, first: int = 0) -> tuple[str, ...]:
+    """Ids of portfolios."""
+    return tuple(f"{number:024}" for number in range(first, first + count))
+
+
+def a_run(*model_ids: str | None, **fields: object) -> BookRun:
+    """A run over the followers of these models, or over everyone."""
+    selection = Selection(tuple(str(model_id) for model_id in model_ids))
+    run = BookRun(new_rebalance_id(), selection, {}, Holdings(SUMMARIES), now())
+    return replace(run, **fields)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,283 @@
+"""What a run consists of before anything is solved: who is rebalanced to which model, at which prices."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from optimization.options import RebalanceOptions
+from optimization.result import Refusal
+from serve_app.resources import FILE, Resources
+from serve_app.runs import planning
+from serve_app.runs.planning import Planner, now
+from serve_app.settings import Settings
+from serve_app.upstream.errors import (
+    HoldingsFileError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
+from storage.book import BookRun, Holdings, Plan, Selection
+from storage.chunks import Chunk
+from storage.errors import NotFoundError
+from storage.runs import Run
+from tests.api.in_process import Upstreams
+from tests.api.parts import PRICE, A, B
+from tests.runs.conftest import Added, a_run, numbered
+
+pytestmark = pytest.mark.mongo
+NOBODY = "0" * 24
+
+
+@pytest.fixture
+def planner(settings: Settings, resources: Resources) -> Planner:
+    return Planner(settings, resources)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "PAUSE_S", 0.01)
+
+
+class Planned:
+    """A run that was planned: its numbers, and what was stored of it."""
+
+    def __init__(self, plan: Plan, parts: tuple[Run, ...], chunks: list[Chunk]) -> None:
+        self.plan, self.parts, self.chunks = plan, parts, chunks
+
+    @property
+    def by_model(self) -> dict[str, list[str]]:
+        models = {part.rebalance_id: part.model_id for part in self.parts}
+        chosen: dict[str, list[str]] = {model_id: [] for model_id in models.values()}
+        for chunk in self.chunks:
+            chosen[models[chunk.rebalance_id]] += chunk.portfolio_ids
+        return chosen
+
+
+async def planned(planner: Planner, resources: Resources, run: BookRun) -> Planned:
+    plan = await planner.plan(run)
+    chunks = [chunk async for chunk in resources.chunks.open(run.run_id)]
+    return Planned(plan, await resources.rebalances.parts(run.run_id), chunks)
+
+
+async def test_each_portfolio_of_a_whole_book_goes_once_to_its_newest_model(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    older = await added("older", numbered(30))
+    newer = await added("newer", numbered(20, first=15))
+
+    made = await planned(planner, resources, a_run())
+
+    assert made.by_model == {
+        older.model_id: list(numbered(15)),
+        newer.model_id: list(numbered(20, first=15)),
+    }
+    assert (made.plan.rebalances, made.plan.portfolios, made.plan.chunks) == (2, 35, 4)
+
+
+async def test_of_named_models_only_these_compete_for_a_portfolio(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    first = await added("first", numbered(3))
+    second = await added("second", numbered(2))
+    await added("the newest, which is not asked for", numbered(3))
+
+    made = await planned(planner, resources, a_run(first.model_id, second.model_id))
+
+    assert made.by_model == {
+        first.model_id: [numbered(3)[2]],
+        second.model_id: list(numbered(2)),
+    }
+
+
+async def test_a_model_whose_portfolios_all_follow_newer_ones_has_no_rebalance(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    await added("older", numbered(3))
+    newer = await added("newer", numbered(3))
+    made = await planned(planner, resources, a_run())
+    assert made.by_model == {newer.model_id: list(numbered(3))}
+
+
+async def test_named_portfolios_go_to_the_newest_of_the_named_models(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    named = await added("named", numbered(5))
+    await added("newer", numbered(5))
+    wanted = (numbered(5)[3], numbered(5)[1])
+    run = a_run(selection=Selection((str(named.model_id),), (*wanted, wanted[0])))
+    made = await planned(planner, resources, run)
+    assert made.by_model == {named.model_id: list(wanted)}
+
+
+@pytest.mark.parametrize(
+    ("selection", "entity"),
+    [
+        (Selection((), (NOBODY,)), "model of portfolio"),
+        (Selection((NOBODY,)), "model"),
+        (Selection((NOBODY,), numbered(1)), "model of portfolio"),
+    ],
+)
+async def test_who_follows_no_model_and_what_is_no_model_is_not_found(
+    planner: Planner, added: Added, selection: Selection, entity: str
+) -> None:
+    await added("Growth", numbered(1, first=1))
+    with pytest.raises(NotFoundError) as refused:
+        await planner.check(selection)
+    assert refused.value.entity == entity
+
+
+async def test_a_plan_that_was_broken_off_is_made_anew_with_the_same_ids(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    first = await added("first", numbered(12))
+    second = await added("second", numbered(12, first=12))
+    run = a_run(first.model_id, second.model_id)
+    before = await planned(planner, resources, run)
+    after = await planned(planner, resources, run)
+    assert after.chunks == before.chunks
+    assert [part.rebalance_id for part in after.parts] == [
+        part.rebalance_id for part in before.parts
+    ]
+
+
+async def test_a_run_of_one_model_is_its_only_rebalance(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    model = await added("Growth", numbered(12))
+    run = a_run(model.model_id)
+    made = await planned(planner, resources, run)
+    assert [part.rebalance_id for part in made.parts] == [run.run_id]
+    assert [(chunk.first, len(chunk.portfolio_ids)) for chunk in made.chunks] == [(0, 10), (10, 2)]
+
+
+async def test_chunks_of_a_file_are_in_the_order_of_its_rows(
+    settings: Settings, resources: Resources, added: Added, tmp_path: Path
+) -> None:
+    ids = numbered(25)
+    model = await added("Growth", tuple(reversed(ids)))
+    columns = {"portfolio_id": ids, "security_id": [None] * 25, "quantity": [1] * 25}
+    kinds = pa.schema(
+        {"portfolio_id": pa.string(), "security_id": pa.string(), "quantity": pa.int64()}
+    )
+    pq.write_table(pa.table(columns, schema=kinds), tmp_path / "book.parquet")
+    planner = Planner(settings.model_copy(update={"holdings_directory": tmp_path}), resources)
+
+    run = a_run(model.model_id, holdings=Holdings(FILE, "book.parquet"))
+    made = await planned(planner, resources, run)
+
+    assert made.by_model[str(model.model_id)] == list(ids)
+    assert made.plan.holdings.fingerprint
+    with pytest.raises(HoldingsFileError, match="is not in HOLDINGS_DIRECTORY"):
+        await planner.plan(replace(run, holdings=Holdings(FILE, "none.parquet")))
+
+
+async def test_one_price_snapshot_serves_all_models_and_is_part_of_the_plan(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    await added("first", numbered(1))
+    await added("second", numbered(1, first=1), B)
+    made = await planned(planner, resources, a_run())
+    assert made.plan.snapshot is not None
+    assert made.plan.snapshot.prices == {A: PRICE, B: PRICE}
+    assert {part.securities[0].price for part in made.parts} == {PRICE}
+
+
+async def test_a_model_without_prices_says_so_and_the_others_are_planned(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    without = await added("without", numbered(1), "C" * 24)
+    await added("with", numbered(1, first=1))
+    made = await planned(planner, resources, a_run())
+    refusals = {part.model_id: part.refusal and part.refusal.code for part in made.parts}
+    assert refusals.pop(str(without.model_id)) == "prices-missing"
+    assert list(refusals.values()) == [None]
+
+
+async def test_a_model_without_targets_is_planned_like_any_other(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    model = await added("all cash", numbered(3), None)
+    made = await planned(planner, resources, a_run(model.model_id))
+    assert [(part.securities, part.refusal) for part in made.parts] == [((), None)]
+    assert made.plan.portfolios == 3
+
+
+async def test_options_that_conflict_with_a_models_own_refuse_that_model_alone(
+    planner: Planner, resources: Resources, added: Added
+) -> None:
+    high = RebalanceOptions(cash_floor=Decimal(500))
+    conflicting = await added("conflicting", numbered(1), options=high)
+    other = await added("other", numbered(1, first=1))
+    run = a_run(overrides={"cash_ceiling": Decimal(100)})
+    made = await planned(planner, resources, run)
+    parts = {part.model_id: part for part in made.parts}
+    refusal = parts[str(conflicting.model_id)].refusal
+    assert refusal is not None
+    assert refusal.code == "options-conflict"
+    assert parts[str(other.model_id)].refusal is None
+    assert parts[str(other.model_id)].options["cash_ceiling"] == Decimal(100)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_an_outage_that_ends_in_time_is_waited_for(
+    planner: Planner, resources: Resources, added: Added, upstreams: Upstreams
+) -> None:
+    await added("Growth", numbered(3))
+    upstreams.down = "pricing"
+    planning_it = asyncio.create_task(planned(planner, resources, a_run()))
+    await asyncio.sleep(0.1)
+    upstreams.down = ""
+    made = await planning_it
+    assert made.plan.snapshot is not None
+    assert [part.refusal for part in made.parts] == [None]
+
+
+@pytest.mark.parametrize("upstream", ["pricing", "security"])
+async def test_an_outage_beyond_patience_is_the_reason_of_every_model(
+    settings: Settings, resources: Resources, added: Added, upstreams: Upstreams, upstream: str
+) -> None:
+    await added("first", numbered(1))
+    await added("second", numbered(1, first=1))
+    upstreams.down = upstream
+    planner = Planner(settings.model_copy(update={"run_patience_s": 0}), resources)
+    made = await planned(planner, resources, a_run())
+    assert [_known(part.refusal) for part in made.parts] == [("upstream-unavailable", upstream)] * 2
+    assert made.plan.portfolios == 2
+
+
+async def test_a_run_that_somebody_waits_for_stops_at_an_outage(
+    planner: Planner, added: Added, upstreams: Upstreams
+) -> None:
+    await added("Growth", numbered(1))
+    upstreams.down = "pricing"
+    with pytest.raises(UpstreamUnavailableError):
+        await planner.plan(a_run(stops_on_outage=True))
+
+
+async def test_prices_that_cannot_be_read_are_the_reason_of_every_model(
+    planner: Planner, resources: Resources, added: Added, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(*_: object) -> Any:
+        raise UpstreamContractError("pricing", "/api/v1/prices is not JSON")
+
+    await added("Growth", numbered(2))
+    monkeypatch.setattr(resources.prices, "snapshot", unreadable)
+    made = await planned(planner, resources, a_run())
+    assert [_known(part.refusal) for part in made.parts] == [("upstream-contract", None)]
+    with pytest.raises(UpstreamContractError):
+        await planner.plan(a_run(stops_on_outage=True))
+
+
+async def test_what_is_planned_begins_now(planner: Planner, added: Added) -> None:
+    await added("Growth", numbered(1))
+    before = now()
+    assert before <= (await planner.plan(a_run())).started_at <= now()
+
+
+def _known(refusal: Refusal | None) -> tuple[str | None, object]:
+    return (refusal and refusal.code, refusal and refusal.members.get("upstream"))
