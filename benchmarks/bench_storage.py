@@ -4,7 +4,7 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +16,6 @@ from bson import ObjectId
 from bson.codec_options import CodecOptions
 from pymongo import IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.database import Database
 from rich.console import Console
 from rich.table import Table
 
@@ -24,12 +23,12 @@ from optimization.certificate import Certificate, Method, Proof
 from optimization.model import DriftBand, Model, Target
 from optimization.result import Rebalance, Security, Status
 from storage.codec import TYPE_REGISTRY
-from storage.database import Document, connect, connect_blocking, disconnect
+from storage.database import Document, connect, disconnect
 from storage.embedded import Server, start, stop
 from storage.indexes import ensure_indexes
 from storage.models import Models
 from storage.rebalances import Rebalances
-from storage.results import Recorder, result_document, result_id
+from storage.results import result_document, result_id
 from storage.runs import Run, new_rebalance_id
 
 POSITIONS = 50
@@ -102,22 +101,24 @@ def a_run(portfolios: int) -> Run:
     )
 
 
-def seconds(work: Callable[..., Any], *arguments: Any) -> float:
+async def seconds(work: Coroutine[Any, Any, object]) -> float:
     began = time.perf_counter()
-    work(*arguments)
+    await work
     return time.perf_counter() - began
 
 
-def insert_in_batches(database: Database[Document], name: str, documents: list[Document]) -> None:
+async def insert_in_batches(
+    database: AsyncDatabase[Document], name: str, documents: list[Document]
+) -> None:
     collection = database[name]
     for first in range(0, len(documents), 1_000):
-        collection.insert_many(documents[first : first + 1_000], ordered=False)
+        await collection.insert_many(documents[first : first + 1_000], ordered=False)
 
 
-def writing(database: Database[Document], table: Table) -> None:
+async def writing(database: AsyncDatabase[Document], table: Table) -> None:
     outcomes = [outcome(ordinal) for ordinal in range(PORTFOLIOS)]
     for name in ("bare", "subdocuments"):
-        database[name].create_indexes([IndexModel([("portfolio_id", 1), ("_id", -1)])])
+        await database[name].create_indexes([IndexModel([("portfolio_id", 1), ("_id", -1)])])
     times: dict[str, list[float]] = {"bare": [], "record": [], "subdocuments": []}
     sizes: dict[str, float] = {}
     for _ in range(ROUNDS):
@@ -126,10 +127,10 @@ def writing(database: Database[Document], table: Table) -> None:
         some = [subdocuments(key, row) for key, row in zip(ids[:4_000], outcomes, strict=False)]
         sizes["record"] = len(bson.encode(documents[0], codec_options=OPTIONS))
         sizes["subdocuments"] = len(bson.encode(some[0], codec_options=OPTIONS))
-        times["bare"].append(seconds(insert_in_batches, database, "bare", documents))
-        record = Recorder(database).record
-        times["record"].append(seconds(record, new_rebalance_id(), range(PORTFOLIOS), outcomes))
-        slow = seconds(insert_in_batches, database, "subdocuments", some)
+        times["bare"].append(await seconds(insert_in_batches(database, "bare", documents)))
+        record = Rebalances(database).record(new_rebalance_id(), range(PORTFOLIOS), outcomes)
+        times["record"].append(await seconds(record))
+        slow = await seconds(insert_in_batches(database, "subdocuments", some))
         times["subdocuments"].append(slow * PORTFOLIOS / len(some))
     rate = {name: PORTFOLIOS / median(values) for name, values in times.items()}
     table.add_row(
@@ -175,16 +176,14 @@ async def reading_a_model(database: AsyncDatabase[Document], table: Table) -> No
     )
 
 
-async def paging(server: Server, database: AsyncDatabase[Document], table: Table) -> None:
+async def paging(database: AsyncDatabase[Document], table: Table) -> None:
     rebalances = Rebalances(database)
     small, large = a_run(1_000), a_run(100_000)
-    blocking = connect_blocking(server.uri, database.name)
     for run in (small, large):
         for first in range(0, run.number_of_portfolios, 10_000):
             ordinals = range(first, min(first + 10_000, run.number_of_portfolios))
             rows = [outcome(ordinal) for ordinal in ordinals]
-            Recorder(blocking).record(run.rebalance_id, ordinals, rows)
-    blocking.client.close()
+            await rebalances.record(run.rebalance_id, ordinals, rows)
     times: dict[str, list[float]] = {small.rebalance_id: [], large.rebalance_id: []}
     for _ in range(READS // 4):
         for run in (small, large):
@@ -204,11 +203,9 @@ async def paging(server: Server, database: AsyncDatabase[Document], table: Table
 async def measure(server: Server, table: Table) -> None:
     database = connect(server.uri, "bench", timeout_ms=20_000)
     await ensure_indexes(database)
-    blocking = connect_blocking(server.uri, "bench")
-    writing(blocking, table)
-    blocking.client.close()
+    await writing(database, table)
     await reading_a_model(database, table)
-    await paging(server, database, table)
+    await paging(database, table)
     await disconnect(database)
 
 
