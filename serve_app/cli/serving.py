@@ -1,21 +1,18 @@
-"""`ordergen`: the service and its demonstration, from a terminal."""
+"""The commands that start and stop the service on this machine."""
 
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from serve_app.launch import configured, running, url_of, wait_for_signal
-from serve_app.settings import Settings, SettingsError, settings_from
-from storage import embedded
-from storage.errors import EmbeddedServerError
+from serve_app.cli.ending import one_line_errors
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console(highlight=False)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from serve_app.settings import Settings
+
+commands = typer.Typer()
 
 Config = Annotated[Path, typer.Option(help="the Serve configuration")]
 Prices = Annotated[
@@ -25,54 +22,57 @@ Portfolios = Annotated[int | None, typer.Option(help="portfolios of the simulate
 CONFIG = Path("serve_config.yaml")
 
 
-@cli.command()
+@commands.command()
 def serve(config: Config = CONFIG, prices: Prices = None, portfolios: Portfolios = None) -> None:
     """Run the service on this machine until Ctrl-C."""
-    with _one_line_errors():
+    with one_line_errors():
+        from serve_app.launch import configured, running, wait_for_signal
+
+        console = _console()
         settings, content = configured(config, _market(prices, portfolios))
         with running(settings, content, console.print):
-            _show_addresses(settings)
+            _show_addresses(console, settings)
             wait_for_signal()
             console.print("stopping")
 
 
-@cli.command()
+@commands.command()
 def demo(config: Config = CONFIG, prices: Prices = None, portfolios: Portfolios = None) -> None:
     """Run the service, rebalance a simulated book through HTTP, and stay up until Ctrl-C."""
-    from serve_app.demo import show  # noqa: PLC0415 - the other commands need not load it
+    with one_line_errors():
+        from serve_app.demo import show
+        from serve_app.launch import configured, running, url_of, wait_for_signal
 
-    with _one_line_errors():
+        console = _console()
         settings, content = configured(config, _market(prices, portfolios))
         with running(settings, content, console.print) as complete:
             show(complete, url_of(complete), console)
-            _show_addresses(settings)
+            _show_addresses(console, settings)
             wait_for_signal()
             console.print("stopping")
 
 
-@cli.command()
+@commands.command()
 def stop() -> None:
     """Stop the embedded database that `serve run` left running; its data stays."""
-    with _one_line_errors():
+    with one_line_errors():
+        from serve_app.settings import settings_from
+        from storage import embedded
+
         directory = settings_from().data_directory
         stopped = embedded.stop(directory)
-    console.print("stopped" if stopped else f"no database runs in {directory}")
+        typer.echo("stopped" if stopped else f"no database runs in {directory}")
 
 
-@cli.command()
+@commands.command()
 def check_config(config: Config = CONFIG) -> None:
     """Refuse keys of a Serve configuration that Serve itself would ignore."""
-    from serve_app.app import DEPLOYMENTS  # noqa: PLC0415 - loads Ray
-    from serve_app.serve_config import check_serve_config  # noqa: PLC0415
+    with one_line_errors():
+        from serve_app.app import DEPLOYMENTS
+        from serve_app.serve_config import check_serve_config
 
-    with _one_line_errors():
         check_serve_config(config, DEPLOYMENTS)
-    console.print(f"{config}: every key is known")
-
-
-def main() -> None:
-    """The entry point of `ordergen`."""
-    cli()
+        typer.echo(f"{config}: every key is known")
 
 
 def _market(prices: Path | None, portfolios: int | None) -> dict[str, object]:
@@ -80,21 +80,16 @@ def _market(prices: Path | None, portfolios: int | None) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _show_addresses(settings: Settings) -> None:
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _show_addresses(console: "Console", settings: "Settings") -> None:
+    from serve_app.launch import url_of
+
     url = url_of(settings)
     console.print(
         f"\nAPI docs   {url}/docs\nhealth     {url}/health/ready\nCtrl-C stops everything"
     )
-
-
-@contextmanager
-def _one_line_errors() -> Generator[None]:
-    """What a person did wrong is said in one line, without a traceback."""
-    try:
-        yield
-    except (SettingsError, EmbeddedServerError) as error:
-        console.print(f"ordergen: {error}", soft_wrap=True, markup=False)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        console.print("stopping")
-        sys.exit(130)

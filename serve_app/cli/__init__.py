@@ -1,0 +1,35 @@
+"""`ordergen`: the service, from a terminal. A command loads what it needs, so that `--help` is answered at once.
+
+    serving.py   serve, demo, stop, check-config
+    asking.py    models, rebalance, optimize, show, drift, export: through serve_app.client
+    runs.py      runs list, begin, show, follow, cancel
+    doctor.py    doctor: what keeps the service from working here
+    replay.py    replay: solve a stored rebalance again
+
+The exit codes are in ending.py.
+"""
+
+import typer
+
+from serve_app.cli import asking, doctor, replay, runs, serving
+
+EPILOG = (
+    "Exit codes: 0 done; 1 refused, nothing rebalanced, a check failed or a difference found; "
+    "2 a wrong argument, file or setting; 3 the service does not answer; 130 interrupted."
+)
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
+    help="Keep investment models and rebalance the portfolios that follow them.",
+)
+for part in (serving, asking, doctor, replay):
+    cli.add_typer(part.commands)
+cli.add_typer(runs.commands)
+
+
+def main() -> None:
+    """The entry point of `ordergen`."""
+    cli()

@@ -1,0 +1,56 @@
+"""Arguments that several commands have, and the client that they ask with."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from serve_app.client import Client
+
+URL = "http://127.0.0.1:8088"
+RETRY_S = 5.0  # a person waits
+
+Url = Annotated[
+    str, typer.Option(envvar="ORDERGEN_URL", help="where the service answers", show_default=URL)
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="for programs: JSON on stdout, every number exact")
+]
+OptionsText = Annotated[
+    str | None,
+    typer.Option("--options", help='options as JSON, {"cash_floor": "2%"}, or @FILE'),
+]
+ModelId = Annotated[str | None, typer.Option("--model", metavar="MODEL_ID", help="a model")]
+PortfolioId = Annotated[
+    str | None, typer.Option("--portfolio", metavar="PORTFOLIO_ID", help="a single portfolio")
+]
+
+
+def client_of(url: str) -> "Client":
+    """A client that does not try for long."""
+    from serve_app.client import Client
+
+    return Client(url, retry_s=RETRY_S)
+
+
+def options_of(text: str | None) -> Any:
+    """The options of a command line; a BadParameter where they are no JSON object."""
+    if text is None:
+        return None
+    shown = Path(text[1:]).read_text() if text.startswith("@") else text
+    try:
+        options = json.loads(shown, parse_float=Decimal)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(f"--options is not JSON: {error}") from error
+    if not isinstance(options, dict):
+        raise typer.BadParameter("--options is an object of options by name")
+    return options
+
+
+def require_one(model_id: str | None, portfolio_id: str | None) -> None:
+    """Refuse a command that names neither."""
+    if model_id is None and portfolio_id is None:
+        raise typer.BadParameter("give --model MODEL_ID or --portfolio PORTFOLIO_ID")

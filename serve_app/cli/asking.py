@@ -1,0 +1,216 @@
+"""The commands that ask a running service about models and rebalances."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serve_app.cli.asked import (
+    URL,
+    AsJson,
+    ModelId,
+    OptionsText,
+    PortfolioId,
+    Url,
+    client_of,
+    options_of,
+    require_one,
+)
+from serve_app.cli.ending import Ending, one_line_errors
+
+if TYPE_CHECKING:
+    from serve_app.client import PortfolioOptions, Rebalance
+
+commands = typer.Typer()
+
+Most = Annotated[int, typer.Option("--limit", min=1, help="how many to show at most")]
+Sorted = Annotated[str, typer.Option("--sort-by", help="a field, or several: -name,model_id")]
+WITH_PLAN = frozenset({"REBALANCED", "IN_BAND"})
+MOST_IN_A_REQUEST = 100
+
+
+class Format(StrEnum):
+    """The files of a trade list."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    JSONL = "jsonl"
+
+
+@commands.command()
+def models(
+    model_id: Annotated[str | None, typer.Argument(help="show the lines of this one")] = None,
+    sort_by: Sorted = "",
+    limit: Most = 1000,
+    url: Url = URL,
+    as_json: AsJson = False,
+) -> None:
+    """List the models, or show one."""
+    with one_line_errors(), client_of(url) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.output import show, show_json
+
+        if model_id is not None:
+            one = client.read_model(model_id)
+            show_json(one) if as_json else show(tables.model(one))
+            return
+        found = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
+        show_json(found) if as_json else show(tables.models(found))
+
+
+@commands.command()
+def rebalance(
+    model_id: ModelId = None,
+    portfolio_id: PortfolioId = None,
+    options: OptionsText = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="store nothing")] = False,
+    url: Url = URL,
+    as_json: AsJson = False,
+) -> None:
+    """Rebalance the portfolios of a model, or one portfolio (to --model, if both are given)."""
+    require_one(model_id, portfolio_id)
+    with one_line_errors(), client_of(url) as client:
+        from serve_app.cli.output import working
+
+        asked = options_of(options)
+        with working("rebalancing"):
+            if portfolio_id is not None:
+                named: PortfolioOptions | None = asked
+                if model_id is not None:
+                    named = {**(asked or {}), "model_id": model_id}
+                one = client.rebalance_portfolio(portfolio_id, named, dry_run=dry_run)
+                found: Sequence[Rebalance] = (one,)
+            else:
+                found = client.rebalance_model(str(model_id), asked, dry_run=dry_run)
+        _show_outcomes(found, as_json=as_json)
+
+
+@commands.command()
+def optimize(
+    file: Annotated[
+        typer.FileBinaryRead, typer.Argument(help="the JSON of POST /optimize; - for stdin")
+    ],
+    url: Url = URL,
+    as_json: AsJson = False,
+) -> None:
+    """Rebalance portfolios that a file gives whole; nothing is stored."""
+    with one_line_errors(), client_of(url) as client:
+        from serve_app.cli.output import working
+
+        with working("optimizing"):
+            found = client.optimize(file.read())
+        _show_outcomes(found, as_json=as_json)
+
+
+@commands.command()
+def show(
+    rebalance_id: Annotated[str | None, typer.Argument(help="show the portfolios of it")] = None,
+    portfolio_id: PortfolioId = None,
+    limit: Most = 20,
+    url: Url = URL,
+    as_json: AsJson = False,
+) -> None:
+    """List the stored rebalances, show one, or the positions of one portfolio in it."""
+    with one_line_errors(), client_of(url) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.output import show as shown
+        from serve_app.cli.output import show_json
+
+        size = min(limit, MOST_IN_A_REQUEST)
+        if rebalance_id is None:
+            found = [*islice(client.list_rebalances(limit=size), limit)]
+            show_json(found) if as_json else shown(tables.rebalances(found))
+        elif portfolio_id is not None:
+            lines = client.list_positions(rebalance_id, portfolio_id)
+            title = f"{portfolio_id} in {rebalance_id}"
+            show_json(lines) if as_json else shown(tables.positions(title, lines))
+        else:
+            parts = [*islice(client.list_portfolios(rebalance_id, limit=size), limit)]
+            title = f"Rebalance {rebalance_id}"
+            show_json(parts) if as_json else shown(tables.stored(title, parts))
+
+
+@commands.command()
+def drift(
+    model_id: ModelId = None,
+    portfolio_id: PortfolioId = None,
+    limit: Most = 1000,
+    url: Url = URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show which portfolios of a model are out of band, or the securities of one portfolio."""
+    require_one(model_id, portfolio_id)
+    with one_line_errors(), client_of(url) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.output import show as shown
+        from serve_app.cli.output import show_json, working
+
+        with working("measuring"):
+            if portfolio_id is not None:
+                one = client.measure_portfolio(portfolio_id, model_id=model_id)
+                show_json(one) if as_json else shown(tables.drift(one))
+                return
+            every = client.measure_portfolios(str(model_id), limit=min(limit, 1000))
+            found = [*islice(every, limit)]
+        show_json(found) if as_json else shown(tables.drifts(found))
+
+
+@commands.command()
+def export(
+    rebalance_id: str,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="a file, which is replaced; - for stdout")
+    ] = "-",
+    kind: Annotated[Format | None, typer.Option("--format", help="csv by default")] = None,
+    portfolio_id: Annotated[
+        list[str] | None, typer.Option("--portfolio", help="only this one; may be repeated")
+    ] = None,
+    url: Url = URL,
+) -> None:
+    """Write the trade list of a stored rebalance; the ending of the file may say how."""
+    with one_line_errors(), client_of(url) as client:
+        form = kind or _format_of(output)
+        pieces = client.export_transactions(rebalance_id, form.value, portfolio_id or ())
+        if output == "-":
+            sys.stdout.buffer.writelines(pieces)
+            sys.stdout.buffer.flush()
+        else:
+            _write(Path(output), pieces)
+
+
+def _format_of(output: str) -> Format:
+    ending = Path(output).suffix.removeprefix(".")
+    return Format(ending) if ending in set(Format) else Format.CSV
+
+
+def _write(path: Path, pieces: Iterator[bytes]) -> None:
+    # In one step: a list that breaks off leaves no file that looks whole.
+    from serve_app.cli.output import say, working
+
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with working(f"writing {path}"), part.open("wb") as file:
+            file.writelines(pieces)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    say(f"{path}: {path.stat().st_size:,} bytes")
+
+
+def _show_outcomes(found: "Sequence[Rebalance]", *, as_json: bool) -> None:
+    from serve_app.cli import tables
+    from serve_app.cli.output import show as shown
+    from serve_app.cli.output import show_json
+
+    if as_json:
+        show_json(found)
+    else:
+        shown(tables.outcomes(found))
+        if len(found) == 1 and found[0].transactions:
+            shown(tables.trades(found[0]))
+    if not any(each.status in WITH_PLAN for each in found):
+        raise typer.Exit(Ending.REFUSED)

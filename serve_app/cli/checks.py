@@ -1,0 +1,199 @@
+"""What `ordergen doctor` looks at; each look ends within seconds and raises nothing."""
+
+import asyncio
+import platform
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+import httpx
+
+from serve_app.client import Client, ProblemError
+from serve_app.settings import Settings, SettingsError, settings_from
+
+LEAST_PYTHON = (3, 11)
+WITHIN_S = 3.0
+MOST_SKEW_S = 5.0
+UPSTREAMS = (
+    "portfolio_accounting_service_url",
+    "pricing_service_url",
+    "security_service_url",
+    "portfolio_service_url",
+    "order_service_url",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found in one place; the remedy is for what is not ok."""
+
+    name: str
+    verdict: Literal["ok", "warn", "fail"]
+    detail: str
+    remedy: str = ""
+
+
+def examined(url: str | None) -> list[Check]:
+    """Everything, in the order in which it is needed."""
+    found = [_python(), _ray(), _solver()]
+    try:
+        settings = settings_from()
+    except SettingsError as error:
+        remedy = "docs/settings.md has every setting, its default and its rule"
+        return [*found, Check("settings", "fail", str(error), remedy)]
+    clocks: list[str] = []
+    found += [Check("settings", "ok", "valid"), _database(settings)]
+    found += _upstreams(settings, clocks)
+    found += [_service(settings, url, clocks), _clock(clocks)]
+    return found
+
+
+def _python() -> Check:
+    shown = f"Python {platform.python_version()}, {sys.executable}"
+    if sys.version_info < LEAST_PYTHON:
+        return Check("python", "fail", shown, "use Python 3.11 or newer: make install PYTHON=...")
+    return Check("python", "ok", shown)
+
+
+def _ray() -> Check:
+    try:
+        import ray
+        from ray import serve
+    except ImportError as error:
+        return Check("ray", "fail", str(error), "make install")
+    return Check("ray", "ok", f"Ray {ray.__version__} with {serve.__name__}")
+
+
+def _solver() -> Check:
+    """One portfolio that only the solver can settle: a group of securities, and a number of trades."""
+    try:
+        from optimization.engine import rebalance
+        from optimization.model import DriftBand, Model, Target
+        from optimization.options import GroupBand, RebalanceOptions
+        from optimization.portfolio import Portfolio
+
+        ids = [letter * 24 for letter in "AB"]
+        band = DriftBand(Decimal("0.2"), Decimal("0.2"))
+        targets = tuple(Target(each, Decimal("0.4"), band) for each in ids)
+        prices = {each: Decimal("31.50") for each in ids}
+        group = GroupBand("both", frozenset(ids), Decimal(0), Decimal("0.7"))
+        options = RebalanceOptions(groups=(group,), maximum_trades=2, time_limit_s=WITHIN_S)
+        begin = time.perf_counter()
+        portfolio = Portfolio("P" * 24, Decimal(1000), {}, prices)
+        answer = rebalance(Model("doctor", targets, ("P" * 24,)), portfolio, options)
+        took = time.perf_counter() - begin
+        certificate = answer.certificate
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what keeps it from working
+        return Check("solver", "fail", f"{type(error).__name__}: {error}", "make clean install")
+    if certificate is None or sum(each.quantity for each in answer.transactions) != 22:
+        return Check("solver", "fail", "a small problem has a wrong answer", "make clean install")
+    detail = f"{certificate.method} in {took:.2f} s, {certificate.proof}"
+    return Check("solver", "ok", detail)
+
+
+def _database(settings: Settings) -> Check:
+    from storage.engines import find_engine
+    from storage.errors import NoServerBinaryError, StorageUnavailableError
+
+    if settings.mongodb_uri is None:
+        try:
+            engine = find_engine(settings.mongod)
+        except NoServerBinaryError as error:
+            remedy = "install mongod 5.0 or newer, name it in MONGOD, or set MONGODB_URI"
+            return Check("database", "fail", str(error), remedy)
+        return Check("database", "ok", f"embedded {engine}, data in {settings.data_directory}")
+    uri, remedy = settings.mongodb_uri.get_secret_value(), "start it, or correct MONGODB_URI"
+    try:
+        hello = asyncio.run(_hello(uri, settings.database_name))
+    except StorageUnavailableError as error:
+        return Check("database", "fail", f"MONGODB_URI: {error}", remedy)
+    except Exception as error:  # noqa: BLE001 - a refused login, an odd URI: only the kind may be shown
+        return Check("database", "fail", f"MONGODB_URI: {type(error).__name__}", remedy)
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        remedy = "rebalances are stored in transactions: make it a replica set"
+        return Check("database", "fail", "MONGODB_URI: a server without a replica set", remedy)
+    return Check("database", "ok", "MONGODB_URI answers")
+
+
+async def _hello(uri: str, database_name: str) -> Mapping[str, Any]:
+    from storage.database import connect, disconnect, failures_translated
+
+    database = connect(uri, database_name, int(WITHIN_S * 1000))
+    try:
+        with failures_translated():
+            return await database.command("hello")
+    finally:
+        await disconnect(database)
+
+
+def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
+    urls = {name: getattr(settings, name) for name in UPSTREAMS}
+    if not any(urls.values()):
+        yield Check("upstreams", "ok", "the simulated market, for none is set")
+        return
+    with httpx.Client(timeout=WITHIN_S, trust_env=False) as http:
+        for name, url in urls.items():
+            if url is None:
+                detail = f"{name.upper()} is unset: the simulated market stands in"
+                yield Check("upstream", "warn", detail, f"set {name.upper()}, like the others")
+                continue
+            try:
+                answer = http.get(f"{url}/")
+            except httpx.HTTPError as error:
+                detail = f"{name.upper()} does not answer: {type(error).__name__}"
+                yield Check("upstream", "fail", detail, f"start it, or correct {name.upper()}")
+            else:
+                clocks.append(answer.headers.get("Date", ""))
+                yield Check("upstream", "ok", f"{name.upper()} answers")
+
+
+def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
+    where = url or f"http://{host}:{settings.port}"
+    if url is None and _is_free(settings):
+        detail = f"does not run; port {settings.port} is free for it"
+        return Check("service", "ok", detail)
+    try:
+        with Client(where, timeout_s=WITHIN_S, retry_s=0.1) as client:
+            parts = client.ready().checks
+        clocks.append(httpx.get(f"{where}/health/live", trust_env=False).headers.get("Date", ""))
+    except ProblemError as problem:
+        remedy = "docs/operations.md has what fails and what then"
+        return Check("service", "fail", f"{where}: {problem.detail}", remedy)
+    except (httpx.HTTPError, ValueError) as error:
+        remedy = "make serve, or correct ORDERGEN_URL"
+        if url is None:
+            remedy = "another program has this port: end it, or set another PORT"
+        return Check("service", "fail", f"{where} is not the service: {error}", remedy)
+    healthy = ", ".join(f"{name} {state}" for name, state in parts.items())
+    return Check("service", "ok", f"{where} is ready: {healthy}")
+
+
+def _is_free(settings: Settings) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            return False
+    return True
+
+
+def _clock(clocks: list[str]) -> Check:
+    """Against the others that answered; trade dates and the order of rebalances hang on it."""
+    now = datetime.now(UTC)
+    others = [parsedate_to_datetime(date) for date in clocks if date]
+    skews = [abs((now - other).total_seconds()) for other in others]
+    shown = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    if not skews:
+        return Check("clock", "ok", f"{shown}, and no other to compare it with")
+    if max(skews) > MOST_SKEW_S:
+        detail = f"{shown}, {max(skews):.0f} s from that of another service"
+        return Check("clock", "warn", detail, "synchronise the clocks of these machines (NTP)")
+    return Check("clock", "ok", f"{shown}, as with the services that answer")

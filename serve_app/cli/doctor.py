@@ -1,0 +1,44 @@
+"""The command that says what keeps the service from working on this machine, and the remedy."""
+
+from typing import Annotated
+
+import typer
+
+from serve_app.cli.asked import AsJson
+from serve_app.cli.ending import Ending, one_line_errors
+
+commands = typer.Typer()
+MARKS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@commands.command()
+def doctor(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ORDERGEN_URL", help="the service; where the settings have it by default"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check this machine, the settings, the database, the upstreams and the service."""
+    with one_line_errors():
+        from rich.console import Console
+
+        from serve_app.cli.checks import examined
+        from serve_app.cli.output import show_json, working
+
+        with working("looking"):
+            found = examined(url)
+        if as_json:
+            show_json(found)
+        else:
+            console = Console(highlight=False, soft_wrap=True)
+            for check in found:
+                mark = f"[{MARKS[check.verdict]}]{check.verdict:<4}[/]"
+                console.print(f"{mark} {check.name:<10}", end=" ")
+                console.print(check.detail, markup=False)
+                if check.remedy:
+                    console.print(f"{'':16}{check.remedy}", markup=False)
+        if any(check.verdict == "fail" for check in found):
+            raise typer.Exit(Ending.REFUSED)

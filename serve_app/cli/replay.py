@@ -1,0 +1,88 @@
+"""The command that solves a stored rebalance again."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serve_app.cli.ending import Ending, one_line_errors
+
+if TYPE_CHECKING:
+    from serve_app.settings import Settings
+
+commands = typer.Typer()
+
+MOST_NAMED = 20
+LONGEST_VALUE = 60
+TIMEOUT_MS = 20_000
+
+
+@commands.command()
+def replay(
+    rebalance_id: str,
+    most: Annotated[
+        int, typer.Option("--limit", min=0, help="how many differences to print at most")
+    ] = MOST_NAMED,
+) -> None:
+    """Solve a stored rebalance again from the database, and compare to the last digit.
+
+    The database is that of the settings: MONGODB_URI, or the embedded one in DATA_DIRECTORY. Exit code
+    1 where an outcome differs. Outcomes that FAILED without input, and those that a time limit ended, are counted apart.
+    """
+    with one_line_errors():
+        from serve_app.settings import settings_from
+
+        settings = settings_from()
+        verdicts = asyncio.run(_replay(rebalance_id, settings, _database(settings), most))
+        from serve_app.replaying import DIFFER, counted
+
+        typer.echo(f"{rebalance_id}: {counted(verdicts) or 'no outcomes'}")
+        if verdicts[DIFFER]:
+            raise typer.Exit(Ending.REFUSED)
+
+
+async def _replay(rebalance_id: str, settings: "Settings", uri: str, most: int) -> "Counter[str]":
+    from serve_app.cli.output import working
+    from serve_app.replaying import DIFFER, replayed
+    from storage.database import connect, disconnect
+    from storage.rebalances import Rebalances
+
+    database = connect(uri, settings.database_name, TIMEOUT_MS)
+    verdicts: Counter[str] = Counter()
+    try:
+        stored = Rebalances(database)
+        run = await stored.read(rebalance_id)
+        with working("solving again") as status:
+            async for one in replayed(run, stored, settings.optimization_timeout):
+                verdicts[one.verdict] += 1
+                status.update(f"solved {verdicts.total():,} of {run.number_of_portfolios:,} again")
+                if one.verdict == DIFFER and verdicts[DIFFER] <= most:
+                    _print(one.portfolio_id, one.differences)
+    finally:
+        await disconnect(database)
+    return verdicts
+
+
+def _print(portfolio_id: str, differences: "Mapping[str, tuple[object, object]]") -> None:
+    for name, (before, now) in differences.items():
+        typer.echo(f"{portfolio_id} {name}: {_short(before)} stored, {_short(now)} now")
+
+
+def _short(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+def _database(settings: "Settings") -> str:
+    """Where it answers; one that is embedded is started if it does not run."""
+    from serve_app.settings import SettingsError
+    from storage import embedded
+
+    if settings.mongodb_uri is not None:
+        return settings.mongodb_uri.get_secret_value()
+    if not settings.data_directory.is_dir():
+        rule = f"unset, and no embedded database has data in {settings.data_directory}"
+        raise SettingsError("MONGODB_URI", None, rule)
+    return embedded.start(settings.data_directory, settings.mongod).uri

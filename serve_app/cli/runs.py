@@ -1,0 +1,132 @@
+"""The commands for runs over a book."""
+
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serve_app.cli.asked import URL, AsJson, OptionsText, Url, client_of, options_of
+from serve_app.cli.ending import Ending, one_line_errors
+
+if TYPE_CHECKING:
+    from serve_app.client import Client, Run
+
+commands = typer.Typer(
+    name="runs", help="Run over several models or the whole book.", no_args_is_help=True
+)
+
+RunId = Annotated[str, typer.Argument(metavar="RUN_ID")]
+Models = Annotated[
+    list[str] | None, typer.Option("--model", help="everyone who follows it; may be repeated")
+]
+Portfolios = Annotated[list[str] | None, typer.Option("--portfolio", help="may be repeated")]
+Source = Annotated[
+    str | None, typer.Option(help="holdings: summaries, pages, or the name of a file")
+]
+SOURCES = frozenset({"summaries", "pages"})
+
+
+@commands.command("list")
+def list_runs(
+    limit: Annotated[int, typer.Option(min=1, help="how many to show at most")] = 20,
+    url: Url = URL,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, the newest first."""
+    with one_line_errors(), client_of(url) as client:
+        _show([*islice(client.list_runs(limit=min(limit, 100)), limit)], as_json=as_json)
+
+
+@commands.command()
+def begin(
+    models: Models = None,
+    portfolios: Portfolios = None,
+    whole_book: Annotated[bool, typer.Option("--whole-book", help="everyone")] = False,
+    options: OptionsText = None,
+    holdings: Source = None,
+    follow: Annotated[bool, typer.Option("--follow", help="and wait for its end")] = False,
+    url: Url = URL,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a run; it goes on by itself, whatever becomes of this command."""
+    with one_line_errors(), client_of(url) as client:
+        run = client.begin_run(
+            models=models or None,
+            portfolios=portfolios or None,
+            whole_book=whole_book,
+            options=options_of(options),
+            holdings=_holdings(holdings),
+        )
+        if follow:
+            run = _followed(client, run.run_id)
+        _end_with(run, as_json=as_json)
+
+
+@commands.command("show")
+def show_run(run_id: RunId, url: Url = URL, as_json: AsJson = False) -> None:
+    """Show where a run stands."""
+    with one_line_errors(), client_of(url) as client:
+        _end_with(client.read_run(run_id), as_json=as_json)
+
+
+@commands.command("follow")
+def follow_run(run_id: RunId, url: Url = URL, as_json: AsJson = False) -> None:
+    """Wait for the end of a run, with a progress bar on stderr."""
+    with one_line_errors(), client_of(url) as client:
+        _end_with(_followed(client, run_id), as_json=as_json)
+
+
+@commands.command("cancel")
+def cancel_run(run_id: RunId, url: Url = URL, as_json: AsJson = False) -> None:
+    """Begin nothing more of a run; what is done stays."""
+    with one_line_errors(), client_of(url) as client:
+        _show(client.cancel_run(run_id), as_json=as_json)
+
+
+def _followed(client: "Client", run_id: str) -> "Run":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from serve_app.client import ChunkDone
+
+    console = Console(stderr=True)
+    bar = Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    run = client.read_run(run_id)
+    console.print(f"run {run_id}", highlight=False)
+    with bar:
+        task = bar.add_task(run.status, total=run.portfolios.total)
+        for event in client.follow_run(run_id):
+            if isinstance(event, ChunkDone):
+                bar.advance(task, event.portfolios)
+            else:
+                run, done = event, event.portfolios
+                bar.update(task, description=run.status, completed=done.done, total=done.total)
+    return run
+
+
+def _end_with(run: "Run", *, as_json: bool) -> None:
+    _show(run, as_json=as_json)
+    if run.status in {"STOPPED", "CANCELLED"}:
+        raise typer.Exit(Ending.REFUSED)
+
+
+def _show(found: "Run | list[Run]", *, as_json: bool) -> None:
+    from serve_app.cli import tables
+    from serve_app.cli.output import show, show_json
+
+    if as_json:
+        show_json(found)
+    else:
+        show(tables.runs(found if isinstance(found, list) else [found]))
+
+
+def _holdings(source: str | None) -> dict[str, Any] | None:
+    if source is None:
+        return None
+    return {"source": source} if source in SOURCES else {"source": "file", "file": source}

@@ -1,0 +1,197 @@
+"""The tables of the commands that ask the service."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from rich.table import Table
+
+from serve_app.cli.output import table
+from serve_app.client.answers import (
+    DriftSummary,
+    Model,
+    PortfolioDrift,
+    PortfolioResult,
+    PositionResult,
+    Rebalance,
+    RebalanceResult,
+)
+from serve_app.client.run_answers import Run
+
+CENT = Decimal("0.01")
+
+
+def models(found: Iterable[Model]) -> Table:
+    """One line a model."""
+    columns = ("model", "name", "securities", "portfolios", "version", "last rebalance")
+    return table(
+        "Models",
+        columns,
+        [
+            (
+                each.model_id,
+                each.name,
+                len(each.positions),
+                len(each.portfolios),
+                each.version,
+                _when(each.last_rebalance_date),
+            )
+            for each in found
+        ],
+    )
+
+
+def model(one: Model) -> Table:
+    """One line a security."""
+    rows = [(p.security_id, p.target, p.low_drift, p.high_drift) for p in one.positions]
+    title = f"{one.name}, version {one.version}, {len(one.portfolios)} portfolios"
+    return table(title, ("security", "target", "below", "above"), rows)
+
+
+def outcomes(found: Sequence[Rebalance]) -> Table:
+    """One line a portfolio, and why it has no plan."""
+    rebalance_id = found[0].rebalance_id if found else None
+    columns = ("portfolio", "outcome", "market value", "cash after", "trades", "turnover", "drift")
+    rows = [
+        (
+            each.portfolio_id,
+            _status(each.status, each.error),
+            _money(each.market_value),
+            _money(each.cash_after_rebalance),
+            len(each.transactions),
+            _money(each.turnover),
+            _money(each.objective),
+        )
+        for each in found
+    ]
+    return table(f"Rebalance {rebalance_id or '(not stored)'}", columns, rows)
+
+
+def trades(one: Rebalance) -> Table:
+    """The trade list of one portfolio."""
+    rows = [(t.transaction_type, t.security_id, t.quantity, t.trade_date) for t in one.transactions]
+    return table(f"Trades of {one.portfolio_id}", ("", "security", "quantity", "day"), rows)
+
+
+def rebalances(found: Iterable[RebalanceResult]) -> Table:
+    """One line a stored rebalance."""
+    columns = ("rebalance", "model", "begun", "status", "portfolios", "outcomes")
+    rows = [
+        (
+            each.rebalance_id,
+            each.model_name,
+            _when(each.rebalance_date),
+            each.status,
+            each.number_of_portfolios,
+            _counts(each.counts),
+        )
+        for each in found
+    ]
+    return table("Rebalances", columns, rows)
+
+
+def stored(title: str, found: Iterable[PortfolioResult]) -> Table:
+    """One line a portfolio of a stored rebalance."""
+    columns = ("portfolio", "outcome", "market value", "cash before", "cash after", "trades")
+    rows = [
+        (
+            each.portfolio_id,
+            _status(each.status, each.error),
+            _money(each.market_value),
+            _money(each.cash_before_rebalance),
+            _money(each.cash_after_rebalance),
+            sum(position.transaction_type is not None for position in each.positions),
+        )
+        for each in found
+    ]
+    return table(title, columns, rows)
+
+
+def positions(title: str, found: Iterable[PositionResult]) -> Table:
+    """One line a security of a portfolio in a stored rebalance."""
+    columns = ("security", "price", "before", "after", "", "trade", "target", "actual")
+    rows = [
+        (
+            each.security_id,
+            each.price,
+            each.original_quantity,
+            each.adjusted_quantity,
+            each.transaction_type,
+            each.trade_quantity,
+            each.target,
+            each.actual,
+        )
+        for each in found
+    ]
+    return table(title, columns, rows)
+
+
+def drift(one: PortfolioDrift) -> Table:
+    """One line a security."""
+    title = f"{one.portfolio_id} {one.status}, total drift {_money(one.total_drift):,}"
+    columns = ("security", "quantity", "price", "target", "actual", "deviation", "side", "outside")
+    rows = [
+        (
+            each.security_id,
+            each.quantity,
+            each.price,
+            each.target,
+            each.actual,
+            _money(each.deviation),
+            each.side,
+            _money(each.outside),
+        )
+        for each in one.drifts
+    ]
+    return table(title, columns, rows)
+
+
+def drifts(found: Iterable[DriftSummary]) -> Table:
+    """One line a portfolio."""
+    columns = ("portfolio", "status", "market value", "total drift", "weight", "out of band")
+    rows = [
+        (
+            each.portfolio_id,
+            _status(each.status, each.error),
+            _money(each.market_value),
+            _money(each.total_drift),
+            each.total_drift_weight,
+            each.out_of_band,
+        )
+        for each in found
+    ]
+    return table("Drift", columns, rows)
+
+
+def runs(found: Iterable[Run]) -> Table:
+    """One line a run over a book."""
+    columns = ("run", "status", "begun", "done", "of", "outcomes", "a second")
+    rows = [
+        (
+            each.run_id,
+            _status(each.status, each.error),
+            _when(each.created_at),
+            each.portfolios.done,
+            each.portfolios.total,
+            _counts(each.counts),
+            each.portfolios_per_second,
+        )
+        for each in found
+    ]
+    return table("Runs", columns, rows)
+
+
+def _money(amount: Decimal | None) -> Decimal | None:
+    return None if amount is None else amount.quantize(CENT)
+
+
+def _when(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items())
+
+
+def _status(status: str, error: Mapping[str, object] | None) -> str:
+    return status if error is None else f"{status}: {error['detail']}"

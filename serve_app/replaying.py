@@ -1,0 +1,103 @@
+"""A stored rebalance solved again: every outcome holds its complete input, so the answers have to agree."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from optimization.certificate import Proof
+from optimization.engine import Answer, rebalance_all
+from optimization.errors import NoSolutionInTimeError
+from optimization.options import RebalanceOptions
+from optimization.portfolio import Portfolio
+from optimization.result import Rebalance, Status
+from optimization.units import EXACT
+from storage.options import options_from
+from storage.rebalances import Rebalances
+from storage.runs import Run
+
+AT_A_TIME = 200  # outcomes in memory
+AGREE, DIFFER = "agree", "differ"
+WITHOUT_INPUT, BY_TIME = "failed, without input", "ended by time"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A portfolio whose outcome was solved again; the differences are stored and new values by name."""
+
+    portfolio_id: str
+    verdict: str
+    differences: Mapping[str, tuple[object, object]]
+
+
+async def replayed(run: Run, stored: Rebalances, time_limit_s: float) -> AsyncIterator[Compared]:
+    """Every outcome of a run beside what the engine answers today, a page at a time."""
+    options = replace(options_from(run.options), time_limit_s=time_limit_s)
+    for offset in range(0, run.number_of_portfolios, AT_A_TIME):
+        page = await stored.outcomes(run, offset, AT_A_TIME)
+        for compared in _compared(run, page, options):
+            yield compared
+
+
+def counted(verdicts: Counter[str]) -> str:
+    """How many of which verdict, in one line."""
+    order = (AGREE, DIFFER, WITHOUT_INPUT, BY_TIME)
+    return ", ".join(f"{verdicts[each]:,} {each}" for each in order if verdicts[each])
+
+
+def _compared(run: Run, page: Sequence[Rebalance], options: RebalanceOptions) -> Iterator[Compared]:
+    # What a search found until its time was over depends on the machine.
+    solvable = [each for each in page if each.cash_before is not None and not _by_time(each)]
+    portfolios = _portfolios(run, solvable, options.cash_flow)
+    answers = iter(rebalance_all(run.securities, portfolios, options))
+    for outcome in page:
+        if outcome.cash_before is None:
+            yield Compared(outcome.portfolio_id, WITHOUT_INPUT, {})
+        elif _by_time(outcome):
+            yield Compared(outcome.portfolio_id, BY_TIME, {})
+        else:
+            yield _beside(outcome, next(answers))
+
+
+def _portfolios(run: Run, outcomes: Sequence[Rebalance], cash_flow: Decimal) -> list[Portfolio]:
+    """The portfolios as they were before: a run has one price of each security."""
+    columns = [(*run.securities, *outcome.others) for outcome in outcomes]
+    prices = {each.security_id: each.price for row in columns for each in row}
+    made: list[Portfolio] = []
+    for outcome, row in zip(outcomes, columns, strict=True):
+        ids = [security.security_id for security in row]
+        held = dict(zip(ids, map(Decimal, outcome.before), strict=True))
+        assert outcome.cash_before is not None
+        cash = EXACT.subtract(outcome.cash_before, cash_flow)
+        made.append(Portfolio(outcome.portfolio_id, cash, held, prices))
+    return made
+
+
+def _beside(stored: Rebalance, answer: Answer) -> Compared:
+    if isinstance(answer, NoSolutionInTimeError) or _by_time(answer):
+        return Compared(stored.portfolio_id, BY_TIME, {})
+    new = _shown(answer)
+    differences = {
+        name: (value, new[name]) for name, value in _shown(stored).items() if value != new[name]
+    }
+    return Compared(stored.portfolio_id, DIFFER if differences else AGREE, differences)
+
+
+def _shown(answer: Answer) -> dict[str, object]:
+    """What has to agree."""
+    if not isinstance(answer, Rebalance):
+        names = ("holdings", "cash", "objective", "lower_bound")
+        return {"status": f"{Status.FAILED}: {answer}", **dict.fromkeys(names)}
+    proof = answer.certificate
+    return {
+        "status": answer.status,
+        "holdings": answer.after,
+        "cash": answer.cash_after,
+        "objective": proof and proof.objective,
+        "lower_bound": proof and proof.lower_bound,
+    }
+
+
+def _by_time(answer: Answer) -> bool:
+    proof = answer.certificate if isinstance(answer, Rebalance) else None
+    return proof is not None and proof.proof is Proof.FEASIBLE_TIME_LIMIT

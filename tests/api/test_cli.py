@@ -1,0 +1,216 @@
+"""`ordergen` as a person or a program uses it, against the application on a port."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from fastapi import FastAPI
+from typer.testing import CliRunner
+
+from serve_app.cli import cli
+from tests.api.parts import PRICE, A, FakeOptimizer, P, Q, position, refused
+from tests.api.serving import served
+
+Ordergen = Callable[..., Awaitable[Result]]
+NOWHERE = "http://127.0.0.1:9"
+WIDE = {"COLUMNS": "200"}
+
+
+@pytest.fixture
+async def ordergen(app: FastAPI, model: dict[str, Any]) -> AsyncIterator[Ordergen]:
+    """The command; a model is stored."""
+    async with served(app) as url:
+
+        async def run(*arguments: str, stdin: str | None = None) -> Result:
+            runner = CliRunner(env={**WIDE, "ORDERGEN_URL": url})
+            return await asyncio.to_thread(runner.invoke, cli, arguments, stdin)
+
+        yield run
+
+
+async def rebalanced(ordergen: Ordergen, model_id: str) -> str:
+    done = await ordergen("rebalance", "--model", model_id, "--json")
+    return json.loads(done.stdout)[0]["rebalance_id"]
+
+
+def names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+async def test_models_are_listed_and_one_is_shown(
+    ordergen: Ordergen, model: dict[str, Any]
+) -> None:
+    listed = await ordergen("models")
+    shown = await ordergen("models", model["model_id"])
+
+    assert listed.exit_code == shown.exit_code == 0
+    assert model["model_id"] in listed.stdout
+    assert A in shown.stdout
+    assert "0.25" in shown.stdout
+
+
+async def test_json_has_numbers_of_the_digits_of_the_service(
+    ordergen: Ordergen, model: dict[str, Any]
+) -> None:
+    shown = await ordergen("models", model["model_id"], "--json")
+
+    assert '"target": 0.25' in shown.stdout
+    exact = json.loads(shown.stdout, parse_float=Decimal)
+    assert exact["positions"][0]["low_drift"] == Decimal("0.01")
+
+
+async def test_a_model_is_rebalanced_with_options_and_shown_page_by_page(
+    ordergen: Ordergen, model: dict[str, Any], optimizer: FakeOptimizer
+) -> None:
+    options = '{"cash_floor": "2%", "minimum_value": 0.10}'
+
+    done = await ordergen("rebalance", "--model", model["model_id"], "--options", options)
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count("REBALANCED") == 2
+    given, _ = optimizer.asked[0]
+    assert given is not None
+    assert str(given["minimum_value"]) == "0.10"
+    listed = await ordergen("show", "--json")
+    (stored,) = json.loads(listed.stdout)
+    parts = await ordergen("show", stored["rebalance_id"])
+    lines = await ordergen("show", stored["rebalance_id"], "--portfolio", P)
+    assert P in parts.stdout
+    assert Q in parts.stdout
+    assert str(PRICE) in lines.stdout
+
+
+async def test_a_portfolio_is_rebalanced_alone_and_its_trades_are_printed(
+    ordergen: Ordergen, model: dict[str, Any]
+) -> None:
+    done = await ordergen("rebalance", "--portfolio", P, "--model", model["model_id"], "--dry-run")
+
+    assert done.exit_code == 0, done.output
+    assert "not stored" in done.stdout
+    assert f"Trades of {P}" in done.stdout
+
+
+async def test_nothing_rebalanced_ends_with_1_and_says_why(
+    ordergen: Ordergen, model: dict[str, Any], optimizer: FakeOptimizer
+) -> None:
+    optimizer.outcome = lambda portfolio_id, _: refused("infeasible", portfolio_id)
+
+    done = await ordergen("rebalance", "--model", model["model_id"])
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "422 /problems/infeasible: " in done.stderr
+
+
+async def test_drift_is_shown_of_a_model_and_of_a_portfolio(
+    ordergen: Ordergen, model: dict[str, Any]
+) -> None:
+    every = await ordergen("drift", "--model", model["model_id"])
+    one = await ordergen("drift", "--portfolio", P)
+
+    assert (every.exit_code, one.exit_code) == (0, 0), every.output + one.output
+    assert every.stdout.count("OUT_OF_BAND") == 2
+    assert A in one.stdout
+
+
+@pytest.mark.parametrize("name", ["trades.csv", "trades.xlsx", "trades.jsonl"])
+async def test_a_trade_list_is_written_in_the_form_that_its_name_says(
+    ordergen: Ordergen, model: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    rebalance_id = await rebalanced(ordergen, model["model_id"])
+
+    done = await ordergen("export", rebalance_id, "--output", str(tmp_path / name))
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    begins = {"trades.csv": b"rebalance_id,", "trades.xlsx": b"PK", "trades.jsonl": b"{"}
+    assert (tmp_path / name).read_bytes().startswith(begins[name])
+    assert names_in(tmp_path) == [name]
+
+
+async def test_a_trade_list_goes_to_stdout_as_csv(
+    ordergen: Ordergen, model: dict[str, Any]
+) -> None:
+    rebalance_id = await rebalanced(ordergen, model["model_id"])
+
+    done = await ordergen("export", rebalance_id, "--portfolio", Q)
+
+    assert done.stdout_bytes.count(b"\r\n") == 2
+    assert f",{Q},".encode() in done.stdout_bytes
+
+
+async def test_an_export_that_is_refused_leaves_no_file(ordergen: Ordergen, tmp_path: Path) -> None:
+    done = await ordergen("export", "0" * 24, "-o", str(tmp_path / "trades.csv"))
+
+    assert done.exit_code == 1
+    assert "not-found" in done.stderr
+    assert names_in(tmp_path) == []
+
+
+async def test_what_a_file_or_stdin_gives_whole_is_optimized(
+    ordergen: Ordergen, tmp_path: Path
+) -> None:
+    body = {
+        "model": {"positions": [position()]},
+        "prices": {A: "31.50"},
+        "portfolios": [{"portfolio_id": P, "cash": 1000, "holdings": {}}],
+    }
+    file = tmp_path / "given.json"
+    file.write_text(json.dumps(body))
+
+    from_file = await ordergen("optimize", str(file), "--json")
+    from_stdin = await ordergen("optimize", "-", "--json", stdin=json.dumps(body))
+
+    assert from_file.exit_code == 0, from_file.output
+    assert json.loads(from_file.stdout)[0]["portfolio_id"] == P
+    assert from_stdin.stdout == from_file.stdout
+
+
+WRONG = {
+    "neither": ("rebalance",),
+    "options": ("rebalance", "--portfolio", P, "--options", "{"),
+    "no object": ("rebalance", "--portfolio", P, "--options", "[]"),
+    "no file": ("rebalance", "--portfolio", P, "--options", "@nowhere.json"),
+    "format": ("export", "0" * 24, "--format", "pdf"),
+    "url": ("models", "--url", "8088"),
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG.values(), ids=WRONG)
+async def test_a_wrong_argument_ends_with_2(ordergen: Ordergen, arguments: tuple[str, ...]) -> None:
+    done = await ordergen(*arguments)
+
+    assert done.exit_code == 2, done.output
+    assert done.stdout == ""
+
+
+async def test_a_service_that_does_not_answer_ends_with_3(ordergen: Ordergen) -> None:
+    done = await ordergen("models", "--url", NOWHERE)
+
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"ordergen: {NOWHERE}/ does not answer")
+
+
+async def test_a_run_that_is_not_there_ends_with_1(ordergen: Ordergen) -> None:
+    missing = await ordergen("runs", "show", "0" * 24)
+
+    assert missing.exit_code == 1
+    assert "not-found" in missing.stderr
+
+
+async def test_a_run_over_nothing_is_refused_with_the_rule(ordergen: Ordergen) -> None:
+    done = await ordergen("runs", "begin")
+
+    assert done.exit_code == 1
+    assert "whole_book" in done.stderr
+
+
+def test_help_names_every_exit_code() -> None:
+    shown = CliRunner(env=WIDE).invoke(cli, ["--help"])
+
+    for code in ("0 done", "1 refused", "2 a wrong", "3 the service", "130"):
+        assert code in shown.stdout

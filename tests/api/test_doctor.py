@@ -1,0 +1,85 @@
+"""`ordergen doctor`: each line says what is well or not, and the remedy."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import Result
+from fastapi import FastAPI
+from typer.testing import CliRunner
+
+from serve_app.cli import cli
+from tests.api.serving import served
+from tests.service.calls import free_port
+
+WELL = {"python", "ray", "solver", "settings", "database", "upstreams", "service", "clock"}
+
+
+def doctor(*arguments: str, **environment: str) -> Result:
+    settings = {"PORT": str(free_port()), **environment, "COLUMNS": "200"}
+    return CliRunner(env=settings).invoke(cli, ["doctor", *arguments])
+
+
+def found(result: Result) -> dict[str, dict[str, Any]]:
+    return {check["name"]: check for check in json.loads(result.stdout)}
+
+
+def test_a_machine_that_can_run_the_service_has_every_check_ok(mongodb_uri: str) -> None:
+    result = doctor("--json", MONGODB_URI=mongodb_uri)
+
+    checks = found(result)
+    assert result.exit_code == 0, result.output
+    assert set(checks) == WELL
+    assert {check["verdict"] for check in checks.values()} == {"ok"}
+    assert "MILP" in checks["solver"]["detail"]
+
+
+def test_a_wrong_setting_is_named_with_its_rule_and_ends_with_1() -> None:
+    result = doctor(PRICE_TTL_S="-1")
+
+    assert result.exit_code == 1
+    assert "PRICE_TTL_S" in result.stdout
+    assert "docs/settings.md" in result.stdout
+
+
+def test_a_database_and_an_upstream_that_do_not_answer_fail_with_a_remedy_and_no_secret() -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    result = doctor(
+        "--json",
+        MONGODB_URI=f"mongodb://user:secret@{nowhere}",
+        PRICING_SERVICE_URL=f"http://{nowhere}",
+    )
+
+    checks = found(result)
+    assert result.exit_code == 1
+    assert checks["database"]["verdict"] == "fail"
+    assert "MONGODB_URI" in checks["database"]["remedy"]
+    assert "PRICING_SERVICE_URL does not answer" in result.stdout
+    assert "secret" not in result.stdout
+
+
+@pytest.fixture
+def taken() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield str(listener.getsockname()[1])
+
+
+def test_a_port_that_another_program_has_fails(mongodb_uri: str, taken: str) -> None:
+    checks = found(doctor("--json", MONGODB_URI=mongodb_uri, PORT=taken))
+
+    assert checks["service"]["verdict"] == "fail"
+    assert "another PORT" in checks["service"]["remedy"]
+
+
+async def test_a_running_service_is_asked_by_part(app: FastAPI, mongodb_uri: str) -> None:
+    async with served(app) as url:
+        result = await asyncio.to_thread(doctor, "--json", "--url", url, MONGODB_URI=mongodb_uri)
+
+    service = found(result)["service"]
+    assert (service["verdict"], service["detail"]) == (
+        "ok",
+        f"{url} is ready: database healthy",
+    )
