@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,7 +23,7 @@ from serve_app.cli.asked import (
 from serve_app.cli.ending import Ending, one_line_errors
 
 if TYPE_CHECKING:
-    from serve_app.client import PortfolioOptions, Rebalance
+    from serve_app.client import Rebalance
 
 commands = typer.Typer()
 
@@ -79,7 +79,7 @@ def rebalance(
         asked = options_of(options)
         with working("rebalancing"):
             if portfolio_id is not None:
-                named: PortfolioOptions | None = asked
+                named: Any = asked
                 if model_id is not None:
                     named = {**(asked or {}), "model_id": model_id}
                 one = client.rebalance_portfolio(portfolio_id, named, dry_run=dry_run)

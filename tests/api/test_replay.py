@@ -15,30 +15,26 @@ from serve_app import replaying
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.cli import cli
-from serve_app.client import AsyncClient, Position, Rebalance
+from serve_app.client import AsyncClient, Options, Position, Rebalance
 from serve_app.settings import Settings
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import PRICE, A, B, P, Q, R, Stored, no_metrics
 
 C = "C" * 24
 LOST = "L" * 24
-LINES = [
-    Position(each, Decimal("0.4"), Decimal("0.02"), Decimal("0.02")) for each in (A, B)
-]
+LINES = [Position(each, Decimal("0.4"), Decimal("0.02"), Decimal("0.02")) for each in (A, B)]
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"cash_flow": "-25.5", "cash_floor": "1%"},
-    {"cash_flow": "33.10", "maximum_trades": 2, "fewest_trades": True},
+    {"cash_flow": "33.10", "maximum_trades": 3, "fewest_trades": True},
     {"lots": {A: "0.5"}, "do_not_sell": [C], "cost_rate": "0.001"},
-    {"groups": [{"name": "both", "security_ids": [A, B], "high": "0.78"}], "turnover_cap": "70%"},
+    {"groups": [{"name": "both", "security_ids": [A, B], "high": "0.78"}], "turnover_cap": "95%"},
     {"scope": "DRIFTED_TO_EDGE", "direction": "BUY_ONLY"},
 ]
 
 
 @pytest.fixture
-async def service(
-    settings: Settings, stored: Stored, database: Any
-) -> AsyncIterator[AsyncClient]:
+async def service(settings: Settings, stored: Stored, database: Any) -> AsyncIterator[AsyncClient]:
     world = Upstreams({A: PRICE, B: Decimal("31.4999"), C: Decimal("7.77")})
     world.owns(P, "10000.01", **{A: 2, C: 40})
     world.owns(Q, "7500", **{B: "30.25", C: "-3"})
@@ -52,7 +48,7 @@ async def service(
 
 async def rebalanced(service: AsyncClient, **options: Any) -> tuple[Rebalance, ...]:
     model = await service.add_model("Growth", LINES, [P, Q, R, LOST])
-    return await service.rebalance_model(model.model_id, options)  # pyright: ignore
+    return await service.rebalance_model(model.model_id, Options(**options))
 
 
 async def replay(mongodb_uri: str, database: Any, rebalance_id: str | None) -> Result:
@@ -76,9 +72,7 @@ async def test_every_outcome_with_its_input_agrees_to_the_last_digit(
     again = await replay(mongodb_uri, database, outcomes[0].rebalance_id)
 
     assert again.exit_code == 0, again.output
-    assert again.stdout == (
-        f"{outcomes[0].rebalance_id}: 3 agree, 1 failed, without input\n"
-    )
+    assert again.stdout == (f"{outcomes[0].rebalance_id}: 3 agree, 1 failed, without input\n")
 
 
 async def test_a_digit_that_was_changed_is_found_and_ends_with_1(
