@@ -1,6 +1,7 @@
 """Arguments that several commands have, and the client that they ask with."""
 
 import json
+import logging
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +34,9 @@ def client_of(url: str) -> "Client":
     """A client that does not try for long."""
     from serve_app.client import Client
 
+    logging.getLogger("stamina").setLevel(
+        logging.ERROR
+    )  # a try that is repeated is no news to a person
     return Client(url, retry_s=RETRY_S)
 
 
