@@ -37,7 +37,6 @@ class Stored(ModelStore):
         self.keys = Idempotency(database)
         self.runs = self.rebalances.page
         nobody: Any = None
-        self.book_runs, self.chunks = BookRuns(database), Chunks(database)
         self._with = resources_with(database, nobody)
 
 

@@ -93,8 +93,9 @@ def test_options_have_the_names_that_the_service_takes(sent: Any, body: type[Bas
     assert set(sent.__annotations__) == set(body.model_fields)
 
 
-def test_the_client_loads_nothing_heavy() -> None:
-    program = f"import sys, serve_app.client; print([m for m in {HEAVY} if m in sys.modules])"
+@pytest.mark.parametrize("module", ["serve_app.client", "serve_app.cli"])
+def test_neither_the_client_nor_the_help_of_the_command_loads_anything_heavy(module: str) -> None:
+    program = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
 
     printed = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
