@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-NUMBERS = frozenset({"int", "Decimal"})
+NUMBERS = frozenset({"int", "float", "Decimal"})
 
 
 def show_json(value: Any) -> None:
@@ -51,7 +51,7 @@ def _cell(value: Any) -> str:
             return ""
         case Decimal():
             return f"{value:,f}"
-        case int():
+        case int() | float():
             return f"{value:,}"
         case _:
             return str(value)
