@@ -18,7 +18,13 @@ from optimization.result import Rebalance, Side
 from serve_app.resources import Resources
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError, UpstreamUnavailableError
 from serve_app.upstream.orders import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused
-from storage.errors import NotCompletedError, OrdersInDoubtError, OrdersSentError
+from storage.errors import (
+    NotCompletedError,
+    NotFoundError,
+    OrdersInDoubtError,
+    OrdersSentError,
+    RunGoesOnError,
+)
 from storage.hand_overs import HandOver
 from storage.orders import Batch, Order, OrderState, Settlement
 from storage.runs import Run, RunStatus
@@ -79,6 +85,7 @@ class HandOvers:
     async def delete(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance of which no order ever went out; OrdersSentError otherwise."""
         rebalance_id, owner = rebalance_id.lower(), uuid4().hex
+        await self._require_over(rebalance_id)
         leases = self._with.hand_overs
         await leases.begin(rebalance_id, owner)  # so that none goes out meanwhile
         try:
@@ -91,6 +98,15 @@ class HandOvers:
             await leases.forget(rebalance_id, owner)
         finally:
             await asyncio.shield(leases.end(rebalance_id, owner))
+
+    async def _require_over(self, rebalance_id: str) -> None:
+        run = await self._with.rebalances.read(rebalance_id)
+        if run.status is not RunStatus.RUNNING or run.book_run_id is None:
+            return
+        with suppress(NotFoundError):  # the run was forgotten
+            book_run = await self._with.book_runs.read(run.book_run_id)
+            if not book_run.status.is_over:
+                raise RunGoesOnError(rebalance_id, book_run.run_id)
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         self._under_way.discard(work)

@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     run_chunk_tries: int = Field(4, ge=1, le=20, description="a whole number from 1 to 20")
     run_patience_s: float = Field(300, ge=0, le=86_400, description="seconds, from 0 to 86400")
     run_lease_s: float = Field(15, ge=1, le=600, description="seconds, from 1 to 600")
+    event_streams: int = Field(
+        100, ge=1, le=100_000, description="streams of events, from 1 to 100000"
+    )
     retention_days: int = Field(
         0, ge=0, le=36_500, description="days, from 0 (everything is kept) to 36500"
     )

@@ -5,6 +5,8 @@ StorageError
 ├── NameTakenError                 another model has this name
 ├── StaleVersionError              the caller changed a version that is no longer the stored one
 ├── LeaseLostError                 another works on the run by now
+├── RunEndedError                  the run ended before every portfolio had its outcome
+├── RunGoesOnError                 a run still writes to the rebalance
 ├── StorageUnavailableError        the database did not answer in time or cannot be reached
 ├── IdempotencyMismatchError       the key came before with another request
 ├── IdempotencyInProgressError     the request of this key is still being worked on
@@ -22,6 +24,8 @@ Every class passes all its arguments to ``super().__init__`` so that it survives
 """
 
 from pathlib import Path
+
+from optimization.result import Refusal
 
 
 class StorageError(Exception):
@@ -77,6 +81,32 @@ class LeaseLostError(StorageError):
 
     def __str__(self) -> str:
         return f"the lease of run {self.run_id} was lost"
+
+
+class RunEndedError(StorageError):
+    """The run was stopped or cancelled before every portfolio had its outcome."""
+
+    def __init__(self, run_id: str, status: str, problem: Refusal | None) -> None:
+        super().__init__(run_id, status, problem)
+        self.run_id = run_id
+        self.status = status
+        self.problem = problem
+
+    def __str__(self) -> str:
+        because = f": {self.problem.detail}" if self.problem else ""
+        return f"run {self.run_id} is {self.status}{because}"
+
+
+class RunGoesOnError(StorageError):
+    """The rebalance belongs to a run that is not over."""
+
+    def __init__(self, rebalance_id: str, run_id: str) -> None:
+        super().__init__(rebalance_id, run_id)
+        self.rebalance_id = rebalance_id
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"rebalance {self.rebalance_id} belongs to run {self.run_id}, which is not over"
 
 
 class StorageUnavailableError(StorageError):

@@ -30,6 +30,7 @@ from serve_app.api.measured import Measured, RequestWatch
 from serve_app.api.openapi import documented
 from serve_app.api.problems import Kind
 from serve_app.api.refusals import Refusals, answer_http, answer_invalid
+from serve_app.api.streams import Streams
 from serve_app.settings import Settings
 
 SHOWN_TO_SCRIPTS = (
@@ -67,6 +68,7 @@ def api_app(
     )
     app.state.settings = settings
     app.state.collaborators = collaborators
+    app.state.streams = Streams(settings.event_streams)
     about_books = (rebalancing, optimize, drift, runs)
     about_rebalances = (rebalances, transactions, orders)
     parts = (models, *about_books, *about_rebalances, health, pages)

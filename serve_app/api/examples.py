@@ -82,6 +82,12 @@ EXAMPLES: Mapping[str, Example] = {
         {"offered": ["application/json", "text/csv"]},
     ),
     "name-taken": Example("another model is named 'Growth'", MODELS),
+    "run-cancelled": Example(f"run {REBALANCE} is CANCELLED", OF_MODEL, {"run_id": REBALANCE}),
+    "run-goes-on": Example(
+        f"rebalance {REBALANCE} belongs to run {REBALANCE}, which is not over",
+        f"/api/v1/rebalance/{REBALANCE}",
+        {"run_id": REBALANCE},
+    ),
     "stale-version": Example(
         f"model {MODEL} is at version 3, the change was made to version 2",
         members={"expected_version": 2, "actual_version": 3},

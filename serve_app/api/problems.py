@@ -33,6 +33,8 @@ from storage.errors import (
     NotFoundError,
     OrdersInDoubtError,
     OrdersSentError,
+    RunEndedError,
+    RunGoesOnError,
     StaleVersionError,
     StorageUnavailableError,
 )
@@ -96,6 +98,17 @@ class DeadlineExceededError(Exception):
         return f"it took longer than the {self.seconds:g} s of {self.header}"
 
 
+class TooManyStreamsError(Exception):
+    """So many streams of events are open that there is no room for another."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.most = most
+
+    def __str__(self) -> str:
+        return f"{self.most} streams of events are open"
+
+
 class NotReadyError(Exception):
     """Parts that the service needs do not answer."""
 
@@ -128,6 +141,18 @@ NOT_ACCEPTABLE = Kind(
     "Accept one of the media types that are offered.",
 )
 NAME_TAKEN = Kind(409, "name-taken", "Another model has this name", "Choose another name.")
+RUN_CANCELLED = Kind(
+    409,
+    "run-cancelled",
+    "It was cancelled before it was done",
+    "What was done before is stored. Send the request again for all of it.",
+)
+RUN_GOES_ON = Kind(
+    409,
+    "run-goes-on",
+    "The run of the rebalance is not over",
+    "Wait until the run that is named is over, or cancel it.",
+)
 STALE = Kind(409, "stale-version", "It was changed in the meantime", _READ)
 IN_MODEL = Kind(
     409,
@@ -281,7 +306,7 @@ NOT_READY = Kind(503, "not-ready", "A part does not answer", "The failing parts 
 KINDS: Mapping[str, Kind] = {
     kind.slug: kind
     for kind in (
-        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, STALE, IN_MODEL,
+        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
         OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
         CONFLICT, NO_HOLDINGS, HOLDINGS_FILE, NO_SECURITY, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
@@ -310,6 +335,8 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     IdempotencyMismatchError: KEY_REUSED,
     NotCompletedError: NOT_COMPLETED,
     HandOverInProgressError: HANDING_OVER,
+    RunEndedError: RUN_CANCELLED,
+    RunGoesOnError: RUN_GOES_ON,
     OrdersSentError: ORDERS_SENT,
     OrdersInDoubtError: IN_DOUBT,
     StorageUnavailableError: STORAGE_DOWN,
@@ -319,6 +346,7 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     HoldingsFileError: HOLDINGS_FILE,
     SecurityUnknownError: NO_SECURITY,
     NotReadyError: NOT_READY,
+    TooManyStreamsError: OVERLOADED,
     DeadlineExceededError: OUT_OF_PATIENCE,
 }
 OF_STATUS: Mapping[int, Kind] = {
@@ -334,6 +362,8 @@ def problem(kind: Kind, detail: str, members: Mapping[str, object] | None = None
 
 def kind_of(error: BaseException, more: Mapping[type[BaseException], Kind] | None = None) -> Kind:
     """The kind of an error, by its class or the nearest base in the table."""
+    if isinstance(error, RunEndedError) and error.problem:
+        return kind_of_refusal(error.problem)
     table = {**OF_ERROR, **(more or {})}
     found = (table[base] for base in type(error).__mro__ if base in table)
     return next(found, INTERNAL)

@@ -134,6 +134,7 @@ async def list_positions(
         *WRONG_RUN,
         problems.STALE,
         problems.HANDING_OVER,
+        problems.RUN_GOES_ON,
         problems.ORDERS_SENT,
         problems.PRECONDITION,
         problems.PRECONDITION_REQUIRED,

@@ -40,6 +40,7 @@ REFUSALS = refuses(
     problems.BAD_ID,
     problems.NOT_FOUND,
     problems.IN_PROGRESS,
+    problems.RUN_CANCELLED,
     problems.INVALID,
     problems.CONFLICT,
     problems.INFEASIBLE,

@@ -18,7 +18,13 @@ from serve_app.api.problems import Kind, NotAcceptableError, NotReadyError, kind
 from serve_app.correlation import correlation_id
 from serve_app.upstream.errors import SecurityUnknownError, UpstreamUnavailableError
 from serve_app.wire.text import Json, encoded
-from storage.errors import HandOverInProgressError, OrdersInDoubtError, StaleVersionError
+from storage.errors import (
+    HandOverInProgressError,
+    OrdersInDoubtError,
+    RunEndedError,
+    RunGoesOnError,
+    StaleVersionError,
+)
 
 MOST_ERRORS = 20
 LONGEST_NAME = 60
@@ -32,6 +38,7 @@ MEMBERS: Mapping[type[Exception], tuple[str, str]] = {
     NotReadyError: ("failing", "failing"),
     NotAcceptableError: ("offered", "offered"),
     OrdersInDoubtError: ("orders_in_doubt", "count"),
+    RunGoesOnError: ("run_id", "run_id"),
 }
 
 logger = logging.getLogger(__name__)
@@ -113,6 +120,8 @@ def members_of(error: Exception) -> Json:
             return {"securities": list(error.security_ids)}
         case OptionsConflictError():
             return {"options": list(error.options)}
+        case RunEndedError():
+            return {"run_id": error.run_id, **(error.problem.members if error.problem else {})}
         case StaleVersionError():
             return {"expected_version": error.expected, "actual_version": error.actual}
         case _:

@@ -1,9 +1,10 @@
 """The routes of runs over a book: begun with one request, watched, cancelled, read with others."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import tzinfo
-from typing import Annotated
+from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Header, Path, Request
 from fastapi.sse import format_sse_event
@@ -17,6 +18,7 @@ from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import Offset, Runs, page_headers
 from serve_app.api.progress import accepted, progress_json
 from serve_app.api.rebalances import AT_A_TIME, portfolios_json
+from serve_app.api.streams import EventStream, OpenStreams
 from serve_app.correlation import correlation_id
 from serve_app.wire.options import options_of
 from serve_app.wire.runs import (
@@ -29,6 +31,7 @@ from serve_app.wire.runs import (
 )
 from serve_app.wire.text import encoded
 from storage.book import BookRun
+from storage.errors import StorageUnavailableError
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=ExactRoute)
 
@@ -44,9 +47,12 @@ LastEvent = Annotated[
 LOOK_EVERY_S = 0.5
 ALIVE_EVERY = 30  # looks
 EVENTS_AT_A_TIME = 500
+PATIENCE_S = 20.0
 ALIVE = b": still here\n\n"
 WRONG_RUN = refuses(problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
 NDJSON = "application/x-ndjson"
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @router.post(
@@ -105,15 +111,19 @@ async def cancel_run(run_id: RunId, store: Store) -> Response:
 
 @router.get(
     "/runs/{run_id}/events",
-    responses={200: {"content": {"text/event-stream": {}}}, **WRONG_RUN},
+    responses={
+        200: {"content": {"text/event-stream": {}}},
+        **WRONG_RUN,
+        **refuses(problems.OVERLOADED),
+    },
     response_class=StreamingResponse,
 )
-async def follow_run(run_id: RunId, store: Store, last: LastEvent = None) -> Response:
+async def follow_run(
+    run_id: RunId, store: Store, streams: OpenStreams, last: LastEvent = None
+) -> Response:
     """Server-sent events: `chunk` for portfolios that are done, `progress`, and `end` when the run is over."""
     run = await store.book_run(run_id)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    events = _events(store, run, int(last or 0))
-    return StreamingResponse(events, 200, headers, media_type="text/event-stream")
+    return EventStream(_events(store, run, int(last or 0)), streams)
 
 
 @router.get(
@@ -128,11 +138,20 @@ async def stream_outcomes(run_id: RunId, store: Store, settings: Configured) -> 
 
 
 async def _events(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[bytes]:
-    """Events since the last one, and then as they come; a comment now and then keeps the line open."""
+    """Events since the last one, and then as they come; a comment now and then keeps the line open.
+
+    Should the database be away for long, the stream ends early: whoever comes back is told so.
+    """
+    with suppress(StorageUnavailableError):
+        async for event in _followed(store, run, last):
+            yield event
+
+
+async def _followed(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[bytes]:
     looks = 0
     while True:
         # What is over was over before the events were read: none of them can be missed.
-        while events := await store.run_events(run.run_id, last, EVENTS_AT_A_TIME):
+        while events := await _patiently(store.run_events, run.run_id, last, EVENTS_AT_A_TIME):
             for event in events:
                 text = encoded(event_json(event)).decode()
                 yield format_sse_event(event="chunk", id=str(event.number), data_str=text)
@@ -140,7 +159,7 @@ async def _events(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[b
             looks = 0
         if looks == 0 or run.status.is_over:
             kind = "end" if run.status.is_over else "progress"
-            text = encoded(await progress_json(store, run)).decode()
+            text = encoded(await _patiently(progress_json, store, run)).decode()
             yield format_sse_event(event=kind, data_str=text)
         if run.status.is_over:
             return
@@ -148,7 +167,19 @@ async def _events(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[b
         if looks == 0:
             yield ALIVE
         await asyncio.sleep(LOOK_EVERY_S)
-        run = await store.book_run(run.run_id)
+        run = await _patiently(store.book_run, run.run_id)
+
+
+async def _patiently(call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The answer of the database, which may be away for a short time."""
+    until = asyncio.get_running_loop().time() + PATIENCE_S
+    while True:
+        try:
+            return await call(*args, **kwargs)
+        except StorageUnavailableError:
+            if asyncio.get_running_loop().time() > until:
+                raise
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _outcomes(store: ModelStore, run: BookRun, zone: tzinfo) -> AsyncIterator[bytes]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,7 +14,13 @@ from serve_app.runs.planning import now
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
 from storage.book import BookRun, BookRunStatus
-from storage.errors import LeaseLostError, StorageError, StorageUnavailableError
+from storage.errors import (
+    LeaseLostError,
+    NotFoundError,
+    RunEndedError,
+    StorageError,
+    StorageUnavailableError,
+)
 from storage.rebalances import Rebalances
 
 logger = logging.getLogger(__name__)
@@ -34,6 +41,7 @@ class Coordinator:
         self._with = resources
         self._made = drive
         self._going: dict[str, asyncio.Task[None]] = {}
+        self._cancelling: set[asyncio.Task[None]] = set()
 
     async def begin(self, run: BookRun) -> BookRun:
         """Store a run and work on it from now on; one that was stored before is worked on already."""
@@ -44,25 +52,57 @@ class Coordinator:
         return await self._with.book_runs.read(run.run_id)
 
     async def completed(self, run: BookRun) -> None:
-        """Store a run and return when it is over; whoever stops waiting for it cancels it.
+        """Store a run and return when every portfolio has its outcome; raise why that is not so.
 
-        Raises what stopped it.
+        Whoever stops waiting for it cancels it.
         """
-        await self.begin(run)
-        await self.over(run.run_id)
+        with self._cancelled_with_caller(run.run_id):
+            await self.begin(run)
+            await self._over(run.run_id)
 
     async def over(self, run_id: str) -> None:
-        """Return when a run is over, wherever it is worked on; raise what stopped it, if it was here."""
+        """Likewise, of a run that was stored before."""
+        with self._cancelled_with_caller(run_id):
+            await self._over(run_id)
+
+    async def _over(self, run_id: str) -> None:
+        if run_id in self._going:
+            await asyncio.shield(self._going[run_id])
+        # Elsewhere, or let go because the database was away for long: whoever goes on with it ends it.
+        clock, lease_s = asyncio.get_running_loop().time, self._settings.run_lease_s
+        until = clock() + lease_s
+        while True:
+            try:
+                run = await self._with.book_runs.read(run_id)
+            except StorageUnavailableError:
+                if clock() > until:
+                    raise
+            else:
+                if run.status.is_over:
+                    break
+                until = clock() + lease_s
+            await asyncio.sleep(LOOK_EVERY_S / 4)
+        if run.status is not BookRunStatus.COMPLETED:
+            raise RunEndedError(run_id, run.status, run.problem)
+
+    @contextmanager
+    def _cancelled_with_caller(self, run_id: str) -> Generator[None]:
         try:
-            if run_id in self._going:
-                await asyncio.shield(self._going[run_id])
-            while True:
-                if (await self._with.book_runs.read(run_id)).status.is_over:
-                    return
-                await asyncio.sleep(LOOK_EVERY_S / 4)
+            yield
         except asyncio.CancelledError:
-            await self._with.book_runs.cancel(run_id)
+            # By a task of its own: what was cancelled may be cancelled again.
+            task = asyncio.get_running_loop().create_task(self._cancelled(run_id))
+            self._cancelling.add(task)
+            task.add_done_callback(self._cancelling.discard)
             raise
+
+    async def _cancelled(self, run_id: str) -> None:
+        try:
+            await self._with.book_runs.cancel(run_id)
+        except NotFoundError:
+            pass  # it never began
+        except StorageUnavailableError:
+            logger.warning("run %s goes on, though nobody waits for it", run_id)
 
     async def watch(self) -> None:
         """Take over unfinished runs that nobody works on, for ever."""
@@ -90,8 +130,7 @@ class Coordinator:
         if run.takeovers > MOST_TAKEOVERS:
             detail = f"given up after {MOST_TAKEOVERS} attempts that came no further; the log has the causes"
             problem = Refusal("internal-error", detail, {})
-            end = self._with.book_runs.end
-            await end(run.run_id, token, BookRunStatus.STOPPED, run.totals, now(), problem)
+            await self._made(self._settings, self._with, run, token).give_up(problem)
             return True
         self._drive(run, token)
         return True

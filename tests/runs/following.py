@@ -1,0 +1,32 @@
+"""Waiting for runs, and reading their streams."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+
+OVER = {"COMPLETED", "CANCELLED", "STOPPED"}
+WITHIN_S = 60.0
+
+
+async def run_over(client: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
+    """The run when it is over."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            answer = await client.get(f"/api/v1/runs/{run_id}")
+            if answer.status_code != 503:
+                assert answer.status_code == 200, answer.text
+                if answer.json()["status"] in OVER:
+                    return answer.json()
+            await asyncio.sleep(0.05)
+
+
+def events_of(text: str) -> list[tuple[str, str | None, Any]]:
+    """Server-sent events: kind, id and data of each; comments are left out."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if line[:1] != ":")
+        if fields:
+            found.append((fields["event"], fields.get("id"), json.loads(fields["data"])))
+    return found
