@@ -53,6 +53,22 @@ def test_the_cheapest_steps_are_given_up(need: int, given_up: list[int]):
     assert cover(steps((10, 30, 2), (7, 20, 1)), need) == given_up
 
 
+@pytest.mark.parametrize(
+    ("securities", "need", "given_up"),
+    [
+        # 4 for 1.9 are one too few; with 2 for 1.3 they are less drift than 9 for 4.1
+        (((9, 41, 0), (4, 19, 1), (2, 13, 0)), 5, [0, 1, 1]),
+        # 19 for 12.4 are one too few; with 4 for 3.8 better than 14 for 4.7 and a full 19 for 19
+        (((4, 38, 0), (14, 47, 0), (19, 124, 1)), 20, [1, 0, 1]),
+        (((20, 0, 1), (3, 13, 1), (3, 18, 1), (12, 37, 0)), 24, [1, 1, 1, 0]),
+    ],
+)
+def test_chords_that_free_one_too_little_are_joined_by_another(
+    securities: tuple[tuple[int, int, int], ...], need: int, given_up: list[int]
+):
+    assert cover(steps(*securities), need) == given_up
+
+
 def test_a_step_from_one_above_the_target_is_a_chord_and_the_others_are_full():
     # 45.3 in lots of 20, three held: 14.7 above, after the chord 5.3 below: 9.4 less.
     arrays = (
