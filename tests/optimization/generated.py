@@ -263,14 +263,14 @@ OPTIONS: dict[str, Callable[[Random, list[str], int], Any]] = {
 
 # What is drawn, and how often.
 KINDS: dict[Callable[[Random], Problem], int] = {
-    plain: 12,
-    tight: 15,
-    round_numbers: 15,
-    tiny_units: 15,
-    with_options: 20,
-    large: 13,
-    large_in_tiny_units: 4,
-    large_with_options: 6,
+    plain: 13,
+    tight: 17,
+    round_numbers: 17,
+    tiny_units: 17,
+    with_options: 24,
+    large: 8,
+    large_in_tiny_units: 1,
+    large_with_options: 3,
 }
 
 

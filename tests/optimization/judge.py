@@ -9,6 +9,7 @@ evaluated exactly before anyone believes them; its bound is a float.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -18,12 +19,13 @@ from optimization.certificate import Method
 from optimization.result import Rebalance
 from tests.optimization.generated import Problem
 from tests.optimization.options_oracle import Stated, stated
-from tests.optimization.oracle import INFEASIBLE
+from tests.optimization.oracle import INFEASIBLE, OPTIMAL
 
 MOST_ENUMERATED = 300_000
 CENT = Fraction(1, 100)
 WITHIN = Fraction(1, 1000)  # currency: what the other solver's floats may be off
 EXACT = Fraction(0)
+STOPPED = 1  # scipy.optimize.milp: by the time limit
 
 
 @dataclass(frozen=True)
@@ -93,45 +95,95 @@ def compared(answer: Rebalance, independent: Best) -> str:
     return "undecided"
 
 
-def _by_milp(problem: Stated, time_limit_s: float, near: Fraction | None) -> Best:
-    counts = [len(changes) for changes in problem.changes]
-    owner = np.repeat(np.arange(len(counts)), counts)
-    one_each = scipy.sparse.csr_array(
-        (np.ones(len(owner)), (owner, np.arange(len(owner)))), shape=(len(counts), len(owner))
-    )
-    rows = [scipy.optimize.LinearConstraint(one_each, 1, 1)]
-    for limit in problem.limits:
-        low = -np.inf if limit.low is None else limit.low / problem.unit
-        high = np.inf if limit.high is None else limit.high / problem.unit
-        rows.append(scipy.optimize.LinearConstraint(_floats(problem, limit.parts), low, high))
-    gap = 0.0 if not near else float(CENT / 2 / near)
-    # SciPy's HiGHS ends some of these with a solve error, with or without its presolve: then the other.
-    for presolve in (True, False):
-        answer = scipy.optimize.milp(
-            _floats(problem, problem.objective.parts),
-            integrality=np.ones(len(owner)),
-            bounds=scipy.optimize.Bounds(0, 1),
-            constraints=rows,
-            options={"mip_rel_gap": gap, "time_limit": time_limit_s, "presolve": presolve},
+@dataclass(frozen=True, eq=False)
+class _Choices:
+    """A column for each change of each security, of which one is taken; money in currency."""
+
+    cost: np.ndarray
+    owner: np.ndarray  # the security of each column
+    rows: np.ndarray  # rows @ x <= limits
+    limits: np.ndarray
+
+    @staticmethod
+    def of(problem: Stated) -> "_Choices":
+        rows: list[np.ndarray] = []
+        limits: list[float] = []
+        for limit in problem.limits:
+            for bound, sign in ((limit.high, 1), (limit.low, -1)):
+                if bound is not None:
+                    rows.append(sign * _floats(problem, limit.parts))
+                    limits.append(sign * bound / problem.unit)
+        counts = [len(changes) for changes in problem.changes]
+        owner = np.repeat(np.arange(len(counts)), counts)
+        cost = _floats(problem, problem.objective.parts)
+        return _Choices(cost, owner, np.array(rows), np.array(limits))
+
+    @property
+    def one_each(self) -> scipy.sparse.csr_array:
+        shape = (int(self.owner.max()) + 1, len(self.owner))
+        ones = np.ones(len(self.owner))
+        return scipy.sparse.csr_array((ones, (self.owner, np.arange(len(ones)))), shape=shape)
+
+    def useful(self, most: float) -> np.ndarray:
+        """Columns that a plan of at most this objective may take, by the duals of the relaxation.
+
+        For any prices y <= 0 of the rows, a plan costs at least y @ limits and for each security the
+        least of its reduced costs: what lifts that above ``most`` is in no such plan.
+        """
+        relaxed = scipy.optimize.linprog(
+            self.cost, self.rows, self.limits, self.one_each, np.ones(int(self.owner.max()) + 1)
         )
-        if answer.status == INFEASIBLE:
-            return Best(None, None, infeasible=True, exact=False)
-        if answer.x is not None or answer.mip_dual_bound is not None:
-            bound = answer.mip_dual_bound
-            bound = None if bound is None or not np.isfinite(bound) else Fraction(bound)
-            return Best(_evaluated(problem, answer.x, counts), bound, infeasible=False, exact=False)
-    return Best(None, None, infeasible=False, exact=False)
+        if relaxed.status != OPTIMAL:
+            return np.arange(len(self.cost))
+        price = np.minimum(relaxed.ineqlin.marginals, 0.0)
+        reduced = self.cost - price @ self.rows
+        least = np.full(int(self.owner.max()) + 1, np.inf)
+        np.minimum.at(least, self.owner, reduced)
+        bound = price @ self.limits + least.sum()
+        return np.flatnonzero(bound + reduced - least[self.owner] <= most)
+
+    def least(self, columns: np.ndarray, gap: float, time_limit_s: float) -> Any:
+        """What SciPy finds with these columns alone."""
+        one_each = self.one_each[:, columns]
+        constraints = [
+            scipy.optimize.LinearConstraint(one_each, 1, 1),
+            scipy.optimize.LinearConstraint(self.rows[:, columns], -np.inf, self.limits),
+        ]
+        options = {"mip_rel_gap": gap, "time_limit": time_limit_s}
+        # SciPy's HiGHS ends some of these with a solve error, with or without its presolve: then the other.
+        for presolve in (True, False):
+            answer = scipy.optimize.milp(
+                self.cost[columns],
+                integrality=np.ones(len(columns)),
+                bounds=scipy.optimize.Bounds(0, 1),
+                constraints=constraints,
+                options={**options, "presolve": presolve},
+            )
+            if answer.status in {OPTIMAL, INFEASIBLE, STOPPED}:
+                break
+        return answer
+
+
+def _by_milp(problem: Stated, time_limit_s: float, near: Fraction | None) -> Best:
+    choices = _Choices.of(problem)
+    columns, gap = np.arange(len(choices.cost)), 0.0
+    if near:
+        columns, gap = choices.useful(float(near + CENT)), float(CENT / 2 / near)
+    answer = choices.least(columns, gap, time_limit_s)
+    if answer.status == INFEASIBLE:
+        return Best(None, None, infeasible=True, exact=False)
+    bound = answer.mip_dual_bound
+    bound = None if bound is None or not np.isfinite(bound) else Fraction(bound)
+    found = None if answer.x is None else _evaluated(problem, columns[answer.x > 1 / 2])
+    return Best(found, bound, infeasible=False, exact=False)
 
 
 def _floats(problem: Stated, parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([number / problem.unit for part in parts for number in part.tolist()])
 
 
-def _evaluated(problem: Stated, x: np.ndarray | None, counts: Sequence[int]) -> Fraction | None:
+def _evaluated(problem: Stated, taken: np.ndarray) -> Fraction | None:
     """The exact objective of a plan of the other solver; None if it keeps its limits only nearly."""
-    if x is None:
-        return None
-    ends = np.cumsum(counts)[:-1]
-    places = [int(np.argmax(taken)) for taken in np.split(x, ends)]
-    objective, broken = problem.picked(places)
+    first = np.cumsum([0, *(len(changes) for changes in problem.changes)])[:-1]
+    objective, broken = problem.picked((taken - first).tolist())
     return None if broken else objective
