@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+TIMES ?= 1
 TOOLS := .tools
 UV := $(TOOLS)/bin/uv
 UV_VERSION := 0.13.9
@@ -13,7 +14,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install demo serve stop test check format bench clean
+.PHONY: help install demo serve stop test check format bench drills clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -59,6 +60,9 @@ format: .venv/.installed ## format and fix what can be fixed
 
 bench: .venv/.installed ## the benchmarks; each prints a table
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+drills: .venv/.installed ## processes, databases and upstreams broken in the middle of runs, TIMES=10 in a row
+	@set -e; for time in $$(seq $(TIMES)); do echo "== $$time of $(TIMES)"; $(BIN)/pytest tests/drills $(ARGS); done
 
 clean: ## remove what the commands above made (not your data)
 	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

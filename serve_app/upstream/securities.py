@@ -41,6 +41,9 @@ class Securities:
                 found[security_id] = ticker
 
         unknown = sorted(filter(OBJECT_ID.fullmatch, wanted - known.keys()))
+        if unknown and self._client.probes_next:
+            # beside the probe the others would be refused, which would end the probe with them
+            await look_up(unknown.pop())
         await for_each(unknown, look_up, self._client.policy.concurrency)
         return found
 

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 import uvicorn
 from starlette.types import Message, Receive, Scope, Send
@@ -19,23 +20,39 @@ JSON = (b"content-type", b"application/json")
 LONGEST_S = 60.0
 
 
+class Kind(StrEnum):
+    """What an upstream in trouble does."""
+
+    ERROR = "answers 500"
+    HANG = "hangs"
+    RESET = "breaks connections"
+    GARBAGE = "sends bad JSON"
+
+
 @dataclass
 class Trouble:
     """What happens to requests whose path has this beginning: an error, or a wait until a release.
 
-    Where only the answers are lost the market does what is asked.
+    Where only the answers are lost the market does what is asked. ``every`` tenth request, say, has it.
     """
 
     path: str
-    status: int | None
+    status: int | None = None
     method: str = ""
     answers_lost: bool = False
+    kind: Kind | None = None
+    delay_s: float = 0
+    every: int = 1
+    met: int = 0
     reached: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
     def meets(self, scope: Scope) -> bool:
         """Whether the request runs into it."""
-        return scope["path"].startswith(self.path) and self.method in {"", scope["method"]}
+        if not (scope["path"].startswith(self.path) and self.method in {"", scope["method"]}):
+            return False
+        self.met += 1
+        return self.met % self.every == 0
 
 
 class Book:
@@ -81,6 +98,18 @@ class Book:
             yield trouble
 
     @contextmanager
+    def troubled(self, path: str, kind: Kind, every: int = 1) -> Generator[Trouble]:
+        """Let every so-manieth request have this trouble."""
+        with self._troubled(Trouble(path, kind=kind, every=every)) as trouble:
+            yield trouble
+
+    @contextmanager
+    def slow(self, path: str, delay_s: float) -> Generator[Trouble]:
+        """Answer later."""
+        with self._troubled(Trouble(path, delay_s=delay_s)) as trouble:
+            yield trouble
+
+    @contextmanager
     def _troubled(self, trouble: Trouble) -> Generator[Trouble]:
         self._troubles.append(trouble)
         try:
@@ -96,15 +125,33 @@ class Book:
                 trouble.reached.set()
                 if trouble.answers_lost:
                     await self._market_app(scope, receive, _nowhere)
-                if trouble.status is not None:
-                    await _answer(send, trouble.status, {"detail": "out of order"})
+                if await _suffered(trouble, send):
                     return
-                await _wait(trouble.over)
         portfolio = self._portfolios.get(_portfolio_of(path))
         if portfolio is None:
             await self._market_app(scope, receive, send)
         else:
             await _answer(send, 200, _summary(portfolio))
+
+
+async def _suffered(trouble: Trouble, send: Send) -> bool:
+    """Whether the trouble was the whole answer."""
+    if trouble.delay_s:
+        await asyncio.sleep(trouble.delay_s)
+        return False
+    match trouble.kind, trouble.status:
+        case (None, int(status)):
+            await _answer(send, status, {"detail": "out of order"})
+        case (Kind.ERROR, _):
+            await _answer(send, 500, {"detail": "out of order"})
+        case (Kind.GARBAGE, _):
+            await _send(send, 200, b'{"securities": [')
+        case (Kind.RESET, _):
+            await _send(send, 200, b"{", promised=1000)
+        case _:
+            await _wait(trouble.over)
+            return False
+    return True
 
 
 async def reached(trouble: Trouble) -> None:
@@ -140,17 +187,22 @@ def _summary(portfolio: Portfolio) -> dict[str, object]:
 
 
 async def _answer(send: Send, status: int, value: object) -> None:
-    body = json.dumps(value).encode()
-    headers = [JSON, (b"content-length", str(len(body)).encode())]
+    await _send(send, status, json.dumps(value).encode())
+
+
+async def _send(send: Send, status: int, body: bytes, promised: int | None = None) -> None:
+    """An answer; one that promised more breaks its connection."""
+    length = str(promised or len(body)).encode()
+    headers = [JSON, (b"content-length", length)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": promised is not None})
 
 
 @contextmanager
 def served(book: Book) -> Generator[str]:
     """Serve the book from a thread of its own; gives the URL."""
     config = uvicorn.Config(
-        book, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        book, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:

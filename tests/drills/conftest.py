@@ -1,0 +1,73 @@
+"""A service whose leases are short and whose chunks are small, with a database that can be killed."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serve_app.launch import configured, running, url_of
+from serve_app.market import Market
+from serve_app.settings import Settings
+from storage import embedded
+from storage.embedded import Server
+from tests.drills.drill import Drill
+from tests.service.book import Book, served
+from tests.service.calls import CONFIG, free_port
+
+PORTFOLIOS = 400
+
+
+@pytest.fixture(scope="module")
+def book() -> Book:
+    return Book(Market(seed=11, portfolios=PORTFOLIOS, sampled=False))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the database."""
+    return tmp_path_factory.mktemp("drills")
+
+
+@pytest.fixture(scope="module")
+def server(data: Path) -> Iterator[Server]:
+    yield embedded.start(data)
+    embedded.stop(data)
+
+
+@pytest.fixture(scope="module")
+def service(server: Server, book: Book) -> Iterator[Settings]:
+    with served(book) as url:
+        overrides = {
+            "port": free_port(),
+            "mongodb_uri": server.uri,
+            "portfolio_accounting_service_url": url,
+            "pricing_service_url": url,
+            "security_service_url": url,
+            "portfolio_service_url": url,
+            "order_service_url": url,
+            "price_ttl_s": 0,
+            "external_service_timeout": 1,
+            "external_service_retries": 2,
+            "circuit_breaker_timeout": 0.2,
+            "run_fan_out_above": 100,
+            "run_chunk_size": 20,
+            "run_chunk_tries": 3,
+            "run_window": 8,
+            "run_patience_s": 3,
+            "run_lease_s": 2,
+        }
+        settings, content = configured(CONFIG, overrides)
+        with running(settings, content, print) as complete:
+            yield complete
+
+
+@pytest.fixture(scope="module")
+async def http(service: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=url_of(service), timeout=90, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def drill(http: httpx.AsyncClient, book: Book, server: Server, service: Settings) -> Drill:
+    return Drill(http, book, server.uri, service.database_name)

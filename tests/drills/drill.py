@@ -1,0 +1,162 @@
+"""A drill: a run is begun, something is broken, and what the client was told is held against the database."""
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from bson import ObjectId
+from pymongo import MongoClient
+
+from tests.runs.following import OVER, events_of
+from tests.service.book import Book
+from tests.service.calls import Json, added, model_for
+
+WITHIN_S = 90.0
+BALANCES = "/api/v1/portfolios/"
+SLOW_S = 0.15
+BROKEN = (httpx.TransportError,)
+
+
+@dataclass
+class Followed:
+    """The events of a run, read by a client that comes back whenever it loses its connection."""
+
+    events: list[tuple[str, str | None, Any]] = field(default_factory=list)
+
+    @property
+    def chunks(self) -> list[Json]:
+        return [data for kind, _, data in self.events if kind == "chunk"]
+
+    @property
+    def end(self) -> Json:
+        kind, _, data = self.events[-1]
+        assert kind == "end"
+        return data
+
+
+@dataclass
+class Drill:
+    """One service and its database."""
+
+    http: httpx.AsyncClient
+    book: Book
+    uri: str
+    database: str
+
+    async def model(self, portfolio_ids: Sequence[str]) -> str:
+        return (await added(self.http, model_for(self.book, portfolio_ids)))["model_id"]
+
+    async def begun(self, model_id: str) -> str:
+        answer = await self.http.post("/api/v1/runs", json={"models": [model_id]})
+        assert answer.status_code == 202, answer.text
+        return answer.json()["run_id"]
+
+    async def run(self, run_id: str) -> Json | None:
+        """Where the run stands; None while the service cannot say."""
+        with suppress(*BROKEN):
+            answer = await self.http.get(f"/api/v1/runs/{run_id}")
+            if answer.status_code == 200:
+                return answer.json()
+            assert answer.status_code in {500, 502, 503}, answer.text
+        return None
+
+    async def in_the_middle(self, run_id: str) -> None:
+        """Return when some chunks are done."""
+        async with asyncio.timeout(WITHIN_S):
+            while not ((run := await self.run(run_id)) and run["chunks"]["done"] > 0):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert run["status"] == "RUNNING", run
+
+    async def over(self, run_id: str) -> Json:
+        async with asyncio.timeout(WITHIN_S):
+            while not ((run := await self.run(run_id)) and run["status"] in OVER):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        return run
+
+    async def followed(self, run_id: str) -> Followed:
+        """All events to the end, each once."""
+        followed = Followed()
+        async with asyncio.timeout(WITHIN_S):
+            while not followed.events or followed.events[-1][0] != "end":
+                numbers = [number for _, number, _ in followed.events if number]
+                headers = {"last-event-id": numbers[-1]} if numbers else {}
+                with suppress(*BROKEN):
+                    await self._read(run_id, headers, followed)
+                await asyncio.sleep(0.2)
+        return followed
+
+    async def _read(self, run_id: str, headers: dict[str, str], followed: Followed) -> None:
+        path = f"/api/v1/runs/{run_id}/events"
+        async with self.http.stream("GET", path, headers=headers) as answer:
+            block = ""
+            async for line in answer.aiter_lines():
+                block += line + "\n"
+                if not line:
+                    followed.events += events_of(block) if answer.status_code == 200 else []
+                    block = ""
+
+    async def check(self, run_id: str, ids: Sequence[str], followed: Followed) -> Json:
+        """Every portfolio has exactly one outcome, and status, events and stream agree with the database."""
+        run = await self.over(run_id)
+        stored = await asyncio.to_thread(self._stored, run_id)
+        counts = Counter(status for _, status in stored)
+        assert [portfolio_id for portfolio_id, _ in stored] == list(dict(stored)), "twice"
+        assert run["counts"] == counts
+        assert run["portfolios"]["done"] == len(stored)
+        if run["status"] == "COMPLETED":
+            assert sorted(dict(stored)) == sorted(ids)
+            assert run["portfolios"]["total"] == sum(counts.values()) == len(ids)
+            assert run["chunks"]["done"] == run["chunks"]["total"]
+        numbers = [chunk["number"] for chunk in followed.chunks]
+        assert numbers == sorted(set(numbers))
+        assert len(numbers) == run["chunks"]["done"]
+        assert len({(one["rebalance_id"], one["first"]) for one in followed.chunks}) == len(numbers)
+        assert followed.end == run
+        await self._check_outcomes(run_id, dict(stored))
+        return run
+
+    async def _check_outcomes(self, run_id: str, stored: dict[str, str]) -> None:
+        answer = await self.http.get(f"/api/v1/runs/{run_id}/outcomes")
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        assert {line["portfolio_id"]: line["status"] for line in lines} == stored
+        assert len(lines) == len(stored)
+        for line in lines:
+            assert (line["status"] == "FAILED") == bool(line["error"] and not line["positions"])
+
+    def _stored(self, run_id: str) -> list[tuple[str, str]]:
+        with MongoClient[Json](self.uri) as client:
+            database = client[self.database]
+            found: list[tuple[str, str]] = []
+            for part in database["rebalances"].find({"book_run_id": ObjectId(run_id)}):
+                of_part = {"_id": {"$regex": f"^{part['_id']}:"}}
+                rows = list(database["results"].find(of_part, {"portfolio_id": 1, "status": 1}))
+                assert part["status"] != "RUNNING"
+                assert part["counts"] == Counter(row["status"] for row in rows)
+                found += [(row["portfolio_id"], row["status"]) for row in rows]
+            return found
+
+
+def processes(title: str) -> list[int]:
+    """Processes of our own cluster, which are our descendants, by how Ray names them."""
+    parents, found = {}, []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                state = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)] = int(state[1])
+                if (entry / "cmdline").read_bytes().startswith(title.encode()):
+                    found.append(int(entry.name))
+    return [pid for pid in found if _descends(pid, os.getpid(), parents)]
+
+
+def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
+    while pid and pid != ancestor:
+        pid = parents.get(pid, 0)
+    return pid == ancestor

@@ -1,0 +1,136 @@
+"""Processes that die in the middle of a run, and callers that leave it."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from storage import embedded
+from storage.embedded import Server
+from tests.drills.drill import BALANCES, SLOW_S, WITHIN_S, Drill, processes
+from tests.service.book import Book
+
+pytestmark = pytest.mark.cluster
+CHUNK_TASK = "ray::chunk_task"
+COORDINATOR = "ray::ServeReplica:order-generation:Optimizer"
+
+
+def killed(title: str) -> int:
+    """How many such processes there were."""
+    found = processes(title)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+    return len(found)
+
+
+@pytest.mark.parametrize("title", [CHUNK_TASK, COORDINATOR])
+async def test_a_run_whose_processes_are_killed_ends_with_every_outcome_once(
+    drill: Drill, book: Book, title: str
+) -> None:
+    ids = book.market.portfolio_ids()
+    run_id = await drill.begun(await drill.model(ids))
+    following = asyncio.create_task(drill.followed(run_id))
+    with book.slow(BALANCES, SLOW_S):
+        await drill.in_the_middle(run_id)
+        async with asyncio.timeout(WITHIN_S):
+            while not killed(title):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        run = await drill.check(run_id, ids, await following)
+    assert run["status"] == "COMPLETED"
+    assert run["errors"] == []
+
+
+async def test_a_waiting_caller_is_answered_in_full_though_the_coordinator_died(
+    drill: Drill, book: Book
+) -> None:
+    ids = book.market.portfolio_ids()
+    model_id = await drill.model(ids)
+    with book.slow(BALANCES, SLOW_S):
+        asked = asyncio.create_task(drill.http.post(f"/api/v1/model/{model_id}/rebalance"))
+        run_id = await _newest(drill)
+        await drill.in_the_middle(run_id)
+        assert killed(COORDINATOR)
+        answer = await asked
+    assert answer.status_code == 200, answer.text
+    assert {each["rebalance_id"] for each in answer.json()} == {run_id}
+    assert [each["portfolio_id"] for each in answer.json()] == list(ids)
+    await drill.check(run_id, ids, await drill.followed(run_id))
+
+
+async def test_a_database_that_is_killed_and_comes_back_loses_nothing(
+    drill: Drill, book: Book, data: Path, server: Server
+) -> None:
+    ids = book.market.portfolio_ids()
+    run_id = await drill.begun(await drill.model(ids))
+    following = asyncio.create_task(drill.followed(run_id))
+    with book.slow(BALANCES, SLOW_S):
+        await drill.in_the_middle(run_id)
+        os.kill(_server_of(data), signal.SIGKILL)
+        await asyncio.sleep(1)
+        again = embedded.start(data)
+        assert again.uri == server.uri
+        run = await drill.check(run_id, ids, await following)
+    assert run["status"] == "COMPLETED"
+    assert run["errors"] == []
+
+
+async def test_a_run_that_is_cancelled_keeps_what_was_done_and_says_how_much(
+    drill: Drill, book: Book
+) -> None:
+    ids = book.market.portfolio_ids()
+    run_id = await drill.begun(await drill.model(ids))
+    following = asyncio.create_task(drill.followed(run_id))
+    with book.slow(BALANCES, SLOW_S):
+        await drill.in_the_middle(run_id)
+        answer = await drill.http.delete(f"/api/v1/runs/{run_id}")
+        assert (answer.status_code, answer.json()["status"]) == (202, "CANCELLING")
+        run = await drill.check(run_id, ids, await following)
+    assert run["status"] == "CANCELLED"
+    assert 0 < run["portfolios"]["done"] < len(ids)
+
+
+async def test_a_rebalance_whose_caller_hangs_up_is_cancelled(drill: Drill, book: Book) -> None:
+    ids = book.market.portfolio_ids()
+    model_id = await drill.model(ids)
+    with book.slow(BALANCES, SLOW_S):
+        asked = asyncio.create_task(drill.http.post(f"/api/v1/model/{model_id}/rebalance"))
+        run_id = await _newest(drill)
+        await drill.in_the_middle(run_id)
+        asked.cancel()
+        run = await drill.check(run_id, ids, await drill.followed(run_id))
+    assert run["status"] == "CANCELLED"
+    assert 0 < run["portfolios"]["done"] < len(ids)
+
+
+async def _newest(drill: Drill) -> str:
+    """The run that goes on now."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            answer: httpx.Response = await drill.http.get("/api/v1/runs", params={"limit": 1})
+            for run in answer.json():
+                if run["status"] in {"QUEUED", "RUNNING"}:
+                    return run["run_id"]
+            await asyncio.sleep(0.05)
+
+
+def _server_of(data: Path) -> int:
+    (pid,) = processes_with(f"--dbpath={data.resolve()}/data")
+    return pid
+
+
+def processes_with(argument: str) -> list[int]:
+    return [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and argument.encode() in _arguments(entry)
+    ]
+
+
+def _arguments(entry: Path) -> list[bytes]:
+    try:
+        return (entry / "cmdline").read_bytes().split(b"\0")
+    except OSError:  # it ended meanwhile
+        return []
