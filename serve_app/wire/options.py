@@ -6,7 +6,15 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    TypeAdapter,
+    WithJsonSchema,
+)
 
 from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
 from serve_app.wire.fields import FRACTION, Identifier, ObjectIdentifier, written
@@ -118,13 +126,13 @@ class RebalanceOptionsBody(BaseModel):
     cost_rate: Annotated[CostRate | None, Field(description="of each traded amount")] = None
     cost_per_trade: Money | None = None
     costs_in_objective: Annotated[
-        bool | None, Field(description="weigh the costs against drift")
+        StrictBool | None, Field(description="weigh the costs against drift")
     ] = None
     groups: Annotated[list[GroupBody] | None, Field(max_length=200)] = None
     soft_band_price: Annotated[
         BandPrice | None, Field(description="of one unit of currency outside")
     ] = None
-    fewest_trades: Annotated[bool | None, Field(description="among equal drift")] = None
+    fewest_trades: Annotated[StrictBool | None, Field(description="among equal drift")] = None
 
 
 class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):

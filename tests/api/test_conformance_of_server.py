@@ -1,0 +1,20 @@
+"""schemathesis against a server: all its checks, and calls that follow from each other."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.api.fuzzing import findings
+from tests.api.served import served
+
+pytestmark = pytest.mark.mongo
+
+
+def test_schemathesis_finds_nothing_that_its_configuration_does_not_explain(
+    mongodb_uri: str, tmp_path: Path
+) -> None:
+    with served(mongodb_uri, "test-schemathesis") as url:
+        code, report = findings(url, 15, tmp_path)
+
+    assert code == 0, report
+    assert "Stateful" in report
