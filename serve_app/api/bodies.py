@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.settings import Settings
 
 MB = 1_000_000
-# Their bodies list portfolios, 27 bytes each, and a model may have 100,000 of them.
-OF_MODELS = re.compile(r"/api/v1/(models|model/[^/]+|model/[^/]+/portfolio)")
+# Their bodies list portfolios, 27 bytes each, and a model or a run may have 100,000 of them.
+OF_MODELS = re.compile(r"/api/v1/(models|model/[^/]+|model/[^/]+/portfolio|runs)")
 OF_OPTIMIZE = re.compile(r"/api/v1/optimize(/.*)?")
 
 

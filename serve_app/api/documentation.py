@@ -37,7 +37,13 @@ class Problem(BaseModel):
 def refuses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """The problem answers of a route, beside those that every route has."""
     by_status: dict[int, list[Kind]] = defaultdict(list)
-    for kind in (*kinds, problems.BAD_REQUEST, problems.INTERNAL, problems.STORAGE_DOWN):
+    of_all = (
+        problems.BAD_REQUEST,
+        problems.INTERNAL,
+        problems.STORAGE_DOWN,
+        problems.OUT_OF_PATIENCE,
+    )
+    for kind in (*kinds, *of_all):
         by_status[kind.status].append(kind)
     return {status: answer_with(of_status) for status, of_status in sorted(by_status.items())}
 

@@ -154,6 +154,10 @@ EXAMPLES: Mapping[str, Example] = {
         f"no verified plan for portfolio {PORTFOLIO}: turnover_cap", OF_PORTFOLIO, IDS
     ),
     "internal-error": Example("The cause is in the log, under the correlation id."),
+    "holdings-file": Example(
+        "the holdings file 2026-11-23.parquet has no column portfolio_id", "/api/v1/runs"
+    ),
+    "deadline-exceeded": Example("X-Request-Timeout: 2.5 s have passed", OF_PORTFOLIO),
     "upstream-contract": Example(
         "the pricing service broke its contract: /api/v1/prices answered 404", OF_PORTFOLIO
     ),

@@ -21,8 +21,11 @@ from serve_app.api.rebalances import AT_A_TIME, portfolios_json
 from serve_app.api.streams import EventStream, OpenStreams
 from serve_app.correlation import correlation_id
 from serve_app.wire.options import options_of
+from serve_app.wire.rebalances import IN_RUN
+from serve_app.wire.rebalancing import REBALANCE
 from serve_app.wire.runs import (
     MOST_SHOWN,
+    STANDS,
     RunAnswer,
     RunRequest,
     event_json,
@@ -53,6 +56,8 @@ WRONG_RUN = refuses(problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
 NDJSON = "application/x-ndjson"
 P = ParamSpec("P")
 R = TypeVar("R")
+EVENTS = f"event: progress\ndata: {encoded(STANDS).decode()}\n\n"
+OUTCOMES = f"{encoded({'rebalance_id': REBALANCE, **IN_RUN}).decode()}\n"
 
 
 @router.post(
@@ -112,7 +117,7 @@ async def cancel_run(run_id: RunId, store: Store) -> Response:
 @router.get(
     "/runs/{run_id}/events",
     responses={
-        200: {"content": {"text/event-stream": {}}},
+        200: {"content": {"text/event-stream": {"example": EVENTS}}},
         **WRONG_RUN,
         **refuses(problems.OVERLOADED),
     },
@@ -128,7 +133,7 @@ async def follow_run(
 
 @router.get(
     "/runs/{run_id}/outcomes",
-    responses={200: {"content": {NDJSON: {}}}, **WRONG_RUN},
+    responses={200: {"content": {NDJSON: {"example": OUTCOMES}}}, **WRONG_RUN},
     response_class=StreamingResponse,
 )
 async def stream_outcomes(run_id: RunId, store: Store, settings: Configured) -> Response:
