@@ -35,6 +35,8 @@ def documented(app: FastAPI) -> Json:
         schemas |= {"Problem": own, **parts}
         _restore_examples(schemas)
         for operation in _operations(document):
+            for parameter in operation.get("parameters", ()):
+                _leave_null_out(parameter["schema"])
             if "requestBody" in operation:
                 _add_problems_of_bodies(operation["responses"])
             _add_examples(operation, schemas)
@@ -56,6 +58,14 @@ def _restore_examples(schemas: Json) -> None:
 def _operations(document: Json) -> Iterator[Json]:
     for methods in document["paths"].values():
         yield from methods.values()
+
+
+def _leave_null_out(schema: Json) -> None:
+    """A header or a query has a text or is not there: none can be null, as None in the code reads."""
+    parts = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
+    if len(parts) == 1:
+        del schema["anyOf"]
+        schema |= parts[0]
 
 
 def _add_problems_of_bodies(responses: Json) -> None:

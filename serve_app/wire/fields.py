@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 SECURITY = "5f3e9a7b1c2d4e6f8a9b0c1d"
 PORTFOLIO = "683b6d88a29ee10e8b499643"
@@ -20,4 +20,11 @@ def written(pattern: str, low: float, high: float) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": pattern}]})
 
 
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")  # pydantic would take them for 1 and 0
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_truth)]
 DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["0.005"])]

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
-from serve_app.wire.fields import FRACTION, Identifier, ObjectIdentifier, written
+from serve_app.wire.fields import FRACTION, Identifier, ObjectIdentifier, Whole, written
 from serve_app.wire.text import Json, plain
 
 MOST = 10**15
@@ -119,7 +119,7 @@ class RebalanceOptionsBody(BaseModel):
     ] = None
     minimum_shares: Annotated[Money | None, Field(description="of every trade")] = None
     minimum_value: Annotated[Money | None, Field(description="of every trade")] = None
-    maximum_trades: Annotated[int | None, Field(ge=0, le=10_000)] = None
+    maximum_trades: Annotated[Whole, Field(ge=0, le=10_000)] | None = None
     turnover_cap: Annotated[
         MoneyOrPercent | None, Field(description="the most that all trades are worth; or percent")
     ] = None

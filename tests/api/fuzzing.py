@@ -6,11 +6,16 @@ from pathlib import Path
 
 CONFIG = Path(__file__).parents[2] / "schemathesis.toml"
 PHASES = "examples,coverage,fuzzing,stateful"
-LONGEST_S = 400
+LONGEST_S = 900
 
 
-def findings(url: str, examples: int, directory: Path) -> tuple[int, str]:
-    """How it ended and what it printed; ``examples`` of each route, the same ones every time."""
+def findings(
+    url: str, examples: int, directory: Path, without: tuple[str, ...] = ()
+) -> tuple[int, str]:
+    """How it ended and what it printed; ``examples`` of each route, the same ones every time.
+
+    Routes whose path matches one of ``without`` are left out.
+    """
     command = [
         Path(sys.executable).with_name("schemathesis"),
         f"--config-file={CONFIG}",
@@ -20,6 +25,8 @@ def findings(url: str, examples: int, directory: Path) -> tuple[int, str]:
         f"--max-examples={examples}",
         "--checks=all",
         "--seed=1",
+        "--request-timeout=60",
+        *(f"--exclude-path-regex={path}" for path in without),
         "--generation-database=none",
         "--no-color",
     ]

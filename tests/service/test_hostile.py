@@ -20,7 +20,9 @@ JSON = {"content-type": "application/json"}
 async def test_schemathesis_finds_nothing_that_its_configuration_does_not_explain(
     http: httpx.AsyncClient, service: Settings, tmp_path: Path
 ) -> None:
-    code, report = await asyncio.to_thread(findings, url_of(service), 5, tmp_path)
+    # A run over the whole book is as long as the book of all these tests; tests/api has these routes.
+    asked = findings, url_of(service), 5, tmp_path, ("^/api/v1/runs",)
+    code, report = await asyncio.to_thread(*asked)
     assert code == 0, report
     assert (await http.get("/health/ready")).status_code == 200
 
