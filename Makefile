@@ -14,7 +14,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install demo serve stop test check format bench drills clean
+.PHONY: help install demo serve stop test check format openapi bench drills clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -51,12 +51,16 @@ check: .venv/.installed ## the static gates
 	$(BIN)/ruff check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python -m serve_app.api.reference --check
 	$(BIN)/deptry .
 	$(BIN)/typos
 
 format: .venv/.installed ## format and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+openapi: .venv/.installed ## write docs/openapi.json and docs/problems from the code
+	$(BIN)/python -m serve_app.api.reference
 
 bench: .venv/.installed ## the benchmarks; each prints a table
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done

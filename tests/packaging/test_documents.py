@@ -6,11 +6,14 @@ import pytest
 
 from serve_app.api.application import api_app
 from serve_app.api.problems import KINDS
+from serve_app.api.reference import page_of, stale
 from serve_app.settings import Settings, settings_from
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
-    path for folder in (ROOT, ROOT / "docs", ROOT / "kuberay") for path in folder.glob("*.md")
+    path
+    for folder in (ROOT, ROOT / "docs", ROOT / "docs/problems", ROOT / "kuberay")
+    for path in folder.glob("*.md")
 )
 API = ROOT / "docs/api.md"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -77,6 +80,19 @@ def test_the_page_of_the_api_names_every_kind_of_problem_under_its_status() -> N
     }
 
     assert named == {(kind.status, kind.slug) for kind in KINDS.values()}
+
+
+def test_every_kind_of_problem_has_its_page_and_every_page_its_kind() -> None:
+    pages = {path.stem for path in (ROOT / "docs/problems").glob("*.md")} - {"index"}
+
+    assert pages == KINDS.keys()
+    assert all(f"# {kind.title}\n" in page_of(kind, ()) for kind in KINDS.values())
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    old = [str(path.relative_to(ROOT)) for path in stale(ROOT / "docs")]
+
+    assert old == [], "make openapi"
 
 
 def row_of(name: str) -> str:

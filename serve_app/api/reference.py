@@ -1,0 +1,110 @@
+"""Writes the reference in docs/: the OpenAPI document, and a page for every kind of problem.
+
+python -m serve_app.api.reference           writes what is missing or old
+python -m serve_app.api.reference --check   writes nothing, and fails if something would be written
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from serve_app.api.application import api_app
+from serve_app.api.documentation import MEDIA_TYPE
+from serve_app.api.examples import example_of
+from serve_app.api.problems import KINDS, Kind
+from serve_app.settings import Settings
+from serve_app.wire.text import Json
+
+DOCS = Path("docs")
+PROBLEMS = Path("problems")
+HEADING = "# Problems\n\nEvery error of the service is `application/problem+json`; its `type` is one of these.\n"
+
+
+def reference() -> dict[Path, str]:
+    """The text of every file, by its path in docs/."""
+    document = openapi()
+    answers = _answered(document)
+    pages = {
+        PROBLEMS / f"{kind.slug}.md": page_of(kind, answers.get(kind.slug, ()))
+        for kind in KINDS.values()
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
+    return {
+        Path("openapi.json"): f"{text}\n",
+        PROBLEMS / "index.md": _index(KINDS.values()),
+        **pages,
+    }
+
+
+def openapi() -> Json:
+    """The document, which neither a setting nor a collaborator changes."""
+    nobody: Any = None
+    return api_app(Settings.model_construct(), nobody).openapi()
+
+
+def page_of(kind: Kind, routes: Iterable[str]) -> str:
+    """What one kind of problem means, what to do about it, and which routes answer it."""
+    example = json.dumps(example_of(kind), indent=2, ensure_ascii=False)
+    lines = [
+        f"# {kind.title}",
+        f"HTTP status {kind.status}, type `{kind.uri}`.",
+        kind.advice,
+        f"```json\n{example}\n```",
+    ]
+    listed = "\n".join(f"- {route}" for route in routes)
+    if listed:
+        lines.append(f"These routes answer it:\n\n{listed}")
+    return "\n\n".join([*lines, "[All problems](index.md)"]) + "\n"
+
+
+def _index(kinds: Iterable[Kind]) -> str:
+    rows = (
+        f"| {kind.status} | [{kind.slug}]({kind.slug}.md) | {kind.title} |\n"
+        for kind in sorted(kinds, key=lambda kind: (kind.status, kind.slug))
+    )
+    return f"{HEADING}\n| status | type | title |\n|---|---|---|\n{''.join(rows)}"
+
+
+def _answered(document: Json) -> Mapping[str, list[str]]:
+    """The routes by the kinds of problems that they answer."""
+    found: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for answer in operation["responses"].values():
+                for slug in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", ()):
+                    found.setdefault(slug, []).append(f"{method.upper()} {path}")
+    return found
+
+
+def stale(docs: Path) -> dict[Path, str | None]:
+    """What has to be written, by its path; None for a page whose problem is gone."""
+    wanted = {docs / path: text for path, text in reference().items()}
+    gone = dict.fromkeys(set((docs / PROBLEMS).glob("*.md")) - wanted.keys())
+    old = {
+        path: text
+        for path, text in wanted.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    }
+    return {**old, **gone}
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or with --check say what is old."""
+    changes = stale(DOCS)
+    if arguments == ["--check"]:
+        for path in sorted(changes):
+            print(f"{path} is not what the code says: make openapi")  # noqa: T201
+        return 1 if changes else 0
+    for path, text in changes.items():
+        if text is None:
+            path.unlink()
+            continue
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
