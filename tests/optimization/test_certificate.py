@@ -99,6 +99,8 @@ def test_a_security_of_the_model_has_no_such_allowance():
     target = block(2000, (10, 0, 0, 10, 4)).restricted(np.array([[4]]), np.array([[9]]))
 
     assert verdict(target, 4) == [False, True, False]
+    without_room_above = replace(block(2000, (10, 1, 1, 0, 0)), remainder=np.array([[7]]))
+    assert verdict(without_room_above, 0) == [False, True, False]
 
 
 @pytest.mark.parametrize(("lots", "kept"), [(44, False), (45, True), (60, True), (61, False)])

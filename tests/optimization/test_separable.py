@@ -1,5 +1,7 @@
 """Bands and the optimum of each security on its own, against numbers worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,10 @@ def test_a_target_is_whole_units_and_a_part_and_its_band_is_rounded_inwards():
     # 315.315, from 215.215 to 515.515
     assert (where.target[0, 0], where.part[0, 0]) == (315, 315)
     assert (where.lower[0, 0], where.upper[0, 0]) == (216, 515)
+
+
+def test_the_least_part_of_a_unit_rounds_an_edge_inwards():
+    assert bands(block(1001, (10, 101, 100, 0, 0))).lower[0, 0] == 2  # 1.001
 
 
 def test_edges_on_whole_units_belong_to_the_band():
@@ -129,10 +135,22 @@ def test_a_holding_outside_the_model_is_sold_or_kept_where_it_may_not_be():
     made = block(1000, (30, 0, 0, 0, 4))
     where = bands(made)
     assert solve(made, where).lots[0].tolist() == [0]
+    cheapest = block(1000, (1, 0, 0, 0, 4))
+    assert bands(cheapest).upper[0, 0] == 0
+    assert solve(cheapest, bands(cheapest)).lots[0].tolist() == [0]
 
     kept = made.restricted(np.array([[4]]), np.array([[9]]))
     found = solve(kept, bands(kept))
     assert (found.lots[0].tolist(), found.admits.tolist()) == ([4], [True])
+
+
+@pytest.mark.parametrize(("market_value", "top"), [(0, 0), (1, 0), (-1, -8)])
+def test_what_is_below_a_lot_is_kept_of_an_account_worth_nothing_but_not_of_one_worth_less(
+    market_value: int, top: int
+):
+    made = replace(block(market_value, (10, 0, 0, 0, 1)), remainder=np.array([[8]]))
+
+    assert bands(made).upper[0, 0] == top
 
 
 def test_whole_numbers_beyond_64_bits_give_the_same():
@@ -159,6 +177,31 @@ def test_a_block_s_rows_are_solved_as_each_alone():
         alone = three.rows([row])
         assert solve(alone, bands(alone)).lots.tolist() == [solve(three, where).lots[row].tolist()]
         assert where.rows([row]).lower.tolist() == bands(alone).lower.tolist()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_rows_of_a_block_keep_their_remainders_and_restrictions(own: bool):
+    made = block(1001, (20, 315, 100, 200, 3), (7, 415, 5, 5, 2))
+    rests = np.array([[1, 2], [3, 4], [5, 6]]) if own else np.zeros((1, 1), dtype=np.int64)
+    three = replace(
+        made,
+        remainder=rests,
+        before=np.array([[3, 2], [0, 1], [9, 8]]),
+        market_value=np.array([1001, 77, 5_000]),
+        investable=np.array([1000, 70, 4_000]),
+        least=np.array([[0, 1], [2, 3], [4, 5]]),
+        most=np.array([[6, 7], [8, 9], [10, 11]]),
+    )
+
+    some = three.rows([2, 0])
+
+    assert some.remainder.tolist() == ([[5, 6], [1, 2]] if own else [[0]])
+    assert some.before.tolist() == [[9, 8], [3, 2]]
+    assert (some.market_value.tolist(), some.investable.tolist()) == ([5_000, 1001], [4_000, 1000])
+    assert some.least is not None
+    assert some.most is not None
+    assert (some.least.tolist(), some.most.tolist()) == ([[4, 5], [0, 1]], [[10, 11], [6, 7]])
+    assert some.shape == (2, 2)
 
 
 def test_the_guard_of_64_bits_bounds_every_number_of_a_block():

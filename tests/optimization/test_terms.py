@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optimization.assembly import assemble, priced
+from optimization.assembly import assemble, others_of, priced
 from optimization.model import DriftBand, Model, Target
 from optimization.options import GroupBand, Percent, RebalanceOptions
 from optimization.portfolio import Portfolio
 from optimization.problem import bands
+from optimization.restrictions import restricted
 from optimization.terms import Evaluated, Terms, evaluate, terms_of
 
-A, B = "A" * 24, "B" * 24
+A, B, X = "A" * 24, "B" * 24, "X" * 24
 BAND = DriftBand(Decimal("0.1"), Decimal("0.1"))
 MODEL = Model(
     "Model", (Target(A, Decimal("0.4"), BAND), Target(B, Decimal("0.5"), BAND)), ("P" * 24,)
@@ -96,6 +97,12 @@ def test_a_trade_below_the_least_breaks_it_and_no_trade_does_not():
     assert slack(30, 25, minimum_value=Decimal(30))["minimum_trade"] == 0
 
 
+def test_one_security_s_least_trade_counts_where_another_s_is_a_single_lot():
+    # 15 are two lots of A, one of B.
+    assert slack(31, 25, minimum_value=Decimal(15))["minimum_trade"] == -10
+    assert slack(30, 26, minimum_value=Decimal(15))["minimum_trade"] == 0
+
+
 def test_a_group_has_what_is_left_to_both_of_its_bounds():
     both = GroupBand("both", frozenset({A, B, "X" * 24}), Decimal("0.9"), Decimal("0.95"))
 
@@ -111,6 +118,38 @@ def test_a_soft_band_costs_its_price_for_each_unit_outside():
     assert evaluated(40, 38, **price)[1].objective == 260 + 80
     assert evaluated(40, 19, **price)[1].objective == 120 + 10
     assert evaluated(40, 30, **price)[1].objective == 100
+
+
+@pytest.mark.parametrize(
+    ("options", "top"),
+    [
+        ({}, 2),  # what is below a share cannot be sold
+        ({"do_not_sell": frozenset({X})}, 30),
+        ({"do_not_buy": frozenset({X})}, 2),
+    ],
+)
+def test_a_holding_outside_the_model_may_be_worth_what_cannot_be_sold_of_it(
+    options: dict[str, Any], top: int
+):
+    portfolio = Portfolio(
+        "P" * 24, Decimal(970), {X: Decimal("7.5")}, {**HELD.prices, X: Decimal(4)}
+    )
+    asked = RebalanceOptions(soft_band_price=Decimal("0.5"), **options)
+    model = priced(MODEL, portfolio.prices)
+    assembled = assemble(model, others_of(model, portfolio), [portfolio], asked)
+    block = assembled.block
+    if options:
+        block = restricted(block, assembled.securities, asked)
+    terms = terms_of(asked, portfolio, block, assembled.securities, assembled.lots)
+
+    cents = 10**block.decimals
+    assert terms.edges[2] == (0, top * cents)
+    # 3 shares more than that cost half of their 12
+    kept, more = (
+        evaluate(terms, block, bands(block), np.array([40, 25, lots]))
+        for lots in ((top - 2) // 4, (top - 2) // 4 + 3)
+    )
+    assert more.objective - kept.objective == (12 + 6) * cents
 
 
 def test_only_what_is_below_zero_is_broken():
