@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
+from optimization.assembly import assemble, priced
 from optimization.certificate import Method, Proof
 from optimization.engine import rebalance
 from optimization.model import DriftBand, Model, Target
 from optimization.options import GroupBand, RebalanceOptions
 from optimization.portfolio import Portfolio
+from optimization.problem import bands
 from optimization.result import Rebalance
+from optimization.separable import solve
+from optimization.tight import Tight, solve_by_program
 from optimization.units import grain_of, just_above
 
 A, B = "A" * 24, "B" * 24
@@ -78,6 +82,23 @@ def test_what_floats_cannot_tell_apart_is_asked_again_and_its_bound_is_of_the_fi
     assert (found.certificate.method, found.certificate.objective) == (Method.MILP, 10)
     assert found.certificate.lower_bound == 0
     assert found.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
+
+
+def test_the_cash_row_alone_is_asked_again_where_prices_are_finer_than_floats():
+    # 20 of A and 5 of B cost 300.00000000000035: 35 units of 10**-14 more than there is.
+    prices = {A: Decimal("10.00000000000001"), B: Decimal("20.00000000000003")}
+    portfolio = Portfolio("P" * 24, Decimal(1000), {}, prices)
+    options = RebalanceOptions(cash_floor=Decimal(700))
+    block = assemble(priced(MODEL, prices), (), [portfolio], options).block
+    where = bands(block)
+    lots = solve(block, where).lots[0]
+    assert lots.tolist() == [20, 5]
+
+    plan = solve_by_program(Tight("P" * 24, block, where, lots, 35), 10.0)
+
+    assert plan.lots.tolist() == [19, 5]
+    assert plan.certificate.lower_bound < 1
+    assert plan.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
 
 
 def test_sums_are_multiples_of_their_grain():
