@@ -14,7 +14,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install demo serve stop test check format openapi bench drills clean
+.PHONY: help install demo serve stop test check format openapi bench drills fuzz clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -66,7 +66,11 @@ bench: .venv/.installed ## the benchmarks; each prints a table
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 drills: .venv/.installed ## processes, databases and upstreams broken in the middle of runs, TIMES=10 in a row
-	@set -e; for time in $$(seq $(TIMES)); do echo "== $$time of $(TIMES)"; $(BIN)/pytest tests/drills $(ARGS); done
+	@set -e; for time in $$(seq $(TIMES)); do echo "== $$time of $(TIMES)"; $(BIN)/pytest -m apart tests/drills $(ARGS); done
+
+fuzz: .venv/.installed ## schemathesis against the service, in process and running
+	@$(BIN)/pytest -m apart tests/api/test_conformance.py $(ARGS)
+	@$(BIN)/pytest -m apart tests/service/test_hostile.py $(ARGS)
 
 clean: ## remove what the commands above made (not your data)
 	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -7,7 +7,7 @@ import pytest
 from tests.api.fuzzing import findings
 from tests.api.served import served
 
-pytestmark = pytest.mark.mongo
+pytestmark = [pytest.mark.mongo, pytest.mark.apart]
 
 
 def test_schemathesis_finds_nothing_that_its_configuration_does_not_explain(

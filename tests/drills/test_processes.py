@@ -13,7 +13,7 @@ from storage.embedded import Server
 from tests.drills.drill import BALANCES, SLOW_S, WITHIN_S, Drill, processes
 from tests.service.book import Book
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 CHUNK_TASK = "ray::chunk_task"
 COORDINATOR = "ray::ServeReplica:order-generation:Optimizer"
 

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.cluster
 JSON = {"content-type": "application/json"}
 
 
+@pytest.mark.apart
 async def test_schemathesis_finds_nothing_that_its_configuration_does_not_explain(
     http: httpx.AsyncClient, service: Settings, tmp_path: Path
 ) -> None:

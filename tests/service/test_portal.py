@@ -53,7 +53,7 @@ async def test_a_session_of_the_portal(http: httpx.AsyncClient, book: Book) -> N
     assert (created.status_code, created.json()) == (201, model)
 
     # list with sort_by, read
-    listed = await http.get("/api/v1/models", params=SORTED)
+    listed = await http.get("/api/v1/models", params={**SORTED, "limit": 1000})
     assert listed.status_code == 200
     assert model in listed.json()
     read = await http.get(f"/api/v1/model/{model_id}")
