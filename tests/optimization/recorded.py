@@ -1,0 +1,176 @@
+"""Recorded answers: digests of what the engine says to random problems.
+
+    python -m tests.optimization.recorded                  records every answer anew
+    python -m tests.optimization.recorded plain 17         prints the problem and the answer of one
+
+Besides the kinds of generated.py there is a book: many portfolios of one model, answered together.
+
+The engine gives one problem one answer, to the last digit, on every machine: so a digest of the complete answer
+is a specification. It says that an answer changed, not which one is right; that answers to such problems are
+right is what test_generated.py and benchmarks/check_engine.py show. Record anew only where a change of answers
+is meant (another choice among equal plans, another sentence, another version of HiGHS), and let check_engine
+pass first.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optimization.assembly import priced
+from optimization.engine import Answer, rebalance, rebalance_all
+from optimization.errors import OptimizationError
+from optimization.options import Percent, RebalanceOptions
+from optimization.portfolio import Portfolio
+from optimization.result import Rebalance, Security
+from tests.optimization.generated import KINDS, Problem, Random, parts
+from tests.optimization.problems import random_problem, security_id
+
+FILE = Path(__file__).with_name("recorded.json")
+SEED = 11
+LENGTH = 8  # hexadecimal digits of a digest
+SLOW_S = (
+    0.12  # an answer that takes longer is not recorded: its time limit could come near elsewhere
+)
+A_LINE = 10
+
+COUNTS = {
+    "plain": 250,
+    "tight": 300,
+    "round_numbers": 300,
+    "tiny_units": 300,
+    "with_options": 450,
+    "large": 120,
+    "large_in_tiny_units": 25,
+    "large_with_options": 40,
+}
+BOOK, BOOK_SIZE = "book", 360  # more whole holdings than one block of the engine takes
+FLOOR = RebalanceOptions(cash_floor=Percent(Decimal(5)))
+NAMED: dict[str, Callable[[Random], Problem]] = {kind.__name__: kind for kind in KINDS}
+
+Digests = dict[str, list[str | None]]  # by kind; None where the answer is not recorded
+
+
+def problem(kind: str, number: int) -> Problem:
+    """The same problem for the same kind and number."""
+    return NAMED[kind](np.random.default_rng([SEED, number]))
+
+
+def book() -> tuple[tuple[Security, ...], list[Portfolio], RebalanceOptions]:
+    """Portfolios of one model at one price snapshot: whole and fractional ones, some with other holdings."""
+    rng = np.random.default_rng(SEED)
+    model, first = random_problem(rng, 6, 20_000, drift=0.03)
+    prices = {**first.prices, security_id(6): Decimal("31.07")}
+    return priced(model, prices), [_account(rng, i, prices) for i in range(BOOK_SIZE)], FLOOR
+
+
+def _account(rng: Random, number: int, prices: dict[str, Decimal]) -> Portfolio:
+    digits = int(rng.choice([0, 0, 0, 0, 2]))
+    held = {s: parts(rng, 0, 50 * 10**digits, digits) for s in prices if rng.random() < 0.7}
+    return Portfolio(f"{number:024d}", parts(rng, 0, 3_000_000, 2), held, prices)
+
+
+def together(
+    securities: tuple[Security, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
+) -> list[str]:
+    """Digests of what is said to these portfolios at once."""
+    return [_short(_said(one)) for one in rebalance_all(securities, portfolios, options)]
+
+
+def text(answer: Rebalance) -> str:
+    """Everything in an answer but the seconds it took."""
+    said = answer.certificate
+    why = answer.refusal
+    return json.dumps(
+        {
+            "status": answer.status,
+            "market_value": f"{answer.market_value}",
+            "before": [f"{quantity}" for quantity in answer.before],
+            "after": [f"{quantity}" for quantity in answer.after],
+            "others": [security.security_id for security in answer.others],
+            "cash": [f"{answer.cash_before}", f"{answer.cash_after}", f"{answer.cost}"],
+            "certificate": said
+            and [said.proof, said.method, f"{said.objective}", f"{said.lower_bound}"],
+            "binding": said and [[one.constraint, f"{one.slack}"] for one in said.binding],
+            "refusal": why and [why.code, why.detail, why.members],
+        },
+        sort_keys=True,
+    )
+
+
+def answered(kind: str, number: int) -> str:
+    """What the engine says to a problem, as text; an error by its name."""
+    asked = problem(kind, number)
+    try:
+        return _said(rebalance(asked.model, asked.portfolio, asked.options))
+    except OptimizationError as error:
+        return repr(error)
+
+
+def digest(kind: str, number: int) -> str:
+    """The answer in a few digits."""
+    return _short(answered(kind, number))
+
+
+def _short(answer: str) -> str:
+    return sha256(answer.encode()).hexdigest()[:LENGTH]
+
+
+def _said(answer: Answer) -> str:
+    return text(answer) if isinstance(answer, Rebalance) else repr(answer)
+
+
+def recorded() -> Digests:
+    """The file."""
+    return json.loads(FILE.read_text())
+
+
+def differences(kind: str, digests: list[str | None]) -> Iterator[str]:
+    """The problems that are answered otherwise than recorded, with what is said now."""
+    for number, known in enumerate(digests):
+        if known is not None and digest(kind, number) != known:
+            yield f"{kind} {number} is answered otherwise than recorded: {answered(kind, number)}"
+
+
+def record() -> None:
+    """Write the file; whether a problem is left out is decided once, when it is first answered."""
+    before = recorded() if FILE.exists() else {}
+    digests: Digests = {}
+    for kind, count in COUNTS.items():
+        digest(kind, 0)  # programs are compiled at their first use
+        known = before.get(kind, [])
+        digests[kind] = [digest(kind, i) if one else None for i, one in enumerate(known)]
+        digests[kind] += [_quick(kind, number) for number in range(len(known), count)]
+    digests[BOOK] = [*together(*book())]
+    FILE.write_text(_lines(digests))
+
+
+def _quick(kind: str, number: int) -> str | None:
+    begin = time.perf_counter()
+    found = digest(kind, number)
+    return found if time.perf_counter() - begin < SLOW_S else None
+
+
+def _lines(digests: Digests) -> str:
+    blocks: list[str] = []
+    for kind, of_kind in digests.items():
+        said = [json.dumps(one) for one in of_kind]
+        lines = [", ".join(said[at : at + A_LINE]) for at in range(0, len(said), A_LINE)]
+        blocks.append(f'  "{kind}": [\n    ' + ",\n    ".join(lines) + "\n  ]")
+    return "{\n" + ",\n".join(blocks) + "\n}\n"
+
+
+def show(kind: str, number: int) -> None:
+    """Print one problem and its answer."""
+    answer: dict[str, Any] = json.loads(answered(kind, number))
+    sys.stdout.write(f"{problem(kind, number)}\n{json.dumps(answer, indent=2)}\n")
+
+
+if __name__ == "__main__":
+    show(sys.argv[1], int(sys.argv[2])) if sys.argv[1:] else record()
