@@ -65,8 +65,9 @@ openapi: .venv/.installed ## write docs/openapi.json and docs/problems from the 
 bench: .venv/.installed ## the benchmarks; each prints a table
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
-drills: .venv/.installed ## processes, databases and upstreams broken in the middle of runs, TIMES=10 in a row
-	@set -e; for time in $$(seq $(TIMES)); do echo "== $$time of $(TIMES)"; $(BIN)/pytest -m apart tests/drills $(ARGS); done
+drills: .venv/.installed ## processes, nodes, databases and upstreams broken in the middle of runs, TIMES=10 in a row
+	@set -e; for time in $$(seq $(TIMES)); do for drill in tests/drills/test_*.py; do \
+	  echo "== $$drill, $$time of $(TIMES)"; $(BIN)/pytest -m apart $$drill $(ARGS); done; done
 
 fuzz: .venv/.installed ## schemathesis against the service, in process and running
 	@$(BIN)/pytest -m apart tests/api/test_conformance.py $(ARGS)

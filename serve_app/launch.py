@@ -75,19 +75,19 @@ def _started(
     from serve_app.local import complete  # noqa: PLC0415
 
     logging.getLogger("ray.serve").setLevel(logging.WARNING)  # what it does is said here
-    say("cluster    starting Ray")
-    # One more than there are: what the replicas reserve must not keep a processor from the chunks of a run.
-    context = ray.init(
-        address="local",
-        num_cpus=max(2, os.cpu_count() or 2) + 1,
-        include_dashboard=True,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    stack.callback(ray.shutdown)
-    say(
-        f"cluster    Ray {ray.__version__}, dashboard http://{context.dashboard_url} ({_since(begin)})"
-    )
+    if not ray.is_initialized():  # else on the cluster that this process is connected to
+        say("cluster    starting Ray")
+        # One more than there are: what the replicas reserve must not keep a processor from the chunks of a run.
+        context = ray.init(
+            address="local",
+            num_cpus=max(2, os.cpu_count() or 2) + 1,
+            include_dashboard=True,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        stack.callback(ray.shutdown)
+        url = f"http://{context.dashboard_url}"
+        say(f"cluster    Ray {ray.__version__}, dashboard {url} ({_since(begin)})")
     begin = time.monotonic()
     simulated = settings.pricing_service_url is None
     settings = complete(settings)

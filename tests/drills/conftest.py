@@ -36,7 +36,12 @@ def server(data: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def service(server: Server, book: Book) -> Iterator[Settings]:
+def cluster() -> None:
+    """Ray as the service starts it, unless a drill has another cluster."""
+
+
+@pytest.fixture(scope="module")
+def service(server: Server, book: Book, cluster: object) -> Iterator[Settings]:
     with served(book) as url:
         overrides = {
             "port": free_port(),

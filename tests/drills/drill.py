@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import signal
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from bson import ObjectId
@@ -22,6 +24,8 @@ WITHIN_S = 90.0
 BALANCES = "/api/v1/portfolios/"
 SLOW_S = 0.15
 BROKEN = (httpx.TransportError,)
+CHUNK_TASK = "ray::chunk_task"
+COORDINATOR = "ray::ServeReplica:order-generation:Optimizer"
 
 
 @dataclass
@@ -54,9 +58,17 @@ class Drill:
         return (await added(self.http, model_for(self.book, portfolio_ids)))["model_id"]
 
     async def begun(self, model_id: str) -> str:
-        answer = await self.http.post("/api/v1/runs", json={"models": [model_id]})
-        assert answer.status_code == 202, answer.text
-        return answer.json()["run_id"]
+        """A new run; while no replica takes it, it is asked for again under the same key."""
+        headers = {"idempotency-key": uuid4().hex}
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                with suppress(*BROKEN):
+                    body = {"models": [model_id]}
+                    answer = await self.http.post("/api/v1/runs", json=body, headers=headers)
+                    if answer.status_code == 202:
+                        return answer.json()["run_id"]
+                    assert answer.status_code in {409, 503}, answer.text
+                await asyncio.sleep(0.2)
 
     async def run(self, run_id: str) -> Json | None:
         """Where the run stands; None while the service cannot say."""
@@ -141,6 +153,15 @@ class Drill:
                 assert part["counts"] == Counter(row["status"] for row in rows)
                 found += [(row["portfolio_id"], row["status"]) for row in rows]
             return found
+
+
+def killed(title: str) -> int:
+    """How many processes of this title there were."""
+    found = processes(title)
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(found)
 
 
 def processes(title: str) -> list[int]:

@@ -10,20 +10,10 @@ import pytest
 
 from storage import embedded
 from storage.embedded import Server
-from tests.drills.drill import BALANCES, SLOW_S, WITHIN_S, Drill, processes
+from tests.drills.drill import BALANCES, CHUNK_TASK, COORDINATOR, SLOW_S, WITHIN_S, Drill, killed
 from tests.service.book import Book
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
-CHUNK_TASK = "ray::chunk_task"
-COORDINATOR = "ray::ServeReplica:order-generation:Optimizer"
-
-
-def killed(title: str) -> int:
-    """How many such processes there were."""
-    found = processes(title)
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
-    return len(found)
 
 
 @pytest.mark.parametrize("title", [CHUNK_TASK, COORDINATOR])

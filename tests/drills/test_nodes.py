@@ -1,0 +1,55 @@
+"""A node of the cluster that dies in the middle of a run, with the replicas and tasks it has."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from ray.util.state import list_tasks
+
+from tests.drills.drill import BALANCES, SLOW_S, WITHIN_S, Drill
+from tests.service.book import Book
+
+pytestmark = [pytest.mark.cluster, pytest.mark.apart]
+NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 200_000_000}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes, of which the first is the head; the service is started on both."""
+    nodes = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": True})
+    nodes.add_node(**NODE)
+    ray.init(address=nodes.address, log_to_driver=False)
+    yield nodes
+    ray.shutdown()
+    nodes.shutdown()
+
+
+def busy_on(node_id: str) -> int:
+    """How many tasks of runs go on there."""
+    at_work: Any = [
+        ("state", "=", "RUNNING"),
+        ("name", "=", "chunk_task"),
+        ("node_id", "=", node_id),
+    ]
+    return len(list_tasks(filters=at_work))
+
+
+async def test_a_node_that_dies_in_the_middle_of_a_run_costs_no_portfolio_its_outcome(
+    drill: Drill, book: Book, cluster: Cluster
+) -> None:
+    ids = book.market.portfolio_ids()
+    run_id = await drill.begun(await drill.model(ids))
+    following = asyncio.create_task(drill.followed(run_id))
+    (node,) = cluster.worker_nodes
+    with book.slow(BALANCES, SLOW_S):
+        await drill.in_the_middle(run_id)
+        async with asyncio.timeout(WITHIN_S):
+            while not await asyncio.to_thread(busy_on, node.node_id):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+        run = await drill.check(run_id, ids, await following)
+    assert run["status"] == "COMPLETED"
+    assert run["errors"] == []

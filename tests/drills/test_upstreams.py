@@ -1,0 +1,120 @@
+"""Upstreams in trouble during a run, for every tenth request or for all of them."""
+
+import asyncio
+import json
+from collections import Counter
+
+import pytest
+
+from tests.drills.drill import BALANCES, COORDINATOR, SLOW_S, Drill, killed
+from tests.service.book import Book, Kind
+from tests.service.calls import Json
+
+pytestmark = [pytest.mark.cluster, pytest.mark.apart]
+
+PRICES = "/api/v1/prices"
+SECURITIES = "/api/v2/securities"
+UPSTREAMS = {BALANCES: "accounting", PRICES: "pricing", SECURITIES: "security"}
+LOADED = ("ray::chunk_task", "ray::IDLE", COORDINATOR)
+"""The processes that may know the securities already."""
+
+
+async def outcomes_of(drill: Drill, run_id: str) -> dict[str, Json]:
+    """The outcome of each portfolio, without what differs from run to run."""
+    answer = await drill.http.get(f"/api/v1/runs/{run_id}/outcomes")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    return {line["portfolio_id"]: line for line in lines}
+
+
+async def in_peace(drill: Drill, model_id: str, ids: tuple[str, ...]) -> dict[str, Json]:
+    """What becomes of the portfolios while nothing is wrong."""
+    run_id = await drill.begun(model_id)
+    await drill.check(run_id, ids, await drill.followed(run_id))
+    return await outcomes_of(drill, run_id)
+
+
+def reasons(outcomes: dict[str, Json]) -> Counter[str]:
+    return Counter(each["error"]["type"] for each in outcomes.values() if each["error"])
+
+
+def differing(outcomes: dict[str, Json], peaceful: dict[str, Json]) -> dict[str, Json]:
+    """The outcomes that are not what they were in peace."""
+    return {
+        portfolio_id: each
+        for portfolio_id, each in outcomes.items()
+        if any(each[name] != peaceful[portfolio_id][name] for name in ("status", "positions"))
+    }
+
+
+@pytest.mark.parametrize("kind", [Kind.ERROR, Kind.HANG, Kind.RESET])
+async def test_trouble_with_every_tenth_request_costs_no_portfolio_its_outcome(
+    drill: Drill, book: Book, kind: Kind
+) -> None:
+    ids = book.market.portfolio_ids()
+    model_id = await drill.model(ids)
+    peaceful = await in_peace(drill, model_id, ids)
+    with book.troubled(BALANCES, kind, every=10) as trouble:
+        run_id = await drill.begun(model_id)
+        run = await drill.check(run_id, ids, await drill.followed(run_id))
+    assert trouble.met >= len(ids)
+    assert run["status"] == "COMPLETED"
+    assert differing(await outcomes_of(drill, run_id), peaceful) == {}
+
+
+async def test_bad_json_for_every_tenth_portfolio_costs_these_alone(
+    drill: Drill, book: Book
+) -> None:
+    ids = book.market.portfolio_ids()
+    model_id = await drill.model(ids)
+    peaceful = await in_peace(drill, model_id, ids)
+    with book.troubled(BALANCES, Kind.GARBAGE, every=10) as trouble:
+        run_id = await drill.begun(model_id)
+        run = await drill.check(run_id, ids, await drill.followed(run_id))
+    assert run["status"] == "COMPLETED"
+    lost = differing(await outcomes_of(drill, run_id), peaceful)
+    assert reasons(lost) == {"/problems/upstream-contract": len(lost)}
+    assert len(lost) <= trouble.met // 10
+    assert lost
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("path", UPSTREAMS)
+async def test_a_run_whose_upstream_is_in_trouble_to_the_end_says_so_of_every_portfolio(
+    drill: Drill, book: Book, path: str, kind: Kind
+) -> None:
+    ids = book.market.portfolio_ids()
+    model_id = await drill.model(ids)
+    if path == SECURITIES:
+        for title in LOADED:
+            killed(title)
+    with book.troubled(path, kind):
+        run_id = await drill.begun(model_id)
+        run = await drill.check(run_id, ids, await drill.followed(run_id))
+    assert run["status"] == "COMPLETED"
+    assert run["counts"] == {"FAILED": len(ids)}
+    outcomes = await outcomes_of(drill, run_id)
+    code = "upstream-contract" if kind is Kind.GARBAGE else "upstream-unavailable"
+    assert reasons(outcomes) == {f"/problems/{code}": len(ids)}
+    assert all(UPSTREAMS[path] in each["error"]["detail"] for each in outcomes.values())
+    again = await in_peace(drill, model_id, ids)
+    assert Counter(each["status"] for each in again.values())["REBALANCED"] > len(ids) / 2
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_an_upstream_that_recovers_in_the_middle_of_a_run_loses_only_what_says_so(
+    drill: Drill, book: Book, kind: Kind
+) -> None:
+    ids = book.market.portfolio_ids()
+    model_id = await drill.model(ids)
+    peaceful = await in_peace(drill, model_id, ids)
+    with book.slow(BALANCES, SLOW_S):
+        run_id = await drill.begun(model_id)
+        following = asyncio.create_task(drill.followed(run_id))
+        await drill.in_the_middle(run_id)
+        with book.troubled(BALANCES, kind):
+            await asyncio.sleep(1)
+    run = await drill.check(run_id, ids, await following)
+    assert run["status"] == "COMPLETED"
+    lost = differing(await outcomes_of(drill, run_id), peaceful)
+    assert sum(reasons(lost).values()) == len(lost) < len(ids)
+    assert reasons(lost).keys() <= {"/problems/upstream-contract", "/problems/upstream-unavailable"}
