@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
+from itertools import chain, repeat
+from operator import attrgetter, mul
 
 from optimization.certificate import Certificate
 from optimization.errors import PricesMissingError
@@ -25,6 +27,7 @@ from optimization.units import (
 
 ZERO, ONE = Decimal(0), Decimal(1)
 OUTSIDE = DriftBand(ZERO, ZERO)
+_id_of = attrgetter("security_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Assembled:
     model: tuple[Security, ...]  # the first columns; the rest are other holdings
     lots: tuple[Decimal, ...]  # shares in a lot, per column
     fractions: tuple[tuple[Decimal, ...], ...]  # of a lot, per portfolio and column; empty if whole
+    in_shares: bool  # every lot is one share
 
     def rebalance(
         self,
@@ -49,11 +53,12 @@ class Assembled:
         """The answer for one portfolio: with these lots of every column, or with no trade at all."""
         portfolio, block = self.portfolios[row], self.block
         others = self.securities[len(self.model) :] or others_of(self.model, portfolio)
-        columns = (*self.model, *others)
-        before = tuple(_quantity(portfolio.holdings.get(s.security_id)) for s in columns)
+        outside = others[len(self.securities) - len(self.model) :]  # no columns of the block
+        sold = [_quantity(portfolio.holdings[one.security_id]) for one in outside]
+        before = (*self._held(row), *sold)
         after, cash_after = before, portfolio.cash
         if lots is not None:
-            after = (*self._shares(row, lots), *(0,) * (len(columns) - len(lots)))
+            after = (*self._shares(row, lots), *(0,) * len(sold))
             value = int(
                 (lots * block.lot_value + block.remainder[row % len(block.remainder)]).sum()
             )
@@ -75,17 +80,23 @@ class Assembled:
             cost=cost,
         )
 
+    def _held(self, row: int) -> Iterable[int | Decimal]:
+        if self.in_shares and not self.fractions[row]:
+            return self.block.before[row].tolist()
+        holdings = self.portfolios[row].holdings
+        return [_quantity(holdings.get(one.security_id, ZERO)) for one in self.securities]
+
     def _shares(self, row: int, lots: Integers) -> Iterable[int | Decimal]:
         whole: list[int] = lots.tolist()
         parts = self.fractions[row]
-        if any(lot != 1 for lot in self.lots):
+        if not self.in_shares:
             rows = zip(whole, self.lots, parts or [ZERO] * len(whole), strict=True)
             return [_quantity(EXACT.fma(Decimal(n), lot, part)) for n, lot, part in rows]
-        return (
-            whole
-            if not parts
-            else (n + part if part else n for n, part in zip(whole, parts, strict=True))
-        )
+        if not parts:
+            return whole
+        return [
+            EXACT.add(Decimal(n), part) if part else n for n, part in zip(whole, parts, strict=True)
+        ]
 
 
 def priced(model: Model, prices: Mapping[str, Decimal]) -> tuple[Security, ...]:
@@ -109,17 +120,17 @@ def priced(model: Model, prices: Mapping[str, Decimal]) -> tuple[Security, ...]:
 
 def others_of(securities: Sequence[Security], portfolio: Portfolio) -> tuple[Security, ...]:
     """Holdings outside the model, by id: target and band are 0, so they are sold."""
-    inside = {security.security_id for security in securities}
+    outside = portfolio.holdings.keys() - map(_id_of, securities)
     return tuple(
-        Security(security_id, portfolio.prices[security_id], Decimal(0), OUTSIDE)
-        for security_id in sorted(portfolio.holdings)
-        if security_id not in inside
+        Security(security_id, portfolio.prices[security_id], ZERO, OUTSIDE)
+        for security_id in sorted(outside)
     )
 
 
 def is_whole(portfolio: Portfolio) -> bool:
     """Whether every holding is a whole number of shares."""
-    return all(shares == int(shares) for shares in portfolio.holdings.values())
+    shares = list(portfolio.holdings.values())
+    return list(map(int, shares)) == shares
 
 
 def assemble(
@@ -133,20 +144,21 @@ def assemble(
     Holdings that are no column must be whole: they are sold to the last share.
     """
     securities = (*model, *others)
-    lots = tuple(options.lots.get(security.security_id, ONE) for security in securities)
-    held = [
-        [portfolio.holdings.get(security.security_id, ZERO) for security in securities]
+    ids = [*map(_id_of, securities)]
+    lots = tuple(options.lots.get(security_id, ONE) for security_id in ids)
+    in_shares = all(lot == 1 for lot in lots)
+    cut = [
+        _cut(list(map(portfolio.holdings.get, ids, repeat(ZERO))), lots, in_shares)
         for portfolio in portfolios
     ]
-    before = [[_lots(u, lot) for u, lot in zip(row, lots, strict=True)] for row in held]
-    fractions = tuple(_fractions(*row, lots) for row in zip(held, before, strict=True))
+    before, fractions = [row for row, _ in cut], tuple(parts for _, parts in cut)
     decimals = _decimals(securities, lots, portfolios, fractions)
     price = [
         to_units(EXACT.multiply(security.price, lot), decimals)
         for security, lot in zip(securities, lots, strict=True)
     ]
     market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
-    gross = (sum(abs(u) * p for u, p in zip(row, price, strict=True)) for row in before)
+    gross = (sum(map(mul, map(abs, row), price)) for row in before)
     denominator = denominator_of(part for security in securities for part in _parts(security))
     largest = largest_number(market_value, price, max(gross, default=0), len(securities))
     size = largest if fits_int64(largest, denominator) else TOO_LARGE
@@ -164,13 +176,13 @@ def assemble(
         low=in_parts(security.band.low for security in securities),
         high=in_parts(security.band.high for security in securities),
         remainder=_remainders(securities, fractions, decimals, size),
-        before=integers((lots for row in before for lots in row), size).reshape(shape),
+        before=integers(chain.from_iterable(before), size).reshape(shape),
         market_value=integers(market_value, size),
         investable=integers(
             (_investable(portfolio, options, decimals) for portfolio in portfolios), size
         ),
     )
-    return Assembled(block, tuple(portfolios), securities, model, lots, fractions)
+    return Assembled(block, tuple(portfolios), securities, model, lots, fractions, in_shares)
 
 
 def _investable(portfolio: Portfolio, options: RebalanceOptions, decimals: int) -> int:
@@ -184,29 +196,23 @@ def _parts(security: Security) -> tuple[Decimal, Decimal, Decimal]:
     return security.weight, security.band.low, security.band.high
 
 
-def _quantity(shares: Decimal | None) -> int | Decimal:
-    if shares is None:
-        return 0
+def _quantity(shares: Decimal) -> int | Decimal:
     whole = int(shares)
     return whole if whole == shares else shares
 
 
-def _lots(shares: Decimal, lot: Decimal) -> int:
-    if lot == 1:
-        whole = int(shares)
-        return whole - (shares < whole)
-    return Fraction(shares) // Fraction(lot)
-
-
-def _fractions(
-    held: Sequence[Decimal], before: Sequence[int], lots: Sequence[Decimal]
-) -> tuple[Decimal, ...]:
-    """What each holding has beyond whole lots; empty where none has anything."""
-    if all(u == n for u, n in zip(held, before, strict=True)):
-        return ()
+def _cut(
+    held: list[Decimal], lots: Sequence[Decimal], in_shares: bool
+) -> tuple[list[int], tuple[Decimal, ...]]:
+    """Whole lots of each holding, rounded down, and what it has beyond them; empty where none has anything."""
+    if in_shares:
+        whole = list(map(int, held))
+        if whole == held:
+            return whole, ()
+    before = [Fraction(u) // Fraction(lot) for u, lot in zip(held, lots, strict=True)]
     rows = zip(held, before, lots, strict=True)
     parts = tuple(EXACT.subtract(u, EXACT.multiply(Decimal(n), lot)) for u, n, lot in rows)
-    return parts if any(parts) else ()
+    return before, parts if any(parts) else ()
 
 
 def _decimals(
@@ -219,7 +225,7 @@ def _decimals(
     prices = [decimals_of(security.price) for security in securities]
     needed = [0, *prices]
     needed += [decimals_of(lot) + p for lot, p in zip(lots, prices, strict=True)]
-    held = {security_id for portfolio in portfolios for security_id in portfolio.holdings}
+    held = set[str]().union(*(portfolio.holdings for portfolio in portfolios))
     needed += [decimals_of(portfolios[0].prices[security_id]) for security_id in held]
     needed += [decimals_of(portfolio.cash) for portfolio in portfolios]
     for parts in fractions:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
-from optimization.errors import PricesMissingError, RuleError
+from optimization.errors import OptimizationError, PricesMissingError, RuleError
 from optimization.units import EXACT
+
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +28,36 @@ class Portfolio:
     market_value: Decimal = field(init=False, compare=False)  # cash and all holdings, exact
 
     def __post_init__(self) -> None:
-        held = {security: shares for security, shares in self.holdings.items() if shares != 0}
+        held = {security: shares for security, shares in self.holdings.items() if shares}
         object.__setattr__(self, "holdings", held)
+        prices, total, plus = self.prices, self.cash, EXACT.fma
+        # A book has millions of holdings: each is looked at once, and once more only to say what is wrong.
+        try:
+            for security, shares in held.items():
+                price = prices[security]
+                if price <= ZERO:
+                    break
+                total = plus(shares, price, total)
+            else:
+                if total.is_finite():
+                    object.__setattr__(self, "market_value", total)
+                    return
+        except (KeyError, InvalidOperation):
+            pass
+        raise self._wrong()
+
+    def _wrong(self) -> OptimizationError:
+        """The first rule that is broken."""
         if not self.cash.is_finite():
-            raise RuleError(("cash",), self.cash, "cash is a finite amount")
-        missing = tuple(sorted(security for security in held if security not in self.prices))
+            return RuleError(("cash",), self.cash, "cash is a finite amount")
+        missing = tuple(sorted(self.holdings.keys() - self.prices.keys()))
         if missing:
-            raise PricesMissingError(missing)
-        for security, shares in held.items():
+            return PricesMissingError(missing)
+        for security, shares in self.holdings.items():
             if not shares.is_finite():
-                raise RuleError(("holdings", security), shares, "a holding is a finite number")
+                return RuleError(("holdings", security), shares, "a holding is a finite number")
             require_price(security, self.prices[security])
-        total = self.cash
-        for security, shares in held.items():
-            total = EXACT.fma(shares, self.prices[security], total)
-        object.__setattr__(self, "market_value", total)
+        raise AssertionError
 
 
 def require_price(security_id: str, price: Decimal) -> None:
