@@ -2,19 +2,26 @@
 
 One row a holding: ``portfolio_id``, ``security_id`` (null for cash) and ``quantity`` (an integer or a decimal,
 never a float), sorted by portfolio_id. A directory of such files is one book.
+
+A file is read by its parts, the row groups of Parquet and the record batches of Arrow: only those whose range of
+portfolios has some that are wanted. Chunks follow each other through a book, so the last parts are kept as they
+were decoded.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from serve_app.upstream.errors import (
@@ -26,17 +33,15 @@ from serve_app.upstream.holdings import Balance, Found
 
 PORTFOLIO, SECURITY, QUANTITY = COLUMNS = ("portfolio_id", "security_id", "quantity")
 ARROW_SUFFIXES = (".arrow", ".feather")
-FILES_KEPT_OPEN = 4
-# Securities stay what they are in the file, a few different ones and their places. Not so the portfolios: the
-# statistics of an encoded column leave no row groups out.
-AS_STORED: Mapping[str, Any] = {"dictionary_columns": {SECURITY}}
+FILES_KNOWN = 4
+PARTS_DECODED = 2
+MOST_ROWS_OF_BATCH = 2**18  # a record batch may be a whole book
 
 
 def fingerprint(path: Path, name: str) -> str:
     """Changes when the file does. Raises HoldingsFileError if there is none."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
     try:
-        found = [file.stat() for file in files]
+        found = [file.stat() for file in _files(path)]
     except FileNotFoundError as error:
         raise HoldingsFileError(name, "is not in HOLDINGS_DIRECTORY") from error
     return " ".join(f"{each.st_size}-{each.st_mtime_ns}" for each in found)
@@ -47,7 +52,7 @@ def holdings_file(path: Path, name: str) -> "HoldingsFile":
     return _opened(path, name, fingerprint(path, name))
 
 
-@lru_cache(maxsize=FILES_KEPT_OPEN)
+@lru_cache(maxsize=FILES_KNOWN)
 def _opened(path: Path, name: str, _fingerprint: str) -> "HoldingsFile":
     return HoldingsFile(path, name)
 
@@ -57,15 +62,9 @@ class HoldingsFile:
 
     def __init__(self, path: Path, name: str) -> None:
         self._name = name
-        is_arrow = path.suffix in ARROW_SUFFIXES
-        kind: Any = ds.IpcFileFormat() if is_arrow else ds.ParquetFileFormat(**AS_STORED)
-        try:
-            self._dataset: Any = ds.dataset(path, format=kind)
-        except (OSError, pa.ArrowException) as error:
-            raise HoldingsFileError(
-                name, f"is not a {'Arrow' if is_arrow else 'Parquet'} file"
-            ) from error
-        _require_columns(name, self._dataset.schema)
+        self._parts = [part for file in _files(path) for part in _parts_of(file, name)]
+        self._rows = lru_cache(maxsize=PARTS_DECODED)(self._decoded)
+        self._one_at_a_time = threading.Lock()
 
     async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         """The balance of each portfolio; one without any row is missing, one without a row of cash has none."""
@@ -75,33 +74,71 @@ class HoldingsFile:
         """The file is there."""
 
     def _read(self, wanted: Sequence[str]) -> Mapping[str, Found]:
-        ids: Any = pc.field(PORTFOLIO)
-        # The range lets whole groups of rows be left out by their statistics.
-        within = (ids >= min(wanted)) & (ids <= max(wanted)) & ids.isin(list(wanted))
+        ordered = sorted(wanted)
+        held: dict[str, tuple[list[str | None], list[Decimal | None]]] = {}
+        with self._one_at_a_time:
+            for number, part in enumerate(self._parts):
+                first, end = bisect_left(ordered, part.lowest), bisect_right(ordered, part.highest)
+                if first == end:
+                    continue
+                rows = self._rows(number)
+                for portfolio_id in ordered[first:end]:
+                    for securities, quantities in rows.of(portfolio_id):
+                        known = held.setdefault(portfolio_id, ([], []))
+                        known[0].extend(securities)
+                        known[1].extend(quantities)
+        return {
+            one: _found(one, *held[one]) if one in held else HoldingsMissingError(one)
+            for one in wanted
+        }
+
+    def _decoded(self, number: int) -> "_Rows":
         try:
-            table = self._dataset.to_table(list(COLUMNS), filter=within, use_threads=False)
+            return _Rows(self._parts[number].table())
         except (OSError, pa.ArrowException) as error:
             raise HoldingsFileError(self._name, "cannot be read") from error
-        found: dict[str, Found] = {one: HoldingsMissingError(one) for one in wanted}
-        for portfolio_id, securities, quantities in _portfolios(table):
-            found[portfolio_id] = _found(portfolio_id, securities, quantities)
-        return found
 
 
-def _portfolios(table: Any) -> Iterator[tuple[str, list[str | None], list[Decimal | None]]]:
-    """The rows of each portfolio: securities, None for cash, and quantities."""
-    if table.num_rows == 0:
-        return
-    portfolio_ids, places = _encoded(table[PORTFOLIO])
-    order = np.argsort(places, kind="stable")
-    security_ids, of_row = _encoded(table[SECURITY])
-    securities = [security_ids[place] for place in of_row[order].tolist()]
-    quantities = _quantities(table[QUANTITY].take(pa.array(order)))
-    ends = [*(np.flatnonzero(np.diff(places[order])) + 1).tolist(), len(order)]
-    for start, end in zip([0, *ends], ends, strict=False):
-        portfolio_id = portfolio_ids[places[order[start]]]
-        assert portfolio_id is not None  # it is one of those that were asked for
-        yield portfolio_id, securities[start:end], quantities[start:end]
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some rows of a file: the range of their portfolios, and how to read them."""
+
+    lowest: str
+    highest: str
+    table: Callable[[], Any]
+
+
+class _Rows:
+    """The rows of one part, those of a portfolio beside each other."""
+
+    def __init__(self, table: Any) -> None:
+        portfolio_ids, places = _encoded(table[PORTFOLIO])
+        self._securities, of_row = _encoded(table[SECURITY])
+        quantities = _combined(table[QUANTITY])
+        order = np.argsort(places, kind="stable")
+        self._of_row, places = of_row[order], places[order]
+        quantities = quantities.take(pa.array(order))
+        whole = pa.types.is_integer(quantities.type) and not quantities.null_count
+        self._whole: NDArray[np.int64] | None = quantities.to_numpy() if whole else None
+        self._quantities = quantities
+        ends = [*(np.flatnonzero(np.diff(places)) + 1).tolist(), len(places)]
+        self._stretches: dict[str | None, list[tuple[int, int]]] = {}
+        for start, end in zip([0, *ends], ends, strict=False):
+            if start < end:
+                of_portfolio = self._stretches.setdefault(portfolio_ids[places[start]], [])
+                of_portfolio.append((start, end))
+
+    def of(self, portfolio_id: str) -> Iterator[tuple[list[str | None], list[Decimal | None]]]:
+        """The rows of a portfolio: securities, None for cash, and quantities, None where there is none."""
+        for start, end in self._stretches.get(portfolio_id, ()):
+            places = self._of_row[start:end].tolist()
+            yield [self._securities[place] for place in places], self._exact(start, end)
+
+    def _exact(self, start: int, end: int) -> list[Decimal | None]:
+        if self._whole is not None:
+            return list(map(Decimal, self._whole[start:end].tolist()))
+        values = self._quantities[start:end].to_pylist()
+        return [None if shares is None else Decimal(shares) for shares in values]
 
 
 def _found(
@@ -113,28 +150,97 @@ def _found(
         return UpstreamContractError("holdings file", f"portfolio {portfolio_id} has {what}")
     cash = held.pop(None, None) or Decimal(0)
     return Balance(
-        portfolio_id, cash, {one: shares for one, shares in held.items() if one and shares}
+        portfolio_id,
+        cash,
+        {one: shares for one, shares in held.items() if one is not None and shares},
     )
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of a book in their order; what begins with a dot or an underscore is none."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if file.is_file() and file.name[0] not in "._")
+
+
+def _parts_of(file: Path, name: str) -> Iterator[_Part]:
+    is_arrow = file.suffix in ARROW_SUFFIXES
+    try:
+        yield from _batches(file, name) if is_arrow else _row_groups(file, name)
+    except (OSError, pa.ArrowException) as error:
+        kind = "an Arrow" if is_arrow else "a Parquet"
+        raise HoldingsFileError(name, f"is not {kind} file") from error
+
+
+def _row_groups(file: Path, name: str) -> Iterator[_Part]:
+    footer = pq.read_metadata(file)
+    schema = footer.schema.to_arrow_schema()
+    _require_columns(name, schema)
+    column = footer.schema.names.index(PORTFOLIO)
+    for number in range(footer.num_row_groups):
+        statistics: Any = footer.row_group(number).column(column).statistics
+        table = partial(_row_group, file, footer, number)
+        if statistics is not None and statistics.has_min_max:
+            yield _Part(statistics.min, statistics.max, table)
+        else:
+            yield from _ranged(table)
+
+
+def _row_group(file: Path, footer: Any, number: int) -> Any:
+    # Ids stand many times in a row: they stay places among the different ones.
+    encoded: Any = [PORTFOLIO, SECURITY]
+    with pq.ParquetFile(file, metadata=footer, read_dictionary=encoded) as opened:
+        return opened.read_row_group(number, columns=list(COLUMNS), use_threads=False)
+
+
+def _batches(file: Path, name: str) -> Iterator[_Part]:
+    with pa.memory_map(str(file)) as source:
+        opened: Any = pa.ipc.open_file(source)
+        _require_columns(name, opened.schema)
+        sizes = [opened.get_batch(number).num_rows for number in range(opened.num_record_batches)]
+    for number, size in enumerate(sizes):
+        for start in range(0, size, MOST_ROWS_OF_BATCH):
+            yield from _ranged(partial(_batch, file, number, start))
+
+
+def _batch(file: Path, number: int, start: int) -> Any:
+    with pa.memory_map(str(file)) as source:
+        opened: Any = pa.ipc.open_file(source)
+        batch = opened.get_batch(number).slice(start, MOST_ROWS_OF_BATCH)
+    return pa.Table.from_batches([batch])
+
+
+def _ranged(table: Callable[[], Any]) -> Iterator[_Part]:
+    """A part whose range the file does not tell; none if it has no portfolio."""
+    ids = table()[PORTFOLIO]
+    if pa.types.is_dictionary(ids.type):
+        ids = ids.cast(ids.type.value_type)
+    range_of_ids = pc.call_function("min_max", [ids]).as_py()
+    if range_of_ids["min"] is not None:
+        yield _Part(range_of_ids["min"], range_of_ids["max"], table)
 
 
 def _encoded(column: Any) -> tuple[list[str | None], NDArray[np.int64]]:
     """The different values of a column, None at the end, and the place of each row's value among them."""
-    array = column.combine_chunks()
+    array = _combined(column)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     return [*array.dictionary.to_pylist(), None], array.indices.fill_null(-1).to_numpy()
 
 
-def _quantities(column: Any) -> list[Decimal | None]:
-    if pa.types.is_decimal(column.type):
-        return column.to_pylist()
-    return [None if shares is None else Decimal(shares) for shares in column.to_pylist()]
+def _combined(column: Any) -> Any:
+    return column.unify_dictionaries().combine_chunks()
 
 
 def _require_columns(name: str, schema: Any) -> None:
     missing = [column for column in COLUMNS if column not in schema.names]
     if missing:
         raise HoldingsFileError(name, f"has no column {missing[0]}")
+    for column in (PORTFOLIO, SECURITY):
+        kind = schema.field(column).type
+        text = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (pa.types.is_string(text) or pa.types.is_large_string(text)):
+            raise HoldingsFileError(name, f"has a {column} of {kind}: ids are strings")
     quantity = schema.field(QUANTITY).type
     if not (pa.types.is_decimal(quantity) or pa.types.is_integer(quantity)):
         raise HoldingsFileError(

@@ -13,7 +13,12 @@ import pytest
 
 from serve_app.resources import FILE, identified, source_of
 from serve_app.settings import Settings, settings_from
-from serve_app.upstream.bulk_file import HoldingsFile, fingerprint, holdings_file
+from serve_app.upstream.bulk_file import (
+    MOST_ROWS_OF_BATCH,
+    HoldingsFile,
+    fingerprint,
+    holdings_file,
+)
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,
@@ -157,10 +162,42 @@ async def test_a_book_of_many_row_groups_gives_each_portfolio_its_own_rows(tmp_p
         ]
 
 
+async def test_row_groups_without_statistics_are_read_the_same(tmp_path: Path) -> None:
+    plain = written(tmp_path / "plain.parquet", table(ROWS), row_group_size=2)
+    bare = table(ROWS)
+    file = written(tmp_path / "bare.parquet", bare, row_group_size=2, write_statistics=False)
+    assert await file.holdings([P, Q, R]) == await plain.holdings([P, Q, R])
+
+
+async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
+    ids = [f"{number:024}" for number in range(MOST_ROWS_OF_BATCH // 2 + 10)]
+    columns = {
+        "portfolio_id": pa.array(ids * 2).sort(),
+        "security_id": pa.array([None, A] * len(ids), pa.string()),
+        "quantity": pa.array(range(2 * len(ids))),
+    }
+    with pa.ipc.new_file(tmp_path / "book.arrow", pa.table(columns).schema) as writer:
+        writer.write_batch(pa.record_batch(columns))
+    file = holdings_file(tmp_path / "book.arrow", "book.arrow")
+    wanted = [ids[0], ids[MOST_ROWS_OF_BATCH // 2 - 1], ids[MOST_ROWS_OF_BATCH // 2], ids[-1]]
+    found = await file.holdings(wanted)
+    assert found == {
+        one: Balance(one, Decimal(2 * int(one)), {A: Decimal(2 * int(one) + 1)}) for one in wanted
+    }
+
+
+async def test_files_that_are_being_written_are_no_part_of_a_directory(tmp_path: Path) -> None:
+    for name in ("book.parquet", "_book.parquet", ".book.parquet"):
+        written(tmp_path / name, table(ROWS))
+    found = await holdings_file(tmp_path, "book").holdings([P])
+    assert found[P] == Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")})
+
+
 @pytest.mark.parametrize(
     ("made", "rule"),
     [
         (table(ROWS, pa.float64()), "quantities of double"),
+        (table(ROWS).set_column(0, "portfolio_id", pa.array(range(5))), "portfolio_id of int64"),
         (table(ROWS).drop_columns(["security_id"]), "no column security_id"),
         (table(ROWS).rename_columns(["portfolio", "security_id", "quantity"]), "portfolio_id"),
         (table(ROWS).set_column(2, "quantity", pa.array(["1"] * 5)), "quantities of string"),
