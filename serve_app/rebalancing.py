@@ -25,7 +25,7 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.holdings import Found, HoldingsSource
+from serve_app.upstream.holdings import Found, HoldingsSource, held_by
 from serve_app.upstream.pricing import PriceSnapshot
 from serve_app.upstream.securities import Securities
 from storage.errors import NotFoundError, StorageUnavailableError
@@ -79,12 +79,13 @@ async def fetched(
     source: HoldingsSource,
     securities: Securities,
     snapshot: PriceSnapshot,
+    tries: int = 1,
 ) -> Fetched:
     """What the portfolios hold, and the prices of all of it.
 
-    Raises UpstreamUnavailableError where an upstream does not answer.
+    Raises UpstreamUnavailableError where an upstream does not answer (see ``held_by``).
     """
-    found = await source.holdings(portfolio_ids)
+    found = await held_by(source, portfolio_ids, tries)
     held = (balance.holdings for balance in found.values() if not isinstance(balance, Exception))
     held_ids = frozenset(security_id for holdings in held for security_id in holdings)
     model_prices = {security.security_id: security.price for security in model}

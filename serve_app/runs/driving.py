@@ -238,6 +238,7 @@ class Drive:
             self._run.correlation_id,
             self._run.holdings,
             part.refusal,
+            1 if self._run.stops_on_outage else self._settings.run_chunk_tries,
         )
 
     async def _note(self, chunk: Chunk, report: Report) -> None:

@@ -46,6 +46,7 @@ class Work:
     correlation_id: str
     holdings: Holdings
     refusal: Refusal | None = None  # why no portfolio of it can be rebalanced
+    tries: int = 1  # for a portfolio whose balances cannot be had though others can
 
 
 async def outcomes_of(
@@ -62,6 +63,7 @@ async def outcomes_of(
         source_of(work.settings, resources, work.holdings),
         resources.securities,
         work.snapshot,
+        work.tries,
     )
     solving = time.perf_counter()
     outcomes = await solved(work.run.securities, found, work.options, count_solved)

@@ -6,7 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 from serve_app.upstream.client import Client
-from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
+from serve_app.upstream.errors import (
+    HoldingsMissingError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
 from serve_app.upstream.exact import exact
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.holdings import Balance, Found
@@ -18,6 +22,7 @@ HEALTH = "/health/ready"
 MOST_IN_SUMMARY = 1000
 PAGE = 1000
 READINGS = 3
+OF_ONE_PORTFOLIO = (HoldingsMissingError, UpstreamContractError, UpstreamUnavailableError)
 UNREADABLE = (ArithmeticError, KeyError, TypeError, ValueError)
 
 
@@ -35,11 +40,11 @@ class Accounting:
         async def read(portfolio_id: str) -> None:
             try:
                 found[portfolio_id] = await self._balance(portfolio_id)
-            except (HoldingsMissingError, UpstreamContractError) as error:
+            except OF_ONE_PORTFOLIO as error:
                 found[portfolio_id] = error.with_traceback(None)  # frees the frames it holds
 
         if wanted and self._client.probes_next:
-            # beside the probe the others would be refused, which would end the run and the probe with it
+            # beside the probe the others would be refused
             await read(wanted[0])
         waiting = (portfolio_id for portfolio_id in wanted if portfolio_id not in found)
         await for_each(waiting, read, self._client.policy.concurrency)

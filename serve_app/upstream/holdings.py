@@ -1,11 +1,19 @@
 """What every source of holdings answers."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
+from serve_app.upstream.errors import (
+    CircuitOpenError,
+    HoldingsMissingError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
+
+PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +25,38 @@ class Balance:
     holdings: Mapping[str, Decimal]
 
 
-Found = Balance | HoldingsMissingError | UpstreamContractError
-"""A balance, or why this one portfolio has none."""
+Found = Balance | HoldingsMissingError | UpstreamContractError | UpstreamUnavailableError
+"""A balance, or why there is none of this one portfolio."""
 
 
 class HoldingsSource(Protocol):
     """Where the holdings of portfolios come from."""
 
     async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
-        """One entry per portfolio; raises UpstreamUnavailableError for all where nothing answers."""
+        """One entry per portfolio. May raise UpstreamUnavailableError for all."""
         ...
 
     async def reachable(self) -> None:
         """Raise if the source is not ready."""
         ...
+
+
+async def held_by(
+    source: HoldingsSource, portfolio_ids: Sequence[str], tries: int = 1
+) -> Mapping[str, Found]:
+    """The balances of portfolios; those that had no answer are asked for again, ``tries`` times in all.
+
+    Raises UpstreamUnavailableError where the upstream is down, which is where it answered for nobody or
+    its circuit is open; with a single try, where it had no answer for one of them.
+    """
+    found = dict(await source.holdings(portfolio_ids))
+    for number in range(1, tries + 1):
+        left = {one: e for one, e in found.items() if isinstance(e, UpstreamUnavailableError)}
+        for error in left.values():
+            if tries == 1 or len(left) == len(found) or isinstance(error, CircuitOpenError):
+                raise error
+        if not left or number == tries:
+            break
+        await asyncio.sleep(number * PAUSE_S)
+        found |= await source.holdings(tuple(left))
+    return found
