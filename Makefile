@@ -14,7 +14,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install demo serve stop test check format openapi bench drills fuzz clean
+.PHONY: help install demo serve stop test check format openapi bench drills fuzz mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ drills: .venv/.installed ## processes, nodes, databases and upstreams broken in 
 fuzz: .venv/.installed ## schemathesis against the service, in process and running
 	@$(BIN)/pytest -m apart tests/api/test_conformance.py $(ARGS)
 	@$(BIN)/pytest -m apart tests/service/test_hostile.py $(ARGS)
+
+mutants: .venv/.installed ## small changes of the engine that no test notices, two hours; ARGS="--every 10"
+	@$(BIN)/python benchmarks/mutants.py $(ARGS)
 
 clean: ## remove what the commands above made (not your data)
 	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -60,8 +60,7 @@ class Relaxation:
 
     def least_drift(self, need: Floats) -> Floats:
         """The lower bound on the drift of freeing each ``need``."""
-        chord = np.minimum(np.searchsorted(self.gains, need), len(self.gains)) - 1
-        chord = np.maximum(chord, 0)
+        chord = np.searchsorted(self.gains, need) - 1
         least = self.drifts[chord] + (need - self.gains[chord]) * self.ratios[chord]
         return np.where(need > 0, least, 0.0)
 

@@ -61,12 +61,12 @@ def steps_of(
     part: Integers,
     denominator: int,
 ) -> Steps:
-    """The downward steps from the separable optimum ``lots`` of one portfolio; arrays (n,)."""
+    """The downward steps from the separable optimum of one portfolio, lots >= fewest; arrays (n,)."""
     columns = (array.tolist() for array in (lot_value, lots, fewest, target, part))
     chords: list[int | None] = []
     fulls: list[int] = []
     for p, z, least, t, t_part in zip(*columns, strict=True):
-        room = max(z - least, 0)
+        room = z - least
         above = room > 0 and z * p > t
         chords.append((2 * (t - z * p) + p) * denominator + 2 * t_part if above else None)
         fulls.append(room - above)

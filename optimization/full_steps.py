@@ -21,32 +21,34 @@ class FullSteps:
     """The securities with full steps: (security, value of a lot, number of lots)."""
 
     rows: tuple[tuple[int, int, int], ...]
-    unit: int  # every sum is a multiple of it
+    unit: int  # every sum is a multiple of it; 0 without rows
 
     @staticmethod
     def of(lot_value: list[int], full: list[int]) -> "FullSteps":
         """Keep the securities that have any."""
         pairs = enumerate(zip(lot_value, full, strict=True))
         rows = tuple((i, p, m) for i, (p, m) in pairs if m > 0)
-        return FullSteps(rows, gcd(*(p for _, p, _ in rows)) or 1)
+        return FullSteps(rows, gcd(*(p for _, p, _ in rows)))
 
     def single(self, short: int) -> tuple[int, dict[int, int]] | None:
-        """The least sum of at least ``short`` from one security alone."""
-        sums = ((-(-short // p) * p, i, p, m) for i, p, m in self.rows)
-        freed, i, p, _ = min(
-            (row for row in sums if row[0] <= row[2] * row[3]), default=(0, 0, 1, 0)
-        )
-        return (freed, {i: freed // p}) if freed else None
+        """The least sum of at least ``short`` from one security alone; None without one."""
+        counts = ((i, -(-short // p), p, m) for i, p, m in self.rows)
+        enough = [(n * p, i, n) for i, n, p, m in counts if n <= m]
+        if not enough:
+            return None
+        freed, i, n = min(enough)
+        return freed, {i: n}
 
     def largest_first(self, short: int) -> tuple[dict[int, int], int]:
         """Some way to free at least ``short``, which the caller knows to exist."""
         counts: dict[int, int] = {}
         freed = 0
-        for i, p, m in sorted(self.rows, key=lambda row: (-row[1], row[0])):
-            counts[i] = min(m, max(0, (short - freed) // p))
+        for i, p, m in sorted(self.rows, key=lambda row: -row[1]):
+            counts[i] = min(m, (short - freed) // p)
             freed += counts[i] * p
-        for i, p, m in sorted(self.rows, key=lambda row: (row[1], row[0])):
-            more = min(m - counts[i], max(0, -(-(short - freed) // p)))
+        for i, p, m in sorted(self.rows, key=lambda row: row[1]):
+            # What is freed too much is less than this lot: rounded up it is none.
+            more = min(m - counts[i], -(-(short - freed) // p))
             counts[i] += more
             freed += more * p
         return {i: n for i, n in counts.items() if n}, freed
@@ -77,8 +79,8 @@ class FullSteps:
         found = self._from_table(rest, rest, bulk)
         if found is None:
             raise TooManySumsError
-        counts = {i: n + bulk.get(i, 0) for i, n in found[1].items()}
-        return short, {i: n for i, n in (bulk | counts).items() if n}
+        counts = {i: n + found[1].get(i, 0) for i, n in bulk.items()}
+        return short, {i: n for i, n in counts.items() if n}
 
     def _from_table(
         self, short: int, most: int, used: dict[int, int]

@@ -18,7 +18,7 @@ class Separable:
     """The separable optimum of a block.
 
     ``lots`` has shape (B, n); ``admits`` says of each portfolio whether every band holds a whole
-    lot. Where it is False ``lots`` is the nearest violation of the band instead.
+    lot. Where it is False ``lots`` means nothing.
     """
 
     lots: Integers
@@ -84,13 +84,7 @@ def _clip(block: Block, bands: Bands, lots: Integers, outside: np.ndarray) -> np
         fewest = np.maximum(fewest, block.least[row, column])
         most = np.minimum(most, block.most[row, column])
     empty = fewest > most
-    clipped = np.minimum(np.maximum(lots[row, column], fewest), most)
-    # With no lot inside the band: the one that misses it by less, the lower one on a tie.
-    below = np.maximum(most, 0)
-    miss_below = bands.lower[row, column] - below * lot_value
-    miss_above = fewest * lot_value - bands.upper[row, column]
-    nearest = np.where((miss_above < miss_below), fewest, below)
-    lots[row, column] = np.where(empty, nearest, clipped)
+    lots[row, column] = np.minimum(np.maximum(lots[row, column], fewest), most)
     admits = np.ones(block.shape[0], dtype=bool)
     admits[row[empty]] = False
     return admits

@@ -131,6 +131,17 @@ def test_one_security_alone_is_the_least_sum_of_those_that_reach():
 def test_the_largest_lots_come_first_and_the_smallest_make_up_the_rest():
     assert FullSteps.of([6, 10], [3, 2]).largest_first(27) == ({1: 2, 0: 2}, 32)
     assert FullSteps.of([6, 10], [1, 2]).largest_first(21) == ({1: 2, 0: 1}, 26)
+    assert FullSteps.of([10, 6], [2, 3]).largest_first(27) == ({0: 2, 1: 2}, 32)
+    assert FullSteps.of([10, 6], [2, 3]).largest_first(8) == ({1: 2}, 12)
+
+
+def test_of_equal_lots_those_of_the_first_security_come_first():
+    equal = FullSteps.of([6, 6], [3, 2])
+
+    assert equal.single(6) == (6, {0: 1})
+    assert equal.largest_first(6) == ({0: 1}, 6)
+    assert equal.largest_first(5) == ({0: 1}, 6)
+    assert equal.least_sum(6, 9) == (6, {0: 1})
 
 
 @pytest.mark.parametrize(
@@ -159,6 +170,10 @@ def test_a_table_that_would_not_stay_small_takes_an_exact_hit_or_gives_up(
     assert freed_units == 90_000 == 6 * counts.get(0, 0) + 10 * counts.get(1, 0)
     with pytest.raises(TooManySumsError):
         FullSteps.of([6, 10], [10_000, 10_000]).least_sum(90_001, 90_100)
+    three = FullSteps.of([6, 10, 15], [1_000, 20_000, 100])
+    monkeypatch.setattr(full_steps, "MOST_BITS", 5_000)
+    assert three.least_sum(100_005, 100_200) == (100_005, {0: 1_000, 1: 9_399, 2: 1})
+    assert FullSteps.of([5, 10], [9, 9]).least_sum(10, 10**9) == (10, {0: 2})
 
 
 def test_a_search_that_would_not_stay_small_has_no_answer(monkeypatch: pytest.MonkeyPatch):

@@ -87,20 +87,12 @@ def test_what_is_nearest_is_clipped_to_the_band():
     assert lots(1000, (30, 80, 80, 5, 0)) == [2]  # 90 is nearer to 80, but above 85
 
 
-def test_a_band_without_a_lot_gives_the_one_that_misses_it_by_less():
-    made = block(1000, (40, 70, 5, 5, 0), (30, 60, 0, 0, 0))
-    found = solve(made, bands(made))
+def test_a_band_without_a_lot_is_found_among_others():
+    made = block(1000, (40, 70, 5, 5, 0), (30, 60, 0, 0, 0))  # 65 to 75 in lots of 40
+    fits = block(1000, (40, 75, 5, 5, 0), (30, 60, 0, 0, 0))
 
-    assert found.admits.tolist() == [False]
-    assert found.lots[0].tolist() == [2, 2]  # 80 is 5 above 75; 40 is 25 below 65
-    low = block(1000, (40, 45, 2, 2, 0))
-    assert solve(low, bands(low)).lots[0].tolist() == [1]  # 40 is 3 below 43; 80 is 33 above 47
-
-
-def test_a_band_below_the_first_lot_gives_none():
-    made = block(1000, (40, 10, 5, 5, 0))  # none misses 5 to 15 by 5, one by 25
-
-    assert solve(made, bands(made)).lots[0].tolist() == [0]
+    assert solve(made, bands(made)).admits.tolist() == [False]
+    assert solve(fits, bands(fits)).admits.tolist() == [True]
 
 
 def test_what_is_invested_counts_lots_and_remainders():
@@ -129,6 +121,21 @@ def test_drift_adds_distances_in_parts_of_a_unit():
 
     # 310 is 5.315 below, 120 is 4.885 above: 10.2
     assert drift_of(made, where, np.array([[31, 12]])) == [10_200]
+
+
+@pytest.mark.parametrize(
+    ("lots", "drift"),
+    [
+        (314, 1_315),  # 315.315 less 314
+        (315, 315),
+        (316, 685),  # less than a unit above
+        (317, 1_685),
+    ],
+)
+def test_drift_is_exact_on_both_sides_within_a_unit_of_the_target(lots: int, drift: int):
+    made = block(1001, (1, 315, 100, 200, 0))
+
+    assert drift_of(made, bands(made), np.array([[lots]])) == [drift]
 
 
 def test_a_holding_outside_the_model_is_sold_or_kept_where_it_may_not_be():
