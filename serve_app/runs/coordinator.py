@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import uuid4
 
 from optimization.result import Refusal
 from serve_app.resources import Resources
+from serve_app.runs.attempts import Attempts
 from serve_app.runs.driving import Drive
 from serve_app.runs.planning import now
+from serve_app.runs.tally import persistently
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
 from storage.book import BookRun, BookRunStatus
@@ -18,7 +20,7 @@ from storage.errors import (
     LeaseLostError,
     NotFoundError,
     RunEndedError,
-    StorageError,
+    StaleVersionError,
     StorageUnavailableError,
 )
 from storage.rebalances import Rebalances
@@ -35,18 +37,23 @@ class Coordinator:
     """Works on the runs that begin here, and takes over those whose replica died."""
 
     def __init__(
-        self, settings: Settings, resources: Resources, drive: type[Drive] = Drive
+        self, settings: Settings, resources: Resources, attempts: type[Attempts] = Attempts
     ) -> None:
         self._settings = settings
         self._with = resources
-        self._made = drive
+        self._attempts = attempts
         self._going: dict[str, asyncio.Task[None]] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
 
     async def begin(self, run: BookRun) -> BookRun:
         """Store a run and work on it from now on; one that was stored before is worked on already."""
         token = uuid4().hex
-        is_new = await self._with.book_runs.add(run, token, self._settings.run_lease_s)
+        try:
+            is_new = await self._with.book_runs.add(run, token, self._settings.run_lease_s)
+        except StorageUnavailableError:
+            # Perhaps it is stored all the same: what is said not to have begun must not go on.
+            self._cancel(run.run_id)
+            raise
         if is_new:
             self._drive(run, token)
         return await self._with.book_runs.read(run.run_id)
@@ -90,36 +97,33 @@ class Coordinator:
         try:
             yield
         except asyncio.CancelledError:
-            # By a task of its own: what was cancelled may be cancelled again.
-            task = asyncio.get_running_loop().create_task(self._cancelled(run_id))
-            self._cancelling.add(task)
-            task.add_done_callback(self._cancelling.discard)
+            self._cancel(run_id)
             raise
+
+    def _cancel(self, run_id: str) -> None:
+        # By a task of its own: what was cancelled may be cancelled again.
+        task = asyncio.get_running_loop().create_task(self._cancelled(run_id))
+        self._cancelling.add(task)
+        task.add_done_callback(self._cancelling.discard)
 
     async def _cancelled(self, run_id: str) -> None:
         try:
-            await self._with.book_runs.cancel(run_id)
+            async with asyncio.timeout(self._settings.run_lease_s):
+                await persistently(lambda: self._with.book_runs.cancel(run_id))
         except NotFoundError:
             pass  # it never began
-        except StorageUnavailableError:
+        except TimeoutError:
             logger.warning("run %s goes on, though nobody waits for it", run_id)
 
     async def watch(self) -> None:
-        """Take over unfinished runs that nobody works on, for ever."""
-        forget_at = 0.0
-        clock = asyncio.get_running_loop().time
-        while True:
-            try:
-                while await self._taken_over():
-                    pass
-                if self._settings.retention_days and clock() >= forget_at:
-                    await self._forget()
-                    forget_at = clock() + FORGET_EVERY_S
-            except StorageUnavailableError:
-                logger.warning("the database does not answer; runs are looked for again")
-            except Exception:
-                logger.exception("looking for runs failed; it is tried again")
-            await asyncio.sleep(LOOK_EVERY_S)
+        """Take over unfinished runs that nobody works on, and remove what is old, for ever."""
+        await asyncio.gather(
+            _repeated(self._take_over, LOOK_EVERY_S), _repeated(self._forget, FORGET_EVERY_S)
+        )
+
+    async def _take_over(self) -> None:
+        while await self._taken_over():
+            pass
 
     async def _taken_over(self) -> bool:
         token = uuid4().hex
@@ -130,16 +134,18 @@ class Coordinator:
         if run.takeovers > MOST_TAKEOVERS:
             detail = f"given up after {MOST_TAKEOVERS} attempts that came no further; the log has the causes"
             problem = Refusal("internal-error", detail, {})
-            await self._made(self._settings, self._with, run, token).give_up(problem)
+            await self._drive_of(run, token).give_up(problem)
             return True
         self._drive(run, token)
         return True
 
     def _drive(self, run: BookRun, token: str) -> None:
-        drive = self._made(self._settings, self._with, run, token)
-        task = asyncio.create_task(self._driven(run.run_id, drive))
+        task = asyncio.create_task(self._driven(run.run_id, self._drive_of(run, token)))
         self._going[run.run_id] = task
         task.add_done_callback(lambda _: self._ended(run.run_id, task))
+
+    def _drive_of(self, run: BookRun, token: str) -> Drive:
+        return Drive(self._settings, self._with, run, token, self._attempts)
 
     async def _driven(self, run_id: str, drive: Drive) -> None:
         try:
@@ -159,6 +165,8 @@ class Coordinator:
 
     async def _forget(self) -> None:
         """Remove what is older than it is to be kept."""
+        if not self._settings.retention_days:
+            return
         before = now() - timedelta(days=self._settings.retention_days)
         while runs := await self._with.rebalances.older_than(before, FORGOTTEN_AT_A_TIME):
             for run in runs:
@@ -168,7 +176,18 @@ class Coordinator:
             await self._with.book_runs.forget(run_id)
 
 
+async def _repeated(call: Callable[[], Awaitable[None]], every_s: float) -> None:
+    while True:
+        try:
+            await call()
+        except StorageUnavailableError:
+            logger.warning("the database does not answer; runs are looked for again")
+        except Exception:
+            logger.exception("looking for runs failed; it is tried again")
+        await asyncio.sleep(every_s)
+
+
 async def _forgotten(rebalances: Rebalances, rebalance_id: str, version: int) -> None:
     # Another replica may be at the same.
-    with suppress(StorageError):
+    with suppress(NotFoundError, StaleVersionError):
         await rebalances.delete(rebalance_id, version)

@@ -1,63 +1,46 @@
 """Driving: a book run from where it stands to its end, by whoever holds its lease."""
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, cast
-
-import ray
-from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from optimization.result import Refusal, Status
-from serve_app.rebalancing import refusal_of, refused
+from serve_app.rebalancing import refusal_of
 from serve_app.resources import Resources
+from serve_app.runs.attempts import Attempts
 from serve_app.runs.planning import Planner, now
 from serve_app.runs.tally import Tally, persistently
-from serve_app.runs.tasks import Work, chunk_task, report_of
-from serve_app.runs.windows import Window
 from serve_app.settings import Settings
-from serve_app.upstream.errors import (
-    FAILURES,
-    HoldingsFileError,
-    UpstreamContractError,
-    UpstreamUnavailableError,
-)
-from serve_app.upstream.pricing import PriceSnapshot
+from serve_app.upstream.errors import FAILURES, HoldingsFileError
 from storage.book import BookRun, BookRunStatus, Plan
 from storage.chunks import Chunk, Report
 from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableError
-from storage.options import options_from
 from storage.runs import Run, RunStatus
 
-logger = logging.getLogger(__name__)
-
-PAUSE_S = 0.5
-LONGEST_PAUSE_S = 8.0
 PARTS_AT_A_TIME = 100
-TRANSIENT = (UpstreamUnavailableError, StorageUnavailableError, RayError)
-ENDS_RUN = (HoldingsFileError, LeaseLostError)
 
 
 class Drive:
     """One book run being worked on. The chunks that are open are what is left to do."""
 
-    def __init__(self, settings: Settings, resources: Resources, run: BookRun, token: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        resources: Resources,
+        run: BookRun,
+        token: str,
+        attempts: type[Attempts],
+    ) -> None:
         self._settings = settings
         self._with = resources
         self._run = run
         self._token = token
         self._planner = Planner(settings, resources)
-        self._window = Window(settings.run_window)
-        self._tries = settings.run_chunk_tries
+        self._attempts = attempts(settings, resources, run)
         self._tally = Tally(resources, run.run_id, token)
         self._planning: asyncio.Task[Plan] | None = None
-        self._snapshot: PriceSnapshot | None = None
-        self._works: dict[str, Any] = {}  # references to the work of the rebalances under way
-        self._under_way: set[Any] = set()  # references to the tasks
-        self._cancelled = run.status is BookRunStatus.CANCELLING
 
     async def drive(self) -> None:
         """Work until the run is over. Raises what an upstream failed with where the run stops for it.
@@ -95,11 +78,9 @@ class Drive:
                 self._cancel()
 
     def _cancel(self) -> None:
-        self._cancelled = True
         if self._planning is not None:
             self._planning.cancel()
-        for task in self._under_way:
-            ray.cancel(task, force=False)
+        self._attempts.cancel()
 
     async def give_up(self, problem: Refusal) -> None:
         """End a run that comes no further."""
@@ -134,9 +115,7 @@ class Drive:
     async def _resume(self) -> None:
         """Learn where the run stands; end the rebalances that have no open chunks."""
         self._run = await self._with.book_runs.read(self._run.run_id)
-        stored = await self._with.book_runs.snapshot(self._run.run_id)
-        if stored is not None:
-            self._snapshot = PriceSnapshot(stored.snapshot_id, stored.taken_at, stored.prices)
+        self._attempts.begin(self._run, await self._with.book_runs.snapshot(self._run.run_id))
         await self._tally.resume()
         if self._run.number_of_chunks is not None:
             left = self._tally.left
@@ -147,9 +126,9 @@ class Drive:
         going: set[asyncio.Task[None]] = set()
         try:
             async for chunk in self._with.chunks.open(self._run.run_id):
-                while len(going) >= self._window.size:
+                while len(going) >= self._attempts.window.size:
                     going = await _fewer(going)
-                if self._cancelled:
+                if self._attempts.is_cancelled:
                     break
                 going.add(asyncio.create_task(self._do(chunk)))
             while going:
@@ -160,90 +139,13 @@ class Drive:
             await asyncio.gather(*going, return_exceptions=True)
 
     async def _do(self, chunk: Chunk) -> None:
-        try:
-            report = await self._report(chunk)
-        except Exception as error:
-            if isinstance(error, ENDS_RUN) or self._stops_for(error):
-                raise
-            if not isinstance(error, UpstreamContractError):
-                logger.exception("chunk %s failed unexpectedly", chunk.chunk_id)
-            report = await self._given_up(chunk, error)
+        report = await self._attempts.report(chunk)
         if report is not None:
             await self._note(chunk, report)
 
-    def _stops_for(self, error: Exception) -> bool:
-        return self._run.stops_on_outage and isinstance(error, FAILURES)
-
-    async def _report(self, chunk: Chunk) -> Report | None:
-        """What became of a chunk, after as many tries as it has; None if it never began."""
-        pause_s, tries = PAUSE_S, 0
-        while not self._cancelled:
-            try:
-                report = await self._task(chunk)
-            except TaskCancelledError:
-                return None
-            except TRANSIENT as error:
-                # Without the database nothing could be noted: as long as the lease lasts it is awaited.
-                tries += not isinstance(error, StorageUnavailableError)
-                if self._stops_for(error):
-                    raise
-                if tries >= self._tries:
-                    self._tries = 1  # until something succeeds the others need not try as often
-                    return await self._given_up(chunk, error)
-            else:
-                self._window.widen()
-                self._tries = self._settings.run_chunk_tries
-                return report
-            self._window.narrow()
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        return None
-
-    async def _task(self, chunk: Chunk) -> Report:
-        task: Any = chunk_task.remote(await self._work_of(chunk.rebalance_id), chunk)
-        self._under_way.add(task)
-        try:
-            return await task
-        except RayTaskError as error:
-            raise cast("Exception", error.cause) from None
-        except asyncio.CancelledError:
-            ray.cancel(task, force=False)
-            raise
-        finally:
-            self._under_way.discard(task)
-
-    async def _given_up(self, chunk: Chunk, error: Exception) -> Report:
-        """Every portfolio of the chunk that has no outcome says why there is none."""
-        refusal = refusal_of(error)
-        outcomes = [refused(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
-        record = self._with.rebalances.record
-        counts = await persistently(lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes))
-        return replace(report_of([], counts, {}), error=refusal.detail)
-
-    async def _work_of(self, rebalance_id: str) -> Any:
-        """A reference to what the chunks of a rebalance share."""
-        if rebalance_id not in self._works:
-            self._works[rebalance_id] = ray.put(await self._shared(rebalance_id))
-        return self._works[rebalance_id]
-
-    async def _shared(self, rebalance_id: str) -> Work:
-        part = await self._with.rebalances.read(rebalance_id)
-        snapshot = self._snapshot or PriceSnapshot("", part.started_at, {})
-        limit_s = self._run.overrides.get("time_limit_s", self._settings.optimization_timeout)
-        return Work(
-            self._settings,
-            part,
-            snapshot,
-            replace(options_from(part.options), time_limit_s=limit_s),
-            self._run.correlation_id,
-            self._run.holdings,
-            part.refusal,
-            1 if self._run.stops_on_outage else self._settings.run_chunk_tries,
-        )
-
     async def _note(self, chunk: Chunk, report: Report) -> None:
         if await self._tally.note(chunk, report):
-            self._works.pop(chunk.rebalance_id, None)
+            self._attempts.forget(chunk.rebalance_id)
             part = await persistently(lambda: self._with.rebalances.read(chunk.rebalance_id))
             await persistently(lambda: self._end_part(part, RunStatus.COMPLETED))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from serve_app import handles, optimizer
 from serve_app.resources import Resources
+from serve_app.runs.attempts import Attempts
 from serve_app.runs.coordinator import Coordinator
-from serve_app.runs.driving import Drive
 from serve_app.runs.tasks import outcomes_of, report_of
 from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
@@ -50,7 +50,7 @@ class Upstreams:
             raise UpstreamUnavailableError(upstream, "no answer", 1.0)
 
 
-class DriveHere(Drive):
+class AttemptsHere(Attempts):
     """Works on the chunks in this process instead of in tasks."""
 
     async def _task(self, chunk: Chunk) -> Report:
@@ -70,7 +70,7 @@ class Deployed(optimizer.Optimizer):
         self._settings = settings
         if resources is not None:
             self._with = resources
-            self._coordinator = Coordinator(settings, resources, DriveHere)
+            self._coordinator = Coordinator(settings, resources, AttemptsHere)
 
 
 @dataclass

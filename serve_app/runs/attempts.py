@@ -1,0 +1,171 @@
+"""Attempts: the chunks of a run as Ray tasks, each tried until its outcomes are stored or it is given up."""
+
+import asyncio
+import logging
+from collections import Counter
+from dataclasses import replace
+from typing import Any, cast
+
+import ray
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+
+from serve_app.rebalancing import refusal_of, refused
+from serve_app.resources import Resources
+from serve_app.runs.tally import persistently
+from serve_app.runs.tasks import Work, chunk_task, report_of
+from serve_app.runs.windows import Window
+from serve_app.settings import Settings
+from serve_app.upstream.errors import FAILURES, HoldingsFileError, UpstreamUnavailableError
+from serve_app.upstream.pricing import PriceSnapshot
+from storage.book import BookRun, BookRunStatus, Snapshot
+from storage.chunks import Chunk, Report
+from storage.errors import LeaseLostError, StorageUnavailableError
+from storage.options import options_from
+
+logger = logging.getLogger(__name__)
+
+PAUSE_S = 0.5
+LONGEST_PAUSE_S = 8.0
+TRIES_OF_HALF = 2
+TRANSIENT = (UpstreamUnavailableError, StorageUnavailableError, RayError)
+ENDS_RUN = (HoldingsFileError, LeaseLostError)
+
+
+class Attempts:
+    """The tasks of one run, and how many of them the window admits at a time."""
+
+    def __init__(self, settings: Settings, resources: Resources, run: BookRun) -> None:
+        self._settings = settings
+        self._with = resources
+        self._run = run
+        self._snapshot: Snapshot | None = None
+        self._tries = settings.run_chunk_tries
+        self._works: dict[str, Any] = {}  # references to the work of the rebalances under way
+        self._under_way: set[Any] = set()  # references to the tasks
+        self.window = Window(settings.run_window)
+        self.is_cancelled = run.status is BookRunStatus.CANCELLING
+
+    def begin(self, run: BookRun, snapshot: Snapshot | None) -> None:
+        """Learn what was planned, and at which prices."""
+        self._run = run
+        self._snapshot = snapshot
+
+    def cancel(self) -> None:
+        """Begin nothing more, and interrupt what is under way."""
+        self.is_cancelled = True
+        for task in self._under_way:
+            ray.cancel(task, force=False)
+
+    def forget(self, rebalance_id: str) -> None:
+        """Let go of what the chunks of a rebalance share."""
+        self._works.pop(rebalance_id, None)
+
+    async def report(self, chunk: Chunk, tries: int | None = None) -> Report | None:
+        """What became of a chunk, all of whose outcomes are stored then; None if it was cancelled.
+
+        Raises what ends the whole run.
+        """
+        try:
+            return await self._tried(chunk, tries)
+        except Exception as error:
+            if isinstance(error, ENDS_RUN) or self._stops_for(error):
+                raise
+            if isinstance(error, RayError) and len(chunk.portfolio_ids) > 1:
+                return await self._halved(chunk)
+            if not isinstance(error, FAILURES):
+                logger.exception("chunk %s failed unexpectedly", chunk.chunk_id)
+            return await self._given_up(chunk, error)
+
+    def _stops_for(self, error: Exception) -> bool:
+        return self._run.stops_on_outage and isinstance(error, FAILURES)
+
+    async def _tried(self, chunk: Chunk, tries: int | None) -> Report | None:
+        pause_s, tried = PAUSE_S, 0
+        while not self.is_cancelled:
+            try:
+                report = await self._task(chunk)
+            except TaskCancelledError:
+                return None
+            except TRANSIENT as error:
+                # Without the database nothing could be noted: as long as the lease lasts it is awaited.
+                tried += not isinstance(error, StorageUnavailableError)
+                if self._stops_for(error):
+                    raise
+                if tried >= (tries or self._tries):
+                    self._tries = 1  # until something succeeds the others need not try as often
+                    raise
+            else:
+                self.window.widen()
+                self._tries = self._settings.run_chunk_tries
+                return report
+            self.window.narrow()
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return None
+
+    async def _task(self, chunk: Chunk) -> Report:
+        task: Any = chunk_task.remote(await self._work_of(chunk.rebalance_id), chunk)
+        self._under_way.add(task)
+        try:
+            return await task
+        except RayTaskError as error:
+            raise cast("Exception", error.cause) from None
+        except asyncio.CancelledError:
+            ray.cancel(task, force=False)
+            raise
+        finally:
+            self._under_way.discard(task)
+
+    async def _halved(self, chunk: Chunk) -> Report | None:
+        """A chunk that its workers do not survive: the one portfolio that ends them must not cost the others."""
+        half = len(chunk.portfolio_ids) // 2
+        reports: list[Report] = []
+        for first, end in ((0, half), (half, len(chunk.portfolio_ids))):
+            ids = chunk.portfolio_ids[first:end]
+            part = Chunk(chunk.rebalance_id, chunk.first + first, ids)
+            report = await self.report(part, TRIES_OF_HALF)
+            if report is None:
+                return None
+            reports.append(report)
+        return _sum(*reports)
+
+    async def _given_up(self, chunk: Chunk, error: Exception) -> Report:
+        """Every portfolio of the chunk that has no outcome says why there is none."""
+        refusal = refusal_of(error)
+        outcomes = [refused(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
+        record = self._with.rebalances.record
+        counts = await persistently(lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes))
+        return replace(report_of([], counts, {}), error=refusal.detail)
+
+    async def _work_of(self, rebalance_id: str) -> Any:
+        """A reference to what the chunks of a rebalance share."""
+        if rebalance_id not in self._works:
+            self._works[rebalance_id] = ray.put(await self._shared(rebalance_id))
+        return self._works[rebalance_id]
+
+    async def _shared(self, rebalance_id: str) -> Work:
+        part = await self._with.rebalances.read(rebalance_id)
+        stored = self._snapshot or Snapshot("", part.started_at, {})
+        limit_s = self._run.overrides.get("time_limit_s", self._settings.optimization_timeout)
+        return Work(
+            self._settings,
+            part,
+            PriceSnapshot(stored.snapshot_id, stored.taken_at, stored.prices),
+            replace(options_from(part.options), time_limit_s=limit_s),
+            self._run.correlation_id,
+            self._run.holdings,
+            part.refusal,
+            1 if self._run.stops_on_outage else self._settings.run_chunk_tries,
+        )
+
+
+def _sum(one: Report, other: Report) -> Report:
+    return Report(
+        Counter(one.counts) + Counter(other.counts),
+        Counter(one.methods) + Counter(other.methods),
+        {
+            stage: one.seconds.get(stage, 0) + other.seconds.get(stage, 0)
+            for stage in one.seconds.keys() | other.seconds.keys()
+        },
+        one.error or other.error,
+    )

@@ -1,0 +1,119 @@
+"""Runs that something keeps from their end: portfolios that no worker survives, replicas that die, lost answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ray.exceptions import WorkerCrashedError
+
+from serve_app.resources import Resources
+from serve_app.runs import attempts, coordinator
+from serve_app.runs.coordinator import MOST_TAKEOVERS, Coordinator
+from serve_app.runs.planning import now
+from serve_app.settings import Settings
+from storage.book import BookRun, BookRunStatus
+from storage.book_runs import BookRuns
+from storage.chunks import Chunk, Report
+from storage.errors import StorageUnavailableError
+from tests.api.in_process import AttemptsHere, Upstreams
+from tests.runs.conftest import Added, a_run, numbered
+
+pytestmark = pytest.mark.mongo
+POISON = numbered(25)[7]
+WITHIN_S = 20.0
+
+
+class Poisoned(AttemptsHere):
+    """Tasks whose worker dies of one portfolio."""
+
+    async def _task(self, chunk: Chunk) -> Report:
+        if POISON in chunk.portfolio_ids:
+            raise WorkerCrashedError
+        return await super()._task(chunk)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "PAUSE_S", 0.01)
+    monkeypatch.setattr(coordinator, "LOOK_EVERY_S", 0.05)
+
+
+@asynccontextmanager
+async def watched(made: Coordinator) -> AsyncIterator[None]:
+    watching = asyncio.create_task(made.watch())
+    yield
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def over(resources: Resources, run_id: str) -> BookRun:
+    async with asyncio.timeout(WITHIN_S):
+        while not (run := await resources.book_runs.read(run_id)).status.is_over:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return run
+
+
+async def test_a_portfolio_that_no_worker_survives_costs_the_others_of_its_chunk_nothing(
+    settings: Settings, resources: Resources, upstreams: Upstreams, added: Added
+) -> None:
+    ids = numbered(25)
+    for each in ids:
+        upstreams.owns(each, 1000)
+    run = a_run((await added("followed", ids)).model_id)
+
+    await Coordinator(settings, resources, Poisoned).begin(run)
+    ended = await over(resources, run.run_id)
+
+    assert ended.status is BookRunStatus.COMPLETED
+    assert ended.totals.counts == {"REBALANCED": 24, "FAILED": 1}
+    (part,) = await resources.rebalances.parts(run.run_id)
+    outcomes = await resources.rebalances.outcomes(part)
+    assert [one.portfolio_id for one in outcomes] == list(ids)
+    (lost,) = [one for one in outcomes if one.refusal]
+    assert (lost.portfolio_id, lost.refusal and lost.refusal.code) == (POISON, "internal-error")
+
+
+async def test_a_run_that_comes_no_further_whoever_takes_it_over_is_given_up(
+    settings: Settings, resources: Resources, database: Any, added: Added
+) -> None:
+    run = a_run((await added("followed", numbered(5))).model_id)
+    await resources.book_runs.add(run, "a replica that died", 0)
+    before = {"takeovers": MOST_TAKEOVERS + 1, "lease.until": now() - timedelta(seconds=1)}
+    await database["book_runs"].update_one({}, {"$set": before})
+
+    async with watched(Coordinator(settings, resources, AttemptsHere)):
+        ended = await over(resources, run.run_id)
+
+    assert ended.status is BookRunStatus.STOPPED
+    assert ended.problem is not None
+    assert "given up after 20 attempts" in ended.problem.detail
+
+
+async def test_a_run_that_was_said_not_to_have_begun_is_cancelled_if_it_was_stored(
+    settings: Settings, resources: Resources, database: Any, added: Added
+) -> None:
+    class Lossy(BookRuns):
+        async def add(self, run: BookRun, token: str, lease_s: float) -> bool:
+            await super().add(run, token, lease_s)
+            raise StorageUnavailableError("the database did not answer in time")
+
+    run = a_run((await added("followed", numbered(5))).model_id)
+    lossy = replace(resources, book_runs=Lossy(database))
+    made = Coordinator(replace_lease(settings), lossy, AttemptsHere)
+
+    async with watched(made):
+        with pytest.raises(StorageUnavailableError):
+            await made.begin(run)
+        ended = await over(resources, run.run_id)
+
+    assert ended.status is BookRunStatus.CANCELLED
+    assert ended.totals.counts == {}
+
+
+def replace_lease(settings: Settings) -> Settings:
+    """Leases of a second, so that the run is soon looked after."""
+    return settings.model_copy(update={"run_lease_s": 1})
