@@ -1,0 +1,166 @@
+"""A portfolio short of cash, in numbers worked out by hand; the program's answers are given where they matter."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from optimization import program
+from optimization.certificate import Method, Proof
+from optimization.compiled import SolverAnswer
+from optimization.errors import CertificationError, NoSolutionInTimeError
+from optimization.problem import bands
+from optimization.program import CashProblem
+from optimization.separable import solve
+from optimization.tight import Tight, cash_problem, margin_for, solve_by_program, solve_tight
+from tests.optimization.blocks import block
+
+# 7.00 of 10.00 in lots of 3.00, from 3.00 to 10.00: two lots miss by 1.00, one by 4.00, three by 2.00.
+WIDE = (300, 700, 400, 300, 0)
+
+
+def tight(investable: int, *securities: tuple[int, int, int, int, int]) -> Tight:
+    made = replace(block(1000, *securities), investable=np.array([investable]))
+    where = bands(made)
+    separable = solve(made, where)
+    need = int(separable.invested[0]) - investable
+    return Tight("P" * 24, made, where, separable.lots[0], need)
+
+
+Answers = Callable[..., list[CashProblem]]
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """The solver is to give these answers, (lots above base or None, its bound), one after the other."""
+
+    def given(*said: tuple[float | None, float], proven: bool = True) -> list[CashProblem]:
+        asked: list[CashProblem] = []
+
+        def solved(problem: CashProblem, _time_limit_s: float):
+            change, bound = said[len(asked)]
+            asked.append(problem)
+            answer = SolverAnswer({}, bound, proven=proven, infeasible=False, seconds=0.5)
+            return answer, None if change is None else np.array([change])
+
+        monkeypatch.setattr(program, "solve_cash", solved)
+        return asked
+
+    return given
+
+
+def test_the_cover_steps_down_by_what_is_missing():
+    plan = solve_tight(tight(599, WIDE), 1.0)
+
+    assert plan is not None
+    assert plan.lots.tolist() == [1]
+    assert plan.certificate.objective == plan.certificate.lower_bound == Decimal("4.00")
+    assert plan.certificate.method is Method.COVER
+    [binding] = plan.certificate.binding
+    assert (binding.constraint, binding.slack) == ("cash_floor", Decimal("2.99"))
+
+
+def test_all_that_can_be_freed_is_just_enough_or_there_is_no_plan():
+    assert solve_tight(tight(300, WIDE), 1.0) is not None
+    assert solve_tight(tight(299, WIDE), 1.0) is None
+
+
+def test_the_program_has_amounts_above_the_lots_just_below_each_target():
+    one = tight(599, WIDE)
+
+    asked = cash_problem(one, np.array([2]), np.array([1]), np.array([4]), Fraction(50))
+
+    assert asked.lot_value.tolist() == [3.0]
+    assert asked.chord.tolist() == [1.0]  # 2.00 above the target instead of 1.00 below
+    assert asked.chords.tolist() == [1.0]
+    assert (asked.most_down.tolist(), asked.most_up.tolist()) == ([1.0], [1.0])
+    # 0.01 too little, so a lot of 3.00 has to go: a millionth above that, less the margin of 0.50.
+    assert asked.limit == pytest.approx(-3.0 + 0.000001 - 0.5, abs=1e-12)
+
+
+def test_the_program_knows_the_part_of_a_unit_of_a_target():
+    made = block(1001, WIDE)  # 7.007
+    where = bands(made)
+    one = Tight("P" * 24, made, where, solve(made, where).lots[0], 0)
+
+    asked = cash_problem(one, np.array([2]), np.array([1]), np.array([3]))
+
+    assert asked.chord.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
+    assert asked.limit == pytest.approx(3.000001, abs=1e-12)  # one more lot of 4.01
+
+
+def test_at_the_edge_of_its_band_a_security_has_no_chord_upward():
+    asked = cash_problem(tight(599, WIDE), np.array([2]), np.array([2]), np.array([2]), Fraction(0))
+
+    assert (asked.chords.tolist(), asked.most_up.tolist()) == ([0.0], [0.0])
+
+
+def test_a_plan_that_overspends_is_asked_for_again_with_more_than_that_taken_off(answers: Answers):
+    asked = answers((0.0, 1.00009), (-1.0, 2.5))
+
+    plan = solve_by_program(tight(599, WIDE), 1.0)
+
+    # Two lots are 0.01 too much: four times that and a millionth come off.
+    first, second = (problem.limit for problem in asked)
+    assert first - second == pytest.approx(0.040001, abs=1e-12)
+    assert plan.lots.tolist() == [1]
+    # The bound is that of the first question: 1.00 of drift at two lots, and 1.00009 rounded down.
+    assert plan.certificate.lower_bound == Decimal("2.0000")
+    assert plan.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
+    assert plan.certificate.seconds == 0.5
+
+
+def test_the_lower_bound_is_at_least_the_separable_one_and_at_most_the_objective(answers: Answers):
+    answers((-1.0, -5.0))
+    assert solve_by_program(tight(599, WIDE), 1.0).certificate.lower_bound == 1
+    answers((-1.0, 7.0))
+    plan = solve_by_program(tight(599, WIDE), 1.0)
+    assert plan.certificate.lower_bound == plan.certificate.objective == 4
+    assert plan.certificate.proof is Proof.OPTIMAL
+
+
+def test_a_plan_at_the_time_limit_is_feasible_whatever_its_bound(answers: Answers):
+    answers((-1.0, 7.0), proven=False)
+
+    assert solve_by_program(tight(599, WIDE), 1.0).certificate.proof is Proof.FEASIBLE_TIME_LIMIT
+
+
+def test_without_a_plan_in_time_there_is_no_answer(answers: Answers):
+    answers((None, 0.0))
+
+    with pytest.raises(NoSolutionInTimeError):
+        solve_by_program(tight(599, WIDE), 1.0)
+
+
+@pytest.mark.parametrize(
+    "said", [((0.0, 0.0), (None, 0.0)), ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (-1.0, 0.0))]
+)
+def test_a_plan_that_overspends_three_times_or_cannot_be_repaired_is_not_returned(
+    answers: Answers, said: tuple[tuple[float | None, float], ...]
+):
+    asked = answers(*said)
+
+    with pytest.raises(CertificationError):
+        solve_by_program(tight(599, WIDE), 1.0)
+    assert len(asked) == min(len(said), 3)
+
+
+def test_margins_are_four_times_the_excess_and_a_millionth_of_currency():
+    made = tight(599, WIDE).block
+
+    assert margin_for(Fraction(3), made) == 12 + Fraction(1, 10_000)
+    assert margin_for(Fraction(-3), made) == Fraction(1, 10_000)
+
+
+@pytest.mark.parametrize(("target", "base"), [(700, 2), (100, 1), (999, 3)])
+def test_the_program_counts_from_inside_the_band(answers: Answers, target: int, base: int):
+    asked = answers((0.0, 0.0))
+    one = tight(5000, (300, target, target - 300, max(1000 - target, 0), 0))
+
+    plan = solve_by_program(one, 1.0)
+
+    assert plan.lots.tolist() == [base]
+    assert asked[0].most_down.tolist() == [base - 1.0]
