@@ -4,7 +4,7 @@
 
 For each mutant a process is forked that holds the third-party libraries already. It imports the engine with one
 place of one module changed, gives it the recorded problems (tests/optimization/recorded.py) that reach this place and
-stops at the first other answer; if there is none it runs the tests of tests/optimization but those by Hypothesis and those that only
+stops at the first other answer; and it runs the tests of tests/optimization but those by Hypothesis and those that only
 draw further problems. ``--every 3`` takes each third mutant of a module. Outcomes are appended to ``--found``; what
 stands there is not run again, save what survived if ``--again``.
 
@@ -68,6 +68,7 @@ LEFT_OUT = {
 }
 ONE_ANSWER_S, ALL_TESTS_S = 4, 60  # of the processor
 MEMORY = 4 << 30  # bytes more than the process has
+SOME = 40  # problems that are asked before the module's own tests are run
 REMEMBERED = 12  # problems that killed the mutants before are asked first
 COMPILED_ONCE = {
     "program",
@@ -318,6 +319,7 @@ def problems() -> list[Asked]:
 
 def first_difference(asked: Iterable[Asked], seconds: float = ONE_ANSWER_S) -> Asked | None:
     """The first problem that is answered otherwise than recorded."""
+    _end_after(seconds)
     from tests.optimization import recorded  # noqa: PLC0415 - the engine that it imports is the mutant
 
     known = recorded.recorded()
@@ -332,14 +334,19 @@ def first_difference(asked: Iterable[Asked], seconds: float = ONE_ANSWER_S) -> A
     return None
 
 
-def tests_fail(module: str) -> bool:
-    """Whether a test notices; the module's own come first."""
+def tests_fail(*, of: str = "", but: str = "") -> bool:
+    """Whether a test notices: those ``of`` one module, or all ``but`` those."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     import pytest  # noqa: PLC0415
 
     _end_after(ALL_TESTS_S)
     files = [path for path in TESTS.glob("test_*.py") if path.stem not in LEFT_OUT]
-    files.sort(key=lambda path: (path.stem != f"test_{module}", path.stat().st_size))
+    files = [
+        path
+        for path in files
+        if path.stem == f"test_{of}" or (not of and path.stem != f"test_{but}")
+    ]
+    files.sort(key=lambda path: path.stat().st_size)
     plain = ["-c", os.devnull, "--rootdir", str(ROOT), "--import-mode=importlib", "--assert=plain"]
     quick = [
         "-x",
@@ -350,7 +357,7 @@ def tests_fail(module: str) -> bool:
         "-k",
         "not exhaustive_enumeration",
     ]
-    return pytest.main([*plain, *quick, *map(str, files)]) != 0
+    return bool(files) and pytest.main([*plain, *quick, *map(str, files)]) != 0
 
 
 def _end_after(seconds: float) -> None:
@@ -361,11 +368,13 @@ def mutated(module: str, code: CodeType, asked: list[Asked]) -> dict[str, Any]:
     """How a mutant fares."""
     sys.meta_path.insert(0, _Finder(module, code))
     try:
-        _end_after(ONE_ANSWER_S)
-        found = first_difference(asked)
+        found = first_difference(asked[:SOME])
+        if found is None and tests_fail(of=module):
+            return {"outcome": BY_TESTS}
+        found = found or first_difference(asked[SOME:])
         if found is not None:
             return {"outcome": ANSWERS, "by": found}
-        return {"outcome": BY_TESTS if tests_fail(module) else SURVIVED}
+        return {"outcome": BY_TESTS if tests_fail(but=module) else SURVIVED}
     except BaseException:  # noqa: BLE001 - whatever a mutant raises, it was noticed
         return {"outcome": ANSWERS}
 
@@ -392,7 +401,7 @@ def unchanged() -> dict[str, Any]:
             return {"wrong": f"{wrong} is answered otherwise than recorded"}
         for path, line in lines:
             reached.setdefault(f"{Path(path).stem}:{line}", []).append(place)
-    if tests_fail(""):
+    if tests_fail():
         return {"wrong": "a test fails"}
     loaded = [name for name in sys.modules if not name.startswith(("optimization", "tests"))]
     return {"wrong": None, "loaded": loaded, "asked": asked, "reached": reached}

@@ -15,41 +15,12 @@ from optimization.compiled import SolverAnswer
 from optimization.desk import UNBOUNDED, Desk
 from optimization.desk_plans import conflict, nearest_plan, solve_desk, with_fewest_trades
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.problem import bands
 from optimization.program import DeskProblem
-from optimization.separable import solve
-from optimization.terms import Limit, Terms
-from optimization.tight import Plan, Tight
-from tests.optimization.blocks import block
+from optimization.terms import Limit
+from optimization.tight import Plan
+from tests.optimization.desks import NONE, TWO, WIDE, desk
 
-# Of 10.00: 7.00 in lots of 3.00, from 3.00 to 10.00. Two lots miss by 1.00, one by 4.00, three by 2.00.
-WIDE = (300, 700, 400, 300, 0)
-# Of 20.00: the same twice; two lots of one are held and one of the other.
-TWO = ((300, 350, 200, 150, 2), (300, 350, 200, 150, 1))
-NONE = Terms(
-    cash_least=Fraction(0),
-    cash_most=None,
-    turnover=None,
-    trades=None,
-    rate=Fraction(0),
-    per_trade=Fraction(0),
-    costs_in_objective=False,
-    soft_price=None,
-    least_trade=(1,),
-    groups=(),
-    edges=((Fraction(300), Fraction(1000)),),
-)
 FLOOR = Fraction(401)  # of 1000: one lot too few is left by two, 0.01 of it
-
-
-def desk(*securities: tuple[int, int, int, int, int], worth: int = 1000, **given: Any) -> Desk:
-    made = block(worth, *securities)
-    where = bands(made)
-    separable = solve(made, where)
-    one = Tight("P" * 24, made, where, separable.lots[0], 0)
-    given.setdefault("least_trade", (1,) * len(securities))
-    given.setdefault("edges", NONE.edges * len(securities))
-    return Desk(one, replace(NONE, **given))
 
 
 Said = tuple[list[float] | None, float]

@@ -1,0 +1,199 @@
+"""What the program is told about a portfolio under coupling options, in numbers worked out by hand."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from optimization.desk import UNBOUNDED, Desk, desk_problem
+from optimization.terms import Group
+from tests.optimization.desks import WIDE, desk
+
+# Of 20.00: 7.00 in lots of 3.00, from 3.00 to 10.00, two held; 6.00 in lots of 5.00, from 4.00 to 10.00, one held.
+A, B = (300, 350, 200, 150, 2), (500, 300, 100, 200, 1)
+GROUP = Group("g", frozenset({1}), Fraction(450), Fraction(1050))
+
+
+def pair(**given: object) -> Desk:
+    return desk(A, B, worth=2000, **given)
+
+
+def test_without_options_only_bands_and_cash_bind():
+    problem, base = desk_problem(pair())
+
+    assert base.tolist() == [2, 1]
+    assert problem.lot_value.tolist() == [3.0, 5.0]
+    assert problem.chord.tolist() == [1.0, 3.0]  # 2.00 and 4.00 above instead of 1.00 below
+    assert problem.chords.tolist() == [1.0, 1.0]
+    assert (problem.most_down.tolist(), problem.most_up.tolist()) == ([1.0, 0.0], [0.0, 0.0])
+    assert problem.base_trade.tolist() == [0.0, 0.0]
+    assert (problem.most_buy.tolist(), problem.most_sell.tolist()) == ([1.0, 1.0], [1.0, 0.0])
+    assert problem.least_trade.tolist() == [1.0, 1.0]
+    assert (problem.band_low.tolist(), problem.band_high.tolist()) == ([-7.0, -6.0], [7.0, 6.0])
+    assert (problem.soft_price, problem.trades) == (0.0, 2.0)
+    # 9.00 are left above these lots: nine lots of a common 1.00, and a millionth.
+    assert problem.limit == pytest.approx(9.000001, abs=1e-12)
+    assert (problem.limit_low, problem.turnover) == (-UNBOUNDED, UNBOUNDED)
+    assert problem.group_value.tolist() == [[0.0, 0.0]]
+    assert (problem.group_low.tolist(), problem.group_high.tolist()) == ([0.0], [0.0])
+    assert problem.rate_value.tolist() == problem.objective_rate_value.tolist() == [0.0, 0.0]
+    assert problem.per_trade == problem.objective_per_trade == 0.0
+
+
+def test_every_limit_is_above_these_lots_and_a_millionth_above_the_largest_sum_it_admits():
+    problem, _ = desk_problem(
+        pair(
+            cash_least=Fraction(100),
+            cash_most=Fraction(1195),
+            turnover=Fraction(777),
+            trades=3,
+            rate=Fraction(1, 100),
+            per_trade=Fraction(10),
+            groups=(GROUP,),
+            least_trade=(1, 2),
+        )
+    )
+
+    assert problem.rate_value.tolist() == pytest.approx([0.03, 0.05])
+    assert problem.per_trade == 0.1
+    assert problem.objective_rate_value.tolist() == [0.0, 0.0]
+    assert problem.objective_per_trade == 0.0
+    assert problem.trades == 3.0
+    assert problem.least_trade.tolist() == [1.0, 2.0]
+    # Sums of 3.00, 5.00, 0.03, 0.05 and 0.10: in cents.
+    assert problem.limit == pytest.approx(8.000001, abs=1e-12)
+    assert problem.limit_low == pytest.approx(-2.950001, abs=1e-12)
+    assert problem.turnover == pytest.approx(7.000001, abs=1e-12)  # in lots of 1.00
+    assert problem.group_value.tolist() == [[0.0, 5.0]]
+    assert problem.group_low[0] == pytest.approx(-0.000001, abs=1e-12)  # 0.50 below: no lot
+    assert problem.group_high[0] == pytest.approx(5.000001, abs=1e-12)  # 5.50 above: one lot
+
+
+def test_costs_count_in_the_objective_where_they_are_to():
+    problem, _ = desk_problem(
+        pair(rate=Fraction(1, 100), per_trade=Fraction(10), costs_in_objective=True)
+    )
+
+    assert problem.objective_rate_value.tolist() == pytest.approx([0.03, 0.05])
+    assert problem.objective_per_trade == 0.1
+
+
+def test_margins_tighten_the_limits_they_name():
+    one = pair(cash_most=Fraction(1100), turnover=Fraction(700), groups=(GROUP,))
+    names = ("cash_floor", "cash_ceiling", "turnover_cap", "groups.g.low", "groups.g.high")
+    margins = {name: Fraction(100 * at) for at, name in enumerate(names, start=1)}
+
+    free, _ = desk_problem(one)
+    held, _ = desk_problem(one, margins)
+
+    assert free.limit - held.limit == pytest.approx(1.0)
+    assert held.limit_low - free.limit_low == pytest.approx(2.0)
+    assert free.turnover - held.turnover == pytest.approx(3.0)
+    assert held.group_low[0] - free.group_low[0] == pytest.approx(4.0)
+    assert free.group_high[0] - held.group_high[0] == pytest.approx(5.0)
+
+
+def test_lots_count_from_inside_the_band_and_trades_from_what_is_held():
+    above = (300, 350, -250, 450, 1)  # 12.00 to 16.00: four or five lots
+    problem, base = desk_problem(desk(above, worth=2000))
+
+    assert base.tolist() == [4]
+    assert problem.base_trade.tolist() == [3.0]
+    assert (problem.most_buy.tolist(), problem.most_sell.tolist()) == ([4.0], [0.0])
+    assert (problem.most_down.tolist(), problem.chords.tolist()) == ([0.0], [1.0])
+    assert problem.chord.tolist() == [3.0]
+
+    below = (300, 350, 350, -150, 5)  # 0.00 to 4.00: none or one
+    problem, base = desk_problem(desk(below, worth=2000))
+    assert base.tolist() == [1]
+    assert problem.base_trade.tolist() == [-4.0]
+    assert (problem.most_buy.tolist(), problem.most_sell.tolist()) == ([0.0], [5.0])
+    assert problem.chords.tolist() == [0.0]
+
+
+def test_targets_and_worth_have_their_parts_of_units_and_lots():
+    one = desk(WIDE, worth=1001)  # 7.007
+    problem, _ = desk_problem(one)
+    assert problem.chord.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
+    assert problem.limit == pytest.approx(3.000001, abs=1e-12)  # 4.01: one more lot
+
+    rest = replace(one.tight.block, remainder=np.array([[101]]))
+    problem, _ = desk_problem(replace(one, tight=replace(one.tight, block=rest)))
+    assert problem.limit == pytest.approx(3.000001, abs=1e-12)  # 3.00: just one more
+    assert desk_problem(
+        replace(one, tight=replace(one.tight, block=replace(rest, remainder=np.array([[102]]))))
+    )[0].limit == pytest.approx(0.000001, abs=1e-12)
+
+
+def test_soft_bands_are_edges_in_the_program_and_no_bounds():
+    problem, base = desk_problem(desk(WIDE, soft_price=Fraction(5, 2)))
+
+    assert base.tolist() == [2]
+    assert problem.soft_price == 2.5
+    assert (problem.band_low.tolist(), problem.band_high.tolist()) == ([-3.0], [4.0])
+    assert problem.most_down.tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("worth", "held", "least_trade", "most"),
+    [
+        (2000, 0, 1, 6),  # what all there is would buy
+        (100, 5, 1, 6),  # what is held, and a trade more
+        (100, 5, 3, 8),
+        (100, -5, 1, 1),  # one above the target
+        (-900, 0, 2, 2),
+    ],
+)
+def test_under_soft_bands_lots_are_bounded_by_what_any_plan_can_need(
+    worth: int, held: int, least_trade: int, most: int
+):
+    soft = desk(
+        (300, 0, 0, 100, held), worth=worth, soft_price=Fraction(1), least_trade=(least_trade,)
+    )
+
+    least, found = soft.bounds
+    assert (least.tolist(), found.tolist()) == ([0], [most])
+
+
+def test_restrictions_stay_hard_under_soft_bands():
+    soft = desk(WIDE, soft_price=Fraction(1))
+    block = soft.tight.block.restricted(np.array([[1]]), np.array([[2]]))
+    held = replace(soft, tight=replace(soft.tight, block=block))
+
+    assert [bound.tolist() for bound in held.bounds] == [[1], [2]]
+    assert [held.keeps_bands(np.array([lots])) for lots in range(4)] == [False, True, True, False]
+    assert soft.keeps_bands(np.array([0]))
+    assert not soft.keeps_bands(np.array([-1]))
+
+
+def test_hard_bands_are_kept_at_both_edges():
+    hard = desk(WIDE)
+
+    assert [hard.keeps_bands(np.array([lots])) for lots in range(5)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("held", "least_trade", "none"),
+    [
+        (2, 9, False),  # stays
+        (1, 9, False),
+        (3, 9, False),
+        (0, 3, False),  # buys three
+        (0, 4, True),
+        (5, 2, False),
+        (5, 4, False),  # sells four
+        (5, 5, True),
+        (4, 1, False),
+    ],
+)
+def test_a_least_trade_may_leave_no_count_inside_a_band(held: int, least_trade: int, none: bool):
+    one = desk((300, 700, 400, 300, held), least_trade=(least_trade,))
+
+    assert one.without_band().tolist() == ([0] if none else [])
