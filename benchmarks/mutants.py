@@ -3,10 +3,11 @@
     python benchmarks/mutants.py [--modules cover,chords] [--every 3] [--first 0] [--found FILE] [--again]
 
 For each mutant a process is forked that holds the third-party libraries already. It imports the engine with one
-place of one module changed, gives it the recorded problems (tests/optimization/recorded.py) that reach this place and
-stops at the first other answer; and it runs the tests of tests/optimization but those by Hypothesis and those that only
-draw further problems. ``--every 3`` takes each third mutant of a module. Outcomes are appended to ``--found``; what
-stands there is not run again, save what survived if ``--again``.
+place of one module changed, answers recorded problems that reach this place (tests/optimization/recorded.py), runs
+the module's own tests, answers the rest of the problems, runs the other tests of tests/optimization (but those by
+Hypothesis and those that only draw further problems), and ends at the first other answer or failure. ``--every 3``
+takes each third mutant of a module. Outcomes are appended to ``--found``; what stands there is not run again, save
+what survived if ``--again``.
 
 What is changed: comparisons, arithmetic, and/or, not, whole and float constants (one more, one less), truth values,
 strings (but messages), conditions (always, never), min/max and their like, statements left out, keywords left out.
@@ -334,7 +335,7 @@ def first_difference(asked: Iterable[Asked], seconds: float = ONE_ANSWER_S) -> A
     return None
 
 
-def tests_fail(*, of: str = "", but: str = "") -> bool:
+def noticed_by_tests(*, of: str = "", but: str = "") -> bool:
     """Whether a test notices: those ``of`` one module, or all ``but`` those."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     import pytest  # noqa: PLC0415
@@ -369,12 +370,12 @@ def mutated(module: str, code: CodeType, asked: list[Asked]) -> dict[str, Any]:
     sys.meta_path.insert(0, _Finder(module, code))
     try:
         found = first_difference(asked[:SOME])
-        if found is None and tests_fail(of=module):
+        if found is None and noticed_by_tests(of=module):
             return {"outcome": BY_TESTS}
         found = found or first_difference(asked[SOME:])
         if found is not None:
             return {"outcome": ANSWERS, "by": found}
-        return {"outcome": BY_TESTS if tests_fail(but=module) else SURVIVED}
+        return {"outcome": BY_TESTS if noticed_by_tests(but=module) else SURVIVED}
     except BaseException:  # noqa: BLE001 - whatever a mutant raises, it was noticed
         return {"outcome": ANSWERS}
 
@@ -401,7 +402,7 @@ def unchanged() -> dict[str, Any]:
             return {"wrong": f"{wrong} is answered otherwise than recorded"}
         for path, line in lines:
             reached.setdefault(f"{Path(path).stem}:{line}", []).append(place)
-    if tests_fail():
+    if noticed_by_tests():
         return {"wrong": "a test fails"}
     loaded = [name for name in sys.modules if not name.startswith(("optimization", "tests"))]
     return {"wrong": None, "loaded": loaded, "asked": asked, "reached": reached}
