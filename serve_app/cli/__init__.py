@@ -2,6 +2,7 @@
 
     serving.py   serve, demo, stop, check-config
     asking.py    models, rebalance, optimize, show, drift, export: through serve_app.client
+    orders.py    hand-over, orders
     runs.py      runs list, begin, show, follow, cancel
     doctor.py    doctor: what keeps the service from working here
     replay.py    replay: solve a stored rebalance again
@@ -11,11 +12,11 @@ The exit codes are in ending.py.
 
 import typer
 
-from serve_app.cli import asking, doctor, replay, runs, serving
+from serve_app.cli import asking, doctor, orders, replay, runs, serving
 
 EPILOG = (
     "Exit codes: 0 done; 1 refused, nothing rebalanced, a check failed or a difference found; "
-    "2 a wrong argument, file or setting; 3 the service does not answer; 130 interrupted."
+    "2 a wrong argument, file or setting; 3 the service does not answer in time; 130 interrupted."
 )
 
 cli = typer.Typer(
@@ -25,7 +26,7 @@ cli = typer.Typer(
     epilog=EPILOG,
     help="Keep investment models and rebalance the portfolios that follow them.",
 )
-for part in (serving, asking, doctor, replay):
+for part in (serving, asking, orders, doctor, replay):
     cli.add_typer(part.commands)
 cli.add_typer(runs.commands)
 

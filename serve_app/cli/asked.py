@@ -13,9 +13,20 @@ if TYPE_CHECKING:
 
 URL = "http://127.0.0.1:8088"
 RETRY_S = 5.0  # a person waits
+TIMEOUT_S = 120.0
 
 Url = Annotated[
     str, typer.Option(envvar="ORDERGEN_URL", help="where the service answers", show_default=URL)
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        min=0.1,
+        max=3600,
+        metavar="SECONDS",
+        help="until an answer begins; the service ends its work then",
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="for programs: JSON on stdout, every number exact")
@@ -30,14 +41,14 @@ PortfolioId = Annotated[
 ]
 
 
-def client_of(url: str) -> "Client":
+def client_of(url: str, timeout_s: float) -> "Client":
     """A client that does not try for long."""
     from serve_app.client import Client
 
     logging.getLogger("stamina").setLevel(
         logging.ERROR
     )  # a try that is repeated is no news to a person
-    return Client(url, retry_s=RETRY_S)
+    return Client(url, timeout_s=timeout_s, retry_s=RETRY_S)
 
 
 def options_of(text: str | None) -> Any:

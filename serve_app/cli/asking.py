@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serve_app.cli.asked import (
+    TIMEOUT_S,
     URL,
     AsJson,
     ModelId,
     OptionsText,
     PortfolioId,
+    Timeout,
     Url,
     client_of,
     options_of,
@@ -47,10 +49,11 @@ def models(
     sort_by: Sorted = "",
     limit: Most = 1000,
     url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
     """List the models, or show one."""
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show, show_json
 
@@ -69,11 +72,12 @@ def rebalance(
     options: OptionsText = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="store nothing")] = False,
     url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
     """Rebalance the portfolios of a model, or one portfolio (to --model, if both are given)."""
     require_one(model_id, portfolio_id)
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         from serve_app.cli.output import working
 
         asked = options_of(options)
@@ -95,10 +99,11 @@ def optimize(
         typer.FileBinaryRead, typer.Argument(help="the JSON of POST /optimize; - for stdin")
     ],
     url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
     """Rebalance portfolios that a file gives whole; nothing is stored."""
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         from serve_app.cli.output import working
 
         with working("optimizing"):
@@ -112,10 +117,11 @@ def show(
     portfolio_id: PortfolioId = None,
     limit: Most = 20,
     url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
     """List the stored rebalances, show one, or the positions of one portfolio in it."""
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show as shown
         from serve_app.cli.output import show_json
@@ -140,11 +146,12 @@ def drift(
     portfolio_id: PortfolioId = None,
     limit: Most = 1000,
     url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
     """Show which portfolios of a model are out of band, or the securities of one portfolio."""
     require_one(model_id, portfolio_id)
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show as shown
         from serve_app.cli.output import show_json, working
@@ -170,9 +177,10 @@ def export(
         list[str] | None, typer.Option("--portfolio", help="only this one; may be repeated")
     ] = None,
     url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write the trade list of a stored rebalance; the ending of the file may say how."""
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         form = kind or _format_of(output)
         pieces = client.export_transactions(rebalance_id, form.value, portfolio_id or ())
         if output == "-":

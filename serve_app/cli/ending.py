@@ -45,7 +45,7 @@ def _ending_of(error: Exception) -> Ending | None:
             return Ending.USAGE
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return Ending.USAGE
-        case ProblemError(status=503) | httpx.TransportError() | StorageUnavailableError():
+        case ProblemError(status=503 | 504) | httpx.TransportError() | StorageUnavailableError():
             return Ending.UNREACHABLE
         case ProblemError() | NotFoundError():
             return Ending.REFUSED

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.asked import URL, AsJson, OptionsText, Url, client_of, options_of
+from serve_app.cli.asked import (
+    TIMEOUT_S,
+    URL,
+    AsJson,
+    OptionsText,
+    Timeout,
+    Url,
+    client_of,
+    options_of,
+)
 from serve_app.cli.ending import Ending, one_line_errors
 
 if TYPE_CHECKING:
@@ -30,10 +39,11 @@ SOURCES = frozenset({"summaries", "pages"})
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="how many to show at most")] = 20,
     url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         _show([*islice(client.list_runs(limit=min(limit, 100)), limit)], as_json=as_json)
 
 
@@ -46,10 +56,11 @@ def begin(
     holdings: Source = None,
     follow: Annotated[bool, typer.Option("--follow", help="and wait for its end")] = False,
     url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
 ) -> None:
     """Begin a run; it goes on by itself, whatever becomes of this command."""
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         run = client.begin_run(
             models=models or None,
             portfolios=portfolios or None,
@@ -63,23 +74,29 @@ def begin(
 
 
 @commands.command("show")
-def show_run(run_id: RunId, url: Url = URL, as_json: AsJson = False) -> None:
+def show_run(
+    run_id: RunId, url: Url = URL, timeout: Timeout = TIMEOUT_S, as_json: AsJson = False
+) -> None:
     """Show where a run stands."""
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         _end_with(client.read_run(run_id), as_json=as_json)
 
 
 @commands.command("follow")
-def follow_run(run_id: RunId, url: Url = URL, as_json: AsJson = False) -> None:
+def follow_run(
+    run_id: RunId, url: Url = URL, timeout: Timeout = TIMEOUT_S, as_json: AsJson = False
+) -> None:
     """Wait for the end of a run, with a progress bar on stderr."""
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         _end_with(_followed(client, run_id), as_json=as_json)
 
 
 @commands.command("cancel")
-def cancel_run(run_id: RunId, url: Url = URL, as_json: AsJson = False) -> None:
+def cancel_run(
+    run_id: RunId, url: Url = URL, timeout: Timeout = TIMEOUT_S, as_json: AsJson = False
+) -> None:
     """Begin nothing more of a run; what is done stays."""
-    with one_line_errors(), client_of(url) as client:
+    with one_line_errors(), client_of(url, timeout) as client:
         _show(client.cancel_run(run_id), as_json=as_json)
 
 

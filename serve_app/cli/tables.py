@@ -9,6 +9,7 @@ from rich.table import Table
 from serve_app.cli.output import table
 from serve_app.client.answers import (
     DriftSummary,
+    HandOver,
     Model,
     PortfolioDrift,
     PortfolioResult,
@@ -161,6 +162,31 @@ def drifts(found: Iterable[DriftSummary]) -> Table:
         for each in found
     ]
     return table("Drift", columns, rows)
+
+
+def handed_over(found: HandOver) -> Table:
+    """One line for all orders of a rebalance."""
+    counts = {status: count for status, count in found.counts.items() if count}
+    row = (found.rebalance_id, found.status, found.number_of_orders, _counts(counts))
+    return table("Hand-over", ("rebalance", "status", "orders", "of these"), [row])
+
+
+def orders(found: HandOver) -> Table:
+    """One line an order, and what the order service said last."""
+    columns = ("portfolio", "", "security", "quantity", "status", "order", "message")
+    rows = [
+        (
+            each.portfolio_id,
+            each.transaction_type,
+            each.security_id,
+            each.quantity,
+            each.status,
+            None if each.order_id is None else str(each.order_id),
+            each.message,
+        )
+        for each in found.orders
+    ]
+    return table("Orders", columns, rows)
 
 
 def runs(found: Iterable[Run]) -> Table:

@@ -19,6 +19,9 @@ T = TypeVar("T")
 URL = "http://127.0.0.1:8088"
 TIMEOUT_S = 120.0  # without a byte of the answer
 CONNECT_S = 5.0
+DEADLINE = "X-Request-Timeout"
+LONGEST_DEADLINE_S = 3600.0  # that the service takes
+GRACE_S = 1.0  # for the service to say itself that the time is over
 RETRY_S = 30.0
 RESUME_AFTER_S = 1.0
 MOST_TRIES = 20
@@ -32,8 +35,9 @@ class Client(Routes):
         for model in client.list_models():
             print(model.name, client.rebalance_model(model.model_id, {"cash_floor": "2%"}))
 
-    Each try ends ``timeout_s`` after the last byte that was received. What can safely be repeated is tried again for
-    ``retry_s``. Threads may share a client.
+    Each try ends ``timeout_s`` after the last byte that was received; the service is told, and ends what it does for
+    an answer that has not begun by then. What can safely be repeated is tried again for ``retry_s``. Threads may
+    share a client.
     """
 
     def __init__(
@@ -178,5 +182,7 @@ class AsyncClient(Routes):
 
 def _settings(url: str, timeout_s: float, headers: Mapping[str, str] | None) -> dict[str, Any]:
     # Proxies of the environment would take requests to this machine elsewhere: one is given as the transport.
-    timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
-    return {"base_url": url, "timeout": timeout, "headers": headers, "trust_env": False}
+    timeout = httpx.Timeout(timeout_s + GRACE_S, connect=min(CONNECT_S, timeout_s))
+    told = httpx.Headers({DEADLINE: f"{timeout_s:g}"} if timeout_s <= LONGEST_DEADLINE_S else {})
+    told.update(headers)
+    return {"base_url": url, "timeout": timeout, "headers": told, "trust_env": False}

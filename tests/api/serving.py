@@ -1,12 +1,19 @@
-"""The application on a real port, for callers that block."""
+"""The application on a real port, for callers that block, and the command that asks it."""
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import uvicorn
+from click.testing import Result
 from fastapi import FastAPI
+from typer.testing import CliRunner
+
+from serve_app.cli import cli
+
+Ordergen = Callable[..., Awaitable[Result]]
+WIDE = {"COLUMNS": "200"}
 
 
 @asynccontextmanager
@@ -23,3 +30,13 @@ async def served(app: FastAPI) -> AsyncGenerator[str]:
         finally:
             server.should_exit = True
             await serving
+
+
+def ordergen_at(url: str) -> Ordergen:
+    """`ordergen` of a person with a wide terminal."""
+
+    async def run(*arguments: str, stdin: str | None = None) -> Result:
+        runner = CliRunner(env={**WIDE, "ORDERGEN_URL": url})
+        return await asyncio.to_thread(runner.invoke, cli, arguments, stdin)
+
+    return run

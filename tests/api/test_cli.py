@@ -1,36 +1,27 @@
 """`ordergen` as a person or a program uses it, against the application on a port."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from serve_app.cli import cli
 from tests.api.parts import PRICE, A, FakeOptimizer, P, Q, position, refused
-from tests.api.serving import served
+from tests.api.serving import WIDE, Ordergen, ordergen_at, served
 
-Ordergen = Callable[..., Awaitable[Result]]
 NOWHERE = "http://127.0.0.1:9"
-WIDE = {"COLUMNS": "200"}
 
 
 @pytest.fixture
 async def ordergen(app: FastAPI, model: dict[str, Any]) -> AsyncIterator[Ordergen]:
     """The command; a model is stored."""
     async with served(app) as url:
-
-        async def run(*arguments: str, stdin: str | None = None) -> Result:
-            runner = CliRunner(env={**WIDE, "ORDERGEN_URL": url})
-            return await asyncio.to_thread(runner.invoke, cli, arguments, stdin)
-
-        yield run
+        yield ordergen_at(url)
 
 
 async def rebalanced(ordergen: Ordergen, model_id: str) -> str:
@@ -175,6 +166,7 @@ WRONG = {
     "options": ("rebalance", "--portfolio", P, "--options", "{"),
     "no object": ("rebalance", "--portfolio", P, "--options", "[]"),
     "no file": ("rebalance", "--portfolio", P, "--options", "@nowhere.json"),
+    "wait": ("models", "--timeout", "0"),
     "format": ("export", "0" * 24, "--format", "pdf"),
     "url": ("models", "--url", "8088"),
 }

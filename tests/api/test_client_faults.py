@@ -8,6 +8,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
+from serve_app.api.deadlines import HEADER as DEADLINE
+from serve_app.api.deadlines import LONGEST_S
 from serve_app.client import ChunkDone, Client, Model, Position, ProblemError, Run, clients
 from serve_app.client.answers import PortfolioResult
 
@@ -145,12 +147,43 @@ def test_an_answer_that_is_no_problem_is_one_all_the_same() -> None:
     assert "Bad Gateway" in refusal.value.detail
 
 
-def test_every_request_has_a_time_out() -> None:
-    line = Line(good())
-    with Client("http://test", transport=line, timeout_s=3) as client:
+def test_every_try_tells_the_service_for_how_long_it_waits_and_then_waits_a_little_longer() -> None:
+    line = Line(unavailable(), good())
+    with Client("http://test", transport=line, timeout_s=2.5) as client:
         client.read_model(MODEL.model_id)
 
-    assert set(line.asked[0].extensions["timeout"].values()) == {3}
+    assert [request.headers[DEADLINE] for request in line.asked] == ["2.5", "2.5"]
+    waits = line.asked[0].extensions["timeout"]
+    assert waits.pop("connect") == 2.5
+    assert set(waits.values()) == {2.5 + clients.GRACE_S}
+
+
+def test_the_service_knows_the_header_and_takes_the_longest_wait_that_is_sent() -> None:
+    assert (clients.DEADLINE, clients.LONGEST_DEADLINE_S) == (DEADLINE, LONGEST_S)
+
+
+def test_a_wait_that_the_service_does_not_take_is_not_told() -> None:
+    line = Line(good())
+    with Client("http://test", transport=line, timeout_s=LONGEST_S + 1) as client:
+        client.read_model(MODEL.model_id)
+
+    assert DEADLINE not in line.asked[0].headers
+
+
+def test_a_deadline_of_the_callers_own_goes_before_that_of_the_client() -> None:
+    line = Line(good())
+    with Client("http://test", transport=line, headers={DEADLINE.lower(): "9"}) as client:
+        client.read_model(MODEL.model_id)
+
+    assert line.asked[0].headers.get_list(DEADLINE) == ["9"]
+
+
+def test_an_answer_that_was_not_ready_in_time_is_not_asked_for_again() -> None:
+    line = Line(unavailable(wait="", status=504, kind="deadline-exceeded"), good())
+    with Client("http://test", transport=line) as client, pytest.raises(ProblemError) as late:
+        client.rebalance_model(MODEL.model_id)
+
+    assert (late.value.type, len(line.asked)) == ("/problems/deadline-exceeded", 1)
 
 
 def chunk(number: int) -> bytes:

@@ -6,13 +6,18 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from typer.testing import CliRunner
 
 from optimization.result import Rebalance
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
+from serve_app.cli import cli
+from serve_app.client import AsyncClient, ProblemError
 from serve_app.settings import Settings
 from storage.runs import Run
 from tests.api.parts import FakeOptimizer, Stored, no_metrics
+from tests.api.serving import served
 
 HEADER = "X-Request-Timeout"
 
@@ -40,12 +45,13 @@ def optimizer(stored: Stored) -> SlowOptimizer:
 
 
 @pytest.fixture
-async def client(
-    settings: Settings, stored: Stored, optimizer: Any
-) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(
-        api_app(settings, Collaborators(stored, optimizer, {}, no_metrics))
-    )
+def app(settings: Settings, stored: Stored, optimizer: Any) -> FastAPI:
+    return api_app(settings, Collaborators(stored, optimizer, {}, no_metrics))
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 
@@ -104,3 +110,25 @@ async def test_a_request_with_a_key_that_was_ended_is_free_to_be_repeated(
     repeated = await client.post(path, headers=key)
     assert (ended.status_code, repeated.status_code) == (504, 200)
     assert "Idempotent-Replayed" not in repeated.headers
+
+
+async def test_the_work_for_a_python_client_ends_with_its_own_patience(
+    app: FastAPI, optimizer: SlowOptimizer, model: dict[str, Any]
+) -> None:
+    transport = httpx.ASGITransport(app)
+    async with AsyncClient("http://test", timeout_s=0.2, transport=transport) as service:
+        with pytest.raises(ProblemError, match="deadline-exceeded"):
+            await service.rebalance_model(model["model_id"])
+    assert optimizer.was_ended
+
+
+async def test_a_command_ends_the_work_that_it_no_longer_waits_for_and_exits_with_3(
+    app: FastAPI, optimizer: SlowOptimizer, model: dict[str, Any]
+) -> None:
+    async with served(app) as url:
+        ordergen = CliRunner(env={"ORDERGEN_URL": url})
+        asked = ("rebalance", "--model", model["model_id"], "--timeout", "0.2")
+        done = await asyncio.to_thread(ordergen.invoke, cli, asked)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "504 /problems/deadline-exceeded: " in done.stderr
+    assert optimizer.was_ended

@@ -1,0 +1,94 @@
+"""The commands that hand a rebalance over to the order service, and show where its orders stand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from serve_app.cli.asked import TIMEOUT_S, URL, AsJson, Timeout, Url, client_of
+from serve_app.cli.ending import Ending, one_line_errors
+
+if TYPE_CHECKING:
+    from serve_app.client import Client
+    from serve_app.client.answers import HandOver, OrderLine
+
+commands = typer.Typer()
+
+SENDS_FOR_S: Final = 300.0  # the service sends for four minutes, and then for one batch
+MOST_IN_A_REQUEST: Final = 1000
+LISTED: Final = 20
+NOT_SENT: Final = ("FAILED", "UNKNOWN", "SENDING", "PENDING")
+States = Annotated[
+    list[str] | None, typer.Option("--status", help="only those, such as FAILED; may be repeated")
+]
+
+
+@commands.command()
+def hand_over(
+    rebalance_id: str,
+    url: Url = URL,
+    timeout: Timeout = SENDS_FOR_S,
+    as_json: AsJson = False,
+) -> None:
+    """Send the orders of a rebalance that are not at the order service yet, never one twice."""
+    with one_line_errors(), client_of(url, timeout) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.output import show, show_json, working
+
+        with working(f"handing {rebalance_id} over"):
+            handed = _handed_over(client, rebalance_id)
+        if as_json:
+            show_json(handed)
+        else:
+            show(tables.handed_over(handed))
+            if handed.status != "COMPLETE":
+                show(tables.orders(_listed(client, rebalance_id, NOT_SENT, LISTED)))
+        if handed.status != "COMPLETE":
+            raise typer.Exit(Ending.REFUSED)
+
+
+@commands.command()
+def orders(
+    rebalance_id: str,
+    status: States = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="how many to show at most")] = LISTED,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    as_json: AsJson = False,
+) -> None:
+    """Show where the orders of a rebalance stand."""
+    with one_line_errors(), client_of(url, timeout) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.output import show, show_json
+
+        found = _listed(client, rebalance_id, status or (), limit)
+        if as_json:
+            show_json(found)
+        else:
+            show(tables.handed_over(found))
+            show(tables.orders(found))
+
+
+def _handed_over(client: "Client", rebalance_id: str) -> "HandOver":
+    """What became of all orders: a request sends for a bounded time, and the next one goes on."""
+    from serve_app.cli.output import say
+
+    sent = client.list_orders(rebalance_id, limit=1).counts["SENT"]
+    while True:
+        handed = client.hand_over(rebalance_id)
+        sent_before, sent = sent, handed.counts["SENT"]
+        if not handed.counts["PENDING"] or sent == sent_before:
+            return handed
+        say(f"{sent:,} of {handed.number_of_orders:,} orders are sent")
+
+
+def _listed(client: "Client", rebalance_id: str, states: Sequence[str], most: int) -> "HandOver":
+    """The counts of all orders, and the first lines of those in these states, or in any."""
+    lines: list[OrderLine] = []
+    while True:
+        size = min(most - len(lines), MOST_IN_A_REQUEST)
+        page = client.list_orders(rebalance_id, status=states, offset=len(lines), limit=size)
+        lines += page.orders
+        if len(page.orders) < size or len(lines) == most:
+            return replace(page, orders=tuple(lines))

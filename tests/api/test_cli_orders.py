@@ -1,0 +1,122 @@
+"""The orders of a rebalance from a terminal: handed over to the order service, and shown."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from serve_app.cli import orders
+from tests.api.handing_over import rebalanced
+from tests.api.serving import Ordergen, ordergen_at, served
+from tests.upstream import order_desk
+from tests.upstream.order_desk import OrderDesk
+
+REBALANCE = "8" * 24
+PATH = f"/api/v1/rebalance/{REBALANCE}/orders"
+
+
+@pytest.fixture
+async def ordergen(app: FastAPI) -> AsyncIterator[Ordergen]:
+    async with served(app) as url:
+        yield ordergen_at(url)
+
+
+async def made(client: httpx.AsyncClient, securities: int = 1) -> str:
+    """A rebalance with so many orders for each of two portfolios."""
+    return (await rebalanced(client, 2, securities)).split("/")[4]
+
+
+async def test_a_rebalance_is_handed_over_once_and_its_orders_are_shown(
+    ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    rebalance_id = await made(client)
+
+    done = await ordergen("hand-over", rebalance_id)
+    again = await ordergen("hand-over", rebalance_id, "--json")
+    shown = await ordergen("orders", rebalance_id)
+
+    assert done.exit_code == again.exit_code == shown.exit_code == 0, done.output
+    assert rebalance_id in done.stdout
+    assert "2 SENT" in done.stdout
+    handed = json.loads(again.stdout)
+    assert (handed["status"], handed["counts"]["SENT"]) == ("COMPLETE", 2)
+    assert len(desk.posted) == 1
+    for order in handed["orders"]:
+        assert str(order["order_id"]) in shown.stdout
+
+
+async def test_orders_that_were_refused_are_listed_and_end_with_1(
+    ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    rebalance_id = await made(client)
+    desk.faults = [order_desk.refusing(1)]
+
+    done = await ordergen("hand-over", rebalance_id)
+    failed = await ordergen("orders", rebalance_id, "--status", "FAILED", "--json")
+
+    assert done.exit_code == 1, done.output
+    assert "PARTIAL" in done.stdout
+    assert done.stdout.count("Blotter ID is required") == 1
+    found = json.loads(failed.stdout)
+    assert (found["number_of_orders"], len(found["orders"])) == (2, 1)
+
+
+async def test_orders_beyond_one_request_are_listed(
+    ordergen: Ordergen, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "MOST_IN_A_REQUEST", 7)
+    rebalance_id = await made(client, securities=10)
+    await ordergen("hand-over", rebalance_id)
+
+    some = await ordergen("orders", rebalance_id, "--limit", "15", "--json")
+    every = await ordergen("orders", rebalance_id, "--limit", "100", "--json")
+
+    ids = [each["order_id"] for each in json.loads(every.stdout)["orders"]]
+    assert len(set(ids)) == 20
+    assert [each["order_id"] for each in json.loads(some.stdout)["orders"]] == ids[:15]
+
+
+@pytest.mark.parametrize(
+    ("sent", "requests", "code"), [((1000, 2000, 2500), 3, 0), ((1000, 1000), 2, 1), ((0,), 1, 1)]
+)
+async def test_a_hand_over_is_asked_for_again_for_as_long_as_orders_go_out(
+    sent: tuple[int, ...], requests: int, code: int
+) -> None:
+    app = FastAPI()
+    asked: list[int] = []
+
+    def standing(count: int) -> dict[str, Any]:
+        counts = {"PENDING": 2500 - count, "SENDING": 0, "SENT": count, "FAILED": 0, "UNKNOWN": 0}
+        status = "PARTIAL" if count < 2500 else "COMPLETE"
+        kept = {"rebalance_id": REBALANCE, "status": status, "number_of_orders": 2500}
+        return {**kept, "counts": counts, "orders": []}
+
+    @app.get(PATH)
+    async def stands() -> dict[str, Any]:
+        return standing(asked[-1] if asked else 0)
+
+    @app.post(PATH)
+    async def hand_over() -> dict[str, Any]:
+        asked.append(sent[len(asked)])
+        return standing(asked[-1])
+
+    async with served(app) as url:
+        done = await ordergen_at(url)("hand-over", REBALANCE)
+
+    assert (done.exit_code, len(asked)) == (code, requests), done.output
+    assert done.stderr.count("orders are sent") == requests - 1
+
+
+async def test_an_order_service_that_is_down_ends_a_hand_over_with_3(
+    ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    rebalance_id = await made(client)
+    desk.faults = [order_desk.lost_on_the_way_there]
+
+    done = await ordergen("hand-over", rebalance_id)
+
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "orders-in-doubt" in done.stderr
