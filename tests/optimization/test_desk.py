@@ -165,6 +165,7 @@ def test_restrictions_stay_hard_under_soft_bands():
     assert [held.keeps_bands(np.array([lots])) for lots in range(4)] == [False, True, True, False]
     assert soft.keeps_bands(np.array([0]))
     assert not soft.keeps_bands(np.array([-1]))
+    assert not desk(WIDE, WIDE, soft_price=Fraction(1)).keeps_bands(np.array([0, -1]))
 
 
 def test_hard_bands_are_kept_at_both_edges():

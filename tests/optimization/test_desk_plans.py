@@ -106,6 +106,16 @@ def test_only_what_was_broken_is_tightened(answers: Answers):
     assert asked[0].limit > asked[1].limit
 
 
+def test_a_margin_stays_when_another_limit_is_broken_next(answers: Answers):
+    asked = answers(([0.0], 0.0), ([-1.0], 0.0), ([0.0], 0.0))
+
+    with pytest.raises(CertificationError):  # 4.00 are too little, 7.00 too much
+        planned(desk(WIDE, cash_least=FLOOR, cash_most=Fraction(699)))
+
+    assert asked[2].limit == asked[1].limit < asked[0].limit
+    assert asked[2].limit_low - asked[1].limit_low == pytest.approx(0.040001, abs=1e-12)
+
+
 def test_the_lower_bound_is_at_least_the_separable_one_and_at_most_the_objective(answers: Answers):
     answers(([-1.0], -5.0))
     assert planned(desk(WIDE, cash_least=FLOOR)).certificate.lower_bound == 1
@@ -255,6 +265,15 @@ def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(
     assert lots.tolist() == [2]
     assert (asked[1].give_floor, asked[1].give_others) == (4.01, UNBOUNDED)
     assert asked[0].soft_price == 3.0
+
+
+@pytest.mark.parametrize("floor", [0, -5])
+def test_without_a_floor_there_is_none_to_give(answers: Answers, floor: int):
+    asked = answers((None, 0.0), ([0.0], 0.0))
+
+    nearest_plan(desk(WIDE, cash_least=Fraction(floor)), 1.0)
+
+    assert asked[1].give_floor == 0.0
 
 
 def test_without_a_plan_that_is_not_overdrawn_there_is_no_nearest_one(answers: Answers):

@@ -312,3 +312,5 @@ def test_a_portfolio_without_any_security_has_only_its_cash():
 
     assert (kept.status, kept.cash_after) == (Status.IN_BAND, 100)
     assert limits(above) == {"cash_ceiling": "40.00"}
+    soft = rebalance(empty, held("100"), RebalanceOptions(soft_band_price=Decimal(1)))
+    assert (soft.status, soft.cash_after) == (Status.IN_BAND, 100)
