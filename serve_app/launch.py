@@ -28,7 +28,14 @@ FAST = {
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
 }
 
-HAPROXY_PORTS = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
+# Fixed otherwise, and another service may have them. The fallback is asked while no ingress answers: on a
+# shared port that would be the ingress of somebody else.
+PORTS = (
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+)
 
 Say = Callable[[str], None]
 
@@ -47,8 +54,7 @@ def running(settings: Settings, content: Mapping[str, Any], say: Say) -> Generat
         _require_free(settings)
         settings = _with_database(settings, stack, say)
         begin = time.monotonic()
-        # HAProxy's own pages would otherwise want fixed ports, which another service may have.
-        ports = {name: str(_free_port()) for name in HAPROXY_PORTS}
+        ports = {name: str(_free_port()) for name in PORTS}
         for name, value in {**FAST, **ports}.items():
             os.environ.setdefault(name, value)
         yield _started(settings, content, stack, say, begin)

@@ -5,8 +5,8 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ BALANCES = "/api/v1/portfolios/"
 SLOW_S = 0.15
 BROKEN = (httpx.TransportError,)
 CHUNK_TASK = "ray::chunk_task"
+INGRESS = "ray::ServeReplica:order-generation:Ingress"
 COORDINATOR = "ray::ServeReplica:order-generation:Optimizer"
 
 
@@ -43,6 +44,16 @@ class Followed:
         kind, _, data = self.events[-1]
         assert kind == "end"
         return data
+
+
+@dataclass
+class Going:
+    """A run that something happens to."""
+
+    run_id: str
+    model_id: str
+    end: Json = field(default_factory=dict[str, Any])
+    """Where it stood when it was over."""
 
 
 @dataclass
@@ -69,6 +80,21 @@ class Drill:
                         return answer.json()["run_id"]
                     assert answer.status_code in {409, 503}, answer.text
                 await asyncio.sleep(0.2)
+
+    @asynccontextmanager
+    async def going(self, ids: Sequence[str]) -> AsyncGenerator[Going]:
+        """A run some of whose chunks are done; after the block it is followed to its end and checked."""
+        model_id = await self.model(ids)
+        run_id = await self.begun(model_id)
+        following = asyncio.create_task(self.followed(run_id))
+        try:
+            with self.book.slow(BALANCES, SLOW_S):
+                await self.in_the_middle(run_id)
+                going = Going(run_id, model_id)
+                yield going
+                going.end = await self.check(run_id, ids, await following)
+        finally:
+            following.cancel()
 
     async def run(self, run_id: str) -> Json | None:
         """Where the run stands; None while the service cannot say."""

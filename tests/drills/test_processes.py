@@ -20,17 +20,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 async def test_a_run_whose_processes_are_killed_ends_with_every_outcome_once(
     drill: Drill, book: Book, title: str
 ) -> None:
-    ids = book.market.portfolio_ids()
-    run_id = await drill.begun(await drill.model(ids))
-    following = asyncio.create_task(drill.followed(run_id))
-    with book.slow(BALANCES, SLOW_S):
-        await drill.in_the_middle(run_id)
-        async with asyncio.timeout(WITHIN_S):
-            while not killed(title):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        run = await drill.check(run_id, ids, await following)
-    assert run["status"] == "COMPLETED"
-    assert run["errors"] == []
+    async with drill.going(book.market.portfolio_ids()) as run, asyncio.timeout(WITHIN_S):
+        while not killed(title):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert run.end["status"] == "COMPLETED"
+    assert run.end["errors"] == []
 
 
 async def test_a_waiting_caller_is_answered_in_full_though_the_coordinator_died(
@@ -53,33 +47,24 @@ async def test_a_waiting_caller_is_answered_in_full_though_the_coordinator_died(
 async def test_a_database_that_is_killed_and_comes_back_loses_nothing(
     drill: Drill, book: Book, data: Path, server: Server
 ) -> None:
-    ids = book.market.portfolio_ids()
-    run_id = await drill.begun(await drill.model(ids))
-    following = asyncio.create_task(drill.followed(run_id))
-    with book.slow(BALANCES, SLOW_S):
-        await drill.in_the_middle(run_id)
+    async with drill.going(book.market.portfolio_ids()) as run:
         os.kill(_server_of(data), signal.SIGKILL)
         await asyncio.sleep(1)
         again = embedded.start(data)
         assert again.uri == server.uri
-        run = await drill.check(run_id, ids, await following)
-    assert run["status"] == "COMPLETED"
-    assert run["errors"] == []
+    assert run.end["status"] == "COMPLETED"
+    assert run.end["errors"] == []
 
 
 async def test_a_run_that_is_cancelled_keeps_what_was_done_and_says_how_much(
     drill: Drill, book: Book
 ) -> None:
     ids = book.market.portfolio_ids()
-    run_id = await drill.begun(await drill.model(ids))
-    following = asyncio.create_task(drill.followed(run_id))
-    with book.slow(BALANCES, SLOW_S):
-        await drill.in_the_middle(run_id)
-        answer = await drill.http.delete(f"/api/v1/runs/{run_id}")
+    async with drill.going(ids) as run:
+        answer = await drill.http.delete(f"/api/v1/runs/{run.run_id}")
         assert (answer.status_code, answer.json()["status"]) == (202, "CANCELLING")
-        run = await drill.check(run_id, ids, await following)
-    assert run["status"] == "CANCELLED"
-    assert 0 < run["portfolios"]["done"] < len(ids)
+    assert run.end["status"] == "CANCELLED"
+    assert 0 < run.end["portfolios"]["done"] < len(ids)
 
 
 async def test_a_rebalance_whose_caller_hangs_up_is_cancelled(drill: Drill, book: Book) -> None:

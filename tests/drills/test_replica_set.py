@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.drill import BALANCES, SLOW_S, Drill
+from tests.drills.drill import Drill
 from tests.drills.replica_set import ReplicaSet, replica_set
 from tests.service.book import Book
 
@@ -25,14 +25,9 @@ def server(data: Path) -> Iterator[ReplicaSet]:
 async def test_a_primary_that_is_killed_costs_no_portfolio_its_outcome(
     drill: Drill, book: Book, server: ReplicaSet
 ) -> None:
-    ids = book.market.portfolio_ids()
-    run_id = await drill.begun(await drill.model(ids))
-    following = asyncio.create_task(drill.followed(run_id))
-    with book.slow(BALANCES, SLOW_S):
-        await drill.in_the_middle(run_id)
+    async with drill.going(book.market.portfolio_ids()) as run:
         before = await asyncio.to_thread(server.primary)
         os.kill(before, signal.SIGKILL)
-        run = await drill.check(run_id, ids, await following)
-        assert await asyncio.to_thread(server.primary) != before
-    assert run["status"] == "COMPLETED"
-    assert run["errors"] == []
+    assert await asyncio.to_thread(server.primary) != before
+    assert run.end["status"] == "COMPLETED"
+    assert run.end["errors"] == []

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.drills.drill import BALANCES, COORDINATOR, SLOW_S, Drill, killed
+from tests.drills.drill import BALANCES, COORDINATOR, Drill, killed
 from tests.service.book import Book, Kind
 from tests.service.calls import Json
 
@@ -105,16 +105,11 @@ async def test_an_upstream_that_recovers_in_the_middle_of_a_run_loses_only_what_
     drill: Drill, book: Book, kind: Kind
 ) -> None:
     ids = book.market.portfolio_ids()
-    model_id = await drill.model(ids)
-    peaceful = await in_peace(drill, model_id, ids)
-    with book.slow(BALANCES, SLOW_S):
-        run_id = await drill.begun(model_id)
-        following = asyncio.create_task(drill.followed(run_id))
-        await drill.in_the_middle(run_id)
+    async with drill.going(ids) as run:
         with book.troubled(BALANCES, kind):
             await asyncio.sleep(1)
-    run = await drill.check(run_id, ids, await following)
-    assert run["status"] == "COMPLETED"
-    lost = differing(await outcomes_of(drill, run_id), peaceful)
+    assert run.end["status"] == "COMPLETED"
+    peaceful = await in_peace(drill, run.model_id, ids)
+    lost = differing(await outcomes_of(drill, run.run_id), peaceful)
     assert sum(reasons(lost).values()) == len(lost) < len(ids)
     assert reasons(lost).keys() <= {"/problems/upstream-contract", "/problems/upstream-unavailable"}
