@@ -13,6 +13,7 @@ from ray.util.state import list_tasks
 
 from tests.drills.drill import WITHIN_S, Drill
 from tests.service.book import Book
+from tests.service.calls import free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 200_000_000}
@@ -21,7 +22,8 @@ NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 200_000_000}
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Two nodes, of which the first is the head; the service is started on both."""
-    nodes = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": True})
+    head = {**NODE, "include_dashboard": True, "dashboard_port": free_port()}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
     nodes.add_node(**NODE)
     ray.init(address=nodes.address, log_to_driver=False)
     yield nodes
