@@ -6,8 +6,8 @@ For each mutant a process is forked that holds the third-party libraries already
 place of one module changed, answers recorded problems that reach this place (tests/optimization/recorded.py), runs
 the module's own tests, answers the rest of the problems, runs the other tests of tests/optimization (but those by
 Hypothesis and those that only draw further problems), and ends at the first other answer or failure. ``--every 3``
-takes each third mutant of a module. Outcomes are appended to ``--found``; what stands there is not run again, save
-what survived if ``--again``.
+takes each third mutant of a module. Outcomes are appended to ``--found``; what stands there is not run again;
+with ``--again`` only that is run which survived.
 """
 
 import argparse
@@ -252,11 +252,16 @@ def main() -> None:
     arguments.found.parent.mkdir(exist_ok=True)
     lines = arguments.found.read_text().splitlines() if arguments.found.exists() else []
     known = {one["key"]: one for one in map(json.loads, lines)}
+    current: set[str] = set()
     for module in arguments.modules.split(","):
         hopeful: list[Asked] = []
-        for mutant, code in [*mutants(module)][arguments.first :: arguments.every]:
+        whole = [*mutants(module)]
+        chosen = whole if arguments.again else whole[arguments.first :: arguments.every]
+        current |= {mutant.key for mutant, _ in whole}
+        for mutant, code in chosen:
             old = known.get(mutant.key)
-            if old is not None and not (arguments.again and old["outcome"] == SURVIVED):
+            survived = old is not None and old["outcome"] == SURVIVED
+            if not (survived if arguments.again else old is None):
                 continue
             asked = _asked(base, mutant)
             first = [one for one in hopeful if one in asked]
@@ -270,7 +275,7 @@ def main() -> None:
             known[mutant.key] = asdict(mutant) | {"key": mutant.key, "seconds": seconds} | said
             with arguments.found.open("a") as file:
                 file.write(json.dumps(known[mutant.key]) + "\n")
-    report([*known.values()])
+    report([one for key, one in known.items() if key in current])
 
 
 def _asked(base: dict[str, Any], mutant: Mutant) -> list[Asked]:

@@ -40,6 +40,19 @@ def test_an_array_shorter_than_its_parameter_leaves_the_other_places_zero():
     assert answer.values["x"].round().tolist() == [5, 0, 0]
 
 
+def test_a_boolean_is_at_most_one_whatever_its_rows_say():
+    x = cp.Variable(boolean=True, name="x")
+    worth = cp.Parameter(name="worth")
+    program = CompiledProgram(
+        cp.Problem(cp.Minimize(-worth * x), [x <= cp.Parameter(name="most")]), 0.01
+    )
+
+    for most, best in ((5.0, 1), (0.5, 0), (1.0, 1)):
+        answer = program.solve({"worth": 3.0, "most": most}, 10.0)
+        assert answer.values is not None
+        assert answer.values["x"].tolist() == [best]
+
+
 def test_places_beyond_the_count_are_not_there():
     x = cp.Variable(3, integer=True, name="x")
     spare = cp.Variable(name="spare")
