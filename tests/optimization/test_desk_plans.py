@@ -12,7 +12,7 @@ import pytest
 from optimization import program
 from optimization.certificate import Binding, Method, Proof
 from optimization.compiled import SolverAnswer
-from optimization.desk import UNBOUNDED, Desk
+from optimization.desk import UNBOUNDED, Desk, desk_problem
 from optimization.desk_plans import conflict, nearest_plan, solve_desk, with_fewest_trades
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.program import DeskProblem
@@ -213,6 +213,14 @@ def test_a_plan_of_the_same_objective_with_fewer_trades_is_taken(answers: Answer
     assert asked[0].objective_most == pytest.approx(3.000001, abs=1e-12)
     assert (fewer.lots.tolist(), fewer.cost) == ([2, 1], 0)
     assert fewer.certificate.objective == 5
+
+
+def test_the_solver_is_asked_for_fewest_trades_below_an_objective():
+    problem, base = desk_problem(desk(*TWO, worth=2000))
+    for most, lots in ((3.000001, [2, 1]), (2.999999, [2, 2])):  # 5.00 of drift, or less
+        _, change = program.solve_fewest_trades(replace(problem, objective_most=most), 10.0)
+        assert change is not None
+        assert (base + change.round()).tolist() == lots
 
 
 @pytest.mark.parametrize(
