@@ -10,14 +10,14 @@ from datetime import datetime
 from typing import Final
 
 from bson import ObjectId
-from pymongo import timeout
+from pymongo import UpdateOne, timeout
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
 from optimization.result import Status
 from storage.database import WRITER_TIMEOUT_S, Document, translating
 from storage.errors import LeaseLostError
-from storage.results import repetition_allowed, result_id
+from storage.results import is_repetition, repetition_allowed, result_id
 
 COLLECTION = "chunks"
 OPEN: Final = "OPEN"
@@ -108,27 +108,32 @@ class Chunks:
 
     @translating
     async def done(
-        self, run_id: str, chunk: Chunk, number: int, report: Report, done_at: datetime
+        self,
+        run_id: str,
+        first_number: int,
+        reports: Sequence[tuple[Chunk, Report]],
+        done_at: datetime,
     ) -> None:
-        """Note what became of a chunk; the first report of a chunk stands.
+        """Note what became of chunks under numbers that count up; the first report of a chunk stands.
 
-        Raises LeaseLostError where the number is taken: somebody else works on the run.
+        In their order: a number is there no sooner than those before it. Raises LeaseLostError where a
+        number is taken: somebody else works on the run.
         """
-        fields = {
-            "state": DONE,
-            "number": number,
-            "counts": {status.value: count for status, count in report.counts.items()},
-            "methods": dict(report.methods),
-            "seconds": dict(report.seconds),
-            "error": report.error,
-            "done_at": done_at,
-        }
-        try:
-            await self._chunks.update_one(
+        updates = [
+            UpdateOne(
                 {"_id": chunk.chunk_id, "state": OPEN},
-                {"$set": fields, "$unset": {"portfolio_ids": ""}},
+                {
+                    "$set": _report_fields(number, report, done_at),
+                    "$unset": {"portfolio_ids": ""},
+                },
             )
-        except DuplicateKeyError as error:
+            for number, (chunk, report) in enumerate(reports, first_number)
+        ]
+        try:
+            await self._chunks.bulk_write(updates, ordered=True)
+        except BulkWriteError as error:
+            if not is_repetition(error):
+                raise
             raise LeaseLostError(run_id) from error
 
     @translating
@@ -161,6 +166,18 @@ def _document(run_id: str, chunk: Chunk) -> Document:
         "portfolios": len(chunk.portfolio_ids),
         "portfolio_ids": list(chunk.portfolio_ids),
         "state": OPEN,
+    }
+
+
+def _report_fields(number: int, report: Report, done_at: datetime) -> Document:
+    return {
+        "state": DONE,
+        "number": number,
+        "counts": {status.value: count for status, count in report.counts.items()},
+        "methods": dict(report.methods),
+        "seconds": dict(report.seconds),
+        "error": report.error,
+        "done_at": done_at,
     }
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import reduce
 from typing import TypeVar
 
 from serve_app.metrics import count_chunk
@@ -25,6 +26,7 @@ class Tally:
         self._token = token
         self._number = 0  # of the last event
         self._one_at_a_time = asyncio.Lock()
+        self._waiting: list[tuple[Chunk, Report]] = []
         self.totals = Totals()
         self.left: dict[str, int] = {}
         """Open chunks by rebalance; those without any are left out."""
@@ -39,19 +41,28 @@ class Tally:
     async def note(self, chunk: Chunk, report: Report) -> bool:
         """Store what became of a chunk; whether it was the last of its rebalance."""
         count_chunk(report)
+        self._waiting.append((chunk, report))
         # Whoever follows the run asks for what came after the last number: a lower one must not come later.
+        # What comes in meanwhile is stored together by whoever is next: the more chunks, the fewer writes for each.
         async with self._one_at_a_time:
-            self._number += 1
-            number, done = self._number, self._with.chunks.done
-            self.totals = totals = _sum(self.totals, report)
-            await persistently(lambda: done(self._run_id, chunk, number, report, now()))
-            progress = self._with.book_runs.progress
-            await persistently(lambda: progress(self._run_id, self._token, totals, now()))
+            if self._waiting:
+                await self._store(tuple(self._waiting))
         self.left[chunk.rebalance_id] -= 1
         if self.left[chunk.rebalance_id]:
             return False
         del self.left[chunk.rebalance_id]
         return True
+
+    async def _store(self, reports: Sequence[tuple[Chunk, Report]]) -> None:
+        """What fails is still waiting, and has the same numbers the next time."""
+        done, progress = self._with.chunks.done, self._with.book_runs.progress
+        first = self._number + 1
+        totals = reduce(_sum, (report for _, report in reports), self.totals)
+        await persistently(lambda: done(self._run_id, first, reports, now()))
+        await persistently(lambda: progress(self._run_id, self._token, totals, now()))
+        del self._waiting[: len(reports)]
+        self._number += len(reports)
+        self.totals = totals
 
 
 async def persistently(call: Callable[[], Awaitable[R]]) -> R:

@@ -189,7 +189,9 @@ async def test_open_chunks_are_what_is_left_in_order(chunks: Chunks) -> None:
     made = chunks_of(rebalance_id)
     await chunks.add(run_id, made)
     await chunks.add(run_id, made)  # a plan that was stored twice
-    await chunks.done(run_id, made[1], 1, Report({Status.IN_BAND: 10}, {"SEPARABLE": 10}, {}), NOW)
+    await chunks.done(
+        run_id, 1, [(made[1], Report({Status.IN_BAND: 10}, {"SEPARABLE": 10}, {}))], NOW
+    )
     assert [chunk async for chunk in chunks.open(run_id)] == [made[0], made[2]]
     assert await chunks.open_by_rebalance(run_id) == {rebalance_id: 2}
 
@@ -210,8 +212,8 @@ async def test_events_begin_after_the_last_that_was_seen(chunks: Chunks) -> None
         Report({Status.REBALANCED: 9, Status.FAILED: 1}, {"COVER": 9}, {"solve": 0.25}),
         Report({Status.FAILED: 5}, {}, {}, "the pricing service is unavailable"),
     ]
-    await chunks.done(run_id, made[2], 1, reports[0], NOW)
-    await chunks.done(run_id, made[0], 2, reports[1], NOW)
+    await chunks.done(run_id, 1, [(made[2], reports[0])], NOW)
+    await chunks.done(run_id, 2, [(made[0], reports[1])], NOW)
     events = await chunks.events(run_id)
     assert [(event.number, event.first, event.report) for event in events] == [
         (1, 20, reports[0]),
@@ -225,8 +227,8 @@ async def test_the_first_report_of_a_chunk_stands(chunks: Chunks) -> None:
     run_id = new_rebalance_id()
     (chunk,) = chunks_of(new_rebalance_id(), len(PORTFOLIOS))
     await chunks.add(run_id, [chunk])
-    await chunks.done(run_id, chunk, 1, Report({Status.IN_BAND: 25}, {}, {}), NOW)
-    await chunks.done(run_id, chunk, 2, Report({Status.FAILED: 25}, {}, {}), NOW)
+    await chunks.done(run_id, 1, [(chunk, Report({Status.IN_BAND: 25}, {}, {}))], NOW)
+    await chunks.done(run_id, 2, [(chunk, Report({Status.FAILED: 25}, {}, {}))], NOW)
     (event,) = await chunks.events(run_id)
     assert (event.number, event.report.counts) == (1, {Status.IN_BAND: 25})
 
@@ -236,7 +238,7 @@ async def test_two_that_work_on_one_run_do_not_give_one_number_twice(chunks: Chu
     first, second, _ = made = chunks_of(new_rebalance_id())
     await chunks.add(run_id, made)
     report = Report({Status.IN_BAND: 10}, {}, {})
-    await chunks.done(run_id, first, 1, report, NOW)
+    await chunks.done(run_id, 1, [(first, report)], NOW)
     with pytest.raises(LeaseLostError):
-        await chunks.done(run_id, second, 1, report, NOW)
+        await chunks.done(run_id, 1, [(second, report)], NOW)
     assert [event.first for event in await chunks.events(run_id)] == [0]
