@@ -38,7 +38,7 @@ from storage.models import Models
 
 FILE = "book.parquet"
 ROWS_A_GROUP = 64_000
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.25
 WARMING = 1000
 MIB = 2**20
 
