@@ -68,6 +68,21 @@ def test_places_beyond_the_count_are_not_there():
         assert answer.values["x"].sum() + answer.values["spare"][0] == pytest.approx(best)
 
 
+def test_a_solve_ends_at_its_time_limit_each_time_anew():
+    # Weights that fill several sacks at once, exactly: far beyond a hundredth of a second.
+    rng = np.random.default_rng(1)
+    weights = rng.integers(0, 100, (5, 40))
+    x, over = cp.Variable(40, boolean=True, name="x"), cp.Variable(5, name="over")
+    rows = [over >= 0, weights @ x - over <= cp.Parameter(5, name="half"), over <= 4_000]
+    rows.append(weights @ x + over >= weights.sum(axis=1) // 2)
+    program = CompiledProgram(cp.Problem(cp.Minimize(cp.sum(over)), rows), 0.01)
+
+    for _ in range(2):
+        answer = program.solve({"half": weights.sum(axis=1) // 2 * 1.0}, 0.01)
+        assert not answer.proven
+        assert not answer.infeasible
+
+
 def test_a_coefficient_of_two_parameters_is_refused():
     x = cp.Variable(3, integer=True, name="x")
     both = cp.Parameter(name="one") + cp.Parameter(name="other")
