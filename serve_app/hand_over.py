@@ -7,7 +7,8 @@ is looked up at the order service, and goes out again only once it is sure not t
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -15,6 +16,7 @@ from typing import Final
 from uuid import uuid4
 
 from optimization.result import Rebalance, Side
+from serve_app.metrics import count_orders
 from serve_app.resources import Resources
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError, UpstreamUnavailableError
 from serve_app.upstream.orders import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused
@@ -35,6 +37,7 @@ SEND_FOR_S: Final = 240.0  # one request; what is left then waits for the next
 GO_OUT_WITHIN_S: Final = 10.0  # a claim that is older is given back instead of sent
 # A request is over 60 s after its claim went out; the order service needs up to 180 s to calm down.
 ARRIVE_WITHIN: Final = timedelta(seconds=240)
+FOUND: Final = "FOUND"  # an outcome beside the states: at the order service after all
 UNCLEAR: Final = Settlement(OrderState.UNKNOWN, message="the answer does not say what became of it")
 
 logger = logging.getLogger(__name__)
@@ -48,10 +51,12 @@ class HandOvers:
         resources: Resources,
         arrive_within: timedelta = ARRIVE_WITHIN,
         send_for_s: float = SEND_FOR_S,
+        count: Callable[[Mapping[str, int]], None] = count_orders,
     ) -> None:
         self._with = resources
         self._arrive_within = arrive_within
         self._send_for_s = send_for_s
+        self._count = count
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._under_way = set[asyncio.Task[None]]()
 
@@ -164,6 +169,7 @@ class HandOvers:
                 await self._with.orders.give_back(batch)
                 return True
             settlements = await self._settlements(batch)
+        self._count(Tally(each.state.value for each in settlements.values()))
         settled = await self._with.orders.settle(batch, settlements)
         if settled < len(settlements):
             logger.error("%d orders were settled elsewhere", len(settlements) - settled)
@@ -199,6 +205,8 @@ class HandOvers:
         keyed = ((order.key, (order.portfolio_id, order.security_id)) for order in unsettled)
         found = {key: there[natural] for key, natural in keyed if natural in there}
         await self._with.orders.found(timestamp, found)
+        if found:
+            self._count({FOUND: len(found)})
         return len(found)
 
     async def _require_certainty(self, rebalance_id: str) -> None:

@@ -22,7 +22,7 @@ MILLISECONDS = [
     *(each * 1000 for each in SECONDS[7:]),
 ]
 OWN = re.compile(
-    r"^(# (?:HELP|TYPE) )?ray_(?=(?:http|rebalance|solver|upstream|database)_)", re.MULTILINE
+    r"^(# (?:HELP|TYPE) )?ray_(?=(?:http|rebalance|solver|orders|upstream|database)_)", re.MULTILINE
 )
 
 
@@ -97,6 +97,12 @@ def _solve_seconds() -> Histogram:
 
 
 @cache
+def _orders() -> Counter:
+    description = "Orders that went to the order service by what became of them"
+    return Counter("orders_handed_over_total", description, ("outcome",))
+
+
+@cache
 def _upstream_requests() -> Counter:
     description = "Requests to other services, each try for itself"
     return Counter("upstream_requests_total", description, ("upstream", "outcome"))
@@ -152,6 +158,12 @@ def count_solved(outcomes: Sequence[Rebalance], seconds: float) -> None:
     plans = Tally((str(each.method), str(each.proof)) for each in certificates)
     for (method, proof), count in plans.items():
         _plans().inc(count, {"method": method, "proof": proof})
+
+
+def count_orders(outcomes: Mapping[str, int]) -> None:
+    """Note orders that went out, or that were found at the order service."""
+    for outcome, count in outcomes.items():
+        _orders().inc(count, {"outcome": outcome})
 
 
 def count_upstream(upstream: str, outcome: str, seconds: float) -> None:

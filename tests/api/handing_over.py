@@ -27,11 +27,13 @@ def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIEN
     stored._hand_overs = HandOvers(stored._with, arrive_within)
 
 
-async def rebalanced(client: httpx.AsyncClient, portfolios: int, securities: int = 10) -> str:
+async def rebalanced(
+    client: httpx.AsyncClient, portfolios: int, securities: int = 10, name: str = "Growth"
+) -> str:
     """The path of the orders of a rebalance that buys each security for each portfolio."""
     ids = [f"P{number:023}" for number in range(portfolios)]
     positions = [position(security, "0.05") for security in SECURITIES[:securities]]
-    body = posted(positions=positions, portfolios=ids)
+    body = posted(name=name, positions=positions, portfolios=ids)
     model = (await client.post("/api/v1/models", json=body)).json()
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
     assert answer.status_code == 200, answer.text

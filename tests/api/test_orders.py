@@ -1,5 +1,6 @@
 """The hand-over of a rebalance to the simulated order service."""
 
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -123,6 +124,26 @@ async def test_a_request_sends_for_a_bounded_time_and_the_next_one_goes_on(
     assert (first.status_code, counts(first)) == (207, {"PENDING": 20})
     reachable(stored, desk)
     assert (await client.post(path)).status_code == 200
+
+
+async def test_orders_are_counted_by_what_became_of_them(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    seen = Counter[str]()
+    stored._hand_overs = HandOvers(stored._with, PATIENT, count=seen.update)
+    path = await rebalanced(client, 3)
+    desk.faults = [order_desk.saved_but_called_a_failure, order_desk.refusing(2)]
+
+    await client.post(path)
+    assert seen == {"SENT": 29, "FAILED": 1, "FOUND": 1}
+
+    path = await rebalanced(client, 3, name="Income")
+    await client.post(path)
+    assert seen == {"SENT": 57, "FAILED": 3, "FOUND": 1}
+
+    desk.faults = [order_desk.lost_on_the_way_back]
+    await client.post(path)
+    assert seen == {"SENT": 57, "FAILED": 3, "FOUND": 3, "UNKNOWN": 2}
 
 
 async def test_the_same_key_is_answered_from_what_was_sent(

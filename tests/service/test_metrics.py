@@ -21,6 +21,7 @@ FED = {
     "rebalance_portfolios_total": {"outcome"},
     "solver_plans_total": {"method", "proof"},
     "solver_block_duration_seconds_count": set(),
+    "orders_handed_over_total": {"outcome"},
     "upstream_requests_total": {"upstream", "outcome"},
     "upstream_request_duration_seconds_count": {"upstream"},
     "database_commands_total": {"command", "outcome"},
@@ -36,7 +37,8 @@ Samples = Mapping[str, list[tuple[dict[str, str], float]]]
 async def test_a_rebalance_feeds_every_metric(http: httpx.AsyncClient, book: Book) -> None:
     portfolio_id = funded(book)
     made = await added(http, model_for(book, [portfolio_id]))
-    await rebalanced(http, made["model_id"])
+    answered = await rebalanced(http, made["model_id"])
+    await http.post(f"/api/v1/rebalance/{answered[0]['rebalance_id']}/orders")
 
     samples = await exported(http, *FED)
 
