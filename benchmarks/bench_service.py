@@ -34,6 +34,7 @@ BAND = {"low_drift": "0.01", "high_drift": "0.01"}
 WARM_UP = 50
 BETWEEN_PINGS_S = 0.01
 ROUTED_WITHIN_S = 30
+LONG_BODY = (1_000, 520)  # portfolios, holdings of each: 16 MB
 # What the service that this one replaces does on a machine of the same size.
 ORIGINAL_PORTFOLIO_MS = 107
 ORIGINAL_PORTFOLIOS_PER_S = 15
@@ -48,7 +49,7 @@ class Caller:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
 
     def __call__(self, method: str, path: str, body: object = None, expected: int = 200) -> bytes:
-        text = None if body is None else json.dumps(body)
+        text = body if isinstance(body, bytes | None) else json.dumps(body)
         self._connection.request(method, path, text, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         content = answer.read()
@@ -182,6 +183,44 @@ def measure_runs(port: int, model_id: str, portfolios: int, runs: int) -> Table:
     return table
 
 
+def long_body() -> bytes:
+    """A body of POST /optimize of 16 MB."""
+    portfolios, holdings = LONG_BODY
+    prices = {f"S{number:023}": f"{5 + number % 195}.25" for number in range(5_000)}
+    securities = list(prices)
+    owned = [
+        {
+            "portfolio_id": f"P{number:023}",
+            "cash": "100000.25",
+            "holdings": {securities[(7 * number + 9 * k) % 5_000]: 1 + k for k in range(holdings)},
+        }
+        for number in range(portfolios)
+    ]
+    model = {"positions": model_of("Given", securities[:50], ())["positions"]}
+    return json.dumps({"model": model, "prices": prices, "portfolios": owned}).encode()
+
+
+def measure_long_body(port: int, times: int) -> Table:
+    """A long body, after one for warm-up, and /health/live meanwhile."""
+    call, body = Caller(port), long_body()
+    call("POST", "/api/v1/optimize", body)
+    taken: list[float] = []
+    pings = pinged(
+        port,
+        lambda: taken.extend(repeated(lambda: call("POST", "/api/v1/optimize", body), times)),
+    )
+    table = Table(title=f"POST /optimize of {len(body) / 1e6:.0f} MB, {times} times")
+    for column in ("", "median", "fastest", "slowest"):
+        table.add_column(column, justify="right" if column else "left")
+    three = statistics.median(taken), min(taken), max(taken)
+    table.add_row("seconds", *(f"{each:.2f}" for each in three))
+    p50, _, p99, longest = percentiles_ms(pings)
+    table.add_row(
+        "/health/live meanwhile, ms", f"{p50:.1f}", f"p99 {p99:.1f}", f"max {longest:.1f}"
+    )
+    return table
+
+
 def measure(port: int, market: Market, arguments: argparse.Namespace) -> None:
     """Make the models, measure, print."""
     deploy_hop(port)
@@ -198,6 +237,7 @@ def measure(port: int, market: Market, arguments: argparse.Namespace) -> None:
     console.print(
         measure_requests(call, wide_id, market.portfolio_id(0), arguments.requests),
         measure_runs(port, many_id, market.portfolios, arguments.runs),
+        measure_long_body(port, arguments.runs),
     )
 
 

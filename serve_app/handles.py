@@ -21,6 +21,7 @@ from optimization.model import Model
 from optimization.result import Rebalance
 from serve_app.api.collaborators import ModelStore
 from serve_app.api.collaborators import Optimizer as OptimizerCalls
+from serve_app.api.elsewhere import GivenText, Written
 from serve_app.upstream.holdings import Balance
 from storage.book import BookRun, Holdings, Selection
 from storage.runs import Run, new_rebalance_id
@@ -29,7 +30,14 @@ APPLICATION = "order-generation"
 TRIES = 3
 REPEATABLE = frozenset(
     {"read", "page", "runs", "runs_of", "run", "outcomes", "outcomes_of", "outcome", "ping"}
-    | {"preview_model", "preview_portfolio", "optimize", "portfolio_drift", "model_drift"}
+    | {
+        "preview_model",
+        "preview_portfolio",
+        "optimize",
+        "optimize_text",
+        "portfolio_drift",
+        "model_drift",
+    }
     | {"handed_over"}
     | {"book_run", "book_runs", "cancel_book_run", "run_parts", "run_events", "run_errors"}
     | {"claim", "complete", "release"}  # they name their owner
@@ -109,6 +117,10 @@ class Optimizer:
     ) -> tuple[Rebalance, ...]:
         """What becomes of portfolios that are given whole; asks neither database nor upstream."""
         return await self._remote.optimize(model, balances, prices, options, correlation_id)
+
+    async def optimize_text(self, given: GivenText, correlation_id: str) -> Written:
+        """The same from the text of a request to that of its answer."""
+        return await self._remote.optimize_text(given, correlation_id)
 
     async def portfolio_drift(
         self, portfolio_id: str, model_id: str | None, correlation_id: str

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 
 from optimization.drift import DriftSummary, PortfolioDrift
 from optimization.model import Model
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
+from serve_app.api.elsewhere import GivenText, Written
 from serve_app.correlation import correlation_id
 from serve_app.drifting import Drifts
 from serve_app.metrics import WATCH
@@ -20,7 +21,7 @@ from serve_app.runs.direct import Outcomes, Overrides, Runs
 from serve_app.runs.planning import Planner, now
 from serve_app.runs.tasks import warm_workers
 from serve_app.settings import Settings
-from serve_app.stateless import optimized
+from serve_app.stateless import answered_elsewhere, optimized
 from serve_app.upstream.holdings import Balance
 from storage.book import BookRun, Holdings, Selection
 from storage.runs import Run
@@ -105,9 +106,14 @@ class Optimizer:
     ) -> tuple[Rebalance, ...]:
         """What becomes of portfolios that are given whole; opens neither database nor upstream."""
         correlation_id.set(correlated)
-        limit_s = self._settings.optimization_timeout
-        asked = replace(RebalanceOptions(**(options or {})), time_limit_s=limit_s)
+        within: dict[str, Any] = {"time_limit_s": self._settings.optimization_timeout}
+        asked = RebalanceOptions(**{**within, **(options or {})})
         return await optimized(model, balances, prices, asked, self._settings)
+
+    async def optimize_text(self, given: GivenText, correlated: str) -> Written:
+        """The same for a long text, which a worker process reads and answers."""
+        correlation_id.set(correlated)
+        return await answered_elsewhere(given, self._settings)
 
     async def portfolio_drift(
         self, portfolio_id: str, model_id: str | None, correlated: str

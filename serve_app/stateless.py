@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import cast
+from typing import TypeVar, cast
 
 import ray
+from ray import ObjectRef
 from ray.exceptions import RayTaskError
 
 from optimization.assembly import priced
@@ -14,6 +15,9 @@ from optimization.errors import PricesMissingError, RuleError
 from optimization.model import Model
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance, Security
+from serve_app.api.answers import Heading, answer_of_all
+from serve_app.api.elsewhere import GivenText, Written
+from serve_app.api.optimize import balances_of
 from serve_app.correlation import correlation_id
 from serve_app.metrics import count_solved
 from serve_app.observability import correlate_logs
@@ -21,7 +25,9 @@ from serve_app.rebalancing import Fetched, failed, solved
 from serve_app.settings import Settings
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.holdings import Balance
+from serve_app.wire.optimize import given, given_model, given_options
 
+T = TypeVar("T")
 AT_A_TIME = 50  # portfolios, after which another request may use the solver of this process
 
 
@@ -57,6 +63,20 @@ async def optimized(
     return tuple(found)
 
 
+async def answered(asked: GivenText, settings: Settings) -> Written:
+    """The answer to the text of a request; raises BodyRefusedError and RuleError."""
+    body = given(asked.text)
+    options = RebalanceOptions(**given_options(body), time_limit_s=asked.time_limit_s)
+    found = await optimized(given_model(body), balances_of(body), body.prices, options, settings)
+    heading = Heading(None, None, asked.trade_date)
+    return Written.of(await answer_of_all(asked.path, heading, found, {}))
+
+
+async def answered_elsewhere(asked: GivenText, settings: Settings) -> Written:
+    """The same in a worker process, so that nobody here waits while the text is read."""
+    return await _outcome_of(_text_task.remote(asked, settings, correlation_id.get()))
+
+
 async def _from_tasks(
     given: Given, balances: Sequence[Balance], settings: Settings
 ) -> tuple[Rebalance, ...]:
@@ -64,17 +84,21 @@ async def _from_tasks(
     found: dict[int, list[Rebalance]] = {}
 
     async def solve(first: int) -> None:
-        task = _given_task.remote(shared, balances[first : first + size])
-        try:
-            found[first] = await task
-        except RayTaskError as error:
-            raise cast("Exception", error.cause) from None
-        except asyncio.CancelledError:
-            ray.cancel(task, force=False)
-            raise
+        found[first] = await _outcome_of(_given_task.remote(shared, balances[first : first + size]))
 
     await for_each(range(0, len(balances), size), solve, settings.run_window)
     return tuple(outcome for first in sorted(found) for outcome in found[first])
+
+
+async def _outcome_of(task: ObjectRef[T]) -> T:
+    """What a task answers; its error as itself. Whoever stops waiting ends it."""
+    try:
+        return await task
+    except RayTaskError as error:
+        raise cast("Exception", error.cause) from None
+    except asyncio.CancelledError:
+        ray.cancel(task, force=False)
+        raise
 
 
 # A lost worker or node is tried again, an error of ours is not.
@@ -84,11 +108,24 @@ def _given_task(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:
     return asyncio.run(_solved_there(given, balances))
 
 
+# It may wait for tasks that solve: it takes no processor from them.
+@ray.remote(num_cpus=0, max_retries=3, retry_exceptions=False)
+def _text_task(asked: GivenText, settings: Settings, correlated: str) -> Written:
+    """Read a request and answer it, in a worker process."""
+    return asyncio.run(_answered_there(asked, settings, correlated))
+
+
 # Ray pickles the function of a task with the globals that it names, and a context variable cannot be.
 async def _solved_there(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:
     correlate_logs()
     correlation_id.set(given.correlation_id)
     return await _solved(given, balances)
+
+
+async def _answered_there(asked: GivenText, settings: Settings, correlated: str) -> Written:
+    correlate_logs()
+    correlation_id.set(correlated)
+    return await answered(asked, settings)
 
 
 async def _solved(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:

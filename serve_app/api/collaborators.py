@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from optimization.drift import DriftSummary, PortfolioDrift
 from optimization.model import Model, Target
 from optimization.result import Rebalance
+from serve_app.api.elsewhere import GivenText, Written
 from serve_app.editing import Versions
 from serve_app.settings import Settings
 from serve_app.upstream.holdings import Balance
@@ -198,6 +199,10 @@ class Optimizer(Protocol):
         """What becomes of portfolios that are given whole; asks neither database nor upstream."""
         ...
 
+    async def optimize_text(self, given: GivenText, correlation_id: str) -> Written:
+        """``optimize`` from the text of the request to that of its answer, in another process."""
+        ...
+
     async def portfolio_drift(
         self, portfolio_id: str, model_id: str | None, correlation_id: str
     ) -> tuple[Model, PortfolioDrift]:
@@ -246,15 +251,17 @@ def _store(request: Request) -> ModelStore:
     return _collaborators(request).store
 
 
-def _optimizer(request: Request) -> Optimizer:
+def optimizer_of(request: Request) -> Optimizer:
+    """What rebalances for this application."""
     return _collaborators(request).optimizer
 
 
-def _settings(request: Request) -> Settings:
+def settings_of(request: Request) -> Settings:
+    """The settings of this application."""
     return request.app.state.settings
 
 
 Parts = Annotated[Collaborators, Depends(_collaborators)]
 Store = Annotated[ModelStore, Depends(_store)]
-Rebalancer = Annotated[Optimizer, Depends(_optimizer)]
-Configured = Annotated[Settings, Depends(_settings)]
+Rebalancer = Annotated[Optimizer, Depends(optimizer_of)]
+Configured = Annotated[Settings, Depends(settings_of)]

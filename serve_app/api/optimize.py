@@ -1,21 +1,55 @@
 """The route that rebalances what is given: no database, no upstream."""
 
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from serve_app.api import problems
 from serve_app.api.answers import Heading, answer_of_all
-from serve_app.api.collaborators import Configured, Rebalancer
+from serve_app.api.collaborators import Configured, Rebalancer, optimizer_of, settings_of
+from serve_app.api.deadlines import within_deadline
 from serve_app.api.documentation import refuses
-from serve_app.api.exact import ExactRoute
+from serve_app.api.elsewhere import LONG, GivenText
+from serve_app.api.exact import ExactRequest
 from serve_app.correlation import correlation_id
+from serve_app.settings import Settings
 from serve_app.upstream.holdings import Balance
-from serve_app.wire.optimize import GivenPortfolio, OptimizeBody, given_model, given_options
+from serve_app.wire.optimize import (
+    BodyRefusedError,
+    OptimizeBody,
+    given_model,
+    given_options,
+)
 from serve_app.wire.rebalancing import RebalanceAnswer
 
-router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
+
+class BySize(APIRoute):
+    """A route whose long bodies are read and answered elsewhere."""
+
+    def get_route_handler(self) -> Any:
+        handle = super().get_route_handler()
+
+        async def by_size(request: Request) -> Response:
+            exact = ExactRequest(request.scope, request.receive)
+            try:
+                length = len(await exact.body())
+            except ClientDisconnect:
+                raise HTTPException(400) from None
+            kind = exact.headers.get("content-type", "").partition(";")[0].strip()
+            if length < LONG or kind != "application/json":
+                return await handle(exact)
+            return await _answered_elsewhere(exact)
+
+        return by_size
+
+
+router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
 
 
 @router.post(
@@ -43,14 +77,31 @@ async def optimize(
     """
     rebalances = await optimizer.optimize(
         given_model(body),
-        tuple(_balance(portfolio) for portfolio in body.portfolios),
+        balances_of(body),
         body.prices,
-        given_options(body),
+        within_deadline(given_options(body), settings),
         correlation_id.get(),
     )
-    heading = Heading(None, None, datetime.now(settings.zone).date().isoformat())
+    heading = Heading(None, None, _today(settings))
     return await answer_of_all(request.url.path, heading, rebalances, {})
 
 
-def _balance(body: GivenPortfolio) -> Balance:
-    return Balance(body.portfolio_id, body.cash, body.holdings)
+def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
+    """What the portfolios own, in their order."""
+    return tuple(Balance(each.portfolio_id, each.cash, each.holdings) for each in body.portfolios)
+
+
+async def _answered_elsewhere(request: Request) -> Response:
+    settings = settings_of(request)
+    limit = {"time_limit_s": settings.optimization_timeout}
+    limit_s = within_deadline(limit, settings)["time_limit_s"]
+    given = GivenText(await request.body(), request.url.path, _today(settings), limit_s)
+    try:
+        written = await optimizer_of(request).optimize_text(given, correlation_id.get())
+    except BodyRefusedError as error:
+        raise RequestValidationError(error.errors) from error
+    return written.answer()
+
+
+def _today(settings: Settings) -> str:
+    return datetime.now(settings.zone).date().isoformat()

@@ -17,6 +17,7 @@ from serve_app.api import problems
 from serve_app.api.problems import Kind, NotAcceptableError, NotReadyError, kind_of, problem
 from serve_app.correlation import correlation_id
 from serve_app.upstream.errors import SecurityUnknownError, UpstreamUnavailableError
+from serve_app.wire.optimize import MOST_ERRORS
 from serve_app.wire.text import Json, encoded
 from storage.errors import (
     HandOverInProgressError,
@@ -26,7 +27,6 @@ from storage.errors import (
     StaleVersionError,
 )
 
-MOST_ERRORS = 20
 LONGEST_NAME = 60
 RETRY_AFTER_S = 2
 LOOK_AGAIN_S = 10

@@ -1,9 +1,11 @@
 """POST /optimize: everything that a rebalance needs, in one body."""
 
+import json
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optimization.errors import RuleError
 from optimization.model import Model
@@ -11,11 +13,12 @@ from optimization.options import RebalanceOptions
 from serve_app.wire.fields import MOST_PLACES, PORTFOLIO, SECURITY, Identifier, written
 from serve_app.wire.models import POSITION, Name, PositionBody, targets_of
 from serve_app.wire.options import AMOUNT, MOST, RebalanceOptionsBody, options_of
-from serve_app.wire.text import Json
+from serve_app.wire.text import Json, decoded
 
 MOST_PORTFOLIOS = 1_000
 MOST_HOLDINGS = 5_000
 MOST_PRICES = 50_000
+MOST_ERRORS = 20
 
 Amount = Annotated[
     Decimal,
@@ -83,6 +86,30 @@ class OptimizeBody(BaseModel):
     ]
     portfolios: Annotated[list[GivenPortfolio], Field(min_length=1, max_length=MOST_PORTFOLIOS)]
     options: RebalanceOptionsBody | None = None
+
+
+class BodyRefusedError(Exception):
+    """What breaks the rules of a body that was read in another process, as the framework lists it."""
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+def given(text: bytes) -> OptimizeBody:
+    """The body that a JSON text holds; raises BodyRefusedError."""
+    try:
+        return OptimizeBody.model_validate(decoded(text))
+    except json.JSONDecodeError as error:
+        place, context = ("body", error.pos), {"error": error.msg}
+        entry = {"type": "json_invalid", "loc": place, "msg": "JSON decode error", "ctx": context}
+        raise BodyRefusedError([entry]) from error
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        kept = found[:MOST_ERRORS]
+        raise BodyRefusedError(
+            [{**each, "loc": ("body", *each["loc"])} for each in kept]
+        ) from error
 
 
 def given_model(body: OptimizeBody) -> Model:

@@ -7,11 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 from serve_app import handles, optimizer
+from serve_app.api.elsewhere import GivenText, Written
+from serve_app.correlation import correlation_id
 from serve_app.resources import Resources
 from serve_app.runs.attempts import Attempts
 from serve_app.runs.coordinator import Coordinator
 from serve_app.runs.tasks import outcomes_of, report_of
 from serve_app.settings import Settings
+from serve_app.stateless import answered
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.pricing import PriceSnapshot
@@ -71,6 +74,10 @@ class Deployed(optimizer.Optimizer):
         if resources is not None:
             self._with = resources
             self._coordinator = Coordinator(settings, resources, AttemptsHere)
+
+    async def optimize_text(self, given: GivenText, correlated: str) -> Written:
+        correlation_id.set(correlated)
+        return await answered(given, self._settings)
 
 
 @dataclass

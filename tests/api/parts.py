@@ -12,6 +12,7 @@ from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
 from optimization.model import Model
 from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Refusal, Security, Status
+from serve_app.api.elsewhere import GivenText, Written
 from serve_app.model_store import ModelStore
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.upstream.holdings import Balance
@@ -141,6 +142,10 @@ class FakeOptimizer:
         self.asked.append((options, correlation_id))
         securities = priced(model, {**dict.fromkeys(_ids(model), PRICE), **prices})
         return tuple(self.outcome(balance.portfolio_id, securities) for balance in balances)
+
+    async def optimize_text(self, given: GivenText, correlation_id: str) -> Written:
+        self.asked.append((None, correlation_id))
+        raise AssertionError(f"{given.path}: nobody is there to read a long body")
 
     async def portfolio_drift(
         self, portfolio_id: str, model_id: str | None, correlation_id: str

@@ -12,6 +12,7 @@ import pytest
 from optimization import Portfolio, rebalance
 from optimization.errors import OptimizationError
 from serve_app import handles
+from serve_app.api import optimize
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.settings import Settings, settings_from
@@ -41,6 +42,12 @@ class NoStore:
 def client_with(settings: Settings, store: Any, optimizer: Any) -> httpx.AsyncClient:
     app = api_app(settings, Collaborators(store, optimizer, {}, no_metrics))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+@pytest.fixture(params=[optimize.LONG, 0], ids=["here", "elsewhere"], autouse=True)
+def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is long enough to be read in another process."""
+    monkeypatch.setattr(optimize, "LONG", request.param)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the running service answers without storing anything."""
 
+import json
 import os
 import signal
 from collections.abc import Generator
@@ -11,6 +12,7 @@ import pytest
 from pymongo import MongoClient
 
 from optimization.model import Model
+from serve_app.api.elsewhere import LONG
 from tests.service.acceptance import model_body
 from tests.service.book import Book
 from tests.service.calls import (
@@ -23,6 +25,8 @@ from tests.service.calls import (
 )
 
 pytestmark = pytest.mark.cluster
+PATH = "/api/v1/optimize"
+JSON = {"content-type": "application/json"}
 
 
 @contextmanager
@@ -119,6 +123,46 @@ async def test_what_is_given_whole_is_answered_as_what_is_fetched(
         # an account without balances is unknown to the accounting service, and empty here
         if not (other["error"] and other["error"]["type"] == "/problems/holdings-missing"):
             assert own == other | {"rebalance_id": None, "model_id": None}
+
+
+@pytest.mark.parametrize("count", [3, 150])
+async def test_a_long_body_is_answered_elsewhere_and_as_a_short_one(
+    http: httpx.AsyncClient, book: Book, count: int
+) -> None:
+    text = json.dumps(given(book, model_for(book, book.market.portfolio_ids(count)))).encode()
+
+    short = await http.post(PATH, content=text, headers=JSON)
+    long = await http.post(PATH, content=text + b" " * LONG, headers=JSON)
+
+    assert short.status_code == long.status_code == 200, long.text
+    assert long.content == short.content
+
+
+@pytest.mark.parametrize("wrong", ["not JSON", "no field", "a rule", "a conflict", "no plan"])
+async def test_a_long_body_is_refused_elsewhere_and_as_a_short_one(
+    http: httpx.AsyncClient, book: Book, wrong: str
+) -> None:
+    body = given(book, model_for(book, book.market.portfolio_ids(3)))
+    match wrong:
+        case "no field":
+            body["portfolios"][1]["cash"] = "much"
+        case "a rule":
+            body["portfolios"][1] = body["portfolios"][0]
+        case "a conflict":
+            body["options"] = {"cash_floor": 100, "cash_ceiling": 50}
+        case _:
+            body["prices"] = {}
+    text = json.dumps(body).encode()
+    if wrong == "not JSON":
+        text = b"[" + text[1:]
+    headers = {**JSON, "x-correlation-id": "long-or-short"}
+
+    short = await http.post(PATH, content=text, headers=headers)
+    long = await http.post(PATH, content=text + b" " * LONG, headers=headers)
+
+    assert short.status_code in {400, 422}
+    assert (long.status_code, long.content) == (short.status_code, short.content)
+    assert long.headers["content-type"] == "application/problem+json"
 
 
 async def test_what_is_given_whole_is_answered_while_the_database_is_down(
