@@ -63,6 +63,7 @@ def api_app(
         title="Order Generation Service",
         version=version("order-generation-service"),
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,  # those of FastAPI need another server
         redoc_url=None,
     )

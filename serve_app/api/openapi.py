@@ -9,13 +9,16 @@ from pydantic import BaseModel
 
 from serve_app.api import problems
 from serve_app.api.documentation import MEDIA_TYPE, Problem, answer_with
+from serve_app.api.links import add_links
 from serve_app.api.problems import KINDS
 from serve_app.wire.text import Json
 
 DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share
 holdings closest to the model, as a trade list, exact to the last share.
 
-Every error is one shape, `application/problem+json`, and its `type` is a page of this service."""
+Every error is one shape, `application/problem+json`, and its `type` is a page of this service.
+Every request may say in `X-Request-Timeout` for how many seconds its caller waits, and in
+`X-Correlation-ID` how its lines in the logs are found."""
 OF_BODIES = (problems.NOT_JSON, problems.TOO_LARGE, problems.INVALID)
 
 
@@ -40,6 +43,7 @@ def documented(app: FastAPI) -> Json:
             if "requestBody" in operation:
                 _add_problems_of_bodies(operation["responses"])
             _add_examples(operation, schemas)
+            add_links(operation)
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -78,5 +78,30 @@ def test_every_kind_of_problem_has_an_example_and_every_example_its_kind() -> No
         assert kind.status < 500 or kind in {INTERNAL, UNVERIFIED} or kind.status > 501
 
 
+def test_every_link_leads_to_an_operation_that_takes_the_id_and_from_a_place_that_has_it() -> None:
+    operations = [each for methods in DOCUMENT["paths"].values() for each in methods.values()]
+    taken = {each["operationId"]: each["parameters"] for each in operations if "parameters" in each}
+    links = [
+        (answer, link)
+        for operation in operations
+        for answer in operation["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+
+    assert len(links) > 30
+    for answer, link in links:
+        ((parameter, expression),) = link["parameters"].items()
+        required = {each["name"] for each in taken[link["operationId"]] if each["in"] == "path"}
+        assert required == {parameter}
+        body = answer["content"]["application/json"]["example"]
+        assert jsonpointer(body, expression.removeprefix("$response.body#"))
+
+
+def jsonpointer(value: Any, pointer: str) -> Any:
+    for step in pointer.split("/")[1:]:
+        value = value[int(step) if isinstance(value, list) else step]
+    return value
+
+
 def test_no_answer_has_the_shape_of_the_framework() -> None:
     assert "HTTPValidationError" not in DOCUMENT["components"]["schemas"]
