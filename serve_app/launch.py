@@ -22,6 +22,10 @@ from storage import embedded
 FAST = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    # It comes with calls by gRPC, whose messages have at most 4 MB unless told otherwise: the outcomes of a few
+    # thousand portfolios; and with logs that are kept in memory, 1,000 lines of them.
+    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
+    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     # For how long an ingress stays reachable after it was told to stop, 30 by default: here is no balancer elsewhere.

@@ -1,4 +1,4 @@
-"""Log lines of the service: each has the id of the request that it belongs to."""
+"""Log lines of the service: where they go, and the id of the request that each belongs to."""
 
 import logging
 from functools import cache
@@ -6,10 +6,15 @@ from typing import Any
 
 from serve_app.correlation import correlation_id
 
+OURS = ("serve_app", "storage", "optimization")
+
 
 @cache
 def correlate_logs() -> None:
-    """Give every log record of this process the id of the request that it belongs to."""
+    """Give every log record of this process the id of the request that it belongs to, and ours to Serve's log.
+
+    Else they would reach it by way of the standard error: as INFO, each line of a traceback on its own.
+    """
     make = logging.getLogRecordFactory()
 
     def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
@@ -18,3 +23,5 @@ def correlate_logs() -> None:
         return record
 
     logging.setLogRecordFactory(made)
+    for name in OURS:
+        logging.getLogger(name).parent = logging.getLogger("ray.serve")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -179,6 +180,13 @@ class Drill:
                 assert part["counts"] == Counter(row["status"] for row in rows)
                 found += [(row["portfolio_id"], row["status"]) for row in rows]
             return found
+
+
+def logged(text: str) -> list[Json]:
+    """The lines of replicas' logs that have this text."""
+    logs = Path(tempfile.gettempdir()).glob("ray/session_2*/logs/serve/replica_*.log")
+    lines = (line for log in logs for line in log.read_text().splitlines() if text in line)
+    return [json.loads(line) for line in lines]
 
 
 def killed(title: str) -> int:

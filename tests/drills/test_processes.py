@@ -10,7 +10,16 @@ import pytest
 
 from storage import embedded
 from storage.embedded import Server
-from tests.drills.drill import BALANCES, CHUNK_TASK, COORDINATOR, SLOW_S, WITHIN_S, Drill, killed
+from tests.drills.drill import (
+    BALANCES,
+    CHUNK_TASK,
+    COORDINATOR,
+    SLOW_S,
+    WITHIN_S,
+    Drill,
+    killed,
+    logged,
+)
 from tests.service.book import Book
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
@@ -42,6 +51,8 @@ async def test_a_waiting_caller_is_answered_in_full_though_the_coordinator_died(
     assert {each["rebalance_id"] for each in answer.json()} == {run_id}
     assert [each["portfolio_id"] for each in answer.json()] == list(ids)
     await drill.check(run_id, ids, await drill.followed(run_id))
+    told = logged(f"run {run_id} is taken over")
+    assert {line["levelname"] for line in told} == {"WARNING"}
 
 
 async def test_a_database_that_is_killed_and_comes_back_loses_nothing(

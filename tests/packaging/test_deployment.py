@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from serve_app.app import DEPLOYMENTS
+from serve_app.launch import FAST
 from serve_app.serve_config import check_serve_config
 from serve_app.settings import Settings, SettingsError
 
@@ -76,8 +77,12 @@ def test_head_and_workers_have_one_image_and_one_environment(pods: list[dict[str
 
     assert all(container["env"] == containers[0]["env"] for container in containers)
     assert len({container["image"] for container in containers}) == 1
-    assert environment["RAY_SERVE_ENABLE_HA_PROXY"]["value"] == "1"
-    assert environment["RAY_SERVE_THROUGHPUT_OPTIMIZED"]["value"] == "1"
+    of_serve = {
+        name: each["value"] for name, each in environment.items() if name[:10] == "RAY_SERVE_"
+    }
+    assert of_serve == {name: FAST[name] for name in of_serve}
+    assert of_serve.keys() >= {"RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED"}
+    assert "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH" in of_serve
     assert "secretKeyRef" in environment["MONGODB_URI"]["valueFrom"]
     assert {name for name in environment if not name.startswith("RAY_")} == {
         name.upper() for name in ours

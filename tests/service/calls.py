@@ -60,10 +60,12 @@ async def rebalanced(http: httpx.AsyncClient, model_id: str) -> list[Json]:
     return exact_json(answer)
 
 
-async def succeeds_again(http: httpx.AsyncClient, path: str) -> httpx.Response:
+async def succeeds_again(
+    http: httpx.AsyncClient, path: str, method: str = "POST"
+) -> httpx.Response:
     """The first good answer to a request that is repeated until there is one."""
     async with asyncio.timeout(WITHIN_S):
-        while (answer := await http.post(path)).status_code != 200:
+        while (answer := await http.request(method, path)).status_code != 200:
             assert answer.status_code == 503, answer.text
             await asyncio.sleep(0.2)
     return answer

@@ -103,7 +103,7 @@ async def test_who_is_out_of_band_is_told_page_by_page_and_for_one_portfolio(
     with book.failing("/api/v1/portfolios/"):
         down = await http.get(path)
     assert (down.status_code, down.json()["upstream"]) == (503, "accounting")
-    await succeeds_again(http, path.replace("drift", "rebalance"))
+    await succeeds_again(http, path, "GET")
 
 
 @pytest.mark.parametrize("count", [3, 150])
@@ -178,3 +178,18 @@ async def test_what_is_given_whole_is_answered_while_the_database_is_down(
     assert (stored.status_code, stored.json()["type"]) == (503, "/problems/storage-unavailable")
     made = await added(http, model)
     await succeeds_again(http, f"/api/v1/model/{made['model_id']}/rebalance")
+
+
+async def test_an_answer_of_many_megabytes_arrives(http: httpx.AsyncClient) -> None:
+    ids = [f"{number:024x}" for number in range(200)]
+    position = {"target": "0.005", "low_drift": "0.005", "high_drift": "0.005"}
+    owned = {"cash": 100_000, "holdings": dict.fromkeys(ids, 100)}
+    body = {
+        "model": {"positions": [{"security_id": each, **position} for each in ids[:100]]},
+        "prices": dict.fromkeys(ids, "10.00"),
+        "portfolios": [{"portfolio_id": f"{number:024}", **owned} for number in range(400)],
+    }
+    answer = await http.post(PATH, content=json.dumps(body), headers=JSON)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) > 10_000_000
+    assert len(answer.json()) == 400
