@@ -21,6 +21,7 @@ from optimization.compiled import CompiledProgram, Floats, SolverAnswer
 
 SMALLEST_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency; sums of six-decimal prices do not close at 0 in any useful time
+COUNT_GAP = 0.5  # below one trade: the fewest are then proven
 GIVES = "gives_"  # how the variables begin that no security has
 GIVE_PRICE = 1000.0  # of what a limit gives in the nearest plan, against drift
 
@@ -183,7 +184,7 @@ def _desk_program(size: int, groups: int, *, fewest_trades: bool) -> CompiledPro
     rows = [*hull.bounds, *trades.rows, *limits, *bands]
     if fewest_trades:
         rows.append(objective <= cp.Parameter(name="objective_most"))
-        objective, gap = trades.count, 0.5
+        objective, gap = trades.count, COUNT_GAP
     else:
         objective, gap = objective + GIVE_PRICE * given, ABSOLUTE_GAP
     return _compiled(objective, rows, gap)

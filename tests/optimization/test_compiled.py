@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from optimization.compiled import CompiledProgram
+from optimization.program import COUNT_GAP
 
 
 def knapsack(*more: cp.Constraint, x: cp.Variable | None = None) -> cp.Problem:
@@ -114,3 +115,7 @@ def test_a_bound_whose_coefficient_is_a_parameter_is_refused():
 
     with pytest.raises(ValueError, match="coefficient may not be a parameter"):
         CompiledProgram(knapsack(cp.Parameter(name="factor") * x[0] <= 1, x=x), 0.01)
+
+
+def test_a_number_of_trades_is_proven_to_less_than_one_trade():
+    assert 0 < COUNT_GAP < 1
