@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
 TRIES_OF_HALF = 2
+ENDS_WITHIN_S = 10.0  # a task that is told to
 TRANSIENT = (UpstreamUnavailableError, StorageUnavailableError, RayError)
 ENDS_RUN = (HoldingsFileError, LeaseLostError)
 
@@ -112,6 +114,10 @@ class Attempts:
             raise cast("Exception", error.cause) from None
         except asyncio.CancelledError:
             ray.cancel(task, force=False)
+            # Whoever ends the run counts what is stored: until then nothing more may be written.
+            with suppress(RayError, TimeoutError):
+                async with asyncio.timeout(ENDS_WITHIN_S):
+                    await task
             raise
         finally:
             self._under_way.discard(task)
