@@ -12,7 +12,7 @@ from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from serve_app.rebalancing import refusal_of, refused
 from serve_app.resources import Resources
-from serve_app.runs.tally import persistently
+from serve_app.runs.tally import persistently, summed
 from serve_app.runs.tasks import Work, chunk_task, report_of
 from serve_app.runs.windows import Window
 from serve_app.settings import Settings
@@ -169,9 +169,6 @@ def _sum(one: Report, other: Report) -> Report:
     return Report(
         Counter(one.counts) + Counter(other.counts),
         Counter(one.methods) + Counter(other.methods),
-        {
-            stage: one.seconds.get(stage, 0) + other.seconds.get(stage, 0)
-            for stage in one.seconds.keys() | other.seconds.keys()
-        },
+        summed(one.seconds, other.seconds),
         one.error or other.error,
     )

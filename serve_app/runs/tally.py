@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import reduce
 from typing import TypeVar
 
@@ -74,13 +74,15 @@ async def persistently(call: Callable[[], Awaitable[R]]) -> R:
             await asyncio.sleep(PAUSE_S)
 
 
+def summed(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by stage of the one and the other together."""
+    return {stage: one.get(stage, 0) + other.get(stage, 0) for stage in one.keys() | other.keys()}
+
+
 def _sum(totals: Totals, report: Report) -> Totals:
     return Totals(
         totals.chunks + 1,
         Counter(totals.counts) + Counter(report.counts),
         Counter(totals.methods) + Counter(report.methods),
-        {
-            stage: totals.seconds.get(stage, 0) + report.seconds.get(stage, 0)
-            for stage in totals.seconds.keys() | report.seconds.keys()
-        },
+        summed(totals.seconds, report.seconds),
     )
