@@ -82,27 +82,29 @@ class Bands:
 
 def bands(block: Block) -> Bands:
     """Targets and drift bands of a block, exact: t = MV w, MV (w - l) and MV (w + h)."""
-    market_value = block.market_value[:, None]
-    # MV w = (q D + r) w / D = q w + r w / D keeps every product below MV or D**2.
-    whole, rest = market_value // block.denominator, market_value % block.denominator
+    market_value, parts = block.market_value[:, None], block.denominator
+    whole, rest = None, market_value
+    if not fits_int64(2 * parts * int(np.abs(market_value).max()), 1):
+        # MV w = (q D + r) w / D = q w + r w / D keeps every product below MV or D**2.
+        whole, rest = market_value // parts, market_value % parts
 
-    def share_of_market_value(weight: Integers) -> tuple[Integers, Integers]:
-        scaled = rest * weight
-        below = scaled // block.denominator
-        return whole * weight + below, scaled - below * block.denominator
+    def rounded_down(scaled: Integers, weight: Integers) -> Integers:
+        """MV weight in whole units; ``scaled`` is rest * weight."""
+        units = scaled // parts
+        return units if whole is None else units + whole * weight
 
-    target, part = share_of_market_value(block.weight)
-    lower, lower_part = share_of_market_value(block.weight - block.low)
-    upper, _ = share_of_market_value(block.weight + block.high)
-    lower = np.maximum(lower + (lower_part > 0) - block.remainder, 0)
-    upper = upper - block.remainder
+    scaled, top, bottom = rest * block.weight, block.weight + block.high, block.low - block.weight
+    target = rounded_down(scaled, block.weight) - block.remainder
+    part = scaled - scaled // parts * parts
+    upper = rounded_down(rest * top, top) - block.remainder
+    lower = np.maximum(-rounded_down(rest * bottom, bottom) - block.remainder, 0)
     # A holding to be sold may keep what is below one lot: its band would otherwise admit nothing.
     # One that may not be sold is kept.
     kept = 0 if block.least is None else np.maximum(block.least, 0) * block.lot_value
     sold_out = block.outside & (upper < kept) & (market_value >= 0)
     if sold_out.any():
         upper = np.where(sold_out, kept, upper)
-    return Bands(target - block.remainder, part, lower, upper)
+    return Bands(target, part, lower, upper)
 
 
 def largest_number(

@@ -37,7 +37,7 @@ def solve(block: Block, bands: Bands) -> Separable:
     if outside.any():
         admits = _clip(block, bands, lots, outside)
         value = lots * block.lot_value
-    return Separable(lots, admits, (value + block.remainder).sum(axis=1))
+    return Separable(lots, admits, value.sum(axis=1) + block.remainder.sum(axis=1))
 
 
 def nearest_lots(block: Block, bands: Bands) -> Integers:
@@ -47,11 +47,12 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
     or fewer are held, up otherwise.
     """
     lots = bands.target // block.lot_value
-    doubled_part = 2 * bands.part
-    carry = doubled_part // block.denominator
-    over = 2 * (bands.target - lots * block.lot_value) + carry - block.lot_value
-    exact = doubled_part == carry * block.denominator
-    up = (over > 0) | ((over == 0) & (~exact | (block.before > lots)))
+    over = 2 * (bands.target - lots * block.lot_value) - block.lot_value
+    up = over > 0
+    # The part of a unit beyond the target, doubled below 2, decides what whole units leave open.
+    row, column = np.nonzero((over == 0) | (over == -1))
+    over = over[row, column] * block.denominator + 2 * bands.part[row, column]
+    up[row, column] = (over > 0) | ((over == 0) & (block.before > lots)[row, column])
     return lots + up
 
 
