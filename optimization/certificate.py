@@ -26,8 +26,8 @@ class Method(StrEnum):
 class Proof(StrEnum):
     """How good an answer is known to be.
 
-    >>> Proof.OPTIMAL == "OPTIMAL"
-    True
+    >>> print(*Proof)
+    OPTIMAL OPTIMAL_WITHIN_GAP FEASIBLE_TIME_LIMIT
     """
 
     OPTIMAL = "OPTIMAL"

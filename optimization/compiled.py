@@ -7,7 +7,7 @@ compiled for a number of places (securities) and cut down to those that a solve 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,11 @@ class CompiledProgram:
         self._whole = structure_of(data, _slices(problem.variables(), cone.var_id_to_col))
         self._structures: dict[int | None, Structure] = {}
         self._highs = _quiet_highs(absolute_gap)
+
+    @property
+    def parameters(self) -> Iterable[str]:
+        """Their names."""
+        return self._parameters.keys()
 
     def solve(
         self,
@@ -139,6 +144,7 @@ def _quiet_highs(absolute_gap: float) -> highspy.Highs:
         "mip_feasibility_tolerance": TOLERANCE,
         "primal_feasibility_tolerance": TOLERANCE,
         "mip_heuristic_run_feasibility_jump": False,
+        "mip_heuristic_run_zi_round": True,
         "mip_detect_symmetry": False,
     }
     for name, value in options.items():

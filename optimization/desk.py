@@ -77,56 +77,87 @@ class Desk:
 def desk_problem(
     desk: Desk, margins: Mapping[str, Fraction] = NO_MARGINS
 ) -> tuple[program.DeskProblem, Integers]:
-    """The program's floats, and the lots ``k`` they count from: those at or just below each target.
+    """The program's floats, and the lots it counts from: those next to the target on the holding's side.
 
     ``margins`` say by how much limits are tightened, by the names that terms.py gives them, in units.
     """
-    fewest, most = desk.bounds
-    block, bands, terms, unit = desk.tight.block, desk.tight.bands, desk.terms, desk.unit
-    lot_value = block.lot_value
-    base = np.minimum(np.maximum(bands.target[0] // lot_value, fewest), most)
-    before = block.before[0]
-    value = lot_value.astype(float) * unit
-    away = (bands.target[0] - base * lot_value).astype(float)
-    away = (away + bands.part[0].astype(float) / block.denominator) * unit
-    rate_value, per_trade = float(terms.rate) * value, float(terms.per_trade) * unit
-    counts = 1.0 if terms.costs_in_objective else 0.0
-    soft = terms.soft_price is not None
-    everything = (most - fewest).astype(float) * value + 1.0
-    low, high = _edges_above(desk, base) if soft else (-everything, everything)
-    limits = _Limits(desk, base, margins)
+    block, terms, view = desk.tight.block, desk.terms, _View.of(desk)
+    value, away = block.lot_value.astype(float) * desk.unit, _away(desk, view.base)
+    step_value, left = view.sign * value, np.minimum(view.way, view.room_back)
+    rate_value, per_trade = float(terms.rate) * value, float(terms.per_trade) * desk.unit
+    weighed = 1.0 if terms.costs_in_objective else 0.0
+    low, high = _edges_above(desk, view.base)
+    limits = _Limits(desk, view, margins)
     limit, limit_low, turnover = limits.of_cash()
     group_value, group_low, group_high = limits.of_groups()
     problem = program.DeskProblem(
+        counted=terms.counted,
+        sign=view.sign.astype(float),
         lot_value=value,
-        chord=np.abs(away - value) - np.abs(away),
-        chords=(base < most).astype(float),
-        most_down=(base - fewest).astype(float),
-        most_up=np.maximum(most - base - 1, 0).astype(float),
-        base_trade=(base - before).astype(float),
-        most_buy=np.maximum(most - before, 0).astype(float),
-        most_sell=np.maximum(before - fewest, 0).astype(float),
+        step_value=step_value,
+        cost_across=np.abs(away - step_value) - np.abs(away) + weighed * rate_value,
+        cost_left=value - weighed * rate_value,
+        cost_further=value + weighed * rate_value,
+        spent_forth=step_value + rate_value,
+        spent_back=rate_value - step_value,
+        chords=(view.room_forth > 0).astype(float),
+        way=view.way.astype(float),
+        most_left=left.astype(float),
+        most_away=(view.room_back - left).astype(float),
+        most_beyond=np.maximum(view.room_forth - 1, 0).astype(float),
         least_trade=np.array(terms.least_trade, dtype=float),
-        rate_value=rate_value,
         per_trade=per_trade,
-        objective_rate_value=rate_value * counts,
-        objective_per_trade=per_trade * counts,
+        cost_per_trade=weighed * per_trade,
         band_low=low,
         band_high=high,
-        soft_price=float(terms.soft_price) if terms.soft_price is not None else 0.0,
-        trades=float(len(base) if terms.trades is None else terms.trades),
+        soft_price=None if terms.soft_price is None else float(terms.soft_price),
+        trades=float(len(value) if terms.trades is None else terms.trades),
         limit=limit,
         limit_low=limit_low,
         turnover=turnover,
-        group_value=group_value,
+        group_value=view.sign * group_value,
         group_low=group_low,
         group_high=group_high,
     )
-    return problem, base
+    return problem, view.base
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """Each security as it is seen from its holding towards its target; arrays of shape (n,), lots."""
+
+    sign: Integers  # 1 upward, -1 downward
+    base: Integers  # next to the target on the holding's side, inside the bounds
+    way: Integers  # from the holding to base
+    room_forth: Integers  # from base to the bound beyond the target
+    room_back: Integers  # from base to the bound on the holding's side
+
+    @staticmethod
+    def of(desk: Desk) -> "_View":
+        """That of a portfolio."""
+        fewest, most = desk.bounds
+        before = desk.tight.block.before[0]
+        below = desk.tight.bands.target[0] // desk.tight.block.lot_value
+        under, over = (np.minimum(np.maximum(k, fewest), most) for k in (below, below + 1))
+        upward = before <= under
+        sign, base = np.where(upward, 1, -1), np.where(upward, under, over)
+        up, down = most - base, base - fewest
+        room_forth, room_back = np.where(upward, up, down), np.where(upward, down, up)
+        return _View(sign, base, sign * (base - before), room_forth, room_back)
+
+
+def _away(desk: Desk, lots: Integers) -> program.Floats:
+    """How far the target is above so many lots, in currency."""
+    block, bands = desk.tight.block, desk.tight.bands
+    away = (bands.target[0] - lots * block.lot_value).astype(float)
+    return (away + bands.part[0].astype(float) / block.denominator) * desk.unit
 
 
 def _edges_above(desk: Desk, base: Integers) -> tuple[program.Floats, program.Floats]:
-    """The edges of the bands, in currency above ``base`` lots."""
+    """The edges of the bands, in currency above ``base`` lots; soft bands alone have any."""
+    if desk.terms.soft_price is None:
+        nothing = np.zeros(len(base))
+        return nothing, nothing
     at_base = (base * desk.tight.block.lot_value + desk.tight.remainder).tolist()
     rows = zip(desk.terms.edges, at_base, strict=True)
     pairs = [(float(low - worth), float(high - worth)) for (low, high), worth in rows]
@@ -136,29 +167,31 @@ def _edges_above(desk: Desk, base: Integers) -> tuple[program.Floats, program.Fl
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Limits:
-    """The limits on sums of money as the program has them: above ``base`` lots, tightened by margins."""
+    """The limits on sums of money as the program has them: less ``base`` lots, the way there, and margins."""
 
     desk: Desk
-    base: Integers
+    view: _View
     margins: Mapping[str, Fraction]
 
     def of_cash(self) -> tuple[float, float, float]:
         """What may be spent at most and at least, and what may be traded."""
-        terms, worth = self.desk.terms, self._worth
-        cash = int(self.desk.tight.block.market_value[0]) - sum(worth)
-        p = [Fraction(value) for value in self.desk.tight.block.lot_value.tolist()]
+        terms, block = self.desk.terms, self.desk.tight.block
+        turnover = int((self.view.way * block.lot_value).sum())
+        cash = int(block.market_value[0]) - sum(self._worth) - terms.rate * turnover
+        p = [Fraction(value) for value in block.lot_value.tolist()]
         traded, spent = grain_of(p), grain_of([*p, *(terms.rate * v for v in p), terms.per_trade])
         least = None if terms.cash_most is None else terms.cash_most - cash
+        cap = None if terms.turnover is None else terms.turnover - turnover
         return (
             self._most("cash_floor", cash - terms.cash_least, spent),
             -self._most("cash_ceiling", least, spent),
-            self._most("turnover_cap", terms.turnover, traded),
+            self._most("turnover_cap", cap, traded),
         )
 
     def of_groups(self) -> tuple[program.Floats, program.Floats, program.Floats]:
         """Rows over the lots above ``base``; one that binds nothing where there are no groups."""
         groups, lot_value = self.desk.terms.groups, self.desk.tight.block.lot_value
-        rows = np.zeros((max(1, len(groups)), len(self.base)))
+        rows = np.zeros((max(1, len(groups)), len(self.view.base)))
         low, high = np.zeros(len(rows)), np.zeros(len(rows))
         for row, group in enumerate(groups):
             columns = sorted(group.columns)
@@ -172,7 +205,9 @@ class _Limits:
 
     @property
     def _worth(self) -> list[int]:
-        return (self.base * self.desk.tight.block.lot_value + self.desk.tight.remainder).tolist()
+        return (
+            self.view.base * self.desk.tight.block.lot_value + self.desk.tight.remainder
+        ).tolist()
 
     def _most(self, name: str, limit: Fraction | None, grain: Fraction) -> float:
         if limit is None:

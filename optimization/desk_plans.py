@@ -77,7 +77,7 @@ def with_fewest_trades(desk: Desk, plan: Plan, time_limit_s: float) -> Plan:
     """A plan of the same objective with fewer trades, if the solver finds one; else the same plan."""
     problem, base = desk_problem(desk)
     first = desk.evaluated(plan.lots)
-    above_base = float(first.objective - _base_drift(desk, base)) * desk.unit
+    above_base = float(first.objective - _at_base(desk, base)) * desk.unit
     problem = replace(problem, objective_most=above_base + 1e-6)
     change = program.solve_fewest_trades(problem, time_limit_s)[1]
     if change is None:
@@ -138,9 +138,13 @@ def _whole(base: Integers, change: program.Floats) -> Integers:
     return base + np.rint(change).astype(np.int64).astype(base.dtype)
 
 
-def _base_drift(desk: Desk, base: Integers) -> Fraction:
-    block = desk.tight.block
-    return Fraction(drift_of(block, desk.tight.bands, base[None, :])[0], block.denominator)
+def _at_base(desk: Desk, base: Integers) -> Fraction:
+    """What of the objective the program does not see: at ``base`` lots, but for costs of a trade as such."""
+    block, terms = desk.tight.block, desk.terms
+    drift = Fraction(drift_of(block, desk.tight.bands, base[None, :])[0], block.denominator)
+    if not terms.costs_in_objective:
+        return drift
+    return drift + terms.rate * int((np.abs(base - block.before[0]) * block.lot_value).sum())
 
 
 def _plan(
@@ -149,7 +153,7 @@ def _plan(
     decimals = desk.tight.block.decimals
     objective = fraction_to_decimal(found.objective, decimals)
     solver = Decimal(answer.bound).quantize(Decimal("0.0001"), ROUND_FLOOR)
-    solver += fraction_to_decimal(_base_drift(desk, base), decimals)
+    solver += fraction_to_decimal(_at_base(desk, base), decimals)
     lower = min(objective, max(solver, _separable_bound(desk)))
     proof = Proof.FEASIBLE_TIME_LIMIT
     if answer.proven:

@@ -132,11 +132,10 @@ def _drift(tight: Tight, column: int, lots: int) -> Fraction:
 
 
 def _admitting(security: Security, lots: int, drift: Fraction) -> tuple[Decimal, dict[str, str]]:
-    """How much wider the smallest band is that holds this drift, and that band (low <= high)."""
+    """How wide the smallest band is that holds this drift, and that band (low <= high)."""
     low = max(security.band.low, _ceiling(-drift))
     high = max(security.band.high, _ceiling(drift), low)
-    wider = low - security.band.low + high - security.band.high
-    return wider, {"low_drift": f"{low:f}", "high_drift": f"{high:f}", "lots": str(lots)}
+    return low + high, {"low_drift": f"{low:f}", "high_drift": f"{high:f}", "lots": str(lots)}
 
 
 def _ceiling(drift: Fraction) -> Decimal:

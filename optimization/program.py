@@ -7,11 +7,29 @@ r = t - k p, the count is z = k + x - d + e, x in {0, 1}, whole d, e >= 0, and a
 
 the two arms and the chord between the two counts around the target. The linear relaxation of |.| itself
 is near 0 and has to be branched away; this is the hull of each security. Everything is shifted by k, so
-the large numbers never reach a row. A few sizes are compiled, each once a process, and cut down to the
-securities there are.
+the large numbers never reach a row.
+
+Under coupling options it matters what is traded too, so the hull is cut at the holding as well and looks from there.
+*base* is the count next to the target on the holding's side (k, or k + 1 from above), *way* the lots from the holding
+to it, s = 1 where this way is up and -1 where it is down:
+
+    z = base + s (x - left - away + beyond)          x in {0, 1}; whole left, away, beyond >= 0
+
+with x for the step across the target, ``beyond`` for lots beyond that step, ``left`` for what is left of the way, and
+``away`` for lots on the far side of the holding. A trade *forth* is of way - left + x + beyond lots, one *back* of
+``away``. Where trades count - each has a cost or a least size, or so many may be made - each part is tied to the
+boolean of its trade by itself:
+
+    x <= forth    beyond <= most_beyond forth    left >= way (1 - forth)    away <= most_away back    forth + back <= 1
+
+The sum of the parts tied to the boolean, or lots bought and sold beside the hull, would relax to a small part of a trade
+that goes all the way; these rows do not (K. L. Croxton, B. Gendron, T. L. Magnanti, *A Comparison of Mixed-Integer
+Programming Models for Nonconvex Piecewise Linear Cost Minimization Problems*, Management Science 49, 2003).
+
+A few sizes are compiled, each once a process, and cut down to the securities there are.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -40,33 +58,36 @@ class CashProblem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeskProblem:
-    """Drift, costs and soft bands under every coupling option; money in currency.
+    """Drift, costs and soft bands under every coupling option, counted from ``base``; money in currency.
 
-    Everything counts from ``k`` lots of each security, as in CashProblem; arrays have shape (n,), those of
-    groups (m,) or (m, n). A limit that is not asked for is one that cannot bind.
+    Arrays have shape (n,), those of groups (m,) or (m, n). A limit that is not asked for is one that cannot bind.
     """
 
+    counted: bool  # whether trades count, beside what they move
+    sign: Floats  # 1 where more lots lead from the holding to the target, -1 where fewer do
     lot_value: Floats
-    chord: Floats
-    chords: Floats
-    most_down: Floats
-    most_up: Floats
-    base_trade: Floats  # lots that k means buying, negative for selling
-    most_buy: Floats
-    most_sell: Floats
+    step_value: Floats  # sign * lot_value: what a step towards the target and beyond it is worth
+    cost_across: Floats  # in the objective: of the step across the target,
+    cost_left: Floats  # of a lot that is left of the way,
+    cost_further: Floats  # of a lot away or beyond
+    spent_forth: Floats  # from cash: for a lot towards the target and beyond it,
+    spent_back: Floats  # for a lot away from it
+    chords: Floats  # 1 where the band admits the step across, else 0
+    way: Floats  # lots from the holding to base
+    most_left: Floats  # of these, so many may be left
+    most_away: Floats  # lots to the far side of the holding
+    most_beyond: Floats  # lots beyond the step across the target
     least_trade: Floats  # lots
-    rate_value: Floats  # cost of trading one lot, in the cash row
-    per_trade: float
-    objective_rate_value: Floats  # the same in the objective
-    objective_per_trade: float
+    per_trade: float  # cost of a trade, in the cash row
+    cost_per_trade: float  # the same in the objective
     band_low: Floats
     band_high: Floats
-    soft_price: float
-    limit: float
+    soft_price: float | None  # None: no band may be left
+    limit: float  # this and those below: less what the trades from the holdings to base make
     limit_low: float
     turnover: float
     trades: float
-    group_value: Floats  # lot_value where the security is in the group
+    group_value: Floats  # step_value where the security is in the group
     group_low: Floats
     group_high: Floats
     give_floor: float = 0.0  # how much of the cash floor may be given up
@@ -80,9 +101,8 @@ def solve_cash(problem: CashProblem, time_limit_s: float) -> tuple[SolverAnswer,
 
 
 def solve_desk(problem: DeskProblem, time_limit_s: float) -> tuple[SolverAnswer, Floats | None]:
-    """The same for a DeskProblem."""
-    groups = padded(len(problem.group_low), 1)
-    program = _desk_program(padded(len(problem.lot_value)), groups, fewest_trades=False)
+    """The same for a DeskProblem: the lots above ``base``."""
+    program = _program_of(problem, counted=problem.counted, fewest_trades=False)
     return _solve(program, problem, time_limit_s)
 
 
@@ -90,25 +110,29 @@ def solve_fewest_trades(
     problem: DeskProblem, time_limit_s: float
 ) -> tuple[SolverAnswer, Floats | None]:
     """Fewest trades among the plans whose objective is at most ``objective_most``."""
-    groups = padded(len(problem.group_low), 1)
-    program = _desk_program(padded(len(problem.lot_value)), groups, fewest_trades=True)
+    program = _program_of(problem, counted=True, fewest_trades=True)
     return _solve(program, problem, time_limit_s)
+
+
+def _program_of(problem: DeskProblem, *, counted: bool, fewest_trades: bool) -> CompiledProgram:
+    size, groups = padded(len(problem.lot_value)), padded(len(problem.group_low), 1)
+    soft = problem.soft_price is not None
+    return _desk_program(size, groups, soft=soft, counted=counted, fewest_trades=fewest_trades)
 
 
 def _solve(
     program: CompiledProgram, problem: CashProblem | DeskProblem, time_limit_s: float
 ) -> tuple[SolverAnswer, Floats | None]:
     count = len(problem.lot_value)
-    parameters = {name: getattr(problem, name) for name in _field_names(type(problem))}
+    parameters = {name: getattr(problem, name) for name in program.parameters}
     answer = program.solve(parameters, time_limit_s, count)
     if answer.values is None:
         return answer, None
-    return answer, answer.values["x"] - answer.values["down"] + answer.values["up"]
-
-
-@cache
-def _field_names(problem: type[CashProblem | DeskProblem]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(problem))
+    values = answer.values
+    if isinstance(problem, CashProblem):
+        return answer, values["x"] - values["down"] + values["up"]
+    steps = values["x"] - values["left"] - values["away"] + values["beyond"]
+    return answer, problem.sign * steps
 
 
 def padded(count: int, smallest: int = SMALLEST_SIZE) -> int:
@@ -118,76 +142,86 @@ def padded(count: int, smallest: int = SMALLEST_SIZE) -> int:
 
 @cache
 def _cash_program(size: int) -> CompiledProgram:
-    hull = _Hull(size, whole=True)
-    limit = cp.Parameter(name="limit")
-    rows = [*hull.bounds, hull.lot_value @ hull.lots <= limit]
-    return _compiled(hull.drift, rows, ABSOLUTE_GAP)
+    x = cp.Variable(size, boolean=True, name="x")
+    down, up = (cp.Variable(size, integer=True, name=name) for name in ("down", "up"))
+    names = ("lot_value", "chord", "chords", "most_down", "most_up")
+    lot_value, chord, chords, most_down, most_up = _of_securities(size, *names)
+    rows = [
+        *_between(down, most_down),
+        *_between(up, most_up),
+        x <= chords,
+        lot_value @ (x - down + up) <= cp.Parameter(name="limit"),
+    ]
+    return _compiled(chord @ x + lot_value @ (down + up), rows, ABSOLUTE_GAP)
 
 
-class _Hull:
-    """Lots above k as x - down + up, with their bounds."""
+def _of_securities(size: int, *names: str) -> tuple[cp.Parameter, ...]:
+    return tuple(cp.Parameter(size, name=name) for name in names)
 
-    def __init__(self, size: int, *, whole: bool) -> None:
+
+def _between(variable: cp.Variable, most: cp.Parameter) -> tuple[cp.Constraint, cp.Constraint]:
+    return variable >= 0, variable <= most
+
+
+class _Steps:
+    """The parts of the way from the holding to the target and beyond, and what they cost in the objective."""
+
+    def __init__(self, size: int) -> None:
         self.x = cp.Variable(size, boolean=True, name="x")
-        self.down = cp.Variable(size, integer=whole, name="down")
-        self.up = cp.Variable(size, integer=whole, name="up")
-        self.lots = self.x - self.down + self.up
-        names = ("lot_value", "chord", "chords", "most_down", "most_up")
-        parameters = (cp.Parameter(size, name=name) for name in names)
-        self.lot_value, self.chord, chords, most_down, most_up = parameters
-        self.bounds: list[cp.Constraint] = [
-            self.x <= chords,
-            self.down >= 0,
-            self.down <= most_down,
-            self.up >= 0,
-            self.up <= most_up,
+        names = ("left", "away", "beyond")
+        parts = (cp.Variable(size, integer=True, name=name) for name in names)
+        self.left, self.away, self.beyond = parts
+        names = ("chords", "most_left", "most_away", "most_beyond")
+        self.chords, most_left, self.most_away, self.most_beyond = _of_securities(size, *names)
+        names = ("cost_across", "cost_left", "cost_further")
+        across, left, further = _of_securities(size, *names)
+        self.rows: list[cp.Constraint] = [
+            self.x <= self.chords,
+            *_between(self.left, most_left),
+            *_between(self.away, self.most_away),
+            *_between(self.beyond, self.most_beyond),
         ]
-
-    @property
-    def drift(self) -> Any:
-        """The objective above k lots."""
-        return self.chord @ self.x + self.lot_value @ (self.down + self.up)
+        self.cost: Any = across @ self.x + left @ self.left + further @ (self.away + self.beyond)
+        self.onward = self.x - self.left + self.beyond  # beside the way, which is a constant
 
 
 class _Trades:
-    """Lots bought and sold, with a boolean for each trade."""
+    """A boolean for a trade forth and for one back, each part of the way tied to its own."""
 
-    def __init__(self, size: int, hull: _Hull) -> None:
-        self.buy = cp.Variable(size, integer=True, name="buy")
-        self.sell = cp.Variable(size, integer=True, name="sell")
-        self.buys = cp.Variable(size, boolean=True, name="buys")
-        self.sells = cp.Variable(size, boolean=True, name="sells")
-        names = ("base_trade", "most_buy", "most_sell", "least_trade")
-        base_trade, most_buy, most_sell, least = (cp.Parameter(size, name=n) for n in names)
+    def __init__(self, size: int, steps: _Steps) -> None:
+        forth, back = (cp.Variable(size, boolean=True, name=name) for name in ("forth", "back"))
+        way, least = _of_securities(size, "way", "least_trade")
         self.rows: list[cp.Constraint] = [
-            self.buy - self.sell == hull.lots + base_trade,
-            self.buy <= cp.multiply(most_buy, self.buys),
-            self.buy >= cp.multiply(least, self.buys),
-            self.sell <= cp.multiply(most_sell, self.sells),
-            self.sell >= cp.multiply(least, self.sells),
-            self.buys + self.sells <= 1,
+            steps.x <= cp.multiply(steps.chords, forth),
+            steps.beyond <= cp.multiply(steps.most_beyond, forth),
+            steps.left + cp.multiply(way, forth) >= way,
+            steps.onward + way >= cp.multiply(least, forth),
+            steps.away <= cp.multiply(steps.most_away, back),
+            steps.away >= cp.multiply(least, back),
+            forth + back <= 1,
         ]
-        self.lots = self.buy + self.sell
-        self.count = cp.sum(self.buys + self.sells)
+        self.count = cp.sum(forth + back)
 
 
 @cache
-def _desk_program(size: int, groups: int, *, fewest_trades: bool) -> CompiledProgram:
-    # Lots bought and sold are whole, so down and up are without saying so: twice as fast at N = 50.
-    hull = _Hull(size, whole=False)
-    trades = _Trades(size, hull)
-    limits, given = _limits(size, groups, hull, trades)
-    bands, outside = _soft_bands(size, hull)
-    objective = hull.drift + cp.Parameter(name="soft_price") * outside
-    objective += cp.Parameter(size, name="objective_rate_value") @ trades.lots
-    objective += cp.Parameter(name="objective_per_trade") * trades.count
-    rows = [*hull.bounds, *trades.rows, *limits, *bands]
-    if fewest_trades:
+def _desk_program(
+    size: int, groups: int, *, soft: bool, counted: bool, fewest_trades: bool
+) -> CompiledProgram:
+    steps = _Steps(size)
+    trades = _Trades(size, steps) if counted else None
+    limits, given = _limits(size, groups, steps, trades)
+    objective, rows = steps.cost, [*steps.rows, *limits]
+    if trades is not None:
+        rows += trades.rows
+        objective += cp.Parameter(name="cost_per_trade") * trades.count
+    if soft:
+        bands, outside = _soft_bands(size, steps)
+        rows += bands
+        objective += cp.Parameter(name="soft_price") * outside
+    if trades is not None and fewest_trades:
         rows.append(objective <= cp.Parameter(name="objective_most"))
-        objective, gap = trades.count, COUNT_GAP
-    else:
-        objective, gap = objective + GIVE_PRICE * given, ABSOLUTE_GAP
-    return _compiled(objective, rows, gap)
+        return _compiled(trades.count, rows, COUNT_GAP)
+    return _compiled(objective + GIVE_PRICE * given, rows, ABSOLUTE_GAP)
 
 
 def _compiled(objective: Any, rows: list[cp.Constraint], absolute_gap: float) -> CompiledProgram:
@@ -197,35 +231,41 @@ def _compiled(objective: Any, rows: list[cp.Constraint], absolute_gap: float) ->
 
 
 def _limits(
-    size: int, groups: int, hull: _Hull, trades: _Trades
+    size: int, groups: int, steps: _Steps, trades: _Trades | None
 ) -> tuple[list[cp.Constraint], Any]:
     """The coupling rows, each with a variable for how much it gives; and the sum of these."""
-    names = ("floor", "ceiling", "turnover", "trades")
-    floor, ceiling, turnover, more = (cp.Variable(name=GIVES + name) for name in names)
+    names = ("floor", "ceiling", "turnover")
+    floor, ceiling, turnover = (cp.Variable(name=GIVES + name) for name in names)
     low, high = (cp.Variable(groups, name=f"{GIVES}group_{side}") for side in ("low", "high"))
-    gives = [floor, ceiling, turnover, more, low, high]
-    give_floor, give_others = cp.Parameter(name="give_floor"), cp.Parameter(name="give_others")
-    rate_value = cp.Parameter(size, name="rate_value")
-    spent = hull.lot_value @ hull.lots + rate_value @ trades.lots
-    spent += cp.Parameter(name="per_trade") * trades.count
-    value = cp.Parameter((groups, size), name="group_value") @ hull.lots
-    rows: list[cp.Constraint] = [
+    others = [ceiling, turnover, low, high]
+    names = ("spent_forth", "spent_back", "lot_value")
+    spent_forth, spent_back, lot_value = _of_securities(size, *names)
+    spent = spent_forth @ steps.onward + spent_back @ steps.away
+    rows: list[cp.Constraint] = []
+    if trades is not None:
+        more = cp.Variable(name=f"{GIVES}trades")
+        others.append(more)
+        spent += cp.Parameter(name="per_trade") * trades.count
+        rows.append(trades.count <= cp.Parameter(name="trades") + more)
+    value = cp.Parameter((groups, size), name="group_value") @ (steps.onward - steps.away)
+    give_others = cp.Parameter(name="give_others")
+    rows += [
         spent <= cp.Parameter(name="limit") + floor,
         spent >= cp.Parameter(name="limit_low") - ceiling,
-        hull.lot_value @ trades.lots <= cp.Parameter(name="turnover") + turnover,
-        trades.count <= cp.Parameter(name="trades") + more,
+        lot_value @ (steps.onward + steps.away) <= cp.Parameter(name="turnover") + turnover,
         value >= cp.Parameter(groups, name="group_low") - low,
         value <= cp.Parameter(groups, name="group_high") + high,
-        floor <= give_floor,
-        *(give <= give_others for give in gives[1:]),
-        *(give >= 0 for give in gives),
+        floor <= cp.Parameter(name="give_floor"),
+        *(give <= give_others for give in others),
+        *(give >= 0 for give in (floor, *others)),
     ]
-    return rows, cp.sum(cp.hstack([floor, ceiling, turnover, more, low, high]))
+    return rows, cp.sum(cp.hstack([floor, *others]))
 
 
-def _soft_bands(size: int, hull: _Hull) -> tuple[list[cp.Constraint], Any]:
+def _soft_bands(size: int, steps: _Steps) -> tuple[list[cp.Constraint], Any]:
     under, over = (cp.Variable(size, name=name) for name in ("under", "over"))
-    low, high = (cp.Parameter(size, name=name) for name in ("band_low", "band_high"))
-    value = cp.multiply(hull.lot_value, hull.lots)
+    names = ("step_value", "band_low", "band_high")
+    step_value, low, high = _of_securities(size, *names)
+    value = cp.multiply(step_value, steps.onward - steps.away)
     rows: list[cp.Constraint] = [under >= 0, over >= 0, value + under >= low, value - over <= high]
     return rows, cp.sum(under + over)

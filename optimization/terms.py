@@ -46,6 +46,16 @@ class Terms:
     groups: tuple[Group, ...]
     edges: tuple[tuple[Fraction, Fraction], ...]  # of the bands, in units
 
+    @property
+    def counted(self) -> bool:
+        """Whether trades count, beside what they move.
+
+        Where turnover costs and cash has a ceiling they do: to buy and sell the same would burn cash.
+        """
+        burns = self.rate > 0 and self.cash_most is not None
+        least = max(self.least_trade, default=1)
+        return self.trades is not None or self.per_trade > 0 or least > 1 or burns
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:

@@ -42,6 +42,9 @@ def to_units(value: Decimal, decimals: int) -> int:
 
     >>> to_units(Decimal("12.34"), 2)
     1234
+    >>> to_units(Decimal("0.001"), 2)
+    Traceback (most recent call last):
+    ValueError: 0.001 has more than 2 decimals
     """
     scaled = EXACT.scaleb(value, decimals)
     whole = int(scaled)

@@ -135,15 +135,15 @@ def test_products_beyond_64_bits_are_exact():
 
 
 def test_a_product_that_would_come_round_to_nothing_in_64_bits_is_seen_for_what_it_is():
-    # 2**60 times 10,000 is a multiple of 2**64; times 5,000 an odd one of 2**63.
+    # 2**60 times 10,000 is a multiple of 2**64, and so is 2**61 times 5,000.
     small = block(1000, (1, 0, 0, 1, 0), denominator=10_000)
     assert verdict(small, 2**60) == [False, True, True]
 
     large = replace(
         block(1000, (1, 5_000, 0, 0, 0), denominator=10_000),
         before=np.array([[0], [0]]),
-        market_value=np.array([1000, 2**60]),
-        investable=np.array([1000, 2**60]),
+        market_value=np.array([1000, 2**61]),
+        investable=np.array([1000, 2**61]),
     )
     assert broken(large, np.array([[500], [0]])).tolist() == [KEPT, [False, True, False]]
 

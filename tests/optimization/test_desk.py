@@ -1,6 +1,6 @@
 """What the program is told about a portfolio under coupling options, in numbers worked out by hand."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -23,22 +23,25 @@ def test_without_options_only_bands_and_cash_bind():
     problem, base = desk_problem(pair())
 
     assert base.tolist() == [2, 1]
-    assert problem.lot_value.tolist() == [3.0, 5.0]
-    assert problem.chord.tolist() == [1.0, 3.0]  # 2.00 and 4.00 above instead of 1.00 below
+    assert problem.sign.tolist() == [1.0, 1.0]
+    assert problem.lot_value.tolist() == problem.step_value.tolist() == [3.0, 5.0]
+    assert problem.cost_across.tolist() == [1.0, 3.0]  # 2.00 and 4.00 above instead of 1.00 below
+    assert problem.cost_left.tolist() == problem.cost_further.tolist() == [3.0, 5.0]
+    assert problem.spent_forth.tolist() == [3.0, 5.0]
+    assert problem.spent_back.tolist() == [-3.0, -5.0]
     assert problem.chords.tolist() == [1.0, 1.0]
-    assert (problem.most_down.tolist(), problem.most_up.tolist()) == ([1.0, 0.0], [0.0, 0.0])
-    assert problem.base_trade.tolist() == [0.0, 0.0]
-    assert (problem.most_buy.tolist(), problem.most_sell.tolist()) == ([1.0, 1.0], [1.0, 0.0])
+    assert problem.way.tolist() == problem.most_left.tolist() == [0.0, 0.0]
+    assert problem.most_away.tolist() == [1.0, 0.0]
+    assert problem.most_beyond.tolist() == [0.0, 0.0]
     assert problem.least_trade.tolist() == [1.0, 1.0]
-    assert (problem.band_low.tolist(), problem.band_high.tolist()) == ([-7.0, -6.0], [7.0, 6.0])
-    assert (problem.soft_price, problem.trades) == (0.0, 2.0)
+    assert problem.band_low.tolist() == problem.band_high.tolist() == [0.0, 0.0]
+    assert (problem.counted, problem.soft_price, problem.trades) == (False, None, 2.0)
     # 9.00 are left above these lots: nine lots of a common 1.00, and a millionth.
     assert problem.limit == pytest.approx(9.000001, abs=1e-12)
     assert (problem.limit_low, problem.turnover) == (-UNBOUNDED, UNBOUNDED)
     assert problem.group_value.tolist() == [[0.0, 0.0]]
     assert (problem.group_low.tolist(), problem.group_high.tolist()) == ([0.0], [0.0])
-    assert problem.rate_value.tolist() == problem.objective_rate_value.tolist() == [0.0, 0.0]
-    assert problem.per_trade == problem.objective_per_trade == 0.0
+    assert problem.per_trade == problem.cost_per_trade == 0.0
 
 
 def test_every_limit_is_above_these_lots_and_a_millionth_above_the_largest_sum_it_admits():
@@ -55,10 +58,13 @@ def test_every_limit_is_above_these_lots_and_a_millionth_above_the_largest_sum_i
         )
     )
 
-    assert problem.rate_value.tolist() == pytest.approx([0.03, 0.05])
+    assert problem.counted
+    assert problem.spent_forth.tolist() == pytest.approx([3.03, 5.05])
+    assert problem.spent_back.tolist() == pytest.approx([-2.97, -4.95])
     assert problem.per_trade == 0.1
-    assert problem.objective_rate_value.tolist() == [0.0, 0.0]
-    assert problem.objective_per_trade == 0.0
+    assert problem.cost_across.tolist() == [1.0, 3.0]
+    assert problem.cost_left.tolist() == problem.cost_further.tolist() == [3.0, 5.0]
+    assert problem.cost_per_trade == 0.0
     assert problem.trades == 3.0
     assert problem.least_trade.tolist() == [1.0, 2.0]
     # Sums of 3.00, 5.00, 0.03, 0.05 and 0.10: in cents.
@@ -75,8 +81,10 @@ def test_costs_count_in_the_objective_where_they_are_to():
         pair(rate=Fraction(1, 100), per_trade=Fraction(10), costs_in_objective=True)
     )
 
-    assert problem.objective_rate_value.tolist() == pytest.approx([0.03, 0.05])
-    assert problem.objective_per_trade == 0.1
+    assert problem.cost_across.tolist() == pytest.approx([1.03, 3.05])
+    assert problem.cost_left.tolist() == pytest.approx([2.97, 4.95])  # what is left is not paid for
+    assert problem.cost_further.tolist() == pytest.approx([3.03, 5.05])
+    assert problem.cost_per_trade == 0.1
 
 
 def test_margins_tighten_the_limits_they_name():
@@ -94,28 +102,100 @@ def test_margins_tighten_the_limits_they_name():
     assert free.group_high[0] - held.group_high[0] == pytest.approx(5.0)
 
 
-def test_lots_count_from_inside_the_band_and_trades_from_what_is_held():
-    above = (300, 350, -250, 450, 1)  # 12.00 to 16.00: four or five lots
-    problem, base = desk_problem(desk(above, worth=2000))
+@dataclass(frozen=True)
+class Seen:
+    """A security from its holding: the lots counted from, and the parts of the way."""
 
-    assert base.tolist() == [4]
-    assert problem.base_trade.tolist() == [3.0]
-    assert (problem.most_buy.tolist(), problem.most_sell.tolist()) == ([4.0], [0.0])
-    assert (problem.most_down.tolist(), problem.chords.tolist()) == ([0.0], [1.0])
-    assert problem.chord.tolist() == [3.0]
+    sign: int
+    base: int
+    way: int
+    left: int
+    away: int
+    across: float | None  # drift of the step; None where there is none
+    beyond: int
 
-    below = (300, 350, 350, -150, 5)  # 0.00 to 4.00: none or one
-    problem, base = desk_problem(desk(below, worth=2000))
-    assert base.tolist() == [1]
-    assert problem.base_trade.tolist() == [-4.0]
-    assert (problem.most_buy.tolist(), problem.most_sell.tolist()) == ([0.0], [5.0])
-    assert problem.chords.tolist() == [0.0]
+
+# Of 20.00: 7.00 in lots of 3.00. Two miss by 1.00, three by 2.00.
+@pytest.mark.parametrize(
+    ("low", "high", "held", "seen"),
+    [
+        # none to six lots inside the band
+        (350, 650, 0, Seen(1, 2, way=2, left=2, away=0, across=1.0, beyond=3)),
+        (350, 650, 1, Seen(1, 2, way=1, left=1, away=1, across=1.0, beyond=3)),
+        (350, 650, 2, Seen(1, 2, way=0, left=0, away=2, across=1.0, beyond=3)),
+        (350, 650, 3, Seen(-1, 3, way=0, left=0, away=3, across=-1.0, beyond=2)),
+        (350, 650, 5, Seen(-1, 3, way=2, left=2, away=1, across=-1.0, beyond=2)),
+        # seven are above the band: one has to go, of the four on the way three may stay
+        (350, 650, 7, Seen(-1, 3, way=4, left=3, away=0, across=-1.0, beyond=2)),
+        # two lots at least, none are held: the whole way has to be gone
+        (150, 650, 0, Seen(1, 2, way=2, left=0, away=0, across=1.0, beyond=3)),
+        # four or five lots: the target is below the band, and from below even the first lot inside is beyond it
+        (-250, 450, 1, Seen(1, 4, way=3, left=0, away=0, across=3.0, beyond=0)),
+        (-250, 450, 6, Seen(-1, 4, way=2, left=1, away=0, across=None, beyond=0)),
+        # none or one: the target is above the band
+        (350, -150, 5, Seen(-1, 1, way=4, left=0, away=0, across=3.0, beyond=0)),
+        (350, -150, 0, Seen(1, 1, way=1, left=1, away=0, across=None, beyond=0)),
+        # short of two lots
+        (350, 650, -2, Seen(1, 2, way=4, left=2, away=0, across=1.0, beyond=3)),
+    ],
+)
+def test_every_security_is_seen_from_its_holding_towards_its_target(
+    low: int, high: int, held: int, seen: Seen
+):
+    problem, base = desk_problem(desk((300, 350, low, high, held), worth=2000))
+
+    assert base.tolist() == [seen.base]
+    assert problem.sign.tolist() == [seen.sign]
+    assert problem.step_value.tolist() == [3.0 * seen.sign]
+    assert problem.spent_forth.tolist() == [3.0 * seen.sign]
+    assert problem.spent_back.tolist() == [-3.0 * seen.sign]
+    assert problem.way.tolist() == [seen.way]
+    assert problem.most_left.tolist() == [seen.left]
+    assert problem.most_away.tolist() == [seen.away]
+    assert problem.chords.tolist() == [seen.across is not None]
+    assert seen.across is None or problem.cost_across.tolist() == [seen.across]
+    assert problem.most_beyond.tolist() == [seen.beyond]
+
+
+def test_limits_leave_out_what_the_way_to_these_lots_takes():
+    # Six lots of the one are to be sold down to three, none of the other to be bought up to one.
+    six, none = (300, 350, 350, 650, 6), (500, 300, 300, 200, 0)
+    both = Group("g", frozenset({0, 1}), Fraction(400), Fraction(1650))
+    problem, base = desk_problem(
+        desk(
+            six,
+            none,
+            worth=2000,
+            cash_most=Fraction(1500),
+            turnover=Fraction(1750),
+            rate=Fraction(1, 100),
+            groups=(both,),
+        )
+    )
+
+    assert (base.tolist(), problem.way.tolist()) == ([3, 1], [3.0, 1.0])
+    # 14.00 of them leave 6.00; their way of 14.00 costs 0.14.
+    assert problem.limit == pytest.approx(5.860001, abs=1e-12)
+    assert problem.limit_low == pytest.approx(5.86 - 15 - 0.000001, abs=1e-12)
+    assert problem.turnover == pytest.approx(3.000001, abs=1e-12)  # 3.50 are left: lots of 1.00
+    assert problem.group_value.tolist() == [[-3.0, 5.0]]
+    assert problem.group_low[0] == pytest.approx(-10.000001, abs=1e-12)
+    assert problem.group_high[0] == pytest.approx(2.000001, abs=1e-12)
+
+
+def test_trades_count_where_each_costs_has_a_least_size_or_may_burn_cash():
+    assert not pair(rate=Fraction(1, 100), turnover=Fraction(5), groups=(GROUP,)).terms.counted
+    assert not pair(cash_most=Fraction(5)).terms.counted
+    assert pair(cash_most=Fraction(5), rate=Fraction(1, 100)).terms.counted
+    assert pair(per_trade=Fraction(1)).terms.counted
+    assert pair(trades=0).terms.counted
+    assert pair(least_trade=(1, 2)).terms.counted
 
 
 def test_targets_and_worth_have_their_parts_of_units_and_lots():
     one = desk(WIDE, worth=1001)  # 7.007
     problem, _ = desk_problem(one)
-    assert problem.chord.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
+    assert problem.cost_across.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
     assert problem.limit == pytest.approx(3.000001, abs=1e-12)  # 4.01: one more lot
 
     rest = replace(one.tight.block, remainder=np.array([[101]]))
@@ -132,7 +212,7 @@ def test_soft_bands_are_edges_in_the_program_and_no_bounds():
     assert base.tolist() == [2]
     assert problem.soft_price == 2.5
     assert (problem.band_low.tolist(), problem.band_high.tolist()) == ([-3.0], [4.0])
-    assert problem.most_down.tolist() == [2.0]
+    assert (problem.way.tolist(), problem.most_left.tolist()) == ([2.0], [2.0])
 
 
 @pytest.mark.parametrize(

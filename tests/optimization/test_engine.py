@@ -89,6 +89,15 @@ def test_a_holding_outside_the_model_is_sold():
     assert [d.security.weight for d in answer.drifts] == [Decimal("0.5"), 0]
 
 
+def test_holdings_outside_the_model_come_in_the_order_of_their_ids():
+    letters = "QDZKCXEBMY"
+    held = portfolio("100", dict.fromkeys(letters + "A", "1"), **dict.fromkeys(letters, "1"))
+
+    answer = rebalance(model(A="0.5"), held)
+
+    assert "".join(other.security_id[0] for other in answer.others) == "BCDEKMQXYZ"
+
+
 def test_a_fractional_holding_outside_the_model_keeps_what_is_below_one_share():
     answer = rebalance(model(A="0.5"), portfolio("0", {"A": "10", "B": "4"}, B="250.25"))
 
@@ -228,6 +237,24 @@ def test_amounts_beyond_64_bits_take_the_same_path_in_big_integers():
     assert answer.certificate.objective < Decimal("0.000001")
     assert answer.cash_after is not None
     assert answer.cash_after + int(answer.after[0]) * Decimal("0.000001") == huge.cash
+
+
+def test_amounts_of_more_digits_than_decimals_usually_have_are_not_rounded():
+    huge = portfolio("1000000000000000000000000000000.01", {"A": "0.000001"}, A="1")
+
+    assert huge.market_value == Decimal("1000000000000000000000000000000.010001")
+
+
+def test_an_account_beyond_64_bits_changes_no_answer_beside_it():
+    prices = {A: Decimal(1), B: Decimal(1)}
+    securities = priced(model(A="0.4", B="0.4"), prices)
+    shares = Decimal(10**19)
+    small = Portfolio(PORTFOLIO, Decimal(1000), {}, prices)
+    large = Portfolio(PORTFOLIO, Decimal(1000), {A: shares, B: -shares}, prices)
+
+    answers = rebalance_all(securities, [small, large, small])
+
+    assert [answer.after for answer in answers if isinstance(answer, Rebalance)] == [(400, 400)] * 3
 
 
 def test_a_model_security_without_a_price_is_named():

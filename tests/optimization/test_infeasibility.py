@@ -3,6 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from optimization import program
+from optimization.compiled import SolverAnswer
 from optimization.engine import rebalance
 from optimization.model import DriftBand, Model, Target
 from optimization.options import RebalanceOptions
@@ -13,11 +17,17 @@ PORTFOLIO = "P" * 24
 
 
 def refusal(
-    cash: str, drift: str, *weights: str, price: str = "10", held: str = "0", **options: Any
+    cash: str,
+    drift: str,
+    *weights: str,
+    high: str | None = None,
+    price: str = "10",
+    held: str = "0",
+    **options: Any,
 ) -> Refusal:
-    """Of a portfolio whose securities have one price; ``held`` of the first."""
+    """Of a portfolio whose securities have one price and one band; ``held`` of the first."""
     ids = [f"{i:024d}" for i in range(len(weights))]
-    band = DriftBand(Decimal(drift), Decimal(drift))
+    band = DriftBand(Decimal(drift), Decimal(high or drift))
     targets = (Target(one, Decimal(w), band) for one, w in zip(ids, weights, strict=True))
     portfolio = Portfolio(
         PORTFOLIO, Decimal(cash), {ids[0]: Decimal(held)}, {one: Decimal(price) for one in ids}
@@ -66,3 +76,29 @@ def test_what_cannot_be_traded_may_be_all_there_is_in_the_nearest_plan():
     assert plan["transactions"] == []
     assert plan["cash_after_rebalance"] == "0.00"
     assert plan["outside_band"][0]["actual"] == "1.0000"
+
+
+def test_quantities_are_written_without_exponent():
+    found = refusal("0", "0.1", "0.5", held="0.0000001", price="100000000")
+
+    assert found.members["nearest_plan"]["outside_band"][0]["quantity"] == "0.0000001"
+
+
+def test_of_two_bands_that_are_wider_by_the_same_the_one_of_fewer_lots_is_named():
+    # Six lots are 0.48, seven 0.56: the one is 0.01 below the band, the other 0.01 above it.
+    [entry] = refusal("100", "0.01", "0.5", high="0.05", price="8").members["securities"]
+
+    assert entry["smallest_band"] == {"low_drift": "0.02", "high_drift": "0.05", "lots": "6"}
+
+
+def test_without_an_explanation_in_time_a_refusal_says_what_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    nothing = SolverAnswer(None, 0.0, proven=False, infeasible=False, seconds=2.0)
+    monkeypatch.setattr(program, "solve_desk", lambda *_: (nothing, None))
+
+    found = refusal("100", "0.1", "0.5", cash_floor=Decimal(95))
+
+    expected = "no plan keeps every limit without overdrawing the account"
+    assert found.detail == f"No feasible solution exists: {expected}."
+    assert found.members == {"securities": [], "limits": [], "nearest_plan": None}
