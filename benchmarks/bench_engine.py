@@ -3,8 +3,8 @@
     python benchmarks/bench_engine.py [--problems 12] [--sizes 10 50 100 500] [--seed 1]
 
 The problems are those of instances.py, the other ways those of rivals.py. *slack*: the separable optimum
-leaves enough cash; *tight*: the cash floor is above what it leaves, so the row binds; *desk*: many options
-at once. Times are of one processor (CPU time: what else runs on the machine counts little), the median over
+leaves enough cash; *tight*: the cash floor is above what it leaves, so the row binds; *desk*: options that
+couple securities. Times are of one processor (CPU time: what else runs on the machine counts little), the median over
 the problems, each the best of a few turns taken alternately. Where a rival runs into its time limit of 5 s
 the ratio is a lower bound. *floor*: accounts of cash alone, of which 5 % stay.
 """
@@ -178,41 +178,54 @@ def against_abs(
 def desk(
     rng: np.random.Generator, model: tuple[Security, ...], count: int, table: Comparison
 ) -> None:
-    """Costs, minimum trade, number of trades, turnover and groups at once."""
+    """Options that couple securities, by themselves and all at once."""
     size = len(model)
     ids = [security.security_id for security in model]
     thirds = [frozenset(ids[first::3]) for first in range(3)]
     weight = [sum(s.weight for s in model if s.security_id in third) for third in thirds]
-    options = RebalanceOptions(
-        cost_rate=Decimal("0.001"),
-        cost_per_trade=Decimal(5),
-        minimum_value=Decimal(500),
-        maximum_trades=max(1, 9 * size // 10),
-        turnover_cap=Percent(Decimal(40)),
-        groups=tuple(
-            GroupBand(str(i), third, high=total)
-            for i, (third, total) in enumerate(zip(thirds, weight, strict=True))
-        ),
-    )  # fmt: skip
+    asked = {
+        "costs": {"cost_rate": Decimal("0.001"), "cost_per_trade": Decimal(5)},
+        "minimum trade": {"minimum_value": Decimal(500)},
+        "number of trades": {"maximum_trades": max(1, 9 * size // 10)},
+        "turnover": {"turnover_cap": Percent(Decimal(40))},
+        "groups": {
+            "groups": tuple(
+                GroupBand(str(i), third, high=total)
+                for i, (third, total) in enumerate(zip(thirds, weight, strict=True))
+            )
+        },
+    }
+    every = {name: value for one in asked.values() for name, value in one.items()}
+    problems = instances(rng, model, count, tight=False)
+    for what, given in {**asked, "all of these": every}.items():
+        options = RebalanceOptions(**given, time_limit_s=TIME_LIMIT_S)
 
-    def ours(one: Instance) -> object:
-        return rebalance_all(model, [one.portfolio], replace(options, time_limit_s=TIME_LIMIT_S))
+        def ours(one: Instance, options: RebalanceOptions = options) -> object:
+            return rebalance_all(model, [one.portfolio], options)
 
-    def theirs(one: Instance) -> object:
-        worth = float(one.portfolio.market_value)
-        terms = DeskTerms(
-            rate=0.001,
-            per_trade=5.0,
-            least_trade=np.ceil(500 / one.textbook.price),
-            trades=max(1, 9 * size // 10),
-            turnover=0.4 * worth,
-            groups=np.array([[float(i in third) for i in ids] for third in thirds]),
-            group_high=np.array([float(total) * worth for total in weight]),
-        )
-        return textbook_by_cvxpy(one.textbook, TIME_LIMIT_S, terms)
+        def theirs(one: Instance, options: RebalanceOptions = options) -> object:
+            return textbook_by_cvxpy(one.textbook, TIME_LIMIT_S, _terms(one, options, ids))
 
-    times = duel(instances(rng, model, count, tight=False), ours, theirs, 1)
-    table.add(size, "desk", times, "", "all options, rebalance_all / CVXPY built anew, |.|")
+        times = duel(problems, ours, theirs, 1)
+        table.add(size, "desk", times, "", f"{what}, rebalance_all / CVXPY built anew, |.|")
+
+
+def _terms(one: Instance, options: RebalanceOptions, ids: Sequence[str]) -> DeskTerms:
+    """The options as a textbook takes them; what is not asked for cannot bind."""
+    worth = float(one.portfolio.market_value)
+    groups = options.groups or (GroupBand("all", frozenset(ids)),)
+    cap, trades = options.turnover_cap, options.maximum_trades
+    return DeskTerms(
+        rate=float(options.cost_rate),
+        per_trade=float(options.cost_per_trade),
+        least_trade=np.maximum(np.ceil(float(options.minimum_value) / one.textbook.price), 1),
+        trades=len(ids) if trades is None else trades,
+        turnover=float(cap.of(one.portfolio.market_value))
+        if isinstance(cap, Percent)
+        else 2 * worth,
+        groups=np.array([[float(i in group.security_ids) for i in ids] for group in groups]),
+        group_high=np.array([float(group.high) * worth for group in groups]),
+    )
 
 
 def discrete_allocation(

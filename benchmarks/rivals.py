@@ -25,6 +25,7 @@ QUIET = {
     "mip_feasibility_tolerance": 1e-9,
     "primal_feasibility_tolerance": 1e-9,
     "mip_heuristic_run_feasibility_jump": False,
+    "mip_heuristic_run_zi_round": True,
     "mip_detect_symmetry": False,
 }
 
