@@ -54,6 +54,7 @@ MODULES = (
     "assembly",
     "engine",
     "infeasibility",
+    "binding",
 )
 TESTS = ROOT / "tests" / "optimization"
 LEFT_OUT = {

@@ -39,11 +39,13 @@ class Proof(StrEnum):
 class Binding:
     """A constraint that keeps the plan from less drift, and what is left of it (currency, or trades).
 
+    An option by its name, or the band of a security.
+
     >>> Binding("maximum_trades", Decimal(0)).slack
     Decimal('0')
     """
 
-    constraint: str  # an option by its name, or band.<security id>
+    constraint: str  # cash_floor, groups.energy.high, do_not_sell, band.<security id> ...
     slack: Decimal
 
 

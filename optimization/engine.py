@@ -7,6 +7,7 @@ from decimal import Decimal
 import numpy as np
 
 from optimization.assembly import Assembled, assemble, is_whole, others_of, priced
+from optimization.binding import kept_from_nearest
 from optimization.certificate import Certificate, Method, Proof, broken
 from optimization.desk import Desk
 from optimization.desk_plans import solve_desk, with_fewest_trades
@@ -111,14 +112,19 @@ def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer]:
     fast = separable.admits & (separable.invested <= block.investable) & (not options.couples)
     wrong: list[bool] = np.any(broken(block, separable.lots), axis=1).tolist()
     scale = block.decimals + len(str(block.denominator)) - 1
+    clipped: list[bool] = separable.clipped.tolist()
     answers: list[Answer] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
             answers.append(_uncertified(assembled, row, "separable"))
         elif is_fast:
-            drift = to_decimal(drifts[row], scale)
+            drift, lots = to_decimal(drifts[row], scale), separable.lots[row]
             certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift)
-            answers.append(assembled.rebalance(row, separable.lots[row], certificate))
+            if clipped[row]:
+                one = block.rows([row]), where.rows([row])
+                kept = kept_from_nearest(*one, lots, assembled.securities, options)
+                certificate = replace(certificate, binding=kept)
+            answers.append(assembled.rebalance(row, lots, certificate))
         else:
             answers.append(_hard(assembled, block, where, separable, row, options))
     return answers
@@ -147,7 +153,9 @@ def _hard(
         return assembled.rebalance(row, refusal=refused(desk, assembled, row, options))
     if not desk.keeps_bands(plan.lots) or desk.evaluated(plan.lots).broken:
         return _uncertified(assembled, row, plan.certificate.method)
-    return assembled.rebalance(row, plan.lots, plan.certificate, cost=plan.cost)
+    kept = kept_from_nearest(block, one, plan.lots, assembled.securities, options)
+    certificate = replace(plan.certificate, binding=plan.certificate.binding + kept)
+    return assembled.rebalance(row, plan.lots, certificate, cost=plan.cost)
 
 
 def _plan(desk: Desk, options: RebalanceOptions, *, admits: bool) -> Plan | None:

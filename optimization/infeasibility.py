@@ -83,7 +83,7 @@ def _empty_bands(
 ) -> list[dict[str, Any]]:
     tight = desk.tight
     fewest, most = (limits[0] for limits in lot_limits(tight.block, tight.bands))
-    free = tight.block.unrestricted()
+    free, before = tight.block.unrestricted(), tight.block.before[0]
     band_fewest, band_most = (limits[0] for limits in lot_limits(free, tight.bands))
     entries: list[dict[str, Any]] = []
     for column in desk.without_band().tolist():
@@ -93,8 +93,9 @@ def _empty_bands(
         if band_fewest[column] <= band_most[column]:
             option = "minimum_trade"
             if fewest[column] > most[column]:
-                option = restricting(options, security.security_id)
-            around = {int(tight.block.before[0, column])}
+                buying = bool(before[column] < band_fewest[column])
+                option = restricting(options, security.security_id, buying=buying)
+            around = {int(before[column])}
         entries.append(_empty_band(tight, column, around, security, option))
     return entries
 

@@ -48,9 +48,10 @@ def may_sell(options: RebalanceOptions, security_id: str) -> bool:
     return options.direction is not Direction.BUY_ONLY and not kept_in
 
 
-def restricting(options: RebalanceOptions, security_id: str) -> str:
-    """The option that keeps a security from being traded, for an explanation."""
-    for name in ("frozen", "do_not_buy", "do_not_sell"):
+def restricting(options: RebalanceOptions, security_id: str, *, buying: bool) -> str:
+    """The option that keeps a security from being bought, or sold, for an explanation."""
+    for name in ("frozen", "do_not_buy" if buying else "do_not_sell"):
         if security_id in getattr(options, name):
             return name
-    return "direction" if options.direction is not Direction.FULL else "scope"
+    kept = Direction.SELL_ONLY if buying else Direction.BUY_ONLY
+    return "direction" if options.direction is kept else "scope"

@@ -18,11 +18,13 @@ class Separable:
     """The separable optimum of a block.
 
     ``lots`` has shape (B, n); ``admits`` says of each portfolio whether every band holds a whole
-    lot. Where it is False ``lots`` means nothing.
+    lot. Where it is False ``lots`` means nothing. ``clipped`` says whether a band or a restriction keeps
+    any security from the lots nearest to its target.
     """
 
     lots: Integers
     admits: np.ndarray  # shape (B,), bool
+    clipped: np.ndarray  # shape (B,), bool
     invested: Integers  # shape (B,), units: value of all positions
 
 
@@ -37,7 +39,8 @@ def solve(block: Block, bands: Bands) -> Separable:
     if outside.any():
         admits = _clip(block, bands, lots, outside)
         value = lots * block.lot_value
-    return Separable(lots, admits, value.sum(axis=1) + block.remainder.sum(axis=1))
+    clipped = np.logical_or.reduce(outside, axis=1)
+    return Separable(lots, admits, clipped, value.sum(axis=1) + block.remainder.sum(axis=1))
 
 
 def nearest_lots(block: Block, bands: Bands) -> Integers:

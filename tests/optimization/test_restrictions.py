@@ -88,14 +88,18 @@ def test_a_band_without_a_lot_is_not_fixed_anywhere():
 
 
 @pytest.mark.parametrize(
-    ("options", "name"),
+    ("options", "of_buying", "of_selling"),
     [
-        ({"frozen": frozenset({A}), "do_not_buy": frozenset({A})}, "frozen"),
-        ({"do_not_buy": frozenset({A}), "do_not_sell": frozenset({A})}, "do_not_buy"),
-        ({"do_not_sell": frozenset({A}), "direction": Direction.SELL_ONLY}, "do_not_sell"),
-        ({"frozen": frozenset({B}), "direction": Direction.SELL_ONLY}, "direction"),
-        ({"frozen": frozenset({B}), "scope": Scope.DRIFTED_TO_EDGE}, "scope"),
+        ({"frozen": frozenset({A}), "do_not_buy": frozenset({A})}, "frozen", "frozen"),
+        ({"do_not_buy": frozenset({A}), "direction": Direction.BUY_ONLY}, "do_not_buy", "direction"),
+        ({"do_not_sell": frozenset({A}), "direction": Direction.SELL_ONLY}, "direction", "do_not_sell"),
+        ({"frozen": frozenset({B}), "scope": Scope.DRIFTED_TO_EDGE}, "scope", "scope"),
     ],
-)
-def test_the_option_that_keeps_a_security_from_trading_is_named(options: dict[str, Any], name: str):
-    assert restricting(RebalanceOptions(**options), A) == name
+)  # fmt: skip
+def test_the_option_that_keeps_a_security_from_being_bought_or_sold_is_named(
+    options: dict[str, Any], of_buying: str, of_selling: str
+):
+    asked = RebalanceOptions(**options)
+
+    assert restricting(asked, A, buying=True) == of_buying
+    assert restricting(asked, A, buying=False) == of_selling

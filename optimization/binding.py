@@ -1,0 +1,61 @@
+"""What keeps single securities from the lots nearest to their targets, for a certificate."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from optimization.certificate import Binding
+from optimization.options import RebalanceOptions
+from optimization.problem import Bands, Block
+from optimization.restrictions import restricting
+from optimization.result import Security
+from optimization.separable import lot_limits, nearest_lots
+from optimization.units import Integers, fraction_to_decimal
+
+
+def kept_from_nearest(
+    block: Block,
+    bands: Bands,
+    lots: Integers,
+    securities: Sequence[Security],
+    options: RebalanceOptions,
+) -> tuple[Binding, ...]:
+    """The restrictions and the bands that bind the plan of one portfolio (B = 1); ``lots`` of shape (n,).
+
+    One binds where the next lot towards the target would break it: a restriction is named once, by its
+    option, and leaves nothing; a band by its security, with what is left to its edge.
+    """
+    nearest = np.maximum(nearest_lots(block, bands)[0], 0)
+    allowed, inside = lot_limits(block, bands), lot_limits(block.unrestricted(), bands)
+    if options.soft_band_price is not None:
+        allowed = (block.least, block.most)
+    found: dict[str, Binding] = {}
+    for column in np.flatnonzero(nearest != lots).tolist():
+        buying = bool(nearest[column] > lots[column])
+        if not _at(allowed, column, lots, buying=buying):
+            continue
+        security_id = securities[column].security_id
+        if options.soft_band_price is None and _at(inside, column, lots, buying=buying):
+            name, slack = f"band.{security_id}", _left(block, column, lots, buying=buying)
+        else:
+            name, slack = restricting(options, security_id, buying=buying), Fraction(0)
+        found[name] = Binding(name, fraction_to_decimal(slack, block.decimals))
+    return tuple(found[name] for name in sorted(found))
+
+
+def _at(
+    limits: tuple[Integers | None, Integers | None], column: int, lots: Integers, *, buying: bool
+) -> bool:
+    """Whether the fewest or the most lots are reached."""
+    limit = limits[buying]
+    return limit is not None and bool(limit[0, column] == lots[column])
+
+
+def _left(block: Block, column: int, lots: Integers, *, buying: bool) -> Fraction:
+    """What is left to the edge of a band, in units."""
+    side = int(block.high[column]) if buying else -int(block.low[column])
+    weight = Fraction(int(block.weight[column]) + side, block.denominator)
+    rest = int(block.remainder[0, column % block.remainder.shape[1]])
+    value = int(lots[column]) * int(block.lot_value[column]) + rest
+    return abs(int(block.market_value[0]) * weight - value)
