@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from itertools import combinations, permutations
 
 from optimization.errors import OptionsConflictError, RuleError
 from optimization.identifier import require_identifier
@@ -187,9 +188,7 @@ def _require_consistent(options: RebalanceOptions) -> None:
     if type(floor) is type(ceiling) and _number(floor) > _number(ceiling):
         detail = "the cash floor is above the cash ceiling"
         raise OptionsConflictError(detail, ("cash_floor", "cash_ceiling"))
-    names = [group.name for group in options.groups]
-    if len(set(names)) < len(names):
-        raise OptionsConflictError("two groups have one name", ("groups",))
+    _require_consistent_groups(options)
     if options.costs_in_objective and not (options.cost_rate or options.cost_per_trade):
         detail = "costs are to count in the objective, but there are none"
         raise OptionsConflictError(detail, ("costs_in_objective", "cost_rate", "cost_per_trade"))
@@ -197,6 +196,31 @@ def _require_consistent(options: RebalanceOptions) -> None:
     if isinstance(cap, Decimal) and 0 < cap < options.minimum_value:
         detail = "the turnover cap is below the least value of a single trade"
         raise OptionsConflictError(detail, ("turnover_cap", "minimum_value"))
+
+
+def _require_consistent_groups(options: RebalanceOptions) -> None:
+    groups = options.groups
+    if len({group.name for group in groups}) < len(groups):
+        raise OptionsConflictError("two groups have one name", ("groups",))
+    for part, whole in permutations(groups, 2):
+        if part.low > whole.high and part.security_ids <= whole.security_ids:
+            detail = (
+                f"group {part.name} is at least {part.low:f}, and group {whole.name}, "
+                f"which has all its securities, at most {whole.high:f}"
+            )
+            raise OptionsConflictError(detail, ("groups",))
+    asking = [group for group in groups if group.low > 0]
+    floor, cash = options.cash_floor, Decimal(0)
+    if isinstance(floor, Percent):
+        cash = floor.of(Decimal(1))
+    if all(
+        one.security_ids.isdisjoint(other.security_ids) for one, other in combinations(asking, 2)
+    ):
+        together = sum((group.low for group in asking), cash)
+        if together > 1:
+            names = " and ".join([group.name for group in asking] + ["the cash floor"] * (cash > 0))
+            detail = f"{names} are {together:f} of market value together at least"
+            raise OptionsConflictError(detail, ("groups", "cash_floor"))
 
 
 def _number(value: Amount | None) -> Decimal:

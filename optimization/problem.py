@@ -115,7 +115,7 @@ def largest_number(
     A target plus its band is at most twice the market value; a position is within one lot of it;
     sums run over the securities. ``held`` bounds the value of what is held before.
     """
-    most = max((abs(value) for value in market_values), default=0)
+    most = max(abs(value) for value in market_values)
     lot = max(lot_values, default=1)
     return (2 * most + 2 * lot + held) * (securities + 1)
 

@@ -269,6 +269,42 @@ def test_two_groups_of_one_name_are_refused():
         RebalanceOptions(groups=(group, group))
 
 
+def group(name: str, *ids: str, low: str = "0", high: str = "1") -> GroupBand:
+    return GroupBand(name, frozenset(ids), Decimal(low), Decimal(high))
+
+
+def test_a_group_that_asks_for_more_than_a_group_around_it_allows_is_refused():
+    chips, tech = group("chips", A, low="0.3"), group("tech", A, B, high="0.2")
+
+    for groups in ((chips, tech), (tech, chips)):
+        with pytest.raises(OptionsConflictError) as caught:
+            RebalanceOptions(groups=groups)
+        assert str(caught.value) == (
+            "group chips is at least 0.3, and group tech, which has all its securities, at most 0.2"
+        )
+        assert caught.value.options == ("groups",)
+    RebalanceOptions(groups=(chips, group("tech", A, B, high="0.3")))
+    RebalanceOptions(groups=(chips, group("banks", B, C, high="0.2")))
+    RebalanceOptions(groups=(group("chips", A, B, low="0.3"), group("tech", A, high="0.2")))
+
+
+def test_separate_groups_that_ask_for_more_than_there_is_are_refused():
+    low, high = group("bonds", A, low="0.6"), group("shares", B, C, low="0.35", high="0.9")
+
+    with pytest.raises(OptionsConflictError) as caught:
+        RebalanceOptions(groups=(low, high), cash_floor=Percent(Decimal("5.5")))
+
+    assert str(caught.value) == (
+        "bonds and shares and the cash floor are 1.005 of market value together at least"
+    )
+    RebalanceOptions(groups=(low, high), cash_floor=Percent(Decimal(5)))
+    RebalanceOptions(groups=(low, high), cash_floor=Decimal(1_000_000))
+    more = group("more", B, low="0.45")
+    RebalanceOptions(groups=(low, high, more))  # may be of the shares
+    with pytest.raises(OptionsConflictError, match=r"^bonds and more are 1.05 of market value"):
+        RebalanceOptions(groups=(low, more, group("any", A, B, C)))
+
+
 @pytest.mark.parametrize(
     ("options", "field"),
     [

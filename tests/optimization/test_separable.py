@@ -101,6 +101,34 @@ def test_what_is_invested_counts_lots_and_remainders():
     assert solve(made, bands(made)).invested.tolist() == [180]
 
 
+def test_remainders_count_each_in_its_own_portfolio():
+    made = replace(
+        block(1000, (30, 60, 5, 5, 0), (40, 120, 5, 5, 0)),
+        before=np.zeros((2, 2), dtype=np.int64),
+        market_value=np.array([1000, 1000]),
+        remainder=np.array([[3, 1], [2, 0]]),
+    )
+
+    assert solve(made, bands(made)).invested.tolist() == [184, 182]
+
+
+def test_one_large_portfolio_of_a_block_does_not_overflow_beside_a_small_one():
+    # 2**51 times 9,000 parts of 10,000 pass 2**63 in 64 bits.
+    large = 2**51
+    made = replace(
+        block(1000, (7, 9_000, 1_000, 1_000, 0), denominator=10_000),
+        before=np.zeros((2, 1), dtype=np.int64),
+        market_value=np.array([1000, large]),
+    )
+
+    found = bands(made)
+
+    assert found.target[:, 0].tolist() == [900, large * 9 // 10]
+    assert found.part[:, 0].tolist() == [0, large * 9_000 % 10_000]
+    assert found.lower[:, 0].tolist() == [800, -(-large * 8 // 10)]
+    assert found.upper[:, 0].tolist() == [1000, large]
+
+
 def test_limits_of_lots_are_the_band_s_and_the_restriction_s():
     made = block(1000, (30, 80, 50, 70, 4))  # 30 to 150 in lots of 30: 1 to 5
     where = bands(made)
