@@ -34,6 +34,7 @@ from rivals import (
 
 from optimization import program
 from optimization.assembly import assemble
+from optimization.budget import Budget
 from optimization.engine import rebalance_all
 from optimization.model import DriftBand
 from optimization.options import GroupBand, Percent, RebalanceOptions
@@ -146,7 +147,7 @@ def with_cash_row(
         return hull_by_arrays(highs, one.cash, TIME_LIMIT_S)
 
     if cash == "tight":
-        times = duel(problems, lambda one: solve_tight(one.tight, TIME_LIMIT_S), bare)
+        times = duel(problems, lambda one: solve_tight(one.tight, Budget(TIME_LIMIT_S)), bare)
         table.add(size, cash, times, ">= 2" if size >= 50 else "", "cover / HiGHS, hull")
     for other, name in ((bare, "bare"), (arrays, "bare, by arrays")):
         times = duel(problems, compiled, other, TURNS)

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from optimization import program
+from optimization.budget import Budget
 from optimization.certificate import Binding, Certificate, Method, Proof
 from optimization.desk import UNBOUNDED, Desk, desk_problem
 from optimization.errors import CertificationError, NoSolutionInTimeError
@@ -19,14 +20,14 @@ from optimization.units import Integers, fraction_to_decimal
 BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
 
 
-def solve_desk(desk: Desk, time_limit_s: float, *, fewest_trades: bool) -> Plan | None:
+def solve_desk(desk: Desk, budget: Budget, *, fewest_trades: bool) -> Plan | None:
     """The optimum under the terms; None where the solver finds that there is none."""
     if len(desk.without_band()):
         return None
-    plan = _separable(desk) or _programmed(desk, time_limit_s)
+    plan = _separable(desk) or _programmed(desk, budget)
     if plan is None or not fewest_trades:
         return plan
-    return with_fewest_trades(desk, plan, time_limit_s)
+    return with_fewest_trades(desk, plan, budget)
 
 
 def _separable(desk: Desk) -> Plan | None:
@@ -42,18 +43,18 @@ def _separable(desk: Desk) -> Plan | None:
     return Plan(lots, certificate, fraction_to_decimal(found.cost, desk.tight.block.decimals))
 
 
-def _programmed(desk: Desk, time_limit_s: float) -> Plan | None:
+def _programmed(desk: Desk, budget: Budget) -> Plan | None:
     margins: dict[str, Fraction] = {}
     bound = -np.inf
     for _ in range(REPAIRS):
         problem, base = desk_problem(desk, margins)
-        answer, change = program.solve_desk(problem, time_limit_s)
-        if change is None and margins:
+        answer, change = program.solve_desk(problem, budget.left_s)
+        if answer.infeasible and margins:
             break
         if answer.infeasible:
             return None
         if change is None:
-            raise NoSolutionInTimeError(desk.tight.portfolio_id, time_limit_s)
+            raise NoSolutionInTimeError(desk.tight.portfolio_id, budget.total_s)
         bound = bound if margins else answer.bound  # of tightened limits it proves nothing
         lots = _whole(base, change)
         found = desk.evaluated(lots)
@@ -73,13 +74,13 @@ def _wider(margins: Mapping[str, Fraction], found: Evaluated, desk: Desk) -> dic
     }
 
 
-def with_fewest_trades(desk: Desk, plan: Plan, time_limit_s: float) -> Plan:
+def with_fewest_trades(desk: Desk, plan: Plan, budget: Budget) -> Plan:
     """A plan of the same objective with fewer trades, if the solver finds one; else the same plan."""
     problem, base = desk_problem(desk)
     first = desk.evaluated(plan.lots)
     above_base = float(first.objective - _at_base(desk, base)) * desk.unit
     problem = replace(problem, objective_most=above_base + 1e-6)
-    change = program.solve_fewest_trades(problem, time_limit_s)[1]
+    change = program.solve_fewest_trades(problem, budget.left_s)[1]
     if change is None:
         return plan
     lots = _whole(base, change)
@@ -93,12 +94,12 @@ def with_fewest_trades(desk: Desk, plan: Plan, time_limit_s: float) -> Plan:
     return Plan(lots, replace(plan.certificate, objective=objective), cost)
 
 
-def conflict(desk: Desk, time_limit_s: float) -> tuple[Limit, ...]:
+def conflict(desk: Desk, budget: Budget) -> tuple[Limit, ...]:
     """The limits that exclude each other while every band holds, each with what it would have to give."""
-    return _relaxed(desk, time_limit_s, give_floor=UNBOUNDED, give_others=UNBOUNDED)[1]
+    return _relaxed(desk, budget, give_floor=UNBOUNDED, give_others=UNBOUNDED)[1]
 
 
-def nearest_plan(desk: Desk, time_limit_s: float) -> Integers | None:
+def nearest_plan(desk: Desk, budget: Budget) -> Integers | None:
     """The plan that leaves bands by as little as it must, and limits only if it must.
 
     None if every plan overdraws the account.
@@ -109,21 +110,21 @@ def nearest_plan(desk: Desk, time_limit_s: float) -> Integers | None:
         desk = replace(desk, terms=soft)
     floor = max(0.0, float(desk.terms.cash_least) * desk.unit)
     for give_floor, give_others in ((0.0, 0.0), (floor, UNBOUNDED)):
-        lots = _relaxed(desk, time_limit_s, give_floor=give_floor, give_others=give_others)[0]
+        lots = _relaxed(desk, budget, give_floor=give_floor, give_others=give_others)[0]
         if lots is not None:
             return lots
     return None
 
 
 def _relaxed(
-    desk: Desk, time_limit_s: float, *, give_floor: float, give_others: float
+    desk: Desk, budget: Budget, *, give_floor: float, give_others: float
 ) -> tuple[Integers | None, tuple[Limit, ...]]:
     """The best plan when limits may give so much, and the limits that do."""
     margins: dict[str, Fraction] = {}
     for _ in range(REPAIRS):
         problem, base = desk_problem(desk, margins)
         problem = replace(problem, give_floor=give_floor, give_others=give_others)
-        change = program.solve_desk(problem, time_limit_s)[1]
+        change = program.solve_desk(problem, budget.left_s)[1]
         if change is None:
             return None, ()
         lots = _whole(base, change)

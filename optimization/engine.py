@@ -8,6 +8,7 @@ import numpy as np
 
 from optimization.assembly import Assembled, assemble, is_whole, others_of, priced
 from optimization.binding import kept_from_nearest
+from optimization.budget import Budget
 from optimization.certificate import Certificate, Method, Proof, broken
 from optimization.desk import Desk
 from optimization.desk_plans import solve_desk, with_fewest_trades
@@ -159,12 +160,13 @@ def _hard(
 
 
 def _plan(desk: Desk, options: RebalanceOptions, *, admits: bool) -> Plan | None:
+    budget = Budget(options.time_limit_s)
     if options.couples:
-        return solve_desk(desk, options.time_limit_s, fewest_trades=options.fewest_trades)
-    plan = solve_tight(desk.tight, options.time_limit_s) if admits else None
+        return solve_desk(desk, budget, fewest_trades=options.fewest_trades)
+    plan = solve_tight(desk.tight, budget) if admits else None
     if plan is None or not options.fewest_trades:
         return plan
-    return with_fewest_trades(desk, plan, options.time_limit_s)
+    return with_fewest_trades(desk, plan, budget)
 
 
 def _uncertified(assembled: Assembled, row: int, method: str) -> CertificationError:

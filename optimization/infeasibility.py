@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from optimization.assembly import Assembled
+from optimization.budget import Budget
 from optimization.desk import Desk
 from optimization.desk_plans import conflict, nearest_plan
 from optimization.options import RebalanceOptions
@@ -16,7 +17,7 @@ from optimization.tight import Tight
 from optimization.units import fraction_to_decimal, to_decimal
 
 CODE = "infeasible"
-NEAREST_PLAN_TIME_S = 2.0
+EXPLANATION_TIME_S = 2.0  # for the limits in conflict, and again for the nearest plan
 MICRO = 1_000_000  # drifts are proposed in millionths
 LISTED = 3
 
@@ -57,7 +58,7 @@ def _given(desk: Desk) -> list[dict[str, str]]:
             if limit.option == "maximum_trades"
             else f"{fraction_to_decimal(-limit.slack, decimals):f}",
         }
-        for limit in conflict(desk, NEAREST_PLAN_TIME_S)
+        for limit in conflict(desk, Budget(EXPLANATION_TIME_S))
     ]
 
 
@@ -148,7 +149,7 @@ def _nearest(desk: Desk, assembled: Assembled, row: int) -> dict[str, Any] | Non
     tight = desk.tight
     lots = None
     if int(tight.remainder.sum()) <= tight.market_value:
-        lots = nearest_plan(desk, NEAREST_PLAN_TIME_S)
+        lots = nearest_plan(desk, Budget(EXPLANATION_TIME_S))
     if lots is None:
         return None
     cost = fraction_to_decimal(desk.evaluated(lots).cost, tight.block.decimals)

@@ -97,7 +97,8 @@ class RebalanceOptions:
     ``costs_in_objective`` they are weighed against drift.
 
     Bands: ``groups``; with a ``soft_band_price`` a band may be left, at that price for each unit of
-    currency outside it. ``fewest_trades`` breaks ties of drift. ``time_limit_s`` bounds the solver.
+    currency outside it. ``fewest_trades`` breaks ties of drift. ``time_limit_s`` is what the
+    solver may take for one portfolio, all its calls together.
 
     >>> RebalanceOptions(cash_floor=Percent(Decimal(2)), maximum_trades=5).maximum_trades
     5

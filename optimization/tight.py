@@ -8,6 +8,7 @@ from importlib.metadata import version
 import numpy as np
 
 from optimization import program
+from optimization.budget import Budget
 from optimization.certificate import Binding, Certificate, Method, Proof, broken
 from optimization.cover import cover, steps_of
 from optimization.errors import CertificationError, NoSolutionInTimeError
@@ -55,7 +56,7 @@ class Tight:
         return to_decimal(drift_of(self.block, self.bands, lots[None, :])[0], scale)
 
 
-def solve_tight(tight: Tight, time_limit_s: float) -> Plan | None:
+def solve_tight(tight: Tight, budget: Budget) -> Plan | None:
     """The optimum under the cash row; None where even the cheapest lots overspend."""
     fewest = lot_limits(tight.block, tight.bands)[0][0]
     target, part = tight.bands.target[0], tight.bands.part[0]
@@ -65,7 +66,7 @@ def solve_tight(tight: Tight, time_limit_s: float) -> Plan | None:
         return None
     given_up = cover(steps, tight.need)
     if given_up is None:
-        return solve_by_program(tight, time_limit_s)
+        return solve_by_program(tight, budget)
     lots = tight.lots - np.array(given_up, dtype=tight.lots.dtype)
     objective = tight.drift(lots)
     binding = (cash_binding(tight, lots),)
@@ -83,7 +84,7 @@ def cash_left(tight: Tight, lots: Integers) -> int:
     return int(tight.block.investable[0]) - invested
 
 
-def solve_by_program(tight: Tight, time_limit_s: float) -> Plan:
+def solve_by_program(tight: Tight, budget: Budget) -> Plan:
     """The same optimum by the CVXPY model and HiGHS, verified exactly."""
     fewest, most = (limits[0] for limits in lot_limits(tight.block, tight.bands))
     floor = tight.bands.target[0] // tight.block.lot_value
@@ -91,11 +92,11 @@ def solve_by_program(tight: Tight, time_limit_s: float) -> Plan:
     block, margin, bound = tight.block, Fraction(0), -np.inf
     for _ in range(REPAIRS):
         problem = cash_problem(tight, base, fewest, most, margin)
-        answer, change = program.solve_cash(problem, time_limit_s)
-        if change is None and margin:
+        answer, change = program.solve_cash(problem, budget.left_s)
+        if answer.infeasible:  # the tightened row; without a margin there is a plan
             break
         if change is None:
-            raise NoSolutionInTimeError(tight.portfolio_id, time_limit_s)
+            raise NoSolutionInTimeError(tight.portfolio_id, budget.total_s)
         bound = answer.bound if not margin else bound  # of a tightened row it proves nothing
         lots = base + np.rint(change).astype(np.int64).astype(base.dtype)
         if not broken(block, lots[None, :]).any():

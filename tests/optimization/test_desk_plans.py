@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from optimization import program
+from optimization.budget import Budget
 from optimization.certificate import Binding, Method, Proof
 from optimization.compiled import SolverAnswer
 from optimization.desk import UNBOUNDED, Desk, desk_problem
@@ -37,7 +38,8 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
         def solved(problem: DeskProblem, _time_limit_s: float):
             change, bound = said[len(asked)]
             asked.append(problem)
-            answer = SolverAnswer({}, bound, proven=proven, infeasible=infeasible, seconds=0.5)
+            none = infeasible and change is None
+            answer = SolverAnswer({}, bound, proven=proven, infeasible=none, seconds=0.5)
             return answer, None if change is None else np.array(change)
 
         monkeypatch.setattr(program, "solve_desk", solved)
@@ -48,7 +50,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 def planned(one: Desk) -> Plan:
-    plan = solve_desk(one, 1.0, fewest_trades=False)
+    plan = solve_desk(one, Budget(1.0), fewest_trades=False)
     assert plan is not None
     return plan
 
@@ -144,10 +146,12 @@ def test_under_soft_bands_no_plan_has_less_drift_than_the_nearest_lots(answers: 
 
 def test_an_infeasible_program_has_no_plan_and_one_out_of_time_no_answer(answers: Answers):
     answers((None, 0.0), infeasible=True)
-    assert solve_desk(desk(WIDE, cash_least=FLOOR), 1.0, fewest_trades=False) is None
-    answers((None, 0.0))
-    with pytest.raises(NoSolutionInTimeError):
-        planned(desk(WIDE, cash_least=FLOOR))
+    assert solve_desk(desk(WIDE, cash_least=FLOOR), Budget(1.0), fewest_trades=False) is None
+    for said in ([(None, 0.0)], [([0.0], 0.0), (None, 0.0)]):
+        answers(*said)
+        with pytest.raises(NoSolutionInTimeError) as caught:
+            planned(desk(WIDE, cash_least=FLOOR))
+        assert caught.value.time_limit_s == 1.0
 
 
 def test_a_band_without_a_lot_is_not_asked_for(answers: Answers):
@@ -155,7 +159,7 @@ def test_a_band_without_a_lot_is_not_asked_for(answers: Answers):
 
     none = desk((300, 700, 50, 50, 0), cash_least=FLOOR)
 
-    assert solve_desk(none, 1.0, fewest_trades=False) is None
+    assert solve_desk(none, Budget(1.0), fewest_trades=False) is None
     assert asked == []
 
 
@@ -170,7 +174,7 @@ def test_a_band_without_a_lot_is_not_asked_for(answers: Answers):
 def test_a_plan_that_cannot_be_repaired_is_not_returned(
     answers: Answers, said: list[Said], broken: tuple[str, ...]
 ):
-    asked = answers(*said)
+    asked = answers(*said, infeasible=True)
 
     with pytest.raises(CertificationError) as caught:
         planned(desk(WIDE, cash_least=FLOOR))
@@ -207,7 +211,7 @@ def test_a_plan_of_the_same_objective_with_fewer_trades_is_taken(answers: Answer
     one, plan = two()
     asked = answers(([0.0, -1.0], 0.0))
 
-    fewer = with_fewest_trades(one, plan, 1.0)
+    fewer = with_fewest_trades(one, plan, Budget(1.0))
 
     # 5.00 of drift, 2.00 at two lots of each: what is above that, and a millionth.
     assert asked[0].objective_most == pytest.approx(3.000001, abs=1e-12)
@@ -239,13 +243,13 @@ def test_a_plan_with_fewer_trades_that_is_worse_or_breaks_something_is_not_taken
     one, plan = two(**given)
     answers((change, 0.0))
 
-    assert with_fewest_trades(one, plan, 1.0) is plan
+    assert with_fewest_trades(one, plan, Budget(1.0)) is plan
 
 
 def test_limits_in_conflict_are_those_that_give(answers: Answers):
     asked = answers(([0.0], 0.0))
 
-    given = conflict(desk(WIDE, cash_least=FLOOR, trades=0), 1.0)
+    given = conflict(desk(WIDE, cash_least=FLOOR, trades=0), Budget(1.0))
 
     assert given == (Limit("cash_floor", Fraction(-1)), Limit("maximum_trades", Fraction(-1)))
     assert (asked[0].give_floor, asked[0].give_others) == (UNBOUNDED, UNBOUNDED)
@@ -254,7 +258,7 @@ def test_limits_in_conflict_are_those_that_give(answers: Answers):
 def test_the_nearest_plan_leaves_bands_before_it_leaves_limits(answers: Answers):
     asked = answers(([0.0], 0.0), ([-1.0], 0.0))
 
-    lots = nearest_plan(desk(WIDE, cash_least=FLOOR, least_trade=(2,)), 1.0)
+    lots = nearest_plan(desk(WIDE, cash_least=FLOOR, least_trade=(2,)), Budget(1.0))
 
     assert lots is not None
     assert lots.tolist() == [1]
@@ -267,7 +271,7 @@ def test_the_nearest_plan_leaves_bands_before_it_leaves_limits(answers: Answers)
 def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(answers: Answers):
     asked = answers((None, 0.0), ([0.0], 0.0))
 
-    lots = nearest_plan(desk(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), 1.0)
+    lots = nearest_plan(desk(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), Budget(1.0))
 
     assert lots is not None
     assert lots.tolist() == [2]
@@ -279,13 +283,13 @@ def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(
 def test_without_a_floor_there_is_none_to_give(answers: Answers, floor: int):
     asked = answers((None, 0.0), ([0.0], 0.0))
 
-    nearest_plan(desk(WIDE, cash_least=Fraction(floor)), 1.0)
+    nearest_plan(desk(WIDE, cash_least=Fraction(floor)), Budget(1.0))
 
     assert asked[1].give_floor == 0.0
 
 
 def test_without_a_plan_that_is_not_overdrawn_there_is_no_nearest_one(answers: Answers):
     answers((None, 0.0), (None, 0.0))
-    assert nearest_plan(desk(WIDE, cash_least=FLOOR), 1.0) is None
+    assert nearest_plan(desk(WIDE, cash_least=FLOOR), Budget(1.0)) is None
     answers(*[([0.0], 0.0)] * 3, (None, 0.0))
-    assert nearest_plan(desk(WIDE, cash_least=FLOOR), 1.0) is None
+    assert nearest_plan(desk(WIDE, cash_least=FLOOR), Budget(1.0)) is None

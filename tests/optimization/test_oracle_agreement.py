@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from optimization.assembly import assemble, priced
+from optimization.budget import Budget
 from optimization.certificate import Method
 from optimization.engine import DEFAULTS, rebalance
 from optimization.model import Model
@@ -118,8 +119,8 @@ def test_the_cvxpy_program_reaches_the_objective_of_the_cover():
             limit = best.invested - need
             short = replace(block, investable=limit)
             tight = Tight(portfolio.portfolio_id, short, where, best.lots[0], need)
-            by_cover = solve_tight(tight, 10.0)
-            by_program = solve_by_program(tight, 10.0)
+            by_cover = solve_tight(tight, Budget(10.0))
+            by_program = solve_by_program(tight, Budget(10.0))
             assert not isinstance(by_cover, int)
             assert by_cover.certificate.method is Method.COVER
             gap = by_program.certificate.objective - by_cover.certificate.objective

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from optimization import program
+from optimization.budget import Budget
 from optimization.certificate import Method, Proof
 from optimization.compiled import SolverAnswer
 from optimization.errors import CertificationError, NoSolutionInTimeError
@@ -37,13 +38,16 @@ Answers = Callable[..., list[CashProblem]]
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     """The solver is to give these answers, (lots above base or None, its bound), one after the other."""
 
-    def given(*said: tuple[float | None, float], proven: bool = True) -> list[CashProblem]:
+    def given(
+        *said: tuple[float | None, float], proven: bool = True, infeasible: bool = False
+    ) -> list[CashProblem]:
         asked: list[CashProblem] = []
 
         def solved(problem: CashProblem, _time_limit_s: float):
             change, bound = said[len(asked)]
             asked.append(problem)
-            answer = SolverAnswer({}, bound, proven=proven, infeasible=False, seconds=0.5)
+            none = infeasible and change is None
+            answer = SolverAnswer({}, bound, proven=proven, infeasible=none, seconds=0.5)
             return answer, None if change is None else np.array([change])
 
         monkeypatch.setattr(program, "solve_cash", solved)
@@ -53,7 +57,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 def test_the_cover_steps_down_by_what_is_missing():
-    plan = solve_tight(tight(599, WIDE), 1.0)
+    plan = solve_tight(tight(599, WIDE), Budget(1.0))
 
     assert plan is not None
     assert plan.lots.tolist() == [1]
@@ -64,8 +68,8 @@ def test_the_cover_steps_down_by_what_is_missing():
 
 
 def test_all_that_can_be_freed_is_just_enough_or_there_is_no_plan():
-    assert solve_tight(tight(300, WIDE), 1.0) is not None
-    assert solve_tight(tight(299, WIDE), 1.0) is None
+    assert solve_tight(tight(300, WIDE), Budget(1.0)) is not None
+    assert solve_tight(tight(299, WIDE), Budget(1.0)) is None
 
 
 def test_the_program_has_amounts_above_the_lots_just_below_each_target():
@@ -101,7 +105,7 @@ def test_at_the_edge_of_its_band_a_security_has_no_chord_upward():
 def test_a_plan_that_overspends_is_asked_for_again_with_more_than_that_taken_off(answers: Answers):
     asked = answers((0.0, 1.00009), (-1.0, 2.5))
 
-    plan = solve_by_program(tight(599, WIDE), 1.0)
+    plan = solve_by_program(tight(599, WIDE), Budget(1.0))
 
     # Two lots are 0.01 too much: four times that and a millionth come off.
     first, second = (problem.limit for problem in asked)
@@ -115,9 +119,9 @@ def test_a_plan_that_overspends_is_asked_for_again_with_more_than_that_taken_off
 
 def test_the_lower_bound_is_at_least_the_separable_one_and_at_most_the_objective(answers: Answers):
     answers((-1.0, -5.0))
-    assert solve_by_program(tight(599, WIDE), 1.0).certificate.lower_bound == 1
+    assert solve_by_program(tight(599, WIDE), Budget(1.0)).certificate.lower_bound == 1
     answers((-1.0, 7.0))
-    plan = solve_by_program(tight(599, WIDE), 1.0)
+    plan = solve_by_program(tight(599, WIDE), Budget(1.0))
     assert plan.certificate.lower_bound == plan.certificate.objective == 4
     assert plan.certificate.proof is Proof.OPTIMAL
 
@@ -125,14 +129,22 @@ def test_the_lower_bound_is_at_least_the_separable_one_and_at_most_the_objective
 def test_a_plan_at_the_time_limit_is_feasible_whatever_its_bound(answers: Answers):
     answers((-1.0, 7.0), proven=False)
 
-    assert solve_by_program(tight(599, WIDE), 1.0).certificate.proof is Proof.FEASIBLE_TIME_LIMIT
+    assert (
+        solve_by_program(tight(599, WIDE), Budget(1.0)).certificate.proof
+        is Proof.FEASIBLE_TIME_LIMIT
+    )
 
 
-def test_without_a_plan_in_time_there_is_no_answer(answers: Answers):
-    answers((None, 0.0))
+@pytest.mark.parametrize("said", [[(None, 0.0)], [(0.0, 0.0), (None, 0.0)]])
+def test_without_a_plan_in_time_there_is_no_answer(
+    answers: Answers, said: list[tuple[float | None, float]]
+):
+    answers(*said)
 
-    with pytest.raises(NoSolutionInTimeError):
-        solve_by_program(tight(599, WIDE), 1.0)
+    with pytest.raises(NoSolutionInTimeError) as caught:
+        solve_by_program(tight(599, WIDE), Budget(1.0))
+
+    assert caught.value.time_limit_s == 1.0
 
 
 @pytest.mark.parametrize(
@@ -141,10 +153,10 @@ def test_without_a_plan_in_time_there_is_no_answer(answers: Answers):
 def test_a_plan_that_overspends_three_times_or_cannot_be_repaired_is_not_returned(
     answers: Answers, said: tuple[tuple[float | None, float], ...]
 ):
-    asked = answers(*said)
+    asked = answers(*said, infeasible=True)
 
     with pytest.raises(CertificationError):
-        solve_by_program(tight(599, WIDE), 1.0)
+        solve_by_program(tight(599, WIDE), Budget(1.0))
     assert len(asked) == min(len(said), 3)
 
 
@@ -160,7 +172,7 @@ def test_the_program_counts_from_inside_the_band(answers: Answers, target: int, 
     asked = answers((0.0, 0.0))
     one = tight(5000, (300, target, target - 300, max(1000 - target, 0), 0))
 
-    plan = solve_by_program(one, 1.0)
+    plan = solve_by_program(one, Budget(1.0))
 
     assert plan.lots.tolist() == [base]
     assert asked[0].most_down.tolist() == [base - 1.0]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from optimization.assembly import assemble, priced
+from optimization.budget import Budget
 from optimization.certificate import Method, Proof
 from optimization.engine import rebalance
 from optimization.model import DriftBand, Model, Target
@@ -94,7 +95,7 @@ def test_the_cash_row_alone_is_asked_again_where_prices_are_finer_than_floats():
     lots = solve(block, where).lots[0]
     assert lots.tolist() == [20, 5]
 
-    plan = solve_by_program(Tight("P" * 24, block, where, lots, 35), 10.0)
+    plan = solve_by_program(Tight("P" * 24, block, where, lots, 35), Budget(10.0))
 
     assert plan.lots.tolist() == [19, 5]
     assert plan.certificate.lower_bound < 1
