@@ -52,12 +52,11 @@ class Desk:
 
     @property
     def soft_bounds(self) -> tuple[Integers, Integers]:
-        """No short position, the restrictions, and nothing beyond what any plan can need."""
+        """No short position, the restrictions, and nothing beyond what any plan can need or pay for."""
         block, bands = self.tight.block, self.tight.bands
-        trade = max(self.terms.least_trade, default=1)
-        useful = np.maximum(lot_limits(block, bands)[0][0], block.before[0]) + trade
-        most = np.maximum(np.maximum(bands.target[0] // block.lot_value + 1, useful), 0)
-        most = np.maximum(most, block.market_value[0] // block.lot_value)
+        most = np.maximum(lot_limits(block, bands)[0][0], block.before[0])
+        most = most + np.array(self.terms.least_trade, dtype=most.dtype)
+        most = np.maximum(np.maximum(most, block.market_value[0] // block.lot_value), 0)
         least = np.zeros_like(most)
         if block.least is not None and block.most is not None:
             least, most = np.maximum(least, block.least[0]), np.minimum(most, block.most[0])

@@ -236,6 +236,12 @@ def test_under_soft_bands_lots_are_bounded_by_what_any_plan_can_need(
     assert (least.tolist(), found.tolist()) == ([0], [most])
 
 
+def test_each_security_has_its_own_least_trade_beyond_what_it_needs():
+    soft = desk(WIDE, WIDE, worth=100, soft_price=Fraction(1), least_trade=(1, 9))
+
+    assert soft.bounds[1].tolist() == [2, 10]  # one lot is needed
+
+
 def test_restrictions_stay_hard_under_soft_bands():
     soft = desk(WIDE, soft_price=Fraction(1))
     block = soft.tight.block.restricted(np.array([[1]]), np.array([[2]]))

@@ -245,3 +245,4 @@ def test_the_guard_of_64_bits_bounds_every_number_of_a_block():
     assert fits_int64(2**61 - 1, 10_000)
     assert not fits_int64(2**61, 10_000)
     assert not fits_int64(1, 2**30)
+    assert fits_int64(1, 10**9)
