@@ -47,7 +47,7 @@ def test_without_options_only_bands_and_cash_bind():
 def test_every_limit_is_above_these_lots_and_a_millionth_above_the_largest_sum_it_admits():
     problem, _ = desk_problem(
         pair(
-            cash_least=Fraction(100),
+            cash_least=Fraction(201, 2),
             cash_most=Fraction(1195),
             turnover=Fraction(777),
             trades=3,
@@ -67,8 +67,8 @@ def test_every_limit_is_above_these_lots_and_a_millionth_above_the_largest_sum_i
     assert problem.cost_per_trade == 0.0
     assert problem.trades == 3.0
     assert problem.least_trade.tolist() == [1.0, 2.0]
-    # Sums of 3.00, 5.00, 0.03, 0.05 and 0.10: in cents.
-    assert problem.limit == pytest.approx(8.000001, abs=1e-12)
+    # Sums of 3.00, 5.00, 0.03, 0.05 and 0.10: in cents, so that 7.995 are 7.99.
+    assert problem.limit == pytest.approx(7.990001, abs=1e-12)
     assert problem.limit_low == pytest.approx(-2.950001, abs=1e-12)
     assert problem.turnover == pytest.approx(7.000001, abs=1e-12)  # in lots of 1.00
     assert problem.group_value.tolist() == [[0.0, 5.0]]

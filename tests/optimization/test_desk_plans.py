@@ -219,6 +219,20 @@ def test_a_plan_of_the_same_objective_with_fewer_trades_is_taken(answers: Answer
     assert fewer.certificate.objective == 5
 
 
+@pytest.mark.parametrize(("fewest_trades", "lots"), [(False, [1, 2]), (True, [2, 1])])
+def test_fewer_trades_are_looked_for_where_they_are_asked_for(
+    answers: Answers, fewest_trades: bool, lots: list[int]
+):
+    asked = answers(([-1.0, 0.0], 0.0), ([0.0, -1.0], 0.0))
+    one = desk(*TWO, worth=2000, cash_least=Fraction(801))
+
+    plan = solve_desk(one, Budget(1.0), fewest_trades=fewest_trades)
+
+    assert plan is not None
+    assert plan.lots.tolist() == lots
+    assert len(asked) == 1 + fewest_trades
+
+
 def test_the_solver_is_asked_for_fewest_trades_below_an_objective():
     problem, base = desk_problem(desk(*TWO, worth=2000))
     for most, lots in ((3.000001, [2, 1]), (2.999999, [2, 2])):  # 5.00 of drift, or less
