@@ -127,10 +127,11 @@ def others_of(securities: Sequence[Security], portfolio: Portfolio) -> tuple[Sec
     )
 
 
-def is_whole(portfolio: Portfolio) -> bool:
-    """Whether every holding is a whole number of shares."""
+def whole_holdings(portfolio: Portfolio) -> Mapping[str, int] | None:
+    """The holdings as whole numbers; None where one is a fraction."""
     shares = list(portfolio.holdings.values())
-    return list(map(int, shares)) == shares
+    whole = list(map(int, shares))
+    return dict(zip(portfolio.holdings, whole, strict=True)) if whole == shares else None
 
 
 def assemble(
@@ -138,16 +139,18 @@ def assemble(
     others: tuple[Security, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
+    whole: Sequence[Mapping[str, int]] = (),
 ) -> Assembled:
     """One block of portfolios that share one price mapping; columns are the model, then ``others``.
 
-    Holdings that are no column must be whole: they are sold to the last share.
+    Holdings that are no column must be whole: they are sold to the last share. Who has the holdings of all
+    portfolios as ``whole`` numbers, and lots of one share, saves converting them again.
     """
     securities = (*model, *others)
     ids = [*map(_id_of, securities)]
     lots = tuple(options.lots.get(security_id, ONE) for security_id in ids)
     in_shares = all(lot == 1 for lot in lots)
-    cut = [
+    cut = [(list(map(one.get, ids, repeat(0))), ()) for one in whole] or [
         _cut(list(map(portfolio.holdings.get, ids, repeat(ZERO))), lots, in_shares)
         for portfolio in portfolios
     ]

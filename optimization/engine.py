@@ -1,12 +1,12 @@
 """rebalance(...): separable, then the cash row, within a time budget; every answer verified exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 
-from optimization.assembly import Assembled, assemble, is_whole, others_of, priced
+from optimization.assembly import Assembled, assemble, others_of, priced, whole_holdings
 from optimization.binding import kept_from_nearest
 from optimization.budget import Budget
 from optimization.certificate import Certificate, Method, Proof, broken
@@ -77,10 +77,11 @@ def rebalance_all(
     if options.cash_flow:
         portfolios = [_with_flow(portfolio, options.cash_flow) for portfolio in portfolios]
     answers: dict[int, Answer] = {}
-    together = [] if options.restricts or options.couples else _blockable(portfolios)
+    together = {} if options.restricts or options.couples else _blockable(portfolios)
     for first in range(0, len(together), BLOCK_SIZE):
-        places = together[first : first + BLOCK_SIZE]
-        assembled = assemble(securities, (), [portfolios[place] for place in places], options)
+        places = list(together)[first : first + BLOCK_SIZE]
+        some, whole = [portfolios[place] for place in places], [together[place] for place in places]
+        assembled = assemble(securities, (), some, options, whole)
         answers.update(zip(places, _answers(assembled, options), strict=True))
     for place in set(range(len(portfolios))).difference(together):
         others = others_of(securities, portfolios[place])
@@ -93,13 +94,15 @@ def _with_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
     return replace(portfolio, cash=EXACT.add(portfolio.cash, flow))
 
 
-def _blockable(portfolios: Sequence[Portfolio]) -> list[int]:
-    """The places of portfolios that can share arrays: one price mapping, whole shares."""
-    return [
-        place
-        for place, portfolio in enumerate(portfolios)
-        if portfolio.prices is portfolios[0].prices and is_whole(portfolio)
-    ]
+def _blockable(portfolios: Sequence[Portfolio]) -> dict[int, Mapping[str, int]]:
+    """The portfolios that can share arrays, by their places: one price mapping, whole shares."""
+    found: dict[int, Mapping[str, int]] = {}
+    for place, portfolio in enumerate(portfolios):
+        if portfolio.prices is portfolios[0].prices:
+            whole = whole_holdings(portfolio)
+            if whole is not None:
+                found[place] = whole
+    return found
 
 
 def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer]:
