@@ -54,6 +54,33 @@ def test_a_boolean_is_at_most_one_whatever_its_rows_say():
         assert answer.values["x"].tolist() == [best]
 
 
+def test_a_row_of_one_variable_is_a_bound_divided_by_its_coefficient():
+    x = cp.Variable(2, integer=True, name="x")
+    most, least = cp.Parameter(name="most"), cp.Parameter(name="least")
+    rows = [2 * x[0] <= most, -0.5 * x[1] <= least, x[0] >= -9, x[1] <= 9]
+    program = CompiledProgram(cp.Problem(cp.Minimize(x[1] - x[0]), rows), 0.01)
+
+    for values, best in (((7.0, 2.0), [3, -4]), ((-8.0, -1.0), [-4, 2])):
+        answer = program.solve({"most": values[0], "least": values[1]}, 10.0)
+        assert answer.values is not None
+        assert answer.values["x"].tolist() == best
+
+
+def test_rows_that_are_equations_are_kept_on_both_sides():
+    x = cp.Variable(4, integer=True, name="x")
+    total = cp.Parameter(2, name="total")
+    rows = [x >= 0, x[0] + x[1] == total[0], x[2] + x[3] == total[1], x[0] + x[2] <= 5, x <= 9]
+    cost = cp.Parameter(4, name="cost")
+    program = CompiledProgram(cp.Problem(cp.Minimize(cost @ x), rows), 0.01)
+
+    for each, best in (([1.0, 2, 1, 3], [0, 7, 5, 3]), ([-1.0, -1, -1, -2], [5, 2, 0, 8])):
+        answer = program.solve({"total": np.array([7.0, 8.0]), "cost": np.array(each)}, 10.0)
+        assert answer.values is not None
+        found = answer.values["x"].round().tolist()
+        assert (found[0] + found[1], found[2] + found[3]) == (7, 8)
+        assert np.dot(each, found) == np.dot(each, best)
+
+
 def test_places_beyond_the_count_are_not_there():
     x = cp.Variable(3, integer=True, name="x")
     spare = cp.Variable(name="spare")
@@ -101,10 +128,13 @@ def test_bounds_that_cross_are_infeasible_without_a_solver():
     assert answer.values is None
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize(("side", "sign"), [("upper", 1), ("lower", -1)])
-def test_a_second_bound_on_one_side_of_a_variable_is_refused_by_its_name(side: str, sign: int):
+def test_a_second_bound_on_one_side_of_a_variable_is_refused_by_its_name(
+    side: str, sign: int, place: int
+):
     x = cp.Variable(3, integer=True, name="x")
-    again = sign * x[1] <= cp.Parameter(name="again")
+    again = sign * x[place] <= cp.Parameter(name="again")
 
     with pytest.raises(ValueError, match=f"variable x has more than one {side} bound"):
         CompiledProgram(knapsack(again, x=x), 0.01)
