@@ -11,7 +11,7 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from optimization.program import CashProblem
+from optimization.program import CashProblem, gap_of
 
 Floats = NDArray[np.float64]
 
@@ -79,6 +79,7 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashProblem, time_limit_s: fl
     lp.integrality_ = [highspy.HighsVarType.kInteger] * (3 * n)
     highs.passModel(lp)
     highs.setOptionValue("time_limit", highs.getRunTime() + time_limit_s)
+    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain))
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfo().objective_function_value)
@@ -97,6 +98,7 @@ def hull_by_arrays(highs: highspy.Highs, problem: CashProblem, time_limit_s: flo
     sizes = (3 * n, 1, 3 * n, form, sense, 0.0)
     highs.passModel(*sizes, cost, np.zeros(3 * n), most, *rows, *matrix, kinds)
     highs.setOptionValue("time_limit", highs.getRunTime() + time_limit_s)
+    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain))
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfoValue("objective_function_value")[1])

@@ -20,6 +20,9 @@ from optimization.structure import Floats, Structure, structure_of
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
 MINIMISE = int(highspy.ObjSense.kMinimize)
 TOLERANCE = 1e-9  # of HiGHS; at its default of 1e-6 sums of six-decimal prices pass for each other
+# Costs are handed over times this. Of costs that are multiples of a cent HiGHS wants a plan that is a cent better,
+# to within its tolerance: below the rounding of sums of ten thousands, so that it gives the better plan up.
+ODD = 1.0471975511965976
 FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
 
 
@@ -28,7 +31,9 @@ class SolverAnswer:
     """What the solver says; floats throughout, to be verified exactly before anyone believes them."""
 
     values: Mapping[str, Floats] | None  # by variable; None without a feasible point
-    bound: float  # dual bound of the objective
+    bound: (
+        float  # no plan has less: what the solver says, less the gap within which it gives plans up
+    )
     proven: bool  # optimal within the gap
     infeasible: bool
     seconds: float
@@ -40,9 +45,7 @@ class CompiledProgram:
     The ``placed`` variables have an entry for each place, all others are whole whatever the count.
     """
 
-    def __init__(
-        self, problem: cp.Problem, absolute_gap: float, placed: Sequence[cp.Variable] = ()
-    ) -> None:
+    def __init__(self, problem: cp.Problem, placed: Sequence[cp.Variable] = ()) -> None:
         data: Any = problem.get_problem_data(cp.HIGHS)[0]
         cone: Any = data["param_prob"]
         cone.reduced_A.cache()
@@ -52,7 +55,7 @@ class CompiledProgram:
         self._placed = frozenset(variable.name() for variable in placed)
         self._whole = structure_of(data, _slices(problem.variables(), cone.var_id_to_col))
         self._structures: dict[int | None, Structure] = {}
-        self._highs = _quiet_highs(absolute_gap)
+        self._highs = _quiet_highs()
 
     @property
     def parameters(self) -> Iterable[str]:
@@ -63,11 +66,13 @@ class CompiledProgram:
         self,
         parameters: Mapping[str, Floats | float],
         time_limit_s: float,
+        absolute_gap: float,
         count: int | None = None,
     ) -> SolverAnswer:
         """Fill the parameters (every one of the problem's) and solve, for the first ``count`` places.
 
-        An array smaller than its parameter fills the first places; the others are zero.
+        An array smaller than its parameter fills the first places; the others are zero. A plan is looked for
+        that no other is better than by more than ``absolute_gap``.
         """
         begin = time.perf_counter()
         shape = self._structures.get(count) or self._cut(count)
@@ -78,10 +83,11 @@ class CompiledProgram:
         highs = self._highs
         sizes = (len(cost), len(row_upper), len(values), COLUMNWISE, MINIMISE, 0.0)
         rows = (row_lower, row_upper, shape.starts, shape.indices, values)
-        highs.passModel(*sizes, cost, lower, upper, *rows, shape.kinds)
+        highs.passModel(*sizes, cost * ODD, lower, upper, *rows, shape.kinds)
         highs.setOptionValue("time_limit", highs.getRunTime() + time_limit_s)
+        highs.setOptionValue("mip_abs_gap", absolute_gap * ODD)
         highs.run()
-        return self._answer(shape, begin)
+        return self._answer(shape, absolute_gap, begin)
 
     def _cut(self, count: int | None) -> Structure:
         kept = np.ones(len(self._whole.kinds), dtype=bool)
@@ -102,7 +108,7 @@ class CompiledProgram:
             else:
                 view[tuple(map(slice, value.shape))] = value
 
-    def _answer(self, shape: Structure, begin: float) -> SolverAnswer:
+    def _answer(self, shape: Structure, absolute_gap: float, begin: float) -> SolverAnswer:
         highs = self._highs
         status = highs.getModelStatus()
         # At a time limit without a feasible point the solution is all zeros: "sell everything".
@@ -112,7 +118,8 @@ class CompiledProgram:
             values = {name: point[place] for name, place in shape.variables.items()}
         return SolverAnswer(
             values,
-            float(highs.getInfoValue("mip_dual_bound")[1]),
+            # A search that ends calls its plan the bound, whatever it gave up within the gap.
+            float(highs.getInfoValue("mip_dual_bound")[1]) / ODD - absolute_gap,
             proven=status == highspy.HighsModelStatus.kOptimal,
             infeasible=status == highspy.HighsModelStatus.kInfeasible,
             seconds=time.perf_counter() - begin,
@@ -133,14 +140,13 @@ def _slices(named: list[Any], columns: Mapping[int, int]) -> dict[str, slice]:
     return {one.name(): slice(columns[one.id], columns[one.id] + one.size) for one in named}
 
 
-def _quiet_highs(absolute_gap: float) -> highspy.Highs:
+def _quiet_highs() -> highspy.Highs:
     highs = highspy.Highs()
     highs.silent()
     options = {
         "threads": 1,
         "random_seed": 1,
         "mip_rel_gap": 0.0,
-        "mip_abs_gap": absolute_gap,
         "mip_feasibility_tolerance": TOLERANCE,
         "primal_feasibility_tolerance": TOLERANCE,
         "mip_heuristic_run_feasibility_jump": False,

@@ -11,7 +11,7 @@ from optimization import program
 from optimization.certificate import broken
 from optimization.separable import lot_limits
 from optimization.terms import Evaluated, Terms, evaluate
-from optimization.tight import Tight, hair_of
+from optimization.tight import Tight, across, hair_of
 from optimization.units import Integers, grain_of, just_above
 
 UNBOUNDED = 1e15  # currency; beyond any limit of a portfolio
@@ -61,6 +61,21 @@ class Desk:
         if block.least is not None and block.most is not None:
             least, most = np.maximum(least, block.least[0]), np.minimum(most, block.most[0])
         return least, most
+
+    @property
+    def grain(self) -> Fraction:
+        """What the objectives of all plans differ by in whole multiples, in units."""
+        terms, view, block = self.terms, _View.of(self), self.tight.block
+        p = [Fraction(value) for value in block.lot_value.tolist()]
+        parts = [*p, *across(self.tight, view.base, view.sign)]
+        if terms.costs_in_objective:
+            parts += [terms.per_trade, *(terms.rate * value for value in p)]
+        if terms.soft_price is not None:
+            worth = (view.base * block.lot_value + self.tight.remainder).tolist()
+            edges = zip(terms.edges, worth, strict=True)
+            parts += [terms.soft_price * (edge - w) for pair, w in edges for edge in pair]
+            parts += [terms.soft_price * value for value in p]
+        return grain_of(parts)
 
     def without_band(self) -> Integers:
         """Columns where no count of lots is inside band, restriction and minimum trade at once."""
@@ -117,6 +132,7 @@ def desk_problem(
         group_value=view.sign * group_value,
         group_low=group_low,
         group_high=group_high,
+        grain=float(desk.grain) * desk.unit,
     )
     return problem, view.base
 

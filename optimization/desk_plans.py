@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +14,7 @@ from optimization.desk import UNBOUNDED, Desk, desk_problem
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.separable import drift_of, nearest_lots
 from optimization.terms import Evaluated, Limit
-from optimization.tight import REPAIRS, SOLVER, Plan, margin_for
+from optimization.tight import REPAIRS, SOLVER, Plan, lower_bound, margin_for, proof_of
 from optimization.units import Integers, fraction_to_decimal
 
 BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
@@ -123,7 +123,7 @@ def _relaxed(
     margins: dict[str, Fraction] = {}
     for _ in range(REPAIRS):
         problem, base = desk_problem(desk, margins)
-        problem = replace(problem, give_floor=give_floor, give_others=give_others)
+        problem = replace(problem, give_floor=give_floor, give_others=give_others, grain=0.0)
         change = program.solve_desk(problem, budget.left_s)[1]
         if change is None:
             return None, ()
@@ -152,13 +152,12 @@ def _plan(
     desk: Desk, lots: Integers, base: Integers, found: Evaluated, answer: program.SolverAnswer
 ) -> Plan:
     decimals = desk.tight.block.decimals
-    objective = fraction_to_decimal(found.objective, decimals)
-    solver = Decimal(answer.bound).quantize(Decimal("0.0001"), ROUND_FLOOR)
-    solver += fraction_to_decimal(_at_base(desk, base), decimals)
-    lower = min(objective, max(solver, _separable_bound(desk)))
-    proof = Proof.FEASIBLE_TIME_LIMIT
-    if answer.proven:
-        proof = Proof.OPTIMAL if lower == objective else Proof.OPTIMAL_WITHIN_GAP
+    objective, lower = fraction_to_decimal(found.objective, decimals), _separable_bound(desk)
+    if np.isfinite(answer.bound):
+        bound = _at_base(desk, base) + Fraction(answer.bound) * 10**decimals
+        solver = lower_bound(found.objective, bound, desk.grain)
+        lower = max(lower, fraction_to_decimal(solver, decimals))
+    proof = proof_of(answer, objective, lower)
     certificate = Certificate(
         proof, Method.MILP, objective, lower, _binding(desk, found), SOLVER, answer.seconds
     )

@@ -29,7 +29,7 @@ Programming Models for Nonconvex Piecewise Linear Cost Minimization Problems*, M
 A few sizes are compiled, each once a process, and cut down to the securities there are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -39,7 +39,8 @@ from optimization.compiled import CompiledProgram, Floats, SolverAnswer
 
 SMALLEST_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency; sums of six-decimal prices do not close at 0 in any useful time
-COUNT_GAP = 0.5  # below one trade: the fewest are then proven
+LEAST_GRAIN = 1e-5  # currency; what floats still tell apart in an objective of millions
+COUNT_GRAIN = 1.0  # of a number of trades
 GIVES = "gives_"  # how the variables begin that no security has
 GIVE_PRICE = 1000.0  # of what a limit gives in the nearest plan, against drift
 
@@ -54,6 +55,7 @@ class CashProblem:
     most_down: Floats  # whole lots from k down to the band's edge
     most_up: Floats  # whole lots from k + 1 up to the band's edge
     limit: float  # what may still be invested above k lots of everything
+    grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +95,12 @@ class DeskProblem:
     give_floor: float = 0.0  # how much of the cash floor may be given up
     give_others: float = 0.0  # how much any other limit may give
     objective_most: float = 0.0  # for the second stage
+    grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
+
+
+def gap_of(grain: float) -> float:
+    """How much better another plan may be: less than objectives differ by, where floats can tell; else a cent."""
+    return grain / 2 if grain >= LEAST_GRAIN else ABSOLUTE_GAP
 
 
 def solve_cash(problem: CashProblem, time_limit_s: float) -> tuple[SolverAnswer, Floats | None]:
@@ -111,7 +119,7 @@ def solve_fewest_trades(
 ) -> tuple[SolverAnswer, Floats | None]:
     """Fewest trades among the plans whose objective is at most ``objective_most``."""
     program = _program_of(problem, counted=True, fewest_trades=True)
-    return _solve(program, problem, time_limit_s)
+    return _solve(program, replace(problem, grain=COUNT_GRAIN), time_limit_s)
 
 
 def _program_of(problem: DeskProblem, *, counted: bool, fewest_trades: bool) -> CompiledProgram:
@@ -125,7 +133,7 @@ def _solve(
 ) -> tuple[SolverAnswer, Floats | None]:
     count = len(problem.lot_value)
     parameters = {name: getattr(problem, name) for name in program.parameters}
-    answer = program.solve(parameters, time_limit_s, count)
+    answer = program.solve(parameters, time_limit_s, gap_of(problem.grain), count)
     if answer.values is None:
         return answer, None
     values = answer.values
@@ -152,7 +160,7 @@ def _cash_program(size: int) -> CompiledProgram:
         x <= chords,
         lot_value @ (x - down + up) <= cp.Parameter(name="limit"),
     ]
-    return _compiled(chord @ x + lot_value @ (down + up), rows, ABSOLUTE_GAP)
+    return _compiled(chord @ x + lot_value @ (down + up), rows)
 
 
 def _of_securities(size: int, *names: str) -> tuple[cp.Parameter, ...]:
@@ -220,14 +228,14 @@ def _desk_program(
         objective += cp.Parameter(name="soft_price") * outside
     if trades is not None and fewest_trades:
         rows.append(objective <= cp.Parameter(name="objective_most"))
-        return _compiled(trades.count, rows, COUNT_GAP)
-    return _compiled(objective + GIVE_PRICE * given, rows, ABSOLUTE_GAP)
+        return _compiled(trades.count, rows)
+    return _compiled(objective + GIVE_PRICE * given, rows)
 
 
-def _compiled(objective: Any, rows: list[cp.Constraint], absolute_gap: float) -> CompiledProgram:
+def _compiled(objective: Any, rows: list[cp.Constraint]) -> CompiledProgram:
     problem = cp.Problem(cp.Minimize(objective), rows)
     of_securities = [one for one in problem.variables() if not one.name().startswith(GIVES)]
-    return CompiledProgram(problem, absolute_gap, of_securities)
+    return CompiledProgram(problem, of_securities)
 
 
 def _limits(

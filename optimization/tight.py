@@ -1,7 +1,7 @@
 """One portfolio whose cash row binds: the cover, or where that does not stay small the CVXPY program."""
 
 from dataclasses import dataclass, replace
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from importlib.metadata import version
 
@@ -14,7 +14,7 @@ from optimization.cover import cover, steps_of
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.problem import Bands, Block
 from optimization.separable import drift_of, lot_limits
-from optimization.units import Integers, grain_of, just_above, to_decimal
+from optimization.units import Integers, fraction_to_decimal, grain_of, just_above, to_decimal
 
 REPAIRS = 3
 HAIR = Fraction(1, 1_000_000)  # currency
@@ -138,19 +138,53 @@ def cash_problem(
         most_down=(base - fewest).astype(float),
         most_up=np.maximum(most - base - 1, 0).astype(float),
         limit=float(limit) * unit,
+        grain=float(_grain(tight, base)) * unit,
     )
+
+
+def across(tight: Tight, base: Integers, sign: Integers | int) -> list[Fraction]:
+    """What one lot from ``base`` upward (1) or downward (-1) adds to the drift of each security, in units."""
+    parts = tight.block.denominator
+    away = (tight.bands.target[0] - base * tight.block.lot_value).tolist()
+    step = (sign * tight.block.lot_value).tolist()
+    rows = zip(away, tight.bands.part[0].tolist(), step, strict=True)
+    return [
+        Fraction(abs((t - p) * parts + part) - abs(t * parts + part), parts) for t, part, p in rows
+    ]
+
+
+def _grain(tight: Tight, base: Integers) -> Fraction:
+    """What the drifts of all plans differ by in whole multiples, in units."""
+    return grain_of([*across(tight, base, 1), *tight.block.lot_value.tolist()])
+
+
+def lower_bound(objective: Fraction, bound: Fraction, grain: Fraction) -> Fraction:
+    """The least that an objective can be that is not below ``bound``, when all differ by the grain.
+
+    >>> lower_bound(Fraction(7), Fraction(19, 10), Fraction(2))
+    Fraction(3, 1)
+    """
+    if grain == 0:
+        return objective
+    return objective - max(objective - bound, Fraction(0)) // grain * grain
+
+
+def proof_of(answer: program.SolverAnswer, objective: Decimal, lower: Decimal) -> Proof:
+    """How good a plan of the solver is known to be."""
+    if not answer.proven:
+        return Proof.FEASIBLE_TIME_LIMIT
+    return Proof.OPTIMAL if lower == objective else Proof.OPTIMAL_WITHIN_GAP
 
 
 def _certificate(
     tight: Tight, lots: Integers, base: Integers, answer: program.SolverAnswer
 ) -> Certificate:
-    objective = tight.drift(lots)
-    separable = tight.drift(tight.lots)
-    solver = tight.drift(base) + Decimal(answer.bound).quantize(Decimal("0.0001"), ROUND_FLOOR)
-    lower = min(objective, max(separable, solver))
-    if not answer.proven:
-        proof = Proof.FEASIBLE_TIME_LIMIT
-    else:
-        proof = Proof.OPTIMAL if lower == objective else Proof.OPTIMAL_WITHIN_GAP
+    objective, lower = tight.drift(lots), tight.drift(tight.lots)
+    if np.isfinite(answer.bound):
+        bound = Fraction(tight.drift(base)) + Fraction(answer.bound)
+        scale = 10**tight.block.decimals
+        solver = lower_bound(Fraction(objective) * scale, bound * scale, _grain(tight, base))
+        lower = max(lower, fraction_to_decimal(solver, tight.block.decimals))
+    proof = proof_of(answer, objective, lower)
     binding = (cash_binding(tight, lots),)
     return Certificate(proof, Method.MILP, objective, lower, binding, SOLVER, answer.seconds)
