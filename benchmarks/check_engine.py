@@ -1,6 +1,6 @@
 """Random problems, each put to the engine and to an independent answer; counts what differs.
 
-    python benchmarks/check_engine.py [--problems 10000] [--seed 1] [--processes 1]
+    python benchmarks/check_engine.py [--problems 10000] [--seed 1] [--processes 1] [--methods MILP,refused]
 
 Small problems are enumerated in whole numbers; larger ones go to scipy.optimize.milp with a binary variable
 for each share count (judge.py). Every plan is also held against every rule and every option, in whole
@@ -24,14 +24,16 @@ from tests.optimization.generated import Problem, problem_of
 from tests.optimization.judge import best, compared, of, violations
 
 
-def verdict(problem: Problem, time_limit_s: float) -> tuple[str, str, str]:
-    """Kind, method, and how the engine's answer compares."""
+def verdict(problem: Problem, time_limit_s: float, methods: str) -> tuple[str, str, str]:
+    """Kind, method, and how the engine's answer compares; of other methods nothing is asked."""
     try:
         answer = rebalance(problem.model, problem.portfolio, problem.options)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is to be seen
         return problem.kind, "none", f"error: {error!r}"
     certificate = answer.certificate
     method = "refused" if certificate is None else str(certificate.method)
+    if methods and method not in methods.split(","):
+        return problem.kind, method, "not asked"
     question = of(problem)
     if certificate is not None and (broken := violations(question, answer)):
         return problem.kind, method, f"violation: {'; '.join(broken)}"
@@ -39,9 +41,11 @@ def verdict(problem: Problem, time_limit_s: float) -> tuple[str, str, str]:
     return problem.kind, method, compared(answer, best(question, time_limit_s, near))
 
 
-def verdicts(seed: int, numbers: range, time_limit_s: float) -> list[tuple[str, str, str]]:
+def verdicts(
+    seed: int, numbers: range, time_limit_s: float, methods: str
+) -> list[tuple[str, str, str]]:
     """Those of several problems."""
-    return [verdict(problem_of(seed, number), time_limit_s) for number in numbers]
+    return [verdict(problem_of(seed, number), time_limit_s, methods) for number in numbers]
 
 
 def main() -> None:
@@ -50,6 +54,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--methods", default="", help="put no other answers to the judge")
     parser.add_argument("--time-limit-s", type=float, default=20.0, help="of the other solver")
     arguments = parser.parse_args()
     chunks = [
@@ -59,8 +64,9 @@ def main() -> None:
     begin = time.perf_counter()
     with ProcessPoolExecutor(arguments.processes) as pool:
         limit = repeat(arguments.time_limit_s)
-        parts = pool.map(verdicts, repeat(arguments.seed), chunks, limit)
+        parts = pool.map(verdicts, repeat(arguments.seed), chunks, limit, repeat(arguments.methods))
         found = [one for part in track(parts, total=len(chunks)) for one in part]
+    found = [one for one in found if one[2] != "not asked"]
     seconds = time.perf_counter() - begin
     wrong = report(found, f"{len(found):,} problems, seed {arguments.seed}, {seconds:.0f} s")
     sys.exit(1 if wrong else 0)
