@@ -32,6 +32,16 @@ def test_one_structure_answers_for_one_parameter_value_after_the_other():
         assert objective - 0.011 < answer.bound < objective
 
 
+def test_a_bound_is_valid_for_the_plans_given_up_within_the_gap():
+    program = CompiledProgram(knapsack())
+    values = {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": 11.0}
+
+    for gap in (0.01, 3.0, 8.0):
+        answer = program.solve(values, 10.0, gap)
+        assert answer.proven
+        assert -15 - 2 * gap < answer.bound <= -15  # 2 4 + 7
+
+
 def test_an_array_shorter_than_its_parameter_leaves_the_other_places_zero():
     program = CompiledProgram(knapsack())
 

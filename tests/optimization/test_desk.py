@@ -87,6 +87,21 @@ def test_costs_count_in_the_objective_where_they_are_to():
     assert problem.cost_per_trade == 0.1
 
 
+def test_objectives_differ_by_whole_multiples_of_one_amount():
+    # Lots of 3.00 and 5.00; one more than at or below the targets costs 1.00 and 3.00.
+    assert desk_problem(pair())[0].grain == 1.0
+    paid = {"rate": Fraction(1, 100), "per_trade": Fraction(4)}
+    assert desk_problem(pair(**paid))[0].grain == 1.0  # costs are no part of the objective
+    weighed = pair(**paid, costs_in_objective=True)
+    assert desk_problem(weighed)[0].grain == pytest.approx(0.01)  # 0.03, 0.05 and 0.04
+    # Of what is outside 3.00 to 10.00 around 6.00, two and a half times: 7.50, 10.00, and 7.50 for a lot.
+    assert desk_problem(desk(WIDE, soft_price=Fraction(5, 2)))[0].grain == 0.5
+    # A target of 7.007 in lots of 3.00: 0.986 for one more.
+    assert desk_problem(desk(WIDE, worth=1001))[0].grain == pytest.approx(0.002)
+    held = desk((300, 700, 400, 300, 3), worth=1001)  # the same from above
+    assert desk_problem(held)[0].grain == pytest.approx(0.002)
+
+
 def test_margins_tighten_the_limits_they_name():
     one = pair(cash_most=Fraction(1100), turnover=Fraction(700), groups=(GROUP,))
     names = ("cash_floor", "cash_ceiling", "turnover_cap", "groups.g.low", "groups.g.high")

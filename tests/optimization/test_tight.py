@@ -16,7 +16,14 @@ from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.problem import bands
 from optimization.program import CashProblem
 from optimization.separable import solve
-from optimization.tight import Tight, cash_problem, margin_for, solve_by_program, solve_tight
+from optimization.tight import (
+    Tight,
+    cash_problem,
+    lower_bound,
+    margin_for,
+    solve_by_program,
+    solve_tight,
+)
 from tests.optimization.blocks import block
 
 # 7.00 of 10.00 in lots of 3.00, from 3.00 to 10.00: two lots miss by 1.00, one by 4.00, three by 2.00.
@@ -133,6 +140,38 @@ def test_a_plan_at_the_time_limit_is_feasible_whatever_its_bound(answers: Answer
         solve_by_program(tight(599, WIDE), Budget(1.0)).certificate.proof
         is Proof.FEASIBLE_TIME_LIMIT
     )
+
+
+@pytest.mark.parametrize(
+    ("bound", "grain", "lower"),
+    [
+        (Fraction(10), Fraction(1), Fraction(10)),
+        (Fraction(99, 10), Fraction(1), Fraction(10)),  # nothing lies between 9 and 10
+        (Fraction(9), Fraction(1), Fraction(9)),
+        (Fraction(89, 10), Fraction(1), Fraction(9)),
+        (Fraction(11), Fraction(1), Fraction(10)),  # no plan is below its own bound
+        (Fraction(1), Fraction(4), Fraction(2)),  # 10, 6 or 2
+        (Fraction(1), Fraction(0), Fraction(10)),  # all are the same
+    ],
+)
+def test_a_bound_is_rounded_up_to_what_an_objective_can_be(
+    bound: Fraction, grain: Fraction, lower: Fraction
+):
+    assert lower_bound(Fraction(10), bound, grain) == lower
+
+
+def test_drifts_differ_by_whole_multiples_of_one_amount(answers: Answers):
+    asked = answers((-1.0, 0.0))
+
+    solve_by_program(tight(599, WIDE), Budget(1.0))
+
+    assert asked[0].grain == 1.0  # lots of 3.00; two of them miss by 1.00, three by 2.00
+
+
+def test_the_gap_is_half_of_what_objectives_differ_by_or_a_cent_where_floats_cannot_tell():
+    assert program.gap_of(2.5) == 1.25
+    assert program.gap_of(1e-5) == 5e-6
+    assert program.gap_of(9e-6) == program.gap_of(0.0) == 0.01
 
 
 @pytest.mark.parametrize("said", [[(None, 0.0)], [(0.0, 0.0), (None, 0.0)]])
