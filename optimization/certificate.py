@@ -53,9 +53,9 @@ class Binding:
 class Certificate:
     """Objective and lower bound in currency, how they were reached, and what binds.
 
-    Both are exact, save the lower bound of the modelling path: that one is the better of the
-    solver's float bound and the exact separable one. ``seconds`` is what a solver took; it is not
-    part of what makes two answers equal.
+    Both are exact, save the lower bound of the modelling path: that one is the better of the exact
+    separable one and the solver's, a float, rounded up to the next amount that an objective can be.
+    ``seconds`` is what a solver took; it is not part of what makes two answers equal.
 
     >>> bounds = Decimal("38.00"), Decimal("37.9951")
     >>> Certificate(Proof.OPTIMAL_WITHIN_GAP, Method.MILP, *bounds).gap

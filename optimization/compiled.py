@@ -31,9 +31,7 @@ class SolverAnswer:
     """What the solver says; floats throughout, to be verified exactly before anyone believes them."""
 
     values: Mapping[str, Floats] | None  # by variable; None without a feasible point
-    bound: (
-        float  # no plan has less: what the solver says, less the gap within which it gives plans up
-    )
+    bound: float  # no plan has less: the solver's, less the gap within which it gives plans up
     proven: bool  # optimal within the gap
     infeasible: bool
     seconds: float
