@@ -36,8 +36,10 @@ def kept_from_nearest(
         if not _at(allowed, column, lots, buying=buying):
             continue
         security_id = securities[column].security_id
-        if options.soft_band_price is None and _at(inside, column, lots, buying=buying):
-            name, slack = f"band.{security_id}", _left(block, column, lots, buying=buying)
+        hard = options.soft_band_price is None
+        # Nearest lots are never above a band that admits some: its low drift is at most its high one.
+        if hard and not buying and _at(inside, column, lots, buying=False):
+            name, slack = f"band.{security_id}", _above_edge(block, column, lots)
         else:
             name, slack = restricting(options, security_id, buying=buying), Fraction(0)
         found[name] = Binding(name, fraction_to_decimal(slack, block.decimals))
@@ -52,10 +54,9 @@ def _at(
     return limit is not None and bool(limit[0, column] == lots[column])
 
 
-def _left(block: Block, column: int, lots: Integers, *, buying: bool) -> Fraction:
-    """What is left to the edge of a band, in units."""
-    side = int(block.high[column]) if buying else -int(block.low[column])
-    weight = Fraction(int(block.weight[column]) + side, block.denominator)
+def _above_edge(block: Block, column: int, lots: Integers) -> Fraction:
+    """What a position is worth beyond the lower edge of its band, in units."""
+    weight = Fraction(int(block.weight[column]) - int(block.low[column]), block.denominator)
     rest = int(block.remainder[0, column % block.remainder.shape[1]])
     value = int(lots[column]) * int(block.lot_value[column]) + rest
-    return abs(int(block.market_value[0]) * weight - value)
+    return value - int(block.market_value[0]) * weight

@@ -46,7 +46,6 @@ class CompiledProgram:
     def __init__(self, problem: cp.Problem, placed: Sequence[cp.Variable] = ()) -> None:
         data: Any = problem.get_problem_data(cp.HIGHS)[0]
         cone: Any = data["param_prob"]
-        cone.reduced_A.cache()
         self._theta = np.zeros(cone.total_param_size + 1)
         self._theta[-1] = 1.0
         self._parameters = _views(problem.parameters(), cone.param_id_to_col, self._theta)
@@ -76,8 +75,6 @@ class CompiledProgram:
         shape = self._structures.get(count) or self._cut(count)
         self._fill(parameters)
         cost, values, row_lower, row_upper, lower, upper = shape.gathered(self._theta)
-        if (lower > upper).any():
-            return SolverAnswer(None, highspy.kHighsInf, proven=False, infeasible=True, seconds=0.0)
         highs = self._highs
         sizes = (len(cost), len(row_upper), len(values), COLUMNWISE, MINIMISE, 0.0)
         rows = (row_lower, row_upper, shape.starts, shape.indices, values)

@@ -130,13 +130,14 @@ def test_a_coefficient_of_two_parameters_is_refused():
         CompiledProgram(knapsack(both * x[0] + x[1] <= 1, x=x))
 
 
-def test_bounds_that_cross_are_infeasible_without_a_solver():
-    values = {"value": np.ones(3), "most": np.array([1.0, -1.0, 1.0]), "limit": 20.0}
+def test_bounds_that_cross_are_infeasible_and_the_next_ones_are_not():
+    program = CompiledProgram(knapsack())
+    values = {"value": np.ones(3), "limit": 20.0}
 
-    answer = CompiledProgram(knapsack()).solve(values, 10.0, 0.01)
-
-    assert answer.infeasible
-    assert answer.values is None
+    for most, infeasible in ((1.0, False), (-1.0, True), (1.0, False)):
+        answer = program.solve({**values, "most": np.array([1.0, most, 1.0])}, 10.0, 0.01)
+        assert answer.infeasible == infeasible
+        assert (answer.values is None) == infeasible
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

@@ -1,15 +1,18 @@
 """What the engine promises: exact optima, inside every band, never overdrawn, or refused with reasons."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
+from optimization import engine
 from optimization.assembly import priced
 from optimization.certificate import Method, Proof
 from optimization.engine import rebalance, rebalance_all
-from optimization.errors import PricesMissingError, RuleError
+from optimization.errors import CertificationError, PricesMissingError, RuleError
 from optimization.model import DriftBand, Model, Target
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
@@ -255,6 +258,67 @@ def test_an_account_beyond_64_bits_changes_no_answer_beside_it():
     answers = rebalance_all(securities, [small, large, small])
 
     assert [answer.after for answer in answers if isinstance(answer, Rebalance)] == [(400, 400)] * 3
+
+
+def test_portfolios_with_prices_of_their_own_are_answered_by_those():
+    first = portfolio("100", {"A": "10"})
+    other = portfolio("100", {"A": "10", "D": "7"}, D="3")
+    securities = priced(model(A="0.5"), first.prices)
+
+    together = rebalance_all(securities, [first, other])
+
+    assert together == [rebalance_all(securities, [one])[0] for one in (first, other)]
+    assert isinstance(together[1], Rebalance)
+    assert together[1].market_value == 121
+
+
+def test_fewest_trades_break_a_tie_of_the_cash_row_too():
+    # 7.00 of 20.00 each in shares of 3.00; two shares of each leave a cent too little.
+    pair = model("0.2", A="0.35", B="0.35")
+    held = portfolio("11", {"A": "3", "B": "3"}, A="2", B="1")
+
+    floor = RebalanceOptions(cash_floor=Decimal("8.01"))
+    fewest = RebalanceOptions(cash_floor=Decimal("8.01"), fewest_trades=True)
+
+    assert trades(rebalance(pair, held, floor)) == [(Side.SELL, "A", 1), (Side.BUY, "B", 1)]
+    assert trades(rebalance(pair, held, fewest)) == []
+
+
+@pytest.fixture
+def wrongly(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """A path that proposes so many lots too many of everything."""
+
+    def proposes(path: str, more: int) -> None:
+        right = getattr(engine, path)
+
+        def wrong(*asked: Any, **given: Any) -> Any:
+            found = right(*asked, **given)
+            return replace(found, lots=found.lots + more)
+
+        monkeypatch.setattr(engine, path, wrong)
+
+    return proposes
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "options"),
+    [
+        ("solve", 5, {}),  # out of its band
+        ("solve", -6, {}),  # short
+        ("solve_tight", 1, {"cash_floor": Decimal(55)}),  # inside its band, beyond the cash
+        ("solve_tight", -4, {"cash_floor": Decimal(55)}),  # out of its band
+        ("solve_desk", 1, {"maximum_trades": 1, "cash_floor": Decimal(55)}),
+        ("solve_desk", -4, {"turnover_cap": Decimal(70)}),
+    ],
+)
+def test_a_plan_that_fails_verification_is_never_returned(
+    wrongly: Callable[[str, int], None], path: str, more: int, options: dict[str, Any]
+):
+    held = portfolio("100", {"A": "10"})  # five shares, two to eight inside the band
+    wrongly(path, more)
+
+    with pytest.raises(CertificationError, match="plan breaks a constraint"):
+        rebalance(model("0.3", A="0.5"), held, RebalanceOptions(**options))
 
 
 def test_a_model_security_without_a_price_is_named():
