@@ -106,6 +106,8 @@ class CompiledProgram:
     def _answer(self, shape: Structure, absolute_gap: float, begin: float) -> SolverAnswer:
         highs = self._highs
         status = highs.getModelStatus()
+        proven = status == highspy.HighsModelStatus.kOptimal
+        reached = "objective_function_value" if proven else "mip_dual_bound"
         # At a time limit without a feasible point the solution is all zeros: "sell everything".
         values: dict[str, Floats] | None = None
         if highs.getInfoValue("primal_solution_status")[1] == FEASIBLE:
@@ -113,9 +115,9 @@ class CompiledProgram:
             values = {name: point[place] for name, place in shape.variables.items()}
         return SolverAnswer(
             values,
-            # A search that ends calls its plan the bound, whatever it gave up within the gap.
-            float(highs.getInfoValue("mip_dual_bound")[1]) / ODD - absolute_gap,
-            proven=status == highspy.HighsModelStatus.kOptimal,
+            # A search that ends has given up what is better than its plan by less than the gap.
+            float(highs.getInfoValue(reached)[1]) / ODD - absolute_gap,
+            proven=proven,
             infeasible=status == highspy.HighsModelStatus.kInfeasible,
             seconds=time.perf_counter() - begin,
         )

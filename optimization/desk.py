@@ -96,7 +96,10 @@ def desk_problem(
     ``margins`` say by how much limits are tightened, by the names that terms.py gives them, in units.
     """
     block, terms, view = desk.tight.block, desk.terms, _View.of(desk)
-    value, away = block.lot_value.astype(float) * desk.unit, _away(desk, view.base)
+    value, chord = (
+        block.lot_value.astype(float) * desk.unit,
+        across(desk.tight, view.base, view.sign),
+    )
     step_value, left = view.sign * value, np.minimum(view.way, view.room_back)
     rate_value, per_trade = float(terms.rate) * value, float(terms.per_trade) * desk.unit
     weighed = 1.0 if terms.costs_in_objective else 0.0
@@ -109,7 +112,7 @@ def desk_problem(
         sign=view.sign.astype(float),
         lot_value=value,
         step_value=step_value,
-        cost_across=np.abs(away - step_value) - np.abs(away) + weighed * rate_value,
+        cost_across=np.array(chord, dtype=float) * desk.unit + weighed * rate_value,
         cost_left=value - weighed * rate_value,
         cost_further=value + weighed * rate_value,
         spent_forth=step_value + rate_value,
@@ -159,13 +162,6 @@ class _View:
         up, down = most - base, base - fewest
         room_forth, room_back = np.where(upward, up, down), np.where(upward, down, up)
         return _View(sign, base, sign * (base - before), room_forth, room_back)
-
-
-def _away(desk: Desk, lots: Integers) -> program.Floats:
-    """How far the target is above so many lots, in currency."""
-    block, bands = desk.tight.block, desk.tight.bands
-    away = (bands.target[0] - lots * block.lot_value).astype(float)
-    return (away + bands.part[0].astype(float) / block.denominator) * desk.unit
 
 
 def _edges_above(desk: Desk, base: Integers) -> tuple[program.Floats, program.Floats]:

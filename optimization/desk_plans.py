@@ -154,9 +154,10 @@ def _plan(
     decimals = desk.tight.block.decimals
     objective, lower = fraction_to_decimal(found.objective, decimals), _separable_bound(desk)
     if np.isfinite(answer.bound):
-        bound = _at_base(desk, base) + Fraction(answer.bound) * 10**decimals
-        solver = lower_bound(found.objective, bound, desk.grain)
-        lower = max(lower, fraction_to_decimal(solver, decimals))
+        scale = 10**decimals
+        bound = _at_base(desk, base) / scale + Fraction(answer.bound)
+        solver = lower_bound(found.objective / scale, bound, desk.grain / scale)
+        lower = max(lower, fraction_to_decimal(solver, 0))
     proof = proof_of(answer, objective, lower)
     certificate = Certificate(
         proof, Method.MILP, objective, lower, _binding(desk, found), SOLVER, answer.seconds

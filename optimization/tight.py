@@ -18,6 +18,10 @@ from optimization.units import Integers, fraction_to_decimal, grain_of, just_abo
 
 REPAIRS = 3
 HAIR = Fraction(1, 1_000_000)  # currency
+DIGIT, NOISE = (
+    Fraction(1, 10_000),
+    Fraction(1, 10_000_000),
+)  # of a bound: its last one, what floats are off
 SOLVER = f"HiGHS {version('highspy')}"
 
 
@@ -124,16 +128,12 @@ def cash_problem(
     margin: Fraction = Fraction(0),
 ) -> program.CashProblem:
     """The program's floats, shifted by ``base`` lots, fewest <= base <= most; arrays of shape (n,)."""
-    block, bands = tight.block, tight.bands
-    unit = 10.0**-block.decimals
-    lot_value = block.lot_value.astype(float)
-    away = (bands.target[0] - base * block.lot_value).astype(float)
-    away += bands.part[0].astype(float) / block.denominator
+    block, unit = tight.block, 10.0**-tight.block.decimals
     limit = Fraction(cash_left(tight, base))
     limit = just_above(limit, grain_of(block.lot_value.tolist()), hair_of(block)) - margin
     return program.CashProblem(
-        lot_value=lot_value * unit,
-        chord=(np.abs(away - lot_value) - np.abs(away)) * unit,
+        lot_value=block.lot_value.astype(float) * unit,
+        chord=np.array(across(tight, base, 1), dtype=float) * unit,
         chords=(base < most).astype(float),
         most_down=(base - fewest).astype(float),
         most_up=np.maximum(most - base - 1, 0).astype(float),
@@ -159,13 +159,18 @@ def _grain(tight: Tight, base: Integers) -> Fraction:
 
 
 def lower_bound(objective: Fraction, bound: Fraction, grain: Fraction) -> Fraction:
-    """The least that an objective can be that is not below ``bound``, when all differ by the grain.
+    """The least that an objective can be that is not below ``bound``, in currency; all differ by the grain.
+
+    A grain that floats cannot tell is none: then the bound itself, to four digits.
 
     >>> lower_bound(Fraction(7), Fraction(19, 10), Fraction(2))
     Fraction(3, 1)
     """
     if grain == 0:
         return objective
+    if grain < program.LEAST_GRAIN:
+        bound = (bound + NOISE) // DIGIT * DIGIT
+        return min(bound, objective)
     return objective - max(objective - bound, Fraction(0)) // grain * grain
 
 
@@ -182,9 +187,9 @@ def _certificate(
     objective, lower = tight.drift(lots), tight.drift(tight.lots)
     if np.isfinite(answer.bound):
         bound = Fraction(tight.drift(base)) + Fraction(answer.bound)
-        scale = 10**tight.block.decimals
-        solver = lower_bound(Fraction(objective) * scale, bound * scale, _grain(tight, base))
-        lower = max(lower, fraction_to_decimal(solver, tight.block.decimals))
+        grain = _grain(tight, base) / 10**tight.block.decimals
+        solver = lower_bound(Fraction(objective), bound, grain)
+        lower = max(lower, fraction_to_decimal(solver, 0))
     proof = proof_of(answer, objective, lower)
     binding = (cash_binding(tight, lots),)
     return Certificate(proof, Method.MILP, objective, lower, binding, SOLVER, answer.seconds)

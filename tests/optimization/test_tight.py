@@ -152,6 +152,9 @@ def test_a_plan_at_the_time_limit_is_feasible_whatever_its_bound(answers: Answer
         (Fraction(11), Fraction(1), Fraction(10)),  # no plan is below its own bound
         (Fraction(1), Fraction(4), Fraction(2)),  # 10, 6 or 2
         (Fraction(1), Fraction(0), Fraction(10)),  # all are the same
+        (Fraction(9_123_456, 10**6), Fraction(1, 10**6), Fraction(91_234, 10**4)),
+        (Fraction(9_123_499_999, 10**9), Fraction(1, 10**6), Fraction(91_235, 10**4)),  # floats
+        (Fraction(11), Fraction(1, 10**6), Fraction(10)),
     ],
 )
 def test_a_bound_is_rounded_up_to_what_an_objective_can_be(
