@@ -44,7 +44,7 @@ from optimization.result import Rebalance, Security
 from optimization.separable import solve
 from optimization.tight import solve_tight
 
-BLOCK, LARGEST_BLOCK = 256, 2048  # portfolios
+BLOCK, LARGEST_BLOCK = 512, 2048  # portfolios
 TIME_LIMIT_S = 5.0
 ALLOCATIONS = 8  # accounts for PyPortfolioOpt
 TURNS = 7  # where the two are close

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
+from optimization.compiled import ODD
 from optimization.program import CashProblem, gap_of
 
 Floats = NDArray[np.float64]
@@ -68,7 +69,7 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashProblem, time_limit_s: fl
     p, n = problem.lot_value, len(problem.lot_value)
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = 3 * n, 1
-    lp.col_cost_ = np.concatenate((problem.chord, p, p))
+    lp.col_cost_ = np.concatenate((problem.chord, p, p)) * ODD
     lp.col_lower_ = np.zeros(3 * n)
     lp.col_upper_ = np.concatenate((problem.chords, problem.most_down, problem.most_up))
     lp.row_lower_, lp.row_upper_ = np.array([-highspy.kHighsInf]), np.array([problem.limit])
@@ -79,7 +80,7 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashProblem, time_limit_s: fl
     lp.integrality_ = [highspy.HighsVarType.kInteger] * (3 * n)
     highs.passModel(lp)
     highs.setOptionValue("time_limit", highs.getRunTime() + time_limit_s)
-    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain))
+    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain) * ODD)
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfo().objective_function_value)
@@ -89,7 +90,7 @@ def hull_by_arrays(highs: highspy.Highs, problem: CashProblem, time_limit_s: flo
     """The same without highspy's object for a program, the fastest way in that there is."""
     p, n = problem.lot_value, len(problem.lot_value)
     form, sense = int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize)
-    cost = np.concatenate((problem.chord, p, p))
+    cost = np.concatenate((problem.chord, p, p)) * ODD
     most = np.concatenate((problem.chords, problem.most_down, problem.most_up))
     rows = np.array([-highspy.kHighsInf]), np.array([problem.limit])
     starts, indices = np.arange(3 * n + 1, dtype=np.int32), np.zeros(3 * n, dtype=np.int32)
@@ -98,7 +99,7 @@ def hull_by_arrays(highs: highspy.Highs, problem: CashProblem, time_limit_s: flo
     sizes = (3 * n, 1, 3 * n, form, sense, 0.0)
     highs.passModel(*sizes, cost, np.zeros(3 * n), most, *rows, *matrix, kinds)
     highs.setOptionValue("time_limit", highs.getRunTime() + time_limit_s)
-    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain))
+    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain) * ODD)
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfoValue("objective_function_value")[1])

@@ -50,7 +50,7 @@ COUNTS = {
     "large_in_tiny_units": 25,
     "large_with_options": 40,
 }
-BOOK, BOOK_SIZE = "book", 360  # more whole holdings than one block of the engine takes
+BOOK, BOOK_SIZE = "book", 720  # more whole holdings than one block of the engine takes
 FLOOR = RebalanceOptions(cash_floor=Percent(Decimal(5)))
 NAMED: dict[str, Callable[[Random], Problem]] = {kind.__name__: kind for kind in KINDS}
 

@@ -29,7 +29,7 @@ def test_an_answer_does_not_depend_on_what_was_asked_before():
             assert DIGESTS[kind][number] in {None, digest(kind, number)}
 
 
-@pytest.mark.parametrize("size", [360, 7])
+@pytest.mark.parametrize("size", [720, 7])
 def test_the_portfolios_of_a_book_have_their_recorded_answers_in_any_chunks(size: int):
     securities, portfolios, options = book()
 
