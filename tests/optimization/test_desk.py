@@ -102,6 +102,16 @@ def test_objectives_differ_by_whole_multiples_of_one_amount():
     assert desk_problem(held)[0].grain == pytest.approx(0.002)
 
 
+def test_what_soft_bands_cost_counts_in_what_objectives_differ_by():
+    half = desk(WIDE, soft_price=Fraction(1, 2), edges=((Fraction(200), Fraction(1000)),))
+    assert desk_problem(half)[0].grain == 0.5  # 3.00, 1.00, 2.00 to either edge, 1.50 for a lot
+
+    # 0.07 more than two lots: 3.00 below, 4.00 above.
+    soft = desk(WIDE, soft_price=Fraction(1), edges=((Fraction(307), Fraction(1007)),))
+    rest = replace(soft.tight.block, remainder=np.array([[7]]))
+    assert replace(soft, tight=replace(soft.tight, block=rest)).grain == 100
+
+
 def test_margins_tighten_the_limits_they_name():
     one = pair(cash_most=Fraction(1100), turnover=Fraction(700), groups=(GROUP,))
     names = ("cash_floor", "cash_ceiling", "turnover_cap", "groups.g.low", "groups.g.high")
