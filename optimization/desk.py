@@ -96,10 +96,8 @@ def desk_problem(
     ``margins`` say by how much limits are tightened, by the names that terms.py gives them, in units.
     """
     block, terms, view = desk.tight.block, desk.terms, _View.of(desk)
-    value, chord = (
-        block.lot_value.astype(float) * desk.unit,
-        across(desk.tight, view.base, view.sign),
-    )
+    value = block.lot_value.astype(float) * desk.unit
+    chord = across(desk.tight, view.base, view.sign)
     step_value, left = view.sign * value, np.minimum(view.way, view.room_back)
     rate_value, per_trade = float(terms.rate) * value, float(terms.per_trade) * desk.unit
     weighed = 1.0 if terms.costs_in_objective else 0.0

@@ -78,8 +78,9 @@ def rebalance_all(
         portfolios = [_with_flow(portfolio, options.cash_flow) for portfolio in portfolios]
     answers: dict[int, Answer] = {}
     together = {} if options.restricts or options.couples else _blockable(portfolios)
-    for first in range(0, len(together), BLOCK_SIZE):
-        places = list(together)[first : first + BLOCK_SIZE]
+    blockable = list(together)
+    for first in range(0, len(blockable), BLOCK_SIZE):
+        places = blockable[first : first + BLOCK_SIZE]
         some, whole = [portfolios[place] for place in places], [together[place] for place in places]
         assembled = assemble(securities, (), some, options, whole)
         answers.update(zip(places, _answers(assembled, options), strict=True))
