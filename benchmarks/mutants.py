@@ -52,6 +52,7 @@ MODULES = (
     "certificate",
     "units",
     "assembly",
+    "relaxation",
     "engine",
     "infeasibility",
     "binding",

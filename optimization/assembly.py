@@ -182,16 +182,16 @@ def assemble(
         before=integers(chain.from_iterable(before), size).reshape(shape),
         market_value=integers(market_value, size),
         investable=integers(
-            (_investable(portfolio, options, decimals) for portfolio in portfolios), size
+            (investable(portfolio.market_value, options, decimals) for portfolio in portfolios),
+            size,
         ),
     )
     return Assembled(block, tuple(portfolios), securities, model, lots, fractions, in_shares)
 
 
-def _investable(portfolio: Portfolio, options: RebalanceOptions, decimals: int) -> int:
-    """Market value less the cash floor, rounded down to whole units: the sums compared to it are whole."""
-    value = portfolio.market_value
-    left = EXACT.subtract(value, amount(options.cash_floor, value))
+def investable(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
+    """The base less the cash floor, rounded down to whole units: the sums compared to it are whole."""
+    left = EXACT.subtract(base, amount(options.cash_floor, base))
     return int(EXACT.scaleb(left, decimals).to_integral_value(ROUND_FLOOR))
 
 

@@ -59,4 +59,4 @@ def _above_edge(block: Block, column: int, lots: Integers) -> Fraction:
     weight = Fraction(int(block.weight[column]) - int(block.low[column]), block.denominator)
     rest = int(block.remainder[0, column % block.remainder.shape[1]])
     value = int(lots[column]) * int(block.lot_value[column]) + rest
-    return value - int(block.market_value[0]) * weight
+    return value - int(block.base[0]) * weight

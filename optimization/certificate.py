@@ -79,19 +79,19 @@ class Certificate:
 def broken(block: Block, lots: Integers) -> NDArray[np.bool_]:
     """Which plans break a constraint: shape (B, 3), columns short, band, cash.
 
-    Exact, and by products alone, where separable.py and cover.py divide: MV (w - l) <= u p <= MV (w + h),
-    u >= 0, and the cash row. ``lots`` has shape (B, n). A sold holding may keep what is below one lot.
+    Exact, and by products alone, where separable.py and cover.py divide: M (w - l) <= u p <= M (w + h) at the
+    base M, u >= 0, and the cash row. ``lots`` has shape (B, n). A sold holding may keep what is below one lot.
     """
-    value, market_value = lots * block.lot_value + block.remainder, block.market_value[:, None]
+    value, base = lots * block.lot_value + block.remainder, block.base[:, None]
     low, high = block.weight - block.low, block.weight + block.high
     cash = value.sum(axis=1) > block.investable
     if _could_overflow(block, value):
-        value, market_value = value.astype(object), market_value.astype(object)
+        value, base = value.astype(object), base.astype(object)
         low, high = low.astype(object), high.astype(object)
     scaled = value * block.denominator
     kept = 0 if block.least is None else np.maximum(block.least, 0)
     sold = block.outside & (lots <= kept)
-    band = (scaled < market_value * low) | ((scaled > market_value * high) & ~sold)
+    band = (scaled < base * low) | ((scaled > base * high) & ~sold)
     if block.least is not None and block.most is not None:
         band |= (lots < block.least) | (lots > block.most)
     columns = ((lots < 0).any(axis=1), band.any(axis=1), cash)
@@ -99,5 +99,5 @@ def broken(block: Block, lots: Integers) -> NDArray[np.bool_]:
 
 
 def _could_overflow(block: Block, value: Integers) -> bool:
-    largest = max(int(np.abs(block.market_value).max()), int(np.abs(value).max(initial=0)))
+    largest = max(int(np.abs(block.base).max()), int(np.abs(value).max(initial=0)))
     return value.dtype != np.object_ and 2 * largest * block.denominator >= INT64_SAFE

@@ -21,12 +21,9 @@ from optimization.infeasibility import refused
 from optimization.model import Model
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
-from optimization.problem import Bands, Block, bands
-from optimization.restrictions import restricted, scoped
+from optimization.relaxation import Relaxation, relax
 from optimization.result import Rebalance, Security
-from optimization.separable import Separable, drift_of, solve
-from optimization.terms import terms_of
-from optimization.tight import Plan, Tight, solve_tight
+from optimization.tight import Plan, solve_tight
 from optimization.units import EXACT, to_decimal
 
 BLOCK_SIZE = 512  # of 50 securities they stay in the processor's cache; larger blocks are slower
@@ -107,64 +104,56 @@ def _blockable(portfolios: Sequence[Portfolio]) -> dict[int, Mapping[str, int]]:
 
 
 def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer]:
-    block = assembled.block
-    if options.restricts:
-        block = restricted(block, assembled.securities, options)
-    where = bands(block)
-    block = scoped(block, where, options)
-    separable = solve(block, where)
-    drifts = drift_of(block, where, separable.lots)
+    relaxed = relax(assembled, options)
+    block, separable = relaxed.block, relaxed.separable
     fast = separable.admits & (separable.invested <= block.investable) & (not options.couples)
     wrong: list[bool] = np.any(broken(block, separable.lots), axis=1).tolist()
-    scale = block.decimals + len(str(block.denominator)) - 1
-    clipped: list[bool] = separable.clipped.tolist()
     answers: list[Answer] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
             answers.append(_uncertified(assembled, row, "separable"))
         elif is_fast:
-            drift, lots = to_decimal(drifts[row], scale), separable.lots[row]
-            certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift)
-            if clipped[row]:
-                one = block.rows([row]), where.rows([row])
-                kept = kept_from_nearest(*one, lots, assembled.securities, options)
-                certificate = replace(certificate, binding=kept)
-            answers.append(assembled.rebalance(row, lots, certificate))
+            answers.append(_separable(relaxed, row))
         else:
-            answers.append(_hard(assembled, block, where, separable, row, options))
+            answers.append(_coupled(relaxed, row))
     return answers
 
 
-def _hard(
-    assembled: Assembled,
-    whole: Block,
-    where: Bands,
-    separable: Separable,
-    row: int,
-    options: RebalanceOptions,
-) -> Answer:
+def _separable(relaxed: Relaxation, row: int) -> Rebalance:
+    """A portfolio whose separable optimum keeps every row."""
+    assembled, block, separable = relaxed.assembled, relaxed.block, relaxed.separable
+    scale = block.decimals + len(str(block.denominator)) - 1
+    drift, lots = to_decimal(relaxed.drifts[row], scale), separable.lots[row]
+    certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift)
+    if separable.clipped[row]:
+        one = block.rows([row]), relaxed.bands.rows([row])
+        kept = kept_from_nearest(*one, lots, assembled.securities, relaxed.options)
+        certificate = replace(certificate, binding=kept)
+    return assembled.rebalance(row, lots, certificate)
+
+
+def _coupled(relaxed: Relaxation, row: int) -> Answer:
     """A portfolio with coupling options, an empty band, or too little cash for its separable optimum."""
-    block, portfolio = whole.rows([row]), assembled.portfolios[row]
-    need = int(separable.invested[row]) - int(block.investable[0])
-    one = where.rows([row])
-    tight = Tight(portfolio.portfolio_id, block, one, separable.lots[row], need)
-    terms = terms_of(options, portfolio, block, assembled.securities, assembled.lots)
-    desk = Desk(tight, terms)
+    assembled, options, desk = relaxed.assembled, relaxed.options, relaxed.desk(row)
+    budget = Budget(options.time_limit_s)
     try:
-        plan = _plan(desk, options, admits=bool(separable.admits[row]))
+        plan = solve_at_base(desk, options, budget, admits=bool(relaxed.separable.admits[row]))
     except (NoSolutionInTimeError, CertificationError) as error:
         return error
     if plan is None:
         return assembled.rebalance(row, refusal=refused(desk, assembled, row, options))
     if not desk.keeps_bands(plan.lots) or desk.evaluated(plan.lots).broken:
         return _uncertified(assembled, row, plan.certificate.method)
-    kept = kept_from_nearest(block, one, plan.lots, assembled.securities, options)
+    tight = desk.tight
+    kept = kept_from_nearest(tight.block, tight.bands, plan.lots, assembled.securities, options)
     certificate = replace(plan.certificate, binding=plan.certificate.binding + kept)
     return assembled.rebalance(row, plan.lots, certificate, cost=plan.cost)
 
 
-def _plan(desk: Desk, options: RebalanceOptions, *, admits: bool) -> Plan | None:
-    budget = Budget(options.time_limit_s)
+def solve_at_base(
+    desk: Desk, options: RebalanceOptions, budget: Budget, *, admits: bool
+) -> Plan | None:
+    """The optimum of one portfolio at the base that its desk is stated at; None where there is no plan."""
     if options.couples:
         return solve_desk(desk, budget, fewest_trades=options.fewest_trades)
     plan = solve_tight(desk.tight, budget) if admits else None

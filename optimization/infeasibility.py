@@ -30,14 +30,14 @@ def refused(desk: Desk, assembled: Assembled, row: int, options: RebalanceOption
     """
     tight = desk.tight
     empty = _empty_bands(desk, assembled.securities, options)
-    limits = [] if empty or tight.market_value < 0 else _given(desk)
+    limits = [] if empty or tight.base < 0 else _given(desk)
     members: dict[str, Any] = {
         "securities": empty,
         "limits": limits,
         "nearest_plan": _nearest(desk, assembled, row),
     }
-    if tight.market_value < 0:
-        detail = f"the market value is negative ({_amount(tight, tight.market_value)})"
+    if tight.base < 0:
+        detail = f"the market value is negative ({_amount(tight, tight.base)})"
     elif empty:
         detail = _named(empty)
     elif limits:
@@ -117,7 +117,7 @@ def _empty_band(
     bands = [
         _admitting(security, lots, _drift(tight, column, lots))
         for lots in sorted(around)
-        if lots >= 0 and tight.market_value > 0
+        if lots >= 0 and tight.base > 0
     ]
     if bands:
         entry["smallest_band"] = min(bands, key=lambda band: band[0])[1]
@@ -128,9 +128,7 @@ def _drift(tight: Tight, column: int, lots: int) -> Fraction:
     """Actual weight less target weight with so many lots."""
     block = tight.block
     value = lots * int(block.lot_value[column]) + int(tight.remainder[column])
-    return Fraction(value, tight.market_value) - Fraction(
-        int(block.weight[column]), block.denominator
-    )
+    return Fraction(value, tight.base) - Fraction(int(block.weight[column]), block.denominator)
 
 
 def _admitting(security: Security, lots: int, drift: Fraction) -> tuple[Decimal, dict[str, str]]:
@@ -148,7 +146,7 @@ def _ceiling(drift: Fraction) -> Decimal:
 def _nearest(desk: Desk, assembled: Assembled, row: int) -> dict[str, Any] | None:
     tight = desk.tight
     lots = None
-    if int(tight.remainder.sum()) <= tight.market_value:
+    if int(tight.remainder.sum()) <= tight.base:
         lots = nearest_plan(desk, Budget(EXPLANATION_TIME_S))
     if lots is None:
         return None

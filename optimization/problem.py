@@ -29,6 +29,16 @@ class Block:
     investable: Integers  # shape (B,), units: the most that all positions may be worth together
     least: Integers | None = None  # shape (B, n), lots: no fewer, whatever the band
     most: Integers | None = None  # shape (B, n), lots: no more, whatever the band
+    costs: int = 0  # units: of trading, paid before weights are measured
+
+    @property
+    def base(self) -> Integers:
+        """The amount that weights are fractions of: market value after costs, shape (B,), units."""
+        return self.market_value - self.costs if self.costs else self.market_value
+
+    def after_costs(self, costs: int, investable: Integers) -> "Block":
+        """The same block at the base that these costs leave, with what may be invested of it."""
+        return replace(self, costs=costs, investable=investable)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -81,15 +91,15 @@ class Bands:
 
 
 def bands(block: Block) -> Bands:
-    """Targets and drift bands of a block, exact: t = MV w, MV (w - l) and MV (w + h)."""
-    market_value, parts = block.market_value[:, None], block.denominator
-    whole, rest = None, market_value
-    if not fits_int64(2 * parts * int(np.abs(market_value).max()), 1):
-        # MV w = (q D + r) w / D = q w + r w / D keeps every product below MV or D**2.
-        whole, rest = market_value // parts, market_value % parts
+    """Targets and drift bands of a block at its base M, exact: t = M w, M (w - l) and M (w + h)."""
+    base, parts = block.base[:, None], block.denominator
+    whole, rest = None, base
+    if not fits_int64(2 * parts * int(np.abs(base).max()), 1):
+        # M w = (q D + r) w / D = q w + r w / D keeps every product below M or D**2.
+        whole, rest = base // parts, base % parts
 
     def rounded_down(scaled: Integers, weight: Integers) -> Integers:
-        """MV weight in whole units; ``scaled`` is rest * weight."""
+        """M weight in whole units; ``scaled`` is rest * weight."""
         units = scaled // parts
         return units if whole is None else units + whole * weight
 
@@ -101,7 +111,7 @@ def bands(block: Block) -> Bands:
     # A holding to be sold may keep what is below one lot: its band would otherwise admit nothing.
     # One that may not be sold is kept.
     kept = 0 if block.least is None else np.maximum(block.least, 0) * block.lot_value
-    sold_out = block.outside & (upper < kept) & (market_value >= 0)
+    sold_out = block.outside & (upper < kept) & (base >= 0)
     if sold_out.any():
         upper = np.where(sold_out, kept, upper)
     return Bands(target, part, lower, upper)

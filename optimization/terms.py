@@ -17,7 +17,7 @@ from optimization.options import Amount, RebalanceOptions, amount
 from optimization.portfolio import Portfolio
 from optimization.problem import Bands, Block
 from optimization.result import Security
-from optimization.units import Integers
+from optimization.units import EXACT, Integers, to_decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,12 @@ def terms_of(
     securities: Sequence[Security],
     lots: Sequence[Decimal],
 ) -> Terms:
-    """The options at this portfolio's market value; ``lots`` in shares, per column."""
-    market_value = portfolio.market_value
-    scale = 10**block.decimals
+    """The options at the block's base; ``lots`` in shares, per column. Turnover is of market value."""
+    market_value, scale = portfolio.market_value, 10**block.decimals
+    base = EXACT.subtract(market_value, to_decimal(block.costs, block.decimals))
 
-    def units(value: Amount) -> Fraction:
-        return Fraction(amount(value, market_value)) * scale
+    def units(value: Amount, whole: Decimal = base) -> Fraction:
+        return Fraction(amount(value, whole)) * scale
 
     values: list[int] = block.lot_value.tolist()
     least = [
@@ -106,20 +106,22 @@ def terms_of(
     return Terms(
         cash_least=units(options.cash_floor),
         cash_most=None if options.cash_ceiling is None else units(options.cash_ceiling),
-        turnover=None if options.turnover_cap is None else units(options.turnover_cap),
+        turnover=None
+        if options.turnover_cap is None
+        else units(options.turnover_cap, market_value),
         trades=options.maximum_trades,
         rate=Fraction(options.cost_rate),
         per_trade=units(options.cost_per_trade),
         costs_in_objective=options.costs_in_objective,
         soft_price=None if soft is None else Fraction(soft),
         least_trade=tuple(least),
-        groups=tuple(_groups(options, Fraction(market_value) * scale, securities)),
+        groups=tuple(_groups(options, Fraction(base) * scale, securities)),
         edges=tuple(_edges(block)),
     )
 
 
 def _groups(
-    options: RebalanceOptions, market_value: Fraction, securities: Sequence[Security]
+    options: RebalanceOptions, base: Fraction, securities: Sequence[Security]
 ) -> Iterable[Group]:
     for group in options.groups:
         columns = frozenset(
@@ -127,7 +129,7 @@ def _groups(
             for column, security in enumerate(securities)
             if security.security_id in group.security_ids
         )
-        low, high = Fraction(group.low) * market_value, Fraction(group.high) * market_value
+        low, high = Fraction(group.low) * base, Fraction(group.high) * base
         yield Group(group.name, columns, low, high)
 
 
@@ -197,7 +199,7 @@ def _edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
 
     What cannot be sold of a holding outside the model is no violation.
     """
-    value, parts = int(block.market_value[0]), block.denominator
+    value, parts = int(block.base[0]), block.denominator
     outside: list[bool] = block.outside.tolist()
     columns = (block.weight, block.low, block.high, block.lot_value)
     for i, (weight, low, high, lot) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):

@@ -45,9 +45,9 @@ class Tight:
     need: int  # units
 
     @property
-    def market_value(self) -> int:
-        """In units."""
-        return int(self.block.market_value[0])
+    def base(self) -> int:
+        """The amount that weights are fractions of, in units."""
+        return int(self.block.base[0])
 
     @property
     def remainder(self) -> Integers:
