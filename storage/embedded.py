@@ -3,33 +3,44 @@
 The starter takes an flock on the directory and the server inherits it, so the lock lasts exactly as
 long as the server. ``server.json``, written once the server takes writes, lets others attach.
 
-    data directory/  lock, server.json, port, engine, server.log, data/
+    data directory/  lock, server.json, secret, port, engine, server.log, data/
+
+Everything in it is for its owner alone: ``server.json`` holds the password, ``secret`` the key of the server.
 """
 
 import fcntl
 import json
 import os
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
 from storage.engines import find_engine
-from storage.errors import DataDirectoryLockedError, ServerDidNotStartError
-from storage.server_process import POLL_S, answers, await_primary, end, spawn
+from storage.errors import DataDirectoryLockedError, NoRoomError, ServerDidNotStartError
+from storage.server_access import PRIVATE_FILE, ensure_key_file, service_uri, write_private
+from storage.server_process import POLL_S, answers, await_primary, end, end_reason, is_alive, spawn
 
 START_WITHIN_S: Final = 60.0  # after a crash the server reads its journal first
+PRIVATE_DIRECTORY: Final = 0o700
+FILES: Final = ("lock", "server.json", "port", "engine", "server.log")
+MIN_ROOM_MB: Final = 120  # mongod ends where it cannot add a file of 100 MB to its journal
+MIN_ROOM_OF_NEW_MB: Final = 350  # two of these at once, and a little data
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: where it answers, its process, its engine by name and version."""
+    """A running server: where it answers, its process, its engine by name and version.
 
-    uri: str
+    The URI holds the password.
+    """
+
+    uri: str = field(repr=False)
     pid: int
     engine: str
 
@@ -51,7 +62,7 @@ def start(
     if owned and threading.current_thread() is not threading.main_thread():
         raise RuntimeError("an owned server is started from the main thread")
     directory = data_directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     until = time.monotonic() + START_WITHIN_S
     while time.monotonic() < until:
         with _locked(directory) as lock:
@@ -79,6 +90,13 @@ def stop(data_directory: Path) -> bool:
     return False
 
 
+def ended(data_directory: Path, server: Server) -> str | None:
+    """Why a server no longer runs, as the end of a sentence; None while it runs."""
+    if is_alive(server.pid):
+        return None
+    return end_reason(data_directory.resolve() / "server.log")
+
+
 @contextmanager
 def _locked(directory: Path) -> Generator[int | None]:
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -104,22 +122,39 @@ def _is_served(directory: Path) -> bool:
 def _launch(directory: Path, mongod: str | None, lock: int, until: float, *, owned: bool) -> Server:
     note = directory / "server.json"
     note.unlink(missing_ok=True)  # of a server that was killed
+    _require_room(directory)
+    _make_private(directory)
     kind = directory / "engine"
     engine = find_engine(mongod, kind.read_text() if kind.exists() else None)
     data, log = directory / "data", directory / "server.log"
-    data.mkdir(exist_ok=True)
     port = _free_port(directory / "port")
-    uri = f"mongodb://127.0.0.1:{port}/?directConnection=true"
-    pid = spawn(engine.command(data, port), log, lock, owned=owned)
+    key_file = ensure_key_file(directory / "secret") if engine.has_access_control else None
+    pid = spawn(engine.command(data, port, key_file), log, lock, owned=owned)
     try:
-        await_primary(engine, pid, port, uri, log, until)
+        await_primary(engine, pid, port, key_file, log, until)
     except BaseException:
         end(pid)
         raise
-    kind.write_text(engine.kind)
-    server = Server(uri, pid, str(engine))
-    _replace(note, json.dumps(asdict(server)))
+    write_private(kind, engine.kind)
+    server = Server(service_uri(port, key_file), pid, str(engine))
+    write_private(note, json.dumps(asdict(server)))
     return server
+
+
+def _require_room(directory: Path) -> None:
+    free_mb = shutil.disk_usage(directory).free // 1_000_000
+    needed_mb = MIN_ROOM_MB if (directory / "data").exists() else MIN_ROOM_OF_NEW_MB
+    if free_mb < needed_mb:
+        raise NoRoomError(directory, free_mb, needed_mb)
+
+
+def _make_private(directory: Path) -> None:
+    """Close what an earlier version left open; a directory that was given keeps its own mode."""
+    (directory / "data").mkdir(exist_ok=True)
+    (directory / "data").chmod(PRIVATE_DIRECTORY)
+    for name in FILES:
+        if (path := directory / name).exists():
+            path.chmod(PRIVATE_FILE)
 
 
 def _noted(directory: Path) -> Server | None:
@@ -127,13 +162,6 @@ def _noted(directory: Path) -> Server | None:
         return Server(**json.loads((directory / "server.json").read_text()))
     except FileNotFoundError:
         return None
-
-
-def _replace(path: Path, text: str) -> None:
-    # In one step: whoever reads meanwhile sees the old text or the new one.
-    written = path.with_suffix(".new")
-    written.write_text(text)
-    written.replace(path)
 
 
 def _free_port(remembered: Path) -> int:
@@ -146,6 +174,6 @@ def _free_port(remembered: Path) -> int:
             except OSError:
                 continue
             port: int = probe.getsockname()[1]
-        remembered.write_text(str(port))
+        write_private(remembered, str(port))
         return port
     raise OSError("no loopback port is free")

@@ -35,10 +35,16 @@ class Engine:
     def __str__(self) -> str:
         return f"{self.kind} {self.version}"
 
-    def command(self, data: Path, port: int) -> tuple[str, ...]:
+    @property
+    def has_access_control(self) -> bool:
+        """Whether it asks for a password. SecantusDB would have to be started once without."""
+        return self.kind == MONGOD
+
+    def command(self, data: Path, port: int, key_file: Path | None = None) -> tuple[str, ...]:
         """The command line that serves ``data`` on a loopback port, small and quiet."""
-        options = mongod_options if self.kind == MONGOD else secantus_options
-        return (*self.program, *options(data, port))
+        if self.kind == MONGOD:
+            return (*self.program, *mongod_options(data, port), *access_options(key_file))
+        return (*self.program, *secantus_options(data, port))
 
 
 class UnusableError(Exception):
@@ -136,6 +142,7 @@ def mongod_options(data: Path, port: int) -> tuple[str, ...]:
         "--bind_ip=127.0.0.1",
         "--nounixsocket",
         f"--replSet={REPLICA_SET}",
+        "--noscripting",  # no JavaScript in queries: $where, $function, mapReduce
         "--oplogSize=256",  # MB; the default takes 5 % of the disk
         "--wiredTigerCacheSizeGB=0.5",
         "--quiet",
@@ -145,10 +152,17 @@ def mongod_options(data: Path, port: int) -> tuple[str, ...]:
     )
 
 
+def access_options(key_file: Path | None) -> tuple[str, ...]:
+    """A password for everybody; none of the rights that a first caller on loopback has otherwise."""
+    if key_file is None:
+        return ()
+    return ("--auth", f"--keyFile={key_file}", "--setParameter=enableLocalhostAuthBypass=false")
+
+
 def secantus_options(data: Path, port: int) -> tuple[str, ...]:
     """Loopback alone; without --sync-on-commit acknowledged writes are lost in a crash."""
     configuration = data / "secantusd.toml"  # empty: keeps one in the home directory out
-    configuration.touch()
+    configuration.touch(mode=0o600)
     return (
         f"--config={configuration}",
         "--host=127.0.0.1",

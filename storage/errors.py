@@ -18,6 +18,7 @@ StorageError
 └── EmbeddedServerError            the embedded database server
     ├── NoServerBinaryError        no database server was found on this machine
     ├── DataDirectoryLockedError   another server owns the data directory
+    ├── NoRoomError                the disk of the data directory is full, or nearly so
     └── ServerDidNotStartError     the server ended, or did not answer, while it was starting
 
 Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
@@ -224,6 +225,22 @@ class DataDirectoryLockedError(EmbeddedServerError):
 
     def __str__(self) -> str:
         return f"the data directory {self.data_directory} is in use by another database server"
+
+
+class NoRoomError(EmbeddedServerError):
+    """The disk of the data directory has less room than the server takes."""
+
+    def __init__(self, data_directory: Path, free_mb: int, needed_mb: int) -> None:
+        super().__init__(data_directory, free_mb, needed_mb)
+        self.data_directory = data_directory
+        self.free_mb = free_mb
+        self.needed_mb = needed_mb
+
+    def __str__(self) -> str:
+        return (
+            f"the disk of {self.data_directory} has {self.free_mb} MB free, the embedded database needs "
+            f"{self.needed_mb} MB: make room there, or set DATA_DIRECTORY to another disk"
+        )
 
 
 class ServerDidNotStartError(EmbeddedServerError):

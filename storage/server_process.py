@@ -1,6 +1,7 @@
 """One server process: started, waited for, made a replica set of one, ended."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,12 +18,16 @@ from pymongo.errors import OperationFailure, PyMongoError
 from storage.database import Document
 from storage.engines import MONGOD, REPLICA_SET, Engine
 from storage.errors import ServerDidNotStartError
+from storage.server_access import PRIVATE_FILE, ensure_user, internal_uri
 
 ANSWER_WITHIN_MS: Final = 2_000
 CONNECT_WITHIN_MS: Final = 200  # on loopback somebody listens or nobody does
 STOP_WITHIN_S: Final = 15.0
 POLL_S: Final = 0.02
 NOT_YET_INITIALIZED: Final = 94
+OWNER_ALONE: Final = 0o077
+LOG_TAIL_BYTES: Final = 200_000
+NO_ROOM: Final = (b"No space left on device", b"Disk quota exceeded", b"File too large")
 
 # Sets PR_SET_PDEATHSIG (1) and becomes the server: the kernel then ends the server with its owner,
 # even an owner that was killed. A fresh interpreter does it, which has no threads to trip over.
@@ -79,7 +84,9 @@ def _spawn_detached(command: Sequence[str], log: Path, lock: int) -> int:
 
 
 def _started(command: Sequence[str], log: Path, *inherited: int) -> subprocess.Popen[bytes]:
-    with log.open("wb") as output:
+    if log.exists():  # of the server before, which may have died of what stands in it
+        log.replace(log.with_name(f"{log.name}.previous"))
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE), "wb") as output:
         return subprocess.Popen(  # noqa: S603
             command,
             stdin=subprocess.DEVNULL,
@@ -88,6 +95,7 @@ def _started(command: Sequence[str], log: Path, *inherited: int) -> subprocess.P
             cwd=log.parent,
             pass_fds=inherited,
             start_new_session=True,
+            umask=OWNER_ALONE,
         )
 
 
@@ -132,12 +140,17 @@ def answers(uri: str) -> bool:
     return True
 
 
-def await_primary(engine: Engine, pid: int, port: int, uri: str, log: Path, until: float) -> None:
-    """Return once the server takes writes; ``until`` is a moment of the monotonic clock."""
+def await_primary(
+    engine: Engine, pid: int, port: int, key_file: Path | None, log: Path, until: float
+) -> None:
+    """Return once the server takes writes; ``until`` is a moment of the monotonic clock.
+
+    With a key file the service's user exists then.
+    """
 
     def pause() -> None:
         if not is_alive(pid):
-            raise ServerDidNotStartError(str(engine), "it ended at once", log)
+            raise ServerDidNotStartError(str(engine), f"it ended {end_reason(log)}", log)
         if time.monotonic() > until:
             raise ServerDidNotStartError(str(engine), "it does not answer", log)
         time.sleep(POLL_S)
@@ -145,14 +158,30 @@ def await_primary(engine: Engine, pid: int, port: int, uri: str, log: Path, unti
     # The driver looks at a silent address only twice a second.
     while not _listens(port):
         pause()
+    uri = internal_uri(port, key_file)
     with MongoClient[Document](uri, timeoutMS=ANSWER_WITHIN_MS) as client:
-        while not _takes_writes(client, engine, port):
+        while not _takes_writes(client, engine, port, key_file):
             pause()
 
 
-def _takes_writes(client: MongoClient[Document], engine: Engine, port: int) -> bool:
+def end_reason(log: Path) -> str:
+    """Why a server ended, as the end of a sentence: by its log, if that had room for it."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        tail = file.read()
+    full = shutil.disk_usage(log.parent).free < LOG_TAIL_BYTES
+    if full or any(words in tail for words in NO_ROOM):
+        return "because its disk is full"
+    return "unexpectedly"
+
+
+def _takes_writes(
+    client: MongoClient[Document], engine: Engine, port: int, key_file: Path | None
+) -> bool:
     try:
         if client.admin.command("hello").get("isWritablePrimary"):
+            if key_file is not None:
+                ensure_user(client, key_file)
             return True
         if engine.kind == MONGOD:
             _configure(client, f"127.0.0.1:{port}")
