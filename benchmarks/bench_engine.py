@@ -138,7 +138,7 @@ def with_cash_row(
     problems = instances(rng, model, count, tight=cash == "tight")
 
     def compiled(one: Instance) -> object:
-        return program.solve_cash(one.cash, TIME_LIMIT_S)
+        return program.solve_cash(one.cash, Budget(TIME_LIMIT_S))
 
     def bare(one: Instance) -> object:
         return hull_by_highspy(highs, one.cash, TIME_LIMIT_S)

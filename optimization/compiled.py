@@ -15,6 +15,8 @@ import cvxpy as cp
 import highspy
 import numpy as np
 
+from optimization.budget import Budget
+from optimization.errors import SolverInterruptedError
 from optimization.structure import Floats, Structure, structure_of
 
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
@@ -53,6 +55,9 @@ class CompiledProgram:
         self._whole = structure_of(data, _slices(problem.variables(), cone.var_id_to_col))
         self._structures: dict[int | None, Structure] = {}
         self._highs = _quiet_highs()
+        self._budget = Budget()
+        self._highs.cbMipInterrupt += self._interrupt_if_asked
+        self._highs.cbSimplexInterrupt += self._interrupt_if_asked
 
     @property
     def parameters(self) -> Iterable[str]:
@@ -62,7 +67,7 @@ class CompiledProgram:
     def solve(
         self,
         parameters: Mapping[str, Floats | float],
-        time_limit_s: float,
+        budget: Budget,
         absolute_gap: float,
         count: int | None = None,
     ) -> SolverAnswer:
@@ -70,6 +75,8 @@ class CompiledProgram:
 
         An array smaller than its parameter fills the first places; the others are zero. A plan is looked for
         that no other is better than by more than ``absolute_gap``.
+
+        Raises SolverInterruptedError as soon as the budget is interrupted.
         """
         begin = time.perf_counter()
         shape = self._structures.get(count) or self._cut(count)
@@ -79,10 +86,17 @@ class CompiledProgram:
         sizes = (len(cost), len(row_upper), len(values), COLUMNWISE, MINIMISE, 0.0)
         rows = (row_lower, row_upper, shape.starts, shape.indices, values)
         highs.passModel(*sizes, cost * ODD, lower, upper, *rows, shape.kinds)
-        highs.setOptionValue("time_limit", highs.getRunTime() + time_limit_s)
+        self._budget = budget
+        highs.setOptionValue("time_limit", highs.getRunTime() + budget.left_s)
         highs.setOptionValue("mip_abs_gap", absolute_gap * ODD)
         highs.run()
+        if budget.is_interrupted:
+            raise SolverInterruptedError
         return self._answer(shape, absolute_gap, begin)
+
+    def _interrupt_if_asked(self, event: Any) -> None:
+        if self._budget.is_interrupted:
+            event.interrupt()
 
     def _cut(self, count: int | None) -> Structure:
         kept = np.ones(len(self._whole.kinds), dtype=bool)

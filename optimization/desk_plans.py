@@ -48,7 +48,7 @@ def _programmed(desk: Desk, budget: Budget) -> Plan | None:
     bound = -np.inf
     for _ in range(REPAIRS):
         problem, base = desk_problem(desk, margins)
-        answer, change = program.solve_desk(problem, budget.left_s)
+        answer, change = program.solve_desk(problem, budget)
         if answer.infeasible and margins:
             break
         if answer.infeasible:
@@ -80,7 +80,10 @@ def with_fewest_trades(desk: Desk, plan: Plan, budget: Budget) -> Plan:
     first = desk.evaluated(plan.lots)
     above_base = float(first.objective - _at_base(desk, base)) * desk.unit
     problem = replace(problem, objective_most=above_base + 1e-6)
-    change = program.solve_fewest_trades(problem, budget.left_s)[1]
+    answer, change = program.solve_fewest_trades(problem, budget)
+    if not (answer.proven or answer.infeasible):  # there may be one with fewer trades
+        late = replace(plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
+        plan = replace(plan, certificate=late)
     if change is None:
         return plan
     lots = _whole(base, change)
@@ -124,7 +127,7 @@ def _relaxed(
     for _ in range(REPAIRS):
         problem, base = desk_problem(desk, margins)
         problem = replace(problem, give_floor=give_floor, give_others=give_others, grain=0.0)
-        change = program.solve_desk(problem, budget.left_s)[1]
+        change = program.solve_desk(problem, budget)[1]
         if change is None:
             return None, ()
         lots = _whole(base, change)

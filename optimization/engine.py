@@ -1,8 +1,10 @@
 """rebalance(...): separable, then the cash row, within a time budget; every answer verified exactly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
     OptimizationError,
+    SolverInterruptedError,
 )
 from optimization.infeasibility import refused
 from optimization.model import Model
@@ -29,7 +32,9 @@ from optimization.units import EXACT, to_decimal
 BLOCK_SIZE = 512  # of 50 securities they stay in the processor's cache; larger blocks are slower
 DEFAULTS = RebalanceOptions()
 
-Answer = Rebalance | NoSolutionInTimeError | CertificationError
+Answer: TypeAlias = Rebalance | NoSolutionInTimeError | CertificationError
+Search: TypeAlias = Callable[[Budget], Answer]
+"""The rest of the work on a portfolio for which the separable optimum is not enough."""
 
 
 def rebalance(
@@ -56,12 +61,16 @@ def rebalance_all(
     securities: tuple[Security, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions = DEFAULTS,
+    budget: Budget | None = None,
 ) -> list[Answer]:
     """The plans of many portfolios of one model, in their order.
 
     ``securities`` is the model at the portfolios' price snapshot (see ``priced``). Whole holdings are
     solved in blocks, the others one by one; each answer is the same whatever it was solved with. A
     portfolio without a plan in time, or without one that passes verification, has that error here.
+
+    ``budget`` is shared by the portfolios that need a search; each has at most its ``time_limit_s``.
+    Raises SolverInterruptedError if the budget is interrupted.
 
     >>> from optimization.model import DriftBand, Target
     >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
@@ -73,19 +82,39 @@ def rebalance_all(
     """
     if options.cash_flow:
         portfolios = [_with_flow(portfolio, options.cash_flow) for portfolio in portfolios]
+    budget = budget or Budget()
     answers: dict[int, Answer] = {}
+    searches: dict[int, Search] = {}
+    for place, found in _found(securities, portfolios, options):
+        if budget.is_interrupted:
+            raise SolverInterruptedError
+        if callable(found):
+            searches[place] = found
+        else:
+            answers[place] = found
+    # Only now is it known how many portfolios share the budget.
+    for left, place in zip(range(len(searches), 0, -1), searches, strict=True):
+        if budget.is_interrupted:
+            raise SolverInterruptedError
+        answers[place] = searches[place](budget.share(left, options.time_limit_s))
+    return [answers[place] for place in range(len(portfolios))]
+
+
+def _found(
+    securities: tuple[Security, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
+) -> Iterator[tuple[int, Answer | Search]]:
+    """The answer for each portfolio that has one without a search, by its place."""
     together = {} if options.restricts or options.couples else _blockable(portfolios)
     blockable = list(together)
     for first in range(0, len(blockable), BLOCK_SIZE):
         places = blockable[first : first + BLOCK_SIZE]
         some, whole = [portfolios[place] for place in places], [together[place] for place in places]
         assembled = assemble(securities, (), some, options, whole)
-        answers.update(zip(places, _answers(assembled, options), strict=True))
+        yield from zip(places, _answers(assembled, options), strict=True)
     for place in set(range(len(portfolios))).difference(together):
         others = others_of(securities, portfolios[place])
         assembled = assemble(securities, others, [portfolios[place]], options)
-        answers[place] = _answers(assembled, options)[0]
-    return [answers[place] for place in range(len(portfolios))]
+        yield place, _answers(assembled, options)[0]
 
 
 def _with_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
@@ -103,19 +132,19 @@ def _blockable(portfolios: Sequence[Portfolio]) -> dict[int, Mapping[str, int]]:
     return found
 
 
-def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer]:
+def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer | Search]:
     relaxed = relax(assembled, options)
     block, separable = relaxed.block, relaxed.separable
     fast = separable.admits & (separable.invested <= block.investable) & (not options.couples)
     wrong: list[bool] = np.any(broken(block, separable.lots), axis=1).tolist()
-    answers: list[Answer] = []
+    answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
             answers.append(_uncertified(assembled, row, "separable"))
         elif is_fast:
             answers.append(_separable(relaxed, row))
         else:
-            answers.append(_coupled(relaxed, row))
+            answers.append(partial(_coupled, relaxed, row))
     return answers
 
 
@@ -132,16 +161,15 @@ def _separable(relaxed: Relaxation, row: int) -> Rebalance:
     return assembled.rebalance(row, lots, certificate)
 
 
-def _coupled(relaxed: Relaxation, row: int) -> Answer:
+def _coupled(relaxed: Relaxation, row: int, budget: Budget) -> Answer:
     """A portfolio with coupling options, an empty band, or too little cash for its separable optimum."""
     assembled, options, desk = relaxed.assembled, relaxed.options, relaxed.desk(row)
-    budget = Budget(options.time_limit_s)
     try:
         plan = solve_at_base(desk, options, budget, admits=bool(relaxed.separable.admits[row]))
     except (NoSolutionInTimeError, CertificationError) as error:
         return error
     if plan is None:
-        return assembled.rebalance(row, refusal=refused(desk, assembled, row, options))
+        return assembled.rebalance(row, refusal=refused(desk, assembled, row, options, budget))
     if not desk.keeps_bands(plan.lots) or desk.evaluated(plan.lots).broken:
         return _uncertified(assembled, row, plan.certificate.method)
     tight = desk.tight

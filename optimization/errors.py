@@ -5,6 +5,7 @@ OptimizationError
 ├── PricesMissingError               securities without a price
 ├── OptionsConflictError             options that contradict each other, found before anything is solved
 ├── NoSolutionInTimeError            the time budget ended without a plan; this is not infeasibility
+├── SolverInterruptedError           the budget was interrupted: nobody waits for the result
 └── CertificationError               no path gave a plan that passes exact verification
 
 Infeasibility is an answer, not an error: see result.Refusal.
@@ -93,6 +94,17 @@ class NoSolutionInTimeError(OptimizationError):
             f"no plan was found for portfolio {self.portfolio_id} within {self.time_limit_s:g} s; "
             "one may exist"
         )
+
+
+class SolverInterruptedError(OptimizationError):
+    """Nobody waits for the result any longer; what was found is discarded.
+
+    >>> print(SolverInterruptedError())
+    the solver was interrupted
+    """
+
+    def __str__(self) -> str:
+        return "the solver was interrupted"
 
 
 class CertificationError(OptimizationError):

@@ -22,7 +22,9 @@ MICRO = 1_000_000  # drifts are proposed in millionths
 LISTED = 3
 
 
-def refused(desk: Desk, assembled: Assembled, row: int, options: RebalanceOptions) -> Refusal:
+def refused(
+    desk: Desk, assembled: Assembled, row: int, options: RebalanceOptions, budget: Budget
+) -> Refusal:
     """The refusal of one portfolio.
 
     Every security that has no lot inside its band is named, with the smallest band that would admit
@@ -30,11 +32,11 @@ def refused(desk: Desk, assembled: Assembled, row: int, options: RebalanceOption
     """
     tight = desk.tight
     empty = _empty_bands(desk, assembled.securities, options)
-    limits = [] if empty or tight.base < 0 else _given(desk)
+    limits = [] if empty or tight.base < 0 else _given(desk, budget)
     members: dict[str, Any] = {
         "securities": empty,
         "limits": limits,
-        "nearest_plan": _nearest(desk, assembled, row),
+        "nearest_plan": _nearest(desk, assembled, row, budget),
     }
     if tight.base < 0:
         detail = f"the market value is negative ({_amount(tight, tight.base)})"
@@ -49,7 +51,7 @@ def refused(desk: Desk, assembled: Assembled, row: int, options: RebalanceOption
     return Refusal(CODE, f"No feasible solution exists: {detail}.", members)
 
 
-def _given(desk: Desk) -> list[dict[str, str]]:
+def _given(desk: Desk, budget: Budget) -> list[dict[str, str]]:
     decimals = desk.tight.block.decimals
     return [
         {
@@ -58,7 +60,7 @@ def _given(desk: Desk) -> list[dict[str, str]]:
             if limit.option == "maximum_trades"
             else f"{fraction_to_decimal(-limit.slack, decimals):f}",
         }
-        for limit in conflict(desk, Budget(EXPLANATION_TIME_S))
+        for limit in conflict(desk, budget.share(1, EXPLANATION_TIME_S))
     ]
 
 
@@ -143,11 +145,11 @@ def _ceiling(drift: Fraction) -> Decimal:
     return Decimal(-(-scaled.numerator // scaled.denominator)) / MICRO
 
 
-def _nearest(desk: Desk, assembled: Assembled, row: int) -> dict[str, Any] | None:
+def _nearest(desk: Desk, assembled: Assembled, row: int, budget: Budget) -> dict[str, Any] | None:
     tight = desk.tight
     lots = None
     if int(tight.remainder.sum()) <= tight.base:
-        lots = nearest_plan(desk, Budget(EXPLANATION_TIME_S))
+        lots = nearest_plan(desk, budget.share(1, EXPLANATION_TIME_S))
     if lots is None:
         return None
     cost = fraction_to_decimal(desk.evaluated(lots).cost, tight.block.decimals)

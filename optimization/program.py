@@ -35,6 +35,7 @@ from typing import Any
 
 import cvxpy as cp
 
+from optimization.budget import Budget
 from optimization.compiled import CompiledProgram, Floats, SolverAnswer
 
 SMALLEST_SIZE = 8
@@ -103,23 +104,21 @@ def gap_of(grain: float) -> float:
     return grain / 2 if grain >= LEAST_GRAIN else ABSOLUTE_GAP
 
 
-def solve_cash(problem: CashProblem, time_limit_s: float) -> tuple[SolverAnswer, Floats | None]:
+def solve_cash(problem: CashProblem, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
     """The lots above k of each security, as the solver sees them; None without a plan."""
-    return _solve(_cash_program(padded(len(problem.lot_value))), problem, time_limit_s)
+    return _solve(_cash_program(padded(len(problem.lot_value))), problem, budget)
 
 
-def solve_desk(problem: DeskProblem, time_limit_s: float) -> tuple[SolverAnswer, Floats | None]:
+def solve_desk(problem: DeskProblem, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
     """The same for a DeskProblem: the lots above ``base``."""
     program = _program_of(problem, counted=problem.counted, fewest_trades=False)
-    return _solve(program, problem, time_limit_s)
+    return _solve(program, problem, budget)
 
 
-def solve_fewest_trades(
-    problem: DeskProblem, time_limit_s: float
-) -> tuple[SolverAnswer, Floats | None]:
+def solve_fewest_trades(problem: DeskProblem, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
     """Fewest trades among the plans whose objective is at most ``objective_most``."""
     program = _program_of(problem, counted=True, fewest_trades=True)
-    return _solve(program, replace(problem, grain=COUNT_GRAIN), time_limit_s)
+    return _solve(program, replace(problem, grain=COUNT_GRAIN), budget)
 
 
 def _program_of(problem: DeskProblem, *, counted: bool, fewest_trades: bool) -> CompiledProgram:
@@ -129,11 +128,11 @@ def _program_of(problem: DeskProblem, *, counted: bool, fewest_trades: bool) -> 
 
 
 def _solve(
-    program: CompiledProgram, problem: CashProblem | DeskProblem, time_limit_s: float
+    program: CompiledProgram, problem: CashProblem | DeskProblem, budget: Budget
 ) -> tuple[SolverAnswer, Floats | None]:
     count = len(problem.lot_value)
     parameters = {name: getattr(problem, name) for name in program.parameters}
-    answer = program.solve(parameters, time_limit_s, gap_of(problem.grain), count)
+    answer = program.solve(parameters, budget, gap_of(problem.grain), count)
     if answer.values is None:
         return answer, None
     values = answer.values

@@ -96,7 +96,7 @@ def solve_by_program(tight: Tight, budget: Budget) -> Plan:
     block, margin, bound = tight.block, Fraction(0), -np.inf
     for _ in range(REPAIRS):
         problem = cash_problem(tight, base, fewest, most, margin)
-        answer, change = program.solve_cash(problem, budget.left_s)
+        answer, change = program.solve_cash(problem, budget)
         if answer.infeasible:  # the tightened row; without a margin there is a plan
             break
         if change is None:

@@ -236,7 +236,7 @@ def test_fewer_trades_are_looked_for_where_they_are_asked_for(
 def test_the_solver_is_asked_for_fewest_trades_below_an_objective():
     problem, base = desk_problem(desk(*TWO, worth=2000))
     for most, lots in ((3.000001, [2, 1]), (2.999999, [2, 2])):  # 5.00 of drift, or less
-        _, change = program.solve_fewest_trades(replace(problem, objective_most=most), 10.0)
+        _, change = program.solve_fewest_trades(replace(problem, objective_most=most), Budget(10.0))
         assert change is not None
         assert (base + change.round()).tolist() == lots
 
