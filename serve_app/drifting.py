@@ -10,6 +10,7 @@ from optimization.errors import PricesMissingError, RuleError
 from optimization.model import Model
 from optimization.portfolio import Portfolio
 from optimization.result import Security
+from serve_app.problems.errors import PortfolioDataError
 from serve_app.rebalancing import Fetched, failed, fetched, prices_of
 from serve_app.resources import Resources
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
@@ -32,9 +33,12 @@ class Drifts:
         Raises what a portfolio of a larger call would have as its refusal.
         """
         model = await self._with.models.followed_by(portfolio_id, model_id)
-        securities, portfolios = await self._fetched(model)
-        portfolio = _portfolio(portfolio_id, portfolios.balances[0], portfolios.prices)
-        return model, measure_drift(securities, portfolio)
+        try:
+            securities, portfolios = await self._fetched(model)
+            portfolio = _portfolio(portfolio_id, portfolios.balances[0], portfolios.prices)
+            return model, measure_drift(securities, portfolio)
+        except RuleError as error:
+            raise PortfolioDataError(error.field, error.value, error.rule) from error
 
     async def of_model(
         self, model_id: str, offset: int, limit: int

@@ -9,44 +9,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from optimization.engine import rebalance_all
-from optimization.errors import (
-    CertificationError,
-    NoSolutionInTimeError,
-    OptionsConflictError,
-    PricesMissingError,
-    RuleError,
-)
+from optimization.errors import PricesMissingError, RuleError
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Refusal, Security, Status
-from serve_app.upstream.errors import (
-    HoldingsFileError,
-    HoldingsMissingError,
-    UpstreamContractError,
-    UpstreamUnavailableError,
-)
+from serve_app import problems
+from serve_app.problems.mapping import kind_of, refusal_of
 from serve_app.upstream.holdings import Found, HoldingsSource, held_by
 from serve_app.upstream.pricing import PriceSnapshot
 from serve_app.upstream.securities import Securities
-from storage.errors import NotFoundError, StorageUnavailableError
 
 Told = Callable[[Sequence[Rebalance], float], None]
 
 logger = logging.getLogger(__name__)
-
-CODES: Mapping[type[Exception], str] = {
-    HoldingsMissingError: "holdings-missing",
-    UpstreamContractError: "upstream-contract",
-    PricesMissingError: "prices-missing",
-    NoSolutionInTimeError: "no-solution-in-time",
-    CertificationError: "unverified-plan",
-    RuleError: "refused",
-    OptionsConflictError: "options-conflict",
-    UpstreamUnavailableError: "upstream-unavailable",
-    StorageUnavailableError: "storage-unavailable",
-    NotFoundError: "not-found",
-    HoldingsFileError: "holdings-file",
-}
 
 # One thread: a compiled program serves one solve at a time, and the event loop keeps its share of the GIL.
 _solver = ThreadPoolExecutor(1, thread_name_prefix="solver")
@@ -114,23 +89,9 @@ def refused(portfolio_id: str, refusal: Refusal) -> Rebalance:
 
 def failed(portfolio_id: str, error: Exception) -> Rebalance:
     """The outcome of a portfolio that could not be rebalanced because of an error."""
-    if not CODES.keys() & set(type(error).__mro__):
+    if kind_of(error) is problems.INTERNAL:
         logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
     return refused(portfolio_id, refusal_of(error))
-
-
-def refusal_of(error: BaseException) -> Refusal:
-    """What an answer says of an error; of one that is not foreseen, only where its cause stands."""
-    members: dict[str, object] = {}
-    if isinstance(error, PricesMissingError):
-        members["securities"] = list(error.security_ids)
-    if isinstance(error, UpstreamUnavailableError):
-        members["upstream"] = error.upstream
-    code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
-    if code is None:
-        detail = "The cause is in the log, under the correlation id."
-        return Refusal("internal-error", detail, members)
-    return Refusal(code, str(error), members)
 
 
 def _timed(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from optimization.result import Rebalance, Status
-from serve_app.api import problems
-from serve_app.api.problems import kind_of_refusal, problem_of
+from serve_app import problems
 from serve_app.api.refusals import RETRY_AFTER_S, response
+from serve_app.problems.mapping import kind_of_refusal, problem_of
 from serve_app.wire.rebalancing import rebalance_json
 from serve_app.wire.text import Json, encoded
 
@@ -32,7 +32,7 @@ async def answer_of_all(
 ) -> Response:
     """One element per portfolio, or a problem if none has a plan."""
     if rebalances and all(rebalance.status in WITHOUT_PLAN for rebalance in rebalances):
-        return _none_rebalanced(path, heading, rebalances, headers)
+        return all_refused(path, heading, rebalances, headers)
     text = await _array_of(heading, rebalances)
     return Response(text, headers=headers, media_type="application/json")
 
@@ -42,7 +42,7 @@ def answer_of_one(
 ) -> Response:
     """The element of the only portfolio, or the problem that it has."""
     if rebalance.status in WITHOUT_PLAN and rebalance.refusal is not None:
-        return _no_plan(path, heading, rebalance, headers)
+        return one_refused(path, heading, rebalance, headers)
     text = encoded(_element(heading, rebalance))
     return Response(text, headers=headers, media_type="application/json")
 
@@ -66,9 +66,10 @@ def _element(heading: Heading, rebalance: Rebalance) -> Json:
     return rebalance_json(rebalance, *ids, heading.trade_date, error)
 
 
-def _no_plan(
+def one_refused(
     path: str, heading: Heading, rebalance: Rebalance, headers: Mapping[str, str]
 ) -> Response:
+    """The problem of the only portfolio."""
     assert rebalance.refusal is not None
     members = {
         **rebalance.refusal.members,
@@ -81,9 +82,10 @@ def _no_plan(
     return response(kind, rebalance.refusal.detail, path, members, {**headers, **retry})
 
 
-def _none_rebalanced(
+def all_refused(
     path: str, heading: Heading, rebalances: Sequence[Rebalance], headers: Mapping[str, str]
 ) -> Response:
+    """The problem that all portfolios share, or that none was rebalanced."""
     kinds = {kind_of_refusal(each.refusal) for each in rebalances if each.refusal is not None}
     kind = kinds.pop() if len(kinds) == 1 else problems.NONE_REBALANCED
     of_model = f" of model {heading.model_id}" if heading.model_id else ""

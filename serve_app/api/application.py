@@ -28,9 +28,9 @@ from serve_app.api.explorer import add_explorer
 from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, RequestHeaders
 from serve_app.api.measured import Measured, RequestWatch
 from serve_app.api.openapi import documented
-from serve_app.api.problems import Kind
 from serve_app.api.refusals import Refusals, answer_http, answer_invalid
 from serve_app.api.streams import Streams
+from serve_app.problems import Kind
 from serve_app.settings import Settings
 
 SHOWN_TO_SCRIPTS = (

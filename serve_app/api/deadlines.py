@@ -8,8 +8,9 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.api.problems import INVALID, DeadlineExceededError
 from serve_app.api.refusals import response
+from serve_app.problems import INVALID
+from serve_app.problems.errors import DeadlineExceededError
 from serve_app.settings import Settings
 
 HEADER = "X-Request-Timeout"

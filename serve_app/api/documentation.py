@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.examples import example_of
-from serve_app.api.problems import Kind
+from serve_app.problems import Kind
 
 MEDIA_TYPE = "application/problem+json"
 

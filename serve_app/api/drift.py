@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.collaborators import Rebalancer
 from serve_app.api.documentation import refuses
 from serve_app.api.models import ModelId
 from serve_app.api.paging import Offset, Portfolios, page_headers
-from serve_app.api.problems import problem_of
 from serve_app.api.rebalancing import PortfolioId
 from serve_app.correlation import correlation_id
+from serve_app.problems.mapping import problem_of
 from serve_app.wire.drift import (
     DriftSummaryAnswer,
     PortfolioDriftAnswer,

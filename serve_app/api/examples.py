@@ -1,184 +1,212 @@
-"""An example of every kind of problem: for the OpenAPI document, the pages of the service, and docs/problems."""
+"""An example of every kind of problem: for the OpenAPI document, the pages of the service, and docs/problems.
 
+Each is the answer that the service gives to an error of that kind, so that none can differ from it.
+"""
+
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from typing import Any
 
-from serve_app.api.problems import Kind, problem
-from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY
-from serve_app.wire.rebalancing import REBALANCE
-from serve_app.wire.text import Json
+import orjson
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import Response
+
+from optimization.errors import (
+    CertificationError,
+    NoSolutionInTimeError,
+    OptionsConflictError,
+    PricesMissingError,
+    RuleError,
+)
+from optimization.result import Rebalance, Refusal, Status
+from serve_app.api.answers import Heading, all_refused, one_refused
+from serve_app.api.refusals import http_answer, invalid_answer, shown_answer
+from serve_app.editing import TargetDiffersError, TargetExistsError
+from serve_app.problems import KINDS, Kind
+from serve_app.problems.errors import (
+    DeadlineExceededError,
+    NotAcceptableError,
+    NotReadyError,
+    PortfolioDataError,
+    PreconditionFailedError,
+    PreconditionRequiredError,
+    TooManyStreamsError,
+)
+from serve_app.problems.mapping import kind_of, refusal_of
+from serve_app.upstream.errors import (
+    HoldingsFileError,
+    HoldingsMissingError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
+from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
+from serve_app.wire.rebalancing import DAY, REBALANCE
+from serve_app.wire.text import Json, decoded, json_invalid
+from serve_app.wire.workbook import MOST_ROWS, TooManyRowsError
+from storage.errors import (
+    HandOverInProgressError,
+    IdempotencyInProgressError,
+    IdempotencyMismatchError,
+    NameTakenError,
+    NotCompletedError,
+    NotFoundError,
+    OrdersInDoubtError,
+    OrdersSentError,
+    RunEndedError,
+    RunGoesOnError,
+    StaleVersionError,
+    StorageUnavailableError,
+)
 
 CORRELATION = "7d0c1c0a3f6e4d7c8f6f0f1b2f3a4b5c"
 MODELS = "/api/v1/models"
 ONE_MODEL = f"/api/v1/model/{MODEL}"
 POSITION = f"{ONE_MODEL}/position"
 OF_MODEL = f"{ONE_MODEL}/rebalance"
-ORDERS = f"/api/v1/rebalance/{REBALANCE}/orders"
+ONE_REBALANCE = f"/api/v1/rebalance/{REBALANCE}"
+ORDERS = f"{ONE_REBALANCE}/orders"
+TRANSACTIONS = f"{ONE_REBALANCE}/transactions"
 OF_PORTFOLIO = f"/api/v1/portfolio/{PORTFOLIO}/rebalance"
-IDS: Json = {"portfolio_id": PORTFOLIO, "rebalance_id": REBALANCE, "model_id": MODEL}
+KEY = f"{DAY}/growth"
+OTHER = "683b6d889fa492fde114a4e3"
+HEADING = Heading(REBALANCE, MODEL, DAY)
 
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """What one problem said: its sentence, where, and the members of its own."""
-
-    detail: str
-    instance: str = ONE_MODEL
-    members: Mapping[str, object] = field(default_factory=dict[str, object])
-
-
-INFEASIBLE: Json = {
-    "securities": [
-        {
-            "security_id": SECURITY,
-            "price": "812.40",
-            "target": "0.055",
-            "low_drift": "0.005",
-            "high_drift": "0.005",
-            "smallest_band": {"low_drift": "0.014376", "high_drift": "0.014376", "lots": "1"},
-        }
-    ],
-    "limits": [],
-    "nearest_plan": {
-        "transactions": [{"transaction_type": "BUY", "security_id": SECURITY, "quantity": "1"}],
-        "cash_after_rebalance": "19187.60",
-        "objective": "287.60",
-        "outside_band": [{"security_id": SECURITY, "quantity": "1", "actual": "0.0406"}],
-    },
-}
-
-EXAMPLES: Mapping[str, Example] = {
-    "bad-request": Example("The request cannot be read."),
-    "not-json": Example(
-        "the body: not JSON: Expecting property name enclosed in double quotes at 1",
+# What a whole request fails with, and where.
+OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
+    (ONE_MODEL, NotFoundError("model", MODEL)),
+    (TRANSACTIONS, NotAcceptableError("image/png", ("application/json", "text/csv"))),
+    (MODELS, NameTakenError("Growth")),
+    (OF_MODEL, RunEndedError(REBALANCE, "CANCELLED", None)),
+    (ONE_REBALANCE, RunGoesOnError(REBALANCE, REBALANCE)),
+    (ONE_MODEL, StaleVersionError("model", MODEL, expected=2, actual=3)),
+    (POSITION, TargetExistsError(SECURITY)),
+    (POSITION, TargetDiffersError(SECURITY)),
+    (OF_MODEL, IdempotencyInProgressError(KEY)),
+    (ORDERS, NotCompletedError(REBALANCE, "STOPPED")),
+    (ORDERS, HandOverInProgressError(REBALANCE, 180)),
+    (ONE_REBALANCE, OrdersSentError(REBALANCE, 100)),
+    (ONE_MODEL, PreconditionFailedError('"2"', 3)),
+    (ONE_MODEL, PreconditionRequiredError()),
+    (
         MODELS,
-        {
-            "errors": [
-                {
-                    "pointer": "",
-                    "detail": "not JSON: Expecting property name enclosed in double quotes at 1",
-                }
-            ]
-        },
+        RuleError(("targets", 0, "weight"), Decimal("0.007"), "a target is a multiple of 0.005"),
     ),
-    "bad-id": Example(
-        "model_id: String should match pattern '^[0-9a-fA-F]{24}$'",
-        "/api/v1/model/zz",
-        {
-            "errors": [
-                {
-                    "parameter": "model_id",
-                    "detail": "String should match pattern '^[0-9a-fA-F]{24}$'",
-                }
-            ]
-        },
+    (OF_MODEL, IdempotencyMismatchError(KEY)),
+    (TRANSACTIONS, TooManyRowsError(MOST_ROWS)),
+    (
+        OF_PORTFOLIO,
+        OptionsConflictError(
+            "the cash floor is above the cash ceiling", ("cash_floor", "cash_ceiling")
+        ),
     ),
-    "not-found": Example(f"there is no model {MODEL}"),
-    "unknown-route": Example("There is no such route.", "/api/v1/modells"),
-    "method-not-allowed": Example("Not for this method.", MODELS),
-    "not-acceptable": Example(
-        "the answer can be application/json, text/csv",
-        f"/api/v1/rebalance/{REBALANCE}/transactions",
-        {"offered": ["application/json", "text/csv"]},
-    ),
-    "name-taken": Example("another model is named 'Growth'", MODELS),
-    "run-cancelled": Example(f"run {REBALANCE} is CANCELLED", OF_MODEL, {"run_id": REBALANCE}),
-    "run-goes-on": Example(
-        f"rebalance {REBALANCE} belongs to run {REBALANCE}, which is not over",
-        f"/api/v1/rebalance/{REBALANCE}",
-        {"run_id": REBALANCE},
-    ),
-    "stale-version": Example(
-        f"model {MODEL} is at version 3, the change was made to version 2",
-        members={"expected_version": 2, "actual_version": 3},
-    ),
-    "security-in-model": Example(f"security {SECURITY} is already in the model", POSITION),
-    "position-differs": Example(f"security {SECURITY} is in the model with other values", POSITION),
-    "request-in-progress": Example(
-        "the request of idempotency key '2026-11-23/growth' is still in progress", OF_MODEL
-    ),
-    "rebalance-not-completed": Example(f"rebalance {REBALANCE} is STOPPED, not COMPLETED", ORDERS),
-    "hand-over-in-progress": Example(
-        f"the orders of rebalance {REBALANCE} are being handed over", ORDERS
-    ),
-    "orders-sent": Example(
-        f"100 orders of rebalance {REBALANCE} were sent to the order service",
-        f"/api/v1/rebalance/{REBALANCE}",
-    ),
-    "precondition-failed": Example("If-Match names another version than 3"),
-    "body-too-large": Example("The body is too large.", MODELS),
-    "precondition-required": Example("a change needs If-Match with the ETag of what was read"),
-    "invalid-request": Example(
-        "/positions/0/target is 0.007: a target is a multiple of 0.005",
-        MODELS,
-        {
-            "errors": [
-                {"pointer": "/positions/0/target", "detail": "a target is a multiple of 0.005"}
-            ]
-        },
-    ),
-    "idempotency-key-reused": Example(
-        "the idempotency key '2026-11-23/growth' was used for another request", OF_MODEL
-    ),
-    "infeasible": Example(
+    ("/api/v1/runs", HoldingsFileError("2026-11-23.parquet", "has no column portfolio_id")),
+    (OF_PORTFOLIO, DeadlineExceededError("X-Request-Timeout", 2.5)),
+    (OF_PORTFOLIO, UpstreamContractError("pricing", "/api/v1/prices answered 404")),
+    (OF_PORTFOLIO, UpstreamUnavailableError("pricing", "/api/v1/prices answered 503", 2.0)),
+    (ORDERS, OrdersInDoubtError(REBALANCE, 1000, 180)),
+    (ONE_MODEL, StorageUnavailableError("the database did not answer in time")),
+    (f"/api/v1/runs/{REBALANCE}/events", TooManyStreamsError(200)),
+    ("/health/ready", NotReadyError(("database",))),
+)
+# What a single portfolio fails with.
+OF_PORTFOLIOS: tuple[Refusal, ...] = (
+    Refusal(
+        "infeasible",
         f"No feasible solution exists: {SECURITY} has no whole lot inside the drift band.",
-        OF_PORTFOLIO,
-        IDS | INFEASIBLE,
+        {
+            "securities": [
+                {
+                    "security_id": SECURITY,
+                    "price": "812.40",
+                    "target": "0.055",
+                    "low_drift": "0.005",
+                    "high_drift": "0.005",
+                    "smallest_band": {
+                        "low_drift": "0.01438",
+                        "high_drift": "0.01438",
+                        "lots": "1",
+                    },
+                }
+            ],
+            "limits": [],
+            "nearest_plan": {
+                "transactions": [
+                    {"transaction_type": "BUY", "security_id": SECURITY, "quantity": "1"}
+                ],
+                "cash_after_rebalance": "19187.60",
+                "objective": "287.60",
+                "outside_band": [{"security_id": SECURITY, "quantity": "1", "actual": "0.0406"}],
+            },
+        },
     ),
-    "no-solution-in-time": Example(
-        f"no plan was found for portfolio {PORTFOLIO} within 30 s; one may exist", OF_PORTFOLIO, IDS
+    *(
+        refusal_of(error)
+        for error in (
+            NoSolutionInTimeError(PORTFOLIO, 30.0),
+            PricesMissingError((SECURITY,)),
+            HoldingsMissingError(PORTFOLIO),
+            PortfolioDataError(("prices", SECURITY), 0, "a price is greater than 0"),
+            CertificationError(PORTFOLIO, ("turnover_cap",)),
+        )
     ),
-    "prices-missing": Example(
-        f"no price for {SECURITY}", OF_PORTFOLIO, IDS | {"securities": [SECURITY]}
-    ),
-    "too-many-rows": Example(
-        "a sheet holds 1048575 transactions and there are more",
-        f"/api/v1/rebalance/{REBALANCE}/transactions",
-    ),
-    "options-conflict": Example(
-        "the cash floor is above the cash ceiling",
-        OF_PORTFOLIO,
-        {"options": ["cash_floor", "cash_ceiling"]},
-    ),
-    "holdings-missing": Example(f"portfolio {PORTFOLIO} has no balances", OF_PORTFOLIO, IDS),
-    "securities-unknown": Example(
-        f"unknown securities: {SECURITY}", OF_PORTFOLIO, {"securities": [SECURITY]}
-    ),
-    "refused": Example(f"prices.{SECURITY} is 0: a price is greater than 0", OF_PORTFOLIO, IDS),
-    "none-rebalanced": Example(
-        f"No portfolio could be rebalanced: none of 2 portfolios of model {MODEL} was rebalanced.",
-        OF_MODEL,
-        {"rebalance_id": REBALANCE, "portfolios": []},
-    ),
-    "unverified-plan": Example(
-        f"no verified plan for portfolio {PORTFOLIO}: turnover_cap", OF_PORTFOLIO, IDS
-    ),
-    "internal-error": Example("The cause is in the log, under the correlation id."),
-    "holdings-file": Example(
-        "the holdings file 2026-11-23.parquet has no column portfolio_id", "/api/v1/runs"
-    ),
-    "deadline-exceeded": Example("X-Request-Timeout: 2.5 s have passed", OF_PORTFOLIO),
-    "upstream-contract": Example(
-        "the pricing service broke its contract: /api/v1/prices answered 404", OF_PORTFOLIO
-    ),
-    "upstream-unavailable": Example(
-        "the pricing service is unavailable: /api/v1/prices answered 503",
-        OF_PORTFOLIO,
-        {"upstream": "pricing"},
-    ),
-    "orders-in-doubt": Example(
-        f"of 1000 orders of rebalance {REBALANCE} it is not known whether they arrived; in 180 s it will be",
-        ORDERS,
-        {"orders_in_doubt": 1000},
-    ),
-    "storage-unavailable": Example("the database did not answer in time"),
-    "overloaded": Example("the queue of Optimizer is full", OF_PORTFOLIO),
-    "not-ready": Example("not ready: database", "/health/ready", {"failing": ["database"]}),
-}
+)
 
 
 def example_of(kind: Kind) -> Json:
     """A whole problem of this kind, as an answer has it."""
-    example = EXAMPLES.get(kind.slug, Example(f"{kind.title}."))
-    own = {"instance": example.instance, "correlation_id": CORRELATION}
-    return problem(kind, example.detail, {**example.members, **own})
+    return {**_examples()[kind.slug], "correlation_id": CORRELATION}
+
+
+@cache
+def _examples() -> Mapping[str, Json]:
+    """The body of an answer of every kind, by the name of the kind."""
+    answers = [shown_answer(error, kind_of(error), path) for path, error in OF_REQUESTS]
+    answers += [_of_portfolio(refusal) for refusal in OF_PORTFOLIOS]
+    answers += [
+        http_answer(400, ONE_MODEL),
+        http_answer(404, "/api/v1/modells"),
+        http_answer(405, MODELS),
+        http_answer(413, MODELS),
+        invalid_answer([_not_json()], MODELS),
+        invalid_answer(_bad_id(), "/api/v1/model/zz"),
+        all_refused(OF_MODEL, HEADING, [_refused(PORTFOLIO, 1), _refused(OTHER, 2)], {}),
+        _internal(),
+    ]
+    bodies: list[Json] = [orjson.loads(answer.body) for answer in answers]
+    slugs = {kind.uri: slug for slug, kind in KINDS.items()}
+    return {slugs[body["type"]]: body for body in bodies}
+
+
+def _of_portfolio(refusal: Refusal) -> Response:
+    return one_refused(OF_PORTFOLIO, HEADING, _rebalance(PORTFOLIO, refusal), {})
+
+
+def _refused(portfolio_id: str, number: int) -> Rebalance:
+    return _rebalance(portfolio_id, OF_PORTFOLIOS[number])
+
+
+def _rebalance(portfolio_id: str, refusal: Refusal) -> Rebalance:
+    return Rebalance(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
+
+
+def _not_json() -> Mapping[str, Any]:
+    try:
+        decoded(b"{")
+    except json.JSONDecodeError as error:
+        return json_invalid(error)
+    raise AssertionError
+
+
+def _bad_id() -> list[Mapping[str, Any]]:
+    try:
+        TypeAdapter(ObjectIdentifier).validate_python("zz")
+    except ValidationError as error:
+        return [{**entry, "loc": ("path", "model_id")} for entry in error.errors()]
+    raise AssertionError
+
+
+def _internal() -> Response:
+    unforeseen = AssertionError()
+    return shown_answer(unforeseen, kind_of(unforeseen), ONE_MODEL)

@@ -7,10 +7,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.collaborators import Check, Parts
 from serve_app.api.documentation import refuses
-from serve_app.api.problems import NotReadyError
+from serve_app.problems.errors import NotReadyError
 
 router = APIRouter(tags=["health"])
 

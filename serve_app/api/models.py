@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from optimization.model import Model
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.collaborators import Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
-from serve_app.api.problems import NotAcceptableError
+from serve_app.problems.errors import NotAcceptableError
 
 QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 

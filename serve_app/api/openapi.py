@@ -7,10 +7,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.documentation import MEDIA_TYPE, Problem, answer_with
 from serve_app.api.links import add_links
-from serve_app.api.problems import KINDS
+from serve_app.problems import KINDS
 from serve_app.wire.text import Json
 
 DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.answers import Heading, answer_of_all
 from serve_app.api.collaborators import Configured, Rebalancer, optimizer_of, settings_of
 from serve_app.api.deadlines import within_deadline

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.collaborators import Store
 from serve_app.api.documentation import refuses
 from serve_app.api.idempotency import AtMostOnce

@@ -13,8 +13,8 @@ from fastapi import Depends, Header
 
 from optimization.model import Model
 from serve_app.api.collaborators import Configured
-from serve_app.api.problems import PreconditionFailedError, PreconditionRequiredError
 from serve_app.editing import Versions
+from serve_app.problems.errors import PreconditionFailedError, PreconditionRequiredError
 from storage.errors import StaleVersionError
 from storage.runs import Run, RunStatus
 

@@ -6,7 +6,7 @@ from fastapi import Depends, Header
 from starlette.responses import Response
 
 from serve_app.api.collaborators import ModelStore
-from serve_app.api.problems import problem_of
+from serve_app.problems.mapping import problem_of
 from serve_app.wire.runs import MOST_SHOWN, book_run_json
 from serve_app.wire.text import Json, encoded
 from storage.book import BookRun

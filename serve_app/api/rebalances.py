@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from optimization.result import Rebalance
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.answers import MOST_LISTED
 from serve_app.api.collaborators import Configured, ModelStore, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.paging import Offset, Portfolios, Runs, order_by, page_headers
 from serve_app.api.preconditions import Changed, run_etag
-from serve_app.api.problems import problem_of
 from serve_app.api.rebalancing import PortfolioId, trade_date_of
+from serve_app.problems.mapping import problem_of
 from serve_app.wire.models import Version
 from serve_app.wire.rebalances import (
     Deleted,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from optimization.result import Rebalance
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.answers import Heading, answer_of_all, answer_of_one
 from serve_app.api.collaborators import Configured, ModelStore, Optimizer, Rebalancer, Store
 from serve_app.api.deadlines import within_deadline
@@ -47,7 +47,6 @@ REFUSALS = refuses(
     problems.OUT_OF_TIME,
     problems.NO_PRICES,
     problems.NO_HOLDINGS,
-    problems.NO_SECURITY,
     problems.NONE_REBALANCED,
     problems.KEY_REUSED,
     problems.UNVERIFIED,

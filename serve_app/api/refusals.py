@@ -12,34 +12,19 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from optimization.errors import OptionsConflictError, PricesMissingError, RuleError, shown
-from serve_app.api import problems
-from serve_app.api.problems import Kind, NotAcceptableError, NotReadyError, kind_of, problem
+from serve_app import problems
 from serve_app.correlation import correlation_id
-from serve_app.upstream.errors import SecurityUnknownError, UpstreamUnavailableError
+from serve_app.problems import Kind, problem
+from serve_app.problems.errors import NotAcceptableError
+from serve_app.problems.mapping import json_pointer, kind_of, members_of, sentence_of
+from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.wire.optimize import MOST_ERRORS
 from serve_app.wire.text import Json, encoded
-from storage.errors import (
-    HandOverInProgressError,
-    OrdersInDoubtError,
-    RunEndedError,
-    RunGoesOnError,
-    StaleVersionError,
-)
+from storage.errors import HandOverInProgressError, OrdersInDoubtError
 
 LONGEST_NAME = 60
 RETRY_AFTER_S = 2
 LOOK_AGAIN_S = 10
-WIRE_NAMES = {"targets": "positions", "portfolio_ids": "portfolios", "weight": "target"}
-WIRE_BANDS = {"low": "low_drift", "high": "high_drift"}
-# What is shown of other errors: the member, and the attribute that it is.
-MEMBERS: Mapping[type[Exception], tuple[str, str]] = {
-    UpstreamUnavailableError: ("upstream", "upstream"),
-    NotReadyError: ("failing", "failing"),
-    NotAcceptableError: ("offered", "offered"),
-    OrdersInDoubtError: ("orders_in_doubt", "count"),
-    RunGoesOnError: ("run_id", "run_id"),
-}
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +59,13 @@ def answer_of(
     kind = kind_of(error, more)
     if kind is problems.INTERNAL:
         logger.error("unexpected error at %s", path, exc_info=error)
-        return response(kind, "The cause is in the log, under the correlation id.", path)
-    return response(kind, _sentence(error), path, members_of(error), _headers(kind, error))
+    return shown_answer(error, kind, path)
+
+
+def shown_answer(error: Exception, kind: Kind, path: str) -> Response:
+    """The whole answer to an error of this kind."""
+    detail, headers = sentence_of(error, kind), _headers(kind, error)
+    return response(kind, detail, path, members_of(error), headers)
 
 
 def response(
@@ -94,58 +84,29 @@ def response(
 async def answer_invalid(request: Request, error: Exception) -> Response:
     """The answer to parameters or a body that the wire models refuse."""
     assert isinstance(error, RequestValidationError)
-    found: Sequence[Mapping[str, Any]] = error.errors()
+    return invalid_answer(error.errors(), request.url.path)
+
+
+def invalid_answer(found: Sequence[Mapping[str, Any]], path: str) -> Response:
+    """The answer to what breaks a rule, as the framework lists it; the first of them are shown."""
     errors = [_invalid(entry) for entry in found[:MOST_ERRORS]]
-    kind = _kind_of_invalid(found)
     detail = "; ".join(f"{_place(entry)}: {entry['detail']}" for entry in errors[:3])
-    return response(kind, detail, request.url.path, {"errors": errors})
+    return response(_kind_of_invalid(found), detail, path, {"errors": errors})
 
 
 async def answer_http(request: Request, error: Exception) -> Response:
     """The answer to what the framework itself refuses: no such route, another method ..."""
     assert isinstance(error, HTTPException)
-    kind = problems.OF_STATUS.get(error.status_code, problems.BAD_REQUEST)
     headers = {**(error.headers or {})}
-    if kind is problems.NO_METHOD:
+    if error.status_code == problems.NO_METHOD.status:
         headers["Allow"] = ", ".join(_methods(request))
-    return response(kind, f"{kind.title}.", request.url.path, headers=headers)
+    return http_answer(error.status_code, request.url.path, headers)
 
 
-def members_of(error: Exception) -> Json:
-    """What a program needs to know of an error beyond its sentence."""
-    match error:
-        case RuleError():
-            return {"errors": [{"pointer": pointer_of(error.field), "detail": error.rule}]}
-        case PricesMissingError() | SecurityUnknownError():
-            return {"securities": list(error.security_ids)}
-        case OptionsConflictError():
-            return {"options": list(error.options)}
-        case RunEndedError():
-            return {"run_id": error.run_id, **(error.problem.members if error.problem else {})}
-        case StaleVersionError():
-            return {"expected_version": error.expected, "actual_version": error.actual}
-        case _:
-            named = (names for kind, names in MEMBERS.items() if isinstance(error, kind))
-            return {member: getattr(error, attribute) for member, attribute in named}
-
-
-def pointer_of(field: Sequence[str | int]) -> str:
-    """The JSON pointer of a value in the body, given its path in the domain.
-
-    >>> pointer_of(("targets", 3, "band", "low"))
-    '/positions/3/low_drift'
-    """
-    steps: list[str] = []
-    for before, step in zip(("", *field), field, strict=False):
-        if step == "band":
-            continue
-        names = WIRE_BANDS if before == "band" else WIRE_NAMES
-        steps.append(names.get(str(step), str(step)))
-    return _pointer(steps)
-
-
-def _pointer(steps: Sequence[str]) -> str:
-    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
+def http_answer(status: int, path: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer of this status where the status says everything."""
+    kind = problems.OF_STATUS.get(status, problems.BAD_REQUEST)
+    return response(kind, f"{kind.title}.", path, headers=headers)
 
 
 def _methods(request: Request) -> list[str]:
@@ -177,7 +138,7 @@ def _invalid(entry: Mapping[str, Any]) -> Json:
     detail = "there is no such field" if unknown else entry["msg"]
     # "[key]" is pydantic's mark of a key that breaks a rule; a name may be as long as the body
     steps = [_shortened(str(step)) for step in path if step != "[key]"]
-    return {"pointer": _pointer(steps), "detail": detail}
+    return {"pointer": json_pointer(steps), "detail": detail}
 
 
 def _shortened(name: str) -> str:
@@ -186,13 +147,6 @@ def _shortened(name: str) -> str:
 
 def _place(entry: Json) -> str:
     return entry.get("parameter") or entry.get("pointer") or "the body"
-
-
-def _sentence(error: Exception) -> str:
-    """What the error says, in the names of the JSON."""
-    if isinstance(error, RuleError):
-        return f"{pointer_of(error.field)} is {shown(error.value)}: {error.rule}"
-    return str(error)
 
 
 def _headers(kind: Kind, error: Exception) -> dict[str, str]:

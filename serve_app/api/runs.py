@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Path, Request
 from fastapi.sse import format_sse_event
 from starlette.responses import Response, StreamingResponse
 
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.collaborators import Configured, ModelStore, Rebalancer, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute

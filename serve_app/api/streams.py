@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from serve_app.api.problems import TooManyStreamsError
+from serve_app.problems.errors import TooManyStreamsError
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from optimization.result import Rebalance
-from serve_app.api import problems
+from serve_app import problems
 from serve_app.api.collaborators import Configured, ModelStore, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.negotiation import Accept, chosen

@@ -10,7 +10,8 @@ from typing import Any, cast
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
-from serve_app.rebalancing import refusal_of, refused
+from serve_app.problems.mapping import refusal_of
+from serve_app.rebalancing import refused
 from serve_app.resources import Resources
 from serve_app.runs.tally import persistently, summed
 from serve_app.runs.tasks import Work, chunk_task, report_of

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from optimization.result import Refusal, Status
-from serve_app.rebalancing import refusal_of
+from serve_app.problems.mapping import refusal_of
 from serve_app.resources import Resources
 from serve_app.runs.attempts import Attempts
 from serve_app.runs.planning import Planner, now

@@ -16,7 +16,8 @@ from optimization.errors import OptionsConflictError, PricesMissingError, RuleEr
 from optimization.model import Model
 from optimization.options import RebalanceOptions
 from optimization.result import Refusal
-from serve_app.rebalancing import prices_of, refusal_of
+from serve_app.problems.mapping import refusal_of
+from serve_app.rebalancing import prices_of
 from serve_app.resources import Resources, identified
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, UpstreamUnavailableError

@@ -6,10 +6,9 @@ UpstreamError
 ├── UpstreamContractError            an answer that is not of the contract; asking again does not help
 ├── OutcomeUnknownError              a request that may go out only once did, and no answer says what it did
 ├── HoldingsMissingError             the accounting service has no balances of this portfolio
-├── HoldingsFileError                a file of holdings that is not there or cannot be used
-└── SecurityUnknownError             security ids that no security has
+└── HoldingsFileError                a file of holdings that is not there or cannot be used
 
-Unavailability and a broken contract end a whole run, the last two are outcomes of single portfolios.
+Unavailability and a broken contract end a whole run, missing holdings are the outcome of single portfolios.
 Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
 """
 
@@ -84,14 +83,3 @@ class HoldingsFileError(UpstreamError):
 
     def __str__(self) -> str:
         return f"the holdings file {self.file} {self.rule}"
-
-
-class SecurityUnknownError(UpstreamError):
-    """The security service knows no securities of these ids."""
-
-    def __init__(self, security_ids: tuple[str, ...]) -> None:
-        super().__init__(security_ids)
-        self.security_ids = security_ids
-
-    def __str__(self) -> str:
-        return f"unknown securities: {', '.join(self.security_ids)}"

@@ -13,7 +13,7 @@ from optimization.options import RebalanceOptions
 from serve_app.wire.fields import MOST_PLACES, PORTFOLIO, SECURITY, Identifier, written
 from serve_app.wire.models import POSITION, Name, PositionBody, targets_of
 from serve_app.wire.options import AMOUNT, MOST, RebalanceOptionsBody, options_of
-from serve_app.wire.text import Json, decoded
+from serve_app.wire.text import Json, decoded, json_invalid
 
 MOST_PORTFOLIOS = 1_000
 MOST_HOLDINGS = 5_000
@@ -101,9 +101,7 @@ def given(text: bytes) -> OptimizeBody:
     try:
         return OptimizeBody.model_validate(decoded(text))
     except json.JSONDecodeError as error:
-        place, context = ("body", error.pos), {"error": error.msg}
-        entry = {"type": "json_invalid", "loc": place, "msg": "JSON decode error", "ctx": context}
-        raise BodyRefusedError([entry]) from error
+        raise BodyRefusedError([json_invalid(error)]) from error
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         kept = found[:MOST_ERRORS]

@@ -21,6 +21,12 @@ def decoded(body: bytes) -> Any:
         raise json.JSONDecodeError("not a usable JSON text", "", 0) from error
 
 
+def json_invalid(error: json.JSONDecodeError) -> Json:
+    """What is wrong with a text that is not JSON, as the framework lists it."""
+    place, context = ("body", error.pos), {"error": error.msg}
+    return {"type": "json_invalid", "loc": place, "msg": "JSON decode error", "ctx": context}
+
+
 def encoded(value: Any) -> bytes:
     return orjson.dumps(value)
 

@@ -13,8 +13,8 @@ import pytest
 
 from optimization.result import Rebalance, Security
 from serve_app.api.negotiation import chosen
-from serve_app.api.problems import NotAcceptableError
 from serve_app.api.transactions import OFFERED, XLSX
+from serve_app.problems.errors import NotAcceptableError
 from serve_app.wire.transactions import COLUMNS, Line
 from serve_app.wire.workbook import TooManyRowsError, workbook
 from storage.runs import RunStatus

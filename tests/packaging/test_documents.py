@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 
 from serve_app.api.application import api_app
-from serve_app.api.problems import KINDS
 from serve_app.api.reference import page_of, stale
+from serve_app.problems import KINDS
 from serve_app.settings import Settings, settings_from
 
 ROOT = Path(__file__).parents[2]

@@ -268,7 +268,7 @@ async def test_prices_that_cannot_be_read_are_the_reason_of_every_model(
     await added("Growth", numbered(2))
     monkeypatch.setattr(resources.prices, "snapshot", unreadable)
     made = await planned(planner, resources, a_run())
-    assert [_known(part.refusal) for part in made.parts] == [("upstream-contract", None)]
+    assert [_known(part.refusal) for part in made.parts] == [("upstream-contract", "pricing")]
     with pytest.raises(UpstreamContractError):
         await planner.plan(a_run(stops_on_outage=True))
 

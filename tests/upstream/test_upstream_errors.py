@@ -7,7 +7,6 @@ import pytest
 from serve_app.upstream.errors import (
     CircuitOpenError,
     HoldingsMissingError,
-    SecurityUnknownError,
     UpstreamContractError,
     UpstreamError,
     UpstreamUnavailableError,
@@ -18,7 +17,6 @@ EVERY = (
     CircuitOpenError("pricing", "open", 5.0),
     UpstreamContractError("security", "odd"),
     HoldingsMissingError("P" * 24),
-    SecurityUnknownError(("A" * 24,)),
 )
 
 

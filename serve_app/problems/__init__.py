@@ -1,43 +1,13 @@
-"""Which error becomes which problem: the one table, for whole answers and for single portfolios.
+"""The catalogue of problems (RFC 9457): every kind of error that an answer can have.
 
-Problems are RFC 9457. Their ``type`` is the path of the page that explains them, on this service.
+The ``type`` of a problem is the path of the page that explains it, on this service. Which error leads to which
+kind stands in ``mapping``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from optimization.errors import (
-    CertificationError,
-    NoSolutionInTimeError,
-    OptionsConflictError,
-    PricesMissingError,
-    RuleError,
-)
-from optimization.result import Refusal
-from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
-from serve_app.upstream.errors import (
-    HoldingsFileError,
-    HoldingsMissingError,
-    SecurityUnknownError,
-    UpstreamContractError,
-    UpstreamUnavailableError,
-)
 from serve_app.wire.text import Json
-from serve_app.wire.workbook import TooManyRowsError
-from storage.errors import (
-    HandOverInProgressError,
-    IdempotencyInProgressError,
-    IdempotencyMismatchError,
-    NameTakenError,
-    NotCompletedError,
-    NotFoundError,
-    OrdersInDoubtError,
-    OrdersSentError,
-    RunEndedError,
-    RunGoesOnError,
-    StaleVersionError,
-    StorageUnavailableError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,71 +23,6 @@ class Kind:
     def uri(self) -> str:
         """The stable type of the problem."""
         return f"/problems/{self.slug}"
-
-
-class PreconditionFailedError(Exception):
-    """The If-Match of a request names another version than the request changes."""
-
-    def __init__(self, if_match: str, version: int) -> None:
-        super().__init__(if_match, version)
-        self.if_match = if_match
-        self.version = version
-
-    def __str__(self) -> str:
-        return f"If-Match names another version than {self.version}"
-
-
-class PreconditionRequiredError(Exception):
-    """This service wants an If-Match with every change, and the request has none."""
-
-    def __str__(self) -> str:
-        return "a change needs If-Match with the ETag of what was read"
-
-
-class NotAcceptableError(Exception):
-    """A caller wants none of the media types that a route offers."""
-
-    def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
-        super().__init__(accept, offered)
-        self.accept = accept
-        self.offered = offered
-
-    def __str__(self) -> str:
-        return f"the answer can be {', '.join(self.offered)}"
-
-
-class DeadlineExceededError(Exception):
-    """The work took longer than the caller waits."""
-
-    def __init__(self, header: str, seconds: float) -> None:
-        super().__init__(header, seconds)
-        self.header = header
-        self.seconds = seconds
-
-    def __str__(self) -> str:
-        return f"it took longer than the {self.seconds:g} s of {self.header}"
-
-
-class TooManyStreamsError(Exception):
-    """So many streams of events are open that there is no room for another."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(most)
-        self.most = most
-
-    def __str__(self) -> str:
-        return f"{self.most} streams of events are open"
-
-
-class NotReadyError(Exception):
-    """Parts that the service needs do not answer."""
-
-    def __init__(self, failing: tuple[str, ...]) -> None:
-        super().__init__(failing)
-        self.failing = failing
-
-    def __str__(self) -> str:
-        return f"not ready: {', '.join(self.failing)}"
 
 
 _READ = "Read it again, make the change once more and send it with the version that is stored now."
@@ -248,12 +153,6 @@ HOLDINGS_FILE = Kind(
     "It has to lie in HOLDINGS_DIRECTORY, have the columns portfolio_id, security_id and quantity, and stay "
     "as it is while the run goes on.",
 )
-NO_SECURITY = Kind(
-    422,
-    "securities-unknown",
-    "Unknown securities",
-    "The security service does not know the securities that are named.",
-)
 REFUSED = Kind(
     422,
     "refused",
@@ -309,46 +208,12 @@ KINDS: Mapping[str, Kind] = {
         BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
         OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
-        CONFLICT, NO_HOLDINGS, HOLDINGS_FILE, NO_SECURITY, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
+        CONFLICT, NO_HOLDINGS, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
         BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY, OUT_OF_PATIENCE,
     )
 }
 # fmt: on
 
-OF_ERROR: Mapping[type[BaseException], Kind] = {
-    RuleError: INVALID,
-    OptionsConflictError: CONFLICT,
-    PricesMissingError: NO_PRICES,
-    NoSolutionInTimeError: OUT_OF_TIME,
-    CertificationError: UNVERIFIED,
-    TargetExistsError: IN_MODEL,
-    TargetUnknownError: NOT_FOUND,
-    TargetDiffersError: DIFFERS,
-    NotFoundError: NOT_FOUND,
-    NameTakenError: NAME_TAKEN,
-    StaleVersionError: STALE,
-    PreconditionFailedError: PRECONDITION,
-    PreconditionRequiredError: PRECONDITION_REQUIRED,
-    NotAcceptableError: NOT_ACCEPTABLE,
-    TooManyRowsError: TOO_MANY_ROWS,
-    IdempotencyInProgressError: IN_PROGRESS,
-    IdempotencyMismatchError: KEY_REUSED,
-    NotCompletedError: NOT_COMPLETED,
-    HandOverInProgressError: HANDING_OVER,
-    RunEndedError: RUN_CANCELLED,
-    RunGoesOnError: RUN_GOES_ON,
-    OrdersSentError: ORDERS_SENT,
-    OrdersInDoubtError: IN_DOUBT,
-    StorageUnavailableError: STORAGE_DOWN,
-    UpstreamUnavailableError: UPSTREAM_DOWN,
-    UpstreamContractError: BROKEN_CONTRACT,
-    HoldingsMissingError: NO_HOLDINGS,
-    HoldingsFileError: HOLDINGS_FILE,
-    SecurityUnknownError: NO_SECURITY,
-    NotReadyError: NOT_READY,
-    TooManyStreamsError: OVERLOADED,
-    DeadlineExceededError: OUT_OF_PATIENCE,
-}
 OF_STATUS: Mapping[int, Kind] = {
     kind.status: kind for kind in (BAD_REQUEST, NO_ROUTE, NO_METHOD, TOO_LARGE)
 }
@@ -358,24 +223,3 @@ def problem(kind: Kind, detail: str, members: Mapping[str, object] | None = None
     """A problem as it stands in an answer; its own members cannot replace the standard ones."""
     standard = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
     return {**standard, **(members or {}), **standard}
-
-
-def kind_of(error: BaseException, more: Mapping[type[BaseException], Kind] | None = None) -> Kind:
-    """The kind of an error, by its class or the nearest base in the table."""
-    if isinstance(error, RunEndedError) and error.problem:
-        return kind_of_refusal(error.problem)
-    table = {**OF_ERROR, **(more or {})}
-    found = (table[base] for base in type(error).__mro__ if base in table)
-    return next(found, INTERNAL)
-
-
-def kind_of_refusal(refusal: Refusal) -> Kind:
-    """The kind of the reason why one portfolio has no plan: its code is the slug."""
-    return KINDS.get(refusal.code, REFUSED)
-
-
-def problem_of(refusal: Refusal | None) -> Json | None:
-    """The ``error`` member of one portfolio."""
-    if refusal is None:
-        return None
-    return problem(kind_of_refusal(refusal), refusal.detail, refusal.members)

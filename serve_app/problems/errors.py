@@ -1,0 +1,84 @@
+"""Errors of requests and of a portfolio's data, which no lower layer knows.
+
+Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
+"""
+
+from optimization.errors import RuleError
+
+
+class PreconditionFailedError(Exception):
+    """The If-Match of a request names another version than the request changes."""
+
+    def __init__(self, if_match: str, version: int) -> None:
+        super().__init__(if_match, version)
+        self.if_match = if_match
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"If-Match names another version than {self.version}"
+
+
+class PreconditionRequiredError(Exception):
+    """This service wants an If-Match with every change, and the request has none."""
+
+    def __str__(self) -> str:
+        return "a change needs If-Match with the ETag of what was read"
+
+
+class NotAcceptableError(Exception):
+    """A caller wants none of the media types that a route offers."""
+
+    def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
+        super().__init__(accept, offered)
+        self.accept = accept
+        self.offered = offered
+
+    def __str__(self) -> str:
+        return f"the answer can be {', '.join(self.offered)}"
+
+
+class DeadlineExceededError(Exception):
+    """The work took longer than the caller waits."""
+
+    def __init__(self, header: str, seconds: float) -> None:
+        super().__init__(header, seconds)
+        self.header = header
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"it took longer than the {self.seconds:g} s of {self.header}"
+
+
+class TooManyStreamsError(Exception):
+    """So many streams of events are open that there is no room for another."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.most = most
+
+    def __str__(self) -> str:
+        return f"{self.most} streams of events are open"
+
+
+class NotReadyError(Exception):
+    """Parts that the service needs do not answer."""
+
+    def __init__(self, failing: tuple[str, ...]) -> None:
+        super().__init__(failing)
+        self.failing = failing
+
+    def __str__(self) -> str:
+        return f"not ready: {', '.join(self.failing)}"
+
+
+class PortfolioDataError(Exception):
+    """Prices or holdings of a portfolio that break a rule; nothing of the request does."""
+
+    def __init__(self, field: tuple[str | int, ...], value: object, rule: str) -> None:
+        super().__init__(field, value, rule)
+        self.field = field
+        self.value = value
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return str(RuleError(self.field, self.value, self.rule))

@@ -1,0 +1,175 @@
+"""Which error becomes which problem: one table, for whole answers and for single portfolios alike."""
+
+from collections.abc import Mapping, Sequence
+
+from optimization.errors import (
+    CertificationError,
+    NoSolutionInTimeError,
+    OptionsConflictError,
+    PricesMissingError,
+    RuleError,
+    shown,
+)
+from optimization.result import Refusal
+from serve_app import problems
+from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
+from serve_app.problems import KINDS, Kind, problem
+from serve_app.problems.errors import (
+    DeadlineExceededError,
+    NotAcceptableError,
+    NotReadyError,
+    PortfolioDataError,
+    PreconditionFailedError,
+    PreconditionRequiredError,
+    TooManyStreamsError,
+)
+from serve_app.upstream.errors import (
+    HoldingsFileError,
+    HoldingsMissingError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
+from serve_app.wire.text import Json
+from serve_app.wire.workbook import TooManyRowsError
+from storage.errors import (
+    HandOverInProgressError,
+    IdempotencyInProgressError,
+    IdempotencyMismatchError,
+    NameTakenError,
+    NotCompletedError,
+    NotFoundError,
+    OrdersInDoubtError,
+    OrdersSentError,
+    RunEndedError,
+    RunGoesOnError,
+    StaleVersionError,
+    StorageUnavailableError,
+)
+
+OF_ERROR: Mapping[type[BaseException], Kind] = {
+    RuleError: problems.INVALID,
+    OptionsConflictError: problems.CONFLICT,
+    PricesMissingError: problems.NO_PRICES,
+    NoSolutionInTimeError: problems.OUT_OF_TIME,
+    CertificationError: problems.UNVERIFIED,
+    TargetExistsError: problems.IN_MODEL,
+    TargetUnknownError: problems.NOT_FOUND,
+    TargetDiffersError: problems.DIFFERS,
+    NotFoundError: problems.NOT_FOUND,
+    NameTakenError: problems.NAME_TAKEN,
+    StaleVersionError: problems.STALE,
+    PreconditionFailedError: problems.PRECONDITION,
+    PreconditionRequiredError: problems.PRECONDITION_REQUIRED,
+    NotAcceptableError: problems.NOT_ACCEPTABLE,
+    TooManyRowsError: problems.TOO_MANY_ROWS,
+    IdempotencyInProgressError: problems.IN_PROGRESS,
+    IdempotencyMismatchError: problems.KEY_REUSED,
+    NotCompletedError: problems.NOT_COMPLETED,
+    HandOverInProgressError: problems.HANDING_OVER,
+    RunEndedError: problems.RUN_CANCELLED,
+    RunGoesOnError: problems.RUN_GOES_ON,
+    OrdersSentError: problems.ORDERS_SENT,
+    OrdersInDoubtError: problems.IN_DOUBT,
+    StorageUnavailableError: problems.STORAGE_DOWN,
+    UpstreamUnavailableError: problems.UPSTREAM_DOWN,
+    UpstreamContractError: problems.BROKEN_CONTRACT,
+    HoldingsMissingError: problems.NO_HOLDINGS,
+    HoldingsFileError: problems.HOLDINGS_FILE,
+    PortfolioDataError: problems.REFUSED,
+    NotReadyError: problems.NOT_READY,
+    TooManyStreamsError: problems.OVERLOADED,
+    DeadlineExceededError: problems.OUT_OF_PATIENCE,
+}
+# What is shown of an error beyond its sentence: the member, and the attribute that it is.
+MEMBERS: Mapping[type[BaseException], Mapping[str, str]] = {
+    PricesMissingError: {"securities": "security_ids"},
+    OptionsConflictError: {"options": "options"},
+    StaleVersionError: {"expected_version": "expected", "actual_version": "actual"},
+    UpstreamUnavailableError: {"upstream": "upstream"},
+    UpstreamContractError: {"upstream": "upstream"},
+    NotReadyError: {"failing": "failing"},
+    NotAcceptableError: {"offered": "offered"},
+    OrdersInDoubtError: {"orders_in_doubt": "count"},
+    RunGoesOnError: {"run_id": "run_id"},
+}
+WIRE_NAMES = {"targets": "positions", "portfolio_ids": "portfolios", "weight": "target"}
+WIRE_BANDS = {"low": "low_drift", "high": "high_drift"}
+
+
+def kind_of(error: BaseException, more: Mapping[type[BaseException], Kind] | None = None) -> Kind:
+    """The kind of an error, by its class or the nearest base in the table."""
+    if isinstance(error, RunEndedError) and error.problem:
+        return kind_of_refusal(error.problem)
+    table = {**OF_ERROR, **(more or {})}
+    found = (table[base] for base in type(error).__mro__ if base in table)
+    return next(found, problems.INTERNAL)
+
+
+def sentence_of(error: BaseException, kind: Kind) -> str:
+    """What the error says, in the names of the JSON; of one that is not foreseen, where its cause stands."""
+    if kind is problems.INTERNAL:
+        return "The cause is in the log, under the correlation id."
+    if isinstance(error, RuleError):
+        return f"{pointer_of(error.field)} is {shown(error.value)}: {error.rule}"
+    return str(error)
+
+
+def members_of(error: BaseException) -> Json:
+    """What a program needs to know of an error beyond its sentence."""
+    if isinstance(error, RuleError):
+        return {"errors": [{"pointer": pointer_of(error.field), "detail": error.rule}]}
+    if isinstance(error, RunEndedError):
+        return {"run_id": error.run_id, **(error.problem.members if error.problem else {})}
+    found = (MEMBERS[base] for base in type(error).__mro__ if base in MEMBERS)
+    return {member: _plain(getattr(error, name)) for member, name in next(found, {}).items()}
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """Why a single portfolio has no plan: what a whole answer would say of the error.
+
+    A rule that the data of a portfolio break is none of the request's: no pointer leads into its body.
+    """
+    if isinstance(error, RuleError):
+        error = PortfolioDataError(error.field, error.value, error.rule)
+    kind = kind_of(error)
+    return Refusal(kind.slug, sentence_of(error, kind), members_of(error))
+
+
+def kind_of_refusal(refusal: Refusal) -> Kind:
+    """The kind of the reason why one portfolio has no plan: its code is the slug."""
+    return KINDS.get(refusal.code, problems.REFUSED)
+
+
+def problem_of(refusal: Refusal | None) -> Json | None:
+    """The ``error`` member of one portfolio."""
+    if refusal is None:
+        return None
+    return problem(kind_of_refusal(refusal), refusal.detail, refusal.members)
+
+
+def pointer_of(field: Sequence[str | int]) -> str:
+    """The JSON pointer of a value in the body, given its path in the domain.
+
+    >>> pointer_of(("targets", 3, "band", "low"))
+    '/positions/3/low_drift'
+    """
+    steps: list[str] = []
+    for before, step in zip(("", *field), field, strict=False):
+        if step == "band":
+            continue
+        names = WIRE_BANDS if before == "band" else WIRE_NAMES
+        steps.append(names.get(str(step), str(step)))
+    return json_pointer(steps)
+
+
+def json_pointer(steps: Sequence[str]) -> str:
+    """A JSON pointer (RFC 6901) of these names and indices.
+
+    >>> json_pointer(["lots", "a/b"])
+    '/lots/a~1b'
+    """
+    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
