@@ -4,6 +4,7 @@
 deployment.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,14 @@ from ray import serve
 from ray.serve import Application
 
 from serve_app.ingress import Ingress
-from serve_app.local import complete
+from serve_app.local import complete, upstreams_line
 from serve_app.model_store import ModelStore
 from serve_app.optimizer import Optimizer
 from serve_app.settings import Settings
 
 DEPLOYMENTS = ("Ingress", "ModelStore", "Optimizer")
+
+logger = logging.getLogger(__name__)
 
 
 def build_app(settings: Settings) -> Application:
@@ -24,7 +27,9 @@ def build_app(settings: Settings) -> Application:
 
     Serve fills the settings from ``args`` in serve_config.yaml and scales the deployments by it.
     """
-    return assemble(complete(settings), {})
+    settings = complete(settings)
+    logger.warning("upstreams %s", upstreams_line(settings))
+    return assemble(settings, {})
 
 
 def assemble(settings: Settings, scaling: Mapping[str, Mapping[str, Any]]) -> Application:

@@ -82,7 +82,7 @@ def _started(
     from ray import serve  # noqa: PLC0415
 
     from serve_app.app import assemble  # noqa: PLC0415
-    from serve_app.local import complete  # noqa: PLC0415
+    from serve_app.local import complete, upstreams_line  # noqa: PLC0415
 
     logging.getLogger("ray.serve").setLevel(logging.WARNING)  # what it does is said here
     if not ray.is_initialized():  # else on the cluster that this process is connected to
@@ -99,10 +99,8 @@ def _started(
         url = f"http://{context.dashboard_url}"
         say(f"cluster    Ray {ray.__version__}, dashboard {url} ({_since(begin)})")
     begin = time.monotonic()
-    simulated = settings.pricing_service_url is None
     settings = complete(settings)
-    if simulated:
-        say(f"market     simulated, {settings.pricing_service_url} ({_since(begin)})")
+    say(f"upstreams  {upstreams_line(settings)} ({_since(begin)})")
     begin = time.monotonic()
     http = {**content["http_options"], "host": settings.host, "port": settings.port}
     serve.start("HeadOnly", http_options=http, logging_config=content["logging_config"])

@@ -1,7 +1,7 @@
 """What a service on one machine starts for itself: the embedded database and the simulated market.
 
-Each stands in for a setting that is unset. On a cluster of several nodes both are refused: their data
-and their address belong to one machine.
+The database stands in for an unset MONGODB_URI, the market for all upstreams together where UPSTREAMS
+says so. On a cluster of several nodes both are refused: their data and their address belong to one machine.
 """
 
 import asyncio
@@ -14,19 +14,12 @@ import ray
 from pydantic import SecretStr
 
 from serve_app.market import Market, run
-from serve_app.settings import Settings, SettingsError
+from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
 from storage import embedded
 from storage.database import connect, disconnect
 from storage.indexes import ensure_indexes
 
 NAMESPACE = "order-generation"
-UPSTREAM_URLS = (
-    "portfolio_accounting_service_url",
-    "pricing_service_url",
-    "security_service_url",
-    "portfolio_service_url",
-    "order_service_url",
-)
 MARKET_START_S = 60
 
 
@@ -53,19 +46,26 @@ class SimulatedMarket:
 
 def complete(settings: Settings) -> Settings:
     """The settings with the database and the upstreams that were left to us started and filled in."""
-    missing = [name for name in UPSTREAM_URLS if getattr(settings, name) is None]
     found: dict[str, object] = {}
     if settings.mongodb_uri is None:
         _require_one_node("MONGODB_URI")
         # Whoever started it before owns it; one that is started here runs until `ordergen stop`.
         server = embedded.start(settings.data_directory, settings.mongod, owned=False)
         found["mongodb_uri"] = SecretStr(server.uri)
-    if missing:
-        _require_one_node(missing[0].upper())
-        found |= dict.fromkeys(missing, market_url(settings))
+    if settings.simulated_upstreams:
+        _require_one_node(UPSTREAM_URLS["accounting"].upper())
+        found |= dict.fromkeys(UPSTREAM_URLS.values(), market_url(settings))
+        found["upstreams"] = "simulated"
     settings = settings.model_copy(update=found)
     asyncio.run(_prepare_database(settings))
     return settings
+
+
+def upstreams_line(settings: Settings) -> str:
+    """Which upstreams are simulated, and where, for a log or a terminal."""
+    if names := settings.simulated_upstreams:
+        return f"simulated: {', '.join(names)} at {settings.order_service_url}"
+    return f"real: {', '.join(UPSTREAM_URLS)}"
 
 
 def market_url(settings: Settings) -> str:

@@ -6,7 +6,7 @@ The only module that reads the environment. It imports no Ray, so that every pro
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -66,6 +67,16 @@ Url = Annotated[
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
+# Each upstream, and the setting that has its address.
+UPSTREAM_URLS: Mapping[str, str] = {
+    "accounting": "portfolio_accounting_service_url",
+    "pricing": "pricing_service_url",
+    "security": "security_service_url",
+    "portfolio": "portfolio_service_url",
+    "order": "order_service_url",
+}
+
+
 class Settings(BaseSettings):
     """Everything that can be set; a field's description is the rule an error quotes."""
 
@@ -113,6 +124,10 @@ class Settings(BaseSettings):
         Path(".ordergen"), description="the directory of the embedded database"
     )
 
+    upstreams: Literal["simulated", "real"] | None = Field(
+        None,
+        description="simulated, real, or unset: simulated if no upstream URL is set, else real",
+    )
     portfolio_accounting_service_url: Url | None = Field(None, description="an http(s) URL")
     pricing_service_url: Url | None = Field(None, description="an http(s) URL")
     security_service_url: Url | None = Field(None, description="an http(s) URL")
@@ -174,6 +189,31 @@ class Settings(BaseSettings):
         """The time zone that says which day today is."""
         return ZoneInfo(self.time_zone)
 
+    @property
+    def simulated_upstreams(self) -> tuple[str, ...]:
+        """Names of the upstreams that the simulated market stands in for: all or none."""
+        simulated = self.upstreams == "simulated"
+        if self.upstreams is None:
+            simulated = not any(getattr(self, name) for name in UPSTREAM_URLS.values())
+        return tuple(UPSTREAM_URLS) if simulated else ()
+
+    @model_validator(mode="after")
+    def _require_all_upstreams_or_none(self) -> Self:
+        """Refuse a mix, because orders for real accounts must not end in a simulation unnoticed."""
+        urls = {name: getattr(self, name) for name in UPSTREAM_URLS.values()}
+        given = [name for name, url in urls.items() if url is not None]
+        if self.upstreams == "simulated" and given:
+            rule = "has to be unset where UPSTREAMS is simulated"
+            raise SettingsError(given[0].upper(), "set", rule)
+        missing = [name for name in urls if name not in given]
+        if missing and not self.simulated_upstreams:
+            cause = "UPSTREAMS is real" if self.upstreams else f"{given[0].upper()} is set"
+            rule = (
+                f"has to be an http(s) URL, for {cause}: no upstream is simulated beside real ones"
+            )
+            raise SettingsError(missing[0].upper(), "unset", rule)
+        return self
+
     def __hash__(self) -> int:
         return hash(tuple(getattr(self, name) for name in type(self).model_fields))
 
@@ -198,6 +238,9 @@ def nearest(name: str, known: tuple[str, ...]) -> str:
 
 
 def _settings_error(problem: ErrorDetails) -> SettingsError:
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, SettingsError):
+        return cause
     name = str(problem["loc"][0]).lower()
     if problem["type"] == "extra_forbidden":
         return SettingsError(name, None, f"no such setting{nearest(name, Settings.names())}")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from serve_app import problems
-from serve_app.api.collaborators import Check, Parts
+from serve_app.api.collaborators import Check, Configured, Parts
 from serve_app.api.documentation import refuses
 from serve_app.problems.errors import NotReadyError
 
@@ -22,18 +22,26 @@ http_requests_total{method="GET",route="/api/v1/models",status="200"} 3.0
 
 
 class Health(BaseModel):
-    """How the service is; ``checks`` names each part that was asked."""
+    """How the service is; ``checks`` names each part that was asked.
+
+    ``simulated`` names the upstreams that the simulated market stands in for: all or none.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"status": "ready", "checks": {"database": "healthy", "upstreams": "healthy"}}
+                {
+                    "status": "ready",
+                    "checks": {"database": "healthy", "upstreams": "healthy"},
+                    "simulated": [],
+                }
             ]
         }
     )
 
     status: str
     checks: dict[str, str] = {}
+    simulated: tuple[str, ...] = ()
 
 
 @router.get("/health/live")
@@ -43,16 +51,18 @@ async def live() -> Health:
 
 
 @router.get("/health/ready", responses=refuses(problems.NOT_READY))
-async def ready(parts: Parts) -> Health:
+async def ready(parts: Parts, settings: Configured) -> Health:
     """Every part that is needed answers, or 503 with the names of those that do not."""
-    return Health(status="ready", checks=await _checked(parts.checks))
+    checks = await _checked(parts.checks)
+    return Health(status="ready", checks=checks, simulated=settings.simulated_upstreams)
 
 
 @router.get("/health", responses=refuses(problems.NOT_READY))
 @router.get("/health/health", include_in_schema=False)
-async def health(parts: Parts) -> Health:
+async def health(parts: Parts, settings: Configured) -> Health:
     """The same as readiness."""
-    return Health(status="healthy", checks=await _checked(parts.checks))
+    checks = await _checked(parts.checks)
+    return Health(status="healthy", checks=checks, simulated=settings.simulated_upstreams)
 
 
 @router.get(

@@ -15,18 +15,11 @@ from typing import Any, Literal
 import httpx
 
 from serve_app.client import Client, ProblemError
-from serve_app.settings import Settings, SettingsError, settings_from
+from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, settings_from
 
 LEAST_PYTHON = (3, 11)
 WITHIN_S = 3.0
 MOST_SKEW_S = 5.0
-UPSTREAMS = (
-    "portfolio_accounting_service_url",
-    "pricing_service_url",
-    "security_service_url",
-    "portfolio_service_url",
-    "order_service_url",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +126,13 @@ async def _hello(uri: str, database_name: str) -> Mapping[str, Any]:
 
 
 def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
-    urls = {name: getattr(settings, name) for name in UPSTREAMS}
-    if not any(urls.values()):
-        yield Check("upstreams", "ok", "the simulated market, for none is set")
+    if settings.simulated_upstreams:
+        yield Check("upstreams", "ok", "all simulated")
         return
     with httpx.Client(timeout=WITHIN_S, trust_env=False) as http:
-        for name, url in urls.items():
-            if url is None:
-                detail = f"{name.upper()} is unset: the simulated market stands in"
-                yield Check("upstream", "warn", detail, f"set {name.upper()}, like the others")
-                continue
+        for name in UPSTREAM_URLS.values():
             try:
-                answer = http.get(f"{url}/")
+                answer = http.get(f"{getattr(settings, name)}/")
             except httpx.HTTPError as error:
                 detail = f"{name.upper()} does not answer: {type(error).__name__}"
                 yield Check("upstream", "fail", detail, f"start it, or correct {name.upper()}")

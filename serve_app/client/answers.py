@@ -251,7 +251,8 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the service is; ``checks`` names each part that was asked."""
+    """How the service is; ``checks`` names each part that was asked, ``simulated`` such upstreams."""
 
     status: str
     checks: Mapping[str, str]
+    simulated: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from serve_app.cli import cli
+from serve_app.settings import UPSTREAM_URLS
 from tests.api.serving import served
 from tests.service.calls import free_port
 
@@ -61,14 +62,16 @@ def test_a_database_and_an_upstream_that_do_not_answer_fail_with_a_remedy_and_no
     result = doctor(
         "--json",
         MONGODB_URI=f"mongodb://user:secret@{nowhere}",
-        PRICING_SERVICE_URL=f"http://{nowhere}",
+        **{name.upper(): f"http://{nowhere}" for name in UPSTREAM_URLS.values()},
     )
 
     checks = found(result)
     assert result.exit_code == 1
     assert checks["database"]["verdict"] == "fail"
     assert "MONGODB_URI" in checks["database"]["remedy"]
-    assert "PRICING_SERVICE_URL does not answer" in result.stdout
+    assert all(
+        f"{name.upper()} does not answer" in result.stdout for name in UPSTREAM_URLS.values()
+    )
     assert "secret" not in result.stdout
 
 

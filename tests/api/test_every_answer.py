@@ -192,7 +192,11 @@ async def test_readiness_names_the_part_that_fails_and_liveness_does_not_ask(
 async def test_readiness_asks_the_real_database(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health/ready")
 
-    assert answer.json() == {"status": "ready", "checks": {"database": "healthy"}}
+    assert answer.json() == {
+        "status": "ready",
+        "checks": {"database": "healthy"},
+        "simulated": ["accounting", "pricing", "security", "portfolio", "order"],
+    }
 
 
 async def test_metrics_are_prometheus_text(client: httpx.AsyncClient) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.settings import Settings, SettingsError, settings_from
+from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, settings_from
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +65,43 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings_from().pricing_service_url is None
 
 
+REAL = {name: f"http://{upstream}:80" for upstream, name in UPSTREAM_URLS.items()}
+
+
+def test_without_any_upstream_url_all_upstreams_are_simulated_and_with_all_none_is() -> None:
+    assert settings_from().simulated_upstreams == tuple(UPSTREAM_URLS)
+    assert settings_from({"upstreams": "simulated"}).simulated_upstreams == tuple(UPSTREAM_URLS)
+    assert settings_from(REAL).simulated_upstreams == ()
+    assert settings_from({**REAL, "upstreams": "real"}).simulated_upstreams == ()
+
+
+@pytest.mark.parametrize("missing", UPSTREAM_URLS.values())
+@pytest.mark.parametrize("upstreams", [None, "real"])
+def test_an_upstream_url_that_is_missing_among_the_others_is_refused_by_name(
+    missing: str, upstreams: str | None
+) -> None:
+    given = {name: url for name, url in REAL.items() if name != missing}
+
+    with pytest.raises(SettingsError, match=rf"^{missing.upper()} is unset: has to be .*$"):
+        settings_from({**given, "upstreams": upstreams})
+
+
+@pytest.mark.parametrize("name", UPSTREAM_URLS.values())
+def test_an_upstream_url_beside_simulated_upstreams_is_refused_by_name_and_not_shown(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSTREAMS", "simulated")
+    monkeypatch.setenv(name.upper(), "http://user:secret@host")
+
+    with pytest.raises(SettingsError, match=rf"^{name.upper()} is set: .* UPSTREAMS is simulated$"):
+        settings_from()
+
+
+def test_real_upstreams_without_any_url_are_refused_with_the_first_that_is_missing() -> None:
+    with pytest.raises(SettingsError, match=r"PORTFOLIO_ACCOUNTING_SERVICE_URL is unset: .* real"):
+        settings_from({"upstreams": "real"})
+
+
 def test_origins_are_a_comma_list_or_a_list() -> None:
     assert settings_from({"cors_origins": "http://a, http://b"}).cors_origins == (
         "http://a",
@@ -82,6 +119,7 @@ def test_origins_are_a_comma_list_or_a_list() -> None:
         ("TIME_ZONE", "Mars/Olympus"),
         ("EXTERNAL_SERVICE_TIMEOUT", "nan"),
         ("OPTIMIZATION_TIMEOUT", "0"),
+        ("UPSTREAMS", "some"),
         ("PRICING_SERVICE_URL", "prices:80"),
         ("DATABASE_NAME", "a b"),
     ],

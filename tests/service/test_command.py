@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serve_app.settings import UPSTREAM_URLS
 from tests.service.calls import CONFIG, free_port
 
 pytestmark = pytest.mark.cluster
@@ -96,6 +97,8 @@ def test_the_demonstration_trades_keeps_others_out_and_leaves_nothing_behind(
     url = next(line.split()[1] for line in demo.lines if line.startswith("service "))
     ready = httpx.get(f"{url}/health/ready", trust_env=False)
     assert ready.json()["checks"] == {"database": "healthy", "upstreams": "healthy"}
+    (upstreams,) = [line for line in demo.lines if line.startswith("upstreams ")]
+    assert f"simulated: {', '.join(ready.json()['simulated'])} at http://" in upstreams
 
     port = url.rpartition(":")[2]
     on_its_port = Command("serve", PORT=port, DATA_DIRECTORY=str(tmp_path / "two"))
@@ -116,6 +119,16 @@ def test_the_demonstration_trades_keeps_others_out_and_leaves_nothing_behind(
     while (left := [each for each in started if _is_alive(*each)]) and time.monotonic() < until:
         time.sleep(0.1)
     assert _names(left) == []
+
+
+def test_real_upstreams_of_which_one_has_no_url_end_the_start_with_one_line(tmp_path: Path) -> None:
+    environment = {name.upper(): "http://127.0.0.1:1" for name in UPSTREAM_URLS.values()}
+    environment |= {"ORDER_SERVICE_URL": "", "DATA_DIRECTORY": str(tmp_path)}
+    command = Command("serve", **environment)
+
+    assert command.ended() == 2
+    (line,) = command.lines
+    assert line.startswith("ordergen: ORDER_SERVICE_URL is unset: ")
 
 
 Process = tuple[int, str]
