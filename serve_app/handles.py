@@ -22,6 +22,7 @@ from optimization.result import Rebalance
 from serve_app.api.collaborators import ModelStore
 from serve_app.api.collaborators import Optimizer as OptimizerCalls
 from serve_app.api.elsewhere import GivenText, Written
+from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
 from storage.book import BookRun, Holdings, Selection
 from storage.runs import Run, new_rebalance_id
@@ -30,6 +31,7 @@ APPLICATION = "order-generation"
 TRIES = 3
 REPEATABLE = frozenset(
     {"read", "page", "runs", "runs_of", "run", "outcomes", "outcomes_of", "outcome", "ping"}
+    | {"upstream_health"}
     | {
         "preview_model",
         "preview_portfolio",
@@ -153,9 +155,9 @@ class Optimizer:
                     raise
         raise AssertionError
 
-    async def upstreams_reachable(self) -> None:
-        """Return if every upstream that a rebalance needs is well."""
-        await self._remote.upstreams_reachable()
+    async def upstream_health(self, upstream: str) -> UpstreamHealth:
+        """Ask an upstream that a rebalance needs whether it is well."""
+        return await self._remote.upstream_health(upstream)
 
     async def _once_completed(self, rebalance: Callable[[str], Awaitable[Any]]) -> Any:
         for attempt in range(TRIES):

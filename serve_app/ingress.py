@@ -1,6 +1,7 @@
 """The ingress deployment: the HTTP application in a replica, in front of the handles. Never loads CVXPY."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import httpx
@@ -40,11 +41,12 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The application that Serve's proxy calls."""
-        checks = {
-            "database": self._store.ping,
-            "upstreams": self._optimizer.upstreams_reachable,
-        }
-        parts = Collaborators(self._store, self._optimizer, checks, node_metrics)
+        checks = {"database": self._store.ping}
+        # Each is asked by the deployment that calls it, where its circuit breaker is.
+        of_optimizer = ("accounting", "pricing", "security")
+        upstreams = {name: partial(self._optimizer.upstream_health, name) for name in of_optimizer}
+        upstreams["order"] = partial(self._store.upstream_health, "order")
+        parts = Collaborators(self._store, self._optimizer, checks, node_metrics, upstreams)
         # Serve's own middleware around it answers X-Request-ID.
         return api_app(
             self._settings,

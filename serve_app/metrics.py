@@ -115,6 +115,12 @@ def _upstream_seconds() -> Histogram:
 
 
 @cache
+def _circuits() -> Counter:
+    description = "Circuits to other services that opened, of each process"
+    return Counter("upstream_circuits_opened_total", description, ("upstream",))
+
+
+@cache
 def _commands() -> Counter:
     description = "Commands that were sent to the database"
     return Counter("database_commands_total", description, ("command", "outcome"))
@@ -172,10 +178,15 @@ def count_upstream(upstream: str, outcome: str, seconds: float) -> None:
     _upstream_seconds().observe(seconds, {"upstream": upstream})
 
 
+def count_circuit(upstream: str) -> None:
+    """Note that another service is left alone for a while."""
+    _circuits().inc(1, {"upstream": upstream})
+
+
 def count_command(command: str, outcome: str, seconds: float) -> None:
     """Note one command to the database."""
     _commands().inc(1, {"command": command, "outcome": outcome})
     _command_seconds().observe(seconds, {"command": command})
 
 
-WATCH = Watch(upstream=count_upstream, database=count_command)
+WATCH = Watch(upstream=count_upstream, circuit=count_circuit, database=count_command)

@@ -17,6 +17,7 @@ from serve_app.metrics import WATCH
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
+from serve_app.upstream.client import UpstreamHealth
 from storage.book import BookRun
 from storage.chunks import Event
 from storage.database import ping
@@ -195,6 +196,10 @@ class ModelStore:
     async def release(self, key: str, owner: str) -> None:
         """Give a key back."""
         await self._with.idempotency.release(key, owner)
+
+    async def upstream_health(self, upstream: str) -> UpstreamHealth:
+        """Ask the order service whether it is well."""
+        return await {"order": self._with.order_service}[upstream].health()
 
     async def ping(self) -> None:
         """Return if the database answers."""

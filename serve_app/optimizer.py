@@ -22,6 +22,7 @@ from serve_app.runs.planning import Planner, now
 from serve_app.runs.tasks import warm_workers
 from serve_app.settings import Settings
 from serve_app.stateless import answered_elsewhere, optimized
+from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
 from storage.book import BookRun, Holdings, Selection
 from storage.runs import Run
@@ -156,7 +157,11 @@ class Optimizer:
         )
         return await self._coordinator.begin(run)
 
-    async def upstreams_reachable(self) -> None:
-        """Return if every upstream that a rebalance needs is well."""
-        parts = (self._with.prices, self._with.securities, self._with.holdings)
-        await asyncio.gather(*(part.reachable() for part in parts))
+    async def upstream_health(self, upstream: str) -> UpstreamHealth:
+        """Ask an upstream that a rebalance needs whether it is well."""
+        asked = {
+            "accounting": self._with.holdings,
+            "pricing": self._with.prices,
+            "security": self._with.securities,
+        }
+        return await asked[upstream].health()

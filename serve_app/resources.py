@@ -1,6 +1,6 @@
 """Resources: what one process holds open - the database and the clients of the upstreams."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,12 @@ from pymongo.asynchronous.database import AsyncDatabase
 from serve_app.settings import Settings
 from serve_app.upstream import accounting, orders, pricing, securities
 from serve_app.upstream.accounting import Accounting
+from serve_app.upstream.breaker import Breaker
 from serve_app.upstream.bulk_file import fingerprint, holdings_file
-from serve_app.upstream.client import Client, plain_transport
+from serve_app.upstream.client import Client
 from serve_app.upstream.errors import HoldingsFileError
-from serve_app.upstream.holdings import HoldingsSource
+from serve_app.upstream.exchange import plain_transport
+from serve_app.upstream.holdings import HoldingsService, HoldingsSource
 from serve_app.upstream.orders import OrderService
 from serve_app.upstream.paged import PagedAccounting
 from serve_app.upstream.policy import Policy
@@ -46,8 +48,8 @@ class Resources:
     idempotency: Idempotency
     prices: Prices
     securities: Securities
-    holdings: HoldingsSource  # the one that the settings choose
-    sources: Mapping[str, HoldingsSource]
+    holdings: HoldingsService  # the one that the settings choose
+    sources: Mapping[str, HoldingsService]
     book_runs: BookRuns
     chunks: Chunks
     orders: OrderBook
@@ -57,9 +59,10 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Whom to tell of each request to an upstream and each command to the database."""
+    """Whom to tell of each request to an upstream, each circuit that opens and each command to the database."""
 
     upstream: Told
+    circuit: Callable[[str], None]
     database: Told
 
 
@@ -74,7 +77,7 @@ def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> R
         settings.database_max_connections,
         watch.database,
     )
-    client = partial(_client, settings, watch.upstream)
+    client = partial(_client, settings, watch)
     security = client("security", settings.security_service_url, securities.POLICY)
     price = client("pricing", settings.pricing_service_url, pricing.POLICY)
     url = settings.portfolio_accounting_service_url
@@ -93,7 +96,7 @@ def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> R
         Chunks(database),
         OrderBook(database),
         HandOvers(database),
-        _order_service(settings, watch.upstream),
+        _order_service(settings, watch),
     )
 
 
@@ -125,15 +128,15 @@ def _path_of(settings: Settings, file: str) -> Path:
     return path
 
 
-def _order_service(settings: Settings, told: Told) -> OrderService:
+def _order_service(settings: Settings, watch: Watch) -> OrderService:
     url, transport = settings.order_service_url, plain_transport()
-    client = _client(settings, told, "order", url, orders.POLICY, transport)
+    client = _client(settings, watch, "order", url, orders.POLICY, transport)
     return OrderService(client, settings.order_blotter)
 
 
 def _client(
     settings: Settings,
-    told: Told,
+    watch: Watch,
     upstream: str,
     url: str | None,
     policy: Policy,
@@ -141,11 +144,17 @@ def _client(
 ) -> Client:
     """The service's own policy within the limits that the settings give to all."""
     assert url is not None
+    megabytes = settings.max_upstream_answer_mb
+    if upstream == "pricing":
+        megabytes = settings.max_prices_answer_mb
     policy = replace(
         policy,
         total_s=min(policy.total_s, settings.external_service_timeout),
         tries=max(1, settings.external_service_retries),
         breaker_threshold=settings.circuit_breaker_threshold,
         breaker_pause_s=settings.circuit_breaker_timeout,
+        max_answer_bytes=megabytes * 1_000_000,
     )
-    return Client(upstream, url, policy, transport, told)
+    threshold, pause_s = policy.breaker_threshold, policy.breaker_pause_s
+    breaker = Breaker(upstream, threshold, pause_s, on_open=watch.circuit)
+    return Client(upstream, url, policy, transport, watch.upstream, breaker)

@@ -141,6 +141,12 @@ class Settings(BaseSettings):
     )
     external_service_timeout: Seconds = Field(10, description="seconds, above 0, at most 3600")
     external_service_retries: int = Field(3, ge=0, le=20, description="a whole number from 0 to 20")
+    max_upstream_answer_mb: int = Field(
+        4, ge=1, le=1024, description="a whole number from 1 to 1024"
+    )
+    max_prices_answer_mb: int = Field(
+        16, ge=1, le=1024, description="a whole number from 1 to 1024"
+    )
     circuit_breaker_threshold: int = Field(
         5, ge=1, le=1000, description="a whole number from 1 to 1000"
     )

@@ -5,7 +5,7 @@ serve_app.upstream.errors; api.problems turns each into an answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any, Protocol
 
@@ -17,6 +17,7 @@ from optimization.result import Rebalance
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.editing import Versions
 from serve_app.settings import Settings
+from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
 from storage.book import BookRun, Holdings, Selection
 from storage.chunks import Event
@@ -152,6 +153,10 @@ class ModelStore(Protocol):
         """Return if the database answers."""
         ...
 
+    async def upstream_health(self, upstream: str) -> UpstreamHealth:
+        """Ask "order" whether it is well; the circuit is that of one replica."""
+        ...
+
 
 class Optimizer(Protocol):
     """Rebalances portfolios and records what became of them."""
@@ -225,22 +230,28 @@ class Optimizer(Protocol):
         """Begin a run over a book; it goes on by itself. Without ``holdings`` a setting says whose."""
         ...
 
+    async def upstream_health(self, upstream: str) -> UpstreamHealth:
+        """Ask "accounting", "pricing" or "security" whether it is well; likewise."""
+        ...
+
 
 Check = Callable[[], Awaitable[None]]
+UpstreamCheck = Callable[[], Awaitable[UpstreamHealth]]
 
 
 @dataclass(frozen=True, slots=True)
 class Collaborators:
     """Everything the application needs from outside.
 
-    ``checks`` are what readiness asks, by the name of the part: a check that raises or does not
-    answer in time names its part as failing. ``metrics`` gives Prometheus text.
+    ``checks`` and ``upstreams`` are what readiness asks, by the name of the part: a check that raises
+    or does not answer in time names its part as failing. ``metrics`` gives Prometheus text.
     """
 
     store: ModelStore
     optimizer: Optimizer
     checks: Mapping[str, Check]
     metrics: Callable[[], Awaitable[str]]
+    upstreams: Mapping[str, UpstreamCheck] = field(default_factory=dict[str, UpstreamCheck])
 
 
 def _collaborators(request: Request) -> Collaborators:

@@ -108,7 +108,14 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (ORDERS, OrdersInDoubtError(REBALANCE, 1000, 180)),
     (ONE_MODEL, StorageUnavailableError("the database did not answer in time")),
     (f"/api/v1/runs/{REBALANCE}/events", TooManyStreamsError(200)),
-    ("/health/ready", NotReadyError(("database",))),
+    (
+        "/health/ready",
+        NotReadyError(
+            ("accounting",),
+            {"database": "healthy", "accounting": "failing"},
+            {"accounting": "half-open"},
+        ),
+    ),
 )
 # What a single portfolio fails with.
 OF_PORTFOLIOS: tuple[Refusal, ...] = (

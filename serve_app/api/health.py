@@ -1,20 +1,28 @@
 """Liveness, readiness and metrics."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from serve_app import problems
-from serve_app.api.collaborators import Check, Configured, Parts
+from serve_app.api.collaborators import Collaborators, Configured, Parts
 from serve_app.api.documentation import refuses
 from serve_app.problems.errors import NotReadyError
+from serve_app.settings import Settings
+from serve_app.upstream.breaker import BreakerState
+from serve_app.upstream.client import UpstreamHealth
 
 router = APIRouter(tags=["health"])
 
 CHECK_TIMEOUT_S = 2.0
+HEALTHY = "healthy"
+FAILING = "failing"
+UNKNOWN = "unknown"
 METRICS = "text/plain"
 METRICS_EXAMPLE = """# TYPE http_requests_total counter
 http_requests_total{method="GET",route="/api/v1/models",status="200"} 3.0
@@ -22,8 +30,10 @@ http_requests_total{method="GET",route="/api/v1/models",status="200"} 3.0
 
 
 class Health(BaseModel):
-    """How the service is; ``checks`` names each part that was asked.
+    """How the service is.
 
+    ``checks`` has each part that was asked as ``healthy`` or ``failing``, ``breakers`` the circuit to
+    each upstream: ``closed``, ``open``, ``half-open``, or ``unknown`` where nothing could tell.
     ``simulated`` names the upstreams that the simulated market stands in for: all or none.
     """
 
@@ -32,7 +42,19 @@ class Health(BaseModel):
             "examples": [
                 {
                     "status": "ready",
-                    "checks": {"database": "healthy", "upstreams": "healthy"},
+                    "checks": {
+                        "database": "healthy",
+                        "accounting": "healthy",
+                        "pricing": "healthy",
+                        "security": "healthy",
+                        "order": "healthy",
+                    },
+                    "breakers": {
+                        "accounting": "closed",
+                        "pricing": "closed",
+                        "security": "closed",
+                        "order": "closed",
+                    },
                     "simulated": [],
                 }
             ]
@@ -41,28 +63,38 @@ class Health(BaseModel):
 
     status: str
     checks: dict[str, str] = {}
+    breakers: dict[str, str] = {}
     simulated: tuple[str, ...] = ()
 
 
 @router.get("/health/live")
 async def live() -> Health:
     """The process answers; nothing else is asked."""
-    return Health(status="healthy")
+    return Health(status=HEALTHY)
 
 
 @router.get("/health/ready", responses=refuses(problems.NOT_READY))
 async def ready(parts: Parts, settings: Configured) -> Health:
-    """Every part that is needed answers, or 503 with the names of those that do not."""
-    checks = await _checked(parts.checks)
-    return Health(status="ready", checks=checks, simulated=settings.simulated_upstreams)
+    """Every part that is needed is well, or 503 with the names of those that are not."""
+    found = await _examine(parts)
+    if found.failing:
+        raise NotReadyError(found.failing, found.checks, found.breakers)
+    return _told("ready", found, settings)
 
 
-@router.get("/health", responses=refuses(problems.NOT_READY))
+@router.get("/health")
 @router.get("/health/health", include_in_schema=False)
 async def health(parts: Parts, settings: Configured) -> Health:
-    """The same as readiness."""
-    checks = await _checked(parts.checks)
-    return Health(status="healthy", checks=checks, simulated=settings.simulated_upstreams)
+    """The same parts, and always 200.
+
+    ``status`` is ``healthy``, ``degraded`` where an upstream is not well, ``unhealthy`` where the
+    database is not.
+    """
+    found = await _examine(parts)
+    status = "degraded" if found.failing else HEALTHY
+    if parts.checks.keys() & set(found.failing):
+        status = "unhealthy"
+    return _told(status, found, settings)
 
 
 @router.get(
@@ -76,16 +108,60 @@ async def metrics(parts: Parts) -> Response:
     return Response(text, media_type=f"{METRICS}; version=0.0.4; charset=utf-8")
 
 
-async def _checked(checks: Mapping[str, Check]) -> dict[str, str]:
-    answers = await asyncio.gather(
-        *(asyncio.wait_for(check(), CHECK_TIMEOUT_S) for check in checks.values()),
-        return_exceptions=True,
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """State of every part, and of the circuit to every upstream."""
+
+    checks: dict[str, str]
+    breakers: dict[str, str]
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Parts that keep the service from its work: not well, or not even asked for a while."""
+        is_open = BreakerState.OPEN.value
+        return tuple(
+            name
+            for name, state in self.checks.items()
+            if state != HEALTHY or self.breakers.get(name) == is_open
+        )
+
+
+def _told(status: str, found: Findings, settings: Settings) -> Health:
+    return Health(
+        status=status,
+        checks=found.checks,
+        breakers=found.breakers,
+        simulated=settings.simulated_upstreams,
     )
-    failing = tuple(
-        name
-        for name, answer in zip(checks, answers, strict=True)
-        if isinstance(answer, BaseException)
+
+
+async def _examine(parts: Collaborators) -> Findings:
+    """Ask every part at the same time; the slowest cannot hold up the answer or another part."""
+    calls: Mapping[str, Callable[[], Awaitable[Any]]] = {**parts.checks, **parts.upstreams}
+    tasks = {name: asyncio.create_task(_answered(call)) for name, call in calls.items()}
+    late: set[asyncio.Task[Any]] = set()
+    if tasks:
+        _, late = await asyncio.wait(tasks.values(), timeout=CHECK_TIMEOUT_S)
+    for task in late:
+        task.cancel()
+    states = {name: UNKNOWN if task in late else task.result() for name, task in tasks.items()}
+    return Findings(
+        {name: HEALTHY if _is_healthy(state) else FAILING for name, state in states.items()},
+        {
+            name: state.breaker.value if isinstance(state, UpstreamHealth) else UNKNOWN
+            for name, state in states.items()
+            if name in parts.upstreams
+        },
     )
-    if failing:
-        raise NotReadyError(failing)
-    return dict.fromkeys(checks, "healthy")
+
+
+async def _answered(call: Callable[[], Awaitable[Any]]) -> Any:
+    """The answer of a check, FAILING if it raises."""
+    try:
+        return await call()
+    except Exception:  # noqa: BLE001 - whatever it is, the part is not well
+        return FAILING
+
+
+def _is_healthy(state: Any) -> bool:
+    return state.is_healthy if isinstance(state, UpstreamHealth) else state is None

@@ -251,8 +251,13 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the service is; ``checks`` names each part that was asked, ``simulated`` such upstreams."""
+    """How the service is.
+
+    ``checks`` has each part that was asked, ``breakers`` the circuit to each upstream, ``simulated``
+    the upstreams that are simulated.
+    """
 
     status: str
     checks: Mapping[str, str]
+    breakers: Mapping[str, str]
     simulated: tuple[str, ...] = ()

@@ -3,6 +3,8 @@
 Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
 """
 
+from collections.abc import Mapping
+
 from optimization.errors import RuleError
 
 
@@ -61,11 +63,15 @@ class TooManyStreamsError(Exception):
 
 
 class NotReadyError(Exception):
-    """Parts that the service needs do not answer."""
+    """Parts that the service needs are not well, or not asked for a while."""
 
-    def __init__(self, failing: tuple[str, ...]) -> None:
-        super().__init__(failing)
+    def __init__(
+        self, failing: tuple[str, ...], checks: Mapping[str, str], breakers: Mapping[str, str]
+    ) -> None:
+        super().__init__(failing, checks, breakers)
         self.failing = failing
+        self.checks = checks
+        self.breakers = breakers
 
     def __str__(self) -> str:
         return f"not ready: {', '.join(self.failing)}"

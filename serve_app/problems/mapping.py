@@ -87,7 +87,7 @@ MEMBERS: Mapping[type[BaseException], Mapping[str, str]] = {
     StaleVersionError: {"expected_version": "expected", "actual_version": "actual"},
     UpstreamUnavailableError: {"upstream": "upstream"},
     UpstreamContractError: {"upstream": "upstream"},
-    NotReadyError: {"failing": "failing"},
+    NotReadyError: {"failing": "failing", "checks": "checks", "breakers": "breakers"},
     NotAcceptableError: {"offered": "offered"},
     OrdersInDoubtError: {"orders_in_doubt": "count"},
     RunGoesOnError: {"run_id": "run_id"},

@@ -17,7 +17,7 @@ from serve_app.runs.tally import persistently, summed
 from serve_app.runs.tasks import Work, chunk_task, report_of
 from serve_app.runs.windows import Window
 from serve_app.settings import Settings
-from serve_app.upstream.errors import FAILURES, HoldingsFileError, UpstreamUnavailableError
+from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
 from serve_app.upstream.pricing import PriceSnapshot
 from storage.book import BookRun, BookRunStatus, Snapshot
 from storage.chunks import Chunk, Report
@@ -30,7 +30,7 @@ PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
 TRIES_OF_HALF = 2
 ENDS_WITHIN_S = 10.0  # a task that is told to
-TRANSIENT = (UpstreamUnavailableError, StorageUnavailableError, RayError)
+TRANSIENT = (*PASSING, StorageUnavailableError, RayError)
 ENDS_RUN = (HoldingsFileError, LeaseLostError)
 
 

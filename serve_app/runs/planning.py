@@ -20,7 +20,7 @@ from serve_app.problems.mapping import refusal_of
 from serve_app.rebalancing import prices_of
 from serve_app.resources import Resources, identified
 from serve_app.settings import Settings
-from serve_app.upstream.errors import FAILURES, UpstreamUnavailableError
+from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.pricing import PriceSnapshot
 from storage.book import BookRun, Plan, Selection, Snapshot
 from storage.chunks import Chunk
@@ -147,7 +147,7 @@ class _Market:
         while True:
             try:
                 return await call()
-            except UpstreamUnavailableError:
+            except PASSING:
                 if time.monotonic() + pause_s > self.until:
                     raise
             await asyncio.sleep(pause_s)

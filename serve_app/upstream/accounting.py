@@ -1,17 +1,17 @@
 """Accounting: holdings from the portfolio accounting service, portfolio by portfolio."""
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import Any
+from typing import TypeVar
 from urllib.parse import quote
 
-from serve_app.upstream.client import Client
+from serve_app.upstream.balances import Row, balance_of, balance_of_rows, rows_of
+from serve_app.upstream.client import Client, UpstreamHealth
 from serve_app.upstream.errors import (
     HoldingsMissingError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.exact import exact
+from serve_app.upstream.exact import exact, objects, text, whole
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.policy import Policy
@@ -20,10 +20,11 @@ POLICY = Policy(total_s=10.0, concurrency=16)
 HEALTH = "/health/ready"
 # A summary is cut, silently, after so many balances; cash may be one of them.
 MOST_IN_SUMMARY = 1000
+MAX_BALANCES = 100_000  # of one portfolio
 PAGE = 1000
 READINGS = 3
+OneError = TypeVar("OneError", bound=Exception)
 OF_ONE_PORTFOLIO = (HoldingsMissingError, UpstreamContractError, UpstreamUnavailableError)
-UNREADABLE = (ArithmeticError, KeyError, TypeError, ValueError)
 
 
 class Accounting:
@@ -41,7 +42,7 @@ class Accounting:
             try:
                 found[portfolio_id] = await self._balance(portfolio_id)
             except OF_ONE_PORTFOLIO as error:
-                found[portfolio_id] = error.with_traceback(None)  # frees the frames it holds
+                found[portfolio_id] = _alone(error)
 
         if wanted and self._client.probes_next:
             # beside the probe the others would be refused
@@ -50,9 +51,9 @@ class Accounting:
         await for_each(waiting, read, self._client.policy.concurrency)
         return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
 
-    async def reachable(self) -> None:
-        """Raise if the service is not ready."""
-        await self._client.reachable(HEALTH)
+    async def health(self) -> UpstreamHealth:
+        """Ask whether the service is ready."""
+        return await self._client.health(HEALTH)
 
     async def _balance(self, portfolio_id: str) -> Balance:
         path = f"/api/v1/portfolios/{quote(portfolio_id, safe='')}/summary"
@@ -63,57 +64,52 @@ class Accounting:
                 raise HoldingsMissingError(portfolio_id)
             response = await self._client.get(path)
         summary = self._client.parsed(response)
-        try:
-            rows = summary["securities"]
-            if len(rows) + 1 >= MOST_IN_SUMMARY:
-                return await self._all_balances(portfolio_id)
-            held = ((row["securityId"], exact(row["netQuantity"])) for row in rows)
-            return Balance(portfolio_id, exact(summary["cashBalance"]), _without_zero(held))
-        except UNREADABLE as error:
-            raise self._broken(portfolio_id, error) from error
+        with self._client.reading(_holdings_of(portfolio_id)):
+            if text(summary.get("portfolioId", portfolio_id)) != portfolio_id:
+                raise ValueError("they are those of another portfolio")
+            rows = objects(summary["securities"])
+            held = [(text(row["securityId"]), exact(row["netQuantity"])) for row in rows]
+            balance = balance_of(portfolio_id, exact(summary["cashBalance"]), held)
+        if len(rows) + 1 >= MOST_IN_SUMMARY:
+            return await self._all_balances(portfolio_id)
+        return balance
 
     async def _is_empty(self, portfolio_id: str) -> bool:
         params = {"portfolio_id": portfolio_id, "limit": 1}
         answer = await self._client.json("/api/v1/balances", params)
-        try:
-            return answer["pagination"]["total"] == 0
-        except UNREADABLE as error:
-            raise self._broken(portfolio_id, error) from error
+        with self._client.reading(_holdings_of(portfolio_id)):
+            return whole(answer["pagination"]["total"]) == 0
 
     async def _all_balances(self, portfolio_id: str) -> Balance:
         for _ in range(READINGS):
             rows, total = await self._paged(portfolio_id)
             # the pages are no snapshot: a row that moved between them is missing or there twice
-            if len({row["id"] for row in rows}) == len(rows) == total:
-                cash = sum((net(row) for row in rows if _is_cash(row)), Decimal(0))
-                held = ((row["securityId"], net(row)) for row in rows if not _is_cash(row))
-                return Balance(portfolio_id, cash, _without_zero(held))
+            if len({row.row_id for row in rows}) == len(rows) == total:
+                with self._client.reading(_holdings_of(portfolio_id)):
+                    return balance_of_rows(portfolio_id, rows)
         detail = f"the balances of portfolio {portfolio_id} change while they are read"
         raise UpstreamContractError(self._client.upstream, detail)
 
-    async def _paged(self, portfolio_id: str) -> tuple[list[dict[str, Any]], int]:
-        rows: list[dict[str, Any]] = []
-        while True:
+    async def _paged(self, portfolio_id: str) -> tuple[list[Row], int]:
+        rows: list[Row] = []
+        while len(rows) < MAX_BALANCES:
             params = {"portfolio_id": portfolio_id, "limit": PAGE, "offset": len(rows)}
             answer = await self._client.json("/api/v1/balances", params)
-            rows.extend(answer["balances"])
-            if not (answer["balances"] and answer["pagination"]["hasMore"]):
-                return rows, answer["pagination"]["total"]
-
-    def _broken(self, portfolio_id: str, error: Exception) -> UpstreamContractError:
-        detail = f"the holdings of portfolio {portfolio_id} could not be read ({error!r})"
-        return UpstreamContractError(self._client.upstream, detail)
-
-
-def _is_cash(row: Mapping[str, Any]) -> bool:
-    """Whether a row of /balances is the cash of its portfolio."""
-    return row.get("securityId") is None
+            with self._client.reading(_holdings_of(portfolio_id)):
+                page, total = rows_of(answer, portfolio_id)
+                more = answer["pagination"]["hasMore"] is True
+            rows.extend(page)
+            if not (page and more):
+                return rows, total
+        detail = f"portfolio {portfolio_id} has over {MAX_BALANCES:,} balances"
+        raise UpstreamContractError(self._client.upstream, detail)
 
 
-def net(row: Mapping[str, Any]) -> Decimal:
-    """Long minus short of a row of /balances."""
-    return exact(row["quantityLong"]) - exact(row["quantityShort"])
+def _holdings_of(portfolio_id: str) -> str:
+    return f"the holdings of portfolio {portfolio_id}"
 
 
-def _without_zero(held: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
-    return {security_id: shares for security_id, shares in held if shares != 0}
+def _alone(error: OneError) -> OneError:
+    """The error without the frames and causes that it holds, and with them a whole answer."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

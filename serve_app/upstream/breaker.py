@@ -1,44 +1,75 @@
-"""Breaker: leaves an upstream alone after too many failed calls in a row."""
+"""Breaker: leaves an upstream alone while its calls keep failing."""
 
+import logging
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from enum import StrEnum
 
 from serve_app.upstream.errors import CircuitOpenError, UpstreamContractError
 from serve_app.upstream.policy import TransientError
 
+FIRST_PAUSE_S = 1.0
+SECONDS_PER_THRESHOLD = 2
+
+logger = logging.getLogger(__name__)
+
+
+class BreakerState(StrEnum):
+    """State of a circuit: calls pass, none passes, or the next one is the probe."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
 
 class Breaker:
-    """Closed, then open after ``threshold`` failed calls in a row, then half-open after ``pause_s``.
+    """Failure rate of one upstream over a sliding window, and the pauses after it opened the circuit.
 
-    Half-open admits exactly one call, the probe, however many callers wait; its outcome closes the
-    circuit or opens it for another pause. A call that began before the circuit opened changes nothing.
+    A second is bad if at least half of the calls under way in it failed, so concurrent failures count
+    once and a hanging call counts for as long as it hung. The circuit opens after ``threshold`` bad
+    seconds within twice as many seconds. The first pause is short, because most trouble is over soon;
+    each failed probe doubles it, up to ``max_pause_s``. After a pause exactly one call passes, the
+    probe: its success closes the circuit. A call that began before the opening changes nothing.
     """
 
     def __init__(
         self,
         upstream: str,
         threshold: int,
-        pause_s: float,
+        max_pause_s: float,
         clock: Callable[[], float] = time.monotonic,
+        on_open: Callable[[str], None] | None = None,
     ) -> None:
         self._upstream = upstream
         self._threshold = threshold
-        self._pause_s = pause_s
+        self._window_s = SECONDS_PER_THRESHOLD * threshold
+        self._max_pause_s = max_pause_s
         self._clock = clock
-        self._failures = 0
+        self._on_open = on_open
+        self._calls: dict[int, tuple[int, int]] = {}  # failed and succeeded calls by second
+        self._closed_at = clock()
         self._opened_at: float | None = None
-        self._probing = False
+        self._pause_s = 0.0
+        self._is_probing = False
+
+    @property
+    def state(self) -> BreakerState:
+        """Whether calls pass now; half-open means that at most the next one does."""
+        if self._opened_at is None:
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if self._left_s() > 0 else BreakerState.HALF_OPEN
 
     @property
     def is_closed(self) -> bool:
-        """Whether calls pass freely; after the pause the next one is the probe, and passes alone."""
+        """Whether calls pass freely; after a pause the next one is the probe, and passes alone."""
         return self._opened_at is None
 
     @contextmanager
     def admitted(self) -> Generator[bool]:
-        """One call, which learns whether it is the probe; CircuitOpenError where none may pass."""
+        """Admit one call and tell it whether it is the probe; CircuitOpenError where none may pass."""
         probe = self._admit()
+        began_at = self._clock()
         failed = None  # a call that is cancelled has no outcome
         try:
             yield probe
@@ -50,7 +81,7 @@ class Breaker:
             failed = False
             raise
         finally:
-            self._settle(probe, failed)
+            self._settle(began_at, probe, failed)
 
     def require_closed(self) -> None:
         """Refuse the next try of a call that was admitted before the circuit opened."""
@@ -60,28 +91,60 @@ class Breaker:
     def _admit(self) -> bool:
         if self._opened_at is None:
             return False
-        if self._probing or self._left_s() > 0:
+        if self._is_probing or self._left_s() > 0:
             raise self._refusal()
-        self._probing = True
+        self._is_probing = True
         return True
 
-    def _settle(self, probe: bool, failed: bool | None) -> None:
+    def _settle(self, began_at: float, probe: bool, failed: bool | None) -> None:
         if probe:
-            self._probing = False
+            self._is_probing = False
         if failed is None:
             return
-        if probe:
-            self._opened_at = self._clock() if failed else None
-            self._failures = 0
+        if probe and failed:
+            self._open(min(2 * self._pause_s, self._max_pause_s))
+        elif probe:
+            self._close()
         elif self._opened_at is None:
-            self._failures = self._failures + 1 if failed else 0
-            if self._failures >= self._threshold:
-                self._opened_at = self._clock()
+            self._count(began_at, failed)
+            if self._bad_seconds() >= self._threshold:
+                self._open(min(FIRST_PAUSE_S, self._max_pause_s))
+                logger.warning("circuit to the %s service opened", self._upstream)
+
+    def _count(self, began_at: float, failed: bool) -> None:
+        """Count a call in every second of the window in which it was under way."""
+        second = int(self._clock())
+        oldest = second - self._window_s + 1
+        for expired in [each for each in self._calls if each < oldest]:
+            del self._calls[expired]
+        # What was under way before the circuit closed is part of the trouble that is over.
+        began = int(max(began_at, self._closed_at))
+        for each in range(max(began, oldest), second + 1):
+            failures, successes = self._calls.get(each, (0, 0))
+            self._calls[each] = (failures + failed, successes + (not failed))
+
+    def _bad_seconds(self) -> int:
+        return sum(failures >= max(successes, 1) for failures, successes in self._calls.values())
+
+    def _open(self, pause_s: float) -> None:
+        self._opened_at = self._clock()
+        self._pause_s = pause_s
+        self._calls.clear()
+        if self._on_open is not None:
+            self._on_open(self._upstream)
+
+    def _close(self) -> None:
+        self._opened_at = None
+        self._closed_at = self._clock()
+        logger.warning("circuit to the %s service closed", self._upstream)
 
     def _left_s(self) -> float:
         opened_at = self._clock() if self._opened_at is None else self._opened_at
         return opened_at + self._pause_s - self._clock()
 
     def _refusal(self) -> CircuitOpenError:
-        detail = f"{self._threshold} calls in a row failed; it is asked again after a pause"
+        detail = (
+            f"calls failed in {self._threshold} of the last {self._window_s} seconds; "
+            f"it is asked again after a pause"
+        )
         return CircuitOpenError(self._upstream, detail, max(self._left_s(), 1.0))

@@ -70,9 +70,6 @@ class HoldingsFile:
         """The balance of each portfolio; one without any row is missing, one without a row of cash has none."""
         return await asyncio.to_thread(self._read, tuple(dict.fromkeys(portfolio_ids)))
 
-    async def reachable(self) -> None:
-        """The file is there."""
-
     def _read(self, wanted: Sequence[str]) -> Mapping[str, Found]:
         ordered = sorted(wanted)
         held: dict[str, tuple[list[str | None], list[Decimal | None]]] = {}

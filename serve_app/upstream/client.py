@@ -1,10 +1,10 @@
 """Client: the one policy under which any upstream is called."""
 
 import asyncio
-import json
 import time
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,43 +14,45 @@ import stamina
 from httpx_aiohttp import AiohttpTransport
 
 from serve_app.correlation import correlation_id
-from serve_app.upstream.breaker import Breaker
+from serve_app.upstream.breaker import Breaker, BreakerState
 from serve_app.upstream.errors import (
+    AnswerCutShortError,
     OutcomeUnknownError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
+from serve_app.upstream.exchange import TRANSPORT_ERRORS, exchange
 from serve_app.upstream.policy import (
+    CutShortError,
     NotSentError,
     Policy,
     TransientError,
     pauses,
     retry_after_s,
 )
+from serve_app.upstream.reading import UnreadableError, parse_json
 from serve_app.upstream.watch import Told, WatchedTransport
 
 OK = frozenset({200})
 ASK_AGAIN_AFTER_S = 5.0
 MOST_IN_DETAIL = 300
-# aiohttp's own errors pass the httpx transport where it has no mapping for them.
-TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
+HEALTH_WITHIN_S = 1.5
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def plain_transport() -> httpx.AsyncBaseTransport:
-    """The transport for a client that posts: a new connection for every request, no retries.
+@dataclass(frozen=True, slots=True)
+class UpstreamHealth:
+    """Answer of an upstream's health route, and the state of the circuit to it."""
 
-    httpx-aiohttp takes a connection that broke after the request went out for one that was not made,
-    and one that was kept may break at its next use: both would leave open whether a POST went out.
-    """
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncHTTPTransport(limits=limits, retries=0, trust_env=False)
+    is_healthy: bool
+    breaker: BreakerState
 
 
 class Client:
     """Requests to one upstream: bounded, timed, guarded by a circuit breaker; GETs are retried.
 
-    One client belongs to one event loop. The breaker counts calls, not tries: a short disturbance
-    that a retry overcomes must not shut everybody out for a minute.
+    One client belongs to one event loop. The breaker counts calls, not tries, because a short
+    disturbance that a retry overcomes must not shut everybody out.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Client:
         policy: Policy,
         transport: httpx.AsyncBaseTransport | None = None,
         told: Told | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self.upstream = upstream
         self.policy = policy
@@ -69,12 +72,13 @@ class Client:
         self._http = httpx.AsyncClient(
             transport=WatchedTransport(upstream, transport, told) if told else transport,
             base_url=base_url,
-            headers={"Accept": "application/json"},
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(None, connect=policy.connect_s),
             trust_env=False,
         )
         self._slots = asyncio.Semaphore(policy.concurrency)
-        self._breaker = Breaker(upstream, policy.breaker_threshold, policy.breaker_pause_s)
+        threshold, pause_s = policy.breaker_threshold, policy.breaker_pause_s
+        self._breaker = breaker or Breaker(upstream, threshold, pause_s)
 
     @property
     def probes_next(self) -> bool:
@@ -93,6 +97,8 @@ class Client:
             try:
                 with self._breaker.admitted() as probe:
                     return await self._tried(request, accept, probe)
+            except CutShortError as error:
+                raise AnswerCutShortError(self.upstream, error.detail) from error
             except TransientError as error:
                 wait_s = error.retry_after_s or ASK_AGAIN_AFTER_S
                 raise UpstreamUnavailableError(self.upstream, error.detail, wait_s) from error
@@ -120,24 +126,31 @@ class Client:
         return self.parsed(await self.get(path, params))
 
     def parsed(self, response: httpx.Response) -> Any:
-        """JSON with Decimals for numbers that have a fraction, never by way of a float."""
+        """The value of strict JSON, with Decimals for numbers that have a fraction."""
         try:
-            return json.loads(response.content, parse_float=Decimal)
-        except ValueError as error:
-            detail = f"{response.request.url.path} is not JSON"
-            raise UpstreamContractError(self.upstream, detail) from error
+            return parse_json(response.content)
+        except UnreadableError as error:
+            raise self._broken(response.request, error) from None
 
-    async def reachable(self, path: str, within_s: float = 2.0) -> None:
-        """Ask the health route once, past the breaker and without a retry; raises if it is not well."""
+    @contextmanager
+    def reading(self, what: str) -> Generator[None]:
+        """Turn whatever is wrong with the values of an answer into UpstreamContractError."""
         try:
-            async with asyncio.timeout(within_s):
-                response = await self._http.get(path)
-        except TRANSPORT_ERRORS as error:
-            detail = f"{path} did not answer within {within_s:g} s ({type(error).__name__})"
-            raise UpstreamUnavailableError(self.upstream, detail, ASK_AGAIN_AFTER_S) from error
-        if response.status_code != 200:
-            detail = f"{path} answered {response.status_code}"
-            raise UpstreamUnavailableError(self.upstream, detail, ASK_AGAIN_AFTER_S)
+            yield
+        except UNREADABLE as error:
+            detail = (
+                f"{what} could not be read ({type(error).__name__}: {str(error)[:MOST_IN_DETAIL]})"
+            )
+            raise UpstreamContractError(self.upstream, detail) from None
+
+    async def health(self, path: str, within_s: float = HEALTH_WITHIN_S) -> UpstreamHealth:
+        """Ask the health route once, past the breaker and without a retry; never raises."""
+        try:
+            async with asyncio.timeout(within_s), self._http.stream("GET", path) as response:
+                is_healthy = response.status_code == 200
+        except TRANSPORT_ERRORS:  # TimeoutError is an OSError
+            is_healthy = False
+        return UpstreamHealth(is_healthy, self._breaker.state)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -201,13 +214,15 @@ class Client:
         path = request.url.path
         try:
             async with asyncio.timeout(within_s):
-                response = await self._http.send(request)
+                response = await self._exchanged(request, None)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise NotSentError(f"{path}: {type(error).__name__}", True, None) from error
         except TimeoutError as error:
             raise TransientError(f"{path} took over {within_s:.3g} s", True, None) from error
         except TRANSPORT_ERRORS as error:
             raise TransientError(f"{path}: {type(error).__name__}", True, None) from error
+        except UnreadableError as error:
+            raise TransientError(f"the answer of {path} {error}", False, None) from error
         if response.status_code >= 500:
             detail = f"{path} answered {response.status_code}: {response.text[:MOST_IN_DETAIL]}"
             raise TransientError(detail, True, None)
@@ -220,13 +235,18 @@ class Client:
         path = request.url.path
         try:
             async with asyncio.timeout(limit_s):
-                response = await self._http.send(request)
+                response = await self._exchanged(request, accept)
         except TimeoutError as error:
             raise TransientError(f"{path} took over {limit_s:.3g} s", True, None) from error
+        except aiohttp.ClientResponseError as error:
+            detail = f"the answer of {path} is not HTTP ({error.message[:MOST_IN_DETAIL]})"
+            raise UpstreamContractError(self.upstream, detail) from error
         except TRANSPORT_ERRORS as error:
             # where httpx-aiohttp maps an error it takes a refused connection for a time-out
             kind = type(error.__cause__ or error).__name__
             raise TransientError(f"{path}: {kind}", True, None) from error
+        except UnreadableError as error:
+            raise self._broken(request, error) from error
         status = response.status_code
         if status in accept:
             return response
@@ -234,6 +254,14 @@ class Client:
         if status == 429 or status >= 500:
             raise TransientError(detail, status >= 500, retry_after_s(response))
         raise UpstreamContractError(self.upstream, detail)
+
+    async def _exchanged(
+        self, request: httpx.Request, wanted: frozenset[int] | None
+    ) -> httpx.Response:
+        return await exchange(self._http, request, wanted, self.policy.max_answer_bytes)
+
+    def _broken(self, request: httpx.Request, error: UnreadableError) -> UpstreamContractError:
+        return UpstreamContractError(self.upstream, f"the answer of {request.url.path} {error}")
 
 
 def _correlated() -> dict[str, str]:

@@ -4,6 +4,7 @@ UpstreamError
 ├── UpstreamUnavailableError         no answer within the policy's tries; a later call may succeed
 │   └── CircuitOpenError             not even asked: the circuit breaker is open
 ├── UpstreamContractError            an answer that is not of the contract; asking again does not help
+│   └── AnswerCutShortError          an answer that broke off in every try
 ├── OutcomeUnknownError              a request that may go out only once did, and no answer says what it did
 ├── HoldingsMissingError             the accounting service has no balances of this portfolio
 └── HoldingsFileError                a file of holdings that is not there or cannot be used
@@ -58,8 +59,17 @@ class UpstreamContractError(UpstreamError):
         return f"the {self.upstream} service broke its contract: {self.detail}"
 
 
+class AnswerCutShortError(UpstreamContractError):
+    """Every try got an answer that broke off: a wrong Content-Length, or a service that keeps dying.
+
+    It fails what was asked for and nothing else; a run that goes on by itself asks again later.
+    """
+
+
 # What ends a run that somebody waits for.
 FAILURES = (UpstreamUnavailableError, UpstreamContractError)
+# What a run that goes on by itself asks again after.
+PASSING = (UpstreamUnavailableError, AnswerCutShortError)
 
 
 class HoldingsMissingError(UpstreamError):

@@ -1,17 +1,67 @@
-"""exact: a JSON value as an exact, finite Decimal."""
+"""Values of an upstream's JSON, of which each is what the contract says or a ValueError."""
 
+import re
 from decimal import Decimal
+from typing import Any
+from unicodedata import category
+
+MAX_DIGITS = 34  # of a Decimal128, before and after the point together
+MAX_NUMBER_LENGTH = 80
+MAX_TEXT_LENGTH = 255
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
 
-def exact(value: str | int | Decimal) -> Decimal:
-    """A decimal that came as a JSON string or number; anything else is a ValueError or TypeError.
+def exact(value: Any) -> Decimal:
+    """A decimal that came as a JSON string or number, with at most 34 digits when written out.
+
+    A number such as 1e999999 is valid JSON, and computing with it exactly would never end.
 
     >>> exact("3356336"), exact(Decimal("101.23"))
     (Decimal('3356336'), Decimal('101.23'))
     """
-    if isinstance(value, float):
-        raise TypeError(value)  # it has lost its digits already
-    number = Decimal(value)
-    if not number.is_finite():
-        raise ValueError(value)
+    match value:
+        case bool():
+            raise ValueError("a boolean is no number")
+        case int() | Decimal():
+            number = Decimal(value)
+        case str() if len(value) <= MAX_NUMBER_LENGTH and NUMBER.fullmatch(value):
+            number = Decimal(value)
+        case _:
+            raise ValueError(f"{_shown(value)} is no number")
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int):
+        raise ValueError(f"{number} is not finite")
+    if max(number.adjusted() + 1, 1) + max(-exponent, 0) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
     return number
+
+
+def text(value: Any) -> str:
+    """An id, a ticker or a name: 1 to 255 characters, none of them a control or a lone surrogate."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_LENGTH:
+        raise ValueError(f"{_shown(value)} is no text of 1 to {MAX_TEXT_LENGTH} characters")
+    if not value.isprintable() and any(category(each)[0] == "C" for each in value):
+        raise ValueError("a text holds control characters")
+    return value
+
+
+def whole(value: Any) -> int:
+    """A JSON integer."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{_shown(value)} is no whole number")
+    return value
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """A JSON array of objects."""
+    if not isinstance(value, list):
+        raise ValueError(f"{_shown(value)} is no array")
+    if not all(isinstance(each, dict) for each in value):
+        raise ValueError("an array holds something else than objects")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """A scalar in a few characters, anything else by its type: an answer may be megabytes long."""
+    scalar = value is None or isinstance(value, (str, int, float, Decimal))
+    return repr(value[:40] if isinstance(value, str) else value)[:60] if scalar else "a value"

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.errors import (
+    PASSING,
+    AnswerCutShortError,
     CircuitOpenError,
     HoldingsMissingError,
     UpstreamContractError,
@@ -36,23 +39,29 @@ class HoldingsSource(Protocol):
         """One entry per portfolio. May raise UpstreamUnavailableError for all."""
         ...
 
-    async def reachable(self) -> None:
-        """Raise if the source is not ready."""
+
+class HoldingsService(HoldingsSource, Protocol):
+    """A source that is a service."""
+
+    async def health(self) -> UpstreamHealth:
+        """Ask whether the service is ready."""
         ...
 
 
 async def held_by(
     source: HoldingsSource, portfolio_ids: Sequence[str], tries: int = 1
 ) -> Mapping[str, Found]:
-    """The balances of portfolios; those that had no answer are asked for again, ``tries`` times in all.
+    """The balances of portfolios; those without a whole answer are asked for again, ``tries`` times in all.
 
     Raises UpstreamUnavailableError where the upstream is down, which is where it answered for nobody or
     its circuit is open; with a single try, where it had no answer for one of them.
     """
     found = dict(await source.holdings(portfolio_ids))
     for number in range(1, tries + 1):
-        left = {one: e for one, e in found.items() if isinstance(e, UpstreamUnavailableError)}
+        left = {one: e for one, e in found.items() if isinstance(e, PASSING)}
         for error in left.values():
+            if isinstance(error, AnswerCutShortError):
+                continue
             if tries == 1 or len(left) == len(found) or isinstance(error, CircuitOpenError):
                 raise error
         if not left or number == tries:

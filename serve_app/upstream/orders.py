@@ -23,18 +23,22 @@ import orjson
 from async_lru import alru_cache
 
 from optimization.result import Side
-from serve_app.upstream.client import Client
+from serve_app.upstream.client import UNREADABLE, Client, UpstreamHealth
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamContractError
+from serve_app.upstream.exact import objects, text, whole
 from serve_app.upstream.policy import Policy
+from serve_app.upstream.reading import parse_json
 
 POLICY = Policy(total_s=10.0, concurrency=16)
+HEALTH: Final = "/api/v1/system/health"
 POST_WITHIN_S: Final = 60.0  # 1,000 orders cost the service at least 2 s of pauses
 MOST_IN_BATCH: Final = 1000
 PAGE: Final = 1000
+MOST_PLACED: Final = 100_000
+LONGEST_MESSAGE: Final = 300
 REFERENCES_TTL_S: Final = 3600.0
 NEW: Final = "NEW"
 REQUEST_TIMEOUT: Final = 408  # said by proxies on the way, of requests that may have gone on
-UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,50 +103,50 @@ class OrderService:
             detail = f"/api/v1/orders answered {status}"
             raise OutcomeUnknownError(self._client.upstream, detail)
         try:
-            return _matched(orjson.loads(response.content)["orders"], len(orders))
-        except UNREADABLE as error:
-            detail = f"an answer could not be read ({error!r})"
-            raise OutcomeUnknownError(self._client.upstream, detail) from error
+            with self._client.reading("what became of a batch"):
+                return _matched(objects(self._client.parsed(response)["orders"]), len(orders))
+        except UpstreamContractError as error:
+            raise OutcomeUnknownError(self._client.upstream, error.detail) from error
 
     async def placed(self, timestamp: datetime) -> Mapping[tuple[str, str], int]:
         """The ids of the orders of a batch that are there, by portfolio id and security id."""
         found: dict[tuple[str, str], int] = {}
-        offset, more = 0, True
-        while more:
+        for offset in range(0, MOST_PLACED, PAGE):
             params = {"orderTimestamp": instant(timestamp), "limit": PAGE, "offset": offset}
             answer = await self._client.json("/api/v1/orders", params)
-            try:
-                rows, more = answer["content"], bool(answer["pagination"]["hasNext"])
+            with self._client.reading("a page of orders"):
+                rows = objects(answer["content"])
                 for row in rows:
-                    key = row["portfolio"]["portfolioId"], row["security"]["securityId"]
-                    found.setdefault(key, int(row["id"]))
-            except UNREADABLE as error:
-                raise self._broken(error) from error
-            offset += PAGE
-            more = more and bool(rows)
-        return found
-
-    async def _read_references(self) -> References:
-        try:
-            return References(
-                await self._id("/api/v1/blotters", "name", self._blotter),
-                await self._id("/api/v1/statuses", "abbreviation", NEW),
-                {side: await self._id("/api/v1/orderTypes", "abbreviation", side) for side in Side},
-            )
-        except UNREADABLE as error:
-            raise self._broken(error) from error
-
-    async def _id(self, path: str, member: str, wanted: str) -> int:
-        for row in await self._client.json(path):
-            if row[member] == wanted:
-                return int(row["id"])
-        detail = f"{path} has no {member} {wanted}"
+                    portfolio_id = text(row["portfolio"]["portfolioId"])
+                    security_id = text(row["security"]["securityId"])
+                    found.setdefault((portfolio_id, security_id), whole(row["id"]))
+                more = answer["pagination"]["hasNext"] is True
+                if more and not rows:  # an order that is overlooked would go out twice
+                    raise ValueError("it is empty, and not the last one")
+            if not more:
+                return found
+        detail = f"over {MOST_PLACED:,} orders have one orderTimestamp"
         raise UpstreamContractError(self._client.upstream, detail)
 
-    def _broken(self, error: Exception) -> UpstreamContractError:
-        return UpstreamContractError(
-            self._client.upstream, f"an answer could not be read ({error!r})"
+    async def health(self) -> UpstreamHealth:
+        """Ask whether the service is ready."""
+        return await self._client.health(HEALTH)
+
+    async def _read_references(self) -> References:
+        return References(
+            await self._id("/api/v1/blotters", "name", self._blotter),
+            await self._id("/api/v1/statuses", "abbreviation", NEW),
+            {side: await self._id("/api/v1/orderTypes", "abbreviation", side) for side in Side},
         )
+
+    async def _id(self, path: str, member: str, wanted: str) -> int:
+        rows = await self._client.json(path)
+        with self._client.reading(f"the answer of {path}"):
+            for row in objects(rows):
+                if row[member] == wanted:
+                    return whole(row["id"])
+        detail = f"{path} has no {member} {wanted}"
+        raise UpstreamContractError(self._client.upstream, detail)
 
 
 def instant(moment: datetime) -> str:
@@ -169,7 +173,7 @@ def _matched(rows: Any, count: int) -> tuple[Answer, ...]:
     """The answers in the order of the request; results come in any order."""
     by_index: dict[Any, list[Any]] = {}
     for row in rows:
-        by_index.setdefault(row["requestIndex"], []).append(row)
+        by_index.setdefault(whole(row["requestIndex"]), []).append(row)
     return tuple(_answer(by_index.get(index, [])) for index in range(count))
 
 
@@ -178,15 +182,21 @@ def _answer(rows: Sequence[Any]) -> Answer:
         return None
     (row,) = rows
     if row["status"] == "FAILURE":
-        return Refused(str(row.get("message")))
+        return Refused(_shortened(row.get("message")))
     order_id = row.get("orderId") or (row.get("order") or {}).get("id")
     if row["status"] == "SUCCESS" and isinstance(order_id, int):
-        return Accepted(order_id)
+        return Accepted(whole(order_id))
     return None
 
 
 def _message(content: bytes) -> str:
     try:
-        return f": {orjson.loads(content)['message']}"
+        return f": {_shortened(parse_json(content)['message'])}"
     except UNREADABLE:
         return ""
+
+
+def _shortened(message: Any) -> str:
+    """What a person may want to read of a message, with control characters made visible."""
+    written = str(message)[:LONGEST_MESSAGE]
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in written)

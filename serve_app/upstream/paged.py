@@ -1,27 +1,20 @@
 """PagedAccounting: holdings of most of the book, a thousand balances at a time."""
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import NamedTuple
+from contextlib import suppress
 
-from serve_app.upstream.accounting import PAGE, UNREADABLE, Accounting, net
-from serve_app.upstream.client import Client
+from serve_app.upstream.accounting import PAGE, Accounting
+from serve_app.upstream.balances import Row, balance_of_rows, rows_of
+from serve_app.upstream.client import Client, UpstreamHealth
 from serve_app.upstream.errors import UpstreamContractError
 from serve_app.upstream.gather import for_each
-from serve_app.upstream.holdings import Balance, Found
+from serve_app.upstream.holdings import Found
 
 # A page of 1,000 balances takes about as long as so many summaries (benchmarks/bench_upstream.py).
 SUMMARIES_PER_PAGE = 15
 # Every page makes the service count and skip all rows before it.
 MOST_ROWS = 100_000
 PAGES_AT_A_TIME = 4
-
-
-class _Row(NamedTuple):
-    row_id: int
-    portfolio_id: str
-    security_id: str | None
-    net: Decimal
 
 
 class PagedAccounting:
@@ -42,19 +35,18 @@ class PagedAccounting:
             whole = await self._whole(len(wanted))
         except UpstreamContractError:
             whole = {}  # one bad row fails a page, but only its own portfolio when asked singly
-        found: dict[str, Found] = {
-            portfolio_id: _balance(portfolio_id, whole[portfolio_id])
-            for portfolio_id in wanted
-            if portfolio_id in whole
-        }
+        found: dict[str, Found] = {}
+        for portfolio_id in whole.keys() & set(wanted):
+            with suppress(ValueError):  # asked singly it says what is wrong
+                found[portfolio_id] = balance_of_rows(portfolio_id, whole[portfolio_id])
         found.update(await self._single.holdings(one for one in wanted if one not in found))
         return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
 
-    async def reachable(self) -> None:
-        """Raise if the service is not ready."""
-        await self._single.reachable()
+    async def health(self) -> UpstreamHealth:
+        """Ask whether the service is ready."""
+        return await self._single.health()
 
-    async def _whole(self, wanted: int) -> dict[str, list[_Row]]:
+    async def _whole(self, wanted: int) -> dict[str, list[Row]]:
         """Rows of the portfolios that lie within one page; none where paging does not pay."""
         if wanted < SUMMARIES_PER_PAGE:
             return {}
@@ -73,31 +65,18 @@ class PagedAccounting:
         consistent = totals == {len(ids)} and len(set(ids)) == len(ids)
         return _within_pages(pages) if consistent else {}
 
-    async def _page(self, offset: int) -> tuple[list[_Row], int]:
+    async def _page(self, offset: int) -> tuple[list[Row], int]:
         params = {"sortby": "portfolio_id,security_id", "limit": PAGE, "offset": offset}
         answer = await self._client.json("/api/v1/balances", params)
-        try:
-            page = [
-                _Row(row["id"], row["portfolioId"], row.get("securityId"), net(row))
-                for row in answer["balances"]
-            ]
-            return page, int(answer["pagination"]["total"])
-        except UNREADABLE as error:
-            detail = f"a page of balances could not be read ({error!r})"
-            raise UpstreamContractError(self._client.upstream, detail) from error
+        with self._client.reading("a page of balances"):
+            return rows_of(answer)
 
 
-def _within_pages(pages: Iterable[list[_Row]]) -> dict[str, list[_Row]]:
-    whole: dict[str, list[_Row]] = {}
+def _within_pages(pages: Iterable[list[Row]]) -> dict[str, list[Row]]:
+    whole: dict[str, list[Row]] = {}
     for page in filter(None, pages):
         edges = (page[0].portfolio_id, page[-1].portfolio_id)
         for row in page:
             if row.portfolio_id not in edges:
                 whole.setdefault(row.portfolio_id, []).append(row)
     return whole
-
-
-def _balance(portfolio_id: str, rows: list[_Row]) -> Balance:
-    cash = sum((row.net for row in rows if row.security_id is None), Decimal(0))
-    held = {row.security_id: row.net for row in rows if row.security_id is not None and row.net}
-    return Balance(portfolio_id, cash, held)

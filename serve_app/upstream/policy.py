@@ -15,7 +15,8 @@ class Policy:
     """How one upstream is called.
 
     ``total_s`` bounds one try; all tries of a call and the pauses between them take at most
-    twice as long. ``concurrency`` calls are under way at a time; the others wait.
+    twice as long. ``concurrency`` calls are under way at a time; the others wait. ``breaker_pause_s``
+    is the longest pause of the breaker. ``max_answer_bytes`` counts after inflation.
     """
 
     connect_s: float = 1.0
@@ -26,6 +27,7 @@ class Policy:
     concurrency: int = 16
     breaker_threshold: int = 5
     breaker_pause_s: float = 60.0
+    max_answer_bytes: int = 4_000_000
 
     @property
     def budget_s(self) -> float:
@@ -41,6 +43,10 @@ class TransientError(Exception):
         self.detail = detail
         self.counted = counted
         self.retry_after_s = retry_after_s
+
+
+class CutShortError(TransientError):
+    """A try whose answer began and broke off."""
 
 
 class NotSentError(TransientError):

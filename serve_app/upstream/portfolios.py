@@ -4,8 +4,8 @@ import re
 
 from async_lru import alru_cache
 
-from serve_app.upstream.client import Client
-from serve_app.upstream.errors import UpstreamContractError
+from serve_app.upstream.client import Client, UpstreamHealth
+from serve_app.upstream.exact import text
 from serve_app.upstream.policy import Policy
 
 POLICY = Policy(total_s=5.0, concurrency=8)
@@ -32,17 +32,15 @@ class Portfolios:
         """Whether there is such a portfolio."""
         return await self.name(portfolio_id) is not None
 
-    async def reachable(self) -> None:
-        """Raise if the service is not ready."""
-        await self._client.reachable(HEALTH)
+    async def health(self) -> UpstreamHealth:
+        """Ask whether the service is ready."""
+        return await self._client.health(HEALTH)
 
     async def _read(self, portfolio_id: str) -> str | None:
         path = f"/api/v1/portfolio/{portfolio_id}"
         response = await self._client.get(path, accept=frozenset({200, 404}))
+        row = self._client.parsed(response)  # a 404 that is not JSON is not the service's own
         if response.status_code == 404:
             return None
-        try:
-            return str(self._client.parsed(response)["name"])
-        except (KeyError, TypeError) as error:
-            detail = f"a portfolio could not be read ({error!r})"
-            raise UpstreamContractError(self._client.upstream, detail) from error
+        with self._client.reading("a portfolio"):
+            return text(row["name"])

@@ -9,12 +9,11 @@ from uuid import uuid4
 
 from async_lru import alru_cache
 
-from serve_app.upstream.client import Client
-from serve_app.upstream.errors import UpstreamContractError
-from serve_app.upstream.exact import exact
+from serve_app.upstream.client import Client, UpstreamHealth
+from serve_app.upstream.exact import exact, objects, text
 from serve_app.upstream.policy import Policy
 
-POLICY = Policy(total_s=5.0)
+POLICY = Policy(total_s=5.0, max_answer_bytes=16_000_000)  # an answer has every price
 HEALTH = "/actuator/health/readiness"
 
 
@@ -42,27 +41,22 @@ class Prices:
         """The shared snapshot, or a new one."""
         return await self._latest()
 
-    async def reachable(self) -> None:
-        """Raise if the service is not ready."""
-        await self._client.reachable(HEALTH)
+    async def health(self) -> UpstreamHealth:
+        """Ask whether the service is ready."""
+        return await self._client.health(HEALTH)
 
     async def _taken(self) -> PriceSnapshot:
         rows = await self._client.json("/api/v1/prices")
-        try:
+        with self._client.reading("a price"):
             prices = _by_ticker(rows)
-        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-            detail = f"a price could not be read ({error!r})"
-            raise UpstreamContractError(self._client.upstream, detail) from error
         return PriceSnapshot(uuid4().hex, datetime.now(UTC), prices)
 
 
 def _by_ticker(rows: Any) -> dict[str, Decimal]:
-    if not isinstance(rows, list):
-        raise TypeError(type(rows).__name__)
     prices: dict[str, Decimal] = {}
-    for row in rows:
+    for row in objects(rows):
         price = exact(row["close"])
         # the service's own look-up of one ticker takes the first row, too
         if price > 0:
-            prices.setdefault(row["ticker"], price)
+            prices.setdefault(text(row["ticker"]), price)
     return prices

@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from async_lru import alru_cache
 
-from serve_app.upstream.client import Client
+from serve_app.upstream.client import Client, UpstreamHealth
 from serve_app.upstream.errors import UpstreamContractError
+from serve_app.upstream.exact import objects, text
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.policy import Policy
 
 POLICY = Policy(total_s=5.0, concurrency=8)
 HEALTH = "/health/readiness"
 PAGE = 1000
+MAX_SECURITIES = 1_000_000
 ALL_TTL_S = 3600.0
 SINGLE_TTL_S = 60.0
 # v1 answers 500 instead of 404 for an id that is not an ObjectId.
@@ -47,42 +48,29 @@ class Securities:
         await for_each(unknown, look_up, self._client.policy.concurrency)
         return found
 
-    async def reachable(self) -> None:
-        """Raise if the service is not ready."""
-        await self._client.reachable(HEALTH)
+    async def health(self) -> UpstreamHealth:
+        """Ask whether the service is ready."""
+        return await self._client.health(HEALTH)
 
     async def _read_all(self) -> dict[str, str]:
         known: dict[str, str] = {}
-        offset = 0
-        more = True
-        while more:
+        for offset in range(0, MAX_SECURITIES, PAGE):
             params = {"limit": PAGE, "offset": offset}
             answer = await self._client.json("/api/v2/securities", params)
-            rows, more = self._page(answer)
-            known.update(rows)
-            offset += PAGE
-            more = more and bool(rows)
-        return known
+            with self._client.reading("a page of securities"):
+                rows = objects(answer["securities"])
+                known.update({text(row["securityId"]): text(row["ticker"]) for row in rows})
+                more = answer["pagination"]["hasNext"] is True
+            if not (more and rows):
+                return known
+        detail = f"there is no end of securities: over {MAX_SECURITIES:,}"
+        raise UpstreamContractError(self._client.upstream, detail)
 
     async def _read_single(self, security_id: str) -> str | None:
         path = f"/api/v1/security/{security_id}"
         response = await self._client.get(path, accept=frozenset({200, 404}))
+        row = self._client.parsed(response)  # a 404 that is not JSON is not the service's own
         if response.status_code == 404:
             return None
-        row = self._client.parsed(response)
-        try:
-            return row["ticker"] if row["securityId"] == security_id else None
-        except (KeyError, TypeError) as error:
-            raise self._broken(error) from error
-
-    def _page(self, answer: Any) -> tuple[dict[str, str], bool]:
-        try:
-            rows = {row["securityId"]: row["ticker"] for row in answer["securities"]}
-            return rows, bool(answer["pagination"]["hasNext"])
-        except (KeyError, TypeError) as error:
-            raise self._broken(error) from error
-
-    def _broken(self, error: Exception) -> UpstreamContractError:
-        return UpstreamContractError(
-            self._client.upstream, f"a security could not be read ({error!r})"
-        )
+        with self._client.reading("a security"):
+            return text(row["ticker"]) if text(row["securityId"]) == security_id else None

@@ -14,7 +14,6 @@ from serve_app.api.collaborators import Collaborators
 from serve_app.problems import KINDS, OVERLOADED
 from serve_app.problems.errors import NotReadyError, PreconditionFailedError
 from serve_app.settings import Settings, settings_from
-from storage.errors import StorageUnavailableError
 from tests.api.parts import FakeOptimizer, P, Stored, no_metrics, posted, refused
 
 
@@ -24,10 +23,6 @@ class BusyError(Exception):
 
 def client_of(app: FastAPI) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
-
-
-async def unreachable() -> None:
-    raise StorageUnavailableError("mongodb://user:secret@host did not answer")
 
 
 async def test_ids_of_a_request_are_echoed(client: httpx.AsyncClient) -> None:
@@ -174,31 +169,6 @@ async def test_an_error_that_only_the_caller_knows_has_its_kind(
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_readiness_names_the_part_that_fails_and_liveness_does_not_ask(
-    settings: Settings, stored: Stored, optimizer: FakeOptimizer
-) -> None:
-    app = api_app(settings, Collaborators(stored, optimizer, {"pricing": unreachable}, no_metrics))
-
-    async with client_of(app) as client:
-        live = await client.get("/health/live")
-        answers = [await client.get(f"/health{path}") for path in ("/ready", "/health", "/", "")]
-
-    assert live.status_code == 200
-    for answer in answers:
-        assert (answer.status_code, answer.json()["failing"]) == (503, ["pricing"])
-        assert "secret" not in answer.text
-
-
-async def test_readiness_asks_the_real_database(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/health/ready")
-
-    assert answer.json() == {
-        "status": "ready",
-        "checks": {"database": "healthy"},
-        "simulated": ["accounting", "pricing", "security", "portfolio", "order"],
-    }
-
-
 async def test_metrics_are_prometheus_text(client: httpx.AsyncClient) -> None:
     answer = await client.get("/metrics")
 
@@ -244,6 +214,12 @@ async def test_what_is_written_is_what_the_document_promises(
         assert name == "Problem" or undocumented == set()
 
 
-@pytest.mark.parametrize("error", [PreconditionFailedError('"1"', 2), NotReadyError(("pricing",))])
+@pytest.mark.parametrize(
+    "error",
+    [
+        PreconditionFailedError('"1"', 2),
+        NotReadyError(("pricing",), {"pricing": "failing"}, {"pricing": "open"}),
+    ],
+)
 def test_errors_of_the_routes_survive_pickling(error: Exception) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)

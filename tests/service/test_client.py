@@ -86,7 +86,7 @@ async def test_the_doctor_finds_the_running_service_well(service: Settings) -> N
     result = await ordergen(service, "doctor", "--url", url_of(service))
 
     assert result.exit_code == 0, result.output
-    assert "is ready: database healthy, upstreams healthy" in result.stdout
+    assert "is ready: database healthy, accounting healthy" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -131,14 +131,20 @@ async def test_metrics_are_those_of_the_cluster(http: httpx.AsyncClient) -> None
     assert "# TYPE ray_" in answer.text
 
 
-async def test_readiness_names_the_upstreams_when_one_is_down(
+async def test_readiness_names_the_upstream_that_is_down(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     with book.failing("/actuator/health/readiness"):
         answer = await http.get("/health/ready")
         assert answer.status_code == 503
-        assert answer.json()["failing"] == ["upstreams"]
-    assert (await http.get("/health/ready")).status_code == 200
+        assert answer.json()["failing"] == ["pricing"]
+        assert answer.json()["checks"]["accounting"] == "healthy"
+        assert (await http.get("/health")).json()["status"] == "degraded"
+    answer = await http.get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json()["breakers"] == dict.fromkeys(
+        ("accounting", "pricing", "security", "order"), "closed"
+    )
 
 
 def _unpriced(market: Market) -> str:

@@ -1,10 +1,11 @@
-"""The simulated market on a real port."""
+"""The simulated market on a real port, and the end of what a test opened."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
 from serve_app.market import Market, serving
+from tests.upstream.serving import opened
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +18,9 @@ def market() -> Market:
 async def market_url(market: Market) -> AsyncIterator[str]:
     async with serving(market) as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+async def _closed() -> AsyncIterator[None]:  # pyright: ignore[reportUnusedFunction]
+    yield
+    await opened.aclose()

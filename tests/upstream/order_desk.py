@@ -29,7 +29,7 @@ class OrderDesk(httpx.AsyncBaseTransport):
         if request.method == "POST":
             self.posted.append(json.loads(request.content))
             if self.faults:
-                return await self.faults.pop(0)(self._market.handle_async_request, request)
+                return unread(await self.faults.pop(0)(self._market.handle_async_request, request))
         return await self._market.handle_async_request(request)
 
     async def orders(self) -> list[dict[str, Any]]:
@@ -49,6 +49,14 @@ class OrderDesk(httpx.AsyncBaseTransport):
             (order["portfolio"]["portfolioId"], order["security"]["securityId"])
             for order in await self.orders()
         )
+
+
+def unread(response: httpx.Response) -> httpx.Response:
+    """A whole response as it comes from a connection, its body still to be read."""
+    if not response.is_stream_consumed:
+        return response
+    stream = httpx.ByteStream(response.content)
+    return httpx.Response(response.status_code, stream=stream, request=response.request)
 
 
 async def not_connected(_: Send, request: httpx.Request) -> httpx.Response:

@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 
 from serve_app.upstream.accounting import Accounting
-from serve_app.upstream.client import Client
 from serve_app.upstream.errors import (
     HoldingsMissingError,
     UpstreamContractError,
@@ -15,6 +14,7 @@ from serve_app.upstream.errors import (
 )
 from serve_app.upstream.holdings import Balance, HoldingsSource
 from serve_app.upstream.policy import Policy
+from tests.upstream.serving import client_of
 
 IDS = tuple(f"{number:024x}" for number in range(50))
 
@@ -53,7 +53,7 @@ class Books:
 
 def accounting(books: Books, policy: Policy | None = None) -> Accounting:
     chosen = policy or Policy(backoff_s=0.0, concurrency=8)
-    return Accounting(Client("accounting", "http://a", chosen, httpx.MockTransport(books)))
+    return Accounting(client_of(books, chosen, "accounting"))
 
 
 async def test_cash_and_shares_arrive_exact_and_without_rows_of_zero() -> None:

@@ -1,7 +1,6 @@
 """One test per rule of the client policy, against answers that no real service gives on demand."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
@@ -10,7 +9,8 @@ import httpx
 import pytest
 
 from serve_app.correlation import correlation_id
-from serve_app.upstream.client import Client
+from serve_app.upstream.breaker import Breaker, BreakerState
+from serve_app.upstream.client import Client, UpstreamHealth
 from serve_app.upstream.errors import (
     CircuitOpenError,
     UpstreamContractError,
@@ -18,8 +18,8 @@ from serve_app.upstream.errors import (
 )
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.policy import Policy
-
-EAGER = Policy(backoff_s=0.0, breaker_threshold=100)
+from tests.upstream.serving import EAGER, client_of
+from tests.upstream.test_breaker import Clock
 
 
 class Script:
@@ -40,10 +40,6 @@ class Script:
         return answer
 
 
-def client(handler: Callable[[httpx.Request], object], policy: Policy = EAGER) -> Client:
-    return Client("pricing", "http://upstream", policy, httpx.MockTransport(handler))  # type: ignore[arg-type]
-
-
 def well() -> httpx.Response:
     return httpx.Response(200, json={"fine": True})
 
@@ -54,16 +50,14 @@ def well() -> httpx.Response:
         httpx.Response(500),
         httpx.Response(503),
         httpx.Response(429),
-        httpx.ConnectError("refused"),
         httpx.ReadError("reset"),
-        OSError("broken pipe"),
     ],
     ids=str,
 )
 async def test_a_passing_disturbance_is_tried_again(trouble: httpx.Response | Exception) -> None:
     script = Script(trouble, trouble, well())
 
-    assert await client(script).json("/x") == {"fine": True}
+    assert await client_of(script).json("/x") == {"fine": True}
 
     assert len(script.requests) == 3
 
@@ -72,7 +66,7 @@ async def test_a_lasting_disturbance_ends_after_three_tries_and_names_the_upstre
     script = Script(httpx.Response(502))
 
     with pytest.raises(UpstreamUnavailableError, match=r"pricing service.*/x answered 502"):
-        await client(script).json("/x")
+        await client_of(script).json("/x")
 
     assert len(script.requests) == 3
 
@@ -82,7 +76,7 @@ async def test_what_is_wrong_with_the_request_is_never_tried_again(status: int) 
     script = Script(httpx.Response(status))
 
     with pytest.raises(UpstreamContractError, match=str(status)):
-        await client(script).json("/x")
+        await client_of(script).json("/x")
 
     assert len(script.requests) == 1
 
@@ -90,7 +84,7 @@ async def test_what_is_wrong_with_the_request_is_never_tried_again(status: int) 
 async def test_an_expected_status_is_an_answer() -> None:
     script = Script(httpx.Response(500))
 
-    response = await client(script).get("/x", accept=frozenset({200, 500}))
+    response = await client_of(script).get("/x", accept=frozenset({200, 500}))
 
     assert response.status_code == 500
     assert len(script.requests) == 1
@@ -100,8 +94,8 @@ async def test_an_expected_status_is_an_answer() -> None:
 async def test_an_answer_that_is_not_json_breaks_the_contract(body: bytes) -> None:
     script = Script(httpx.Response(200, content=body))
 
-    with pytest.raises(UpstreamContractError, match="/x is not JSON"):
-        await client(script).json("/x")
+    with pytest.raises(UpstreamContractError, match="the answer of /x is not"):
+        await client_of(script).json("/x")
 
     assert len(script.requests) == 1
 
@@ -109,7 +103,7 @@ async def test_an_answer_that_is_not_json_breaks_the_contract(body: bytes) -> No
 async def test_numbers_arrive_with_every_digit() -> None:
     script = Script(httpx.Response(200, content=b"[12345678901234567890.12345678]"))
 
-    assert await client(script).json("/x") == [Decimal("12345678901234567890.12345678")]
+    assert await client_of(script).json("/x") == [Decimal("12345678901234567890.12345678")]
 
 
 async def test_a_slow_upstream_is_given_up_after_the_total_time_of_its_tries() -> None:
@@ -123,7 +117,7 @@ async def test_a_slow_upstream_is_given_up_after_the_total_time_of_its_tries() -
 
     policy = Policy(total_s=0.02, backoff_s=0.0)
     with pytest.raises(UpstreamUnavailableError, match="took over"):
-        await client(slow, policy).json("/x")
+        await client_of(slow, policy).json("/x")
 
     assert 2 <= tries <= 3
 
@@ -133,14 +127,14 @@ async def test_the_wait_an_upstream_asks_for_is_kept_before_the_next_try() -> No
     script = Script(busy, well())
     patient = Policy(backoff_s=3600.0, longest_backoff_s=3600.0)
 
-    assert await client(script, patient).json("/x") == {"fine": True}
+    assert await client_of(script, patient).json("/x") == {"fine": True}
 
 
 async def test_a_wait_beyond_the_budget_is_handed_to_the_caller_at_once() -> None:
     script = Script(httpx.Response(503, headers={"Retry-After": "120"}))
 
     with pytest.raises(UpstreamUnavailableError) as caught:
-        await client(script).json("/x")
+        await client_of(script).json("/x")
 
     assert caught.value.retry_after_s == 120
     assert len(script.requests) == 1
@@ -151,7 +145,7 @@ async def test_a_wait_may_be_given_as_a_date() -> None:
     script = Script(httpx.Response(503, headers={"Retry-After": later}))
 
     with pytest.raises(UpstreamUnavailableError) as caught:
-        await client(script).json("/x")
+        await client_of(script).json("/x")
 
     assert 290 < caught.value.retry_after_s <= 300
 
@@ -159,14 +153,14 @@ async def test_a_wait_may_be_given_as_a_date() -> None:
 async def test_a_wait_that_nobody_can_read_is_ignored() -> None:
     script = Script(httpx.Response(503, headers={"Retry-After": "soon"}), well())
 
-    assert await client(script).json("/x") == {"fine": True}
+    assert await client_of(script).json("/x") == {"fine": True}
 
 
 async def test_the_correlation_id_goes_along() -> None:
     script = Script(well())
     token = correlation_id.set("abc-123")
     try:
-        await client(script).json("/x")
+        await client_of(script).json("/x")
     finally:
         correlation_id.reset(token)
 
@@ -181,34 +175,53 @@ async def test_no_more_calls_are_under_way_than_the_policy_allows() -> None:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
         under_way -= 1
         return well()
 
-    upstream = client(counting, Policy(concurrency=3))
+    upstream = client_of(counting, Policy(concurrency=3))
     await asyncio.gather(*(upstream.json("/x") for _ in range(20)))
 
     assert most == 3
 
 
-async def test_failed_calls_in_a_row_open_the_circuit() -> None:
+async def test_calls_that_keep_failing_open_the_circuit() -> None:
     script = Script(httpx.Response(500))
-    upstream = client(script, Policy(backoff_s=0.0, breaker_threshold=2, breaker_pause_s=60.0))
+    clock = Clock()
+    breaker = Breaker("pricing", threshold=2, max_pause_s=60.0, clock=clock)
+    upstream = client_of(script, breaker=breaker)
     for _ in range(2):
         with pytest.raises(UpstreamUnavailableError):
-            await upstream.json("/x")
+            await asyncio.gather(*(upstream.json("/x") for _ in range(8)))
+        clock.now_s += 1
 
+    clock.now_s -= 0.5
+    asked = len(script.requests)
     with pytest.raises(CircuitOpenError) as caught:
         await upstream.json("/x")
 
-    assert 59 < caught.value.retry_after_s <= 60
-    assert len(script.requests) == 6
+    assert caught.value.retry_after_s == 1.0
+    assert len(script.requests) == asked
+
+
+async def test_a_blip_that_many_calls_of_one_request_meet_leaves_the_circuit_closed() -> None:
+    is_down = True
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(503) if is_down else well()
+
+    upstream = client_of(handler, Policy(backoff_s=0.0, tries=1))
+    lost = await asyncio.gather(*(upstream.json("/x") for _ in range(50)), return_exceptions=True)
+    is_down = False
+
+    assert all(isinstance(each, UpstreamUnavailableError) for each in lost)
+    assert await upstream.json("/x") == {"fine": True}
 
 
 @pytest.mark.parametrize("status", [400, 404, 429])
 async def test_a_refused_request_is_no_failure_of_the_upstream(status: int) -> None:
     script = Script(httpx.Response(status))
-    upstream = client(script, Policy(backoff_s=0.0, breaker_threshold=1))
+    upstream = client_of(script, Policy(backoff_s=0.0, breaker_threshold=1))
 
     for _ in range(3):
         with pytest.raises((UpstreamContractError, UpstreamUnavailableError)) as caught:
@@ -218,7 +231,7 @@ async def test_a_refused_request_is_no_failure_of_the_upstream(status: int) -> N
 
 async def test_a_call_that_waits_for_its_next_try_stops_when_the_circuit_opens() -> None:
     script = Script(httpx.Response(500))
-    upstream = client(script, Policy(backoff_s=0.001, breaker_threshold=1, concurrency=4))
+    upstream = client_of(script, Policy(backoff_s=0.001, breaker_threshold=1, concurrency=4))
 
     errors = await asyncio.gather(*(upstream.json("/x") for _ in range(4)), return_exceptions=True)
 
@@ -229,7 +242,7 @@ async def test_a_call_that_waits_for_its_next_try_stops_when_the_circuit_opens()
 @pytest.fixture
 async def half_open() -> tuple[Client, Script]:
     script = Script(httpx.Response(500), httpx.Response(500), httpx.Response(500), well())
-    upstream = client(script, Policy(backoff_s=0.0, breaker_threshold=1, breaker_pause_s=0.0))
+    upstream = client_of(script, Policy(backoff_s=0.0, breaker_threshold=1, breaker_pause_s=0.0))
     with pytest.raises(UpstreamUnavailableError):
         await upstream.json("/x")
     script.requests.clear()
@@ -283,28 +296,27 @@ async def test_a_cancelled_probe_leaves_the_next_caller_to_probe(
     assert await upstream.json("/x") == {"fine": True}
 
 
-async def test_reachable_asks_once_past_the_breaker() -> None:
+async def test_health_is_asked_once_past_the_breaker_whose_state_it_says() -> None:
     script = Script(httpx.Response(500))
-    upstream = client(script, Policy(backoff_s=0.0, breaker_threshold=1))
+    upstream = client_of(script, Policy(backoff_s=0.0, breaker_threshold=1))
     with pytest.raises(UpstreamUnavailableError):
         await upstream.json("/x")
     script.requests.clear()
 
-    with pytest.raises(UpstreamUnavailableError, match="/health answered 500"):
-        await upstream.reachable("/health")
+    assert await upstream.health("/health") == UpstreamHealth(False, BreakerState.OPEN)
     script.answers[:] = [well()]
-    await upstream.reachable("/health")
-
+    assert await upstream.health("/health") == UpstreamHealth(True, BreakerState.OPEN)
     assert len(script.requests) == 2
 
 
-async def test_reachable_does_not_wait_for_a_hung_service() -> None:
+async def test_health_does_not_wait_for_a_hung_service() -> None:
     async def hung(_: httpx.Request) -> httpx.Response:
         await asyncio.sleep(60)
         return well()
 
-    with pytest.raises(UpstreamUnavailableError, match="did not answer within"):
-        await client(hung).reachable("/health", within_s=0.01)
+    asked = await client_of(hung).health("/health", within_s=0.01)
+
+    assert asked == UpstreamHealth(False, BreakerState.CLOSED)
 
 
 async def test_a_closed_port_is_an_unavailable_upstream() -> None:

@@ -26,9 +26,6 @@ class Troubled:
         self.asked.append(tuple(portfolio_ids))
         return {one: self._next(one) for one in self.asked[-1]}
 
-    async def reachable(self) -> None:
-        """It is."""
-
     def _next(self, portfolio_id: str) -> Found:
         left = self.troubles.get(portfolio_id)
         return left.pop(0) if left else Balance(portfolio_id, Decimal(1), {})

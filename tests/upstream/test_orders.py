@@ -12,20 +12,23 @@ import pytest
 
 from optimization.result import Side
 from serve_app.market import Market
-from serve_app.upstream.client import Client, plain_transport
+from serve_app.upstream.breaker import Breaker
+from serve_app.upstream.client import Client
 from serve_app.upstream.errors import (
     CircuitOpenError,
     OutcomeUnknownError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
+from serve_app.upstream.exchange import plain_transport
 from serve_app.upstream.orders import Accepted, NewOrder, OrderService, Refused
 from serve_app.upstream.policy import Policy
 from tests.upstream import order_desk
 from tests.upstream.order_desk import OrderDesk
+from tests.upstream.serving import EAGER, Handler, client_of
+from tests.upstream.test_breaker import Clock
 
 AT = datetime(2026, 11, 23, 9, 30, 0, 7000, UTC)
-EAGER = Policy(backoff_s=0.0, breaker_threshold=100)
 
 
 def orders(market: Market, count: int) -> list[NewOrder]:
@@ -41,8 +44,11 @@ def orders(market: Market, count: int) -> list[NewOrder]:
     ]
 
 
-def service(transport: httpx.AsyncBaseTransport, policy: Policy = EAGER) -> OrderService:
-    return OrderService(Client("order", "http://desk", policy, transport), "Default")
+def service(desk: OrderDesk | Handler, policy: Policy = EAGER) -> OrderService:
+    if isinstance(desk, OrderDesk):
+        return OrderService(Client("order", "http://desk", policy, desk), "Default")
+    one = client_of(desk, policy, "order", transport=plain_transport())
+    return OrderService(one, "Default")
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ async def test_an_order_whose_answer_has_no_index_has_no_answer(
     assert await service(desk).place(orders(market, 2), AT) == (None, Accepted(2))
 
 
-def answering(status: int, **body: Any) -> httpx.MockTransport:
+def answering(status: int, **body: Any) -> Handler:
     references = {
         "blotters": [{"id": 1, "name": "Default"}],
         "statuses": [{"id": 1, "abbreviation": "NEW"}],
@@ -107,7 +113,7 @@ def answering(status: int, **body: Any) -> httpx.MockTransport:
             return httpx.Response(200, json=references[request.url.path.rpartition("/")[2]])
         return httpx.Response(status, **body)
 
-    return httpx.MockTransport(answer)
+    return answer
 
 
 def result(**members: Any) -> dict[str, Any]:
@@ -197,8 +203,11 @@ async def test_a_connection_that_cannot_be_made_is_tried_again_because_nothing_w
 
 
 async def test_a_breaker_that_is_open_sends_nothing(desk: OrderDesk, market: Market) -> None:
-    upstream = service(desk, Policy(backoff_s=0.0, breaker_threshold=1))
+    clock = Clock()
+    breaker = Breaker("order", threshold=1, max_pause_s=60.0, clock=clock)
+    upstream = OrderService(Client("order", "http://desk", EAGER, desk, breaker=breaker), "Default")
     await upstream.references()
+    clock.now_s += 10
     desk.faults = [order_desk.overloaded]
     with pytest.raises(OutcomeUnknownError, match="overloaded"):
         await upstream.place(orders(market, 1), AT)
@@ -241,7 +250,7 @@ async def test_an_answer_that_takes_too_long_leaves_the_outcome_unknown() -> Non
         await asyncio.sleep(60)
         return httpx.Response(200)
 
-    one = Client("order", "http://desk", EAGER, httpx.MockTransport(slow))
+    one = client_of(slow, EAGER, "order", transport=plain_transport())
     with pytest.raises(OutcomeUnknownError, match="took over"):
         await one.post_once("/x", b"[]", 0.01)
 
@@ -266,7 +275,7 @@ async def test_reading_back_an_answer_that_is_not_of_the_contract_finds_nothing_
         return httpx.Response(200, json={"content": rows, "pagination": {"hasNext": False}})
 
     with pytest.raises(UpstreamContractError, match="could not be read"):
-        await service(httpx.MockTransport(odd)).placed(AT)
+        await service(odd).placed(AT)
 
 
 async def test_a_batch_is_read_back_page_by_page(desk: OrderDesk, market: Market) -> None:

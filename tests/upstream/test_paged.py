@@ -9,7 +9,8 @@ from serve_app.upstream.client import Client
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings import Balance, Found, HoldingsSource
 from serve_app.upstream.paged import PagedAccounting
-from serve_app.upstream.policy import Policy
+from tests.upstream.order_desk import unread
+from tests.upstream.serving import client_of
 
 BOOK = Market(seed=5, portfolios=400)
 
@@ -101,9 +102,8 @@ async def test_a_page_that_cannot_be_read_costs_time_only() -> None:
     class Broken(Counted):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             if "sortby" in request.url.params:
-                return httpx.Response(
-                    200, json={"balances": [{"id": 1}], "pagination": {"total": 1}}
-                )
+                body = {"balances": [{"id": 1}], "pagination": {"total": 1}}
+                return unread(httpx.Response(200, json=body, request=request))
             return await super().handle_async_request(request)
 
     paged, single = sources(Broken())
@@ -113,8 +113,7 @@ async def test_a_page_that_cannot_be_read_costs_time_only() -> None:
 
 
 async def test_a_service_that_is_down_ends_the_paging() -> None:
-    transport = httpx.MockTransport(lambda _: httpx.Response(503))
-    client = Client("accounting", "http://a", Policy(backoff_s=0.0), transport)
+    client = client_of(lambda _: httpx.Response(503), upstream="accounting")
 
     with pytest.raises(UpstreamUnavailableError):
         await PagedAccounting(client).holdings(BOOK.portfolio_ids(100))

@@ -7,10 +7,9 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from serve_app.upstream.client import Client
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
-from serve_app.upstream.policy import Policy
 from serve_app.upstream.pricing import Prices
+from tests.upstream.serving import client_of
 
 
 class Pricing:
@@ -28,8 +27,7 @@ class Pricing:
 
 
 def prices(pricing: Pricing, ttl_s: float = 60.0) -> Prices:
-    client = Client("pricing", "http://p", Policy(backoff_s=0.0), httpx.MockTransport(pricing))
-    return Prices(client, ttl_s)
+    return Prices(client_of(pricing), ttl_s)
 
 
 async def test_a_price_keeps_its_digits_and_the_first_row_of_a_ticker_counts() -> None:
@@ -81,8 +79,7 @@ async def test_a_failed_look_is_not_remembered() -> None:
     async def handler(request: httpx.Request) -> httpx.Response:
         return next(answers, None) or await pricing(request)
 
-    client = Client("pricing", "http://p", Policy(backoff_s=0.0), httpx.MockTransport(handler))
-    source = Prices(client, 60.0)
+    source = Prices(client_of(handler), 60.0)
     with pytest.raises(UpstreamUnavailableError):
         await source.snapshot()
 

@@ -10,6 +10,7 @@ from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailable
 from serve_app.upstream.policy import Policy
 from serve_app.upstream.portfolios import Portfolios
 from serve_app.upstream.securities import PAGE, Securities
+from tests.upstream.serving import Handler, client_of
 
 LATE = "f" * 24  # a security that was added after all were read
 NOBODY = "e" * 24
@@ -41,9 +42,8 @@ class Registry:
         return httpx.Response(200, json={"securities": rows, "pagination": {"hasNext": more}})
 
 
-def client(handler: object) -> Client:
-    policy = Policy(backoff_s=0.0, concurrency=4)
-    return Client("security", "http://s", policy, httpx.MockTransport(handler))  # type: ignore[arg-type]
+def client(handler: Handler) -> Client:
+    return client_of(handler, Policy(backoff_s=0.0, concurrency=4), "security")
 
 
 async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:

@@ -3,25 +3,21 @@ import asyncio
 import httpx
 import pytest
 
-from serve_app.upstream.client import Client
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.upstream.policy import Policy
+from tests.upstream.serving import Handler, client_of
 
 QUICK = Policy(tries=2, backoff_s=0.001, total_s=0.05)
 
 
-async def asked(handler: object) -> list[tuple[str, str]]:
+async def asked(handler: Handler) -> list[tuple[str, str]]:
     """What is told of one call."""
     told: list[tuple[str, str]] = []
-    transport = httpx.MockTransport(handler)
-    client = Client(
-        "pricing", "http://pricing", QUICK, transport, lambda name, how, _: told.append((name, how))
-    )
-    async with client:
-        try:
-            await client.get("/api/v1/prices")
-        except UpstreamUnavailableError:
-            told.append(("the call", "refused"))
+    client = client_of(handler, QUICK, told=lambda name, how, _: told.append((name, how)))
+    try:
+        await client.get("/api/v1/prices")
+    except UpstreamUnavailableError:
+        told.append(("the call", "refused"))
     return told
 
 

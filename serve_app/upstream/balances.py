@@ -1,0 +1,52 @@
+"""Rows of the accounting service's /balances, and what those of a portfolio add up to.
+
+A value that is not what it has to be raises one of serve_app.upstream.client.UNREADABLE.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from serve_app.upstream.exact import exact, objects, text, whole
+from serve_app.upstream.holdings import Balance
+
+
+class Row(NamedTuple):
+    """A row of /balances; without a security it is the cash of its portfolio."""
+
+    row_id: int
+    portfolio_id: str
+    security_id: str | None
+    net: Decimal
+
+
+def rows_of(answer: Any, portfolio_id: str | None = None) -> tuple[list[Row], int]:
+    """The rows of a page of /balances, of any portfolio or this one, and the number of all rows."""
+    rows = [_row(row, portfolio_id) for row in objects(answer["balances"])]
+    return rows, whole(answer["pagination"]["total"])
+
+
+def _row(row: Mapping[str, Any], asked_for: str | None) -> Row:
+    portfolio_id = text(row.get("portfolioId", asked_for))
+    if asked_for not in {None, portfolio_id}:
+        raise ValueError("a row is that of another portfolio")
+    security_id = row.get("securityId")
+    net = exact(row["quantityLong"]) - exact(row["quantityShort"])
+    return Row(
+        whole(row["id"]), portfolio_id, None if security_id is None else text(security_id), net
+    )
+
+
+def balance_of_rows(portfolio_id: str, rows: Iterable[Row]) -> Balance:
+    """What the rows of one portfolio add up to."""
+    rows = tuple(rows)
+    cash = sum((row.net for row in rows if row.security_id is None), Decimal(0))
+    held = [(row.security_id, row.net) for row in rows if row.security_id is not None]
+    return balance_of(portfolio_id, cash, held)
+
+
+def balance_of(portfolio_id: str, cash: Decimal, held: Sequence[tuple[str, Decimal]]) -> Balance:
+    """A balance without its holdings of zero; a ValueError if a security is there twice."""
+    if len(dict(held)) < len(held):
+        raise ValueError("a security is there twice")
+    return Balance(portfolio_id, cash, {security: shares for security, shares in held if shares})

@@ -1,0 +1,106 @@
+"""Upstreams of the tests: real HTTP servers whose answers a test writes, down to the bytes."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from inspect import isawaitable
+
+import httpx
+
+from serve_app.upstream.breaker import Breaker
+from serve_app.upstream.client import Client
+from serve_app.upstream.policy import Policy
+from serve_app.upstream.watch import Told
+
+Answer = httpx.Response | bytes
+Handler = Callable[[httpx.Request], Answer | Awaitable[Answer]]
+
+EAGER = Policy(backoff_s=0.0, breaker_threshold=100)
+opened = AsyncExitStack()
+"""What a test opened; conftest.py closes it."""
+
+
+def client_of(
+    handler: Handler,
+    policy: Policy = EAGER,
+    upstream: str = "pricing",
+    told: Told | None = None,
+    breaker: Breaker | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Client:
+    """A client of a new server, both for as long as the test goes on."""
+    client = Client(upstream, url_of(handler), policy, transport, told, breaker)
+    opened.push_async_callback(client.close)
+    return client
+
+
+def url_of(handler: Handler) -> str:
+    """The address of a new server."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    serving = asyncio.get_running_loop().create_task(_serve(listener, handler))
+    opened.push_async_callback(_end, serving)
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def raw(body: bytes, *headers: str, length: int | None = None, status: str = "200 OK") -> bytes:
+    """An answer as it goes over the wire, with a Content-Length that may be a lie."""
+    lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", *headers]
+    lines.append(f"Content-Length: {len(body) if length is None else length}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def _serve(listener: socket.socket, handler: Handler) -> None:
+    connections: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.create_task(_converse(reader, writer, handler)))
+
+    server = await asyncio.start_server(accept, sock=listener)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.close()
+        for connection in connections:
+            await _end(connection)
+
+
+async def _converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler
+) -> None:
+    """Answer until the client goes; bytes are sent as they are, and an error breaks the connection."""
+    try:
+        while True:
+            answer = handler(await _request(reader))
+            answer = await answer if isawaitable(answer) else answer
+            if isinstance(answer, bytes):
+                writer.write(answer)
+                await writer.drain()
+                return
+            head = f"{answer.status_code} {answer.reason_phrase}"
+            kept = ("retry-after", "content-encoding")
+            headers = [f"{name}: {answer.headers[name]}" for name in kept if name in answer.headers]
+            writer.write(raw(answer.content, *headers, status=head))
+            await writer.drain()
+    except asyncio.IncompleteReadError:
+        pass  # the client went
+    except (httpx.HTTPError, OSError):
+        writer.transport.abort()
+    finally:
+        writer.close()
+
+
+async def _request(reader: asyncio.StreamReader) -> httpx.Request:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    first, *lines = head.split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = dict(line.split(": ", 1) for line in lines if line)
+    body = await reader.readexactly(
+        int(headers.get("Content-Length", headers.get("content-length", 0)))
+    )
+    return httpx.Request(method, f"http://upstream{target}", headers=headers, content=body)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

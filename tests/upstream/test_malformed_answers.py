@@ -1,0 +1,365 @@
+"""Every call of every upstream client, against a server that answers what no contract has."""
+
+import gzip
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from optimization.result import Side
+from serve_app.upstream.accounting import Accounting
+from serve_app.upstream.breaker import BreakerState
+from serve_app.upstream.client import Client
+from serve_app.upstream.errors import (
+    AnswerCutShortError,
+    HoldingsMissingError,
+    OutcomeUnknownError,
+    UpstreamContractError,
+)
+from serve_app.upstream.exchange import plain_transport
+from serve_app.upstream.holdings import Balance, held_by
+from serve_app.upstream.orders import NewOrder, OrderService
+from serve_app.upstream.paged import PagedAccounting
+from serve_app.upstream.policy import Policy
+from serve_app.upstream.portfolios import Portfolios
+from serve_app.upstream.pricing import Prices
+from serve_app.upstream.securities import PAGE, Securities
+from tests.upstream.serving import Answer, client_of, raw
+
+MAX_BYTES = 100_000
+POLICY = Policy(backoff_s=0.0, tries=2, breaker_threshold=1, max_answer_bytes=MAX_BYTES)
+IDS = tuple(f"{number:024x}" for number in range(20))
+VICTIM = IDS[7]
+AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+ORDER = NewOrder(IDS[0], "5" * 24, Side.BUY, 3)
+BOMB = gzip.compress(b"[" + b" " * 50_000_000 + b"]")
+
+MALFORMED: Mapping[str, Answer] = {
+    "brackets in brackets": raw(b"[" * 50_000),
+    "objects in objects": raw(b'{"a":' * 20_000),
+    "invalid UTF-8": raw(b'{"name": "\xff\xfe"}'),
+    "UTF-16": raw('{"name": "x"}'.encode("utf-16")),
+    "NaN": raw(b"NaN"),
+    "NaN within": raw(b'{"cashBalance": NaN, "securities": []}'),
+    "Infinity": raw(b'[{"ticker": "A", "close": Infinity}]'),
+    "an HTML page": raw(b"<html><body>It works!</body></html>"),
+    "nothing": raw(b""),
+    "no JSON": raw(b'{"securities": ['),
+    "a name twice": raw(b'{"securities": [], "securities": []}'),
+    "an endless integer": raw(b"[" + b"9" * 5000 + b"]"),
+    "null": raw(b"null"),
+    "a string": raw(b'"securities"'),
+    "a number": raw(b"17"),
+    "an array of numbers": raw(b"[1, 2, 3]"),
+    "an array of arrays": raw(b"[[], [[]]]"),
+    "an object without members": raw(b"{}"),
+    "more than the bound": raw(b"[" + b" " * MAX_BYTES + b"]"),
+    "a Content-Length of terabytes": raw(b"[" + b" " * MAX_BYTES + b"]", length=2**42),
+    "a gzip bomb": raw(BOMB, "Content-Encoding: gzip"),
+    "gzip that is none": raw(b"[]", "Content-Encoding: gzip"),
+    "gzip that breaks off": raw(gzip.compress(b"[]" * 100)[:-9], "Content-Encoding: gzip"),
+    "an encoding nobody asked for": raw(b"[]", "Content-Encoding: br"),
+}
+CUT_SHORT: Mapping[str, Answer] = {
+    "a body that breaks off": raw(b'{"securities": [', length=1000),
+    "chunks that break off": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1, 2",
+}
+
+
+@dataclass
+class Service:
+    """All upstreams in one; ``spoiled`` gives the answer to requests whose method and path it knows."""
+
+    spoiled: Callable[[str, str], Answer | None]
+    requests: list[str] = field(default_factory=list[str])
+
+    def __call__(self, request: httpx.Request) -> Answer:
+        path = request.url.path
+        self.requests.append(path)
+        answer = self.spoiled(request.method, path)
+        return httpx.Response(200, json=_well(path)) if answer is None else answer
+
+    def client(self, transport: httpx.AsyncBaseTransport | None = None) -> Client:
+        return client_of(self, POLICY, "upstream", transport=transport)
+
+    def orders(self) -> OrderService:
+        return OrderService(self.client(plain_transport()), "Default")
+
+
+def _well(path: str) -> Any:
+    """What each route answers where nothing is wrong."""
+    if path.endswith("/summary"):
+        return {"portfolioId": path.split("/")[4], "cashBalance": "5", "securities": []}
+    reference = [{"id": 1, "name": "Default", "abbreviation": "NEW"}]
+    sides = [{"id": 1, "abbreviation": "BUY"}, {"id": 2, "abbreviation": "SELL"}]
+    return {
+        "/api/v1/prices": [{"ticker": "A", "close": 1.5}],
+        "/api/v2/securities": {"securities": [], "pagination": {"hasNext": False}},
+        "/api/v1/blotters": reference,
+        "/api/v1/statuses": reference,
+        "/api/v1/orderTypes": sides,
+        "/api/v1/orders": {"content": [], "pagination": {"hasNext": False}},
+    }[path]
+
+
+def on(method: str, path: str, answer: Answer) -> Service:
+    """A service that spoils one route."""
+    return Service(lambda asked, at: answer if (asked, at) == (method, path) else None)
+
+
+Call = Callable[[Answer], tuple[Service, Awaitable[Any]]]
+
+
+def _prices(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+    service = on("GET", "/api/v1/prices", answer)
+    return service, Prices(service.client(), 60.0).snapshot()
+
+
+def _securities(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+    service = on("GET", "/api/v2/securities", answer)
+    return service, Securities(service.client()).tickers(IDS)
+
+
+def _security(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+    service = on("GET", f"/api/v1/security/{VICTIM}", answer)
+    return service, Securities(service.client()).tickers([VICTIM])
+
+
+def _portfolio(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+    service = on("GET", f"/api/v1/portfolio/{VICTIM}", answer)
+    return service, Portfolios(service.client()).name(VICTIM)
+
+
+def _placed(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+    service = on("GET", "/api/v1/orders", answer)
+    return service, service.orders().placed(AT)
+
+
+def _reference(path: str) -> Call:
+    def call(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+        service = on("GET", path, answer)
+        return service, service.orders().references()
+
+    return call
+
+
+CALLS: Mapping[str, Call] = {
+    "prices": _prices,
+    "all securities": _securities,
+    "one security": _security,
+    "a portfolio's name": _portfolio,
+    "orders read back": _placed,
+    "blotters": _reference("/api/v1/blotters"),
+    "statuses": _reference("/api/v1/statuses"),
+    "order types": _reference("/api/v1/orderTypes"),
+}
+SOURCES = {"summaries": Accounting, "pages": PagedAccounting}
+
+
+def each(answers: Mapping[str, Answer]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("answer", answers.values(), ids=answers)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@each(MALFORMED)
+async def test_a_malformed_answer_breaks_the_contract_and_leaves_the_circuit_closed(
+    call: Call, answer: Answer
+) -> None:
+    service, asked = call(answer)
+
+    with pytest.raises(UpstreamContractError) as caught:
+        await asked
+
+    assert len(str(caught.value)) < 500
+    assert len(service.requests) <= 4  # never tried again
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@each(CUT_SHORT)
+async def test_an_answer_that_breaks_off_is_tried_again_and_then_breaks_the_contract(
+    call: Call, answer: Answer
+) -> None:
+    service, asked = call(answer)
+
+    with pytest.raises(AnswerCutShortError, match="broke off"):
+        await asked
+
+    assert service.requests[-1] == service.requests[-2]
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+@each({**MALFORMED, **CUT_SHORT})
+async def test_a_malformed_summary_costs_its_portfolio_alone(
+    source: type[Accounting | PagedAccounting], answer: Answer
+) -> None:
+    service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
+    spoiled = Service(
+        lambda method, path: (
+            raw(b"{}") if path == "/api/v1/balances" else service.spoiled(method, path)
+        )
+    )
+    client = spoiled.client()
+
+    found = await held_by(source(client), IDS)
+
+    error = found[VICTIM]
+    assert isinstance(error, UpstreamContractError)
+    assert error.__traceback__ is error.__cause__ is error.__context__ is None
+    others = [one for one, balance in found.items() if isinstance(balance, Balance)]
+    assert others == [one for one in IDS if one != VICTIM]
+    assert (await client.health("/api/v1/prices")).breaker is BreakerState.CLOSED
+
+
+@each({**MALFORMED, **CUT_SHORT})
+async def test_malformed_balances_behind_a_500_cost_their_portfolio_alone(answer: Answer) -> None:
+    summary = f"/api/v1/portfolios/{VICTIM}/summary"
+    answers = {summary: httpx.Response(500), "/api/v1/balances": answer}
+    service = Service(lambda _, path: answers.get(path))
+
+    found = await Accounting(service.client()).holdings(IDS)
+
+    assert isinstance(found[VICTIM], UpstreamContractError)
+    assert sum(isinstance(each, Balance) for each in found.values()) == len(IDS) - 1
+
+
+@each({**MALFORMED, **CUT_SHORT})
+async def test_a_malformed_answer_to_a_batch_of_orders_leaves_its_outcome_unknown(
+    answer: Answer,
+) -> None:
+    service = on("POST", "/api/v1/orders", answer)
+
+    with pytest.raises(OutcomeUnknownError):
+        await service.orders().place([ORDER], AT)
+
+    assert service.requests.count("/api/v1/orders") == 1
+
+
+def summary(**members: Any) -> dict[str, Any]:
+    return {"cashBalance": "1", "securities": [], **members}
+
+
+def held(security_id: Any = "A", quantity: Any = "1") -> dict[str, Any]:
+    return summary(securities=[{"securityId": security_id, "netQuantity": quantity}])
+
+
+NUMBERS = (
+    "1e999999",
+    "1e-999999",
+    "NaN",
+    "Infinity",
+    "1_000",
+    "\uff11\uff12",
+    "0x10",
+    "",
+    " 1",
+    "1" * 40,
+)
+NO_NUMBERS = (True, None, [], {}, [0, [1, 2], -1], "many")
+NO_TEXTS = (None, 5, True, [], {}, "", "\x1b[2J", "A\x00", "\ud800", "x" * 300)
+NO_SUMMARIES = {
+    **{f"cash {value!r:.12}": summary(cashBalance=value) for value in (*NUMBERS, *NO_NUMBERS)},
+    **{f"shares {value!r:.12}": held(quantity=value) for value in (*NUMBERS, *NO_NUMBERS)},
+    **{f"id {value!r:.12}": held(value) for value in NO_TEXTS},
+    "another portfolio": summary(portfolioId=IDS[0]),
+    "one security twice": summary(securities=[*held()["securities"], *held()["securities"]]),
+    "securities as an object": summary(securities={"A": "1"}),
+}
+
+
+@pytest.mark.parametrize("body", NO_SUMMARIES.values(), ids=NO_SUMMARIES)
+async def test_a_value_that_is_not_what_it_has_to_be_costs_its_portfolio_alone(
+    body: dict[str, Any],
+) -> None:
+    answer = raw(json.dumps(body).encode())
+    service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
+
+    found = await Accounting(service.client()).holdings(IDS)
+
+    assert isinstance(found[VICTIM], UpstreamContractError)
+    assert sum(isinstance(each, Balance) for each in found.values()) == len(IDS) - 1
+
+
+async def test_numbers_of_json_that_no_computation_could_bear_cost_their_portfolio_alone() -> None:
+    answer = raw(b'{"cashBalance": 1e999999, "securities": []}')
+    service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
+
+    found = await Accounting(service.client()).holdings(IDS)
+
+    assert isinstance(found[VICTIM], UpstreamContractError)
+
+
+@pytest.mark.parametrize("price", [*NUMBERS, *NO_NUMBERS], ids=lambda value: f"{value!r:.12}")
+async def test_a_price_that_is_none_breaks_the_contract(price: Any) -> None:
+    rows = [{"ticker": "A", "close": "1.5"}, {"ticker": "B", "close": price}]
+    _, asked = _prices(raw(json.dumps(rows).encode()))
+
+    with pytest.raises(UpstreamContractError, match="a price could not be read"):
+        await asked
+
+
+async def test_rows_of_another_portfolio_are_not_taken_for_its_own() -> None:
+    rows = [
+        {"id": number, "portfolioId": IDS[0], "quantityLong": "1", "quantityShort": "0"}
+        for number in range(2)
+    ]
+    cut = [{"securityId": f"S{number}", "netQuantity": "1"} for number in range(1000)]
+    answers = {
+        f"/api/v1/portfolios/{VICTIM}/summary": summary(securities=cut),
+        "/api/v1/balances": {"balances": rows, "pagination": {"total": 2, "hasMore": False}},
+    }
+    service = Service(
+        lambda _, path: httpx.Response(200, json=answers[path]) if path in answers else None
+    )
+
+    found = await Accounting(service.client()).holdings(IDS)
+
+    assert "another portfolio" in str(found[VICTIM])
+
+
+async def test_a_list_without_an_end_is_not_followed_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serve_app.upstream.securities.MAX_SECURITIES", 3 * PAGE)
+    rows = [{"securityId": IDS[0], "ticker": "A"}]
+    body = {"securities": rows, "pagination": {"hasNext": True}}
+    service, asked = _securities(httpx.Response(200, json=body))
+
+    with pytest.raises(UpstreamContractError, match="no end of securities"):
+        await asked
+
+    assert len(service.requests) == 3
+
+
+async def test_a_404_in_html_is_not_taken_for_a_security_or_a_portfolio_that_is_not_there() -> None:
+    page = raw(b"<html>no route</html>", status="404 Not Found")
+
+    for call in (_security, _portfolio):
+        _, asked = call(page)
+        with pytest.raises(UpstreamContractError):
+            await asked
+
+
+async def test_an_empty_portfolio_is_told_from_a_broken_service() -> None:
+    body = {"balances": [], "pagination": {"total": 0}}
+    answers = {
+        f"/api/v1/portfolios/{VICTIM}/summary": httpx.Response(500),
+        "/api/v1/balances": httpx.Response(200, json=body),
+    }
+    service = Service(lambda _, path: answers.get(path))
+
+    found = await Accounting(service.client()).holdings([VICTIM])
+
+    assert isinstance(found[VICTIM], HoldingsMissingError)
+
+
+async def test_an_answer_as_long_as_the_bound_and_gzip_within_it_are_read() -> None:
+    rows = json.dumps([{"ticker": "A", "close": "1.5"}]).encode()
+    whole = rows + b" " * (MAX_BYTES - len(rows))
+
+    for answer in (raw(whole), raw(gzip.compress(whole), "Content-Encoding: gzip")):
+        _, asked = _prices(answer)
+        assert (await asked).prices.keys() == {"A"}
