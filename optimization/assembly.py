@@ -19,11 +19,11 @@ from optimization.units import (
     TOO_LARGE,
     Integers,
     decimals_of,
-    denominator_of,
     integers,
     to_decimal,
     to_units,
 )
+from optimization.weights import Weight, denominator_of, in_parts
 
 ZERO, ONE = Decimal(0), Decimal(1)
 OUTSIDE = DriftBand(ZERO, ZERO)
@@ -167,17 +167,16 @@ def assemble(
     size = largest if fits_int64(largest, denominator) else TOO_LARGE
     shape = (len(portfolios), len(securities))
 
-    def in_parts(fractions: Iterable[Decimal]) -> Integers:
-        digits = len(str(denominator)) - 1
-        return integers((to_units(fraction, digits) for fraction in fractions), size)
+    def counted(weights: Iterable[Weight]) -> Integers:
+        return integers((in_parts(weight, denominator) for weight in weights), size)
 
     block = Block(
         decimals=decimals,
         denominator=denominator,
         lot_value=integers(price, size),
-        weight=in_parts(security.weight for security in securities),
-        low=in_parts(security.band.low for security in securities),
-        high=in_parts(security.band.high for security in securities),
+        weight=counted(security.weight for security in securities),
+        low=counted(security.band.low for security in securities),
+        high=counted(security.band.high for security in securities),
         remainder=_remainders(securities, fractions, decimals, size),
         before=integers(chain.from_iterable(before), size).reshape(shape),
         market_value=integers(market_value, size),
@@ -195,7 +194,7 @@ def investable(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
     return int(EXACT.scaleb(left, decimals).to_integral_value(ROUND_FLOOR))
 
 
-def _parts(security: Security) -> tuple[Decimal, Decimal, Decimal]:
+def _parts(security: Security) -> tuple[Weight, Weight, Weight]:
     return security.weight, security.band.low, security.band.high
 
 

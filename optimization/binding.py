@@ -37,9 +37,8 @@ def kept_from_nearest(
             continue
         security_id = securities[column].security_id
         hard = options.soft_band_price is None
-        # Nearest lots are never above a band that admits some: its low drift is at most its high one.
-        if hard and not buying and _at(inside, column, lots, buying=False):
-            name, slack = f"band.{security_id}", _above_edge(block, column, lots)
+        if hard and _at(inside, column, lots, buying=buying):
+            name, slack = f"band.{security_id}", _to_edge(block, column, lots, upper=buying)
         else:
             name, slack = restricting(options, security_id, buying=buying), Fraction(0)
         found[name] = Binding(name, fraction_to_decimal(slack, block.decimals))
@@ -54,9 +53,10 @@ def _at(
     return limit is not None and bool(limit[0, column] == lots[column])
 
 
-def _above_edge(block: Block, column: int, lots: Integers) -> Fraction:
-    """What a position is worth beyond the lower edge of its band, in units."""
-    weight = Fraction(int(block.weight[column]) - int(block.low[column]), block.denominator)
+def _to_edge(block: Block, column: int, lots: Integers, *, upper: bool) -> Fraction:
+    """What a position is worth inside its band from the upper or the lower edge, in units."""
+    drift = int(block.high[column]) if upper else -int(block.low[column])
+    weight = Fraction(int(block.weight[column]) + drift, block.denominator)
     rest = int(block.remainder[0, column % block.remainder.shape[1]])
     value = int(lots[column]) * int(block.lot_value[column]) + rest
-    return value - int(block.base[0]) * weight
+    return abs(value - int(block.base[0]) * weight)

@@ -15,7 +15,7 @@ from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.separable import drift_of, nearest_lots
 from optimization.terms import Evaluated, Limit
 from optimization.tight import REPAIRS, SOLVER, Plan, lower_bound, margin_for, proof_of
-from optimization.units import Integers, fraction_to_decimal
+from optimization.units import Integers, fraction_to_decimal, rounded
 
 BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
 
@@ -139,7 +139,7 @@ def _relaxed(
 
 
 def _whole(base: Integers, change: program.Floats) -> Integers:
-    return base + np.rint(change).astype(np.int64).astype(base.dtype)
+    return base + rounded(change, base)
 
 
 def _at_base(desk: Desk, base: Integers) -> Fraction:
@@ -160,7 +160,7 @@ def _plan(
         scale = 10**decimals
         bound = _at_base(desk, base) / scale + Fraction(answer.bound)
         solver = lower_bound(found.objective / scale, bound, desk.grain / scale)
-        lower = max(lower, fraction_to_decimal(solver, 0))
+        lower = max(lower, fraction_to_decimal(solver * scale, decimals))
     proof = proof_of(answer, objective, lower)
     certificate = Certificate(
         proof, Method.MILP, objective, lower, _binding(desk, found), SOLVER, answer.seconds

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from optimization.assembly import others_of
 from optimization.portfolio import Portfolio
 from optimization.result import HUNDREDTH_PERCENT, Refusal, Security
-from optimization.units import EXACT, decimals_of, to_decimal, to_units
+from optimization.units import EXACT, decimals_of, fraction_to_decimal, to_decimal, to_units
+from optimization.weights import Weight, difference, product, total
 
 ZERO = Decimal(0)
 
@@ -131,15 +133,14 @@ def measure_drift(model: tuple[Security, ...], portfolio: Portfolio) -> Portfoli
 
 def _standing(security: Security, quantity: Decimal, market_value: Decimal) -> Standing:
     value = EXACT.multiply(quantity, security.price)
-    target = EXACT.multiply(market_value, security.weight)
-    below = EXACT.multiply(market_value, security.band.low)
-    above = EXACT.multiply(market_value, security.band.high)
-    lower, upper = max(ZERO, EXACT.subtract(target, below)), EXACT.add(target, above)
+    weight, band = security.weight, security.band
+    lower = max(ZERO, product(difference(weight, band.low), market_value))
+    upper = product(total((weight, band.high)), market_value)
     return Standing(
         security,
         quantity,
         _written(value),
-        _written(target),
+        _written(product(weight, market_value)),
         _written(lower),
         _written(upper),
         _edge(security, quantity, value, lower, upper),
@@ -148,7 +149,7 @@ def _standing(security: Security, quantity: Decimal, market_value: Decimal) -> S
 
 
 def _edge(
-    security: Security, quantity: Decimal, value: Decimal, lower: Decimal, upper: Decimal
+    security: Security, quantity: Decimal, value: Decimal, lower: Weight, upper: Weight
 ) -> Edge | None:
     if value < lower:
         return Edge.BELOW
@@ -163,7 +164,9 @@ def _weight(amount: Decimal | None, market_value: Decimal | None) -> Decimal | N
     return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)
 
 
-def _written(amount: Decimal) -> Decimal:
-    """An amount in the digits that it needs, at least cents."""
+def _written(amount: Decimal | Fraction) -> Decimal:
+    """An amount in the digits that it needs, at least cents; those of thirds end at the twelfth."""
+    if isinstance(amount, Fraction):
+        return fraction_to_decimal(amount, 0)
     decimals = decimals_of(amount)
     return to_decimal(to_units(amount, decimals), decimals)

@@ -27,7 +27,7 @@ from optimization.portfolio import Portfolio
 from optimization.relaxation import Relaxation, relax
 from optimization.result import Rebalance, Security
 from optimization.tight import Plan, solve_tight
-from optimization.units import EXACT, to_decimal
+from optimization.units import EXACT, parts_to_decimal
 
 BLOCK_SIZE = 512  # of 50 securities they stay in the processor's cache; larger blocks are slower
 DEFAULTS = RebalanceOptions()
@@ -151,8 +151,8 @@ def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer | S
 def _separable(relaxed: Relaxation, row: int) -> Rebalance:
     """A portfolio whose separable optimum keeps every row."""
     assembled, block, separable = relaxed.assembled, relaxed.block, relaxed.separable
-    scale = block.decimals + len(str(block.denominator)) - 1
-    drift, lots = to_decimal(relaxed.drifts[row], scale), separable.lots[row]
+    drift = parts_to_decimal(relaxed.drifts[row], block.denominator, block.decimals)
+    lots = separable.lots[row]
     certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift)
     if separable.clipped[row]:
         one = block.rows([row]), relaxed.bands.rows([row])

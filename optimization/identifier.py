@@ -1,13 +1,43 @@
-"""Ids of securities and portfolios."""
+"""Ids of securities and portfolios: tickers, ISINs, account numbers, whatever people have."""
 
 import re
+from functools import lru_cache
 
 from optimization.errors import RuleError
 
-IDENTIFIER = re.compile(r"[A-Za-z0-9]{24}")
+MAX_IDENTIFIER_LENGTH = 64
+IDENTIFIER_RULE = (
+    f"an id has 1 to {MAX_IDENTIFIER_LENGTH} printable characters, without blanks at its ends"
+)
+# str.isprintable lets these pass although nothing is seen of them: joiners, fillers, variation selectors.
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def is_visible(text: str) -> bool:
+    """Return whether a text has no control, bidi, zero-width or otherwise invisible character.
+
+    The space is the only blank that it may have.
+
+    >>> is_visible("Müller & Söhne"), is_visible("VTI\\u200b")
+    (True, False)
+    """
+    return text.isprintable() and INVISIBLE.search(text) is None
+
+
+@lru_cache(maxsize=16_384)  # a request names the same securities portfolio after portfolio
+def is_identifier(value: str) -> bool:
+    """Return whether a text can be the id of a security or a portfolio.
+
+    >>> is_identifier("BRK.B"), is_identifier(" VTI")
+    (True, False)
+    """
+    fits = 1 <= len(value) <= MAX_IDENTIFIER_LENGTH and value == value.strip()
+    return fits and is_visible(value)
 
 
 def require_identifier(field: tuple[str | int, ...], value: str) -> None:
     """Refuse what is not a security or portfolio id."""
-    if not IDENTIFIER.fullmatch(value):
-        raise RuleError(field, value, "an id has exactly 24 characters of A-Z, a-z and 0-9")
+    if not is_identifier(value):
+        raise RuleError(field, value, IDENTIFIER_RULE)

@@ -15,6 +15,7 @@ from optimization.result import Refusal, Security
 from optimization.separable import lot_limits
 from optimization.tight import Tight
 from optimization.units import fraction_to_decimal, to_decimal
+from optimization.weights import weight_text
 
 CODE = "infeasible"
 EXPLANATION_TIME_S = 2.0  # for the limits in conflict, and again for the nearest plan
@@ -110,9 +111,9 @@ def _empty_band(
     entry: dict[str, Any] = {
         "security_id": security.security_id,
         "price": f"{security.price:f}",
-        "target": f"{security.weight:f}",
-        "low_drift": f"{security.band.low:f}",
-        "high_drift": f"{security.band.high:f}",
+        "target": weight_text(security.weight),
+        "low_drift": weight_text(security.band.low),
+        "high_drift": weight_text(security.band.high),
     }
     if option is not None:
         entry["option"] = option
@@ -133,11 +134,18 @@ def _drift(tight: Tight, column: int, lots: int) -> Fraction:
     return Fraction(value, tight.base) - Fraction(int(block.weight[column]), block.denominator)
 
 
-def _admitting(security: Security, lots: int, drift: Fraction) -> tuple[Decimal, dict[str, str]]:
-    """How wide the smallest band is that holds this drift, and that band (low <= high)."""
-    low = max(security.band.low, _ceiling(-drift))
-    high = max(security.band.high, _ceiling(drift), low)
-    return low + high, {"low_drift": f"{low:f}", "high_drift": f"{high:f}", "lots": str(lots)}
+def _admitting(security: Security, lots: int, drift: Fraction) -> tuple[Fraction, dict[str, str]]:
+    """How wide the smallest band is that holds this drift, and that band; no cap unless it was one."""
+    band = security.band
+    low, high = max(band.low, _ceiling(-drift)), max(band.high, _ceiling(drift))
+    if band.low <= band.high:
+        high = max(high, low)
+    width = Fraction(low) + Fraction(high)
+    return width, {
+        "low_drift": weight_text(low),
+        "high_drift": weight_text(high),
+        "lots": str(lots),
+    }
 
 
 def _ceiling(drift: Fraction) -> Decimal:

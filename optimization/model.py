@@ -8,10 +8,9 @@ from decimal import Decimal
 from optimization.errors import RuleError
 from optimization.identifier import require_identifier
 from optimization.options import RebalanceOptions
+from optimization.rules import GENERAL
+from optimization.weights import Weight, product, weight_text
 
-WEIGHT_STEP = Decimal("0.005")
-HIGHEST_WEIGHT = Decimal("0.95")
-MOST_TARGETS = 100
 LONGEST_NAME = 255
 
 
@@ -19,45 +18,64 @@ LONGEST_NAME = 255
 class DriftBand:
     """How far below and above its target a security may stay, as fractions of market value.
 
+    A band that is wider below than above is a cap.
+
     >>> DriftBand(Decimal("0.01"), Decimal("0.02")).high
     Decimal('0.02')
     """
 
-    low: Decimal
-    high: Decimal
+    low: Weight
+    high: Weight
 
     def __post_init__(self) -> None:
-        for name, value in (("low", self.low), ("high", self.high)):
-            if not (value.is_finite() and 0 <= value <= 1):
-                raise RuleError(("band", name), value, "a drift is a fraction from 0 to 1")
-        if self.low > self.high:
-            rule = f"the low drift may not exceed the high drift {self.high:f}"
-            raise RuleError(("band", "low"), self.low, rule)
+        _require_part(("band", "low"), self.low, "a drift")
+        _require_part(("band", "high"), self.high, "a drift")
+
+
+def relative_band(weight: Weight, relative: Decimal, absolute: Decimal | None = None) -> DriftBand:
+    """The band of a target whose drift is a part of the target, and at most ``absolute``, on both sides.
+
+    The 5/25 rule is 0.25 of the target and at most 0.05 of market value.
+
+    >>> [relative_band(Decimal(w), Decimal("0.25"), Decimal("0.05")).low for w in ("0.1", "0.4")]
+    [Decimal('0.025'), Decimal('0.05')]
+    """
+    _require_part(("relative_drift",), relative, "a relative drift")
+    drift = product(weight, relative)
+    if absolute is not None:
+        _require_part(("absolute_drift",), absolute, "an absolute drift")
+        drift = min(drift, absolute)
+    return DriftBand(drift, drift)
+
+
+def _require_part(field: tuple[str, ...], value: Weight, name: str) -> None:
+    finite = not isinstance(value, Decimal) or value.is_finite()
+    if not (finite and 0 <= value <= 1):
+        shown = value if isinstance(value, Decimal) else weight_text(value)
+        raise RuleError(field, shown, f"{name} is a fraction from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One line of a model: the weight a security should have, as a fraction of market value.
+    """One line of a model: the weight a security should have, as a part of market value.
+
+    The weight is a Decimal of up to 12 digits after the point, or a Fraction (see weights.py).
 
     >>> Target("5f3e9a7b1c2d4e6f8a9b0c1d", Decimal("0.25"), DriftBand(Decimal(0), Decimal("0.01"))).weight
     Decimal('0.25')
     """
 
     security_id: str
-    weight: Decimal
+    weight: Weight
     band: DriftBand
 
     def __post_init__(self) -> None:
-        require_identifier(("security_id",), self.security_id)
-        if not (self.weight.is_finite() and 0 <= self.weight <= HIGHEST_WEIGHT):
-            raise RuleError(("weight",), self.weight, "a target is from 0 to 0.95")
-        if self.weight % WEIGHT_STEP != 0:
-            raise RuleError(("weight",), self.weight, "a target is a multiple of 0.005")
+        GENERAL.check_target(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Target weights and the portfolios that follow them.
+    """Target weights and the portfolios that follow them, within the general rules (see rules.py).
 
     A target of zero is dropped, the name is trimmed; ``version`` counts changes of the model and
     is not touched by a rebalance, which only sets ``last_rebalance_date``. ``model_id`` is given
@@ -94,13 +112,7 @@ def _require_targets(targets: tuple[Target, ...]) -> None:
     if twice is not None:
         rule = "each security may stand once in a model"
         raise RuleError(("targets", twice, "security_id"), targets[twice].security_id, rule)
-    invested = sum((target.weight for target in targets), Decimal(0))
-    if invested > HIGHEST_WEIGHT:
-        rule = "the targets may sum to 0.95 at most (at least 5 % stays in cash)"
-        raise RuleError(("targets",), invested, rule)
-    count = sum(target.weight > 0 for target in targets)
-    if count > MOST_TARGETS:
-        raise RuleError(("targets",), count, "a model has at most 100 positions with a target")
+    GENERAL.check_sum(targets)
 
 
 def _require_portfolios(portfolio_ids: tuple[str, ...]) -> None:

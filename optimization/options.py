@@ -1,6 +1,6 @@
 """RebalanceOptions: what one rebalance may ask beyond its model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -127,10 +127,18 @@ class RebalanceOptions:
 
     def __post_init__(self) -> None:
         self._require_numbers()
-        for name in ("do_not_buy", "do_not_sell", "frozen", "lots"):
-            for security_id in getattr(self, name):
-                require_identifier((name,), security_id)
+        for place, security_id in self.named_ids():
+            require_identifier(place, security_id)
         _require_consistent(self)
+
+    def named_ids(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Every security that a restriction names, with the place where it stands."""
+        for name in ("do_not_buy", "do_not_sell", "frozen", "lots"):
+            for security_id in sorted(getattr(self, name)):
+                yield (name,), security_id
+        for group in self.groups:
+            for security_id in sorted(group.security_ids):
+                yield ("groups", group.name, "security_ids"), security_id
 
     @property
     def restricts(self) -> bool:

@@ -10,6 +10,8 @@ from optimization.result import Security
 from optimization.separable import lot_limits
 from optimization.units import INT64_SAFE
 
+UNLIMITED = 2**256  # lots
+
 
 def restricted(block: Block, securities: Sequence[Security], options: RebalanceOptions) -> Block:
     """One portfolio's block with the bounds of direction and named securities."""
@@ -17,7 +19,9 @@ def restricted(block: Block, securities: Sequence[Security], options: RebalanceO
     bought = np.array([may_buy(options, security_id) for security_id in ids])
     sold = np.array([may_sell(options, security_id) for security_id in ids])
     least = np.where(sold[None, :], 0, block.before)
-    most = np.where(bought[None, :], INT64_SAFE, block.before)
+    # Beyond int64 a lot may be so small that more than any of its numbers are held.
+    unlimited = UNLIMITED if block.before.dtype == np.object_ else INT64_SAFE
+    most = np.where(bought[None, :], unlimited, block.before)
     return block.restricted(least, most)
 
 

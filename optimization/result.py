@@ -9,6 +9,7 @@ from typing import Any
 from optimization.certificate import Certificate
 from optimization.model import DriftBand
 from optimization.units import EXACT
+from optimization.weights import Weight
 
 HUNDREDTH_PERCENT = Decimal("0.0001")
 
@@ -61,7 +62,7 @@ class Security:
 
     security_id: str
     price: Decimal
-    weight: Decimal
+    weight: Weight
     band: DriftBand
 
 

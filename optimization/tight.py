@@ -14,7 +14,14 @@ from optimization.cover import cover, steps_of
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.problem import Bands, Block
 from optimization.separable import drift_of, lot_limits
-from optimization.units import Integers, fraction_to_decimal, grain_of, just_above, to_decimal
+from optimization.units import (
+    Integers,
+    fraction_to_decimal,
+    grain_of,
+    just_above,
+    rounded,
+    to_decimal,
+)
 
 REPAIRS = 3
 HAIR = Fraction(1, 1_000_000)  # currency
@@ -55,9 +62,13 @@ class Tight:
         return np.broadcast_to(self.block.remainder[0], self.lots.shape)
 
     def drift(self, lots: Integers) -> Decimal:
-        """The objective of a plan, in currency, exact."""
-        scale = self.block.decimals + len(str(self.block.denominator)) - 1
-        return to_decimal(drift_of(self.block, self.bands, lots[None, :])[0], scale)
+        """The objective of a plan, in currency."""
+        return fraction_to_decimal(self.drift_units(lots), self.block.decimals)
+
+    def drift_units(self, lots: Integers) -> Fraction:
+        """The same in units, exact."""
+        parts = drift_of(self.block, self.bands, lots[None, :])[0]
+        return Fraction(parts, self.block.denominator)
 
 
 def solve_tight(tight: Tight, budget: Budget) -> Plan | None:
@@ -102,7 +113,7 @@ def solve_by_program(tight: Tight, budget: Budget) -> Plan:
         if change is None:
             raise NoSolutionInTimeError(tight.portfolio_id, budget.total_s)
         bound = answer.bound if not margin else bound  # of a tightened row it proves nothing
-        lots = base + np.rint(change).astype(np.int64).astype(base.dtype)
+        lots = base + rounded(change, base)
         if not broken(block, lots[None, :]).any():
             return Plan(lots, _certificate(tight, lots, base, replace(answer, bound=bound)))
         # A row met only within the solver's tolerance: ask again with more than that taken off.
@@ -186,10 +197,11 @@ def _certificate(
 ) -> Certificate:
     objective, lower = tight.drift(lots), tight.drift(tight.lots)
     if np.isfinite(answer.bound):
-        bound = Fraction(tight.drift(base)) + Fraction(answer.bound)
-        grain = _grain(tight, base) / 10**tight.block.decimals
-        solver = lower_bound(Fraction(objective), bound, grain)
-        lower = max(lower, fraction_to_decimal(solver, 0))
+        decimals, scale = tight.block.decimals, 10**tight.block.decimals
+        bound = tight.drift_units(base) / scale + Fraction(answer.bound)
+        grain = _grain(tight, base) / scale
+        solver = lower_bound(tight.drift_units(lots) / scale, bound, grain)
+        lower = max(lower, fraction_to_decimal(solver * scale, decimals))
     proof = proof_of(answer, objective, lower)
     binding = (cash_binding(tight, lots),)
     return Certificate(proof, Method.MILP, objective, lower, binding, SOLVER, answer.seconds)

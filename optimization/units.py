@@ -20,6 +20,8 @@ EXACT = Context(prec=120, traps=[InvalidOperation, Overflow])
 INT64_SAFE = 2**61
 TOO_LARGE = 2**64
 
+FURTHER_DIGITS = 12  # of an amount whose digits do not end, beyond those of the unit
+
 # int64, or Python integers (dtype object) where the guard says int64 could overflow.
 Integers = NDArray[Any]
 
@@ -71,24 +73,34 @@ def to_decimal(units: int, decimals: int) -> Decimal:
 
 
 def fraction_to_decimal(units: Fraction, decimals: int) -> Decimal:
-    """The same for a fraction of units whose decimal digits end, as sums and products of decimals do.
+    """The same for a fraction of units: exact, or half even at the twelfth digit where they do not end.
 
-    >>> fraction_to_decimal(Fraction(12345, 4), 2)
-    Decimal('30.8625')
+    Sums and products of decimals have digits that end, those of thirds have not.
+
+    >>> fraction_to_decimal(Fraction(12345, 4), 2), fraction_to_decimal(Fraction(200, 3), 2)
+    (Decimal('30.8625'), Decimal('0.66666666666667'))
     """
-    scale = decimals
+    scale, rest = decimals, units.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    if rest != 1:
+        return to_decimal(round(units * 10**FURTHER_DIGITS), decimals + FURTHER_DIGITS)
     while units.denominator != 1:
         units, scale = units * 10, scale + 1
     return to_decimal(units.numerator, scale)
 
 
-def denominator_of(fractions: Iterable[Decimal]) -> int:
-    """The power of ten in whose parts all fractions are whole.
+def parts_to_decimal(parts: int, denominator: int, decimals: int) -> Decimal:
+    """The amount of so many ``1 / denominator`` of a unit.
 
-    >>> denominator_of([Decimal("0.005"), Decimal("0.1")])
-    1000
+    >>> parts_to_decimal(12345, 1000, 2), parts_to_decimal(1, 3, 0)
+    (Decimal('0.12345'), Decimal('0.333333333333'))
     """
-    return 10 ** max((decimals_of(fraction) for fraction in fractions), default=0)
+    digits = len(str(denominator)) - 1
+    if denominator == 10**digits:
+        return to_decimal(parts, decimals + digits)
+    return fraction_to_decimal(Fraction(parts, denominator), decimals)
 
 
 def grain_of(amounts: Iterable[Fraction | int]) -> Fraction:
@@ -120,3 +132,14 @@ def integers(values: Iterable[int], largest: int) -> Integers:
     """An array of whole numbers: int64 where ``largest`` bounds what will be computed from them."""
     dtype = np.int64 if largest < INT64_SAFE else np.object_
     return np.array(list(values), dtype=dtype)
+
+
+def rounded(counts: NDArray[np.float64], like: Integers) -> Integers:
+    """Counts of a solver as whole numbers of the same kind as ``like``; also those beyond int64.
+
+    >>> rounded(np.array([2.9999999, 1e25]), np.array([2**80], dtype=np.object_))
+    array([3, 10000000000000000905969664], dtype=object)
+    """
+    if like.dtype == np.object_:
+        return np.array([round(count) for count in counts.tolist()], dtype=np.object_)
+    return np.rint(counts).astype(like.dtype)

@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from optimization.errors import RuleError
 from optimization.model import DriftBand, Model, Target
+from optimization.rules import GLOBECO, ModelRules
 from storage.codec import exact, to_milliseconds
 from storage.database import WRITER_TIMEOUT_S, Document, require_object_id, translating
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
@@ -35,14 +36,16 @@ NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
 
 class Models:
-    """The stored models of one database."""
+    """The stored models of one database; what is added or changed keeps ``rules``."""
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    def __init__(self, database: AsyncDatabase[Document], rules: ModelRules = GLOBECO) -> None:
         self._models = database[COLLECTION]
+        self._rules = rules
 
     @translating
     async def add(self, model: Model) -> Model:
         """Store a new model; it comes back with its id and version 1."""
+        self._rules.check(model)
         now = to_milliseconds(datetime.now(UTC))
         document = {"_id": ObjectId(), **_contents(model), "version": 1}
         try:
@@ -82,6 +85,7 @@ class Models:
 
         A ``last_rebalance_date`` or ``options`` of None leaves what is stored.
         """
+        self._rules.check(model)
         model_id = str(model.model_id)
         change = {
             "$set": _contents(model) | {"updated_at": datetime.now(UTC)},

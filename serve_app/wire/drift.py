@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from optimization.drift import DriftSummary, PortfolioDrift, Standing
+from optimization.weights import weight_text
 from serve_app.wire.fields import (
     MODEL,
     PORTFOLIO,
@@ -161,9 +162,9 @@ def _standing_json(standing: Standing) -> Json:
         "quantity": string(whole(standing.quantity)),
         "price": plain(security.price),
         "market_value": plain(standing.value),
-        "target": plain(security.weight),
-        "low_drift": plain(security.band.low),
-        "high_drift": plain(security.band.high),
+        "target": weight_text(security.weight),
+        "low_drift": weight_text(security.band.low),
+        "high_drift": weight_text(security.band.high),
         "actual": plain(standing.actual),
         "lower_edge": plain(standing.lower),
         "upper_edge": plain(standing.upper),
@@ -179,6 +180,6 @@ def _largest_json(standing: Standing | None) -> Json | None:
     return {
         "security_id": standing.security.security_id,
         "deviation": plain(standing.deviation),
-        "target": plain(standing.security.weight),
+        "target": weight_text(standing.security.weight),
         "actual": plain(standing.actual),
     }

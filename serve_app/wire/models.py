@@ -13,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from optimization.errors import RuleError
 from optimization.model import DriftBand, Model, Target
 from optimization.options import RebalanceOptions
+from optimization.rules import GLOBECO
+from optimization.weights import weight_text
 from serve_app.wire.fields import (
     FRACTION,
     MODEL,
@@ -26,7 +28,7 @@ from serve_app.wire.fields import (
     written,
 )
 from serve_app.wire.options import RebalanceOptionsBody, options_json, options_of
-from serve_app.wire.text import Json, instant, plain
+from serve_app.wire.text import Json, instant
 
 Drift = Annotated[Decimal, Field(ge=0, le=1, decimal_places=MOST_PLACES), written(FRACTION, 0, 1)]
 # Every multiple of 0.005 up to 0.95, with whatever zeros behind it.
@@ -130,8 +132,11 @@ class ModelAnswer(BaseModel):
 
 
 def target_of(body: PositionBody) -> Target:
-    """A position of a request as the domain knows it."""
-    return Target(body.security_id, body.target, DriftBand(body.low_drift, body.high_drift))
+    """A position of a stored model as the domain knows it."""
+    band = DriftBand(body.low_drift, body.high_drift)
+    target = Target(body.security_id, body.target, band)
+    GLOBECO.check_target(target)
+    return target
 
 
 def targets_of(positions: Sequence[PositionBody]) -> tuple[Target, ...]:
@@ -188,9 +193,9 @@ def _target_at(index: int, position: PositionBody) -> Target:
 def _position_json(target: Target) -> Json:
     return {
         "security_id": target.security_id,
-        "target": plain(target.weight),
-        "high_drift": plain(target.band.high),
-        "low_drift": plain(target.band.low),
+        "target": weight_text(target.weight),
+        "high_drift": weight_text(target.band.high),
+        "low_drift": weight_text(target.band.low),
     }
 
 

@@ -17,7 +17,7 @@ from serve_app.wire.rebalancing import (
     ProblemInAnswer,
     side_of,
 )
-from serve_app.wire.text import Json, instant, number, whole
+from serve_app.wire.text import Json, instant, number, weight_number, whole
 from storage.runs import Run
 
 POSITION: Json = {
@@ -174,9 +174,9 @@ def _position_json(drift: Drift, trade_date: str) -> Json:
         "adjusted_quantity": number(whole(drift.adjusted_quantity)),
         "original_position_market_value": _value(drift.original_quantity, security.price),
         "adjusted_position_market_value": _value(drift.adjusted_quantity, security.price),
-        "target": number(security.weight),
-        "high_drift": number(security.band.high),
-        "low_drift": number(security.band.low),
+        "target": weight_number(security.weight),
+        "high_drift": weight_number(security.band.high),
+        "low_drift": weight_number(security.band.low),
         "actual": number(drift.actual),
         "actual_drift": number(_actual_drift(drift)),
         "transaction_type": side,
@@ -191,7 +191,10 @@ def _value(shares: Decimal | int, price: Decimal) -> object:
 
 def _actual_drift(drift: Drift) -> Decimal:
     """The drift relative to the target, 4 decimals, half up."""
-    if drift.security.weight == 0:
+    weight = drift.security.weight
+    if weight == 0:
         return Decimal("0.0000")
-    relative = EXACT.divide(drift.actual, drift.security.weight) - 1
+    above, below = weight.as_integer_ratio()
+    parts = EXACT.multiply(drift.actual, Decimal(below))
+    relative = EXACT.divide(parts, Decimal(above)) - 1
     return relative.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from optimization.result import Drift, Rebalance, Side
+from optimization.weights import weight_text
 from serve_app.wire.fields import (
     MODEL,
     PORTFOLIO,
@@ -185,8 +186,8 @@ def _drift_json(drift: Drift) -> Json:
         "security_id": security.security_id,
         "original_quantity": string(whole(drift.original_quantity)),
         "adjusted_quantity": string(whole(drift.adjusted_quantity)),
-        "target": f"{security.weight:f}",
-        "high_drift": f"{security.band.high:f}",
-        "low_drift": f"{security.band.low:f}",
+        "target": weight_text(security.weight),
+        "high_drift": weight_text(security.band.high),
+        "low_drift": weight_text(security.band.low),
         "actual": f"{drift.actual:f}",
     }

@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 import orjson
 
+from optimization.weights import Weight
+
 Json = dict[str, Any]
 
 
@@ -43,6 +45,11 @@ def plain(value: Decimal) -> str:
 def number(value: Decimal | int | None) -> orjson.Fragment | int | None:
     """A JSON number written from the Decimal's own digits."""
     return orjson.Fragment(plain(value)) if isinstance(value, Decimal) else value
+
+
+def weight_number(weight: Weight) -> orjson.Fragment | str:
+    """A JSON number for a weight, or a string for a fraction such as "1/3"."""
+    return orjson.Fragment(plain(weight)) if isinstance(weight, Decimal) else str(weight)
 
 
 def string(value: Decimal | int | None) -> str | None:

@@ -315,7 +315,7 @@ def test_separate_groups_that_ask_for_more_than_there_is_are_refused():
         ({"maximum_trades": -1}, "maximum_trades"),
         ({"cost_rate": Decimal("0.6")}, "cost_rate"),
         ({"lots": {A: Decimal(0)}}, "lots"),
-        ({"frozen": frozenset({"short"})}, "frozen"),
+        ({"frozen": frozenset({" blank"})}, "frozen"),
         ({"soft_band_price": Decimal(-1)}, "soft_band_price"),
         ({"time_limit_s": 0.0}, "time_limit_s"),
     ],
