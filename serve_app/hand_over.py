@@ -16,7 +16,9 @@ from typing import Final
 from uuid import uuid4
 
 from optimization.result import Rebalance, Side
+from serve_app.admission import SETTLE_S, Admission
 from serve_app.metrics import count_orders
+from serve_app.open_orders import ARRIVE_WITHIN
 from serve_app.resources import Resources
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError, UpstreamUnavailableError
 from serve_app.upstream.orders import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused
@@ -28,15 +30,13 @@ from storage.errors import (
     RunGoesOnError,
 )
 from storage.hand_overs import HandOver
-from storage.orders import Batch, Order, OrderState, Settlement
+from storage.orders import Batch, OpenOrdersRule, Order, OrderState, Settlement
 from storage.runs import Run, RunStatus
 
 AT_A_TIME: Final = 200  # portfolios whose orders are stored at once
 AT_ONCE: Final = 4  # batches of different hand-overs that are out at a time
 SEND_FOR_S: Final = 240.0  # one request; what is left then waits for the next
 GO_OUT_WITHIN_S: Final = 10.0  # a claim that is older is given back instead of sent
-# A request is over 60 s after its claim went out; the order service needs up to 180 s to calm down.
-ARRIVE_WITHIN: Final = timedelta(seconds=240)
 FOUND: Final = "FOUND"  # an outcome beside the states: at the order service after all
 UNCLEAR: Final = Settlement(OrderState.UNKNOWN, message="the answer does not say what became of it")
 
@@ -52,22 +52,27 @@ class HandOvers:
         arrive_within: timedelta = ARRIVE_WITHIN,
         send_for_s: float = SEND_FOR_S,
         count: Callable[[Mapping[str, int]], None] = count_orders,
+        settle_s: float = SETTLE_S,
     ) -> None:
         self._with = resources
+        self._admission = Admission(resources, arrive_within, settle_s)
         self._arrive_within = arrive_within
         self._send_for_s = send_for_s
         self._count = count
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._under_way = set[asyncio.Task[None]]()
 
-    async def hand_over(self, rebalance_id: str) -> None:
+    async def hand_over(
+        self, rebalance_id: str, rule: OpenOrdersRule = OpenOrdersRule.REFUSE
+    ) -> None:
         """Send what is not at the order service, for as long as one request may take.
 
         Raises UpstreamUnavailableError or OrdersInDoubtError where the order service does not answer;
-        what was sent before stays sent, and the next call goes on.
+        what was sent before stays sent, and the next call goes on. Raises what ``Admission`` raises
+        where other rebalances are in the way.
         """
         stop = asyncio.Event()
-        work = asyncio.create_task(self._leased(rebalance_id, stop))
+        work = asyncio.create_task(self._leased(rebalance_id, rule, stop))
         self._under_way.add(work)
         work.add_done_callback(self._ended)
         try:
@@ -85,7 +90,11 @@ class HandOvers:
         counts = await orders.counts(run.rebalance_id)
         page = await orders.page(run.rebalance_id, offset, limit, states)
         listed = sum(counts[state] for state in states or OrderState)
-        return HandOver(run.rebalance_id, counts, page, listed)
+        transactions = sum(counts.values())
+        prepared = await self._with.hand_overs.is_prepared(run.rebalance_id)
+        if not prepared:
+            transactions = await self._with.rebalances.count_transactions(run.rebalance_id)
+        return HandOver(run.rebalance_id, counts, transactions, page, listed, prepared)
 
     async def delete(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance of which no order ever went out; OrdersSentError otherwise."""
@@ -118,7 +127,7 @@ class HandOvers:
         if not work.cancelled() and (error := work.exception()):
             logger.info("a hand-over ended: %s", error)
 
-    async def _leased(self, rebalance_id: str, stop: asyncio.Event) -> None:
+    async def _leased(self, rebalance_id: str, rule: OpenOrdersRule, stop: asyncio.Event) -> None:
         until = time.monotonic() + self._send_for_s
         owner = uuid4().hex
         rebalance_id = rebalance_id.lower()
@@ -132,6 +141,7 @@ class HandOvers:
             if not prepared:
                 await self._prepare(run, owner)
             await self._look_up(rebalance_id, owner)
+            await self._admission.admit(run, owner, rule)
             while not stop.is_set() and time.monotonic() < until:
                 if not await self._sent_one(rebalance_id, owner):
                     return
@@ -203,7 +213,7 @@ class HandOvers:
         there = await self._with.order_service.placed(timestamp)
         unsettled = await self._with.orders.unsettled(rebalance_id, timestamp)
         keyed = ((order.key, (order.portfolio_id, order.security_id)) for order in unsettled)
-        found = {key: there[natural] for key, natural in keyed if natural in there}
+        found = {key: there[natural].order_id for key, natural in keyed if natural in there}
         await self._with.orders.found(timestamp, found)
         if found:
             self._count({FOUND: len(found)})
@@ -227,6 +237,7 @@ def _orders_of(run: Run, offset: int, outcomes: Iterable[Rebalance]) -> Iterator
                 transaction.security_id,
                 Side(transaction.side),
                 transaction.quantity,
+                run.started_at,
             )
 
 

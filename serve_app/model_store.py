@@ -23,7 +23,7 @@ from storage.chunks import Event
 from storage.database import ping
 from storage.errors import StaleVersionError
 from storage.hand_overs import HandOver
-from storage.orders import OrderState
+from storage.orders import OpenOrdersRule, OrderState
 from storage.paging import Sort
 from storage.runs import Run
 
@@ -149,10 +149,12 @@ class ModelStore:
         """Delete the run of this version with its outcomes, unless orders of it were sent."""
         await self._hand_overs.delete(rebalance_id, version)
 
-    async def hand_over(self, rebalance_id: str, most_listed: int, correlated: str) -> HandOver:
+    async def hand_over(
+        self, rebalance_id: str, rule: OpenOrdersRule, most_listed: int, correlated: str
+    ) -> HandOver:
         """Send the orders of a run that are not at the order service; where they stand then."""
         correlation_id.set(correlated)
-        await self._hand_overs.hand_over(rebalance_id)
+        await self._hand_overs.hand_over(rebalance_id, rule)
         return await self._hand_overs.page(rebalance_id, 0, most_listed)
 
     async def handed_over(

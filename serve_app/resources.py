@@ -29,7 +29,9 @@ from storage.database import Document, connect
 from storage.hand_overs import HandOvers
 from storage.idempotency import Idempotency
 from storage.models import Models
+from storage.open_orders import OpenOrders
 from storage.order_book import OrderBook
+from storage.portfolio_claims import PortfolioClaims
 from storage.rebalances import Rebalances
 from storage.watch import Told
 
@@ -55,6 +57,8 @@ class Resources:
     orders: OrderBook
     hand_overs: HandOvers
     order_service: OrderService
+    open_orders: OpenOrders
+    portfolio_claims: PortfolioClaims
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> R
     url = settings.portfolio_accounting_service_url
     balance = client("accounting", url, accounting.POLICY)
     sources = {SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)}
+    hand_overs = HandOvers(database)
     return Resources(
         database,
         Models(database),
@@ -95,8 +100,10 @@ def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> R
         BookRuns(database),
         Chunks(database),
         OrderBook(database),
-        HandOvers(database),
+        hand_overs,
         _order_service(settings, watch),
+        OpenOrders(database),
+        PortfolioClaims(database, hand_overs),
     )
 
 

@@ -14,6 +14,8 @@ StorageError
 │   ├── HandOverInProgressError    another request hands them over now
 │   ├── NotCompletedError          the rebalance is not completed
 │   ├── OrdersInDoubtError         of some it is not known whether they arrived
+│   ├── OrdersOpenError            portfolios have open orders of other rebalances
+│   ├── SupersededError            orders of a later rebalance of the portfolios were sent
 │   └── OrdersSentError            some were sent
 └── EmbeddedServerError            the embedded database server
     ├── NoServerBinaryError        no database server was found on this machine
@@ -24,7 +26,9 @@ StorageError
 Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from optimization.result import Refusal
 
@@ -198,6 +202,64 @@ class OrdersSentError(HandOverError):
     def __str__(self) -> str:
         return (
             f"{self.count} orders of rebalance {self.rebalance_id} were sent to the order service"
+        )
+
+
+class OrdersOpenError(HandOverError):
+    """Portfolios have orders of other rebalances that are not known to be filled or cancelled.
+
+    ``portfolios`` lists the first ones with these rebalances, the numbers count all of them.
+    """
+
+    def __init__(
+        self,
+        rebalance_id: str,
+        portfolios: tuple[Mapping[str, Any], ...],
+        number_of_portfolios: int,
+        number_of_orders: int,
+        number_cancelled: int = 0,
+    ) -> None:
+        super().__init__(
+            rebalance_id, portfolios, number_of_portfolios, number_of_orders, number_cancelled
+        )
+        self.rebalance_id = rebalance_id
+        self.portfolios = portfolios
+        self.number_of_portfolios = number_of_portfolios
+        self.number_of_orders = number_of_orders
+        self.number_cancelled = number_cancelled
+
+    def __str__(self) -> str:
+        first = self.portfolios[0]
+        return (
+            f"{self.number_of_portfolios} portfolios of rebalance {self.rebalance_id} have "
+            f"{self.number_of_orders} open orders of other rebalances; portfolio "
+            f"{first['portfolio_id']} of {', '.join(first['rebalance_ids'])}"
+        )
+
+
+class SupersededError(HandOverError):
+    """Orders of a later rebalance were sent for portfolios of this one.
+
+    ``portfolios`` lists the first ones with that rebalance, the number counts all of them.
+    """
+
+    def __init__(
+        self,
+        rebalance_id: str,
+        portfolios: tuple[Mapping[str, Any], ...],
+        number_of_portfolios: int,
+    ) -> None:
+        super().__init__(rebalance_id, portfolios, number_of_portfolios)
+        self.rebalance_id = rebalance_id
+        self.portfolios = portfolios
+        self.number_of_portfolios = number_of_portfolios
+
+    def __str__(self) -> str:
+        first = self.portfolios[0]
+        return (
+            f"for {self.number_of_portfolios} portfolios of rebalance {self.rebalance_id} orders of a "
+            f"later rebalance were sent; for portfolio {first['portfolio_id']} those of "
+            f"{first['rebalance_id']}"
         )
 
 

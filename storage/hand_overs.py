@@ -3,9 +3,10 @@
 A hand-over is leased: its process renews the lease with every batch, and one that died loses it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from math import ceil
 from typing import Final, NoReturn
 
@@ -23,22 +24,36 @@ LEASE: Final = timedelta(minutes=3)  # outlasts one batch: its request, and the 
 STEP: Final = timedelta(milliseconds=1)  # what the order service's timestamps surely keep
 
 
+class HandOverStatus(StrEnum):
+    """How far a hand-over is."""
+
+    COMPLETE = "COMPLETE"  # the order service has every order
+    PARTIAL = "PARTIAL"
+    NOT_SENT = "NOT_SENT"  # no order went out
+
+
 @dataclass(frozen=True, slots=True)
 class HandOver:
     """How many orders of a rebalance are in which state, and a page of them.
 
     ``listed`` counts the orders in the states that were asked for, of which ``orders`` is the page.
+    ``transactions`` counts those of the rebalance; before the first hand-over there are no orders of them.
     """
 
     rebalance_id: str
     counts: Mapping[OrderState, int]
+    transactions: int
     orders: tuple[Order, ...] = ()
     listed: int = 0
+    is_prepared: bool = True
 
     @property
-    def is_complete(self) -> bool:
-        """Whether all orders are at the order service."""
-        return self.counts[OrderState.SENT] == sum(self.counts.values())
+    def status(self) -> HandOverStatus:
+        """Whether all, some or none of the orders went out."""
+        pending, total = self.counts[OrderState.PENDING], sum(self.counts.values())
+        if self.is_prepared and self.counts[OrderState.SENT] == total:
+            return HandOverStatus.COMPLETE
+        return HandOverStatus.NOT_SENT if pending == total else HandOverStatus.PARTIAL
 
 
 class HandOvers:
@@ -88,6 +103,23 @@ class HandOvers:
         """Renew the lease for another batch; the timestamp that is the batch's alone."""
         document = await self._changed(rebalance_id, owner, {"$inc": {"batches": 1}})
         return document["started_at"] + document["batches"] * STEP
+
+    @translating
+    async def active(self, rebalance_ids: Iterable[str]) -> Mapping[str, int]:
+        """Owners of those hand-overs that are leased now, each with the seconds that are left."""
+        now = datetime.now(UTC)
+        leased = {"_id": {"$in": list(rebalance_ids)}, "leased_until": {"$gt": now}}
+        cursor = self._hand_overs.find(leased, {"owner": 1, "leased_until": 1})
+        return {
+            document["owner"]: max(1, ceil((document["leased_until"] - now).total_seconds()))
+            async for document in cursor
+        }
+
+    @translating
+    async def is_prepared(self, rebalance_id: str) -> bool:
+        """Whether all orders of a rebalance are stored."""
+        wanted = {"_id": rebalance_id, "prepared": True}
+        return await self._hand_overs.find_one(wanted, {"_id": 1}) is not None
 
     @translating
     async def end(self, rebalance_id: str, owner: str) -> None:

@@ -14,6 +14,7 @@ from storage import (
     idempotency,
     models,
     order_book,
+    portfolio_claims,
     rebalances,
     results,
 )
@@ -75,8 +76,17 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         ),
         # the page of orders
         IndexModel([("rebalance_id", 1), ("_id", 1)], name="rebalance"),
+        # the open orders of a portfolio
+        IndexModel(
+            [("portfolio_id", 1), ("_id", 1)],
+            name="open_of_portfolio",
+            partialFilterExpression={"open": True},
+        ),
+        # the orders of a portfolio in rebalances later than another
+        IndexModel([("portfolio_id", 1), ("rebalanced_at", -1)], name="later_of_portfolio"),
     ),
     hand_overs.COLLECTION: (),
+    portfolio_claims.COLLECTION: (),
 }
 
 STRING: Final = {"bsonType": "string"}
@@ -191,6 +201,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "quantity": {"bsonType": ["int", "long", "decimal", "string"]},
             "state": {"enum": [state.value for state in OrderState]},
             "attempts": WHOLE,
+            "rebalanced_at": DATE,
         },
         {
             "order_id": WHOLE,
@@ -198,12 +209,16 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "timestamp": DATE,
             "claim": STRING,
             "claimed_at": DATE,
+            "open": {"enum": [True]},
+            "held": {"enum": [True]},
+            "service_status": STRING,
         },
     ),
     hand_overs.COLLECTION: _record(
         {"started_at": DATE, "batches": WHOLE, "prepared": {"bsonType": "bool"}},
         {"owner": STRING, "leased_until": DATE},
     ),
+    portfolio_claims.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
 }
 
 

@@ -49,7 +49,11 @@ class OrderBook:
     ) -> Batch:
         """Claim pending orders for a request that goes out next; those never tried come first."""
         claim = uuid4().hex
-        pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
+        pending = {
+            "rebalance_id": rebalance_id,
+            "state": OrderState.PENDING.value,
+            "held": None,
+        }
         order = [("attempts", 1), ("_id", 1)]
         cursor = self._orders.find(pending, {"_id": 1}, sort=order, limit=most, batch_size=most)
         keys = {"$in": [document["_id"] async for document in cursor]}
@@ -57,9 +61,9 @@ class OrderBook:
         await self._orders.update_many(
             {**pending, "_id": keys},
             {
-                "$set": {"state": OrderState.SENDING.value, **claimed},
+                "$set": {"state": OrderState.SENDING.value, "open": True, **claimed},
                 "$inc": {"attempts": 1},
-                "$unset": {"message": ""},
+                "$unset": {"message": "", "service_status": ""},
             },
         )
         mine = self._orders.find({"_id": keys, "claim": claim}, sort=[("_id", 1)], batch_size=most)
@@ -71,7 +75,10 @@ class OrderBook:
         """Make the orders of a batch pending again: it never went out."""
         await self._orders.update_many(
             self._claimed(batch),
-            {"$set": {"state": OrderState.PENDING.value}, "$unset": {"claim": "", "timestamp": ""}},
+            {
+                "$set": {"state": OrderState.PENDING.value},
+                "$unset": {"claim": "", "timestamp": "", "open": ""},
+            },
         )
 
     @translating
@@ -80,7 +87,7 @@ class OrderBook:
         # Without the rebalance: only its _id then leads to an order, and no plan has to be tried.
         mine = {"state": OrderState.SENDING.value, "claim": batch.claim}
         changes = [
-            UpdateOne({"_id": key, **mine}, {"$set": _settled(settlement)})
+            UpdateOne({"_id": key, **mine}, _settled(settlement))
             for key, settlement in settlements.items()
         ]
         with timeout(WRITER_TIMEOUT_S):
@@ -105,10 +112,7 @@ class OrderBook:
         changes = [
             UpdateOne(
                 {"_id": key, "state": unsettled, "timestamp": timestamp},
-                {
-                    "$set": _settled(Settlement(OrderState.SENT, order_id)),
-                    "$unset": {"message": ""},
-                },
+                _settled(Settlement(OrderState.SENT, order_id)),
             )
             for key, order_id in order_ids.items()
         ]
@@ -118,20 +122,28 @@ class OrderBook:
 
     @translating
     async def allow_again(
-        self, rebalance_id: str, timestamp: datetime, claimed_before: datetime
+        self,
+        rebalance_id: str,
+        timestamp: datetime,
+        claimed_before: datetime,
+        failed: bool = True,
     ) -> None:
         """Make orders of a batch pending again that the order service was seen not to have.
 
-        Failed ones, and those in doubt that were claimed before this moment: they cannot arrive any more.
+        Those in doubt that were claimed before this moment, because they cannot arrive any more, and
+        failed ones.
         """
-        failed = {"state": OrderState.FAILED.value}
         overdue = {
             "state": {"$in": [state.value for state in IN_DOUBT]},
             "claimed_at": {"$lt": claimed_before},
         }
         await self._orders.update_many(
-            {"rebalance_id": rebalance_id, "timestamp": timestamp, "$or": [failed, overdue]},
-            {"$set": {"state": OrderState.PENDING.value}, "$unset": {"claim": ""}},
+            {
+                "rebalance_id": rebalance_id,
+                "timestamp": timestamp,
+                "$or": [overdue, *([{"state": OrderState.FAILED.value}] if failed else [])],
+            },
+            {"$set": {"state": OrderState.PENDING.value}, "$unset": {"claim": "", "open": ""}},
         )
 
     @translating
@@ -187,9 +199,14 @@ def _in(rebalance_id: str, states: Sequence[OrderState]) -> Document:
 
 
 def _settled(settlement: Settlement) -> Document:
-    fields: dict[str, Any] = {"state": settlement.state.value}
+    given: dict[str, Any] = {"state": settlement.state.value, "open": True}
+    gone = {"message": ""}
+    if settlement.state is OrderState.FAILED:
+        gone = {"open": ""}
+        del given["open"]
     if settlement.order_id is not None:
-        fields["order_id"] = settlement.order_id
+        given["order_id"] = settlement.order_id
     if settlement.message is not None:
-        fields["message"] = settlement.message[:MOST_IN_MESSAGE]
-    return fields
+        given["message"] = settlement.message[:MOST_IN_MESSAGE]
+        gone.pop("message", None)
+    return {"$set": given, "$unset": gone} if gone else {"$set": given}

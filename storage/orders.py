@@ -1,4 +1,8 @@
-"""Order: one transaction of a rebalance on its way to the order service, and its document."""
+"""Order: one transaction of a rebalance on its way to the order service, and its document.
+
+An order is open from the moment it goes out until the order service says that it is filled or cancelled,
+or until it is certain not to have arrived.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,15 +26,24 @@ class OrderState(StrEnum):
     UNKNOWN = "UNKNOWN"  # a request with it went out and the answer does not say what became of it
 
 
+class OpenOrdersRule(StrEnum):
+    """What a hand-over does about open orders of other rebalances of its portfolios."""
+
+    REFUSE = "REFUSE"  # send nothing
+    ADD = "ADD"  # send on top of them
+    REPLACE = "REPLACE"  # cancel them, and send for those portfolios whose orders all were
+
+
 IN_DOUBT: Final = (OrderState.SENDING, OrderState.UNKNOWN)
 UNSETTLED: Final = (*IN_DOUBT, OrderState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One transaction; ``place`` is the portfolio's in the rebalance.
+    """One transaction; ``place`` is the portfolio's in the rebalance, which began at ``rebalanced_at``.
 
-    ``timestamp`` is that of the batch it went out with last, which no other batch has.
+    ``timestamp`` is that of the batch it went out with last, which no other batch has. ``service_status``
+    is the abbreviation of the status that the order service gave last.
     """
 
     rebalance_id: str
@@ -39,10 +52,13 @@ class Order:
     security_id: str
     side: Side
     quantity: int | Decimal
+    rebalanced_at: datetime
     state: OrderState = OrderState.PENDING
     order_id: int | None = None
     message: str | None = None
     timestamp: datetime | None = None
+    is_open: bool = False
+    service_status: str | None = None
 
     @property
     def key(self) -> str:
@@ -80,6 +96,7 @@ def order_document(order: Order) -> Document:
         "security_id": order.security_id,
         "side": order.side.value,
         "quantity": shares if small else Decimal(order.quantity),
+        "rebalanced_at": order.rebalanced_at,
         "state": OrderState.PENDING.value,
         "attempts": 0,
     }
@@ -98,5 +115,8 @@ def order_from(document: Document) -> Order:
         state=OrderState(document["state"]),
         order_id=document.get("order_id"),
         message=document.get("message"),
+        rebalanced_at=document["rebalanced_at"],
         timestamp=document.get("timestamp"),
+        is_open=document.get("open", False),
+        service_status=document.get("service_status"),
     )

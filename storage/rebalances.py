@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import ne
 from typing import Final, NoReturn
 
 from bson import ObjectId
@@ -187,6 +188,17 @@ class Rebalances:
         if missing:
             raise NotFoundError("portfolio in this rebalance", min(missing))
         return found
+
+    @translating
+    async def count_transactions(self, rebalance_id: str) -> int:
+        """Number of transactions of all portfolios."""
+        shares = {"before": 1, "after": 1}
+        cursor = self._results.find({"_id": ids_of(rebalance_id)}, shares, batch_size=BATCH)
+        count = 0
+        with timeout(WRITER_TIMEOUT_S):
+            async for document in cursor:
+                count += sum(map(ne, document["before"], document["after"]))
+        return count
 
     @translating
     async def delete(self, rebalance_id: str, version: int) -> None:

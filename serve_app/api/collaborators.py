@@ -22,7 +22,7 @@ from serve_app.upstream.holdings import Balance
 from storage.book import BookRun, Holdings, Selection
 from storage.chunks import Event
 from storage.hand_overs import HandOver
-from storage.orders import OrderState
+from storage.orders import OpenOrdersRule, OrderState
 from storage.paging import Sort
 from storage.runs import Run
 
@@ -99,7 +99,9 @@ class ModelStore(Protocol):
         """Refused once an order of the run was sent."""
         ...
 
-    async def hand_over(self, rebalance_id: str, most_listed: int, correlated: str) -> HandOver:
+    async def hand_over(
+        self, rebalance_id: str, rule: OpenOrdersRule, most_listed: int, correlated: str
+    ) -> HandOver:
         """Send the orders of a run that the order service does not have yet; where they stand then."""
         ...
 

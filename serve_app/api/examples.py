@@ -53,11 +53,13 @@ from storage.errors import (
     NotCompletedError,
     NotFoundError,
     OrdersInDoubtError,
+    OrdersOpenError,
     OrdersSentError,
     RunEndedError,
     RunGoesOnError,
     StaleVersionError,
     StorageUnavailableError,
+    SupersededError,
 )
 
 CORRELATION = "7d0c1c0a3f6e4d7c8f6f0f1b2f3a4b5c"
@@ -73,6 +75,10 @@ KEY = f"{DAY}/growth"
 OTHER = "683b6d889fa492fde114a4e3"
 HEADING = Heading(REBALANCE, MODEL, DAY)
 
+ANOTHER_REBALANCE = "6b03944ad41a9fc9100ec950"
+OPEN = {"portfolio_id": PORTFOLIO, "rebalance_ids": [ANOTHER_REBALANCE], "open_orders": 40}
+LATER = {"portfolio_id": PORTFOLIO, "rebalance_id": ANOTHER_REBALANCE}
+
 # What a whole request fails with, and where.
 OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (ONE_MODEL, NotFoundError("model", MODEL)),
@@ -86,6 +92,8 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (OF_MODEL, IdempotencyInProgressError(KEY)),
     (ORDERS, NotCompletedError(REBALANCE, "STOPPED")),
     (ORDERS, HandOverInProgressError(REBALANCE, 180)),
+    (ORDERS, OrdersOpenError(REBALANCE, (OPEN,), 1, 40)),
+    (ORDERS, SupersededError(REBALANCE, (LATER,), 1)),
     (ONE_REBALANCE, OrdersSentError(REBALANCE, 100)),
     (ONE_MODEL, PreconditionFailedError('"2"', 3)),
     (ONE_MODEL, PreconditionRequiredError()),

@@ -12,9 +12,9 @@ from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import Offset, page_headers
 from serve_app.api.rebalances import WRONG_RUN, RebalanceId
 from serve_app.correlation import correlation_id
-from serve_app.wire.orders import HandOverAnswer, hand_over_json
+from serve_app.wire.orders import HandOverAnswer, HandOverBody, hand_over_json
 from serve_app.wire.text import encoded
-from storage.hand_overs import HandOver
+from storage.hand_overs import HandOver, HandOverStatus
 from storage.orders import OrderState
 
 router = APIRouter(prefix="/api/v1", tags=["orders"])
@@ -37,6 +37,8 @@ States = Annotated[
             problems.IN_PROGRESS,
             problems.NOT_COMPLETED,
             problems.HANDING_OVER,
+            problems.ORDERS_OPEN,
+            problems.SUPERSEDED,
             problems.KEY_REUSED,
             problems.BROKEN_CONTRACT,
             problems.UPSTREAM_DOWN,
@@ -46,16 +48,25 @@ States = Annotated[
     },
 )
 async def hand_over(
-    request: Request, rebalance_id: RebalanceId, store: Store, once: AtMostOnce
+    request: Request,
+    rebalance_id: RebalanceId,
+    store: Store,
+    once: AtMostOnce,
+    body: HandOverBody | None = None,
 ) -> Response:
-    """Send the orders of a completed rebalance that are not at the order service yet, never one twice."""
+    """Send the orders of a completed rebalance that are not at the order service yet, never one twice.
+
+    Orders of other rebalances of the same portfolios that are neither filled nor cancelled refuse it,
+    unless ``open_orders`` says otherwise; a later rebalance whose orders were sent refuses it always.
+    """
+    rule = (body or HandOverBody()).open_orders
     done, replayed = await once(
-        lambda: store.hand_over(rebalance_id, MOST_LISTED, correlation_id.get()),
+        lambda: store.hand_over(rebalance_id, rule, MOST_LISTED, correlation_id.get()),
         lambda handed: handed.rebalance_id,
         lambda reference: store.handed_over(reference, 0, MOST_LISTED),
     )
     headers = page_headers(request, 0, MOST_LISTED, done.listed) | replayed
-    return _answer(done, 200 if done.is_complete else 207, headers)
+    return _answer(done, 200 if done.status is HandOverStatus.COMPLETE else 207, headers)
 
 
 @router.get(
@@ -71,7 +82,7 @@ async def list_orders(
     limit: Limit = LISTED,
     status: States = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
-    """Where the orders of a rebalance stand, a page at a time; there are none before it is handed over."""
+    """Where the orders of a rebalance stand, a page at a time; NOT_SENT before it is handed over."""
     found = await store.handed_over(rebalance_id, offset, limit, tuple(dict.fromkeys(status)))
     return _answer(found, 200, page_headers(request, offset, limit, found.listed))
 

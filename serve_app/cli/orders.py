@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -24,9 +25,23 @@ States = Annotated[
 ]
 
 
+class OpenOrders(StrEnum):
+    """What to do about open orders of other rebalances of the same portfolios."""
+
+    REFUSE = "refuse"
+    ADD = "add"
+    REPLACE = "replace"
+
+
 @commands.command()
 def hand_over(
     rebalance_id: str,
+    open_orders: Annotated[
+        OpenOrders,
+        typer.Option(
+            help="where other rebalances have open orders: send nothing, send, or cancel them"
+        ),
+    ] = OpenOrders.REFUSE,
     url: Url = URL,
     timeout: Timeout = SENDS_FOR_S,
     as_json: AsJson = False,
@@ -37,7 +52,7 @@ def hand_over(
         from serve_app.cli.output import show, show_json, working
 
         with working(f"handing {rebalance_id} over"):
-            handed = _handed_over(client, rebalance_id)
+            handed = _handed_over(client, rebalance_id, open_orders)
         if as_json:
             show_json(handed)
         else:
@@ -70,13 +85,13 @@ def orders(
             show(tables.orders(found))
 
 
-def _handed_over(client: "Client", rebalance_id: str) -> "HandOver":
+def _handed_over(client: "Client", rebalance_id: str, open_orders: OpenOrders) -> "HandOver":
     """What became of all orders: a request sends for a bounded time, and the next one goes on."""
     from serve_app.cli.output import say
 
     sent = client.list_orders(rebalance_id, limit=1).counts["SENT"]
     while True:
-        handed = client.hand_over(rebalance_id)
+        handed = client.hand_over(rebalance_id, open_orders=open_orders.name)
         sent_before, sent = sent, handed.counts["SENT"]
         if not handed.counts["PENDING"] or sent == sent_before:
             return handed

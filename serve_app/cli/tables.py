@@ -167,13 +167,13 @@ def drifts(found: Iterable[DriftSummary]) -> Table:
 def handed_over(found: HandOver) -> Table:
     """One line for all orders of a rebalance."""
     counts = {status: count for status, count in found.counts.items() if count}
-    row = (found.rebalance_id, found.status, found.number_of_orders, _counts(counts))
-    return table("Hand-over", ("rebalance", "status", "orders", "of these"), [row])
+    row = (found.rebalance_id, found.status, found.number_of_transactions, _counts(counts))
+    return table("Hand-over", ("rebalance", "status", "transactions", "orders"), [row])
 
 
 def orders(found: HandOver) -> Table:
     """One line an order, and what the order service said last."""
-    columns = ("portfolio", "", "security", "quantity", "status", "order", "message")
+    columns = ("portfolio", "", "security", "quantity", "status", "there", "order", "message")
     rows = [
         (
             each.portfolio_id,
@@ -181,6 +181,7 @@ def orders(found: HandOver) -> Table:
             each.security_id,
             each.quantity,
             each.status,
+            each.service_status,
             None if each.order_id is None else str(each.order_id),
             each.message,
         )

@@ -168,14 +168,16 @@ class OrderLine:
     order_id: int | None
     message: str | None
     order_timestamp: datetime | None
+    service_status: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """Where the orders of a rebalance stand; COMPLETE when all are SENT."""
+    """Where the orders of a rebalance stand; COMPLETE when all are SENT, NOT_SENT while none went out."""
 
     rebalance_id: str
-    status: Literal["COMPLETE", "PARTIAL"]
+    status: Literal["COMPLETE", "PARTIAL", "NOT_SENT"]
+    number_of_transactions: int
     number_of_orders: int
     counts: Mapping[OrderState, int]
     orders: tuple[OrderLine, ...]

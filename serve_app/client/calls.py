@@ -219,9 +219,18 @@ def export_transactions(
     return Pieces(_transactions(rebalance_id, kind, portfolio_ids))
 
 
-def hand_over(rebalance_id: str, *, idempotency_key: str | None = None) -> Call[HandOver]:
-    """Send the orders that are not at the order service yet, never one twice."""
-    return work(HandOver, ("rebalance", rebalance_id, "orders"), None, idempotency_key)
+def hand_over(
+    rebalance_id: str,
+    *,
+    open_orders: Literal["REFUSE", "ADD", "REPLACE"] | None = None,
+    idempotency_key: str | None = None,
+) -> Call[HandOver]:
+    """Send the orders that are not at the order service yet, never one twice.
+
+    Open orders of other rebalances of the same portfolios refuse it unless ``open_orders`` says otherwise.
+    """
+    body = None if open_orders is None else {"open_orders": open_orders}
+    return work(HandOver, ("rebalance", rebalance_id, "orders"), body, idempotency_key)
 
 
 def list_orders(

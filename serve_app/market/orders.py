@@ -78,7 +78,8 @@ class Orders:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._tickers = {one.security_id: one.ticker for one in market.listings()}
-        self._all: list[dict[str, Any]] = []
+        self._all: dict[int, dict[str, Any]] = {}
+        self._made = 0
 
     def routes(self) -> Routes:
         """Its routes."""
@@ -86,6 +87,9 @@ class Orders:
             "POST /api/v1/orders": self._post,
             "GET /api/v1/orders": self._search,
             "GET /api/v1/order/{}": self._read,
+            "PUT /api/v1/order/{}": self._replace,
+            "DELETE /api/v1/order/{}": self._delete,
+            "POST /api/v1/orders/{}/submit": self._submit,
             "GET /api/v1/blotters": lambda _: answer(REFERENCES["blotterId"][1]),
             "GET /api/v1/statuses": lambda _: answer(REFERENCES["statusId"][1]),
             "GET /api/v1/orderTypes": lambda _: answer(REFERENCES["orderTypeId"][1]),
@@ -115,7 +119,7 @@ class Orders:
         if complaint:
             return {"status": "FAILURE", "message": complaint, "requestIndex": index}
         kept = self._kept(order)
-        self._all.append(kept)
+        self._all[kept["id"]] = kept
         return {
             "status": "SUCCESS",
             "message": "Order created successfully",
@@ -125,12 +129,17 @@ class Orders:
         }
 
     def _kept(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._made += 1
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        fields = self._fields(order)
+        fields["orderTimestamp"] = fields["orderTimestamp"] or now
+        return {"id": self._made, **fields}
+
+    def _fields(self, order: dict[str, Any]) -> dict[str, Any]:
         number = self._market.number(str(order["portfolioId"]))
         name = None if number is None else portfolio_name(number)
-        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         ticker = self._tickers.get(str(order["securityId"]))
         return {
-            "id": len(self._all) + 1,
             "blotter": REFERENCES["blotterId"][1][order["blotterId"] - 1],
             "status": REFERENCES["statusId"][1][order["statusId"] - 1],
             "portfolio": {"portfolioId": order["portfolioId"], "name": name},
@@ -139,7 +148,7 @@ class Orders:
             "quantity": _number(order["quantity"]),
             "limitPrice": _number(order.get("limitPrice")),
             "tradeOrderId": order.get("tradeOrderId"),
-            "orderTimestamp": order.get("orderTimestamp") or now,
+            "orderTimestamp": order.get("orderTimestamp"),
             "version": order.get("version") or 1,
         }
 
@@ -157,7 +166,7 @@ class Orders:
                 "validFilterFields": FILTERS,
             }
             return answer(body, 400)
-        found = [order for order in self._all if _passes(order, given)]
+        found = [order for order in self._all.values() if _passes(order, given)]
         try:
             limit, offset, pagination = paged(question.query, len(found))
         except ValueError as error:
@@ -165,11 +174,37 @@ class Orders:
         return answer({"content": found[offset : offset + limit], "pagination": pagination})
 
     def _read(self, question: Question) -> Answer:
-        text = question.parts[0]
-        number = int(text) if text.isdecimal() else 0
-        if not 1 <= number <= len(self._all):
+        order = self._all.get(_id(question))
+        return Answer(404, b"") if order is None else answer(order)
+
+    def _replace(self, question: Question) -> Answer:
+        """Replace every field, as the real one does: no version is compared, no status stands in the way."""
+        order = self._all.get(_id(question))
+        if order is None:
             return Answer(404, b"")
-        return answer(self._all[number - 1])
+        given = json.loads(question.body, parse_float=Decimal)
+        order |= self._fields(given)
+        return answer(order)
+
+    def _delete(self, question: Question) -> Answer:
+        """Remove an order whatever its status and version; 409 is said of one that is not there."""
+        return Answer(409 if self._all.pop(_id(question), None) is None else 204, b"")
+
+    def _submit(self, question: Question) -> Answer:
+        """Send a NEW order to trade; here no trade service takes it further."""
+        order = self._all.get(_id(question))
+        if order is None:
+            return answer({"code": "RUNTIME_ERROR", "message": "No value present"}, 500)
+        if order["status"]["abbreviation"] != "NEW":
+            return answer({"status": "not submitted"}, 400)
+        sent = list(STATUSES).index("SENT")
+        order |= {"status": REFERENCES["statusId"][1][sent], "tradeOrderId": order["id"]}
+        return answer(order)
+
+
+def _id(question: Question) -> int:
+    text = question.parts[0]
+    return int(text) if text.isdecimal() else 0
 
 
 def _complaint(order: Any) -> str | None:

@@ -89,6 +89,20 @@ ORDERS_SENT = Kind(
     "Orders of the rebalance were sent",
     "The record of what was sent is kept, so that none of it is sent again.",
 )
+ORDERS_OPEN = Kind(
+    409,
+    "orders-open",
+    "Portfolios have open orders of other rebalances",
+    "Nothing was sent, because the same trades could be made twice. Wait until the orders are filled, rebalance "
+    "with open_orders COUNT, or hand over with open_orders REPLACE (cancel them first) or ADD (send all the same).",
+)
+SUPERSEDED = Kind(
+    409,
+    "rebalance-superseded",
+    "Orders of a later rebalance were sent",
+    "Nothing was sent, because the rebalance knows nothing of these orders. Hand the later rebalance over, or make "
+    "a new one.",
+)
 PRECONDITION = Kind(412, "precondition-failed", "If-Match names another version", _READ)
 TOO_LARGE = Kind(
     413,
@@ -206,7 +220,7 @@ KINDS: Mapping[str, Kind] = {
     kind.slug: kind
     for kind in (
         BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
-        DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
+        DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
         OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
         CONFLICT, NO_HOLDINGS, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
         BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY, OUT_OF_PATIENCE,

@@ -39,11 +39,13 @@ from storage.errors import (
     NotCompletedError,
     NotFoundError,
     OrdersInDoubtError,
+    OrdersOpenError,
     OrdersSentError,
     RunEndedError,
     RunGoesOnError,
     StaleVersionError,
     StorageUnavailableError,
+    SupersededError,
 )
 
 OF_ERROR: Mapping[type[BaseException], Kind] = {
@@ -70,6 +72,8 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     RunGoesOnError: problems.RUN_GOES_ON,
     OrdersSentError: problems.ORDERS_SENT,
     OrdersInDoubtError: problems.IN_DOUBT,
+    OrdersOpenError: problems.ORDERS_OPEN,
+    SupersededError: problems.SUPERSEDED,
     StorageUnavailableError: problems.STORAGE_DOWN,
     UpstreamUnavailableError: problems.UPSTREAM_DOWN,
     UpstreamContractError: problems.BROKEN_CONTRACT,
@@ -88,6 +92,16 @@ MEMBERS: Mapping[type[BaseException], Mapping[str, str]] = {
     UpstreamUnavailableError: {"upstream": "upstream"},
     UpstreamContractError: {"upstream": "upstream"},
     NotReadyError: {"failing": "failing", "checks": "checks", "breakers": "breakers"},
+    OrdersOpenError: {
+        "portfolios": "portfolios",
+        "number_of_portfolios": "number_of_portfolios",
+        "number_of_open_orders": "number_of_orders",
+        "number_cancelled": "number_cancelled",
+    },
+    SupersededError: {
+        "portfolios": "portfolios",
+        "number_of_portfolios": "number_of_portfolios",
+    },
     NotAcceptableError: {"offered": "offered"},
     OrdersInDoubtError: {"orders_in_doubt": "count"},
     RunGoesOnError: {"run_id": "run_id"},

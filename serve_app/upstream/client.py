@@ -103,14 +103,16 @@ class Client:
                 wait_s = error.retry_after_s or ASK_AGAIN_AFTER_S
                 raise UpstreamUnavailableError(self.upstream, error.detail, wait_s) from error
 
-    async def post_once(self, path: str, body: bytes, within_s: float) -> httpx.Response:
+    async def send_once(
+        self, method: str, path: str, body: bytes, within_s: float
+    ) -> httpx.Response:
         """The answer, below 500, to a JSON body that goes out at most once.
 
         UpstreamUnavailableError where it did not go out, OutcomeUnknownError where it did and no
         answer says what it did. The client needs the ``plain_transport``.
         """
         headers = {**_correlated(), "Content-Type": "application/json"}
-        request = self._http.build_request("POST", path, content=body, headers=headers)
+        request = self._http.build_request(method, path, content=body, headers=headers)
         async with self._slots:
             try:
                 with self._breaker.admitted():

@@ -1,4 +1,4 @@
-"""OrderService: hands orders over in batches, and reads back which of them are there.
+"""OrderService: hands orders over in batches, reads back which of them are there, and cancels orders.
 
 Neither route nor order has a key of ours, so a batch goes out once. Whoever has no answer, or an
 answer that says too little, reads back by the batch's own orderTimestamp before anything is repeated:
@@ -11,9 +11,16 @@ answer that says too little, reads back by the batch's own orderTimestamp before
   took over 30 s is reported with requestIndex -1 while the worker goes on.
 - Filters by ticker or portfolio name that cannot be resolved are dropped, not refused; a filter by
   orderTimestamp is not.
+
+There is no route to cancel. An order with the status NEW was not submitted to the trade service, and only NEW
+orders are submitted: a PUT that makes it CNCLD keeps it from trading. An order that was submitted cannot be
+called back here. DELETE is no way, because it removes an order in any status, and with one that was submitted
+the only record of a trade that goes on. PUT compares no version: a submission at the same moment may overwrite
+it or be overwritten, so an order counts as cancelled once it is read as CNCLD a while later.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,6 +33,7 @@ from optimization.result import Side
 from serve_app.upstream.client import UNREADABLE, Client, UpstreamHealth
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamContractError
 from serve_app.upstream.exact import objects, text, whole
+from serve_app.upstream.gather import for_each
 from serve_app.upstream.policy import Policy
 from serve_app.upstream.reading import parse_json
 
@@ -37,7 +45,15 @@ PAGE: Final = 1000
 MOST_PLACED: Final = 100_000
 LONGEST_MESSAGE: Final = 300
 REFERENCES_TTL_S: Final = 3600.0
+CANCEL_AT_ONCE: Final = 8
 NEW: Final = "NEW"
+CANCELLED: Final = "CNCLD"
+# Filled, cancelled, cancelled after a part was filled, deleted: nothing more of it is traded.
+OVER: Final = frozenset({"FULL", CANCELLED, "CPART", "DEL"})
+REMOVED: Final = "DEL"
+PARTLY_FILLED: Final = "PART"
+NOT_FOUND: Final = 404
+FOUND_OR_NOT: Final = frozenset({200, NOT_FOUND})
 REQUEST_TIMEOUT: Final = 408  # said by proxies on the way, of requests that may have gone on
 
 
@@ -56,6 +72,14 @@ class Accepted:
     """The order is there, under this id."""
 
     order_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order as the order service has it; ``status`` is the abbreviation."""
+
+    order_id: int
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +109,7 @@ class OrderService:
         self._client = client
         self._blotter = blotter
         self.references = alru_cache(maxsize=1, ttl=REFERENCES_TTL_S)(self._read_references)
+        self._cancelled = alru_cache(maxsize=1, ttl=REFERENCES_TTL_S)(self._read_cancelled)
 
     async def place(self, orders: Sequence[NewOrder], timestamp: datetime) -> tuple[Answer, ...]:
         """Send a batch once; one answer per order.
@@ -94,7 +119,7 @@ class OrderService:
         references = await self.references()
         at = instant(timestamp)
         body = orjson.dumps([_body(order, references, at) for order in orders])
-        response = await self._client.post_once("/api/v1/orders", body, POST_WITHIN_S)
+        response = await self._client.send_once("POST", "/api/v1/orders", body, POST_WITHIN_S)
         status = response.status_code
         if 400 <= status < 500 and status != REQUEST_TIMEOUT:
             message = f"the batch was refused with {status}{_message(response.content)}"
@@ -108,9 +133,9 @@ class OrderService:
         except UpstreamContractError as error:
             raise OutcomeUnknownError(self._client.upstream, error.detail) from error
 
-    async def placed(self, timestamp: datetime) -> Mapping[tuple[str, str], int]:
-        """The ids of the orders of a batch that are there, by portfolio id and security id."""
-        found: dict[tuple[str, str], int] = {}
+    async def placed(self, timestamp: datetime) -> Mapping[tuple[str, str], Placed]:
+        """The orders of a batch that are there, by portfolio id and security id."""
+        found: dict[tuple[str, str], Placed] = {}
         for offset in range(0, MOST_PLACED, PAGE):
             params = {"orderTimestamp": instant(timestamp), "limit": PAGE, "offset": offset}
             answer = await self._client.json("/api/v1/orders", params)
@@ -119,7 +144,8 @@ class OrderService:
                 for row in rows:
                     portfolio_id = text(row["portfolio"]["portfolioId"])
                     security_id = text(row["security"]["securityId"])
-                    found.setdefault((portfolio_id, security_id), whole(row["id"]))
+                    there = Placed(whole(row["id"]), text(row["status"]["abbreviation"]))
+                    found.setdefault((portfolio_id, security_id), there)
                 more = answer["pagination"]["hasNext"] is True
                 if more and not rows:  # an order that is overlooked would go out twice
                     raise ValueError("it is empty, and not the last one")
@@ -131,6 +157,34 @@ class OrderService:
     async def health(self) -> UpstreamHealth:
         """Ask whether the service is ready."""
         return await self._client.health(HEALTH)
+
+    async def cancel(self, order_ids: Sequence[int]) -> None:
+        """Ask for the cancellation of orders that were not submitted to the trade service.
+
+        Says nothing of what became of them: ``placed`` does, a while later.
+        """
+        cancelled = await self._cancelled()
+
+        async def cancel_one(order_id: int) -> None:
+            await self._cancel(order_id, cancelled)
+
+        await for_each(order_ids, cancel_one, CANCEL_AT_ONCE)
+
+    async def _cancel(self, order_id: int, cancelled: int) -> None:
+        path = f"/api/v1/order/{order_id}"
+        response = await self._client.get(path, accept=FOUND_OR_NOT)
+        if response.status_code == NOT_FOUND:
+            return
+        order = self._client.parsed(response)
+        with self._client.reading("an order"):
+            if order["status"]["abbreviation"] != NEW or order.get("tradeOrderId") is not None:
+                return
+            body = orjson.dumps(_cancelled(order, cancelled))
+        with suppress(OutcomeUnknownError):
+            await self._client.send_once("PUT", path, body, POLICY.total_s)
+
+    async def _read_cancelled(self) -> int:
+        return await self._id("/api/v1/statuses", "abbreviation", CANCELLED)
 
     async def _read_references(self) -> References:
         return References(
@@ -161,12 +215,31 @@ def _body(order: NewOrder, references: References, at: str) -> dict[str, object]
         "portfolioId": order.portfolio_id,
         "orderTypeId": references.types[order.side],
         "securityId": order.security_id,
-        "quantity": orjson.Fragment(f"{order.quantity:f}")
-        if isinstance(order.quantity, Decimal)
-        else order.quantity,
+        "quantity": _number(order.quantity),
         "orderTimestamp": at,
         "version": 1,
     }
+
+
+def _cancelled(order: Any, status: int) -> dict[str, object]:
+    """A whole order with another status: PUT replaces every field."""
+    return {
+        "id": order["id"],
+        "blotterId": order["blotter"]["id"],
+        "statusId": status,
+        "portfolioId": order["portfolio"]["portfolioId"],
+        "orderTypeId": order["orderType"]["id"],
+        "securityId": order["security"]["securityId"],
+        "quantity": _number(order["quantity"]),
+        "limitPrice": _number(order.get("limitPrice")),
+        "tradeOrderId": None,
+        "orderTimestamp": order["orderTimestamp"],
+        "version": order["version"],
+    }
+
+
+def _number(number: int | Decimal | None) -> object:
+    return orjson.Fragment(f"{number:f}") if isinstance(number, Decimal) else number
 
 
 def _matched(rows: Any, count: int) -> tuple[Answer, ...]:

@@ -1,7 +1,7 @@
 """The hand-over of a rebalance's orders: how many are in which state, and one line for each."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,8 +9,8 @@ from optimization.result import Side
 from serve_app.wire.fields import PORTFOLIO, SECURITY, Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import REBALANCE, Number
 from serve_app.wire.text import Json, instant, number
-from storage.hand_overs import HandOver
-from storage.orders import Order, OrderState
+from storage.hand_overs import HandOver, HandOverStatus
+from storage.orders import OpenOrdersRule, Order, OrderState
 
 LINE: Json = {
     "portfolio_id": PORTFOLIO,
@@ -21,7 +21,24 @@ LINE: Json = {
     "order_id": 4711,
     "message": None,
     "order_timestamp": "2026-11-23T09:30:00.001Z",
+    "service_status": "NEW",
 }
+
+
+class HandOverBody(BaseModel):
+    """How to hand a rebalance over."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"open_orders": "REPLACE"}]}
+    )
+
+    open_orders: Annotated[
+        OpenOrdersRule,
+        Field(
+            description="what to do about open orders of other rebalances of the same portfolios: "
+            "send nothing, send on top of them, or cancel them first"
+        ),
+    ] = OpenOrdersRule.REFUSE
 
 
 class OrderLine(BaseModel):
@@ -37,14 +54,18 @@ class OrderLine(BaseModel):
     order_timestamp: Annotated[
         datetime | None, Field(description="the orderTimestamp it went out with last")
     ]
+    service_status: Annotated[
+        str | None, Field(description="the status that it had when it was looked up last")
+    ]
 
 
 class HandOverAnswer(BaseModel):
     """Where the orders of a rebalance stand.
 
-    SENT ones are at the order service. FAILED ones it refused, PENDING ones were not sent: the next
+    Before the first hand-over there are no orders, and ``number_of_transactions`` says how many there
+    will be. SENT ones are at the order service. FAILED ones it refused, PENDING ones were not sent: the next
     POST sends them. Of SENDING and UNKNOWN ones it is not known whether they arrived: the next POST
-    looks them up first. ``status`` is COMPLETE when all are SENT.
+    looks them up first. ``status`` is COMPLETE when all are SENT, NOT_SENT while none went out.
     """
 
     model_config = ConfigDict(
@@ -53,6 +74,7 @@ class HandOverAnswer(BaseModel):
                 {
                     "rebalance_id": REBALANCE,
                     "status": "COMPLETE",
+                    "number_of_transactions": 1,
                     "number_of_orders": 1,
                     "counts": {"PENDING": 0, "SENDING": 0, "SENT": 1, "FAILED": 0, "UNKNOWN": 0},
                     "orders": [LINE],
@@ -62,7 +84,8 @@ class HandOverAnswer(BaseModel):
     )
 
     rebalance_id: ObjectIdentifier
-    status: Literal["COMPLETE", "PARTIAL"]
+    status: HandOverStatus
+    number_of_transactions: int
     number_of_orders: int
     counts: dict[OrderState, int]
     orders: list[OrderLine]
@@ -73,7 +96,8 @@ def hand_over_json(hand_over: HandOver) -> Json:
     counts = {state.value: count for state, count in hand_over.counts.items()}
     return {
         "rebalance_id": hand_over.rebalance_id,
-        "status": "COMPLETE" if hand_over.is_complete else "PARTIAL",
+        "status": hand_over.status,
+        "number_of_transactions": hand_over.transactions,
         "number_of_orders": sum(counts.values()),
         "counts": counts,
         "orders": [_line(order) for order in hand_over.orders],
@@ -90,4 +114,5 @@ def _line(order: Order) -> Json:
         "order_id": order.order_id,
         "message": order.message,
         "order_timestamp": instant(order.timestamp),
+        "service_status": order.service_status,
     }

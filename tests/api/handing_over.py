@@ -24,7 +24,7 @@ def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIEN
     names = type(stored._with).__slots__
     parts = {name: getattr(stored._with, name) for name in names} | {"order_service": service}
     stored._with = type(stored._with)(**parts)
-    stored._hand_overs = HandOvers(stored._with, arrive_within)
+    stored._hand_overs = HandOvers(stored._with, arrive_within, settle_s=0.0)
 
 
 async def rebalanced(
@@ -47,6 +47,11 @@ async def each_is_there_once(desk: OrderDesk, portfolios: int, securities: int =
         for security in SECURITIES[:securities]
     ]
     assert await desk.natural_keys() == expected
+
+
+async def handed_over(client: httpx.AsyncClient, path: str, rule: str) -> httpx.Response:
+    """The answer to a hand-over that does this about open orders."""
+    return await client.post(path, json={"open_orders": rule})
 
 
 def counts(answer: httpx.Response) -> dict[str, int]:

@@ -21,7 +21,9 @@ from storage.chunks import Chunks
 from storage.hand_overs import HandOvers
 from storage.idempotency import Idempotency
 from storage.models import Models
+from storage.open_orders import OpenOrders
 from storage.order_book import OrderBook
+from storage.portfolio_claims import PortfolioClaims
 from storage.rebalances import Rebalances
 from storage.runs import Run, RunStatus, new_rebalance_id
 
@@ -57,6 +59,8 @@ def resources_with(database: Any, upstreams: Any) -> Resources:
         orders=OrderBook(database),
         hand_overs=HandOvers(database),
         order_service=upstreams,
+        open_orders=OpenOrders(database),
+        portfolio_claims=PortfolioClaims(database, HandOvers(database)),
     )
 
 

@@ -91,7 +91,8 @@ async def test_a_hand_over_is_asked_for_again_for_as_long_as_orders_go_out(
     def standing(count: int) -> dict[str, Any]:
         counts = {"PENDING": 2500 - count, "SENDING": 0, "SENT": count, "FAILED": 0, "UNKNOWN": 0}
         status = "PARTIAL" if count < 2500 else "COMPLETE"
-        kept = {"rebalance_id": REBALANCE, "status": status, "number_of_orders": 2500}
+        kept = {"rebalance_id": REBALANCE, "status": status}
+        kept |= dict.fromkeys(("number_of_transactions", "number_of_orders"), 2500)
         return {**kept, "counts": counts, "orders": []}
 
     @app.get(PATH)

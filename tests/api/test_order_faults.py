@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from storage.orders import OpenOrdersRule
 from tests.api.handing_over import (
     NO_WAIT,
     counts,
@@ -103,7 +104,7 @@ async def test_a_process_that_dies_between_sending_and_recording_leaves_nothing_
 
     stored._with.orders.settle = die
     with pytest.raises(RuntimeError, match="killed"):
-        await stored.hand_over(path.split("/")[4], 10, "")
+        await stored.hand_over(path.split("/")[4], OpenOrdersRule.REFUSE, 10, "")
     stored._with.orders.settle = settle
     assert counts(await client.get(path)) == {"SENDING": 30}
 
@@ -126,7 +127,7 @@ async def test_a_caller_who_hangs_up_leaves_the_batch_that_is_out_to_be_settled(
 
     desk.faults = [slow]
     path = await rebalanced(client, 120)
-    call = asyncio.create_task(stored.hand_over(path.split("/")[4], 10, ""))
+    call = asyncio.create_task(stored.hand_over(path.split("/")[4], OpenOrdersRule.REFUSE, 10, ""))
     await out.wait()
     call.cancel()
     await asyncio.wait([call])

@@ -41,6 +41,7 @@ async def test_a_rebalance_is_handed_over_and_every_order_has_its_id(
         "order_id": there["id"],
         "message": None,
         "order_timestamp": there["orderTimestamp"],
+        "service_status": None,
     }
     await each_is_there_once(desk, 2, 1)
 
@@ -138,11 +139,11 @@ async def test_orders_are_counted_by_what_became_of_them(
     assert seen == {"SENT": 29, "FAILED": 1, "FOUND": 1}
 
     path = await rebalanced(client, 3, name="Income")
-    await client.post(path)
+    await client.post(path, json={"open_orders": "ADD"})
     assert seen == {"SENT": 57, "FAILED": 3, "FOUND": 1}
 
     desk.faults = [order_desk.lost_on_the_way_back]
-    await client.post(path)
+    await client.post(path, json={"open_orders": "ADD"})
     assert seen == {"SENT": 57, "FAILED": 3, "FOUND": 3, "UNKNOWN": 2}
 
 

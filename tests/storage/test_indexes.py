@@ -11,7 +11,7 @@ from storage.database import Document, connect, disconnect
 from storage.indexes import INDEXES, ensure_indexes
 from storage.models import Models
 from storage.rebalances import Rebalances
-from tests.storage.samples import a_model, a_run, outcomes
+from tests.storage.samples import NOON, a_model, a_run, outcomes
 
 pytestmark = pytest.mark.mongo
 
@@ -83,6 +83,13 @@ async def test_a_broken_writer_is_stopped(
             "next_in_state",
         ),
         ("orders", {"rebalance_id": "R"}, [("_id", 1)], "rebalance"),
+        ("orders", {"portfolio_id": "P", "open": True}, [("_id", 1)], "open_of_portfolio"),
+        (
+            "orders",
+            {"portfolio_id": "P", "rebalanced_at": {"$gte": NOON}},
+            [("rebalanced_at", 1)],
+            "later_of_portfolio",
+        ),
         ("chunks", {"run_id": "R", "number": {"$gt": 5}}, [("number", 1)], "events"),
     ],
 )

@@ -26,7 +26,9 @@ LATER = NOON + timedelta(minutes=5)
 
 def some(rebalance_id: str, count: int) -> tuple[Order, ...]:
     return tuple(
-        Order(rebalance_id, n // 3, numbered("P", n // 3), numbered("S", n % 3), Side.BUY, n + 1)
+        Order(
+            rebalance_id, n // 3, numbered("P", n // 3), numbered("S", n % 3), Side.BUY, n + 1, NOON
+        )
         for n in range(count)
     )
 

@@ -24,8 +24,11 @@ class OrderDesk(httpx.AsyncBaseTransport):
         self._market = httpx.ASGITransport(market_app(market))
         self.faults: list[Fault] = []
         self.posted: list[list[dict[str, Any]]] = []
+        self.is_down = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.is_down:
+            return httpx.Response(503, request=request)
         if request.method == "POST":
             self.posted.append(json.loads(request.content))
             if self.faults:
@@ -42,6 +45,38 @@ class OrderDesk(httpx.AsyncBaseTransport):
                 found += page["content"]
                 if not page["pagination"]["hasNext"]:
                     return found
+
+    async def status(self, order_id: int) -> str:
+        """The status of an order."""
+        found = {order["id"]: order["status"]["abbreviation"] for order in await self.orders()}
+        return found[order_id]
+
+    async def update(self, order_id: int, status: str) -> None:
+        """Give an order another status, as whoever trades it does."""
+        async with httpx.AsyncClient(transport=self._market, base_url="http://desk") as http:
+            path = f"/api/v1/order/{order_id}"
+            order = (await http.get(path)).json()
+            statuses = (await http.get("/api/v1/statuses")).json()
+            (number,) = [each["id"] for each in statuses if each["abbreviation"] == status]
+            body = {
+                "statusId": number,
+                "blotterId": order["blotter"]["id"],
+                "orderTypeId": order["orderType"]["id"],
+                "portfolioId": order["portfolio"]["portfolioId"],
+                "securityId": order["security"]["securityId"],
+            }
+            (await http.put(path, json={**order, **body})).raise_for_status()
+
+    async def submit(self, order_id: int) -> None:
+        """Send an order to trade."""
+        async with httpx.AsyncClient(transport=self._market, base_url="http://desk") as http:
+            (await http.post(f"/api/v1/orders/{order_id}/submit")).raise_for_status()
+
+    async def remove(self, order_id: int) -> None:
+        """Delete an order."""
+        async with httpx.AsyncClient(transport=self._market, base_url="http://desk") as http:
+            answer = await http.delete(f"/api/v1/order/{order_id}", params={"version": 1})
+            assert answer.status_code == 204
 
     async def natural_keys(self) -> list[tuple[str, str]]:
         """Portfolio and security of everything that it has, sorted."""

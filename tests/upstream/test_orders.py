@@ -21,7 +21,7 @@ from serve_app.upstream.errors import (
     UpstreamUnavailableError,
 )
 from serve_app.upstream.exchange import plain_transport
-from serve_app.upstream.orders import Accepted, NewOrder, OrderService, Refused
+from serve_app.upstream.orders import Accepted, NewOrder, OrderService, Placed, Refused
 from serve_app.upstream.policy import Policy
 from tests.upstream import order_desk
 from tests.upstream.order_desk import OrderDesk
@@ -65,7 +65,9 @@ async def test_a_batch_is_accepted_and_can_be_read_back_by_its_timestamp(
 
     assert answers == (Accepted(1), Accepted(2), Accepted(3), Accepted(4))
     there = await service(desk).placed(AT)
-    assert there == {(one.portfolio_id, one.security_id): n for n, one in enumerate(batch, 1)}
+    assert there == {
+        (one.portfolio_id, one.security_id): Placed(n, "NEW") for n, one in enumerate(batch, 1)
+    }
     assert await service(desk).placed(AT.replace(microsecond=8000)) == {}
     last = (await desk.orders())[-1]
     assert (last["orderType"]["abbreviation"], last["status"]["abbreviation"]) == ("SELL", "NEW")
@@ -239,10 +241,10 @@ async def test_over_a_real_connection_one_that_is_refused_is_told_from_one_that_
         Client("order", url, EAGER, plain_transport()) as one,
     ):
         with pytest.raises(OutcomeUnknownError):
-            await one.post_once("/x", b"[]", 5.0)
+            await one.send_once("POST", "/x", b"[]", 5.0)
     async with Client("order", "http://127.0.0.1:9", EAGER, plain_transport()) as one:
         with pytest.raises(UpstreamUnavailableError, match="ConnectError"):
-            await one.post_once("/x", b"[]", 5.0)
+            await one.send_once("POST", "/x", b"[]", 5.0)
 
 
 async def test_an_answer_that_takes_too_long_leaves_the_outcome_unknown() -> None:
@@ -252,7 +254,7 @@ async def test_an_answer_that_takes_too_long_leaves_the_outcome_unknown() -> Non
 
     one = client_of(slow, EAGER, "order", transport=plain_transport())
     with pytest.raises(OutcomeUnknownError, match="took over"):
-        await one.post_once("/x", b"[]", 0.01)
+        await one.send_once("POST", "/x", b"[]", 0.01)
 
 
 async def test_reference_ids_are_asked_for_once_and_a_blotter_that_is_missing_is_named(

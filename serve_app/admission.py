@@ -1,0 +1,176 @@
+"""Admission: which orders of a rebalance may be sent, given what was sent for its portfolios before.
+
+A hand-over claims its portfolios first, so that no other one decides about the same portfolios at the
+same time. Open orders are looked up at the order service before they stand in the way of anything.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from serve_app.open_orders import OpenOrdersLookUp
+from serve_app.resources import Resources
+from storage.errors import OrdersOpenError, SupersededError
+from storage.orders import OpenOrdersRule, Order, OrderState
+from storage.runs import Run
+
+PORTFOLIOS_AT_A_TIME: Final = 500
+ORDERS_AT_A_TIME: Final = 200  # cancelled between two renewals of the lease
+CANCEL_FOR_S: Final = 120.0
+# The order service compares no versions: a submission that was under way shows only after it.
+SETTLE_S: Final = 2.0
+MAX_LISTED: Final = 20
+
+
+@dataclass(slots=True)
+class _InTheWay:
+    """Portfolios with open orders of other rebalances: the first ones, and how many there are."""
+
+    listed: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
+    portfolios: int = 0
+    orders: int = 0
+
+    def add(self, found: Mapping[str, Sequence[Order]]) -> None:
+        """Count open orders by portfolio."""
+        for portfolio_id, orders in found.items():
+            ids = sorted({order.rebalance_id for order in orders})
+            row = {"portfolio_id": portfolio_id, "rebalance_ids": ids, "open_orders": len(orders)}
+            self.listed += [row] if len(self.listed) < MAX_LISTED else []
+            self.portfolios += 1
+            self.orders += len(orders)
+
+    def error(self, rebalance_id: str, cancelled: int = 0) -> OrdersOpenError:
+        """What refuses a hand-over for them."""
+        listed = tuple(self.listed)
+        return OrdersOpenError(rebalance_id, listed, self.portfolios, self.orders, cancelled)
+
+
+class Admission:
+    """Decides about the pending orders of rebalances, in one process and its event loop."""
+
+    def __init__(
+        self, resources: Resources, arrive_within: timedelta, settle_s: float = SETTLE_S
+    ) -> None:
+        self._with = resources
+        self._arrive_within = arrive_within
+        self._settle_s = settle_s
+
+    async def admit(self, run: Run, owner: str, rule: OpenOrdersRule) -> None:
+        """Leave those orders of a rebalance pending and not held that may be sent now.
+
+        Raises HandOverInProgressError, SupersededError or OrdersOpenError where none may.
+        """
+        one = _Hearing(self._with, run, owner, self._arrive_within, self._settle_s)
+        pages = await one.claimed_pages()
+        await one.require_latest(pages)
+        await self._with.open_orders.release(run.rebalance_id)
+        if rule is OpenOrdersRule.REFUSE:
+            await one.require_none_open(pages)
+        elif rule is OpenOrdersRule.REPLACE:
+            await one.replace(pages)
+
+
+class _Hearing:
+    """The decision about one rebalance, a page of portfolios at a time."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        run: Run,
+        owner: str,
+        arrive_within: timedelta,
+        settle_s: float,
+    ) -> None:
+        self._with = resources
+        self._run = run
+        self._owner = owner
+        self._settle_s = settle_s
+        self._look_up = OpenOrdersLookUp(resources, arrive_within)
+        self._cancel_until = time.monotonic() + CANCEL_FOR_S
+        self._cancelled = 0
+
+    async def claimed_pages(self) -> Sequence[Sequence[str]]:
+        """Portfolios with orders that are still to be sent, which no other hand-over sends for now."""
+        rebalance_id = self._run.rebalance_id
+        ids = await self._with.open_orders.pending_portfolios(rebalance_id)
+        size = PORTFOLIOS_AT_A_TIME
+        pages = [ids[first : first + size] for first in range(0, len(ids), size)]
+        for page in pages:
+            await self._keep()
+            await self._with.portfolio_claims.take(page, rebalance_id, self._owner)
+        return pages
+
+    async def require_latest(self, pages: Sequence[Sequence[str]]) -> None:
+        """Raise SupersededError if orders of a later rebalance were sent for any of the portfolios."""
+        rebalance_id, moment = self._run.rebalance_id, self._run.started_at
+        found: dict[str, str] = {}
+        for page in pages:
+            found |= await self._with.open_orders.later(page, rebalance_id, moment)
+        if found:
+            first = sorted(found.items())[:MAX_LISTED]
+            listed = tuple({"portfolio_id": each, "rebalance_id": later} for each, later in first)
+            raise SupersededError(rebalance_id, listed, len(found))
+
+    async def require_none_open(self, pages: Sequence[Sequence[str]]) -> None:
+        """Raise OrdersOpenError if any of the portfolios has open orders of another rebalance."""
+        in_the_way = _InTheWay()
+        for page in pages:
+            # Once it is certain to be refused, the others are counted as they were known before.
+            found = await self._open(page, look_up=not in_the_way.portfolios)
+            in_the_way.add(found)
+        if in_the_way.portfolios:
+            raise in_the_way.error(self._run.rebalance_id)
+
+    async def replace(self, pages: Sequence[Sequence[str]]) -> None:
+        """Cancel the open orders of other rebalances; hold back portfolios of which any stays open.
+
+        Raises OrdersOpenError if that leaves nothing to send.
+        """
+        in_the_way = _InTheWay()
+        for page in pages:
+            blocked = await self._cancel_open(page)
+            in_the_way.add(blocked)
+            if blocked:
+                await self._with.open_orders.hold(self._run.rebalance_id, list(blocked))
+        if in_the_way.portfolios and in_the_way.portfolios == sum(map(len, pages)):
+            raise in_the_way.error(self._run.rebalance_id, self._cancelled)
+
+    async def _cancel_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
+        """Cancel what is open of these portfolios; what is open all the same."""
+        found = await self._open(page, look_up=True)
+        wanted = [order for orders in found.values() for order in orders]
+        sent = [one.order_id for one in wanted if one.state is OrderState.SENT and one.order_id]
+        asked = False
+        for first in range(0, len(sent), ORDERS_AT_A_TIME):
+            if time.monotonic() > self._cancel_until:
+                break
+            await self._keep()
+            await self._with.order_service.cancel(sent[first : first + ORDERS_AT_A_TIME])
+            asked = True
+        if not asked:
+            return found
+        await asyncio.sleep(self._settle_s)
+        await self._keep()
+        await self._look_up.look_up(wanted, again=True)
+        left = await self._open(page, look_up=False)
+        self._cancelled += len(wanted) - sum(map(len, left.values()))
+        return left
+
+    async def _open(self, page: Sequence[str], look_up: bool) -> dict[str, list[Order]]:
+        """Open orders of other rebalances by portfolio, looked up at the order service first or not."""
+        await self._keep()
+        orders = await self._with.open_orders.of_portfolios(page, but_of=self._run.rebalance_id)
+        if orders and look_up:
+            await self._look_up.look_up(orders)
+            orders = await self._with.open_orders.of_portfolios(page, but_of=self._run.rebalance_id)
+        found = defaultdict[str, list[Order]](list)
+        for order in orders:
+            found[order.portfolio_id].append(order)
+        return found
+
+    async def _keep(self) -> None:
+        await self._with.hand_overs.keep(self._run.rebalance_id, self._owner)
