@@ -11,7 +11,7 @@ from optimization.certificate import Certificate
 from optimization.errors import PricesMissingError
 from optimization.model import DriftBand, Model
 from optimization.options import RebalanceOptions, amount
-from optimization.portfolio import Portfolio, require_price
+from optimization.portfolio import Portfolio, unpriced
 from optimization.problem import Block, fits_int64, largest_number
 from optimization.result import Rebalance, Refusal, Security, Status
 from optimization.units import (
@@ -107,11 +107,9 @@ def priced(model: Model, prices: Mapping[str, Decimal]) -> tuple[Security, ...]:
     >>> priced(Model("Growth", (target,), ("P" * 24,)), {"A" * 24: Decimal("31.50")})[0].price
     Decimal('31.50')
     """
-    missing = tuple(t.security_id for t in model.targets if t.security_id not in prices)
+    missing = unpriced(map(_id_of, model.targets), prices)
     if missing:
         raise PricesMissingError(missing)
-    for target in model.targets:
-        require_price(target.security_id, prices[target.security_id])
     return tuple(
         Security(target.security_id, prices[target.security_id], target.weight, target.band)
         for target in model.targets

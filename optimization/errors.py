@@ -2,7 +2,7 @@
 
 OptimizationError
 ├── RuleError (also ValueError)      a value breaks a rule of a model, a portfolio or the options
-├── PricesMissingError               securities without a price
+├── PricesMissingError               securities without a price above 0
 ├── OptionsConflictError             options that contradict each other, found before anything is solved
 ├── NoSolutionInTimeError            the time budget ended without a plan; this is not infeasibility
 ├── SolverInterruptedError           the budget was interrupted: nobody waits for the result
@@ -45,10 +45,10 @@ class RuleError(OptimizationError, ValueError):
 
 
 class PricesMissingError(OptimizationError):
-    """These securities are held or targeted and have no price.
+    """These securities are held or targeted and have no price, or one that is not above 0.
 
-    >>> print(PricesMissingError(("A" * 24, "B" * 24)))
-    no price for AAAAAAAAAAAAAAAAAAAAAAAA, BBBBBBBBBBBBBBBBBBBBBBBB
+    >>> print(PricesMissingError(("BND", "VTI")))
+    no price above 0 for BND, VTI
     """
 
     def __init__(self, security_ids: tuple[str, ...]) -> None:
@@ -56,7 +56,7 @@ class PricesMissingError(OptimizationError):
         self.security_ids = security_ids
 
     def __str__(self) -> str:
-        return f"no price for {', '.join(self.security_ids)}"
+        return f"no price above 0 for {', '.join(self.security_ids)}"
 
 
 class OptionsConflictError(OptimizationError):

@@ -1,6 +1,6 @@
 """Portfolio: what is owned, at one price snapshot."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
@@ -50,17 +50,20 @@ class Portfolio:
         """The first rule that is broken."""
         if not self.cash.is_finite():
             return RuleError(("cash",), self.cash, "cash is a finite amount")
-        missing = tuple(sorted(self.holdings.keys() - self.prices.keys()))
+        missing = unpriced(self.holdings, self.prices)
         if missing:
             return PricesMissingError(missing)
         for security, shares in self.holdings.items():
             if not shares.is_finite():
                 return RuleError(("holdings", security), shares, "a holding is a finite number")
-            require_price(security, self.prices[security])
         raise AssertionError
 
 
-def require_price(security_id: str, price: Decimal) -> None:
-    """Refuse a price that is not a positive amount."""
-    if not (price.is_finite() and price > 0):
-        raise RuleError(("prices", security_id), price, "a price is greater than 0")
+def unpriced(security_ids: Iterable[str], prices: Mapping[str, Decimal]) -> tuple[str, ...]:
+    """The securities without a price above 0, in order of their ids.
+
+    >>> unpriced(["VTI", "OLD"], {"VTI": Decimal(200), "OLD": Decimal(0)})
+    ('OLD',)
+    """
+    found = ((each, prices.get(each, ZERO)) for each in security_ids)
+    return tuple(sorted(each for each, price in found if not (price.is_finite() and price > 0)))

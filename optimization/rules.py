@@ -40,6 +40,20 @@ class ModelRules:
     admits_fractions: bool  # targets such as 1/3
     admits_caps: bool  # bands that are wider below than above
 
+    @property
+    def description(self) -> dict[str, str | int | bool]:
+        """The rules as a document shows them."""
+        return {
+            "name": self.name,
+            "ids": self.identifier_rule,
+            "target": self.weight_rule,
+            "highest_target": f"{self.max_weight:f}",
+            "highest_sum_of_targets": f"{self.max_invested:f}",
+            "most_positions": self.max_targets,
+            "fractions": self.admits_fractions,
+            "low_drift_above_high_drift": self.admits_caps,
+        }
+
     def check(self, model: "Model") -> None:
         """Raise RuleError for the first rule that a model breaks."""
         for index, target in enumerate(model.targets):

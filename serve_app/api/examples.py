@@ -162,7 +162,7 @@ OF_PORTFOLIOS: tuple[Refusal, ...] = (
             NoSolutionInTimeError(PORTFOLIO, 30.0),
             PricesMissingError((SECURITY,)),
             HoldingsMissingError(PORTFOLIO),
-            PortfolioDataError(("prices", SECURITY), 0, "a price is greater than 0"),
+            PortfolioDataError(("cash",), Decimal("NaN"), "cash is a finite amount"),
             CertificationError(PORTFOLIO, ("turnover_cap",)),
         )
     ),

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from optimization.rules import GENERAL, GLOBECO
 from serve_app import problems
 from serve_app.api.documentation import MEDIA_TYPE, Problem, answer_with
 from serve_app.api.links import add_links
@@ -44,6 +45,10 @@ def documented(app: FastAPI) -> Json:
                 _add_problems_of_bodies(operation["responses"])
             _add_examples(operation, schemas)
             add_links(operation)
+        document["info"]["x-model-rules"] = {
+            "stored_models": GLOBECO.description,
+            "optimize": GENERAL.description,
+        }
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -60,4 +61,6 @@ def _cell(value: Any) -> str:
 def _number(value: Any) -> Any:
     if isinstance(value, Decimal):
         return orjson.Fragment(f"{value:f}")
+    if isinstance(value, Fraction):
+        return str(value)
     raise TypeError(type(value).__name__)

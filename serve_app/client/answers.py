@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 Problem = Mapping[str, Any]
 Side = Literal["BUY", "SELL"]
 Status = Literal["REBALANCED", "IN_BAND", "INFEASIBLE", "FAILED"]
+# A fraction such as 1/3 where a model has it as one.
+Weight = Annotated[Decimal | Fraction, Field(union_mode="left_to_right")]
 OrderState = Literal["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"]
 
 
@@ -55,9 +60,9 @@ class Drift:
     security_id: str
     original_quantity: Decimal
     adjusted_quantity: Decimal
-    target: Decimal
-    high_drift: Decimal
-    low_drift: Decimal
+    target: Weight
+    high_drift: Weight
+    low_drift: Weight
     actual: Decimal
 
 

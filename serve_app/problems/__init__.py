@@ -143,7 +143,7 @@ NO_PRICES = Kind(
     422,
     "prices-missing",
     "Securities have no price",
-    "The pricing service has no price for the securities that are named.",
+    "Nothing gave a price above 0 for the securities that are named: a price of 0 counts as missing.",
 )
 CONFLICT = Kind(
     422, "options-conflict", "Options exclude each other", "Drop one of the options that are named."

@@ -2,32 +2,25 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from optimization.errors import RuleError
-from optimization.model import Model
+from optimization.model import DriftBand, Model, Target, relative_band
 from optimization.options import RebalanceOptions
-from serve_app.wire.fields import MOST_PLACES, PORTFOLIO, SECURITY, Identifier, written
-from serve_app.wire.models import POSITION, Name, PositionBody, targets_of
-from serve_app.wire.options import AMOUNT, MOST, RebalanceOptionsBody, options_of
+from serve_app.wire.fields import PORTFOLIO, SECURITY
+from serve_app.wire.general import Amount, AnyIdentifier, Part, Price, WeightOrFraction
+from serve_app.wire.models import POSITION, Name
+from serve_app.wire.options import RebalanceOptionsBody, options_of
 from serve_app.wire.text import Json, decoded, json_invalid
 
 MOST_PORTFOLIOS = 1_000
 MOST_HOLDINGS = 5_000
 MOST_PRICES = 50_000
 MOST_ERRORS = 20
-
-Amount = Annotated[
-    Decimal,
-    Field(ge=-MOST, le=MOST, decimal_places=MOST_PLACES),
-    written(rf"^-?{AMOUNT[1:]}", -MOST, MOST),
-]
-Price = Annotated[
-    Decimal, Field(gt=0, le=MOST, decimal_places=MOST_PLACES), written(AMOUNT, 1e-10, MOST)
-]
+TWO_BANDS = "a band is low_drift and high_drift, or relative_drift without them"
 
 OWNED: Json = {
     "portfolio_id": PORTFOLIO,
@@ -46,14 +39,55 @@ def _strict(**example: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
 
 
-class GivenPosition(PositionBody):
-    """One line of the model; numbers may be JSON strings or JSON numbers."""
+class GivenPosition(BaseModel):
+    """One line of the model: a target, and its band either as two drifts or relative to the target."""
 
     model_config = _strict(**POSITION)
 
+    security_id: AnyIdentifier
+    target: Annotated[
+        WeightOrFraction, Field(description="of market value; up to 12 decimals, or a fraction")
+    ]
+    low_drift: Annotated[
+        Part | None, Field(description="how far below the target, of market value")
+    ] = None
+    high_drift: Annotated[
+        Part | None, Field(description="how far above; less than low_drift makes the band a cap")
+    ] = None
+    relative_drift: Annotated[
+        Part | None, Field(description="how far on both sides, of the target itself")
+    ] = None
+    absolute_drift: Annotated[
+        Part | None, Field(description="at most so much of market value, with relative_drift")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_band(self) -> Self:
+        sides = self.low_drift is not None, self.high_drift is not None
+        if self.relative_drift is None:
+            if self.absolute_drift is not None:
+                raise PydanticCustomError("band", "absolute_drift goes with relative_drift")
+            if not all(sides):
+                raise PydanticCustomError("band", TWO_BANDS)
+        elif any(sides):
+            raise PydanticCustomError("band", TWO_BANDS)
+        return self
+
+    @property
+    def band(self) -> DriftBand:
+        """The band in market value, whichever way it was given."""
+        if self.relative_drift is not None:
+            return relative_band(self.target, self.relative_drift, self.absolute_drift)
+        assert self.low_drift is not None
+        assert self.high_drift is not None
+        return DriftBand(self.low_drift, self.high_drift)
+
 
 class GivenModel(BaseModel):
-    """A model that need not be stored; the rules are those of a stored one."""
+    """A model that need not be stored, under the general rules.
+
+    Targets sum to 1 at most; up to 5,000 of them are above 0.
+    """
 
     model_config = _strict(**ASKED["model"])
 
@@ -66,10 +100,10 @@ class GivenPortfolio(BaseModel):
 
     model_config = _strict(**OWNED)
 
-    portfolio_id: Identifier
+    portfolio_id: AnyIdentifier
     cash: Annotated[Amount, Field(description="in currency; below 0 where it is overdrawn")]
     holdings: Annotated[
-        dict[Identifier, Amount],
+        dict[AnyIdentifier, Amount],
         Field(max_length=MOST_HOLDINGS, description="shares by security id"),
     ]
 
@@ -81,8 +115,11 @@ class OptimizeBody(BaseModel):
 
     model: GivenModel
     prices: Annotated[
-        dict[Identifier, Price],
-        Field(max_length=MOST_PRICES, description="in currency by security id"),
+        dict[AnyIdentifier, Price],
+        Field(
+            max_length=MOST_PRICES,
+            description="in currency by security id; one of 0 counts as missing",
+        ),
     ]
     portfolios: Annotated[list[GivenPortfolio], Field(min_length=1, max_length=MOST_PORTFOLIOS)]
     options: RebalanceOptionsBody | None = None
@@ -115,7 +152,8 @@ def given_model(body: OptimizeBody) -> Model:
     ids = tuple(portfolio.portfolio_id for portfolio in body.portfolios)
     _require_unique(ids)
     try:
-        return Model(body.model.name, targets_of(body.model.positions), ids)
+        targets = tuple(_target_at(index, each) for index, each in enumerate(body.model.positions))
+        return Model(body.model.name, targets, ids)
     except RuleError as error:
         raise RuleError(("model", *error.field), error.value, error.rule) from error
 
@@ -128,6 +166,13 @@ def given_options(body: OptimizeBody) -> dict[str, Any]:
     except RuleError as error:
         raise RuleError(("options", *error.field), error.value, error.rule) from error
     return options
+
+
+def _target_at(index: int, position: GivenPosition) -> Target:
+    try:
+        return Target(position.security_id, position.target, position.band)
+    except RuleError as error:
+        raise RuleError(("targets", index, *error.field), error.value, error.rule) from error
 
 
 def _require_unique(portfolio_ids: tuple[str, ...]) -> None:

@@ -17,16 +17,26 @@ from pydantic import (
 )
 
 from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
-from serve_app.wire.fields import FRACTION, Identifier, ObjectIdentifier, Whole, written
+from serve_app.wire.fields import ObjectIdentifier, Whole, written
+from serve_app.wire.general import (
+    AMOUNT,
+    MAX_DECIMALS,
+    MOST,
+    UNSIGNED,
+    Amount,
+    AnyIdentifier,
+    Part,
+    at_most_decimals,
+)
 from serve_app.wire.text import Json, plain
 
-MOST = 10**15
 MOST_IDS = 5_000
 DEFAULTS = RebalanceOptions()
 
 PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8})?%")
-AMOUNT = r"^[0-9]{1,15}(\.[0-9]{1,10})?$"
-Money = Annotated[Decimal, Field(ge=0, le=MOST, decimal_places=10), written(AMOUNT, 0, MOST)]
+Money = Annotated[
+    Decimal, Field(ge=0, le=MOST), at_most_decimals(MAX_DECIMALS), written(AMOUNT, 0, MOST)
+]
 MONEY = TypeAdapter[Decimal](Money)
 
 
@@ -44,17 +54,11 @@ MoneyOrPercent = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0, "maximum": MOST},
-                {"type": "string", "pattern": r"^[0-9]{1,15}(\.[0-9]{1,10})?%?$"},
+                {"type": "string", "pattern": rf"^{UNSIGNED}%?$"},
             ],
             "examples": ["2.5%", 1000],
         }
     ),
-]
-Part = Annotated[Decimal, Field(ge=0, le=1, decimal_places=10), written(FRACTION, 0, 1)]
-SignedMoney = Annotated[
-    Decimal,
-    Field(ge=-MOST, le=MOST, decimal_places=10),
-    written(rf"^-?{AMOUNT[1:]}", -MOST, MOST),
 ]
 CostRate = Annotated[
     Decimal,
@@ -68,10 +72,11 @@ BandPrice = Annotated[
 ]
 Lot = Annotated[
     Decimal,
-    Field(gt=0, le=10**9, decimal_places=8),
-    written(r"^[0-9]{1,9}(\.[0-9]{1,8})?$", 1e-8, 10**9),
+    Field(gt=0, le=10**9),
+    at_most_decimals(MAX_DECIMALS),
+    written(r"^[0-9]{1,10}(\.[0-9]{1,18})?$", 1e-18, 10**9),
 ]
-Ids = Annotated[list[Identifier], Field(max_length=MOST_IDS)]
+Ids = Annotated[list[AnyIdentifier], Field(max_length=MOST_IDS)]
 
 
 class GroupBody(BaseModel):
@@ -80,7 +85,7 @@ class GroupBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    security_ids: Annotated[list[Identifier], Field(min_length=1, max_length=MOST_IDS)]
+    security_ids: Annotated[list[AnyIdentifier], Field(min_length=1, max_length=MOST_IDS)]
     low: Part = Decimal(0)
     high: Part = Decimal(1)
 
@@ -103,9 +108,7 @@ class RebalanceOptionsBody(BaseModel):
     cash_ceiling: Annotated[
         MoneyOrPercent | None, Field(description="the most cash that may be left; or percent")
     ] = None
-    cash_flow: Annotated[
-        SignedMoney | None, Field(description="paid in first; out, if negative")
-    ] = None
+    cash_flow: Annotated[Amount | None, Field(description="paid in first; out, if negative")] = None
     direction: Direction | None = None
     scope: Annotated[
         Scope | None, Field(description="everything, or only what is outside its band")
@@ -114,7 +117,7 @@ class RebalanceOptionsBody(BaseModel):
     do_not_sell: Ids | None = None
     frozen: Annotated[Ids | None, Field(description="neither bought nor sold")] = None
     lots: Annotated[
-        dict[Identifier, Lot] | None,
+        dict[AnyIdentifier, Lot] | None,
         Field(max_length=MOST_IDS, description="shares in a lot, by security; 1 by default"),
     ] = None
     minimum_shares: Annotated[Money | None, Field(description="of every trade")] = None

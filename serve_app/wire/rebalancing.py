@@ -17,9 +17,9 @@ from serve_app.wire.fields import (
     PORTFOLIO,
     SECURITY,
     DecimalText,
-    Identifier,
     ObjectIdentifier,
 )
+from serve_app.wire.general import AnyIdentifier, WeightText
 from serve_app.wire.text import Json, number, string, whole
 
 REBALANCE = "6720f1a2b3c4d5e6f7a8b9c0"
@@ -69,7 +69,7 @@ class TransactionAnswer(BaseModel):
     """A trade of whole shares."""
 
     transaction_type: Literal["BUY", "SELL"]
-    security_id: Identifier
+    security_id: AnyIdentifier
     quantity: Annotated[Number, Field(gt=0)]
     trade_date: date
 
@@ -77,12 +77,12 @@ class TransactionAnswer(BaseModel):
 class DriftAnswer(BaseModel):
     """One security before and after; ``actual`` is its weight afterwards, 4 decimals."""
 
-    security_id: Identifier
+    security_id: AnyIdentifier
     original_quantity: DecimalText
     adjusted_quantity: DecimalText
-    target: DecimalText
-    high_drift: DecimalText
-    low_drift: DecimalText
+    target: WeightText
+    high_drift: WeightText
+    low_drift: WeightText
     actual: DecimalText
 
 
@@ -109,7 +109,7 @@ class RebalanceAnswer(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [REBALANCED]})
 
-    portfolio_id: Identifier
+    portfolio_id: AnyIdentifier
     rebalance_id: Annotated[
         ObjectIdentifier | None, Field(description="null where nothing is stored")
     ]

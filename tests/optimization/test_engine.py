@@ -337,9 +337,18 @@ def test_a_held_security_without_a_price_is_named():
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "NaN"])
-def test_a_price_is_positive(price: str):
-    with pytest.raises(RuleError, match="a price is greater than 0"):
+def test_a_price_that_is_not_above_0_counts_as_missing(price: str):
+    with pytest.raises(PricesMissingError, match="no price above 0") as caught:
         rebalance(model(A="0.5"), portfolio("1000", {"A": price}))
+    assert caught.value.security_ids == (A,)
+    with pytest.raises(PricesMissingError, match="no price above 0") as caught:
+        portfolio("1000", {"A": "10", "B": price}, A="1", B="2", C="3")
+    assert caught.value.security_ids == (B, C)
+
+
+def test_a_price_of_0_of_nothing_that_is_held_or_wanted_is_no_trouble():
+    held = portfolio("1000", {"A": "10", "B": "0"}, B="0")
+    assert rebalance(model("0.5", A="0.5"), held).transactions[0].quantity == 50
 
 
 def test_answers_do_not_depend_on_what_they_are_solved_with():

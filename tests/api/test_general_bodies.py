@@ -1,0 +1,348 @@
+"""POST /optimize takes what people have: their ids, their weights, their digits; each refusal says the rule."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from serve_app import handles
+from serve_app.api import optimize
+from serve_app.api.application import api_app
+from serve_app.api.collaborators import Collaborators
+from serve_app.client import AsyncClient
+from serve_app.settings import Settings
+from tests.api.in_process import Deployed, Handle
+from tests.api.parts import no_metrics
+from tests.api.serving import ordergen_at, served
+from tests.optimization.test_rules import READABLE, UNREADABLE
+
+Json = dict[str, Any]
+Change = Callable[[Json], Any]
+PATH = "/api/v1/optimize"
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture(params=[optimize.LONG, 0], ids=["here", "elsewhere"], autouse=True)
+def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is long enough to be read in another process."""
+    monkeypatch.setattr(optimize, "LONG", request.param)
+
+
+@pytest.fixture
+def alone(settings: Settings) -> FastAPI:
+    """An application that has neither a database nor an upstream."""
+    handle: Any = Handle(Deployed(settings, None))
+    nothing: Any = None
+    collaborators = Collaborators(nothing, handles.Optimizer(handle), {}, no_metrics)
+    return api_app(settings, collaborators)
+
+
+@pytest.fixture
+async def client(alone: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(alone)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+def line(security_id: str, target: object, **band: object) -> Json:
+    band = band or {"low_drift": "0.1", "high_drift": "0.1"}
+    return {"security_id": security_id, "target": target, **band}
+
+
+def asked(*positions: Json, cash: object = "1000", **holdings: object) -> Json:
+    """Everything costs 10."""
+    lines = positions or (line("VTI", "0.6"), line("BND", "0.4"))
+    names = [each["security_id"] for each in lines]
+    return {
+        "model": {"positions": list(lines)},
+        "prices": dict.fromkeys((*names, *holdings), "10"),
+        "portfolios": [{"portfolio_id": "U1234567", "cash": cash, "holdings": holdings}],
+    }
+
+
+async def answer_to(client: httpx.AsyncClient, body: Json | str) -> Json:
+    text = body if isinstance(body, str) else json.dumps(body)
+    answer = await client.post(PATH, content=text, headers=JSON)
+    assert answer.status_code == 200, answer.text
+    return json.loads(answer.text, parse_float=str)[0]
+
+
+def trades(outcome: Json) -> dict[str, str]:
+    return {
+        each["security_id"]: ("-" if each["transaction_type"] == "SELL" else "")
+        + str(each["quantity"])
+        for each in outcome["transactions"]
+    }
+
+
+@pytest.mark.parametrize("name", READABLE)
+async def test_any_readable_text_is_an_id_everywhere(client: httpx.AsyncClient, name: str) -> None:
+    body = asked(line(name, "0.6"), line("BND", "0.4"))
+    body["portfolios"][0]["portfolio_id"] = name
+    body["portfolios"][0]["holdings"] = {name: 7}
+    body["options"] = {
+        "do_not_sell": [name],
+        "lots": {name: 1},
+        "groups": [{"name": name, "security_ids": [name], "high": "0.9"}],
+    }
+    outcome = await answer_to(client, body)
+    assert outcome["portfolio_id"] == name
+    assert [each["security_id"] for each in outcome["drifts"]] == [name, "BND"]
+
+
+PLACES: dict[str, Change] = {
+    "/model/positions/0/security_id": lambda body: body["model"]["positions"][0],
+    "/portfolios/0/portfolio_id": lambda body: body["portfolios"][0],
+    "/options/do_not_buy/0": lambda body: body["options"]["do_not_buy"],
+    "/options/do_not_sell/0": lambda body: body["options"]["do_not_sell"],
+    "/options/frozen/0": lambda body: body["options"]["frozen"],
+    "/options/groups/0/security_ids/0": lambda body: body["options"]["groups"][0]["security_ids"],
+}
+
+
+@pytest.mark.parametrize("pointer", PLACES)
+async def test_an_unreadable_id_is_refused_wherever_it_stands(
+    client: httpx.AsyncClient, pointer: str
+) -> None:
+    for kind, name in UNREADABLE.items():
+        options = {each: ["VTI"] for each in ("do_not_buy", "do_not_sell", "frozen")}
+        groups = [{"name": "g", "security_ids": ["VTI"]}]
+        body = asked() | {"options": {**options, "groups": groups}}
+        place: Any = PLACES[pointer](body)
+        last = pointer.rpartition("/")[2]
+        place[int(last) if last.isdecimal() else last] = name
+        answer = await client.post(PATH, content=json.dumps(body), headers=JSON)
+        assert answer.status_code == 422, kind
+        (error,) = answer.json()["errors"]
+        assert error["pointer"] == pointer
+        assert "String should match" not in answer.text
+        if "\ud800" not in name:
+            assert "1 to 64 printable characters" in error["detail"]
+
+
+@pytest.mark.parametrize("name", ["prices", "holdings", "lots"])
+async def test_an_unreadable_id_is_refused_as_a_name(client: httpx.AsyncClient, name: str) -> None:
+    body = asked() | {"options": {"lots": {}}}
+    places: Json = {"prices": body["prices"], "holdings": body["portfolios"][0]["holdings"]}
+    places["lots"] = body["options"]["lots"]
+    places[name]["VTI\u200b"] = 1
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["detail"].startswith("an id has 1 to 64 printable characters")
+
+
+async def test_targets_sum_to_one(client: httpx.AsyncClient) -> None:
+    outcome = await answer_to(client, asked())
+    assert (trades(outcome), outcome["cash_after_rebalance"]) == (
+        {"VTI": "60", "BND": "40"},
+        "0.00",
+    )
+
+
+async def test_thirds_sum_to_one_and_are_answered_as_they_were_given(
+    client: httpx.AsyncClient,
+) -> None:
+    zero = {"low_drift": 0, "high_drift": 0}
+    body = asked(
+        line("A", "1/3", **zero), line("B", "2/6", **zero), line("C", "1/3", **zero), cash=90
+    )
+    outcome = await answer_to(client, body)
+    assert trades(outcome) == {"A": "3", "B": "3", "C": "3"}
+    assert [each["target"] for each in outcome["drifts"]] == ["1/3", "2/6", "1/3"]
+    assert outcome["objective"] == outcome["lower_bound"] == "0.00"
+    body["portfolios"][0]["cash"] = 100
+    refused = (await client.post(PATH, json=body)).json()
+    (entry, *_) = refused["portfolios"][0]["error"]["securities"]
+    assert (entry["target"], entry["smallest_band"]["high_drift"]) == ("1/3", "0.066667")
+
+
+async def test_an_objective_of_thirds_has_digits_that_end(client: httpx.AsyncClient) -> None:
+    outcome = await answer_to(client, asked(line("A", "1/3"), cash="100"))
+    assert (trades(outcome), outcome["objective"]) == ({"A": "3"}, "3.333333333333")
+
+
+@pytest.mark.parametrize(
+    ("band", "edges"),
+    [
+        ({"relative_drift": "0.25", "absolute_drift": "0.05"}, ("0.05", "0.05")),
+        ({"relative_drift": "0.05"}, ("0.020", "0.020")),
+        ({"low_drift": "0.4", "high_drift": 0}, ("0", "0.4")),
+    ],
+)
+async def test_a_band_may_be_relative_or_a_cap(
+    client: httpx.AsyncClient, band: Json, edges: tuple[str, str]
+) -> None:
+    outcome = await answer_to(client, asked(line("VTI", "0.4", **band)))
+    (drift,) = outcome["drifts"]
+    assert (Decimal(drift["high_drift"]), Decimal(drift["low_drift"])) == (*map(Decimal, edges),)
+
+
+async def test_a_relative_band_of_a_third_is_answered_as_a_fraction(
+    client: httpx.AsyncClient,
+) -> None:
+    outcome = await answer_to(client, asked(line("VTI", "1/3", relative_drift="0.25")))
+    assert outcome["drifts"][0]["low_drift"] == "1/12"
+
+
+@pytest.mark.parametrize(
+    "band",
+    [
+        {"low_drift": "0.1"},
+        {"high_drift": "0.1"},
+        {"absolute_drift": "0.1"},
+        {"relative_drift": "0.1", "low_drift": "0.1"},
+        {"relative_drift": "0.1", "low_drift": "0.1", "high_drift": "0.1"},
+        {"low_drift": "0.1", "high_drift": "0.1", "absolute_drift": "0.1"},
+    ],
+)
+async def test_a_band_is_given_in_one_way(client: httpx.AsyncClient, band: Json) -> None:
+    answer = await client.post(PATH, json=asked(line("VTI", "0.4", **band)))
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/model/positions/0"
+    assert "relative_drift" in error["detail"]
+
+
+async def test_the_edge_of_a_relative_band_is_inside(client: httpx.AsyncClient) -> None:
+    fifth = {"relative_drift": "0.2"}
+    body = asked(line("A", "0.4", **fifth), line("B", "0.5", **fifth), A=480, B=420)
+    body["options"] = {"scope": "DRIFTED_TO_TARGET"}
+    outcome = await answer_to(client, body)
+    assert (outcome["status"], outcome["objective"]) == ("IN_BAND", "1600.00")
+
+
+async def test_shortest_digits_of_floats_are_read_as_they_stand(client: httpx.AsyncClient) -> None:
+    body = asked(line("A", "0.5"), cash=0.1 + 0.2, A=31.499999999999996)
+    body["prices"]["A"] = 1.1 * 1.1
+    text = json.dumps(body)
+    assert "31.499999999999996" in text
+    assert "0.30000000000000004" in text
+    outcome = await answer_to(client, text)
+    held = Fraction("31.499999999999996") * Fraction("1.2100000000000002")
+    assert Fraction(outcome["market_value"]) == held + Fraction("0.30000000000000004")
+
+
+async def test_eighteen_decimals_are_exact(client: httpx.AsyncClient) -> None:
+    body = asked(line("ETH", "0.999999999999"), cash="0.000000000000000001", ETH="2")
+    body["prices"]["ETH"] = "3411.070000000000000001"
+    body["options"] = {"lots": {"ETH": "0.000000000000000001"}}
+    outcome = await answer_to(client, body)
+    assert Decimal(outcome["market_value"]) == Decimal("6822.140000000000000003")
+    assert Fraction(trades(outcome)["ETH"]) == Fraction("-0.000000000002")
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "says"),
+    [
+        (lambda b: b["prices"].update(VTI="0.1234567890123456789"), "/prices/VTI", "18 decimals"),
+        (lambda b: b["prices"].update(VTI=1e-19), "/prices/VTI", "18 decimals"),
+        (lambda b: b["prices"].update(VTI="1E-999999999"), "/prices/VTI", "18 decimals"),
+        (lambda b: b["prices"].update(VTI="1E+999999999"), "/prices/VTI", "less than or equal"),
+        (lambda b: b["portfolios"][0].update(cash="1e-20"), "/portfolios/0/cash", "18 decimals"),
+        (
+            lambda b: b.update(options={"lots": {"VTI": "1e-19"}}),
+            "/options/lots/VTI",
+            "18 decimals",
+        ),
+        (
+            lambda b: b["model"]["positions"][0].update(target=0.1 + 0.2),
+            "/model/positions/0/target",
+            "12 decimals",
+        ),
+        (
+            lambda b: b["model"]["positions"][0].update(target="1/0"),
+            "/model/positions/0/target",
+            "1/3",
+        ),
+        (
+            lambda b: b["model"]["positions"][0].update(target="4/3"),
+            "/model/positions/0/target",
+            "0 to 1",
+        ),
+        (
+            lambda b: b["model"]["positions"][1].update(target="0.400000000001"),
+            "/model/positions",
+            "1",
+        ),
+    ],
+)
+async def test_what_has_too_many_digits_is_refused_with_the_rule(
+    client: httpx.AsyncClient, change: Change, pointer: str, says: str
+) -> None:
+    body = asked()
+    change(body)
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == pointer
+    assert says in error["detail"]
+
+
+@pytest.mark.parametrize("price", [None, 0, "0.00"])
+async def test_a_price_of_0_or_none_fails_only_the_portfolios_that_hold_it(
+    client: httpx.AsyncClient, price: object
+) -> None:
+    body = asked(VTI=3, OLD=5, GONE=1)
+    body["portfolios"].append({"portfolio_id": "U2", "cash": 1000, "holdings": {"OLD": 0}})
+    for name in ("OLD", "GONE"):
+        body["prices"].pop(name) if price is None else body["prices"].update({name: price})
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 200
+    failed, rebalanced = answer.json()
+    assert (failed["status"], rebalanced["status"]) == ("FAILED", "REBALANCED")
+    assert failed["error"]["type"] == "/problems/prices-missing"
+    assert failed["error"]["securities"] == ["GONE", "OLD"]
+
+
+async def test_a_price_of_0_that_the_model_needs_fails_all_of_it(client: httpx.AsyncClient) -> None:
+    body = asked()
+    body["prices"]["VTI"] = 0
+    problem = (await client.post(PATH, json=body)).json()
+    assert problem["portfolios"][0]["error"]["securities"] == ["VTI"]
+    body["model"]["positions"][0]["target"] = 0
+    assert trades(await answer_to(client, body)) == {"BND": "40"}
+
+
+async def test_5000_positions_are_answered(client: httpx.AsyncClient) -> None:
+    lines = [line(f"S{i}", "0.0002", low_drift="0.0002", high_drift=1) for i in range(5_000)]
+    outcome = await answer_to(client, asked(*lines, cash="2000000"))
+    assert len(outcome["drifts"]) == 5_000
+    assert set(trades(outcome).values()) == {"40"}
+    more = asked(*lines, line("ONE", "0.0000000001"))
+    more["model"]["positions"][0]["target"] = "0.0001"
+    answer = await client.post(PATH, json=more)
+    assert answer.status_code == 422
+    assert "5,000 positions" in answer.json()["errors"][0]["detail"]
+
+
+async def test_the_command_line_and_the_client_take_tickers_and_fractions(
+    alone: FastAPI, tmp_path: Path
+) -> None:
+    body = asked(line("VTI", "1/3", relative_drift="0.25"), line("BND", "0.4"))
+    file = tmp_path / "asked.json"
+    file.write_text(json.dumps(body))
+    async with served(alone) as url:
+        shown = await ordergen_at(url)("optimize", str(file))
+        printed = await ordergen_at(url)("optimize", str(file), "--json")
+        async with AsyncClient(url) as service:
+            (outcome,) = await service.optimize(body)
+    assert "VTI" in shown.stdout
+    (first, second) = json.loads(printed.stdout)[0]["drifts"]
+    assert (first["target"], first["low_drift"], second["target"]) == ("1/3", "1/12", 0.4)
+    assert (outcome.portfolio_id, outcome.drifts[0].target) == ("U1234567", Fraction(1, 3))
+
+
+async def test_the_document_tells_the_rules_in_force(client: httpx.AsyncClient) -> None:
+    rules = (await client.get("/openapi.json")).json()["info"]["x-model-rules"]
+    assert (rules["stored_models"]["name"], rules["optimize"]["name"]) == ("globeco", "general")
+    assert (rules["stored_models"]["most_positions"], rules["optimize"]["most_positions"]) == (
+        100,
+        5000,
+    )
