@@ -5,7 +5,7 @@ import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from random import Random
 from string import ascii_uppercase
@@ -13,6 +13,7 @@ from string import ascii_uppercase
 from serve_app.market.chance import seeded
 
 SYNTHETIC = 500
+COLUMNS = ("price_date", "ticker", "price", "price_std")
 UNLISTED_SHARE = 0.02  # prices without a security, and securities without a price
 # The first is a regular expression that matches the second: see the v2 search of securities.
 DOTTED = ("QX.B", "QXZB")
@@ -81,18 +82,40 @@ def synthetic_quotes(seed: int, count: int = SYNTHETIC) -> tuple[Quote, ...]:
 
 
 def quotes_from(path: Path, date: str | None = None) -> tuple[Quote, ...]:
-    """Quotes of one date, the newest by default, of a CSV with price_date,ticker,price,price_std."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    chosen = date or max((row["price_date"] for row in rows), default="")
-    quotes = tuple(
-        Quote(row["ticker"], Decimal(row["price"]), Decimal(row["price_std"]))
-        for row in rows
-        if row["price_date"] == chosen
-    )
+    """Quotes of one date, the newest by default, of a CSV with price_date,ticker,price,price_std.
+
+    Raises a ValueError that names the column or the line.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, restval="")
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"there is no column {missing[0]}; {', '.join(COLUMNS)} are needed")
+        rows = [(reader.line_num, row) for row in reader]
+    chosen = date or max((row["price_date"] for _, row in rows), default="")
+    quotes = tuple(_quote(line, row) for line, row in rows if row["price_date"] == chosen)
     if not quotes:
-        raise ValueError(f"{path} has no prices of {chosen or 'any date'}")
+        raise ValueError(f"there are no prices of {chosen or 'any date'}")
     return quotes
+
+
+def _quote(line: int, row: dict[str, str]) -> Quote:
+    if not row["ticker"]:
+        raise ValueError(f"line {line} has no ticker")
+    price, price_std = (_amount(line, name, row[name]) for name in ("price", "price_std"))
+    if price == 0:
+        raise ValueError(f"line {line}: price is 0, an amount above 0 is needed")
+    return Quote(row["ticker"], price, price_std)
+
+
+def _amount(line: int, name: str, text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not (amount.is_finite() and amount >= 0):
+        raise ValueError(f"line {line}: {name} is {text!r}, an amount is needed")
+    return amount
 
 
 def _new_ticker(rng: Random, taken: set[str]) -> str:
