@@ -14,7 +14,7 @@ WORKDIR /app
 # Dependencies first: they change less often than the code, and this layer is the large one.
 COPY pyproject.toml uv.lock ./
 RUN uv sync --frozen --no-dev --no-install-project ${EXTRAS}
-COPY README.md LICENSE ./
+COPY README.md LICENSE serve_config.yaml ./
 COPY optimization ./optimization
 COPY storage ./storage
 COPY serve_app ./serve_app

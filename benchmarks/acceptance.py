@@ -17,7 +17,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.launch import configured, running, url_of
+from serve_app.launch import running, url_of
+from serve_app.launch_checks import configured
 from serve_app.market import Market
 from serve_app.settings import Settings
 from tests.service.acceptance import all_answered_rightly

@@ -30,7 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from optimization.model import DriftBand, Model, Target
-from serve_app.launch import configured, running
+from serve_app.launch import running
+from serve_app.launch_checks import configured
 from serve_app.market import Market
 from serve_app.settings import Settings
 from storage.database import connect, disconnect

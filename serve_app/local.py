@@ -6,6 +6,7 @@ says so. On a cluster of several nodes both are refused: their data and their ad
 
 import asyncio
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from serve_app.market import Market, run
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
 from storage import embedded
 from storage.database import connect, disconnect
+from storage.errors import EmbeddedServerError
 from storage.indexes import ensure_indexes
 
 NAMESPACE = "order-generation"
 MARKET_START_S = 60
+DATABASE_START_S = 120
+DATABASE_WATCH_S = 0.5
 
 
 class SimulatedMarket:
@@ -44,14 +48,38 @@ class SimulatedMarket:
         self._listening.set()
 
 
+class DatabaseKeeper:
+    """The actor that starts the embedded database, and starts it again if it ends otherwise than by `ordergen stop`."""
+
+    def __init__(self, directory: Path, mongod: str | None) -> None:
+        self._directory = directory
+        self._mongod = mongod
+        # An actor's threads may end before it does: a server that is owned would end with them.
+        self._server = embedded.start(directory, mongod, owned=False)
+        threading.Thread(target=self._watch, name="database", daemon=True).start()
+
+    def uri(self) -> str:
+        """Where the database answers."""
+        return self._server.uri
+
+    def _watch(self) -> None:
+        failed = False
+        while failed or not embedded.is_stopped(self._directory):
+            if embedded.ended(self._directory, self._server) is not None:
+                try:
+                    self._server = embedded.start(self._directory, self._mongod, owned=False)
+                    failed = False
+                except EmbeddedServerError:  # no room, perhaps; there may be later
+                    failed = True
+            time.sleep(DATABASE_WATCH_S)
+
+
 def complete(settings: Settings) -> Settings:
     """The settings with the database and the upstreams that were left to us started and filled in."""
     found: dict[str, object] = {}
     if settings.mongodb_uri is None:
         _require_one_node("MONGODB_URI")
-        # Whoever started it before owns it; one that is started here runs until `ordergen stop`.
-        server = embedded.start(settings.data_directory, settings.mongod, owned=False)
-        found["mongodb_uri"] = SecretStr(server.uri)
+        found["mongodb_uri"] = SecretStr(_database_uri(settings))
     if settings.simulated_upstreams:
         _require_one_node(UPSTREAM_URLS["accounting"].upper())
         found |= dict.fromkeys(UPSTREAM_URLS.values(), market_url(settings))
@@ -82,6 +110,19 @@ def market_url(settings: Settings) -> str:
         settings.market_seed, settings.market_portfolios, prices and prices.resolve()
     )
     return ray.get(market.url.remote(), timeout=MARKET_START_S)
+
+
+def _database_uri(settings: Settings) -> str:
+    """The address of the embedded database, which is started if it does not run, and runs until `ordergen stop`."""
+    actor: Any = ray.remote(DatabaseKeeper).options(  # pyright: ignore[reportFunctionMemberAccess]
+        name="DatabaseKeeper",
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+    )
+    keeper = actor.remote(settings.data_directory.resolve(), settings.mongod)
+    return ray.get(keeper.uri.remote(), timeout=DATABASE_START_S)
 
 
 async def _prepare_database(settings: Settings) -> None:

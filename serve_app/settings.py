@@ -96,6 +96,12 @@ class Settings(BaseSettings):
     max_optimize_body_mb: int = Field(
         32, ge=1, le=1024, description="a whole number from 1 to 1024"
     )
+    proxy_connections_per_client: int = Field(
+        1000, ge=1, le=100_000, description="a whole number from 1 to 100000"
+    )
+    proxy_metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="the address at which the proxy shows its metrics"
+    )
     require_if_match: bool = Field(False, description="true or false")
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = Field(
         ("*",), min_length=1, description="* or origins separated by commas"

@@ -84,6 +84,7 @@ def stop(data_directory: Path) -> bool:
     while time.monotonic() < until and _is_served(directory):
         server = _noted(directory)
         if server is not None:
+            (directory / "server.json").unlink()  # first, so that nobody starts it again
             end(server.pid)
             return True
         time.sleep(POLL_S)  # it is still starting
@@ -95,6 +96,11 @@ def ended(data_directory: Path, server: Server) -> str | None:
     if is_alive(server.pid):
         return None
     return end_reason(data_directory.resolve() / "server.log")
+
+
+def is_stopped(data_directory: Path) -> bool:
+    """Whether the server of this directory was told to stop, or never started."""
+    return not (data_directory.resolve() / "server.json").exists()
 
 
 @contextmanager
@@ -121,8 +127,8 @@ def _is_served(directory: Path) -> bool:
 
 def _launch(directory: Path, mongod: str | None, lock: int, until: float, *, owned: bool) -> Server:
     note = directory / "server.json"
-    note.unlink(missing_ok=True)  # of a server that was killed
     _require_room(directory)
+    note.unlink(missing_ok=True)  # of a server that was killed
     _make_private(directory)
     kind = directory / "engine"
     engine = find_engine(mongod, kind.read_text() if kind.exists() else None)

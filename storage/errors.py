@@ -21,7 +21,8 @@ StorageError
     ├── NoServerBinaryError        no database server was found on this machine
     ├── DataDirectoryLockedError   another server owns the data directory
     ├── NoRoomError                the disk of the data directory is full, or nearly so
-    └── ServerDidNotStartError     the server ended, or did not answer, while it was starting
+    ├── ServerDidNotStartError     the server ended, or did not answer, while it was starting
+    └── ServerEndedError           the server ended, and starting it again is in vain
 
 Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
 """
@@ -316,3 +317,16 @@ class ServerDidNotStartError(EmbeddedServerError):
 
     def __str__(self) -> str:
         return f"{self.engine} did not start: {self.reason} (see {self.log})"
+
+
+class ServerEndedError(EmbeddedServerError):
+    """The server ended while it was in use; ``obstacle`` keeps it from being started again."""
+
+    def __init__(self, engine: str, reason: str, obstacle: str) -> None:
+        super().__init__(engine, reason, obstacle)
+        self.engine = engine
+        self.reason = reason
+        self.obstacle = obstacle
+
+    def __str__(self) -> str:
+        return f"{self.engine} ended {self.reason}, for good: {self.obstacle}"

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from serve_app.launch import FAST
+from serve_app.ray_environment import FAST
 from storage.database import WRITER_TIMEOUT_S, Document, connect, disconnect
 from storage.embedded import start, stop
 from storage.indexes import ensure_indexes

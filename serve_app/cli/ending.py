@@ -37,10 +37,18 @@ def _ending_of(error: Exception) -> Ending | None:
     import httpx
 
     from serve_app.client import ProblemError
+    from serve_app.launch import ClusterDidNotStartError
     from serve_app.settings import SettingsError
-    from storage.errors import EmbeddedServerError, NotFoundError, StorageUnavailableError
+    from storage.errors import (
+        EmbeddedServerError,
+        NotFoundError,
+        ServerEndedError,
+        StorageUnavailableError,
+    )
 
     match error:
+        case ClusterDidNotStartError() | ServerEndedError():
+            return Ending.UNREACHABLE
         case SettingsError() | EmbeddedServerError() | OSError():
             return Ending.USAGE
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():

@@ -1,11 +1,13 @@
 """The commands that start and stop the service on this machine."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.ending import one_line_errors
+from serve_app.cli.ending import Ending, one_line_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,42 +16,29 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-Config = Annotated[Path, typer.Option(help="the Serve configuration")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="the Serve configuration; serve_config.yaml here, or that of the package, by default"
+    ),
+]
 Prices = Annotated[
     Path | None, typer.Option(help="real prices for the simulated market, a CSV file")
 ]
 Portfolios = Annotated[int | None, typer.Option(help="portfolios of the simulated market")]
-CONFIG = Path("serve_config.yaml")
+ATTEMPTS = 2
 
 
 @commands.command()
-def serve(config: Config = CONFIG, prices: Prices = None, portfolios: Portfolios = None) -> None:
+def serve(config: Config = None, prices: Prices = None, portfolios: Portfolios = None) -> None:
     """Run the service on this machine until Ctrl-C."""
-    with one_line_errors():
-        from serve_app.launch import configured, running, wait_for_signal
-
-        console = _console()
-        settings, content = configured(config, _market(prices, portfolios))
-        with running(settings, content, console.print):
-            _show_addresses(console, settings)
-            wait_for_signal()
-            console.print("stopping")
+    _supervised(config, _market(prices, portfolios), demonstration=False)
 
 
 @commands.command()
-def demo(config: Config = CONFIG, prices: Prices = None, portfolios: Portfolios = None) -> None:
+def demo(config: Config = None, prices: Prices = None, portfolios: Portfolios = None) -> None:
     """Run the service, rebalance a simulated book through HTTP, and stay up until Ctrl-C."""
-    with one_line_errors():
-        from serve_app.demo import show
-        from serve_app.launch import configured, running, url_of, wait_for_signal
-
-        console = _console()
-        settings, content = configured(config, _market(prices, portfolios))
-        with running(settings, content, console.print) as complete:
-            show(complete, url_of(complete), console)
-            _show_addresses(console, settings)
-            wait_for_signal()
-            console.print("stopping")
+    _supervised(config, _market(prices, portfolios), demonstration=True)
 
 
 @commands.command()
@@ -65,14 +54,69 @@ def stop() -> None:
 
 
 @commands.command()
-def check_config(config: Config = CONFIG) -> None:
+def check_config(config: Config = None) -> None:
     """Refuse keys of a Serve configuration that Serve itself would ignore."""
     with one_line_errors():
         from serve_app.app import DEPLOYMENTS
+        from serve_app.launch_checks import default_config
         from serve_app.serve_config import check_serve_config
 
-        check_serve_config(config, DEPLOYMENTS)
-        typer.echo(f"{config}: every key is known")
+        path = config or default_config()
+        check_serve_config(path, DEPLOYMENTS)
+        typer.echo(f"{path}: every key is known")
+
+
+def _supervised(config: Path | None, market: dict[str, object], *, demonstration: bool) -> None:
+    """Check what can be checked, then run the service below this process, and say when all is over."""
+    with one_line_errors():
+        from serve_app.launch_checks import configured, require_startable
+        from serve_app.supervisor import supervise
+
+        settings, content = configured(config, market)
+        require_startable(settings)
+        code = supervise(partial(_run, settings, content, demonstration))
+        if code in {Ending.DONE, Ending.INTERRUPTED}:
+            typer.echo("stopped")
+        raise typer.Exit(code)
+
+
+def _run(
+    settings: "Settings", content: "Mapping[str, Any]", demonstration: bool, attempt: int
+) -> int:
+    """The service, in the supervisor's child; its exit code."""
+    from serve_app.launch import ClusterDidNotStartError, serve_until_stopped
+    from serve_app.supervisor import AGAIN, adopt_orphans, end_descendants
+
+    console = _console()
+    say = partial(console.print, markup=False, soft_wrap=True)
+    adopt_orphans()
+
+    def started(complete: "Settings") -> None:
+        if demonstration:
+            _demonstrate(complete, console)
+        _show_addresses(console, complete)
+
+    try:
+        with one_line_errors():
+            try:
+                serve_until_stopped(settings, content, say, started)
+            except ClusterDidNotStartError as error:
+                if attempt == ATTEMPTS:
+                    raise
+                say(f"cluster    did not start ({error.reason}): once more")
+                return AGAIN
+    except typer.Exit as ending:
+        return ending.exit_code
+    finally:
+        end_descendants()
+    return Ending.DONE
+
+
+def _demonstrate(settings: "Settings", console: "Console") -> None:
+    from serve_app.demo import show
+    from serve_app.launch import url_of
+
+    show(settings, url_of(settings), console)
 
 
 def _market(prices: Path | None, portfolios: int | None) -> dict[str, object]:

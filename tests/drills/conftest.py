@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serve_app.launch import configured, running, url_of
+from serve_app.launch import running, url_of
+from serve_app.launch_checks import configured
 from serve_app.market import Market
 from serve_app.settings import Settings
 from storage import embedded

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +16,7 @@ import httpx
 from bson import ObjectId
 from pymongo import MongoClient
 
+from serve_app.ray_environment import ray_directory
 from tests.runs.following import OVER, events_of
 from tests.service.book import Book
 from tests.service.calls import Json, added, model_for
@@ -184,7 +184,7 @@ class Drill:
 
 def logged(text: str) -> list[Json]:
     """The lines of replicas' logs that have this text."""
-    logs = Path(tempfile.gettempdir()).glob("ray/session_2*/logs/serve/replica_*.log")
+    logs = ray_directory().glob("session_2*/logs/serve/replica_*.log")
     lines = (line for log in logs for line in log.read_text().splitlines() if text in line)
     return [json.loads(line) for line in lines]
 

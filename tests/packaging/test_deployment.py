@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from serve_app.app import DEPLOYMENTS
-from serve_app.launch import FAST
+from serve_app.ray_environment import FAST
 from serve_app.serve_config import check_serve_config
 from serve_app.settings import Settings, SettingsError
 
@@ -62,12 +62,16 @@ def test_the_rayservice_is_one_that_kuberay_takes(rayservice: dict[str, Any]) ->
         assert [f"{list(fault.absolute_path)}: {fault.message}" for fault in faults] == []
 
 
-def test_the_rayservice_carries_the_serve_configuration_word_for_word(
+def test_the_rayservice_carries_the_serve_configuration_with_the_host_of_a_cluster(
     rayservice: dict[str, Any],
 ) -> None:
     carried = yaml.safe_load(rayservice["spec"]["serveConfigV2"])
+    own = yaml.safe_load(SERVE_CONFIG.read_text())
 
-    assert carried == yaml.safe_load(SERVE_CONFIG.read_text())
+    assert own["http_options"]["host"] == "127.0.0.1"
+    assert carried["http_options"].pop("host") == "0.0.0.0"
+    del own["http_options"]["host"]
+    assert carried == own
 
 
 def test_head_and_workers_have_one_image_and_one_environment(pods: list[dict[str, Any]]) -> None:
@@ -80,9 +84,13 @@ def test_head_and_workers_have_one_image_and_one_environment(pods: list[dict[str
     of_serve = {
         name: each["value"] for name, each in environment.items() if name[:10] == "RAY_SERVE_"
     }
+    program = of_serve.pop("RAY_SERVE_HAPROXY_BINARY_PATH")
     assert of_serve == {name: FAST[name] for name in of_serve}
     assert of_serve.keys() >= {"RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED"}
     assert "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH" in of_serve
+    assert "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S" in of_serve
+    assert f"PATH={Path(program).parent}:$PATH" in dockerfile()
+    assert f"\n{Path(program).name} = " in (ROOT / "pyproject.toml").read_text()
     assert "secretKeyRef" in environment["MONGODB_URI"]["valueFrom"]
     assert {name for name in environment if not name.startswith("RAY_")} == {
         name.upper() for name in ours

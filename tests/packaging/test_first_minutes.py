@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
@@ -28,6 +30,11 @@ class Demonstration:
     url: str
     environment: dict[str, str]
     printed: str
+
+    @property
+    def children(self) -> list[int]:
+        """Every process below the first one."""
+        return descendants(self.process.pid)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +57,9 @@ def demonstration() -> Iterator[Demonstration]:
             url = f"http://127.0.0.1:{environment['PORT']}"
             yield Demonstration(process, url, environment, printed)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             process.wait(STOPS_WITHIN_S)
+        assert log.read_text().endswith("\nstopping\nstopped\n")
     assert process.returncode == 0
 
 
@@ -100,6 +108,87 @@ def test_python_in_the_cluster_rebalances_by_handle(demonstration: Demonstration
     assert re.search(r"^rebalance [0-9a-f]{24} of Strategy 1", caller.stdout, re.MULTILINE)
     outcome = r"^683b6d\w{18} (?:REBALANCED|IN_BAND) \d+ trades$"
     assert len(re.findall(outcome, caller.stdout, re.MULTILINE)) == 5
+
+
+def test_nothing_listens_beyond_loopback_but_the_calls_between_replicas(
+    demonstration: Demonstration,
+) -> None:
+    ports = listening(demonstration.children)
+    assert len(ports) > 10
+    beyond = {name for name, address in ports if not ip_address(address).is_loopback}
+    assert beyond <= {"ray::ServeRepli"}, ports  # a port that Ray 2.60 has no setting for
+
+
+def test_sockets_files_and_directories_are_for_their_owner_alone(
+    demonstration: Demonstration,
+) -> None:
+    (proxy,) = (
+        arguments[arguments.index("-f") + 1]
+        for arguments in map(arguments_of, demonstration.children)
+        if arguments[0].endswith("/haproxy")
+    )
+    sessions = Path(demonstration.environment["RAY_TMPDIR"]) / f"ordergen-{os.getuid()}"
+    data = Path(demonstration.environment["DATA_DIRECTORY"])
+    token = Path.home() / ".ray/auth_token"
+    closed = [Path(proxy).parents[1], Path(proxy), Path(proxy).with_name("admin.sock"), sessions]
+    closed += [data, *data.rglob("*"), *([token] if token.exists() else [])]
+    assert [str(path) for path in closed if path.stat().st_mode & 0o077] == []
+    assert list(sessions.glob("ray/session_2*/logs/serve/*.log"))
+
+
+def test_a_database_that_is_killed_is_started_again_with_its_data(
+    demonstration: Demonstration,
+) -> None:
+    models = httpx.get(f"{demonstration.url}/api/v1/models", timeout=30).json()
+    (server,) = (pid for pid in demonstration.children if "--auth" in arguments_of(pid))
+    os.kill(server, signal.SIGKILL)
+    until = time.monotonic() + STOPS_WITHIN_S
+    while time.monotonic() < until:
+        answer = httpx.get(f"{demonstration.url}/api/v1/models", timeout=30)
+        if answer.status_code == 200 and server not in demonstration.children:
+            break
+        time.sleep(0.1)
+    assert (answer.status_code, answer.json()) == (200, models)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below this one, by the parent that each has in /proc."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(") ")[2].split()[1])
+    found = [pid]
+    for above in found:
+        found += [child for child, parent in parents.items() if parent == above]
+    return found[1:]
+
+
+def arguments_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return [""]
+
+
+def listening(pids: Iterable[int]) -> list[tuple[str, str]]:
+    """Name and address of every TCP socket that these processes listen on."""
+    owners: dict[str, str] = {}
+    for pid in pids:
+        with suppress(OSError):
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    owners[str(link.readlink())] = name
+    found: list[tuple[str, str]] = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and (owner := owners.get(f"socket:[{inode}]")):
+                words = bytes.fromhex(local.partition(":")[0])
+                packed = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
+                address = ip_address(packed)
+                found.append((owner, str(getattr(address, "ipv4_mapped", None) or address)))
+    return found
 
 
 def environment_in(directory: Path) -> dict[str, str]:

@@ -1,11 +1,14 @@
 """One service for all these tests: its deployments on a local Ray cluster, a real database, upstreams to trouble."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 
-from serve_app.launch import configured, running, url_of
+from serve_app.haproxy import TIMEOUT_VARIABLE
+from serve_app.launch import running, url_of
+from serve_app.launch_checks import configured
 from serve_app.market import Market
 from serve_app.settings import Settings
 from tests.service.book import Book, served
@@ -13,6 +16,8 @@ from tests.service.calls import CONFIG, free_port
 
 PORTFOLIOS = 1000
 PAUSE_S = 0.5
+CLIENT_TIMEOUT_S = 6
+CONNECTIONS = 400
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +48,9 @@ def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
         "circuit_breaker_timeout": PAUSE_S,
         "run_fan_out_above": 100,
         "run_chunk_size": 50,
+        "proxy_connections_per_client": CONNECTIONS,
     }
+    os.environ[TIMEOUT_VARIABLE] = str(CLIENT_TIMEOUT_S)  # before Ray starts, which hands it on
     settings, content = configured(CONFIG, overrides)
     with running(settings, content, print) as complete:
         yield complete

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from serve_app.settings import UPSTREAM_URLS
-from tests.service.calls import CONFIG, free_port
+from tests.service.calls import free_port
 
 pytestmark = pytest.mark.cluster
 
@@ -25,11 +25,12 @@ WITHIN_S = 120.0
 class Command:
     """A running `ordergen`, and what it printed so far."""
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
         inherited = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [ORDERGEN, *arguments, "--config", CONFIG],
+            [ORDERGEN, *arguments],
+            cwd=directory,
             env={**inherited, **environment, "COLUMNS": "200"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -79,7 +80,12 @@ def prices(tmp_path: Path) -> Path:
 def demo(prices: Path, tmp_path: Path) -> Iterator[Command]:
     """The demonstration, on a port and in a directory of its own."""
     command = Command(
-        "demo", "--prices", str(prices), PORT=str(free_port()), DATA_DIRECTORY=str(tmp_path / "one")
+        tmp_path,
+        "demo",
+        "--prices",
+        str(prices),
+        PORT=str(free_port()),
+        DATA_DIRECTORY=str(tmp_path / "one"),
     )
     yield command
     if command.process.poll() is None:
@@ -103,8 +109,10 @@ def test_the_demonstration_trades_keeps_others_out_and_leaves_nothing_behind(
     assert f"simulated: {', '.join(ready.json()['simulated'])} at http://" in upstreams
 
     port = url.rpartition(":")[2]
-    on_its_port = Command("serve", PORT=port, DATA_DIRECTORY=str(tmp_path / "two"))
-    in_its_directory = Command("serve", PORT=str(free_port()), DATA_DIRECTORY=str(tmp_path / "one"))
+    on_its_port = Command(tmp_path, "serve", PORT=port, DATA_DIRECTORY=str(tmp_path / "two"))
+    in_its_directory = Command(
+        tmp_path, "serve", PORT=str(free_port()), DATA_DIRECTORY=str(tmp_path / "one")
+    )
     assert (on_its_port.ended(), in_its_directory.ended()) == (2, 2)
     (line,) = on_its_port.lines
     assert line.startswith(f"ordergen: PORT is {port}: ")
@@ -117,16 +125,16 @@ def test_the_demonstration_trades_keeps_others_out_and_leaves_nothing_behind(
     assert any("raylet" in name for name in _names(started))
     demo.stop()
     assert demo.ended() == 0
-    until = time.monotonic() + 30
-    while (left := [each for each in started if _is_alive(*each)]) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert _names(left) == []
+    assert demo.lines[-2:] == ["stopping", "stopped"]
+    assert demo.lines[demo.lines.index(READY) :] == [READY, "stopping", "stopped"]
+    assert _names(started) == []
+    assert not (tmp_path / "one" / "server.json").exists()
 
 
 def test_real_upstreams_of_which_one_has_no_url_end_the_start_with_one_line(tmp_path: Path) -> None:
     environment = {name.upper(): "http://127.0.0.1:1" for name in UPSTREAM_URLS.values()}
     environment |= {"ORDER_SERVICE_URL": "", "DATA_DIRECTORY": str(tmp_path)}
-    command = Command("serve", **environment)
+    command = Command(tmp_path, "serve", **environment)
 
     assert command.ended() == 2
     (line,) = command.lines

@@ -172,8 +172,8 @@ def test_a_start_without_room_says_how_much_it_needs(small_disk: Path) -> None:
 def test_the_second_engine_has_no_password_and_its_files_are_private(tmp_path: Path) -> None:
     (tmp_path / "engine").write_text(SECANTUS)
     server = start(tmp_path)
+    noted = json.loads((tmp_path / "server.json").read_text())
     stop(tmp_path)
     assert "@" not in server.uri
-    noted = json.loads((tmp_path / "server.json").read_text())
     assert noted["uri"] == server.uri
     assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077] == []

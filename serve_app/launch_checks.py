@@ -1,0 +1,79 @@
+"""Everything that can be wrong before Ray starts: the configuration, the settings, files, the port, the disk."""
+
+import shutil
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serve_app.market import Market
+from serve_app.ray_environment import ray_directory
+from serve_app.settings import Settings, SettingsError, settings_from
+
+CONFIG_NAME = "serve_config.yaml"
+MIN_ROOM_MB = 200
+
+
+def default_config() -> Path:
+    """serve_config.yaml of the current directory, else the one that comes with the package."""
+    here = Path(__file__).parent
+    candidates = (Path(CONFIG_NAME), here / CONFIG_NAME, here.parent / CONFIG_NAME)
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise SettingsError("--config", None, f"name a {CONFIG_NAME}; the package has none")
+
+
+def configured(
+    config: Path | None, overrides: Mapping[str, object]
+) -> tuple[Settings, dict[str, Any]]:
+    """The settings, and the rest of the Serve configuration; its arguments win over the environment."""
+    path = default_config() if config is None else config
+    try:
+        content = yaml.safe_load(path.read_text())
+        (application,) = content["applications"]
+        args = {**(application.get("args") or {}), **overrides}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise SettingsError("--config", str(path), f"cannot be read: {reason}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        rule = "a Serve configuration with one application is needed; `ordergen check-config` says more"
+        raise SettingsError("--config", str(path), rule) from error
+    return settings_from(args), content
+
+
+def require_startable(settings: Settings) -> None:
+    """Raise a SettingsError for the first thing that would let the start fail later."""
+    _require_free_port(settings)
+    _require_files(settings)
+    directory = ray_directory().parent
+    free_mb = shutil.disk_usage(directory).free // 1_000_000
+    if free_mb < MIN_ROOM_MB:
+        rule = f"its disk has {free_mb} MB free, Ray needs {MIN_ROOM_MB} MB; make room, or set RAY_TMPDIR"
+        raise SettingsError("RAY_TMPDIR", str(directory.parent), rule)
+
+
+def _require_free_port(settings: Settings) -> None:
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        rule = f"cannot be listened on at {settings.host} ({error.strerror}); set another PORT"
+        raise SettingsError("PORT", str(settings.port), rule) from error
+
+
+def _require_files(settings: Settings) -> None:
+    holdings = settings.holdings_directory
+    if holdings is not None and not holdings.is_dir():
+        raise SettingsError("HOLDINGS_DIRECTORY", repr(str(holdings)), "is no directory")
+    prices = settings.market_prices_file
+    if prices is None or not settings.simulated_upstreams:
+        return
+    try:
+        Market(settings.market_seed, settings.market_portfolios, prices_file=prices)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingsError("MARKET_PRICES_FILE", repr(str(prices)), reason) from error

@@ -1,0 +1,150 @@
+"""The first process of `ordergen serve`: it starts the service in a child, and leaves nothing of it behind.
+
+    ordergen serve       waits for signals and for the child; adopts what the child's processes leave
+    └── the service      in a session of its own, so that Ctrl-C reaches only the process above
+        └── Ray, HAProxy, mongod ...
+
+If the child dies its orphans are ended. If the first process is killed, the kernel tells the child to stop.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+AGAIN: Final = 75  # EX_TEMPFAIL: the child's wish to be started once more
+STOP_WITHIN_S: Final = 20.0
+ORPHANS_WITHIN_S: Final = 2.0
+POLL_S: Final = 0.05
+PR_SET_PDEATHSIG: Final = 1
+PR_SET_CHILD_SUBREAPER: Final = 36
+Work = Callable[[int], int]
+
+
+def supervise(work: Work) -> int:
+    """Run ``work(attempt)`` in a child process, again while it returns AGAIN; its exit code.
+
+    SIGINT, SIGTERM and SIGHUP stop the child, a second one kills it. A child that a signal ended, or that
+    had to be killed, counts as 128 + the number of the signal.
+    """
+    if sys.platform != "linux":  # without a subreaper there is nothing to gain by a second process
+        return code if (code := work(1)) != AGAIN else work(2)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    heard = {signal.SIGINT, signal.SIGTERM}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        heard.add(signal.SIGHUP)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, heard | {signal.SIGCHLD})
+    attempt = 1
+    while True:
+        child = _fork(work, attempt, mask)
+        code, told = _wait(child, heard)
+        end_descendants()
+        if code != AGAIN or told:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            return code
+        attempt += 1
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever the processes below leave behind."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_descendants() -> None:
+    """End every process below this one: ask, insist after 2 s."""
+    until = time.monotonic() + ORPHANS_WITHIN_S
+    number = signal.SIGTERM
+    while found := list(_descendants()):
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        _reap()
+        time.sleep(POLL_S)
+        if time.monotonic() > until:
+            number = signal.SIGKILL
+
+
+def _fork(work: Work, attempt: int, mask: Collection[int]) -> int:
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        os.setsid()
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if os.getppid() == parent:
+            code = work(attempt)
+    except BaseException:  # noqa: BLE001 - nothing above could show it
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _wait(child: int, heard: Collection[int]) -> tuple[int, bool]:
+    """The child's exit code, and whether it was told to stop."""
+    told, until = False, float("inf")
+    while True:
+        code = _ended(child)
+        if code is not None:
+            return code, told
+        wait_s = min(60.0, max(0.0, until - time.monotonic()))
+        came = signal.sigtimedwait({*heard, signal.SIGCHLD}, wait_s)
+        late = time.monotonic() >= until
+        if late or (came is not None and came.si_signo != signal.SIGCHLD and told):
+            os.kill(child, signal.SIGKILL)
+            until = float("inf")
+        elif came is not None and came.si_signo != signal.SIGCHLD:
+            told, until = True, time.monotonic() + STOP_WITHIN_S
+            os.kill(child, signal.SIGTERM)
+
+
+def _ended(child: int) -> int | None:
+    """Reap what has ended; the child's exit code if it is among that."""
+    code = None
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            if pid == child:
+                ended = os.waitstatus_to_exitcode(status)
+                code = ended if ended >= 0 else 128 - ended
+    return code
+
+
+def _reap() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _descendants() -> Iterator[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                # state and parent; the name before them may hold blanks and brackets
+                state, parent, *_ = (entry / "stat").read_text().rpartition(") ")[2].split()
+                if state != "Z":
+                    children.setdefault(int(parent), []).append(int(entry.name))
+    waiting = children.get(os.getpid(), [])
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        waiting += children.get(pid, [])
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value)

@@ -1,0 +1,136 @@
+"""What is wrong before Ray starts is said in one line, at once, by the real command."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serve_app.haproxy import harden
+from serve_app.launch_checks import configured, default_config, require_startable
+from serve_app.ray_environment import (
+    MAX_HAPROXY_DIRECTORY,
+    free_port,
+    make_haproxy_directory,
+    ray_directory,
+)
+from serve_app.settings import SettingsError, settings_from
+
+ORDERGEN = Path(sys.executable).with_name("ordergen")
+ROOT = Path(__file__).parents[2]
+HEAD = "price_date,ticker,price,price_std\n"
+
+
+def complaint(directory: Path, *arguments: str, **environment: str) -> str:
+    """The only line that `ordergen serve` prints before it ends with 2; Ray was never started."""
+    ended = subprocess.run(
+        [ORDERGEN, "serve", *arguments],
+        cwd=directory,
+        env={**os.environ, "PORT": str(free_port()), "RAY_TMPDIR": str(directory), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert not list(directory.rglob("session_*"))
+    (line,) = (ended.stdout + ended.stderr).splitlines()
+    return line
+
+
+def test_files_are_read_before_ray_starts(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    line = complaint(tmp_path, "--prices", str(path))
+    rule = "No such file or directory"
+    assert line == f"ordergen: MARKET_PRICES_FILE is '{path}': {rule}"
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (
+            "ticker,price\nA,1\n",
+            "there is no column price_date; price_date, ticker, price, price_std",
+        ),
+        (HEAD + "2024-01-02,AAA,abc,0.1\n", "line 2: price is 'abc', an amount is needed"),
+        (HEAD + "2024-01-02,AAA,0,0.1\n", "line 2: price is 0, an amount above 0 is needed"),
+        (HEAD + "2024-01-02,AAA,1\n", "line 2: price_std is '', an amount is needed"),
+        (HEAD + "2024-01-02,,1,1\n", "line 2 has no ticker"),
+        (HEAD, "there are no prices of any date"),
+        (HEAD + "2024-01-02,AAA,10,0.1\n", "the prices allow"),
+    ],
+)
+def test_a_file_of_prices_that_cannot_be_used_is_refused_by_its_line(
+    tmp_path: Path, content: str, rule: str
+) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(content)
+    given = {"port": free_port(), "market_prices_file": path}
+    with pytest.raises(SettingsError, match=re.escape(rule)) as refused:
+        require_startable(settings_from(given))
+    assert refused.value.variable == "MARKET_PRICES_FILE"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("PORT", "0", "a whole number from 1 to 65535"),
+        ("HOLDINGS_DIRECTORY", "/nowhere", "is no directory"),
+        ("MONGOD", "/bin/false", "no database server was found"),
+        ("RAY_TMPDIR", "/nowhere", "RAY_TMPDIR is '/nowhere': no directory can be made in it"),
+    ],
+)
+def test_a_setting_is_checked_before_ray_starts(
+    tmp_path: Path, variable: str, value: str, rule: str
+) -> None:
+    assert rule in complaint(tmp_path, **{variable: value})
+
+
+def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    line = complaint(tmp_path, "--config", "elsewhere.yaml")
+    assert line == "ordergen: --config is elsewhere.yaml: cannot be read: No such file or directory"
+    (tmp_path / "odd.yaml").write_text("applications: [")
+    assert "--config is odd.yaml: cannot be read" in complaint(tmp_path, "--config", "odd.yaml")
+    (tmp_path / "odd.yaml").write_text("[]")
+    assert "a Serve configuration" in complaint(tmp_path, "--config", "odd.yaml")
+
+
+def test_the_configuration_of_the_package_serves_any_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert default_config().read_text() == (ROOT / "serve_config.yaml").read_text()
+    own = tmp_path / "serve_config.yaml"
+    own.write_text((ROOT / "serve_config.yaml").read_text().replace("args: {}", "args: {port: 9}"))
+    assert default_config() == Path("serve_config.yaml")
+    settings, _ = configured(None, {})
+    assert settings.port == 9
+
+
+def test_the_directories_of_ray_and_haproxy_are_private_and_their_names_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / f"ordergen-{os.getuid()}").mkdir(mode=0o755)
+    assert ray_directory().parent.stat().st_mode & 0o077 == 0
+    directory = make_haproxy_directory()
+    assert directory.stat().st_mode & 0o077 == 0
+    assert len(str(directory)) <= MAX_HAPROXY_DIRECTORY
+    directory.rmdir()
+
+
+def test_a_directory_of_ray_that_somebody_else_laid_out_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / f"ordergen-{os.getuid()}").symlink_to("/tmp")
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        ray_directory()
+
+
+def test_a_template_of_haproxy_that_another_ray_may_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="stats socket"):
+        harden("global\n    stats socket /x mode 660 level admin\n", {})

@@ -1,0 +1,148 @@
+"""The first process and what it leaves behind: real processes, with a stand-in for the service."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one process")
+
+# A service whose processes are a child, one that ignores SIGTERM, and one that its parent has left.
+SERVICE = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from serve_app.supervisor import AGAIN, adopt_orphans, end_descendants, supervise
+
+notes = Path(sys.argv[1])
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+deaf = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
+left = [sys.executable, "-c", f"import subprocess; subprocess.Popen({sleep!r}, start_new_session=True)"]
+
+def work(attempt):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    adopt_orphans()
+    with (notes / "attempts").open("a") as file:
+        file.write(f"{attempt}\\n")
+    for command in (sleep, deaf, left):
+        subprocess.Popen(command)
+    time.sleep(0.3)
+    (notes / "child").write_text(str(os.getpid()))
+    try:
+        if sys.argv[2] == "again":
+            return AGAIN if attempt == 1 else 7
+        while True:
+            time.sleep(0.1 if sys.argv[2] == "hears" else 600)
+    except KeyboardInterrupt:
+        if sys.argv[2] == "stuck":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            (notes / "told").touch()
+            time.sleep(600)
+        return 0
+    finally:
+        end_descendants()
+
+code = supervise(work)
+print("stopped", code, flush=True)
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """A function that starts the service and waits until all of its processes run."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(how: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", SERVICE, str(tmp_path), how]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        assert eventually((tmp_path / "child").exists)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 30
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.05)
+    return condition()
+
+
+def processes_of(notes: Path) -> list[int]:
+    """Everything that was started with the notes in its environment or arguments, or below such a process."""
+    child = (notes / "child").read_text()
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                stat = (entry / "stat").read_text().rpartition(") ")[2].split()
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if stat[0] != "Z" and (stat[3] == child or f"NOTES={notes}".encode() in environment):
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTES", str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_the_service_and_everything_below_it(
+    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path, number: signal.Signals
+) -> None:
+    process = started("hears")
+    assert len(processes_of(tmp_path)) == 5
+    process.send_signal(number)
+    assert process.communicate(timeout=30)[0] == "stopped 0\n"
+    assert process.returncode == 0
+    assert processes_of(tmp_path) == []
+
+
+def test_a_second_signal_ends_a_service_that_does_not_stop(
+    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = started("stuck")
+    process.send_signal(signal.SIGINT)
+    assert eventually((tmp_path / "told").exists)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == "stopped 137\n"
+    assert processes_of(tmp_path) == []
+
+
+def test_a_first_process_that_is_killed_takes_everything_with_it(
+    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = started("hears")
+    process.kill()
+    process.communicate(timeout=30)
+    assert eventually(lambda: processes_of(tmp_path) == [])
+
+
+def test_a_service_that_is_killed_leaves_no_process_and_an_exit_code_that_says_so(
+    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = started("hears")
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+    assert process.communicate(timeout=30)[0] == "stopped 137\n"
+    assert processes_of(tmp_path) == []
+
+
+def test_a_service_that_asks_for_it_is_started_once_more_on_a_clean_table(
+    started: Callable[[str], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = started("again")
+    assert process.communicate(timeout=30)[0] == "stopped 7\n"
+    assert (tmp_path / "attempts").read_text() == "1\n2\n"
+    assert processes_of(tmp_path) == []
