@@ -11,8 +11,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from serve_app.settings import Settings
 from serve_app.upstream import accounting, orders, pricing, securities
 from serve_app.upstream.accounting import Accounting
+from serve_app.upstream.book_files import fingerprint
 from serve_app.upstream.breaker import Breaker
-from serve_app.upstream.bulk_file import fingerprint, holdings_file
+from serve_app.upstream.bulk_file import holdings_file
 from serve_app.upstream.client import Client
 from serve_app.upstream.errors import HoldingsFileError
 from serve_app.upstream.exchange import plain_transport
@@ -113,26 +114,21 @@ def source_of(settings: Settings, resources: Resources, holdings: Holdings) -> H
         return resources.sources[holdings.source]
     if identified(settings, holdings) != holdings:
         raise HoldingsFileError(holdings.file, "was changed while the run was going on")
-    return holdings_file(_path_of(settings, holdings.file), holdings.file)
+    return holdings_file(_directory_of(settings, holdings.file), holdings.file)
 
 
 def identified(settings: Settings, holdings: Holdings) -> Holdings:
     """The same holdings, with the fingerprint of their file as it is now."""
     if holdings.file is None:
         return holdings
-    return replace(
-        holdings, fingerprint=fingerprint(_path_of(settings, holdings.file), holdings.file)
-    )
+    directory = _directory_of(settings, holdings.file)
+    return replace(holdings, fingerprint=fingerprint(directory, holdings.file))
 
 
-def _path_of(settings: Settings, file: str) -> Path:
-    directory = settings.holdings_directory
-    if directory is None:
+def _directory_of(settings: Settings, file: str) -> Path:
+    if settings.holdings_directory is None:
         raise HoldingsFileError(file, "cannot be read: HOLDINGS_DIRECTORY is not set")
-    path = (directory / file).resolve()
-    if not path.is_relative_to(directory.resolve()):
-        raise HoldingsFileError(file, "is outside HOLDINGS_DIRECTORY")
-    return path
+    return settings.holdings_directory
 
 
 def _order_service(settings: Settings, watch: Watch) -> OrderService:

@@ -16,7 +16,7 @@ from serve_app.cli import asking, doctor, orders, replay, runs, serving
 
 EPILOG = (
     "Exit codes: 0 done; 1 refused, nothing rebalanced, a check failed or a difference found; "
-    "2 a wrong argument, file or setting; 3 the service does not answer in time; 130 interrupted."
+    "2 a wrong argument, id, file or setting; 3 the service does not answer in time; 130 interrupted."
 )
 
 cli = typer.Typer(

@@ -26,6 +26,7 @@ from serve_app.cli.ending import Ending, one_line_errors
 
 if TYPE_CHECKING:
     from serve_app.client import Rebalance
+    from serve_app.client.answers import PortfolioResult
 
 commands = typer.Typer()
 
@@ -53,7 +54,7 @@ def models(
     as_json: AsJson = False,
 ) -> None:
     """List the models, or show one."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show, show_json
 
@@ -77,7 +78,7 @@ def rebalance(
 ) -> None:
     """Rebalance the portfolios of a model, or one portfolio (to --model, if both are given)."""
     require_one(model_id, portfolio_id)
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli.output import working
 
         asked = options_of(options)
@@ -103,7 +104,7 @@ def optimize(
     as_json: AsJson = False,
 ) -> None:
     """Rebalance portfolios that a file gives whole; nothing is stored."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli.output import working
 
         with working("optimizing"):
@@ -121,7 +122,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """List the stored rebalances, show one, or the positions of one portfolio in it."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show as shown
         from serve_app.cli.output import show_json
@@ -137,7 +138,11 @@ def show(
         else:
             parts = [*islice(client.list_portfolios(rebalance_id, limit=size), limit)]
             title = f"Rebalance {rebalance_id}"
-            show_json(parts) if as_json else shown(tables.stored(title, parts))
+            if as_json:
+                show_json(parts)
+            else:
+                shown(tables.stored(title, parts))
+                _say_reasons(parts)
 
 
 @commands.command()
@@ -151,7 +156,7 @@ def drift(
 ) -> None:
     """Show which portfolios of a model are out of band, or the securities of one portfolio."""
     require_one(model_id, portfolio_id)
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show as shown
         from serve_app.cli.output import show_json, working
@@ -220,5 +225,13 @@ def _show_outcomes(found: "Sequence[Rebalance]", *, as_json: bool) -> None:
         shown(tables.outcomes(found))
         if len(found) == 1 and found[0].transactions:
             shown(tables.trades(found[0]))
+        _say_reasons(found)
     if not any(each.status in WITH_PLAN for each in found):
         raise typer.Exit(Ending.REFUSED)
+
+
+def _say_reasons(found: "Sequence[Rebalance | PortfolioResult]") -> None:
+    from serve_app.cli.refusals import reasons
+
+    for line in reasons((each.portfolio_id, each.error) for each in found if each.error):
+        typer.echo(line)

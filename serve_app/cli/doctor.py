@@ -22,11 +22,11 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check this machine, the settings, the database, the upstreams and the service."""
-    with one_line_errors():
+    with one_line_errors(as_json=as_json):
         from rich.console import Console
 
         from serve_app.cli.checks import examined
-        from serve_app.cli.output import show_json, working
+        from serve_app.cli.output import show_json, visible, working
 
         with working("looking"):
             found = examined(url)
@@ -37,8 +37,8 @@ def doctor(
             for check in found:
                 mark = f"[{MARKS[check.verdict]}]{check.verdict:<4}[/]"
                 console.print(f"{mark} {check.name:<10}", end=" ")
-                console.print(check.detail, markup=False)
+                console.print(visible(check.detail), markup=False, emoji=False)
                 if check.remedy:
-                    console.print(f"{'':16}{check.remedy}", markup=False)
+                    console.print(f"{'':16}{visible(check.remedy)}", markup=False, emoji=False)
         if any(check.verdict == "fail" for check in found):
             raise typer.Exit(Ending.REFUSED)

@@ -1,8 +1,9 @@
-"""How a command ends: its exit code, and what a person did wrong in one line instead of a traceback."""
+"""How a command ends: its exit code, and what a person did wrong in a few lines instead of a traceback."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 
 import typer
 
@@ -12,14 +13,36 @@ class Ending(IntEnum):
 
     DONE = 0
     REFUSED = 1  # by the service, or nothing was rebalanced, or a check failed
-    USAGE = 2  # an argument, a file or a setting is wrong
+    USAGE = 2  # an argument, an option, a file or a setting is wrong
     UNREACHABLE = 3  # the service, or something that it needs, does not answer
     INTERRUPTED = 130
 
 
+# Problems of what was written on the command line or in a file; the same command cannot succeed.
+OF_USAGE = frozenset(
+    f"/problems/{slug}"
+    for slug in (
+        "bad-id",
+        "bad-request",
+        "body-too-large",
+        "invalid-request",
+        "not-json",
+        "unknown-route",
+    )
+)
+TITLES: Mapping[Ending, str] = {
+    Ending.REFUSED: "Refused",
+    Ending.USAGE: "Wrong argument, file or setting",
+    Ending.UNREACHABLE: "No answer",
+}
+
+
 @contextmanager
-def one_line_errors() -> Generator[None]:
-    """Say what went wrong on stderr, and end with the code of it."""
+def one_line_errors(*, as_json: bool = False) -> Generator[None]:
+    """Say what went wrong, and end with the code of it.
+
+    For a person on stderr, in one line or a few; for a program as the problem document on stdout.
+    """
     try:
         yield
     except KeyboardInterrupt:
@@ -29,7 +52,13 @@ def one_line_errors() -> Generator[None]:
         known = _ending_of(error)
         if known is None:
             raise
-        typer.echo(f"ordergen: {_said(error)}", err=True)
+        if as_json:
+            from serve_app.cli.output import show_json
+
+            show_json(_document(error, known))
+        else:
+            for number, line in enumerate(_lines(error)):
+                typer.echo(line if number else f"ordergen: {line}", err=True)
         raise typer.Exit(known) from None
 
 
@@ -55,10 +84,31 @@ def _ending_of(error: Exception) -> Ending | None:
             return Ending.USAGE
         case ProblemError(status=503 | 504) | httpx.TransportError() | StorageUnavailableError():
             return Ending.UNREACHABLE
+        case ProblemError(type=kind) if kind in OF_USAGE:
+            return Ending.USAGE
         case ProblemError() | NotFoundError():
             return Ending.REFUSED
         case _:
             return None
+
+
+def _lines(error: Exception) -> list[str]:
+    from serve_app.cli.output import visible
+    from serve_app.cli.refusals import refusal_lines
+    from serve_app.client import ProblemError
+
+    if isinstance(error, ProblemError):
+        return refusal_lines(error)
+    return [visible(_said(error))]
+
+
+def _document(error: Exception, ending: Ending) -> Mapping[str, Any]:
+    """The problem as the service sent it, or one of the same shape about what happened before."""
+    from serve_app.client import ProblemError
+
+    if isinstance(error, ProblemError):
+        return error.problem
+    return {"type": "about:blank", "title": TITLES[ending], "detail": _said(error)}
 
 
 def _said(error: Exception) -> str:

@@ -47,7 +47,7 @@ def hand_over(
     as_json: AsJson = False,
 ) -> None:
     """Send the orders of a rebalance that are not at the order service yet, never one twice."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show, show_json, working
 
@@ -73,7 +73,7 @@ def orders(
     as_json: AsJson = False,
 ) -> None:
     """Show where the orders of a rebalance stand."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show, show_json
 

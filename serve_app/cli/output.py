@@ -5,23 +5,41 @@ from contextlib import AbstractContextManager
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+from unicodedata import category
 
 import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
+HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 NUMBERS = frozenset({"int", "float", "Decimal"})
 
 
 def show_json(value: Any) -> None:
     """One JSON text; decimals are numbers of their own digits."""
-    typer.echo(orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2))
+    text = orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2).decode()
+    if not text.isascii():  # orjson itself escapes what ASCII has of control characters
+        text = "".join(
+            _json_escape(each) if each != "\n" and _is_hidden(each) else each for each in text
+        )
+    typer.echo(text)
 
 
 def show(table: Table) -> None:
     """A table on stdout."""
-    Console(highlight=False, markup=False).print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)
+
+
+def visible(text: str) -> str:
+    """A text from elsewhere in a form that cannot steer a terminal: what is not printed is escaped.
+
+    >>> visible("Growth" + chr(27) + "[2J")
+    'Growth\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(ascii(each)[1:-1] if _is_hidden(each) else each for each in text)
 
 
 def say(text: str) -> None:
@@ -36,7 +54,7 @@ def working(text: str) -> AbstractContextManager[Any]:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """A table whose numbers stand to the right."""
-    made = Table(title=title, title_justify="left")
+    made = Table(title=visible(title), title_justify="left")
     rows = [*rows]
     for place, column in enumerate(columns):
         kinds = {type(row[place]).__name__ for row in rows} - {"NoneType"}
@@ -55,7 +73,17 @@ def _cell(value: Any) -> str:
         case int() | float():
             return f"{value:,}"
         case _:
-            return str(value)
+            return visible(str(value))
+
+
+def _is_hidden(character: str) -> bool:
+    """Whether a terminal does something else than print it: control, bidi, zero-width, line breaks."""
+    return category(character) in HIDDEN
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 
 
 def _number(value: Any) -> Any:

@@ -32,7 +32,12 @@ def replay(
     1 where an outcome differs. Outcomes that FAILED without input, and those that a time limit ended, are counted apart.
     """
     with one_line_errors():
+        from bson import ObjectId
+
         from serve_app.settings import settings_from
+
+        if not ObjectId.is_valid(rebalance_id):
+            raise typer.BadParameter("REBALANCE_ID has 24 hexadecimal digits")
 
         settings = settings_from()
         verdicts = asyncio.run(_replay(rebalance_id, settings, _database(settings), most))

@@ -43,7 +43,7 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         _show([*islice(client.list_runs(limit=min(limit, 100)), limit)], as_json=as_json)
 
 
@@ -60,7 +60,7 @@ def begin(
     as_json: AsJson = False,
 ) -> None:
     """Begin a run; it goes on by itself, whatever becomes of this command."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         run = client.begin_run(
             models=models or None,
             portfolios=portfolios or None,
@@ -78,7 +78,7 @@ def show_run(
     run_id: RunId, url: Url = URL, timeout: Timeout = TIMEOUT_S, as_json: AsJson = False
 ) -> None:
     """Show where a run stands."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         _end_with(client.read_run(run_id), as_json=as_json)
 
 
@@ -87,7 +87,7 @@ def follow_run(
     run_id: RunId, url: Url = URL, timeout: Timeout = TIMEOUT_S, as_json: AsJson = False
 ) -> None:
     """Wait for the end of a run, with a progress bar on stderr."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         _end_with(_followed(client, run_id), as_json=as_json)
 
 
@@ -96,26 +96,33 @@ def cancel_run(
     run_id: RunId, url: Url = URL, timeout: Timeout = TIMEOUT_S, as_json: AsJson = False
 ) -> None:
     """Begin nothing more of a run; what is done stays."""
-    with one_line_errors(), client_of(url, timeout) as client:
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         _show(client.cancel_run(run_id), as_json=as_json)
 
 
 def _followed(client: "Client", run_id: str) -> "Run":
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
+    from serve_app.cli.output import say, visible
     from serve_app.client import ChunkDone
 
     console = Console(stderr=True)
     bar = Progress(
-        "{task.description}",
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
     )
     run = client.read_run(run_id)
-    console.print(f"run {run_id}", highlight=False)
+    say(f"run {visible(run_id)}")
     with bar:
         task = bar.add_task(run.status, total=run.portfolios.total)
         for event in client.follow_run(run_id):

@@ -50,13 +50,13 @@ def model(one: Model) -> Table:
 
 
 def outcomes(found: Sequence[Rebalance]) -> Table:
-    """One line a portfolio, and why it has no plan."""
+    """One line a portfolio."""
     rebalance_id = found[0].rebalance_id if found else None
     columns = ("portfolio", "outcome", "market value", "cash after", "trades", "turnover", "drift")
     rows = [
         (
             each.portfolio_id,
-            _status(each.status, each.error),
+            each.status,
             _money(each.market_value),
             _money(each.cash_after_rebalance),
             len(each.transactions),
@@ -97,7 +97,7 @@ def stored(title: str, found: Iterable[PortfolioResult]) -> Table:
     rows = [
         (
             each.portfolio_id,
-            _status(each.status, each.error),
+            each.status,
             _money(each.market_value),
             _money(each.cash_before_rebalance),
             _money(each.cash_after_rebalance),

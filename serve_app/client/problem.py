@@ -24,7 +24,8 @@ class ProblemError(Exception):
     """The service refused: what its problem+json (RFC 9457) says.
 
     ``type`` is stable and made for programs, ``detail`` a sentence for people, ``errors`` names the
-    values of the request that break a rule, ``members`` is everything else that the problem has.
+    values of the request that break a rule, ``members`` is everything else that the problem has, and
+    ``problem`` the whole document.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(status, problem, retry_after_s)
         self.status = status
+        self.problem = problem
         self.type: str = problem.get("type", "about:blank")
         self.title: str = problem.get("title", "")
         self.detail: str = problem.get("detail", self.title)
@@ -43,8 +45,14 @@ class ProblemError(Exception):
         self.members = {name: value for name, value in problem.items() if name not in known}
         self.retry_after_s = retry_after_s
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Each value that breaks a rule, and the rule; without those that the detail names already."""
+        every = (_place(error) for error in self.errors)
+        return tuple(place for place in every if place not in self.detail)
+
     def __str__(self) -> str:
-        places = "".join(f"\n{_place(error)}" for error in self.errors)
+        places = "".join(f"\n  {place}" for place in self.places)
         return f"{self.status} {self.type}: {self.detail}{places}"
 
 
@@ -87,5 +95,5 @@ def pauses(*, repeatable: bool) -> Callable[[Exception], bool | float]:
 
 
 def _place(error: Mapping[str, Any]) -> str:
-    where = error.get("pointer") or error.get("parameter") or ""
-    return f"  {where}: {error.get('detail', '')}"
+    where = error.get("pointer") or error.get("parameter") or "the body"
+    return f"{where}: {error.get('detail', '')}"

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from serve_app.upstream.book_files import book_files, fingerprint
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,
@@ -38,31 +39,25 @@ PARTS_DECODED = 2
 MOST_ROWS_OF_BATCH = 2**18  # a record batch may be a whole book
 
 
-def fingerprint(path: Path, name: str) -> str:
-    """Changes when the file does. Raises HoldingsFileError if there is none."""
-    try:
-        found = [file.stat() for file in _files(path)]
-    except FileNotFoundError as error:
-        raise HoldingsFileError(name, "is not in HOLDINGS_DIRECTORY") from error
-    return " ".join(f"{each.st_size}-{each.st_mtime_ns}" for each in found)
+def holdings_file(directory: Path, name: str) -> "HoldingsFile":
+    """The book as a source of holdings; footers are read once for as long as its files stay as they are.
 
-
-def holdings_file(path: Path, name: str) -> "HoldingsFile":
-    """The file as a source of holdings; its footer is read once for as long as it stays as it is."""
-    return _opened(path, name, fingerprint(path, name))
+    Raises HoldingsFileError for what is no book in the directory.
+    """
+    return _opened(book_files(directory, name), name, fingerprint(directory, name))
 
 
 @lru_cache(maxsize=FILES_KNOWN)
-def _opened(path: Path, name: str, _fingerprint: str) -> "HoldingsFile":
-    return HoldingsFile(path, name)
+def _opened(files: tuple[Path, ...], name: str, _fingerprint: str) -> "HoldingsFile":
+    return HoldingsFile(files, name)
 
 
 class HoldingsFile:
     """A HoldingsSource; asks for portfolios that stand together in the file, for these it reads alone."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, files: Iterable[Path], name: str) -> None:
         self._name = name
-        self._parts = [part for file in _files(path) for part in _parts_of(file, name)]
+        self._parts = [part for file in files for part in _parts_of(file, name)]
         self._rows = lru_cache(maxsize=PARTS_DECODED)(self._decoded)
         self._one_at_a_time = threading.Lock()
 
@@ -151,13 +146,6 @@ def _found(
         cash,
         {one: shares for one, shares in held.items() if one is not None and shares},
     )
-
-
-def _files(path: Path) -> list[Path]:
-    """The files of a book in their order; what begins with a dot or an underscore is none."""
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.iterdir() if file.is_file() and file.name[0] not in "._")
 
 
 def _parts_of(file: Path, name: str) -> Iterator[_Part]:

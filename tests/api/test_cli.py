@@ -197,7 +197,7 @@ async def test_a_run_that_is_not_there_ends_with_1(ordergen: Ordergen) -> None:
 async def test_a_run_over_nothing_is_refused_with_the_rule(ordergen: Ordergen) -> None:
     done = await ordergen("runs", "begin")
 
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "whole_book" in done.stderr
 
 

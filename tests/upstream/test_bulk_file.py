@@ -1,6 +1,8 @@
 """Holdings from files: what is read of a row, and which files are refused."""
 
-from collections.abc import Sequence
+import os
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +15,10 @@ import pytest
 
 from serve_app.resources import FILE, identified, source_of
 from serve_app.settings import Settings, settings_from
+from serve_app.upstream.book_files import fingerprint
 from serve_app.upstream.bulk_file import (
     MOST_ROWS_OF_BATCH,
     HoldingsFile,
-    fingerprint,
     holdings_file,
 )
 from serve_app.upstream.errors import (
@@ -59,7 +61,7 @@ def written(path: Path, made: pa.Table, **options: Any) -> HoldingsFile:
         pq.write_table(made, path, **options)
     else:
         feather.write_feather(made, str(path))
-    return holdings_file(path, path.name)
+    return holdings_file(path.parent, path.name)
 
 
 def in_directory(directory: Path) -> Settings:
@@ -85,7 +87,7 @@ async def test_a_directory_of_files_is_one_book(tmp_path: Path) -> None:
     written(book / "1.parquet", table(ROWS[:3]))
     written(book / "2.parquet", table(ROWS[3:]))
 
-    found = await holdings_file(book, book.name).holdings([P, R])
+    found = await holdings_file(book.parent, book.name).holdings([P, R])
 
     assert found[P] == Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")})
     assert found[R] == Balance(R, Decimal("-20.01"), {})
@@ -178,7 +180,7 @@ async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
     }
     with pa.ipc.new_file(tmp_path / "book.arrow", pa.table(columns).schema) as writer:
         writer.write_batch(pa.record_batch(columns))
-    file = holdings_file(tmp_path / "book.arrow", "book.arrow")
+    file = holdings_file(tmp_path, "book.arrow")
     wanted = [ids[0], ids[MOST_ROWS_OF_BATCH // 2 - 1], ids[MOST_ROWS_OF_BATCH // 2], ids[-1]]
     found = await file.holdings(wanted)
     assert found == {
@@ -189,7 +191,7 @@ async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
 async def test_files_that_are_being_written_are_no_part_of_a_directory(tmp_path: Path) -> None:
     for name in ("book.parquet", "_book.parquet", ".book.parquet"):
         written(tmp_path / name, table(ROWS))
-    found = await holdings_file(tmp_path, "book").holdings([P])
+    found = await holdings_file(tmp_path.parent, tmp_path.name).holdings([P])
     assert found[P] == Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")})
 
 
@@ -214,7 +216,7 @@ def test_a_table_that_is_not_of_the_format_is_refused_by_what_is_wrong(
 def test_something_else_under_the_name_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("portfolio_id,security_id,quantity\n")
     with pytest.raises(HoldingsFileError, match=r"is not an? (Parquet|Arrow) file"):
-        holdings_file(tmp_path / name, name)
+        holdings_file(tmp_path, name)
 
 
 def test_a_file_that_is_not_there_is_named_without_its_directory(tmp_path: Path) -> None:
@@ -238,6 +240,71 @@ def test_a_name_that_leads_out_of_the_directory_is_refused(tmp_path: Path, name:
         identified(in_directory(directory), Holdings(FILE, name))
 
 
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def listening(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(os.path.relpath(path))  # such a name has at most 107 characters
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def elsewhere(path: Path) -> None:
+    path.symlink_to("/etc/hostname")
+
+
+def circle(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def nested(path: Path) -> None:
+    (path / "deeper").mkdir(parents=True)
+    written(path / "deeper" / "part.parquet", table(ROWS))
+
+
+@pytest.mark.parametrize("make", [fifo, listening, endless, elsewhere, circle, nested])
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in the directory of a book"])
+def test_what_is_no_regular_file_is_refused_by_its_name_and_never_opened(
+    tmp_path: Path, make: Callable[[Path], None], *, inside: bool
+) -> None:
+    written(tmp_path / "good.parquet", table(ROWS))
+    make(tmp_path / "odd.parquet")
+    settings, name = in_directory(tmp_path), "odd.parquet"
+    if inside:
+        settings, name = in_directory(tmp_path.parent), f"{tmp_path.name}/odd.parquet"
+    book = Holdings(FILE, tmp_path.name if inside else name)
+
+    with pytest.raises(HoldingsFileError) as refused:
+        identified(settings, book)
+
+    assert refused.value.file.startswith(name)
+    assert str(tmp_path) not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "book.parquet/part"])
+def test_a_name_that_no_file_has_is_refused(tmp_path: Path, name: str) -> None:
+    written(tmp_path / "book.parquet", table(ROWS))
+    with pytest.raises(HoldingsFileError):
+        identified(in_directory(tmp_path), Holdings(FILE, name))
+
+
+def test_a_link_within_the_directory_is_followed(tmp_path: Path) -> None:
+    written(tmp_path / "2026-11-23.parquet", table(ROWS))
+    (tmp_path / "newest.parquet").symlink_to("2026-11-23.parquet")
+    begun = identified(in_directory(tmp_path), Holdings(FILE, "newest.parquet"))
+    nothing: Any = None
+    assert isinstance(source_of(in_directory(tmp_path), nothing, begun), HoldingsFile)
+
+
+def test_a_directory_without_a_file_is_no_book(tmp_path: Path) -> None:
+    with pytest.raises(HoldingsFileError, match="without a file"):
+        identified(in_directory(tmp_path.parent), Holdings(FILE, tmp_path.name))
+
+
 async def test_a_file_that_changed_since_the_run_began_is_not_read_on(tmp_path: Path) -> None:
     settings: Settings = in_directory(tmp_path)
     resources: Any = None
@@ -256,6 +323,6 @@ async def test_a_file_that_changed_since_the_run_began_is_not_read_on(tmp_path: 
 
 def test_a_file_that_is_added_to_a_directory_changes_its_fingerprint(tmp_path: Path) -> None:
     written(tmp_path / "1.parquet", table(ROWS[:3]))
-    before = fingerprint(tmp_path, "book")
+    before = fingerprint(tmp_path.parent, tmp_path.name)
     written(tmp_path / "2.parquet", table(ROWS[3:]))
-    assert fingerprint(tmp_path, "book") != before
+    assert fingerprint(tmp_path.parent, tmp_path.name) != before

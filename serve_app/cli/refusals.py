@@ -1,0 +1,138 @@
+"""Lines for a person about a refusal: the reason, what is in the way, and what would help, each once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from serve_app.cli.output import visible
+
+if TYPE_CHECKING:
+    from serve_app.client import ProblemError
+
+Problem = Mapping[str, Any]
+
+MAX_LISTED = 10
+# Members that have a line of their own, or none: they repeat the command, or are for programs.
+TOLD = frozenset(
+    {"type", "title", "status", "detail", "instance", "correlation_id", "errors", "securities"}
+    | {"limits", "admits", "nearest_plan", "portfolios", "portfolio_id", "rebalance_id", "model_id"}
+)
+
+
+def refusal_lines(error: "ProblemError") -> list[str]:
+    """Everything a person can use of an answer that is a problem."""
+    problem = error.problem
+    lines = [f"{error.status} {error.type}: {error.detail}"]
+    lines += _indented([*_some(error.places, "errors"), *details(problem)])
+    portfolios = _mappings(problem.get("portfolios"))
+    lines += reasons(
+        (str(each.get("portfolio_id")), each["error"]) for each in portfolios if each.get("error")
+    )
+    if rebalance_id := problem.get("rebalance_id"):
+        lines.append(f"  stored as rebalance {rebalance_id}")
+    if error.status >= 500 and (correlation_id := problem.get("correlation_id")):
+        lines.append(f"  correlation id {correlation_id}")
+    return [visible(line) for line in lines]
+
+
+def reasons(failures: Iterable[tuple[str, Problem]]) -> list[str]:
+    """Why each of several portfolios has no plan."""
+    lines: list[str] = []
+    failures = list(failures)
+    for portfolio_id, problem in failures[:MAX_LISTED]:
+        lines.append(f"{portfolio_id}: {problem.get('detail') or problem.get('title')}")
+        lines += _indented(details(problem))
+    if len(failures) > MAX_LISTED:
+        lines.append(
+            f"{len(failures) - MAX_LISTED:,} more have no plan; --json has the reason of each"
+        )
+    return [visible(line) for line in lines]
+
+
+def details(problem: Problem) -> Iterator[str]:
+    """What the members of a problem say beyond its detail."""
+    detail = str(problem.get("detail", ""))
+    yield from _some(_securities(problem.get("securities"), detail), "securities")
+    limits = [_brief(each) for each in _mappings(problem.get("limits"))]
+    if unsaid := [each for each in limits if each not in detail]:
+        yield f"in the way: {', '.join(unsaid)}"
+    admitting = _mappings(problem.get("admits"))
+    if unsaid := [_brief(each) for each in admitting if str(each.get("option")) not in detail]:
+        yield f"what would admit a plan: {', '.join(unsaid)}"
+    plan = problem.get("nearest_plan")
+    if isinstance(plan, Mapping):
+        yield f"nearest plan: {_plan(plan)}"
+    for name, value in problem.items():
+        if name not in TOLD and value not in (None, [], {}, ""):
+            yield f"{name}: {_brief(value)}"
+
+
+def _securities(entries: Any, detail: str) -> Iterator[str]:
+    if not isinstance(entries, Sequence):
+        return
+    for entry in entries:
+        if not isinstance(entry, Mapping):
+            if str(entry) not in detail:
+                yield str(entry)
+            continue
+        line = f"{entry.get('security_id')} at {entry.get('price')}: target {entry.get('target')}"
+        line += _band(entry)
+        if option := entry.get("option"):
+            line += f", held by {option}"
+        if isinstance(band := entry.get("smallest_band"), Mapping):
+            line += f"; the smallest band with a whole lot is{_band(band)}"
+        yield line
+
+
+def _band(entry: Mapping[str, Any]) -> str:
+    signs = {"low_drift": "-", "high_drift": "+"}
+    return "".join(f" {sign}{entry[name]}" for name, sign in signs.items() if name in entry)
+
+
+def _plan(plan: Mapping[str, Any]) -> str:
+    trades = len(plan.get("transactions", ()))
+    parts = [f"{trades} {'trade' if trades == 1 else 'trades'}"]
+    if (cash := plan.get("cash_after_rebalance")) is not None:
+        parts.append(f"cash after {cash}")
+    if (drift := plan.get("objective")) is not None:
+        parts.append(f"drift {drift}")
+    outside = [
+        f"{each.get('security_id')} at {each.get('actual')}"
+        for each in _mappings(plan.get("outside_band"))
+    ]
+    if outside:
+        more = f" and {len(outside) - MAX_LISTED} more" if len(outside) > MAX_LISTED else ""
+        parts.append(f"outside their bands: {', '.join(outside[:MAX_LISTED])}{more}")
+    if gives := plan.get("gives"):
+        parts.append(f"gives {_brief(gives)}")
+    return "; ".join(parts)
+
+
+def _some(lines: Iterable[str], noun: str) -> Iterator[str]:
+    lines = list(lines)
+    yield from lines[:MAX_LISTED]
+    if len(lines) > MAX_LISTED:
+        yield f"{len(lines) - MAX_LISTED:,} more {noun}"
+
+
+def _brief(value: Any) -> str:
+    """A value in a line, whatever it is made of; {option, by} as a person says it."""
+    if isinstance(value, Mapping) and "option" in value:
+        amount = value.get("by") or value.get("short_by")
+        words = [value["option"], value.get("value"), amount and f"by {amount}"]
+        return " ".join(str(each) for each in words if each)
+    if isinstance(value, Mapping):
+        return " ".join(f"{name} {_brief(each)}" for name, each in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        more = f" and {len(value) - MAX_LISTED} more" if len(value) > MAX_LISTED else ""
+        return f"{', '.join(_brief(each) for each in value[:MAX_LISTED])}{more}"
+    return str(value)
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(value, Sequence):
+        return []
+    return [each for each in value if isinstance(each, Mapping)]
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
