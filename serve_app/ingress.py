@@ -43,9 +43,9 @@ class Ingress:
         """The application that Serve's proxy calls."""
         checks = {"database": self._store.ping}
         # Each is asked by the deployment that calls it, where its circuit breaker is.
-        of_optimizer = ("accounting", "pricing", "security")
+        of_optimizer, of_store = ("accounting", "pricing", "security"), ("order", "portfolio")
         upstreams = {name: partial(self._optimizer.upstream_health, name) for name in of_optimizer}
-        upstreams["order"] = partial(self._store.upstream_health, "order")
+        upstreams |= {name: partial(self._store.upstream_health, name) for name in of_store}
         parts = Collaborators(self._store, self._optimizer, checks, node_metrics, upstreams)
         # Serve's own middleware around it answers X-Request-ID.
         return api_app(

@@ -200,8 +200,9 @@ class ModelStore:
         await self._with.idempotency.release(key, owner)
 
     async def upstream_health(self, upstream: str) -> UpstreamHealth:
-        """Ask the order service whether it is well."""
-        return await {"order": self._with.order_service}[upstream].health()
+        """Ask the order or the portfolio service whether it is well."""
+        asked = {"order": self._with.order_service, "portfolio": self._with.portfolios}
+        return await asked[upstream].health()
 
     async def ping(self) -> None:
         """Return if the database answers."""

@@ -9,7 +9,7 @@ import httpx
 from pymongo.asynchronous.database import AsyncDatabase
 
 from serve_app.settings import Settings
-from serve_app.upstream import accounting, orders, pricing, securities
+from serve_app.upstream import accounting, orders, portfolios, pricing, securities
 from serve_app.upstream.accounting import Accounting
 from serve_app.upstream.book_files import fingerprint
 from serve_app.upstream.breaker import Breaker
@@ -21,6 +21,7 @@ from serve_app.upstream.holdings import HoldingsService, HoldingsSource
 from serve_app.upstream.orders import OrderService
 from serve_app.upstream.paged import PagedAccounting
 from serve_app.upstream.policy import Policy
+from serve_app.upstream.portfolios import Portfolios
 from serve_app.upstream.pricing import Prices
 from serve_app.upstream.securities import Securities
 from storage.book import Holdings
@@ -60,6 +61,7 @@ class Resources:
     order_service: OrderService
     open_orders: OpenOrders
     portfolio_claims: PortfolioClaims
+    portfolios: Portfolios
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> R
         _order_service(settings, watch),
         OpenOrders(database),
         PortfolioClaims(database, hand_overs),
+        Portfolios(client("portfolio", settings.portfolio_service_url, portfolios.POLICY)),
     )
 
 

@@ -156,7 +156,7 @@ class ModelStore(Protocol):
         ...
 
     async def upstream_health(self, upstream: str) -> UpstreamHealth:
-        """Ask "order" whether it is well; the circuit is that of one replica."""
+        """Ask "order" or "portfolio" whether it is well; the circuit is that of one replica."""
         ...
 
 

@@ -23,6 +23,7 @@ CHECK_TIMEOUT_S = 2.0
 HEALTHY = "healthy"
 FAILING = "failing"
 UNKNOWN = "unknown"
+NOT_NEEDED = frozenset({"portfolio"})  # it has names of portfolios, which no rebalance waits for
 METRICS = "text/plain"
 METRICS_EXAMPLE = """# TYPE http_requests_total counter
 http_requests_total{method="GET",route="/api/v1/models",status="200"} 3.0
@@ -48,12 +49,14 @@ class Health(BaseModel):
                         "pricing": "healthy",
                         "security": "healthy",
                         "order": "healthy",
+                        "portfolio": "healthy",
                     },
                     "breakers": {
                         "accounting": "closed",
                         "pricing": "closed",
                         "security": "closed",
                         "order": "closed",
+                        "portfolio": "closed",
                     },
                     "simulated": [],
                 }
@@ -77,8 +80,9 @@ async def live() -> Health:
 async def ready(parts: Parts, settings: Configured) -> Health:
     """Every part that is needed is well, or 503 with the names of those that are not."""
     found = await _examine(parts)
-    if found.failing:
-        raise NotReadyError(found.failing, found.checks, found.breakers)
+    failing = tuple(name for name in found.failing if name not in NOT_NEEDED)
+    if failing:
+        raise NotReadyError(failing, found.checks, found.breakers)
     return _told("ready", found, settings)
 
 
@@ -117,7 +121,7 @@ class Findings:
 
     @property
     def failing(self) -> tuple[str, ...]:
-        """Parts that keep the service from its work: not well, or not even asked for a while."""
+        """Parts that are not well, or not even asked for a while."""
         is_open = BreakerState.OPEN.value
         return tuple(
             name

@@ -59,6 +59,7 @@ def resources_with(database: Any, upstreams: Any) -> Resources:
         orders=OrderBook(database),
         hand_overs=HandOvers(database),
         order_service=upstreams,
+        portfolios=upstreams,
         open_orders=OpenOrders(database),
         portfolio_claims=PortfolioClaims(database, HandOvers(database)),
     )

@@ -20,7 +20,8 @@ from storage.errors import StorageUnavailableError
 from tests.api.parts import FakeOptimizer, Stored, no_metrics
 from tests.upstream import serving
 
-UPSTREAMS = ("accounting", "pricing", "security", "order")
+NEEDED = ("accounting", "pricing", "security", "order")
+UPSTREAMS = (*NEEDED, "portfolio")
 ALWAYS_200 = ("/health", "/health/", "/health/health")
 POLICY = Policy(backoff_s=0.0, tries=1, breaker_threshold=1)
 
@@ -101,7 +102,7 @@ async def test_readiness_names_every_upstream_with_its_state_and_its_circuit(ask
         assert answers[path].json() == {**ready.json(), "status": "healthy"}
 
 
-@pytest.mark.parametrize("name", UPSTREAMS)
+@pytest.mark.parametrize("name", NEEDED)
 @pytest.mark.parametrize("trouble", [ill, hung, gone], ids=lambda each: each.__name__)
 async def test_an_upstream_that_is_not_well_is_named_and_the_others_are_not(
     ask: Ask, name: str, trouble: Any, monkeypatch: pytest.MonkeyPatch
@@ -122,6 +123,16 @@ async def test_an_upstream_that_is_not_well_is_named_and_the_others_are_not(
         assert (answers[path].status_code, body["status"]) == (200, "degraded")
         assert (body["checks"], body["breakers"]) == (ready["checks"], ready["breakers"])
         assert "secret" not in answers[path].text
+
+
+async def test_a_service_that_has_names_alone_does_not_keep_the_service_from_being_ready(
+    ask: Ask,
+) -> None:
+    answers = await ask(portfolio=ill)
+
+    ready = answers["/health/ready"]
+    assert (ready.status_code, ready.json()["checks"]["portfolio"]) == (200, "failing")
+    assert answers["/health"].json()["status"] == "degraded"
 
 
 async def test_an_upstream_whose_circuit_is_open_keeps_the_service_from_being_ready(

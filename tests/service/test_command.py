@@ -103,7 +103,7 @@ def test_the_demonstration_trades_keeps_others_out_and_leaves_nothing_behind(
     url = next(line.split()[1] for line in demo.lines if line.startswith("service "))
     ready = httpx.get(f"{url}/health/ready", trust_env=False)
     assert ready.json()["checks"] == dict.fromkeys(
-        ("database", "accounting", "pricing", "security", "order"), "healthy"
+        ("database", "accounting", "pricing", "security", "order", "portfolio"), "healthy"
     )
     (upstreams,) = [line for line in demo.lines if line.startswith("upstreams ")]
     assert f"simulated: {', '.join(ready.json()['simulated'])} at http://" in upstreams

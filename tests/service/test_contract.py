@@ -143,7 +143,7 @@ async def test_readiness_names_the_upstream_that_is_down(
     answer = await http.get("/health/ready")
     assert answer.status_code == 200
     assert answer.json()["breakers"] == dict.fromkeys(
-        ("accounting", "pricing", "security", "order"), "closed"
+        ("accounting", "pricing", "security", "order", "portfolio"), "closed"
     )
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from inspect import iscoroutinefunction
 from typing import Any
 
 import httpx
@@ -22,7 +23,7 @@ from serve_app.upstream.errors import (
 )
 from serve_app.upstream.exchange import plain_transport
 from serve_app.upstream.holdings import Balance, held_by
-from serve_app.upstream.orders import NewOrder, OrderService
+from serve_app.upstream.orders import CANCELLED, NewOrder, OrderService
 from serve_app.upstream.paged import PagedAccounting
 from serve_app.upstream.policy import Policy
 from serve_app.upstream.portfolios import Portfolios
@@ -94,7 +95,10 @@ def _well(path: str) -> Any:
     """What each route answers where nothing is wrong."""
     if path.endswith("/summary"):
         return {"portfolioId": path.split("/")[4], "cashBalance": "5", "securities": []}
-    reference = [{"id": 1, "name": "Default", "abbreviation": "NEW"}]
+    reference = [
+        {"id": 1, "name": "Default", "abbreviation": "NEW"},
+        {"id": 2, "name": "Other", "abbreviation": CANCELLED},
+    ]
     sides = [{"id": 1, "abbreviation": "BUY"}, {"id": 2, "abbreviation": "SELL"}]
     return {
         "/api/v1/prices": [{"ticker": "A", "close": 1.5}],
@@ -139,6 +143,11 @@ def _placed(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     return service, service.orders().placed(AT)
 
 
+def _cancelled(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+    service = on("GET", "/api/v1/order/7", answer)
+    return service, service.orders().cancel([7])
+
+
 def _reference(path: str) -> Call:
     def call(answer: Answer) -> tuple[Service, Awaitable[Any]]:
         service = on("GET", path, answer)
@@ -153,6 +162,7 @@ CALLS: Mapping[str, Call] = {
     "one security": _security,
     "a portfolio's name": _portfolio,
     "orders read back": _placed,
+    "an order before its cancellation": _cancelled,
     "blotters": _reference("/api/v1/blotters"),
     "statuses": _reference("/api/v1/statuses"),
     "order types": _reference("/api/v1/orderTypes"),
@@ -236,6 +246,23 @@ async def test_a_malformed_answer_to_a_batch_of_orders_leaves_its_outcome_unknow
         await service.orders().place([ORDER], AT)
 
     assert service.requests.count("/api/v1/orders") == 1
+
+
+@each({**MALFORMED, **CUT_SHORT, "no end": raw(b"[", length=2**42)})
+async def test_a_health_route_is_judged_by_its_status_whatever_it_says(answer: Answer) -> None:
+    client = on("GET", "/health", answer).client()
+
+    assert (await client.health("/health")).is_healthy
+
+
+def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
+    clients = (Accounting, PagedAccounting, Prices, Securities, Portfolios, OrderService)
+    calls = {
+        name for one in clients for name, call in vars(one).items() if iscoroutinefunction(call)
+    }
+
+    asked = {"holdings", "snapshot", "tickers", "name", "exists", "place", "placed", "cancel"}
+    assert {name for name in calls if name[0] != "_"} == {*asked, "health"}
 
 
 def summary(**members: Any) -> dict[str, Any]:
