@@ -26,30 +26,38 @@ from optimization.certificate import Binding, Certificate, Method, Proof
 from optimization.drift import measure_drift
 from optimization.errors import (
     CertificationError,
+    EmptyModelError,
     NoSolutionInTimeError,
     OptimizationError,
     OptionsConflictError,
     PricesMissingError,
     RuleError,
+    UnmatchedIdsError,
 )
-from optimization.model import DriftBand, Model, Target
+from optimization.model import DriftBand, Model, Target, relative_band
 from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
 from optimization.portfolio import Portfolio
 from optimization.result import Drift, Rebalance, Refusal, Security, Side, Status, Transaction
+from optimization.rules import GENERAL, GLOBECO, ModelRules
+from optimization.weights import WrittenFraction
 
 if TYPE_CHECKING:
     from optimization.engine import rebalance, rebalance_all
 
 __all__ = [
+    "GENERAL",
+    "GLOBECO",
     "Binding",
     "Certificate",
     "CertificationError",
     "Direction",
     "Drift",
     "DriftBand",
+    "EmptyModelError",
     "GroupBand",
     "Method",
     "Model",
+    "ModelRules",
     "NoSolutionInTimeError",
     "OptimizationError",
     "OptionsConflictError",
@@ -67,10 +75,13 @@ __all__ = [
     "Status",
     "Target",
     "Transaction",
+    "UnmatchedIdsError",
+    "WrittenFraction",
     "measure_drift",
     "priced",
     "rebalance",
     "rebalance_all",
+    "relative_band",
 ]
 
 _WITH_SOLVER = ("rebalance", "rebalance_all")

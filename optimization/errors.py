@@ -3,6 +3,8 @@
 OptimizationError
 ├── RuleError (also ValueError)      a value breaks a rule of a model, a portfolio or the options
 ├── PricesMissingError               securities without a price above 0
+├── EmptyModelError                  a model without a target, to which everything would be sold unasked
+├── UnmatchedIdsError                securities of a restriction that nobody holds and no model has
 ├── OptionsConflictError             options that contradict each other, found before anything is solved
 ├── NoSolutionInTimeError            the time budget ended without a plan; this is not infeasibility
 ├── SolverInterruptedError           the budget was interrupted: nobody waits for the result
@@ -13,6 +15,9 @@ Every class passes all its arguments to ``super().__init__`` so that it survives
 """
 
 from decimal import Decimal
+
+RESTRICTIONS = frozenset({"do_not_buy", "do_not_sell", "frozen", "lots", "groups"})
+UNMATCHED_RULE = "which is in no portfolio of the call and not in the model"
 
 
 class OptimizationError(Exception):
@@ -57,6 +62,38 @@ class PricesMissingError(OptimizationError):
 
     def __str__(self) -> str:
         return f"no price above 0 for {', '.join(self.security_ids)}"
+
+
+class EmptyModelError(OptimizationError):
+    """A model without a target, and options that do not ask for everything to be sold.
+
+    >>> print(EmptyModelError())
+    the model has no target above 0: to sell everything, say liquidate: true
+    """
+
+    def __str__(self) -> str:
+        return "the model has no target above 0: to sell everything, say liquidate: true"
+
+
+class UnmatchedIdsError(OptimizationError):
+    """Restrictions name securities that are in no portfolio of the call and not in the model.
+
+    ``places`` are the path of each restriction and the id that it names; a misspelt id would
+    otherwise restrict nothing, in silence.
+
+    >>> print(UnmatchedIdsError(((("do_not_sell",), "VIT"),)))
+    do_not_sell names VIT, which is in no portfolio of the call and not in the model
+    """
+
+    def __init__(self, places: tuple[tuple[tuple[str | int, ...], str], ...]) -> None:
+        super().__init__(places)
+        self.places = places
+
+    def __str__(self) -> str:
+        (path, security_id), *more = self.places
+        name = next((step for step in path if step in RESTRICTIONS), "a restriction")
+        others = f" (and {len(more)} more)" if more else ""
+        return f"{name} names {security_id}{others}, {UNMATCHED_RULE}"
 
 
 class OptionsConflictError(OptimizationError):

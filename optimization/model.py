@@ -1,11 +1,11 @@
 """Model, Target and DriftBand: an investment model and its rules, checked when one is made."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from optimization.errors import RuleError
+from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
 from optimization.identifier import require_identifier
 from optimization.options import RebalanceOptions
 from optimization.rules import GENERAL
@@ -124,6 +124,19 @@ def _require_portfolios(portfolio_ids: tuple[str, ...]) -> None:
     if twice is not None:
         rule = "each portfolio may stand once in a model"
         raise RuleError(("portfolio_ids", twice), portfolio_ids[twice], rule)
+
+
+def require_targets(targets: Collection[object], options: RebalanceOptions) -> None:
+    """Refuse to rebalance to nothing unasked: the engine would sell everything.
+
+    Raises EmptyModelError; and OptionsConflictError where ``liquidate`` is asked of a model with
+    targets, because nobody can tell which of the two is meant.
+    """
+    if not targets and not options.liquidate:
+        raise EmptyModelError
+    if targets and options.liquidate:
+        detail = f"liquidate: true is for a model without a target, and this one has {len(targets)}"
+        raise OptionsConflictError(detail, ("liquidate",))
 
 
 def _first_repeated(values: Iterable[str]) -> int | None:

@@ -1,12 +1,13 @@
 """RebalanceOptions: what one rebalance may ask beyond its model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from itertools import combinations, permutations
+from typing import Any
 
-from optimization.errors import OptionsConflictError, RuleError
+from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
 from optimization.identifier import require_identifier
 from optimization.units import EXACT
 
@@ -44,6 +45,9 @@ class Percent:
     """
 
     value: Decimal
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
 
     def of(self, market_value: Decimal) -> Decimal:
         """The amount in currency, exact."""
@@ -98,7 +102,8 @@ class RebalanceOptions:
 
     Bands: ``groups``; with a ``soft_band_price`` a band may be left, at that price for each unit of
     currency outside it. ``fewest_trades`` breaks ties of drift. ``time_limit_s`` is what the
-    solver may take for one portfolio, all its calls together.
+    solver may take for one portfolio, all its calls together. ``liquidate`` says that a model without
+    a target is meant: everything is sold.
 
     >>> RebalanceOptions(cash_floor=Percent(Decimal(2)), maximum_trades=5).maximum_trades
     5
@@ -114,7 +119,7 @@ class RebalanceOptions:
     frozen: frozenset[str] = frozenset()
     lots: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal], hash=False)
     minimum_shares: Decimal = Decimal(0)
-    minimum_value: Decimal = Decimal(0)
+    minimum_value: Amount = Decimal(0)
     maximum_trades: int | None = None
     turnover_cap: Amount | None = None
     cost_rate: Decimal = Decimal(0)
@@ -123,6 +128,7 @@ class RebalanceOptions:
     groups: tuple[GroupBand, ...] = ()
     soft_band_price: Decimal | None = None
     fewest_trades: bool = False
+    liquidate: bool = False
     time_limit_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -131,14 +137,24 @@ class RebalanceOptions:
             require_identifier(place, security_id)
         _require_consistent(self)
 
-    def named_ids(self) -> Iterator[tuple[tuple[str, ...], str]]:
+    def named_ids(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Every security that a restriction names, with the place where it stands."""
-        for name in ("do_not_buy", "do_not_sell", "frozen", "lots"):
+        for name in ("do_not_buy", "do_not_sell", "frozen"):
             for security_id in sorted(getattr(self, name)):
                 yield (name,), security_id
-        for group in self.groups:
+        for security_id in sorted(self.lots):
+            yield ("lots", security_id), security_id
+        for index, group in enumerate(self.groups):
             for security_id in sorted(group.security_ids):
-                yield ("groups", group.name, "security_ids"), security_id
+                yield ("groups", index, "security_ids"), security_id
+
+    def unmatched(self, known: Container[str]) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        """What restrictions name beyond these securities, with the place of each."""
+        return tuple(
+            (place, security_id)
+            for place, security_id in self.named_ids()
+            if security_id not in known
+        )
 
     @property
     def restricts(self) -> bool:
@@ -178,6 +194,16 @@ class RebalanceOptions:
             raise RuleError(("time_limit_s",), self.time_limit_s, "a time limit is above 0 seconds")
 
 
+def restrictions_of(overrides: Mapping[str, Any]) -> RebalanceOptions:
+    """Of options by name those that name securities.
+
+    >>> restrictions_of({"cash_floor": Decimal(9), "frozen": frozenset({"VTI"})}).unmatched(())
+    ((('frozen',), 'VTI'),)
+    """
+    named = {name: value for name, value in overrides.items() if name in RESTRICTIONS}
+    return RebalanceOptions(**named)
+
+
 def amount(value: Amount, market_value: Decimal) -> Decimal:
     """An amount in currency, whether it was given so or in percent."""
     return value.of(market_value) if isinstance(value, Percent) else value
@@ -202,7 +228,8 @@ def _require_consistent(options: RebalanceOptions) -> None:
         detail = "costs are to count in the objective, but there are none"
         raise OptionsConflictError(detail, ("costs_in_objective", "cost_rate", "cost_per_trade"))
     cap = options.turnover_cap
-    if isinstance(cap, Decimal) and 0 < cap < options.minimum_value:
+    least = options.minimum_value
+    if type(cap) is type(least) and 0 < _number(cap) < _number(least):
         detail = "the turnover cap is below the least value of a single trade"
         raise OptionsConflictError(detail, ("turnover_cap", "minimum_value"))
 

@@ -24,6 +24,7 @@ from serve_app.api.collaborators import Optimizer as OptimizerCalls
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
+from serve_app.wire.optimize import GivenOptions
 from storage.book import BookRun, Holdings, Selection
 from storage.runs import Run, new_rebalance_id
 
@@ -114,7 +115,7 @@ class Optimizer:
         model: Model,
         balances: Sequence[Balance],
         prices: Mapping[str, Decimal],
-        options: Mapping[str, Any] | None,
+        options: GivenOptions,
         correlation_id: str,
     ) -> tuple[Rebalance, ...]:
         """What becomes of portfolios that are given whole; asks neither database nor upstream."""

@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
 
 from optimization.drift import DriftSummary, PortfolioDrift
 from optimization.model import Model
-from optimization.options import RebalanceOptions
 from optimization.result import Rebalance
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.correlation import correlation_id
@@ -24,6 +22,7 @@ from serve_app.settings import Settings
 from serve_app.stateless import answered_elsewhere, optimized
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
+from serve_app.wire.optimize import GivenOptions
 from storage.book import BookRun, Holdings, Selection
 from storage.runs import Run
 
@@ -79,7 +78,8 @@ class Optimizer:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         correlation_id.set(correlated)
         model = await self._with.models.followed_by(portfolio_id, model_id)
-        run, outcomes = await self._runs.rebalance(rebalance_id, model, (portfolio_id,), options)
+        alone = (portfolio_id,)
+        run, outcomes = await self._runs.rebalance(rebalance_id, model, alone, options, alone=True)
         return run, outcomes[0]
 
     async def preview_model(self, model_id: str, options: Overrides, correlated: str) -> Outcomes:
@@ -94,7 +94,7 @@ class Optimizer:
         """What a rebalance of the portfolio would answer; nothing is stored."""
         correlation_id.set(correlated)
         model = await self._with.models.followed_by(portfolio_id, model_id)
-        run, outcomes = await self._runs.preview(model, (portfolio_id,), options)
+        run, outcomes = await self._runs.preview(model, (portfolio_id,), options, alone=True)
         return run, outcomes[0]
 
     async def optimize(
@@ -102,14 +102,13 @@ class Optimizer:
         model: Model,
         balances: Sequence[Balance],
         prices: Mapping[str, Decimal],
-        options: Overrides,
+        options: GivenOptions,
         correlated: str,
     ) -> tuple[Rebalance, ...]:
         """What becomes of portfolios that are given whole; opens neither database nor upstream."""
         correlation_id.set(correlated)
-        within: dict[str, Any] = {"time_limit_s": self._settings.optimization_timeout}
-        asked = RebalanceOptions(**{**within, **(options or {})})
-        return await optimized(model, balances, prices, asked, self._settings)
+        limit_s = self._settings.optimization_timeout
+        return await optimized(model, balances, prices, options, self._settings, limit_s)
 
     async def optimize_text(self, given: GivenText, correlated: str) -> Written:
         """The same for a long text, which a worker process reads and answers."""
@@ -144,7 +143,7 @@ class Optimizer:
     ) -> BookRun:
         """Begin a run over a book; it goes on by itself, here or in another replica."""
         correlation_id.set(correlated)
-        await Planner(self._settings, self._with).check(selection)
+        await Planner(self._settings, self._with).check(selection, options or {})
         run = BookRun(
             run_id=run_id,
             selection=selection,

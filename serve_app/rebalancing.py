@@ -3,13 +3,22 @@
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 from optimization.engine import rebalance_all
-from optimization.errors import PricesMissingError, RuleError
+from optimization.errors import (
+    EmptyModelError,
+    OptionsConflictError,
+    PricesMissingError,
+    RuleError,
+    UnmatchedIdsError,
+)
+from optimization.model import require_targets
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Refusal, Security, Status
@@ -20,6 +29,9 @@ from serve_app.upstream.pricing import PriceSnapshot
 from serve_app.upstream.securities import Securities
 
 Told = Callable[[Sequence[Rebalance], float], None]
+OwnOptions = Mapping[str, RebalanceOptions]
+"""The options of portfolios that have their own, by portfolio id."""
+NONE_OWN: OwnOptions = MappingProxyType({})
 
 logger = logging.getLogger(__name__)
 
@@ -69,15 +81,37 @@ async def fetched(
     return Fetched(portfolio_ids, balances, {**others, **model_prices})
 
 
+def require_matched(
+    restrictions: RebalanceOptions, model: tuple[Security, ...], portfolios: Fetched
+) -> None:
+    """Raise UnmatchedIdsError for what restrictions name and neither the model nor a portfolio has.
+
+    Where a portfolio's holdings could not be had, nobody knows.
+    """
+    known = {security.security_id for security in model}
+    for balance in portfolios.balances:
+        if isinstance(balance, Exception):
+            return
+        known.update(balance.holdings)
+    unmatched = restrictions.unmatched(known)
+    if unmatched:
+        raise UnmatchedIdsError(unmatched)
+
+
 async def solved(
-    model: tuple[Security, ...], portfolios: Fetched, options: RebalanceOptions, told: Told
+    model: tuple[Security, ...],
+    portfolios: Fetched,
+    options: RebalanceOptions,
+    told: Told,
+    own: OwnOptions = NONE_OWN,
 ) -> list[Rebalance]:
     """What becomes of each portfolio, in their order; one that fails does not stop the others.
 
-    ``told`` hears what was solved, and in how many seconds.
+    ``own`` are the options of portfolios that have others than ``options``. ``told`` hears what was
+    solved, and in how many seconds.
     """
     loop = asyncio.get_running_loop()
-    outcomes, seconds = await loop.run_in_executor(_solver, _timed, model, portfolios, options)
+    outcomes, seconds = await loop.run_in_executor(_solver, _timed, model, portfolios, options, own)
     told(outcomes, seconds)
     return outcomes
 
@@ -95,21 +129,29 @@ def failed(portfolio_id: str, error: Exception) -> Rebalance:
 
 
 def _timed(
-    model: tuple[Security, ...], fetched: Fetched, options: RebalanceOptions
+    model: tuple[Security, ...], fetched: Fetched, options: RebalanceOptions, own: OwnOptions
 ) -> tuple[list[Rebalance], float]:
     begin = time.perf_counter()
-    outcomes = _solved(model, fetched, options)
+    outcomes = _solved(model, fetched, options, own)
     return outcomes, time.perf_counter() - begin
 
 
 def _solved(
-    model: tuple[Security, ...], fetched: Fetched, options: RebalanceOptions
+    model: tuple[Security, ...], fetched: Fetched, options: RebalanceOptions, own: OwnOptions
 ) -> list[Rebalance]:
     pairs = zip(fetched.portfolio_ids, fetched.balances, strict=True)
     made = [_portfolio(portfolio_id, balance, fetched.prices) for portfolio_id, balance in pairs]
-    portfolios = [one for one in made if isinstance(one, Portfolio)]
-    solved = iter(_answers(model, portfolios, options))
-    return [one if isinstance(one, Rebalance) else _outcome(one, next(solved)) for one in made]
+    # Those of equal options share blocks, however many portfolios have options of their own.
+    alike: dict[RebalanceOptions, list[int]] = defaultdict(list)
+    for place, one in enumerate(made):
+        if isinstance(one, Portfolio):
+            alike[own.get(one.portfolio_id, options)].append(place)
+    outcomes = {place: one for place, one in enumerate(made) if isinstance(one, Rebalance)}
+    for asked, places in alike.items():
+        portfolios = [one for one in map(made.__getitem__, places) if isinstance(one, Portfolio)]
+        answers = _answers(model, portfolios, asked)
+        outcomes.update(zip(places, map(_outcome, portfolios, answers), strict=True))
+    return [outcomes[place] for place in range(len(made))]
 
 
 def _answers(
@@ -117,7 +159,10 @@ def _answers(
 ) -> Sequence[Rebalance | Exception]:
     """One block; should one portfolio trip the engine, only that one is lost, and it says so."""
     try:
+        require_targets(model, options)
         return rebalance_all(model, portfolios, options)
+    except (EmptyModelError, OptionsConflictError) as error:
+        return [error] * len(portfolios)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other portfolios go on
         if len(portfolios) == 1:
             return [error]

@@ -12,7 +12,7 @@ from ray.exceptions import RayTaskError
 
 from optimization.assembly import priced
 from optimization.errors import PricesMissingError, RuleError
-from optimization.model import Model
+from optimization.model import Model, require_targets
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance, Security
 from serve_app.api.answers import Heading, answer_of_all
@@ -21,11 +21,11 @@ from serve_app.api.optimize import balances_of
 from serve_app.correlation import correlation_id
 from serve_app.metrics import count_solved
 from serve_app.observability import correlate_logs
-from serve_app.rebalancing import Fetched, failed, solved
+from serve_app.rebalancing import Fetched, OwnOptions, failed, solved
 from serve_app.settings import Settings
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.holdings import Balance
-from serve_app.wire.optimize import given, given_model, given_options
+from serve_app.wire.optimize import GivenOptions, given, given_model, given_options
 
 T = TypeVar("T")
 AT_A_TIME = 50  # portfolios, after which another request may use the solver of this process
@@ -38,6 +38,7 @@ class Given:
     securities: tuple[Security, ...]
     prices: Mapping[str, Decimal]
     options: RebalanceOptions
+    own: OwnOptions
     correlation_id: str
 
 
@@ -45,16 +46,23 @@ async def optimized(
     model: Model,
     balances: Sequence[Balance],
     prices: Mapping[str, Decimal],
-    options: RebalanceOptions,
+    options: GivenOptions,
     settings: Settings,
+    time_limit_s: float,
 ) -> tuple[Rebalance, ...]:
-    """What becomes of each portfolio, in their order; one that fails does not stop the others."""
+    """What becomes of each portfolio, in their order; one that fails does not stop the others.
+
+    Raises EmptyModelError where everything would be sold unasked, and OptionsConflictError.
+    """
+    common, own = options.of_all(time_limit_s), options.of_each(time_limit_s)
+    for each in {own.get(balance.portfolio_id, common) for balance in balances}:
+        require_targets(model.targets, each)
     try:
         securities = priced(model, prices)
     except (PricesMissingError, RuleError) as error:
         # Without the model's own prices there is nothing to solve: every portfolio says so.
         return tuple(failed(balance.portfolio_id, error) for balance in balances)
-    given = Given(securities, prices, options, correlation_id.get())
+    given = Given(securities, prices, common, own, correlation_id.get())
     if len(balances) > settings.run_fan_out_above:
         return await _from_tasks(given, balances, settings)
     found: list[Rebalance] = []
@@ -66,8 +74,9 @@ async def optimized(
 async def answered(asked: GivenText, settings: Settings) -> Written:
     """The answer to the text of a request; raises BodyRefusedError and RuleError."""
     body = given(asked.text)
-    options = RebalanceOptions(**given_options(body), time_limit_s=asked.time_limit_s)
-    found = await optimized(given_model(body), balances_of(body), body.prices, options, settings)
+    model, options = given_model(body), given_options(body)
+    limit_s, balances = asked.time_limit_s, balances_of(body)
+    found = await optimized(model, balances, body.prices, options, settings, limit_s)
     heading = Heading(None, None, asked.trade_date)
     return Written.of(await answer_of_all(asked.path, heading, found, {}))
 
@@ -131,4 +140,4 @@ async def _answered_there(asked: GivenText, settings: Settings, correlated: str)
 async def _solved(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:
     ids = [balance.portfolio_id for balance in balances]
     fetched = Fetched(ids, balances, given.prices)
-    return await solved(given.securities, fetched, given.options, count_solved)
+    return await solved(given.securities, fetched, given.options, count_solved, given.own)

@@ -19,6 +19,7 @@ from serve_app.editing import Versions
 from serve_app.settings import Settings
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
+from serve_app.wire.optimize import GivenOptions
 from storage.book import BookRun, Holdings, Selection
 from storage.chunks import Event
 from storage.hand_overs import HandOver
@@ -200,7 +201,7 @@ class Optimizer(Protocol):
         model: Model,
         balances: Sequence[Balance],
         prices: Mapping[str, Decimal],
-        options: Mapping[str, Any] | None,
+        options: GivenOptions,
         correlation_id: str,
     ) -> tuple[Rebalance, ...]:
         """What becomes of portfolios that are given whole; asks neither database nor upstream."""

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from optimization.errors import (
     CertificationError,
+    EmptyModelError,
     NoSolutionInTimeError,
     OptionsConflictError,
     PricesMissingError,
@@ -109,6 +110,7 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
             "the cash floor is above the cash ceiling", ("cash_floor", "cash_ceiling")
         ),
     ),
+    (OF_PORTFOLIO, EmptyModelError()),
     ("/api/v1/runs", HoldingsFileError("2026-11-23.parquet", "has no column portfolio_id")),
     (OF_PORTFOLIO, DeadlineExceededError("X-Request-Timeout", 2.5)),
     (OF_PORTFOLIO, UpstreamContractError("pricing", "/api/v1/prices answered 404")),

@@ -1,5 +1,6 @@
 """The route that rebalances what is given: no database, no upstream."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from serve_app.settings import Settings
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import (
     BodyRefusedError,
+    GivenOptions,
     OptimizeBody,
     given_model,
     given_options,
@@ -59,6 +61,7 @@ router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
         problems.TOO_LARGE,
         problems.INVALID,
         problems.CONFLICT,
+        problems.EMPTY_MODEL,
         problems.INFEASIBLE,
         problems.OUT_OF_TIME,
         problems.NO_PRICES,
@@ -79,11 +82,15 @@ async def optimize(
         given_model(body),
         balances_of(body),
         body.prices,
-        within_deadline(given_options(body), settings),
+        _within_deadline(given_options(body), settings),
         correlation_id.get(),
     )
     heading = Heading(None, None, _today(settings))
     return await answer_of_all(request.url.path, heading, rebalances, {})
+
+
+def _within_deadline(options: GivenOptions, settings: Settings) -> GivenOptions:
+    return replace(options, common=within_deadline(options.common, settings))
 
 
 def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:

@@ -43,6 +43,7 @@ REFUSALS = refuses(
     problems.RUN_CANCELLED,
     problems.INVALID,
     problems.CONFLICT,
+    problems.EMPTY_MODEL,
     problems.INFEASIBLE,
     problems.OUT_OF_TIME,
     problems.NO_PRICES,

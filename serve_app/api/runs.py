@@ -69,6 +69,7 @@ OUTCOMES = f"{encoded({'rebalance_id': REBALANCE, **IN_RUN}).decode()}\n"
         problems.IN_PROGRESS,
         problems.INVALID,
         problems.CONFLICT,
+        problems.EMPTY_MODEL,
         problems.KEY_REUSED,
         problems.HOLDINGS_FILE,
         problems.OVERLOADED,

@@ -19,6 +19,12 @@ Amount = Decimal | int | str
 Params = Mapping[str, str | int | bool | Sequence[str]]
 
 
+class Currency(TypedDict):
+    """An amount in currency where a bare number between 0 and 1 would be refused."""
+
+    amount: Amount
+
+
 class Group(TypedDict, total=False):
     """Bounds on the weight of several securities together."""
 
@@ -31,8 +37,8 @@ class Group(TypedDict, total=False):
 class Options(TypedDict, total=False):
     """How to rebalance, see docs/api.md; amounts may be Decimals or the text of one ("2.5%")."""
 
-    cash_floor: Amount | None
-    cash_ceiling: Amount | None
+    cash_floor: Amount | Currency | None
+    cash_ceiling: Amount | Currency | None
     cash_flow: Amount | None
     direction: str | None
     scope: str | None
@@ -41,15 +47,16 @@ class Options(TypedDict, total=False):
     frozen: Sequence[str] | None
     lots: Mapping[str, Amount] | None
     minimum_shares: Amount | None
-    minimum_value: Amount | None
+    minimum_value: Amount | Currency | None
     maximum_trades: int | None
-    turnover_cap: Amount | None
+    turnover_cap: Amount | Currency | None
     cost_rate: Amount | None
     cost_per_trade: Amount | None
     costs_in_objective: bool | None
     groups: Sequence[Group] | None
     soft_band_price: Amount | None
     fewest_trades: bool | None
+    liquidate: bool | None
 
 
 class PortfolioOptions(Options, total=False):

@@ -145,6 +145,12 @@ NO_PRICES = Kind(
     "Securities have no price",
     "Nothing gave a price above 0 for the securities that are named: a price of 0 counts as missing.",
 )
+EMPTY_MODEL = Kind(
+    422,
+    "empty-model",
+    "The model has no target",
+    "A rebalance to it would sell everything. Give the model a target above 0, or say so: liquidate: true.",
+)
 CONFLICT = Kind(
     422, "options-conflict", "Options exclude each other", "Drop one of the options that are named."
 )
@@ -222,7 +228,7 @@ KINDS: Mapping[str, Kind] = {
         BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
         OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
-        CONFLICT, NO_HOLDINGS, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
+        CONFLICT, EMPTY_MODEL, NO_HOLDINGS, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
         BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY, OUT_OF_PATIENCE,
     )
 }

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from optimization.errors import (
+    UNMATCHED_RULE,
     CertificationError,
+    EmptyModelError,
     NoSolutionInTimeError,
     OptionsConflictError,
     PricesMissingError,
     RuleError,
+    UnmatchedIdsError,
     shown,
 )
 from optimization.result import Refusal
@@ -51,6 +54,8 @@ from storage.errors import (
 OF_ERROR: Mapping[type[BaseException], Kind] = {
     RuleError: problems.INVALID,
     OptionsConflictError: problems.CONFLICT,
+    EmptyModelError: problems.EMPTY_MODEL,
+    UnmatchedIdsError: problems.INVALID,
     PricesMissingError: problems.NO_PRICES,
     NoSolutionInTimeError: problems.OUT_OF_TIME,
     CertificationError: problems.UNVERIFIED,
@@ -106,6 +111,7 @@ MEMBERS: Mapping[type[BaseException], Mapping[str, str]] = {
     OrdersInDoubtError: {"orders_in_doubt": "count"},
     RunGoesOnError: {"run_id": "run_id"},
 }
+MOST_SHOWN = 20
 WIRE_NAMES = {"targets": "positions", "portfolio_ids": "portfolios", "weight": "target"}
 WIRE_BANDS = {"low": "low_drift", "high": "high_drift"}
 
@@ -132,6 +138,8 @@ def members_of(error: BaseException) -> Json:
     """What a program needs to know of an error beyond its sentence."""
     if isinstance(error, RuleError):
         return {"errors": [{"pointer": pointer_of(error.field), "detail": error.rule}]}
+    if isinstance(error, UnmatchedIdsError):
+        return {"errors": [_unmatched(*place) for place in error.places[:MOST_SHOWN]]}
     if isinstance(error, RunEndedError):
         return {"run_id": error.run_id, **(error.problem.members if error.problem else {})}
     found = (MEMBERS[base] for base in type(error).__mro__ if base in MEMBERS)
@@ -183,6 +191,11 @@ def json_pointer(steps: Sequence[str]) -> str:
     '/lots/a~1b'
     """
     return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+def _unmatched(place: Sequence[str | int], security_id: str) -> Json:
+    pointer = json_pointer([str(step) for step in place])
+    return {"pointer": pointer, "detail": f"{security_id}, {UNMATCHED_RULE}"}
 
 
 def _plain(value: object) -> object:

@@ -14,6 +14,7 @@ from typing import Any
 from optimization.assembly import priced
 from optimization.errors import PricesMissingError, RuleError
 from optimization.model import Model
+from optimization.options import restrictions_of
 from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
 from serve_app.metrics import count_outcomes, count_run, count_stopped_run
@@ -48,10 +49,13 @@ class Runs:
         model: Model,
         portfolio_ids: tuple[str, ...],
         overrides: Overrides,
+        *,
+        alone: bool = False,
     ) -> Outcomes:
         """Rebalance these portfolios of the model, store what became of them, and answer it.
 
-        Raises UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
+        ``alone`` says that one portfolio is asked for: what its restrictions name and nobody has is
+        refused then (UnmatchedIdsError). Raises UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
         """
         begin = time.monotonic()
         options_for(model, overrides or {}, self._settings)  # refused before anything begins
@@ -59,7 +63,10 @@ class Runs:
             if len(portfolio_ids) > self._settings.run_fan_out_above:
                 made = await self._fanned_out(rebalance_id, model, overrides or {})
             else:
-                made = await self._solved_here(rebalance_id, model, portfolio_ids, overrides)
+                work = await self._begun(
+                    rebalance_id, model, len(portfolio_ids), overrides, alone=alone
+                )
+                made = await self._solved_here(work, model, portfolio_ids)
         except BaseException:
             count_stopped_run()
             raise
@@ -67,10 +74,16 @@ class Runs:
         return made
 
     async def preview(
-        self, model: Model, portfolio_ids: tuple[str, ...], overrides: Overrides
+        self,
+        model: Model,
+        portfolio_ids: tuple[str, ...],
+        overrides: Overrides,
+        *,
+        alone: bool = False,
     ) -> Outcomes:
         """What ``rebalance`` would answer; nothing is stored, so the id of the run leads nowhere."""
-        work = await self._begun(new_rebalance_id(), model, len(portfolio_ids), overrides)
+        count = len(portfolio_ids)
+        work = await self._begun(new_rebalance_id(), model, count, overrides, alone=alone)
         try:
             work = await self._at_prices(work, model)
         except (PricesMissingError, RuleError) as error:
@@ -94,19 +107,14 @@ class Runs:
         return run, await self._with.rebalances.outcomes(run)
 
     async def _solved_here(
-        self,
-        rebalance_id: str,
-        model: Model,
-        portfolio_ids: tuple[str, ...],
-        overrides: Overrides,
+        self, work: Work, model: Model, portfolio_ids: tuple[str, ...]
     ) -> Outcomes:
-        work = await self._begun(rebalance_id, model, len(portfolio_ids), overrides)
         try:
             work = await self._at_prices(work, model)
         except (PricesMissingError, RuleError) as error:
             # Without the model's own prices there is nothing to solve: every portfolio says so.
             return await self._recorded(work.run, [failed(each, error) for each in portfolio_ids])
-        chunk = Chunk(rebalance_id, 0, portfolio_ids)
+        chunk = Chunk(work.run.rebalance_id, 0, portfolio_ids)
         outcomes, _ = await outcomes_of(work, chunk, self._with)
         return await self._recorded(work.run, outcomes)
 
@@ -129,13 +137,22 @@ class Runs:
         return stored, await self._with.rebalances.outcomes(stored)
 
     async def _begun(
-        self, rebalance_id: str, model: Model, portfolios: int, overrides: Overrides
+        self,
+        rebalance_id: str,
+        model: Model,
+        portfolios: int,
+        overrides: Overrides,
+        *,
+        alone: bool,
     ) -> Work:
         options = options_for(model, overrides or {}, self._settings)
         snapshot = await self._with.prices.snapshot()
         run = new_run(rebalance_id, model, portfolios, options_document(options), now())
         holdings = Holdings(self._settings.holdings_source)
-        return Work(self._settings, run, snapshot, options, correlation_id.get(), holdings)
+        # What the model restricts is meant for all its portfolios, not for each of them.
+        named = restrictions_of(overrides or {}) if alone else None
+        work = Work(self._settings, run, snapshot, options, correlation_id.get(), holdings)
+        return replace(work, must_match=named)
 
     async def _at_prices(self, work: Work, model: Model) -> Work:
         ids = frozenset(target.security_id for target in model.targets)

@@ -12,8 +12,13 @@ from typing import Any, TypeVar
 from bson import ObjectId
 
 from optimization.assembly import priced
-from optimization.errors import OptionsConflictError, PricesMissingError, RuleError
-from optimization.model import Model
+from optimization.errors import (
+    EmptyModelError,
+    OptionsConflictError,
+    PricesMissingError,
+    RuleError,
+)
+from optimization.model import Model, require_targets
 from optimization.options import RebalanceOptions
 from optimization.result import Refusal
 from serve_app.problems.mapping import refusal_of
@@ -41,12 +46,20 @@ class Planner:
         self._settings = settings
         self._with = resources
 
-    async def check(self, selection: Selection) -> None:
-        """Raise NotFoundError for a model or a portfolio's model that is not stored."""
+    async def check(self, selection: Selection, overrides: Mapping[str, Any]) -> None:
+        """Raise NotFoundError for a model or a portfolio's model that is not stored.
+
+        Where a single model is rebalanced, raise what is wrong with its options, too.
+        """
+        model_ids: Sequence[str] = ()
         if selection.portfolio_ids:
-            await self._followed(selection)
+            model_ids = tuple(await self._followed(selection))
         elif selection.model_ids:
-            await self._with.models.newest_first(selection.model_ids)
+            model_ids = await self._with.models.newest_first(selection.model_ids)
+        if len(model_ids) == 1:
+            model, _ = await self._with.models.followers(model_ids[0], 0, 1)
+            assert model is not None
+            options_for(model, overrides, self._settings)
 
     async def plan(self, run: BookRun) -> Plan:
         """Store the rebalances and chunks of a run that nothing was done of yet.
@@ -176,11 +189,16 @@ def new_run(
 
 
 def options_for(model: Model, overrides: Mapping[str, Any], settings: Settings) -> RebalanceOptions:
-    """The options of a model with those that a request gives in their place."""
+    """The options of a model with those that a request gives in their place.
+
+    Raises EmptyModelError where they would sell everything unasked, and OptionsConflictError.
+    """
     options = replace(
         model.options or RebalanceOptions(), time_limit_s=settings.optimization_timeout
     )
-    return replace(options, **overrides)
+    options = replace(options, **overrides)
+    require_targets(model.targets, options)
+    return options
 
 
 def _part(run: BookRun, model: Model, portfolios: int, begun: datetime) -> Run:
@@ -191,7 +209,12 @@ def _part(run: BookRun, model: Model, portfolios: int, begun: datetime) -> Run:
     part = replace(new_run(rebalance_id, model, portfolios, {}, begun), book_run_id=run.run_id)
     try:
         options = replace(model.options or RebalanceOptions(), **run.overrides)
-    except (OptionsConflictError, RuleError) as error:  # with what this model has of its own
+        require_targets(model.targets, options)
+    except (
+        EmptyModelError,
+        OptionsConflictError,
+        RuleError,
+    ) as error:  # with what this model has of its own
         return replace(part, refusal=refusal_of(error))
     return replace(part, options=options_document(options))
 

@@ -21,7 +21,7 @@ from optimization.result import Rebalance, Refusal, Status
 from serve_app.correlation import correlation_id
 from serve_app.metrics import WATCH, count_solved
 from serve_app.observability import correlate_logs
-from serve_app.rebalancing import fetched, refused, solved
+from serve_app.rebalancing import fetched, refused, require_matched, solved
 from serve_app.resources import Resources, opened, source_of
 from serve_app.settings import Settings
 from serve_app.upstream.gather import for_each
@@ -47,6 +47,7 @@ class Work:
     holdings: Holdings
     refusal: Refusal | None = None  # why no portfolio of it can be rebalanced
     tries: int = 1  # for a portfolio whose balances cannot be had though others can
+    must_match: RebalanceOptions | None = None  # restrictions of which nobody must be unknown
 
 
 async def outcomes_of(
@@ -65,6 +66,8 @@ async def outcomes_of(
         work.snapshot,
         work.tries,
     )
+    if work.must_match is not None:
+        require_matched(work.must_match, work.run.securities, found)
     solving = time.perf_counter()
     outcomes = await solved(work.run.securities, found, work.options, count_solved)
     return outcomes, {"fetch": solving - begin, "solve": time.perf_counter() - solving}

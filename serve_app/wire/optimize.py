@@ -1,15 +1,16 @@
 """POST /optimize: everything that a rebalance needs, in one body."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from optimization.errors import RuleError
+from optimization.errors import RuleError, UnmatchedIdsError
 from optimization.model import DriftBand, Model, Target, relative_band
-from optimization.options import RebalanceOptions
+from optimization.options import RebalanceOptions, restrictions_of
 from serve_app.wire.fields import PORTFOLIO, SECURITY
 from serve_app.wire.general import Amount, AnyIdentifier, Part, Price, WeightOrFraction
 from serve_app.wire.models import POSITION, Name
@@ -20,6 +21,7 @@ MOST_PORTFOLIOS = 1_000
 MOST_HOLDINGS = 5_000
 MOST_PRICES = 50_000
 MOST_ERRORS = 20
+Place = tuple[str | int, ...]
 TWO_BANDS = "a band is low_drift and high_drift, or relative_drift without them"
 
 OWNED: Json = {
@@ -106,6 +108,10 @@ class GivenPortfolio(BaseModel):
         dict[AnyIdentifier, Amount],
         Field(max_length=MOST_HOLDINGS, description="shares by security id"),
     ]
+    options: Annotated[
+        RebalanceOptionsBody | None,
+        Field(description="of this portfolio, in place of those of the call by the same name"),
+    ] = None
 
 
 class OptimizeBody(BaseModel):
@@ -158,14 +164,56 @@ def given_model(body: OptimizeBody) -> Model:
         raise RuleError(("model", *error.field), error.value, error.rule) from error
 
 
-def given_options(body: OptimizeBody) -> dict[str, Any]:
-    """The options by name; raises RuleError with the place in the body, and OptionsConflictError."""
-    options = options_of(body.options)
+@dataclass(frozen=True, slots=True)
+class GivenOptions:
+    """The options of a call by name, and those that single portfolios have in their place."""
+
+    common: Mapping[str, Any]
+    own: Mapping[str, Mapping[str, Any]]  # by portfolio id
+
+    def of_all(self, time_limit_s: float) -> RebalanceOptions:
+        """The options of the portfolios that have none of their own."""
+        return RebalanceOptions(**self._within(time_limit_s))
+
+    def of_each(self, time_limit_s: float) -> dict[str, RebalanceOptions]:
+        """The options of the portfolios that have their own, merged over those of the call."""
+        common = self._within(time_limit_s)
+        return {each: RebalanceOptions(**{**common, **own}) for each, own in self.own.items()}
+
+    def _within(self, time_limit_s: float) -> dict[str, Any]:
+        return {"time_limit_s": time_limit_s, **self.common}
+
+
+def given_options(body: OptimizeBody) -> GivenOptions:
+    """The options, each of them checked.
+
+    Raises RuleError and UnmatchedIdsError with the place in the body, and OptionsConflictError.
+    """
+    common = options_of(body.options)
+    known = {position.security_id for position in body.model.positions}
+    known.update(*(portfolio.holdings for portfolio in body.portfolios))
+    unmatched = [*_checked(("options",), common, {}, known)]
+    own: dict[str, Mapping[str, Any]] = {}
+    for index, portfolio in enumerate(body.portfolios):
+        if portfolio.options is not None:
+            options = own[portfolio.portfolio_id] = options_of(portfolio.options)
+            unmatched += _checked(("portfolios", index, "options"), options, common, known)
+    if unmatched:
+        raise UnmatchedIdsError(tuple(unmatched))
+    return GivenOptions(common, own)
+
+
+def _checked(
+    place: Place, options: Mapping[str, Any], common: Mapping[str, Any], known: Container[str]
+) -> Iterator[tuple[Place, str]]:
+    """What the restrictions of some options name that nobody knows; their merger over ``common`` is checked."""
     try:
-        RebalanceOptions(**options)
+        RebalanceOptions(**{**common, **options})
     except RuleError as error:
-        raise RuleError(("options", *error.field), error.value, error.rule) from error
-    return options
+        raise RuleError((*place, *error.field), error.value, error.rule) from error
+    # Restrictions that two options make together are looked at where they were given.
+    for path, security_id in restrictions_of(options).unmatched(known):
+        yield (*place, *path), security_id
 
 
 def _target_at(index: int, position: GivenPosition) -> Target:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import (
     BaseModel,
@@ -15,6 +15,7 @@ from pydantic import (
     TypeAdapter,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
 from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
 from serve_app.wire.fields import ObjectIdentifier, Whole, written
@@ -22,7 +23,6 @@ from serve_app.wire.general import (
     AMOUNT,
     MAX_DECIMALS,
     MOST,
-    UNSIGNED,
     Amount,
     AnyIdentifier,
     Part,
@@ -31,6 +31,7 @@ from serve_app.wire.general import (
 from serve_app.wire.text import Json, plain
 
 MOST_IDS = 5_000
+AMOUNTS = frozenset({"cash_floor", "cash_ceiling", "turnover_cap", "minimum_value"})
 DEFAULTS = RebalanceOptions()
 
 PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8})?%")
@@ -40,23 +41,47 @@ Money = Annotated[
 MONEY = TypeAdapter[Decimal](Money)
 
 
-def _money_or_percent(value: object) -> Decimal | Percent:
-    """An amount in currency, or "2.5%" of market value."""
+def _amount_or_percent(value: object) -> Decimal | Percent:
+    """ "2.5%" of market value, an amount in currency, or {"amount": "0.02"} for less than one unit of it."""
     if isinstance(value, str) and PERCENT.fullmatch(value):
         return Percent(Decimal(value[:-1]))
-    return MONEY.validate_python(value)
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, object]", value)
+        if list(members) != ["amount"]:
+            raise PydanticCustomError("amount", 'an amount in currency is {"amount": "0.02"}')
+        return MONEY.validate_python(members["amount"])
+    amount = MONEY.validate_python(value)
+    if 0 < amount < 1:
+        part, percent = plain(amount), plain((amount * 100).normalize())
+        raise PydanticCustomError(
+            "ambiguous",
+            'an amount between 0 and 1 may mean a part: write "{percent}%" for {percent} percent of '
+            'market value, or {"amount": "{part}"} for {part} in currency',
+            {"part": part, "percent": percent},
+        )
+    return amount
 
 
-MoneyOrPercent = Annotated[
+AmountOrPercent = Annotated[
     Decimal | Percent,
-    PlainValidator(_money_or_percent),
+    PlainValidator(_amount_or_percent),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": MOST},
-                {"type": "string", "pattern": rf"^{UNSIGNED}%?$"},
+                {"type": "number", "minimum": 1, "maximum": MOST},
+                {"type": "number", "const": 0},
+                {"type": "string", "pattern": r"^([1-9][0-9]{0,14}(\.[0-9]{1,18})?|0)$"},
+                {"type": "string", "pattern": r"^[0-9]{1,6}(\.[0-9]{1,8})?%$"},
+                {
+                    "type": "object",
+                    "properties": {"amount": TypeAdapter(Money).json_schema()},
+                    "required": ["amount"],
+                    "additionalProperties": False,
+                },
             ],
-            "examples": ["2.5%", 1000],
+            "description": "in currency, or of market value as in 2.5%; "
+            "a bare number between 0 and 1 is refused, because it may mean either",
+            "examples": ["2.5%", 1000, {"amount": "0.02"}],
         }
     ),
 ]
@@ -103,10 +128,10 @@ class RebalanceOptionsBody(BaseModel):
     )
 
     cash_floor: Annotated[
-        MoneyOrPercent | None, Field(description="the least cash that must be left; or percent")
+        AmountOrPercent | None, Field(description="the least cash that must be left; or percent")
     ] = None
     cash_ceiling: Annotated[
-        MoneyOrPercent | None, Field(description="the most cash that may be left; or percent")
+        AmountOrPercent | None, Field(description="the most cash that may be left; or percent")
     ] = None
     cash_flow: Annotated[Amount | None, Field(description="paid in first; out, if negative")] = None
     direction: Direction | None = None
@@ -121,10 +146,12 @@ class RebalanceOptionsBody(BaseModel):
         Field(max_length=MOST_IDS, description="shares in a lot, by security; 1 by default"),
     ] = None
     minimum_shares: Annotated[Money | None, Field(description="of every trade")] = None
-    minimum_value: Annotated[Money | None, Field(description="of every trade")] = None
+    minimum_value: Annotated[
+        AmountOrPercent | None, Field(description="of every trade; or percent")
+    ] = None
     maximum_trades: Annotated[Whole, Field(ge=0, le=10_000)] | None = None
     turnover_cap: Annotated[
-        MoneyOrPercent | None, Field(description="the most that all trades are worth; or percent")
+        AmountOrPercent | None, Field(description="the most that all trades are worth; or percent")
     ] = None
     cost_rate: Annotated[CostRate | None, Field(description="of each traded amount")] = None
     cost_per_trade: Money | None = None
@@ -136,6 +163,12 @@ class RebalanceOptionsBody(BaseModel):
         BandPrice | None, Field(description="of one unit of currency outside")
     ] = None
     fewest_trades: Annotated[StrictBool | None, Field(description="among equal drift")] = None
+    liquidate: Annotated[
+        StrictBool | None,
+        Field(
+            description="sell everything to a model without a target, which is refused otherwise"
+        ),
+    ] = None
 
 
 class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):
@@ -161,6 +194,8 @@ def options_json(options: RebalanceOptions) -> Json:
         value = getattr(options, field.name)
         if value != getattr(DEFAULTS, field.name) and field.name != "time_limit_s":
             shown[field.name] = _shown(value)
+            if field.name in AMOUNTS and isinstance(value, Decimal) and 0 < value < 1:
+                shown[field.name] = {"amount": plain(value)}
     return shown
 
 

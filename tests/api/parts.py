@@ -16,6 +16,7 @@ from serve_app.api.elsewhere import GivenText, Written
 from serve_app.model_store import ModelStore
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.upstream.holdings import Balance
+from serve_app.wire.optimize import GivenOptions
 from storage.book_runs import BookRuns
 from storage.chunks import Chunks
 from storage.hand_overs import HandOvers
@@ -141,10 +142,10 @@ class FakeOptimizer:
         model: Model,
         balances: Sequence[Balance],
         prices: Mapping[str, Decimal],
-        options: Mapping[str, Any] | None,
+        options: GivenOptions,
         correlation_id: str,
     ) -> tuple[Rebalance, ...]:
-        self.asked.append((options, correlation_id))
+        self.asked.append((options.common, correlation_id))
         securities = priced(model, {**dict.fromkeys(_ids(model), PRICE), **prices})
         return tuple(self.outcome(balance.portfolio_id, securities) for balance in balances)
 

@@ -58,7 +58,7 @@ async def test_json_has_numbers_of_the_digits_of_the_service(
 async def test_a_model_is_rebalanced_with_options_and_shown_page_by_page(
     ordergen: Ordergen, model: dict[str, Any], optimizer: FakeOptimizer
 ) -> None:
-    options = '{"cash_floor": "2%", "minimum_value": 0.10}'
+    options = '{"cash_floor": "2%", "minimum_value": 10.10}'
 
     done = await ordergen("rebalance", "--model", model["model_id"], "--options", options)
 
@@ -66,7 +66,7 @@ async def test_a_model_is_rebalanced_with_options_and_shown_page_by_page(
     assert done.stdout.count("REBALANCED") == 2
     given, _ = optimizer.asked[0]
     assert given is not None
-    assert str(given["minimum_value"]) == "0.10"
+    assert str(given["minimum_value"]) == "10.10"
     listed = await ordergen("show", "--json")
     (stored,) = json.loads(listed.stdout)
     parts = await ordergen("show", stored["rebalance_id"])

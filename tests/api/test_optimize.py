@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -69,6 +70,9 @@ def asked(**changes: object) -> Json:
 
 def asked_of(problem: Problem) -> Json:
     model, portfolio = problem.model, problem.portfolio
+    options = options_json(problem.options)
+    if not model.targets:  # the engine need not be told
+        options["liquidate"] = True
     return {
         "model": {
             "positions": [
@@ -83,12 +87,14 @@ def asked_of(problem: Problem) -> Json:
         },
         "prices": {security: digits(price) for security, price in portfolio.prices.items()},
         "portfolios": [owned(portfolio)],
-        "options": options_json(problem.options),
+        "options": options,
     }
 
 
 def owned(portfolio: Portfolio) -> Json:
-    holdings = {security: digits(shares) for security, shares in portfolio.holdings.items()}
+    # None of a security is no holding, but it can be restricted.
+    held = {**dict.fromkeys(portfolio.prices, Decimal(0)), **portfolio.holdings}
+    holdings = {security: digits(shares) for security, shares in held.items()}
     return {
         "portfolio_id": portfolio.portfolio_id,
         "cash": digits(portfolio.cash),

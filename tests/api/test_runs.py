@@ -255,11 +255,14 @@ async def test_an_upstream_that_is_down_fails_its_portfolios_and_is_listed(
         assert portfolio["error"]["upstream"] == "pricing"
 
 
-async def test_a_model_that_is_all_cash_sells_what_is_held(
+async def test_a_model_that_is_all_cash_sells_what_is_held_if_that_is_meant(
     client: httpx.AsyncClient, upstreams: Upstreams
 ) -> None:
     await client.post("/api/v1/models", json=posted("Cash", positions=[position(target=0)]))
     run = (await begun(client, {"whole_book": True})).json()
+    assert (await run_over(client, run["run_id"]))["counts"] == {"FAILED": 2}
+    body = {"whole_book": True, "options": {"liquidate": True}}
+    run = (await begun(client, body)).json()
     ended = await run_over(client, run["run_id"])
     assert ended["counts"] == {"REBALANCED": 2}
 

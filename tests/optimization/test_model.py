@@ -7,11 +7,13 @@ import pytest
 
 from optimization.errors import (
     CertificationError,
+    EmptyModelError,
     NoSolutionInTimeError,
     OptimizationError,
     OptionsConflictError,
     PricesMissingError,
     RuleError,
+    UnmatchedIdsError,
 )
 from optimization.model import DriftBand, Model, Target
 
@@ -80,6 +82,8 @@ def test_a_rule_error_names_the_field_the_value_and_the_rule():
     [
         RuleError(("name",), "x", "rule"),
         PricesMissingError(("A", "B")),
+        EmptyModelError(),
+        UnmatchedIdsError(((("lots", "VIT"), "VIT"), (("groups", 0, "security_ids"), "VOT"))),
         OptionsConflictError("detail", ("a", "b")),
         NoSolutionInTimeError("P", 2.5),
         CertificationError("P", ("cash",)),

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from optimization.errors import EmptyModelError
 from optimization.options import RebalanceOptions
 from optimization.result import Refusal
 from serve_app.resources import FILE, Resources
@@ -127,7 +128,7 @@ async def test_who_follows_no_model_and_what_is_no_model_is_not_found(
 ) -> None:
     await added("Growth", numbered(1, first=1))
     with pytest.raises(NotFoundError) as refused:
-        await planner.check(selection)
+        await planner.check(selection, {})
     assert refused.value.entity == entity
 
 
@@ -198,11 +199,17 @@ async def test_a_model_without_prices_says_so_and_the_others_are_planned(
     assert list(refusals.values()) == [None]
 
 
-async def test_a_model_without_targets_is_planned_like_any_other(
+async def test_a_model_without_targets_is_refused_unless_everything_is_to_be_sold(
     planner: Planner, resources: Resources, added: Added
 ) -> None:
     model = await added("all cash", numbered(3), None)
     made = await planned(planner, resources, a_run(model.model_id))
+    assert [part.refusal and part.refusal.code for part in made.parts] == ["empty-model"]
+    with pytest.raises(EmptyModelError):
+        await planner.check(Selection((str(model.model_id),)), {})
+    overrides = {"liquidate": True}
+    await planner.check(Selection((str(model.model_id),)), overrides)
+    made = await planned(planner, resources, a_run(model.model_id, overrides=overrides))
     assert [(part.securities, part.refusal) for part in made.parts] == [((), None)]
     assert made.plan.portfolios == 3
 

@@ -1,0 +1,221 @@
+"""What would cost money in silence is refused on every route: empty models, unknown ids, amounts that may be parts."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from optimization.model import Model
+from optimization.options import RebalanceOptions
+from serve_app.api.application import api_app
+from serve_app.api.collaborators import Collaborators
+from serve_app.settings import Settings
+from tests.api.in_process import Upstreams, optimizer_with
+from tests.api.parts import PRICE, A, B, P, Q, Stored, no_metrics, position, posted
+
+Json = dict[str, Any]
+DRY = {"dry_run": "true"}
+C = "C" * 24
+ASYNC = {"Prefer": "respond-async"}
+WAYS: dict[str, tuple[Json, Json]] = {"stored": ({}, {}), "dry": (DRY, {}), "async": ({}, ASYNC)}
+
+
+@pytest.fixture
+def upstreams() -> Upstreams:
+    world = Upstreams({A: PRICE, B: PRICE})
+    world.owns(P, 1000, **{A: 2})
+    world.owns(Q, 500, **{B: 3})
+    return world
+
+
+@pytest.fixture
+async def client(
+    settings: Settings, stored: Stored, database: Any, upstreams: Upstreams
+) -> AsyncIterator[httpx.AsyncClient]:
+    parts = Collaborators(stored, optimizer_with(settings, database, upstreams), {}, no_metrics)
+    transport = httpx.ASGITransport(api_app(settings, parts))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+async def stored_anything(client: httpx.AsyncClient) -> bool:
+    runs, rebalances = await client.get("/api/v1/runs"), await client.get("/api/v1/rebalances")
+    return bool(runs.json() or rebalances.json())
+
+
+async def empty_model(client: httpx.AsyncClient) -> str:
+    body = {"name": "Empty", "targets": [position()], "portfolios": [P, Q]}
+    return (await client.post("/api/v1/models", json=body)).json()["model_id"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_empty_model_is_refused_on_every_route_and_nothing_is_stored(
+    client: httpx.AsyncClient, way: str
+) -> None:
+    params, headers = WAYS[way]
+    model_id = await empty_model(client)
+    for path in (f"model/{model_id}", f"portfolio/{P}"):
+        for options in (None, {}, {"liquidate": False}, {"liquidate": None}):
+            answer = await client.post(
+                f"/api/v1/{path}/rebalance", params=params, headers=headers, json=options
+            )
+            assert (answer.status_code, answer.json()["type"]) == (422, "/problems/empty-model")
+    assert not await stored_anything(client)
+
+
+async def test_a_run_of_an_empty_model_is_refused_and_one_of_several_says_so_for_each_portfolio(
+    client: httpx.AsyncClient, upstreams: Upstreams
+) -> None:
+    model_id = await empty_model(client)
+    answer = await client.post("/api/v1/runs", json={"models": [model_id]})
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/empty-model")
+    upstreams.owns(C, 1000)
+    other = await client.post("/api/v1/models", json=posted(name="Other", portfolios=[C]))
+    models = [model_id, other.json()["model_id"]]
+    run = await ended(client, (await client.post("/api/v1/runs", json={"models": models})).json())
+    assert run["counts"] == {"FAILED": 2, "REBALANCED": 1}
+    lines = (await client.get(f"/api/v1/runs/{run['run_id']}/outcomes")).text
+    assert lines.count("/problems/empty-model") == 2
+
+
+async def ended(client: httpx.AsyncClient, run: Json) -> Json:
+    while run["status"] in {"QUEUED", "RUNNING"}:
+        run = (await client.get(f"/api/v1/runs/{run['run_id']}")).json()
+    return run
+
+
+async def test_everything_is_sold_to_an_empty_model_where_it_is_said(
+    client: httpx.AsyncClient,
+) -> None:
+    model_id = await empty_model(client)
+    options = {"liquidate": True}
+    answer = await client.post(f"/api/v1/model/{model_id}/rebalance", json=options)
+    assert [len(each["transactions"]) for each in answer.json()] == [1, 1]
+    alone = await client.post(f"/api/v1/portfolio/{P}/rebalance", params=DRY, json=options)
+    (trade,) = alone.json()["transactions"]
+    assert (trade["transaction_type"], trade["quantity"]) == ("SELL", 2)
+
+
+async def test_everything_is_not_sold_to_a_model_with_targets(
+    client: httpx.AsyncClient, model: Json
+) -> None:
+    for path in (f"model/{model['model_id']}", f"portfolio/{P}"):
+        answer = await client.post(f"/api/v1/{path}/rebalance", json={"liquidate": True})
+        assert (answer.status_code, answer.json()["options"]) == (422, ["liquidate"])
+
+
+RESTRICTIONS: list[Json] = [
+    {"do_not_buy": [C]},
+    {"do_not_sell": [A, C]},
+    {"frozen": [C]},
+    {"lots": {C: 10}},
+    {"groups": [{"name": "g", "security_ids": [C]}]},
+]
+
+
+@pytest.mark.parametrize("params", [{}, DRY], ids=["stored", "dry"])
+@pytest.mark.parametrize("options", RESTRICTIONS)
+async def test_what_nobody_has_may_not_be_restricted_for_one_portfolio(
+    client: httpx.AsyncClient, model: Json, options: Json, params: Json
+) -> None:
+    answer = await client.post(f"/api/v1/portfolio/{P}/rebalance", params=params, json=options)
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (422, "/problems/invalid-request")
+    (error,) = problem["errors"]
+    (name,) = options
+    assert error["pointer"].startswith(f"/{name}")
+    assert error["detail"].startswith(f"{C}, which is in no portfolio of the call")
+    assert name in problem["detail"]
+    assert not await stored_anything(client)
+
+
+async def test_what_the_model_or_the_portfolio_has_may_be_restricted(
+    client: httpx.AsyncClient, model: Json
+) -> None:
+    options = {"do_not_sell": [B], "lots": {A: 1}}
+    answer = await client.post(f"/api/v1/portfolio/{Q}/rebalance", json=options)
+    assert answer.status_code == 200
+
+
+async def test_what_a_model_restricts_is_meant_for_all_its_portfolios(
+    client: httpx.AsyncClient, model: Json
+) -> None:
+    body = {**model, "rebalance_options": {"do_not_sell": [B, C]}}
+    assert (await client.put(f"/api/v1/model/{model['model_id']}", json=body)).status_code == 200
+    assert (await client.post(f"/api/v1/portfolio/{P}/rebalance")).status_code == 200
+
+
+async def test_a_portfolio_without_holdings_says_that_first(
+    client: httpx.AsyncClient, model: Json, upstreams: Upstreams
+) -> None:
+    upstreams.balances.pop(P)
+    answer = await client.post(f"/api/v1/portfolio/{P}/rebalance", json={"frozen": [C]})
+    assert answer.json()["type"] == "/problems/holdings-missing"
+
+
+AMOUNTS = ("cash_floor", "cash_ceiling", "turnover_cap", "minimum_value")
+
+
+@pytest.mark.parametrize("name", AMOUNTS)
+async def test_an_amount_that_may_be_a_part_is_refused_wherever_options_stand(
+    client: httpx.AsyncClient, model: Json, name: str
+) -> None:
+    options = {name: 0.02}
+    path = f"/api/v1/model/{model['model_id']}"
+    calls = {
+        f"/{name}": [(f"{path}/rebalance", options), (f"/api/v1/portfolio/{P}/rebalance", options)],
+        f"/options/{name}": [("/api/v1/runs", {"whole_book": True, "options": options})],
+        f"/rebalance_options/{name}": [("/api/v1/models", posted(rebalance_options=options))],
+    }
+    for pointer, bodies in calls.items():
+        for at, body in bodies:
+            answer = await client.post(at, json=body)
+            (error,) = answer.json()["errors"]
+            assert (answer.status_code, error["pointer"]) == (422, pointer)
+            assert '"2%"' in error["detail"]
+            assert 'or {"amount": "0.02"} for' in error["detail"]
+    answer = await client.put(path, json={**model, "rebalance_options": options})
+    assert answer.json()["errors"][0]["pointer"] == f"/rebalance_options/{name}"
+    assert not await stored_anything(client)
+
+
+async def test_a_small_amount_that_is_stored_keeps_its_meaning_and_can_be_sent_back(
+    client: httpx.AsyncClient, stored: Stored, model: Json
+) -> None:
+    old: Model = await stored.models.read(model["model_id"])
+    options = RebalanceOptions(cash_floor=Decimal("0.02"), minimum_value=Decimal("0.5"))
+    await stored.models.replace(replace(old, options=options))
+    shown = (await client.get(f"/api/v1/model/{model['model_id']}")).json()
+    assert shown["rebalance_options"] == {
+        "cash_floor": {"amount": "0.02"},
+        "minimum_value": {"amount": "0.5"},
+    }
+    answer = await client.put(f"/api/v1/model/{model['model_id']}", json=shown)
+    assert answer.status_code == 200, answer.text
+    assert (await stored.models.read(model["model_id"])).options == options
+
+
+@pytest.mark.parametrize("price", [None, Decimal(0)])
+async def test_a_price_of_0_or_none_fails_only_who_holds_it_on_every_path(
+    client: httpx.AsyncClient, model: Json, upstreams: Upstreams, price: Decimal | None
+) -> None:
+    if price is None:
+        del upstreams.prices[B]
+    else:
+        upstreams.prices[B] = price
+    path = f"/api/v1/model/{model['model_id']}"
+    for params in ({}, DRY):
+        first, second = (await client.post(f"{path}/rebalance", params=params)).json()
+        assert (first["status"], second["status"]) == ("REBALANCED", "FAILED")
+        assert second["error"]["type"] == "/problems/prices-missing"
+        assert second["error"]["securities"] == [B]
+    run = (await client.post("/api/v1/runs", json={"models": [model["model_id"]]})).json()
+    assert (await ended(client, run))["counts"] == {"REBALANCED": 1, "FAILED": 1}
+    drift = (await client.get(f"{path}/drift")).json()
+    assert [each["status"] for each in drift if each["portfolio_id"] == Q] == ["FAILED"]
+    alone = await client.get(f"/api/v1/portfolio/{Q}/drift")
+    assert (alone.status_code, alone.json()["securities"]) == (422, [B])
+    assert (await client.get(f"/api/v1/portfolio/{P}/drift")).status_code == 200
