@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 Problem = Mapping[str, Any]
 
 MAX_LISTED = 10
+MAX_TRADES = 4
 # Members that have a line of their own, or none: they repeat the command, or are for programs.
 TOLD = frozenset(
     {"type", "title", "status", "detail", "instance", "correlation_id", "errors", "securities"}
@@ -28,9 +29,9 @@ def refusal_lines(error: "ProblemError") -> list[str]:
         (str(each.get("portfolio_id")), each["error"]) for each in portfolios if each.get("error")
     )
     if rebalance_id := problem.get("rebalance_id"):
-        lines.append(f"  stored as rebalance {rebalance_id}")
+        lines.append(f"stored as rebalance {rebalance_id}")
     if error.status >= 500 and (correlation_id := problem.get("correlation_id")):
-        lines.append(f"  correlation id {correlation_id}")
+        lines.append(f"correlation id {correlation_id}")
     return [visible(line) for line in lines]
 
 
@@ -89,8 +90,13 @@ def _band(entry: Mapping[str, Any]) -> str:
 
 
 def _plan(plan: Mapping[str, Any]) -> str:
-    trades = len(plan.get("transactions", ()))
-    parts = [f"{trades} {'trade' if trades == 1 else 'trades'}"]
+    trades = [
+        f"{each.get('transaction_type')} {each.get('quantity')} {each.get('security_id')}"
+        for each in _mappings(plan.get("transactions"))
+    ]
+    parts = [", ".join(trades) if len(trades) <= MAX_TRADES else f"{len(trades):,} trades"]
+    if not trades:
+        parts = ["no trade"]
     if (cash := plan.get("cash_after_rebalance")) is not None:
         parts.append(f"cash after {cash}")
     if (drift := plan.get("objective")) is not None:

@@ -94,7 +94,7 @@ SAID = (
     "what would admit a plan: bands YIELD, soft_band_price",
     "gives turnover_cap by 9.5",
     "options: cash_floor",
-    "nearest plan: 1 trade; cash after 19187.60; drift 287.60",
+    f"nearest plan: BUY 1 {A}; cash after 19187.60; drift 287.60",
     f"{B} at 0.0406",
 )
 KINDS = {

@@ -1,0 +1,117 @@
+"""What a caller sees of an upstream that answers nonsense: real clients, a real server, the real optimizer."""
+
+import gzip
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from serve_app.api.application import api_app
+from serve_app.api.collaborators import Collaborators
+from serve_app.settings import Settings
+from serve_app.upstream.accounting import Accounting
+from serve_app.upstream.policy import Policy
+from serve_app.upstream.pricing import Prices
+from serve_app.upstream.securities import Securities
+from tests.api.in_process import optimizer_with
+from tests.api.parts import Stored, no_metrics, posted
+from tests.upstream import serving
+from tests.upstream.serving import Answer, raw
+
+IDS = tuple(f"{number:024x}" for number in range(20))
+VICTIM = IDS[7]
+SECURITY = "5" * 24
+POSITION = {"security_id": SECURITY, "target": "0.5", "high_drift": "0.1", "low_drift": "0.1"}
+BRACKETS = raw(b"[" * 200_000)
+BOMB = raw(gzip.compress(b"[" + b" " * 100_000_000 + b"]"), "Content-Encoding: gzip")
+ENDLESS = raw(b"[" + b" " * 5_000_000, length=2**31)
+NONSENSE = {"200,000 brackets": BRACKETS, "a gzip bomb": BOMB, "two gigabytes": ENDLESS}
+
+
+class World:
+    """Every upstream behind one server, which has a spoiled answer to paths of this form."""
+
+    def __init__(self) -> None:
+        self.path = re.compile("nothing")
+        self.spoiled: Answer = b""
+        client = serving.client_of(self._answer, Policy(backoff_s=0.0, max_answer_bytes=4_000_000))
+        self.snapshot = Prices(client, 0.0).snapshot
+        self.tickers = Securities(client).tickers
+        self.holdings = Accounting(client).holdings
+
+    def spoil(self, path: str, answer: Answer) -> None:
+        self.path, self.spoiled = re.compile(path), answer
+
+    def _answer(self, request: httpx.Request) -> Answer:
+        path = request.url.path
+        if self.path.search(path):
+            return self.spoiled
+        answers: dict[str, Any] = {
+            "/api/v1/prices": [{"ticker": "A", "close": 31.5}],
+            "/api/v2/securities": {
+                "securities": [{"securityId": SECURITY, "ticker": "A"}],
+                "pagination": {"hasNext": False},
+            },
+        }
+        return httpx.Response(
+            200, json=answers.get(path, {"cashBalance": "1000", "securities": []})
+        )
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    yield World()
+    await serving.opened.aclose()
+
+
+@pytest.fixture
+async def client(
+    settings: Settings, stored: Stored, database: Any, world: World
+) -> AsyncIterator[httpx.AsyncClient]:
+    parts = Collaborators(stored, optimizer_with(settings, database, world), {}, no_metrics)
+    transport = httpx.ASGITransport(api_app(settings, parts))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture
+async def model_id(client: httpx.AsyncClient) -> str:
+    body = posted(positions=[POSITION], portfolios=list(IDS))
+    return (await client.post("/api/v1/models", json=body)).json()["model_id"]
+
+
+@pytest.mark.parametrize("answer", NONSENSE.values(), ids=NONSENSE)
+async def test_a_balance_that_is_nonsense_fails_its_portfolio_and_no_other(
+    client: httpx.AsyncClient, world: World, model_id: str, answer: Answer
+) -> None:
+    world.spoil(f"/{VICTIM}/summary", answer)
+
+    whole = await client.post(f"/api/v1/model/{model_id}/rebalance")
+    alone = await client.post(f"/api/v1/portfolio/{VICTIM}/rebalance")
+    drifts = await client.get(f"/api/v1/model/{model_id}/drift")
+
+    assert whole.status_code == 200, whole.text
+    for found in (whole, drifts):
+        failed = [each for each in found.json() if each["status"] == "FAILED"]
+        assert [each["portfolio_id"] for each in failed] == [VICTIM]
+        assert failed[0]["error"]["type"] == "/problems/upstream-contract"
+    assert sum(each["status"] == "REBALANCED" for each in whole.json()) == len(IDS) - 1
+    assert (alone.status_code, alone.json()["type"]) == (502, "/problems/upstream-contract")
+    assert len(alone.content) < 2000
+
+
+@pytest.mark.parametrize("path", ["/api/v1/prices", "/api/v2/securities"])
+@pytest.mark.parametrize("answer", NONSENSE.values(), ids=NONSENSE)
+async def test_a_price_list_that_is_nonsense_is_a_502_that_names_the_upstream_and_passes(
+    client: httpx.AsyncClient, world: World, model_id: str, path: str, answer: Answer
+) -> None:
+    world.spoil(path, answer)
+    refused = await client.post(f"/api/v1/model/{model_id}/rebalance")
+    world.spoil("nothing", b"")
+    again = await client.post(f"/api/v1/model/{model_id}/rebalance")
+
+    assert (refused.status_code, refused.json()["type"]) == (502, "/problems/upstream-contract")
+    assert path in refused.json()["detail"]
+    assert again.status_code == 200
