@@ -36,6 +36,17 @@ class Scope(StrEnum):
     DRIFTED_TO_EDGE = "DRIFTED_TO_EDGE"  # only what is outside its band, just back inside
 
 
+class OpenOrders(StrEnum):
+    """What a rebalance does about orders that were sent before and are not known to be filled.
+
+    >>> OpenOrders("COUNT")
+    <OpenOrders.COUNT: 'COUNT'>
+    """
+
+    IGNORE = "IGNORE"
+    COUNT = "COUNT"  # start from holdings and cash as if they were filled
+
+
 @dataclass(frozen=True, slots=True)
 class Percent:
     """A part of the market value, in percent.
@@ -105,6 +116,8 @@ class RebalanceOptions:
     solver may take for one portfolio, all its calls together. ``liquidate`` says that a model without
     a target is meant: everything is sold.
 
+    ``open_orders`` says which holdings a portfolio is given with: the engine does not look at it.
+
     >>> RebalanceOptions(cash_floor=Percent(Decimal(2)), maximum_trades=5).maximum_trades
     5
     """
@@ -129,6 +142,7 @@ class RebalanceOptions:
     soft_band_price: Decimal | None = None
     fewest_trades: bool = False
     liquidate: bool = False
+    open_orders: OpenOrders = OpenOrders.IGNORE
     time_limit_s: float = 30.0
 
     def __post_init__(self) -> None:

@@ -143,6 +143,7 @@ class Rebalance:
     after: tuple[int | Decimal, ...] = ()
     certificate: Certificate | None = None
     refusal: Refusal | None = None
+    counted_orders: int = 0  # open orders that ``before`` and ``cash_before`` have as if filled
     cost: Decimal = Decimal(0)  # of the trades, paid from cash
 
     @property

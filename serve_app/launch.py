@@ -94,7 +94,9 @@ def _started(
         stack.callback(_drain, haproxy_directory)
     begin = time.monotonic()
     settings = complete(settings)
-    say(f"upstreams  {upstreams_line(settings)} ({_since(begin)})")
+    say(f"upstreams  {upstreams_line(settings)}")
+    if settings.simulated_upstreams:
+        say(f"market     {settings.order_service_url} ({_since(begin)})")
     begin = time.monotonic()
     _start_serve(settings, content)
     say(f"service    {url_of(settings)} ({_since(begin)})")

@@ -90,9 +90,9 @@ def complete(settings: Settings) -> Settings:
 
 
 def upstreams_line(settings: Settings) -> str:
-    """Which upstreams are simulated, and where, for a log or a terminal."""
+    """Which upstreams are simulated, for a log or a terminal."""
     if names := settings.simulated_upstreams:
-        return f"simulated: {', '.join(names)} at {settings.order_service_url}"
+        return f"simulated: {', '.join(names)}"
     return f"real: {', '.join(UPSTREAM_URLS)}"
 
 

@@ -67,8 +67,9 @@ async def fetched(
     securities: Securities,
     snapshot: PriceSnapshot,
     tries: int = 1,
+    also_priced: frozenset[str] = frozenset(),
 ) -> Fetched:
-    """What the portfolios hold, and the prices of all of it.
+    """What the portfolios hold, and the prices of all of it and of some other securities.
 
     Raises UpstreamUnavailableError where an upstream does not answer (see ``held_by``).
     """
@@ -76,7 +77,8 @@ async def fetched(
     held = (balance.holdings for balance in found.values() if not isinstance(balance, Exception))
     held_ids = frozenset(security_id for holdings in held for security_id in holdings)
     model_prices = {security.security_id: security.price for security in model}
-    others = await prices_of(held_ids - model_prices.keys(), securities, snapshot)
+    wanted = (held_ids | also_priced) - model_prices.keys()
+    others = await prices_of(wanted, securities, snapshot)
     balances = [found[portfolio_id] for portfolio_id in portfolio_ids]
     return Fetched(portfolio_ids, balances, {**others, **model_prices})
 

@@ -160,6 +160,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "cash_after": DECIMAL,
             "objective": DECIMAL,
             "lower_bound": DECIMAL,
+            "counted_orders": WHOLE,
             "other": _rows(**_TARGET, price=DECIMAL),
             "problem": _record({"code": STRING, "detail": STRING, "members": {}}),
         },

@@ -2,13 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from enum import StrEnum
 from typing import Any
 
-from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.options import (
+    Direction,
+    GroupBand,
+    OpenOrders,
+    Percent,
+    RebalanceOptions,
+    Scope,
+)
 from storage.codec import exact
 from storage.database import Document
 
 DEFAULTS = RebalanceOptions()
+ENUMS: Mapping[str, type[StrEnum]] = {
+    "direction": Direction,
+    "scope": Scope,
+    "open_orders": OpenOrders,
+}
 
 
 def options_document(options: RebalanceOptions) -> Document:
@@ -52,10 +65,8 @@ def _stored(value: Any) -> Any:
 
 def _value(name: str, value: Any) -> Any:
     match name:
-        case "direction":
-            return Direction(value)
-        case "scope":
-            return Scope(value)
+        case _ if name in ENUMS:
+            return ENUMS[name](value)
         case "do_not_buy" | "do_not_sell" | "frozen":
             return frozenset(value)
         case "lots":

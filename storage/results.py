@@ -75,14 +75,14 @@ def result_document(document_id: str, rebalance: Rebalance) -> Document:
         "before": _shares(rebalance.before),
         "after": _shares(rebalance.after),
     }
-    if rebalance.market_value is not None:
-        document["market_value"] = rebalance.market_value
-    if rebalance.cash_before is not None:
-        document["cash_before"] = rebalance.cash_before
-    if rebalance.cash_after is not None:
-        document["cash_after"] = rebalance.cash_after
+    for name in ("market_value", "cash_before", "cash_after"):
+        amount = getattr(rebalance, name)
+        if amount is not None:
+            document[name] = amount
     if rebalance.others:
         document["other"] = [security_document(security) for security in rebalance.others]
+    if rebalance.counted_orders:
+        document["counted_orders"] = rebalance.counted_orders
     if rebalance.cost:
         document["cost"] = rebalance.cost
     if rebalance.certificate is not None:
@@ -107,6 +107,7 @@ def rebalance_from(document: Document, securities: tuple[Security, ...]) -> Reba
         certificate=_certificate(document),
         cost=exact(document["cost"]) if "cost" in document else Decimal(0),
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
+        counted_orders=document.get("counted_orders", 0),
     )
 
 

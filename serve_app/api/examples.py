@@ -39,6 +39,7 @@ from serve_app.problems.mapping import kind_of, refusal_of
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,
+    OrdersPartlyFilledError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
@@ -164,6 +165,7 @@ OF_PORTFOLIOS: tuple[Refusal, ...] = (
             NoSolutionInTimeError(PORTFOLIO, 30.0),
             PricesMissingError((SECURITY,)),
             HoldingsMissingError(PORTFOLIO),
+            OrdersPartlyFilledError(PORTFOLIO, (4711,)),
             PortfolioDataError(("cash",), Decimal("NaN"), "cash is a finite amount"),
             CertificationError(PORTFOLIO, ("turnover_cap",)),
         )

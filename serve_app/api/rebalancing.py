@@ -48,6 +48,7 @@ REFUSALS = refuses(
     problems.OUT_OF_TIME,
     problems.NO_PRICES,
     problems.NO_HOLDINGS,
+    problems.PARTLY_FILLED,
     problems.NONE_REBALANCED,
     problems.KEY_REUSED,
     problems.UNVERIFIED,

@@ -94,6 +94,7 @@ class Rebalance:
     proof: str | None
     method: str | None
     binding: tuple[Binding, ...]
+    open_orders_counted: int
     error: Problem | None
 
 
@@ -128,6 +129,7 @@ class PortfolioResult:
     cash_after_rebalance: Decimal | None
     positions: tuple[PositionResult, ...]
     status: Status
+    open_orders_counted: int
     error: Problem | None
 
 

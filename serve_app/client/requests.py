@@ -57,6 +57,7 @@ class Options(TypedDict, total=False):
     soft_band_price: Amount | None
     fewest_trades: bool | None
     liquidate: bool | None
+    open_orders: str | None
 
 
 class PortfolioOptions(Options, total=False):

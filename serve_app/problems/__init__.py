@@ -166,6 +166,13 @@ NO_HOLDINGS = Kind(
     "The portfolio has no balances",
     "The accounting service knows neither cash nor holdings of it.",
 )
+PARTLY_FILLED = Kind(
+    422,
+    "orders-partly-filled",
+    "Open orders are filled in part",
+    "The order service does not say how far, so they cannot be counted. Wait until they are filled or cancelled, or "
+    "rebalance with open_orders IGNORE.",
+)
 HOLDINGS_FILE = Kind(
     422,
     "holdings-file",
@@ -228,7 +235,7 @@ KINDS: Mapping[str, Kind] = {
         BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
         OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
-        CONFLICT, EMPTY_MODEL, NO_HOLDINGS, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
+        CONFLICT, EMPTY_MODEL, NO_HOLDINGS, PARTLY_FILLED, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
         BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY, OUT_OF_PATIENCE,
     )
 }

@@ -29,6 +29,7 @@ from serve_app.problems.errors import (
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,
+    OrdersPartlyFilledError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
@@ -83,6 +84,7 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     UpstreamUnavailableError: problems.UPSTREAM_DOWN,
     UpstreamContractError: problems.BROKEN_CONTRACT,
     HoldingsMissingError: problems.NO_HOLDINGS,
+    OrdersPartlyFilledError: problems.PARTLY_FILLED,
     HoldingsFileError: problems.HOLDINGS_FILE,
     PortfolioDataError: problems.REFUSED,
     NotReadyError: problems.NOT_READY,
@@ -93,6 +95,7 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
 MEMBERS: Mapping[type[BaseException], Mapping[str, str]] = {
     PricesMissingError: {"securities": "security_ids"},
     OptionsConflictError: {"options": "options"},
+    OrdersPartlyFilledError: {"order_ids": "order_ids"},
     StaleVersionError: {"expected_version": "expected", "actual_version": "actual"},
     UpstreamUnavailableError: {"upstream": "upstream"},
     UpstreamContractError: {"upstream": "upstream"},

@@ -9,7 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import cast
 
@@ -18,6 +18,7 @@ from ray.exceptions import RayTaskError
 
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance, Refusal, Status
+from serve_app.assumed_fills import as_if_filled, counted_orders
 from serve_app.correlation import correlation_id
 from serve_app.metrics import WATCH, count_solved
 from serve_app.observability import correlate_logs
@@ -58,6 +59,8 @@ async def outcomes_of(
     if work.refusal is not None:
         return [refused(each, work.refusal) for each in chunk.portfolio_ids], {}
     begin = time.perf_counter()
+    # Before the holdings: an order that is still open now was not booked yet when they are read.
+    orders = await counted_orders(work.options, chunk.portfolio_ids, resources)
     found = await fetched(
         work.run.securities,
         chunk.portfolio_ids,
@@ -65,11 +68,16 @@ async def outcomes_of(
         resources.securities,
         work.snapshot,
         work.tries,
+        frozenset(order.security_id for row in orders.values() for order in row),
     )
+    found = as_if_filled(found, orders)
     if work.must_match is not None:
         require_matched(work.must_match, work.run.securities, found)
     solving = time.perf_counter()
     outcomes = await solved(work.run.securities, found, work.options, count_solved)
+    outcomes = [
+        replace(each, counted_orders=len(orders.get(each.portfolio_id, ()))) for each in outcomes
+    ]
     return outcomes, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
 
 

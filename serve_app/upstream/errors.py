@@ -7,6 +7,7 @@ UpstreamError
 │   └── AnswerCutShortError          an answer that broke off in every try
 ├── OutcomeUnknownError              a request that may go out only once did, and no answer says what it did
 ├── HoldingsMissingError             the accounting service has no balances of this portfolio
+├── OrdersPartlyFilledError          open orders of this portfolio are filled in part
 └── HoldingsFileError                a file of holdings that is not there or cannot be used
 
 Unavailability and a broken contract end a whole run, missing holdings are the outcome of single portfolios.
@@ -70,6 +71,19 @@ class AnswerCutShortError(UpstreamContractError):
 FAILURES = (UpstreamUnavailableError, UpstreamContractError)
 # What a run that goes on by itself asks again after.
 PASSING = (UpstreamUnavailableError, AnswerCutShortError)
+
+
+class OrdersPartlyFilledError(UpstreamError):
+    """Open orders of a portfolio are filled in part, and the order service does not say how far."""
+
+    def __init__(self, portfolio_id: str, order_ids: tuple[int, ...]) -> None:
+        super().__init__(portfolio_id, order_ids)
+        self.portfolio_id = portfolio_id
+        self.order_ids = order_ids
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.order_ids))
+        return f"orders {shown} of portfolio {self.portfolio_id} are filled in part"
 
 
 class HoldingsMissingError(UpstreamError):

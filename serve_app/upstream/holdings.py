@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from optimization.errors import PricesMissingError
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.errors import (
     PASSING,
     AnswerCutShortError,
     CircuitOpenError,
     HoldingsMissingError,
+    OrdersPartlyFilledError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
@@ -28,7 +30,14 @@ class Balance:
     holdings: Mapping[str, Decimal]
 
 
-Found = Balance | HoldingsMissingError | UpstreamContractError | UpstreamUnavailableError
+Found = (
+    Balance
+    | HoldingsMissingError
+    | OrdersPartlyFilledError
+    | PricesMissingError
+    | UpstreamContractError
+    | UpstreamUnavailableError
+)
 """A balance, or why there is none of this one portfolio."""
 
 

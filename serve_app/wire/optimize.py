@@ -207,6 +207,9 @@ def _checked(
     place: Place, options: Mapping[str, Any], common: Mapping[str, Any], known: Container[str]
 ) -> Iterator[tuple[Place, str]]:
     """What the restrictions of some options name that nobody knows; their merger over ``common`` is checked."""
+    if "open_orders" in options:
+        rule = "there are no orders here: give holdings and cash with them"
+        raise RuleError((*place, "open_orders"), options["open_orders"], rule)
     try:
         RebalanceOptions(**{**common, **options})
     except RuleError as error:

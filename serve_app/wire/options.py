@@ -17,7 +17,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.options import (
+    Direction,
+    GroupBand,
+    OpenOrders,
+    Percent,
+    RebalanceOptions,
+    Scope,
+)
 from serve_app.wire.fields import ObjectIdentifier, Whole, written
 from serve_app.wire.general import (
     AMOUNT,
@@ -168,6 +175,9 @@ class RebalanceOptionsBody(BaseModel):
         Field(
             description="sell everything to a model without a target, which is refused otherwise"
         ),
+    ] = None
+    open_orders: Annotated[
+        OpenOrders | None, Field(description="whether holdings are taken as if they were filled")
     ] = None
 
 

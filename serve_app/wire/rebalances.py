@@ -43,6 +43,7 @@ IN_RUN: Json = {
     "cash_after_rebalance": 3785.00,
     "positions": [POSITION],
     "status": "REBALANCED",
+    "open_orders_counted": 0,
     "error": None,
 }
 STORED: Json = {
@@ -95,6 +96,7 @@ class PortfolioResult(BaseModel):
     cash_after_rebalance: Number | None
     positions: list[PositionResult]
     status: Outcome
+    open_orders_counted: int
     error: ProblemInAnswer | None
 
 
@@ -156,6 +158,7 @@ def portfolio_json(rebalance: Rebalance, trade_date: str, error: Json | None) ->
         "cash_after_rebalance": number(rebalance.cash_after),
         "positions": positions_json(rebalance, trade_date),
         "status": rebalance.status,
+        "open_orders_counted": rebalance.counted_orders,
         "error": error,
     }
 

@@ -61,6 +61,7 @@ REBALANCED: Json = {
     "proof": "OPTIMAL",
     "method": "SEPARABLE",
     "binding": [],
+    "open_orders_counted": 0,
     "error": None,
 }
 
@@ -129,6 +130,9 @@ class RebalanceAnswer(BaseModel):
     proof: Literal["OPTIMAL", "OPTIMAL_WITHIN_GAP", "FEASIBLE_TIME_LIMIT"] | None
     method: Literal["SEPARABLE", "COVER", "MILP"] | None
     binding: list[BindingAnswer]
+    open_orders_counted: Annotated[
+        int, Field(description="open orders that holdings and cash before have as if filled")
+    ]
     error: ProblemInAnswer | None
 
 
@@ -162,6 +166,7 @@ def rebalance_json(
             {"constraint": binding.constraint, "slack": string(binding.slack)}
             for binding in (certificate.binding if certificate else ())
         ],
+        "open_orders_counted": rebalance.counted_orders,
         "error": error,
     }
 

@@ -143,6 +143,7 @@ async def test_portfolios_are_answered_in_their_order_and_without_ids(
         "proof": "OPTIMAL",
         "method": "SEPARABLE",
         "binding": [],
+        "open_orders_counted": 0,
         "error": None,
     }
     assert second["drifts"][1]["adjusted_quantity"] == "0.5"

@@ -69,6 +69,7 @@ async def test_a_model_is_rebalanced_into_one_element_per_portfolio(
         "method": "SEPARABLE",
         "cost": "0",
         "binding": [],
+        "open_orders_counted": 0,
         "error": None,
     }
 
@@ -224,6 +225,7 @@ async def test_a_stored_rebalance_has_its_decimals_as_plain_numbers(
         "cash_after_rebalance": 969.75,
         "positions": body["portfolios"][0]["positions"],
         "status": "REBALANCED",
+        "open_orders_counted": 0,
         "error": None,
     }
     assert body["portfolios"][0]["positions"] == [

@@ -1,0 +1,64 @@
+"""Assumed fills: holdings and cash as if the open orders of a portfolio were filled, for ``open_orders: COUNT``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from optimization.errors import PricesMissingError
+from optimization.options import OpenOrders, RebalanceOptions
+from optimization.result import Side
+from optimization.units import EXACT
+from serve_app.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
+from serve_app.rebalancing import Fetched
+from serve_app.resources import Resources
+from serve_app.upstream.client import ASK_AGAIN_AFTER_S
+from serve_app.upstream.errors import OrdersPartlyFilledError, UpstreamUnavailableError
+from serve_app.upstream.holdings import Balance, Found
+from serve_app.upstream.orders import PARTLY_FILLED
+from storage.orders import Order
+
+
+async def counted_orders(
+    options: RebalanceOptions, portfolio_ids: Sequence[str], resources: Resources
+) -> Mapping[str, Sequence[Order]]:
+    """Open orders by portfolio, of a rebalance that counts them; UpstreamUnavailableError as for holdings."""
+    if options.open_orders is not OpenOrders.COUNT:
+        return {}
+    orders = await resources.open_orders.of_portfolios(portfolio_ids)
+    if orders:
+        if not await OpenOrdersLookUp(resources).look_up(orders):
+            detail = f"open orders could not all be looked up within {LOOK_UP_FOR_S:g} s"
+            raise UpstreamUnavailableError("order", detail, ASK_AGAIN_AFTER_S)
+        orders = await resources.open_orders.of_portfolios(portfolio_ids)
+    found: dict[str, list[Order]] = {}
+    for order in orders:
+        found.setdefault(order.portfolio_id, []).append(order)
+    return found
+
+
+def as_if_filled(fetched: Fetched, orders: Mapping[str, Sequence[Order]]) -> Fetched:
+    """The portfolios with holdings and cash as if their orders were filled at the prices of the rebalance."""
+    if not orders:
+        return fetched
+    balances = [
+        _as_if_filled(balance, orders.get(portfolio_id, ()), fetched.prices)
+        for portfolio_id, balance in zip(fetched.portfolio_ids, fetched.balances, strict=True)
+    ]
+    return replace(fetched, balances=balances)
+
+
+def _as_if_filled(balance: Found, orders: Sequence[Order], prices: Mapping[str, Decimal]) -> Found:
+    if isinstance(balance, Exception) or not orders:
+        return balance
+    partly = (one.order_id for one in orders if one.service_status == PARTLY_FILLED)
+    if ids := tuple(order_id for order_id in partly if order_id is not None):
+        return OrdersPartlyFilledError(balance.portfolio_id, ids)
+    if missing := {order.security_id for order in orders} - prices.keys():
+        return PricesMissingError(tuple(sorted(missing)))
+    cash, holdings = balance.cash, dict(balance.holdings)
+    for order in orders:
+        quantity = Decimal(order.quantity) * (1 if order.side is Side.BUY else -1)
+        held = holdings.get(order.security_id, Decimal(0))
+        holdings[order.security_id] = EXACT.add(held, quantity)
+        cash = EXACT.subtract(cash, EXACT.multiply(quantity, prices[order.security_id]))
+    return Balance(balance.portfolio_id, cash, holdings)
