@@ -132,12 +132,12 @@ def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
     with httpx.Client(timeout=WITHIN_S, trust_env=False) as http:
         for name in UPSTREAM_URLS.values():
             try:
-                answer = http.get(f"{getattr(settings, name)}/")
+                with http.stream("GET", f"{getattr(settings, name)}/") as answer:
+                    clocks.append(answer.headers.get("Date", ""))
             except httpx.HTTPError as error:
                 detail = f"{name.upper()} does not answer: {type(error).__name__}"
                 yield Check("upstream", "fail", detail, f"start it, or correct {name.upper()}")
             else:
-                clocks.append(answer.headers.get("Date", ""))
                 yield Check("upstream", "ok", f"{name.upper()} answers")
 
 
@@ -173,10 +173,18 @@ def _is_free(settings: Settings) -> bool:
     return True
 
 
+def _moment(date: str) -> datetime | None:
+    """The moment of a Date header; None if it has none."""
+    try:
+        return parsedate_to_datetime(date).astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
+
+
 def _clock(clocks: list[str]) -> Check:
     """Against the others that answered; trade dates and the order of rebalances hang on it."""
     now = datetime.now(UTC)
-    others = [parsedate_to_datetime(date) for date in clocks if date]
+    others = [moment for date in clocks if (moment := _moment(date)) is not None]
     skews = [abs((now - other).total_seconds()) for other in others]
     shown = f"{now:%Y-%m-%d %H:%M:%S} UTC"
     if not skews:

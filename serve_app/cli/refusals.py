@@ -1,6 +1,7 @@
 """Lines for a person about a refusal: the reason, what is in the way, and what would help, each once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from serve_app.cli.output import visible
@@ -25,10 +26,13 @@ def refusal_lines(error: "ProblemError") -> list[str]:
     lines = [f"{error.status} {error.type}: {error.detail}"]
     lines += _indented([*_some(error.places, "errors"), *details(problem)])
     portfolios = _mappings(problem.get("portfolios"))
-    lines += reasons(
-        (str(each.get("portfolio_id")), each["error"]) for each in portfolios if each.get("error")
-    )
-    if rebalance_id := problem.get("rebalance_id"):
+    failures = [each for each in portfolios if isinstance(each.get("error"), Mapping)]
+    lines += reasons((str(each.get("portfolio_id")), each["error"]) for each in failures)
+    others = [_brief(each) for each in portfolios if each not in failures]
+    lines += _indented(_some(others, "portfolios"))
+    if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and (
+        rebalance_id := problem.get("rebalance_id")
+    ):
         lines.append(f"stored as rebalance {rebalance_id}")
     if error.status >= 500 and (correlation_id := problem.get("correlation_id")):
         lines.append(f"correlation id {correlation_id}")

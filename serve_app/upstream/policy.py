@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+MAX_RETRY_AFTER_S = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -71,14 +73,14 @@ def pauses(policy: Policy, deadline: float) -> Callable[[Exception], bool | floa
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """The header of that name in seconds, whichever of its two forms it has."""
+    """The header of that name in seconds, whichever of its two forms it has, an hour at most."""
     value = response.headers.get("Retry-After")
     if value is None:
         return None
     if value.isdecimal():
-        return float(value)
+        return min(float(value), MAX_RETRY_AFTER_S)
     try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
+        wait = parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)
+    except (OverflowError, ValueError):
         return None
-    return max((moment.astimezone(UTC) - datetime.now(UTC)).total_seconds(), 0.0)
+    return min(max(wait.total_seconds(), 0.0), MAX_RETRY_AFTER_S)

@@ -205,6 +205,20 @@ async def test_what_stands_between_command_and_service_is_shown_without_its_cont
     assert done.stderr.count("\n") == 1
 
 
+async def test_open_orders_that_are_in_the_way_are_named_by_portfolio_and_rebalance() -> None:
+    portfolios = [
+        {"portfolio_id": f"P{number:023}", "rebalance_ids": [ID], "open_orders": 40}
+        for number in range(12)
+    ]
+    problem = {"type": "/problems/orders-open", "status": 409, "title": "T", "detail": "D"}
+    async with served(answering(409, {**problem, "portfolios": portfolios})) as url:
+        done = await ordergen_at(url)("hand-over", ID)
+
+    assert done.exit_code == 1
+    assert f"  portfolio_id P{9:023} rebalance_ids {ID} open_orders 40\n" in done.stderr
+    assert "  2 more portfolios\n" in done.stderr
+
+
 @pytest.fixture
 async def ordergen(app: FastAPI, model: dict[str, Any]) -> AsyncIterator[Ordergen]:
     async with served(app) as url:

@@ -150,8 +150,19 @@ async def test_a_wait_may_be_given_as_a_date() -> None:
     assert 290 < caught.value.retry_after_s <= 300
 
 
-async def test_a_wait_that_nobody_can_read_is_ignored() -> None:
-    script = Script(httpx.Response(503, headers={"Retry-After": "soon"}), well())
+@pytest.mark.parametrize("wait", ["9" * 400, "99999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+async def test_a_wait_of_more_than_an_hour_is_an_hour(wait: str) -> None:
+    script = Script(httpx.Response(503, headers={"Retry-After": wait}))
+
+    with pytest.raises(UpstreamUnavailableError) as caught:
+        await client_of(script).json("/x")
+
+    assert caught.value.retry_after_s == 3600
+
+
+@pytest.mark.parametrize("wait", ["soon", "-1", "Fri, 31 Dec 9999 23:59:59 -2359", "", "1e9"])
+async def test_a_wait_that_nobody_can_read_is_ignored(wait: str) -> None:
+    script = Script(httpx.Response(503, headers={"Retry-After": wait}), well())
 
     assert await client_of(script).json("/x") == {"fine": True}
 
