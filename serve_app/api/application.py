@@ -29,6 +29,7 @@ from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, RequestHeaders
 from serve_app.api.measured import Measured, RequestWatch
 from serve_app.api.openapi import documented
 from serve_app.api.refusals import Refusals, answer_http, answer_invalid
+from serve_app.api.slow_bodies import BodyDeadline
 from serve_app.api.streams import Streams
 from serve_app.problems import Kind
 from serve_app.settings import Settings
@@ -83,6 +84,7 @@ def api_app(
     app.add_middleware(Deadlines)
     app.add_middleware(Refusals, more=more_problems or {})
     app.add_middleware(BodyLimit, bounds=Bounds.of(settings))
+    app.add_middleware(BodyDeadline)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

@@ -187,6 +187,7 @@ def _examples() -> Mapping[str, Json]:
         http_answer(400, ONE_MODEL),
         http_answer(404, "/api/v1/modells"),
         http_answer(405, MODELS),
+        http_answer(408, MODELS),
         http_answer(413, MODELS),
         invalid_answer([_not_json()], MODELS),
         invalid_answer(_bad_id(), "/api/v1/model/zz"),

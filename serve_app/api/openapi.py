@@ -20,7 +20,7 @@ holdings closest to the model, as a trade list, exact to the last share.
 Every error is one shape, `application/problem+json`, and its `type` is a page of this service.
 Every request may say in `X-Request-Timeout` for how many seconds its caller waits, and in
 `X-Correlation-ID` how its lines in the logs are found."""
-OF_BODIES = (problems.NOT_JSON, problems.TOO_LARGE, problems.INVALID)
+OF_BODIES = (problems.NOT_JSON, problems.BODY_SLOW, problems.TOO_LARGE, problems.INVALID)
 
 
 def documented(app: FastAPI) -> Json:

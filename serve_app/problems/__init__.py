@@ -45,6 +45,12 @@ NOT_ACCEPTABLE = Kind(
     "None of the media types that are accepted",
     "Accept one of the media types that are offered.",
 )
+BODY_SLOW = Kind(
+    408,
+    "body-too-slow",
+    "The body takes too long to arrive",
+    "A body has to arrive within 120 s. Send it over a faster connection, or in several requests.",
+)
 NAME_TAKEN = Kind(409, "name-taken", "Another model has this name", "Choose another name.")
 RUN_CANCELLED = Kind(
     409,
@@ -232,7 +238,7 @@ NOT_READY = Kind(503, "not-ready", "A part does not answer", "The failing parts 
 KINDS: Mapping[str, Kind] = {
     kind.slug: kind
     for kind in (
-        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
+        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, BODY_SLOW, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
         DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT, PRECONDITION, TOO_LARGE, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
         OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
         CONFLICT, EMPTY_MODEL, NO_HOLDINGS, PARTLY_FILLED, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
@@ -242,7 +248,7 @@ KINDS: Mapping[str, Kind] = {
 # fmt: on
 
 OF_STATUS: Mapping[int, Kind] = {
-    kind.status: kind for kind in (BAD_REQUEST, NO_ROUTE, NO_METHOD, TOO_LARGE)
+    kind.status: kind for kind in (BAD_REQUEST, NO_ROUTE, NO_METHOD, BODY_SLOW, TOO_LARGE)
 }
 
 
