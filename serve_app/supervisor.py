@@ -132,13 +132,12 @@ def _reap() -> None:
 
 def _descendants() -> Iterator[int]:
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with suppress(OSError):
-                # state and parent; the name before them may hold blanks and brackets
-                state, parent, *_ = (entry / "stat").read_text().rpartition(") ")[2].split()
-                if state != "Z":
-                    children.setdefault(int(parent), []).append(int(entry.name))
+    for stat in Path("/proc").glob("[0-9]*/stat"):  # none where there is no such file system
+        with suppress(OSError):
+            # state and parent; the name before them may hold blanks and brackets
+            state, parent, *_ = stat.read_text().rpartition(") ")[2].split()
+            if state != "Z":
+                children.setdefault(int(parent), []).append(int(stat.parent.name))
     waiting = children.get(os.getpid(), [])
     while waiting:
         pid = waiting.pop()
@@ -147,4 +146,5 @@ def _descendants() -> Iterator[int]:
 
 
 def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, value)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value)

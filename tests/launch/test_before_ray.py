@@ -134,3 +134,27 @@ def test_a_directory_of_ray_that_somebody_else_laid_out_is_refused(
 def test_a_template_of_haproxy_that_another_ray_may_have_is_refused() -> None:
     with pytest.raises(ValueError, match="stats socket"):
         harden("global\n    stats socket /x mode 660 level admin\n", {})
+
+
+def test_a_start_of_ray_that_fails_is_made_once_more_and_ends_with_one_line(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 90)  # where Ray cannot make its sockets, whose names are too long then
+    deep.mkdir()
+    environment = {"PORT": str(free_port()), "RAY_TMPDIR": str(deep)}
+    ended = subprocess.run(
+        [ORDERGEN, "serve"],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 3
+    lines = ended.stdout.splitlines()
+    tries = [["database", "cluster", "cluster"], ["database", "cluster"]]
+    assert [line.split()[0] for line in lines] == [*tries[0], *tries[1]]
+    assert lines[2].startswith("cluster    did not start (")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("ordergen: Ray did not start: ")
+    assert "end something else, try again" in line

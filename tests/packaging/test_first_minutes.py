@@ -115,7 +115,7 @@ def test_nothing_listens_beyond_loopback_but_the_calls_between_replicas(
 ) -> None:
     ports = listening(demonstration.children)
     assert len(ports) > 10
-    beyond = {name for name, address in ports if not ip_address(address).is_loopback}
+    beyond = {name for name, address, _ in ports if not ip_address(address).is_loopback}
     assert beyond <= {"ray::ServeRepli"}, ports  # a port that Ray 2.60 has no setting for
 
 
@@ -170,8 +170,8 @@ def arguments_of(pid: int) -> list[str]:
         return [""]
 
 
-def listening(pids: Iterable[int]) -> list[tuple[str, str]]:
-    """Name and address of every TCP socket that these processes listen on."""
+def listening(pids: Iterable[int]) -> list[tuple[str, str, int]]:
+    """Process, address and port of every TCP socket that these processes listen on."""
     owners: dict[str, str] = {}
     for pid in pids:
         with suppress(OSError):
@@ -179,15 +179,17 @@ def listening(pids: Iterable[int]) -> list[tuple[str, str]]:
             for link in Path(f"/proc/{pid}/fd").iterdir():
                 with suppress(OSError):
                     owners[str(link.readlink())] = name
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, str, int]] = []
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             _, local, _, state, *_, inode = line.split()[:10]
             if state == "0A" and (owner := owners.get(f"socket:[{inode}]")):
-                words = bytes.fromhex(local.partition(":")[0])
+                host, _, port = local.partition(":")
+                words = bytes.fromhex(host)
                 packed = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
                 address = ip_address(packed)
-                found.append((owner, str(getattr(address, "ipv4_mapped", None) or address)))
+                mapped = getattr(address, "ipv4_mapped", None) or address
+                found.append((owner, str(mapped), int(port, 16)))
     return found
 
 
