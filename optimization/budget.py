@@ -31,6 +31,6 @@ class Budget:
         """End the running call of the solver; no other one begins."""
         self.interruption.set()
 
-    def share(self, count: int, most_s: float = math.inf) -> "Budget":
+    def share(self, count: float, most_s: float = math.inf) -> "Budget":
         """One of ``count`` equal parts of what is left, of at most ``most_s`` seconds."""
         return Budget(min(most_s, self.left_s / count), interruption=self.interruption)

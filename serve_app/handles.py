@@ -9,11 +9,13 @@ repeated where that changes nothing, which the run's id, made here, ensures for 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, cast
 
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from optimization.drift import DriftSummary, PortfolioDrift
@@ -22,14 +24,17 @@ from optimization.result import Rebalance
 from serve_app.api.collaborators import ModelStore
 from serve_app.api.collaborators import Optimizer as OptimizerCalls
 from serve_app.api.elsewhere import GivenText, Written
+from serve_app.deadline import sendable_s
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import GivenOptions
 from storage.book import BookRun, Holdings, Selection
+from storage.idempotency import Claim
 from storage.runs import Run, new_rebalance_id
 
 APPLICATION = "order-generation"
 TRIES = 3
+HEARD_WITHIN_S = 1.0
 REPEATABLE = frozenset(
     {"read", "page", "runs", "runs_of", "run", "outcomes", "outcomes_of", "outcome", "ping"}
     | {"upstream_health"}
@@ -69,14 +74,19 @@ class Optimizer:
     """The Optimizer deployment; a run whose replica died is taken up again under its own id."""
 
     def __init__(self, handle: DeploymentHandle[Any]) -> None:
-        self._remote = _Remote(handle)
+        self._handle = handle
+        self._remote = _Remote(handle, is_bounded=True)
 
     async def rebalance_model(
-        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
+        self,
+        model_id: str,
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+        claim: Claim | None = None,
     ) -> tuple[Run, tuple[Rebalance, ...]]:
         """Rebalance every portfolio that follows a model."""
         return await self._once_completed(
-            lambda run: self._remote.rebalance_model(run, model_id, options, correlation_id)
+            lambda run: self._remote.rebalance_model(run, model_id, options, correlation_id, claim)
         )
 
     async def rebalance_portfolio(
@@ -85,11 +95,12 @@ class Optimizer:
         model_id: str | None,
         options: Mapping[str, Any] | None,
         correlation_id: str,
+        claim: Claim | None = None,
     ) -> tuple[Run, Rebalance]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         run, outcome = await self._once_completed(
             lambda run: self._remote.rebalance_portfolio(
-                run, portfolio_id, model_id, options, correlation_id
+                run, portfolio_id, model_id, options, correlation_id, claim
             )
         )
         return run, outcome[0] if isinstance(outcome, tuple) else outcome
@@ -143,18 +154,23 @@ class Optimizer:
         options: Mapping[str, Any] | None,
         holdings: Holdings | None,
         correlation_id: str,
+        claim: Claim | None = None,
     ) -> BookRun:
         """Begin a run over a book; it goes on by itself."""
         run_id = new_rebalance_id()  # the same for every attempt: it is begun once
         for attempt in range(TRIES):
             try:
                 return await self._remote.begin_run(
-                    run_id, selection, options, holdings, correlation_id
+                    run_id, selection, options, holdings, correlation_id, claim
                 )
             except RayActorError:
                 if attempt == TRIES - 1:
                     raise
         raise AssertionError
+
+    async def announce(self, run_id: str) -> None:
+        """Let the replica that works on a run look at once where it stands in the database."""
+        await announce(self._handle, run_id)
 
     async def upstream_health(self, upstream: str) -> UpstreamHealth:
         """Ask an upstream that a rebalance needs whether it is well."""
@@ -174,17 +190,33 @@ class Optimizer:
         raise AssertionError
 
 
-class _Remote:
-    """Any method of a deployment as a coroutine function."""
+async def announce(handle: DeploymentHandle[Any], run_id: str) -> None:
+    """Tell every replica of the Optimizer that the status of a run has changed.
 
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+    A replica that does not hear of it learns the same from the database a little later.
+    """
+    with suppress(TimeoutError, RayError, DeploymentUnavailableError):
+        heard = handle.broadcast("look_at", run_id)
+        await heard.results_async(timeout_s=HEARD_WITHIN_S, return_exceptions=True)
+
+
+class _Remote:
+    """Any method of a deployment as a coroutine function.
+
+    The methods of one that is bounded are ``serve_app.deadline.bounded``.
+    """
+
+    def __init__(self, handle: DeploymentHandle[Any], *, is_bounded: bool = False) -> None:
         self._handle = handle
+        self._is_bounded = is_bounded
 
     def __getattr__(self, method: str) -> Call:
         async def call(*args: Any) -> Any:
             for attempt in range(TRIES):
+                seconds = sendable_s() if self._is_bounded else None
+                bound = {} if seconds is None else {"within_s": seconds}
                 try:
-                    return await _answer(getattr(self._handle, method).remote(*args))
+                    return await _answer(getattr(self._handle, method).remote(*args, **bound))
                 except RayTaskError as error:
                     raise cast("Exception", error.cause) from None
                 except RayActorError:

@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 
+from ray import serve
+
 from optimization.drift import DriftSummary, PortfolioDrift
 from optimization.model import Model
 from optimization.result import Rebalance
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.correlation import correlation_id
+from serve_app.deadline import bounded, unbounded
 from serve_app.drifting import Drifts
+from serve_app.handles import APPLICATION, announce
 from serve_app.metrics import WATCH
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, identified, opened
@@ -24,6 +28,7 @@ from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import GivenOptions
 from storage.book import BookRun, Holdings, Selection
+from storage.idempotency import Claim
 from storage.runs import Run
 
 WARM_WORKERS = 2
@@ -49,24 +54,27 @@ class Optimizer:
 
     @cached_property
     def _coordinator(self) -> Coordinator:
-        return Coordinator(self._settings, self._with)
+        return Coordinator(self._settings, self._with, announce=_announce)
 
     @cached_property
     def _drifts(self) -> Drifts:
         return Drifts(self._with)
 
+    @bounded
     async def rebalance_model(
         self,
         rebalance_id: str,
         model_id: str,
         options: Overrides,
         correlated: str,
+        claim: Claim | None = None,
     ) -> Outcomes:
         """Rebalance every portfolio that follows a model."""
         correlation_id.set(correlated)
         model = await self._with.models.read(model_id)
-        return await self._runs.rebalance(rebalance_id, model, model.portfolio_ids, options)
+        return await self._runs.rebalance(rebalance_id, model, model.portfolio_ids, options, claim)
 
+    @bounded
     async def rebalance_portfolio(
         self,
         rebalance_id: str,
@@ -74,20 +82,25 @@ class Optimizer:
         model_id: str | None,
         options: Overrides,
         correlated: str,
+        claim: Claim | None = None,
     ) -> tuple[Run, Rebalance]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         correlation_id.set(correlated)
         model = await self._with.models.followed_by(portfolio_id, model_id)
         alone = (portfolio_id,)
-        run, outcomes = await self._runs.rebalance(rebalance_id, model, alone, options, alone=True)
+        run, outcomes = await self._runs.rebalance(
+            rebalance_id, model, alone, options, claim, alone=True
+        )
         return run, outcomes[0]
 
+    @bounded
     async def preview_model(self, model_id: str, options: Overrides, correlated: str) -> Outcomes:
         """What a rebalance of the model would answer; nothing is stored."""
         correlation_id.set(correlated)
         model = await self._with.models.read(model_id)
         return await self._runs.preview(model, model.portfolio_ids, options)
 
+    @bounded
     async def preview_portfolio(
         self, portfolio_id: str, model_id: str | None, options: Overrides, correlated: str
     ) -> tuple[Run, Rebalance]:
@@ -97,6 +110,7 @@ class Optimizer:
         run, outcomes = await self._runs.preview(model, (portfolio_id,), options, alone=True)
         return run, outcomes[0]
 
+    @bounded
     async def optimize(
         self,
         model: Model,
@@ -110,11 +124,13 @@ class Optimizer:
         limit_s = self._settings.optimization_timeout
         return await optimized(model, balances, prices, options, self._settings, limit_s)
 
+    @bounded
     async def optimize_text(self, given: GivenText, correlated: str) -> Written:
         """The same for a long text, which a worker process reads and answers."""
         correlation_id.set(correlated)
         return await answered_elsewhere(given, self._settings)
 
+    @bounded
     async def portfolio_drift(
         self, portfolio_id: str, model_id: str | None, correlated: str
     ) -> tuple[Model, PortfolioDrift]:
@@ -122,6 +138,7 @@ class Optimizer:
         correlation_id.set(correlated)
         return await self._drifts.of_portfolio(portfolio_id, model_id)
 
+    @bounded
     async def model_drift(
         self, model_id: str, offset: int, limit: int, correlated: str
     ) -> tuple[tuple[DriftSummary, ...], int]:
@@ -129,10 +146,12 @@ class Optimizer:
         correlation_id.set(correlated)
         return await self._drifts.of_model(model_id, offset, limit)
 
+    @bounded
     async def settled(self, rebalance_id: str) -> Outcomes | None:
         """What a run made before its answer was lost; one that is under way is waited for."""
         return await self._runs.settled(rebalance_id)
 
+    @bounded
     async def begin_run(
         self,
         run_id: str,
@@ -140,6 +159,7 @@ class Optimizer:
         options: Overrides,
         holdings: Holdings | None,
         correlated: str,
+        claim: Claim | None = None,
     ) -> BookRun:
         """Begin a run over a book; it goes on by itself, here or in another replica."""
         correlation_id.set(correlated)
@@ -154,8 +174,14 @@ class Optimizer:
             created_at=now(),
             correlation_id=correlated,
         )
-        return await self._coordinator.begin(run)
+        with unbounded():
+            return await self._coordinator.begin(run, claim)
 
+    async def look_at(self, run_id: str) -> None:
+        """Look at once whether a run was cancelled, if it is worked on here."""
+        self._coordinator.look_at(run_id)
+
+    @bounded
     async def upstream_health(self, upstream: str) -> UpstreamHealth:
         """Ask an upstream that a rebalance needs whether it is well."""
         asked = {
@@ -164,3 +190,8 @@ class Optimizer:
             "security": self._with.securities,
         }
         return await asked[upstream].health()
+
+
+async def _announce(run_id: str) -> None:
+    """Let the replica that works on a run look at it; it may be another one."""
+    await announce(serve.get_deployment_handle("Optimizer", APPLICATION), run_id)

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
+from optimization.budget import Budget
 from optimization.engine import rebalance_all
 from optimization.errors import (
     EmptyModelError,
     OptionsConflictError,
     PricesMissingError,
     RuleError,
+    SolverInterruptedError,
     UnmatchedIdsError,
 )
 from optimization.model import require_targets
@@ -23,6 +25,7 @@ from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Refusal, Security, Status
 from serve_app import problems
+from serve_app.deadline import remaining_s
 from serve_app.problems.mapping import kind_of, refusal_of
 from serve_app.upstream.holdings import Found, HoldingsSource, held_by
 from serve_app.upstream.pricing import PriceSnapshot
@@ -109,11 +112,18 @@ async def solved(
 ) -> list[Rebalance]:
     """What becomes of each portfolio, in their order; one that fails does not stop the others.
 
-    ``own`` are the options of portfolios that have others than ``options``. ``told`` hears what was
-    solved, and in how many seconds.
+    ``own`` are the options of portfolios that have others than ``options``. The solver gets what is
+    left of the deadline. ``told`` hears what was solved, and in how many seconds.
     """
-    loop = asyncio.get_running_loop()
-    outcomes, seconds = await loop.run_in_executor(_solver, _timed, model, portfolios, options, own)
+    budget = Budget(remaining_s())
+    solving = asyncio.get_running_loop().run_in_executor(
+        _solver, _timed, model, portfolios, options, own, budget
+    )
+    try:
+        outcomes, seconds = await solving
+    except asyncio.CancelledError:
+        budget.interrupt()
+        raise
     told(outcomes, seconds)
     return outcomes
 
@@ -131,15 +141,23 @@ def failed(portfolio_id: str, error: Exception) -> Rebalance:
 
 
 def _timed(
-    model: tuple[Security, ...], fetched: Fetched, options: RebalanceOptions, own: OwnOptions
+    model: tuple[Security, ...],
+    fetched: Fetched,
+    options: RebalanceOptions,
+    own: OwnOptions,
+    budget: Budget,
 ) -> tuple[list[Rebalance], float]:
     begin = time.perf_counter()
-    outcomes = _solved(model, fetched, options, own)
+    outcomes = _solved(model, fetched, options, own, budget)
     return outcomes, time.perf_counter() - begin
 
 
 def _solved(
-    model: tuple[Security, ...], fetched: Fetched, options: RebalanceOptions, own: OwnOptions
+    model: tuple[Security, ...],
+    fetched: Fetched,
+    options: RebalanceOptions,
+    own: OwnOptions,
+    budget: Budget,
 ) -> list[Rebalance]:
     pairs = zip(fetched.portfolio_ids, fetched.balances, strict=True)
     made = [_portfolio(portfolio_id, balance, fetched.prices) for portfolio_id, balance in pairs]
@@ -149,26 +167,33 @@ def _solved(
         if isinstance(one, Portfolio):
             alike[own.get(one.portfolio_id, options)].append(place)
     outcomes = {place: one for place, one in enumerate(made) if isinstance(one, Rebalance)}
+    left = len(made) - len(outcomes)
     for asked, places in alike.items():
         portfolios = [one for one in map(made.__getitem__, places) if isinstance(one, Portfolio)]
-        answers = _answers(model, portfolios, asked)
+        answers = _answers(model, portfolios, asked, budget.share(left / len(places)))
+        left -= len(places)
         outcomes.update(zip(places, map(_outcome, portfolios, answers), strict=True))
     return [outcomes[place] for place in range(len(made))]
 
 
 def _answers(
-    model: tuple[Security, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
+    model: tuple[Security, ...],
+    portfolios: Sequence[Portfolio],
+    options: RebalanceOptions,
+    budget: Budget,
 ) -> Sequence[Rebalance | Exception]:
     """One block; should one portfolio trip the engine, only that one is lost, and it says so."""
     try:
         require_targets(model, options)
-        return rebalance_all(model, portfolios, options)
+        return rebalance_all(model, portfolios, options, budget)
+    except SolverInterruptedError:
+        raise
     except (EmptyModelError, OptionsConflictError) as error:
         return [error] * len(portfolios)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other portfolios go on
         if len(portfolios) == 1:
             return [error]
-    return [_answers(model, [portfolio], options)[0] for portfolio in portfolios]
+    return [_answers(model, [portfolio], options, budget)[0] for portfolio in portfolios]
 
 
 def _portfolio(

@@ -4,11 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar, cast
 
 import ray
-from ray import ObjectRef
-from ray.exceptions import RayTaskError
 
 from optimization.assembly import priced
 from optimization.errors import PricesMissingError, RuleError
@@ -19,15 +16,16 @@ from serve_app.api.answers import Heading, answer_of_all
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.api.optimize import balances_of
 from serve_app.correlation import correlation_id
+from serve_app.deadline import Shares, reserved_for, sendable_s, within
 from serve_app.metrics import count_solved
 from serve_app.observability import correlate_logs
+from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.rebalancing import Fetched, OwnOptions, failed, solved
 from serve_app.settings import Settings
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import GivenOptions, given, given_model, given_options
 
-T = TypeVar("T")
 AT_A_TIME = 50  # portfolios, after which another request may use the solver of this process
 
 
@@ -63,19 +61,17 @@ async def optimized(
         # Without the model's own prices there is nothing to solve: every portfolio says so.
         return tuple(failed(balance.portfolio_id, error) for balance in balances)
     given = Given(securities, prices, common, own, correlation_id.get())
-    if len(balances) > settings.run_fan_out_above:
-        return await _from_tasks(given, balances, settings)
-    found: list[Rebalance] = []
-    for first in range(0, len(balances), AT_A_TIME):
-        found += await _solved(given, balances[first : first + AT_A_TIME])
-    return tuple(found)
+    with reserved_for(len(balances)):
+        if len(balances) > settings.run_fan_out_above:
+            return await _from_tasks(given, balances, settings)
+        return await _here(given, balances)
 
 
 async def answered(asked: GivenText, settings: Settings) -> Written:
     """The answer to the text of a request; raises BodyRefusedError and RuleError."""
     body = given(asked.text)
     model, options = given_model(body), given_options(body)
-    limit_s, balances = asked.time_limit_s, balances_of(body)
+    limit_s, balances = settings.optimization_timeout, balances_of(body)
     found = await optimized(model, balances, body.prices, options, settings, limit_s)
     heading = Heading(None, None, asked.trade_date)
     return Written.of(await answer_of_all(asked.path, heading, found, {}))
@@ -83,7 +79,18 @@ async def answered(asked: GivenText, settings: Settings) -> Written:
 
 async def answered_elsewhere(asked: GivenText, settings: Settings) -> Written:
     """The same in a worker process, so that nobody here waits while the text is read."""
-    return await _outcome_of(_text_task.remote(asked, settings, correlation_id.get()))
+    task = _text_task.remote(asked, settings, correlation_id.get(), sendable_s())
+    return await result_of(task)
+
+
+async def _here(given: Given, balances: Sequence[Balance]) -> tuple[Rebalance, ...]:
+    firsts = range(0, len(balances), AT_A_TIME)
+    shares = Shares(len(firsts), 1)
+    found: list[Rebalance] = []
+    for first in firsts:
+        with within(shares.next_s()):
+            found += await _solved(given, balances[first : first + AT_A_TIME])
+    return tuple(found)
 
 
 async def _from_tasks(
@@ -91,50 +98,53 @@ async def _from_tasks(
 ) -> tuple[Rebalance, ...]:
     shared, size = ray.put(given), settings.run_chunk_size
     found: dict[int, list[Rebalance]] = {}
+    firsts = range(0, len(balances), size)
+    at_a_time = tasks_at_a_time(settings)
+    shares = Shares(len(firsts), at_a_time)
 
     async def solve(first: int) -> None:
-        found[first] = await _outcome_of(_given_task.remote(shared, balances[first : first + size]))
+        part = balances[first : first + size]
+        found[first] = await result_of(_given_task.remote(shared, part, shares.next_s()))
 
-    await for_each(range(0, len(balances), size), solve, settings.run_window)
+    await for_each(firsts, solve, at_a_time)
     return tuple(outcome for first in sorted(found) for outcome in found[first])
-
-
-async def _outcome_of(task: ObjectRef[T]) -> T:
-    """What a task answers; its error as itself. Whoever stops waiting ends it."""
-    try:
-        return await task
-    except RayTaskError as error:
-        raise cast("Exception", error.cause) from None
-    except asyncio.CancelledError:
-        ray.cancel(task, force=False)
-        raise
 
 
 # A lost worker or node is tried again, an error of ours is not.
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
-def _given_task(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:
+def _given_task(
+    given: Given, balances: Sequence[Balance], within_s: float | None
+) -> list[Rebalance]:
     """Solve some of the portfolios, in a worker process."""
-    return asyncio.run(_solved_there(given, balances))
+    return asyncio.run(_solved_there(given, balances, within_s))
 
 
 # It may wait for tasks that solve: it takes no processor from them.
 @ray.remote(num_cpus=0, max_retries=3, retry_exceptions=False)
-def _text_task(asked: GivenText, settings: Settings, correlated: str) -> Written:
+def _text_task(
+    asked: GivenText, settings: Settings, correlated: str, within_s: float | None
+) -> Written:
     """Read a request and answer it, in a worker process."""
-    return asyncio.run(_answered_there(asked, settings, correlated))
+    return asyncio.run(_answered_there(asked, settings, correlated, within_s))
 
 
 # Ray pickles the function of a task with the globals that it names, and a context variable cannot be.
-async def _solved_there(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:
+async def _solved_there(
+    given: Given, balances: Sequence[Balance], within_s: float | None
+) -> list[Rebalance]:
     correlate_logs()
     correlation_id.set(given.correlation_id)
-    return await _solved(given, balances)
+    with within(within_s):
+        return await _solved(given, balances)
 
 
-async def _answered_there(asked: GivenText, settings: Settings, correlated: str) -> Written:
+async def _answered_there(
+    asked: GivenText, settings: Settings, correlated: str, within_s: float | None
+) -> Written:
     correlate_logs()
     correlation_id.set(correlated)
-    return await answered(asked, settings)
+    with within(within_s):
+        return await answered(asked, settings)
 
 
 async def _solved(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:

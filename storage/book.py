@@ -1,7 +1,7 @@
 """BookRun: a rebalance of one or many models under one price snapshot, and its document."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,7 @@ from bson import ObjectId
 from optimization.result import Refusal, Status
 from storage.codec import exact, storable, to_milliseconds
 from storage.database import Document
+from storage.idempotency import Claim
 from storage.options import overrides_document, overrides_from
 
 
@@ -21,6 +22,9 @@ class BookRunStatus(StrEnum):
     QUEUED = "QUEUED"  # accepted; its portfolios and prices are being looked up
     RUNNING = "RUNNING"
     CANCELLING = "CANCELLING"  # nothing new begins; what is under way is finished
+    DISCARDING = (
+        "DISCARDING"  # nobody waits for it: what is under way ends, what was done is removed
+    )
     COMPLETED = "COMPLETED"  # every portfolio has its outcome
     CANCELLED = "CANCELLED"  # what was done before stays
     STOPPED = "STOPPED"  # could not go on; the problem says why, what was done before stays
@@ -31,7 +35,12 @@ class BookRunStatus(StrEnum):
         return self not in UNFINISHED
 
 
-UNFINISHED: Final = (BookRunStatus.QUEUED, BookRunStatus.RUNNING, BookRunStatus.CANCELLING)
+UNFINISHED: Final = (
+    BookRunStatus.QUEUED,
+    BookRunStatus.RUNNING,
+    BookRunStatus.CANCELLING,
+    BookRunStatus.DISCARDING,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +123,14 @@ class BookRun:
     started_at: datetime | None = None
     updated_at: datetime | None = None
     finished_at: datetime | None = None
+    claim: Claim | None = None  # the idempotency key that the run settles when it ends
 
 
 def book_run_document(run: BookRun) -> Document:
     """What is stored of a run that was accepted."""
+    claim = {} if run.claim is None else {"claim": asdict(run.claim)}
     return {
+        **claim,
         "_id": ObjectId(run.run_id),
         "selection": {
             "model_ids": [ObjectId(model_id) for model_id in run.selection.model_ids],
@@ -137,6 +149,7 @@ def book_run_document(run: BookRun) -> Document:
 def book_run_from(document: Document) -> BookRun:
     """The run a document holds."""
     selection, problem = document["selection"], document.get("problem")
+    claim = document.get("claim")
     return BookRun(
         run_id=str(document["_id"]),
         selection=Selection(
@@ -158,6 +171,7 @@ def book_run_from(document: Document) -> BookRun:
         started_at=document.get("started_at"),
         updated_at=document.get("updated_at"),
         finished_at=document.get("finished_at"),
+        claim=None if claim is None else Claim(**claim),
     )
 
 

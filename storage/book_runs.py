@@ -4,11 +4,13 @@ When a lease ends, another goes on with the open chunks. The database's clock de
 every write of a holder names its token: one that lost the lease without noticing changes nothing.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bson import ObjectId
 from pymongo import ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
@@ -28,9 +30,11 @@ from storage.book import (
 )
 from storage.database import Document, require_object_id, translating
 from storage.errors import LeaseLostError, NotFoundError
+from storage.idempotency import Claim, Claims
 from storage.results import problem_document
 
 COLLECTION = "book_runs"
+GOING: Final = (BookRunStatus.QUEUED, BookRunStatus.RUNNING)
 FREE: Final = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
 
 
@@ -39,17 +43,33 @@ class BookRuns:
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._runs = database[COLLECTION]
+        self._claims = Claims(database)
 
     @translating
-    async def add(self, run: BookRun, token: str, lease_s: float) -> bool:
-        """Store a new run whose lease the caller holds; false if it is there already."""
+    async def add(
+        self, run: BookRun, token: str, lease_s: float, completes: Claim | None = None
+    ) -> bool:
+        """Store a new run whose lease the caller holds; false if it is there already.
+
+        The claim of the run, or the one that it completes, is settled with it: raises
+        IdempotencyInProgressError if that was lost.
+        """
         # The first lease is by our clock: nobody else may see the run without one.
         until = datetime.now(UTC) + timedelta(seconds=lease_s)
         lease = {"token": token, "until": until}
-        try:
-            await self._runs.insert_one({**book_run_document(run), "lease": lease})
-        except DuplicateKeyError:
-            return False
+
+        async def insert(session: AsyncClientSession) -> None:
+            await self._runs.insert_one({**book_run_document(run), "lease": lease}, session=session)
+            if run.claim is not None:
+                await self._claims.hold(run.claim, run.run_id, session)
+            if completes is not None:
+                await self._claims.complete(completes, run.run_id, session)
+
+        async with self._runs.database.client.start_session() as session:
+            try:
+                await session.with_transaction(insert)
+            except DuplicateKeyError:
+                return False
         return True
 
     @translating
@@ -94,6 +114,18 @@ class BookRuns:
             raise LeaseLostError(run_id)
         return BookRunStatus(document["status"])
 
+    @translating
+    async def begin_chunk(self, run_id: str) -> bool:
+        """Whether a chunk of the run may begin; after ``cancel`` none may.
+
+        One document decides about both, so that they have an order.
+        """
+        begun = await self._runs.update_one(
+            {"_id": ObjectId(run_id), "status": BookRunStatus.RUNNING.value},
+            [{"$set": {"chunk_begun_at": "$$NOW"}}],
+        )
+        return begun.matched_count == 1
+
     async def planned(self, run_id: str, token: str, plan: Plan) -> None:
         """Note what there is to do: from here on the chunks say what is left of it."""
         await self._set(run_id, token, plan_document(plan))
@@ -114,8 +146,9 @@ class BookRuns:
         totals: Totals,
         finished_at: datetime,
         problem: Refusal | None = None,
+        claim: Claim | None = None,
     ) -> None:
-        """End a run and give its lease up."""
+        """End a run, settle the claim that it holds, and give its lease up."""
         fields: Document = {
             "status": status.value,
             "totals": totals_document(totals),
@@ -124,15 +157,43 @@ class BookRuns:
             "problem": None if problem is None else problem_document(problem),
             "lease": None,
         }
-        await self._set(run_id, token, fields)
+        if claim is None:
+            await self._set(run_id, token, fields)
+        else:
+            made = run_id if status is BookRunStatus.COMPLETED else None
+            await self._end_with_claim(run_id, token, fields, claim, made)
 
     @translating
+    async def _end_with_claim(
+        self, run_id: str, token: str, fields: Document, claim: Claim, made: str | None
+    ) -> None:
+        async def end(session: AsyncClientSession) -> None:
+            key = _held(run_id, token)
+            written = await self._runs.update_one(key, {"$set": fields}, session=session)
+            if written.matched_count == 0:
+                raise LeaseLostError(run_id)
+            await self._claims.settle(claim, made, session)
+
+        async with self._runs.database.client.start_session() as session:
+            await session.with_transaction(end)
+
     async def cancel(self, run_id: str) -> BookRun:
-        """Let an unfinished run come to an end; one that is over stays as it is."""
-        going = (BookRunStatus.QUEUED.value, BookRunStatus.RUNNING.value)
+        """Let no chunk of a run begin any more; what is done or under way stays. One that is over stays."""
+        return await self._cancel(run_id, BookRunStatus.CANCELLING, GOING)
+
+    async def discard(self, run_id: str) -> BookRun:
+        """Likewise, of a run that nobody waits for: nothing of it stays unless it was completed."""
+        before = (*GOING, BookRunStatus.CANCELLING)
+        return await self._cancel(run_id, BookRunStatus.DISCARDING, before)
+
+    @translating
+    async def _cancel(
+        self, run_id: str, status: BookRunStatus, before: Sequence[BookRunStatus]
+    ) -> BookRun:
+        going = {"$in": [one.value for one in before]}
         await self._runs.update_one(
-            {"_id": require_object_id("run_id", run_id), "status": {"$in": going}},
-            {"$set": {"status": BookRunStatus.CANCELLING.value}},
+            {"_id": require_object_id("run_id", run_id), "status": going},
+            [{"$set": {"status": status.value, "cancelled_at": "$$NOW"}}],
         )
         return await self.read(run_id)
 

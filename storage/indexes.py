@@ -190,7 +190,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     ),
     idempotency.COLLECTION: _record(
         {"request_hash": STRING, "state": STRING, "claimed_at": DATE, "created_at": DATE},
-        {"owner": STRING, "reference": STRING},
+        {"owner": STRING, "reference": STRING, "run_id": STRING},
     ),
     order_book.COLLECTION: _record(
         {

@@ -18,6 +18,7 @@ from storage import results
 from storage.codec import to_milliseconds
 from storage.database import WRITER_TIMEOUT_S, Document, require_object_id, translating
 from storage.errors import NotFoundError, StaleVersionError
+from storage.idempotency import Claim, Claims
 from storage.paging import DESCENDING, Sort, sort_order
 from storage.results import BATCH, ids_of, rebalance_from, result_id
 from storage.runs import Run, RunStatus, run_document, run_from
@@ -38,6 +39,7 @@ class Rebalances:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._runs = database[COLLECTION]
         self._results = database[results.COLLECTION]
+        self._claims = Claims(database)
 
     @translating
     async def open(self, run: Run) -> Run:
@@ -73,13 +75,20 @@ class Rebalances:
         return await self._counts(ids)
 
     @translating
-    async def store(self, run: Run, rebalances: Sequence[Rebalance]) -> Run:
-        """Store a run that is over with all its outcomes: both or neither, in one transaction."""
+    async def store(
+        self, run: Run, rebalances: Sequence[Rebalance], claim: Claim | None = None
+    ) -> Run:
+        """Store a run that is over with all its outcomes: both or neither, in one transaction.
+
+        The transaction completes the claim, too; raises IdempotencyInProgressError if it was lost.
+        """
 
         async def insert(session: AsyncClientSession) -> None:
             for batch in results.batches(run.rebalance_id, range(len(rebalances)), rebalances):
                 await self._results.insert_many(batch, session=session)
             await self._runs.insert_one(run_document(run), session=session)
+            if claim is not None:
+                await self._claims.complete(claim, run.rebalance_id, session)
 
         async with self._runs.database.client.start_session() as session:
             try:
@@ -133,9 +142,16 @@ class Rebalances:
 
     @translating
     async def forget_parts(self, book_run_id: str) -> None:
-        """Remove the parts of a book run that nothing was recorded of yet."""
+        """Remove the parts of a book run, with what was recorded of them.
+
+        The outcomes go first: after a crash between the two the parts are still there to be removed.
+        """
+        parts = {"book_run_id": ObjectId(book_run_id)}
+        async for part in self._runs.find(parts, {"_id": 1}):
+            with timeout(WRITER_TIMEOUT_S):
+                await self._results.delete_many({"_id": ids_of(str(part["_id"]))})
         with timeout(WRITER_TIMEOUT_S):
-            await self._runs.delete_many({"book_run_id": ObjectId(book_run_id)})
+            await self._runs.delete_many(parts)
 
     @translating
     async def older_than(self, moment: datetime, limit: int) -> tuple[Run, ...]:

@@ -23,6 +23,7 @@ from serve_app.wire.optimize import GivenOptions
 from storage.book import BookRun, Holdings, Selection
 from storage.chunks import Event
 from storage.hand_overs import HandOver
+from storage.idempotency import Claim
 from storage.orders import OpenOrdersRule, OrderState
 from storage.paging import Sort
 from storage.runs import Run
@@ -149,7 +150,10 @@ class ModelStore(Protocol):
         ...
 
     async def release(self, key: str, owner: str) -> None:
-        """Give the key back after a failure, so that a retry does the work; likewise."""
+        """Give the key back after a failure, so that a retry does the work; likewise.
+
+        The key of work that goes on without its caller stays: it is settled where the work ends.
+        """
         ...
 
     async def ping(self) -> None:
@@ -165,9 +169,16 @@ class Optimizer(Protocol):
     """Rebalances portfolios and records what became of them."""
 
     async def rebalance_model(
-        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
+        self,
+        model_id: str,
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+        claim: Claim | None = None,
     ) -> tuple[Run, tuple[Rebalance, ...]]:
-        """``options`` are fields of RebalanceOptions by name, in place of those that the model has."""
+        """``options`` are fields of RebalanceOptions by name, in place of those that the model has.
+
+        What is stored settles the claim, or is not stored if the claim was lost meanwhile.
+        """
         ...
 
     async def rebalance_portfolio(
@@ -176,6 +187,7 @@ class Optimizer(Protocol):
         model_id: str | None,
         options: Mapping[str, Any] | None,
         correlation_id: str,
+        claim: Claim | None = None,
     ) -> tuple[Run, Rebalance]:
         """Without a ``model_id`` the newest model that the portfolio follows is taken."""
         ...
@@ -229,12 +241,17 @@ class Optimizer(Protocol):
         options: Mapping[str, Any] | None,
         holdings: Holdings | None,
         correlation_id: str,
+        claim: Claim | None = None,
     ) -> BookRun:
         """Begin a run over a book; it goes on by itself. Without ``holdings`` a setting says whose."""
         ...
 
     async def upstream_health(self, upstream: str) -> UpstreamHealth:
         """Ask "accounting", "pricing" or "security" whether it is well; likewise."""
+        ...
+
+    async def announce(self, run_id: str) -> None:
+        """Let the replica that works on a run look at once where it stands in the database."""
         ...
 
 

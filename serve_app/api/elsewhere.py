@@ -20,7 +20,6 @@ class GivenText:
     text: bytes
     path: str
     trade_date: str
-    time_limit_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request
 
 from serve_app.api.collaborators import ModelStore, Store
 from storage.errors import StorageUnavailableError
+from storage.idempotency import Claim
 
 T = TypeVar("T")
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -36,6 +37,11 @@ class Once:
     request_hash: str
     owner: str
 
+    @property
+    def claim(self) -> Claim | None:
+        """The key as work gets it that settles it together with what it stores."""
+        return None if self.key is None else Claim(self.key, self.owner)
+
     async def __call__(
         self,
         work: Callable[[], Awaitable[T]],
@@ -45,17 +51,24 @@ class Once:
         """What the work made, now or before, and the headers that say which."""
         if self.key is None:
             return await work(), {}
-        reference = await self.store.claim(self.key, self.request_hash, self.owner)
+        try:
+            reference = await self.store.claim(self.key, self.request_hash, self.owner)
+        except asyncio.CancelledError:
+            await self._release(self.key)
+            raise
         if reference is not None:
             return await recall(reference), REPLAYED
         try:
             made = await work()
         except BaseException:
-            # also when the caller hung up: the key has to be free for the retry
-            await asyncio.shield(self.store.release(self.key, self.owner))
+            # Also when the caller hung up: the key has to be free for the retry.
+            await self._release(self.key)
             raise
         await asyncio.shield(self._complete(self.key, reference_of(made)))
         return made, {}
+
+    async def _release(self, key: str) -> None:
+        await asyncio.shield(self.store.release(key, self.owner))
 
     async def _complete(self, key: str, reference: str) -> None:
         try:

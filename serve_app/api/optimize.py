@@ -1,6 +1,5 @@
 """The route that rebalances what is given: no database, no upstream."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +13,6 @@ from starlette.responses import Response
 from serve_app import problems
 from serve_app.api.answers import Heading, answer_of_all
 from serve_app.api.collaborators import Configured, Rebalancer, optimizer_of, settings_of
-from serve_app.api.deadlines import within_deadline
 from serve_app.api.documentation import refuses
 from serve_app.api.elsewhere import LONG, GivenText
 from serve_app.api.exact import ExactRequest
@@ -23,7 +21,6 @@ from serve_app.settings import Settings
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import (
     BodyRefusedError,
-    GivenOptions,
     OptimizeBody,
     given_model,
     given_options,
@@ -82,15 +79,11 @@ async def optimize(
         given_model(body),
         balances_of(body),
         body.prices,
-        _within_deadline(given_options(body), settings),
+        given_options(body),
         correlation_id.get(),
     )
     heading = Heading(None, None, _today(settings))
     return await answer_of_all(request.url.path, heading, rebalances, {})
-
-
-def _within_deadline(options: GivenOptions, settings: Settings) -> GivenOptions:
-    return replace(options, common=within_deadline(options.common, settings))
 
 
 def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
@@ -100,9 +93,7 @@ def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
 
 async def _answered_elsewhere(request: Request) -> Response:
     settings = settings_of(request)
-    limit = {"time_limit_s": settings.optimization_timeout}
-    limit_s = within_deadline(limit, settings)["time_limit_s"]
-    given = GivenText(await request.body(), request.url.path, _today(settings), limit_s)
+    given = GivenText(await request.body(), request.url.path, _today(settings))
     try:
         written = await optimizer_of(request).optimize_text(given, correlation_id.get())
     except BodyRefusedError as error:

@@ -10,7 +10,6 @@ from optimization.result import Rebalance
 from serve_app import problems
 from serve_app.api.answers import Heading, answer_of_all, answer_of_one
 from serve_app.api.collaborators import Configured, ModelStore, Optimizer, Rebalancer, Store
-from serve_app.api.deadlines import within_deadline
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce, Once
@@ -78,7 +77,7 @@ async def rebalance_model(
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
         return await _begun(store, optimizer, once, selection, options)
-    wanted = within_deadline(options_of(options), settings)
+    wanted = options_of(options)
     if dry_run:
         asked = model_id, wanted, correlation_id.get()
         run, rebalances = await optimizer.preview_model(*asked)
@@ -90,7 +89,7 @@ async def rebalance_model(
         return run, await store.outcomes(run)
 
     (run, rebalances), replayed = await once(
-        lambda: optimizer.rebalance_model(model_id, wanted, correlation_id.get()),
+        lambda: optimizer.rebalance_model(model_id, wanted, correlation_id.get(), once.claim),
         lambda outcomes: outcomes[0].rebalance_id,
         recall,
     )
@@ -119,14 +118,16 @@ async def rebalance_portfolio(
     if respond_async and not dry_run:
         selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
         return await _begun(store, optimizer, once, selection, options)
-    wanted = within_deadline(options_of(options), settings)
+    wanted = options_of(options)
     if dry_run:
         asked = portfolio_id, model_id, wanted, correlation_id.get()
         run, rebalance = await optimizer.preview_portfolio(*asked)
         heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
         return answer_of_one(request.url.path, heading, rebalance, {})
     (run, rebalance), replayed = await once(
-        lambda: optimizer.rebalance_portfolio(portfolio_id, model_id, wanted, correlation_id.get()),
+        lambda: optimizer.rebalance_portfolio(
+            portfolio_id, model_id, wanted, correlation_id.get(), once.claim
+        ),
         lambda outcome: outcome[0].rebalance_id,
         lambda rebalance_id: store.outcome(rebalance_id, portfolio_id),
     )
@@ -143,7 +144,9 @@ async def _begun(
 ) -> Response:
     """The run that does it, on its way."""
     run, replayed = await once(
-        lambda: optimizer.begin_run(selection, options_of(options), None, correlation_id.get()),
+        lambda: optimizer.begin_run(
+            selection, options_of(options), None, correlation_id.get(), once.claim
+        ),
         lambda run: run.run_id,
         store.book_run,
     )

@@ -85,6 +85,7 @@ async def begin_run(
             options_of(body.options),
             holdings_of(body.holdings),
             correlation_id.get(),
+            once.claim,
         ),
         lambda run: run.run_id,
         store.book_run,
@@ -109,9 +110,11 @@ async def read_run(run_id: RunId, store: Store) -> Response:
 
 
 @router.delete("/runs/{run_id}", status_code=202, response_model=RunAnswer, responses=WRONG_RUN)
-async def cancel_run(run_id: RunId, store: Store) -> Response:
-    """Begin nothing more of a run; what is done stays, and one that is over stays as it is."""
+async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Response:
+    """Begin nothing more of a run; what is done or under way stays, and one that is over stays as it is."""
     run = await store.cancel_book_run(run_id)
+    if not run.status.is_over:
+        await optimizer.announce(run.run_id)
     return _json(await progress_json(store, run), 202)
 
 

@@ -41,7 +41,9 @@ class Run:
     """Where a run over a book stands; what is None is not known yet."""
 
     run_id: str
-    status: Literal["QUEUED", "RUNNING", "CANCELLING", "COMPLETED", "CANCELLED", "STOPPED"]
+    status: Literal[
+        "QUEUED", "RUNNING", "CANCELLING", "DISCARDING", "COMPLETED", "CANCELLED", "STOPPED"
+    ]
     number_of_rebalances: int | None
     portfolios: Progress
     chunks: Progress

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections import Counter
-from contextlib import suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+from ray.exceptions import RayError, TaskCancelledError
 
+from serve_app.deadline import Shares
 from serve_app.problems.mapping import refusal_of
+from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.rebalancing import refused
 from serve_app.resources import Resources
 from serve_app.runs.tally import persistently, summed
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
 TRIES_OF_HALF = 2
-ENDS_WITHIN_S = 10.0  # a task that is told to
 TRANSIENT = (*PASSING, StorageUnavailableError, RayError)
 ENDS_RUN = (HoldingsFileError, LeaseLostError)
 
@@ -45,19 +45,30 @@ class Attempts:
         self._tries = settings.run_chunk_tries
         self._works: dict[str, Any] = {}  # references to the work of the rebalances under way
         self._under_way: set[Any] = set()  # references to the tasks
+        self._shares = Shares(1, 1)
         self.window = Window(settings.run_window)
-        self.is_cancelled = run.status is BookRunStatus.CANCELLING
+        self.is_cancelled = run.status in {BookRunStatus.CANCELLING, BookRunStatus.DISCARDING}
 
-    def begin(self, run: BookRun, snapshot: Snapshot | None) -> None:
-        """Learn what was planned, and at which prices."""
+    def begin(self, run: BookRun, snapshot: Snapshot | None, open_chunks: int) -> None:
+        """Learn what was planned, at which prices, and how much of it is to be done."""
         self._run = run
         self._snapshot = snapshot
+        at_a_time = self._at_a_time()
+        self._shares = Shares(open_chunks, at_a_time)
+        self.window = Window(at_a_time)
 
     def cancel(self) -> None:
-        """Begin nothing more, and interrupt what is under way."""
+        """Begin nothing more."""
         self.is_cancelled = True
+
+    def interrupt(self) -> None:
+        """End what is under way, too."""
+        self.cancel()
         for task in self._under_way:
             ray.cancel(task, force=False)
+
+    def _at_a_time(self) -> int:
+        return tasks_at_a_time(self._settings)
 
     def forget(self, rebalance_id: str) -> None:
         """Let go of what the chunks of a rebalance share."""
@@ -98,6 +109,9 @@ class Attempts:
                     self._tries = 1  # until something succeeds the others need not try as often
                     raise
             else:
+                if report is None:
+                    self.cancel()  # the database says so sooner than anybody else
+                    return None
                 self.window.widen()
                 self._tries = self._settings.run_chunk_tries
                 return report
@@ -106,20 +120,13 @@ class Attempts:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return None
 
-    async def _task(self, chunk: Chunk) -> Report:
-        task: Any = chunk_task.remote(await self._work_of(chunk.rebalance_id), chunk)
+    async def _task(self, chunk: Chunk) -> Report | None:
+        work = await self._work_of(chunk.rebalance_id)
+        task: Any = chunk_task.remote(work, chunk, self._shares.next_s())
         self._under_way.add(task)
         try:
-            return await task
-        except RayTaskError as error:
-            raise cast("Exception", error.cause) from None
-        except asyncio.CancelledError:
-            ray.cancel(task, force=False)
-            # Whoever ends the run counts what is stored: until then nothing more may be written.
-            with suppress(RayError, TimeoutError):
-                async with asyncio.timeout(ENDS_WITHIN_S):
-                    await task
-            raise
+            # The end of the run counts what is stored: until then nothing more may be written.
+            return await result_of(task, is_awaited=True)
         finally:
             self._under_way.discard(task)
 
@@ -153,12 +160,11 @@ class Attempts:
     async def _shared(self, rebalance_id: str) -> Work:
         part = await self._with.rebalances.read(rebalance_id)
         stored = self._snapshot or Snapshot("", part.started_at, {})
-        limit_s = self._run.overrides.get("time_limit_s", self._settings.optimization_timeout)
         return Work(
             self._settings,
             part,
             PriceSnapshot(stored.snapshot_id, stored.taken_at, stored.prices),
-            replace(options_from(part.options), time_limit_s=limit_s),
+            replace(options_from(part.options), time_limit_s=self._settings.optimization_timeout),
             self._run.correlation_id,
             self._run.holdings,
             part.refusal,

@@ -23,6 +23,7 @@ from storage.errors import (
     StaleVersionError,
     StorageUnavailableError,
 )
+from storage.idempotency import Claim
 from storage.rebalances import Rebalances
 
 logger = logging.getLogger(__name__)
@@ -37,22 +38,34 @@ class Coordinator:
     """Works on the runs that begin here, and takes over those whose replica died."""
 
     def __init__(
-        self, settings: Settings, resources: Resources, attempts: type[Attempts] = Attempts
+        self,
+        settings: Settings,
+        resources: Resources,
+        attempts: type[Attempts] = Attempts,
+        announce: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        """Make one; ``announce`` lets every coordinator look at a run, wherever it is worked on."""
         self._settings = settings
         self._with = resources
         self._attempts = attempts
+        self._announce = announce
         self._going: dict[str, asyncio.Task[None]] = {}
+        self._drives: dict[str, Drive] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
 
-    async def begin(self, run: BookRun) -> BookRun:
-        """Store a run and work on it from now on; one that was stored before is worked on already."""
+    async def begin(self, run: BookRun, completes: Claim | None = None) -> BookRun:
+        """Store a run and work on it from now on; one that was stored before is worked on already.
+
+        Its caller may be told the run under the claim that it completes, also where this fails.
+        """
         token = uuid4().hex
         try:
-            is_new = await self._with.book_runs.add(run, token, self._settings.run_lease_s)
-        except StorageUnavailableError:
+            lease_s = self._settings.run_lease_s
+            is_new = await self._with.book_runs.add(run, token, lease_s, completes)
+        except (StorageUnavailableError, asyncio.CancelledError):
             # Perhaps it is stored all the same: what is said not to have begun must not go on.
-            self._cancel(run.run_id)
+            if completes is None:
+                self._cancel(run.run_id)
             raise
         if is_new:
             self._drive(run, token)
@@ -61,7 +74,7 @@ class Coordinator:
     async def completed(self, run: BookRun) -> None:
         """Store a run and return when every portfolio has its outcome; raise why that is not so.
 
-        Whoever stops waiting for it cancels it.
+        A caller that stops waiting for it ends it, and nothing of it stays.
         """
         with self._cancelled_with_caller(run.run_id):
             await self.begin(run)
@@ -109,11 +122,19 @@ class Coordinator:
     async def _cancelled(self, run_id: str) -> None:
         try:
             async with asyncio.timeout(self._settings.run_lease_s):
-                await persistently(lambda: self._with.book_runs.cancel(run_id))
+                await persistently(lambda: self._with.book_runs.discard(run_id))
+            self.look_at(run_id)
+            if self._announce is not None and run_id not in self._going:
+                await self._announce(run_id)
         except NotFoundError:
             pass  # it never began
         except TimeoutError:
             logger.warning("run %s goes on, though nobody waits for it", run_id)
+
+    def look_at(self, run_id: str) -> None:
+        """Look at once whether a run was cancelled, if it is worked on here."""
+        if run_id in self._drives:
+            self._drives[run_id].look()
 
     async def watch(self) -> None:
         """Take over unfinished runs that nobody works on, and remove what is old, for ever."""
@@ -140,8 +161,9 @@ class Coordinator:
         return True
 
     def _drive(self, run: BookRun, token: str) -> None:
-        task = asyncio.create_task(self._driven(run.run_id, self._drive_of(run, token)))
-        self._going[run.run_id] = task
+        drive = self._drive_of(run, token)
+        task = asyncio.create_task(self._driven(run.run_id, drive))
+        self._going[run.run_id], self._drives[run.run_id] = task, drive
         task.add_done_callback(lambda _: self._ended(run.run_id, task))
 
     def _drive_of(self, run: BookRun, token: str) -> Drive:
@@ -159,7 +181,7 @@ class Coordinator:
 
     def _ended(self, run_id: str, task: asyncio.Task[None]) -> None:
         if self._going.get(run_id) is task:
-            del self._going[run_id]
+            del self._going[run_id], self._drives[run_id]
         if not task.cancelled():
             task.exception()  # nobody may wait for it
 

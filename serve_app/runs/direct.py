@@ -3,7 +3,6 @@
 A run has one price snapshot from its begin to its end.
 """
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from optimization.model import Model
 from optimization.options import restrictions_of
 from optimization.result import Rebalance
 from serve_app.correlation import correlation_id
+from serve_app.deadline import reserved_for
 from serve_app.metrics import count_outcomes, count_run, count_stopped_run
 from serve_app.rebalancing import failed, prices_of
 from serve_app.resources import Resources
@@ -27,6 +27,7 @@ from serve_app.settings import Settings
 from storage.book import BookRun, Holdings, Selection
 from storage.chunks import Chunk
 from storage.errors import NotFoundError
+from storage.idempotency import Claim
 from storage.options import options_document
 from storage.runs import Run, RunStatus, new_rebalance_id
 
@@ -49,24 +50,26 @@ class Runs:
         model: Model,
         portfolio_ids: tuple[str, ...],
         overrides: Overrides,
+        claim: Claim | None = None,
         *,
         alone: bool = False,
     ) -> Outcomes:
         """Rebalance these portfolios of the model, store what became of them, and answer it.
 
-        ``alone`` says that one portfolio is asked for: what its restrictions name and nobody has is
-        refused then (UnmatchedIdsError). Raises UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
+        What is stored settles the claim. ``alone`` says that one portfolio is asked for: what its
+        restrictions name and nobody has is refused then (UnmatchedIdsError). Raises
+        UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
         """
         begin = time.monotonic()
         options_for(model, overrides or {}, self._settings)  # refused before anything begins
         try:
             if len(portfolio_ids) > self._settings.run_fan_out_above:
-                made = await self._fanned_out(rebalance_id, model, overrides or {})
+                made = await self._fanned_out(rebalance_id, model, overrides or {}, claim)
             else:
                 work = await self._begun(
                     rebalance_id, model, len(portfolio_ids), overrides, alone=alone
                 )
-                made = await self._solved_here(work, model, portfolio_ids)
+                made = await self._solved_here(work, model, portfolio_ids, claim)
         except BaseException:
             count_stopped_run()
             raise
@@ -89,9 +92,10 @@ class Runs:
         except (PricesMissingError, RuleError) as error:
             return work.run, tuple(failed(each, error) for each in portfolio_ids)
         whole = Chunk(work.run.rebalance_id, 0, portfolio_ids)
-        if len(portfolio_ids) > self._settings.run_fan_out_above:
-            return work.run, await previewed(work, whole)
-        outcomes, _ = await outcomes_of(work, whole, self._with)
+        with reserved_for(len(portfolio_ids)):
+            if len(portfolio_ids) > self._settings.run_fan_out_above:
+                return work.run, await previewed(work, whole)
+            outcomes, _ = await outcomes_of(work, whole, self._with)
         return work.run, tuple(outcomes)
 
     async def settled(self, rebalance_id: str) -> Outcomes | None:
@@ -107,19 +111,25 @@ class Runs:
         return run, await self._with.rebalances.outcomes(run)
 
     async def _solved_here(
-        self, work: Work, model: Model, portfolio_ids: tuple[str, ...]
+        self, work: Work, model: Model, portfolio_ids: tuple[str, ...], claim: Claim | None
     ) -> Outcomes:
         try:
             work = await self._at_prices(work, model)
         except (PricesMissingError, RuleError) as error:
             # Without the model's own prices there is nothing to solve: every portfolio says so.
-            return await self._recorded(work.run, [failed(each, error) for each in portfolio_ids])
+            outcomes = [failed(each, error) for each in portfolio_ids]
+            return await self._recorded(work.run, outcomes, claim)
         chunk = Chunk(work.run.rebalance_id, 0, portfolio_ids)
-        outcomes, _ = await outcomes_of(work, chunk, self._with)
-        return await self._recorded(work.run, outcomes)
+        with reserved_for(len(portfolio_ids)):
+            outcomes, _ = await outcomes_of(work, chunk, self._with)
+        return await self._recorded(work.run, outcomes, claim)
 
     async def _fanned_out(
-        self, rebalance_id: str, model: Model, overrides: Mapping[str, Any]
+        self,
+        rebalance_id: str,
+        model: Model,
+        overrides: Mapping[str, Any],
+        claim: Claim | None,
     ) -> Outcomes:
         """As a run over a book of one model, which outlives this process if it has to."""
         assert model.model_id is not None
@@ -131,8 +141,10 @@ class Runs:
             created_at=now(),
             correlation_id=correlation_id.get(),
             stops_on_outage=True,
+            claim=claim,
         )
-        await self._coordinator.completed(run)
+        with reserved_for(len(model.portfolio_ids)):
+            await self._coordinator.completed(run)
         stored = await self._with.rebalances.read(rebalance_id)
         return stored, await self._with.rebalances.outcomes(stored)
 
@@ -159,13 +171,15 @@ class Runs:
         prices = await prices_of(ids, self._with.securities, work.snapshot)
         return replace(work, run=replace(work.run, securities=priced(model, prices)))
 
-    async def _recorded(self, run: Run, outcomes: Sequence[Rebalance]) -> Outcomes:
+    async def _recorded(
+        self, run: Run, outcomes: Sequence[Rebalance], claim: Claim | None
+    ) -> Outcomes:
         """Store a run that is over."""
         counts = Counter(outcome.status for outcome in outcomes)
         count_outcomes(counts)
         run = replace(run, status=RunStatus.COMPLETED, counts=counts, finished_at=now())
-        storing = self._with.rebalances.store(run, outcomes)
-        stored, _ = await asyncio.gather(storing, self._dated(run))
+        stored = await self._with.rebalances.store(run, outcomes, claim)
+        await self._dated(run)  # not beside it: a rebalance that is not stored leaves no date
         return stored, tuple(outcomes)
 
     async def _dated(self, run: Run) -> None:

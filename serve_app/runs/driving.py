@@ -11,10 +11,10 @@ from serve_app.problems.mapping import refusal_of
 from serve_app.resources import Resources
 from serve_app.runs.attempts import Attempts
 from serve_app.runs.planning import Planner, now
-from serve_app.runs.tally import Tally, persistently
+from serve_app.runs.tally import PAUSE_S, Tally, persistently
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
-from storage.book import BookRun, BookRunStatus, Plan
+from storage.book import BookRun, BookRunStatus, Plan, Totals
 from storage.chunks import Chunk, Report
 from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableError
 from storage.runs import Run, RunStatus
@@ -41,6 +41,7 @@ class Drive:
         self._attempts = attempts(settings, resources, run)
         self._tally = Tally(resources, run.run_id, token)
         self._planning: asyncio.Task[Plan] | None = None
+        self._news = asyncio.Event()
 
     async def drive(self) -> None:
         """Work until the run is over. Raises what an upstream failed with where the run stops for it.
@@ -59,28 +60,40 @@ class Drive:
             working.cancel()
             await asyncio.gather(holding, working, return_exceptions=True)
 
+    def look(self) -> None:
+        """Look at once whether the run was cancelled."""
+        self._news.set()
+
     async def _hold(self) -> None:
         """Renew the lease for as long as this goes on; learn whether the run was cancelled."""
         lease_s = self._settings.run_lease_s
         clock = asyncio.get_running_loop().time
         until = clock() + lease_s
         while True:
-            await asyncio.sleep(lease_s / 5)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(lease_s / 5):
+                    await self._news.wait()
+            self._news.clear()
             begin = clock()
             try:
                 status = await self._with.book_runs.renew(self._run.run_id, self._token, lease_s)
             except StorageUnavailableError:
                 if clock() < until:
+                    await asyncio.sleep(PAUSE_S)
                     continue
                 raise LeaseLostError(self._run.run_id) from None
             until = begin + lease_s
-            if status is BookRunStatus.CANCELLING:
-                self._cancel()
+            self._heed(status)
 
-    def _cancel(self) -> None:
+    def _heed(self, status: BookRunStatus) -> None:
+        if status not in {BookRunStatus.CANCELLING, BookRunStatus.DISCARDING}:
+            return
         if self._planning is not None:
             self._planning.cancel()
-        self._attempts.cancel()
+        if status is BookRunStatus.DISCARDING:
+            self._attempts.interrupt()
+        else:
+            self._attempts.cancel()
 
     async def give_up(self, problem: Refusal) -> None:
         """End a run that comes no further."""
@@ -115,8 +128,10 @@ class Drive:
     async def _resume(self) -> None:
         """Learn where the run stands; end the rebalances that have no open chunks."""
         self._run = await self._with.book_runs.read(self._run.run_id)
-        self._attempts.begin(self._run, await self._with.book_runs.snapshot(self._run.run_id))
         await self._tally.resume()
+        snapshot = await self._with.book_runs.snapshot(self._run.run_id)
+        self._attempts.begin(self._run, snapshot, sum(self._tally.left.values()))
+        self._heed(self._run.status)  # it may have been cancelled before it was planned
         if self._run.number_of_chunks is not None:
             left = self._tally.left
             await self._end_parts(RunStatus.COMPLETED, lambda part: part.rebalance_id not in left)
@@ -150,17 +165,30 @@ class Drive:
             await persistently(lambda: self._end_part(part, RunStatus.COMPLETED))
 
     async def _end(self, status: BookRunStatus, problem: Refusal | None = None) -> None:
+        totals = self._tally.totals
         if status is not BookRunStatus.COMPLETED:
+            if await self._is_discarded():
+                totals = Totals()
             await self._end_parts(RunStatus.STOPPED, lambda _: True)
         # What is stored counts, also of chunks that nobody could report any more.
         counts = Counter[Status]()
         async for part in self._parts():
             counts.update(part.counts)
-        totals = replace(self._tally.totals, counts=counts)
-        end = self._with.book_runs.end
+        totals = replace(totals, counts=counts)
+        end, claim = self._with.book_runs.end, self._run.claim
         await persistently(
-            lambda: end(self._run.run_id, self._token, status, totals, now(), problem)
+            lambda: end(self._run.run_id, self._token, status, totals, now(), problem, claim)
         )
+
+    async def _is_discarded(self) -> bool:
+        """Whether nobody waits for the run any longer; what was done of it is removed then."""
+        run_id = self._run.run_id
+        run = await persistently(lambda: self._with.book_runs.read(run_id))
+        if run.status is not BookRunStatus.DISCARDING:
+            return False
+        await persistently(lambda: self._with.rebalances.forget_parts(run_id))
+        await persistently(lambda: self._with.chunks.forget(run_id))
+        return True
 
     async def _end_parts(self, status: RunStatus, chosen: Callable[[Run], bool]) -> None:
         """End the rebalances that still run, of those that are chosen."""

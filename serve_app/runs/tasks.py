@@ -11,17 +11,17 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import cast
 
 import ray
-from ray.exceptions import RayTaskError
 
 from optimization.options import RebalanceOptions
 from optimization.result import Rebalance, Refusal, Status
 from serve_app.assumed_fills import as_if_filled, counted_orders
 from serve_app.correlation import correlation_id
+from serve_app.deadline import Shares, reserved_for, within
 from serve_app.metrics import WATCH, count_solved
 from serve_app.observability import correlate_logs
+from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.rebalancing import fetched, refused, require_matched, solved
 from serve_app.resources import Resources, opened, source_of
 from serve_app.settings import Settings
@@ -87,44 +87,48 @@ async def previewed(work: Work, whole: Chunk) -> tuple[Rebalance, ...]:
     size = work.settings.run_chunk_size
     found: dict[int, list[Rebalance]] = {}
 
-    async def preview(first: int) -> None:
-        ids = whole.portfolio_ids[first : first + size]
-        task = _preview_task.remote(shared, Chunk(whole.rebalance_id, first, ids))
-        try:
-            found[first] = await task
-        except RayTaskError as error:
-            raise cast("Exception", error.cause) from None
-        except asyncio.CancelledError:
-            ray.cancel(task, force=False)
-            raise
+    firsts = range(0, len(whole.portfolio_ids), size)
+    at_a_time = tasks_at_a_time(work.settings)
+    shares = Shares(len(firsts), at_a_time)
 
-    await for_each(range(0, len(whole.portfolio_ids), size), preview, work.settings.run_window)
+    async def preview(first: int) -> None:
+        part = Chunk(whole.rebalance_id, first, whole.portfolio_ids[first : first + size])
+        found[first] = await result_of(_preview_task.remote(shared, part, shares.next_s()))
+
+    await for_each(firsts, preview, at_a_time)
     return tuple(outcome for first in sorted(found) for outcome in found[first])
+
+
+async def recorded(
+    work: Work, chunk: Chunk, resources: Resources, within_s: float | None
+) -> Report | None:
+    """Fetch, solve and record one chunk; None if its run may begin no more of them."""
+    run_id = work.run.book_run_id
+    if run_id is not None and not await resources.book_runs.begin_chunk(run_id):
+        return None
+    with within(within_s), reserved_for(len(chunk.portfolio_ids)):
+        outcomes, seconds = await outcomes_of(work, chunk, resources)
+    begin = time.perf_counter()
+    counts = await resources.rebalances.record(chunk.rebalance_id, chunk.ordinals, outcomes)
+    return report_of(outcomes, counts, {**seconds, "write": time.perf_counter() - begin})
 
 
 # A lost worker or node is tried again, an error of ours is not.
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
-def chunk_task(work: Work, chunk: Chunk) -> Report:
-    """Fetch, solve and record one chunk."""
+def chunk_task(work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
+    """Do one chunk, in a worker process."""
     worker = _worker(work.settings)
-
-    async def fetched_solved_recorded() -> Report:
-        outcomes, seconds = await outcomes_of(work, chunk, worker.resources)
-        begin = time.perf_counter()
-        rebalances = worker.resources.rebalances
-        counts = await rebalances.record(chunk.rebalance_id, chunk.ordinals, outcomes)
-        return report_of(outcomes, counts, {**seconds, "write": time.perf_counter() - begin})
-
-    return worker.runner.run(fetched_solved_recorded())
+    return worker.runner.run(recorded(work, chunk, worker.resources, within_s))
 
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
-def _preview_task(work: Work, chunk: Chunk) -> list[Rebalance]:
+def _preview_task(work: Work, chunk: Chunk, within_s: float | None) -> list[Rebalance]:
     """Fetch and solve one chunk."""
     worker = _worker(work.settings)
 
     async def fetched_solved() -> list[Rebalance]:
-        outcomes, _ = await outcomes_of(work, chunk, worker.resources)
+        with within(within_s):
+            outcomes, _ = await outcomes_of(work, chunk, worker.resources)
         return outcomes
 
     return worker.runner.run(fetched_solved())

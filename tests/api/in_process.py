@@ -1,18 +1,22 @@
 """The real optimizer of the routes in this process: the real database, upstreams that are five lines each."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from ray.exceptions import TaskCancelledError
+
 from serve_app import handles, optimizer
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.correlation import correlation_id
+from serve_app.deadline import bounded
 from serve_app.resources import Resources
 from serve_app.runs.attempts import Attempts
 from serve_app.runs.coordinator import Coordinator
-from serve_app.runs.tasks import outcomes_of, report_of
+from serve_app.runs.tasks import recorded
 from serve_app.settings import Settings
 from serve_app.stateless import answered
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
@@ -53,17 +57,53 @@ class Upstreams:
             raise UpstreamUnavailableError(upstream, "no answer", 1.0)
 
 
+@dataclass
+class Gate(Upstreams):
+    """Holdings are there once the gate is open; a cancelled call ends once it may, at first at once."""
+
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    ends: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.ends.set()
+
+    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+        self.reached.set()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            await self.ends.wait()
+            raise
+        return await super().holdings(portfolio_ids)
+
+
 class AttemptsHere(Attempts):
     """Works on the chunks in this process instead of in tasks."""
 
-    async def _task(self, chunk: Chunk) -> Report:
-        outcomes, seconds = await outcomes_of(
-            await self._shared(chunk.rebalance_id), chunk, self._with
-        )
-        record = self._with.rebalances.record
-        return report_of(
-            outcomes, await record(chunk.rebalance_id, chunk.ordinals, outcomes), seconds
-        )
+    async def _task(self, chunk: Chunk) -> Report | None:
+        work = asyncio.create_task(self._recorded(chunk))
+        self._under_way.add(work)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not work.cancelled():
+                raise
+            raise TaskCancelledError from None
+        finally:
+            self._under_way.discard(work)
+
+    async def _recorded(self, chunk: Chunk) -> Report | None:
+        shared = await self._shared(chunk.rebalance_id)
+        return await recorded(shared, chunk, self._with, self._shares.next_s())
+
+    def interrupt(self) -> None:
+        self.cancel()
+        for work in self._under_way:
+            work.cancel()
+
+    def _at_a_time(self) -> int:
+        return self._settings.run_window
 
 
 class Deployed(optimizer.Optimizer):
@@ -75,6 +115,7 @@ class Deployed(optimizer.Optimizer):
             self._with = resources
             self._coordinator = Coordinator(settings, resources, AttemptsHere)
 
+    @bounded
     async def optimize_text(self, given: GivenText, correlated: str) -> Written:
         correlation_id.set(correlated)
         return await answered(given, self._settings)
@@ -86,8 +127,32 @@ class Method:
 
     call: Callable[..., Awaitable[Any]]
 
-    def remote(self, *args: Any) -> Awaitable[Any]:
-        return self.call(*args)
+    def remote(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        return Response(asyncio.ensure_future(self.call(*args, **kwargs)))
+
+
+@dataclass
+class Response:
+    """The answer of a deployment, on its way."""
+
+    work: asyncio.Future[Any]
+
+    def __await__(self) -> Any:
+        # As with Serve, to stop waiting does not end the call.
+        return asyncio.shield(self.work).__await__()
+
+    def cancel(self) -> None:
+        self.work.cancel()
+
+
+@dataclass
+class Broadcast:
+    """The answers of all replicas: here there is one."""
+
+    work: Awaitable[Any]
+
+    async def results_async(self, **_: Any) -> list[Any]:
+        return [await self.work]
 
 
 class Handle:
@@ -98,6 +163,9 @@ class Handle:
 
     def __getattr__(self, name: str) -> Method:
         return Method(getattr(self._deployed, name))
+
+    def broadcast(self, name: str, *args: Any) -> Broadcast:
+        return Broadcast(getattr(self._deployed, name)(*args))
 
 
 def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> handles.Optimizer:

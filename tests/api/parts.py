@@ -20,7 +20,7 @@ from serve_app.wire.optimize import GivenOptions
 from storage.book_runs import BookRuns
 from storage.chunks import Chunks
 from storage.hand_overs import HandOvers
-from storage.idempotency import Idempotency
+from storage.idempotency import Claim, Idempotency
 from storage.models import Models
 from storage.open_orders import OpenOrders
 from storage.order_book import OrderBook
@@ -102,7 +102,11 @@ class FakeOptimizer:
     asked: list[tuple[Mapping[str, Any] | None, str]] = field(default_factory=list)
 
     async def rebalance_model(
-        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
+        self,
+        model_id: str,
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+        claim: Claim | None = None,  # noqa: ARG002 - the ingress completes it, too
     ) -> tuple[Run, tuple[Rebalance, ...]]:
         self.asked.append((options, correlation_id))
         if self.error is not None:
@@ -130,6 +134,7 @@ class FakeOptimizer:
         model_id: str | None,
         options: Mapping[str, Any] | None,
         correlation_id: str,
+        claim: Claim | None = None,  # noqa: ARG002 - the ingress completes it, too
     ) -> tuple[Run, Rebalance]:
         self.asked.append((options, correlation_id))
         models = self.stored.models

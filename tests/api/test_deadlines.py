@@ -1,6 +1,7 @@
 """X-Request-Timeout: nothing goes on for a caller that no longer waits."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -14,7 +15,9 @@ from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ProblemError
+from serve_app.deadline import remaining_s
 from serve_app.settings import Settings
+from storage.idempotency import Claim
 from storage.runs import Run
 from tests.api.parts import FakeOptimizer, Stored, no_metrics
 from tests.api.serving import served
@@ -27,16 +30,22 @@ class SlowOptimizer(FakeOptimizer):
 
     seconds = 30.0
     was_ended = False
+    remaining_s = 0.0
 
     async def rebalance_model(
-        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
+        self,
+        model_id: str,
+        options: Mapping[str, Any] | None,
+        correlation_id: str,
+        claim: Claim | None = None,
     ) -> tuple[Run, tuple[Rebalance, ...]]:
+        self.remaining_s = remaining_s()
         try:
             await asyncio.sleep(self.seconds)
         except asyncio.CancelledError:
             self.was_ended = True
             raise
-        return await super().rebalance_model(model_id, options, correlation_id)
+        return await super().rebalance_model(model_id, options, correlation_id, claim)
 
 
 @pytest.fixture
@@ -66,26 +75,22 @@ async def test_work_that_outlasts_its_caller_is_ended_and_says_so(
     assert optimizer.was_ended
 
 
-async def test_a_caller_that_waits_long_enough_gets_its_answer_and_bounds_the_solver(
+async def test_a_caller_that_waits_long_enough_gets_its_answer_and_bounds_the_work(
     client: httpx.AsyncClient, optimizer: SlowOptimizer, model: dict[str, Any]
 ) -> None:
     optimizer.seconds = 0.0
     path = f"/api/v1/model/{model['model_id']}/rebalance"
     answer = await client.post(path, headers={HEADER: "20"})
     assert answer.status_code == 200, answer.text
-    (options, _), *_ = optimizer.asked
-    assert options is not None
-    assert 0 < options["time_limit_s"] <= 20
+    assert 10 < optimizer.remaining_s <= 20
 
 
-async def test_a_longer_wait_does_not_stretch_the_time_limit_of_the_settings(
-    client: httpx.AsyncClient, optimizer: SlowOptimizer, model: dict[str, Any], settings: Settings
+async def test_without_the_header_the_work_has_no_deadline(
+    client: httpx.AsyncClient, optimizer: SlowOptimizer, model: dict[str, Any]
 ) -> None:
     optimizer.seconds = 0.0
-    path = f"/api/v1/model/{model['model_id']}/rebalance"
-    await client.post(path, headers={HEADER: "3600"})
-    (options, _), *_ = optimizer.asked
-    assert options == {"time_limit_s": settings.optimization_timeout}
+    await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
+    assert math.isinf(optimizer.remaining_s)
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "3601", "nan", "inf", "soon", ""])

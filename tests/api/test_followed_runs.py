@@ -13,25 +13,13 @@ from serve_app.api.collaborators import Collaborators
 from serve_app.api.streams import Streams
 from serve_app.settings import Settings, settings_from
 from storage.errors import StorageUnavailableError
-from tests.api.in_process import Upstreams, optimizer_with
+from tests.api.in_process import Gate, optimizer_with
 from tests.api.parts import PRICE, A, Stored, no_metrics, posted
 from tests.runs.conftest import numbered
 from tests.runs.following import events_of, run_over
 
 Json = dict[str, Any]
 IDS = numbered(5)
-
-
-class Gate(Upstreams):
-    """Holdings are there once the gate is open."""
-
-    def __init__(self) -> None:
-        super().__init__({A: PRICE})
-        self.open = asyncio.Event()
-
-    async def holdings(self, portfolio_ids: Any) -> Any:
-        await self.open.wait()
-        return await super().holdings(portfolio_ids)
 
 
 @pytest.fixture
@@ -43,7 +31,7 @@ def settings() -> Settings:
 
 @pytest.fixture
 def gate() -> Gate:
-    gate = Gate()
+    gate = Gate({A: PRICE})
     for each in IDS:
         gate.owns(each, 1000)
     return gate
@@ -68,8 +56,9 @@ async def run_id(client: httpx.AsyncClient) -> str:
 
 
 @pytest.fixture
-async def rebalance_id(client: httpx.AsyncClient, run_id: str) -> str:
-    """The rebalance of the run, which goes on."""
+async def rebalance_id(client: httpx.AsyncClient, run_id: str, gate: Gate) -> str:
+    """The rebalance of the run, of which a chunk is under way."""
+    await gate.reached.wait()
     while True:
         run = (await client.get(f"/api/v1/runs/{run_id}")).json()
         if run["status"] == "RUNNING":
@@ -198,7 +187,6 @@ async def test_a_run_is_cancelled_and_says_so_until_what_is_under_way_has_ended(
 ) -> None:
     answer = await client.delete(f"/api/v1/runs/{run_id}")
     assert (answer.status_code, answer.json()["status"]) == (202, "CANCELLING")
-    await asyncio.sleep(0.5)
     gate.open.set()
     ended = await run_over(client, run_id)
     assert (ended["status"], ended["counts"]) == ("CANCELLED", {"REBALANCED": 2})
@@ -224,13 +212,14 @@ async def test_a_caller_whose_run_another_cancels_is_told_so_and_not_given_a_par
     gate.open.set()
     await run_over(client, run_id)
     gate.open.clear()
+    gate.reached.clear()
     model_id = (await client.get("/api/v1/models")).json()[0]["model_id"]
     asked = asyncio.create_task(client.post(f"/api/v1/model/{model_id}/rebalance"))
     own = await newest_running(client)
+    await gate.reached.wait()
 
     await client.delete(f"/api/v1/runs/{own}")
 
-    await asyncio.sleep(1)  # the lease is renewed meanwhile, and the cancellation heard of
     gate.open.set()
     answer, ended = await asked, await run_over(client, own)
     assert (ended["status"], ended["portfolios"]["done"]) == ("CANCELLED", 2)

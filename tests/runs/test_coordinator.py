@@ -19,6 +19,7 @@ from storage.book import BookRun, BookRunStatus
 from storage.book_runs import BookRuns
 from storage.chunks import Chunk, Report
 from storage.errors import StorageUnavailableError
+from storage.idempotency import Claim
 from tests.api.in_process import AttemptsHere, Upstreams
 from tests.runs.conftest import Added, a_run, numbered
 
@@ -30,7 +31,7 @@ WITHIN_S = 20.0
 class Poisoned(AttemptsHere):
     """Tasks whose worker dies of one portfolio."""
 
-    async def _task(self, chunk: Chunk) -> Report:
+    async def _task(self, chunk: Chunk) -> Report | None:
         if POISON in chunk.portfolio_ids:
             raise WorkerCrashedError
         return await super()._task(chunk)
@@ -97,8 +98,10 @@ async def test_a_run_that_was_said_not_to_have_begun_is_cancelled_if_it_was_stor
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
     class Lossy(BookRuns):
-        async def add(self, run: BookRun, token: str, lease_s: float) -> bool:
-            await super().add(run, token, lease_s)
+        async def add(
+            self, run: BookRun, token: str, lease_s: float, completes: Claim | None = None
+        ) -> bool:
+            await super().add(run, token, lease_s, completes)
             raise StorageUnavailableError("the database did not answer in time")
 
     run = a_run((await added("followed", numbered(5))).model_id)

@@ -15,7 +15,8 @@ from storage.book import BookRun, BookRunStatus, Holdings, Plan, Selection, Snap
 from storage.book_runs import BookRuns
 from storage.chunks import Chunk, Chunks, Report
 from storage.database import Document
-from storage.errors import LeaseLostError, NotFoundError
+from storage.errors import IdempotencyInProgressError, LeaseLostError, NotFoundError
+from storage.idempotency import Claim, Idempotency
 from storage.runs import new_rebalance_id
 
 pytestmark = pytest.mark.mongo
@@ -141,6 +142,119 @@ async def test_cancelling_is_told_to_the_holder_and_survives_the_plan(runs: Book
     assert (await runs.cancel(run.run_id)).status is BookRunStatus.CANCELLING
     await runs.planned(run.run_id, "mine", a_plan())
     assert await runs.renew(run.run_id, "mine", LEASE_S) is BookRunStatus.CANCELLING
+
+
+async def test_no_chunk_begins_before_the_plan_is_stored_or_after_the_run_is_cancelled(
+    runs: BookRuns,
+) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    assert not await runs.begin_chunk(run.run_id)
+    await runs.planned(run.run_id, "mine", a_plan())
+    assert await runs.begin_chunk(run.run_id)
+    await runs.cancel(run.run_id)
+    assert not await runs.begin_chunk(run.run_id)
+
+
+async def test_of_simultaneous_beginnings_none_comes_after_the_cancelling(
+    runs: BookRuns, database: AsyncDatabase[Document]
+) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    await runs.planned(run.run_id, "mine", a_plan())
+
+    async def begin_for_as_long_as_it_goes() -> int:
+        count = 0
+        while await runs.begin_chunk(run.run_id):
+            count += 1
+        return count
+
+    beginning = [asyncio.create_task(begin_for_as_long_as_it_goes()) for _ in range(8)]
+    await asyncio.sleep(0.1)
+    await runs.cancel(run.run_id)
+
+    assert sum(await asyncio.gather(*beginning)) > 0
+    stored = await database["book_runs"].find_one()
+    assert stored is not None
+    assert stored["chunk_begun_at"] <= stored["cancelled_at"]
+
+
+@pytest.mark.parametrize("first", ["cancel", "discard"])
+async def test_a_run_is_discarded_though_another_cancels_it(runs: BookRuns, first: str) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    for step in (first, "discard", "cancel"):
+        stored = await getattr(runs, step)(run.run_id)
+    assert stored.status is BookRunStatus.DISCARDING
+    assert not stored.status.is_over
+
+
+@pytest.fixture
+def keys(database: AsyncDatabase[Document]) -> Idempotency:
+    return Idempotency(database)
+
+
+CLAIM = Claim("k", "me")
+
+
+async def test_a_run_holds_the_key_of_its_request_until_it_ends(
+    runs: BookRuns, database: AsyncDatabase[Document]
+) -> None:
+    keys = Idempotency(database, timedelta(0))
+    run = a_run(claim=CLAIM)
+    await keys.claim("k", "hash", "me")
+    assert await runs.add(run, "mine", LEASE_S)
+    assert (await runs.read(run.run_id)).claim == CLAIM
+
+    await keys.release("k", "me")
+    with pytest.raises(IdempotencyInProgressError):
+        await keys.claim("k", "hash", "other")
+
+
+@pytest.mark.parametrize("status", [one for one in BookRunStatus if one.is_over])
+async def test_the_key_of_a_run_that_ended_answers_what_was_completed_or_is_free(
+    runs: BookRuns, keys: Idempotency, status: BookRunStatus
+) -> None:
+    run = a_run(claim=CLAIM)
+    await keys.claim("k", "hash", "me")
+    await runs.add(run, "mine", LEASE_S)
+
+    await runs.end(run.run_id, "mine", status, Totals(), NOW, None, CLAIM)
+
+    expected = run.run_id if status is BookRunStatus.COMPLETED else None
+    assert await keys.claim("k", "hash", "other") == expected
+
+
+async def test_who_lost_the_lease_settles_no_key(runs: BookRuns, keys: Idempotency) -> None:
+    run = a_run(claim=CLAIM)
+    await keys.claim("k", "hash", "me")
+    await runs.add(run, "quick", LEASE_S)
+    with pytest.raises(LeaseLostError):
+        await runs.end(run.run_id, "slow", BookRunStatus.COMPLETED, Totals(), NOW, None, CLAIM)
+    with pytest.raises(IdempotencyInProgressError):
+        await keys.claim("k", "hash", "other")
+
+
+@pytest.mark.parametrize("how", ["holds", "completes"])
+async def test_a_run_whose_key_was_lost_is_not_stored(
+    runs: BookRuns, keys: Idempotency, how: str
+) -> None:
+    await keys.claim("k", "hash", "me")
+    await keys.release("k", "me")
+    run = a_run(claim=CLAIM if how == "holds" else None)
+    with pytest.raises(IdempotencyInProgressError):
+        await runs.add(run, "mine", LEASE_S, CLAIM if how == "completes" else None)
+    with pytest.raises(NotFoundError):
+        await runs.read(run.run_id)
+
+
+async def test_a_run_that_is_not_waited_for_is_what_its_key_answers_at_once(
+    runs: BookRuns, keys: Idempotency
+) -> None:
+    await keys.claim("k", "hash", "me")
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S, CLAIM)
+    assert await keys.claim("k", "hash", "other") == run.run_id
 
 
 @pytest.mark.parametrize("status", [one for one in BookRunStatus if one.is_over])

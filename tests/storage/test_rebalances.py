@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from bson import ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.asynchronous.database import AsyncDatabase
@@ -14,7 +15,8 @@ from optimization.certificate import Certificate, Method, Proof
 from optimization.errors import RuleError
 from optimization.result import Rebalance, Refusal, Security, Status
 from storage.database import Document
-from storage.errors import NotFoundError, StaleVersionError
+from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
+from storage.idempotency import Claim, Idempotency
 from storage.rebalances import Rebalances
 from storage.results import result_id
 from storage.runs import Run, RunStatus, new_rebalance_id
@@ -43,6 +45,50 @@ async def test_a_run_reads_back_equal_and_opening_it_again_keeps_the_first_price
         run.rebalance_id, run.model_id, 9, "Other", securities(1), {}, 1, NOON + timedelta(days=1)
     )
     assert await rebalances.open(repriced) == run
+
+
+async def test_a_run_completes_the_claim_that_it_is_stored_with(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    keys, run = Idempotency(database), a_run(2)
+    await keys.claim("k", "hash", "me")
+
+    await rebalances.store(run, outcomes(run), Claim("k", "me"))
+    await keys.release("k", "me")
+
+    assert await keys.claim("k", "hash", "other") == run.rebalance_id
+
+
+@pytest.mark.parametrize("owner", [None, "other"])
+async def test_nothing_is_stored_of_a_run_whose_claim_was_lost(
+    rebalances: Rebalances, database: AsyncDatabase[Document], owner: str | None
+) -> None:
+    keys, run = Idempotency(database), a_run(2)
+    if owner:
+        await keys.claim("k", "hash", owner)
+
+    with pytest.raises(IdempotencyInProgressError):
+        await rebalances.store(run, outcomes(run), Claim("k", "me"))
+
+    assert await database["results"].count_documents({}) == 0
+    with pytest.raises(NotFoundError):
+        await rebalances.read(run.rebalance_id)
+
+
+async def test_of_a_claim_given_back_while_its_run_is_stored_one_of_the_two_counts(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    keys = Idempotency(database)
+    for number in range(20):
+        run, key = a_run(2), f"k{number}"
+        await keys.claim(key, "hash", "me")
+        storing = rebalances.store(run, outcomes(run), Claim(key, "me"))
+        stored, _ = await asyncio.gather(storing, keys.release(key, "me"), return_exceptions=True)
+        is_stored = not isinstance(stored, IdempotencyInProgressError)
+        assert (await keys.claim(key, "hash", "other") == run.rebalance_id) is is_stored
+        assert (
+            await database["rebalances"].count_documents({"_id": ObjectId(run.rebalance_id)}) == 1
+        ) is is_stored
 
 
 async def test_recorded_outcomes_read_back_equal_in_order(rebalances: Rebalances) -> None:

@@ -1,0 +1,136 @@
+"""Deadlines inside a process: what is left, what is reserved, and how pieces of work share it."""
+
+import asyncio
+import inspect
+import math
+import threading
+from typing import Any
+
+import pytest
+
+from optimization.budget import Budget
+from optimization.errors import SolverInterruptedError
+from optimization.options import RebalanceOptions
+from serve_app import rebalancing
+from serve_app.deadline import (
+    MAX_MARGIN,
+    Shares,
+    bounded,
+    remaining_s,
+    reserved_for,
+    sendable_s,
+    unbounded,
+    within,
+)
+from serve_app.optimizer import Optimizer
+from serve_app.rebalancing import Fetched, solved
+
+
+def test_without_a_deadline_there_is_no_end():
+    assert math.isinf(remaining_s())
+    assert sendable_s() is None
+    with within(None), reserved_for(100):
+        assert math.isinf(remaining_s())
+        assert Shares(3, 2).next_s() is None
+
+
+def test_a_deadline_comes_only_nearer():
+    with within(60.0):
+        with within(600.0):
+            assert 59 < remaining_s() <= 60
+        with within(5.0):
+            assert 4 < remaining_s() <= 5
+        assert 59 < remaining_s() <= 60
+
+
+def test_a_deadline_that_has_passed_leaves_nothing():
+    with within(-1.0):
+        assert remaining_s() == sendable_s() == 0
+        assert Shares(3, 1).next_s() == 0
+
+
+def test_what_outlives_its_request_has_no_deadline():
+    with within(5.0):
+        with unbounded():
+            assert math.isinf(remaining_s())
+        assert remaining_s() <= 5
+
+
+@pytest.mark.parametrize("portfolios", [1, 200, 1_000_000])
+def test_a_margin_is_never_more_than_its_part_of_what_is_left(portfolios: int):
+    with within(0.2), reserved_for(portfolios):
+        assert remaining_s() >= 0.2 * MAX_MARGIN * 0.9
+    with within(60.0), reserved_for(portfolios):
+        assert 30 * 0.99 < remaining_s() < 60
+
+
+def test_pieces_that_go_on_beside_each_other_take_equal_rounds():
+    with within(60.0):
+        shares = Shares(5, 2)  # rounds of two, two and one
+        found = [shares.next_s() for _ in range(6)]
+    assert [round(60 / (one or 1)) for one in found] == [3, 2, 2, 1, 1, 1]
+
+
+async def test_a_bounded_method_knows_how_long_its_caller_waits():
+    @bounded
+    async def call(number: int) -> tuple[int, float]:
+        return number, remaining_s()
+
+    handle: Any = call
+    assert await handle(7) == (7, math.inf)
+    number, left = await handle(7, within_s=5.0)
+    assert (number, 4 < left <= 5) == (7, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, method in inspect.getmembers(Optimizer, inspect.iscoroutinefunction)
+        if not name.startswith("_") and name != "look_at"
+    ],
+)
+async def test_every_method_of_the_optimizer_that_a_handle_calls_is_bounded(name: str):
+    method: Any = getattr(Optimizer, name)
+    assert hasattr(method, "__wrapped__")
+    with pytest.raises(TypeError) as refused:
+        await method(within_s=1.0)
+    assert "within_s" not in str(refused.value)
+
+
+async def test_a_solver_is_interrupted_when_nobody_waits_for_it_any_longer(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(*arguments: Any) -> Any:
+        budget: Budget = arguments[-1]
+        begun.set()
+        budget.interruption.wait()
+        ended.set()
+        raise SolverInterruptedError
+
+    monkeypatch.setattr(rebalancing, "rebalance_all", endless)
+    nothing = Fetched((), (), {})
+    solving = asyncio.create_task(solved((), nothing, RebalanceOptions(), lambda *_: None))
+    await asyncio.to_thread(begun.wait)
+    solving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await solving
+    assert await asyncio.to_thread(ended.wait, 30)
+
+
+async def test_the_solver_gets_what_is_left_of_the_deadline(monkeypatch: pytest.MonkeyPatch):
+    found: list[Budget] = []
+
+    def solve(*arguments: Any) -> list[Any]:
+        found.append(arguments[-1])
+        return []
+
+    monkeypatch.setattr(rebalancing, "rebalance_all", solve)
+    for deadline_s in (None, 5.0):
+        with within(deadline_s):
+            await solved((), Fetched((), (), {}), RebalanceOptions(), lambda *_: None)
+    without, with_one = found
+    assert math.isinf(without.left_s)
+    assert 4 < with_one.left_s <= 5
