@@ -54,10 +54,8 @@ class CompiledProgram:
         self._placed = frozenset(variable.name() for variable in placed)
         self._whole = structure_of(data, _slices(problem.variables(), cone.var_id_to_col))
         self._structures: dict[int | None, Structure] = {}
-        self._highs = _quiet_highs()
         self._budget = Budget()
-        self._highs.cbMipInterrupt += self._interrupt_if_asked
-        self._highs.cbSimplexInterrupt += self._interrupt_if_asked
+        self._highs = self._interruptible_highs()
 
     @property
     def parameters(self) -> Iterable[str]:
@@ -87,12 +85,20 @@ class CompiledProgram:
         rows = (row_lower, row_upper, shape.starts, shape.indices, values)
         highs.passModel(*sizes, cost * ODD, lower, upper, *rows, shape.kinds)
         self._budget = budget
-        highs.setOptionValue("time_limit", highs.getRunTime() + budget.left_s)
+        highs.setOptionValue("time_limit", budget.left_s)  # of this run alone, as 1.15 counts
         highs.setOptionValue("mip_abs_gap", absolute_gap * ODD)
         highs.run()
         if budget.is_interrupted:
+            # An instance that was interrupted once interrupts every later run, too.
+            self._highs = self._interruptible_highs()
             raise SolverInterruptedError
         return self._answer(shape, absolute_gap, begin)
+
+    def _interruptible_highs(self) -> highspy.Highs:
+        highs = _quiet_highs()
+        highs.cbMipInterrupt += self._interrupt_if_asked
+        highs.cbSimplexInterrupt += self._interrupt_if_asked
+        return highs
 
     def _interrupt_if_asked(self, event: Any) -> None:
         if self._budget.is_interrupted:

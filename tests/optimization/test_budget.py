@@ -168,7 +168,7 @@ def test_the_program_that_was_interrupted_answers_the_next_call(
     threading.Timer(0.1, budget.interrupt).start()
     with pytest.raises(SolverInterruptedError):
         endless(budget)
-    assert not endless(Budget(0.05)).infeasible
+    assert endless(Budget(2.0)).values is not None
 
 
 @pytest.fixture

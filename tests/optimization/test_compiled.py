@@ -125,6 +125,16 @@ def test_a_solve_ends_at_its_time_limit_each_time_anew():
         assert not answer.infeasible
 
 
+def test_the_solver_gets_no_more_time_than_is_left_however_long_it_has_run_before():
+    program = CompiledProgram(knapsack())
+    values = {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": 8}
+
+    for seconds in (50.0, 50.0, 5.0):
+        program.solve(values, Budget(seconds), 0.01)
+        # HiGHS counts the limit from the beginning of each run.
+        assert program._highs.getOptionValue("time_limit")[1] <= seconds
+
+
 def test_a_coefficient_of_two_parameters_is_refused():
     x = cp.Variable(3, integer=True, name="x")
     both = cp.Parameter(name="one") + cp.Parameter(name="other")
