@@ -8,6 +8,7 @@ from unicodedata import category
 MAX_DIGITS = 34  # of a Decimal128, before and after the point together
 MAX_NUMBER_LENGTH = 80
 MAX_TEXT_LENGTH = 255
+PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
 
@@ -19,6 +20,9 @@ def exact(value: Any) -> Decimal:
     >>> exact("3356336"), exact(Decimal("101.23"))
     (Decimal('3356336'), Decimal('101.23'))
     """
+    # A page of balances has thousands of these, nearly all as plain text.
+    if type(value) is str and len(value) <= MAX_DIGITS and PLAIN.fullmatch(value):
+        return Decimal(value)
     match value:
         case bool():
             raise ValueError("a boolean is no number")
@@ -38,16 +42,18 @@ def exact(value: Any) -> Decimal:
 
 def text(value: Any) -> str:
     """An id, a ticker or a name: 1 to 255 characters, none of them a control or a lone surrogate."""
+    if type(value) is str and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable():
+        return value
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_LENGTH:
         raise ValueError(f"{_shown(value)} is no text of 1 to {MAX_TEXT_LENGTH} characters")
-    if not value.isprintable() and any(category(each)[0] == "C" for each in value):
+    if any(category(each)[0] == "C" for each in value):
         raise ValueError("a text holds control characters")
     return value
 
 
 def whole(value: Any) -> int:
     """A JSON integer."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if type(value) is not int:
         raise ValueError(f"{_shown(value)} is no whole number")
     return value
 
