@@ -1,5 +1,6 @@
-"""Everything that can be wrong before Ray starts: the configuration, the settings, files, the port, the disk."""
+"""Everything that can be wrong before Ray starts: configuration, settings, files, the port, the disk, the database."""
 
+import asyncio
 import shutil
 import socket
 from collections.abc import Mapping
@@ -7,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pymongo.errors import PyMongoError
 
 from serve_app.market import Market
 from serve_app.ray_environment import ray_directory
 from serve_app.settings import Settings, SettingsError, settings_from
+from storage.database import connect, disconnect, ping
+from storage.errors import StorageUnavailableError
 
 CONFIG_NAME = "serve_config.yaml"
 MIN_ROOM_MB = 200
@@ -45,7 +49,10 @@ def configured(
 
 
 def require_startable(settings: Settings) -> None:
-    """Raise a SettingsError for the first thing that would let the start fail later."""
+    """Raise a SettingsError for the first thing that would let the start fail later.
+
+    A database that does not answer raises a StorageUnavailableError.
+    """
     _require_free_port(settings)
     _require_files(settings)
     directory = ray_directory().parent
@@ -53,6 +60,7 @@ def require_startable(settings: Settings) -> None:
     if free_mb < MIN_ROOM_MB:
         rule = f"its disk has {free_mb} MB free, Ray needs {MIN_ROOM_MB} MB; make room, or set RAY_TMPDIR"
         raise SettingsError("RAY_TMPDIR", str(directory.parent), rule)
+    _require_database(settings)
 
 
 def _require_free_port(settings: Settings) -> None:
@@ -77,3 +85,23 @@ def _require_files(settings: Settings) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingsError("MARKET_PRICES_FILE", repr(str(prices)), reason) from error
+
+
+def _require_database(settings: Settings) -> None:
+    if settings.mongodb_uri is None:
+        return
+    try:
+        asyncio.run(_ping(settings.mongodb_uri.get_secret_value(), settings))
+    except StorageUnavailableError as error:
+        raise StorageUnavailableError(f"MONGODB_URI: {error.detail}") from error
+    except PyMongoError as error:  # its text may hold the password
+        rule = f"the database refuses it ({type(error).__name__})"
+        raise SettingsError("MONGODB_URI", None, rule) from error
+
+
+async def _ping(uri: str, settings: Settings) -> None:
+    database = connect(uri, settings.database_name, settings.database_timeout_ms)
+    try:
+        await ping(database)
+    finally:
+        await disconnect(database)

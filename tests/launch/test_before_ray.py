@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 HEAD = "price_date,ticker,price,price_std\n"
 
 
-def complaint(directory: Path, *arguments: str, **environment: str) -> str:
-    """The only line that `ordergen serve` prints before it ends with 2; Ray was never started."""
+def complaint(directory: Path, *arguments: str, code: int = 2, **environment: str) -> str:
+    """The only line that `ordergen serve` prints before it ends; Ray was never started."""
     ended = subprocess.run(
         [ORDERGEN, "serve", *arguments],
         cwd=directory,
@@ -35,7 +35,7 @@ def complaint(directory: Path, *arguments: str, **environment: str) -> str:
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert ended.returncode == code, ended.stdout + ended.stderr
     assert not list(directory.rglob("session_*"))
     (line,) = (ended.stdout + ended.stderr).splitlines()
     return line
@@ -87,6 +87,17 @@ def test_a_setting_is_checked_before_ray_starts(
     tmp_path: Path, variable: str, value: str, rule: str
 ) -> None:
     assert rule in complaint(tmp_path, **{variable: value})
+
+
+def test_a_database_that_does_not_answer_or_refuses_the_password_is_told_before_ray_starts(
+    tmp_path: Path, mongodb_uri: str
+) -> None:
+    absent = complaint(tmp_path, code=3, MONGODB_URI="mongodb://127.0.0.1:1/?timeoutMS=200")
+    assert absent.startswith("ordergen: MONGODB_URI: the database ")
+    assert absent.endswith(("cannot be reached", "did not answer in time"))
+    wrong = re.sub(r":\w+@", ":hunter2@", mongodb_uri)
+    refused = complaint(tmp_path, MONGODB_URI=wrong)
+    assert refused == "ordergen: MONGODB_URI: the database refuses it (OperationFailure)"
 
 
 def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
