@@ -53,6 +53,7 @@ MODULES = (
     "units",
     "assembly",
     "relaxation",
+    "after_costs",
     "engine",
     "infeasibility",
     "binding",

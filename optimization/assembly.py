@@ -153,15 +153,16 @@ def assemble(
         for portfolio in portfolios
     ]
     before, fractions = [row for row, _ in cut], tuple(parts for _, parts in cut)
-    decimals = _decimals(securities, lots, portfolios, fractions)
+    decimals = _decimals(securities, lots, portfolios, fractions, options)
     price = [
         to_units(EXACT.multiply(security.price, lot), decimals)
         for security, lot in zip(securities, lots, strict=True)
     ]
     market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
-    gross = (sum(map(mul, map(abs, row), price)) for row in before)
+    gross = max((sum(map(mul, map(abs, row), price)) for row in before), default=0)
     denominator = denominator_of(part for security in securities for part in _parts(security))
-    largest = largest_number(market_value, price, max(gross, default=0), len(securities))
+    fee = to_units(options.cost_per_trade, decimals)
+    largest = largest_number(market_value, price, gross + fee * len(securities), len(securities))
     size = largest if fits_int64(largest, denominator) else TOO_LARGE
     shape = (len(portfolios), len(securities))
 
@@ -220,11 +221,13 @@ def _decimals(
     lots: tuple[Decimal, ...],
     portfolios: Sequence[Portfolio],
     fractions: Sequence[tuple[Decimal, ...]],
+    options: RebalanceOptions,
 ) -> int:
-    """Digits after the point in which every amount of the block is a whole number."""
+    """Digits after the point in which every amount of the block is a whole number, costs of trades too."""
     prices = [decimals_of(security.price) for security in securities]
-    needed = [0, *prices]
-    needed += [decimals_of(lot) + p for lot, p in zip(lots, prices, strict=True)]
+    needed = [0, *prices, decimals_of(options.cost_per_trade)]
+    of_rate = decimals_of(options.cost_rate)
+    needed += [decimals_of(lot) + p + of_rate for lot, p in zip(lots, prices, strict=True)]
     held = set[str]().union(*(portfolio.holdings for portfolio in portfolios))
     needed += [decimals_of(portfolios[0].prices[security_id]) for security_id in held]
     needed += [decimals_of(portfolio.cash) for portfolio in portfolios]

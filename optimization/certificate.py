@@ -27,11 +27,14 @@ class Proof(StrEnum):
     """How good an answer is known to be.
 
     >>> print(*Proof)
-    OPTIMAL OPTIMAL_WITHIN_GAP FEASIBLE_TIME_LIMIT
+    OPTIMAL OPTIMAL_WITHIN_GAP FIXED_POINT_CYCLE FEASIBLE_TIME_LIMIT
     """
 
     OPTIMAL = "OPTIMAL"
     OPTIMAL_WITHIN_GAP = "OPTIMAL_WITHIN_GAP"
+    FIXED_POINT_CYCLE = (
+        "FIXED_POINT_CYCLE"  # no plan is the optimum at the base that its costs leave
+    )
     FEASIBLE_TIME_LIMIT = "FEASIBLE_TIME_LIMIT"
 
 
@@ -55,6 +58,8 @@ class Certificate:
 
     Both are exact, save the lower bound of the modelling path: that one is the better of the exact
     separable one and the solver's, a float, rounded up to the next amount that an objective can be.
+    Of a cycle, the lower bound is that of a plan which is better at this base, but leaves ``other_base``, where it
+    is not: the base that a plan leaves is what the next one is measured at.
     ``seconds`` is what a solver took; it is not part of what makes two answers equal.
 
     >>> bounds = Decimal("38.00"), Decimal("37.9951")
@@ -69,6 +74,7 @@ class Certificate:
     binding: tuple[Binding, ...] = ()
     solver: str = "exact"
     seconds: float = field(default=0.0, compare=False)
+    other_base: Decimal | None = None  # where the proof is FIXED_POINT_CYCLE
 
     @property
     def gap(self) -> Decimal:

@@ -1,7 +1,7 @@
 """Desk: one portfolio under options that couple, and the floats of its integer program."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ import numpy as np
 from optimization import program
 from optimization.certificate import broken
 from optimization.separable import lot_limits
-from optimization.terms import Evaluated, Terms, evaluate
+from optimization.terms import Evaluated, Shares, Terms, edge_name, evaluate
 from optimization.tight import Tight, across, hair_of
 from optimization.units import Integers, grain_of, just_above
 
@@ -30,11 +30,23 @@ class Desk:
         return evaluate(self.terms, self.tight.block, self.tight.bands, lots)
 
     def keeps_bands(self, lots: Integers) -> bool:
-        """Whether a plan is inside every band and restriction and short of nothing."""
-        if self.terms.soft_price is None:
+        """Whether a plan is inside every band and restriction and short of nothing.
+
+        Where bands are limits (see Terms) or soft, they are left out.
+        """
+        if self.bands_bound:
             return not broken(self.tight.block, lots[None, :])[0, :2].any()
         least, most = self.bounds
         return bool(((lots >= least) & (lots <= most)).all())
+
+    def at_own_base(self, shares: Shares) -> "Desk":
+        """The same portfolio with every plan held to the base that its own costs leave."""
+        return replace(self, terms=replace(self.terms, shares=shares))
+
+    @property
+    def bands_bound(self) -> bool:
+        """Whether bands are bounds on the lots of each security, which are known before any plan is."""
+        return self.terms.soft_price is None and self.terms.shares is None
 
     @property
     def unit(self) -> float:
@@ -43,9 +55,9 @@ class Desk:
 
     @property
     def bounds(self) -> tuple[Integers, Integers]:
-        """Fewest and most lots: of the bands, or of the restrictions alone where bands are soft."""
+        """Fewest and most lots: of the bands, or of the restrictions alone where bands bind otherwise."""
         block, bands = self.tight.block, self.tight.bands
-        if self.terms.soft_price is None:
+        if self.bands_bound:
             fewest, most = lot_limits(block, bands)
             return fewest[0], most[0]
         return self.soft_bounds
@@ -105,6 +117,10 @@ def desk_problem(
     limits = _Limits(desk, view, margins)
     limit, limit_low, turnover = limits.of_cash()
     group_value, group_low, group_high = limits.of_groups()
+    own = None
+    if terms.shares is not None:
+        low, high = limits.of_bands()
+        own = _own_base(terms.shares, rate_value)
     problem = program.DeskProblem(
         counted=terms.counted,
         sign=view.sign.astype(float),
@@ -134,8 +150,24 @@ def desk_problem(
         group_low=group_low,
         group_high=group_high,
         grain=float(desk.grain) * desk.unit,
+        own_base=own,
     )
     return problem, view.base
+
+
+def _own_base(shares: Shares, rate_value: program.Floats) -> program.OwnBase:
+    groups = np.array(shares.groups, dtype=float).reshape(len(shares.groups), 2)
+    groups = groups if len(groups) else np.zeros((1, 2))
+    edges = np.array(shares.edges, dtype=float).reshape(len(shares.edges), 2)
+    return program.OwnBase(
+        rate_value=rate_value,
+        floor_counts=float(1 - shares.cash_least),
+        ceiling_counts=float(1 - shares.cash_most),
+        group_low_share=groups[:, 0],
+        group_high_share=groups[:, 1],
+        band_low_share=edges[:, 0],
+        band_high_share=edges[:, 1],
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +208,10 @@ def _edges_above(desk: Desk, base: Integers) -> tuple[program.Floats, program.Fl
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Limits:
-    """The limits on sums of money as the program has them: less ``base`` lots, the way there, and margins."""
+    """The limits on sums of money as the program has them: less ``base`` lots, the way there, and margins.
+
+    With shares of the base, at the base that the way there leaves; the program moves them for further costs.
+    """
 
     desk: Desk
     view: _View
@@ -184,33 +219,69 @@ class _Limits:
 
     def of_cash(self) -> tuple[float, float, float]:
         """What may be spent at most and at least, and what may be traded."""
-        terms, block = self.desk.terms, self.desk.tight.block
-        turnover = int((self.view.way * block.lot_value).sum())
-        cash = int(block.market_value[0]) - sum(self._worth) - terms.rate * turnover
+        terms, block = self._terms, self.desk.tight.block
+        invested, way = sum(self._worth), terms.rate * self._turnover
+        cash = int(block.market_value[0]) - invested - way
         p = [Fraction(value) for value in block.lot_value.tolist()]
-        traded, spent = grain_of(p), grain_of([*p, *(terms.rate * v for v in p), terms.per_trade])
-        least = None if terms.cash_most is None else terms.cash_most - cash
-        cap = None if terms.turnover is None else terms.turnover - turnover
+        traded = ceiling = grain_of(p)
+        floor, left = grain_of([*p, *self._costs(Fraction(1))]), int(block.base[0]) - invested
+        if terms.shares is not None:
+            floor = grain_of([*p, *self._costs(1 - terms.shares.cash_least)])
+            ceiling, left = grain_of([*p, *self._costs(1 - terms.shares.cash_most)]), cash
+        least = None if terms.cash_most is None else terms.cash_most - left
+        cap = None if terms.turnover is None else terms.turnover - self._turnover
         return (
-            self._most("cash_floor", cash - terms.cash_least, spent),
-            -self._most("cash_ceiling", least, spent),
+            self._most("cash_floor", cash - terms.cash_least, floor),
+            -self._most("cash_ceiling", least, ceiling),
             self._most("turnover_cap", cap, traded),
         )
 
     def of_groups(self) -> tuple[program.Floats, program.Floats, program.Floats]:
         """Rows over the lots above ``base``; one that binds nothing where there are no groups."""
-        groups, lot_value = self.desk.terms.groups, self.desk.tight.block.lot_value
-        rows = np.zeros((max(1, len(groups)), len(self.view.base)))
+        terms, lot_value = self._terms, self.desk.tight.block.lot_value
+        rows = np.zeros((max(1, len(terms.groups)), len(self.view.base)))
         low, high = np.zeros(len(rows)), np.zeros(len(rows))
-        for row, group in enumerate(groups):
+        for row, group in enumerate(terms.groups):
             columns = sorted(group.columns)
             rows[row, columns] = lot_value[columns].astype(float) * self.desk.unit
             at_base = sum(self._worth[column] for column in columns)
-            grain = grain_of(lot_value[columns].tolist())
+            values: list[int] = lot_value[columns].tolist()
+            shares = (Fraction(0),) * 2 if terms.shares is None else terms.shares.groups[row]
+            under, over = (grain_of([*values, *self._costs(share)]) for share in shares)
             name = f"groups.{group.name}"
-            low[row] = -self._most(f"{name}.low", at_base - group.low, grain)
-            high[row] = self._most(f"{name}.high", group.high - at_base, grain)
+            low[row] = -self._most(f"{name}.low", at_base - group.low, under)
+            high[row] = self._most(f"{name}.high", group.high - at_base, over)
         return rows, low, high
+
+    def of_bands(self) -> tuple[program.Floats, program.Floats]:
+        """The edges of bands that are limits."""
+        terms, values = self._terms, self.desk.tight.block.lot_value.tolist()
+        low, high = np.zeros(len(values)), np.zeros(len(values))
+        shares = terms.shares.edges if terms.shares is not None else ()
+        rows = zip(terms.edges, shares, self._worth, values, strict=True)
+        for column, ((least, most), (low_share, high_share), worth, value) in enumerate(rows):
+            under, over = (grain_of([value, *self._costs(s)]) for s in (low_share, high_share))
+            low[column] = -self._most(edge_name(column, "low"), worth - least, under)
+            high[column] = self._most(edge_name(column, "high"), most - worth, over)
+        return low, high
+
+    @property
+    def _terms(self) -> Terms:
+        terms = self.desk.terms
+        if terms.shares is None:
+            return terms
+        way = terms.rate * self._turnover
+        return terms.lowered(terms.shares, way - self.desk.tight.block.costs)
+
+    @property
+    def _turnover(self) -> int:
+        """What the way from the holdings to ``base`` moves."""
+        return int((self.view.way * self.desk.tight.block.lot_value).sum())
+
+    def _costs(self, share: Fraction) -> list[Fraction]:
+        """What the costs of a lot, and of a trade, add to a sum that has such a share of them."""
+        terms, values = self.desk.terms, self.desk.tight.block.lot_value.tolist()
+        return [share * terms.per_trade, *(share * terms.rate * value for value in values)]
 
     @property
     def _worth(self) -> list[int]:

@@ -13,7 +13,7 @@ from optimization.certificate import Binding, Certificate, Method, Proof
 from optimization.desk import UNBOUNDED, Desk, desk_problem
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.separable import drift_of, nearest_lots
-from optimization.terms import Evaluated, Limit
+from optimization.terms import BAND, Evaluated, Limit
 from optimization.tight import REPAIRS, SOLVER, Plan, lower_bound, margin_for, proof_of
 from optimization.units import Integers, fraction_to_decimal, rounded
 
@@ -33,7 +33,7 @@ def solve_desk(desk: Desk, budget: Budget, *, fewest_trades: bool) -> Plan | Non
 def _separable(desk: Desk) -> Plan | None:
     """The separable optimum where it keeps every limit: it is then the optimum of the whole."""
     terms, lots = desk.terms, desk.tight.lots
-    if terms.costs_in_objective or terms.soft_price is not None or not desk.keeps_bands(lots):
+    if terms.costs_in_objective or not desk.bands_bound or not desk.keeps_bands(lots):
         return None
     found = desk.evaluated(lots)
     if found.broken:
@@ -97,6 +97,31 @@ def with_fewest_trades(desk: Desk, plan: Plan, budget: Budget) -> Plan:
     return Plan(lots, replace(plan.certificate, objective=objective), cost)
 
 
+def or_no_trade(desk: Desk, plan: Plan) -> Plan:
+    """The plan, or none at all where that is as good: what was executed is then left alone.
+
+    A plan of the program that is proven within a gap is no reason to trade for less than that gap either.
+    """
+    block = desk.tight.block
+    before = block.before[0]
+    if (plan.lots == before).all() or not desk.keeps_bands(before):
+        return plan
+    found = desk.evaluated(before)
+    proven_within = plan.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
+    gap = Fraction(program.ABSOLUTE_GAP) if proven_within else Fraction(0)
+    objective = fraction_to_decimal(found.objective, block.decimals)
+    least = desk.evaluated(plan.lots).objective + gap * 10**block.decimals
+    if found.broken or found.objective > least:
+        return plan
+    lower = min(plan.certificate.lower_bound, objective)
+    proof = Proof.OPTIMAL if lower == objective else plan.certificate.proof
+    binding = _binding(desk, found)
+    said = replace(
+        plan.certificate, proof=proof, objective=objective, lower_bound=lower, binding=binding
+    )
+    return Plan(before, said)
+
+
 def conflict(desk: Desk, budget: Budget) -> tuple[Limit, ...]:
     """The limits that exclude each other while every band holds, each with what it would have to give."""
     return _relaxed(desk, budget, give_floor=UNBOUNDED, give_others=UNBOUNDED)[1]
@@ -109,7 +134,7 @@ def nearest_plan(desk: Desk, budget: Budget) -> Integers | None:
     """
     if desk.terms.soft_price is None:
         price, no_minimum = Fraction(BAND_PRICE), (1,) * len(desk.terms.least_trade)
-        soft = replace(desk.terms, soft_price=price, least_trade=no_minimum)
+        soft = replace(desk.terms, soft_price=price, least_trade=no_minimum, shares=None)
         desk = replace(desk, terms=soft)
     floor = max(0.0, float(desk.terms.cash_least) * desk.unit)
     for give_floor, give_others in ((0.0, 0.0), (floor, UNBOUNDED)):
@@ -170,7 +195,7 @@ def _plan(
 
 def _separable_bound(desk: Desk) -> Decimal:
     """Drift without any coupling: no plan has less, whatever its costs."""
-    if desk.terms.soft_price is None:
+    if desk.bands_bound:
         return desk.tight.drift(desk.tight.lots)
     return desk.tight.drift(nearest_lots(desk.tight.block, desk.tight.bands)[0])
 
@@ -184,5 +209,6 @@ def _binding(desk: Desk, found: Evaluated) -> tuple[Binding, ...]:
         if limit.option == "maximum_trades"
         else Binding(limit.option, fraction_to_decimal(limit.slack, decimals))
         for limit in found.limits
-        if limit.slack < (1 if limit.option == "maximum_trades" else lot)
+        if not limit.option.startswith(BAND)
+        and limit.slack < (1 if limit.option == "maximum_trades" else lot)
     )

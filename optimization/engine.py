@@ -8,12 +8,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from optimization.after_costs import Statement, Step, plans_after_costs
 from optimization.assembly import Assembled, assemble, others_of, priced, whole_holdings
 from optimization.binding import kept_from_nearest
 from optimization.budget import Budget
 from optimization.certificate import Certificate, Method, Proof, broken
 from optimization.desk import Desk
-from optimization.desk_plans import solve_desk, with_fewest_trades
+from optimization.desk_plans import or_no_trade, solve_desk, with_fewest_trades
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
@@ -26,11 +27,16 @@ from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
 from optimization.relaxation import Relaxation, relax
 from optimization.result import Rebalance, Security
+from optimization.terms import shares_of
 from optimization.tight import Plan, solve_tight
 from optimization.units import EXACT, parts_to_decimal
 
 BLOCK_SIZE = 512  # of 50 securities they stay in the processor's cache; larger blocks are slower
 DEFAULTS = RebalanceOptions()
+NOT_AFTER_COSTS = (
+    "No feasible solution exists: no plan keeps every band and limit once its own costs are paid, "
+    "and is left alone by the next request."
+)
 
 Answer: TypeAlias = Rebalance | NoSolutionInTimeError | CertificationError
 Search: TypeAlias = Callable[[Budget], Answer]
@@ -163,13 +169,20 @@ def _separable(relaxed: Relaxation, row: int) -> Rebalance:
 
 def _coupled(relaxed: Relaxation, row: int, budget: Budget) -> Answer:
     """A portfolio with coupling options, an empty band, or too little cash for its separable optimum."""
-    assembled, options, desk = relaxed.assembled, relaxed.options, relaxed.desk(row)
+    assembled, options = relaxed.assembled, relaxed.options
     try:
-        plan = solve_at_base(desk, options, budget, admits=bool(relaxed.separable.admits[row]))
+        if options.has_costs:
+            desk, plan = _after_costs(relaxed, budget)
+        else:
+            desk = relaxed.desk(row)
+            plan = solve_at_base(desk, options, budget)
     except (NoSolutionInTimeError, CertificationError) as error:
         return error
     if plan is None:
-        return assembled.rebalance(row, refusal=refused(desk, assembled, row, options, budget))
+        refusal = refused(desk, assembled, row, options, budget)
+        if options.has_costs and not (refusal.members["securities"] or refusal.members["limits"]):
+            refusal = replace(refusal, detail=NOT_AFTER_COSTS)
+        return assembled.rebalance(row, refusal=refusal)
     if not desk.keeps_bands(plan.lots) or desk.evaluated(plan.lots).broken:
         return _uncertified(assembled, row, plan.certificate.method)
     tight = desk.tight
@@ -178,16 +191,62 @@ def _coupled(relaxed: Relaxation, row: int, budget: Budget) -> Answer:
     return assembled.rebalance(row, plan.lots, certificate, cost=plan.cost)
 
 
-def solve_at_base(
-    desk: Desk, options: RebalanceOptions, budget: Budget, *, admits: bool
-) -> Plan | None:
+def _after_costs(relaxed: Relaxation, budget: Budget) -> tuple[Desk, Plan | None]:
+    """The plan of one portfolio that pays for its trades, and the desk at the base that this leaves."""
+    assembled, options = relaxed.assembled, relaxed.options
+    for step in plans_after_costs(*_statements(assembled, options, budget)):
+        if _is_left_alone(step, relaxed, budget):
+            return step.desk, step.plan
+    return relaxed.desk(0), None
+
+
+def _is_left_alone(step: Step, relaxed: Relaxation, budget: Budget) -> bool:
+    """Whether the same request trades nothing once a plan is executed and paid for."""
+    assembled, options = relaxed.assembled, relaxed.options
+    if step.is_settled or options.renews:
+        return True
+    done = assembled.rebalance(0, step.plan.lots, cost=step.plan.cost)
+    ids = [security.security_id for security in assembled.securities]
+    held = dict(zip(ids, map(Decimal, done.after), strict=True))
+    executed = replace(assembled.portfolios[0], cash=done.cash_after, holdings=held)
+    model, others = assembled.model, others_of(assembled.model, executed)
+    again = assemble(model, others, [executed], options)
+    try:
+        first = next(plans_after_costs(*_statements(again, options, budget)), None)
+    except NoSolutionInTimeError:
+        return True
+    return first is not None and first.traded_lots == 0
+
+
+def _statements(
+    assembled: Assembled, options: RebalanceOptions, budget: Budget
+) -> tuple[Statement, Statement]:
+    """A portfolio with its limits at a given base, and at the base of each plan."""
+
+    def at_base(costs: int) -> Desk:
+        return relax(assembled, options, costs).desk(0)
+
+    def at_own_base(costs: int) -> Desk:
+        desk = at_base(costs)
+        return desk.at_own_base(shares_of(options, desk.tight.block))
+
+    def solve(desk: Desk) -> Plan | None:
+        return solve_at_base(desk, options, budget)
+
+    return Statement(at_base, solve), Statement(at_own_base, solve)
+
+
+def solve_at_base(desk: Desk, options: RebalanceOptions, budget: Budget) -> Plan | None:
     """The optimum of one portfolio at the base that its desk is stated at; None where there is no plan."""
     if options.couples:
-        return solve_desk(desk, budget, fewest_trades=options.fewest_trades)
-    plan = solve_tight(desk.tight, budget) if admits else None
+        plan = solve_desk(desk, budget, fewest_trades=options.fewest_trades)
+        return None if plan is None else or_no_trade(desk, plan)
+    if len(desk.without_band()):
+        return None
+    plan = solve_tight(desk.tight, budget)
     if plan is None or not options.fewest_trades:
-        return plan
-    return with_fewest_trades(desk, plan, budget)
+        return None if plan is None else or_no_trade(desk, plan)
+    return with_fewest_trades(desk, or_no_trade(desk, plan), budget)
 
 
 def _uncertified(assembled: Assembled, row: int, method: str) -> CertificationError:

@@ -100,7 +100,7 @@ class RebalanceOptions:
     """Options of one rebalance; the defaults ask for nothing.
 
     Cash: a plan leaves at least ``cash_floor`` and at most ``cash_ceiling``, each in currency or as
-    a Percent of market value. ``cash_flow`` is paid in (out, if negative) before anything else, so
+    a Percent of what is left of the market value after costs. ``cash_flow`` is paid in (out, if negative) before anything else, so
     market value and cash already have it.
 
     Trades: ``direction``; ``scope``; ``do_not_buy``, ``do_not_sell`` and ``frozen`` securities; a
@@ -181,13 +181,19 @@ class RebalanceOptions:
     def couples(self) -> bool:
         """Whether anything but the cash floor ties securities or trades together."""
         caps = (self.maximum_trades, self.turnover_cap, self.cash_ceiling, self.soft_band_price)
-        amounts = (
-            self.minimum_shares,
-            self.minimum_value,
-            self.cost_rate,
-            self.cost_per_trade,
-        )
-        return bool(self.groups) or any(amounts) or any(cap is not None for cap in caps)
+        tied = self.groups or self.minimum_shares or self.minimum_value or self.has_costs
+        return bool(tied) or any(cap is not None for cap in caps)
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether trades cost anything."""
+        return bool(self.cost_rate or self.cost_per_trade)
+
+    @property
+    def renews(self) -> bool:
+        """Whether a limit begins anew with each request, so that the same one may go on where the last ended."""
+        caps = (self.maximum_trades, self.turnover_cap)
+        return self.scope is not Scope.ALL or any(cap is not None for cap in caps)
 
     def _require_numbers(self) -> None:
         for name in ("cash_floor", "cash_ceiling", "turnover_cap"):

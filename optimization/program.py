@@ -42,7 +42,7 @@ SMALLEST_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency; sums of six-decimal prices do not close at 0 in any useful time
 LEAST_GRAIN = 1e-5  # currency; what floats still tell apart in an objective of millions
 COUNT_GRAIN = 1.0  # of a number of trades
-GIVES = "gives_"  # how the variables begin that no security has
+GIVES, PAID = "gives_", "paid"  # how the variables begin that no security has
 GIVE_PRICE = 1000.0  # of what a limit gives in the nearest plan, against drift
 
 
@@ -57,6 +57,19 @@ class CashProblem:
     most_up: Floats  # whole lots from k + 1 up to the band's edge
     limit: float  # what may still be invested above k lots of everything
     grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnBase:
+    """What moves the limits of a DeskProblem with the costs of its plan, beyond those of the way to ``base``."""
+
+    rate_value: Floats  # cost of a lot, shape (n,), currency
+    floor_counts: float  # how much of the costs the limit on spending is short of: 1 less the share of the base
+    ceiling_counts: float
+    group_low_share: Floats  # shape (m,): so much of the costs the limit gives way by
+    group_high_share: Floats
+    band_low_share: Floats  # shape (n,)
+    band_high_share: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +110,7 @@ class DeskProblem:
     give_others: float = 0.0  # how much any other limit may give
     objective_most: float = 0.0  # for the second stage
     grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
+    own_base: OwnBase | None = None  # None: limits are what they are, whatever the plan costs
 
 
 def gap_of(grain: float) -> float:
@@ -124,14 +138,21 @@ def solve_fewest_trades(problem: DeskProblem, budget: Budget) -> tuple[SolverAns
 def _program_of(problem: DeskProblem, *, counted: bool, fewest_trades: bool) -> CompiledProgram:
     size, groups = padded(len(problem.lot_value)), padded(len(problem.group_low), 1)
     soft = problem.soft_price is not None
-    return _desk_program(size, groups, soft=soft, counted=counted, fewest_trades=fewest_trades)
+    own = problem.own_base is not None
+    return _desk_program(
+        size, groups, soft=soft, counted=counted or own, fewest_trades=fewest_trades, own_base=own
+    )
 
 
 def _solve(
     program: CompiledProgram, problem: CashProblem | DeskProblem, budget: Budget
 ) -> tuple[SolverAnswer, Floats | None]:
     count = len(problem.lot_value)
-    parameters = {name: getattr(problem, name) for name in program.parameters}
+    own = problem.own_base if isinstance(problem, DeskProblem) else None
+    parameters = {
+        name: getattr(problem if hasattr(problem, name) else own, name)
+        for name in program.parameters
+    }
     answer = program.solve(parameters, budget, gap_of(problem.grain), count)
     if answer.values is None:
         return answer, None
@@ -190,6 +211,9 @@ class _Steps:
         ]
         self.cost: Any = across @ self.x + left @ self.left + further @ (self.away + self.beyond)
         self.onward = self.x - self.left + self.beyond  # beside the way, which is a constant
+        step_value = cp.Parameter(size, name="step_value")
+        self.value: Any = cp.multiply(step_value, self.onward - self.away)  # above that at base
+        self.invested: Any = step_value @ (self.onward - self.away)
 
 
 class _Trades:
@@ -210,17 +234,43 @@ class _Trades:
         self.count = cp.sum(forth + back)
 
 
+class _Paid:
+    """The costs of the plan, beyond those of the way to ``base``, and the rows that move with them.
+
+    One variable that every row shares: spelled out in each row, costs would make all of them dense.
+    """
+
+    def __init__(self, size: int, groups: int, steps: _Steps, trades: _Trades) -> None:
+        self.cost = cp.Variable(name=PAID)
+        self.per_trade = cp.Parameter(name="per_trade")
+        rate_value, low, high = _of_securities(size, "rate_value", "band_low", "band_high")
+        turnover = rate_value @ (steps.onward + steps.away)
+        shares = _of_securities(size, "band_low_share", "band_high_share")
+        self.rows: list[cp.Constraint] = [
+            self.cost == turnover + self.per_trade * trades.count,
+            steps.value + cp.multiply(shares[0], self.cost) >= low,
+            steps.value + cp.multiply(shares[1], self.cost) <= high,
+        ]
+        names = ("floor_counts", "ceiling_counts")
+        self.of_cash = [steps.invested + cp.Parameter(name=name) * self.cost for name in names]
+        names = ("group_low_share", "group_high_share")
+        self.of_groups = [self.cost * share for share in _of_securities(groups, *names)]
+
+
 @cache
 def _desk_program(
-    size: int, groups: int, *, soft: bool, counted: bool, fewest_trades: bool
+    size: int, groups: int, *, soft: bool, counted: bool, fewest_trades: bool, own_base: bool
 ) -> CompiledProgram:
     steps = _Steps(size)
     trades = _Trades(size, steps) if counted else None
-    limits, given = _limits(size, groups, steps, trades)
+    paid = _Paid(size, groups, steps, trades) if trades is not None and own_base else None
+    limits, given = _limits(size, groups, steps, trades, paid)
     objective, rows = steps.cost, [*steps.rows, *limits]
     if trades is not None:
         rows += trades.rows
         objective += cp.Parameter(name="cost_per_trade") * trades.count
+    if paid is not None:
+        rows += paid.rows
     if soft:
         bands, outside = _soft_bands(size, steps)
         rows += bands
@@ -233,35 +283,36 @@ def _desk_program(
 
 def _compiled(objective: Any, rows: list[cp.Constraint]) -> CompiledProgram:
     problem = cp.Problem(cp.Minimize(objective), rows)
-    of_securities = [one for one in problem.variables() if not one.name().startswith(GIVES)]
+    names = (GIVES, PAID)
+    of_securities = [one for one in problem.variables() if not one.name().startswith(names)]
     return CompiledProgram(problem, of_securities)
 
 
 def _limits(
-    size: int, groups: int, steps: _Steps, trades: _Trades | None
+    size: int, groups: int, steps: _Steps, trades: _Trades | None, paid: _Paid | None
 ) -> tuple[list[cp.Constraint], Any]:
     """The coupling rows, each with a variable for how much it gives; and the sum of these."""
     names = ("floor", "ceiling", "turnover")
     floor, ceiling, turnover = (cp.Variable(name=GIVES + name) for name in names)
     low, high = (cp.Variable(groups, name=f"{GIVES}group_{side}") for side in ("low", "high"))
     others = [ceiling, turnover, low, high]
-    names = ("spent_forth", "spent_back", "lot_value")
-    spent_forth, spent_back, lot_value = _of_securities(size, *names)
-    spent = spent_forth @ steps.onward + spent_back @ steps.away
     rows: list[cp.Constraint] = []
     if trades is not None:
         more = cp.Variable(name=f"{GIVES}trades")
         others.append(more)
-        spent += cp.Parameter(name="per_trade") * trades.count
         rows.append(trades.count <= cp.Parameter(name="trades") + more)
+    spent = [_spent(size, steps, trades), steps.invested] if paid is None else paid.of_cash
     value = cp.Parameter((groups, size), name="group_value") @ (steps.onward - steps.away)
-    give_others = cp.Parameter(name="give_others")
+    of_groups = [value, value]
+    if paid is not None:
+        of_groups = [value + moved for moved in paid.of_groups]
+    lot_value, give_others = cp.Parameter(size, name="lot_value"), cp.Parameter(name="give_others")
     rows += [
-        spent <= cp.Parameter(name="limit") + floor,
-        spent >= cp.Parameter(name="limit_low") - ceiling,
+        spent[0] <= cp.Parameter(name="limit") + floor,
+        spent[1] >= cp.Parameter(name="limit_low") - ceiling,
         lot_value @ (steps.onward + steps.away) <= cp.Parameter(name="turnover") + turnover,
-        value >= cp.Parameter(groups, name="group_low") - low,
-        value <= cp.Parameter(groups, name="group_high") + high,
+        of_groups[0] >= cp.Parameter(groups, name="group_low") - low,
+        of_groups[1] <= cp.Parameter(groups, name="group_high") + high,
         floor <= cp.Parameter(name="give_floor"),
         *(give <= give_others for give in others),
         *(give >= 0 for give in (floor, *others)),
@@ -269,10 +320,22 @@ def _limits(
     return rows, cp.sum(cp.hstack([floor, *others]))
 
 
+def _spent(size: int, steps: _Steps, trades: _Trades | None) -> Any:
+    """What trades take from cash, beyond those from the holdings to ``base``."""
+    spent_forth, spent_back = _of_securities(size, "spent_forth", "spent_back")
+    spent: Any = spent_forth @ steps.onward + spent_back @ steps.away
+    if trades is not None:
+        spent += cp.Parameter(name="per_trade") * trades.count
+    return spent
+
+
 def _soft_bands(size: int, steps: _Steps) -> tuple[list[cp.Constraint], Any]:
     under, over = (cp.Variable(size, name=name) for name in ("under", "over"))
-    names = ("step_value", "band_low", "band_high")
-    step_value, low, high = _of_securities(size, *names)
-    value = cp.multiply(step_value, steps.onward - steps.away)
-    rows: list[cp.Constraint] = [under >= 0, over >= 0, value + under >= low, value - over <= high]
+    low, high = _of_securities(size, "band_low", "band_high")
+    rows: list[cp.Constraint] = [
+        under >= 0,
+        over >= 0,
+        steps.value + under >= low,
+        steps.value - over <= high,
+    ]
     return rows, cp.sum(under + over)

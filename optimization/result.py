@@ -72,7 +72,7 @@ class Drift:
 
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> security = Security("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
-    >>> line = Drift(security, 30, 28, market_value=Decimal(1000))
+    >>> line = Drift(security, 30, 28, base=Decimal(1000))
     >>> line.traded, line.actual
     (-2, Decimal('0.8820'))
     """
@@ -80,7 +80,7 @@ class Drift:
     security: Security
     original_quantity: int | Decimal
     adjusted_quantity: int | Decimal
-    market_value: Decimal  # of the whole portfolio
+    base: Decimal  # market value of the whole portfolio after the costs of the rebalance
 
     @property
     def traded(self) -> int | Decimal:
@@ -89,11 +89,11 @@ class Drift:
 
     @property
     def actual(self) -> Decimal:
-        """The weight after the rebalance, 4 decimals, half up; 0 where the market value is 0."""
-        if self.market_value == 0:
+        """The weight after the rebalance, 4 decimals, half up; 0 where nothing is left."""
+        if self.base == 0:
             return Decimal("0.0000")
         value = EXACT.multiply(Decimal(self.adjusted_quantity), self.security.price)
-        weight = EXACT.divide(value, self.market_value)
+        weight = EXACT.divide(value, self.base)
         return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)
 
 
@@ -147,13 +147,19 @@ class Rebalance:
     cost: Decimal = Decimal(0)  # of the trades, paid from cash
 
     @property
+    def base(self) -> Decimal | None:
+        """The amount that weights are fractions of: market value after costs."""
+        return None if self.market_value is None else EXACT.subtract(self.market_value, self.cost)
+
+    @property
     def drifts(self) -> Iterator[Drift]:
         """One line per security of the model, then of the other holdings."""
-        if self.market_value is None:
+        base = self.base
+        if base is None:
             return
         rows = zip((*self.securities, *self.others), self.before, self.after, strict=True)
         for security, before, after in rows:
-            yield Drift(security, before, after, self.market_value)
+            yield Drift(security, before, after, base)
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:

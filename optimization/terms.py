@@ -5,19 +5,21 @@ unit. This is the check behind every answer that has options: it shares no code 
 proposes the plan.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 
 import numpy as np
 
-from optimization.options import Amount, RebalanceOptions, amount
+from optimization.options import Amount, Percent, RebalanceOptions, amount
 from optimization.portfolio import Portfolio
 from optimization.problem import Bands, Block
 from optimization.result import Security
 from optimization.units import EXACT, Integers, to_decimal
+
+BAND = "band."  # how the limits begin that are edges of bands
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,28 @@ class Group:
     low: Fraction
     high: Fraction
 
+    def lowered(self, shares: tuple[Fraction, Fraction], by: Fraction) -> "Group":
+        """The same bounds at a base that is lower by so many units."""
+        low, high = shares
+        return replace(self, low=self.low - by * low, high=self.high - by * high)
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The limits of Terms as fractions of the base: what each loses with a unit of it."""
+
+    cash_least: Fraction  # 0 of a floor in currency, as of the ceiling
+    cash_most: Fraction
+    groups: tuple[tuple[Fraction, Fraction], ...]
+    edges: tuple[tuple[Fraction, Fraction], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The coupling options; None where one is not asked for. Money in units."""
+    """The coupling options at one base; None where one is not asked for. Money in units.
+
+    With ``shares`` a plan is held to the base that its own costs leave: limits move with it, and bands are limits.
+    """
 
     cash_least: Fraction
     cash_most: Fraction | None
@@ -45,16 +65,33 @@ class Terms:
     least_trade: tuple[int, ...]  # lots, per column, at least 1
     groups: tuple[Group, ...]
     edges: tuple[tuple[Fraction, Fraction], ...]  # of the bands, in units
+    shares: Shares | None = None
 
     @property
     def counted(self) -> bool:
         """Whether trades count, beside what they move.
 
-        Where turnover costs and cash has a ceiling they do: to buy and sell the same would burn cash.
+        At the plan's own base they do, because to buy and sell the same would otherwise burn cash to keep a limit.
         """
-        burns = self.rate > 0 and self.cash_most is not None
         least = max(self.least_trade, default=1)
-        return self.trades is not None or self.per_trade > 0 or least > 1 or burns
+        counts = self.trades is not None or self.per_trade > 0 or least > 1
+        return counts or self.shares is not None
+
+    def lowered(self, shares: Shares, by: Fraction) -> "Terms":
+        """The terms at a base that is lower by so many units."""
+        most, groups = self.cash_most, zip(self.groups, shares.groups, strict=True)
+        return replace(
+            self,
+            cash_least=self.cash_least - by * shares.cash_least,
+            cash_most=None if most is None else most - by * shares.cash_most,
+            groups=tuple(group.lowered(of_base, by) for group, of_base in groups),
+            edges=tuple(
+                (low - by * low_share, high - by * high_share)
+                for (low, high), (low_share, high_share) in zip(
+                    self.edges, shares.edges, strict=True
+                )
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +182,14 @@ def evaluate(terms: Terms, block: Block, bands: Bands, lots: Integers) -> Evalua
     worth = [z * value + r for z, value, r in zip(after, p, rest, strict=True)]
     cost = terms.rate * turnover + terms.per_trade * count
     cash = int(block.market_value[0]) - sum(worth) - cost
+    base = Fraction(int(block.base[0]))
+    if terms.shares is not None:
+        terms = terms.lowered(terms.shares, cost - block.costs)
+        base = int(block.market_value[0]) - cost
     limits = [Limit("cash_floor", cash - terms.cash_least)]
     if terms.cash_most is not None:
-        limits.append(Limit("cash_ceiling", terms.cash_most - cash))
+        # Of the base, not of what this plan pays: to trade more would otherwise be a way below the ceiling.
+        limits.append(Limit("cash_ceiling", terms.cash_most - (base - sum(worth))))
     if terms.turnover is not None:
         limits.append(Limit("turnover_cap", terms.turnover - turnover))
     if terms.trades is not None:
@@ -157,6 +199,8 @@ def evaluate(terms: Terms, block: Block, bands: Bands, lots: Integers) -> Evalua
         value = sum(worth[column] for column in group.columns)
         limits.append(Limit(f"groups.{group.name}.low", value - group.low))
         limits.append(Limit(f"groups.{group.name}.high", group.high - value))
+    if terms.shares is not None:
+        limits += _of_bands(terms, worth)
     objective = _drift(block, bands, after) + _penalty(terms, worth)
     objective += cost if terms.costs_in_objective else 0
     return Evaluated(objective, cost, tuple(limits))
@@ -171,6 +215,18 @@ def _minimum_trades(terms: Terms, traded: Sequence[int], p: Sequence[int]) -> li
         if change
     )
     return [Limit("minimum_trade", min(short, default=Fraction(0)))]
+
+
+def _of_bands(terms: Terms, worth: Sequence[int]) -> Iterator[Limit]:
+    """Both edges of every band as limits, by the number of the column."""
+    for column, ((low, high), value) in enumerate(zip(terms.edges, worth, strict=True)):
+        yield Limit(edge_name(column, "low"), value - low)
+        yield Limit(edge_name(column, "high"), high - value)
+
+
+def edge_name(column: int, side: str) -> str:
+    """The name of an edge of a band among the limits."""
+    return f"{BAND}{column}.{side}"
 
 
 def _drift(block: Block, bands: Bands, after: Sequence[int]) -> Fraction:
@@ -192,6 +248,24 @@ def _penalty(terms: Terms, worth: Sequence[int]) -> Fraction:
     rows = zip(terms.edges, worth, strict=True)
     outside = (max(low - value, value - high, Fraction(0)) for (low, high), value in rows)
     return terms.soft_price * sum(outside, Fraction(0))
+
+
+def shares_of(options: RebalanceOptions, block: Block) -> Shares:
+    """The limits of a portfolio as fractions of the base."""
+
+    def part(value: Amount | None) -> Fraction:
+        return Fraction(value.value) / 100 if isinstance(value, Percent) else Fraction(0)
+
+    columns = zip(block.weight.tolist(), block.low.tolist(), block.high.tolist(), strict=True)
+    return Shares(
+        part(options.cash_floor),
+        part(options.cash_ceiling),
+        tuple((Fraction(group.low), Fraction(group.high)) for group in options.groups),
+        tuple(
+            (Fraction(w - low, block.denominator), Fraction(w + high, block.denominator))
+            for w, low, high in columns
+        ),
+    )
 
 
 def _edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:

@@ -16,6 +16,7 @@ import scipy.optimize
 import scipy.sparse
 
 from optimization.result import Rebalance
+from tests.optimization.consistency import TooManyPlansError, right_plans
 from tests.optimization.generated import Problem
 from tests.optimization.options_oracle import Stated, stated
 from tests.optimization.oracle import INFEASIBLE, OPTIMAL
@@ -39,9 +40,10 @@ class Best:
     exact: bool
 
 
-def of(problem: Problem) -> Stated:
-    """The problem in whole numbers."""
-    return stated(problem.model, problem.portfolio, problem.options)
+def of(problem: Problem, answer: Rebalance) -> Stated:
+    """The problem in whole numbers, at the base that the costs of the answer leave."""
+    costs = Fraction(answer.cost)
+    return stated(problem.model, problem.portfolio, problem.options, costs)
 
 
 def violations(problem: Stated, answer: Rebalance) -> list[str]:
@@ -71,8 +73,25 @@ def best(problem: Stated, time_limit_s: float, near: Fraction | None = None) -> 
     return _by_milp(problem, time_limit_s, near)
 
 
+def judged(problem: Problem, answer: Rebalance, time_limit_s: float) -> str:
+    """The engine's answer against the independent one.
+
+    Under costs a refusal says that no plan keeps everything at the base that it leaves and is left alone there.
+    """
+    certificate, near = answer.certificate, None
+    if certificate is None and problem.options.has_costs:
+        try:
+            right = next(right_plans(problem.model, problem.portfolio, problem.options), None)
+        except TooManyPlansError:
+            return "undecided"
+        return "agreed" if right is None else f"difference: refused, {right} exists"
+    if certificate is not None:
+        near = Fraction(certificate.objective)
+    return compared(answer, best(of(problem, answer), time_limit_s, near))
+
+
 def compared(answer: Rebalance, independent: Best) -> str:
-    """The engine's answer against the independent one."""
+    """An answer against the independent one at its own base."""
     certificate, found, bound = answer.certificate, independent.found, independent.bound
     if certificate is None:
         if found is not None:

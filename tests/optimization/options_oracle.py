@@ -18,6 +18,7 @@ from tests.optimization.oracle import Row, rows_of
 
 TOO_MANY = 30_000
 INT64_SAFE = 1 << 61
+NOTHING = Fraction(0)
 
 
 class TooManyError(Exception):
@@ -78,11 +79,20 @@ class Stated:
         """The least objective of all combinations, in currency; None where none keeps every limit."""
         if not all(map(len, self.changes)):
             return None
+        objective, keeps = self.totals()
+        kept = objective[keeps]
+        return Fraction(int(kept.min()), self.unit) if len(kept) else None
+
+    def totals(self) -> tuple[np.ndarray, np.ndarray]:
+        """The objective of each combination, and whether it keeps every limit."""
         keeps = np.ones(self.combinations, dtype=bool)
         for limit in self.limits:
             keeps &= np.asarray(limit.admits(_totals(limit)), dtype=bool)
-        kept = _totals(self.objective)[keeps]
-        return Fraction(int(kept.min()), self.unit) if len(kept) else None
+        return _totals(self.objective), keeps
+
+    def total_of(self, name: str) -> np.ndarray:
+        """One of the sums, of each combination."""
+        return next(_totals(limit) for limit in self.limits if limit.name == name)
 
 
 def _totals(of: Sum) -> np.ndarray:
@@ -93,25 +103,47 @@ def _totals(of: Sum) -> np.ndarray:
 
 
 def best_with_options(
-    model: Model, portfolio: Portfolio, options: RebalanceOptions
+    model: Model, portfolio: Portfolio, options: RebalanceOptions, costs: Fraction = NOTHING
 ) -> Fraction | None:
-    """The least objective in currency, None if no plan keeps everything."""
-    problem = stated(model, portfolio, options)
+    """The least objective in currency at the base after ``costs``, None if no plan keeps everything there."""
+    problem = stated(model, portfolio, options, costs)
     if problem.combinations > TOO_MANY:
         raise TooManyError
     return problem.best()
 
 
-def stated(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> Stated:
-    """The problem of one portfolio."""
+def stated(
+    model: Model, portfolio: Portfolio, options: RebalanceOptions, costs: Fraction = NOTHING
+) -> Stated:
+    """The problem of one portfolio at the base after ``costs``; what its plans cost is paid from cash."""
     portfolio = replace(portfolio, cash=portfolio.cash + options.cash_flow)
-    value = Fraction(portfolio.market_value)
+    money = Money(Fraction(portfolio.cash), Fraction(portfolio.market_value), costs)
+    return _in_whole_numbers(choices_of(model, portfolio, options, money), options, money)
+
+
+@dataclass(frozen=True)
+class Money:
+    """What a portfolio has, and what weights are fractions of."""
+
+    cash: Fraction
+    market_value: Fraction
+    costs: Fraction
+
+    @property
+    def base(self) -> Fraction:
+        """Market value after costs."""
+        return self.market_value - self.costs
+
+
+def choices_of(
+    model: Model, portfolio: Portfolio, options: RebalanceOptions, money: Money
+) -> list[Choice]:
+    """The changes of each security that keep what binds it alone."""
     inside = {target.security_id for target in model.targets}
-    choices = [
-        _choice(row, options, value, outside=row.security_id not in inside)
-        for row in rows_of(model, portfolio)
+    return [
+        _choice(row, options, money.base, outside=row.security_id not in inside)
+        for row in rows_of(model, portfolio, money.costs)
     ]
-    return _in_whole_numbers(choices, options, Fraction(portfolio.cash), value)
 
 
 @dataclass(frozen=True)
@@ -138,12 +170,10 @@ def _money(choice: Choice, options: RebalanceOptions) -> _Money:
     return _Money(held, lot, row.target, Fraction(options.cost_rate) * lot, soft)
 
 
-def _in_whole_numbers(
-    choices: Sequence[Choice], options: RebalanceOptions, cash: Fraction, value: Fraction
-) -> Stated:
+def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has: Money) -> Stated:
     money = [_money(choice, options) for choice in choices]
     per_trade = Fraction(options.cost_per_trade)
-    bounds = _bounds(options, cash, value)
+    bounds = _bounds(options, has)
     limits = [limit for pair in bounds.values() for limit in pair if limit is not None]
     amounts = [per_trade, *limits, *(amount for one in money for amount in one.amounts)]
     unit = lcm(*(amount.denominator for amount in amounts))
@@ -164,7 +194,9 @@ def _in_whole_numbers(
         off = np.maximum(low - held - lot * k, held + lot * k - high)
         drift = abs(units(one.target) - worth) + np.maximum(off, 0)
         parts["objective"].append(drift + cost if options.costs_in_objective else drift)
-        sums = {"cash": units(one.lot) * k + cost, "turnover": turnover, "trades": trades * unit}
+        invested = units(one.lot) * k
+        sums = {"cash": invested + cost, "invested": invested}
+        sums |= {"turnover": turnover, "trades": trades * unit, "cost": cost}
         for name in bounds:
             group = next((g for g in options.groups if f"group {g.name}" == name), None)
             member = group is not None and choice.row.security_id in group.security_ids
@@ -182,18 +214,19 @@ def _in_whole_numbers(
 
 
 def _bounds(
-    options: RebalanceOptions, cash: Fraction, value: Fraction
+    options: RebalanceOptions, has: Money
 ) -> Mapping[str, tuple[Fraction | None, Fraction | None]]:
     """Low and high of every sum over securities: cash spent, traded amounts, trades, groups' worth."""
     ceiling, cap, most = options.cash_ceiling, options.turnover_cap, options.maximum_trades
+    value, cash = has.base, has.cash
     bounds: dict[str, tuple[Fraction | None, Fraction | None]] = {
-        "cash": (
-            None if ceiling is None else cash - _amount(ceiling, value),
-            cash - _amount(options.cash_floor, value),
-        )
+        "cash": (None, cash - _amount(options.cash_floor, value)),
+        "cost": (None, None),
     }
+    if ceiling is not None:
+        bounds["invested"] = (cash - has.costs - _amount(ceiling, value), None)
     if cap is not None:
-        bounds["turnover"] = (None, _amount(cap, value))
+        bounds["turnover"] = (None, _amount(cap, has.market_value))
     if most is not None:
         bounds["trades"] = (None, Fraction(most))
     for group in options.groups:

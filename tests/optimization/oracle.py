@@ -43,10 +43,12 @@ class Row:
         return abs(self.target - (self.held + change) * self.price)
 
 
-def rows_of(model: Model, portfolio: Portfolio) -> list[Row]:
+def rows_of(model: Model, portfolio: Portfolio, costs: Fraction | int = 0) -> list[Row]:
+    """The securities at market value, or at what ``costs`` leave of it."""
     market_value = Fraction(portfolio.cash) + sum(
         Fraction(u) * Fraction(portfolio.prices[s]) for s, u in portfolio.holdings.items()
     )
+    market_value -= costs
     targets = {t.security_id: t for t in model.targets}
     rows: list[Row] = []
     for security in {**targets, **portfolio.holdings}:

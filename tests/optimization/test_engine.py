@@ -272,16 +272,28 @@ def test_portfolios_with_prices_of_their_own_are_answered_by_those():
     assert together[1].market_value == 121
 
 
-def test_fewest_trades_break_a_tie_of_the_cash_row_too():
+def test_what_is_as_good_as_any_plan_is_left_alone():
     # 7.00 of 20.00 each in shares of 3.00; two shares of each leave a cent too little.
     pair = model("0.2", A="0.35", B="0.35")
     held = portfolio("11", {"A": "3", "B": "3"}, A="2", B="1")
 
+    answer = rebalance(pair, held, RebalanceOptions(cash_floor=Decimal("8.01")))
+
+    assert trades(answer) == []
+    assert answer.certificate is not None
+    assert answer.certificate.objective == answer.certificate.lower_bound == 5
+
+
+def test_fewest_trades_break_a_tie_of_the_cash_row_too():
+    # The same with a share too many of A: A alone is sold, or both are traded.
+    pair = model("0.2", A="0.35", B="0.35")
+    held = portfolio("8", {"A": "3", "B": "3"}, A="3", B="1")
+
     floor = RebalanceOptions(cash_floor=Decimal("8.01"))
     fewest = RebalanceOptions(cash_floor=Decimal("8.01"), fewest_trades=True)
 
-    assert trades(rebalance(pair, held, floor)) == [(Side.SELL, "A", 1), (Side.BUY, "B", 1)]
-    assert trades(rebalance(pair, held, fewest)) == []
+    assert trades(rebalance(pair, held, floor)) == [(Side.SELL, "A", 2), (Side.BUY, "B", 1)]
+    assert trades(rebalance(pair, held, fewest)) == [(Side.SELL, "A", 1)]
 
 
 @pytest.fixture

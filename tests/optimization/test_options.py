@@ -14,6 +14,7 @@ from optimization.model import DriftBand, Model, Target
 from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
 from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Side, Status
+from tests.optimization.consistency import TooManyPlansError, right_plans
 from tests.optimization.options_oracle import TooManyError, best_with_options
 from tests.optimization.problems import problems_with_options
 
@@ -53,17 +54,18 @@ def limits(result: Rebalance) -> dict[str, str]:
 def test_any_options_together_have_the_objective_of_exhaustive_enumeration(
     problem: tuple[Model, Portfolio, RebalanceOptions],
 ):
+    result = rebalance(*problem)
     try:
-        best = best_with_options(*problem)
-    except TooManyError:
+        best = best_with_options(*problem, Fraction(result.cost))
+        right = [*right_plans(*problem)] if problem[2].has_costs else None
+    except (TooManyError, TooManyPlansError):
         reject()
 
-    result = rebalance(*problem)
-
-    if best is None:
-        assert result.status is Status.INFEASIBLE
+    if result.status is Status.INFEASIBLE:
+        assert not (right if problem[2].has_costs else best is not None)
         return
     assert result.certificate is not None
+    assert best is not None
     gap = Fraction(result.certificate.objective) - best
     assert 0 <= gap <= Fraction(1, 100)
     assert gap == 0 or result.certificate.method is Method.MILP

@@ -37,6 +37,11 @@ def evaluated(a: int, b: int, **options: Any) -> tuple[Terms, Evaluated]:
     return terms, evaluate(terms, block, bands(block), np.array([a, b]))
 
 
+def in_currency(amount: Fraction) -> Fraction:
+    """Amounts are whole here, so a unit is one of currency, or with a rate of a percent a hundredth."""
+    return amount / 100
+
+
 def slack(a: int, b: int, **options: Any) -> dict[str, Fraction]:
     """In currency, or trades: amounts are whole here, so a unit is one of currency."""
     return {limit.option: limit.slack for limit in evaluated(a, b, **options)[1].limits}
@@ -52,9 +57,10 @@ def test_costs_are_a_rate_of_what_is_traded_and_an_amount_for_each_trade():
 
     # 13 of A bought for 130, one of B sold for 20: 1.50 and twice 3
     found = evaluated(43, 24, **costs)[1]
-    assert (found.cost, found.objective) == (Fraction("7.5"), 50)
-    assert evaluated(43, 24, **costs, costs_in_objective=True)[1].objective == Fraction("57.5")
-    assert evaluated(43, 25, **costs)[1].cost == Fraction("4.3")
+    assert (in_currency(found.cost), in_currency(found.objective)) == (Fraction("7.5"), 50)
+    weighed = evaluated(43, 24, **costs, costs_in_objective=True)[1]
+    assert in_currency(weighed.objective) == Fraction("57.5")
+    assert in_currency(evaluated(43, 25, **costs)[1].cost) == Fraction("4.3")
 
 
 def test_costs_are_taken_from_cash():
@@ -62,7 +68,7 @@ def test_costs_are_taken_from_cash():
     costs = {"cost_rate": Decimal("0.01"), "cost_per_trade": Decimal(3)}
 
     assert slack(43, 24) == {"cash_floor": 90}
-    assert slack(43, 24, **costs)["cash_floor"] == Fraction("82.5")
+    assert in_currency(slack(43, 24, **costs)["cash_floor"]) == Fraction("82.5")
     assert slack(43, 24, cash_floor=Percent(Decimal("9.5")))["cash_floor"] == -5
     assert slack(43, 24, cash_ceiling=Decimal(80))["cash_ceiling"] == -10
 
