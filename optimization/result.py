@@ -149,7 +149,9 @@ class Rebalance:
     @property
     def base(self) -> Decimal | None:
         """The amount that weights are fractions of: market value after costs."""
-        return None if self.market_value is None else EXACT.subtract(self.market_value, self.cost)
+        if self.market_value is None or not self.cost:
+            return self.market_value
+        return EXACT.subtract(self.market_value, self.cost)
 
     @property
     def drifts(self) -> Iterator[Drift]:

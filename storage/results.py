@@ -159,6 +159,8 @@ def _certificate_fields(certificate: Certificate) -> Document:
         "proof": certificate.proof.value,
         "solver": certificate.solver,
     }
+    if certificate.other_base is not None:
+        fields["other_base"] = certificate.other_base
     if certificate.binding:
         fields["binding"] = [
             {"constraint": b.constraint, "slack": b.slack} for b in certificate.binding
@@ -178,6 +180,7 @@ def _certificate(document: Document) -> Certificate | None:
             Binding(row["constraint"], exact(row["slack"])) for row in document.get("binding", ())
         ),
         solver=document["solver"],
+        other_base=_amount(document, "other_base"),
     )
 
 

@@ -85,6 +85,7 @@ class Rebalance:
     transactions: tuple[Transaction, ...]
     drifts: tuple[Drift, ...]
     market_value: Decimal | None
+    base: Decimal | None  # market value after costs
     cash_before_rebalance: Decimal | None
     cash_after_rebalance: Decimal | None
     turnover: Decimal
@@ -92,6 +93,7 @@ class Rebalance:
     lower_bound: Decimal | None
     cost: Decimal
     proof: str | None
+    other_base: Decimal | None
     method: str | None
     binding: tuple[Binding, ...]
     open_orders_counted: int
@@ -125,6 +127,7 @@ class PortfolioResult:
     rebalance_id: str | None = None
     portfolio_id: str
     market_value: Decimal | None
+    base: Decimal | None  # market value after costs
     cash_before_rebalance: Decimal | None
     cash_after_rebalance: Decimal | None
     positions: tuple[PositionResult, ...]

@@ -39,6 +39,7 @@ POSITION: Json = {
 IN_RUN: Json = {
     "portfolio_id": PORTFOLIO,
     "market_value": 5000.00,
+    "base": 5000.00,
     "cash_before_rebalance": 5000.00,
     "cash_after_rebalance": 3785.00,
     "positions": [POSITION],
@@ -92,6 +93,7 @@ class PortfolioResult(BaseModel):
 
     portfolio_id: Identifier
     market_value: Number | None
+    base: Annotated[Number | None, Field(description="market value after costs")]
     cash_before_rebalance: Number | None
     cash_after_rebalance: Number | None
     positions: list[PositionResult]
@@ -154,6 +156,7 @@ def portfolio_json(rebalance: Rebalance, trade_date: str, error: Json | None) ->
     return {
         "portfolio_id": rebalance.portfolio_id,
         "market_value": number(rebalance.market_value),
+        "base": number(rebalance.base),
         "cash_before_rebalance": number(rebalance.cash_before),
         "cash_after_rebalance": number(rebalance.cash_after),
         "positions": positions_json(rebalance, trade_date),

@@ -52,6 +52,7 @@ REBALANCED: Json = {
         }
     ],
     "market_value": "5000.00",
+    "base": "5000.00",
     "cash_before_rebalance": "5000.00",
     "cash_after_rebalance": "3785.00",
     "turnover": "1215.00",
@@ -59,6 +60,7 @@ REBALANCED: Json = {
     "lower_bound": "35.0000",
     "cost": "0",
     "proof": "OPTIMAL",
+    "other_base": None,
     "method": "SEPARABLE",
     "binding": [],
     "open_orders_counted": 0,
@@ -76,7 +78,7 @@ class TransactionAnswer(BaseModel):
 
 
 class DriftAnswer(BaseModel):
-    """One security before and after; ``actual`` is its weight afterwards, 4 decimals."""
+    """One security before and after; ``actual`` is its weight of the base afterwards, 4 decimals."""
 
     security_id: AnyIdentifier
     original_quantity: DecimalText
@@ -121,13 +123,27 @@ class RebalanceAnswer(BaseModel):
     transactions: list[TransactionAnswer]
     drifts: list[DriftAnswer]
     market_value: DecimalText | None
+    base: Annotated[
+        DecimalText | None,
+        Field(
+            description="market value after costs: what bands, limits and weights are fractions of"
+        ),
+    ]
     cash_before_rebalance: DecimalText | None
     cash_after_rebalance: DecimalText | None
     turnover: DecimalText
     objective: DecimalText | None
     lower_bound: DecimalText | None
     cost: DecimalText
-    proof: Literal["OPTIMAL", "OPTIMAL_WITHIN_GAP", "FEASIBLE_TIME_LIMIT"] | None
+    proof: (
+        Literal["OPTIMAL", "OPTIMAL_WITHIN_GAP", "FIXED_POINT_CYCLE", "FEASIBLE_TIME_LIMIT"] | None
+    )
+    other_base: Annotated[
+        DecimalText | None,
+        Field(
+            description="of a FIXED_POINT_CYCLE: what the plan leaves that is better at the base"
+        ),
+    ]
     method: Literal["SEPARABLE", "COVER", "MILP"] | None
     binding: list[BindingAnswer]
     open_orders_counted: Annotated[
@@ -154,6 +170,7 @@ def rebalance_json(
         "transactions": [_transaction_json(drift, trade_date) for drift in drifts if drift.traded],
         "drifts": [_drift_json(drift) for drift in drifts],
         "market_value": string(rebalance.market_value),
+        "base": string(rebalance.base),
         "cash_before_rebalance": string(rebalance.cash_before),
         "cash_after_rebalance": string(rebalance.cash_after),
         "turnover": string(rebalance.turnover),
@@ -161,6 +178,7 @@ def rebalance_json(
         "lower_bound": string(certificate.lower_bound) if certificate else None,
         "cost": string(rebalance.cost),
         "proof": certificate.proof if certificate else None,
+        "other_base": string(certificate.other_base) if certificate else None,
         "method": certificate.method if certificate else None,
         "binding": [
             {"constraint": binding.constraint, "slack": string(binding.slack)}

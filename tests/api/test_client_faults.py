@@ -250,6 +250,7 @@ def test_outcomes_of_a_run_are_exact_whatever_pieces_they_come_in() -> None:
         "rebalance_id": "8" * 24,
         "portfolio_id": "P\u2028",
         "market_value": 5,
+        "base": 5,
         "cash_before_rebalance": 1,
         "cash_after_rebalance": 1,
         "positions": [position],

@@ -134,6 +134,7 @@ async def test_portfolios_are_answered_in_their_order_and_without_ids(
             }
         ],
         "market_value": "1021.00",
+        "base": "1021.00",
         "cash_before_rebalance": "1000.50",
         "cash_after_rebalance": "764.75",
         "turnover": "235.75",
@@ -141,6 +142,7 @@ async def test_portfolios_are_answered_in_their_order_and_without_ids(
         "lower_bound": "1.00",
         "cost": "0",
         "proof": "OPTIMAL",
+        "other_base": None,
         "method": "SEPARABLE",
         "binding": [],
         "open_orders_counted": 0,
@@ -206,6 +208,46 @@ async def test_the_answer_is_that_of_a_stored_model_with_the_same_holdings(
 
 def _elements(answer: Any) -> list[Json]:
     return answer if isinstance(answer, list) else answer["portfolios"]
+
+
+async def test_weights_are_of_what_a_fee_leaves_and_the_executed_plan_is_left_alone(
+    client: httpx.AsyncClient,
+) -> None:
+    line = {"security_id": A, "target": "0.5", "low_drift": "0.05", "high_drift": "0.05"}
+    account = {"portfolio_id": P, "cash": "25000", "holdings": {A: "3000"}}
+    body: Json = {
+        "model": {"positions": [line]},
+        "prices": {A: "25"},
+        "portfolios": [account],
+        "options": {"cost_per_trade": "10000"},
+    }
+
+    planned = (await client.post(PATH, json=body)).json()[0]
+    account |= {"cash": planned["cash_after_rebalance"], "holdings": {A: "1800"}}
+    again = (await client.post(PATH, json=body)).json()[0]
+
+    assert planned["drifts"][0]["adjusted_quantity"] == "1800"
+    assert planned["drifts"][0]["actual"] == "0.5000"
+    assert (planned["market_value"], planned["base"]) == ("100000", "90000.00")
+    assert (again["status"], again["base"]) == ("IN_BAND", "90000.00")
+
+
+async def test_the_cheaper_plan_of_a_cycle_says_what_is_left_by_the_other(
+    client: httpx.AsyncClient,
+) -> None:
+    line = {"security_id": A, "target": "0.25", "low_drift": "0.25", "high_drift": "0.5"}
+    account: Json = {"portfolio_id": P, "cash": "202", "holdings": {}}
+    body: Json = {
+        "model": {"positions": [line]},
+        "prices": {A: "100"},
+        "portfolios": [account],
+        "options": {"cost_per_trade": "3"},
+    }
+
+    answer = (await client.post(PATH, json=body)).json()[0]
+
+    assert (answer["transactions"], answer["proof"]) == ([], "FIXED_POINT_CYCLE")
+    assert (answer["base"], answer["other_base"]) == ("202", "199.00")
 
 
 async def test_numbers_and_strings_are_the_same_exact_decimals(client: httpx.AsyncClient) -> None:

@@ -60,12 +60,14 @@ async def test_a_model_is_rebalanced_into_one_element_per_portfolio(
             }
         ],
         "market_value": "1000.50",
+        "base": "1000.50",
         "cash_before_rebalance": "980.00",
         "cash_after_rebalance": "969.75",
         "turnover": "10.25",
         "objective": "0.0000002",
         "lower_bound": "0.0000002",
         "proof": "OPTIMAL",
+        "other_base": None,
         "method": "SEPARABLE",
         "cost": "0",
         "binding": [],
@@ -221,6 +223,7 @@ async def test_a_stored_rebalance_has_its_decimals_as_plain_numbers(
     assert body["portfolios"][0] == {
         "portfolio_id": P,
         "market_value": 1000.5,
+        "base": 1000.5,
         "cash_before_rebalance": 980.0,
         "cash_after_rebalance": 969.75,
         "positions": body["portfolios"][0]["positions"],

@@ -154,7 +154,7 @@ def check_amounts(portfolio: Portfolio, rows: list[Row], body: Json, stored: Jso
 
 
 def _check_stored(portfolio: Portfolio, body: Json, stored: Json) -> None:
-    for name in ("market_value", "cash_before_rebalance", "cash_after_rebalance"):
+    for name in ("market_value", "base", "cash_before_rebalance", "cash_after_rebalance"):
         assert stored[name] == Decimal(body[name])
     assert stored["status"] == body["status"]
     trades = {trade["security_id"]: trade for trade in body["transactions"]}

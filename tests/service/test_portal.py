@@ -117,6 +117,7 @@ async def test_a_session_of_the_portal(http: httpx.AsyncClient, book: Book) -> N
             {
                 "portfolio_id": portfolio_id,
                 "market_value": CASH,
+                "base": CASH,
                 "cash_before_rebalance": CASH,
                 "cash_after_rebalance": CASH - spent,
                 "status": "REBALANCED",

@@ -114,7 +114,12 @@ def shares() -> st.SearchStrategy[int | Decimal]:
 
 def certificates() -> st.SearchStrategy[Certificate]:
     return st.builds(
-        Certificate, st.sampled_from(Proof), st.sampled_from(Method), amounts(), amounts()
+        Certificate,
+        st.sampled_from(Proof),
+        st.sampled_from(Method),
+        amounts(),
+        amounts(),
+        other_base=st.none() | amounts(),
     )
 
 
