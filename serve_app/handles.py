@@ -46,7 +46,7 @@ REPEATABLE = frozenset(
         "portfolio_drift",
         "model_drift",
     }
-    | {"handed_over"}
+    | {"handed_over", "portfolio_names"}
     | {"book_run", "book_runs", "cancel_book_run", "run_parts", "run_events", "run_errors"}
     | {"claim", "complete", "release"}  # they name their owner
 )

@@ -4,7 +4,7 @@ It hands orders over, too: that is reading what is stored and waiting for anothe
 does not share a process with a solver.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 
 from optimization.model import Model, Target
@@ -198,6 +198,10 @@ class ModelStore:
     async def release(self, key: str, owner: str) -> None:
         """Give a key back."""
         await self._with.idempotency.release(key, owner)
+
+    async def portfolio_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+        """Names of portfolios, None where the portfolio service has none or does not answer."""
+        return await self._with.portfolios.names(portfolio_ids)
 
     async def upstream_health(self, upstream: str) -> UpstreamHealth:
         """Ask the order or the portfolio service whether it is well."""

@@ -16,6 +16,7 @@ from serve_app.api import (
     optimize,
     orders,
     pages,
+    portfolios,
     rebalances,
     rebalancing,
     runs,
@@ -73,7 +74,7 @@ def api_app(
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalancing, optimize, drift, runs)
     about_rebalances = (rebalances, transactions, orders)
-    parts = (models, *about_books, *about_rebalances, health, pages)
+    parts = (models, *about_books, *about_rebalances, portfolios, health, pages)
     for part in parts:
         app.include_router(part.router)
     add_explorer(app)

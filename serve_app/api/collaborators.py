@@ -113,6 +113,10 @@ class ModelStore(Protocol):
         """Where the orders of a run stand, with a page of all of them or of those in some states."""
         ...
 
+    async def portfolio_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+        """Names by id, in their order; None where the portfolio service has none or does not answer."""
+        ...
+
     async def book_run(self, run_id: str) -> BookRun:
         """The run over a book with this id."""
         ...

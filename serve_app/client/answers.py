@@ -167,6 +167,14 @@ class TransactionLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PortfolioName:
+    """A portfolio and its name, None where the portfolio service has none or does not answer."""
+
+    portfolio_id: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderLine:
     """Where one order stands."""
 

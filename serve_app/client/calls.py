@@ -15,6 +15,7 @@ from serve_app.client.answers import (
     Health,
     Model,
     PortfolioDrift,
+    PortfolioName,
     PortfolioResult,
     Position,
     PositionResult,
@@ -239,6 +240,11 @@ def list_orders(
     """Where the orders of a rebalance stand, one page of them."""
     steps = ("rebalance", rebalance_id, "orders")
     return get(HandOver, *steps, status=status, offset=offset, limit=limit)
+
+
+def name_portfolios(portfolio_ids: Sequence[str]) -> Call[tuple[PortfolioName, ...]]:
+    """Names of up to 100 portfolios, in the order of their ids."""
+    return get(tuple[PortfolioName, ...], "portfolios", ids=tuple(portfolio_ids))
 
 
 def begin_run(

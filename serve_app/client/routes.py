@@ -130,6 +130,7 @@ class Routes:
     export_transactions = Streamed(calls.export_transactions)
     hand_over = Answered(calls.hand_over)
     list_orders = Answered(calls.list_orders)
+    name_portfolios = Answered(calls.name_portfolios)
 
     begin_run = Answered(calls.begin_run)
     list_runs = Listed(calls.list_runs)

@@ -1,26 +1,57 @@
-"""Portfolios: their names, and whether they exist."""
+"""Portfolios: their names, which nothing waits for long and nothing but people reads.
 
+The service has no search by ids. A few names are read one by one; for more the newest portfolios are read
+first, page by page. The pages are sorted by a date that many portfolios share, so that they may repeat and
+skip rows: what is not in them is read one by one as well.
+"""
+
+import asyncio
+import logging
 import re
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from async_lru import alru_cache
 
 from serve_app.upstream.client import Client, UpstreamHealth
-from serve_app.upstream.exact import text
+from serve_app.upstream.errors import UpstreamError
+from serve_app.upstream.exact import objects, text
+from serve_app.upstream.gather import for_each
 from serve_app.upstream.policy import Policy
 
 POLICY = Policy(total_s=5.0, concurrency=8)
 HEALTH = "/health/ready"
 TTL_S = 300.0
+PAGE: Final = 1000
+MAX_PAGES: Final = 5
+MAX_SINGLE: Final = 100  # read one by one for a call
+FEW: Final = 20  # cheaper one by one
+WITHIN_S: Final = 5.0
 # the service answers 500 instead of 404 for an id that is not an ObjectId
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
+
+logger = logging.getLogger(__name__)
 
 
 class Portfolios:
     """The portfolio service."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, within_s: float = WITHIN_S) -> None:
         self._client = client
+        self._within_s = within_s
+        # Also remembers that there is no such portfolio.
         self._known = alru_cache(maxsize=10_000, ttl=TTL_S)(self._read)
+        self._newest = alru_cache(maxsize=1, ttl=TTL_S)(self._read_newest)
+
+    async def names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
+        """Name by portfolio id: None where there is no such portfolio, or no answer in time."""
+        found: dict[str, str | None] = dict.fromkeys(portfolio_ids)
+        try:
+            async with asyncio.timeout(self._within_s):
+                await self._fill(found)
+        except (UpstreamError, TimeoutError) as error:
+            logger.warning("names of portfolios are left out: %s", error or "no answer in time")
+        return found
 
     async def name(self, portfolio_id: str) -> str | None:
         """The name of a portfolio, None where there is no such portfolio."""
@@ -35,6 +66,31 @@ class Portfolios:
     async def health(self) -> UpstreamHealth:
         """Ask whether the service is ready."""
         return await self._client.health(HEALTH)
+
+    async def _fill(self, found: dict[str, str | None]) -> None:
+        """Add the names as they are found, so that what was found in time stays."""
+        if len(found) > FEW:
+            known = await self._newest()
+            found |= {each: known.get(each) for each in found}
+
+        async def look_up(portfolio_id: str) -> None:
+            found[portfolio_id] = await self.name(portfolio_id)
+
+        missing = [each for each, name in found.items() if name is None][:MAX_SINGLE]
+        await for_each(missing, look_up, self._client.policy.concurrency)
+
+    async def _read_newest(self) -> dict[str, str]:
+        known: dict[str, str] = {}
+        for page in range(MAX_PAGES):
+            params = {"limit": PAGE, "offset": page * PAGE}
+            answer = await self._client.json("/api/v2/portfolios", params)
+            with self._client.reading("a page of portfolios"):
+                rows = objects(answer["portfolios"])
+                known.update({text(row["portfolioId"]): text(row["name"]) for row in rows})
+                more = answer["pagination"]["hasNext"] is True
+            if not (more and rows):
+                break
+        return known
 
     async def _read(self, portfolio_id: str) -> str | None:
         path = f"/api/v1/portfolio/{portfolio_id}"

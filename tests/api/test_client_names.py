@@ -12,7 +12,7 @@ from serve_app.api.application import api_app
 from serve_app.client import AsyncClient, Client, answers, run_answers
 from serve_app.client.requests import Group, Options, PortfolioOptions
 from serve_app.settings import settings_from
-from serve_app.wire import drift, models, options, orders, rebalances, runs
+from serve_app.wire import drift, models, options, orders, portfolios, rebalances, runs
 from serve_app.wire.rebalancing import (
     BindingAnswer,
     DriftAnswer,
@@ -52,6 +52,7 @@ PAIRS: dict[type, type[BaseModel]] = {
     answers.LargestDeviation: drift.LargestDeviation,
     answers.DriftSummary: drift.DriftSummaryAnswer,
     answers.Deleted: rebalances.Deleted,
+    answers.PortfolioName: portfolios.PortfolioName,
     run_answers.Progress: runs.Progress,
     run_answers.Holdings: runs.HoldingsBody,
     run_answers.ChunkError: runs.ChunkError,

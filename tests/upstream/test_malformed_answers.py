@@ -262,7 +262,8 @@ def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
     }
 
     asked = {"holdings", "snapshot", "tickers", "name", "exists", "place", "placed", "cancel"}
-    assert {name for name in calls if name[0] != "_"} == {*asked, "health"}
+    # Names are left out where an answer is malformed: test_portfolios has that.
+    assert {name for name in calls if name[0] != "_"} == {*asked, "health", "names"}
 
 
 def summary(**members: Any) -> dict[str, Any]:

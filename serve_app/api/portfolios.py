@@ -1,0 +1,26 @@
+"""The route that names portfolios."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+
+from serve_app import problems
+from serve_app.api.collaborators import Store
+from serve_app.api.documentation import refuses
+from serve_app.wire.fields import Identifier
+from serve_app.wire.portfolios import PortfolioName
+
+router = APIRouter(prefix="/api/v1", tags=["portfolios"])
+
+MAX_NAMED: Final = 100  # more would not fit into the longest line of a request
+Ids = Annotated[
+    list[Identifier],
+    Query(min_length=1, max_length=MAX_NAMED, description="portfolio ids; repeatable"),
+]
+
+
+@router.get("/portfolios", responses=refuses(problems.INVALID, problems.OVERLOADED))
+async def name_portfolios(store: Store, ids: Ids) -> list[PortfolioName]:
+    """Names of portfolios, in the order of the ids; null where the portfolio service has none or is down."""
+    names = await store.portfolio_names(tuple(dict.fromkeys(ids)))
+    return [PortfolioName(portfolio_id=each, name=name) for each, name in names.items()]

@@ -1,0 +1,118 @@
+"""Names of portfolios: in few calls, remembered, and nothing that anybody has to wait for."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from serve_app.market import Market, market_app
+from serve_app.upstream.client import Client
+from serve_app.upstream.policy import Policy
+from serve_app.upstream.portfolios import Portfolios
+
+EAGER = Policy(backoff_s=0.0, concurrency=8)
+NOBODY = "0" * 24
+
+
+class Service(httpx.AsyncBaseTransport):
+    """The simulated portfolio service, which counts what it is asked and can be spoilt."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = httpx.ASGITransport(market_app(market))
+        self.asked = Counter[str]()
+        self.spoil: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked["page" if request.url.path.endswith("/portfolios") else "single"] += 1
+        return self.spoil(request) or await self._market.handle_async_request(request)
+
+
+@pytest.fixture
+def market() -> Market:
+    return Market(seed=3, portfolios=1500)
+
+
+@pytest.fixture
+def service(market: Market) -> Service:
+    return Service(market)
+
+
+def answered(status: int, body: object) -> httpx.Response:
+    return httpx.Response(status, stream=httpx.ByteStream(json.dumps(body).encode()))
+
+
+def portfolios(service: Service, within_s: float = 60.0) -> Portfolios:
+    return Portfolios(Client("portfolio", "http://portfolios", EAGER, service), within_s)
+
+
+async def test_a_few_names_are_read_one_by_one_and_remembered(
+    market: Market, service: Service
+) -> None:
+    ids = (*market.portfolio_ids(3), NOBODY, "not-an-id")
+    names = portfolios(service)
+
+    found = [await names.names(ids) for _ in range(2)]
+
+    expected = {each: f"Portfolio {n}" for n, each in enumerate(ids[:3], 1)}
+    assert found == [{**expected, NOBODY: None, "not-an-id": None}] * 2
+    assert list(found[0]) == list(ids)
+    assert service.asked == {"single": 4}
+
+
+async def test_many_names_are_read_by_pages_and_remembered(
+    market: Market, service: Service
+) -> None:
+    ids = market.portfolio_ids(100)
+    names = portfolios(service)
+
+    found = [await names.names(ids), await names.names(market.portfolio_ids(100, start=700))]
+
+    assert found[0] == {each: f"Portfolio {n}" for n, each in enumerate(ids, 1)}
+    assert None not in found[1].values()
+    assert service.asked == {"page": 2}
+
+
+async def test_what_the_pages_skip_is_read_by_itself(market: Market, service: Service) -> None:
+    ids = market.portfolio_ids(30)
+
+    def without_rows(request: httpx.Request) -> httpx.Response | None:
+        if not request.url.path.endswith("/portfolios"):
+            return None
+        return answered(200, {"portfolios": [], "pagination": {"hasNext": True}})
+
+    service.spoil = without_rows
+    found = await portfolios(service).names(ids)
+
+    assert None not in found.values()
+    assert service.asked == {"page": 1, "single": 30}
+
+
+@pytest.mark.parametrize("count", [3, 50])
+@pytest.mark.parametrize(
+    ("status", "body"), [(503, {}), (418, {}), (200, {"portfolios": 1, "name": 5}), (200, [])]
+)
+async def test_a_service_that_is_down_or_odd_leaves_names_out(
+    market: Market, service: Service, count: int, status: int, body: object
+) -> None:
+    ids = market.portfolio_ids(count)
+    service.spoil = lambda _: answered(status, body)
+
+    assert await portfolios(service).names(ids) == dict.fromkeys(ids)
+
+
+async def test_names_that_were_found_in_time_are_answered(market: Market) -> None:
+    ids = market.portfolio_ids(2)
+    never = asyncio.Event()
+
+    class Slow(Service):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith(ids[1]):
+                await never.wait()
+            return await super().handle_async_request(request)
+
+    found = await portfolios(Slow(market), within_s=0.5).names(ids)
+
+    assert found == {ids[0]: "Portfolio 1", ids[1]: None}
