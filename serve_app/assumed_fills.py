@@ -5,7 +5,6 @@ from dataclasses import replace
 from decimal import Decimal
 
 from optimization.errors import PricesMissingError
-from optimization.options import OpenOrders, RebalanceOptions
 from optimization.result import Side
 from optimization.units import EXACT
 from serve_app.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
@@ -19,10 +18,10 @@ from storage.orders import Order
 
 
 async def counted_orders(
-    options: RebalanceOptions, portfolio_ids: Sequence[str], resources: Resources
+    portfolio_ids: Sequence[str], resources: Resources
 ) -> Mapping[str, Sequence[Order]]:
-    """Open orders by portfolio, of a rebalance that counts them; UpstreamUnavailableError as for holdings."""
-    if options.open_orders is not OpenOrders.COUNT:
+    """Open orders by portfolio, of those that count them; UpstreamUnavailableError as for holdings."""
+    if not portfolio_ids:
         return {}
     orders = await resources.open_orders.of_portfolios(portfolio_ids)
     if orders:

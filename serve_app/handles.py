@@ -30,6 +30,7 @@ from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import GivenOptions
 from storage.book import BookRun, Holdings, Selection
 from storage.idempotency import Claim
+from storage.options import OwnOverrides
 from storage.runs import Run, new_rebalance_id
 
 APPLICATION = "order-generation"
@@ -152,6 +153,7 @@ class Optimizer:
         self,
         selection: Selection,
         options: Mapping[str, Any] | None,
+        own: OwnOverrides,
         holdings: Holdings | None,
         correlation_id: str,
         claim: Claim | None = None,
@@ -161,7 +163,7 @@ class Optimizer:
         for attempt in range(TRIES):
             try:
                 return await self._remote.begin_run(
-                    run_id, selection, options, holdings, correlation_id, claim
+                    run_id, selection, options, own, holdings, correlation_id, claim
                 )
             except RayActorError:
                 if attempt == TRIES - 1:

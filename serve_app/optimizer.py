@@ -29,6 +29,7 @@ from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import GivenOptions
 from storage.book import BookRun, Holdings, Selection
 from storage.idempotency import Claim
+from storage.options import OwnOverrides
 from storage.runs import Run
 
 WARM_WORKERS = 2
@@ -157,6 +158,7 @@ class Optimizer:
         run_id: str,
         selection: Selection,
         options: Overrides,
+        own: OwnOverrides,
         holdings: Holdings | None,
         correlated: str,
         claim: Claim | None = None,
@@ -168,6 +170,7 @@ class Optimizer:
             run_id=run_id,
             selection=selection,
             overrides=options or {},
+            overrides_by_portfolio=own,
             holdings=identified(
                 self._settings, holdings or Holdings(self._settings.holdings_source)
             ),

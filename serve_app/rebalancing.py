@@ -6,14 +6,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 from optimization.budget import Budget
 from optimization.engine import rebalance_all
 from optimization.errors import (
     EmptyModelError,
+    OptimizationError,
     OptionsConflictError,
     PricesMissingError,
     RuleError,
@@ -32,8 +34,8 @@ from serve_app.upstream.pricing import PriceSnapshot
 from serve_app.upstream.securities import Securities
 
 Told = Callable[[Sequence[Rebalance], float], None]
-OwnOptions = Mapping[str, RebalanceOptions]
-"""The options of portfolios that have their own, by portfolio id."""
+OwnOptions = Mapping[str, RebalanceOptions | OptimizationError]
+"""The options of portfolios that have their own, or what is wrong with them, by portfolio id."""
 NONE_OWN: OwnOptions = MappingProxyType({})
 
 logger = logging.getLogger(__name__)
@@ -84,6 +86,16 @@ async def fetched(
     others = await prices_of(wanted, securities, snapshot)
     balances = [found[portfolio_id] for portfolio_id in portfolio_ids]
     return Fetched(portfolio_ids, balances, {**others, **model_prices})
+
+
+def merged(
+    options: RebalanceOptions, overrides: Mapping[str, Any]
+) -> RebalanceOptions | OptimizationError:
+    """Options with others in place of those of the same name, or why they exclude each other."""
+    try:
+        return replace(options, **overrides)
+    except (RuleError, OptionsConflictError) as error:
+        return error
 
 
 def require_matched(
@@ -163,10 +175,15 @@ def _solved(
     made = [_portfolio(portfolio_id, balance, fetched.prices) for portfolio_id, balance in pairs]
     # Those of equal options share blocks, however many portfolios have options of their own.
     alike: dict[RebalanceOptions, list[int]] = defaultdict(list)
+    outcomes: dict[int, Rebalance] = {}
     for place, one in enumerate(made):
-        if isinstance(one, Portfolio):
-            alike[own.get(one.portfolio_id, options)].append(place)
-    outcomes = {place: one for place, one in enumerate(made) if isinstance(one, Rebalance)}
+        asked = own.get(one.portfolio_id, options)
+        if isinstance(one, Rebalance):
+            outcomes[place] = one
+        elif isinstance(asked, OptimizationError):
+            outcomes[place] = failed(one.portfolio_id, asked)
+        else:
+            alike[asked].append(place)
     left = len(made) - len(outcomes)
     for asked, places in alike.items():
         portfolios = [one for one in map(made.__getitem__, places) if isinstance(one, Portfolio)]

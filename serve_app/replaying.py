@@ -1,6 +1,6 @@
 """A stored rebalance solved again: every outcome holds its complete input, so the answers have to agree."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -48,15 +48,30 @@ def counted(verdicts: Counter[str]) -> str:
 def _compared(run: Run, page: Sequence[Rebalance], options: RebalanceOptions) -> Iterator[Compared]:
     # What a search found until its time was over depends on the machine.
     solvable = [each for each in page if each.cash_before is not None and not _by_time(each)]
-    portfolios = _portfolios(run, solvable, options.cash_flow)
-    answers = iter(rebalance_all(run.securities, portfolios, options))
+    answers = _answers(run, solvable, options)
     for outcome in page:
         if outcome.cash_before is None:
             yield Compared(outcome.portfolio_id, WITHOUT_INPUT, {})
         elif _by_time(outcome):
             yield Compared(outcome.portfolio_id, BY_TIME, {})
         else:
-            yield _beside(outcome, next(answers))
+            yield _beside(outcome, answers[outcome.portfolio_id])
+
+
+def _answers(
+    run: Run, outcomes: Sequence[Rebalance], options: RebalanceOptions
+) -> Mapping[str, Answer]:
+    """What the engine answers today, by portfolio id."""
+    own = run.overrides_by_portfolio
+    alike: dict[RebalanceOptions, list[Rebalance]] = defaultdict(list)
+    for outcome in outcomes:
+        alike[replace(options, **own.get(outcome.portfolio_id, {}))].append(outcome)
+    found: dict[str, Answer] = {}
+    for asked, some in alike.items():
+        portfolios = _portfolios(run, some, asked.cash_flow)
+        ids = [portfolio.portfolio_id for portfolio in portfolios]
+        found.update(zip(ids, rebalance_all(run.securities, portfolios, asked), strict=True))
+    return found
 
 
 def _portfolios(run: Run, outcomes: Sequence[Rebalance], cash_flow: Decimal) -> list[Portfolio]:

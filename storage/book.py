@@ -13,7 +13,13 @@ from optimization.result import Refusal, Status
 from storage.codec import exact, storable, to_milliseconds
 from storage.database import Document
 from storage.idempotency import Claim
-from storage.options import overrides_document, overrides_from
+from storage.options import (
+    OwnOverrides,
+    overrides_document,
+    overrides_from,
+    own_document,
+    own_from,
+)
 
 
 class BookRunStatus(StrEnum):
@@ -95,6 +101,7 @@ class Totals:
     counts: Mapping[Status, int] = field(default_factory=dict[Status, int])
     methods: Mapping[str, int] = field(default_factory=dict[str, int])
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
+    unmatched: tuple[str, ...] = ()  # what options name and nobody has, once all is done
 
     @property
     def portfolios(self) -> int:
@@ -111,6 +118,7 @@ class BookRun:
     overrides: Mapping[str, Any]  # options of the request by name
     holdings: Holdings
     created_at: datetime
+    overrides_by_portfolio: OwnOverrides = field(default_factory=dict[str, Mapping[str, Any]])
     correlation_id: str = ""
     stops_on_outage: bool = False  # else the portfolios that could not be fetched are FAILED
     status: BookRunStatus = BookRunStatus.QUEUED
@@ -137,6 +145,7 @@ def book_run_document(run: BookRun) -> Document:
             "portfolio_ids": list(run.selection.portfolio_ids),
         },
         "overrides": storable(overrides_document(run.overrides)),
+        **own_document(run.overrides_by_portfolio),
         "holdings": _holdings_document(run.holdings),
         "correlation_id": run.correlation_id,
         "stops_on_outage": run.stops_on_outage,
@@ -157,6 +166,7 @@ def book_run_from(document: Document) -> BookRun:
             tuple(selection.get("portfolio_ids", ())),
         ),
         overrides=overrides_from(document["overrides"]),
+        overrides_by_portfolio=own_from(document),
         holdings=Holdings(**document["holdings"]),
         created_at=document["created_at"],
         correlation_id=document["correlation_id"],
@@ -220,9 +230,11 @@ def totals_document(totals: Totals) -> Document:
         "counts": {status.value: count for status, count in totals.counts.items()},
         "methods": dict(totals.methods),
         "seconds": dict(totals.seconds),
+        **({"unmatched": list(totals.unmatched)} if totals.unmatched else {}),
     }
 
 
 def _totals_from(document: Document) -> Totals:
     counts = {Status(status): count for status, count in document["counts"].items()}
-    return Totals(document["chunks"], counts, document["methods"], document["seconds"])
+    unmatched = tuple(document.get("unmatched", ()))
+    return Totals(document["chunks"], counts, document["methods"], document["seconds"], unmatched)

@@ -31,6 +31,7 @@ from storage.book import (
 from storage.database import Document, require_object_id, translating
 from storage.errors import LeaseLostError, NotFoundError
 from storage.idempotency import Claim, Claims
+from storage.options import OWN_OPTIONS
 from storage.results import problem_document
 
 COLLECTION = "book_runs"
@@ -85,7 +86,7 @@ class BookRuns:
     async def page(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
         """A page of runs, the newest first, and how many there are."""
         total = await self._runs.count_documents({}, hint="_id_")
-        hidden = {"snapshot": 0, "selection.portfolio_ids": 0}
+        hidden = {"snapshot": 0, "selection.portfolio_ids": 0, OWN_OPTIONS: 0}
         cursor = self._runs.find({}, hidden, sort=[("_id", -1)], skip=offset, limit=limit)
         return tuple([book_run_from(document) async for document in cursor]), total
 

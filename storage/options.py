@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from optimization.options import (
     Direction,
@@ -13,7 +13,7 @@ from optimization.options import (
     RebalanceOptions,
     Scope,
 )
-from storage.codec import exact
+from storage.codec import exact, storable
 from storage.database import Document
 
 DEFAULTS = RebalanceOptions()
@@ -22,6 +22,9 @@ ENUMS: Mapping[str, type[StrEnum]] = {
     "scope": Scope,
     "open_orders": OpenOrders,
 }
+OWN_OPTIONS: Final = "options_by_portfolio"
+OwnOverrides = Mapping[str, Mapping[str, Any]]
+"""Options by name that single portfolios have in the place of others, by portfolio id."""
 
 
 def options_document(options: RebalanceOptions) -> Document:
@@ -47,6 +50,20 @@ def overrides_document(overrides: Mapping[str, Any]) -> Document:
 def overrides_from(document: Mapping[str, Any]) -> dict[str, Any]:
     """The options by name that a document holds."""
     return {name: _value(name, value) for name, value in document.items()}
+
+
+def own_document(own: OwnOverrides) -> Document:
+    """What is stored of the options of single portfolios; pairs, since an id may have a dot."""
+    if not own:
+        return {}
+    return {
+        OWN_OPTIONS: [[each, storable(overrides_document(given))] for each, given in own.items()]
+    }
+
+
+def own_from(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The options of single portfolios that a document holds."""
+    return {each: overrides_from(given) for each, given in document.get(OWN_OPTIONS, ())}
 
 
 def _stored(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Runs in MongoDB: one document a run, one small document a portfolio of it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import ne
@@ -19,6 +19,7 @@ from storage.codec import to_milliseconds
 from storage.database import WRITER_TIMEOUT_S, Document, require_object_id, translating
 from storage.errors import NotFoundError, StaleVersionError
 from storage.idempotency import Claim, Claims
+from storage.options import OWN_OPTIONS
 from storage.paging import DESCENDING, Sort, sort_order
 from storage.results import BATCH, ids_of, rebalance_from, result_id
 from storage.runs import Run, RunStatus, run_document, run_from
@@ -73,6 +74,14 @@ class Rebalances:
             return Counter(rebalance.status for rebalance in rebalances)
         ids = {"$in": [result_id(rebalance_id, ordinal) for ordinal in ordinals]}
         return await self._counts(ids)
+
+    @translating
+    async def match(self, rebalance_id: str, security_ids: Iterable[str]) -> None:
+        """Note that somebody holds these; what is noted twice changes nothing."""
+        await self._runs.update_one(
+            {"_id": ObjectId(rebalance_id)},
+            {"$pullAll": {"unmatched": list(security_ids)}},
+        )
 
     @translating
     async def store(
@@ -237,7 +246,8 @@ class Rebalances:
         total = await self._runs.count_documents(matching, hint="_id_")
         if limit == 0:  # which MongoDB would take for no limit
             return (), total
-        cursor = self._runs.find(matching, sort=order, skip=offset, limit=limit or 0)
+        hidden = {OWN_OPTIONS: 0}
+        cursor = self._runs.find(matching, hidden, sort=order, skip=offset, limit=limit or 0)
         return tuple([run_from(document) async for document in cursor]), total
 
     async def _found(self, run: Run, matching: Document) -> tuple[Rebalance, ...]:

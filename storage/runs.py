@@ -12,6 +12,7 @@ from optimization.errors import RuleError
 from optimization.result import Refusal, Security, Status
 from storage.codec import storable
 from storage.database import Document, require_object_id
+from storage.options import OwnOverrides, own_document, own_from
 from storage.results import (
     MOST_PORTFOLIOS,
     problem_document,
@@ -50,6 +51,10 @@ class Run:
     version: int = 1
     book_run_id: str | None = None  # the run over a book that this one is a part of
     refusal: Refusal | None = None  # why none of its portfolios can be rebalanced
+    unmatched: tuple[
+        str, ...
+    ] = ()  # what options name and nobody has of whom the holdings are known
+    overrides_by_portfolio: OwnOverrides = field(default_factory=dict[str, Mapping[str, Any]])
 
     def __post_init__(self) -> None:
         require_object_id("rebalance_id", self.rebalance_id)
@@ -68,9 +73,12 @@ def run_document(run: Run) -> Document:
     """What is stored of a run."""
     part_of = {} if run.book_run_id is None else {"book_run_id": ObjectId(run.book_run_id)}
     refused = {} if run.refusal is None else {"problem": problem_document(run.refusal)}
+    unmatched = {"unmatched": list(run.unmatched)} if run.unmatched else {}
     return {
         **part_of,
         **refused,
+        **unmatched,
+        **own_document(run.overrides_by_portfolio),
         "_id": ObjectId(run.rebalance_id),
         "model_id": ObjectId(run.model_id),
         "model_version": run.model_version,
@@ -102,5 +110,7 @@ def run_from(document: Document) -> Run:
         finished_at=document["finished_at"],
         version=document["version"],
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
+        unmatched=tuple(document.get("unmatched", ())),
+        overrides_by_portfolio=own_from(document),
         book_run_id=str(document["book_run_id"]) if "book_run_id" in document else None,
     )

@@ -24,6 +24,7 @@ from storage.book import BookRun, Holdings, Selection
 from storage.chunks import Event
 from storage.hand_overs import HandOver
 from storage.idempotency import Claim
+from storage.options import OwnOverrides
 from storage.orders import OpenOrdersRule, OrderState
 from storage.paging import Sort
 from storage.runs import Run
@@ -243,6 +244,7 @@ class Optimizer(Protocol):
         self,
         selection: Selection,
         options: Mapping[str, Any] | None,
+        own: OwnOverrides,
         holdings: Holdings | None,
         correlation_id: str,
         claim: Claim | None = None,

@@ -2,6 +2,7 @@
 
 from datetime import tzinfo
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
@@ -29,6 +30,7 @@ from storage.runs import Run
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
 
 PortfolioId = Annotated[str, Path(pattern=r"^[A-Za-z0-9]{24}$", description="24 letters or digits")]
+MOST_UNMATCHED = 100
 Outcomes = tuple[Run, tuple[Rebalance, ...]]
 DryRun = Annotated[
     bool,
@@ -82,7 +84,7 @@ async def rebalance_model(
         asked = model_id, wanted, correlation_id.get()
         run, rebalances = await optimizer.preview_model(*asked)
         heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
-        return await answer_of_all(request.url.path, heading, rebalances, {})
+        return await answer_of_all(request.url.path, heading, rebalances, _unmatched(run))
 
     async def recall(rebalance_id: str) -> Outcomes:
         run = await store.run(rebalance_id)
@@ -94,7 +96,8 @@ async def rebalance_model(
         recall,
     )
     heading = Heading(run.rebalance_id, run.model_id, trade_date_of(run, settings.zone))
-    return await answer_of_all(request.url.path, heading, rebalances, _location(run) | replayed)
+    headers = _location(run) | _unmatched(run) | replayed
+    return await answer_of_all(request.url.path, heading, rebalances, headers)
 
 
 @router.post(
@@ -145,7 +148,7 @@ async def _begun(
     """The run that does it, on its way."""
     run, replayed = await once(
         lambda: optimizer.begin_run(
-            selection, options_of(options), None, correlation_id.get(), once.claim
+            selection, options_of(options), {}, None, correlation_id.get(), once.claim
         ),
         lambda run: run.run_id,
         store.book_run,
@@ -160,3 +163,10 @@ def trade_date_of(run: Run, zone: tzinfo) -> str:
 
 def _location(run: Run) -> dict[str, str]:
     return {"Location": f"/api/v1/rebalance/{run.rebalance_id}"}
+
+
+def _unmatched(run: Run) -> dict[str, str]:
+    """The first of what the options name and nobody has."""
+    if not run.unmatched:
+        return {}
+    return {"Unmatched-Ids": ", ".join(quote(each) for each in run.unmatched[:MOST_UNMATCHED])}

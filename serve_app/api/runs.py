@@ -30,6 +30,7 @@ from serve_app.wire.runs import (
     RunRequest,
     event_json,
     holdings_of,
+    own_options_of,
     selection_of,
 )
 from serve_app.wire.text import encoded
@@ -79,10 +80,12 @@ async def begin_run(
     body: RunRequest, store: Store, optimizer: Rebalancer, once: AtMostOnce
 ) -> Response:
     """Rebalance several models, a list of portfolios or the whole book; answered before it is done."""
+    own = own_options_of(body)
     run, replayed = await once(
         lambda: optimizer.begin_run(
             selection_of(body),
             options_of(body.options),
+            own,
             holdings_of(body.holdings),
             correlation_id.get(),
             once.claim,

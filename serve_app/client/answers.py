@@ -150,6 +150,7 @@ class RebalanceResult:
     created_at: datetime
     status: str
     counts: Mapping[str, int]
+    unmatched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A ``version`` is sent as If-Match: a change of another version is refused. An ``
 unless it is given; whoever wants to repeat a request in another process gives one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -253,11 +253,18 @@ def begin_run(
     portfolios: Sequence[str] | None = None,
     whole_book: bool = False,
     options: Options | None = None,
+    options_by_portfolio: Mapping[str, Options] | None = None,
     holdings: dict[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Call[Run]:
     """Rebalance several models, a list of portfolios or the whole book; answered before it is done."""
-    asked = {"models": models, "portfolios": portfolios, "options": options, "holdings": holdings}
+    asked = {
+        "models": models,
+        "portfolios": portfolios,
+        "options": options,
+        "options_by_portfolio": options_by_portfolio,
+        "holdings": holdings,
+    }
     body = {name: value for name, value in asked.items() if value is not None}
     return work(Run, ("runs",), {**body, "whole_book": whole_book}, idempotency_key)
 

@@ -60,6 +60,7 @@ class Run:
     started_at: datetime | None
     updated_at: datetime | None
     finished_at: datetime | None
+    unmatched: tuple[str, ...] = ()
 
     @property
     def is_over(self) -> bool:

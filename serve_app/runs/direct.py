@@ -23,6 +23,7 @@ from serve_app.resources import Resources
 from serve_app.runs.coordinator import Coordinator
 from serve_app.runs.planning import new_run, now, options_for
 from serve_app.runs.tasks import Work, outcomes_of, previewed
+from serve_app.runs.unmatched import held_outside, named_beyond
 from serve_app.settings import Settings
 from storage.book import BookRun, Holdings, Selection
 from storage.chunks import Chunk
@@ -94,9 +95,10 @@ class Runs:
         whole = Chunk(work.run.rebalance_id, 0, portfolio_ids)
         with reserved_for(len(portfolio_ids)):
             if len(portfolio_ids) > self._settings.run_fan_out_above:
-                return work.run, await previewed(work, whole)
-            outcomes, _ = await outcomes_of(work, whole, self._with)
-        return work.run, tuple(outcomes)
+                outcomes = await previewed(work, whole)
+            else:
+                outcomes = tuple((await outcomes_of(work, whole, self._with))[0])
+        return _matched(work.run, outcomes), outcomes
 
     async def settled(self, rebalance_id: str) -> Outcomes | None:
         """What a run made before its answer was lost; one that is under way is waited for."""
@@ -160,6 +162,7 @@ class Runs:
         options = options_for(model, overrides or {}, self._settings)
         snapshot = await self._with.prices.snapshot()
         run = new_run(rebalance_id, model, portfolios, options_document(options), now())
+        run = replace(run, unmatched=named_beyond(model, options))
         holdings = Holdings(self._settings.holdings_source)
         # What the model restricts is meant for all its portfolios, not for each of them.
         named = restrictions_of(overrides or {}) if alone else None
@@ -177,7 +180,9 @@ class Runs:
         """Store a run that is over."""
         counts = Counter(outcome.status for outcome in outcomes)
         count_outcomes(counts)
-        run = replace(run, status=RunStatus.COMPLETED, counts=counts, finished_at=now())
+        run = replace(
+            _matched(run, outcomes), status=RunStatus.COMPLETED, counts=counts, finished_at=now()
+        )
         stored = await self._with.rebalances.store(run, outcomes, claim)
         await self._dated(run)  # not beside it: a rebalance that is not stored leaves no date
         return stored, tuple(outcomes)
@@ -186,3 +191,8 @@ class Runs:
         # A model that was deleted while its portfolios were rebalanced has no date to set.
         with suppress(NotFoundError):
             await self._with.models.rebalanced(run.model_id, run.started_at)
+
+
+def _matched(run: Run, outcomes: Sequence[Rebalance]) -> Run:
+    held = set(held_outside(outcomes))
+    return replace(run, unmatched=tuple(each for each in run.unmatched if each not in held))

@@ -12,6 +12,7 @@ from serve_app.resources import Resources
 from serve_app.runs.attempts import Attempts
 from serve_app.runs.planning import Planner, now
 from serve_app.runs.tally import PAUSE_S, Tally, persistently
+from serve_app.runs.unmatched import Unmatched
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
 from storage.book import BookRun, BookRunStatus, Plan, Totals
@@ -171,10 +172,13 @@ class Drive:
                 totals = Totals()
             await self._end_parts(RunStatus.STOPPED, lambda _: True)
         # What is stored counts, also of chunks that nobody could report any more.
-        counts = Counter[Status]()
+        counts, unmatched = Counter[Status](), Unmatched(self._run)
         async for part in self._parts():
             counts.update(part.counts)
-        totals = replace(totals, counts=counts)
+            unmatched.see(part)
+        # Of a run that ended early nobody knows what the others hold.
+        ids = unmatched.ids if status is BookRunStatus.COMPLETED else ()
+        totals = replace(totals, counts=counts, unmatched=ids)
         end, claim = self._with.book_runs.end, self._run.claim
         await persistently(
             lambda: end(self._run.run_id, self._token, status, totals, now(), problem, claim)

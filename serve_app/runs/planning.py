@@ -19,11 +19,12 @@ from optimization.errors import (
     RuleError,
 )
 from optimization.model import Model, require_targets
-from optimization.options import RebalanceOptions
+from optimization.options import RebalanceOptions, restrictions_of
 from optimization.result import Refusal
 from serve_app.problems.mapping import refusal_of
 from serve_app.rebalancing import prices_of
 from serve_app.resources import Resources, identified
+from serve_app.runs.unmatched import named_beyond
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.pricing import PriceSnapshot
@@ -76,7 +77,7 @@ class Planner:
         rebalances, portfolios, chunks = 0, 0, 0
         begun = now()
         async for model, portfolio_ids in self._selected(run.selection):
-            part = await market.priced(_part(run, model, len(portfolio_ids), begun), model)
+            part = await market.priced(_part(run, model, portfolio_ids, begun), model)
             # The rows of a file are in the order of the ids.
             cut = self._cut(part, portfolio_ids if holdings.file is None else sorted(portfolio_ids))
             await self._with.rebalances.open(part)
@@ -201,22 +202,29 @@ def options_for(model: Model, overrides: Mapping[str, Any], settings: Settings) 
     return options
 
 
-def _part(run: BookRun, model: Model, portfolios: int, begun: datetime) -> Run:
+def _part(run: BookRun, model: Model, portfolio_ids: Sequence[str], begun: datetime) -> Run:
     assert model.model_id is not None
     # Made of the two: whoever plans the run a second time comes to the same ids.
     alone = run.selection == Selection((model.model_id,))
     rebalance_id = run.run_id if alone else _part_id(run.run_id, model.model_id)
-    part = replace(new_run(rebalance_id, model, portfolios, {}, begun), book_run_id=run.run_id)
+    own = run.overrides_by_portfolio
+    part = replace(
+        new_run(rebalance_id, model, len(portfolio_ids), {}, begun),
+        book_run_id=run.run_id,
+        overrides_by_portfolio={each: own[each] for each in portfolio_ids if each in own},
+    )
     try:
         options = replace(model.options or RebalanceOptions(), **run.overrides)
-        require_targets(model.targets, options)
+        if not part.overrides_by_portfolio:  # else each portfolio says whether everything is sold
+            require_targets(model.targets, options)
     except (
         EmptyModelError,
         OptionsConflictError,
         RuleError,
     ) as error:  # with what this model has of its own
         return replace(part, refusal=refusal_of(error))
-    return replace(part, options=options_document(options))
+    named = named_beyond(model, options, map(restrictions_of, part.overrides_by_portfolio.values()))
+    return replace(part, options=options_document(options), unmatched=named)
 
 
 def _part_id(run_id: str, model_id: str) -> str:

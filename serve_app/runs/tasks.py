@@ -8,13 +8,14 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 import ray
 
-from optimization.options import RebalanceOptions
+from optimization.errors import OptimizationError
+from optimization.options import OpenOrders, RebalanceOptions
 from optimization.result import Rebalance, Refusal, Status
 from serve_app.assumed_fills import as_if_filled, counted_orders
 from serve_app.correlation import correlation_id
@@ -24,12 +25,14 @@ from serve_app.observability import correlate_logs
 from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.rebalancing import fetched, refused, require_matched, solved
 from serve_app.resources import Resources, opened, source_of
+from serve_app.runs.unmatched import held_outside, own_options
 from serve_app.settings import Settings
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.pricing import PriceSnapshot
 from storage.book import Holdings
 from storage.chunks import Chunk, Report
 from storage.database import WRITER_TIMEOUT_S
+from storage.rebalances import Rebalances
 from storage.runs import Run
 
 # Below the replicas, so that single rebalances do not wait for a run over a book.
@@ -59,8 +62,10 @@ async def outcomes_of(
     if work.refusal is not None:
         return [refused(each, work.refusal) for each in chunk.portfolio_ids], {}
     begin = time.perf_counter()
+    own = own_options(work.run, work.options, chunk.portfolio_ids)
+    counting = [each for each in chunk.portfolio_ids if _counts(own.get(each, work.options))]
     # Before the holdings: an order that is still open now was not booked yet when they are read.
-    orders = await counted_orders(work.options, chunk.portfolio_ids, resources)
+    orders = await counted_orders(counting, resources)
     found = await fetched(
         work.run.securities,
         chunk.portfolio_ids,
@@ -74,11 +79,22 @@ async def outcomes_of(
     if work.must_match is not None:
         require_matched(work.must_match, work.run.securities, found)
     solving = time.perf_counter()
-    outcomes = await solved(work.run.securities, found, work.options, count_solved)
+    outcomes = await solved(work.run.securities, found, work.options, count_solved, own)
     outcomes = [
         replace(each, counted_orders=len(orders.get(each.portfolio_id, ()))) for each in outcomes
     ]
     return outcomes, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
+
+
+def _counts(options: RebalanceOptions | OptimizationError) -> bool:
+    return isinstance(options, RebalanceOptions) and options.open_orders is OpenOrders.COUNT
+
+
+async def match(run: Run, outcomes: Iterable[Rebalance], rebalances: Rebalances) -> None:
+    """Note which securities that options name are held by these portfolios."""
+    held = set(held_outside(outcomes)).intersection(run.unmatched)
+    if held:
+        await rebalances.match(run.rebalance_id, held)
 
 
 async def previewed(work: Work, whole: Chunk) -> tuple[Rebalance, ...]:
@@ -110,6 +126,7 @@ async def recorded(
         outcomes, seconds = await outcomes_of(work, chunk, resources)
     begin = time.perf_counter()
     counts = await resources.rebalances.record(chunk.rebalance_id, chunk.ordinals, outcomes)
+    await match(work.run, outcomes, resources.rebalances)
     return report_of(outcomes, counts, {**seconds, "write": time.perf_counter() - begin})
 
 

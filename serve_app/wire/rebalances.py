@@ -18,7 +18,7 @@ from serve_app.wire.rebalancing import (
     side_of,
 )
 from serve_app.wire.text import Json, instant, number, weight_number, whole
-from storage.runs import Run
+from storage.runs import Run, RunStatus
 
 POSITION: Json = {
     "security_id": SECURITY,
@@ -58,6 +58,7 @@ STORED: Json = {
     "created_at": f"{DAY}T09:30:00.000Z",
     "status": "COMPLETED",
     "counts": {"REBALANCED": 1},
+    "unmatched": [],
 }
 
 
@@ -117,6 +118,10 @@ class RebalanceResult(BaseModel):
     created_at: datetime
     status: Literal["RUNNING", "COMPLETED", "STOPPED"]
     counts: dict[Outcome, int]
+    unmatched: Annotated[
+        list[str],
+        Field(description="what options name and nobody has; known when all portfolios are done"),
+    ]
 
 
 class PortfoliosQuery(BaseModel):
@@ -147,6 +152,7 @@ def run_json(run: Run, portfolios: list[Json]) -> Json:
         "created_at": instant(run.started_at),
         "status": run.status,
         "counts": {str(status): count for status, count in run.counts.items()},
+        "unmatched": list(run.unmatched) if run.status is RunStatus.COMPLETED else [],
         "portfolios": portfolios,
     }
 

@@ -1,21 +1,28 @@
 """Runs over a book: what is asked for, and where a run stands."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from optimization.errors import RuleError
+from optimization.options import RebalanceOptions
 from serve_app.wire.fields import MODEL, Identifier, ObjectIdentifier
-from serve_app.wire.options import RebalanceOptionsBody
+from serve_app.wire.options import RebalanceOptionsBody, options_of
 from serve_app.wire.rebalancing import DAY, REBALANCE, Outcome, ProblemInAnswer
 from serve_app.wire.text import Json, instant
 from storage.book import BookRun, Holdings, Selection
 from storage.chunks import Event
+from storage.options import OwnOverrides
 
 RUN = "6725f1a2b3c4d5e6f7a8b9c0"
 MOST_MODELS = 10_000
 MOST_PORTFOLIOS = 100_000
 MOST_SHOWN = 100
+# Portfolios of a run that have options of their own: these are stored in its document.
+MOST_WITH_OPTIONS = 10_000
+MOST_NAMED = 100_000  # securities that all of these options name
 RunState = Literal[
     "QUEUED", "RUNNING", "CANCELLING", "DISCARDING", "COMPLETED", "CANCELLED", "STOPPED"
 ]
@@ -65,6 +72,13 @@ class RunRequest(BaseModel):
     ] = None
     whole_book: bool = False
     options: RebalanceOptionsBody | None = None
+    options_by_portfolio: Annotated[
+        dict[Identifier, RebalanceOptionsBody] | None,
+        Field(
+            max_length=MOST_WITH_OPTIONS,
+            description="options of single portfolios, in place of those of the run by the same name",
+        ),
+    ] = None
     holdings: HoldingsBody | None = None
 
     @model_validator(mode="after")
@@ -95,6 +109,7 @@ STANDS: Json = {
     "holdings": {"source": "file", "file": "2026-11-23.parquet"},
     "rebalances": [REBALANCE],
     "errors": [],
+    "unmatched": [],
     "error": None,
     "created_at": f"{DAY}T09:30:00.000Z",
     "started_at": f"{DAY}T09:30:00.120Z",
@@ -121,6 +136,10 @@ class RunAnswer(BaseModel):
     holdings: HoldingsBody
     rebalances: list[ObjectIdentifier]
     errors: list["ChunkError"]
+    unmatched: Annotated[
+        list[str],
+        Field(description="what options name and nobody has; known when all portfolios are done"),
+    ]
     error: ProblemInAnswer | None
     created_at: datetime
     started_at: datetime | None
@@ -141,6 +160,32 @@ def selection_of(body: RunRequest) -> Selection:
     """What is selected, each only once."""
     models = tuple(dict.fromkeys(model.lower() for model in body.models or ()))
     return Selection(models, tuple(dict.fromkeys(body.portfolios or ())))
+
+
+def own_options_of(body: RunRequest) -> OwnOverrides:
+    """The options of single portfolios by name, each checked as merged over those of the run.
+
+    Raises RuleError with the place in the body, and OptionsConflictError.
+    """
+    common, named = options_of(body.options), 0
+    selected = None if body.models or not body.portfolios else frozenset(body.portfolios)
+    own: dict[str, Mapping[str, Any]] = {}
+    for portfolio_id, given in (body.options_by_portfolio or {}).items():
+        place = ("options_by_portfolio", portfolio_id)
+        if selected is not None and portfolio_id not in selected:
+            raise RuleError(place, portfolio_id, "it is not among the portfolios of the run")
+        own[portfolio_id] = options_of(given)
+        try:
+            options = RebalanceOptions(**{**common, **own[portfolio_id]})
+        except RuleError as error:
+            raise RuleError((*place, *error.field), error.value, error.rule) from error
+        named += sum(1 for _ in options.named_ids())
+        if named > MOST_NAMED:
+            rule = (
+                f"the options of single portfolios name at most {MOST_NAMED:,} securities together"
+            )
+            raise RuleError(place, named, rule)
+    return own
 
 
 def holdings_of(body: HoldingsBody | None) -> Holdings | None:
@@ -170,6 +215,7 @@ def book_run_json(
         "holdings": {"source": run.holdings.source, "file": run.holdings.file},
         "rebalances": list(rebalances),
         "errors": [_error_json(event) for event in errors],
+        "unmatched": list(run.totals.unmatched),
         "error": error,
         "created_at": instant(run.created_at),
         "started_at": instant(run.started_at),

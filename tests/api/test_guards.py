@@ -12,6 +12,7 @@ from optimization.model import Model
 from optimization.options import RebalanceOptions
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
+from serve_app.replaying import replayed
 from serve_app.settings import Settings
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import PRICE, A, B, P, Q, Stored, no_metrics, position, posted
@@ -219,3 +220,107 @@ async def test_a_price_of_0_or_none_fails_only_who_holds_it_on_every_path(
     alone = await client.get(f"/api/v1/portfolio/{Q}/drift")
     assert (alone.status_code, alone.json()["securities"]) == (422, [B])
     assert (await client.get(f"/api/v1/portfolio/{P}/drift")).status_code == 200
+
+
+async def test_a_rebalance_of_a_model_lists_what_options_name_and_nobody_has(
+    client: httpx.AsyncClient, model: Json
+) -> None:
+    path = f"/api/v1/model/{model['model_id']}/rebalance"
+    groups = [{"name": "g", "security_ids": ["VTI é", A]}]
+    options = {"do_not_sell": [B, C], "lots": {"D" * 24: 1}, "groups": groups}
+    for params in (DRY, {}):
+        answer = await client.post(path, params=params, json=options)
+        assert answer.headers["Unmatched-Ids"] == f"{C}, {'D' * 24}, VTI%20%C3%A9"
+    stored = (await client.get(answer.headers["Location"])).json()
+    assert stored["unmatched"] == [C, "D" * 24, "VTI é"]
+    plain = await client.post(path, json={"do_not_sell": [A, B]})
+    assert "Unmatched-Ids" not in plain.headers
+    assert (await client.get(plain.headers["Location"])).json()["unmatched"] == []
+
+
+@pytest.mark.parametrize("way", ["whole book", "one model"])
+async def test_a_run_lists_what_options_name_and_nobody_has(
+    client: httpx.AsyncClient, model: Json, upstreams: Upstreams, way: str
+) -> None:
+    upstreams.owns(C, 1000, **{"F" * 24: 1})
+    upstreams.prices["F" * 24] = PRICE
+    body = posted(name="Other", positions=[position(B)], portfolios=[C])
+    other = (await client.post("/api/v1/models", json=body)).json()["model_id"]
+    asked: Json = {"options": {"do_not_sell": [A, B, "D" * 24, "F" * 24]}}
+    if way == "one model":
+        asked["models"] = [model["model_id"]]
+        expected = {model["model_id"]: ["D" * 24, "F" * 24]}
+        unmatched = ["D" * 24, "F" * 24]
+    else:
+        own = {P: {"do_not_buy": ["E" * 24]}, "N" * 24: {}}
+        asked |= {"whole_book": True, "options_by_portfolio": own}
+        # What one of the rebalances has is not misspelt; a portfolio that the run does not have may be.
+        expected = {model["model_id"]: ["D" * 24, "E" * 24, "F" * 24], other: [A, "D" * 24]}
+        unmatched = ["D" * 24, "E" * 24, "N" * 24]
+    run = await ended(client, (await client.post("/api/v1/runs", json=asked)).json())
+    assert (run["status"], run["unmatched"]) == ("COMPLETED", unmatched)
+    found = [(await client.get(f"/api/v1/rebalance/{each}")).json() for each in run["rebalances"]]
+    assert {each["model_id"]: each["unmatched"] for each in found} == expected
+
+
+async def test_a_run_merges_the_options_of_single_portfolios_over_its_own(
+    client: httpx.AsyncClient, model: Json, upstreams: Upstreams, stored: Stored
+) -> None:
+    asked = {
+        "models": [model["model_id"]],
+        "options": {"cash_floor": "90%", "direction": "BUY_ONLY"},
+        "options_by_portfolio": {P: {"cash_floor": None}, Q: {"do_not_sell": [B]}},
+    }
+    run = await ended(client, (await client.post("/api/v1/runs", json=asked)).json())
+    path = f"/api/v1/rebalance/{run['rebalances'][0]}/portfolios"
+    first, second = (await client.get(path)).json()
+    assert (first["portfolio_id"], first["status"]) == (P, "REBALANCED")
+    assert (second["portfolio_id"], second["status"]) == (Q, "INFEASIBLE")
+    rebalance = await stored.rebalances.read(run["rebalances"][0])
+    verdicts = [each.verdict async for each in replayed(rebalance, stored.rebalances, 30.0)]
+    assert verdicts == ["agree", "agree"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "pointer"),
+    [
+        ({"portfolios": [P], "options_by_portfolio": {Q: {}}}, f"/options_by_portfolio/{Q}"),
+        (
+            {"whole_book": True, "options_by_portfolio": {P: {"cash_floor": 0.02}}},
+            f"/options_by_portfolio/{P}/cash_floor",
+        ),
+        (
+            {"whole_book": True, "options_by_portfolio": {P: {"cash_floors": 2}}},
+            f"/options_by_portfolio/{P}/cash_floors",
+        ),
+        (
+            {"whole_book": True, "options_by_portfolio": {P: {"cash_ceiling": "101%"}}},
+            f"/options_by_portfolio/{P}/cash_ceiling",
+        ),
+    ],
+)
+async def test_wrong_options_of_a_portfolio_of_a_run_are_refused_with_their_place(
+    client: httpx.AsyncClient, model: Json, asked: Json, pointer: str
+) -> None:
+    answer = await client.post("/api/v1/runs", json=asked)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"]) == (422, pointer)
+
+
+async def test_options_of_a_portfolio_that_exclude_those_of_the_run_are_refused(
+    client: httpx.AsyncClient, model: Json
+) -> None:
+    own = {P: {"cash_ceiling": "1%"}}
+    asked = {"whole_book": True, "options": {"cash_floor": "2%"}, "options_by_portfolio": own}
+    answer = await client.post("/api/v1/runs", json=asked)
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/options-conflict")
+
+
+async def test_options_of_a_portfolio_that_exclude_those_of_its_model_fail_it_alone(
+    client: httpx.AsyncClient, model: Json
+) -> None:
+    path = f"/api/v1/model/{model['model_id']}"
+    await client.put(path, json={**model, "rebalance_options": {"cash_floor": "2%"}})
+    asked = {"whole_book": True, "options_by_portfolio": {Q: {"cash_ceiling": "1%"}}}
+    run = await ended(client, (await client.post("/api/v1/runs", json=asked)).json())
+    assert run["counts"] == {"REBALANCED": 1, "FAILED": 1}

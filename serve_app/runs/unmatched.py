@@ -1,0 +1,64 @@
+"""What options of a run name and nobody has: most likely misspelt, so that it restricted nothing."""
+
+from collections.abc import Iterable, Iterator
+
+from optimization.model import Model
+from optimization.options import RebalanceOptions, restrictions_of
+from optimization.result import Rebalance
+from serve_app.rebalancing import OwnOptions, merged
+from storage.book import BookRun
+from storage.runs import Run
+
+
+def named_beyond(
+    model: Model, options: RebalanceOptions, own: Iterable[RebalanceOptions] = ()
+) -> tuple[str, ...]:
+    """The securities that restrictions name and the model does not have, in order."""
+    known = {target.security_id for target in model.targets}
+    found = (security_id for each in (options, *own) for _, security_id in each.unmatched(known))
+    return tuple(sorted(set(found)))
+
+
+def held_outside(outcomes: Iterable[Rebalance]) -> Iterator[str]:
+    """The holdings outside the model, as far as the outcomes tell them."""
+    for outcome in outcomes:
+        for security in outcome.others:
+            yield security.security_id
+        if outcome.refusal is not None and outcome.refusal.code == "prices-missing":
+            yield from outcome.refusal.members.get("securities", ())
+
+
+def own_options(run: Run, options: RebalanceOptions, portfolio_ids: Iterable[str]) -> OwnOptions:
+    """The options of those portfolios that have their own, or what is wrong with them."""
+    own = run.overrides_by_portfolio
+    return {each: merged(options, own[each]) for each in portfolio_ids if each in own}
+
+
+class Unmatched:
+    """What the options of a run name, less what its rebalances have."""
+
+    def __init__(self, run: BookRun) -> None:
+        self._common = _ids_of(restrictions_of(run.overrides))
+        own = (restrictions_of(each) for each in run.overrides_by_portfolio.values())
+        self._own = set[str]().union(*map(_ids_of, own))
+        self._portfolios = set(run.overrides_by_portfolio)
+        self._found = set[str]()
+        self._is_known = False
+
+    def see(self, part: Run) -> None:
+        """Note a rebalance of the run that is over; of one that was refused nothing is known."""
+        self._portfolios -= part.overrides_by_portfolio.keys()
+        if part.refusal is None:
+            self._is_known = True
+            self._common &= set(part.unmatched)
+            self._found |= self._own & set(part.unmatched)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Securities that no rebalance has, and portfolios with options that the run does not have."""
+        securities = self._common | self._found if self._is_known else set[str]()
+        return tuple(sorted(securities | self._portfolios))
+
+
+def _ids_of(options: RebalanceOptions) -> set[str]:
+    return {security_id for _, security_id in options.named_ids()}
