@@ -4,11 +4,14 @@ import asyncio
 import socket
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
+import ray
+from ray.util.state import list_actors
 
 from optimization.model import DriftBand, Model, Target
 from optimization.portfolio import Portfolio
@@ -74,6 +77,14 @@ async def succeeds_again(
 async def number_of_runs(http: httpx.AsyncClient) -> int:
     answer = await http.get("/api/v1/rebalances", params={"limit": 1})
     return int(answer.headers["X-Total-Count"])
+
+
+async def replicas_of(deployment: str) -> list[int]:
+    """The processes of a deployment."""
+    name = f"ServeReplica:order-generation:{deployment}"
+    alive = [("class_name", "=", name), ("state", "=", "ALIVE")]
+    look = partial(list_actors, ray.get_runtime_context().gcs_address, filters=alive)
+    return [replica.pid for replica in await asyncio.to_thread(look)]
 
 
 def of_market(book: Book, number: int) -> Portfolio:

@@ -33,7 +33,10 @@ def book_url(book: Book) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
-    """The running service; a run of more than 100 portfolios is cut into chunks of 50."""
+    """The running service; a run of more than 100 portfolios is cut into chunks of 50.
+
+    Two replicas work on runs: what one is asked, the other may have to do.
+    """
     overrides = {
         "port": free_port(),
         "mongodb_uri": mongodb_uri,
@@ -52,6 +55,10 @@ def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
     }
     os.environ[TIMEOUT_VARIABLE] = str(CLIENT_TIMEOUT_S)  # before Ray starts, which hands it on
     settings, content = configured(CONFIG, overrides)
+    (optimizer,) = [
+        one for one in content["applications"][0]["deployments"] if one["name"] == "Optimizer"
+    ]
+    optimizer["autoscaling_config"]["min_replicas"] = 2
     with running(settings, content, print) as complete:
         yield complete
 

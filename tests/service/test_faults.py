@@ -9,7 +9,7 @@ from functools import partial
 import httpx
 import pytest
 import ray
-from ray.util.state import list_actors, list_tasks
+from ray.util.state import list_tasks
 
 from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.errors import NotFoundError
@@ -25,6 +25,7 @@ from tests.service.calls import (
     number_of_runs,
     of_market,
     rebalanced,
+    replicas_of,
     succeeds_again,
 )
 from tests.service.nightly import Nightly
@@ -78,7 +79,7 @@ async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_ans
     with book.held(_summary(portfolio_id)) as trouble:
         asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
         await reached(trouble)
-        for replica in await _replicas_of("Optimizer"):
+        for replica in await replicas_of("Optimizer"):
             os.kill(replica, signal.SIGKILL)
     answer = await asked
     assert answer.status_code == 200, answer.text
@@ -165,10 +166,3 @@ async def _worker_of(task: str) -> int:
         while not (tasks := await asyncio.to_thread(look)):  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     return tasks[0].worker_pid
-
-
-async def _replicas_of(deployment: str) -> list[int]:
-    name = f"ServeReplica:order-generation:{deployment}"
-    alive = [("class_name", "=", name), ("state", "=", "ALIVE")]
-    look = partial(list_actors, ray.get_runtime_context().gcs_address, filters=alive)
-    return [replica.pid for replica in await asyncio.to_thread(look)]
