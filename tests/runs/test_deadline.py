@@ -4,13 +4,16 @@ import asyncio
 import inspect
 import math
 import threading
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from optimization.budget import Budget
-from optimization.errors import SolverInterruptedError
+from optimization.errors import NoSolutionInTimeError, SolverInterruptedError
+from optimization.model import DriftBand
 from optimization.options import RebalanceOptions
+from optimization.result import Security
 from serve_app import rebalancing
 from serve_app.deadline import (
     MAX_MARGIN,
@@ -24,6 +27,13 @@ from serve_app.deadline import (
 )
 from serve_app.optimizer import Optimizer
 from serve_app.rebalancing import Fetched, solved
+from serve_app.upstream.holdings import Balance
+from tests.api.parts import PRICE, A, P
+
+WITHIN_S = 30.0
+BAND = DriftBand(Decimal("0.05"), Decimal("0.05"))
+FETCHED = Fetched((P,), (Balance(P, Decimal(1000), {}),), {A: PRICE})
+GIVEN = (Security(A, PRICE, Decimal("0.5"), BAND),), FETCHED, RebalanceOptions(), lambda *_: None
 
 
 def test_without_a_deadline_there_is_no_end():
@@ -106,18 +116,17 @@ async def test_a_solver_is_interrupted_when_nobody_waits_for_it_any_longer(
     def endless(*arguments: Any) -> Any:
         budget: Budget = arguments[-1]
         begun.set()
-        budget.interruption.wait()
+        budget.interruption.wait(WITHIN_S)
         ended.set()
         raise SolverInterruptedError
 
     monkeypatch.setattr(rebalancing, "rebalance_all", endless)
-    nothing = Fetched((), (), {})
-    solving = asyncio.create_task(solved((), nothing, RebalanceOptions(), lambda *_: None))
-    await asyncio.to_thread(begun.wait)
+    solving = asyncio.create_task(solved(*GIVEN))
+    assert await asyncio.to_thread(begun.wait, WITHIN_S)
     solving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await solving
-    assert await asyncio.to_thread(ended.wait, 30)
+    assert await asyncio.to_thread(ended.wait, WITHIN_S)
 
 
 async def test_the_solver_gets_what_is_left_of_the_deadline(monkeypatch: pytest.MonkeyPatch):
@@ -125,12 +134,12 @@ async def test_the_solver_gets_what_is_left_of_the_deadline(monkeypatch: pytest.
 
     def solve(*arguments: Any) -> list[Any]:
         found.append(arguments[-1])
-        return []
+        return [NoSolutionInTimeError(P, 1.0)]
 
     monkeypatch.setattr(rebalancing, "rebalance_all", solve)
     for deadline_s in (None, 5.0):
         with within(deadline_s):
-            await solved((), Fetched((), (), {}), RebalanceOptions(), lambda *_: None)
+            await solved(*GIVEN)
     without, with_one = found
     assert math.isinf(without.left_s)
     assert 4 < with_one.left_s <= 5
