@@ -141,6 +141,19 @@ def test_real_upstreams_of_which_one_has_no_url_end_the_start_with_one_line(tmp_
     assert line.startswith("ordergen: ORDER_SERVICE_URL is unset: ")
 
 
+def test_a_start_that_is_interrupted_ends_at_once_and_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    command = Command(tmp_path, "serve", PORT=str(free_port()), DATA_DIRECTORY=str(tmp_path))
+    assert command.printed("dashboard")
+    started = _descendants(command.process.pid)
+    assert len(started) > 5
+    command.stop()
+    assert command.ended() == 130
+    assert command.lines[-2:] == ["stopping", "stopped"]
+    assert _names(started) == []
+
+
 Process = tuple[int, str]
 """Process id and start time, which together are one process for ever."""
 
