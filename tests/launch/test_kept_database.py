@@ -4,7 +4,9 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from pymongo import MongoClient
@@ -74,10 +76,20 @@ def test_a_server_whose_port_another_program_takes_is_given_up(
 ) -> None:
     port = int((tmp_path / "data" / "port").read_text())
     kill(database)
-    with socket.socket() as squatter:
-        squatter.bind(("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)) as squatter:
+        refusing = Thread(target=refuse, args=(squatter,))
+        refusing.start()
         with pytest.raises(ServerEndedError, match="another program has its port"):
             database.watch()
+        squatter.shutdown(socket.SHUT_RDWR)
+        refusing.join()
+
+
+def refuse(squatter: socket.socket) -> None:
+    """Close every connection, as another program may to one that speaks to it in another tongue."""
+    with suppress(OSError):
+        while True:
+            squatter.accept()[0].close()
 
 
 def test_a_server_that_does_not_start_again_says_why(database: KeptDatabase) -> None:
