@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -22,13 +22,15 @@ from serve_app.api import (
     runs,
     transactions,
 )
-from serve_app.api.bodies import BodyLimit, Bounds
+from serve_app.api.bodies import Bounds, RequestBodies
 from serve_app.api.collaborators import Collaborators
+from serve_app.api.compression import Compression
 from serve_app.api.deadlines import Deadlines
 from serve_app.api.explorer import add_explorer
 from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, RequestHeaders
 from serve_app.api.measured import Measured, RequestWatch
 from serve_app.api.openapi import documented
+from serve_app.api.parameters import require_known_parameters
 from serve_app.api.refusals import Refusals, answer_http, answer_invalid
 from serve_app.api.slow_bodies import BodyDeadline
 from serve_app.api.streams import Streams
@@ -41,6 +43,7 @@ SHOWN_TO_SCRIPTS = (
     "Content-Disposition",
     "ETag",
     "Idempotent-Replayed",
+    "Ignored-Fields",
     "Link",
     "Location",
     "Retry-After",
@@ -65,7 +68,9 @@ def api_app(
         title="Order Generation Service",
         version=version("order-generation-service"),
         redirect_slashes=False,
+        dependencies=[Depends(require_known_parameters)],
         generate_unique_id_function=lambda route: route.name,
+        openapi_url=None,  # a route of the framework that would take every query
         docs_url=None,  # those of FastAPI need another server
         redoc_url=None,
     )
@@ -84,12 +89,13 @@ def api_app(
     # Added from the inside out: a refusal, too, gets its headers.
     app.add_middleware(Deadlines)
     app.add_middleware(Refusals, more=more_problems or {})
-    app.add_middleware(BodyLimit, bounds=Bounds.of(settings))
+    app.add_middleware(RequestBodies, bounds=Bounds.of(settings))
+    app.add_middleware(Compression)
     app.add_middleware(BodyDeadline)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
         expose_headers=SHOWN_TO_SCRIPTS,
     )

@@ -1,19 +1,28 @@
-"""How long a request body may be, as plain ASGI: some routes take longer ones than the others."""
+"""What the body of a request may be, as plain ASGI: how long, of which media type, in which coding."""
 
+import asyncio
 import re
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.problems.errors import BodyCodingError, UnsupportedMediaTypeError
 from serve_app.settings import Settings
 
 MB = 1_000_000
 # Their bodies list portfolios, 27 bytes each, and a model or a run may have 100,000 of them.
 OF_MODELS = re.compile(r"/api/v1/(models|model/[^/]+|model/[^/]+/portfolio|runs)")
 OF_OPTIMIZE = re.compile(r"/api/v1/optimize(/.*)?")
+JSON: Final = "application/json"
+JSON_TYPE = re.compile(r"application/(json|[!#-.0-9^-z|~]+\+json)", re.IGNORECASE)
+GZIP: Final = frozenset({"gzip", "x-gzip"})
+PLAIN: Final = frozenset({"", "identity"})
+GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS  # with its header, and no other
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,12 @@ class Bounds:
         return next(found, self.otherwise)
 
 
-class BodyLimit:
-    """Refuses a body that is too long, by its announced length or while it arrives."""
+class RequestBodies:
+    """Hands every body on as JSON that is not compressed, or refuses it while it arrives.
+
+    A body that is too long is refused by its announced length or as soon as it is, also once inflated. Nothing is
+    asked of a request whose body is empty or is not read.
+    """
 
     def __init__(self, app: ASGIApp, bounds: Bounds) -> None:
         self.app = app
@@ -47,17 +60,75 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "0")
-        most = left = self.bounds.of_path(scope["path"])
+        body = _Body(receive, Headers(scope=scope), self.bounds.of_path(scope["path"]))
+        # In place: whoever counts requests finds the route in the same scope.
+        scope["headers"] = _as_plain_json(scope["headers"])
+        await self.app(scope, body.receive, send)
 
-        async def bounded() -> Message:
-            nonlocal left
-            if not announced.isdecimal() or int(announced[:20]) > most:
-                raise HTTPException(413)
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise HTTPException(413)
+
+class _Body:
+    """The body of one request."""
+
+    def __init__(self, receive: Receive, headers: Headers, most: int) -> None:
+        self._receive = receive
+        self._headers = headers
+        self._most = self._left = most
+        self._inflater: _Inflater | None = None
+        self._begun = False
+
+    async def receive(self) -> Message:
+        """The next part of the body, as it is handed on."""
+        announced = self._headers.get("content-length", "0")
+        if not announced.isdecimal() or int(announced[:20]) > self._most:
+            raise HTTPException(413)
+        message = await self._receive()
+        if message["type"] != "http.request":
             return message
+        part = message.get("body", b"")
+        if part and not self._begun:
+            self._begin()
+        if self._inflater is not None:
+            more = message.get("more_body", False)
+            # In a thread, because a part of 64 kB may hold the longest body there is.
+            part = await asyncio.to_thread(self._inflater.inflate, part, self._left, more)
+        self._left -= len(part)
+        if self._left < 0:
+            raise HTTPException(413)
+        return {**message, "body": part}
 
-        await self.app(scope, bounded, send)
+    def _begin(self) -> None:
+        """Refuse a body of another kind before any of it is read."""
+        self._begun = True
+        media_type = self._headers.get("content-type", "")
+        if media_type and not JSON_TYPE.fullmatch(media_type.partition(";")[0].strip()):
+            raise UnsupportedMediaTypeError("Content-Type", media_type, (JSON,))
+        coding = ",".join(self._headers.getlist("content-encoding")).strip()
+        if coding.lower() in GZIP:
+            self._inflater = _Inflater()
+        elif coding.lower() not in PLAIN:
+            raise UnsupportedMediaTypeError("Content-Encoding", coding, ("gzip",))
+
+
+class _Inflater:
+    """One gzip stream, inflated no further than it may."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(GZIP_FORMAT)
+
+    def inflate(self, part: bytes, most: int, more: bool) -> bytes:
+        """What this part holds, ending one byte beyond the most."""
+        try:
+            text = self._stream.decompress(part, most + 1)
+        except zlib.error as error:
+            raise BodyCodingError from error
+        is_whole = self._stream.eof or len(text) > most
+        if self._stream.unused_data or not (more or is_whole):
+            raise BodyCodingError
+        return text
+
+
+def _as_plain_json(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of the body as it is handed on."""
+    changed = {b"content-type", b"content-encoding", b"content-length"}
+    kept = [(name, value) for name, value in headers if name.lower() not in changed]
+    return [*kept, (b"content-type", JSON.encode())]

@@ -9,6 +9,7 @@ from serve_app.api.refusals import response
 from serve_app.deadline import within
 from serve_app.problems import INVALID
 from serve_app.problems.errors import DeadlineExceededError
+from serve_app.wire.fields import NUMBER
 
 HEADER = "X-Request-Timeout"
 LONGEST_S = 3600.0
@@ -49,8 +50,5 @@ class Deadlines:
 
 
 def _seconds(given: str) -> float | None:
-    try:
-        seconds = float(given)
-    except ValueError:
-        return None
+    seconds = float(given) if NUMBER.fullmatch(given) else 0.0
     return seconds if 0 < seconds <= LONGEST_S else None

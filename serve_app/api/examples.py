@@ -34,6 +34,7 @@ from serve_app.problems.errors import (
     PreconditionFailedError,
     PreconditionRequiredError,
     TooManyStreamsError,
+    UnsupportedMediaTypeError,
 )
 from serve_app.problems.mapping import kind_of, refusal_of
 from serve_app.upstream.errors import (
@@ -45,7 +46,7 @@ from serve_app.upstream.errors import (
 )
 from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
 from serve_app.wire.rebalancing import DAY, REBALANCE
-from serve_app.wire.text import Json, decoded, json_invalid
+from serve_app.wire.text import Json, decoded, json_errors
 from serve_app.wire.workbook import MOST_ROWS, TooManyRowsError
 from storage.errors import (
     HandOverInProgressError,
@@ -97,6 +98,12 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (ORDERS, OrdersOpenError(REBALANCE, (OPEN,), 1, 40)),
     (ORDERS, SupersededError(REBALANCE, (LATER,), 1)),
     (ONE_REBALANCE, OrdersSentError(REBALANCE, 100)),
+    (
+        MODELS,
+        UnsupportedMediaTypeError(
+            "Content-Type", "application/x-www-form-urlencoded", ("application/json",)
+        ),
+    ),
     (ONE_MODEL, PreconditionFailedError('"2"', 3)),
     (ONE_MODEL, PreconditionRequiredError()),
     (
@@ -189,7 +196,7 @@ def _examples() -> Mapping[str, Json]:
         http_answer(405, MODELS),
         http_answer(408, MODELS),
         http_answer(413, MODELS),
-        invalid_answer([_not_json()], MODELS),
+        invalid_answer(_not_json(), MODELS),
         invalid_answer(_bad_id(), "/api/v1/model/zz"),
         all_refused(OF_MODEL, HEADING, [_refused(PORTFOLIO, 1), _refused(OTHER, 2)], {}),
         _internal(),
@@ -211,11 +218,11 @@ def _rebalance(portfolio_id: str, refusal: Refusal) -> Rebalance:
     return Rebalance(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
 
 
-def _not_json() -> Mapping[str, Any]:
+def _not_json() -> list[Json]:
     try:
         decoded(b"{")
     except json.JSONDecodeError as error:
-        return json_invalid(error)
+        return json_errors(error)
     raise AssertionError
 
 

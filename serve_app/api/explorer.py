@@ -9,7 +9,7 @@ from pathlib import Path
 import fastapi_offline
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
 FILES = Path(str(files(fastapi_offline))) / "static"
@@ -19,7 +19,7 @@ SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def add_explorer(app: FastAPI) -> None:
-    """Serve /docs (Swagger UI) and /redoc."""
+    """Serve the document, /docs (Swagger UI) and /redoc."""
     icon = f"{FILES_URL}/favicon.png"
     swagger = get_swagger_ui_html(
         openapi_url=DOCUMENT_URL,
@@ -37,6 +37,11 @@ def add_explorer(app: FastAPI) -> None:
         redoc_favicon_url=icon,
         with_google_fonts=False,
     )
+
+    async def document() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+    app.add_api_route(DOCUMENT_URL, document, include_in_schema=False)
     app.mount(FILES_URL, StaticFiles(directory=FILES), name="docs-files")
     for path, page in (("/docs", swagger), ("/redoc", redoc)):
         _add_page(app, path, bytes(page.body).decode())

@@ -1,5 +1,7 @@
 """What every request and answer gets, as plain ASGI: ids and security headers."""
 
+from contextlib import suppress
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,7 +21,7 @@ YEAR_S = 31_536_000
 class RequestHeaders:
     """Reads or makes the ids of a request, and sets the headers of its answer.
 
-    A trailing slash names the same resource, without a redirect. Where the server in front answers
+    A trailing slash names the same resource, without a redirect; HEAD is answered as GET is. Where the server in front answers
     X-Request-ID itself, it is left to it: the header would stand there twice.
     """
 
@@ -45,7 +47,29 @@ class RequestHeaders:
                 _complete(headers, secure)
             await send(message)
 
-        await self.app({**scope, "path": path}, receive, completed)
+        if scope["method"] == "HEAD":
+            await _answer_head({**scope, "path": path}, receive, completed, self.app)
+        else:
+            await self.app({**scope, "path": path}, receive, completed)
+
+
+class _HeadAnsweredError(Exception):
+    """Ends an answer whose body nobody gets."""
+
+
+async def _answer_head(scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+    """Answer as to GET, without the body; a stream ends with its first part."""
+
+    async def bodiless(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({"type": "http.response.body", "body": b""})
+        if message.get("more_body", False):
+            raise _HeadAnsweredError
+
+    with suppress(_HeadAnsweredError):
+        await app({**scope, "method": "GET"}, receive, bodiless)
 
 
 def _complete(headers: MutableHeaders, secure: bool) -> None:

@@ -13,7 +13,7 @@ from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import MOST_MODELS, Models, Offset, order_by, page_headers
-from serve_app.api.preconditions import Changed, IfNoneMatch, caller_has, model_etag
+from serve_app.api.preconditions import Changed, IfNoneMatch, held_etag, model_etag
 from serve_app.wire.models import (
     ModelAnswer,
     ModelPost,
@@ -90,8 +90,9 @@ async def read_model(
 ) -> Response:
     """A model."""
     model = await store.read(model_id)
-    if caller_has(model_etag(model), if_none_match):
-        return Response(status_code=304, headers={"ETag": model_etag(model)})
+    held = held_etag(model_etag(model), if_none_match)
+    if held is not None:
+        return Response(status_code=304, headers={"ETag": held})
     return _answer(model)
 
 

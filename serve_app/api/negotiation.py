@@ -52,6 +52,25 @@ def chosen(accept: str, offered: Sequence[str]) -> str:
     return found
 
 
+def accepts(codings: str, coding: str) -> bool:
+    """Whether an Accept-Encoding header (RFC 9110, 12.5.3) wants this coding.
+
+    >>> accepts("gzip;q=0, br", "gzip"), accepts("*;q=0.5", "gzip"), accepts("", "gzip")
+    (False, True, False)
+    """
+    qualities: dict[str, float] = {}
+    for part in codings.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        qualities[name] = _quality(parameters)
+    return qualities.get(coding, qualities.get("*", 0.0)) > 0
+
+
+def _quality(parameters: Sequence[str]) -> float:
+    """The q of a part of a header; 0 where it is not a number."""
+    quality = next((p[2:].strip() for p in parameters if p.startswith("q=")), "1")
+    return float(quality) if QUALITY.fullmatch(quality) else 0.0
+
+
 def _ranges(accept: str) -> Iterator[Range]:
     """The ranges of a header; what is not one is passed over, and so are parameters but q."""
     for part in accept.split(","):

@@ -11,7 +11,7 @@ from optimization.rules import GENERAL, GLOBECO
 from serve_app import problems
 from serve_app.api.documentation import MEDIA_TYPE, Problem, answer_with
 from serve_app.api.links import add_links
-from serve_app.problems import KINDS
+from serve_app.problems import KINDS, Kind
 from serve_app.wire.text import Json
 
 DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share
@@ -20,7 +20,8 @@ holdings closest to the model, as a trade list, exact to the last share.
 Every error is one shape, `application/problem+json`, and its `type` is a page of this service.
 Every request may say in `X-Request-Timeout` for how many seconds its caller waits, and in
 `X-Correlation-ID` how its lines in the logs are found."""
-OF_BODIES = (problems.NOT_JSON, problems.BODY_SLOW, problems.TOO_LARGE, problems.INVALID)
+OF_BODIES = (problems.NOT_JSON, problems.BODY_SLOW, problems.TOO_LARGE, problems.UNSUPPORTED)
+OF_ALL = (problems.INVALID,)  # an unknown query parameter, at least
 
 
 def documented(app: FastAPI) -> Json:
@@ -41,8 +42,7 @@ def documented(app: FastAPI) -> Json:
         for operation in _operations(document):
             for parameter in operation.get("parameters", ()):
                 _leave_null_out(parameter["schema"])
-            if "requestBody" in operation:
-                _add_problems_of_bodies(operation["responses"])
+            _add_problems(operation["responses"], OF_BODIES if "requestBody" in operation else ())
             _add_examples(operation, schemas)
             add_links(operation)
         document["info"]["x-model-rules"] = {
@@ -77,13 +77,13 @@ def _leave_null_out(schema: Json) -> None:
         schema |= parts[0]
 
 
-def _add_problems_of_bodies(responses: Json) -> None:
-    """Whoever takes a body can get one that is too long, no JSON or against the rules."""
-    for kind in OF_BODIES:
+def _add_problems(responses: Json, kinds: tuple[Kind, ...]) -> None:
+    """Problems that a route has though it does not name them."""
+    for kind in (*kinds, *OF_ALL):
         answer = responses.get(str(kind.status), {})
         named = answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
-        kinds = dict.fromkeys([*(KINDS[slug] for slug in named), kind])
-        responses[str(kind.status)] = answer_with(list(kinds))
+        known = dict.fromkeys([*(KINDS[slug] for slug in named), kind])
+        responses[str(kind.status)] = answer_with(list(known))
 
 
 def _add_examples(operation: Json, schemas: Json) -> None:

@@ -6,8 +6,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from serve_app import problems
@@ -36,14 +34,10 @@ class BySize(APIRoute):
 
         async def by_size(request: Request) -> Response:
             exact = ExactRequest(request.scope, request.receive)
-            try:
-                length = len(await exact.body())
-            except ClientDisconnect:
-                raise HTTPException(400) from None
-            kind = exact.headers.get("content-type", "").partition(";")[0].strip()
-            if length < LONG or kind != "application/json":
-                return await handle(exact)
-            return await _answered_elsewhere(exact)
+            if len(await exact.read()) >= LONG:
+                return await _answered_elsewhere(exact)
+            await exact.decode()
+            return await handle(exact)
 
         return by_size
 

@@ -12,6 +12,7 @@ from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import Offset, page_headers
 from serve_app.api.rebalances import WRONG_RUN, RebalanceId
 from serve_app.correlation import correlation_id
+from serve_app.wire.fields import Whole
 from serve_app.wire.orders import HandOverAnswer, HandOverBody, hand_over_json
 from serve_app.wire.text import encoded
 from storage.hand_overs import HandOver, HandOverStatus
@@ -21,7 +22,7 @@ router = APIRouter(prefix="/api/v1", tags=["orders"])
 
 MOST_LISTED: Final = 1000
 LISTED: Final = 100
-Limit = Annotated[int, Query(ge=1, le=MOST_LISTED, description="how many orders to answer")]
+Limit = Annotated[Whole, Query(ge=1, le=MOST_LISTED, description="how many orders to answer")]
 States = Annotated[
     list[OrderState], Query(max_length=8, description="only orders in these states; repeatable")
 ]

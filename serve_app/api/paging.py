@@ -7,18 +7,19 @@ from urllib.parse import urlencode
 from fastapi import Query, Request
 from fastapi.exceptions import RequestValidationError
 
+from serve_app.wire.fields import Whole
 from storage.paging import ASCENDING, DESCENDING, Sort
 
 MOST_MODELS = 1000
 MOST_RUNS = 100
 MOST_PORTFOLIOS = 1000
 
-Offset = Annotated[int, Query(ge=0, lt=2**31, description="how many to skip")]
-Runs = Annotated[int, Query(ge=1, le=MOST_RUNS, description="how many to answer")]
+Offset = Annotated[Whole, Query(ge=0, lt=2**31, description="how many to skip")]
+Runs = Annotated[Whole, Query(ge=1, le=MOST_RUNS, description="how many to answer")]
 Models = Annotated[
-    int, Query(ge=1, le=MOST_MODELS, description="how many to answer; the Link header leads on")
+    Whole, Query(ge=1, le=MOST_MODELS, description="how many to answer; the Link header leads on")
 ]
-Portfolios = Annotated[int, Query(ge=1, le=MOST_PORTFOLIOS, description="how many to answer")]
+Portfolios = Annotated[Whole, Query(ge=1, le=MOST_PORTFOLIOS, description="how many to answer")]
 
 
 def page_headers(request: Request, offset: int, limit: int, total: int) -> dict[str, str]:

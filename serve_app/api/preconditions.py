@@ -1,7 +1,7 @@
 """ETag, If-Match and If-None-Match: who changes something says which version it was read at.
 
 An ETag is the version, and behind a dot what changes the representation but not the version: a rebalance
-gives its model another date. If-Match looks at the version alone, so that a rebalance refuses no change.
+gives its model another date, and compression another text. If-Match looks at the version alone, so that a rebalance refuses no change.
 """
 
 import re
@@ -20,6 +20,9 @@ from storage.runs import Run, RunStatus
 
 VERSION = re.compile(r'"?([0-9]{1,10})(?:\..*)?"?')
 
+QUOTE = '"'
+GZIP = ".gzip"
+
 IfMatch = Annotated[
     str | None, Header(description="the ETag of the version that is changed; 412 for another one")
 ]
@@ -37,8 +40,11 @@ class Precondition:
         """The versions that may be changed; None for all."""
         if self.if_match is None:
             return None
-        tags = _tags(self.if_match)
-        return None if "*" in tags else frozenset(filter(None, map(_version, tags)))
+        tags = [tag.strip() for tag in self.if_match.split(",")]
+        if "*" in tags:
+            return None
+        # Compared strongly (RFC 9110, 13.1.1): a weak one never matches.
+        return frozenset(filter(None, map(_version, tags)))
 
     def require(self, version: int) -> None:
         """Raise unless this version may be changed."""
@@ -77,13 +83,20 @@ def run_etag(run: Run) -> str:
     return f'{weak}"{run.version}.{run.status.lower()}"'
 
 
-def caller_has(etag: str, if_none_match: str | None) -> bool:
-    """Whether the caller has just what would be answered."""
-    return if_none_match is not None and bool({"*", etag} & _tags(if_none_match))
+def held_etag(etag: str, if_none_match: str | None) -> str | None:
+    """The ETag of what the caller has of just what would be answered, compressed or not."""
+    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    known = (each for each in (etag, compressed_etag(etag)) if each in tags or "*" in tags)
+    return next(known, None)
 
 
-def _tags(header: str) -> set[str]:
-    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
+def compressed_etag(etag: str) -> str:
+    """The ETag of the same representation in gzip, which is another one (RFC 9110, 8.8.3).
+
+    >>> compressed_etag('"3.18a"')
+    '"3.18a.gzip"'
+    """
+    return f'{etag.removesuffix(QUOTE)}{GZIP}"'
 
 
 def _version(tag: str) -> int | None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app import problems
 from serve_app.correlation import correlation_id
 from serve_app.problems import Kind, problem
-from serve_app.problems.errors import NotAcceptableError
+from serve_app.problems.errors import NotAcceptableError, UnsupportedMediaTypeError
 from serve_app.problems.mapping import json_pointer, kind_of, members_of, sentence_of
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.wire.optimize import MOST_ERRORS
@@ -25,6 +25,8 @@ from storage.errors import HandOverInProgressError, OrdersInDoubtError
 LONGEST_NAME = 60
 RETRY_AFTER_S = 2
 LOOK_AGAIN_S = 10
+# What the answer to a body says in which header instead (RFC 9110, 15.5.16).
+OFFERS: Mapping[str, str] = {"Content-Type": "Accept", "Content-Encoding": "Accept-Encoding"}
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +133,8 @@ def _kind_of_invalid(found: Sequence[Mapping[str, Any]]) -> Kind:
 def _invalid(entry: Mapping[str, Any]) -> Json:
     place, *path = entry["loc"]
     if place != "body":
-        return {"parameter": ".".join(str(step) for step in path), "detail": entry["msg"]}
+        name = ".".join(_shortened(str(step)) for step in path)
+        return {"parameter": name, "detail": entry["msg"]}
     if entry["type"] == "json_invalid":  # path is an offset then
         return {"pointer": "", "detail": f"not JSON: {entry['ctx']['error']} at {path[0]}"}
     unknown = entry["type"] == "extra_forbidden"
@@ -152,6 +155,8 @@ def _place(entry: Json) -> str:
 def _headers(kind: Kind, error: Exception) -> dict[str, str]:
     if isinstance(error, NotAcceptableError):
         return {"Vary": "Accept"}
+    if isinstance(error, UnsupportedMediaTypeError):
+        return {OFFERS[error.header]: ", ".join(error.accepted)}
     return {"Retry-After": str(_retry_after_s(error))} if _passes(kind) else {}
 
 

@@ -5,7 +5,7 @@ Every class passes all its arguments to ``super().__init__`` so that it survives
 
 from collections.abc import Mapping
 
-from optimization.errors import RuleError
+from optimization.errors import RuleError, shown
 
 
 class PreconditionFailedError(Exception):
@@ -17,6 +17,8 @@ class PreconditionFailedError(Exception):
         self.version = version
 
     def __str__(self) -> str:
+        if self.if_match.startswith("W/"):
+            return f"a weak ETag never matches If-Match; version {self.version} is stored"
         return f"If-Match names another version than {self.version}"
 
 
@@ -37,6 +39,26 @@ class NotAcceptableError(Exception):
 
     def __str__(self) -> str:
         return f"the answer can be {', '.join(self.offered)}"
+
+
+class UnsupportedMediaTypeError(Exception):
+    """The body of a request has a media type or a coding that is not taken."""
+
+    def __init__(self, header: str, value: str, accepted: tuple[str, ...]) -> None:
+        super().__init__(header, value, accepted)
+        self.header = header
+        self.value = value
+        self.accepted = accepted
+
+    def __str__(self) -> str:
+        return f"{self.header} is {shown(self.value)}: it can be {', '.join(self.accepted)}, or left out"
+
+
+class BodyCodingError(Exception):
+    """A body that its Content-Encoding says to be gzip is not."""
+
+    def __str__(self) -> str:
+        return "the body is not one whole gzip stream, as Content-Encoding says"
 
 
 class DeadlineExceededError(Exception):

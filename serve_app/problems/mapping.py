@@ -18,6 +18,7 @@ from serve_app import problems
 from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
 from serve_app.problems import KINDS, Kind, problem
 from serve_app.problems.errors import (
+    BodyCodingError,
     DeadlineExceededError,
     NotAcceptableError,
     NotReadyError,
@@ -25,6 +26,7 @@ from serve_app.problems.errors import (
     PreconditionFailedError,
     PreconditionRequiredError,
     TooManyStreamsError,
+    UnsupportedMediaTypeError,
 )
 from serve_app.upstream.errors import (
     HoldingsFileError,
@@ -69,6 +71,8 @@ OF_ERROR: Mapping[type[BaseException], Kind] = {
     PreconditionFailedError: problems.PRECONDITION,
     PreconditionRequiredError: problems.PRECONDITION_REQUIRED,
     NotAcceptableError: problems.NOT_ACCEPTABLE,
+    UnsupportedMediaTypeError: problems.UNSUPPORTED,
+    BodyCodingError: problems.BAD_REQUEST,
     TooManyRowsError: problems.TOO_MANY_ROWS,
     IdempotencyInProgressError: problems.IN_PROGRESS,
     IdempotencyMismatchError: problems.KEY_REUSED,
@@ -111,6 +115,7 @@ MEMBERS: Mapping[type[BaseException], Mapping[str, str]] = {
         "number_of_portfolios": "number_of_portfolios",
     },
     NotAcceptableError: {"offered": "offered"},
+    UnsupportedMediaTypeError: {"accepted": "accepted"},
     OrdersInDoubtError: {"orders_in_doubt": "count"},
     RunGoesOnError: {"run_id": "run_id"},
 }

@@ -1,8 +1,20 @@
 """Kinds of fields that several bodies have."""
 
-from typing import Annotated
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, Any, get_args
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 SECURITY = "5f3e9a7b1c2d4e6f8a9b0c1d"
 PORTFOLIO = "683b6d88a29ee10e8b499643"
@@ -12,19 +24,79 @@ MOST_PLACES = 10
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{24}$")]
 ObjectIdentifier = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$", examples=[MODEL])]
 FRACTION = r"^(0(\.[0-9]{1,10})?|1(\.0{1,10})?)$"
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
-def written(pattern: str, low: float, high: float) -> WithJsonSchema:
-    """How the document shows a decimal of a request: a JSON number, or a string of its digits."""
-    number = {"type": "number", "minimum": low, "maximum": high}
-    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": pattern}]})
+@dataclass(frozen=True, slots=True)
+class NumberText:
+    """A decimal of a request: a JSON number, or a string of its ASCII digits, sign, point and exponent.
+
+    Python, and so the framework, would also read "1_000", digits of other scripts, "NaN" and "Infinity".
+    """
+
+    pattern: str
+    low: float
+    high: float
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_number, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, __: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        number = {"type": "number", "minimum": self.low, "maximum": self.high}
+        return {"anyOf": [number, {"type": "string", "pattern": self.pattern}]}
 
 
-def _no_truth(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("true and false are no numbers")  # pydantic would take them for 1 and 0
+def written(pattern: str, low: float, high: float) -> NumberText:
+    """How a request writes a decimal between these, and how the document shows it."""
+    return NumberText(pattern, low, high)
+
+
+def _number(value: object) -> object:
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
+        raise ValueError("a number has ASCII digits, and may have a sign, a point and an exponent")
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_no_truth)]
+def _whole_number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")  # pydantic would take them for 1 and 0
+    if isinstance(value, str) and not WHOLE_NUMBER.fullmatch(value):
+        raise ValueError("a whole number has ASCII digits, and may have a sign")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole_number)]
 DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["0.005"])]
+
+
+def ignored_fields(value: Any, shape: type[BaseModel], most: int) -> list[tuple[str | int, ...]]:
+    """The paths of fields in a body that its shape does not have and passes over; the first of them."""
+    return list(islice(_ignored(value, shape, ()), most))
+
+
+def _ignored(
+    value: Any, shape: type[BaseModel], path: tuple[str | int, ...]
+) -> Iterator[tuple[str | int, ...]]:
+    if not isinstance(value, dict):
+        return
+    for name, inner in value.items():
+        field = shape.model_fields.get(name)
+        if field is None:
+            yield (*path, name)
+            continue
+        for part in _shapes(field.annotation):
+            rows = enumerate(inner) if isinstance(inner, list) else ()
+            for index, row in rows:
+                yield from _ignored(row, part, (*path, name, index))
+
+
+def _shapes(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The shapes of the rows of a list."""
+    for each in get_args(annotation):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            yield each

@@ -12,7 +12,7 @@ import pytest
 
 from optimization.assembly import priced
 from optimization.engine import rebalance_all
-from optimization.errors import OptimizationError, RuleError
+from optimization.errors import OptimizationError, RuleError, SolverInterruptedError
 from optimization.model import DriftBand, Model, Target
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
@@ -29,7 +29,12 @@ from tests.api.parts import position, posted
 
 OWN = {"instance", "correlation_id"}
 # Caught where they are raised, or raised before the service answers anybody.
-NEVER_ANSWERED = (OutcomeUnknownError, LeaseLostError, EmbeddedServerError)
+NEVER_ANSWERED = (
+    SolverInterruptedError,
+    OutcomeUnknownError,
+    LeaseLostError,
+    EmbeddedServerError,
+)
 
 
 def classes_of(base: type[Exception]) -> Iterator[type[Exception]]:

@@ -1,0 +1,338 @@
+"""What a request may look like, held against every route, body and query parameter of the document."""
+
+import gzip
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, get_args
+
+import httpx
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from serve_app.api.application import api_app
+from serve_app.api.collaborators import Collaborators
+from serve_app.api.elsewhere import LONG
+from serve_app.settings import settings_from
+from serve_app.wire.models import ModelPost, ModelPut, PortfoliosBody, PositionBody
+from serve_app.wire.optimize import OptimizeBody
+from serve_app.wire.options import PortfolioRebalanceOptionsBody
+from serve_app.wire.rebalances import PortfoliosQuery
+from serve_app.wire.runs import RunRequest
+from tests.api.every_route import (
+    JSON,
+    WITH_BODY,
+    Operation,
+    objects,
+    operations,
+    with_repeated,
+)
+from tests.api.in_process import Upstreams, optimizer_with
+from tests.api.parts import A, P, Stored, no_metrics, position, posted
+
+QUICK = settings_from({"optimization_timeout": 0.2})
+# Offset, limit and order of lists, and the version of what is deleted: the portal sends nothing else, and the load
+# generator calls the portal alone.
+OF_THE_PORTAL = {
+    ("GET", "/api/v1/models"): {"offset", "limit", "sort_by"},
+    ("GET", "/api/v1/rebalances"): {"offset", "limit", "sort_by"},
+    ("DELETE", f"/api/v1/model/{'0' * 24}"): {"version"},
+    ("DELETE", f"/api/v1/rebalance/{'0' * 24}"): {"version"},
+}
+BODIES = (
+    ModelPost,
+    ModelPut,
+    PositionBody,
+    PortfoliosBody,
+    PortfoliosQuery,
+    OptimizeBody,
+    PortfolioRebalanceOptionsBody,
+    RunRequest,
+)
+NO_NUMBERS = ("1_000", "0_1", "\uff11", "\u0663", "0x1", " 1", "1 ", "NaN", "Infinity", "-inf", "")
+
+
+@pytest.fixture
+async def client(stored: Stored, database: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """The real optimizer, which reads long bodies, too."""
+    parts = Collaborators(stored, optimizer_with(QUICK, database, Upstreams()), {}, no_metrics)
+    transport = httpx.ASGITransport(api_app(QUICK, parts))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+async def sent(
+    client: httpx.AsyncClient, operation: Operation, content: bytes, **headers: str
+) -> httpx.Response:
+    return await client.request(
+        operation.method, operation.path, content=content, headers={**JSON, **headers}
+    )
+
+
+def kind(answer: httpx.Response) -> str:
+    return answer.json()["type"].removeprefix("/problems/")
+
+
+@pytest.mark.parametrize("operation", WITH_BODY, ids=str)
+async def test_a_repeated_name_is_refused_with_its_pointer_in_every_object_of_every_body(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    paths = [*objects(operation.body)]
+
+    assert paths
+    for path in paths:
+        text, pointer = with_repeated(operation.body, path)
+        padding = (b"", b" " * LONG) if operation.name == "optimize" else (b"",)
+        for pad in padding:
+            answer = await sent(client, operation, text + pad)
+
+            assert (answer.status_code, kind(answer)) == (422, "invalid-request"), answer.text
+            assert answer.json()["errors"][0]["pointer"] == pointer
+            assert pointer in answer.json()["detail"]
+
+
+async def test_a_repeated_name_is_one_however_it_is_escaped_and_however_deep_it_stands(
+    client: httpx.AsyncClient,
+) -> None:
+    deep = b"[" * 500 + b'{"a": 1, "\\u0061": 2}' + b"]" * 500
+    for text, pointer in ((b'{"name": 1, "n\\u0061me": 2}', "/name"), (deep, "/0" * 500 + "/a")):
+        answer = await client.post("/api/v1/models", content=text, headers=JSON)
+
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize("operation", operations(), ids=str)
+async def test_a_query_parameter_that_nobody_knows_is_refused_by_its_name_on_every_route(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    body = json.dumps(operation.body).encode() if operation.body is not None else b""
+    for name in ("dryrun", "Limit", "x" * 2_000):
+        answer = await client.request(
+            operation.method, operation.path, params={name: "1"}, content=body, headers=JSON
+        )
+
+        assert (answer.status_code, kind(answer)) == (422, "invalid-request"), answer.text
+        assert answer.json()["errors"][0]["parameter"] == name[:60] or len(name) > 60
+        assert len(answer.content) < 2_000
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs", "/redoc", "/openapi.json", "/problems", "/problems/infeasible"]
+)
+async def test_pages_refuse_what_they_do_not_know_as_well(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    assert (await client.get(path)).status_code == 200
+    assert (await client.get(path, params={"lang": "en"})).status_code == 422
+
+
+@pytest.mark.parametrize("operation", operations(), ids=str)
+async def test_a_parameter_that_is_no_list_may_be_given_once(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    body = json.dumps(operation.body).encode() if operation.body is not None else b""
+    for name, schema in operation.queries().items():
+        answer = await client.request(
+            operation.method,
+            operation.path,
+            params=[(name, "1"), (name, "1")],
+            content=body,
+            headers=JSON,
+        )
+
+        refused = answer.status_code == 422 and "given once" in answer.text
+        assert refused == (schema.get("type") != "array"), (name, answer.text)
+
+
+def test_every_parameter_that_the_portal_sends_is_known_to_its_route() -> None:
+    known = {(each.method, each.path): each.queries().keys() for each in operations()}
+
+    for route, names in OF_THE_PORTAL.items():
+        assert names <= known[route], route
+
+
+@pytest.mark.parametrize("operation", WITH_BODY, ids=str)
+async def test_every_body_is_json_whatever_else_is_said_of_it(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    text = json.dumps(operation.body).encode()
+
+    async def answer_to(content: bytes, **headers: str) -> httpx.Response:
+        request = client.build_request(operation.method, operation.path, content=content)
+        request.headers.update(headers)
+        return await client.send(request)
+
+    plain = await answer_to(text, **JSON)
+    same = [
+        await answer_to(text),
+        await answer_to(text, **{"content-type": "application/json; charset=utf-8"}),
+        await answer_to(text, **{"content-type": "application/vnd.desk+json"}),
+        await answer_to(b"\xef\xbb\xbf" + text, **JSON),
+        await answer_to(gzip.compress(text), **JSON, **{"content-encoding": "gzip"}),
+        await answer_to(gzip.compress(b"\xef\xbb\xbf" + text), **{"content-encoding": "X-GZIP"}),
+        await answer_to(text, **{"content-encoding": "identity"}),
+    ]
+    others = [
+        await answer_to(text, **{"content-type": "application/x-www-form-urlencoded"}),
+        await answer_to(text, **{"content-type": "text/plain"}),
+        await answer_to(text, **JSON, **{"content-encoding": "br"}),
+        await answer_to(text, **JSON, **{"content-encoding": "gzip, gzip"}),
+    ]
+
+    allowed = {plain.status_code, 409}  # a model of this name is there by now
+    assert plain.status_code not in {400, 415}
+    assert {each.status_code for each in same} <= allowed
+    for each in others:
+        assert (each.status_code, kind(each)) == (415, "unsupported-media-type")
+    assert "application/x-www-form-urlencoded" in others[0].json()["detail"]
+    assert others[0].headers["accept"] == "application/json"
+    assert others[2].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("operation", WITH_BODY, ids=str)
+async def test_a_bomb_is_a_413_and_what_is_no_gzip_a_400_in_every_body(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    bomb = gzip.compress(b" " * 40_000_000)
+    text = gzip.compress(json.dumps(operation.body).encode())
+
+    exploded = await sent(client, operation, bomb, **{"content-encoding": "gzip"})
+    broken = [
+        await sent(client, operation, each, **{"content-encoding": "gzip"})
+        for each in (b"{}", text[:-9], text + b"x", text + text)
+    ]
+
+    assert (exploded.status_code, kind(exploded)) == (413, "body-too-large")
+    assert {(each.status_code, kind(each)) for each in broken} == {(400, "bad-request")}
+
+
+async def test_a_long_compressed_body_is_read_elsewhere_as_a_plain_one(
+    client: httpx.AsyncClient,
+) -> None:
+    (optimize,) = (each for each in WITH_BODY if each.name == "optimize")
+    text = json.dumps(optimize.body).encode() + b" " * LONG
+    ids = {"x-correlation-id": "one"}
+
+    plain = await sent(client, optimize, text, **ids)
+    packed = await sent(
+        client, optimize, gzip.compress(text), **ids, **{"content-encoding": "gzip"}
+    )
+
+    assert packed.status_code == plain.status_code != 500
+    assert packed.content == plain.content
+
+
+def shapes(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """A body and every body inside it."""
+    yield model
+    for field in model.model_fields.values():
+        for each in inside(field.annotation):
+            yield from shapes(each)
+
+
+def inside(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for each in get_args(annotation):
+        yield from inside(each)
+
+
+def number_fields() -> Iterator[tuple[str, TypeAdapter[Any]]]:
+    """Every field of a body that takes a number, alone or in a list or a mapping of numbers."""
+    seen: set[type[BaseModel]] = set()
+    for body in BODIES:
+        seen |= {*shapes(body)}
+    for shape in sorted(seen, key=lambda each: each.__name__):
+        for name, field in shape.model_fields.items():
+            adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, field])
+            values = [form for number in (0, 1) for form in (number, [number], {A: number})]
+            if field.annotation is not bool and any(takes(adapter, value) for value in values):
+                yield f"{shape.__name__}.{name}", adapter
+
+
+def takes(adapter: TypeAdapter[Any], value: object) -> bool:
+    try:
+        adapter.validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "adapter", [pytest.param(adapter, id=name) for name, adapter in number_fields()]
+)
+def test_a_number_of_a_body_has_ascii_digits_sign_point_and_exponent_alone(
+    adapter: TypeAdapter[Any],
+) -> None:
+    for text in (*NO_NUMBERS, True, False):
+        for value in (text, [text], {A: text}):
+            assert not takes(adapter, value), value
+
+
+def test_every_body_has_fields_of_numbers_that_are_looked_at() -> None:
+    names = {name for name, _ in number_fields()}
+
+    assert {"PositionBody.target", "ModelPut.version", "OptimizeBody.prices"} <= names
+    assert {"GivenPortfolio.holdings", "PortfolioRebalanceOptionsBody.lots"} <= names
+    assert len(names) > 20
+
+
+@pytest.mark.parametrize("operation", operations(), ids=str)
+async def test_a_number_of_a_query_has_ascii_digits_alone(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    body = json.dumps(operation.body).encode() if operation.body is not None else b""
+    for name, schema in operation.queries().items():
+        if schema.get("type") != "integer":
+            continue
+        for text in NO_NUMBERS:
+            answer = await client.request(
+                operation.method, operation.path, params={name: text}, content=body, headers=JSON
+            )
+            assert answer.status_code == 422, (name, text)
+            assert answer.json()["errors"][0]["parameter"] == name
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0661", "nan", "inf", " ", "0x1", ""])
+async def test_a_deadline_has_ascii_digits_alone(client: httpx.AsyncClient, text: str) -> None:
+    headers = {"x-request-timeout": text.encode()}
+
+    answer = await client.get("/health/live", headers=headers)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["parameter"] == "X-Request-Timeout"
+
+
+async def test_fields_of_a_model_that_are_ignored_are_named_in_a_header_and_in_the_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = posted(possitions=[], positions=[position() | {"a, b/é": 1}], owner="me")
+
+    with caplog.at_level(logging.INFO, "serve_app"):
+        made = await client.post("/api/v1/models", json=body)
+    clean = await client.post("/api/v1/models", json=posted("Other"))
+    path = f"/api/v1/model/{made.json()['model_id']}"
+    portfolios = await client.post(f"{path}/portfolio", json={"portfolios": [P], "note": 1})
+    found = await client.post("/api/v1/rebalances/portfolios", json={"portfolios": [P], "as": 1})
+    again = await client.put(path, json=made.json())
+
+    named = made.headers["ignored-fields"]
+    assert set(named.split(", ")) == {"/possitions", "/positions/0/a%2C%20b~1%C3%A9", "/owner"}
+    assert named in caplog.text
+    assert "ignored-fields" not in clean.headers
+    assert portfolios.headers["ignored-fields"] == "/note"
+    assert found.headers["ignored-fields"] == "/as"
+    assert again.headers["ignored-fields"] == "/model_id"
+
+
+async def test_ignored_fields_are_named_shortly_however_many_and_long_they_are(
+    client: httpx.AsyncClient,
+) -> None:
+    many = {f"{number}{'x' * 1_000}": 1 for number in range(500)}
+
+    answer = await client.post("/api/v1/models", json=posted(**many))
+
+    assert answer.status_code == 201
+    assert answer.headers["ignored-fields"].count(",") == 19
+    assert len(answer.headers["ignored-fields"]) < 4_000
