@@ -37,7 +37,18 @@ APPLICATION = "order-generation"
 TRIES = 3
 HEARD_WITHIN_S = 1.0
 REPEATABLE = frozenset(
-    {"read", "page", "runs", "runs_of", "run", "outcomes", "outcomes_of", "outcome", "ping"}
+    {
+        "read",
+        "page",
+        "runs",
+        "runs_of",
+        "run",
+        "outcomes",
+        "outcomes_of",
+        "outcomes_among",
+        "outcome",
+        "ping",
+    }
     | {"upstream_health"}
     | {
         "preview_model",

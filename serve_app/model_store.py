@@ -122,9 +122,15 @@ class ModelStore:
 
     async def runs_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[tuple[tuple[Run, tuple[Rebalance, ...]], ...], int]:
-        """A page of the runs that hold these portfolios, with their outcomes alone."""
+    ) -> tuple[tuple[tuple[Run, int], ...], int]:
+        """A page of the runs that hold these portfolios, with how many of them each holds."""
         return await self._with.rebalances.page_of_portfolios(portfolio_ids, offset, limit)
+
+    async def outcomes_among(
+        self, run: Run, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    ) -> tuple[Rebalance, ...]:
+        """A page of the outcomes of these portfolios in a run."""
+        return await self._with.rebalances.outcomes_among(run, portfolio_ids, offset, limit)
 
     async def run(self, rebalance_id: str) -> Run:
         """The run with this id."""

@@ -31,6 +31,7 @@ BUT_ITS_PORTFOLIOS: Final = dict.fromkeys(
 # The index of portfolios takes one entry for each in a single transaction, which has to fit the cache of a
 # small server: at 256 MB 100,000 are stored in 0.2 s and 200,000 are refused.
 MOST_PORTFOLIOS: Final = 100_000
+NAMED: Final = 5  # models in one sentence
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
 NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
@@ -125,7 +126,7 @@ class Models:
             sort=list(NEWEST_MODEL),
         )
         if document is None:
-            raise NotFoundError("model of portfolio", portfolio_id)
+            await self._raise_why_not_followed(portfolio_id, model_id)
         return model_from(document)
 
     @translating
@@ -200,11 +201,29 @@ class Models:
         if outcome.matched_count == 0:
             raise NotFoundError("model", model_id)
 
+    async def _raise_why_not_followed(self, portfolio_id: str, model_id: str | None) -> NoReturn:
+        named = None if model_id is None else {"_id": ObjectId(model_id)}
+        if named is not None and await self._models.find_one(named, {"_id": 1}) is None:
+            raise NotFoundError("model", str(model_id))
+        raise not_followed(portfolio_id, [] if model_id is None else [model_id])
+
     async def _raise_why_unmatched(self, model_id: str, version: int) -> NoReturn:
         stored = await self._models.find_one({"_id": ObjectId(model_id)}, {"version": 1})
         if stored is None:
             raise NotFoundError("model", model_id)
         raise StaleVersionError("model", model_id, version, stored["version"])
+
+
+def not_followed(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
+    """The error of a portfolio that follows none of these models, or none at all where none is named.
+
+    >>> print(not_followed("P1", ["M1"]), not_followed("P1", []), sep="; ")
+    there is no portfolio P1 in model M1; there is no model followed by portfolio P1
+    """
+    if model_ids:
+        models = "model" if len(model_ids) == 1 else "any of the models"
+        return NotFoundError(f"portfolio {portfolio_id} in {models}", ", ".join(model_ids[:NAMED]))
+    return NotFoundError("model followed by portfolio", portfolio_id)
 
 
 def _contents(model: Model) -> Document:

@@ -171,17 +171,25 @@ class Rebalances:
     @translating
     async def page_of_portfolios(
         self, portfolio_ids: Sequence[str], offset: int, limit: int
-    ) -> tuple[tuple[tuple[Run, tuple[Rebalance, ...]], ...], int]:
-        """The runs that hold any of these portfolios, newest first, each with their outcomes alone."""
+    ) -> tuple[tuple[tuple[Run, int], ...], int]:
+        """The runs that hold any of these portfolios, newest first, each with how many of them it holds."""
         held = {"portfolio_id": {"$in": list(portfolio_ids)}}
         rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
         groups = await self._results.aggregate(
-            [{"$match": held}, {"$group": {"_id": rebalance_id}}]
+            [{"$match": held}, {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}]
         )
-        runs = [ObjectId(group["_id"]) async for group in groups]
+        counts = {group["_id"]: group["count"] async for group in groups}
+        runs = [ObjectId(each) for each in counts]
         page, total = await self._page({"_id": {"$in": runs}}, offset, limit, ())
-        found = [(run, await self._found(run, held)) for run in page]
-        return tuple(found), total
+        return tuple((run, counts[run.rebalance_id]) for run in page), total
+
+    @translating
+    async def outcomes_among(
+        self, run: Run, portfolio_ids: Sequence[str], offset: int, limit: int
+    ) -> tuple[Rebalance, ...]:
+        """A page of the outcomes of those of these portfolios that the run holds, in their order in it."""
+        held = {"portfolio_id": {"$in": list(portfolio_ids)}}
+        return await self._found(run, held, offset, limit)
 
     @translating
     async def outcomes(
@@ -250,9 +258,13 @@ class Rebalances:
         cursor = self._runs.find(matching, hidden, sort=order, skip=offset, limit=limit or 0)
         return tuple([run_from(document) async for document in cursor]), total
 
-    async def _found(self, run: Run, matching: Document) -> tuple[Rebalance, ...]:
+    async def _found(
+        self, run: Run, matching: Document, offset: int = 0, limit: int = 0
+    ) -> tuple[Rebalance, ...]:
         within = {"$and": [matching, {"_id": ids_of(run.rebalance_id)}]}
-        cursor = self._results.find(within, sort=[("_id", 1)], batch_size=BATCH)
+        cursor = self._results.find(
+            within, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=BATCH
+        )
         return tuple([rebalance_from(document, run.securities) async for document in cursor])
 
     async def _counts(self, ids: Document) -> dict[Status, int]:

@@ -79,11 +79,17 @@ class ModelStore(Protocol):
 
     async def runs_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[tuple[tuple[Run, tuple[Rebalance, ...]], ...], int]:
-        """Runs that hold any of these portfolios, newest first, with the outcomes of these alone.
+    ) -> tuple[tuple[tuple[Run, int], ...], int]:
+        """Runs that hold any of these portfolios, newest first, with how many of them each holds.
 
         Also the number of all such runs.
         """
+        ...
+
+    async def outcomes_among(
+        self, run: Run, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    ) -> tuple[Rebalance, ...]:
+        """A page of the outcomes of those of these portfolios that the run holds."""
         ...
 
     async def run(self, rebalance_id: str) -> Run: ...

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from serve_app import problems
 from serve_app.api.collaborators import Store
 from serve_app.api.documentation import refuses
+from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import Offset, page_headers
 from serve_app.api.rebalances import WRONG_RUN, RebalanceId
@@ -18,7 +19,7 @@ from serve_app.wire.text import encoded
 from storage.hand_overs import HandOver, HandOverStatus
 from storage.orders import OrderState
 
-router = APIRouter(prefix="/api/v1", tags=["orders"])
+router = APIRouter(prefix="/api/v1", tags=["orders"], route_class=ExactRoute)
 
 MOST_LISTED: Final = 1000
 LISTED: Final = 100

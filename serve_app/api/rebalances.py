@@ -1,22 +1,29 @@
 """The routes of the rebalances that are stored."""
 
-from collections.abc import AsyncIterator
-from datetime import tzinfo
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from optimization.result import Rebalance
 from serve_app import problems
-from serve_app.api.answers import MOST_LISTED
-from serve_app.api.collaborators import Configured, ModelStore, Store
+from serve_app.api.collaborators import Configured, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
-from serve_app.api.paging import Offset, Portfolios, Runs, order_by, page_headers
+from serve_app.api.listings import (
+    MOST_ON_PAGE,
+    Listed,
+    Portfolios,
+    page_text,
+    portfolios_text,
+    rebalance_text,
+    shares,
+    streamed,
+)
+from serve_app.api.paging import Offset, Runs, order_by, page_headers
 from serve_app.api.preconditions import Changed, run_etag
 from serve_app.api.rebalancing import PortfolioId, trade_date_of
-from serve_app.problems.mapping import problem_of
+from serve_app.wire.fields import Whole
 from serve_app.wire.models import Version
 from serve_app.wire.rebalances import (
     Deleted,
@@ -24,13 +31,10 @@ from serve_app.wire.rebalances import (
     PortfoliosQuery,
     PositionResult,
     RebalanceResult,
-    portfolio_json,
     positions_json,
-    run_json,
 )
-from serve_app.wire.text import Json, encoded
+from serve_app.wire.text import encoded
 from storage.paging import Sort
-from storage.runs import Run
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 
@@ -40,7 +44,7 @@ Order = Annotated[
     Sort,
     Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
 ]
-AT_A_TIME = 100  # portfolios that are read, and written to the caller, at once
+OnePage = Annotated[Whole, Query(ge=1, le=MOST_ON_PAGE, description="how many to answer")]
 WRONG_RUN = (problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
 
 
@@ -55,10 +59,15 @@ async def list_rebalances(
     offset: Offset = 0,
     limit: Runs = 10,
 ) -> Response:
-    """A page of rebalances, the newest first, each with its first 100 portfolios."""
+    """A page of rebalances, the newest first, with up to 5,000 of their portfolios in all."""
     runs, total = await store.runs(offset, limit, order)
-    listed = [await _with_first_portfolios(store, run, settings.zone) for run in runs]
-    return _json(listed, page_headers(request, offset, limit, total))
+    page: list[Listed] = []
+    for run, shown in zip(runs, shares(run.number_of_portfolios for run in runs), strict=True):
+        portfolios = Portfolios(run, 0, shown, partial(store.outcomes, run))
+        rest = f"/api/v1/rebalance/{run.rebalance_id}/portfolios?offset={shown}"
+        page.append(Listed(portfolios, run.number_of_portfolios - shown, rest))
+    headers = page_headers(request, offset, limit, total)
+    return await streamed(page_text(page, settings.zone), headers)
 
 
 @router.post(
@@ -74,13 +83,20 @@ async def list_rebalances_of_portfolios(
     offset: Offset = 0,
     limit: Runs = 10,
 ) -> Response:
-    """The rebalances that hold any of these portfolios, newest first, cut down to them."""
+    """The rebalances that hold any of these portfolios, newest first, cut down to them.
+
+    A page has up to 5,000 portfolios in all; where a rebalance is cut, the same body sent to the link has the whole.
+    """
     wanted = tuple(dict.fromkeys(body.portfolios))
     found, total = await store.runs_of(wanted, offset, limit)
-    listed = [
-        run_json(run, portfolios_json(run, outcomes, settings.zone)) for run, outcomes in found
-    ]
-    return _json(listed, page_headers(request, offset, limit, total))
+    page: list[Listed] = []
+    for place, shown in enumerate(shares(count for _, count in found), offset):
+        run, count = found[place - offset]
+        portfolios = Portfolios(run, 0, shown, partial(store.outcomes_among, run, wanted))
+        alone = f"{request.url.path}?offset={place}&limit=1"
+        page.append(Listed(portfolios, count - shown, alone))
+    headers = page_headers(request, offset, limit, total)
+    return await streamed(page_text(page, settings.zone), headers)
 
 
 @router.get(
@@ -89,9 +105,9 @@ async def list_rebalances_of_portfolios(
 async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Configured) -> Response:
     """A rebalance with all its portfolios and their positions, as long as it may be."""
     run = await store.run(rebalance_id)
-    first = await store.outcomes(run, 0, AT_A_TIME)
-    text = _whole(store, run, first, settings.zone)
-    return StreamingResponse(text, 200, {"ETag": run_etag(run)}, "application/json")
+    whole = Portfolios(run, 0, run.number_of_portfolios, partial(store.outcomes, run))
+    text = rebalance_text(Listed(whole), settings.zone)
+    return await streamed(text, {"ETag": run_etag(run)})
 
 
 @router.get(
@@ -105,13 +121,14 @@ async def list_portfolios(
     store: Store,
     settings: Configured,
     offset: Offset = 0,
-    limit: Portfolios = MOST_LISTED,
+    limit: OnePage = MOST_ON_PAGE,
 ) -> Response:
     """A page of the portfolios of a rebalance, in their order in the model."""
     run = await store.run(rebalance_id)
-    outcomes = await store.outcomes(run, offset, limit)
+    count = max(0, min(limit, run.number_of_portfolios - offset))
+    page = Portfolios(run, offset, count, partial(store.outcomes, run))
     headers = page_headers(request, offset, limit, run.number_of_portfolios)
-    return _json(portfolios_json(run, outcomes, settings.zone), headers)
+    return await streamed(portfolios_text(page, settings.zone), headers)
 
 
 @router.get(
@@ -147,32 +164,6 @@ async def delete_rebalance(
     changed.require(version)
     await store.delete_run(rebalance_id, version)
     return _json({"message": f"Rebalance {rebalance_id} deleted successfully"})
-
-
-async def _with_first_portfolios(store: ModelStore, run: Run, zone: tzinfo) -> Json:
-    first = await store.outcomes(run, 0, MOST_LISTED)
-    return run_json(run, portfolios_json(run, first, zone))
-
-
-async def _whole(
-    store: ModelStore, run: Run, page: tuple[Rebalance, ...], zone: tzinfo
-) -> AsyncIterator[bytes]:
-    """A run as JSON text, a page of its portfolios at a time: it may be longer than the memory."""
-    yield encoded(run_json(run, [])).removesuffix(b"]}")
-    separator = b""
-    for offset in range(0, run.number_of_portfolios, AT_A_TIME):
-        if offset:
-            page = await store.outcomes(run, offset, AT_A_TIME)
-        if page:
-            yield separator + encoded(portfolios_json(run, page, zone))[1:-1]
-            separator = b","
-    yield b"]}"
-
-
-def portfolios_json(run: Run, outcomes: tuple[Rebalance, ...], zone: tzinfo) -> list[Json]:
-    """Portfolios of a stored rebalance."""
-    day = trade_date_of(run, zone)
-    return [portfolio_json(each, day, problem_of(each.refusal)) for each in outcomes]
 
 
 def _json(value: object, headers: dict[str, str] | None = None) -> Response:

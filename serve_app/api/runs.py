@@ -15,9 +15,9 @@ from serve_app.api.collaborators import Configured, ModelStore, Rebalancer, Stor
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.listings import AT_A_TIME, portfolios_json
 from serve_app.api.paging import Offset, Runs, page_headers
 from serve_app.api.progress import accepted, progress_json
-from serve_app.api.rebalances import AT_A_TIME, portfolios_json
 from serve_app.api.streams import EventStream, OpenStreams
 from serve_app.correlation import correlation_id
 from serve_app.wire.options import options_of

@@ -12,8 +12,9 @@ from optimization.result import Rebalance
 from serve_app import problems
 from serve_app.api.collaborators import Configured, ModelStore, Store
 from serve_app.api.documentation import refuses
+from serve_app.api.listings import AT_A_TIME
 from serve_app.api.negotiation import Accept, chosen
-from serve_app.api.rebalances import AT_A_TIME, WRONG_RUN, RebalanceId
+from serve_app.api.rebalances import WRONG_RUN, RebalanceId
 from serve_app.api.rebalancing import trade_date_of
 from serve_app.wire.fields import Identifier
 from serve_app.wire.transactions import (

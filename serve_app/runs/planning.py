@@ -31,7 +31,7 @@ from serve_app.upstream.pricing import PriceSnapshot
 from storage.book import BookRun, Plan, Selection, Snapshot
 from storage.chunks import Chunk
 from storage.codec import to_milliseconds
-from storage.errors import NotFoundError
+from storage.models import not_followed
 from storage.options import options_document
 from storage.runs import Run
 
@@ -114,7 +114,9 @@ class Planner:
         by_model: dict[str, list[str]] = defaultdict(list)
         for portfolio_id in wanted:
             if portfolio_id not in newest:
-                raise NotFoundError("model of portfolio", portfolio_id)
+                if selection.model_ids:
+                    await self._with.models.newest_first(selection.model_ids)  # or none of them is
+                raise not_followed(portfolio_id, selection.model_ids)
             by_model[newest[portfolio_id]].append(portfolio_id)
         return by_model
 

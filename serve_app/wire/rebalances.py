@@ -114,6 +114,12 @@ class RebalanceResult(BaseModel):
     rebalance_date: datetime
     number_of_portfolios: int
     portfolios: list[PortfolioResult]
+    portfolios_omitted: Annotated[
+        int, Field(description="how many are not listed here, where a list is cut")
+    ] = 0
+    portfolios_link: Annotated[
+        str | None, Field(description="where those that are omitted are, where a list is cut")
+    ] = None
     version: int
     created_at: datetime
     status: Literal["RUNNING", "COMPLETED", "STOPPED"]
@@ -140,8 +146,9 @@ class Deleted(BaseModel):
     message: str
 
 
-def run_json(run: Run, portfolios: list[Json]) -> Json:
-    """A stored rebalance with the given portfolios of it."""
+def run_json(run: Run, portfolios: list[Json], omitted: int = 0, link: str = "") -> Json:
+    """A stored rebalance with the given portfolios of it, and where those are that are omitted."""
+    cut = {"portfolios_omitted": omitted, "portfolios_link": link} if omitted else {}
     return {
         "rebalance_id": run.rebalance_id,
         "model_id": run.model_id,
@@ -153,6 +160,7 @@ def run_json(run: Run, portfolios: list[Json]) -> Json:
         "status": run.status,
         "counts": {str(status): count for status, count in run.counts.items()},
         "unmatched": list(run.unmatched) if run.status is RunStatus.COMPLETED else [],
+        **cut,
         "portfolios": portfolios,
     }
 

@@ -269,8 +269,45 @@ async def test_a_rebalance_of_more_portfolios_than_are_read_at_once_comes_whole(
     assert [each["portfolio_id"] for each in whole["portfolios"]] == portfolios
     assert [each["portfolio_id"] for each in page.json()] == portfolios[200:]
     assert page.headers["x-total-count"] == "205"
-    assert len(listed[0]["portfolios"]) == 100
-    assert listed[0]["number_of_portfolios"] == 205
+    assert listed == [whole]
+
+
+async def test_a_list_has_five_thousand_portfolios_a_page_and_says_what_it_omits(
+    client: httpx.AsyncClient,
+) -> None:
+    portfolios = [f"{i:024}" for i in range(3_000)]
+    model = (await client.post("/api/v1/models", json=posted(portfolios=portfolios))).json()
+    old, new = [(await rebalanced(client, model))[0]["rebalance_id"] for _ in range(2)]
+
+    first, second = (await client.get("/api/v1/rebalances")).json()
+    rest = await client.get(second["portfolios_link"])
+    alone = (await client.get("/api/v1/rebalances?offset=1")).json()
+    by_default = (await client.get(f"/api/v1/rebalance/{old}/portfolios")).json()
+
+    assert [first["rebalance_id"], second["rebalance_id"]] == [new, old]
+    assert [each["portfolio_id"] for each in first["portfolios"]] == portfolios
+    assert {"portfolios_omitted", "portfolios_link"}.isdisjoint(first)
+    assert (len(second["portfolios"]), second["portfolios_omitted"]) == (2_000, 1_000)
+    assert second["portfolios"] + rest.json() == alone[0]["portfolios"] == by_default
+
+
+async def test_a_list_of_chosen_portfolios_says_what_it_omits_and_leads_to_it(
+    client: httpx.AsyncClient,
+) -> None:
+    portfolios = [f"{i:024}" for i in range(900)]
+    model = (await client.post("/api/v1/models", json=posted(portfolios=portfolios))).json()
+    for _ in range(6):
+        await rebalanced(client, model)
+    path, wanted = "/api/v1/rebalances/portfolios", {"portfolios": portfolios}
+
+    listed = (await client.post(path, json=wanted)).json()
+    last = listed[-1]
+    (whole,) = (await client.post(last["portfolios_link"], json=wanted)).json()
+
+    assert [len(each["portfolios"]) for each in listed] == [900] * 5 + [500]
+    assert [each.get("portfolios_omitted", 0) for each in listed] == [0] * 5 + [400]
+    assert whole["rebalance_id"] == last["rebalance_id"]
+    assert [each["portfolio_id"] for each in whole["portfolios"]] == portfolios
 
 
 async def test_rebalances_are_listed_newest_first_or_as_asked(

@@ -28,7 +28,7 @@ from tests.api.every_route import (
     with_repeated,
 )
 from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.parts import A, P, Stored, no_metrics, position, posted
+from tests.api.parts import A, P, Q, R, Stored, no_metrics, position, posted
 
 QUICK = settings_from({"optimization_timeout": 0.2})
 # Offset, limit and order of lists, and the version of what is deleted: the portal sends nothing else, and the load
@@ -307,7 +307,7 @@ async def test_a_deadline_has_ascii_digits_alone(client: httpx.AsyncClient, text
 async def test_fields_of_a_model_that_are_ignored_are_named_in_a_header_and_in_the_log(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    body = posted(possitions=[], positions=[position() | {"a, b/é": 1}], owner="me")
+    body = posted(weights=[], positions=[position() | {"a, b/é": 1}], owner="me")
 
     with caplog.at_level(logging.INFO, "serve_app"):
         made = await client.post("/api/v1/models", json=body)
@@ -318,7 +318,7 @@ async def test_fields_of_a_model_that_are_ignored_are_named_in_a_header_and_in_t
     again = await client.put(path, json=made.json())
 
     named = made.headers["ignored-fields"]
-    assert set(named.split(", ")) == {"/possitions", "/positions/0/a%2C%20b~1%C3%A9", "/owner"}
+    assert set(named.split(", ")) == {"/weights", "/positions/0/a%2C%20b~1%C3%A9", "/owner"}
     assert named in caplog.text
     assert "ignored-fields" not in clean.headers
     assert portfolios.headers["ignored-fields"] == "/note"
@@ -336,3 +336,33 @@ async def test_ignored_fields_are_named_shortly_however_many_and_long_they_are(
     assert answer.status_code == 201
     assert answer.headers["ignored-fields"].count(",") == 19
     assert len(answer.headers["ignored-fields"]) < 4_000
+
+
+async def test_a_portfolio_is_told_which_of_it_and_the_named_model_is_missing(
+    client: httpx.AsyncClient,
+) -> None:
+    mine, other = [
+        (await client.post("/api/v1/models", json=posted(name, portfolios=[one]))).json()[
+            "model_id"
+        ]
+        for name, one in (("Mine", P), ("Other", Q))
+    ]
+    nowhere = "0" * 24
+    told = {
+        (P, other): f"there is no portfolio {P} in model {other}",
+        (P, nowhere): f"there is no model {nowhere}",
+        (R, None): f"there is no model followed by portfolio {R}",
+        (R, mine): f"there is no portfolio {R} in model {mine}",
+    }
+
+    for (portfolio_id, model_id), sentence in told.items():
+        path = f"/api/v1/portfolio/{portfolio_id}"
+        named = {"model_id": model_id} if model_id else {}
+        answers = [
+            await client.post(f"{path}/rebalance", json=named),
+            await client.post(f"{path}/rebalance?dry_run=true", json=named),
+            await client.post(f"{path}/rebalance", json=named, headers={"prefer": "respond-async"}),
+            await client.get(f"{path}/drift", params=named),
+        ]
+        for answer in answers:
+            assert (answer.status_code, answer.json()["detail"]) == (404, sentence)

@@ -118,9 +118,9 @@ async def test_named_portfolios_go_to_the_newest_of_the_named_models(
 @pytest.mark.parametrize(
     ("selection", "entity"),
     [
-        (Selection((), (NOBODY,)), "model of portfolio"),
+        (Selection((), (NOBODY,)), "model followed by portfolio"),
         (Selection((NOBODY,)), "model"),
-        (Selection((NOBODY,), numbered(1)), "model of portfolio"),
+        (Selection((NOBODY,), numbered(1)), "model"),
     ],
 )
 async def test_who_follows_no_model_and_what_is_no_model_is_not_found(

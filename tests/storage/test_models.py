@@ -143,7 +143,7 @@ async def test_the_newest_of_several_models_is_the_one_a_portfolio_follows(model
     second = await models.add(a_model("Second", numbered("P", 1), shared))
     await models.replace(first)
     assert await models.followed_by(shared) == replace(second, portfolio_ids=(shared,))
-    with pytest.raises(NotFoundError, match="model of portfolio"):
+    with pytest.raises(NotFoundError, match="model followed by portfolio"):
         await models.followed_by(numbered("P", 9))
 
 

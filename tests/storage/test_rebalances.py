@@ -281,10 +281,10 @@ async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: Rebalance
     wanted = [numbered("P", 1), numbered("P", 2)]
     page, total = await rebalances.page_of_portfolios(wanted, 0, 10)
     assert total == 2
-    assert page == (
-        (second, (outcome(second, 2),)),
-        (first, (outcome(first, 1), outcome(first, 2))),
-    )
+    assert page == ((second, 1), (first, 2))
+    assert await rebalances.outcomes_among(second, wanted, 0, 10) == (outcome(second, 2),)
+    assert await rebalances.outcomes_among(first, wanted, 0, 1) == (outcome(first, 1),)
+    assert await rebalances.outcomes_among(first, wanted, 1, 10) == (outcome(first, 2),)
     assert await rebalances.page_of_portfolios(wanted, 1, 1) == (page[1:], 2)
     assert await rebalances.page_of_portfolios([numbered("P", 8)], 0, 10) == ((), 0)
 
