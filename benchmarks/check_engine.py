@@ -12,7 +12,6 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from fractions import Fraction
 from itertools import repeat
 
 from rich.console import Console
@@ -21,7 +20,7 @@ from rich.table import Table
 
 from optimization.engine import rebalance
 from tests.optimization.generated import Problem, problem_of
-from tests.optimization.judge import best, compared, of, violations
+from tests.optimization.judge import judged, of, violations
 
 
 def verdict(problem: Problem, time_limit_s: float, methods: str) -> tuple[str, str, str]:
@@ -34,11 +33,9 @@ def verdict(problem: Problem, time_limit_s: float, methods: str) -> tuple[str, s
     method = "refused" if certificate is None else str(certificate.method)
     if methods and method not in methods.split(","):
         return problem.kind, method, "not asked"
-    question = of(problem)
-    if certificate is not None and (broken := violations(question, answer)):
+    if certificate is not None and (broken := violations(of(problem, answer), answer)):
         return problem.kind, method, f"violation: {'; '.join(broken)}"
-    near = None if certificate is None else Fraction(certificate.objective)
-    return problem.kind, method, compared(answer, best(question, time_limit_s, near))
+    return problem.kind, method, judged(problem, answer, time_limit_s)
 
 
 def verdicts(

@@ -194,10 +194,44 @@ def _coupled(relaxed: Relaxation, row: int, budget: Budget) -> Answer:
 def _after_costs(relaxed: Relaxation, budget: Budget) -> tuple[Desk, Plan | None]:
     """The plan of one portfolio that pays for its trades, and the desk at the base that this leaves."""
     assembled, options = relaxed.assembled, relaxed.options
-    for step in plans_after_costs(*_statements(assembled, options, budget)):
-        if _is_left_alone(step, relaxed, budget):
-            return step.desk, step.plan
-    return relaxed.desk(0), None
+    step = _left_alone(relaxed, options, budget)
+    if step is None:
+        return relaxed.desk(0), None
+    if options.renews:
+        step = _without_undoing(step, relaxed, budget)
+    return relax(assembled, options, step.costs).desk(0), step.plan
+
+
+def _without_undoing(step: Step, relaxed: Relaxation, budget: Budget) -> Step:
+    """The plan, or one without what its costs alone move, if there is one in time."""
+    try:
+        moved = _moved_by_costs(step, relaxed, budget)
+        options = replace(relaxed.options, frozen=relaxed.options.frozen | moved)
+        return (_left_alone(relaxed, options, budget) if moved else None) or step
+    except NoSolutionInTimeError:
+        return step
+
+
+def _left_alone(relaxed: Relaxation, options: RebalanceOptions, budget: Budget) -> Step | None:
+    """The first plan that the same request would not go on from."""
+    found = plans_after_costs(*_statements(relaxed.assembled, options, budget))
+    return next((step for step in found if _is_left_alone(step, relaxed, budget)), None)
+
+
+def _moved_by_costs(step: Step, relaxed: Relaxation, budget: Budget) -> frozenset[str]:
+    """Securities that go away from their targets of market value for no reason but what the trades cost.
+
+    One that an earlier request brought there would otherwise be traded back, because a later one pays again.
+    """
+    desk = relaxed.desk(0)
+    first = solve_at_base(desk, relaxed.options, budget)
+    if first is None:
+        return frozenset()
+    block, target = desk.tight.block, desk.tight.bands.target[0]
+    before, after = block.before[0], step.plan.lots
+    farther = abs(target - after * block.lot_value) > abs(target - before * block.lot_value)
+    columns = np.flatnonzero(farther & (after != before) & (first.lots == before)).tolist()
+    return frozenset(relaxed.assembled.securities[column].security_id for column in columns)
 
 
 def _is_left_alone(step: Step, relaxed: Relaxation, budget: Budget) -> bool:

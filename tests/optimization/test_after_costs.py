@@ -192,6 +192,8 @@ def test_only_where_no_plan_is_right_an_account_is_refused(
 @pytest.mark.parametrize(
     "renewed",
     [
+        {"maximum_trades": 1},
+        {"turnover_cap": Percent(Decimal(20))},
         {"scope": Scope.DRIFTED_TO_TARGET},
         {"scope": Scope.DRIFTED_TO_EDGE},
     ],
