@@ -6,6 +6,7 @@ what HiGHS wants to know, and hands that over. Rows with a single variable becom
 compiled for a number of places (securities) and cut down to those that a solve has.
 """
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ class CompiledProgram:
         Raises SolverInterruptedError as soon as the budget is interrupted.
         """
         begin = time.perf_counter()
+        if budget.left_s == 0:  # even to load a problem would be too late
+            return SolverAnswer(None, -math.inf, proven=False, infeasible=False, seconds=0.0)
         shape = self._structures.get(count) or self._cut(count)
         self._fill(parameters)
         cost, values, row_lower, row_upper, lower, upper = shape.gathered(self._theta)

@@ -265,7 +265,8 @@ def _statements(
         return desk.at_own_base(shares_of(options, desk.tight.block))
 
     def solve(desk: Desk) -> Plan | None:
-        return solve_at_base(desk, options, budget)
+        # Half of what is left, otherwise a hard search at the first base leaves none for its successor.
+        return solve_at_base(desk, options, budget.share(2))
 
     return Statement(at_base, solve), Statement(at_own_base, solve)
 

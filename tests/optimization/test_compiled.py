@@ -135,6 +135,17 @@ def test_the_solver_gets_no_more_time_than_is_left_however_long_it_has_run_befor
         assert program._highs.getOptionValue("time_limit")[1] <= seconds
 
 
+def test_without_any_time_the_solver_is_not_asked():
+    program = CompiledProgram(knapsack())
+    values = {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": 8}
+
+    answer = program.solve(values, Budget(0.0), 0.01)
+
+    assert (answer.values, answer.bound, answer.seconds) == (None, -np.inf, 0.0)
+    assert not answer.proven
+    assert not answer.infeasible
+
+
 def test_a_coefficient_of_two_parameters_is_refused():
     x = cp.Variable(3, integer=True, name="x")
     both = cp.Parameter(name="one") + cp.Parameter(name="other")
