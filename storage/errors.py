@@ -232,9 +232,9 @@ class OrdersOpenError(HandOverError):
     def __str__(self) -> str:
         first = self.portfolios[0]
         return (
-            f"{self.number_of_portfolios} portfolios of rebalance {self.rebalance_id} have "
-            f"{self.number_of_orders} open orders of other rebalances; portfolio "
-            f"{first['portfolio_id']} of {', '.join(first['rebalance_ids'])}"
+            f"portfolios of rebalance {self.rebalance_id} have open orders of other rebalances "
+            f"(portfolios: {self.number_of_portfolios}, orders: {self.number_of_orders}; the first is "
+            f"{first['portfolio_id']}, with orders of {', '.join(first['rebalance_ids'])})"
         )
 
 
@@ -258,9 +258,9 @@ class SupersededError(HandOverError):
     def __str__(self) -> str:
         first = self.portfolios[0]
         return (
-            f"for {self.number_of_portfolios} portfolios of rebalance {self.rebalance_id} orders of a "
-            f"later rebalance were sent; for portfolio {first['portfolio_id']} those of "
-            f"{first['rebalance_id']}"
+            f"orders of later rebalances were sent for portfolios of rebalance {self.rebalance_id} "
+            f"(portfolios: {self.number_of_portfolios}; the first is {first['portfolio_id']}, with "
+            f"orders of {first['rebalance_id']})"
         )
 
 
