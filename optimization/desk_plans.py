@@ -17,6 +17,8 @@ from optimization.terms import BAND, Evaluated, Limit
 from optimization.tight import REPAIRS, SOLVER, Plan, lower_bound, margin_for, proof_of
 from optimization.units import Integers, fraction_to_decimal, rounded
 
+# Above so many lots HiGHS may not come back from such a program, and heed neither limit nor interruption.
+MAX_EXPLAINED_LOTS = 10**9
 BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
 
 
@@ -147,7 +149,13 @@ def nearest_plan(desk: Desk, budget: Budget) -> Integers | None:
 def _relaxed(
     desk: Desk, budget: Budget, *, give_floor: float, give_others: float
 ) -> tuple[Integers | None, tuple[Limit, ...]]:
-    """The best plan when limits may give so much, and the limits that do."""
+    """The best plan when limits may give so much, and the limits that do.
+
+    Neither where lots are so fine that their numbers are beyond the solver.
+    """
+    fewest, most = desk.bounds
+    if max((most - fewest).tolist(), default=0) > MAX_EXPLAINED_LOTS:
+        return None, ()
     margins: dict[str, Fraction] = {}
     for _ in range(REPAIRS):
         problem, base = desk_problem(desk, margins)

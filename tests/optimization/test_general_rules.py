@@ -278,3 +278,20 @@ def test_general_answers_are_the_same_alone_and_in_a_block():
     accounts = [Portfolio(f"U{i}", Decimal(10_000 + 977 * i), {}, prices) for i in range(40)]
     together = rebalance_all(priced(model, prices), accounts)
     assert together == [rebalance(model, account) for account in accounts]
+
+
+def test_lots_too_fine_for_the_solver_leave_a_refusal_without_a_nearest_plan():
+    def line(name: str, weight: str, drift: str) -> Target:
+        return Target(name, Decimal(weight), DriftBand(Decimal(drift), Decimal(drift)))
+
+    lines = (line("V", "0.475", "0.2"), line("I", "0.145", "0.036"), line("U", "0.01", "0.0046"))
+    prices = {"V": Decimal(14), "I": Decimal(9), "U": Decimal(33), "O": Decimal(24)}
+    holdings = {"U": Decimal(4), "V": Decimal(4), "O": Decimal(5)}
+    held = Portfolio("U1", Decimal("76.121142"), holdings, prices)
+    options = RebalanceOptions(
+        cost_rate=Decimal("0.001"), cost_per_trade=Decimal(1), lots={"V": Decimal("1E-9")}
+    )
+    answer = rebalance(Model("Fine", lines, ("U1",)), held, options)
+    assert answer.refusal is not None
+    assert [each["security_id"] for each in answer.refusal.members["securities"]] == ["U"]
+    assert answer.refusal.members["nearest_plan"] is None
