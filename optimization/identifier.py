@@ -26,6 +26,22 @@ def is_visible(text: str) -> bool:
     return text.isprintable() and INVISIBLE.search(text) is None
 
 
+def require_visible(field: tuple[str | int, ...], name: str) -> None:
+    """Refuse a name with a character that a person cannot see."""
+    if not is_visible(name):
+        rule = "a name has no control, bidi, zero-width or otherwise invisible characters"
+        raise RuleError(field, name, rule)
+
+
+def visible(text: str) -> str:
+    """The text with a replacement character for each that nobody can see.
+
+    >>> visible("Growth\\x1b[2J")
+    'Growth\ufffd[2J'
+    """
+    return "".join(each if is_visible(each) else "\ufffd" for each in text)
+
+
 @lru_cache(maxsize=16_384)  # a request names the same securities portfolio after portfolio
 def is_identifier(value: str) -> bool:
     """Return whether a text can be the id of a security or a portfolio.

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
-from optimization.identifier import require_identifier
+from optimization.identifier import require_identifier, require_visible
 from optimization.options import RebalanceOptions
 from optimization.rules import GENERAL
 from optimization.weights import Weight, product, weight_text
@@ -98,6 +98,7 @@ class Model:
         name = self.name.strip()
         if not 1 <= len(name) <= LONGEST_NAME:
             raise RuleError(("name",), self.name, "a name has 1 to 255 characters")
+        require_visible(("name",), name)
         if self.version < 1:
             raise RuleError(("version",), self.version, "a version is at least 1")
         _require_targets(self.targets)

@@ -8,7 +8,7 @@ from itertools import combinations, permutations
 from typing import Any
 
 from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
-from optimization.identifier import require_identifier
+from optimization.identifier import require_identifier, require_visible
 from optimization.units import EXACT
 
 
@@ -84,6 +84,7 @@ class GroupBand:
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= 100:
             raise RuleError(("groups", self.name, "name"), self.name, "1 to 100 characters")
+        require_visible(("groups",), self.name)
         if not self.security_ids:
             raise RuleError(("groups", self.name, "security_ids"), [], "at least one security")
         _require_range(("groups", self.name, "low"), self.low, 0, 1)

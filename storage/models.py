@@ -11,6 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
 from optimization.errors import RuleError
+from optimization.identifier import visible
 from optimization.model import DriftBand, Model, Target
 from optimization.rules import GLOBECO, ModelRules
 from storage.codec import exact, to_milliseconds
@@ -253,7 +254,7 @@ def _contents(model: Model) -> Document:
 def model_from(document: Document) -> Model:
     """The model a document holds."""
     return Model(
-        name=document["name"],
+        name=visible(document["name"]),  # older names may hold anything
         targets=tuple(_targets(document["positions"])),
         portfolio_ids=tuple(document["portfolios"]),
         version=document["version"],

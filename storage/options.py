@@ -5,6 +5,7 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import Any, Final
 
+from optimization.identifier import visible
 from optimization.options import (
     Direction,
     GroupBand,
@@ -105,4 +106,4 @@ def _group_document(group: GroupBand) -> Document:
 
 def _group(document: Mapping[str, Any]) -> GroupBand:
     low, high = exact(document["low"]), exact(document["high"])
-    return GroupBand(document["name"], frozenset(document["security_ids"]), low, high)
+    return GroupBand(visible(document["name"]), frozenset(document["security_ids"]), low, high)
