@@ -255,6 +255,7 @@ def test_outcomes_of_a_run_are_exact_whatever_pieces_they_come_in() -> None:
         "cash_after_rebalance": 1,
         "positions": [position],
         "status": "IN_BAND",
+        "open_orders_counted": 0,
         "error": None,
     }
     text = json.dumps(outcome, ensure_ascii=False).replace('"PRICE"', price).encode() + b"\n"
