@@ -19,6 +19,7 @@ holding into its band is then what the trades cost, and the next request gets th
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from optimization.certificate import Proof
 from optimization.desk import Desk
@@ -88,11 +89,24 @@ def _consistent(statement: Statement, costs: int) -> Iterator[Step]:
     if len(steps) == 1 and steps[0].costs == steps[0].desk.tight.block.costs:
         yield steps[0]
         return
-    for step in sorted(steps, key=lambda one: (one.costs, one.traded_lots)):
+    for step in sorted(steps, key=_rank_late if any(map(_is_late, steps)) else _rank):
         own, lots = statement.desk_after(step.costs), step.plan.lots
         if own.keeps_bands(lots) and not own.evaluated(lots).broken:
             there = (one for one in steps if one.desk.tight.base == own.tight.base)
             yield Step(own, _beside(step, own, next(there, None)))
+
+
+def _rank(step: Step) -> tuple[int, int]:
+    return step.costs, step.traded_lots
+
+
+def _rank_late(step: Step) -> tuple[Decimal, int, int]:
+    # Searches that ran out of time are no cycle: the cheapest may just be the one that found least.
+    return step.plan.certificate.objective, *_rank(step)
+
+
+def _is_late(step: Step) -> bool:
+    return step.plan.certificate.proof is Proof.FEASIBLE_TIME_LIMIT
 
 
 def _iterate(statement: Statement, costs: int) -> tuple[Step, ...]:
