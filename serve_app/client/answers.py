@@ -138,7 +138,10 @@ class PortfolioResult:
 
 @dataclass(frozen=True, slots=True)
 class RebalanceResult:
-    """A stored rebalance; ``counts`` says how many portfolios had which outcome."""
+    """A stored rebalance; ``counts`` says how many portfolios had which outcome.
+
+    In a list that is cut, ``portfolios_omitted`` says how many are not in it, ``portfolios_link`` where they are.
+    """
 
     rebalance_id: str
     model_id: str
@@ -151,6 +154,8 @@ class RebalanceResult:
     status: str
     counts: Mapping[str, int]
     unmatched: tuple[str, ...] = ()
+    portfolios_omitted: int = 0
+    portfolios_link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
