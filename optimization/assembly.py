@@ -10,10 +10,11 @@ from operator import attrgetter, mul
 from optimization.certificate import Certificate
 from optimization.errors import PricesMissingError
 from optimization.model import DriftBand, Model
+from optimization.odd_lots import columns_of
 from optimization.options import RebalanceOptions, amount
 from optimization.portfolio import Portfolio, unpriced
 from optimization.problem import Block, fits_int64, largest_number
-from optimization.result import Rebalance, Refusal, Security, Status
+from optimization.result import OutsideBand, Rebalance, Refusal, Security, Status
 from optimization.units import (
     EXACT,
     TOO_LARGE,
@@ -37,7 +38,7 @@ class Assembled:
     block: Block
     portfolios: tuple[Portfolio, ...]
     securities: tuple[Security, ...]  # one per column
-    model: tuple[Security, ...]  # the first columns; the rest are other holdings
+    model: tuple[Security, ...]  # the first columns; then other holdings, then their odd remainders
     lots: tuple[Decimal, ...]  # shares in a lot, per column
     fractions: tuple[tuple[Decimal, ...], ...]  # of a lot, per portfolio and column; empty if whole
     in_shares: bool  # every lot is one share
@@ -49,11 +50,13 @@ class Assembled:
         certificate: Certificate | None = None,
         refusal: Refusal | None = None,
         cost: Decimal = ZERO,
+        outside_band: tuple[OutsideBand, ...] = (),
     ) -> Rebalance:
         """The answer for one portfolio: with these lots of every column, or with no trade at all."""
         portfolio, block = self.portfolios[row], self.block
-        others = self.securities[len(self.model) :] or others_of(self.model, portfolio)
-        outside = others[len(self.securities) - len(self.model) :]  # no columns of the block
+        columns = len(self.securities) - len(block.odd_lots)
+        others = self.securities[len(self.model) : columns] or others_of(self.model, portfolio)
+        outside = others[columns - len(self.model) :]  # no columns of the block
         sold = [_quantity(portfolio.holdings[one.security_id]) for one in outside]
         before = (*self._held(row), *sold)
         after, cash_after = before, portfolio.cash
@@ -64,7 +67,8 @@ class Assembled:
             )
             left = to_decimal(int(block.market_value[row]) - value, block.decimals)
             cash_after = EXACT.subtract(left, cost)
-        traded = Status.IN_BAND if after == before else Status.REBALANCED
+        untouched = Status.NO_TRADE if outside_band else Status.IN_BAND
+        traded = untouched if after == before else Status.REBALANCED
         return Rebalance(
             portfolio_id=portfolio.portfolio_id,
             status=traded if refusal is None else Status.INFEASIBLE,
@@ -78,20 +82,25 @@ class Assembled:
             certificate=certificate,
             refusal=refusal,
             cost=cost,
+            outside_band=outside_band,
         )
 
     def _held(self, row: int) -> Iterable[int | Decimal]:
         if self.in_shares and not self.fractions[row]:
             return self.block.before[row].tolist()
         holdings = self.portfolios[row].holdings
-        return [_quantity(holdings.get(one.security_id, ZERO)) for one in self.securities]
+        columns = self.securities[: len(self.securities) - len(self.block.odd_lots)]
+        return [_quantity(holdings.get(one.security_id, ZERO)) for one in columns]
 
     def _shares(self, row: int, lots: Integers) -> Iterable[int | Decimal]:
         whole: list[int] = lots.tolist()
         parts = self.fractions[row]
         if not self.in_shares:
             rows = zip(whole, self.lots, parts or [ZERO] * len(whole), strict=True)
-            return [_quantity(EXACT.fma(Decimal(n), lot, part)) for n, lot, part in rows]
+            shares = [EXACT.fma(Decimal(n), lot, part) for n, lot, part in rows]
+            for main, odd in self.block.odd_lots:
+                shares[main] = EXACT.add(shares[main], shares[odd])
+            return map(_quantity, shares[: len(shares) - len(self.block.odd_lots)])
         if not parts:
             return whole
         return [
@@ -148,10 +157,17 @@ def assemble(
     ids = [*map(_id_of, securities)]
     lots = tuple(options.lots.get(security_id, ONE) for security_id in ids)
     in_shares = all(lot == 1 for lot in lots)
-    cut = [(list(map(one.get, ids, repeat(0))), ()) for one in whole] or [
-        _cut(list(map(portfolio.holdings.get, ids, repeat(ZERO))), lots, in_shares)
-        for portfolio in portfolios
-    ]
+    odd_lots: tuple[tuple[int, int], ...] = ()
+    if in_shares or not others:
+        cut = [(list(map(one.get, ids, repeat(0))), ()) for one in whole] or [
+            _cut(list(map(portfolio.holdings.get, ids, repeat(ZERO))), lots, in_shares)
+            for portfolio in portfolios
+        ]
+    else:
+        (portfolio,) = portfolios
+        columns = columns_of(model, others, portfolio, options)
+        securities, lots, odd_lots = columns.securities, columns.lots, columns.odd_lots
+        cut = [_cut(list(columns.held), lots, in_shares)]
     before, fractions = [row for row, _ in cut], tuple(parts for _, parts in cut)
     decimals = _decimals(securities, lots, portfolios, fractions, options)
     price = [
@@ -183,6 +199,7 @@ def assemble(
             (investable(portfolio.market_value, options, decimals) for portfolio in portfolios),
             size,
         ),
+        odd_lots=odd_lots,
     )
     return Assembled(block, tuple(portfolios), securities, model, lots, fractions, in_shares)
 

@@ -20,6 +20,8 @@ def kept_from_nearest(
     lots: Integers,
     securities: Sequence[Security],
     options: RebalanceOptions,
+    *,
+    bands_yield: bool = False,
 ) -> tuple[Binding, ...]:
     """The restrictions and the bands that bind the plan of one portfolio (B = 1); ``lots`` of shape (n,).
 
@@ -28,7 +30,7 @@ def kept_from_nearest(
     """
     nearest = np.maximum(nearest_lots(block, bands)[0], 0)
     allowed, inside = lot_limits(block, bands), lot_limits(block.unrestricted(), bands)
-    if options.soft_band_price is not None:
+    if bands_yield:
         allowed = (block.least, block.most)
     found: dict[str, Binding] = {}
     for column in np.flatnonzero(nearest != lots).tolist():
@@ -36,8 +38,7 @@ def kept_from_nearest(
         if not _at(allowed, column, lots, buying=buying):
             continue
         security_id = securities[column].security_id
-        hard = options.soft_band_price is None
-        if hard and _at(inside, column, lots, buying=buying):
+        if not bands_yield and _at(inside, column, lots, buying=buying):
             name, slack = f"band.{security_id}", _to_edge(block, column, lots, upper=buying)
         else:
             name, slack = restricting(options, security_id, buying=buying), Fraction(0)

@@ -60,6 +60,9 @@ class Certificate:
     separable one and the solver's, a float, rounded up to the next amount that an objective can be.
     Of a cycle, the lower bound is that of a plan which is better at this base, but leaves ``other_base``, where it
     is not: the base that a plan leaves is what the next one is measured at.
+    ``violation`` is what all positions are outside their bands together, in currency; where bands
+    yield no plan has less than its lower bound, and the objective is the least at that violation. With
+    a soft_band_price the objective has the violation in it, and the bound is 0.
     ``seconds`` is what a solver took; it is not part of what makes two answers equal.
 
     >>> bounds = Decimal("38.00"), Decimal("37.9951")
@@ -75,6 +78,8 @@ class Certificate:
     solver: str = "exact"
     seconds: float = field(default=0.0, compare=False)
     other_base: Decimal | None = None  # where the proof is FIXED_POINT_CYCLE
+    violation: Decimal = Decimal("0.00")
+    violation_lower_bound: Decimal = Decimal("0.00")
 
     @property
     def gap(self) -> Decimal:
@@ -97,10 +102,11 @@ def broken(block: Block, lots: Integers) -> NDArray[np.bool_]:
     scaled = value * block.denominator
     kept = 0 if block.least is None else np.maximum(block.least, 0)
     sold = block.outside & (lots <= kept)
-    band = (scaled < base * low) | ((scaled > base * high) & ~sold)
+    short = block.kept_short
+    band = ((scaled < base * low) | ((scaled > base * high) & ~sold)) & ~short
     if block.least is not None and block.most is not None:
         band |= (lots < block.least) | (lots > block.most)
-    columns = ((lots < 0).any(axis=1), band.any(axis=1), cash)
+    columns = (((lots < 0) & ~short).any(axis=1), band.any(axis=1), cash)
     return np.stack([column.astype(bool) for column in columns], axis=1)
 
 

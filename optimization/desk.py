@@ -1,6 +1,6 @@
 """Desk: one portfolio under options that couple, and the floats of its integer program."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -9,8 +9,9 @@ import numpy as np
 
 from optimization import program
 from optimization.certificate import broken
+from optimization.problem import Block
 from optimization.separable import lot_limits
-from optimization.terms import Evaluated, Shares, Terms, edge_name, evaluate
+from optimization.terms import VIOLATION, Evaluated, Shares, Terms, edge_name, evaluate
 from optimization.tight import Tight, across, hair_of
 from optimization.units import Integers, grain_of, just_above
 
@@ -32,10 +33,13 @@ class Desk:
     def keeps_bands(self, lots: Integers) -> bool:
         """Whether a plan is inside every band and restriction and short of nothing.
 
-        Where bands are limits (see Terms) or soft, they are left out.
+        Where bands are limits (see Terms) or soft, they are left out. An odd remainder is sold only with all the lots beside it.
         """
+        block = self.tight.block
+        if any(lots[main] and not lots[odd] for main, odd in block.odd_lots):
+            return False
         if self.bands_bound:
-            return not broken(self.tight.block, lots[None, :])[0, :2].any()
+            return not broken(block, lots[None, :])[0, :2].any()
         least, most = self.bounds
         return bool(((lots >= least) & (lots <= most)).all())
 
@@ -71,21 +75,34 @@ class Desk:
         most = np.maximum(np.maximum(most, block.market_value[0] // block.lot_value), 0)
         least = np.zeros_like(most)
         if block.least is not None and block.most is not None:
-            least, most = np.maximum(least, block.least[0]), np.minimum(most, block.most[0])
+            short = np.where(block.kept_short[0], block.least[0], 0)
+            least = np.maximum(np.where(short < 0, short, least), block.least[0])
+            most = np.minimum(most, block.most[0])
         return least, most
+
+    @property
+    def violation_grain(self) -> Fraction:
+        """What the violations of all plans differ by in whole multiples, in units."""
+        p = [Fraction(value) for value in self.tight.block.lot_value.tolist()]
+        return grain_of([*p, *self._edges_above(_View.of(self).base)])
+
+    def _edges_above(self, base: Integers) -> Iterator[Fraction]:
+        worth = (base * self.tight.block.lot_value + self.tight.remainder).tolist()
+        edges = zip(self.terms.edges, worth, strict=True)
+        return (edge - value for pair, value in edges for edge in pair)
 
     @property
     def grain(self) -> Fraction:
         """What the objectives of all plans differ by in whole multiples, in units."""
+        if self.terms.violation_alone:
+            return self.violation_grain
         terms, view, block = self.terms, _View.of(self), self.tight.block
         p = [Fraction(value) for value in block.lot_value.tolist()]
         parts = [*p, *across(self.tight, view.base, view.sign)]
         if terms.costs_in_objective:
             parts += [terms.per_trade, *(terms.rate * value for value in p)]
         if terms.soft_price is not None:
-            worth = (view.base * block.lot_value + self.tight.remainder).tolist()
-            edges = zip(terms.edges, worth, strict=True)
-            parts += [terms.soft_price * (edge - w) for pair, w in edges for edge in pair]
+            parts += [terms.soft_price * edge for edge in self._edges_above(view.base)]
             parts += [terms.soft_price * value for value in p]
         return grain_of(parts)
 
@@ -113,6 +130,7 @@ def desk_problem(
     step_value, left = view.sign * value, np.minimum(view.way, view.room_back)
     rate_value, per_trade = float(terms.rate) * value, float(terms.per_trade) * desk.unit
     weighed = 1.0 if terms.costs_in_objective else 0.0
+    drift = 0.0 if terms.violation_alone else 1.0
     low, high = _edges_above(desk, view.base)
     limits = _Limits(desk, view, margins)
     limit, limit_low, turnover = limits.of_cash()
@@ -126,9 +144,9 @@ def desk_problem(
         sign=view.sign.astype(float),
         lot_value=value,
         step_value=step_value,
-        cost_across=np.array(chord, dtype=float) * desk.unit + weighed * rate_value,
-        cost_left=value - weighed * rate_value,
-        cost_further=value + weighed * rate_value,
+        cost_across=drift * (np.array(chord, dtype=float) * desk.unit + weighed * rate_value),
+        cost_left=drift * (value - weighed * rate_value),
+        cost_further=drift * (value + weighed * rate_value),
         spent_forth=step_value + rate_value,
         spent_back=rate_value - step_value,
         chords=(view.room_forth > 0).astype(float),
@@ -138,10 +156,12 @@ def desk_problem(
         most_beyond=np.maximum(view.room_forth - 1, 0).astype(float),
         least_trade=np.array(terms.least_trade, dtype=float),
         per_trade=per_trade,
-        cost_per_trade=weighed * per_trade,
+        cost_per_trade=drift * weighed * per_trade,
         band_low=low,
         band_high=high,
         soft_price=None if terms.soft_price is None else float(terms.soft_price),
+        odd_lots=_odd_lots(block, view),
+        violation_most=limits.of_violation(),
         trades=float(len(value) if terms.trades is None else terms.trades),
         limit=limit,
         limit_low=limit_low,
@@ -196,7 +216,7 @@ class _View:
 
 def _edges_above(desk: Desk, base: Integers) -> tuple[program.Floats, program.Floats]:
     """The edges of the bands, in currency above ``base`` lots; soft bands alone have any."""
-    if desk.terms.soft_price is None:
+    if not desk.terms.bands_yield:
         nothing = np.zeros(len(base))
         return nothing, nothing
     at_base = (base * desk.tight.block.lot_value + desk.tight.remainder).tolist()
@@ -204,6 +224,20 @@ def _edges_above(desk: Desk, base: Integers) -> tuple[program.Floats, program.Fl
     pairs = [(float(low - worth), float(high - worth)) for (low, high), worth in rows]
     edges = np.array(pairs).reshape(len(pairs), 2) * desk.unit
     return edges[:, 0], edges[:, 1]
+
+
+def _odd_lots(block: Block, view: _View) -> program.OddLots | None:
+    """Lots of a holding are at most as many as can be, times what is left of its odd remainder."""
+    if not block.odd_lots:
+        return None
+    rows, limits = np.zeros((len(block.odd_lots), len(view.base))), np.zeros(len(block.odd_lots))
+    untied = np.zeros(len(view.base))
+    for row, (main, odd) in enumerate(block.odd_lots):
+        most = float(view.base[main] + view.room_forth[main] + view.room_back[main])
+        rows[row, main], rows[row, odd] = view.sign[main], -most * view.sign[odd]
+        limits[row] = most * view.base[odd] - view.base[main]
+        untied[odd] = 1.0
+    return program.OddLots(rows, limits, untied, view.way * (1.0 - untied))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,6 +269,11 @@ class _Limits:
             -self._most("cash_ceiling", least, ceiling),
             self._most("turnover_cap", cap, traded),
         )
+
+    def of_violation(self) -> float | None:
+        """What all positions together may be outside their bands."""
+        limit = self.desk.terms.violation_most
+        return None if limit is None else self._most(VIOLATION, limit, self.desk.violation_grain)
 
     def of_groups(self) -> tuple[program.Floats, program.Floats, program.Floats]:
         """Rows over the lots above ``base``; one that binds nothing where there are no groups."""

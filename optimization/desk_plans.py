@@ -1,7 +1,7 @@
 """Plans under options that couple: the CVXPY program, verified exactly; fewest trades; the nearest plan."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -12,9 +12,10 @@ from optimization.budget import Budget
 from optimization.certificate import Binding, Certificate, Method, Proof
 from optimization.desk import UNBOUNDED, Desk, desk_problem
 from optimization.errors import CertificationError, NoSolutionInTimeError
+from optimization.options import RebalanceOptions
 from optimization.separable import drift_of, nearest_lots
-from optimization.terms import BAND, Evaluated, Limit
-from optimization.tight import REPAIRS, SOLVER, Plan, lower_bound, margin_for, proof_of
+from optimization.terms import BAND, VIOLATION, Evaluated, Limit
+from optimization.tight import REPAIRS, SOLVER, Plan, lower_bound, margin_for, proof_of, solve_tight
 from optimization.units import Integers, fraction_to_decimal, rounded
 
 # Above so many lots HiGHS may not come back from such a program, and heed neither limit nor interruption.
@@ -22,20 +23,34 @@ MAX_EXPLAINED_LOTS = 10**9
 BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
 
 
+def solve_at_base(desk: Desk, options: RebalanceOptions, budget: Budget) -> Plan | None:
+    """The optimum of one portfolio at the base that its desk is stated at; None where there is no plan."""
+    if options.couples:
+        plan = solve_desk(desk, budget, fewest_trades=options.fewest_trades)
+        return None if plan is None else or_no_trade(desk, plan)
+    if len(desk.without_band()):
+        return None
+    plan = solve_tight(desk.tight, budget)
+    if plan is None or not options.fewest_trades:
+        return None if plan is None else or_no_trade(desk, plan)
+    return with_fewest_trades(desk, or_no_trade(desk, plan), budget)
+
+
 def solve_desk(desk: Desk, budget: Budget, *, fewest_trades: bool) -> Plan | None:
     """The optimum under the terms; None where the solver finds that there is none."""
     if len(desk.without_band()):
         return None
-    plan = _separable(desk) or _programmed(desk, budget)
+    plan = separable_plan(desk) or solve_program(desk, budget)
     if plan is None or not fewest_trades:
         return plan
     return with_fewest_trades(desk, plan, budget)
 
 
-def _separable(desk: Desk) -> Plan | None:
+def separable_plan(desk: Desk) -> Plan | None:
     """The separable optimum where it keeps every limit: it is then the optimum of the whole."""
     terms, lots = desk.terms, desk.tight.lots
-    if terms.costs_in_objective or not desk.bands_bound or not desk.keeps_bands(lots):
+    separates = desk.bands_bound or desk.terms.soft_price == 0
+    if terms.costs_in_objective or not separates or not desk.keeps_bands(lots):
         return None
     found = desk.evaluated(lots)
     if found.broken:
@@ -45,7 +60,8 @@ def _separable(desk: Desk) -> Plan | None:
     return Plan(lots, certificate, fraction_to_decimal(found.cost, desk.tight.block.decimals))
 
 
-def _programmed(desk: Desk, budget: Budget) -> Plan | None:
+def solve_program(desk: Desk, budget: Budget) -> Plan | None:
+    """The optimum under the terms by the CVXPY program; None where the solver finds that there is none."""
     margins: dict[str, Fraction] = {}
     bound = -np.inf
     for _ in range(REPAIRS):
@@ -126,29 +142,35 @@ def or_no_trade(desk: Desk, plan: Plan) -> Plan:
 
 def conflict(desk: Desk, budget: Budget) -> tuple[Limit, ...]:
     """The limits that exclude each other while every band holds, each with what it would have to give."""
-    return _relaxed(desk, budget, give_floor=UNBOUNDED, give_others=UNBOUNDED)[1]
+    return _relaxed(desk, budget, Gives(UNBOUNDED, UNBOUNDED, UNBOUNDED))[1]
 
 
-def nearest_plan(desk: Desk, budget: Budget) -> Integers | None:
-    """The plan that leaves bands by as little as it must, and limits only if it must.
+def nearest_plan(desk: Desk, budget: Budget) -> tuple[Integers | None, tuple[Limit, ...]]:
+    """The plan that leaves bands by as little as it must, and the limits that give, only if they must.
 
-    None if every plan overdraws the account.
+    Restrictions hold in it. No plan if each overdraws the account.
     """
-    if desk.terms.soft_price is None:
-        price, no_minimum = Fraction(BAND_PRICE), (1,) * len(desk.terms.least_trade)
-        soft = replace(desk.terms, soft_price=price, least_trade=no_minimum, shares=None)
+    if not desk.terms.bands_yield:
+        soft = replace(desk.terms, soft_price=Fraction(BAND_PRICE), shares=None)
         desk = replace(desk, terms=soft)
     floor = max(0.0, float(desk.terms.cash_least) * desk.unit)
-    for give_floor, give_others in ((0.0, 0.0), (floor, UNBOUNDED)):
-        lots = _relaxed(desk, budget, give_floor=give_floor, give_others=give_others)[0]
+    for gives in (Gives(), Gives(floor=floor, limits=UNBOUNDED)):
+        lots, given = _relaxed(desk, budget, gives)
         if lots is not None:
-            return lots
-    return None
+            return lots, given
+    return None, ()
 
 
-def _relaxed(
-    desk: Desk, budget: Budget, *, give_floor: float, give_others: float
-) -> tuple[Integers | None, tuple[Limit, ...]]:
+@dataclass(frozen=True, slots=True)
+class Gives:
+    """By how much limits may be broken: the cash floor, other limits, and restrictions; currency or trades."""
+
+    floor: float = 0.0
+    limits: float = 0.0
+    restrictions: float = 0.0
+
+
+def _relaxed(desk: Desk, budget: Budget, gives: Gives) -> tuple[Integers | None, tuple[Limit, ...]]:
     """The best plan when limits may give so much, and the limits that do.
 
     Neither where lots are so fine that their numbers are beyond the solver.
@@ -159,13 +181,19 @@ def _relaxed(
     margins: dict[str, Fraction] = {}
     for _ in range(REPAIRS):
         problem, base = desk_problem(desk, margins)
-        problem = replace(problem, give_floor=give_floor, give_others=give_others, grain=0.0)
+        problem = replace(
+            problem,
+            give_floor=gives.floor,
+            give_limits=gives.limits,
+            give_restrictions=gives.restrictions,
+            grain=0.0,
+        )
         change = program.solve_desk(problem, budget)[1]
         if change is None:
             return None, ()
         lots = _whole(base, change)
         found = desk.evaluated(lots)
-        if give_others or not found.broken:
+        if gives.limits or not found.broken:
             return lots, found.broken
         margins = _wider(margins, found, desk)
     return None, ()
@@ -178,6 +206,8 @@ def _whole(base: Integers, change: program.Floats) -> Integers:
 def _at_base(desk: Desk, base: Integers) -> Fraction:
     """What of the objective the program does not see: at ``base`` lots, but for costs of a trade as such."""
     block, terms = desk.tight.block, desk.terms
+    if terms.violation_alone:
+        return Fraction(0)
     drift = Fraction(drift_of(block, desk.tight.bands, base[None, :])[0], block.denominator)
     if not terms.costs_in_objective:
         return drift
@@ -202,7 +232,10 @@ def _plan(
 
 
 def _separable_bound(desk: Desk) -> Decimal:
-    """Drift without any coupling: no plan has less, whatever its costs."""
+    """Drift, or violation, without any coupling: no plan has less, whatever its costs."""
+    if desk.terms.violation_alone:
+        least = desk.evaluated(desk.tight.lots).objective
+        return fraction_to_decimal(least, desk.tight.block.decimals)
     if desk.bands_bound:
         return desk.tight.drift(desk.tight.lots)
     return desk.tight.drift(nearest_lots(desk.tight.block, desk.tight.bands)[0])
@@ -218,5 +251,6 @@ def _binding(desk: Desk, found: Evaluated) -> tuple[Binding, ...]:
         else Binding(limit.option, fraction_to_decimal(limit.slack, decimals))
         for limit in found.limits
         if not limit.option.startswith(BAND)
+        and limit.option != VIOLATION
         and limit.slack < (1 if limit.option == "maximum_trades" else lot)
     )

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from optimization.assembly import others_of
 from optimization.portfolio import Portfolio
-from optimization.result import HUNDREDTH_PERCENT, Refusal, Security
+from optimization.result import HUNDREDTH_PERCENT, Edge, Refusal, Security
 from optimization.units import EXACT, decimals_of, fraction_to_decimal, to_decimal, to_units
 from optimization.weights import Weight, difference, product, total
 
@@ -17,16 +17,9 @@ ZERO = Decimal(0)
 class BandStatus(StrEnum):
     """Whether every security of a portfolio is inside its band."""
 
-    IN_BAND = "IN_BAND"
+    WITHIN_BANDS = "WITHIN_BANDS"
     OUT_OF_BAND = "OUT_OF_BAND"
     FAILED = "FAILED"  # what it holds, or is worth, is not known
-
-
-class Edge(StrEnum):
-    """The side on which a security is outside its band."""
-
-    BELOW = "BELOW"
-    ABOVE = "ABOVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +114,7 @@ def measure_drift(model: tuple[Security, ...], portfolio: Portfolio) -> Portfoli
         drift = EXACT.add(drift, amount)
     summary = DriftSummary(
         portfolio_id=portfolio.portfolio_id,
-        status=BandStatus.OUT_OF_BAND if count else BandStatus.IN_BAND,
+        status=BandStatus.OUT_OF_BAND if count else BandStatus.WITHIN_BANDS,
         market_value=market_value,
         cash=portfolio.cash,
         drift=_written(drift),

@@ -14,25 +14,28 @@ from optimization.binding import kept_from_nearest
 from optimization.budget import Budget
 from optimization.certificate import Certificate, Method, Proof, broken
 from optimization.desk import Desk
-from optimization.desk_plans import or_no_trade, solve_desk, with_fewest_trades
+from optimization.desk_plans import solve_at_base
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
     OptimizationError,
     SolverInterruptedError,
 )
-from optimization.infeasibility import refused
+from optimization.infeasibility import has_plan, refused
 from optimization.model import Model
-from optimization.options import RebalanceOptions
+from optimization.options import BandRule, RebalanceOptions, Scope
+from optimization.outside import outside_bands, total_outside
 from optimization.portfolio import Portfolio
 from optimization.relaxation import Relaxation, relax
-from optimization.result import Rebalance, Security
+from optimization.result import OutsideBand, Rebalance, Security
 from optimization.terms import shares_of
-from optimization.tight import Plan, solve_tight
+from optimization.tight import Plan
 from optimization.units import EXACT, parts_to_decimal
+from optimization.yielding import solve_yielding, yielding
 
 BLOCK_SIZE = 512  # of 50 securities they stay in the processor's cache; larger blocks are slower
 DEFAULTS = RebalanceOptions()
+NO_VIOLATION = Decimal("0.00")
 NOT_AFTER_COSTS = (
     "No feasible solution exists: no plan keeps every band and limit once its own costs are paid, "
     "and is left alone by the next request."
@@ -154,7 +157,7 @@ def _answers(assembled: Assembled, options: RebalanceOptions) -> list[Answer | S
     return answers
 
 
-def _separable(relaxed: Relaxation, row: int) -> Rebalance:
+def _separable(relaxed: Relaxation, row: int) -> Answer:
     """A portfolio whose separable optimum keeps every row."""
     assembled, block, separable = relaxed.assembled, relaxed.block, relaxed.separable
     drift = parts_to_decimal(relaxed.drifts[row], block.denominator, block.decimals)
@@ -164,42 +167,69 @@ def _separable(relaxed: Relaxation, row: int) -> Rebalance:
         one = block.rows([row]), relaxed.bands.rows([row])
         kept = kept_from_nearest(*one, lots, assembled.securities, relaxed.options)
         certificate = replace(certificate, binding=kept)
-    return assembled.rebalance(row, lots, certificate)
+    if not relaxed.options.restricts:
+        return assembled.rebalance(row, lots, certificate)
+    return _answer(relaxed, row, relaxed.desk(row), Plan(lots, certificate), Budget())
 
 
 def _coupled(relaxed: Relaxation, row: int, budget: Budget) -> Answer:
     """A portfolio with coupling options, an empty band, or too little cash for its separable optimum."""
     assembled, options = relaxed.assembled, relaxed.options
     try:
-        if options.has_costs:
-            desk, plan = _after_costs(relaxed, budget)
-        else:
-            desk = relaxed.desk(row)
-            plan = solve_at_base(desk, options, budget)
+        relaxed, desk, plan = _solved(relaxed, row, budget)
     except (NoSolutionInTimeError, CertificationError) as error:
         return error
     if plan is None:
-        refusal = refused(desk, assembled, row, options, budget)
+        refusal = refused(relaxed, row, budget)
         if options.has_costs and not (refusal.members["securities"] or refusal.members["limits"]):
             refusal = replace(refusal, detail=NOT_AFTER_COSTS)
         return assembled.rebalance(row, refusal=refusal)
     if not desk.keeps_bands(plan.lots) or desk.evaluated(plan.lots).broken:
         return _uncertified(assembled, row, plan.certificate.method)
-    tight = desk.tight
-    kept = kept_from_nearest(tight.block, tight.bands, plan.lots, assembled.securities, options)
+    tight, yields = desk.tight, desk.terms.bands_yield
+    one = tight.block, tight.bands, plan.lots
+    kept = kept_from_nearest(*one, assembled.securities, options, bands_yield=yields)
     certificate = replace(plan.certificate, binding=plan.certificate.binding + kept)
-    return assembled.rebalance(row, plan.lots, certificate, cost=plan.cost)
+    return _answer(relaxed, row, desk, replace(plan, certificate=certificate), budget)
 
 
-def _after_costs(relaxed: Relaxation, budget: Budget) -> tuple[Desk, Plan | None]:
+def _solved(relaxed: Relaxation, row: int, budget: Budget) -> tuple[Relaxation, Desk, Plan | None]:
+    """The plan of one portfolio, with bands that hold or, where that leaves none, yield; and what it is stated at."""
+    options = relaxed.options
+    desk, plan = _planned(relaxed, row, budget, bands_yield=False)
+    if plan is not None or not _bands_yield(relaxed, row, budget):
+        return relaxed, desk, plan
+    if options.scope is not Scope.ALL:
+        relaxed = relax(relaxed.assembled, options, bands_yield=True)
+    return relaxed, *_planned(relaxed, row, budget, bands_yield=True)
+
+
+def _planned(
+    relaxed: Relaxation, row: int, budget: Budget, *, bands_yield: bool
+) -> tuple[Desk, Plan | None]:
+    options = relaxed.options
+    if options.has_costs:
+        return _after_costs(relaxed, budget, bands_yield=bands_yield)
+    desk = relaxed.desk(row)
+    if not bands_yield:
+        return desk, solve_at_base(desk, options, budget)
+    desk = yielding(desk)
+    return desk, solve_yielding(desk, budget, fewest_trades=options.fewest_trades)
+
+
+def _after_costs(
+    relaxed: Relaxation, budget: Budget, *, bands_yield: bool
+) -> tuple[Desk, Plan | None]:
     """The plan of one portfolio that pays for its trades, and the desk at the base that this leaves."""
-    assembled, options = relaxed.assembled, relaxed.options
-    step = _left_alone(relaxed, options, budget)
+    options = relaxed.options
+    step = _left_alone(relaxed, options, budget, bands_yield=bands_yield)
     if step is None:
         return relaxed.desk(0), None
+    if bands_yield:
+        return step.desk, step.plan
     if options.renews:
         step = _without_undoing(step, relaxed, budget)
-    return relax(assembled, options, step.costs).desk(0), step.plan
+    return relax(relaxed.assembled, options, step.costs).desk(0), step.plan
 
 
 def _without_undoing(step: Step, relaxed: Relaxation, budget: Budget) -> Step:
@@ -207,15 +237,21 @@ def _without_undoing(step: Step, relaxed: Relaxation, budget: Budget) -> Step:
     try:
         moved = _moved_by_costs(step, relaxed, budget)
         options = replace(relaxed.options, frozen=relaxed.options.frozen | moved)
-        return (_left_alone(relaxed, options, budget) if moved else None) or step
+        other = _left_alone(relaxed, options, budget, bands_yield=False) if moved else None
+        return other or step
     except NoSolutionInTimeError:
         return step
 
 
-def _left_alone(relaxed: Relaxation, options: RebalanceOptions, budget: Budget) -> Step | None:
+def _left_alone(
+    relaxed: Relaxation, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
+) -> Step | None:
     """The first plan that the same request would not go on from."""
-    found = plans_after_costs(*_statements(relaxed.assembled, options, budget))
-    return next((step for step in found if _is_left_alone(step, relaxed, budget)), None)
+    statements = _statements(relaxed.assembled, options, budget, bands_yield=bands_yield)
+    for step in plans_after_costs(*statements):
+        if _is_left_alone(step, relaxed, budget, bands_yield=bands_yield):
+            return step
+    return None
 
 
 def _moved_by_costs(step: Step, relaxed: Relaxation, budget: Budget) -> frozenset[str]:
@@ -234,26 +270,27 @@ def _moved_by_costs(step: Step, relaxed: Relaxation, budget: Budget) -> frozense
     return frozenset(relaxed.assembled.securities[column].security_id for column in columns)
 
 
-def _is_left_alone(step: Step, relaxed: Relaxation, budget: Budget) -> bool:
+def _is_left_alone(step: Step, relaxed: Relaxation, budget: Budget, *, bands_yield: bool) -> bool:
     """Whether the same request trades nothing once a plan is executed and paid for."""
     assembled, options = relaxed.assembled, relaxed.options
     if step.is_settled or options.renews:
         return True
     done = assembled.rebalance(0, step.plan.lots, cost=step.plan.cost)
-    ids = [security.security_id for security in assembled.securities]
+    ids = [security.security_id for security in (*done.securities, *done.others)]
     held = dict(zip(ids, map(Decimal, done.after), strict=True))
     executed = replace(assembled.portfolios[0], cash=done.cash_after, holdings=held)
     model, others = assembled.model, others_of(assembled.model, executed)
     again = assemble(model, others, [executed], options)
     try:
-        first = next(plans_after_costs(*_statements(again, options, budget)), None)
+        statements = _statements(again, options, budget, bands_yield=bands_yield)
+        first = next(plans_after_costs(*statements), None)
     except NoSolutionInTimeError:
         return True
     return first is not None and first.traded_lots == 0
 
 
 def _statements(
-    assembled: Assembled, options: RebalanceOptions, budget: Budget
+    assembled: Assembled, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
 ) -> tuple[Statement, Statement]:
     """A portfolio with its limits at a given base, and at the base of each plan."""
 
@@ -268,20 +305,52 @@ def _statements(
         # Half of what is left, otherwise a hard search at the first base leaves none for its successor.
         return solve_at_base(desk, options, budget.share(2))
 
+    def yielding_at_base(costs: int) -> Desk:
+        return yielding(relax(assembled, options, costs, bands_yield=True).desk(0))
+
+    def solve_as_it_yields(desk: Desk) -> Plan | None:
+        return solve_yielding(desk, budget, fewest_trades=options.fewest_trades)
+
+    if bands_yield:
+        yields = Statement(yielding_at_base, solve_as_it_yields)
+        return yields, yields
     return Statement(at_base, solve), Statement(at_own_base, solve)
 
 
-def solve_at_base(desk: Desk, options: RebalanceOptions, budget: Budget) -> Plan | None:
-    """The optimum of one portfolio at the base that its desk is stated at; None where there is no plan."""
-    if options.couples:
-        plan = solve_desk(desk, budget, fewest_trades=options.fewest_trades)
-        return None if plan is None else or_no_trade(desk, plan)
-    if len(desk.without_band()):
-        return None
-    plan = solve_tight(desk.tight, budget)
-    if plan is None or not options.fewest_trades:
-        return None if plan is None else or_no_trade(desk, plan)
-    return with_fewest_trades(desk, or_no_trade(desk, plan), budget)
+def _answer(relaxed: Relaxation, row: int, desk: Desk, plan: Plan, budget: Budget) -> Answer:
+    """The answer that a plan is, with what it leaves outside its bands."""
+    certificate, outside = plan.certificate, tuple[OutsideBand, ...]()
+    total = total_outside(desk, plan.lots)
+    if desk.terms.soft_price is None:  # bands hold, and what is kept for good is outside them
+        certificate = replace(certificate, violation=total, violation_lower_bound=total)
+    elif desk.terms.soft_price > 0:
+        certificate = replace(certificate, violation=total)
+    elif certificate.other_base is not None:  # of a cycle: what is least is known at the other base
+        certificate = replace(certificate, violation=total, violation_lower_bound=NO_VIOLATION)
+    elif certificate.violation != total:
+        return _uncertified(relaxed.assembled, row, certificate.method)
+    if total:
+        outside = outside_bands(relaxed, row, desk, plan.lots, budget)
+    return relaxed.assembled.rebalance(
+        row, plan.lots, certificate, cost=plan.cost, outside_band=outside
+    )
+
+
+def _bands_yield(relaxed: Relaxation, row: int, budget: Budget) -> bool:
+    """Whether a portfolio without a plan inside all bands has one outside them.
+
+    Unsaid, bands yield to restrictions without which there is a plan inside all of them.
+    """
+    options = relaxed.options
+    if options.soft_band_price is not None or int(relaxed.block.base[row]) < 0:
+        return False
+    # Unsaid they hold where trades cost: a plan outside bands may be traded again, and paid for again.
+    if options.bands is not None or options.has_costs or not options.restrictions:
+        return options.bands is BandRule.YIELD
+    try:
+        return has_plan(relaxed, row, options.without(options.restrictions), budget.share(2))
+    except (NoSolutionInTimeError, CertificationError):
+        return True  # nobody knows, and a plan that yields is more than none
 
 
 def _uncertified(assembled: Assembled, row: int, method: str) -> CertificationError:

@@ -1,68 +1,148 @@
 """Why a portfolio has no plan, what would admit one, and the nearest plan."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from optimization.assembly import Assembled
 from optimization.budget import Budget
 from optimization.desk import Desk
-from optimization.desk_plans import conflict, nearest_plan
-from optimization.options import RebalanceOptions
+from optimization.desk_plans import conflict, nearest_plan, solve_at_base
+from optimization.errors import CertificationError, NoSolutionInTimeError
+from optimization.options import BandRule, RebalanceOptions, Scope
+from optimization.outside import EXPLANATION_TIME_S, SOFT_PRICE, outside_amounts
+from optimization.relaxation import Relaxation, restate
 from optimization.restrictions import restricting
 from optimization.result import Refusal, Security
 from optimization.separable import lot_limits
+from optimization.terms import Limit
 from optimization.tight import Tight
 from optimization.units import fraction_to_decimal, to_decimal
 from optimization.weights import weight_text
 
 CODE = "infeasible"
-EXPLANATION_TIME_S = 2.0  # for the limits in conflict, and again for the nearest plan
 MICRO = 1_000_000  # drifts are proposed in millionths
 LISTED = 3
 
 
-def refused(
-    desk: Desk, assembled: Assembled, row: int, options: RebalanceOptions, budget: Budget
-) -> Refusal:
+def refused(relaxed: Relaxation, row: int, budget: Budget) -> Refusal:
     """The refusal of one portfolio.
 
     Every security that has no lot inside its band is named, with the smallest band that would admit
-    one; else every limit that would have to give, with the amount.
+    one; else the scope or the restrictions without which there is a plan, and every limit that would
+    have to give, with the amount. ``admits`` names the options that would admit a plan, each alone.
     """
-    tight = desk.tight
-    empty = _empty_bands(desk, assembled.securities, options)
-    limits = [] if empty or tight.base < 0 else _given(desk, budget)
-    members: dict[str, Any] = {
-        "securities": empty,
-        "limits": limits,
-        "nearest_plan": _nearest(desk, assembled, row, budget),
-    }
-    if tight.base < 0:
-        detail = f"the market value is negative ({_amount(tight, tight.base)})"
+    desk, options = relaxed.desk(row), relaxed.options
+    is_negative = desk.tight.base < 0
+    empty = _empty_bands(desk, relaxed.assembled.securities, options)
+    excluding = [] if is_negative else _excluding(relaxed, row, budget)
+    limits: list[dict[str, str]] = []
+    if not (empty or is_negative):
+        limits = [
+            one for one in _given(desk, budget) if not excluding or one["option"] in excluding
+        ]
+    nearest = _nearest(relaxed, row, budget)
+    admits = [] if is_negative else _admits(options, excluding, limits, nearest)
+    if is_negative:
+        detail = f"the market value is negative ({_amount(desk.tight, desk.tight.base)})"
     elif empty:
         detail = _named(empty)
     elif limits:
         detail = "the limits exclude each other: " + ", ".join(
             f"{limit['option']} by {limit['short_by']}" for limit in limits
         )
+    elif excluding:
+        detail = (
+            f"no plan is inside every band under {' or '.join(map(_shown(options), excluding))}"
+        )
     else:
         detail = "no plan keeps every limit without overdrawing the account"
-    return Refusal(CODE, f"No feasible solution exists: {detail}.", members)
+    members = {"securities": empty, "limits": limits, "admits": admits, "nearest_plan": nearest}
+    return Refusal(CODE, f"No feasible solution exists: {detail}.{_advice(admits)}", members)
+
+
+def has_plan(relaxed: Relaxation, row: int, options: RebalanceOptions, budget: Budget) -> bool:
+    """Whether a portfolio has a plan inside every band under other options.
+
+    Raises NoSolutionInTimeError and CertificationError.
+    """
+    other = restate(relaxed, row, options)
+    return solve_at_base(other.desk(0), options, budget) is not None
+
+
+def _excluding(relaxed: Relaxation, row: int, budget: Budget) -> list[str]:
+    """The scope and the restrictions without which, one at a time, there is a plan."""
+    options = relaxed.options
+    names = [*options.restrictions, *(["scope"] if options.scope is not Scope.ALL else [])]
+    share = budget.share(1, EXPLANATION_TIME_S)
+    found: list[str] = []
+    for name in names:
+        try:
+            if has_plan(relaxed, row, options.without([name]), share):
+                found.append(name)
+        except (NoSolutionInTimeError, CertificationError):
+            continue
+    return found
+
+
+def _admits(
+    options: RebalanceOptions,
+    excluding: Sequence[str],
+    limits: Sequence[dict[str, str]],
+    nearest: dict[str, Any] | None,
+) -> list[dict[str, str]]:
+    """The options that would admit a plan, each alone, and what they would have to be."""
+    found = [{"option": "scope", "value": str(Scope.ALL)}] if "scope" in excluding else []
+    yields = options.bands is BandRule.YIELD or options.soft_band_price is not None
+    if nearest is not None and not nearest["gives"] and not yields:
+        found.append({"option": "bands", "value": str(BandRule.YIELD)})
+        found.append({"option": SOFT_PRICE})
+    by_amount = {limit["option"]: limit["short_by"] for limit in limits}
+    if len(by_amount) == 1:
+        found += [{"option": name, "by": amount} for name, amount in by_amount.items()]
+    others = (name for name in excluding if name != "scope" and name not in by_amount)
+    return found + [{"option": name} for name in others]
+
+
+def _advice(admits: Sequence[dict[str, str]]) -> str:
+    if not admits:
+        return ""
+    *first, last = map(_way, admits)
+    return f" There is a plan {', '.join(first)}{' or ' if first else ''}{last}."
+
+
+def _way(admitting: dict[str, str]) -> str:
+    name = admitting["option"]
+    match admitting:
+        case {"value": value}:
+            return f"with {name} {value}"
+        case {"by": amount}:
+            return f"with {name} wider by {amount}"
+        case _:
+            return f"with a {name}" if name == SOFT_PRICE else f"without {name}"
+
+
+def _shown(options: RebalanceOptions) -> Callable[[str], str]:
+    """An option as a sentence has it: those that are a single word with their value."""
+
+    def shown(name: str) -> str:
+        value = getattr(options, name)
+        return f"{name} {value}" if isinstance(value, StrEnum) else name
+
+    return shown
 
 
 def _given(desk: Desk, budget: Budget) -> list[dict[str, str]]:
-    decimals = desk.tight.block.decimals
-    return [
-        {
-            "option": limit.option,
-            "short_by": str(-limit.slack)
-            if limit.option == "maximum_trades"
-            else f"{fraction_to_decimal(-limit.slack, decimals):f}",
-        }
-        for limit in conflict(desk, budget.share(1, EXPLANATION_TIME_S))
-    ]
+    return [_limit(desk, limit) for limit in conflict(desk, budget.share(1, EXPLANATION_TIME_S))]
+
+
+def _limit(desk: Desk, limit: Limit) -> dict[str, str]:
+    """A limit that gives, and by how much: trades, or currency."""
+    amount = str(-limit.slack)
+    if limit.option != "maximum_trades":
+        amount = f"{fraction_to_decimal(-limit.slack, desk.tight.block.decimals):f}"
+    return {"option": limit.option, "short_by": amount}
 
 
 def _named(empty: list[dict[str, Any]]) -> str:
@@ -95,7 +175,7 @@ def _empty_bands(
         around = {int(most[column]), int(fewest[column])}
         option = None
         if band_fewest[column] <= band_most[column]:
-            option = "minimum_trade"
+            option = desk.terms.least_by[column]
             if fewest[column] > most[column]:
                 buying = bool(before[column] < band_fewest[column])
                 option = restricting(options, security.security_id, buying=buying)
@@ -153,16 +233,20 @@ def _ceiling(drift: Fraction) -> Decimal:
     return Decimal(-(-scaled.numerator // scaled.denominator)) / MICRO
 
 
-def _nearest(desk: Desk, assembled: Assembled, row: int, budget: Budget) -> dict[str, Any] | None:
-    tight = desk.tight
-    lots = None
+def _nearest(relaxed: Relaxation, row: int, budget: Budget) -> dict[str, Any] | None:
+    """The plan that leaves bands by as little as it must, under every restriction that was given."""
+    options = relaxed.options
+    if options.scope is not Scope.ALL:
+        relaxed, row = restate(relaxed, row, options, bands_yield=True), 0
+    desk = relaxed.desk(row)
+    tight, assembled = desk.tight, relaxed.assembled
+    lots, gives = None, ()
     if int(tight.remainder.sum()) <= tight.base:
-        lots = nearest_plan(desk, budget.share(1, EXPLANATION_TIME_S))
+        lots, gives = nearest_plan(desk, budget.share(1, EXPLANATION_TIME_S))
     if lots is None:
         return None
     cost = fraction_to_decimal(desk.evaluated(lots).cost, tight.block.decimals)
-    value = lots * tight.block.lot_value
-    outside = (value < tight.bands.lower[0]) | (value > tight.bands.upper[0])
+    outside = outside_amounts(relaxed, desk, lots)
     plan = assembled.rebalance(row, lots, cost=cost)
 
     return {
@@ -182,7 +266,11 @@ def _nearest(desk: Desk, assembled: Assembled, row: int, budget: Budget) -> dict
                 "quantity": _shares(drift.adjusted_quantity),
                 "actual": f"{drift.actual:f}",
             }
-            for drift, out in zip(plan.drifts, outside.tolist(), strict=False)
-            if out
+            for drift in plan.drifts
+            if drift.security.security_id in outside
+        ],
+        "gives": [
+            {"option": one["option"], "by": one["short_by"]}
+            for one in (_limit(desk, limit) for limit in gives)
         ],
     }

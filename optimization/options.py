@@ -1,11 +1,11 @@
 """RebalanceOptions: what one rebalance may ask beyond its model."""
 
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from itertools import combinations, permutations
-from typing import Any
+from typing import Any, Final
 
 from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
 from optimization.identifier import require_identifier, require_visible
@@ -45,6 +45,17 @@ class OpenOrders(StrEnum):
 
     IGNORE = "IGNORE"
     COUNT = "COUNT"  # start from holdings and cash as if they were filled
+
+
+class BandRule(StrEnum):
+    """Whether drift bands hold, or yield to whatever is in the way by as little as it takes.
+
+    >>> print(*BandRule)
+    HARD YIELD
+    """
+
+    HARD = "HARD"
+    YIELD = "YIELD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +123,11 @@ class RebalanceOptions:
     Costs: ``cost_rate`` of each traded amount and ``cost_per_trade`` are paid from cash; with
     ``costs_in_objective`` they are weighed against drift.
 
-    Bands: ``groups``; with a ``soft_band_price`` a band may be left, at that price for each unit of
-    currency outside it. ``fewest_trades`` breaks ties of drift. ``time_limit_s`` is what the
-    solver may take for one portfolio, all its calls together. ``liquidate`` says that a model without
-    a target is meant: everything is sold.
+    Bands: ``groups``; ``bands`` says whether drift bands hold or yield. Unsaid, they yield to
+    restrictions without which a plan inside every band exists. With a ``soft_band_price`` a band
+    may be left, at that price for each unit of currency outside it. ``fewest_trades`` breaks ties
+    of drift. ``time_limit_s`` is what the solver may take for one portfolio, all its calls together.
+    ``liquidate`` says that a model without a target is meant: everything is sold.
 
     ``open_orders`` says which holdings a portfolio is given with: the engine does not look at it.
 
@@ -140,6 +152,7 @@ class RebalanceOptions:
     cost_per_trade: Decimal = Decimal(0)
     costs_in_objective: bool = False
     groups: tuple[GroupBand, ...] = ()
+    bands: BandRule | None = None
     soft_band_price: Decimal | None = None
     fewest_trades: bool = False
     liquidate: bool = False
@@ -174,9 +187,9 @@ class RebalanceOptions:
     @property
     def restricts(self) -> bool:
         """Whether single securities are bound by more than their bands."""
-        restrictions = (self.do_not_buy, self.do_not_sell, self.frozen, self.lots)
+        named = (self.do_not_buy, self.do_not_sell, self.frozen, self.lots)
         narrowed = self.direction is not Direction.FULL or self.scope is not Scope.ALL
-        return narrowed or any(restrictions)
+        return narrowed or any(named) or any((self.minimum_shares, self.minimum_value))
 
     @property
     def couples(self) -> bool:
@@ -195,6 +208,19 @@ class RebalanceOptions:
         """Whether a limit begins anew with each request, so that the same one may go on where the last ended."""
         caps = (self.maximum_trades, self.turnover_cap)
         return self.scope is not Scope.ALL or any(cap is not None for cap in caps)
+
+    @property
+    def restrictions(self) -> tuple[str, ...]:
+        """The names of the restrictions that are given; unlike scope they outrank bands.
+
+        >>> RebalanceOptions(minimum_value=Decimal(50), scope=Scope.DRIFTED_TO_EDGE).restrictions
+        ('minimum_value',)
+        """
+        return tuple(name for name in OUTRANKING_BANDS if getattr(self, name) != _default(name))
+
+    def without(self, names: Iterable[str]) -> "RebalanceOptions":
+        """The same options with some of them at their defaults."""
+        return replace(self, **{name: _default(name) for name in names})
 
     def _require_numbers(self) -> None:
         for name in ("cash_floor", "cash_ceiling", "turnover_cap"):
@@ -225,6 +251,23 @@ def restrictions_of(overrides: Mapping[str, Any]) -> RebalanceOptions:
     return RebalanceOptions(**named)
 
 
+OUTRANKING_BANDS: Final = (
+    "direction",
+    "do_not_buy",
+    "do_not_sell",
+    "frozen",
+    "lots",
+    "minimum_shares",
+    "minimum_value",
+    "maximum_trades",
+    "turnover_cap",
+)
+
+
+def _default(name: str) -> Any:
+    return getattr(_DEFAULTS, name)
+
+
 def amount(value: Amount, market_value: Decimal) -> Decimal:
     """An amount in currency, whether it was given so or in percent."""
     return value.of(market_value) if isinstance(value, Percent) else value
@@ -248,6 +291,9 @@ def _require_consistent(options: RebalanceOptions) -> None:
     if options.costs_in_objective and not (options.cost_rate or options.cost_per_trade):
         detail = "costs are to count in the objective, but there are none"
         raise OptionsConflictError(detail, ("costs_in_objective", "cost_rate", "cost_per_trade"))
+    if options.bands is not None and options.soft_band_price is not None:
+        detail = f"bands are {options.bands} and have a price too: one of the two says what they do"
+        raise OptionsConflictError(detail, ("bands", "soft_band_price"))
     cap = options.turnover_cap
     least = options.minimum_value
     if type(cap) is type(least) and 0 < _number(cap) < _number(least):
@@ -282,3 +328,6 @@ def _require_consistent_groups(options: RebalanceOptions) -> None:
 
 def _number(value: Amount | None) -> Decimal:
     return value.value if isinstance(value, Percent) else value or Decimal(0)
+
+
+_DEFAULTS: Final = RebalanceOptions()

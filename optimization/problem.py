@@ -30,6 +30,9 @@ class Block:
     least: Integers | None = None  # shape (B, n), lots: no fewer, whatever the band
     most: Integers | None = None  # shape (B, n), lots: no more, whatever the band
     costs: int = 0  # units: of trading, paid before weights are measured
+    odd_lots: tuple[
+        tuple[int, int], ...
+    ] = ()  # columns of one holding: its lots, its odd remainder
 
     @property
     def base(self) -> Integers:
@@ -67,6 +70,13 @@ class Block:
         return replace(self, least=None, most=None)
 
     @property
+    def kept_short(self) -> NDArray[np.bool_]:
+        """Which short positions may not be bought back, so that they are kept; shape (B, n)."""
+        if self.most is None:
+            return np.zeros(self.before.shape, dtype=bool)
+        return (self.most < 0).astype(bool)
+
+    @property
     def outside(self) -> NDArray[np.bool_]:
         """Which columns are holdings outside the model, shape (n,): their target and band are 0."""
         return (self.weight == 0) & (self.high == 0)
@@ -82,7 +92,7 @@ class Bands:
 
     target: Integers
     part: Integers  # 0 <= part < denominator
-    lower: Integers  # >= 0: no position may be short
+    lower: Integers  # >= 0 save for a short position that may not be bought back
     upper: Integers
 
     def rows(self, chosen: Sequence[int]) -> "Bands":
@@ -114,6 +124,10 @@ def bands(block: Block) -> Bands:
     sold_out = block.outside & (upper < kept) & (base >= 0)
     if sold_out.any():
         upper = np.where(sold_out, kept, upper)
+    short = block.kept_short
+    if short.any():
+        held = block.before * block.lot_value
+        lower, upper = np.where(short, held, lower), np.where(short, np.maximum(upper, held), upper)
     return Bands(target, part, lower, upper)
 
 

@@ -73,6 +73,16 @@ class OwnBase:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class OddLots:
+    """Odd remainders, each sold only where no lot is left beside it, and then no trade of its own."""
+
+    odd_lots: Floats  # (m, n): of the lots above ``base``
+    odd_limit: Floats  # (m,)
+    untied: Floats  # (n,): 1 where a trade needs no boolean, else 0
+    tied_way: Floats  # (n,): the way, but 0 where a trade needs no boolean
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DeskProblem:
     """Drift, costs and soft bands under every coupling option, counted from ``base``; money in currency.
 
@@ -107,8 +117,13 @@ class DeskProblem:
     group_low: Floats
     group_high: Floats
     give_floor: float = 0.0  # how much of the cash floor may be given up
-    give_others: float = 0.0  # how much any other limit may give
+    give_limits: float = 0.0  # how much the cash ceiling and the bounds of groups may give
+    give_restrictions: float = 0.0  # how much turnover and the number of trades may
     objective_most: float = 0.0  # for the second stage
+    odd_lots: "OddLots | None" = None
+    violation_most: float | None = (
+        None  # what positions may be outside their bands; None: any amount
+    )
     grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
     own_base: OwnBase | None = None  # None: limits are what they are, whatever the plan costs
 
@@ -137,20 +152,26 @@ def solve_fewest_trades(problem: DeskProblem, budget: Budget) -> tuple[SolverAns
 
 def _program_of(problem: DeskProblem, *, counted: bool, fewest_trades: bool) -> CompiledProgram:
     size, groups = padded(len(problem.lot_value)), padded(len(problem.group_low), 1)
-    soft = problem.soft_price is not None
+    odd_lots = 0 if problem.odd_lots is None else padded(len(problem.odd_lots.odd_limit), 1)
     own = problem.own_base is not None
-    return _desk_program(
-        size, groups, soft=soft, counted=counted or own, fewest_trades=fewest_trades, own_base=own
-    )
+    flags = {
+        "soft": problem.soft_price is not None,
+        "capped": problem.violation_most is not None,
+        "counted": counted or own,
+        "fewest_trades": fewest_trades,
+        "own_base": own,
+    }
+    return _desk_program(size, groups, odd_lots, **flags)
 
 
 def _solve(
     program: CompiledProgram, problem: CashProblem | DeskProblem, budget: Budget
 ) -> tuple[SolverAnswer, Floats | None]:
     count = len(problem.lot_value)
-    own = problem.own_base if isinstance(problem, DeskProblem) else None
+    is_desk = isinstance(problem, DeskProblem)
+    sources = (problem.odd_lots, problem, problem.own_base) if is_desk else (problem,)
     parameters = {
-        name: getattr(problem if hasattr(problem, name) else own, name)
+        name: next(getattr(source, name) for source in sources if hasattr(source, name))
         for name in program.parameters
     }
     answer = program.solve(parameters, budget, gap_of(problem.grain), count)
@@ -219,13 +240,16 @@ class _Steps:
 class _Trades:
     """A boolean for a trade forth and for one back, each part of the way tied to its own."""
 
-    def __init__(self, size: int, steps: _Steps) -> None:
+    def __init__(self, size: int, steps: _Steps, *, has_odd_lots: bool) -> None:
         forth, back = (cp.Variable(size, boolean=True, name=name) for name in ("forth", "back"))
         way, least = _of_securities(size, "way", "least_trade")
+        tied_way, untied = way, 0
+        if has_odd_lots:
+            tied_way, untied = _of_securities(size, "tied_way", "untied")
         self.rows: list[cp.Constraint] = [
-            steps.x <= cp.multiply(steps.chords, forth),
+            steps.x <= cp.multiply(steps.chords, forth) + untied,
             steps.beyond <= cp.multiply(steps.most_beyond, forth),
-            steps.left + cp.multiply(way, forth) >= way,
+            steps.left + cp.multiply(tied_way, forth) >= tied_way,
             steps.onward + way >= cp.multiply(least, forth),
             steps.away <= cp.multiply(steps.most_away, back),
             steps.away >= cp.multiply(least, back),
@@ -259,13 +283,25 @@ class _Paid:
 
 @cache
 def _desk_program(
-    size: int, groups: int, *, soft: bool, counted: bool, fewest_trades: bool, own_base: bool
+    size: int,
+    groups: int,
+    odd_lots: int,
+    *,
+    soft: bool,
+    capped: bool,
+    counted: bool,
+    fewest_trades: bool,
+    own_base: bool,
 ) -> CompiledProgram:
     steps = _Steps(size)
-    trades = _Trades(size, steps) if counted else None
+    trades = _Trades(size, steps, has_odd_lots=odd_lots > 0) if counted else None
     paid = _Paid(size, groups, steps, trades) if trades is not None and own_base else None
     limits, given = _limits(size, groups, steps, trades, paid)
     objective, rows = steps.cost, [*steps.rows, *limits]
+    if odd_lots:
+        change = steps.onward - steps.away
+        limit = cp.Parameter(odd_lots, name="odd_limit")
+        rows.append(cp.Parameter((odd_lots, size), name="odd_lots") @ change <= limit)
     if trades is not None:
         rows += trades.rows
         objective += cp.Parameter(name="cost_per_trade") * trades.count
@@ -274,6 +310,8 @@ def _desk_program(
     if soft:
         bands, outside = _soft_bands(size, steps)
         rows += bands
+        if capped:
+            rows.append(outside <= cp.Parameter(name="violation_most"))
         objective += cp.Parameter(name="soft_price") * outside
     if trades is not None and fewest_trades:
         rows.append(objective <= cp.Parameter(name="objective_most"))
@@ -295,18 +333,26 @@ def _limits(
     names = ("floor", "ceiling", "turnover")
     floor, ceiling, turnover = (cp.Variable(name=GIVES + name) for name in names)
     low, high = (cp.Variable(groups, name=f"{GIVES}group_{side}") for side in ("low", "high"))
-    others = [ceiling, turnover, low, high]
+    of_limits = cp.Parameter(name="give_limits")
+    of_restrictions = cp.Parameter(name="give_restrictions")
+    others: list[tuple[cp.Variable, cp.Parameter]] = [
+        (ceiling, of_limits),
+        (turnover, of_restrictions),
+        (low, of_limits),
+        (high, of_limits),
+    ]
     rows: list[cp.Constraint] = []
     if trades is not None:
         more = cp.Variable(name=f"{GIVES}trades")
-        others.append(more)
+        others.append((more, of_restrictions))
         rows.append(trades.count <= cp.Parameter(name="trades") + more)
+    given = [floor, *(give for give, _ in others)]
     spent = [_spent(size, steps, trades), steps.invested] if paid is None else paid.of_cash
     value = cp.Parameter((groups, size), name="group_value") @ (steps.onward - steps.away)
     of_groups = [value, value]
     if paid is not None:
         of_groups = [value + moved for moved in paid.of_groups]
-    lot_value, give_others = cp.Parameter(size, name="lot_value"), cp.Parameter(name="give_others")
+    lot_value = cp.Parameter(size, name="lot_value")
     rows += [
         spent[0] <= cp.Parameter(name="limit") + floor,
         spent[1] >= cp.Parameter(name="limit_low") - ceiling,
@@ -314,10 +360,10 @@ def _limits(
         of_groups[0] >= cp.Parameter(groups, name="group_low") - low,
         of_groups[1] <= cp.Parameter(groups, name="group_high") + high,
         floor <= cp.Parameter(name="give_floor"),
-        *(give <= give_others for give in others),
-        *(give >= 0 for give in (floor, *others)),
+        *(give <= most for give, most in others),
+        *(give >= 0 for give in given),
     ]
-    return rows, cp.sum(cp.hstack([floor, *others]))
+    return rows, cp.sum(cp.hstack(given))
 
 
 def _spent(size: int, steps: _Steps, trades: _Trades | None) -> Any:

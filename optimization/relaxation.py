@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from optimization.assembly import Assembled, investable
+from optimization.assembly import Assembled, assemble, investable, others_of
 from optimization.desk import Desk
 from optimization.options import RebalanceOptions
 from optimization.problem import Bands, Block, bands
@@ -45,16 +45,36 @@ class Relaxation:
         return Desk(tight, terms)
 
 
-def relax(assembled: Assembled, options: RebalanceOptions, costs: int = 0) -> Relaxation:
-    """The relaxation of a block at market value, or of a single portfolio at the base after ``costs``."""
+def relax(
+    assembled: Assembled,
+    options: RebalanceOptions,
+    costs: int = 0,
+    *,
+    bands_yield: bool = False,
+) -> Relaxation:
+    """The relaxation of a block at market value, or of a single portfolio at the base after ``costs``.
+
+    Bands hold in it even if they yield; only a scope then lets what it moves stop before the edge.
+    """
     block = assembled.block
     if costs:
         block = _after_costs(assembled, options, costs)
     if options.restricts:
-        block = restricted(block, assembled.securities, options)
+        block = restricted(block, assembled.securities, assembled.lots, options)
     where = bands(block)
-    block = scoped(block, where, options)
+    block = scoped(block, where, assembled.lots, options, bands_yield=bands_yield)
     return Relaxation(assembled, options, block, where, solve(block, where))
+
+
+def restate(
+    relaxed: Relaxation, row: int, options: RebalanceOptions, *, bands_yield: bool = False
+) -> Relaxation:
+    """The relaxation of one portfolio of a block, at the same base, under other options."""
+    model, portfolio = relaxed.assembled.model, relaxed.assembled.portfolios[row]
+    assembled = assemble(model, others_of(model, portfolio), [portfolio], options)
+    # Without lots or costs amounts may have fewer digits; what is below them is no part of the base then.
+    costs = to_decimal(relaxed.block.costs, relaxed.block.decimals).scaleb(assembled.block.decimals)
+    return relax(assembled, options, int(costs), bands_yield=bands_yield)
 
 
 def _after_costs(assembled: Assembled, options: RebalanceOptions, costs: int) -> Block:

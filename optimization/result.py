@@ -18,11 +18,12 @@ class Status(StrEnum):
     """What became of a portfolio.
 
     >>> print(*Status)
-    REBALANCED IN_BAND INFEASIBLE FAILED
+    REBALANCED IN_BAND NO_TRADE INFEASIBLE FAILED
     """
 
     REBALANCED = "REBALANCED"
-    IN_BAND = "IN_BAND"  # no trade is needed
+    IN_BAND = "IN_BAND"  # no trade, and every band holds
+    NO_TRADE = "NO_TRADE"  # no trade, and a security is outside its band
     INFEASIBLE = "INFEASIBLE"
     FAILED = "FAILED"
 
@@ -97,6 +98,33 @@ class Drift:
         return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)
 
 
+class Edge(StrEnum):
+    """The side on which a security is outside its band.
+
+    >>> print(*Edge)
+    BELOW ABOVE
+    """
+
+    BELOW = "BELOW"
+    ABOVE = "ABOVE"
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideBand:
+    """A security that a plan leaves outside its band, by how much (currency), and what holds it.
+
+    ``held_by`` names options, or ``whole_lots`` where no number of whole shares is closer.
+
+    >>> OutsideBand("A" * 24, Edge.ABOVE, Decimal("120.00"), ("direction",)).held_by
+    ('direction',)
+    """
+
+    security_id: str
+    side: Edge
+    outside: Decimal
+    held_by: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a portfolio has no plan: plain data that can be stored and shown.
@@ -145,6 +173,7 @@ class Rebalance:
     refusal: Refusal | None = None
     counted_orders: int = 0  # open orders that ``before`` and ``cash_before`` have as if filled
     cost: Decimal = Decimal(0)  # of the trades, paid from cash
+    outside_band: tuple[OutsideBand, ...] = ()
 
     @property
     def base(self) -> Decimal | None:

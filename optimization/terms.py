@@ -9,15 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil
 
 import numpy as np
 
 from optimization.options import Amount, Percent, RebalanceOptions, amount
 from optimization.portfolio import Portfolio
 from optimization.problem import Bands, Block
+from optimization.restrictions import least_trades
 from optimization.result import Security
 from optimization.units import EXACT, Integers, to_decimal
+from optimization.violations import Edges, violations
+
+VIOLATION = "bands"  # the name of the limit on what positions are outside their bands
 
 BAND = "band."  # how the limits begin that are edges of bands
 
@@ -64,8 +67,23 @@ class Terms:
     soft_price: Fraction | None
     least_trade: tuple[int, ...]  # lots, per column, at least 1
     groups: tuple[Group, ...]
-    edges: tuple[tuple[Fraction, Fraction], ...]  # of the bands, in units
+    edges: Edges  # of the bands, in units
     shares: Shares | None = None
+    least_by: tuple[str, ...] = ()  # the option that sets the least trade, per column
+    violation_most: Fraction | None = None  # of bands that yield: no more than this, all together
+    violation_alone: bool = False  # is the objective, whatever the drift and the costs
+
+    @property
+    def cash_floor_alone(self) -> bool:
+        """Whether nothing but the cash floor ties securities or trades together."""
+        caps = (self.cash_most, self.turnover, self.trades)
+        free = not (self.rate or self.per_trade or self.groups)
+        return free and caps == (None, None, None) and max(self.least_trade, default=1) == 1
+
+    @property
+    def bands_yield(self) -> bool:
+        """Whether a plan may leave bands."""
+        return self.soft_price is not None
 
     @property
     def counted(self) -> bool:
@@ -130,15 +148,7 @@ def terms_of(
     def units(value: Amount, whole: Decimal = base) -> Fraction:
         return Fraction(amount(value, whole)) * scale
 
-    values: list[int] = block.lot_value.tolist()
-    least = [
-        max(
-            1,
-            ceil(Fraction(options.minimum_shares) / Fraction(lot)),
-            ceil(units(options.minimum_value) / p),
-        )
-        for lot, p in zip(lots, values, strict=True)
-    ]
+    needed = least_trades(block, lots, options)
     soft = options.soft_band_price
     return Terms(
         cash_least=units(options.cash_floor),
@@ -151,9 +161,13 @@ def terms_of(
         per_trade=units(options.cost_per_trade),
         costs_in_objective=options.costs_in_objective,
         soft_price=None if soft is None else Fraction(soft),
-        least_trade=tuple(least),
+        least_trade=tuple(max(1, *pair) for pair in needed),
         groups=tuple(_groups(options, Fraction(base) * scale, securities)),
         edges=tuple(_edges(block)),
+        least_by=tuple(
+            "minimum_value" if of_value >= of_shares else "minimum_shares"
+            for of_shares, of_value in needed
+        ),
     )
 
 
@@ -177,9 +191,11 @@ def evaluate(terms: Terms, block: Block, bands: Bands, lots: Integers) -> Evalua
     before: list[int] = block.before[0].tolist()
     rest: list[int] = np.broadcast_to(block.remainder[0], lots.shape).tolist()
     traded = [abs(z - z0) for z, z0 in zip(after, before, strict=True)]
-    count = sum(change != 0 for change in traded)
+    joined = sum(bool(traded[main] and traded[odd]) for main, odd in block.odd_lots)
+    count = sum(change != 0 for change in traded) - joined
     turnover = sum(change * value for change, value in zip(traded, p, strict=True))
     worth = [z * value + r for z, value, r in zip(after, p, rest, strict=True)]
+    outside = sum(violations(terms.edges, worth), Fraction(0)) if terms.bands_yield else Fraction(0)
     cost = terms.rate * turnover + terms.per_trade * count
     cash = int(block.market_value[0]) - sum(worth) - cost
     base = Fraction(int(block.base[0]))
@@ -201,20 +217,30 @@ def evaluate(terms: Terms, block: Block, bands: Bands, lots: Integers) -> Evalua
         limits.append(Limit(f"groups.{group.name}.high", group.high - value))
     if terms.shares is not None:
         limits += _of_bands(terms, worth)
-    objective = _drift(block, bands, after) + _penalty(terms, worth)
-    objective += cost if terms.costs_in_objective else 0
-    return Evaluated(objective, cost, tuple(limits))
+    if terms.violation_most is not None:
+        limits.append(Limit(VIOLATION, terms.violation_most - outside))
+    drift = _drift(block, bands, after)
+    return Evaluated(_objective(terms, drift, outside, cost), cost, tuple(limits))
+
+
+def _objective(terms: Terms, drift: Fraction, outside: Fraction, cost: Fraction) -> Fraction:
+    if terms.violation_alone:
+        return outside
+    weighed = cost if terms.costs_in_objective else 0
+    return drift + (terms.soft_price or 0) * outside + weighed
 
 
 def _minimum_trades(terms: Terms, traded: Sequence[int], p: Sequence[int]) -> list[Limit]:
+    """What the trade that is closest to its least size has above it, for each option that sets one."""
     if all(least == 1 for least in terms.least_trade):
         return []
-    short = (
-        Fraction((change - least) * value)
-        for change, least, value in zip(traded, terms.least_trade, p, strict=True)
-        if change
-    )
-    return [Limit("minimum_trade", min(short, default=Fraction(0)))]
+    spare: dict[str, list[Fraction]] = {}
+    names = terms.least_by or ("minimum_value",) * len(p)
+    for change, least, value, name in zip(traded, terms.least_trade, p, names, strict=True):
+        if least > 1:
+            spare.setdefault(name, [])
+            spare[name] += [Fraction((change - least) * value)] * (change > 0)
+    return [Limit(name, min(spare[name], default=Fraction(0))) for name in sorted(spare)]
 
 
 def _of_bands(terms: Terms, worth: Sequence[int]) -> Iterator[Limit]:
@@ -241,15 +267,6 @@ def _drift(block: Block, bands: Bands, after: Sequence[int]) -> Fraction:
     return Fraction(parts, block.denominator)
 
 
-def _penalty(terms: Terms, worth: Sequence[int]) -> Fraction:
-    """What soft bands cost; 0 for bands that hold."""
-    if terms.soft_price is None:
-        return Fraction(0)
-    rows = zip(terms.edges, worth, strict=True)
-    outside = (max(low - value, value - high, Fraction(0)) for (low, high), value in rows)
-    return terms.soft_price * sum(outside, Fraction(0))
-
-
 def shares_of(options: RebalanceOptions, block: Block) -> Shares:
     """The limits of a portfolio as fractions of the base."""
 
@@ -271,14 +288,23 @@ def shares_of(options: RebalanceOptions, block: Block) -> Shares:
 def _edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
     """The least and the most that each position may be worth in its band, unrounded.
 
-    What cannot be sold of a holding outside the model is no violation.
+    What cannot be sold of a holding outside the model is no violation, nor is a short position that
+    may not be bought back.
     """
     value, parts = int(block.base[0]), block.denominator
     outside: list[bool] = block.outside.tolist()
+    short: list[bool] = block.kept_short[0].tolist()
     columns = (block.weight, block.low, block.high, block.lot_value)
     for i, (weight, low, high, lot) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
-        top = Fraction(value * (weight + high), parts)
+        bottom, top = (
+            Fraction(value * (weight - low), parts),
+            Fraction(value * (weight + high), parts),
+        )
+        rest = int(block.remainder[0, i % block.remainder.shape[1]])
         if outside[i]:
             kept = 0 if block.least is None else max(int(block.least[0, i]), 0)
-            top = max(top, kept * lot + int(block.remainder[0, i % block.remainder.shape[1]]))
-        yield Fraction(value * (weight - low), parts), Fraction(top)
+            top = max(top, kept * lot + rest)
+        if short[i]:
+            held = int(block.before[0, i]) * lot + rest
+            bottom, top = min(bottom, held), max(top, held)
+        yield bottom, Fraction(top)

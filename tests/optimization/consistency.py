@@ -7,7 +7,7 @@ cost, the problem at that base is enumerated; it has a right plan where one of i
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import prod
+from math import ceil, floor, prod
 
 import numpy as np
 
@@ -55,7 +55,7 @@ def _possible_costs(model: Model, portfolio: Portfolio, options: RebalanceOption
     amounts: list[list[Fraction]] = []
     for pair in zip(*(choices_of(model, portfolio, options, one) for one in money), strict=True):
         changes = {change for choice in pair for change in choice.changes} | {0}
-        span = range(min(changes), max(changes) + 1)
+        span = {*range(floor(min(changes)), ceil(max(changes)) + 1), *changes}
         lot = pair[0].lot * pair[0].row.price
         amounts.append([rate * lot * abs(change) + fee * (change != 0) for change in span])
     if prod(map(len, amounts)) > MOST_PLANS:

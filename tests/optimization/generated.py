@@ -9,7 +9,7 @@ import numpy as np
 
 from optimization.errors import OptionsConflictError
 from optimization.model import DriftBand, Model, Target
-from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.options import BandRule, Direction, GroupBand, Percent, RebalanceOptions, Scope
 from optimization.portfolio import Portfolio
 from tests.optimization.problems import PORTFOLIO, random_problem, security_id
 
@@ -26,6 +26,13 @@ class Problem:
     model: Model
     portfolio: Portfolio
     options: RebalanceOptions
+
+
+def hard(problem: Problem) -> Problem:
+    """The same problem with bands that hold whatever restricts it, unless they have a price."""
+    if problem.options.soft_band_price is not None:
+        return problem
+    return replace(problem, options=replace(problem.options, bands=BandRule.HARD))
 
 
 def parts(rng: Random, least: int, most: int, digits: int) -> Decimal:

@@ -54,7 +54,7 @@ def violations(problem: Stated, answer: Rebalance) -> list[str]:
         traded = Fraction(change[security_id].traded) / lot
         if traded not in changes:
             return [f"{security_id} may not change by {traded} lots"]
-        places.append(changes.index(int(traded)))
+        places.append(changes.index(traded))
     objective, broken = problem.picked(places)
     if answer.certificate is None or objective != Fraction(answer.certificate.objective):
         broken.append(f"the objective is {float(objective)}")

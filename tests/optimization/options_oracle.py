@@ -31,7 +31,7 @@ class Choice:
 
     row: Row
     lot: Fraction
-    changes: Sequence[int]
+    changes: Sequence[Fraction]
     outside: bool  # not in the model
 
 
@@ -57,7 +57,7 @@ class Stated:
 
     unit: int
     lots: Mapping[str, Fraction]  # shares in a lot, by security
-    changes: tuple[Sequence[int], ...]
+    changes: tuple[Sequence[Fraction], ...]
     objective: Sum
     limits: tuple[Sum, ...]
 
@@ -175,9 +175,12 @@ def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has:
     per_trade = Fraction(options.cost_per_trade)
     bounds = _bounds(options, has)
     limits = [limit for pair in bounds.values() for limit in pair if limit is not None]
-    amounts = [per_trade, *limits, *(amount for one in money for amount in one.amounts)]
+    amounts = [per_trade, *limits]
+    for choice, one in zip(choices, money, strict=True):
+        parts_of_lots = lcm(*(change.denominator for change in choice.changes), 1)
+        amounts += [amount / parts_of_lots for amount in one.amounts]
     unit = lcm(*(amount.denominator for amount in amounts))
-    furthest = max((abs(k) for choice in choices for k in choice.changes), default=0)
+    furthest = int(max((abs(k) for choice in choices for k in choice.changes), default=0)) + 1
     largest = max(abs(amount) for amount in amounts) * unit * (furthest + 1) * 8 * len(money)
     dtype = np.int64 if largest < INT64_SAFE else np.object_
 
@@ -186,15 +189,18 @@ def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has:
 
     parts: dict[str, list[np.ndarray]] = {name: [] for name in (*bounds, "objective")}
     for choice, one in zip(choices, money, strict=True):
-        k = np.array(choice.changes, dtype=dtype)
-        worth = units(one.held) + units(one.lot) * k
-        turnover, trades = units(one.lot) * abs(k), (k != 0).astype(dtype)
-        cost = units(one.cost) * abs(k) + units(per_trade) * trades
-        held, lot, low, high = map(units, one.soft)
+        parts_of_lots = lcm(*(change.denominator for change in choice.changes), 1)
+        k = np.array([int(change * parts_of_lots) for change in choice.changes], dtype=dtype)
+        of_lot, of_cost = units(one.lot / parts_of_lots), units(one.cost / parts_of_lots)
+        worth = units(one.held) + of_lot * k
+        turnover, trades = of_lot * abs(k), (k != 0).astype(dtype)
+        cost = of_cost * abs(k) + units(per_trade) * trades
+        held, _, low, high = map(units, one.soft)
+        lot = units(one.soft[1] / parts_of_lots)
         off = np.maximum(low - held - lot * k, held + lot * k - high)
         drift = abs(units(one.target) - worth) + np.maximum(off, 0)
         parts["objective"].append(drift + cost if options.costs_in_objective else drift)
-        invested = units(one.lot) * k
+        invested = of_lot * k
         sums = {"cash": invested + cost, "invested": invested}
         sums |= {"turnover": turnover, "trades": trades * unit, "cost": cost}
         for name in bounds:
@@ -243,13 +249,27 @@ def _choice(
 
 def _changes(
     row: Row, lot: Fraction, options: RebalanceOptions, market_value: Fraction, outside: bool
-) -> Iterator[int]:
+) -> Iterator[Fraction]:
     buy, sell = _allowed(row.security_id, options)
-    least, most = _band(row, lot, outside)
+    closing = _closing(row, lot, options) if outside else None
+    if (row.held < 0 and not buy) or (outside and _is_dust(row, lot, options)):
+        yield Fraction(0)
+        return
+    hard_and_odd = closing is not None and options.soft_band_price is None
+    least, most = (closing, closing) if hard_and_odd else _band(row, lot, outside)
     in_band = least <= 0 <= most
-    edge = least if least > 0 else most
+    edge = _far_enough(least, most, row, lot, options)
     reachable = least <= most and (buy if edge > 0 else sell)
-    for change in _span(row, lot, options, market_value, outside):
+    span = [Fraction(k) for k in _span(row, lot, options, market_value, outside)]
+    if closing is not None and (row.held < 0 or sell):
+        only = row.held < 0 or hard_and_odd or not _has_round_lots(row, lot, options)
+        span = (
+            [*({Fraction(0)} if only and row.held > 0 and not hard_and_odd else ())]
+            if only
+            else span
+        )
+        span.append(closing)
+    for change in span:
         banned = (change > 0 and not buy) or (change < 0 and not sell)
         if banned or row.held + change * lot < 0:
             continue
@@ -259,21 +279,56 @@ def _changes(
             yield change
 
 
+def _far_enough(
+    least: Fraction, most: Fraction, row: Row, lot: Fraction, options: RebalanceOptions
+) -> Fraction:
+    """The change to the edge, or as far inside the band as the least trade."""
+    edge = least if least > 0 else most
+    shares = max(Fraction(options.minimum_shares), Fraction(options.minimum_value) / row.price)
+    trade = Fraction(ceil(shares / lot))
+    farther = trade if edge > 0 else -trade
+    return farther if abs(edge) < trade and least <= farther <= most else edge
+
+
+def _closing(row: Row, lot: Fraction, options: RebalanceOptions) -> Fraction | None:
+    """The change in lots that closes an odd position outside the model; None where lots do."""
+    whole = Fraction(floor(row.held))
+    if lot < 1 or (row.held < 0 and lot == 1) or (row.held > 0 and whole % lot == 0):
+        return None
+    return -whole / lot
+
+
+def _has_round_lots(row: Row, lot: Fraction, options: RebalanceOptions) -> bool:
+    lots = Fraction(floor(row.held / lot))
+    return lots > 0 and _is_large_enough(row, lot, lots, options)
+
+
+def _is_dust(row: Row, lot: Fraction, options: RebalanceOptions) -> bool:
+    part = min(lot, Fraction(1))
+    tradable = floor(row.held / part) * part / lot
+    return tradable != 0 and not _is_large_enough(row, lot, tradable, options)
+
+
 def _span(
     row: Row, lot: Fraction, options: RebalanceOptions, market_value: Fraction, outside: bool
 ) -> range:
     """Changes that keep the band, or with soft bands all that can be of use."""
     _, sell = _allowed(row.security_id, options)
     if options.soft_band_price is not None:
-        most = ceil(max(market_value, 0) / row.price / lot) + 1
+        fewest, value = -floor(row.held / lot), max(market_value, 0)
+        if row.held < 0:
+            return range(fewest, fewest + ceil(value / row.price / lot) + 2)
+        most = ceil(value / row.price / lot) + 1
         return range(-floor(row.held / lot), max(most, 1) + 1)
     if outside and not sell and row.held > 0:
         return range(1)
     least, most = _band(row, lot, outside)
-    return range(least, most + 1)
+    return range(int(least), int(most) + 1)
 
 
-def _in_scope(change: int, edge: int | None, in_band: bool, options: RebalanceOptions) -> bool:
+def _in_scope(
+    change: Fraction, edge: Fraction | None, in_band: bool, options: RebalanceOptions
+) -> bool:
     if options.scope is Scope.ALL:
         return True
     if in_band:
@@ -288,17 +343,17 @@ def _allowed(security_id: str, options: RebalanceOptions) -> tuple[bool, bool]:
     return buy and not frozen, sell and not frozen
 
 
-def _band(row: Row, lot: Fraction, outside: bool) -> tuple[int, int]:
+def _band(row: Row, lot: Fraction, outside: bool) -> tuple[Fraction, Fraction]:
     """The least and the most change in lots that end inside the band and not short."""
     worth = row.price * lot
     least = max(ceil((row.low - row.held * row.price) / worth), ceil(-row.held / lot))
     most = floor((row.high - row.held * row.price) / worth)
     if outside and most < least and row.low == 0 == row.high:
         most = least
-    return least, most
+    return Fraction(least), Fraction(most)
 
 
-def _is_large_enough(row: Row, lot: Fraction, change: int, options: RebalanceOptions) -> bool:
+def _is_large_enough(row: Row, lot: Fraction, change: Fraction, options: RebalanceOptions) -> bool:
     shares = abs(change) * lot
     enough_shares = shares >= Fraction(options.minimum_shares)
     return enough_shares and shares * row.price >= Fraction(options.minimum_value)
@@ -310,8 +365,10 @@ def _soft_high(choice: Choice, options: RebalanceOptions) -> Fraction:
     if not choice.outside:
         return row.high
     _, sell = _allowed(row.security_id, options)
-    rest = row.held - floor(row.held / choice.lot) * choice.lot
-    kept = max(row.held, Fraction(0)) if not sell else Fraction(0)
+    part = min(choice.lot, Fraction(1))
+    rest = row.held - floor(row.held / part) * part
+    is_kept = not sell or _is_dust(row, choice.lot, options)
+    kept = max(row.held, Fraction(0)) if is_kept else Fraction(0)
     return max(row.high, max(rest, kept) * row.price)
 
 

@@ -87,8 +87,10 @@ def text(answer: Rebalance) -> str:
     """Everything in an answer but the seconds it took."""
     said = answer.certificate
     why = answer.refusal
+    outside = [[o.security_id, o.side, f"{o.outside}", *o.held_by] for o in answer.outside_band]
     return json.dumps(
-        {
+        ({"outside_band": outside} if outside else {})
+        | {
             "status": answer.status,
             "market_value": f"{answer.market_value}",
             "before": [f"{quantity}" for quantity in answer.before],

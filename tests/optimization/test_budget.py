@@ -9,7 +9,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from optimization import engine, program
+from optimization import desk_plans, program
 from optimization.assembly import priced
 from optimization.budget import Budget
 from optimization.certificate import Proof
@@ -96,7 +96,7 @@ def test_a_portfolio_that_needs_no_search_takes_no_part_of_the_budget(
     def solved(_tight: object, budget: Budget):
         given.append(budget.left_s)
 
-    monkeypatch.setattr(engine, "solve_tight", solved)
+    monkeypatch.setattr(desk_plans, "solve_tight", solved)
 
     # Six lots of 8 of 100.00 leave 52.00, less than the floor; 1000.00 and 2000.00 leave more.
     answers = all_rebalanced(accounts(2000, 100, 1000), Budget(6.0), cash_floor=Decimal(60))

@@ -260,36 +260,43 @@ def test_a_plan_with_fewer_trades_that_is_worse_or_breaks_something_is_not_taken
     assert with_fewest_trades(one, plan, Budget(1.0)) is plan
 
 
+def gives(problem: program.DeskProblem) -> tuple[float, float, float]:
+    """By how much the cash floor, other limits and restrictions may give."""
+    return problem.give_floor, problem.give_limits, problem.give_restrictions
+
+
 def test_limits_in_conflict_are_those_that_give(answers: Answers):
     asked = answers(([0.0], 0.0))
 
     given = conflict(desk(WIDE, cash_least=FLOOR, trades=0), Budget(1.0))
 
     assert given == (Limit("cash_floor", Fraction(-1)), Limit("maximum_trades", Fraction(-1)))
-    assert (asked[0].give_floor, asked[0].give_others) == (UNBOUNDED, UNBOUNDED)
+    assert gives(asked[0]) == (UNBOUNDED,) * 3
 
 
 def test_the_nearest_plan_leaves_bands_before_it_leaves_limits(answers: Answers):
-    asked = answers(([0.0], 0.0), ([-1.0], 0.0))
+    asked = answers(([0.0], 0.0), ([-2.0], 0.0))
 
-    lots = nearest_plan(desk(WIDE, cash_least=FLOOR, least_trade=(2,)), Budget(1.0))
+    lots, given = nearest_plan(desk(WIDE, cash_least=FLOOR, least_trade=(2,)), Budget(1.0))
 
     assert lots is not None
-    assert lots.tolist() == [1]
-    assert [(one.give_floor, one.give_others) for one in asked] == [(0.0, 0.0)] * 2
+    assert given == ()
+    assert lots.tolist() == [0]
+    assert [gives(one) for one in asked] == [(0.0, 0.0, 0.0)] * 2
     assert asked[0].limit - asked[1].limit == pytest.approx(0.040001, abs=1e-12)
     assert asked[0].soft_price == 1000.0
-    assert asked[0].least_trade.tolist() == [1.0]
+    assert asked[0].least_trade.tolist() == [2.0]
 
 
 def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(answers: Answers):
     asked = answers((None, 0.0), ([0.0], 0.0))
 
-    lots = nearest_plan(desk(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), Budget(1.0))
+    lots, given = nearest_plan(desk(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), Budget(1.0))
 
     assert lots is not None
+    assert given == (Limit("cash_floor", Fraction(-1)),)
     assert lots.tolist() == [2]
-    assert (asked[1].give_floor, asked[1].give_others) == (4.01, UNBOUNDED)
+    assert gives(asked[1]) == (4.01, UNBOUNDED, 0.0)
     assert asked[0].soft_price == 3.0
 
 
@@ -304,6 +311,6 @@ def test_without_a_floor_there_is_none_to_give(answers: Answers, floor: int):
 
 def test_without_a_plan_that_is_not_overdrawn_there_is_no_nearest_one(answers: Answers):
     answers((None, 0.0), (None, 0.0))
-    assert nearest_plan(desk(WIDE, cash_least=FLOOR), Budget(1.0)) is None
+    assert nearest_plan(desk(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())
     answers(*[([0.0], 0.0)] * 3, (None, 0.0))
-    assert nearest_plan(desk(WIDE, cash_least=FLOOR), Budget(1.0)) is None
+    assert nearest_plan(desk(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())

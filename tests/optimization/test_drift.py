@@ -95,9 +95,13 @@ def test_a_band_that_reaches_below_nothing_ends_there_for_a_short_position() -> 
 
 
 def test_an_overdrawn_portfolio_may_be_in_band_and_an_empty_one_is() -> None:
-    assert measured("100", "-100", security("0.95", "0.2", "0.2")).summary.status == "IN_BAND"
+    assert measured("100", "-100", security("0.95", "0.2", "0.2")).summary.status == "WITHIN_BANDS"
     empty = measured("0", "0").summary
-    assert (empty.status, empty.drift, empty.drift_weight) == ("IN_BAND", D("0.00"), D("0.0000"))
+    assert (empty.status, empty.drift, empty.drift_weight) == (
+        "WITHIN_BANDS",
+        D("0.00"),
+        D("0.0000"),
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -113,7 +117,7 @@ def test_it_agrees_with_the_verification_of_the_engine(kind: Callable[..., Probl
 
         drift = measure_drift(model, portfolio)
 
-        assert drift.summary.status == ("OUT_OF_BAND" if short or band else "IN_BAND")
+        assert drift.summary.status == ("OUT_OF_BAND" if short or band else "WITHIN_BANDS")
         assert [each.security for each in drift.standings] == [*model, *others]
         check_amounts(drift, portfolio)
         outcomes.add(drift.summary.status)
@@ -127,7 +131,7 @@ def test_an_engine_that_trades_what_has_drifted_alone_leaves_what_is_in_band_and
         model = priced(problem.model, problem.portfolio.prices)
         (made,) = rebalance_all(model, [problem.portfolio], options)
         untouched = isinstance(made, Rebalance) and made.status == Status.IN_BAND
-        in_band = measure_drift(model, problem.portfolio).summary.status == BandStatus.IN_BAND
+        in_band = measure_drift(model, problem.portfolio).summary.status == BandStatus.WITHIN_BANDS
         assert untouched == (in_band and problem.portfolio.cash >= 0)
         inside += in_band
     assert inside > 3

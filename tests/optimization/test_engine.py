@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from optimization import engine, relaxation
+from optimization import desk_plans, relaxation
 from optimization.assembly import priced
 from optimization.certificate import Method, Proof
 from optimization.engine import rebalance, rebalance_all
@@ -301,7 +301,7 @@ def wrongly(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     """A path that proposes so many lots too many of everything."""
 
     def proposes(path: str, more: int) -> None:
-        module = relaxation if path == "solve" else engine
+        module = relaxation if path == "solve" else desk_plans
         right = getattr(module, path)
 
         def wrong(*asked: Any, **given: Any) -> Any:

@@ -11,9 +11,10 @@ import pytest
 from optimization.assembly import assemble, others_of, priced
 from optimization.budget import Budget
 from optimization.certificate import Proof
-from optimization.engine import rebalance, solve_at_base
+from optimization.desk_plans import solve_at_base
+from optimization.engine import rebalance
 from optimization.relaxation import relax
-from tests.optimization.generated import KINDS, problem_of
+from tests.optimization.generated import KINDS, hard, problem_of
 from tests.optimization.judge import judged, of, violations
 
 SMALL = [kind for kind in KINDS if "large" not in kind.__name__]
@@ -24,7 +25,7 @@ EXPECTED = {False: {"agreed"}, True: {"agreed", "undecided"}}  # by whether it i
 @pytest.mark.parametrize("kind", SMALL, ids=lambda kind: kind.__name__)
 def test_random_problems_keep_every_rule_and_have_the_objective_of_a_second_formulation(kind):
     for number in range(50):
-        problem = kind(np.random.default_rng([5, number]))
+        problem = hard(kind(np.random.default_rng([5, number])))
         answer = rebalance(problem.model, problem.portfolio, problem.options)
         if answer.certificate is not None:
             assert violations(of(problem, answer), answer) == []

@@ -44,11 +44,16 @@ def test_three_securities_are_named_and_the_others_counted():
 
     names = ", ".join(f"{i:024d}" for i in range(3))
     no_lot = "no whole lot inside the drift band"
-    assert three.detail == f"No feasible solution exists: {names} have {no_lot}."
-    assert five.detail == f"No feasible solution exists: {names} and 2 more have {no_lot}."
+    advice = "There is a plan with bands YIELD or with a soft_band_price."
+    assert three.detail == f"No feasible solution exists: {names} have {no_lot}. {advice}"
+    assert five.detail == f"No feasible solution exists: {names} and 2 more have {no_lot}. {advice}"
     assert len(five.members["securities"]) == 5
     one = refusal("10", "0.01", "0.1")
-    assert one.detail == f"No feasible solution exists: {0:024d} has {no_lot}."
+    assert one.detail == f"No feasible solution exists: {0:024d} has {no_lot}. {advice}"
+    assert one.members["admits"] == [
+        {"option": "bands", "value": "YIELD"},
+        {"option": "soft_band_price"},
+    ]
 
 
 def test_an_account_worth_nothing_is_short_of_its_floor_and_not_negative():
@@ -101,4 +106,9 @@ def test_without_an_explanation_in_time_a_refusal_says_what_is_known(
 
     expected = "no plan keeps every limit without overdrawing the account"
     assert found.detail == f"No feasible solution exists: {expected}."
-    assert found.members == {"securities": [], "limits": [], "nearest_plan": None}
+    assert found.members == {
+        "securities": [],
+        "limits": [],
+        "admits": [],
+        "nearest_plan": None,
+    }

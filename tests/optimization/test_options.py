@@ -1,5 +1,6 @@
 """What each option does, that combinations work, and that contradictions are refused beforehand."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,7 +12,7 @@ from optimization.certificate import Method, Proof
 from optimization.engine import rebalance
 from optimization.errors import OptionsConflictError, RuleError
 from optimization.model import DriftBand, Model, Target
-from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.options import BandRule, Direction, GroupBand, Percent, RebalanceOptions, Scope
 from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Side, Status
 from tests.optimization.consistency import TooManyPlansError, right_plans
@@ -54,6 +55,10 @@ def limits(result: Rebalance) -> dict[str, str]:
 def test_any_options_together_have_the_objective_of_exhaustive_enumeration(
     problem: tuple[Model, Portfolio, RebalanceOptions],
 ):
+    model, portfolio, options = problem
+    if options.soft_band_price is None:
+        options = replace(options, bands=BandRule.HARD)
+    problem = model, portfolio, options
     result = rebalance(*problem)
     try:
         best = best_with_options(*problem, Fraction(result.cost))
@@ -128,7 +133,8 @@ def test_a_holding_outside_the_model_that_may_not_be_sold_is_kept():
 
 
 def test_a_restriction_that_keeps_a_security_out_of_its_band_is_named_with_the_band_it_needs():
-    result = answer(held("200", A="80"), drift="0.05", do_not_sell=frozenset({A}))
+    kept = frozenset({A})
+    result = answer(held("200", A="80"), drift="0.05", do_not_sell=kept, bands=BandRule.HARD)
 
     assert result.refusal is not None
     [entry] = result.refusal.members["securities"]
@@ -218,7 +224,7 @@ def test_a_group_stays_inside_its_bounds():
 def test_soft_bands_make_an_answer_of_what_would_be_infeasible():
     narrow = held("200", A="80")
 
-    hard = answer(narrow, drift="0.05", do_not_sell=frozenset({A}))
+    hard = answer(narrow, drift="0.05", do_not_sell=frozenset({A}), bands=BandRule.HARD)
     soft = answer(narrow, drift="0.05", do_not_sell=frozenset({A}), soft_band_price=Decimal(10))
 
     assert hard.status is Status.INFEASIBLE
@@ -241,7 +247,7 @@ def test_fewest_trades_breaks_ties_of_drift():
 
 
 def test_limits_that_exclude_each_other_are_named_with_their_amounts_and_a_nearest_plan():
-    result = answer(held("1000"), drift="0.05", maximum_trades=2)
+    result = answer(held("1000"), drift="0.05", maximum_trades=2, bands=BandRule.HARD)
 
     assert limits(result) == {"maximum_trades": "1"}
     assert result.refusal is not None
@@ -249,7 +255,7 @@ def test_limits_that_exclude_each_other_are_named_with_their_amounts_and_a_neare
 
 
 def test_a_turnover_cap_too_low_for_the_bands_says_by_how_much():
-    result = answer(held("1000"), drift="0.05", turnover_cap=Decimal(700))
+    result = answer(held("1000"), drift="0.05", turnover_cap=Decimal(700), bands=BandRule.HARD)
 
     assert limits(result) == {"turnover_cap": "60.00"}
 

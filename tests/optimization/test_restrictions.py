@@ -16,6 +16,7 @@ from tests.optimization.blocks import block
 
 A, B = "A" * 24, "B" * 24
 ANY = INT64_SAFE
+LOTS = (Decimal(1),) * 2
 SECURITIES = tuple(
     Security(one, Decimal(1), Decimal("0.3"), DriftBand(Decimal(0), Decimal(0))) for one in (A, B)
 )
@@ -24,7 +25,7 @@ SECURITIES = tuple(
 def bounds(*held: int, **options: Any) -> list[tuple[int, int]]:
     """Fewest and most lots of A and B."""
     rows = ((10, 300, 0, 0, lots) for lots in held)
-    made = restricted(block(1000, *rows), SECURITIES, RebalanceOptions(**options))
+    made = restricted(block(1000, *rows), SECURITIES, LOTS, RebalanceOptions(**options))
     assert made.least is not None
     assert made.most is not None
     return list(zip(made.least[0].tolist(), made.most[0].tolist(), strict=True))
@@ -54,7 +55,7 @@ def within(scope: Scope, held: int, least: int = 0, most: int = ANY) -> tuple[in
     made = block(1000, (10, 400, 100, 100, held)).restricted(
         np.array([[least]]), np.array([[most]])
     )
-    found = scoped(made, bands(made), RebalanceOptions(scope=scope))
+    found = scoped(made, bands(made), LOTS, RebalanceOptions(scope=scope))
     return _bounds(found)
 
 

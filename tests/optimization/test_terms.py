@@ -98,15 +98,15 @@ def test_the_least_trade_is_in_lots_of_each_security(
 
 
 def test_a_trade_below_the_least_breaks_it_and_no_trade_does_not():
-    assert slack(43, 24, minimum_value=Decimal(30))["minimum_trade"] == -20  # one of B, not two
-    assert slack(43, 25, minimum_value=Decimal(30))["minimum_trade"] == 100  # ten more than three
-    assert slack(30, 25, minimum_value=Decimal(30))["minimum_trade"] == 0
+    assert slack(43, 24, minimum_value=Decimal(30))["minimum_value"] == -20  # one of B, not two
+    assert slack(43, 25, minimum_value=Decimal(30))["minimum_value"] == 100  # ten more than three
+    assert slack(30, 25, minimum_value=Decimal(30))["minimum_value"] == 0
 
 
 def test_one_security_s_least_trade_counts_where_another_s_is_a_single_lot():
     # 15 are two lots of A, one of B.
-    assert slack(31, 25, minimum_value=Decimal(15))["minimum_trade"] == -10
-    assert slack(30, 26, minimum_value=Decimal(15))["minimum_trade"] == 0
+    assert slack(31, 25, minimum_value=Decimal(15))["minimum_value"] == -10
+    assert slack(30, 26, minimum_value=Decimal(15))["minimum_value"] == 0
 
 
 def test_a_group_has_what_is_left_to_both_of_its_bounds():
@@ -145,7 +145,7 @@ def test_a_holding_outside_the_model_may_be_worth_what_cannot_be_sold_of_it(
     assembled = assemble(model, others_of(model, portfolio), [portfolio], asked)
     block = assembled.block
     if options:
-        block = restricted(block, assembled.securities, asked)
+        block = restricted(block, assembled.securities, assembled.lots, asked)
     terms = terms_of(asked, portfolio, block, assembled.securities, assembled.lots)
 
     cents = 10**block.decimals
