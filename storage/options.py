@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from optimization.identifier import visible
 from optimization.options import (
+    BandRule,
     Direction,
     GroupBand,
     OpenOrders,
@@ -21,6 +22,7 @@ DEFAULTS = RebalanceOptions()
 ENUMS: Mapping[str, type[StrEnum]] = {
     "direction": Direction,
     "scope": Scope,
+    "bands": BandRule,
     "open_orders": OpenOrders,
 }
 OWN_OPTIONS: Final = "options_by_portfolio"
@@ -84,7 +86,7 @@ def _stored(value: Any) -> Any:
 def _value(name: str, value: Any) -> Any:
     match name:
         case _ if name in ENUMS:
-            return ENUMS[name](value)
+            return None if value is None else ENUMS[name](value)
         case "do_not_buy" | "do_not_sell" | "frozen":
             return frozenset(value)
         case "lots":

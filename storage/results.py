@@ -13,13 +13,14 @@ from pymongo.errors import BulkWriteError
 
 from optimization.certificate import Binding, Certificate, Method, Proof
 from optimization.model import DriftBand
-from optimization.result import Rebalance, Refusal, Security, Status
+from optimization.result import Edge, OutsideBand, Rebalance, Refusal, Security, Status
 from storage.codec import HIGHEST_INT64, exact, storable
 from storage.database import Document
 
 COLLECTION = "results"
 BATCH: Final = 1_000  # more would hold up an event loop for tenths of a second
 MOST_PORTFOLIOS: Final = 10_000_000  # an ordinal has seven digits
+NO_VIOLATION: Final = Decimal("0.00")
 DUPLICATE_KEY: Final = 11_000
 
 
@@ -75,16 +76,16 @@ def result_document(document_id: str, rebalance: Rebalance) -> Document:
         "before": _shares(rebalance.before),
         "after": _shares(rebalance.after),
     }
-    for name in ("market_value", "cash_before", "cash_after"):
-        amount = getattr(rebalance, name)
-        if amount is not None:
-            document[name] = amount
-    if rebalance.others:
-        document["other"] = [security_document(security) for security in rebalance.others]
-    if rebalance.counted_orders:
-        document["counted_orders"] = rebalance.counted_orders
-    if rebalance.cost:
-        document["cost"] = rebalance.cost
+    amounts = ("market_value", "cash_before", "cash_after")
+    optional: Document = {name: getattr(rebalance, name) for name in amounts}
+    document |= {name: amount for name, amount in optional.items() if amount is not None}
+    listed: Document = {
+        "other": [security_document(security) for security in rebalance.others],
+        "counted_orders": rebalance.counted_orders,
+        "outside_band": [_outside_document(each) for each in rebalance.outside_band],
+        "cost": rebalance.cost,
+    }
+    document |= {name: value for name, value in listed.items() if value}
     if rebalance.certificate is not None:
         document |= _certificate_fields(rebalance.certificate)
     if rebalance.refusal is not None:
@@ -105,6 +106,7 @@ def rebalance_from(document: Document, securities: tuple[Security, ...]) -> Reba
         before=_shares_from(document["before"]),
         after=_shares_from(document["after"]),
         certificate=_certificate(document),
+        outside_band=tuple(map(_outside_from, document.get("outside_band", ()))),
         cost=exact(document["cost"]) if "cost" in document else Decimal(0),
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
         counted_orders=document.get("counted_orders", 0),
@@ -127,6 +129,24 @@ def security_from(document: Document) -> Security:
     band = DriftBand(exact(document["low_drift"]), exact(document["high_drift"]))
     price, weight = exact(document["price"]), exact(document["target"])
     return Security(document["security_id"], price, weight, band)
+
+
+def _outside_document(outside: OutsideBand) -> Document:
+    return {
+        "security_id": outside.security_id,
+        "side": outside.side.value,
+        "outside": outside.outside,
+        "held_by": list(outside.held_by),
+    }
+
+
+def _outside_from(document: Mapping[str, Any]) -> OutsideBand:
+    return OutsideBand(
+        security_id=document["security_id"],
+        side=Edge(document["side"]),
+        outside=exact(document["outside"]),
+        held_by=tuple(document["held_by"]),
+    )
 
 
 def _shares(row: tuple[int | Decimal, ...]) -> Sequence[int | Decimal]:
@@ -161,6 +181,9 @@ def _certificate_fields(certificate: Certificate) -> Document:
     }
     if certificate.other_base is not None:
         fields["other_base"] = certificate.other_base
+    if certificate.violation or certificate.violation_lower_bound:
+        fields["violation"] = certificate.violation
+        fields["violation_lower_bound"] = certificate.violation_lower_bound
     if certificate.binding:
         fields["binding"] = [
             {"constraint": b.constraint, "slack": b.slack} for b in certificate.binding
@@ -181,6 +204,8 @@ def _certificate(document: Document) -> Certificate | None:
         ),
         solver=document["solver"],
         other_base=_amount(document, "other_base"),
+        violation=exact(document.get("violation", NO_VIOLATION)),
+        violation_lower_bound=exact(document.get("violation_lower_bound", NO_VIOLATION)),
     )
 
 

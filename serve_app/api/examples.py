@@ -139,7 +139,8 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
 OF_PORTFOLIOS: tuple[Refusal, ...] = (
     Refusal(
         "infeasible",
-        f"No feasible solution exists: {SECURITY} has no whole lot inside the drift band.",
+        f"No feasible solution exists: {SECURITY} has no whole lot inside the drift band. "
+        "There is a plan with bands YIELD or with a soft_band_price.",
         {
             "securities": [
                 {
@@ -156,6 +157,10 @@ OF_PORTFOLIOS: tuple[Refusal, ...] = (
                 }
             ],
             "limits": [],
+            "admits": [
+                {"option": "bands", "value": "YIELD"},
+                {"option": "soft_band_price"},
+            ],
             "nearest_plan": {
                 "transactions": [
                     {"transaction_type": "BUY", "security_id": SECURITY, "quantity": "1"}
@@ -163,6 +168,7 @@ OF_PORTFOLIOS: tuple[Refusal, ...] = (
                 "cash_after_rebalance": "19187.60",
                 "objective": "287.60",
                 "outside_band": [{"security_id": SECURITY, "quantity": "1", "actual": "0.0406"}],
+                "gives": [],
             },
         },
     ),

@@ -32,7 +32,7 @@ commands = typer.Typer()
 
 Most = Annotated[int, typer.Option("--limit", min=1, help="how many to show at most")]
 Sorted = Annotated[str, typer.Option("--sort-by", help="a field, or several: -name,model_id")]
-WITH_PLAN = frozenset({"REBALANCED", "IN_BAND"})
+WITH_PLAN = frozenset({"REBALANCED", "IN_BAND", "NO_TRADE"})
 MOST_IN_A_REQUEST = 100
 
 
@@ -225,6 +225,8 @@ def _show_outcomes(found: "Sequence[Rebalance]", *, as_json: bool) -> None:
         shown(tables.outcomes(found))
         if len(found) == 1 and found[0].transactions:
             shown(tables.trades(found[0]))
+        if any(each.outside_band for each in found):
+            shown(tables.outside_bands(found))
         _say_reasons(found)
     if not any(each.status in WITH_PLAN for each in found):
         raise typer.Exit(Ending.REFUSED)

@@ -68,6 +68,17 @@ def outcomes(found: Sequence[Rebalance]) -> Table:
     return table(f"Rebalance {rebalance_id or '(not stored)'}", columns, rows)
 
 
+def outside_bands(found: Iterable[Rebalance]) -> Table:
+    """One line a security that is left outside its band."""
+    columns = ("portfolio", "security", "side", "outside", "held by")
+    rows = [
+        (each.portfolio_id, one.security_id, one.side, _money(one.outside), ", ".join(one.held_by))
+        for each in found
+        for one in each.outside_band
+    ]
+    return table("Left outside their bands", columns, rows)
+
+
 def trades(one: Rebalance) -> Table:
     """The trade list of one portfolio."""
     rows = [(t.transaction_type, t.security_id, t.quantity, t.trade_date) for t in one.transactions]

@@ -14,7 +14,7 @@ from pydantic import Field
 
 Problem = Mapping[str, Any]
 Side = Literal["BUY", "SELL"]
-Status = Literal["REBALANCED", "IN_BAND", "INFEASIBLE", "FAILED"]
+Status = Literal["REBALANCED", "IN_BAND", "NO_TRADE", "INFEASIBLE", "FAILED"]
 # A fraction such as 1/3 where a model has it as one.
 Weight = Annotated[Decimal | Fraction, Field(union_mode="left_to_right")]
 OrderState = Literal["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"]
@@ -75,6 +75,16 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideBand:
+    """A security that a plan leaves outside its band, and the options, or whole_lots, that hold it."""
+
+    security_id: str
+    side: Literal["BELOW", "ABOVE"]
+    outside: Decimal
+    held_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rebalance:
     """What became of one portfolio."""
 
@@ -98,6 +108,9 @@ class Rebalance:
     binding: tuple[Binding, ...]
     open_orders_counted: int
     error: Problem | None
+    violation: Decimal | None = None
+    violation_lower_bound: Decimal | None = None
+    outside_band: tuple[OutsideBand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +147,7 @@ class PortfolioResult:
     status: Status
     open_orders_counted: int
     error: Problem | None
+    outside_band: tuple[OutsideBand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +246,7 @@ class PortfolioDrift:
 
     portfolio_id: str
     model_id: str
-    status: Literal["IN_BAND", "OUT_OF_BAND"]
+    status: Literal["WITHIN_BANDS", "OUT_OF_BAND"]
     market_value: Decimal
     cash: Decimal
     cash_weight: Decimal
@@ -257,7 +271,7 @@ class DriftSummary:
     """What matters of one portfolio's drift; of one that FAILED only the error is known."""
 
     portfolio_id: str
-    status: Literal["IN_BAND", "OUT_OF_BAND", "FAILED"]
+    status: Literal["WITHIN_BANDS", "OUT_OF_BAND", "FAILED"]
     market_value: Decimal | None
     cash: Decimal | None
     cash_weight: Decimal | None

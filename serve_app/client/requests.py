@@ -54,6 +54,7 @@ class Options(TypedDict, total=False):
     cost_per_trade: Amount | None
     costs_in_objective: bool | None
     groups: Sequence[Group] | None
+    bands: str | None
     soft_band_price: Amount | None
     fewest_trades: bool | None
     liquidate: bool | None

@@ -85,7 +85,7 @@ class PortfolioDriftAnswer(BaseModel):
 
     portfolio_id: Identifier
     model_id: ObjectIdentifier
-    status: Literal["IN_BAND", "OUT_OF_BAND"]
+    status: Literal["WITHIN_BANDS", "OUT_OF_BAND"]
     market_value: DecimalText
     cash: DecimalText
     cash_weight: Weight
@@ -119,7 +119,7 @@ class DriftSummaryAnswer(BaseModel):
     model_config = _example(**TOTALS, largest_deviation=LARGEST, error=None)
 
     portfolio_id: Identifier
-    status: Literal["IN_BAND", "OUT_OF_BAND", "FAILED"]
+    status: Literal["WITHIN_BANDS", "OUT_OF_BAND", "FAILED"]
     market_value: DecimalText | None
     cash: DecimalText | None
     cash_weight: Weight | None

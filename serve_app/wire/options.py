@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from optimization.options import (
+    BandRule,
     Direction,
     GroupBand,
     OpenOrders,
@@ -166,6 +167,13 @@ class RebalanceOptionsBody(BaseModel):
         StrictBool | None, Field(description="weigh the costs against drift")
     ] = None
     groups: Annotated[list[GroupBody] | None, Field(max_length=200)] = None
+    bands: Annotated[
+        BandRule | None,
+        Field(
+            description="whether drift bands hold or yield by as little as it takes; by default they "
+            "yield to restrictions without which a plan inside every band exists"
+        ),
+    ] = None
     soft_band_price: Annotated[
         BandPrice | None, Field(description="of one unit of currency outside")
     ] = None

@@ -11,10 +11,12 @@ from optimization.units import EXACT
 from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY, Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import (
     DAY,
+    OUTSIDE,
     REBALANCE,
     Number,
     Outcome,
     ProblemInAnswer,
+    outside_json,
     side_of,
 )
 from serve_app.wire.text import Json, instant, number, weight_number, whole
@@ -45,6 +47,7 @@ IN_RUN: Json = {
     "positions": [POSITION],
     "status": "REBALANCED",
     "open_orders_counted": 0,
+    "outside_band": [],
     "error": None,
 }
 STORED: Json = {
@@ -87,6 +90,17 @@ class PositionResult(BaseModel):
     trade_date: date | None
 
 
+class OutsideBandResult(BaseModel):
+    """A security that was left outside its band, and the options, or whole_lots, that held it."""
+
+    model_config = _example({**OUTSIDE, "outside": 59.40})
+
+    security_id: Identifier
+    side: Literal["BELOW", "ABOVE"]
+    outside: Annotated[Number, Field(description="by how much, in currency")]
+    held_by: list[str]
+
+
 class PortfolioResult(BaseModel):
     """One portfolio of a stored rebalance."""
 
@@ -100,6 +114,7 @@ class PortfolioResult(BaseModel):
     positions: list[PositionResult]
     status: Outcome
     open_orders_counted: int
+    outside_band: list[OutsideBandResult]
     error: ProblemInAnswer | None
 
 
@@ -176,6 +191,10 @@ def portfolio_json(rebalance: Rebalance, trade_date: str, error: Json | None) ->
         "positions": positions_json(rebalance, trade_date),
         "status": rebalance.status,
         "open_orders_counted": rebalance.counted_orders,
+        "outside_band": [
+            {**outside_json(each), "outside": number(each.outside)}
+            for each in rebalance.outside_band
+        ],
         "error": error,
     }
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from optimization.result import Drift, Rebalance, Side
+from optimization.result import Drift, OutsideBand, Rebalance, Side
 from optimization.weights import weight_text
 from serve_app.wire.fields import (
     MODEL,
@@ -23,9 +23,15 @@ from serve_app.wire.general import AnyIdentifier, WeightText
 from serve_app.wire.text import Json, number, string, whole
 
 REBALANCE = "6720f1a2b3c4d5e6f7a8b9c0"
-Outcome = Literal["REBALANCED", "IN_BAND", "INFEASIBLE", "FAILED"]
+Outcome = Literal["REBALANCED", "IN_BAND", "NO_TRADE", "INFEASIBLE", "FAILED"]
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 
+OUTSIDE: Json = {
+    "security_id": SECURITY,
+    "side": "ABOVE",
+    "outside": "59.40",
+    "held_by": ["direction"],
+}
 DAY = "2026-11-23"
 REBALANCED: Json = {
     "portfolio_id": PORTFOLIO,
@@ -64,6 +70,9 @@ REBALANCED: Json = {
     "method": "SEPARABLE",
     "binding": [],
     "open_orders_counted": 0,
+    "violation": "0.00",
+    "violation_lower_bound": "0.00",
+    "outside_band": [],
     "error": None,
 }
 
@@ -94,6 +103,17 @@ class BindingAnswer(BaseModel):
 
     constraint: str
     slack: DecimalText
+
+
+class OutsideBandAnswer(BaseModel):
+    """A security that the plan leaves outside its band, and the options, or whole_lots, that hold it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [OUTSIDE]})
+
+    security_id: AnyIdentifier
+    side: Literal["BELOW", "ABOVE"]
+    outside: Annotated[DecimalText, Field(description="by how much, in currency")]
+    held_by: list[str]
 
 
 class ProblemInAnswer(BaseModel):
@@ -149,6 +169,14 @@ class RebalanceAnswer(BaseModel):
     open_orders_counted: Annotated[
         int, Field(description="open orders that holdings and cash before have as if filled")
     ]
+    violation: Annotated[
+        DecimalText | None,
+        Field(description="what all securities are outside their bands together, in currency"),
+    ]
+    violation_lower_bound: Annotated[
+        DecimalText | None, Field(description="no plan has a violation below this")
+    ]
+    outside_band: list[OutsideBandAnswer]
     error: ProblemInAnswer | None
 
 
@@ -185,7 +213,23 @@ def rebalance_json(
             for binding in (certificate.binding if certificate else ())
         ],
         "open_orders_counted": rebalance.counted_orders,
+        "violation": string(certificate.violation) if certificate else None,
+        "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
+        "outside_band": [
+            {**outside_json(each), "outside": string(each.outside)}
+            for each in rebalance.outside_band
+        ],
         "error": error,
+    }
+
+
+def outside_json(each: OutsideBand) -> Json:
+    """A security outside its band, without the amount."""
+    return {
+        "security_id": each.security_id,
+        "side": each.side,
+        "outside": None,
+        "held_by": list(each.held_by),
     }
 
 

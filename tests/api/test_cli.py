@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
+from optimization.result import Edge, OutsideBand, Rebalance, Security, Status
 from serve_app.cli import cli
-from tests.api.parts import PRICE, A, FakeOptimizer, P, Q, position, refused
+from tests.api.parts import PRICE, A, FakeOptimizer, P, Q, bought_one, position, refused
 from tests.api.serving import WIDE, Ordergen, ordergen_at, served
 
 NOWHERE = "http://127.0.0.1:9"
@@ -159,6 +161,26 @@ async def test_what_a_file_or_stdin_gives_whole_is_optimized(
     assert from_file.exit_code == 0, from_file.output
     assert json.loads(from_file.stdout)[0]["portfolio_id"] == P
     assert from_stdin.stdout == from_file.stdout
+
+
+async def test_what_is_left_outside_its_band_is_printed_with_what_holds_it(
+    ordergen: Ordergen, model: dict[str, Any], optimizer: FakeOptimizer
+) -> None:
+    held = OutsideBand(A, Edge.ABOVE, Decimal("120.00"), ("direction", "cash_floor"))
+
+    def untouched(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance:
+        made = bought_one(portfolio_id, securities)
+        return replace(made, status=Status.NO_TRADE, after=made.before, outside_band=(held,))
+
+    optimizer.outcome = untouched
+
+    done = await ordergen("rebalance", "--portfolio", P)
+    data = await ordergen("rebalance", "--portfolio", P, "--json")
+
+    assert done.exit_code == 0, done.output
+    for text in ("NO_TRADE", "Left outside their bands", "120.00", "direction, cash_floor"):
+        assert text in done.stdout
+    assert json.loads(data.stdout)[0]["outside_band"][0]["held_by"] == ["direction", "cash_floor"]
 
 
 WRONG = {

@@ -11,7 +11,7 @@ import pytest
 from serve_app.api.deadlines import HEADER as DEADLINE
 from serve_app.api.deadlines import LONGEST_S
 from serve_app.client import ChunkDone, Client, Model, Position, ProblemError, Run, clients
-from serve_app.client.answers import PortfolioResult
+from serve_app.client.answers import OutsideBand, PortfolioResult
 
 MODEL = Model("6" * 24, "Growth", (), ("P" * 24,), None, 1)
 TEXT = json.dumps(asdict(MODEL))
@@ -254,7 +254,10 @@ def test_outcomes_of_a_run_are_exact_whatever_pieces_they_come_in() -> None:
         "cash_before_rebalance": 1,
         "cash_after_rebalance": 1,
         "positions": [position],
-        "status": "IN_BAND",
+        "status": "NO_TRADE",
+        "outside_band": [
+            {"security_id": "A" * 24, "side": "ABOVE", "outside": 5, "held_by": ["direction"]}
+        ],
         "open_orders_counted": 0,
         "error": None,
     }
@@ -268,6 +271,7 @@ def test_outcomes_of_a_run_are_exact_whatever_pieces_they_come_in() -> None:
     assert len(found) == 3
     assert isinstance(found[0], PortfolioResult)
     assert found[0].positions[0].price == Decimal(price)
+    assert found[0].outside_band == (OutsideBand("A" * 24, "ABOVE", Decimal(5), ("direction",)),)
 
 
 NUMBERS = (

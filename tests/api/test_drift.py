@@ -103,7 +103,7 @@ async def test_a_portfolio_is_measured_by_its_newest_model_or_by_the_one_that_is
     by_default = (await client.get(OF_P)).json()
     by_name = (await client.get(OF_P, params={"model_id": model["model_id"]})).json()
 
-    assert (by_default["model_id"], by_default["status"]) == (newest["model_id"], "IN_BAND")
+    assert (by_default["model_id"], by_default["status"]) == (newest["model_id"], "WITHIN_BANDS")
     assert (by_name["model_id"], by_name["status"]) == (model["model_id"], "OUT_OF_BAND")
 
 
@@ -130,7 +130,11 @@ async def test_the_portfolios_of_a_model_are_summed_up_in_its_order(
         },
         "error": None,
     }
-    assert (second["portfolio_id"], second["status"], second["out_of_band"]) == (Q, "IN_BAND", 0)
+    assert (second["portfolio_id"], second["status"], second["out_of_band"]) == (
+        Q,
+        "WITHIN_BANDS",
+        0,
+    )
 
 
 async def test_the_portfolios_of_a_model_come_in_pages(
@@ -165,7 +169,7 @@ async def test_a_portfolio_that_cannot_be_measured_is_in_the_page_with_its_reaso
 
     lines = (await client.get(of(model))).json()
 
-    assert [line["status"] for line in lines] == ["FAILED", "IN_BAND", "FAILED", "FAILED"]
+    assert [line["status"] for line in lines] == ["FAILED", "WITHIN_BANDS", "FAILED", "FAILED"]
     assert [line["error"]["type"] for line in lines if line["error"]] == [
         "/problems/holdings-missing",
         "/problems/prices-missing",

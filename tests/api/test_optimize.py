@@ -146,6 +146,9 @@ async def test_portfolios_are_answered_in_their_order_and_without_ids(
         "method": "SEPARABLE",
         "binding": [],
         "open_orders_counted": 0,
+        "violation": "0.00",
+        "violation_lower_bound": "0.00",
+        "outside_band": [],
         "error": None,
     }
     assert second["drifts"][1]["adjusted_quantity"] == "0.5"
@@ -299,6 +302,23 @@ async def test_an_empty_portfolio_a_short_one_and_an_overdrawn_one_are_ordinary(
 
     assert [each["status"] for each in answer.json()] == ["IN_BAND", "REBALANCED", "REBALANCED"]
     assert answer.json()[0]["market_value"] == "0"
+
+
+async def test_what_a_plan_leaves_outside_its_band_is_listed_with_what_holds_it(
+    client: httpx.AsyncClient,
+) -> None:
+    held = {"portfolio_id": P, "cash": 0, "holdings": {A: 100}}
+    body = asked(portfolios=[held], options={"direction": "BUY_ONLY"})
+
+    (answer,) = (await client.post(PATH, json=body)).json()
+
+    assert (answer["status"], answer["transactions"], answer["error"]) == ("NO_TRADE", [], None)
+    (outside,) = [each for each in answer["outside_band"] if each["security_id"] == A]
+    assert (outside["side"], outside["held_by"]) == ("ABOVE", ["direction"])
+    assert Decimal(answer["violation"]) == sum(
+        Decimal(each["outside"]) for each in answer["outside_band"]
+    )
+    assert answer["violation_lower_bound"] == answer["violation"]
 
 
 @pytest.mark.parametrize(

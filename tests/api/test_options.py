@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from optimization.options import Direction, GroupBand, Percent, Scope
+from optimization.options import BandRule, Direction, GroupBand, Percent, Scope
 from tests.api.parts import A, B, FakeOptimizer
 
 NOWHERE = "0" * 24
@@ -47,6 +47,7 @@ async def test_every_option_has_a_json_form(
         "cost_per_trade": 2,
         "costs_in_objective": True,
         "groups": [{"name": "tech", "security_ids": [A, B], "high": "0.3"}],
+        "bands": None,
         "soft_band_price": 10,
         "fewest_trades": None,
     }
@@ -73,9 +74,23 @@ async def test_every_option_has_a_json_form(
         "cost_per_trade": Decimal(2),
         "costs_in_objective": True,
         "groups": (GroupBand("tech", frozenset({A, B}), Decimal(0), Decimal("0.3")),),
+        "bands": None,
         "soft_band_price": Decimal(10),
         "fewest_trades": False,
     }
+
+
+@pytest.mark.parametrize("rule", BandRule)
+async def test_bands_are_said_to_hold_or_to_yield(
+    client: httpx.AsyncClient, optimizer: FakeOptimizer, model: dict[str, Any], rule: BandRule
+) -> None:
+    path = f"/api/v1/model/{model['model_id']}/rebalance"
+
+    answer = await client.post(path, json={"bands": str(rule)})
+    other = await client.post(path, json={"bands": "SOFT"})
+
+    assert (answer.status_code, other.status_code) == (200, 422)
+    assert [options for options, _ in optimizer.asked] == [{"bands": rule}]
 
 
 async def test_a_model_carries_default_options_that_a_put_without_any_leaves_as_they_are(

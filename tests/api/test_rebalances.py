@@ -72,6 +72,9 @@ async def test_a_model_is_rebalanced_into_one_element_per_portfolio(
         "cost": "0",
         "binding": [],
         "open_orders_counted": 0,
+        "violation": "0.00",
+        "violation_lower_bound": "0.00",
+        "outside_band": [],
         "error": None,
     }
 
@@ -229,6 +232,7 @@ async def test_a_stored_rebalance_has_its_decimals_as_plain_numbers(
         "positions": body["portfolios"][0]["positions"],
         "status": "REBALANCED",
         "open_orders_counted": 0,
+        "outside_band": [],
         "error": None,
     }
     assert body["portfolios"][0]["positions"] == [

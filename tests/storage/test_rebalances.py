@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError
 
 from optimization.certificate import Certificate, Method, Proof
 from optimization.errors import RuleError
-from optimization.result import Rebalance, Refusal, Security, Status
+from optimization.result import Edge, OutsideBand, Rebalance, Refusal, Security, Status
 from storage.database import Document
 from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
 from storage.idempotency import Claim, Idempotency
@@ -120,7 +120,21 @@ def certificates() -> st.SearchStrategy[Certificate]:
         amounts(),
         amounts(),
         other_base=st.none() | amounts(),
+        violation=amounts(),
+        violation_lower_bound=amounts(),
     )
+
+
+def left_outside() -> st.SearchStrategy[tuple[OutsideBand, ...]]:
+    names = st.lists(st.sampled_from(["direction", "whole_lots", "cash_floor"]), max_size=2)
+    one = st.builds(
+        OutsideBand,
+        st.just(numbered("X", 0)),
+        st.sampled_from(Edge),
+        amounts(),
+        names.map(tuple),
+    )
+    return st.lists(one, max_size=2).map(tuple)
 
 
 def refusals() -> st.SearchStrategy[Refusal]:
@@ -152,6 +166,7 @@ def any_outcome(draw: st.DrawFn) -> Rebalance:
         tuple(draw(rows)),
         draw(st.one_of(st.none(), certificates())),
         draw(st.one_of(st.none(), refusals())),
+        outside_band=draw(left_outside()),
     )
 
 
@@ -163,6 +178,21 @@ async def test_every_outcome_reads_back_equal(rebalances: Rebalances, expected: 
     run = await rebalances.open(a_run(1))
     await rebalances.record(run.rebalance_id, [0], [expected])
     assert await rebalances.outcomes(run) == (expected,)
+
+
+async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_run(1))
+    await rebalances.record(run.rebalance_id, [0], outcomes(run))
+
+    (stored,) = await database["results"].find({}).to_list()
+    (read,) = await rebalances.outcomes(run)
+
+    assert not {"outside_band", "violation", "violation_lower_bound"} & stored.keys()
+    assert read.outside_band == ()
+    assert read.certificate is not None
+    assert f"{read.certificate.violation}" == "0.00"
 
 
 async def test_recording_again_changes_nothing(rebalances: Rebalances) -> None:
