@@ -257,7 +257,7 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     await rebalances.delete(over.rebalance_id, 1)
     finished = await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, NOON)
     page = await rebalances.page_of_portfolios([outcomes(run)[3].portfolio_id], 0, 10)
-    assert page == (((finished, (outcomes(run)[3],)),), 1)
+    assert page == (((finished, 1),), 1)
     await rebalances.delete(run.rebalance_id, 1)
     await models.delete(str(added.model_id), 2)
     assert (await rebalances.page(), await models.page()) == (((), 0), ((), 0))
