@@ -26,7 +26,7 @@ from optimization.model import Model
 from optimization.options import BandRule, RebalanceOptions, Scope
 from optimization.outside import outside_bands, total_outside
 from optimization.portfolio import Portfolio
-from optimization.relaxation import Relaxation, relax
+from optimization.relaxation import Relaxation, relax, restate
 from optimization.result import OutsideBand, Rebalance, Security
 from optimization.terms import shares_of
 from optimization.tight import Plan
@@ -271,9 +271,12 @@ def _moved_by_costs(step: Step, relaxed: Relaxation, budget: Budget) -> frozense
 
 
 def _is_left_alone(step: Step, relaxed: Relaxation, budget: Budget, *, bands_yield: bool) -> bool:
-    """Whether the same request trades nothing once a plan is executed and paid for."""
+    """Whether the same request trades nothing once a plan is executed and paid for.
+
+    Or, under limits that renew with each request, whether it undoes no trade.
+    """
     assembled, options = relaxed.assembled, relaxed.options
-    if step.is_settled or options.renews:
+    if step.traded_lots == 0 or (not bands_yield and (step.is_settled or options.renews)):
         return True
     done = assembled.rebalance(0, step.plan.lots, cost=step.plan.cost)
     ids = [security.security_id for security in (*done.securities, *done.others)]
@@ -282,11 +285,33 @@ def _is_left_alone(step: Step, relaxed: Relaxation, budget: Budget, *, bands_yie
     model, others = assembled.model, others_of(assembled.model, executed)
     again = assemble(model, others, [executed], options)
     try:
-        statements = _statements(again, options, budget, bands_yield=bands_yield)
-        first = next(plans_after_costs(*statements), None)
+        first = _first_plan(again, options, budget, bands_yield=False)
+        if first is None and bands_yield and _bands_yield(relax(again, options), 0, budget):
+            first = _first_plan(again, options, budget, bands_yield=True)
     except NoSolutionInTimeError:
         return True
-    return first is not None and first.traded_lots == 0
+    if first is None or not options.renews:
+        return first is not None and first.traded_lots == 0
+    trades = _trades(step, assembled)
+    return all(
+        trades.get(security_id, 0) * lots >= 0
+        for security_id, lots in _trades(first, again).items()
+    )
+
+
+def _trades(step: Step, assembled: Assembled) -> dict[str, int]:
+    """Lots bought (sold, if negative) of each security."""
+    ids = [security.security_id for security in assembled.securities]
+    lots = step.plan.lots - step.desk.tight.block.before[0]
+    return dict(zip(ids, lots.tolist(), strict=True))
+
+
+def _first_plan(
+    assembled: Assembled, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
+) -> Step | None:
+    """The first plan that pays for its trades, whether or not the next request goes on from it."""
+    statements = _statements(assembled, options, budget, bands_yield=bands_yield)
+    return next(plans_after_costs(*statements), None)
 
 
 def _statements(
@@ -330,6 +355,8 @@ def _answer(relaxed: Relaxation, row: int, desk: Desk, plan: Plan, budget: Budge
     elif certificate.violation != total:
         return _uncertified(relaxed.assembled, row, certificate.method)
     if total:
+        if relaxed.options.has_costs:  # what is outside is so at the base that the plan leaves
+            relaxed = relax(relaxed.assembled, relaxed.options, desk.tight.block.costs)
         outside = outside_bands(relaxed, row, desk, plan.lots, budget)
     return relaxed.assembled.rebalance(
         row, plan.lots, certificate, cost=plan.cost, outside_band=outside
@@ -344,11 +371,14 @@ def _bands_yield(relaxed: Relaxation, row: int, budget: Budget) -> bool:
     options = relaxed.options
     if options.soft_band_price is not None or int(relaxed.block.base[row]) < 0:
         return False
-    # Unsaid they hold where trades cost: a plan outside bands may be traded again, and paid for again.
-    if options.bands is not None or options.has_costs or not options.restrictions:
+    if options.bands is not None or not options.restrictions:
         return options.bands is BandRule.YIELD
+    free, share = options.without(options.restrictions), budget.share(2)
     try:
-        return has_plan(relaxed, row, options.without(options.restrictions), budget.share(2))
+        if options.has_costs:
+            unrestricted = restate(relaxed, row, free).assembled
+            return _first_plan(unrestricted, free, share, bands_yield=False) is not None
+        return has_plan(relaxed, row, free, share)
     except (NoSolutionInTimeError, CertificationError):
         return True  # nobody knows, and a plan that yields is more than none
 
