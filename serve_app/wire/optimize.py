@@ -22,6 +22,8 @@ MOST_HOLDINGS = 5_000
 MOST_PRICES = 50_000
 MOST_ERRORS = 20
 Place = tuple[str | int, ...]
+# Lots and groups describe securities, not holdings: they may name what is priced and just not held.
+OF_A_UNIVERSE = ("lots", "groups")
 TWO_BANDS = "a band is low_drift and high_drift, or relative_drift without them"
 
 OWNED: Json = {
@@ -184,6 +186,14 @@ class GivenOptions:
         return {"time_limit_s": time_limit_s, **self.common}
 
 
+@dataclass(frozen=True, slots=True)
+class KnownIds:
+    """The securities that a request knows: held by a portfolio or in the model, and priced."""
+
+    held: Container[str]
+    priced: Container[str]
+
+
 def given_options(body: OptimizeBody) -> GivenOptions:
     """The options, each of them checked.
 
@@ -192,19 +202,20 @@ def given_options(body: OptimizeBody) -> GivenOptions:
     common = options_of(body.options)
     known = {position.security_id for position in body.model.positions}
     known.update(*(portfolio.holdings for portfolio in body.portfolios))
-    unmatched = [*_checked(("options",), common, {}, known)]
+    names = KnownIds(known, body.prices)
+    unmatched = [*_checked(("options",), common, {}, names)]
     own: dict[str, Mapping[str, Any]] = {}
     for index, portfolio in enumerate(body.portfolios):
         if portfolio.options is not None:
             options = own[portfolio.portfolio_id] = options_of(portfolio.options)
-            unmatched += _checked(("portfolios", index, "options"), options, common, known)
+            unmatched += _checked(("portfolios", index, "options"), options, common, names)
     if unmatched:
         raise UnmatchedIdsError(tuple(unmatched))
     return GivenOptions(common, own)
 
 
 def _checked(
-    place: Place, options: Mapping[str, Any], common: Mapping[str, Any], known: Container[str]
+    place: Place, options: Mapping[str, Any], common: Mapping[str, Any], names: KnownIds
 ) -> Iterator[tuple[Place, str]]:
     """What the restrictions of some options name that nobody knows; their merger over ``common`` is checked."""
     if "open_orders" in options:
@@ -215,8 +226,9 @@ def _checked(
     except RuleError as error:
         raise RuleError((*place, *error.field), error.value, error.rule) from error
     # Restrictions that two options make together are looked at where they were given.
-    for path, security_id in restrictions_of(options).unmatched(known):
-        yield (*place, *path), security_id
+    for path, security_id in restrictions_of(options).unmatched(names.held):
+        if path[0] not in OF_A_UNIVERSE or security_id not in names.priced:
+            yield (*place, *path), security_id
 
 
 def _target_at(index: int, position: GivenPosition) -> Target:

@@ -61,6 +61,19 @@ async def test_an_id_in_a_restriction_that_nobody_has_is_refused(
         assert pointer.split("/")[2] in problem["detail"]
 
 
+async def test_lots_and_groups_may_name_what_has_a_price_and_is_not_held(
+    client: httpx.AsyncClient,
+) -> None:
+    body = asked(cash=0, VTI=60, BND=40)
+    body["prices"]["SOLD"] = 10
+    groups = [{"name": "g", "security_ids": ["VTI", "SOLD"]}]
+    body["options"] = {"lots": {"SOLD": 100}, "groups": groups}
+    assert (await answer_to(client, body))["status"] == "IN_BAND"
+    body["options"]["do_not_sell"] = ["SOLD"]
+    (error,) = (await refusal_of(client, body))["errors"]
+    assert error["pointer"] == "/options/do_not_sell"
+
+
 async def test_an_id_that_any_portfolio_or_the_model_has_is_none_of_them(
     client: httpx.AsyncClient,
 ) -> None:
