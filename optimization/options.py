@@ -216,11 +216,23 @@ class RebalanceOptions:
         >>> RebalanceOptions(minimum_value=Decimal(50), scope=Scope.DRIFTED_TO_EDGE).restrictions
         ('minimum_value',)
         """
-        return tuple(name for name in OUTRANKING_BANDS if getattr(self, name) != _default(name))
+        return tuple(name for name in OUTRANKING_BANDS if getattr(self, name) != self._lifted(name))
 
     def without(self, names: Iterable[str]) -> "RebalanceOptions":
-        """The same options with some of them at their defaults."""
-        return replace(self, **{name: _default(name) for name in names})
+        """The same options with some of them lifted.
+
+        A lot below one share restricts nothing, and stays.
+
+        >>> fine, round_lot = {"BTC": Decimal("0.001")}, {"CN1": Decimal(100)}
+        >>> RebalanceOptions(lots=fine | round_lot).without(["lots"]).lots == fine
+        True
+        """
+        return replace(self, **{name: self._lifted(name) for name in names})
+
+    def _lifted(self, name: str) -> Any:
+        if name == "lots":
+            return {security_id: lot for security_id, lot in self.lots.items() if lot < 1}
+        return _default(name)
 
     def _require_numbers(self) -> None:
         for name in ("cash_floor", "cash_ceiling", "turnover_cap"):
