@@ -86,9 +86,9 @@ async def test_a_long_answer_is_compressed_where_the_caller_accepts_it_and_the_s
 
 
 async def test_a_compressed_answer_is_shorter_and_says_how_long_it_is(
-    client: httpx.AsyncClient, paths: dict[str, str]
+    client: httpx.AsyncClient,
 ) -> None:
-    async with client.stream("GET", paths["list_portfolios"], headers=GZIP) as answer:
+    async with client.stream("GET", "/openapi.json", headers=GZIP) as answer:
         raw = b"".join([part async for part in answer.aiter_raw()])
 
     assert len(raw) == int(answer.headers["content-length"])

@@ -12,7 +12,6 @@ import pytest
 
 from optimization import Portfolio, rebalance
 from optimization.errors import OptimizationError
-from serve_app import handles
 from serve_app.api import optimize
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
@@ -21,7 +20,8 @@ from serve_app.wire.options import options_json
 from serve_app.wire.rebalancing import rebalance_json
 from serve_app.wire.text import encoded
 from serve_app.wire.text import plain as digits
-from tests.api.in_process import Deployed, Handle, Upstreams, optimizer_with
+from tests.api.in_process import Upstreams, optimizer_with
+from tests.api.optimizing import client_of, optimize_app
 from tests.api.parts import A, B, P, Q, R, Stored, no_metrics, position
 from tests.optimization import generated
 from tests.optimization.generated import Problem
@@ -54,8 +54,7 @@ def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """An application whose optimizer has nothing but its settings, and these name no database."""
-    handle: Any = Handle(Deployed(settings, None))
-    async with client_with(settings, NoStore(), handles.Optimizer(handle)) as client:
+    async with client_of(optimize_app(settings)) as client:
         yield client
 
 
@@ -365,9 +364,8 @@ async def test_what_breaks_a_rule_is_refused_with_its_place(
 
 
 async def test_a_thousand_portfolios_are_the_most_of_one_call(client: httpx.AsyncClient) -> None:
-    portfolios = [
-        {"portfolio_id": f"{number:024d}", "cash": 1000, "holdings": {}} for number in range(1001)
-    ]
+    one = {"cash": 1000, "holdings": {}}
+    portfolios = [one | {"portfolio_id": f"{number:024d}"} for number in range(1001)]
 
     answer = await client.post(PATH, json=asked(portfolios=portfolios))
 
@@ -395,9 +393,8 @@ async def test_options_reach_the_engine(client: httpx.AsyncClient) -> None:
 async def test_the_time_limit_is_that_of_the_settings() -> None:
     settings = settings_from({"optimization_timeout": 1e-9})
     problem = generated.large_with_options(np.random.default_rng(0))
-    handle: Any = Handle(Deployed(settings, None))
 
-    async with client_with(settings, NoStore(), handles.Optimizer(handle)) as client:
+    async with client_of(optimize_app(settings)) as client:
         answer = await client.post(PATH, json=asked_of(problem))
 
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/no-solution-in-time")

@@ -118,7 +118,8 @@ async def test_each_portfolio_of_several_models_is_rebalanced_once(
 async def test_options_of_the_request_hold_for_every_portfolio(
     client: httpx.AsyncClient, model: Json
 ) -> None:
-    run = (await begun(client, {"models": [model["model_id"]], "options": {"frozen": [A]}})).json()
+    options = {"frozen": [A], "bands": "HARD"}
+    run = (await begun(client, {"models": [model["model_id"]], "options": options})).json()
     ended = await run_over(client, run["run_id"])
     assert ended["counts"] == {"INFEASIBLE": 2}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from optimization import engine, program
-from optimization.certificate import Certificate, Method, Proof
+from optimization.certificate import Method, Proof
 from optimization.compiled import SolverAnswer
 from optimization.engine import rebalance
 from optimization.errors import CertificationError, OptionsConflictError
@@ -18,52 +18,12 @@ from optimization.model import DriftBand, Model, Target
 from optimization.options import BandRule, Direction, Percent, RebalanceOptions, Scope
 from optimization.portfolio import Portfolio
 from optimization.result import Edge, OutsideBand, Rebalance, Status
+from tests.optimization.plans import PORTFOLIO, A, B, C, asked, changes, outside, proven
 from tests.optimization.yield_oracle import TooManyPlansError, answer
 from tests.optimization.yielding_problems import Drawn, drawn
 
-PORTFOLIO = "P" * 24
-A, B, C, X = (letter * 24 for letter in "ABCX")
 PROBLEMS = 700
 CENT = Fraction(1, 100)
-
-
-def asked(
-    targets: dict[str, tuple[str, str]],
-    cash: str,
-    held: dict[str, str],
-    prices: dict[str, str],
-    **options: Any,
-) -> Rebalance:
-    """The answer to one portfolio; a target is (weight, band on both sides)."""
-    model = Model(
-        "Model",
-        tuple(
-            Target(one, Decimal(weight), DriftBand(Decimal(band), Decimal(band)))
-            for one, (weight, band) in targets.items()
-        ),
-        (PORTFOLIO,),
-    )
-    portfolio = Portfolio(
-        PORTFOLIO,
-        Decimal(cash),
-        {one: Decimal(shares) for one, shares in held.items()},
-        {one: Decimal(price) for one, price in prices.items()},
-    )
-    return rebalance(model, portfolio, RebalanceOptions(**options))
-
-
-def proven(found: Rebalance) -> Certificate:
-    assert found.certificate is not None, found.refusal
-    return found.certificate
-
-
-def outside(found: Rebalance) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Amount and holders of each security that is outside its band."""
-    return {one.security_id: (f"{one.outside}", one.held_by) for one in found.outside_band}
-
-
-def changes(found: Rebalance) -> dict[str, int | Decimal]:
-    return {one.security.security_id: one.traded for one in found.drifts if one.traded}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -206,99 +166,6 @@ def test_caps_on_trades_are_named_where_they_hold_securities(option: str, value:
 
     assert proven(found).violation in {350, 300}
     assert {held_by for _, held_by in outside(found).values()} == {(option,)}
-
-
-def test_dust_is_kept_and_reported_also_where_bands_hold():
-    prices = {A: "100", X: "1.50"}
-    for bands in (None, *BandRule):
-        found = asked(
-            {A: ("0.9", "0.05")},
-            "1997",
-            {A: "80", X: "2"},
-            prices,
-            minimum_value=Decimal(10),
-            bands=bands,
-        )
-        assert changes(found) == {A: 10}
-        assert outside(found) == {X: ("3.00", ("minimum_value",))}
-
-
-def test_dust_alone_is_no_trade():
-    found = asked({}, "100", {X: "2"}, {X: "1.50"}, minimum_shares=Decimal(3))
-
-    assert found.status is Status.NO_TRADE
-    assert outside(found) == {X: ("3.00", ("minimum_shares",))}
-
-
-@pytest.mark.parametrize("options", [{"frozen": frozenset({X})}, {"do_not_buy": frozenset({X})}])
-def test_a_short_position_that_may_not_be_bought_back_is_kept(options: dict[str, Any]):
-    (name,) = options
-    for bands in (None, *BandRule):
-        found = asked(
-            {A: ("0.5", "0.1")},
-            "1000",
-            {A: "30", X: "-10"},
-            {A: "20", X: "30"},
-            bands=bands,
-            **options,
-        )
-        assert X not in changes(found)
-        assert found.outside_band == (OutsideBand(X, Edge.BELOW, Decimal("300.00"), (name,)),)
-
-
-def test_a_short_position_of_the_model_that_is_frozen_is_kept():
-    found = asked(
-        {A: ("0.5", "0.1")},
-        "1000",
-        {A: "-2"},
-        {A: "20"},
-        frozen=frozenset({A}),
-        bands=BandRule.HARD,
-    )
-
-    assert found.status is Status.NO_TRADE
-    assert outside(found) == {A: ("424.00", ("frozen",))}
-
-
-@pytest.mark.parametrize(
-    ("held", "sold"),
-    [("1350", -1350), ("50", -50), ("1350.5", -1350), ("1300", -1300), ("-250", 250)],
-)
-def test_an_odd_remainder_outside_the_model_is_sold_with_the_round_lots(held: str, sold: int):
-    found = asked({}, "60000", {X: held}, {X: "10"}, lots={X: Decimal(100)}, bands=BandRule.HARD)
-
-    assert changes(found) == {X: sold}
-    assert found.outside_band == ()
-
-
-def test_of_a_holding_that_cannot_be_sold_whole_round_lots_are_sold():
-    found = asked(
-        {}, "0", {X: "1350"}, {X: "10"}, lots={X: Decimal(100)}, turnover_cap=Decimal(13_400)
-    )
-
-    assert changes(found) == {X: -1300}
-    assert outside(found) == {X: ("500.00", ("lots", "turnover_cap"))}
-    assert proven(found).method is Method.MILP
-
-
-def test_round_lots_and_their_remainder_are_one_trade():
-    found = asked(
-        {A: ("0.5", "0.3")},
-        "0",
-        {X: "1350"},
-        {A: "10", X: "10"},
-        lots={X: Decimal(100)},
-        maximum_trades=2,
-    )
-
-    assert changes(found) == {A: 675, X: -1350}
-
-
-def test_an_odd_remainder_below_the_least_trade_goes_with_its_round_lots():
-    # One lot is worth 100, less than the least trade of 120; with the half lot it is enough.
-    found = asked({}, "0", {X: "15"}, {X: "10"}, lots={X: Decimal(10)}, minimum_value=Decimal(120))
-
-    assert changes(found) == {X: -15}
 
 
 def test_to_the_edge_of_its_band_a_security_moves_as_far_as_the_least_trade():
