@@ -78,7 +78,7 @@ async def test_a_run_is_followed_from_a_terminal_and_solved_again_to_the_last_di
     assert (await ordergen(service, "runs", "follow", run["run_id"])).exit_code == 0
     cancelled = await ordergen(service, "runs", "cancel", run["run_id"], "--json")
     assert json.loads(cancelled.stdout)["status"] == "COMPLETED"
-    listed = await ordergen(service, "runs", "list", "--limit", "5")
+    listed = await ordergen(service, "runs", "list", "--limit", "100")
     assert run["run_id"] in listed.stdout
 
 

@@ -113,6 +113,7 @@ async def test_a_session_of_the_portal(http: httpx.AsyncClient, book: Book) -> N
         "created_at": run["rebalance_date"],
         "status": "COMPLETED",
         "counts": {"REBALANCED": 1},
+        "unmatched": [],
         "portfolios": [
             {
                 "portfolio_id": portfolio_id,
@@ -121,6 +122,8 @@ async def test_a_session_of_the_portal(http: httpx.AsyncClient, book: Book) -> N
                 "cash_before_rebalance": CASH,
                 "cash_after_rebalance": CASH - spent,
                 "status": "REBALANCED",
+                "open_orders_counted": 0,
+                "outside_band": [],
                 "error": None,
                 "positions": [
                     {
