@@ -18,6 +18,7 @@ import os, signal, subprocess, sys, time
 from pathlib import Path
 from serve_app.supervisor import AGAIN, adopt_orphans, end_descendants, supervise
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that were started by nohup ignore it
 notes = Path(sys.argv[1])
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
 deaf = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
