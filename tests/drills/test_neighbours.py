@@ -23,7 +23,7 @@ def neighbour(service: Settings, tmp_path: Path) -> Iterator[str]:
     """The URL of another service with a database of its own."""
     assert service.mongodb_uri is not None
     port = str(free_port())
-    command = Command("serve", PORT=port, DATA_DIRECTORY=str(tmp_path))
+    command = Command(tmp_path, "serve", PORT=port, DATA_DIRECTORY=str(tmp_path / "data"))
     assert command.printed(READY), command.lines
     yield f"http://127.0.0.1:{port}"
     command.stop()
