@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 import uvicorn
@@ -14,6 +16,7 @@ from serve_app.api.collaborators import Collaborators
 from serve_app.market import Market
 from serve_app.settings import settings_from
 from serve_app.upstream.holdings import Balance, Found
+from serve_app.upstream.orders import Placed
 from storage.database import connect, disconnect, ping
 from storage.indexes import ensure_indexes
 from tests.api.handing_over import reachable
@@ -39,6 +42,12 @@ class Generous(Upstreams):
 
     async def holdings(self, portfolio_ids: Mapping[str, Found]) -> Mapping[str, Found]:
         return {each: Balance(each, Decimal(1000), {A: Decimal(2)}) for each in portfolio_ids}
+
+    async def placed(self, _: datetime) -> Mapping[tuple[str, str], Placed]:
+        return {}
+
+    async def names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
+        return dict.fromkeys(portfolio_ids, "Anybody's")
 
 
 @contextmanager
@@ -66,6 +75,7 @@ async def _serve(
     optimizer = optimizer_with(QUICK, database, Generous(Priced()))
     checks = {"database": lambda: ping(database)}
     stored = Stored(database)
+    stored._with = replace(stored._with, portfolios=Generous(Priced()))
     reachable(stored, OrderDesk(Market(seed=7, portfolios=1)))
     app = api_app(QUICK, Collaborators(stored, optimizer, checks, no_metrics))
     config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
