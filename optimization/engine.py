@@ -348,7 +348,7 @@ def _answer(relaxed: Relaxation, row: int, desk: Desk, plan: Plan, budget: Budge
     total = total_outside(desk, plan.lots)
     if desk.terms.soft_price is None:  # bands hold, and what is kept for good is outside them
         certificate = replace(certificate, violation=total, violation_lower_bound=total)
-    elif desk.terms.soft_price > 0:
+    elif relaxed.options.soft_band_price is not None:  # of 0, too
         certificate = replace(certificate, violation=total)
     elif certificate.other_base is not None:  # of a cycle: what is least is known at the other base
         certificate = replace(certificate, violation=total, violation_lower_bound=NO_VIOLATION)

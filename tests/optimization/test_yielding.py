@@ -301,3 +301,15 @@ def test_a_plan_that_states_another_violation_than_it_has_is_never_returned(
 
     with pytest.raises(CertificationError):
         asked(model, "1000", {}, prices, maximum_trades=1)
+
+
+def test_a_band_may_be_left_for_nothing():
+    found = asked(
+        {A: ("0.5", "0.01")},
+        "1000",
+        {},
+        {A: "300"},
+        soft_band_price=Decimal(0),
+        turnover_cap=Decimal(1),
+    )
+    assert found.status is Status.NO_TRADE
