@@ -147,6 +147,8 @@ def mongod_options(data: Path, port: int) -> tuple[str, ...]:
         "--wiredTigerCacheSizeGB=0.5",
         "--quiet",
         "--setParameter=diagnosticDataCollectionEnabled=false",
+        # Nobody reads the past: a collection that was dropped keeps its files open that long.
+        "--setParameter=minSnapshotHistoryWindowInSeconds=0",
         # A primary without secondaries has nobody to hand over to: the default waits 15 s.
         "--setParameter=shutdownTimeoutMillisForSignaledShutdown=100",
     )

@@ -29,10 +29,20 @@ OWNER_ALONE: Final = 0o077
 LOG_TAIL_BYTES: Final = 200_000
 NO_ROOM: Final = (b"No space left on device", b"Disk quota exceeded", b"File too large")
 
+# A server that can open no more files ends at once; a shell allows 1,024 by default, and every
+# collection and index is a file.
+_OPEN_FILES: Final = """
+import contextlib, resource
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+with contextlib.suppress(ValueError):  # macOS has a lower bound of its own
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+"""
+
 # Sets PR_SET_PDEATHSIG (1) and becomes the server: the kernel then ends the server with its owner,
 # even an owner that was killed. A fresh interpreter does it, which has no threads to trip over.
-_LAUNCHER: Final = """
+_LAUNCHER: Final = f"""
 import ctypes, os, signal, sys
+{_OPEN_FILES}
 ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
@@ -40,8 +50,9 @@ if os.getppid() == int(sys.argv[1]):
 
 # Becomes nobody's child before it becomes the server: Ray kills the children of a worker that ends, and the worker
 # that builds an application ends at once.
-_DETACHER: Final = """
+_DETACHER: Final = f"""
 import os, sys
+{_OPEN_FILES}
 pid = os.fork()
 if pid:
     os.write(int(sys.argv[1]), str(pid).encode())

@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -14,7 +15,14 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
-from storage.database import Document, connect, disconnect, failures_translated, ping
+from storage.database import (
+    WRITER_TIMEOUT_S,
+    Document,
+    connect,
+    disconnect,
+    failures_translated,
+    ping,
+)
 from storage.database import _settings as database_settings
 from storage.embedded import Server, start, stop
 from storage.engines import SECANTUS, find_engine
@@ -29,6 +37,7 @@ from storage.models import Models
 from storage.rebalances import Rebalances
 from storage.results import batches
 from storage.runs import RunStatus
+from storage.server_access import internal_uri
 from storage.server_process import answers, is_alive
 from tests.storage.samples import NOON, a_model, a_run, outcomes
 
@@ -209,6 +218,42 @@ async def test_a_server_moves_to_another_port_when_its_own_is_taken(directory: P
     assert second.uri != first.uri
     database = connect(second.uri, "moved")
     assert await Models(database).read(str(added.model_id)) == added
+    await disconnect(database)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("how", ["owned", "detached"])
+def test_a_server_may_open_as_many_files_as_the_system_allows(directory: Path, how: str) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    shell = 'ulimit -Sn 256; exec "$@"'
+    with subprocess.Popen(
+        ["sh", "-c", shell, "sh", sys.executable, "-c", STARTER, str(directory), how],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as begun:
+        assert begun.stdout is not None
+        pid = int(begun.stdout.readline().split()[0])
+        assert f"Max open files {most} {most}" in " ".join(
+            Path(f"/proc/{pid}/limits").read_text().split()
+        )
+        begun.kill()
+
+
+async def test_a_collection_that_was_dropped_leaves_no_files_open(directory: Path) -> None:
+    server = start(directory)
+    files = directory / "data"
+    database = connect(server.uri, "dropped", WRITER_TIMEOUT_S * 1_000)
+    before = set(files.iterdir())
+    await ensure_indexes(database)
+    made = set(files.iterdir()) - before
+    assert len(made) > 10
+    await database.client.drop_database(database.name)
+    # Their files go with a checkpoint, which the server takes once a minute, or when it is asked to.
+    port = int((directory / "port").read_text())
+    with MongoClient[Document](internal_uri(port, directory / "secret")) as client:
+        assert eventually(
+            lambda: bool(client.admin.command("fsync")) and not made & set(files.iterdir())
+        )
     await disconnect(database)
 
 
