@@ -15,7 +15,7 @@ from optimization.model import DriftBand
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
 from optimization.problem import Bands, Block, bands
-from optimization.program import CashProblem
+from optimization.program_data import CashProblem
 from optimization.result import Security
 from optimization.separable import lot_limits, solve
 from optimization.tight import Tight, cash_problem

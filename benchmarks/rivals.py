@@ -12,7 +12,8 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from optimization.compiled import ODD
-from optimization.program import CashProblem, gap_of
+from optimization.program import gap_of
+from optimization.program_data import CashProblem
 
 Floats = NDArray[np.float64]
 

@@ -1,165 +1,170 @@
-"""The base that costs leave: which market value the bands, limits and targets of a plan are fractions of.
+"""Plans after costs: the search for a plan that the same request leaves alone once it is executed and paid for.
 
-A plan is right where it is the optimum at the base B that its own costs leave, B = MV - C. So B is looked for
-by iteration, B_0 = MV and B_(i+1) = MV - C_i, with C_i the costs of the optimum at B_i:
-
-* **Fixed point.** The base returns at once: the plan is the optimum at its own base. From the executed plan
-  the market value is this base, and C(z - u) <= C(z - z*) + C(z* - u) says that whatever z* can pay for u
-  could pay for too: no trade is the optimum there, and the iteration begins there.
-* **Cycle.** A few bases follow each other. The plan with the least costs is taken, of equal ones the one of
-  fewest lots, provided that it keeps everything at its own base.
-* **No plan**, at a base on the way, or none of the cycle that keeps its bands. Whether there is a plan at all is
-  asked with every band and limit held to the plan's own base inside the program (Shares in terms.py), where
-  targets alone are of the base; from the base of that plan the iteration begins anew.
-
-Of a cycle, and of plans whose bands hold at no other base than their own, it is not known that they are left
-alone once they are executed. So that is tried, and a plan that would be traded again is not taken: what brings a
-holding into its band is then what the trades cost, and the next request gets the same for less.
+base_iteration.py finds plans that keep every band and limit at the base that their own costs leave. Two kinds of
+them are not known to be left alone: those of a cycle, and those that are the optimum at no base but their own. Such
+a plan is executed on paper and asked about again; the first plan that survives is the answer. Under limits that
+renew with each request, a second request may trade further, but must not undo a trade.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
-from optimization.certificate import Proof
+import numpy as np
+
+from optimization.assembly import Assembled, assemble, others_of
+from optimization.base_iteration import Statement, Step, plans_after_costs
+from optimization.budget import Budget
 from optimization.desk import Desk
-from optimization.errors import NoSolutionInTimeError
+from optimization.desk_plans import solve_at_base
+from optimization.errors import CertificationError, NoSolutionInTimeError
+from optimization.infeasibility import has_plan
+from optimization.options import BandRule, RebalanceOptions
+from optimization.relaxation import Relaxation, relax, restate
+from optimization.terms import shares_of
 from optimization.tight import Plan
-from optimization.units import fraction_to_decimal, to_decimal
-
-MAX_ROUNDS = 25  # bases of one iteration; a longer one is taken for a cycle of all that it met
+from optimization.yielding import solve_yielding, yielding
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One portfolio as a function of the costs that its base is short of, in units."""
-
-    desk_after: Callable[[int], Desk]
-    solve: Callable[[Desk], Plan | None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """The optimum of one portfolio at one base."""
-
-    desk: Desk
-    plan: Plan
-
-    @property
-    def costs(self) -> int:
-        """The costs of the plan, in units."""
-        return costs_of(self.desk, self.plan)
-
-    @property
-    def traded_lots(self) -> int:
-        """All lots bought or sold."""
-        return int(abs(self.plan.lots - self.desk.tight.block.before[0]).sum())
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the same request is known to trade nothing once the plan is executed."""
-        fixed = self.plan.certificate.other_base is None and self.desk.terms.shares is None
-        return fixed or self.traded_lots == 0
+def plan_after_costs(
+    relaxed: Relaxation, budget: Budget, *, bands_yield: bool
+) -> tuple[Desk, Plan | None]:
+    """The plan of one portfolio that pays for its trades, and the desk at the base that this leaves."""
+    options = relaxed.options
+    step = _left_alone(relaxed, options, budget, bands_yield=bands_yield)
+    if step is None:
+        return relaxed.desk(0), None
+    if bands_yield:
+        return step.desk, step.plan
+    if options.renews:
+        step = _without_undoing(step, relaxed, budget)
+    return relax(relaxed.assembled, options, step.costs).desk(0), step.plan
 
 
-def costs_of(desk: Desk, plan: Plan) -> int:
-    """The costs of a plan, in units; a block under options that cost has units in which they are whole."""
-    cost = desk.evaluated(plan.lots).cost
-    if cost.denominator != 1:
-        raise ValueError(f"costs of {cost} are no whole number of units")
-    return cost.numerator
+def _without_undoing(step: Step, relaxed: Relaxation, budget: Budget) -> Step:
+    """The plan, or one without what its costs alone move, if there is one in time."""
+    try:
+        moved = _moved_by_costs(step, relaxed, budget)
+        options = replace(relaxed.options, frozen=relaxed.options.frozen | moved)
+        other = _left_alone(relaxed, options, budget, bands_yield=False) if moved else None
+        return other or step
+    except NoSolutionInTimeError:
+        return step
 
 
-def plans_after_costs(at_base: Statement, at_own_base: Statement) -> Iterator[Step]:
-    """The plans of a portfolio that keep everything at the base that they leave, the best first.
+def _left_alone(
+    relaxed: Relaxation, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
+) -> Step | None:
+    """The first plan that the same request would not go on from."""
+    statements = _statements(relaxed.assembled, options, budget, bands_yield=bands_yield)
+    for step in plans_after_costs(*statements):
+        if _is_left_alone(step, relaxed, budget, bands_yield=bands_yield):
+            return step
+    return None
 
-    Stated with limits of a given base; where no plan of these keeps them, with limits of the plan's own base,
-    which leads to bases at which there is one.
+
+def _moved_by_costs(step: Step, relaxed: Relaxation, budget: Budget) -> frozenset[str]:
+    """Securities that go away from their targets of market value for no reason but what the trades cost.
+
+    One that an earlier request brought there would otherwise be traded back, because a later one pays again.
     """
-    yield from _consistent(at_base, 0)
-    for step in _consistent(at_own_base, 0):
-        yield from _consistent(at_base, step.costs)
-        better = _optimum(at_base, step.costs)
-        yield step if better is None else Step(step.desk, _beside(step, step.desk, better))
+    desk = relaxed.desk(0)
+    first = solve_at_base(desk, relaxed.options, budget)
+    if first is None:
+        return frozenset()
+    block, target = desk.tight.block, desk.tight.bands.target[0]
+    before, after = block.before[0], step.plan.lots
+    farther = abs(target - after * block.lot_value) > abs(target - before * block.lot_value)
+    columns = np.flatnonzero(farther & (after != before) & (first.lots == before)).tolist()
+    return frozenset(relaxed.assembled.securities[column].security_id for column in columns)
 
 
-def _consistent(statement: Statement, costs: int) -> Iterator[Step]:
-    """A fixed point, or the plans of a cycle that keep everything at the base that they leave."""
-    steps = _iterate(statement, costs)
-    if len(steps) == 1 and steps[0].costs == steps[0].desk.tight.block.costs:
-        yield steps[0]
-        return
-    for step in sorted(steps, key=_rank_late if any(map(_is_late, steps)) else _rank):
-        own, lots = statement.desk_after(step.costs), step.plan.lots
-        if own.keeps_bands(lots) and not own.evaluated(lots).broken:
-            there = (one for one in steps if one.desk.tight.base == own.tight.base)
-            yield Step(own, _beside(step, own, next(there, None)))
+def _is_left_alone(step: Step, relaxed: Relaxation, budget: Budget, *, bands_yield: bool) -> bool:
+    """Whether the same request trades nothing once a plan is executed and paid for.
 
-
-def _rank(step: Step) -> tuple[int, int]:
-    return step.costs, step.traded_lots
-
-
-def _rank_late(step: Step) -> tuple[Decimal, int, int]:
-    # Searches that ran out of time are no cycle: the cheapest may just be the one that found least.
-    return step.plan.certificate.objective, *_rank(step)
-
-
-def _is_late(step: Step) -> bool:
-    return step.plan.certificate.proof is Proof.FEASIBLE_TIME_LIMIT
-
-
-def _iterate(statement: Statement, costs: int) -> tuple[Step, ...]:
-    """The steps that the iteration ends in: one that is fixed, or a cycle; none where a base has no plan.
-
-    Those met in time where time runs out after the first.
+    Or, under limits that renew with each request, whether it undoes no trade.
     """
-    met: dict[int, Step] = {}
-    while costs not in met and len(met) < MAX_ROUNDS:
-        desk = statement.desk_after(costs)
-        try:
-            plan = statement.solve(desk)
-        except NoSolutionInTimeError:
-            if not met:
-                raise
-            return tuple(_unproven(step) for step in met.values())
-        if plan is None:
-            return ()
-        met[costs] = Step(desk, plan)
-        costs = met[costs].costs
-    first = list(met).index(costs) if costs in met else 0
-    return tuple(met.values())[first:]
-
-
-def _unproven(step: Step) -> Step:
-    late = replace(step.plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
-    return Step(step.desk, replace(step.plan, certificate=late))
-
-
-def _optimum(statement: Statement, costs: int) -> Step | None:
-    desk = statement.desk_after(costs)
-    plan = statement.solve(desk)
-    return None if plan is None else Step(desk, plan)
-
-
-def _beside(step: Step, own: Desk, better: Step | None) -> Plan:
-    """A plan as it stands at its own base, beside the optimum there, which leaves another base."""
-    certificate, decimals = step.plan.certificate, own.tight.block.decimals
-    objective = fraction_to_decimal(own.evaluated(step.plan.lots).objective, decimals)
-    if better is None:  # time ran out before its base was looked at
-        return replace(
-            step.plan,
-            certificate=replace(certificate, objective=objective, lower_bound=0 * objective),
-        )
-    proof = certificate.proof
-    if proof is not Proof.FEASIBLE_TIME_LIMIT:
-        proof = Proof.FIXED_POINT_CYCLE
-    other = int(own.tight.block.market_value[0]) - better.costs
-    said = replace(
-        certificate,
-        proof=proof,
-        objective=objective,
-        lower_bound=min(better.plan.certificate.lower_bound, objective),
-        other_base=to_decimal(other, decimals),
+    assembled, options = relaxed.assembled, relaxed.options
+    if step.traded_lots == 0 or (not bands_yield and (step.is_settled or options.renews)):
+        return True
+    done = assembled.rebalance(0, step.plan.lots, cost=step.plan.cost)
+    ids = [security.security_id for security in (*done.securities, *done.others)]
+    held = dict(zip(ids, map(Decimal, done.after), strict=True))
+    executed = replace(assembled.portfolios[0], cash=done.cash_after, holdings=held)
+    model, others = assembled.model, others_of(assembled.model, executed)
+    again = assemble(model, others, [executed], options)
+    try:
+        first = _first_plan(again, options, budget, bands_yield=False)
+        if first is None and bands_yield and do_bands_yield(relax(again, options), 0, budget):
+            first = _first_plan(again, options, budget, bands_yield=True)
+    except NoSolutionInTimeError:
+        return True
+    if first is None or not options.renews:
+        return first is not None and first.traded_lots == 0
+    trades = _trades(step, assembled)
+    return all(
+        trades.get(security_id, 0) * lots >= 0
+        for security_id, lots in _trades(first, again).items()
     )
-    return replace(step.plan, certificate=said)
+
+
+def _trades(step: Step, assembled: Assembled) -> dict[str, int]:
+    """Lots bought (sold, if negative) of each security."""
+    ids = [security.security_id for security in assembled.securities]
+    lots = step.plan.lots - step.desk.tight.block.before[0]
+    return dict(zip(ids, lots.tolist(), strict=True))
+
+
+def _first_plan(
+    assembled: Assembled, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
+) -> Step | None:
+    """The first plan that pays for its trades, whether or not the next request goes on from it."""
+    statements = _statements(assembled, options, budget, bands_yield=bands_yield)
+    return next(plans_after_costs(*statements), None)
+
+
+def _statements(
+    assembled: Assembled, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
+) -> tuple[Statement, Statement]:
+    """A portfolio with its limits at a given base, and at the base of each plan."""
+
+    def at_base(costs: int) -> Desk:
+        return relax(assembled, options, costs).desk(0)
+
+    def at_own_base(costs: int) -> Desk:
+        desk = at_base(costs)
+        return desk.at_own_base(shares_of(options, desk.tight.block))
+
+    def solve(desk: Desk) -> Plan | None:
+        # Half of what is left, otherwise a hard search at the first base leaves none for its successor.
+        return solve_at_base(desk, options, budget.share(2))
+
+    def yielding_at_base(costs: int) -> Desk:
+        return yielding(relax(assembled, options, costs, bands_yield=True).desk(0))
+
+    def solve_as_it_yields(desk: Desk) -> Plan | None:
+        return solve_yielding(desk, budget, fewest_trades=options.fewest_trades)
+
+    if bands_yield:
+        yields = Statement(yielding_at_base, solve_as_it_yields)
+        return yields, yields
+    return Statement(at_base, solve), Statement(at_own_base, solve)
+
+
+def do_bands_yield(relaxed: Relaxation, row: int, budget: Budget) -> bool:
+    """Whether a portfolio without a plan inside all bands has one outside them.
+
+    Unsaid, bands yield to restrictions without which there is a plan inside all of them.
+    """
+    options = relaxed.options
+    if options.soft_band_price is not None or int(relaxed.block.base[row]) < 0:
+        return False
+    if options.bands is not None or not options.restrictions:
+        return options.bands is BandRule.YIELD
+    free, share = options.without(options.restrictions), budget.share(2)
+    try:
+        if options.has_costs:
+            unrestricted = restate(relaxed, row, free).assembled
+            return _first_plan(unrestricted, free, share, bands_yield=False) is not None
+        return has_plan(relaxed, row, free, share)
+    except (NoSolutionInTimeError, CertificationError):
+        return True  # nobody knows, and a plan that yields is more than none

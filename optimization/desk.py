@@ -1,22 +1,17 @@
-"""Desk: one portfolio under options that couple, and the floats of its integer program."""
+"""Desk: one portfolio under options that couple securities or trades, and how its holdings lie to its targets."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from types import MappingProxyType
 
 import numpy as np
 
-from optimization import program
 from optimization.certificate import broken
-from optimization.problem import Block
+from optimization.evaluation import Evaluated, evaluate
 from optimization.separable import lot_limits
-from optimization.terms import VIOLATION, Evaluated, Shares, Terms, edge_name, evaluate
-from optimization.tight import Tight, across, hair_of
-from optimization.units import Integers, grain_of, just_above
-
-UNBOUNDED = 1e15  # currency; beyond any limit of a portfolio
-NO_MARGINS: Mapping[str, Fraction] = MappingProxyType({})
+from optimization.terms import Shares, Terms
+from optimization.tight import Tight, across
+from optimization.units import Integers, grain_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +79,7 @@ class Desk:
     def violation_grain(self) -> Fraction:
         """What the violations of all plans differ by in whole multiples, in units."""
         p = [Fraction(value) for value in self.tight.block.lot_value.tolist()]
-        return grain_of([*p, *self._edges_above(_View.of(self).base)])
+        return grain_of([*p, *self._edges_above(View.of(self).base)])
 
     def _edges_above(self, base: Integers) -> Iterator[Fraction]:
         worth = (base * self.tight.block.lot_value + self.tight.remainder).tolist()
@@ -96,7 +91,7 @@ class Desk:
         """What the objectives of all plans differ by in whole multiples, in units."""
         if self.terms.violation_alone:
             return self.violation_grain
-        terms, view, block = self.terms, _View.of(self), self.tight.block
+        terms, view, block = self.terms, View.of(self), self.tight.block
         p = [Fraction(value) for value in block.lot_value.tolist()]
         parts = [*p, *across(self.tight, view.base, view.sign)]
         if terms.costs_in_objective:
@@ -117,81 +112,8 @@ class Desk:
         return np.flatnonzero(~(stays | buys | sells))
 
 
-def desk_problem(
-    desk: Desk, margins: Mapping[str, Fraction] = NO_MARGINS
-) -> tuple[program.DeskProblem, Integers]:
-    """The program's floats, and the lots it counts from: those next to the target on the holding's side.
-
-    ``margins`` say by how much limits are tightened, by the names that terms.py gives them, in units.
-    """
-    block, terms, view = desk.tight.block, desk.terms, _View.of(desk)
-    value = block.lot_value.astype(float) * desk.unit
-    chord = across(desk.tight, view.base, view.sign)
-    step_value, left = view.sign * value, np.minimum(view.way, view.room_back)
-    rate_value, per_trade = float(terms.rate) * value, float(terms.per_trade) * desk.unit
-    weighed = 1.0 if terms.costs_in_objective else 0.0
-    drift = 0.0 if terms.violation_alone else 1.0
-    low, high = _edges_above(desk, view.base)
-    limits = _Limits(desk, view, margins)
-    limit, limit_low, turnover = limits.of_cash()
-    group_value, group_low, group_high = limits.of_groups()
-    own = None
-    if terms.shares is not None:
-        low, high = limits.of_bands()
-        own = _own_base(terms.shares, rate_value)
-    problem = program.DeskProblem(
-        counted=terms.counted,
-        sign=view.sign.astype(float),
-        lot_value=value,
-        step_value=step_value,
-        cost_across=drift * (np.array(chord, dtype=float) * desk.unit + weighed * rate_value),
-        cost_left=drift * (value - weighed * rate_value),
-        cost_further=drift * (value + weighed * rate_value),
-        spent_forth=step_value + rate_value,
-        spent_back=rate_value - step_value,
-        chords=(view.room_forth > 0).astype(float),
-        way=view.way.astype(float),
-        most_left=left.astype(float),
-        most_away=(view.room_back - left).astype(float),
-        most_beyond=np.maximum(view.room_forth - 1, 0).astype(float),
-        least_trade=np.array(terms.least_trade, dtype=float),
-        per_trade=per_trade,
-        cost_per_trade=drift * weighed * per_trade,
-        band_low=low,
-        band_high=high,
-        soft_price=None if terms.soft_price is None else float(terms.soft_price),
-        odd_lots=_odd_lots(block, view),
-        violation_most=limits.of_violation(),
-        trades=float(len(value) if terms.trades is None else terms.trades),
-        limit=limit,
-        limit_low=limit_low,
-        turnover=turnover,
-        group_value=view.sign * group_value,
-        group_low=group_low,
-        group_high=group_high,
-        grain=float(desk.grain) * desk.unit,
-        own_base=own,
-    )
-    return problem, view.base
-
-
-def _own_base(shares: Shares, rate_value: program.Floats) -> program.OwnBase:
-    groups = np.array(shares.groups, dtype=float).reshape(len(shares.groups), 2)
-    groups = groups if len(groups) else np.zeros((1, 2))
-    edges = np.array(shares.edges, dtype=float).reshape(len(shares.edges), 2)
-    return program.OwnBase(
-        rate_value=rate_value,
-        floor_counts=float(1 - shares.cash_least),
-        ceiling_counts=float(1 - shares.cash_most),
-        group_low_share=groups[:, 0],
-        group_high_share=groups[:, 1],
-        band_low_share=edges[:, 0],
-        band_high_share=edges[:, 1],
-    )
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _View:
+class View:
     """Each security as it is seen from its holding towards its target; arrays of shape (n,), lots."""
 
     sign: Integers  # 1 upward, -1 downward
@@ -201,7 +123,7 @@ class _View:
     room_back: Integers  # from base to the bound on the holding's side
 
     @staticmethod
-    def of(desk: Desk) -> "_View":
+    def of(desk: Desk) -> "View":
         """That of a portfolio."""
         fewest, most = desk.bounds
         before = desk.tight.block.before[0]
@@ -211,125 +133,4 @@ class _View:
         sign, base = np.where(upward, 1, -1), np.where(upward, under, over)
         up, down = most - base, base - fewest
         room_forth, room_back = np.where(upward, up, down), np.where(upward, down, up)
-        return _View(sign, base, sign * (base - before), room_forth, room_back)
-
-
-def _edges_above(desk: Desk, base: Integers) -> tuple[program.Floats, program.Floats]:
-    """The edges of the bands, in currency above ``base`` lots; soft bands alone have any."""
-    if not desk.terms.bands_yield:
-        nothing = np.zeros(len(base))
-        return nothing, nothing
-    at_base = (base * desk.tight.block.lot_value + desk.tight.remainder).tolist()
-    rows = zip(desk.terms.edges, at_base, strict=True)
-    pairs = [(float(low - worth), float(high - worth)) for (low, high), worth in rows]
-    edges = np.array(pairs).reshape(len(pairs), 2) * desk.unit
-    return edges[:, 0], edges[:, 1]
-
-
-def _odd_lots(block: Block, view: _View) -> program.OddLots | None:
-    """Lots of a holding are at most as many as can be, times what is left of its odd remainder."""
-    if not block.odd_lots:
-        return None
-    rows, limits = np.zeros((len(block.odd_lots), len(view.base))), np.zeros(len(block.odd_lots))
-    untied = np.zeros(len(view.base))
-    for row, (main, odd) in enumerate(block.odd_lots):
-        most = float(view.base[main] + view.room_forth[main] + view.room_back[main])
-        rows[row, main], rows[row, odd] = view.sign[main], -most * view.sign[odd]
-        limits[row] = most * view.base[odd] - view.base[main]
-        untied[odd] = 1.0
-    return program.OddLots(rows, limits, untied, view.way * (1.0 - untied))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Limits:
-    """The limits on sums of money as the program has them: less ``base`` lots, the way there, and margins.
-
-    With shares of the base, at the base that the way there leaves; the program moves them for further costs.
-    """
-
-    desk: Desk
-    view: _View
-    margins: Mapping[str, Fraction]
-
-    def of_cash(self) -> tuple[float, float, float]:
-        """What may be spent at most and at least, and what may be traded."""
-        terms, block = self._terms, self.desk.tight.block
-        invested, way = sum(self._worth), terms.rate * self._turnover
-        cash = int(block.market_value[0]) - invested - way
-        p = [Fraction(value) for value in block.lot_value.tolist()]
-        traded = ceiling = grain_of(p)
-        floor, left = grain_of([*p, *self._costs(Fraction(1))]), int(block.base[0]) - invested
-        if terms.shares is not None:
-            floor = grain_of([*p, *self._costs(1 - terms.shares.cash_least)])
-            ceiling, left = grain_of([*p, *self._costs(1 - terms.shares.cash_most)]), cash
-        least = None if terms.cash_most is None else terms.cash_most - left
-        cap = None if terms.turnover is None else terms.turnover - self._turnover
-        return (
-            self._most("cash_floor", cash - terms.cash_least, floor),
-            -self._most("cash_ceiling", least, ceiling),
-            self._most("turnover_cap", cap, traded),
-        )
-
-    def of_violation(self) -> float | None:
-        """What all positions together may be outside their bands."""
-        limit = self.desk.terms.violation_most
-        return None if limit is None else self._most(VIOLATION, limit, self.desk.violation_grain)
-
-    def of_groups(self) -> tuple[program.Floats, program.Floats, program.Floats]:
-        """Rows over the lots above ``base``; one that binds nothing where there are no groups."""
-        terms, lot_value = self._terms, self.desk.tight.block.lot_value
-        rows = np.zeros((max(1, len(terms.groups)), len(self.view.base)))
-        low, high = np.zeros(len(rows)), np.zeros(len(rows))
-        for row, group in enumerate(terms.groups):
-            columns = sorted(group.columns)
-            rows[row, columns] = lot_value[columns].astype(float) * self.desk.unit
-            at_base = sum(self._worth[column] for column in columns)
-            values: list[int] = lot_value[columns].tolist()
-            shares = (Fraction(0),) * 2 if terms.shares is None else terms.shares.groups[row]
-            under, over = (grain_of([*values, *self._costs(share)]) for share in shares)
-            name = f"groups.{group.name}"
-            low[row] = -self._most(f"{name}.low", at_base - group.low, under)
-            high[row] = self._most(f"{name}.high", group.high - at_base, over)
-        return rows, low, high
-
-    def of_bands(self) -> tuple[program.Floats, program.Floats]:
-        """The edges of bands that are limits."""
-        terms, values = self._terms, self.desk.tight.block.lot_value.tolist()
-        low, high = np.zeros(len(values)), np.zeros(len(values))
-        shares = terms.shares.edges if terms.shares is not None else ()
-        rows = zip(terms.edges, shares, self._worth, values, strict=True)
-        for column, ((least, most), (low_share, high_share), worth, value) in enumerate(rows):
-            under, over = (grain_of([value, *self._costs(s)]) for s in (low_share, high_share))
-            low[column] = -self._most(edge_name(column, "low"), worth - least, under)
-            high[column] = self._most(edge_name(column, "high"), most - worth, over)
-        return low, high
-
-    @property
-    def _terms(self) -> Terms:
-        terms = self.desk.terms
-        if terms.shares is None:
-            return terms
-        way = terms.rate * self._turnover
-        return terms.lowered(terms.shares, way - self.desk.tight.block.costs)
-
-    @property
-    def _turnover(self) -> int:
-        """What the way from the holdings to ``base`` moves."""
-        return int((self.view.way * self.desk.tight.block.lot_value).sum())
-
-    def _costs(self, share: Fraction) -> list[Fraction]:
-        """What the costs of a lot, and of a trade, add to a sum that has such a share of them."""
-        terms, values = self.desk.terms, self.desk.tight.block.lot_value.tolist()
-        return [share * terms.per_trade, *(share * terms.rate * value for value in values)]
-
-    @property
-    def _worth(self) -> list[int]:
-        return (
-            self.view.base * self.desk.tight.block.lot_value + self.desk.tight.remainder
-        ).tolist()
-
-    def _most(self, name: str, limit: Fraction | None, grain: Fraction) -> float:
-        if limit is None:
-            return UNBOUNDED
-        limit = just_above(limit, grain, hair_of(self.desk.tight.block))
-        return float(limit - self.margins.get(name, 0)) * self.desk.unit
+        return View(sign, base, sign * (base - before), room_forth, room_back)

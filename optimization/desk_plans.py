@@ -10,11 +10,12 @@ import numpy as np
 from optimization import program
 from optimization.budget import Budget
 from optimization.certificate import Binding, Certificate, Method, Proof
-from optimization.desk import UNBOUNDED, Desk, desk_problem
+from optimization.desk import Desk
+from optimization.desk_program import UNBOUNDED, desk_problem
 from optimization.errors import CertificationError, NoSolutionInTimeError
+from optimization.evaluation import BAND, VIOLATION, Evaluated, Limit
 from optimization.options import RebalanceOptions
 from optimization.separable import drift_of, nearest_lots
-from optimization.terms import BAND, VIOLATION, Evaluated, Limit
 from optimization.tight import REPAIRS, SOLVER, Plan, lower_bound, margin_for, proof_of, solve_tight
 from optimization.units import Integers, fraction_to_decimal, rounded
 

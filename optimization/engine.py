@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from optimization.after_costs import Statement, Step, plans_after_costs
+from optimization.after_costs import do_bands_yield, plan_after_costs
 from optimization.assembly import Assembled, assemble, others_of, priced, whole_holdings
 from optimization.binding import kept_from_nearest
 from optimization.budget import Budget
@@ -21,14 +21,13 @@ from optimization.errors import (
     OptimizationError,
     SolverInterruptedError,
 )
-from optimization.infeasibility import has_plan, refused
+from optimization.infeasibility import refused
 from optimization.model import Model
-from optimization.options import BandRule, RebalanceOptions, Scope
+from optimization.options import RebalanceOptions, Scope
 from optimization.outside import outside_bands, total_outside
 from optimization.portfolio import Portfolio
-from optimization.relaxation import Relaxation, relax, restate
+from optimization.relaxation import Relaxation, relax
 from optimization.result import OutsideBand, Rebalance, Security
-from optimization.terms import shares_of
 from optimization.tight import Plan
 from optimization.units import EXACT, parts_to_decimal
 from optimization.yielding import solve_yielding, yielding
@@ -197,7 +196,7 @@ def _solved(relaxed: Relaxation, row: int, budget: Budget) -> tuple[Relaxation, 
     """The plan of one portfolio, with bands that hold or, where that leaves none, yield; and what it is stated at."""
     options = relaxed.options
     desk, plan = _planned(relaxed, row, budget, bands_yield=False)
-    if plan is not None or not _bands_yield(relaxed, row, budget):
+    if plan is not None or not do_bands_yield(relaxed, row, budget):
         return relaxed, desk, plan
     if options.scope is not Scope.ALL:
         relaxed = relax(relaxed.assembled, options, bands_yield=True)
@@ -209,137 +208,12 @@ def _planned(
 ) -> tuple[Desk, Plan | None]:
     options = relaxed.options
     if options.has_costs:
-        return _after_costs(relaxed, budget, bands_yield=bands_yield)
+        return plan_after_costs(relaxed, budget, bands_yield=bands_yield)
     desk = relaxed.desk(row)
     if not bands_yield:
         return desk, solve_at_base(desk, options, budget)
     desk = yielding(desk)
     return desk, solve_yielding(desk, budget, fewest_trades=options.fewest_trades)
-
-
-def _after_costs(
-    relaxed: Relaxation, budget: Budget, *, bands_yield: bool
-) -> tuple[Desk, Plan | None]:
-    """The plan of one portfolio that pays for its trades, and the desk at the base that this leaves."""
-    options = relaxed.options
-    step = _left_alone(relaxed, options, budget, bands_yield=bands_yield)
-    if step is None:
-        return relaxed.desk(0), None
-    if bands_yield:
-        return step.desk, step.plan
-    if options.renews:
-        step = _without_undoing(step, relaxed, budget)
-    return relax(relaxed.assembled, options, step.costs).desk(0), step.plan
-
-
-def _without_undoing(step: Step, relaxed: Relaxation, budget: Budget) -> Step:
-    """The plan, or one without what its costs alone move, if there is one in time."""
-    try:
-        moved = _moved_by_costs(step, relaxed, budget)
-        options = replace(relaxed.options, frozen=relaxed.options.frozen | moved)
-        other = _left_alone(relaxed, options, budget, bands_yield=False) if moved else None
-        return other or step
-    except NoSolutionInTimeError:
-        return step
-
-
-def _left_alone(
-    relaxed: Relaxation, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
-) -> Step | None:
-    """The first plan that the same request would not go on from."""
-    statements = _statements(relaxed.assembled, options, budget, bands_yield=bands_yield)
-    for step in plans_after_costs(*statements):
-        if _is_left_alone(step, relaxed, budget, bands_yield=bands_yield):
-            return step
-    return None
-
-
-def _moved_by_costs(step: Step, relaxed: Relaxation, budget: Budget) -> frozenset[str]:
-    """Securities that go away from their targets of market value for no reason but what the trades cost.
-
-    One that an earlier request brought there would otherwise be traded back, because a later one pays again.
-    """
-    desk = relaxed.desk(0)
-    first = solve_at_base(desk, relaxed.options, budget)
-    if first is None:
-        return frozenset()
-    block, target = desk.tight.block, desk.tight.bands.target[0]
-    before, after = block.before[0], step.plan.lots
-    farther = abs(target - after * block.lot_value) > abs(target - before * block.lot_value)
-    columns = np.flatnonzero(farther & (after != before) & (first.lots == before)).tolist()
-    return frozenset(relaxed.assembled.securities[column].security_id for column in columns)
-
-
-def _is_left_alone(step: Step, relaxed: Relaxation, budget: Budget, *, bands_yield: bool) -> bool:
-    """Whether the same request trades nothing once a plan is executed and paid for.
-
-    Or, under limits that renew with each request, whether it undoes no trade.
-    """
-    assembled, options = relaxed.assembled, relaxed.options
-    if step.traded_lots == 0 or (not bands_yield and (step.is_settled or options.renews)):
-        return True
-    done = assembled.rebalance(0, step.plan.lots, cost=step.plan.cost)
-    ids = [security.security_id for security in (*done.securities, *done.others)]
-    held = dict(zip(ids, map(Decimal, done.after), strict=True))
-    executed = replace(assembled.portfolios[0], cash=done.cash_after, holdings=held)
-    model, others = assembled.model, others_of(assembled.model, executed)
-    again = assemble(model, others, [executed], options)
-    try:
-        first = _first_plan(again, options, budget, bands_yield=False)
-        if first is None and bands_yield and _bands_yield(relax(again, options), 0, budget):
-            first = _first_plan(again, options, budget, bands_yield=True)
-    except NoSolutionInTimeError:
-        return True
-    if first is None or not options.renews:
-        return first is not None and first.traded_lots == 0
-    trades = _trades(step, assembled)
-    return all(
-        trades.get(security_id, 0) * lots >= 0
-        for security_id, lots in _trades(first, again).items()
-    )
-
-
-def _trades(step: Step, assembled: Assembled) -> dict[str, int]:
-    """Lots bought (sold, if negative) of each security."""
-    ids = [security.security_id for security in assembled.securities]
-    lots = step.plan.lots - step.desk.tight.block.before[0]
-    return dict(zip(ids, lots.tolist(), strict=True))
-
-
-def _first_plan(
-    assembled: Assembled, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
-) -> Step | None:
-    """The first plan that pays for its trades, whether or not the next request goes on from it."""
-    statements = _statements(assembled, options, budget, bands_yield=bands_yield)
-    return next(plans_after_costs(*statements), None)
-
-
-def _statements(
-    assembled: Assembled, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
-) -> tuple[Statement, Statement]:
-    """A portfolio with its limits at a given base, and at the base of each plan."""
-
-    def at_base(costs: int) -> Desk:
-        return relax(assembled, options, costs).desk(0)
-
-    def at_own_base(costs: int) -> Desk:
-        desk = at_base(costs)
-        return desk.at_own_base(shares_of(options, desk.tight.block))
-
-    def solve(desk: Desk) -> Plan | None:
-        # Half of what is left, otherwise a hard search at the first base leaves none for its successor.
-        return solve_at_base(desk, options, budget.share(2))
-
-    def yielding_at_base(costs: int) -> Desk:
-        return yielding(relax(assembled, options, costs, bands_yield=True).desk(0))
-
-    def solve_as_it_yields(desk: Desk) -> Plan | None:
-        return solve_yielding(desk, budget, fewest_trades=options.fewest_trades)
-
-    if bands_yield:
-        yields = Statement(yielding_at_base, solve_as_it_yields)
-        return yields, yields
-    return Statement(at_base, solve), Statement(at_own_base, solve)
 
 
 def _answer(relaxed: Relaxation, row: int, desk: Desk, plan: Plan, budget: Budget) -> Answer:
@@ -361,26 +235,6 @@ def _answer(relaxed: Relaxation, row: int, desk: Desk, plan: Plan, budget: Budge
     return relaxed.assembled.rebalance(
         row, plan.lots, certificate, cost=plan.cost, outside_band=outside
     )
-
-
-def _bands_yield(relaxed: Relaxation, row: int, budget: Budget) -> bool:
-    """Whether a portfolio without a plan inside all bands has one outside them.
-
-    Unsaid, bands yield to restrictions without which there is a plan inside all of them.
-    """
-    options = relaxed.options
-    if options.soft_band_price is not None or int(relaxed.block.base[row]) < 0:
-        return False
-    if options.bands is not None or not options.restrictions:
-        return options.bands is BandRule.YIELD
-    free, share = options.without(options.restrictions), budget.share(2)
-    try:
-        if options.has_costs:
-            unrestricted = restate(relaxed, row, free).assembled
-            return _first_plan(unrestricted, free, share, bands_yield=False) is not None
-        return has_plan(relaxed, row, free, share)
-    except (NoSolutionInTimeError, CertificationError):
-        return True  # nobody knows, and a plan that yields is more than none
 
 
 def _uncertified(assembled: Assembled, row: int, method: str) -> CertificationError:

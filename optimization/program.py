@@ -29,14 +29,16 @@ Programming Models for Nonconvex Piecewise Linear Cost Minimization Problems*, M
 A few sizes are compiled, each once a process, and cut down to the securities there are.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import cvxpy as cp
 
 from optimization.budget import Budget
-from optimization.compiled import CompiledProgram, Floats, SolverAnswer
+from optimization.compiled import CompiledProgram, SolverAnswer
+from optimization.program_data import CashProblem, DeskProblem
+from optimization.structure import Floats
 
 SMALLEST_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency; sums of six-decimal prices do not close at 0 in any useful time
@@ -44,88 +46,6 @@ LEAST_GRAIN = 1e-5  # currency; what floats still tell apart in an objective of 
 COUNT_GRAIN = 1.0  # of a number of trades
 GIVES, PAID = "gives_", "paid"  # how the variables begin that no security has
 GIVE_PRICE = 1000.0  # of what a limit gives in the nearest plan, against drift
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CashProblem:
-    """Drift under the cash row, shifted by k; arrays of shape (n,), money in currency."""
-
-    lot_value: Floats
-    chord: Floats  # drift of one lot above k
-    chords: Floats  # 1 where that lot is inside the band, else 0
-    most_down: Floats  # whole lots from k down to the band's edge
-    most_up: Floats  # whole lots from k + 1 up to the band's edge
-    limit: float  # what may still be invested above k lots of everything
-    grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OwnBase:
-    """What moves the limits of a DeskProblem with the costs of its plan, beyond those of the way to ``base``."""
-
-    rate_value: Floats  # cost of a lot, shape (n,), currency
-    floor_counts: float  # how much of the costs the limit on spending is short of: 1 less the share of the base
-    ceiling_counts: float
-    group_low_share: Floats  # shape (m,): so much of the costs the limit gives way by
-    group_high_share: Floats
-    band_low_share: Floats  # shape (n,)
-    band_high_share: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OddLots:
-    """Odd remainders, each sold only where no lot is left beside it, and then no trade of its own."""
-
-    odd_lots: Floats  # (m, n): of the lots above ``base``
-    odd_limit: Floats  # (m,)
-    untied: Floats  # (n,): 1 where a trade needs no boolean, else 0
-    tied_way: Floats  # (n,): the way, but 0 where a trade needs no boolean
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DeskProblem:
-    """Drift, costs and soft bands under every coupling option, counted from ``base``; money in currency.
-
-    Arrays have shape (n,), those of groups (m,) or (m, n). A limit that is not asked for is one that cannot bind.
-    """
-
-    counted: bool  # whether trades count, beside what they move
-    sign: Floats  # 1 where more lots lead from the holding to the target, -1 where fewer do
-    lot_value: Floats
-    step_value: Floats  # sign * lot_value: what a step towards the target and beyond it is worth
-    cost_across: Floats  # in the objective: of the step across the target,
-    cost_left: Floats  # of a lot that is left of the way,
-    cost_further: Floats  # of a lot away or beyond
-    spent_forth: Floats  # from cash: for a lot towards the target and beyond it,
-    spent_back: Floats  # for a lot away from it
-    chords: Floats  # 1 where the band admits the step across, else 0
-    way: Floats  # lots from the holding to base
-    most_left: Floats  # of these, so many may be left
-    most_away: Floats  # lots to the far side of the holding
-    most_beyond: Floats  # lots beyond the step across the target
-    least_trade: Floats  # lots
-    per_trade: float  # cost of a trade, in the cash row
-    cost_per_trade: float  # the same in the objective
-    band_low: Floats
-    band_high: Floats
-    soft_price: float | None  # None: no band may be left
-    limit: float  # this and those below: less what the trades from the holdings to base make
-    limit_low: float
-    turnover: float
-    trades: float
-    group_value: Floats  # step_value where the security is in the group
-    group_low: Floats
-    group_high: Floats
-    give_floor: float = 0.0  # how much of the cash floor may be given up
-    give_limits: float = 0.0  # how much the cash ceiling and the bounds of groups may give
-    give_restrictions: float = 0.0  # how much turnover and the number of trades may
-    objective_most: float = 0.0  # for the second stage
-    odd_lots: "OddLots | None" = None
-    violation_most: float | None = (
-        None  # what positions may be outside their bands; None: any amount
-    )
-    grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
-    own_base: OwnBase | None = None  # None: limits are what they are, whatever the plan costs
 
 
 def gap_of(grain: float) -> float:

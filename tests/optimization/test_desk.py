@@ -6,7 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from optimization.desk import UNBOUNDED, Desk, desk_problem
+from optimization.desk import Desk
+from optimization.desk_program import UNBOUNDED, desk_problem
 from optimization.terms import Group
 from tests.optimization.desks import WIDE, desk
 

@@ -13,11 +13,12 @@ from optimization import program
 from optimization.budget import Budget
 from optimization.certificate import Binding, Method, Proof
 from optimization.compiled import SolverAnswer
-from optimization.desk import UNBOUNDED, Desk, desk_problem
+from optimization.desk import Desk
 from optimization.desk_plans import conflict, nearest_plan, solve_desk, with_fewest_trades
+from optimization.desk_program import UNBOUNDED, desk_problem
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.program import DeskProblem
-from optimization.terms import Limit
+from optimization.evaluation import Limit
+from optimization.program_data import DeskProblem
 from optimization.tight import Plan
 from tests.optimization.desks import NONE, TWO, WIDE, desk
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from optimization.assembly import assemble, others_of, priced
+from optimization.evaluation import Evaluated, evaluate
 from optimization.model import DriftBand, Model, Target
 from optimization.options import GroupBand, Percent, RebalanceOptions
 from optimization.portfolio import Portfolio
 from optimization.problem import bands
 from optimization.restrictions import restricted
-from optimization.terms import Evaluated, Terms, evaluate, terms_of
+from optimization.terms import Terms, terms_of
 
 A, B, X = "A" * 24, "B" * 24, "X" * 24
 BAND = DriftBand(Decimal("0.1"), Decimal("0.1"))

@@ -14,7 +14,7 @@ from optimization.certificate import Method, Proof
 from optimization.compiled import SolverAnswer
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.problem import bands
-from optimization.program import CashProblem
+from optimization.program_data import CashProblem
 from optimization.separable import solve
 from optimization.tight import (
     Tight,
