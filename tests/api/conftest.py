@@ -1,4 +1,4 @@
-"""The application on the real database and the simulated order service; only the optimizer is a fake."""
+"""The application on the real database and the simulated order service; the optimizer is a fake or has fake upstreams."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,10 +9,12 @@ from fastapi import FastAPI
 
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
+from serve_app.handles import Optimizer
 from serve_app.market import Market
 from serve_app.settings import Settings, settings_from
 from storage.database import ping
 from tests.api.handing_over import reachable
+from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import FakeOptimizer, Stored, no_metrics, posted
 from tests.upstream.order_desk import OrderDesk
 
@@ -35,8 +37,18 @@ def stored(database: Any, desk: OrderDesk) -> Stored:
 
 
 @pytest.fixture
-def optimizer(stored: Stored) -> FakeOptimizer:
-    return FakeOptimizer(stored)
+def upstreams() -> Upstreams | None:
+    """Upstreams of the real optimizer, in a module that overrides this; else the optimizer is a fake."""
+    return None
+
+
+@pytest.fixture
+def optimizer(
+    settings: Settings, stored: Stored, database: Any, upstreams: Upstreams | None
+) -> FakeOptimizer | Optimizer:
+    if upstreams is None:
+        return FakeOptimizer(stored)
+    return optimizer_with(settings, database, upstreams)
 
 
 @pytest.fixture
@@ -45,7 +57,9 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, stored: Stored, optimizer: FakeOptimizer, database: Any) -> FastAPI:
+def app(
+    settings: Settings, stored: Stored, optimizer: FakeOptimizer | Optimizer, database: Any
+) -> FastAPI:
     checks = {"database": lambda: ping(database)}
     return api_app(settings, Collaborators(stored, optimizer, checks, no_metrics))
 

@@ -23,7 +23,7 @@ from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableE
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.pricing import PriceSnapshot
 from storage.chunks import Chunk, Report
-from tests.api.parts import resources_with
+from tests.api.parts import PRICE, A, B, P, Q, resources_with
 
 
 @dataclass
@@ -55,6 +55,14 @@ class Upstreams:
     def _require(self, upstream: str) -> None:
         if self.down == upstream:
             raise UpstreamUnavailableError(upstream, "no answer", 1.0)
+
+
+def two_owners() -> Upstreams:
+    """Upstreams at which P owns two of A, and Q three of B."""
+    world = Upstreams({A: PRICE, B: PRICE})
+    world.owns(P, 1000, **{A: 2})
+    world.owns(Q, 500, **{B: 3})
+    return world
 
 
 @dataclass

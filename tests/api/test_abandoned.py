@@ -1,18 +1,16 @@
 """Rebalances whose callers stop waiting: what ends, what is stored, and what their idempotency keys answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
 from serve_app.settings import Settings, settings_from
 from storage.idempotency import Idempotency
-from tests.api.in_process import Gate, optimizer_with
-from tests.api.parts import PRICE, A, Stored, no_metrics, posted
+from tests.api.in_process import Gate
+from tests.api.parts import PRICE, A, Stored, posted
 from tests.runs.conftest import numbered
 from tests.runs.following import run_over
 
@@ -39,13 +37,8 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-async def client(
-    settings: Settings, stored: Stored, database: Any, gate: Gate
-) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored, optimizer_with(settings, database, gate), {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(settings, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
+def upstreams(gate: Gate) -> Gate:
+    return gate
 
 
 @pytest.fixture(params=[FEW, MANY], ids=["few", "many"])

@@ -1,17 +1,13 @@
 """Who is out of band: one portfolio, and those of a model a page at a time; nothing is solved or stored."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
-from serve_app.settings import Settings
 from serve_app.upstream.errors import UpstreamContractError
-from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.parts import PRICE, A, B, P, Q, R, Stored, no_metrics, position, posted
+from tests.api.in_process import Upstreams
+from tests.api.parts import PRICE, A, B, P, Q, R, Stored, position, posted
 
 OF_P = f"/api/v1/portfolio/{P}/drift"
 NOWHERE = "0" * 24
@@ -24,16 +20,6 @@ def upstreams() -> Upstreams:
     world.owns(P, "979.50", **{A: 2})
     world.owns(Q, "743.75", **{A: 25})
     return world
-
-
-@pytest.fixture
-async def client(
-    settings: Settings, stored: Stored, database: Any, upstreams: Upstreams
-) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored, optimizer_with(settings, database, upstreams), {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(settings, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
 
 
 def of(model: dict[str, Any]) -> str:

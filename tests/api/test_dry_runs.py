@@ -1,36 +1,19 @@
 """?dry_run=true: the answer of a rebalance, of which nothing is stored."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
-from serve_app.settings import Settings
-from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.parts import PRICE, A, B, P, Q, Stored, no_metrics
+from tests.api.in_process import Upstreams, two_owners
+from tests.api.parts import A, P, Q, Stored
 
 DRY = {"dry_run": "true"}
 
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    world = Upstreams({A: PRICE, B: PRICE})
-    world.owns(P, 1000, **{A: 2})
-    world.owns(Q, 500, **{B: 3})
-    return world
-
-
-@pytest.fixture
-async def client(
-    settings: Settings, stored: Stored, database: Any, upstreams: Upstreams
-) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored, optimizer_with(settings, database, upstreams), {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(settings, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
+    return two_owners()
 
 
 def unstored(element: dict[str, Any]) -> dict[str, Any]:

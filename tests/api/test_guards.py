@@ -1,6 +1,5 @@
 """What would cost money in silence is refused on every route: empty models, unknown ids, amounts that may be parts."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -10,12 +9,9 @@ import pytest
 
 from optimization.model import Model
 from optimization.options import RebalanceOptions
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
 from serve_app.replaying import replayed
-from serve_app.settings import Settings
-from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.parts import PRICE, A, B, P, Q, Stored, no_metrics, position, posted
+from tests.api.in_process import Upstreams, two_owners
+from tests.api.parts import PRICE, A, B, P, Q, Stored, position, posted
 
 Json = dict[str, Any]
 DRY = {"dry_run": "true"}
@@ -26,20 +22,7 @@ WAYS: dict[str, tuple[Json, Json]] = {"stored": ({}, {}), "dry": (DRY, {}), "asy
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    world = Upstreams({A: PRICE, B: PRICE})
-    world.owns(P, 1000, **{A: 2})
-    world.owns(Q, 500, **{B: 3})
-    return world
-
-
-@pytest.fixture
-async def client(
-    settings: Settings, stored: Stored, database: Any, upstreams: Upstreams
-) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored, optimizer_with(settings, database, upstreams), {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(settings, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
+    return two_owners()
 
 
 async def stored_anything(client: httpx.AsyncClient) -> bool:

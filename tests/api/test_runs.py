@@ -1,6 +1,5 @@
 """Runs over a book: how they are begun, where they stand, how they are cancelled."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
 from serve_app.settings import Settings, settings_from
-from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.parts import PRICE, A, B, P, Q, R, Stored, no_metrics, position, posted
+from tests.api.in_process import Upstreams, two_owners
+from tests.api.parts import A, P, Q, R, position, posted
 from tests.runs.following import run_over
 
 Json = dict[str, Any]
@@ -29,20 +26,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    world = Upstreams({A: PRICE, B: PRICE})
-    world.owns(P, 1000, **{A: 2})
-    world.owns(Q, 500, **{B: 3})
-    return world
-
-
-@pytest.fixture
-async def client(
-    settings: Settings, stored: Stored, database: Any, upstreams: Upstreams
-) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored, optimizer_with(settings, database, upstreams), {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(settings, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
+    return two_owners()
 
 
 async def begun(client: httpx.AsyncClient, body: Json, **headers: str) -> httpx.Response:
