@@ -5,6 +5,7 @@ Each is the answer that the service gives to an error of that kind, so that none
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -21,9 +22,17 @@ from optimization.errors import (
     PricesMissingError,
     RuleError,
 )
-from optimization.result import Rebalance, Refusal, Status
+from optimization.result import Rebalance, Status
 from serve_app.api.answers import Heading, all_refused, one_refused
 from serve_app.api.refusals import http_answer, invalid_answer, shown_answer
+from serve_app.api.samples import (
+    BREAKERS,
+    CHECKS,
+    DAY,
+    INFEASIBLE,
+    OTHER_PORTFOLIO,
+    REBALANCE,
+)
 from serve_app.editing import TargetDiffersError, TargetExistsError
 from serve_app.problems import KINDS, Kind
 from serve_app.problems.errors import (
@@ -45,7 +54,6 @@ from serve_app.upstream.errors import (
     UpstreamUnavailableError,
 )
 from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
-from serve_app.wire.rebalancing import DAY, REBALANCE
 from serve_app.wire.text import Json, decoded, json_errors
 from serve_app.wire.workbook import MOST_ROWS, TooManyRowsError
 from storage.errors import (
@@ -75,7 +83,6 @@ ORDERS = f"{ONE_REBALANCE}/orders"
 TRANSACTIONS = f"{ONE_REBALANCE}/transactions"
 OF_PORTFOLIO = f"/api/v1/portfolio/{PORTFOLIO}/rebalance"
 KEY = f"{DAY}/growth"
-OTHER = "683b6d889fa492fde114a4e3"
 HEADING = Heading(REBALANCE, MODEL, DAY)
 
 ANOTHER_REBALANCE = "6b03944ad41a9fc9100ec950"
@@ -130,50 +137,16 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
         "/health/ready",
         NotReadyError(
             ("accounting",),
-            {"database": "healthy", "accounting": "failing"},
-            {"accounting": "half-open"},
+            {**CHECKS, "accounting": "failing"},
+            {**BREAKERS, "accounting": "half-open"},
         ),
     ),
 )
 # What a single portfolio fails with.
-OF_PORTFOLIOS: tuple[Refusal, ...] = (
-    Refusal(
-        "infeasible",
-        f"No feasible solution exists: {SECURITY} has no whole lot inside the drift band. "
-        "There is a plan with bands YIELD or with a soft_band_price.",
-        {
-            "securities": [
-                {
-                    "security_id": SECURITY,
-                    "price": "812.40",
-                    "target": "0.055",
-                    "low_drift": "0.005",
-                    "high_drift": "0.005",
-                    "smallest_band": {
-                        "low_drift": "0.01438",
-                        "high_drift": "0.01438",
-                        "lots": "1",
-                    },
-                }
-            ],
-            "limits": [],
-            "admits": [
-                {"option": "bands", "value": "YIELD"},
-                {"option": "soft_band_price"},
-            ],
-            "nearest_plan": {
-                "transactions": [
-                    {"transaction_type": "BUY", "security_id": SECURITY, "quantity": "1"}
-                ],
-                "cash_after_rebalance": "19187.60",
-                "objective": "287.60",
-                "outside_band": [{"security_id": SECURITY, "quantity": "1", "actual": "0.0406"}],
-                "gives": [],
-            },
-        },
-    ),
+OF_PORTFOLIOS: tuple[Rebalance, ...] = (
+    INFEASIBLE,
     *(
-        refusal_of(error)
+        Rebalance(PORTFOLIO, Status.FAILED, None, None, None, refusal=refusal_of(error))
         for error in (
             NoSolutionInTimeError(PORTFOLIO, 30.0),
             PricesMissingError((SECURITY,)),
@@ -195,7 +168,7 @@ def example_of(kind: Kind) -> Json:
 def _examples() -> Mapping[str, Json]:
     """The body of an answer of every kind, by the name of the kind."""
     answers = [shown_answer(error, kind_of(error), path) for path, error in OF_REQUESTS]
-    answers += [_of_portfolio(refusal) for refusal in OF_PORTFOLIOS]
+    answers += [one_refused(OF_PORTFOLIO, HEADING, each, {}) for each in OF_PORTFOLIOS]
     answers += [
         http_answer(400, ONE_MODEL),
         http_answer(404, "/api/v1/modells"),
@@ -204,7 +177,7 @@ def _examples() -> Mapping[str, Json]:
         http_answer(413, MODELS),
         invalid_answer(_not_json(), MODELS),
         invalid_answer(_bad_id(), "/api/v1/model/zz"),
-        all_refused(OF_MODEL, HEADING, [_refused(PORTFOLIO, 1), _refused(OTHER, 2)], {}),
+        all_refused(OF_MODEL, HEADING, _different_failures(), {}),
         _internal(),
     ]
     bodies: list[Json] = [orjson.loads(answer.body) for answer in answers]
@@ -212,16 +185,9 @@ def _examples() -> Mapping[str, Json]:
     return {slugs[body["type"]]: body for body in bodies}
 
 
-def _of_portfolio(refusal: Refusal) -> Response:
-    return one_refused(OF_PORTFOLIO, HEADING, _rebalance(PORTFOLIO, refusal), {})
-
-
-def _refused(portfolio_id: str, number: int) -> Rebalance:
-    return _rebalance(portfolio_id, OF_PORTFOLIOS[number])
-
-
-def _rebalance(portfolio_id: str, refusal: Refusal) -> Rebalance:
-    return Rebalance(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
+def _different_failures() -> list[Rebalance]:
+    _, first, second, *_ = OF_PORTFOLIOS
+    return [first, replace(second, portfolio_id=OTHER_PORTFOLIO)]
 
 
 def _not_json() -> list[Json]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from serve_app import problems
@@ -37,32 +37,6 @@ class Health(BaseModel):
     each upstream: ``closed``, ``open``, ``half-open``, or ``unknown`` where nothing could tell.
     ``simulated`` names the upstreams that the simulated market stands in for: all or none.
     """
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "status": "ready",
-                    "checks": {
-                        "database": "healthy",
-                        "accounting": "healthy",
-                        "pricing": "healthy",
-                        "security": "healthy",
-                        "order": "healthy",
-                        "portfolio": "healthy",
-                    },
-                    "breakers": {
-                        "accounting": "closed",
-                        "pricing": "closed",
-                        "security": "closed",
-                        "order": "closed",
-                        "portfolio": "closed",
-                    },
-                    "simulated": [],
-                }
-            ]
-        }
-    )
 
     status: str
     checks: dict[str, str] = {}

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from optimization.rules import GENERAL, GLOBECO
 from serve_app import problems
+from serve_app.api.answer_examples import OF_OPERATIONS, OF_SHAPES
 from serve_app.api.documentation import MEDIA_TYPE, Problem, answer_with
 from serve_app.api.links import add_links
 from serve_app.problems import KINDS, Kind
@@ -46,6 +47,8 @@ def documented(app: FastAPI) -> Json:
         schemas = document["components"]["schemas"]
         schemas |= {"Problem": own, **parts}
         _restore_examples(schemas)
+        for shape, example in OF_SHAPES.items():
+            schemas[shape.__name__]["examples"] = [example]
         for operation in _operations(document):
             for parameter in operation.get("parameters", ()):
                 _leave_null_out(parameter["schema"])
@@ -104,6 +107,10 @@ def _add_problems(responses: Json, kinds: tuple[Kind, ...]) -> None:
 
 
 def _add_examples(operation: Json, schemas: Json) -> None:
+    for status, answer in operation["responses"].items():
+        own = OF_OPERATIONS.get((operation["operationId"], status))
+        if own is not None:
+            answer["content"]["application/json"]["example"] = own
     bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
     for body in bodies:
         for content in body.get("content", {}).values():

@@ -31,6 +31,7 @@ from serve_app.wire.rebalances import (
     PortfoliosQuery,
     PositionResult,
     RebalanceResult,
+    deleted_json,
     positions_json,
 )
 from serve_app.wire.text import encoded
@@ -163,7 +164,7 @@ async def delete_rebalance(
     """Remove a rebalance with its portfolios, if its version is the stored one and no order was sent."""
     changed.require(version)
     await store.delete_run(rebalance_id, version)
-    return _json({"message": f"Rebalance {rebalance_id} deleted successfully"})
+    return _json(deleted_json(rebalance_id))
 
 
 def _json(value: object, headers: dict[str, str] | None = None) -> Response:

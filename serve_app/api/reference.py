@@ -30,7 +30,7 @@ def reference() -> dict[Path, str]:
         PROBLEMS / f"{kind.slug}.md": page_of(kind, answers.get(kind.slug, ()))
         for kind in KINDS.values()
     }
-    text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(_sorted(document), indent=1, ensure_ascii=False)
     return {
         Path("openapi.json"): f"{text}\n",
         PROBLEMS / "index.md": _index(KINDS.values()),
@@ -42,6 +42,16 @@ def openapi() -> Json:
     """The document, which neither a setting nor a collaborator changes."""
     nobody: Any = None
     return api_app(Settings.model_construct(), nobody).openapi()
+
+
+def _sorted(part: Any) -> Any:
+    """The document with its names sorted, because the framework orders some by chance; examples stay."""
+    if isinstance(part, dict):
+        return {
+            name: part[name] if name in ("example", "examples") else _sorted(part[name])
+            for name in sorted(part)
+        }
+    return [_sorted(each) for each in part] if isinstance(part, list) else part
 
 
 def page_of(kind: Kind, routes: Iterable[str]) -> str:

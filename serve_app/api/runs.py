@@ -7,10 +7,10 @@ from datetime import tzinfo
 from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Header, Path, Request
-from fastapi.sse import format_sse_event
 from starlette.responses import Response, StreamingResponse
 
 from serve_app import problems
+from serve_app.api.answer_examples import EVENTS, OUTCOMES
 from serve_app.api.collaborators import Configured, ModelStore, Rebalancer, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
@@ -18,18 +18,15 @@ from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.listings import AT_A_TIME, portfolios_json
 from serve_app.api.paging import Offset, Runs, page_headers
 from serve_app.api.progress import accepted, progress_json
-from serve_app.api.streams import EventStream, OpenStreams
+from serve_app.api.streams import EventStream, OpenStreams, chunk_event, state_event
 from serve_app.correlation import correlation_id
 from serve_app.wire.options import options_of
-from serve_app.wire.rebalances import IN_RUN
-from serve_app.wire.rebalancing import REBALANCE
 from serve_app.wire.runs import (
     MOST_SHOWN,
-    STANDS,
     RunAnswer,
     RunRequest,
-    event_json,
     holdings_of,
+    outcome_line,
     own_options_of,
     selection_of,
 )
@@ -57,8 +54,6 @@ WRONG_RUN = refuses(problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
 NDJSON = "application/x-ndjson"
 P = ParamSpec("P")
 R = TypeVar("R")
-EVENTS = f"event: progress\ndata: {encoded(STANDS).decode()}\n\n"
-OUTCOMES = f"{encoded({'rebalance_id': REBALANCE, **IN_RUN}).decode()}\n"
 
 
 @router.post(
@@ -165,14 +160,12 @@ async def _followed(store: ModelStore, run: BookRun, last: int) -> AsyncIterator
         # What is over was over before the events were read: none of them can be missed.
         while events := await _patiently(store.run_events, run.run_id, last, EVENTS_AT_A_TIME):
             for event in events:
-                text = encoded(event_json(event)).decode()
-                yield format_sse_event(event="chunk", id=str(event.number), data_str=text)
+                yield chunk_event(event)
             last = events[-1].number
             looks = 0
         if looks == 0 or run.status.is_over:
-            kind = "end" if run.status.is_over else "progress"
-            text = encoded(await _patiently(progress_json, store, run)).decode()
-            yield format_sse_event(event=kind, data_str=text)
+            state = await _patiently(progress_json, store, run)
+            yield state_event(state, is_over=run.status.is_over)
         if run.status.is_over:
             return
         looks = (looks + 1) % ALIVE_EVERY
@@ -200,11 +193,8 @@ async def _outcomes(store: ModelStore, run: BookRun, zone: tzinfo) -> AsyncItera
         for part in parts:
             for offset in range(0, part.number_of_portfolios, AT_A_TIME):
                 found = await store.outcomes(part, offset, AT_A_TIME)
-                lines = (
-                    encoded({"rebalance_id": part.rebalance_id, **portfolio})
-                    for portfolio in portfolios_json(part, found, zone)
-                )
-                yield b"".join(line + b"\n" for line in lines)
+                portfolios = portfolios_json(part, found, zone)
+                yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
         last = parts[-1].rebalance_id
 
 

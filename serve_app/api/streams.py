@@ -5,12 +5,29 @@ from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from serve_app.problems.errors import TooManyStreamsError
+from serve_app.wire.runs import event_json
+from serve_app.wire.text import Json, encoded
+from storage.chunks import Event
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def chunk_event(event: Event) -> bytes:
+    """A chunk of a run that is done, as a server-sent event."""
+    text = encoded(event_json(event)).decode()
+    return format_sse_event(event="chunk", id=str(event.number), data_str=text)
+
+
+def state_event(state: Json, *, is_over: bool) -> bytes:
+    """Where a run stands, as a server-sent event; the last one of its stream if the run is over."""
+    return format_sse_event(
+        event="end" if is_over else "progress", data_str=encoded(state).decode()
+    )
 
 
 class Streams:

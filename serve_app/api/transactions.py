@@ -1,6 +1,5 @@
 """The route of the trade list of a stored rebalance."""
 
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import tzinfo
 from typing import IO, Annotated, Any, Final
@@ -10,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from optimization.result import Rebalance
 from serve_app import problems
+from serve_app.api.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.collaborators import Configured, ModelStore, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.listings import AT_A_TIME
@@ -18,8 +18,6 @@ from serve_app.api.rebalances import WRONG_RUN, RebalanceId
 from serve_app.api.rebalancing import trade_date_of
 from serve_app.wire.fields import Identifier
 from serve_app.wire.transactions import (
-    COLUMNS,
-    EXAMPLE,
     Page,
     TransactionLine,
     csv_rows,
@@ -49,11 +47,10 @@ MOST_CHOSEN: Final = 100  # portfolios; more would not fit into the longest line
 CHUNK: Final = 65_536
 
 TEXT: Final = {"type": "string"}
-TABLE: Final = f"{','.join(COLUMNS)}\r\n{','.join(str(value) for value in EXAMPLE.values())}\r\n"
 CONTENT: Final[dict[str, Any]] = {
     CSV: {"schema": TEXT, "example": TABLE},
     XLSX: {"schema": {**TEXT, "format": "binary"}},
-    **{kind: {"schema": TEXT, "example": f"{json.dumps(EXAMPLE)}\n"} for kind in LINES},
+    **{kind: {"schema": TEXT, "example": TABLE_LINES} for kind in LINES},
 }
 Chosen = Annotated[
     list[Identifier],

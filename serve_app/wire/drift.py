@@ -1,15 +1,12 @@
 """Who is out of band: decimals are JSON strings of the Decimal's own digits, as in a rebalance."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from optimization.drift import DriftSummary, PortfolioDrift, Standing
 from optimization.weights import weight_text
 from serve_app.wire.fields import (
-    MODEL,
-    PORTFOLIO,
-    SECURITY,
     DecimalText,
     Identifier,
     ObjectIdentifier,
@@ -19,47 +16,9 @@ from serve_app.wire.text import Json, plain, string, whole
 
 Weight = Annotated[DecimalText, Field(description="of market value, 4 decimals")]
 
-STANDING: Json = {
-    "security_id": SECURITY,
-    "quantity": "120",
-    "price": "31.50",
-    "market_value": "3780.00",
-    "target": "0.25",
-    "low_drift": "0.02",
-    "high_drift": "0.02",
-    "actual": "0.2743",
-    "lower_edge": "3169.40",
-    "upper_edge": "3720.60",
-    "deviation": "335.00",
-    "side": "ABOVE",
-    "outside": "59.40",
-}
-TOTALS: Json = {
-    "portfolio_id": PORTFOLIO,
-    "status": "OUT_OF_BAND",
-    "market_value": "13780.00",
-    "cash": "10000.00",
-    "cash_weight": "0.7257",
-    "total_drift": "335.00",
-    "total_drift_weight": "0.0243",
-    "out_of_band": 1,
-}
-LARGEST: Json = {
-    "security_id": SECURITY,
-    "deviation": "335.00",
-    "target": "0.25",
-    "actual": "0.2743",
-}
-
-
-def _example(**values: Any) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [values]})
-
 
 class StandingAnswer(BaseModel):
     """One security and its band; all amounts are in currency."""
-
-    model_config = _example(**STANDING)
 
     security_id: Identifier
     quantity: DecimalText
@@ -81,10 +40,7 @@ class StandingAnswer(BaseModel):
 class PortfolioDriftAnswer(BaseModel):
     """Where a portfolio stands against a model; no plan is made."""
 
-    model_config = _example(**TOTALS, model_id=MODEL, drifts=[STANDING])
-
     portfolio_id: Identifier
-    model_id: ObjectIdentifier
     status: Literal["WITHIN_BANDS", "OUT_OF_BAND"]
     market_value: DecimalText
     cash: DecimalText
@@ -94,6 +50,7 @@ class PortfolioDriftAnswer(BaseModel):
     ]
     total_drift_weight: Weight
     out_of_band: Annotated[int, Field(description="how many securities")]
+    model_id: ObjectIdentifier
     drifts: Annotated[
         list[StandingAnswer],
         Field(description="the securities of the model, then the other holdings"),
@@ -102,8 +59,6 @@ class PortfolioDriftAnswer(BaseModel):
 
 class LargestDeviation(BaseModel):
     """The security that is farthest from its target."""
-
-    model_config = _example(**LARGEST)
 
     security_id: Identifier
     deviation: Annotated[
@@ -115,8 +70,6 @@ class LargestDeviation(BaseModel):
 
 class DriftSummaryAnswer(BaseModel):
     """What matters of one portfolio's drift; of one that FAILED only the error is known."""
-
-    model_config = _example(**TOTALS, largest_deviation=LARGEST, error=None)
 
     portfolio_id: Identifier
     status: Literal["WITHIN_BANDS", "OUT_OF_BAND", "FAILED"]

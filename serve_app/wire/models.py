@@ -17,7 +17,6 @@ from optimization.rules import GLOBECO
 from optimization.weights import weight_text
 from serve_app.wire.fields import (
     FRACTION,
-    MODEL,
     MOST_PLACES,
     PORTFOLIO,
     SECURITY,
@@ -119,8 +118,6 @@ class PositionAnswer(BaseModel):
 
 class ModelAnswer(BaseModel):
     """A model as it is stored."""
-
-    model_config = _example(**POSTED, model_id=MODEL, last_rebalance_date=None, version=1)
 
     model_id: ObjectIdentifier
     name: str

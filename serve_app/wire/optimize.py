@@ -14,7 +14,7 @@ from optimization.options import RebalanceOptions, restrictions_of
 from serve_app.wire.fields import PORTFOLIO, SECURITY
 from serve_app.wire.general import Amount, AnyIdentifier, Part, Price, WeightOrFraction
 from serve_app.wire.models import POSITION, Name
-from serve_app.wire.options import RebalanceOptionsBody, options_of
+from serve_app.wire.options import OPTIONS, RebalanceOptionsBody, options_of
 from serve_app.wire.text import Json, RepeatedNameError, decoded, json_errors
 
 MOST_PORTFOLIOS = 1_000
@@ -35,7 +35,7 @@ ASKED: Json = {
     "model": {"name": "Growth", "positions": [POSITION]},
     "prices": {SECURITY: "31.50"},
     "portfolios": [OWNED],
-    "options": {"cash_floor": "2%"},
+    "options": OPTIONS,
 }
 
 

@@ -41,6 +41,7 @@ from serve_app.wire.text import Json, plain
 MOST_IDS = 5_000
 AMOUNTS = frozenset({"cash_floor", "cash_ceiling", "turnover_cap", "minimum_value"})
 DEFAULTS = RebalanceOptions()
+OPTIONS: Json = {"cash_floor": "2%", "maximum_trades": 10}
 
 PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8})?%")
 Money = Annotated[
@@ -132,7 +133,7 @@ class RebalanceOptionsBody(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"cash_floor": "2%", "maximum_trades": 10}]},
+        json_schema_extra={"examples": [OPTIONS]},
     )
 
     cash_floor: Annotated[

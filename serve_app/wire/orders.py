@@ -6,23 +6,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from optimization.result import Side
-from serve_app.wire.fields import PORTFOLIO, SECURITY, Identifier, ObjectIdentifier
-from serve_app.wire.rebalancing import REBALANCE, Number
+from serve_app.wire.fields import Identifier, ObjectIdentifier
+from serve_app.wire.rebalancing import Number
 from serve_app.wire.text import Json, instant, number
 from storage.hand_overs import HandOver, HandOverStatus
 from storage.orders import OpenOrdersRule, Order, OrderState
-
-LINE: Json = {
-    "portfolio_id": PORTFOLIO,
-    "security_id": SECURITY,
-    "transaction_type": "BUY",
-    "quantity": 12,
-    "status": "SENT",
-    "order_id": 4711,
-    "message": None,
-    "order_timestamp": "2026-11-23T09:30:00.001Z",
-    "service_status": "NEW",
-}
 
 
 class HandOverBody(BaseModel):
@@ -67,21 +55,6 @@ class HandOverAnswer(BaseModel):
     POST sends them. Of SENDING and UNKNOWN ones it is not known whether they arrived: the next POST
     looks them up first. ``status`` is COMPLETE when all are SENT, NOT_SENT while none went out.
     """
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "rebalance_id": REBALANCE,
-                    "status": "COMPLETE",
-                    "number_of_transactions": 1,
-                    "number_of_orders": 1,
-                    "counts": {"PENDING": 0, "SENDING": 0, "SENT": 1, "FAILED": 0, "UNKNOWN": 0},
-                    "orders": [LINE],
-                }
-            ]
-        }
-    )
 
     rebalance_id: ObjectIdentifier
     status: HandOverStatus

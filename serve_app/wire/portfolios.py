@@ -1,16 +1,12 @@
 """Names of portfolios."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from serve_app.wire.fields import PORTFOLIO, Identifier
+from serve_app.wire.fields import Identifier
 
 
 class PortfolioName(BaseModel):
     """A portfolio and its name at the portfolio service, null where that has none or does not answer."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"portfolio_id": PORTFOLIO, "name": "Growth IRA"}]}
-    )
 
     portfolio_id: Identifier
     name: str | None

@@ -8,11 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from optimization.result import HUNDREDTH_PERCENT, Drift, Rebalance
 from optimization.units import EXACT
-from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY, Identifier, ObjectIdentifier
+from serve_app.wire.fields import PORTFOLIO, Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import (
-    DAY,
-    OUTSIDE,
-    REBALANCE,
     Number,
     Outcome,
     ProblemInAnswer,
@@ -22,57 +19,9 @@ from serve_app.wire.rebalancing import (
 from serve_app.wire.text import Json, instant, number, weight_number, whole
 from storage.runs import Run, RunStatus
 
-POSITION: Json = {
-    "security_id": SECURITY,
-    "price": 101.25,
-    "original_quantity": 0,
-    "adjusted_quantity": 12,
-    "original_position_market_value": 0.00,
-    "adjusted_position_market_value": 1215.00,
-    "target": 0.25,
-    "high_drift": 0.02,
-    "low_drift": 0.02,
-    "actual": 0.2430,
-    "actual_drift": -0.0280,
-    "transaction_type": "BUY",
-    "trade_quantity": 12,
-    "trade_date": DAY,
-}
-IN_RUN: Json = {
-    "portfolio_id": PORTFOLIO,
-    "market_value": 5000.00,
-    "base": 5000.00,
-    "cash_before_rebalance": 5000.00,
-    "cash_after_rebalance": 3785.00,
-    "positions": [POSITION],
-    "status": "REBALANCED",
-    "open_orders_counted": 0,
-    "outside_band": [],
-    "error": None,
-}
-STORED: Json = {
-    "rebalance_id": REBALANCE,
-    "model_id": MODEL,
-    "model_name": "Growth",
-    "rebalance_date": f"{DAY}T09:30:00.000Z",
-    "number_of_portfolios": 1,
-    "portfolios": [IN_RUN],
-    "version": 1,
-    "created_at": f"{DAY}T09:30:00.000Z",
-    "status": "COMPLETED",
-    "counts": {"REBALANCED": 1},
-    "unmatched": [],
-}
-
-
-def _example(value: Json) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [value]})
-
 
 class PositionResult(BaseModel):
     """One security of a stored rebalance; the last three are null where nothing is traded."""
-
-    model_config = _example(POSITION)
 
     security_id: Identifier
     price: Number
@@ -93,8 +42,6 @@ class PositionResult(BaseModel):
 class OutsideBandResult(BaseModel):
     """A security that was left outside its band, and the options, or whole_lots, that held it."""
 
-    model_config = _example({**OUTSIDE, "outside": 59.40})
-
     security_id: Identifier
     side: Literal["BELOW", "ABOVE"]
     outside: Annotated[Number, Field(description="by how much, in currency")]
@@ -103,8 +50,6 @@ class OutsideBandResult(BaseModel):
 
 class PortfolioResult(BaseModel):
     """One portfolio of a stored rebalance."""
-
-    model_config = _example(IN_RUN)
 
     portfolio_id: Identifier
     market_value: Number | None
@@ -121,20 +66,11 @@ class PortfolioResult(BaseModel):
 class RebalanceResult(BaseModel):
     """A stored rebalance; ``counts`` says how many portfolios had which outcome."""
 
-    model_config = _example(STORED)
-
     rebalance_id: ObjectIdentifier
     model_id: ObjectIdentifier
     model_name: str
     rebalance_date: datetime
     number_of_portfolios: int
-    portfolios: list[PortfolioResult]
-    portfolios_omitted: Annotated[
-        int, Field(description="how many are not listed here, where a list is cut")
-    ] = 0
-    portfolios_link: Annotated[
-        str | None, Field(description="where those that are omitted are, where a list is cut")
-    ] = None
     version: int
     created_at: datetime
     status: Literal["RUNNING", "COMPLETED", "STOPPED"]
@@ -143,20 +79,25 @@ class RebalanceResult(BaseModel):
         list[str],
         Field(description="what options name and nobody has; known when all portfolios are done"),
     ]
+    portfolios_omitted: Annotated[
+        int, Field(description="how many are not listed here, where a list is cut")
+    ] = 0
+    portfolios_link: Annotated[
+        str | None, Field(description="where those that are omitted are, where a list is cut")
+    ] = None
+    portfolios: list[PortfolioResult]
 
 
 class PortfoliosQuery(BaseModel):
     """The portfolios whose rebalances are asked for."""
 
-    model_config = _example({"portfolios": [PORTFOLIO]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"portfolios": [PORTFOLIO]}]})
 
     portfolios: Annotated[list[Identifier], Field(min_length=1, max_length=1000)]
 
 
 class Deleted(BaseModel):
     """That it is gone."""
-
-    model_config = _example({"message": f"Rebalance {REBALANCE} deleted successfully"})
 
     message: str
 
@@ -178,6 +119,11 @@ def run_json(run: Run, portfolios: list[Json], omitted: int = 0, link: str = "")
         **cut,
         "portfolios": portfolios,
     }
+
+
+def deleted_json(rebalance_id: str) -> Json:
+    """Confirmation that a rebalance is gone."""
+    return {"message": f"Rebalance {rebalance_id} deleted successfully"}
 
 
 def portfolio_json(rebalance: Rebalance, trade_date: str, error: Json | None) -> Json:

@@ -13,68 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from optimization.result import Drift, OutsideBand, Rebalance, Side
 from optimization.weights import weight_text
 from serve_app.wire.fields import (
-    MODEL,
-    PORTFOLIO,
-    SECURITY,
     DecimalText,
     ObjectIdentifier,
 )
 from serve_app.wire.general import AnyIdentifier, WeightText
 from serve_app.wire.text import Json, number, string, whole
 
-REBALANCE = "6720f1a2b3c4d5e6f7a8b9c0"
 Outcome = Literal["REBALANCED", "IN_BAND", "NO_TRADE", "INFEASIBLE", "FAILED"]
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
-
-OUTSIDE: Json = {
-    "security_id": SECURITY,
-    "side": "ABOVE",
-    "outside": "59.40",
-    "held_by": ["direction"],
-}
-DAY = "2026-11-23"
-REBALANCED: Json = {
-    "portfolio_id": PORTFOLIO,
-    "rebalance_id": REBALANCE,
-    "model_id": MODEL,
-    "status": "REBALANCED",
-    "transactions": [
-        {
-            "transaction_type": "BUY",
-            "security_id": SECURITY,
-            "quantity": 12,
-            "trade_date": DAY,
-        }
-    ],
-    "drifts": [
-        {
-            "security_id": SECURITY,
-            "original_quantity": "0",
-            "adjusted_quantity": "12",
-            "target": "0.25",
-            "high_drift": "0.02",
-            "low_drift": "0.02",
-            "actual": "0.2430",
-        }
-    ],
-    "market_value": "5000.00",
-    "base": "5000.00",
-    "cash_before_rebalance": "5000.00",
-    "cash_after_rebalance": "3785.00",
-    "turnover": "1215.00",
-    "objective": "35.0000",
-    "lower_bound": "35.0000",
-    "cost": "0",
-    "proof": "OPTIMAL",
-    "other_base": None,
-    "method": "SEPARABLE",
-    "binding": [],
-    "open_orders_counted": 0,
-    "violation": "0.00",
-    "violation_lower_bound": "0.00",
-    "outside_band": [],
-    "error": None,
-}
 
 
 class TransactionAnswer(BaseModel):
@@ -108,8 +54,6 @@ class BindingAnswer(BaseModel):
 class OutsideBandAnswer(BaseModel):
     """A security that the plan leaves outside its band, and the options, or whole_lots, that hold it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [OUTSIDE]})
-
     security_id: AnyIdentifier
     side: Literal["BELOW", "ABOVE"]
     outside: Annotated[DecimalText, Field(description="by how much, in currency")]
@@ -129,8 +73,6 @@ class ProblemInAnswer(BaseModel):
 
 class RebalanceAnswer(BaseModel):
     """What became of one portfolio."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [REBALANCED]})
 
     portfolio_id: AnyIdentifier
     rebalance_id: Annotated[

@@ -9,14 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from optimization.errors import RuleError
 from optimization.options import RebalanceOptions
 from serve_app.wire.fields import MODEL, Identifier, ObjectIdentifier
-from serve_app.wire.options import RebalanceOptionsBody, options_of
-from serve_app.wire.rebalancing import DAY, REBALANCE, Outcome, ProblemInAnswer
-from serve_app.wire.text import Json, instant
+from serve_app.wire.options import OPTIONS, RebalanceOptionsBody, options_of
+from serve_app.wire.rebalancing import Outcome, ProblemInAnswer
+from serve_app.wire.text import Json, encoded, instant
 from storage.book import BookRun, Holdings, Selection
 from storage.chunks import Event
 from storage.options import OwnOverrides
 
-RUN = "6725f1a2b3c4d5e6f7a8b9c0"
 MOST_MODELS = 10_000
 MOST_PORTFOLIOS = 100_000
 MOST_SHOWN = 100
@@ -60,7 +59,7 @@ class RunRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"models": [MODEL], "options": {"cash_floor": "2%"}}, {"whole_book": True}]
+            "examples": [{"models": [MODEL], "options": OPTIONS}, {"whole_book": True}]
         },
     )
 
@@ -95,33 +94,8 @@ class Progress(BaseModel):
     total: int | None
 
 
-STANDS: Json = {
-    "run_id": RUN,
-    "status": "RUNNING",
-    "number_of_rebalances": 2,
-    "portfolios": {"done": 500, "total": 1200},
-    "chunks": {"done": 2, "total": 5},
-    "counts": {"REBALANCED": 480, "IN_BAND": 20},
-    "methods": {"SEPARABLE": 495, "COVER": 5},
-    "seconds": {"fetch": 1.208, "solve": 0.411, "record": 0.102},
-    "portfolios_per_second": 612.5,
-    "remaining_seconds": 1.1,
-    "holdings": {"source": "file", "file": "2026-11-23.parquet"},
-    "rebalances": [REBALANCE],
-    "errors": [],
-    "unmatched": [],
-    "error": None,
-    "created_at": f"{DAY}T09:30:00.000Z",
-    "started_at": f"{DAY}T09:30:00.120Z",
-    "updated_at": f"{DAY}T09:30:00.936Z",
-    "finished_at": None,
-}
-
-
 class RunAnswer(BaseModel):
     """A run over a book. What is null is not known yet; ``rebalances`` and ``errors`` show the first 100."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [STANDS]})
 
     run_id: ObjectIdentifier
     status: RunState
@@ -236,6 +210,11 @@ def event_json(event: Event) -> Json:
         "error": event.report.error,
         "done_at": instant(event.done_at),
     }
+
+
+def outcome_line(rebalance_id: str, portfolio: Json) -> bytes:
+    """One JSON line of a run's outcomes: a portfolio, and the rebalance that it belongs to."""
+    return encoded({"rebalance_id": rebalance_id, **portfolio}) + b"\n"
 
 
 def _error_json(event: Event) -> Json:

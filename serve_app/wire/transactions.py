@@ -10,12 +10,12 @@ from decimal import Decimal
 from io import StringIO
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from optimization.result import Rebalance
 from optimization.units import EXACT
-from serve_app.wire.fields import PORTFOLIO, SECURITY, Identifier, ObjectIdentifier
-from serve_app.wire.rebalancing import REBALANCE, Number, side_of
+from serve_app.wire.fields import Identifier, ObjectIdentifier
+from serve_app.wire.rebalancing import Number, side_of
 from serve_app.wire.text import Json, encoded, number, plain, whole
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -35,23 +35,11 @@ class Line(NamedTuple):
 
 
 COLUMNS = Line._fields
-EXAMPLE: Json = {
-    "rebalance_id": REBALANCE,
-    "portfolio_id": PORTFOLIO,
-    "security_id": SECURITY,
-    "transaction_type": "BUY",
-    "quantity": 12,
-    "price": 101.25,
-    "amount": 1215,
-    "trade_date": "2026-11-23",
-}
 Page = Sequence[Line]
 
 
 class TransactionLine(BaseModel):
     """One transaction of a stored rebalance, with the price that it was planned at."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     rebalance_id: ObjectIdentifier
     portfolio_id: Identifier
@@ -83,7 +71,7 @@ async def json_array(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
     separator = b""
     async for page in pages:
         if page:
-            yield separator + encoded([_json(line) for line in page])[1:-1]
+            yield separator + encoded([line_json(line) for line in page])[1:-1]
             separator = b","
     yield b"]"
 
@@ -91,7 +79,7 @@ async def json_array(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
 async def json_lines(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
     """One JSON object a line, each line ended."""
     async for page in pages:
-        yield b"".join(encoded(_json(line)) + b"\n" for line in page)
+        yield b"".join(encoded(line_json(line)) + b"\n" for line in page)
 
 
 async def csv_rows(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
@@ -99,6 +87,11 @@ async def csv_rows(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
     yield _csv([COLUMNS])
     async for page in pages:
         yield _csv(_cells(line) for line in page)
+
+
+def csv_text(lines: Iterable[Line]) -> bytes:
+    """A whole table of these lines."""
+    return _csv([COLUMNS, *map(_cells, lines)])
 
 
 def guarded(text: str) -> str:
@@ -110,7 +103,8 @@ def guarded(text: str) -> str:
     return f"'{text}" if text.startswith(STARTS_A_FORMULA) else text
 
 
-def _json(line: Line) -> Json:
+def line_json(line: Line) -> Json:
+    """One transaction as JSON."""
     return {
         **line._asdict(),
         "quantity": number(line.quantity),
