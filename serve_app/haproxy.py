@@ -34,7 +34,9 @@ FRONTEND = """\
 
 
 def harden(configuration: str, environment: Mapping[str, str]) -> str:
-    """The configuration with private pages and socket, and with bounds for slow and for many clients.
+    """The configuration with private pages and socket, with bounds for slow and for many clients.
+
+    It notices every client that hangs up.
 
     Raises ValueError where a line of Ray's template is missed: another version of Ray, to be looked at.
     """
@@ -44,6 +46,9 @@ def harden(configuration: str, environment: Mapping[str, str]) -> str:
         connections=environment.get(CONNECTIONS_VARIABLE, DEFAULT_CONNECTIONS),
     )
     edits = (
+        # On a connection that served a request before, HAProxy 2.8 then misses that the client hangs up in
+        # the next one: it spins on a processor, and the service works on for nobody.
+        (r"^\s*option splice-request\n", ""),
         (r"^(\s*stats socket \S+ mode) 666 ", r"\1 600 "),
         (r"^(frontend prometheus\n\s*bind) :", rf"\1 {metrics_host}:"),
         (r"^(listen stats\n\s*bind) \*:", rf"\1 {LOOPBACK}:"),
