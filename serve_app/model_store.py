@@ -23,6 +23,7 @@ from storage.chunks import Event
 from storage.database import ping
 from storage.errors import StaleVersionError
 from storage.hand_overs import HandOver
+from storage.idempotency import Claim
 from storage.orders import OpenOrdersRule, OrderState
 from storage.paging import Sort
 from storage.runs import Run
@@ -46,9 +47,9 @@ class ModelStore:
     def _hand_overs(self) -> HandOvers:
         return HandOvers(self._with)
 
-    async def add(self, model: Model) -> Model:
-        """Store a new model."""
-        return await self._with.models.add(model)
+    async def add(self, model: Model, claim: Claim | None = None) -> Model:
+        """Store a new model, and complete the claim with it."""
+        return await self._with.models.add(model, claim)
 
     async def read(self, model_id: str) -> Model:
         """The model with this id."""

@@ -7,6 +7,7 @@ from typing import Final, NoReturn
 
 from bson import ObjectId
 from pymongo import ReturnDocument, timeout
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
@@ -17,6 +18,7 @@ from optimization.rules import GLOBECO, ModelRules
 from storage.codec import exact, to_milliseconds
 from storage.database import WRITER_TIMEOUT_S, Document, require_object_id, translating
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
+from storage.idempotency import Claim, Claims
 from storage.options import options_document, options_from
 from storage.paging import ASCENDING, DESCENDING, Sort, sort_order
 
@@ -42,18 +44,31 @@ class Models:
 
     def __init__(self, database: AsyncDatabase[Document], rules: ModelRules = GLOBECO) -> None:
         self._models = database[COLLECTION]
+        self._claims = Claims(database)
         self._rules = rules
 
     @translating
-    async def add(self, model: Model) -> Model:
-        """Store a new model; it comes back with its id and version 1."""
+    async def add(self, model: Model, claim: Claim | None = None) -> Model:
+        """Store a new model; it comes back with its id and version 1.
+
+        The transaction that stores it completes the claim, too; raises IdempotencyInProgressError if
+        the claim was lost.
+        """
         self._rules.check(model)
         now = to_milliseconds(datetime.now(UTC))
         document = {"_id": ObjectId(), **_contents(model), "version": 1}
-        try:
-            await self._models.insert_one(document | {"created_at": now, "updated_at": now})
-        except DuplicateKeyError as error:
-            raise NameTakenError(model.name) from error
+        stored = document | {"created_at": now, "updated_at": now}
+
+        async def insert(session: AsyncClientSession) -> None:
+            await self._models.insert_one(stored, session=session)
+            if claim is not None:
+                await self._claims.complete(claim, str(stored["_id"]), session)
+
+        async with self._models.database.client.start_session() as session:
+            try:
+                await session.with_transaction(insert)
+            except DuplicateKeyError as error:
+                raise NameTakenError(model.name) from error
         return replace(
             model,
             model_id=str(document["_id"]),

@@ -33,8 +33,8 @@ from storage.runs import Run
 class ModelStore(Protocol):
     """Models, runs and idempotency keys, as they are stored."""
 
-    async def add(self, model: Model) -> Model:
-        """Store a new model; the answer has its id."""
+    async def add(self, model: Model, claim: Claim | None = None) -> Model:
+        """Store a new model and complete the claim with it; the answer has its id."""
         ...
 
     async def read(self, model_id: str) -> Model: ...

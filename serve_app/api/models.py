@@ -75,7 +75,9 @@ async def add_model(body: ModelPost, store: Store, once: AtMostOnce) -> Response
         # As it was answered then, whatever became of it since: the body is the same.
         return replace(new, model_id=model_id)
 
-    model, replayed = await once(lambda: store.add(new), lambda added: str(added.model_id), recall)
+    model, replayed = await once(
+        lambda: store.add(new, once.claim), lambda added: str(added.model_id), recall
+    )
     location = {"Location": f"/api/v1/model/{model.model_id}"}
     return _answer(model, status=201, headers=location | replayed)
 

@@ -13,7 +13,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 from optimization.errors import RuleError
 from optimization.model import DriftBand, Model, Target
 from storage.database import Document
-from storage.errors import NameTakenError, NotFoundError, StaleVersionError
+from storage.errors import (
+    IdempotencyInProgressError,
+    NameTakenError,
+    NotFoundError,
+    StaleVersionError,
+)
+from storage.idempotency import Claim, Idempotency
 from storage.models import Models
 from tests.storage.samples import NOON, a_model, numbered
 
@@ -31,6 +37,31 @@ async def test_an_added_model_gets_an_id_and_version_1_and_reads_back_equal(mode
     added = await models.add(replace(a_model(), last_rebalance_date=NOON))
     assert added.version == 1
     assert await models.read(str(added.model_id)) == added
+
+
+async def test_a_model_completes_the_claim_that_it_is_stored_with(
+    models: Models, database: AsyncDatabase[Document]
+) -> None:
+    keys = Idempotency(database)
+    await keys.claim("k", "hash", "me")
+
+    added = await models.add(a_model(), Claim("k", "me"))
+    await keys.release("k", "me")
+
+    assert await keys.claim("k", "hash", "other") == added.model_id
+
+
+@pytest.mark.parametrize("owner", [None, "other"])
+async def test_a_model_whose_claim_was_lost_is_not_stored(
+    models: Models, database: AsyncDatabase[Document], owner: str | None
+) -> None:
+    if owner:
+        await Idempotency(database).claim("k", "hash", owner)
+
+    with pytest.raises(IdempotencyInProgressError):
+        await models.add(a_model(), Claim("k", "me"))
+
+    assert await models.page() == ((), 0)
 
 
 fraction = st.decimals(0, 1, allow_nan=False)
