@@ -21,13 +21,6 @@ holdings closest to the model, as a trade list, exact to the last share.
 Every error is one shape, `application/problem+json`, and its `type` is a page of this service.
 Every request may say in `X-Request-Timeout` for how many seconds its caller waits, and in
 `X-Correlation-ID` how its lines in the logs are found."""
-# What pydantic calls the limits of a number that is validated before it is read as one.
-LIMITS = {
-    "ge": "minimum",
-    "gt": "exclusiveMinimum",
-    "le": "maximum",
-    "lt": "exclusiveMaximum",
-}
 OF_BODIES = (problems.NOT_JSON, problems.BODY_SLOW, problems.TOO_LARGE, problems.UNSUPPORTED)
 OF_ALL = (problems.INVALID,)  # an unknown query parameter, at least
 
@@ -59,7 +52,6 @@ def documented(app: FastAPI) -> Json:
             "stored_models": GLOBECO.description,
             "optimize": GENERAL.description,
         }
-        _name_limits(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -73,15 +65,6 @@ def _restore_examples(schemas: Json) -> None:
         extra = model.model_config.get("json_schema_extra")
         if isinstance(extra, dict) and "examples" in extra and model.__name__ in schemas:
             schemas[model.__name__]["examples"] = extra["examples"]
-
-
-def _name_limits(part: Any) -> None:
-    """Give the limits of numbers the names that JSON Schema has for them."""
-    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        _name_limits(each)
-    if isinstance(part, dict) and part.get("type") in ("integer", "number"):
-        for name in LIMITS.keys() & part:
-            part[LIMITS[name]] = part.pop(name)
 
 
 def _operations(document: Json) -> Iterator[Json]:

@@ -13,7 +13,7 @@ from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import Offset, page_headers
 from serve_app.api.rebalances import WRONG_RUN, RebalanceId
 from serve_app.correlation import correlation_id
-from serve_app.wire.fields import Whole
+from serve_app.wire.fields import WHOLE
 from serve_app.wire.orders import HandOverAnswer, HandOverBody, hand_over_json
 from serve_app.wire.text import encoded
 from storage.hand_overs import HandOver, HandOverStatus
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/v1", tags=["orders"], route_class=ExactRoute)
 
 MOST_LISTED: Final = 1000
 LISTED: Final = 100
-Limit = Annotated[Whole, Query(ge=1, le=MOST_LISTED, description="how many orders to answer")]
+Limit = Annotated[int, Query(ge=1, le=MOST_LISTED, description="how many orders to answer"), WHOLE]
 States = Annotated[
     list[OrderState], Query(max_length=8, description="only orders in these states; repeatable")
 ]

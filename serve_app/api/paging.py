@@ -7,19 +7,23 @@ from urllib.parse import urlencode
 from fastapi import Query, Request
 from fastapi.exceptions import RequestValidationError
 
-from serve_app.wire.fields import Whole
+from serve_app.wire.fields import WHOLE
 from storage.paging import ASCENDING, DESCENDING, Sort
 
 MOST_MODELS = 1000
 MOST_RUNS = 100
 MOST_PORTFOLIOS = 1000
 
-Offset = Annotated[Whole, Query(ge=0, lt=2**31, description="how many to skip")]
-Runs = Annotated[Whole, Query(ge=1, le=MOST_RUNS, description="how many to answer")]
+Offset = Annotated[int, Query(ge=0, lt=2**31, description="how many to skip"), WHOLE]
+Runs = Annotated[int, Query(ge=1, le=MOST_RUNS, description="how many to answer"), WHOLE]
 Models = Annotated[
-    Whole, Query(ge=1, le=MOST_MODELS, description="how many to answer; the Link header leads on")
+    int,
+    Query(ge=1, le=MOST_MODELS, description="how many to answer; the Link header leads on"),
+    WHOLE,
 ]
-Portfolios = Annotated[Whole, Query(ge=1, le=MOST_PORTFOLIOS, description="how many to answer")]
+Portfolios = Annotated[
+    int, Query(ge=1, le=MOST_PORTFOLIOS, description="how many to answer"), WHOLE
+]
 
 
 def page_headers(request: Request, offset: int, limit: int, total: int) -> dict[str, str]:

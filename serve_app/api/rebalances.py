@@ -23,7 +23,7 @@ from serve_app.api.listings import (
 from serve_app.api.paging import Offset, Runs, order_by, page_headers
 from serve_app.api.preconditions import Changed, run_etag
 from serve_app.api.rebalancing import PortfolioId, trade_date_of
-from serve_app.wire.fields import Whole
+from serve_app.wire.fields import WHOLE
 from serve_app.wire.models import Version
 from serve_app.wire.rebalances import (
     Deleted,
@@ -45,7 +45,7 @@ Order = Annotated[
     Sort,
     Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
 ]
-OnePage = Annotated[Whole, Query(ge=1, le=MOST_ON_PAGE, description="how many to answer")]
+OnePage = Annotated[int, Query(ge=1, le=MOST_ON_PAGE, description="how many to answer"), WHOLE]
 WRONG_RUN = (problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import (
     BaseModel,
@@ -70,7 +70,8 @@ def _whole_number(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole_number)]
+# After the limits of an `Annotated[int, ...]`, otherwise pydantic shows them under names of its own.
+WHOLE: Final = BeforeValidator(_whole_number)
 DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["0.005"])]
 
 

@@ -20,10 +20,10 @@ from serve_app.wire.fields import (
     MOST_PLACES,
     PORTFOLIO,
     SECURITY,
+    WHOLE,
     DecimalText,
     Identifier,
     ObjectIdentifier,
-    Whole,
     written,
 )
 from serve_app.wire.options import RebalanceOptionsBody, options_json, options_of
@@ -33,7 +33,7 @@ Drift = Annotated[Decimal, Field(ge=0, le=1, decimal_places=MOST_PLACES), writte
 # Every multiple of 0.005 up to 0.95, with whatever zeros behind it.
 WEIGHT = r"^0(\.([0-9]|([0-8][0-9]|9[0-4])([05]0{0,7})?|950{0,8}))?$"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
-Version = Annotated[Whole, Field(ge=1, lt=2**31)]
+Version = Annotated[int, Field(ge=1, lt=2**31), WHOLE]
 
 
 def _example(**values: Any) -> ConfigDict:

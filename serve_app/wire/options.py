@@ -26,7 +26,7 @@ from optimization.options import (
     RebalanceOptions,
     Scope,
 )
-from serve_app.wire.fields import ObjectIdentifier, Whole, written
+from serve_app.wire.fields import WHOLE, ObjectIdentifier, written
 from serve_app.wire.general import (
     AMOUNT,
     MAX_DECIMALS,
@@ -158,7 +158,7 @@ class RebalanceOptionsBody(BaseModel):
     minimum_value: Annotated[
         AmountOrPercent | None, Field(description="of every trade; or percent")
     ] = None
-    maximum_trades: Annotated[Whole, Field(ge=0, le=10_000)] | None = None
+    maximum_trades: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
     turnover_cap: Annotated[
         AmountOrPercent | None, Field(description="the most that all trades are worth; or percent")
     ] = None

@@ -18,6 +18,7 @@ DOCUMENT: dict[str, Any] = api_app(
     settings_from(), Collaborators(NOBODY, NOBODY, {}, no_metrics)
 ).openapi()
 PROBLEM = "application/problem+json"
+ANNOTATIONS = ("title", "description", "default", "examples", "format")
 
 
 def bodies() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -100,6 +101,34 @@ def jsonpointer(value: Any, pointer: str) -> Any:
     for step in pointer.split("/")[1:]:
         value = value[int(step) if isinstance(value, list) else step]
     return value
+
+
+def schemas(value: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON Schema of a part of the document; examples and defaults are none."""
+    if isinstance(value, list):
+        for each in value:
+            yield from schemas(each)
+    elif isinstance(value, dict):
+        yield value
+        for name in ("properties", "$defs"):
+            yield from schemas(list(value.get(name, {}).values()))
+        for name in ("anyOf", "allOf", "oneOf", "items", "additionalProperties"):
+            yield from schemas(value.get(name))
+
+
+def test_every_schema_is_written_in_words_of_json_schema() -> None:
+    operations = [each for methods in DOCUMENT["paths"].values() for each in methods.values()]
+    parameters = [each for operation in operations for each in operation.get("parameters", ())]
+    contents = [content["schema"] for _, _, content in bodies() if "schema" in content]
+    components = [*DOCUMENT["components"]["schemas"].values()]
+    words = {*jsonschema.Draft202012Validator.VALIDATORS, *ANNOTATIONS}
+
+    found = [*schemas([*components, *contents, *(each["schema"] for each in parameters)])]
+    assert len(found) > 400
+    assert [schema for schema in found if not schema.keys() <= words] == []
+    limits = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "const"}
+    numbers = [each["schema"] for each in parameters if each["schema"].get("type") == "integer"]
+    assert all(limits & schema.keys() for schema in numbers)
 
 
 def test_no_answer_has_the_shape_of_the_framework() -> None:
