@@ -53,14 +53,19 @@ def working(text: str) -> AbstractContextManager[Any]:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table whose numbers stand to the right."""
+    """A table whose numbers stand to the right, and whose ids stay whole beside long sentences."""
     made = Table(title=visible(title), title_justify="left")
     rows = [*rows]
+    cells = [[_cell(value) for value in row] for row in rows]
     for place, column in enumerate(columns):
         kinds = {type(row[place]).__name__ for row in rows} - {"NoneType"}
-        made.add_column(column, justify="right" if kinds and kinds <= NUMBERS else "left")
-    for row in rows:
-        made.add_row(*(_cell(value) for value in row))
+        made.add_column(
+            column,
+            justify="right" if kinds and kinds <= NUMBERS else "left",
+            no_wrap=not any(" " in row[place] for row in cells),
+        )
+    for row in cells:
+        made.add_row(*row)
     return made
 
 

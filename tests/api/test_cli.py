@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from optimization.result import Edge, OutsideBand, Rebalance, Security, Status
 from serve_app.cli import cli
+from serve_app.cli.output import show, table
 from tests.api.parts import PRICE, A, FakeOptimizer, P, Q, bought_one, position, refused
 from tests.api.serving import WIDE, Ordergen, ordergen_at, served
 
@@ -221,6 +222,15 @@ async def test_a_run_over_nothing_is_refused_with_the_rule(ordergen: Ordergen) -
 
     assert done.exit_code == 2
     assert "whole_book" in done.stderr
+
+
+def test_an_id_stays_whole_beside_sentences(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    row = (P, "STOPPED: " + "the accounting service does not answer " * 4, 12_345)
+    show(table("Runs", ("run", "status", "done"), [row]))
+    assert P in capsys.readouterr().out
 
 
 def test_help_names_every_exit_code() -> None:
