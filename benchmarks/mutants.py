@@ -48,6 +48,7 @@ MODULES = (
     "desk",
     "desk_program",
     "desk_plans",
+    "fine_lots",
     "structure",
     "program",
     "compiled",

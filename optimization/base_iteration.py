@@ -26,6 +26,7 @@ from optimization.desk import Desk
 from optimization.errors import NoSolutionInTimeError
 from optimization.tight import Plan
 from optimization.units import fraction_to_decimal, to_decimal
+from optimization.yielding import violation_of
 
 MAX_ROUNDS = 25  # bases of one iteration; a longer one is taken for a cycle of all that it met
 
@@ -147,10 +148,15 @@ def _beside(step: Step, own: Desk, better: Step | None) -> Plan:
     certificate, decimals = step.plan.certificate, own.tight.block.decimals
     objective = fraction_to_decimal(own.evaluated(step.plan.lots).objective, decimals)
     if better is None:  # time ran out before its base was looked at
-        return replace(
-            step.plan,
-            certificate=replace(certificate, objective=objective, lower_bound=0 * objective),
+        nothing = 0 * objective
+        said = replace(
+            certificate,
+            objective=objective,
+            lower_bound=nothing,
+            violation=fraction_to_decimal(violation_of(own, step.plan.lots), decimals),
+            violation_lower_bound=nothing,
         )
+        return replace(step.plan, certificate=said)
     proof = certificate.proof
     if proof is not Proof.FEASIBLE_TIME_LIMIT:
         proof = Proof.FIXED_POINT_CYCLE

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import cvxpy as cp
@@ -18,7 +19,7 @@ import numpy as np
 
 from optimization.budget import Budget
 from optimization.errors import SolverInterruptedError
-from optimization.structure import Floats, Structure, structure_of
+from optimization.structure import Chosen, Floats, Structure, structure_of
 
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
 MINIMISE = int(highspy.ObjSense.kMinimize)
@@ -26,6 +27,7 @@ TOLERANCE = 1e-9  # of HiGHS; at its default of 1e-6 sums of six-decimal prices 
 # Costs are handed over times this. Of costs that are multiples of a cent HiGHS wants a plan that is a cent better,
 # to within its tolerance: below the rounding of sums of ten thousands, so that it gives the better plan up.
 ODD = 1.0471975511965976
+NOTHING: Mapping[str, Chosen] = MappingProxyType({})
 FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
 
 
@@ -69,11 +71,13 @@ class CompiledProgram:
         budget: Budget,
         absolute_gap: float,
         count: int | None = None,
+        fractional: Mapping[str, Chosen] = NOTHING,
     ) -> SolverAnswer:
         """Fill the parameters (every one of the problem's) and solve, for the first ``count`` places.
 
         An array smaller than its parameter fills the first places; the others are zero. A plan is looked for
-        that no other is better than by more than ``absolute_gap``.
+        that no other is better than by more than ``absolute_gap``. The ``fractional`` places of variables
+        need not be whole.
 
         Raises SolverInterruptedError as soon as the budget is interrupted.
         """
@@ -86,7 +90,8 @@ class CompiledProgram:
         highs = self._highs
         sizes = (len(cost), len(row_upper), len(values), COLUMNWISE, MINIMISE, 0.0)
         rows = (row_lower, row_upper, shape.starts, shape.indices, values)
-        highs.passModel(*sizes, cost * ODD, lower, upper, *rows, shape.kinds)
+        kinds = shape.kinds_but(fractional)
+        highs.passModel(*sizes, cost * ODD, lower, upper, *rows, kinds)
         self._budget = budget
         highs.setOptionValue("time_limit", budget.left_s)  # of this run alone, as 1.15 counts
         highs.setOptionValue("mip_abs_gap", absolute_gap * ODD)

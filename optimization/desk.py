@@ -8,7 +8,9 @@ import numpy as np
 
 from optimization.certificate import broken
 from optimization.evaluation import Evaluated, evaluate
+from optimization.fine_lots import lots_per_step
 from optimization.separable import lot_limits
+from optimization.structure import Chosen
 from optimization.terms import Shares, Terms
 from optimization.tight import Tight, across
 from optimization.units import Integers, grain_of
@@ -101,11 +103,20 @@ class Desk:
             parts += [terms.soft_price * value for value in p]
         return grain_of(parts)
 
+    @property
+    def least_trades(self) -> Integers:
+        """Lots that a trade has at least, at least 1."""
+        return np.array(self.terms.least_trade, dtype=self.tight.block.before.dtype)
+
+    @property
+    def rounding(self) -> int:
+        """What a plan may be off in any sum of positions because fine lots are rounded, in units."""
+        return int(self.tight.block.lot_value[View.of(self).is_fine].sum())
+
     def without_band(self) -> Integers:
         """Columns where no count of lots is inside band, restriction and minimum trade at once."""
         fewest, most = self.bounds
-        before = self.tight.block.before[0]
-        least = np.array(self.terms.least_trade, dtype=before.dtype)
+        before, least = self.tight.block.before[0], self.least_trades
         stays = (fewest <= before) & (before <= most)
         buys = np.maximum(fewest, before + least) <= most
         sells = fewest <= np.minimum(most, before - least)
@@ -121,6 +132,7 @@ class View:
     way: Integers  # from the holding to base
     room_forth: Integers  # from base to the bound beyond the target
     room_back: Integers  # from base to the bound on the holding's side
+    lots_per_step: Integers  # of the program; above 1 where lots are too fine for it to count
 
     @staticmethod
     def of(desk: Desk) -> "View":
@@ -133,4 +145,11 @@ class View:
         sign, base = np.where(upward, 1, -1), np.where(upward, under, over)
         up, down = most - base, base - fewest
         room_forth, room_back = np.where(upward, up, down), np.where(upward, down, up)
-        return View(sign, base, sign * (base - before), room_forth, room_back)
+        way = sign * (base - before)
+        widest = np.maximum(np.maximum(room_forth + room_back, way), desk.least_trades)
+        return View(sign, base, way, room_forth, room_back, lots_per_step(widest))
+
+    @property
+    def is_fine(self) -> Chosen:
+        """Which securities have lots too fine for the program to count."""
+        return (self.lots_per_step > 1).astype(bool)

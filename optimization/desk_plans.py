@@ -1,6 +1,6 @@
 """Plans under options that couple: the CVXPY program, verified exactly; fewest trades; the nearest plan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -11,16 +11,16 @@ from optimization import program
 from optimization.budget import Budget
 from optimization.certificate import Binding, Certificate, Method, Proof
 from optimization.desk import Desk
-from optimization.desk_program import UNBOUNDED, desk_problem
+from optimization.desk_program import UNBOUNDED, desk_problem, rounded_plans
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.evaluation import BAND, VIOLATION, Evaluated, Limit
 from optimization.options import RebalanceOptions
+from optimization.program_data import DeskProblem
 from optimization.separable import drift_of, nearest_lots
+from optimization.structure import Floats
 from optimization.tight import REPAIRS, SOLVER, Plan, lower_bound, margin_for, proof_of, solve_tight
-from optimization.units import Integers, fraction_to_decimal, rounded
+from optimization.units import Integers, fraction_to_decimal
 
-# Above so many lots HiGHS may not come back from such a program, and heed neither limit nor interruption.
-MAX_EXPLAINED_LOTS = 10**9
 BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
 
 
@@ -75,19 +75,34 @@ def solve_program(desk: Desk, budget: Budget) -> Plan | None:
         if change is None:
             raise NoSolutionInTimeError(desk.tight.portfolio_id, budget.total_s)
         bound = bound if margins else answer.bound  # of tightened limits it proves nothing
-        lots = _whole(base, change)
-        found = desk.evaluated(lots)
-        if desk.keeps_bands(lots) and not found.broken:
+        lots, found, is_kept = _verified(desk, problem, base, change)
+        if is_kept:
             return _plan(desk, lots, base, found, replace(answer, bound=bound))
         if not found.broken:
             raise CertificationError(desk.tight.portfolio_id, ("a band",))
-        margins = _wider(margins, found, desk)
+        margins = _wider(margins, found.broken, desk)
     raise CertificationError(desk.tight.portfolio_id, tuple(margins))
 
 
-def _wider(margins: Mapping[str, Fraction], found: Evaluated, desk: Desk) -> dict[str, Fraction]:
+def _verified(
+    desk: Desk, problem: DeskProblem, base: Integers, change: Floats
+) -> tuple[Integers, Evaluated, bool]:
+    """The lots that the solver means, what they make of the terms, and whether they keep everything."""
+    nearest: tuple[Integers, Evaluated, bool] | None = None
+    for lots in rounded_plans(desk, problem, base, change):
+        found = desk.evaluated(lots)
+        if desk.keeps_bands(lots) and not found.broken:
+            return lots, found, True
+        nearest = nearest or (lots, found, False)
+    assert nearest is not None
+    return nearest
+
+
+def _wider(
+    margins: Mapping[str, Fraction], broken: Sequence[Limit], desk: Desk
+) -> dict[str, Fraction]:
     """Margins on limits that were met only within the solver's tolerance: more than that taken off."""
-    more = {limit.option: margin_for(-limit.slack, desk.tight.block) for limit in found.broken}
+    more = {limit.option: margin_for(-limit.slack, desk.tight.block) for limit in broken}
     return {
         name: margins.get(name, Fraction(0)) + more.get(name, 0) for name in {**margins, **more}
     }
@@ -98,18 +113,18 @@ def with_fewest_trades(desk: Desk, plan: Plan, budget: Budget) -> Plan:
     problem, base = desk_problem(desk)
     first = desk.evaluated(plan.lots)
     above_base = float(first.objective - _at_base(desk, base)) * desk.unit
-    problem = replace(problem, objective_most=above_base + 1e-6)
+    overstated = 0.0 if problem.fine is None else problem.fine.overstated
+    problem = replace(problem, objective_most=above_base + overstated + 1e-6)
     answer, change = program.solve_fewest_trades(problem, budget)
     if not (answer.proven or answer.infeasible):  # there may be one with fewer trades
         late = replace(plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
         plan = replace(plan, certificate=late)
     if change is None:
         return plan
-    lots = _whole(base, change)
-    found = desk.evaluated(lots)
+    lots, found, is_kept = _verified(desk, problem, base, change)
     before = desk.tight.block.before[0]
     fewer = (lots != before).sum() < (plan.lots != before).sum()
-    if not (fewer and desk.keeps_bands(lots)) or found.broken or found.objective > first.objective:
+    if not (fewer and is_kept) or found.objective > first.objective:
         return plan
     cost = fraction_to_decimal(found.cost, desk.tight.block.decimals)
     objective = fraction_to_decimal(found.objective, desk.tight.block.decimals)
@@ -172,13 +187,8 @@ class Gives:
 
 
 def _relaxed(desk: Desk, budget: Budget, gives: Gives) -> tuple[Integers | None, tuple[Limit, ...]]:
-    """The best plan when limits may give so much, and the limits that do.
-
-    Neither where lots are so fine that their numbers are beyond the solver.
-    """
-    fewest, most = desk.bounds
-    if max((most - fewest).tolist(), default=0) > MAX_EXPLAINED_LOTS:
-        return None, ()
+    """The best plan when limits may give so much, and the limits that do."""
+    rounding = desk.rounding
     margins: dict[str, Fraction] = {}
     for _ in range(REPAIRS):
         problem, base = desk_problem(desk, margins)
@@ -192,16 +202,13 @@ def _relaxed(desk: Desk, budget: Budget, gives: Gives) -> tuple[Integers | None,
         change = program.solve_desk(problem, budget)[1]
         if change is None:
             return None, ()
-        lots = _whole(base, change)
-        found = desk.evaluated(lots)
-        if gives.limits or not found.broken:
+        lots, found, _ = _verified(desk, problem, base, change)
+        # A limit that is broken by no more than rounding does not give: it is asked for again, tightened.
+        missed = [limit for limit in found.broken if not gives.limits or -limit.slack <= rounding]
+        if not missed:
             return lots, found.broken
-        margins = _wider(margins, found, desk)
+        margins = _wider(margins, missed, desk)
     return None, ()
-
-
-def _whole(base: Integers, change: program.Floats) -> Integers:
-    return base + rounded(change, base)
 
 
 def _at_base(desk: Desk, base: Integers) -> Fraction:

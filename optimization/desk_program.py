@@ -1,6 +1,6 @@
 """The floats of the integer program of one desk: its numbers above ``base`` lots."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
@@ -10,11 +10,11 @@ import numpy as np
 from optimization.desk import Desk, View
 from optimization.evaluation import VIOLATION, edge_name
 from optimization.problem import Block
-from optimization.program_data import DeskProblem, OddLots, OwnBase
+from optimization.program_data import DeskProblem, FineLots, OddLots, OwnBase
 from optimization.structure import Floats
 from optimization.terms import Shares, Terms
 from optimization.tight import across, hair_of
-from optimization.units import Integers, grain_of, just_above
+from optimization.units import Integers, grain_of, just_above, rounded
 
 UNBOUNDED = 1e15  # currency; beyond any limit of a portfolio
 NO_MARGINS: Mapping[str, Fraction] = MappingProxyType({})
@@ -28,10 +28,12 @@ def desk_problem(
     ``margins`` say by how much limits are tightened, by the names that evaluation.py gives them, in units.
     """
     block, terms, view = desk.tight.block, desk.terms, View.of(desk)
-    value = block.lot_value.astype(float) * desk.unit
+    steps, fine = view.lots_per_step, view.is_fine
+    value = (block.lot_value * steps).astype(float) * desk.unit
     chord = across(desk.tight, view.base, view.sign)
     step_value, left = view.sign * value, np.minimum(view.way, view.room_back)
     rate_value, per_trade = float(terms.rate) * value, float(terms.per_trade) * desk.unit
+    way, beyond = (view.way / steps).astype(float), np.maximum(view.room_forth - ~fine, 0)
     weighed = 1.0 if terms.costs_in_objective else 0.0
     drift = 0.0 if terms.violation_alone else 1.0
     low, high = _edges_above(desk, view.base)
@@ -52,12 +54,12 @@ def desk_problem(
         cost_further=drift * (value + weighed * rate_value),
         spent_forth=step_value + rate_value,
         spent_back=rate_value - step_value,
-        chords=(view.room_forth > 0).astype(float),
-        way=view.way.astype(float),
-        most_left=left.astype(float),
-        most_away=(view.room_back - left).astype(float),
-        most_beyond=np.maximum(view.room_forth - 1, 0).astype(float),
-        least_trade=np.array(terms.least_trade, dtype=float),
+        chords=((view.room_forth > 0) & ~fine).astype(float),
+        way=way,
+        most_left=(left / steps).astype(float),
+        most_away=((view.room_back - left) / steps).astype(float),
+        most_beyond=(beyond / steps).astype(float),
+        least_trade=(desk.least_trades / steps).astype(float),
         per_trade=per_trade,
         cost_per_trade=drift * weighed * per_trade,
         band_low=low,
@@ -74,8 +76,43 @@ def desk_problem(
         group_high=group_high,
         grain=float(desk.grain) * desk.unit,
         own_base=own,
+        fine=_fine_lots(desk, view, chord),
     )
     return problem, view.base
+
+
+def rounded_plans(
+    desk: Desk, problem: DeskProblem, base: Integers, change: Floats
+) -> Iterator[Integers]:
+    """The lots that the solver means: the nearest ones, then those that a limit may prefer.
+
+    Only fine lots leave a choice: a lot less traded, a lot less held, a lot more.
+    """
+    nearest = base + rounded(change, base)
+    if problem.fine is None:
+        yield nearest
+        return
+    before, least, (fewest, most) = desk.tight.block.before[0], desk.least_trades, desk.bounds
+    traded, is_fine = nearest - before, problem.fine.lots_per_step > 1
+    # Floats have the whole way back to no trade to 53 bits only.
+    traded = np.where(abs(traded) <= abs(base - before) >> 48, 0, traded)
+    sign = np.sign(traded)
+    for step in (0 * sign, -sign, -abs(sign), abs(sign)):
+        enough = before + sign * np.maximum(sign * (traded + step), least)
+        lots = np.minimum(np.maximum(np.where(traded == 0, before, enough), fewest), most)
+        yield np.where(is_fine, lots, nearest)
+
+
+def _fine_lots(desk: Desk, view: View, chord: Sequence[Fraction]) -> FineLots | None:
+    """Lots that the program cannot count; a step across the target is one beyond it there, which costs a whole lot."""
+    fine = view.is_fine
+    if not fine.any():
+        return None
+    overstated = Fraction(0)
+    if not desk.terms.violation_alone:
+        rows = zip(desk.tight.block.lot_value.tolist(), chord, fine.tolist(), strict=True)
+        overstated = sum((value - across for value, across, is_fine in rows if is_fine), overstated)
+    return FineLots(view.lots_per_step.astype(float), float(overstated) * desk.unit)
 
 
 def _own_base(shares: Shares, rate_value: Floats) -> OwnBase:
@@ -110,13 +147,15 @@ def _odd_lots(block: Block, view: View) -> OddLots | None:
     if not block.odd_lots:
         return None
     rows, limits = np.zeros((len(block.odd_lots), len(view.base))), np.zeros(len(block.odd_lots))
+    steps = view.lots_per_step.astype(float)
     untied = np.zeros(len(view.base))
     for row, (main, odd) in enumerate(block.odd_lots):
         most = float(view.base[main] + view.room_forth[main] + view.room_back[main])
+        most, base = most / steps[main], float(view.base[main]) / steps[main]
         rows[row, main], rows[row, odd] = view.sign[main], -most * view.sign[odd]
-        limits[row] = most * view.base[odd] - view.base[main]
+        limits[row] = most * view.base[odd] - base
         untied[odd] = 1.0
-    return OddLots(rows, limits, untied, view.way * (1.0 - untied))
+    return OddLots(rows, limits, untied, view.way / steps * (1.0 - untied))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +200,8 @@ class _Limits:
         low, high = np.zeros(len(rows)), np.zeros(len(rows))
         for row, group in enumerate(terms.groups):
             columns = sorted(group.columns)
-            rows[row, columns] = lot_value[columns].astype(float) * self.desk.unit
+            worth = lot_value[columns] * self.view.lots_per_step[columns]
+            rows[row, columns] = worth.astype(float) * self.desk.unit
             at_base = sum(self._worth[column] for column in columns)
             values: list[int] = lot_value[columns].tolist()
             shares = (Fraction(0),) * 2 if terms.shares is None else terms.shares.groups[row]

@@ -34,6 +34,7 @@ from functools import cache
 from typing import Any
 
 import cvxpy as cp
+import numpy as np
 
 from optimization.budget import Budget
 from optimization.compiled import CompiledProgram, SolverAnswer
@@ -44,6 +45,11 @@ SMALLEST_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency; sums of six-decimal prices do not close at 0 in any useful time
 LEAST_GRAIN = 1e-5  # currency; what floats still tell apart in an objective of millions
 COUNT_GRAIN = 1.0  # of a number of trades
+STEPS: tuple[str, ...] = (
+    "left",
+    "away",
+    "beyond",
+)  # the variables of a security that are no booleans
 GIVES, PAID = "gives_", "paid"  # how the variables begin that no security has
 GIVE_PRICE = 1000.0  # of what a limit gives in the nearest plan, against drift
 
@@ -94,14 +100,30 @@ def _solve(
         name: next(getattr(source, name) for source in sources if hasattr(source, name))
         for name in program.parameters
     }
-    answer = program.solve(parameters, budget, gap_of(problem.grain), count)
-    if answer.values is None:
-        return answer, None
+    if problem.fine is None:
+        answer = program.solve(parameters, budget, gap_of(problem.grain), count)
+        return answer, _change(problem, answer)
+    per_step = problem.fine.lots_per_step
+    fractional = dict.fromkeys(STEPS if is_desk else ("down", "up"), per_step > 1)
+    answer = program.solve(parameters, budget, ABSOLUTE_GAP, count, fractional)
+    change = _change(problem, answer)
+    answer = replace(answer, bound=answer.bound - problem.fine.overstated)
+    return answer, None if change is None else per_step * change
+
+
+def _change(problem: CashProblem | DeskProblem, answer: SolverAnswer) -> Floats | None:
+    """The steps above ``base`` of each security."""
     values = answer.values
+    if values is None:
+        return None
     if isinstance(problem, CashProblem):
-        return answer, values["x"] - values["down"] + values["up"]
+        return values["x"] - values["down"] + values["up"]
     steps = values["x"] - values["left"] - values["away"] + values["beyond"]
-    return answer, problem.sign * steps
+    if problem.fine is not None and "forth" in values:
+        # A boolean that is 0 within the solver's tolerance leaves its trade a small part of all its lots.
+        traded = np.rint(values["forth"] + values["back"]) > 0
+        steps = np.where(traded | (problem.fine.lots_per_step == 1), steps, -problem.way)
+    return problem.sign * steps
 
 
 def padded(count: int, smallest: int = SMALLEST_SIZE) -> int:
@@ -137,8 +159,7 @@ class _Steps:
 
     def __init__(self, size: int) -> None:
         self.x = cp.Variable(size, boolean=True, name="x")
-        names = ("left", "away", "beyond")
-        parts = (cp.Variable(size, integer=True, name=name) for name in names)
+        parts = (cp.Variable(size, integer=True, name=name) for name in STEPS)
         self.left, self.away, self.beyond = parts
         names = ("chords", "most_left", "most_away", "most_beyond")
         self.chords, most_left, self.most_away, self.most_beyond = _of_securities(size, *names)

@@ -10,6 +10,14 @@ from optimization.structure import Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FineLots:
+    """Securities that a program counts in steps of many lots, not whole; see fine_lots.py."""
+
+    lots_per_step: Floats  # shape (n,): 1 where lots are whole variables
+    overstated: float  # the objective of a plan may be so much less than the program has it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CashProblem:
     """Drift under the cash row, shifted by k; arrays of shape (n,), money in currency."""
 
@@ -20,6 +28,7 @@ class CashProblem:
     most_up: Floats  # whole lots from k + 1 up to the band's edge
     limit: float  # what may still be invested above k lots of everything
     grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
+    fine: FineLots | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,3 +96,4 @@ class DeskProblem:
     violation_most: float | None = None  # of positions outside their bands; None: any amount
     grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
     own_base: OwnBase | None = None  # None: limits are what they are, whatever the plan costs
+    fine: FineLots | None = None

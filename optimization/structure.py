@@ -48,6 +48,15 @@ class Structure:
         np.minimum(parts[5], self.most, out=parts[5])
         return parts
 
+    def kinds_but(self, fractional: Mapping[str, Chosen]) -> NDArray[np.int32]:
+        """The kinds of the columns, with these places of variables not whole."""
+        if not fractional:
+            return self.kinds
+        kinds = self.kinds.copy()
+        for name, chosen in fractional.items():
+            kinds[self.variables[name]][chosen] = 0
+        return kinds
+
     def cut(self, columns: Chosen) -> "Structure":
         """The same with some of the columns, and without the rows that have none of them."""
         values = np.repeat(columns, np.diff(self.starts))

@@ -12,8 +12,11 @@ from optimization.budget import Budget
 from optimization.certificate import Binding, Certificate, Method, Proof, broken
 from optimization.cover import cover, steps_of
 from optimization.errors import CertificationError, NoSolutionInTimeError
+from optimization.fine_lots import lots_per_step
 from optimization.problem import Bands, Block
+from optimization.program_data import CashProblem, FineLots
 from optimization.separable import drift_of, lot_limits
+from optimization.structure import Chosen
 from optimization.units import (
     Integers,
     fraction_to_decimal,
@@ -114,11 +117,20 @@ def solve_by_program(tight: Tight, budget: Budget) -> Plan:
             raise NoSolutionInTimeError(tight.portfolio_id, budget.total_s)
         bound = answer.bound if not margin else bound  # of a tightened row it proves nothing
         lots = base + rounded(change, base)
+        if problem.fine is not None:
+            lots = _rounded_to_cash(tight, lots, problem.fine.lots_per_step > 1)
         if not broken(block, lots[None, :]).any():
             return Plan(lots, _certificate(tight, lots, base, replace(answer, bound=bound)))
         # A row met only within the solver's tolerance: ask again with more than that taken off.
         margin += margin_for(-Fraction(cash_left(tight, lots)), block)
     raise CertificationError(tight.portfolio_id, ("the cash row holds only within a tolerance",))
+
+
+def _rounded_to_cash(tight: Tight, lots: Integers, is_fine: Chosen) -> Integers:
+    """Lots inside their bands, a lot less of each fine one where they would overdraw the cash floor."""
+    fewest, most = (limits[0] for limits in lot_limits(tight.block, tight.bands))
+    lots = np.minimum(np.maximum(lots, fewest), most)
+    return lots if cash_left(tight, lots) >= 0 else np.maximum(lots - is_fine, fewest)
 
 
 def margin_for(excess: Fraction, block: Block) -> Fraction:
@@ -137,19 +149,26 @@ def cash_problem(
     fewest: Integers,
     most: Integers,
     margin: Fraction = Fraction(0),
-) -> program.CashProblem:
+) -> CashProblem:
     """The program's floats, shifted by ``base`` lots, fewest <= base <= most; arrays of shape (n,)."""
     block, unit = tight.block, 10.0**-tight.block.decimals
     limit = Fraction(cash_left(tight, base))
     limit = just_above(limit, grain_of(block.lot_value.tolist()), hair_of(block)) - margin
-    return program.CashProblem(
-        lot_value=block.lot_value.astype(float) * unit,
-        chord=np.array(across(tight, base, 1), dtype=float) * unit,
-        chords=(base < most).astype(float),
-        most_down=(base - fewest).astype(float),
-        most_up=np.maximum(most - base - 1, 0).astype(float),
+    chord = across(tight, base, 1)
+    steps = lots_per_step(most - fewest)
+    fine = (steps > 1).astype(bool)
+    further = sum(
+        p - c for p, c, one in zip(block.lot_value.tolist(), chord, fine, strict=True) if one
+    )
+    return CashProblem(
+        lot_value=(block.lot_value * steps).astype(float) * unit,
+        chord=np.array(chord, dtype=float) * unit,
+        chords=((base < most) & ~fine).astype(float),
+        most_down=((base - fewest) / steps).astype(float),
+        most_up=(np.maximum(most - base - ~fine, 0) / steps).astype(float),
         limit=float(limit) * unit,
         grain=float(_grain(tight, base)) * unit,
+        fine=FineLots(steps.astype(float), float(further) * unit) if fine.any() else None,
     )
 
 

@@ -30,7 +30,7 @@ from optimization.desk import Desk
 from optimization.desk_plans import or_no_trade, separable_plan, solve_program, with_fewest_trades
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.separable import nearest_lots
-from optimization.tight import SOLVER, Plan, cash_binding
+from optimization.tight import REPAIRS, SOLVER, Plan, cash_binding, margin_for
 from optimization.units import Integers, fraction_to_decimal
 from optimization.violations import edges_of, violations, worth_of
 
@@ -99,7 +99,9 @@ def solve_yielding(desk: Desk, budget: Budget, *, fewest_trades: bool) -> Plan |
     plan = _separable_or_cover(desk) or _programmed(desk, budget)
     if plan is None or not fewest_trades:
         return plan
-    return with_fewest_trades(_capped(desk, violation_of(desk, plan.lots)), plan, budget)
+    outside = violation_of(desk, plan.lots)
+    fewer = with_fewest_trades(_capped(desk, outside), plan, budget)
+    return plan if violation_of(desk, fewer.lots) != outside else fewer
 
 
 def violation_of(desk: Desk, lots: Integers) -> Fraction:
@@ -207,12 +209,18 @@ def _programmed(desk: Desk, budget: Budget) -> Plan | None:
     if least is None:
         return None
     try:
-        capped = _capped(desk, least.violation)
+        capped = _capped(desk, least.violation + _slack_for_rounding(desk))
         plan = solve_program(capped, budget)
         plan = plan and or_no_trade(capped, plan)
     except (NoSolutionInTimeError, CertificationError):
         plan = None
     return _certified(desk, least, plan or _as_found(desk, least))
+
+
+def _slack_for_rounding(desk: Desk) -> Fraction:
+    """What fine lots need between two limits, so that rounding one way or the other keeps both."""
+    rounding = desk.rounding
+    return REPAIRS * margin_for(Fraction(rounding), desk.tight.block) if rounding else Fraction(0)
 
 
 def _by_program(desk: Desk, budget: Budget) -> LeastViolation | None:

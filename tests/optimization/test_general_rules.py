@@ -280,7 +280,7 @@ def test_general_answers_are_the_same_alone_and_in_a_block():
     assert together == [rebalance(model, account) for account in accounts]
 
 
-def test_lots_too_fine_for_the_solver_leave_a_refusal_without_a_nearest_plan():
+def test_a_refusal_has_its_nearest_plan_however_fine_lots_are():
     def line(name: str, weight: str, drift: str) -> Target:
         return Target(name, Decimal(weight), DriftBand(Decimal(drift), Decimal(drift)))
 
@@ -294,4 +294,6 @@ def test_lots_too_fine_for_the_solver_leave_a_refusal_without_a_nearest_plan():
     answer = rebalance(Model("Fine", lines, ("U1",)), held, options)
     assert answer.refusal is not None
     assert [each["security_id"] for each in answer.refusal.members["securities"]] == ["U"]
-    assert answer.refusal.members["nearest_plan"] is None
+    nearest = answer.refusal.members["nearest_plan"]
+    assert [each["security_id"] for each in nearest["outside_band"]] == ["U"]
+    assert nearest["gives"] == []

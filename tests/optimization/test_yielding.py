@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,11 @@ from optimization import engine, program
 from optimization.certificate import Method, Proof
 from optimization.compiled import SolverAnswer
 from optimization.engine import rebalance
-from optimization.errors import CertificationError, OptionsConflictError
+from optimization.errors import (
+    CertificationError,
+    NoSolutionInTimeError,
+    OptionsConflictError,
+)
 from optimization.model import DriftBand, Model, Target
 from optimization.options import BandRule, Direction, Percent, RebalanceOptions, Scope
 from optimization.portfolio import Portfolio
@@ -282,6 +287,31 @@ def test_the_plan_of_least_violation_is_kept_where_no_time_is_left_for_less_drif
     assert proven(found).proof is Proof.FEASIBLE_TIME_LIMIT
     assert proven(found).violation == proven(found).violation_lower_bound == 350
     assert proven(found).gap >= 0
+
+
+@pytest.mark.parametrize("answered", range(9))
+def test_a_plan_is_kept_whenever_time_runs_out_on_the_way_to_the_base_that_its_costs_leave(
+    monkeypatch: pytest.MonkeyPatch, answered: int
+):
+    solve, calls = program.solve_desk, count()
+
+    def until_late(problem: Any, budget: Any) -> Any:
+        if next(calls) < answered:
+            return solve(problem, budget)
+        return SolverAnswer(None, 0.0, proven=False, infeasible=False, seconds=0.0), None
+
+    monkeypatch.setattr(program, "solve_desk", until_late)
+    model, prices = {A: ("0.4", "0.05"), B: ("0.4", "0.05")}, {A: "10", B: "10"}
+    given: dict[str, Any] = {"maximum_trades": 1, "cost_per_trade": Decimal(7)}
+
+    try:
+        found = asked(model, "1000", {}, prices, bands=BandRule.YIELD, **given)
+    except NoSolutionInTimeError:
+        assert answered < 3  # none inside the bands, the least violation, the least drift at it
+        return
+
+    assert proven(found).violation == sum(one.outside for one in found.outside_band)
+    assert proven(found).violation >= proven(found).violation_lower_bound
 
 
 @pytest.mark.parametrize("violation", ["349.99", "350.01"])
