@@ -18,6 +18,7 @@ from optimization.options import RebalanceOptions
 from optimization.program_data import DeskProblem
 from optimization.separable import drift_of, nearest_lots
 from optimization.structure import Floats
+from optimization.terms import band_edges
 from optimization.tight import REPAIRS, SOLVER, Plan, lower_bound, margin_for, proof_of, solve_tight
 from optimization.units import Integers, fraction_to_decimal
 
@@ -138,11 +139,13 @@ def or_no_trade(desk: Desk, plan: Plan) -> Plan:
     """
     block = desk.tight.block
     before = block.before[0]
-    if (plan.lots == before).all() or not desk.keeps_bands(before):
-        return plan
-    found = desk.evaluated(before)
     proven_within = plan.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
     gap = Fraction(program.ABSOLUTE_GAP) if proven_within else Fraction(0)
+    if (plan.lots == before).all() or _is_farther(desk, before, plan, gap):
+        return plan
+    if not desk.keeps_bands(before):
+        return plan
+    found = desk.evaluated(before)
     objective = fraction_to_decimal(found.objective, block.decimals)
     least = desk.evaluated(plan.lots).objective + gap * 10**block.decimals
     if found.broken or found.objective > least:
@@ -156,6 +159,15 @@ def or_no_trade(desk: Desk, plan: Plan) -> Plan:
     return Plan(before, said)
 
 
+def _is_farther(desk: Desk, before: Integers, plan: Plan, gap: Fraction) -> bool:
+    """Whether drift alone says that no trade is worse than the plan, so that nothing else need be looked at."""
+    terms, tight = desk.terms, desk.tight
+    if terms.costs_in_objective or terms.violation_alone or terms.soft_price:
+        return False
+    least = tight.drift_units(plan.lots) + gap * 10**tight.block.decimals
+    return tight.drift_units(before) > least
+
+
 def conflict(desk: Desk, budget: Budget) -> tuple[Limit, ...]:
     """The limits that exclude each other while every band holds, each with what it would have to give."""
     return _relaxed(desk, budget, Gives(UNBOUNDED, UNBOUNDED, UNBOUNDED))[1]
@@ -167,7 +179,8 @@ def nearest_plan(desk: Desk, budget: Budget) -> tuple[Integers | None, tuple[Lim
     Restrictions hold in it. No plan if each overdraws the account.
     """
     if not desk.terms.bands_yield:
-        soft = replace(desk.terms, soft_price=Fraction(BAND_PRICE), shares=None)
+        edges, price = tuple(band_edges(desk.tight.block)), Fraction(BAND_PRICE)
+        soft = replace(desk.terms, soft_price=price, edges=edges, shares=None)
         desk = replace(desk, terms=soft)
     floor = max(0.0, float(desk.terms.cash_least) * desk.unit)
     for gives in (Gives(), Gives(floor=floor, limits=UNBOUNDED)):

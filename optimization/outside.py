@@ -18,7 +18,7 @@ from optimization.options import Scope
 from optimization.relaxation import Relaxation, restate
 from optimization.result import Edge, OutsideBand
 from optimization.units import Integers, fraction_to_decimal
-from optimization.violations import edges_of, violations, worth_of
+from optimization.violations import edges_of, total_violation, violations, worth_of
 from optimization.yielding import least_violation, yielding
 
 EXPLANATION_TIME_S = 2.0  # for each thing that an answer explains
@@ -51,8 +51,7 @@ def outside_bands(
 def total_outside(desk: Desk, lots: Integers) -> Decimal:
     """What all positions of a plan are outside their bands together, in currency."""
     block = desk.tight.block
-    each = violations(edges_of(block), worth_of(block, lots))
-    return fraction_to_decimal(sum(each, Fraction(0)), block.decimals)
+    return fraction_to_decimal(total_violation(block, lots), block.decimals)
 
 
 def _currency(desk: Desk, amount: Fraction) -> Decimal:

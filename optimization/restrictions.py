@@ -51,6 +51,8 @@ def least_trades(
 
     An odd remainder has none: it is sold only with lots that are enough.
     """
+    if not (options.minimum_shares or options.minimum_value):
+        return [(0, 0)] * len(lots)
     shares, value = Fraction(options.minimum_shares), options.minimum_value
     if isinstance(value, Percent):
         units = Fraction(value.value) * int(block.base[0]) / 100

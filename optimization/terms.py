@@ -134,7 +134,8 @@ def terms_of(
         soft_price=None if soft is None else Fraction(soft),
         least_trade=tuple(max(1, *pair) for pair in needed),
         groups=tuple(_groups(options, Fraction(base) * scale, securities)),
-        edges=tuple(_edges(block)),
+        # Only bands that a plan may leave, or that move with its costs, are asked about their edges.
+        edges=tuple(band_edges(block)) if soft is not None or options.has_costs else (),
         least_by=tuple(
             "minimum_value" if of_value >= of_shares else "minimum_shares"
             for of_shares, of_value in needed
@@ -173,7 +174,7 @@ def shares_of(options: RebalanceOptions, block: Block) -> Shares:
     )
 
 
-def _edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
+def band_edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
     """The least and the most that each position may be worth in its band, unrounded.
 
     What cannot be sold of a holding outside the model is no violation, nor is a short position that
