@@ -11,7 +11,7 @@ from optimization.certificate import Certificate
 from optimization.errors import PricesMissingError
 from optimization.model import DriftBand, Model
 from optimization.odd_lots import columns_of
-from optimization.options import RebalanceOptions, amount
+from optimization.options import Amount, Percent, RebalanceOptions, amount
 from optimization.portfolio import Portfolio, unpriced
 from optimization.problem import Block, fits_int64, largest_number
 from optimization.result import OutsideBand, Rebalance, Refusal, Security, Status
@@ -178,7 +178,8 @@ def assemble(
     gross = max((sum(map(mul, map(abs, row), price)) for row in before), default=0)
     denominator = denominator_of(part for security in securities for part in _parts(security))
     fee = to_units(options.cost_per_trade, decimals)
-    largest = largest_number(market_value, price, gross + fee * len(securities), len(securities))
+    asked = fee * len(securities) + int(EXACT.scaleb(_number(options.cash_floor), decimals))
+    largest = largest_number(market_value, price, gross + asked, len(securities))
     size = largest if fits_int64(largest, denominator) else TOO_LARGE
     shape = (len(portfolios), len(securities))
 
@@ -212,6 +213,11 @@ def investable(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
 
 def _parts(security: Security) -> tuple[Weight, Weight, Weight]:
     return security.weight, security.band.low, security.band.high
+
+
+def _number(value: Amount) -> Decimal:
+    """What an amount says in currency: one in percent says no more than the market value."""
+    return ZERO if isinstance(value, Percent) else value
 
 
 def _quantity(shares: Decimal) -> int | Decimal:

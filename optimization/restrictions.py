@@ -49,7 +49,8 @@ def least_trades(
 ) -> list[tuple[int, int]]:
     """The lots of the least trade by minimum_shares and by minimum_value, per column.
 
-    An odd remainder has none: it is sold only with lots that are enough.
+    An odd remainder has none: it is sold only with lots that are enough. A trade that is larger than all
+    that is owned is none, however much larger: so the numbers of a block bound this one too.
     """
     if not (options.minimum_shares or options.minimum_value):
         return [(0, 0)] * len(lots)
@@ -59,11 +60,13 @@ def least_trades(
     else:
         units = Fraction(value) * 10**block.decimals
     odd = {column for _, column in block.odd_lots}
+    owned = abs(int(block.market_value[0])) + int(np.abs(block.before[0] * block.lot_value).sum())
     rows = enumerate(zip(lots, block.lot_value.tolist(), strict=True))
-    return [
-        (0, 0) if column in odd else (ceil(shares / Fraction(lot)), ceil(units / worth))
-        for column, (lot, worth) in rows
-    ]
+    needed: list[tuple[int, int]] = []
+    for column, (lot, worth) in rows:
+        most = 0 if column in odd else 2 * owned // worth + 2
+        needed.append((min(ceil(shares / Fraction(lot)), most), min(ceil(units / worth), most)))
+    return needed
 
 
 def _dust(block: Block, lots: Sequence[Decimal], options: RebalanceOptions) -> NDArray[np.bool_]:

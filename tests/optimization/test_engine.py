@@ -389,3 +389,28 @@ def test_bands_of_ten_decimals_are_exact_where_their_products_pass_64_bits():
     assert answer.after == (94_050_000,)
     assert answer.certificate is not None
     assert answer.certificate.objective == Decimal("0.0095")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "cash_floor",
+        "cash_ceiling",
+        "cash_flow",
+        "turnover_cap",
+        "soft_band_price",
+        "minimum_shares",
+        "minimum_value",
+        "maximum_trades",
+    ],
+)
+@pytest.mark.parametrize("digits", [18, 19, 30])
+def test_a_number_of_an_option_beyond_64_bits_has_an_answer(option: str, digits: int):
+    value = 10**digits if option == "maximum_trades" else Decimal(10) ** digits
+    account = Portfolio("P" * 24, Decimal(1000), {A: Decimal(3)}, {A: Decimal(10), B: Decimal(7)})
+
+    answer = rebalance(model(A="0.5", B="0.4"), account, RebalanceOptions(**{option: value}))  # pyright: ignore[reportArgumentType]
+
+    assert (answer.refusal is None) == (option != "cash_floor")
+    if option.startswith("minimum"):
+        assert answer.transactions == ()
