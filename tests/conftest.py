@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from shutil import disk_usage
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,9 @@ from storage.database import WRITER_TIMEOUT_S, Document, connect, disconnect
 from storage.embedded import start, stop
 from storage.indexes import ensure_indexes
 
+MEMORY = Path("/dev/shm")
+ROOM = 8 * 2**30  # bytes; the object stores of Ray are there, too
+
 # Ray reads its environment when it is imported, and the tests of a part may do that first.
 os.environ.update(FAST)
 
@@ -21,9 +25,14 @@ os.environ.update(FAST)
 @pytest.fixture(scope="session")
 def mongodb_uri() -> Iterator[str]:
     """The address of an embedded server, started once a session."""
-    with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
+    with tempfile.TemporaryDirectory(prefix="order-generation-", dir=_in_memory()) as directory:
         yield start(Path(directory), os.environ.get("MONGOD")).uri
         stop(Path(directory))
+
+
+def _in_memory() -> Path | None:
+    """Where a database is made in half the time, if there is room; None for the usual place."""
+    return MEMORY if MEMORY.is_dir() and disk_usage(MEMORY).free > ROOM else None
 
 
 @pytest.fixture
