@@ -227,9 +227,9 @@ async def test_a_run_over_nothing_is_refused_with_the_rule(ordergen: Ordergen) -
 def test_an_id_stays_whole_beside_sentences(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
-    row = (P, "STOPPED: " + "the accounting service does not answer " * 4, 12_345)
-    show(table("Runs", ("run", "status", "done"), [row]))
+    monkeypatch.setenv("COLUMNS", "60")
+    row = (P, "STOPPED: the accounting service does not answer", "120 REBALANCED, 30 FAILED")
+    show(table("Runs", ("run", "status", "outcomes"), [row]))
     assert P in capsys.readouterr().out
 
 
