@@ -59,10 +59,6 @@ class Portfolios:
             return None
         return await self._known(portfolio_id)
 
-    async def exists(self, portfolio_id: str) -> bool:
-        """Whether there is such a portfolio."""
-        return await self.name(portfolio_id) is not None
-
     async def health(self) -> UpstreamHealth:
         """Ask whether the service is ready."""
         return await self._client.health(HEALTH)

@@ -78,7 +78,7 @@ async def test_portfolios_have_names(market: Market, market_url: str) -> None:
         names = Portfolios(client)
 
         assert await names.name(market.portfolio_id(4)) == "Portfolio 5"
-        assert not await names.exists("0" * 24)
+        assert await names.name("0" * 24) is None
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
         name for one in clients for name, call in vars(one).items() if iscoroutinefunction(call)
     }
 
-    asked = {"holdings", "snapshot", "tickers", "name", "exists", "place", "placed", "cancel"}
+    asked = {"holdings", "snapshot", "tickers", "name", "place", "placed", "cancel"}
     # Names are left out where an answer is malformed: test_portfolios has that.
     assert {name for name in calls if name[0] != "_"} == {*asked, "health", "names"}
 

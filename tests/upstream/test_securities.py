@@ -111,6 +111,5 @@ async def test_a_portfolio_has_a_name_or_does_not_exist() -> None:
     portfolios = Portfolios(client(handler))
 
     assert await portfolios.name(LATE) == "Growth"
-    assert await portfolios.exists(LATE)
-    assert not await portfolios.exists(NOBODY)
-    assert not await portfolios.exists("not an id")
+    assert await portfolios.name(NOBODY) is None
+    assert await portfolios.name("not an id") is None
