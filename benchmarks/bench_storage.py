@@ -4,9 +4,11 @@ import asyncio
 import random
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +24,7 @@ from rich.table import Table
 from optimization.certificate import Certificate, Method, Proof
 from optimization.model import DriftBand, Model, Target
 from optimization.result import Rebalance, Security, Status
+from serve_app.api.listings import MOST_ON_PAGE, Listed, Portfolios, page_text
 from storage.codec import TYPE_REGISTRY
 from storage.database import Document, connect, disconnect
 from storage.embedded import Server, start, stop
@@ -200,12 +203,50 @@ async def paging(database: AsyncDatabase[Document], table: Table) -> None:
     )
 
 
+async def listing(database: AsyncDatabase[Document], table: Table) -> None:
+    """The text of a page of GET /rebalances, as the ingress writes it to the caller."""
+    rebalances = Rebalances(database)
+    run = a_run(MOST_ON_PAGE)
+    rows = [outcome(ordinal) for ordinal in range(MOST_ON_PAGE)]
+    await rebalances.record(run.rebalance_id, range(MOST_ON_PAGE), rows)
+    del rows
+
+    async def write(count: int) -> int:
+        shown = Portfolios(run, 0, count, partial(rebalances.outcomes, run))
+        return sum([len(part) async for part in page_text([Listed(shown)], UTC)])
+
+    times: dict[int, list[float]] = {100: [], MOST_ON_PAGE: []}
+    for _ in range(ROUNDS):
+        for count, found in times.items():
+            found.append(await seconds(write(count)))
+    peaks: dict[int, float] = {}
+    for count in times:
+        tracemalloc.start()
+        size = await write(count)
+        peaks[count] = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+    most, few = median(times[MOST_ON_PAGE]), median(times[100])
+    table.add_row(
+        f"a page of 5,000 portfolios ({size / 2**20:.0f} MiB of JSON) against one of 100, ms",
+        f"{most * 1e3:.0f} / {few * 1e3:.1f}",
+        f"{most / few:.1f}",
+        "<= 75",
+    )
+    table.add_row(
+        "peak of memory of the first against that of the second, MiB",
+        f"{peaks[MOST_ON_PAGE]:.1f} / {peaks[100]:.1f}",
+        f"{peaks[MOST_ON_PAGE] / peaks[100]:.2f}",
+        "<= 2",
+    )
+
+
 async def measure(server: Server, table: Table) -> None:
     database = connect(server.uri, "bench", timeout_ms=20_000)
     await ensure_indexes(database)
     await writing(database, table)
     await reading_a_model(database, table)
     await paging(database, table)
+    await listing(database, table)
     await disconnect(database)
 
 
