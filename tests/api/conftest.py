@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from serve_app.api import optimize
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.handles import Optimizer
@@ -69,6 +70,12 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
+
+
+@pytest.fixture(params=[optimize.LONG, 0], ids=["here", "elsewhere"])
+def read_anywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies that are short, and bodies that are long enough to be read in another process."""
+    monkeypatch.setattr(optimize, "LONG", request.param)
 
 
 @pytest.fixture

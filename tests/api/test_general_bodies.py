@@ -1,7 +1,7 @@
 """POST /optimize takes what people have: their ids, their weights, their digits; each refusal says the rule."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +11,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from serve_app.api import optimize
 from serve_app.client import AsyncClient
 from serve_app.settings import Settings
 from tests.api.optimizing import (
@@ -20,7 +19,6 @@ from tests.api.optimizing import (
     Json,
     answer_to,
     asked,
-    client_of,
     line,
     optimize_app,
     trades,
@@ -28,24 +26,13 @@ from tests.api.optimizing import (
 from tests.api.serving import ordergen_at, served
 from tests.optimization.test_rules import READABLE, UNREADABLE
 
+pytestmark = pytest.mark.usefixtures("read_anywhere")
 Change = Callable[[Json], Any]
 
 
-@pytest.fixture(params=[optimize.LONG, 0], ids=["here", "elsewhere"], autouse=True)
-def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is long enough to be read in another process."""
-    monkeypatch.setattr(optimize, "LONG", request.param)
-
-
 @pytest.fixture
-def alone(settings: Settings) -> FastAPI:
+def app(settings: Settings) -> FastAPI:
     return optimize_app(settings)
-
-
-@pytest.fixture
-async def client(alone: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(alone) as client:
-        yield client
 
 
 @pytest.mark.parametrize("name", READABLE)
@@ -290,12 +277,12 @@ async def test_5000_positions_are_answered(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_command_line_and_the_client_take_tickers_and_fractions(
-    alone: FastAPI, tmp_path: Path
+    app: FastAPI, tmp_path: Path
 ) -> None:
     body = asked(line("VTI", "1/3", relative_drift="0.25"), line("BND", "0.4"))
     file = tmp_path / "asked.json"
     file.write_text(json.dumps(body))
-    async with served(alone) as url:
+    async with served(app) as url:
         shown = await ordergen_at(url)("optimize", str(file))
         printed = await ordergen_at(url)("optimize", str(file), "--json")
         async with AsyncClient(url) as service:

@@ -1,61 +1,28 @@
 """POST /optimize: models, prices and portfolios in the body; no database, no upstream."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
+from fastapi import FastAPI
 
-from optimization import Portfolio, rebalance
-from optimization.errors import OptimizationError
-from serve_app.api import optimize
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
-from serve_app.settings import Settings, settings_from
-from serve_app.wire.options import options_json
-from serve_app.wire.rebalancing import rebalance_json
-from serve_app.wire.text import encoded
-from serve_app.wire.text import plain as digits
-from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.optimizing import client_of, optimize_app
-from tests.api.parts import A, B, P, Q, R, Stored, no_metrics, position
-from tests.optimization import generated
-from tests.optimization.generated import Problem
+from serve_app.settings import Settings
+from tests.api.optimizing import optimize_app
+from tests.api.parts import A, B, P, Q, R, position
 
+pytestmark = pytest.mark.usefixtures("read_anywhere")
 Json = dict[str, Any]
 Change = Callable[[Json], Any]
 PATH = "/api/v1/optimize"
-KINDS = (generated.plain, generated.tight, generated.round_numbers, generated.with_options)
-PER_KIND = 12
-
-
-class NoStore:
-    """A database that is down: whoever asks it fails."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"the store was asked to {name}")
-
-
-def client_with(settings: Settings, store: Any, optimizer: Any) -> httpx.AsyncClient:
-    app = api_app(settings, Collaborators(store, optimizer, {}, no_metrics))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
-
-
-@pytest.fixture(params=[optimize.LONG, 0], ids=["here", "elsewhere"], autouse=True)
-def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is long enough to be read in another process."""
-    monkeypatch.setattr(optimize, "LONG", request.param)
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """An application whose optimizer has nothing but its settings, and these name no database."""
-    async with client_of(optimize_app(settings)) as client:
-        yield client
+def app(settings: Settings) -> FastAPI:
+    return optimize_app(settings)
 
 
 def asked(**changes: object) -> Json:
@@ -65,40 +32,6 @@ def asked(**changes: object) -> Json:
     ]
     model = {"name": "Growth", "positions": [position()]}
     return {"model": model, "prices": {A: 10.25, B: "31"}, "portfolios": portfolios, **changes}
-
-
-def asked_of(problem: Problem) -> Json:
-    model, portfolio = problem.model, problem.portfolio
-    options = options_json(problem.options)
-    if not model.targets:  # the engine need not be told
-        options["liquidate"] = True
-    return {
-        "model": {
-            "positions": [
-                {
-                    "security_id": target.security_id,
-                    "target": digits(target.weight),
-                    "low_drift": digits(target.band.low),
-                    "high_drift": digits(target.band.high),
-                }
-                for target in model.targets
-            ]
-        },
-        "prices": {security: digits(price) for security, price in portfolio.prices.items()},
-        "portfolios": [owned(portfolio)],
-        "options": options,
-    }
-
-
-def owned(portfolio: Portfolio) -> Json:
-    # None of a security is no holding, but it can be restricted.
-    held = {**dict.fromkeys(portfolio.prices, Decimal(0)), **portfolio.holdings}
-    holdings = {security: digits(shares) for security, shares in held.items()}
-    return {
-        "portfolio_id": portfolio.portfolio_id,
-        "cash": digits(portfolio.cash),
-        "holdings": holdings,
-    }
 
 
 async def test_portfolios_are_answered_in_their_order_and_without_ids(
@@ -152,64 +85,6 @@ async def test_portfolios_are_answered_in_their_order_and_without_ids(
     }
     assert second["drifts"][1]["adjusted_quantity"] == "0.5"
     assert "location" not in answer.headers
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-async def test_the_answer_is_the_engines_to_the_byte(
-    client: httpx.AsyncClient, settings: Settings, kind: Callable[..., Problem]
-) -> None:
-    rng = np.random.default_rng(5)
-    for problem in [kind(rng) for _ in range(PER_KIND)]:
-        try:
-            made = rebalance(problem.model, problem.portfolio, problem.options)
-        except OptimizationError:
-            continue
-
-        answer = await client.post(PATH, json=asked_of(problem))
-
-        day = datetime.now(settings.zone).date().isoformat()
-        if answer.status_code == 200:
-            assert answer.content == encoded([rebalance_json(made, None, None, day, None)])
-            continue
-        (element,) = answer.json()["portfolios"]
-        assert made.refusal is not None
-        assert (answer.status_code, element["status"]) == (422, "INFEASIBLE")
-        assert element["error"]["detail"] == made.refusal.detail
-        own = rebalance_json(made, None, None, day, element["error"])
-        assert json.loads(encoded(own)) == element
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-async def test_the_answer_is_that_of_a_stored_model_with_the_same_holdings(
-    client: httpx.AsyncClient,
-    settings: Settings,
-    stored: Stored,
-    database: Any,
-    kind: Callable[..., Problem],
-) -> None:
-    rng = np.random.default_rng(6)
-    world = Upstreams()
-    async with client_with(settings, stored, optimizer_with(settings, database, world)) as other:
-        for number in range(PER_KIND):
-            problem = kind(rng)
-            given = asked_of(problem)
-            world.prices = dict(problem.portfolio.prices)
-            (portfolio,) = given["portfolios"]
-            world.owns(P, portfolio["cash"], **portfolio["holdings"])
-            body = {**given["model"], "name": f"Model {number}", "portfolios": [P]}
-            model = (await other.post("/api/v1/models", json=body)).json()
-            path = f"/api/v1/model/{model['model_id']}/rebalance"
-
-            by_id = (await other.post(path, json=given["options"])).json()
-            by_body = (await client.post(PATH, json=given)).json()
-
-            for element in _elements(by_id):
-                element |= {"rebalance_id": None, "model_id": None}
-            assert _elements(by_body) == _elements(by_id)
-
-
-def _elements(answer: Any) -> list[Json]:
-    return answer if isinstance(answer, list) else answer["portfolios"]
 
 
 async def test_weights_are_of_what_a_fee_leaves_and_the_executed_plan_is_left_alone(
@@ -388,13 +263,3 @@ async def test_options_reach_the_engine(client: httpx.AsyncClient) -> None:
 
     assert answer.json()[0]["cash_after_rebalance"] == "775.00"
     assert answer.json()[0]["binding"] == [{"constraint": "cash_floor", "slack": "8.22"}]
-
-
-async def test_the_time_limit_is_that_of_the_settings() -> None:
-    settings = settings_from({"optimization_timeout": 1e-9})
-    problem = generated.large_with_options(np.random.default_rng(0))
-
-    async with client_of(optimize_app(settings)) as client:
-        answer = await client.post(PATH, json=asked_of(problem))
-
-    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/no-solution-in-time")

@@ -1,35 +1,27 @@
 """POST /optimize refuses options that would cost money in silence, and takes some for single portfolios."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
+from fastapi import FastAPI
 
-from serve_app.api import optimize
 from serve_app.settings import Settings
 from tests.api.optimizing import (
     PATH,
     Json,
     answer_to,
     asked,
-    client_of,
     line,
     optimize_app,
     refusal_of,
     trades,
 )
 
-
-@pytest.fixture(params=[optimize.LONG, 0], ids=["here", "elsewhere"], autouse=True)
-def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is long enough to be read in another process."""
-    monkeypatch.setattr(optimize, "LONG", request.param)
+pytestmark = pytest.mark.usefixtures("read_anywhere")
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(optimize_app(settings)) as client:
-        yield client
+def app(settings: Settings) -> FastAPI:
+    return optimize_app(settings)
 
 
 @pytest.mark.parametrize(
