@@ -85,8 +85,18 @@ class Drift:
 
     @property
     def traded(self) -> int | Decimal:
-        """Shares bought (positive) or sold (negative)."""
-        return self.adjusted_quantity - self.original_quantity
+        """Shares bought (positive) or sold (negative), exact."""
+        before, after = self.original_quantity, self.adjusted_quantity
+        if isinstance(before, int) and isinstance(after, int):
+            return after - before
+        return EXACT.subtract(after, before)
+
+    @property
+    def traded_quantity(self) -> int | Decimal:
+        """Shares bought or sold, exact and without a sign."""
+        traded = self.traded
+        # abs() of a Decimal rounds to the 28 digits of the ambient context.
+        return abs(traded) if isinstance(traded, int) else traded.copy_abs()
 
     @property
     def actual(self) -> Decimal:
@@ -95,7 +105,7 @@ class Drift:
             return Decimal("0.0000")
         value = EXACT.multiply(Decimal(self.adjusted_quantity), self.security.price)
         weight = EXACT.divide(value, self.base)
-        return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)
+        return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)
 
 
 class Edge(StrEnum):
@@ -199,7 +209,7 @@ class Rebalance:
             Transaction(
                 Side.BUY if drift.traded > 0 else Side.SELL,
                 drift.security.security_id,
-                abs(drift.traded),
+                drift.traded_quantity,
             )
             for drift in self.drifts
             if drift.traded != 0
@@ -210,6 +220,6 @@ class Rebalance:
         """The value of everything bought and sold, in currency."""
         total = Decimal(0)
         for drift in self.drifts:
-            value = EXACT.multiply(Decimal(abs(drift.traded)), drift.security.price)
+            value = EXACT.multiply(drift.traded_quantity, drift.security.price)
             total = EXACT.add(total, value)
         return total

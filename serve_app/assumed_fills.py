@@ -56,7 +56,9 @@ def _as_if_filled(balance: Found, orders: Sequence[Order], prices: Mapping[str, 
         return PricesMissingError(tuple(sorted(missing)))
     cash, holdings = balance.cash, dict(balance.holdings)
     for order in orders:
-        quantity = Decimal(order.quantity) * (1 if order.side is Side.BUY else -1)
+        quantity = Decimal(order.quantity)
+        if order.side is Side.SELL:
+            quantity = quantity.copy_negate()  # the minus sign rounds to 28 digits
         held = holdings.get(order.security_id, Decimal(0))
         holdings[order.security_id] = EXACT.add(held, quantity)
         cash = EXACT.subtract(cash, EXACT.multiply(quantity, prices[order.security_id]))

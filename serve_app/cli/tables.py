@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from rich.table import Table
 
@@ -20,6 +20,7 @@ from serve_app.client.answers import (
 from serve_app.client.run_answers import Run
 
 CENT = Decimal("0.01")
+WIDE = Context(prec=80)  # because 28 digits, the default, do not hold the cents of every amount
 
 
 def models(found: Iterable[Model]) -> Table:
@@ -220,7 +221,7 @@ def runs(found: Iterable[Run]) -> Table:
 
 
 def _money(amount: Decimal | None) -> Decimal | None:
-    return None if amount is None else amount.quantize(CENT)
+    return None if amount is None else amount.quantize(CENT, context=WIDE)
 
 
 def _when(moment: datetime | None) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from optimization.units import EXACT
 from serve_app.market.asgi import Answer, Question, Routes, answer
 from serve_app.market.ledger import Ledger
 from serve_app.market.portfolios import Row
@@ -106,7 +107,7 @@ def _summary_body(portfolio_id: str, rows: list[Row]) -> dict[str, Any]:
                 "securityId": security_id,
                 "quantityLong": plain(long),
                 "quantityShort": plain(short),
-                "netQuantity": plain(long - short),
+                "netQuantity": plain(EXACT.subtract(long, short)),
                 "lastUpdated": UPDATED,
             }
         )

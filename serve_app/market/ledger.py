@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from itertools import accumulate
 
+from optimization.units import EXACT
 from serve_app.market.market import Market
 from serve_app.market.portfolios import Row
 
@@ -71,10 +72,11 @@ class Ledger:
         before = self.rows(number)
         rows = before
         if security_id is not None:
-            rows = _added(rows, security_id, long * quantity, short * quantity)
-        amount = quantity if security_id is None else quantity * price
+            changes = EXACT.multiply(long, quantity), EXACT.multiply(short, quantity)
+            rows = _added(rows, security_id, *changes)
+        amount = quantity if security_id is None else EXACT.multiply(quantity, price)
         if cash:
-            rows = _added(rows, None, cash * amount, Decimal(0))
+            rows = _added(rows, None, EXACT.multiply(cash, amount), Decimal(0))
         self._changed[number] = rows
         self._sources.add(source_id)
         if len(rows) > len(before):
@@ -88,6 +90,6 @@ def _added(
 ) -> tuple[Row, ...]:
     for place, row in enumerate(rows):
         if row.security_id == security_id:
-            changed = Row(security_id, row.long + long, row.short + short)
+            changed = Row(security_id, EXACT.add(row.long, long), EXACT.add(row.short, short))
             return (*rows[:place], changed, *rows[place + 1 :])
     return (*rows, Row(security_id, long, short))

@@ -5,8 +5,10 @@ A value that is not what it has to be raises one of serve_app.upstream.client.UN
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import reduce
 from typing import Any, NamedTuple
 
+from optimization.units import EXACT
 from serve_app.upstream.exact import exact, objects, text, whole
 from serve_app.upstream.holdings import Balance
 
@@ -31,7 +33,7 @@ def _row(row: Mapping[str, Any], asked_for: str | None) -> Row:
     if asked_for not in {None, portfolio_id}:
         raise ValueError("a row is that of another portfolio")
     security_id = row.get("securityId")
-    net = exact(row["quantityLong"]) - exact(row["quantityShort"])
+    net = EXACT.subtract(exact(row["quantityLong"]), exact(row["quantityShort"]))
     return Row(
         whole(row["id"]), portfolio_id, None if security_id is None else text(security_id), net
     )
@@ -40,7 +42,7 @@ def _row(row: Mapping[str, Any], asked_for: str | None) -> Row:
 def balance_of_rows(portfolio_id: str, rows: Iterable[Row]) -> Balance:
     """What the rows of one portfolio add up to."""
     rows = tuple(rows)
-    cash = sum((row.net for row in rows if row.security_id is None), Decimal(0))
+    cash = reduce(EXACT.add, (row.net for row in rows if row.security_id is None), Decimal(0))
     held = [(row.security_id, row.net) for row in rows if row.security_id is not None]
     return balance_of(portfolio_id, cash, held)
 

@@ -26,6 +26,7 @@ from optimization.options import (
     RebalanceOptions,
     Scope,
 )
+from optimization.units import EXACT
 from serve_app.wire.fields import WHOLE, ObjectIdentifier, written
 from serve_app.wire.general import (
     AMOUNT,
@@ -61,7 +62,7 @@ def _amount_or_percent(value: object) -> Decimal | Percent:
         return MONEY.validate_python(members["amount"])
     amount = MONEY.validate_python(value)
     if 0 < amount < 1:
-        part, percent = plain(amount), plain((amount * 100).normalize())
+        part, percent = plain(amount), plain(EXACT.scaleb(amount, 2).normalize(EXACT))
         raise PydanticCustomError(
             "ambiguous",
             'an amount between 0 and 1 may mean a part: write "{percent}%" for {percent} percent of '

@@ -165,7 +165,7 @@ def _position_json(drift: Drift, trade_date: str) -> Json:
         "actual": number(drift.actual),
         "actual_drift": number(_actual_drift(drift)),
         "transaction_type": side,
-        "trade_quantity": number(whole(abs(drift.traded))) if side else None,
+        "trade_quantity": number(whole(drift.traded_quantity)) if side else None,
         "trade_date": trade_date if side else None,
     }
 
@@ -181,5 +181,5 @@ def _actual_drift(drift: Drift) -> Decimal:
         return Decimal("0.0000")
     above, below = weight.as_integer_ratio()
     parts = EXACT.multiply(drift.actual, Decimal(below))
-    relative = EXACT.divide(parts, Decimal(above)) - 1
-    return relative.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)
+    relative = EXACT.subtract(EXACT.divide(parts, Decimal(above)), 1)
+    return relative.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)

@@ -184,7 +184,7 @@ def _transaction_json(drift: Drift, trade_date: str) -> Json:
     return {
         "transaction_type": side_of(drift),
         "security_id": drift.security.security_id,
-        "quantity": number(whole(abs(drift.traded))),
+        "quantity": number(whole(drift.traded_quantity)),
         "trade_date": trade_date,
     }
 

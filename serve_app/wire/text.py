@@ -95,7 +95,8 @@ def whole(shares: Decimal | int) -> Decimal | int:
     """
     if isinstance(shares, int):
         return shares
-    return int(shares) if shares == shares // 1 else shares
+    count = int(shares)
+    return count if count == shares else shares
 
 
 def instant(value: datetime | None) -> str | None:

@@ -58,7 +58,7 @@ def lines_of(rebalance_id: str, outcomes: Iterable[Rebalance], trade_date: str) 
             side = side_of(drift)
             if side is None:
                 continue
-            quantity, price = whole(abs(drift.traded)), drift.security.price
+            quantity, price = whole(drift.traded_quantity), drift.security.price
             amount = EXACT.multiply(Decimal(quantity), price)
             security_id = drift.security.security_id
             traded = (side.value, quantity, price, amount)
