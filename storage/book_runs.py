@@ -28,7 +28,7 @@ from storage.book import (
     snapshot_from,
     totals_document,
 )
-from storage.database import Document, require_object_id, translating
+from storage.database import Document, require_object_id, run_transaction, translating
 from storage.errors import LeaseLostError, NotFoundError
 from storage.idempotency import Claim, Claims
 from storage.options import OWN_OPTIONS
@@ -66,11 +66,10 @@ class BookRuns:
             if completes is not None:
                 await self._claims.complete(completes, run.run_id, session)
 
-        async with self._runs.database.client.start_session() as session:
-            try:
-                await session.with_transaction(insert)
-            except DuplicateKeyError:
-                return False
+        try:
+            await run_transaction(self._runs.database, insert)
+        except DuplicateKeyError:
+            return False
         return True
 
     @translating
@@ -175,8 +174,7 @@ class BookRuns:
                 raise LeaseLostError(run_id)
             await self._claims.settle(claim, made, session)
 
-        async with self._runs.database.client.start_session() as session:
-            await session.with_transaction(end)
+        await run_transaction(self._runs.database, end)
 
     async def cancel(self, run_id: str) -> BookRun:
         """Let no chunk of a run begin any more; what is done or under way stays. One that is over stays."""

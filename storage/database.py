@@ -5,14 +5,15 @@ connect where the database is used.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, timeout
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     ConnectionFailure,
@@ -80,6 +81,21 @@ async def ping(database: AsyncDatabase[Document]) -> None:
     """Return if the database answers, else raise StorageUnavailableError."""
     with failures_translated():
         await database.command("ping")
+
+
+async def run_transaction(
+    database: AsyncDatabase[Document], callback: Callable[[AsyncClientSession], Awaitable[None]]
+) -> None:
+    """Run ``callback`` in a transaction that commits, repeats included, within the client's time-out.
+
+    The callback may run more than once.
+    """
+    client = database.client
+    # The client's own timeoutMS bounds each operation alone, because the driver takes a time-out for
+    # a reason to repeat the transaction, which it does for 120 s.
+    with timeout(client.options.timeout):
+        async with client.start_session() as session:
+            await session.with_transaction(callback)
 
 
 @contextmanager

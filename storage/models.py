@@ -16,7 +16,13 @@ from optimization.identifier import visible
 from optimization.model import DriftBand, Model, Target
 from optimization.rules import GLOBECO, ModelRules
 from storage.codec import exact, to_milliseconds
-from storage.database import WRITER_TIMEOUT_S, Document, require_object_id, translating
+from storage.database import (
+    WRITER_TIMEOUT_S,
+    Document,
+    require_object_id,
+    run_transaction,
+    translating,
+)
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.idempotency import Claim, Claims
 from storage.options import options_document, options_from
@@ -64,11 +70,10 @@ class Models:
             if claim is not None:
                 await self._claims.complete(claim, str(stored["_id"]), session)
 
-        async with self._models.database.client.start_session() as session:
-            try:
-                await session.with_transaction(insert)
-            except DuplicateKeyError as error:
-                raise NameTakenError(model.name) from error
+        try:
+            await run_transaction(self._models.database, insert)
+        except DuplicateKeyError as error:
+            raise NameTakenError(model.name) from error
         return replace(
             model,
             model_id=str(document["_id"]),

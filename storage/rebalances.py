@@ -16,7 +16,13 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from optimization.result import Rebalance, Status
 from storage import results
 from storage.codec import to_milliseconds
-from storage.database import WRITER_TIMEOUT_S, Document, require_object_id, translating
+from storage.database import (
+    WRITER_TIMEOUT_S,
+    Document,
+    require_object_id,
+    run_transaction,
+    translating,
+)
 from storage.errors import NotFoundError, StaleVersionError
 from storage.idempotency import Claim, Claims
 from storage.options import OWN_OPTIONS
@@ -99,11 +105,10 @@ class Rebalances:
             if claim is not None:
                 await self._claims.complete(claim, run.rebalance_id, session)
 
-        async with self._runs.database.client.start_session() as session:
-            try:
-                await session.with_transaction(insert)
-            except (DuplicateKeyError, BulkWriteError):
-                return await self.read(run.rebalance_id)
+        try:
+            await run_transaction(self._runs.database, insert)
+        except (DuplicateKeyError, BulkWriteError):
+            return await self.read(run.rebalance_id)
         return replace(run, started_at=to_milliseconds(run.started_at))
 
     @translating

@@ -1,0 +1,182 @@
+"""No store waits longer than the time-out of the database, whichever of its methods is called."""
+
+import asyncio
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.asynchronous.database import AsyncDatabase
+
+from storage import embedded
+from storage.book import BookRun, BookRunStatus, Holdings, Plan, Selection, Snapshot, Totals
+from storage.book_runs import BookRuns
+from storage.chunks import Chunk, Chunks, Report
+from storage.database import Document, connect, disconnect
+from storage.errors import StorageUnavailableError
+from storage.hand_overs import HandOvers
+from storage.idempotency import Claim, Idempotency
+from storage.models import Models
+from storage.open_orders import OpenOrders
+from storage.order_book import OrderBook
+from storage.orders import Batch, OrderState, Settlement
+from storage.portfolio_claims import PortfolioClaims
+from storage.rebalances import Rebalances
+from storage.runs import RunStatus
+from tests.storage.samples import NOON, a_model, a_run, numbered, outcomes
+from tests.storage.test_embedded import freeze
+from tests.storage.test_orders import some
+
+pytestmark = pytest.mark.mongo
+
+TIMEOUT_S = 0.3
+GIVE_UP_S = 15.0  # on a busy machine; without its bound a transaction is repeated for 120 s
+ID = "6" * 24
+RUN = a_run()
+ORDERS = some(ID, 2)
+CHUNK = Chunk(ID, 0, (numbered("P", 0),))
+TOTALS = Totals()
+SNAPSHOT = Snapshot("one", NOON, {})
+
+ARGUMENTS: dict[str, Any] = {
+    "at": NOON,
+    "batch": Batch(ID, "claim", NOON, ORDERS),
+    "book_run_id": ID,
+    "chunks": [CHUNK],
+    "claim": Claim("key", "me"),
+    "claimed_before": NOON,
+    "closed": ["key"],
+    "completes": Claim("key", "me"),
+    "done_at": NOON,
+    "finished_at": NOON,
+    "first_number": 1,
+    "key": "key",
+    "lease_s": 30.0,
+    "limit": 10,
+    "model": replace(a_model(), model_id=ID, version=1),
+    "model_id": ID,
+    "moment": NOON,
+    "most": 10,
+    "now": NOON,
+    "offset": 0,
+    "order_ids": {"key": 1},
+    "orders": ORDERS,
+    "ordinals": range(3),
+    "owner": "me",
+    "plan": Plan(SNAPSHOT, Holdings("summaries"), 1, 1, 1, NOON),
+    "portfolio_id": numbered("P", 0),
+    "portfolio_ids": [numbered("P", 0)],
+    "rebalance_id": ID,
+    "rebalance_ids": [ID],
+    "rebalances": outcomes(RUN),
+    "reference": ID,
+    "reports": [(CHUNK, Report({}, {}, {}))],
+    "request_hash": "hash",
+    "run": RUN,
+    "run_id": ID,
+    "security_ids": [numbered("S", 0)],
+    "settlements": {"key": Settlement(OrderState.SENT, 1)},
+    "status": RunStatus.COMPLETED,
+    "statuses": {"key": "FILL"},
+    "timestamp": NOON,
+    "token": "token",
+    "totals": TOTALS,
+    "version": 1,
+}
+OF_BOOK_RUNS: dict[str, Any] = {
+    "run": BookRun(ID, Selection(), {}, Holdings("summaries"), NOON),
+    "status": BookRunStatus.COMPLETED,
+}
+
+
+def stores(database: AsyncDatabase[Document]) -> Iterator[Any]:
+    hand_overs = HandOvers(database)
+    for kind in (Models, Rebalances, BookRuns, Chunks, Idempotency, OpenOrders, OrderBook):
+        yield kind(database)
+    yield hand_overs
+    yield PortfolioClaims(database, hand_overs)
+
+
+def methods(database: AsyncDatabase[Document]) -> dict[str, Callable[[], Any]]:
+    """Every public method of every store by its name, bound to arguments for all that it takes."""
+    found: dict[str, Callable[[], Any]] = {}
+    for store in stores(database):
+        known = ARGUMENTS | (OF_BOOK_RUNS if isinstance(store, BookRuns) else {})
+        for name in (each for each in vars(type(store)) if not each.startswith("_")):
+            method = getattr(store, name)
+            taken = inspect.signature(method).parameters.values()
+            given = {
+                each.name: known[each.name]
+                for each in taken
+                if each.default is each.empty or each.name in known
+            }
+            found[f"{type(store).__name__}.{name}"] = partial(method, **given)
+    return found
+
+
+async def called(call: Callable[[], Any]) -> str:
+    """What became of a call: the name of its error, or that it still waits."""
+    try:
+        async with asyncio.timeout(GIVE_UP_S):
+            answer = call()
+            if inspect.isasyncgen(answer):
+                await anext(answer)
+            else:
+                await answer
+    except TimeoutError:
+        return "still waits"
+    except Exception as error:  # noqa: BLE001 - its name is the answer
+        return type(error).__name__
+    return "returned"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "data"
+    embedded.stop(tmp_path / "data")
+
+
+@pytest.fixture(autouse=True)
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, module in tuple(sys.modules.items()):
+        if name.startswith("storage."):
+            monkeypatch.setattr(module, "WRITER_TIMEOUT_S", TIMEOUT_S, raising=False)
+
+
+async def test_no_method_of_a_store_outlasts_its_time_out_when_the_server_is_frozen(
+    directory: Path,
+) -> None:
+    server = embedded.start(directory)
+    database = connect(server.uri, "frozen", round(TIMEOUT_S * 1000), most_connections=100)
+    calls = methods(database)
+    await asyncio.gather(*(database.command("ping") for _ in calls))
+    freeze(server.pid)
+
+    answers = await asyncio.gather(*map(called, calls.values()))
+
+    os.kill(server.pid, signal.SIGCONT)
+    await disconnect(database)
+    bounded = StorageUnavailableError.__name__
+    assert {name: said for name, said in zip(calls, answers, strict=True) if said != bounded} == {}
+
+
+async def test_no_method_of_a_store_outlasts_its_time_out_when_the_server_is_gone(
+    directory: Path,
+) -> None:
+    server = embedded.start(directory)
+    database = connect(server.uri, "gone", round(TIMEOUT_S * 1000), most_connections=100)
+    calls = methods(database)
+    await database.command("ping")
+    embedded.stop(directory)
+
+    answers = await asyncio.gather(*map(called, calls.values()))
+
+    await disconnect(database)
+    bounded = StorageUnavailableError.__name__
+    assert {name: said for name, said in zip(calls, answers, strict=True) if said != bounded} == {}
