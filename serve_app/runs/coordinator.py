@@ -61,15 +61,15 @@ class Coordinator:
         token = uuid4().hex
         try:
             lease_s = self._settings.run_lease_s
-            is_new = await self._with.book_runs.add(run, token, lease_s, completes)
+            if not await self._with.book_runs.add(run, token, lease_s, completes):
+                return await self._with.book_runs.read(run.run_id)
         except (StorageUnavailableError, asyncio.CancelledError):
             # Perhaps it is stored all the same: what is said not to have begun must not go on.
             if completes is None:
                 self._cancel(run.run_id)
             raise
-        if is_new:
-            self._drive(run, token)
-        return await self._with.book_runs.read(run.run_id)
+        self._drive(run, token)
+        return run  # not read again, because a run that goes on must not be answered by a failure
 
     async def completed(self, run: BookRun) -> None:
         """Store a run and return when every portfolio has its outcome; raise why that is not so.

@@ -117,6 +117,39 @@ async def test_a_run_that_was_said_not_to_have_begun_is_cancelled_if_it_was_stor
     assert ended.totals.counts == {}
 
 
+class Unreadable(BookRuns):
+    """Book runs of a database that goes away after every write."""
+
+    async def read(self, run_id: str) -> BookRun:  # noqa: ARG002
+        raise StorageUnavailableError("the database did not answer in time")
+
+
+async def test_a_run_that_began_is_answered_whatever_the_database_does_next(
+    settings: Settings, resources: Resources, database: Any, added: Added
+) -> None:
+    run = a_run((await added("followed", numbered(5))).model_id)
+    unreadable = replace(resources, book_runs=Unreadable(database))
+
+    begun = await Coordinator(settings, unreadable, AttemptsHere).begin(run)
+
+    assert begun == await resources.book_runs.read(run.run_id) == run
+
+
+async def test_a_run_of_an_earlier_attempt_whose_caller_is_told_a_failure_is_cancelled(
+    settings: Settings, resources: Resources, database: Any, added: Added
+) -> None:
+    run = a_run((await added("followed", numbered(5))).model_id)
+    await resources.book_runs.add(run, "a replica that died", 0)
+    unreadable = replace(resources, book_runs=Unreadable(database))
+
+    with pytest.raises(StorageUnavailableError):
+        await Coordinator(settings, unreadable, AttemptsHere).begin(run)
+    async with watched(Coordinator(settings, resources, AttemptsHere)):
+        ended = await over(resources, run.run_id)
+
+    assert ended.status is BookRunStatus.CANCELLED
+
+
 def replace_lease(settings: Settings) -> Settings:
     """Leases of a second, so that the run is soon looked after."""
     return settings.model_copy(update={"run_lease_s": 1})
