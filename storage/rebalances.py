@@ -107,7 +107,9 @@ class Rebalances:
 
         try:
             await run_transaction(self._runs.database, insert)
-        except (DuplicateKeyError, BulkWriteError):
+        except (DuplicateKeyError, BulkWriteError) as error:
+            if isinstance(error, BulkWriteError) and not results.is_repetition(error):
+                raise
             return await self.read(run.rebalance_id)
         return replace(run, started_at=to_milliseconds(run.started_at))
 

@@ -240,6 +240,15 @@ async def test_any_other_failure_than_a_repetition_is_raised(
         await rebalances.record(run.rebalance_id, range(2, 5), outcomes(run, range(2, 5)))
 
 
+async def test_storing_a_run_that_the_database_refuses_says_why(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    run = a_run(3)
+    await database.command("collMod", "results", validator={"nothing": {"$exists": True}})
+    with pytest.raises(BulkWriteError, match="failed validation"):
+        await rebalances.store(run, outcomes(run))
+
+
 def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
     with pytest.raises(ValueError, match="10000000"):
         result_id(new_rebalance_id(), 10_000_000)
