@@ -61,6 +61,7 @@ REPEATABLE = frozenset(
     | {"handed_over", "portfolio_names"}
     | {"book_run", "book_runs", "cancel_book_run", "run_parts", "run_events", "run_errors"}
     | {"claim", "complete", "release"}  # they name their owner
+    | {"begin_run"}  # every attempt has the same id: the run is begun once
 )
 
 Call = Callable[..., Awaitable[Any]]
@@ -170,16 +171,9 @@ class Optimizer:
         claim: Claim | None = None,
     ) -> BookRun:
         """Begin a run over a book; it goes on by itself."""
-        run_id = new_rebalance_id()  # the same for every attempt: it is begun once
-        for attempt in range(TRIES):
-            try:
-                return await self._remote.begin_run(
-                    run_id, selection, options, own, holdings, correlation_id, claim
-                )
-            except RayActorError:
-                if attempt == TRIES - 1:
-                    raise
-        raise AssertionError
+        return await self._remote.begin_run(
+            new_rebalance_id(), selection, options, own, holdings, correlation_id, claim
+        )
 
     async def announce(self, run_id: str) -> None:
         """Let the replica that works on a run look at once where it stands in the database."""
