@@ -8,8 +8,8 @@ import asyncio
 import logging
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
@@ -20,7 +20,7 @@ from serve_app.admission import SETTLE_S, Admission
 from serve_app.metrics import count_orders
 from serve_app.open_orders import ARRIVE_WITHIN
 from serve_app.resources import Resources
-from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError, UpstreamUnavailableError
+from serve_app.upstream.errors import FAILURES, OutcomeUnknownError, UpstreamError
 from serve_app.upstream.orders import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused
 from storage.errors import (
     NotCompletedError,
@@ -28,6 +28,7 @@ from storage.errors import (
     OrdersInDoubtError,
     OrdersSentError,
     RunGoesOnError,
+    StorageError,
 )
 from storage.hand_overs import HandOver
 from storage.orders import Batch, OpenOrdersRule, Order, OrderState, Settlement
@@ -168,6 +169,8 @@ class HandOvers:
     async def _sent_one(self, rebalance_id: str, owner: str) -> bool:
         """Send the next batch; whether to go on with another."""
         async with self._at_once:
+            # Read before anything is claimed, because what is claimed has to go out at once.
+            await self._with.order_service.references()
             timestamp = await self._with.hand_overs.next_batch(rebalance_id, owner)
             claimed_at = time.monotonic()
             batch = await self._with.orders.claim(
@@ -175,10 +178,13 @@ class HandOvers:
             )
             if not batch.orders:
                 return False
-            if time.monotonic() - claimed_at > GO_OUT_WITHIN_S:
-                await self._with.orders.give_back(batch)
-                return True
-            settlements = await self._settlements(batch)
+            async with self._given_back_if_unsent(batch):
+                # After the claim: whoever took the lease away before it saw no open order, and sends.
+                await self._with.hand_overs.keep(rebalance_id, owner)
+                if time.monotonic() - claimed_at > GO_OUT_WITHIN_S:
+                    await self._with.orders.give_back(batch)
+                    return True
+                settlements = await self._settlements(batch)
         self._count(Tally(each.state.value for each in settlements.values()))
         settled = await self._with.orders.settle(batch, settlements)
         if settled < len(settlements):
@@ -199,14 +205,20 @@ class HandOvers:
         ]
         try:
             answers = await self._with.order_service.place(orders, batch.timestamp)
-        except UpstreamUnavailableError:
-            await self._with.orders.give_back(batch)
-            raise
         except OutcomeUnknownError as error:
             unknown = Settlement(OrderState.UNKNOWN, message=error.detail)
             return {order.key: unknown for order in batch.orders}
         pairs = zip(batch.orders, answers, strict=True)
         return {order.key: _settlement(answer) for order, answer in pairs}
+
+    @asynccontextmanager
+    async def _given_back_if_unsent(self, batch: Batch) -> AsyncGenerator[None]:
+        """Make a claimed batch pending again after an error that comes only before it goes out."""
+        try:
+            yield
+        except (StorageError, *FAILURES):
+            await self._with.orders.give_back(batch)
+            raise
 
     async def _read_back(self, rebalance_id: str, timestamp: datetime) -> int:
         """Mark those unsettled orders of a batch as sent that the order service has; how many."""

@@ -1,11 +1,13 @@
 """Hand-overs: who hands the orders of a rebalance over now, and the timestamps of the batches.
 
-A hand-over is leased: its process renews the lease with every batch, and one that died loses it.
+A hand-over is leased: its process renews the lease with every batch, and one that died loses it. The
+database's clock says when a lease has lapsed. One that lapsed is taken away by whoever needs what it
+holds, so that a process which merely stood still cannot renew it and go on.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 from typing import Final, NoReturn
@@ -14,7 +16,6 @@ from pymongo import ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from storage.codec import to_milliseconds
 from storage.database import Document, require_object_id, translating
 from storage.errors import HandOverInProgressError
 from storage.orders import Order, OrderState
@@ -22,6 +23,7 @@ from storage.orders import Order, OrderState
 COLLECTION = "hand_overs"
 LEASE: Final = timedelta(minutes=3)  # outlasts one batch: its request, and the reading back
 STEP: Final = timedelta(milliseconds=1)  # what the order service's timestamps surely keep
+GIVEN_BACK: Final = {"$unset": {"owner": "", "leased_until": ""}}
 
 
 class HandOverStatus(StrEnum):
@@ -62,6 +64,7 @@ class HandOvers:
     def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:
         self._hand_overs = database[COLLECTION]
         self._lease = lease
+        self._renewed = {"$add": ["$$NOW", round(lease.total_seconds() * 1000)]}
 
     @translating
     async def begin(self, rebalance_id: str, owner: str) -> bool:
@@ -70,7 +73,7 @@ class HandOvers:
         HandOverInProgressError while another owner has it.
         """
         require_object_id("rebalance_id", rebalance_id)
-        now = to_milliseconds(datetime.now(UTC))
+        now = await self._clock()
         free = {
             "_id": rebalance_id,
             "$or": [{"owner": None}, {"leased_until": {"$lt": now}}],
@@ -90,30 +93,30 @@ class HandOvers:
 
     @translating
     async def keep(self, rebalance_id: str, owner: str) -> None:
-        """Renew the lease; HandOverInProgressError if another owner has it by now."""
+        """Renew the lease; HandOverInProgressError if it was taken away."""
         await self._changed(rebalance_id, owner, {})
 
     @translating
     async def prepared(self, rebalance_id: str, owner: str) -> None:
         """Keep that all orders are stored."""
-        await self._changed(rebalance_id, owner, {"$set": {"prepared": True}})
+        await self._changed(rebalance_id, owner, {"prepared": True})
 
     @translating
     async def next_batch(self, rebalance_id: str, owner: str) -> datetime:
         """Renew the lease for another batch; the timestamp that is the batch's alone."""
-        document = await self._changed(rebalance_id, owner, {"$inc": {"batches": 1}})
+        another = {"batches": {"$add": ["$batches", 1]}}
+        document = await self._changed(rebalance_id, owner, another)
         return document["started_at"] + document["batches"] * STEP
 
     @translating
-    async def active(self, rebalance_ids: Iterable[str]) -> Mapping[str, int]:
-        """Owners of those hand-overs that are leased now, each with the seconds that are left."""
-        now = datetime.now(UTC)
-        leased = {"_id": {"$in": list(rebalance_ids)}, "leased_until": {"$gt": now}}
+    async def end_lapsed(self, rebalance_ids: Iterable[str]) -> Mapping[str, int]:
+        """Take away the leases that have lapsed; owners of the others, with the seconds they have left."""
+        now = await self._clock()
+        leased = {"_id": {"$in": list(rebalance_ids)}, "owner": {"$ne": None}}
+        lapsed = {**leased, "leased_until": {"$lt": now}}
+        await self._hand_overs.update_many(lapsed, GIVEN_BACK)
         cursor = self._hand_overs.find(leased, {"owner": 1, "leased_until": 1})
-        return {
-            document["owner"]: max(1, ceil((document["leased_until"] - now).total_seconds()))
-            async for document in cursor
-        }
+        return {found["owner"]: _seconds(found["leased_until"] - now) async for found in cursor}
 
     @translating
     async def is_prepared(self, rebalance_id: str) -> bool:
@@ -126,19 +129,17 @@ class HandOvers:
         """Give the lease back; of a hand-over that never got its orders nothing stays."""
         mine = {"_id": rebalance_id, "owner": owner}
         await self._hand_overs.delete_one({**mine, "prepared": False})
-        await self._hand_overs.update_one(mine, {"$unset": {"owner": "", "leased_until": ""}})
+        await self._hand_overs.update_one(mine, GIVEN_BACK)
 
     @translating
     async def forget(self, rebalance_id: str, owner: str) -> None:
         """Remove the hand-over."""
         await self._hand_overs.delete_one({"_id": rebalance_id, "owner": owner})
 
-    async def _changed(self, rebalance_id: str, owner: str, change: Document) -> Document:
-        until = to_milliseconds(datetime.now(UTC)) + self._lease
-        values = {**change.get("$set", {}), "leased_until": until}
+    async def _changed(self, rebalance_id: str, owner: str, fields: Document) -> Document:
         document = await self._hand_overs.find_one_and_update(
             {"_id": rebalance_id, "owner": owner},
-            {**change, "$set": values},
+            [{"$set": {**fields, "leased_until": self._renewed}}],
             return_document=ReturnDocument.AFTER,
         )
         if document is None:
@@ -146,7 +147,18 @@ class HandOvers:
         return document
 
     async def _raise_in_progress(self, rebalance_id: str) -> NoReturn:
+        now = await self._clock()
         stored = await self._hand_overs.find_one({"_id": rebalance_id}) or {}
-        now = datetime.now(UTC)
-        left = stored.get("leased_until", now) - now
-        raise HandOverInProgressError(rebalance_id, max(1, ceil(left.total_seconds())))
+        raise HandOverInProgressError(rebalance_id, _seconds(stored.get("leased_until", now) - now))
+
+    async def _clock(self) -> datetime:
+        """Moment at the database."""
+        # Not $$NOW, because SecantusDB knows that in the changes of an update alone.
+        database = self._hand_overs.database
+        hello = await database.command("hello", codec_options=database.codec_options)
+        return hello["localTime"]
+
+
+def _seconds(left: timedelta) -> int:
+    """Whole seconds that are left of a lease, at least one."""
+    return max(1, ceil(left.total_seconds()))

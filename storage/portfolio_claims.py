@@ -1,7 +1,8 @@
 """PortfolioClaims: which hand-over may send orders for a portfolio, so that no two do at a time.
 
 A claim belongs to the lease of a hand-over and ends with it: nothing has to give it back, and a process
-that died holds it no longer than its lease.
+that died holds it no longer than its lease. A claim of which the lease has lapsed is taken together with
+the lease: otherwise its hand-over could renew the lease and send for the portfolio beside the new one.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ class PortfolioClaims:
         claims = [document async for document in cursor]
         others = {claim["owner"]: claim["rebalance_id"] for claim in claims}
         others.pop(owner, None)
-        active = await self._hand_overs.active(set(others.values()))
+        active = await self._hand_overs.end_lapsed(set(others.values())) if others else {}
         for each in others.keys() & active.keys():
             raise HandOverInProgressError(others[each], active[each])
         return {claim["_id"]: claim["owner"] for claim in claims}

@@ -114,7 +114,8 @@ class OrderService:
     async def place(self, orders: Sequence[NewOrder], timestamp: datetime) -> tuple[Answer, ...]:
         """Send a batch once; one answer per order.
 
-        UpstreamUnavailableError: nothing went out. OutcomeUnknownError: it did, and nothing is known.
+        UpstreamUnavailableError, UpstreamContractError: nothing went out. OutcomeUnknownError: it did, and
+        nothing is known.
         """
         references = await self.references()
         at = instant(timestamp)

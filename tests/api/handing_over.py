@@ -28,10 +28,14 @@ def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIEN
 
 
 async def rebalanced(
-    client: httpx.AsyncClient, portfolios: int, securities: int = 10, name: str = "Growth"
+    client: httpx.AsyncClient,
+    portfolios: int,
+    securities: int = 10,
+    name: str = "Growth",
+    first: int = 0,
 ) -> str:
     """The path of the orders of a rebalance that buys each security for each portfolio."""
-    ids = [f"P{number:023}" for number in range(portfolios)]
+    ids = [f"P{number:023}" for number in range(first, first + portfolios)]
     positions = [position(security, "0.05") for security in SECURITIES[:securities]]
     body = posted(name=name, positions=positions, portfolios=ids)
     model = (await client.post("/api/v1/models", json=body)).json()

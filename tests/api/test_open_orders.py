@@ -301,6 +301,37 @@ async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_
     assert slug(await client.post(first)) == "rebalance-superseded"
 
 
+@pytest.mark.parametrize("pauses_in", ["next_batch", "claim", "place"])
+async def test_a_hand_over_that_stands_still_for_longer_than_its_lease_sends_nothing_that_another_sent(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, database: Any, pauses_in: str
+) -> None:
+    first = await rebalanced(client, 120)  # 1,200 orders: two batches
+    second = await rebalanced(client, 10, name="Again", first=110)
+    parts = stored._with
+    of = {"next_batch": parts.hand_overs, "claim": parts.orders, "place": parts.order_service}
+    part: Any = of[pauses_in]
+    go_on, calls = getattr(part, pauses_in), list[int]()
+
+    async def stand_still(*given: Any) -> Any:
+        calls.append(1)
+        if len(calls) != (1 if pauses_in == "place" else 2):
+            return await go_on(*given)
+        answer = await go_on(*given) if pauses_in == "next_batch" else None
+        lapsed = {"$set": {"leased_until": datetime(2026, 1, 1, tzinfo=UTC)}}
+        await database["hand_overs"].update_one({"_id": rebalance_of(first)}, lapsed)
+        sent = await client.post(second)
+        assert (sent.status_code, counts(sent)) == (200, {"SENT": 100})
+        return answer or await go_on(*given)
+
+    setattr(part, pauses_in, stand_still)
+    answer = await client.post(first)
+
+    assert (answer.status_code, slug(answer)) == (409, "hand-over-in-progress")
+    assert counts(await client.get(first)) == {"SENT": 1000, "PENDING": 200}
+    assert set(Counter(await desk.natural_keys()).values()) == {1}
+    assert slug(await client.post(first)) == "rebalance-superseded"
+
+
 async def test_a_hand_over_that_was_broken_off_goes_on_after_it_cancelled(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:

@@ -159,6 +159,31 @@ async def test_an_order_service_that_is_down_is_a_503_and_what_was_sent_stays_se
     await each_is_there_once(desk, 150)
 
 
+@pytest.mark.parametrize("read_at", ["next_batch", "claim"])
+async def test_references_that_cannot_be_read_keep_a_claimed_batch_from_going_out_and_not_in_doubt(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, read_at: str
+) -> None:
+    path = await rebalanced(client, 2)
+    service = stored._with.order_service
+    part: Any = stored._with.orders if read_at == "claim" else stored._with.hand_overs
+    go_on = getattr(part, read_at)
+
+    async def forget_references(*given: Any) -> Any:
+        service._blotter = "Nowhere"
+        service.references.cache_clear()
+        return await go_on(*given)
+
+    setattr(part, read_at, forget_references)
+    broken = await client.post(path)
+
+    assert (broken.status_code, broken.json()["type"]) == (502, "/problems/upstream-contract")
+    assert counts(await client.get(path)) == {"PENDING": 20}
+    setattr(part, read_at, go_on)
+    service._blotter = "Default"
+    assert (await client.post(path)).status_code == 200
+    assert [len(batch) for batch in desk.posted] == [20]
+
+
 async def test_an_order_service_that_takes_nothing_is_not_pressed_and_next_time_gets_other_orders(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:

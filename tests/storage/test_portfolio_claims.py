@@ -99,3 +99,37 @@ async def test_a_hand_over_whose_process_died_loses_its_claims_with_its_lease(
     await asyncio.sleep(0.005)
 
     await claims.take(portfolios(1), next_one, next_one)
+
+
+@pytest.mark.parametrize("change", ["keep", "prepared", "next_batch"])
+async def test_a_lapsed_hand_over_cannot_go_on_once_another_took_one_of_its_portfolios(
+    database: AsyncDatabase[Document], claims: PortfolioClaims, leases: HandOvers, change: str
+) -> None:
+    paused, next_one = new_rebalance_id(), await begun(leases)
+    await HandOvers(database, timedelta(0)).begin(paused, "paused")
+    await claims.take(portfolios(1, 2), paused, "paused")
+    await asyncio.sleep(0.005)
+    await claims.take(portfolios(2), next_one, next_one)
+
+    with pytest.raises(HandOverInProgressError):
+        await getattr(leases, change)(paused, "paused")
+
+    await leases.end(next_one, next_one)
+    with pytest.raises(HandOverInProgressError):
+        await getattr(leases, change)(paused, "paused")
+    assert await leases.begin(paused, "again") is False
+
+
+async def test_a_lapsed_hand_over_goes_on_while_nobody_took_anything_of_it(
+    database: AsyncDatabase[Document], claims: PortfolioClaims, leases: HandOvers
+) -> None:
+    paused, next_one = new_rebalance_id(), await begun(leases)
+    await HandOvers(database, timedelta(0)).begin(paused, "paused")
+    await claims.take(portfolios(1, 2), paused, "paused")
+    await asyncio.sleep(0.005)
+    await claims.take(portfolios(3), next_one, next_one)
+
+    await leases.keep(paused, "paused")
+
+    with pytest.raises(HandOverInProgressError):
+        await claims.take(portfolios(2), next_one, next_one)
