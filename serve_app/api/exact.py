@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from serve_app.problems.mapping import json_pointer
 from serve_app.wire.fields import ignored_fields
-from serve_app.wire.text import RepeatedNameError, decoded, json_errors
+from serve_app.wire.text import AmbiguousTextError, decoded, json_errors
 
 IGNORED_FIELDS: Final = "Ignored-Fields"
 MOST_NAMED: Final = 20
@@ -42,7 +42,7 @@ class ExactRequest(Request):
             return
         try:
             self._value = decoded(body)
-        except (json.JSONDecodeError, RepeatedNameError) as error:
+        except (json.JSONDecodeError, AmbiguousTextError) as error:
             raise RequestValidationError(json_errors(error)) from error
 
     async def json(self) -> Any:

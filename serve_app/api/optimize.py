@@ -14,6 +14,7 @@ from serve_app.api.collaborators import Configured, Rebalancer, optimizer_of, se
 from serve_app.api.documentation import refuses
 from serve_app.api.elsewhere import LONG, GivenText
 from serve_app.api.exact import ExactRequest
+from serve_app.api.parameters import require_known_parameters
 from serve_app.correlation import correlation_id
 from serve_app.settings import Settings
 from serve_app.upstream.holdings import Balance
@@ -34,6 +35,8 @@ class BySize(APIRoute):
 
         async def by_size(request: Request) -> Response:
             exact = ExactRequest(request.scope, request.receive)
+            # Here, because a body that is read elsewhere never reaches the dependencies of the route.
+            await require_known_parameters(exact)
             if len(await exact.read()) >= LONG:
                 return await _answered_elsewhere(exact)
             await exact.decode()

@@ -15,7 +15,7 @@ from serve_app.wire.fields import PORTFOLIO, SECURITY
 from serve_app.wire.general import Amount, AnyIdentifier, Part, Price, WeightOrFraction
 from serve_app.wire.models import POSITION, Name
 from serve_app.wire.options import OPTIONS, RebalanceOptionsBody, options_of
-from serve_app.wire.text import Json, RepeatedNameError, decoded, json_errors
+from serve_app.wire.text import AmbiguousTextError, Json, decoded, json_errors
 
 MOST_PORTFOLIOS = 1_000
 MOST_HOLDINGS = 5_000
@@ -145,7 +145,7 @@ def given(text: bytes) -> OptimizeBody:
     """The body that a JSON text holds; raises BodyRefusedError."""
     try:
         return OptimizeBody.model_validate(decoded(text))
-    except (json.JSONDecodeError, RepeatedNameError) as error:
+    except (json.JSONDecodeError, AmbiguousTextError) as error:
         raise BodyRefusedError(json_errors(error)) from error
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)

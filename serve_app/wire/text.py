@@ -1,25 +1,52 @@
 """JSON text in and out: numbers stay exact both ways."""
 
 import json
+import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 import orjson
 
 from optimization.weights import Weight
 
 Json = dict[str, Any]
+Path = tuple[str | int, ...]
+SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")  # of a half, or of a whole pair
+LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-class RepeatedNameError(ValueError):
-    """An object of a JSON text has a member twice; ``path`` leads to the second one."""
+class AmbiguousTextError(ValueError):
+    """A JSON text that two readers take for different values; ``path`` leads to the place.
 
-    def __init__(self, path: tuple[str | int, ...]) -> None:
+    AmbiguousTextError
+      RepeatedNameError   an object has a member twice; the path leads to the second one
+      LoneSurrogateError  half of a surrogate pair, in a text or in a name of the object at the path
+    """
+
+    kind: ClassVar[str]
+    rule: ClassVar[str]
+
+    def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.path = path
+
+
+class RepeatedNameError(AmbiguousTextError):
+    """An object has a member twice."""
+
+    kind = "repeated_name"
+    rule = "the name stands twice in its object; each may stand once"
+
+
+class LoneSurrogateError(AmbiguousTextError):
+    """A text or a name holds half of a surrogate pair, which no UTF-8 can write."""
+
+    kind = "lone_surrogate"
+    rule = "a text or a name holds half of a surrogate pair, which is no character"
 
 
 class _RepeatedError(Exception):
@@ -33,26 +60,20 @@ class _Members(list[tuple[str, Any]]):
 def decoded(body: bytes) -> Any:
     """The value of a JSON text, its fractions as Decimal; a byte order mark is passed over.
 
-    Raises json.JSONDecodeError, and RepeatedNameError where a name stands twice in one object.
+    Raises json.JSONDecodeError and AmbiguousTextError.
     """
-    body = body.removeprefix(BOM_UTF8)
     try:
-        return json.loads(
-            body.decode(), parse_float=Decimal, parse_constant=_refused, object_pairs_hook=_object
-        )
-    except json.JSONDecodeError:
+        return _read(body.removeprefix(BOM_UTF8).decode())
+    except (json.JSONDecodeError, AmbiguousTextError):
         raise
-    except _RepeatedError:
-        raise RepeatedNameError(_first_repeated(body.decode())) from None
     except (ValueError, RecursionError) as error:  # not UTF-8, an endless integer, a deep nest
         raise json.JSONDecodeError("not a usable JSON text", "", 0) from error
 
 
-def json_errors(error: json.JSONDecodeError | RepeatedNameError) -> list[Json]:
+def json_errors(error: json.JSONDecodeError | AmbiguousTextError) -> list[Json]:
     """What is wrong with a text that cannot be read, as the framework lists it."""
-    if isinstance(error, RepeatedNameError):
-        rule = "the name stands twice in its object; each may stand once"
-        return [{"type": "repeated_name", "loc": ("body", *error.path), "msg": rule}]
+    if isinstance(error, AmbiguousTextError):
+        return [{"type": error.kind, "loc": ("body", *error.path), "msg": error.rule}]
     place, context = ("body", error.pos), {"error": error.msg}
     return [{"type": "json_invalid", "loc": place, "msg": "JSON decode error", "ctx": context}]
 
@@ -110,6 +131,19 @@ def instant(value: datetime | None) -> str | None:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def _read(text: str) -> Any:
+    value, is_suspect = None, True
+    with suppress(_RepeatedError):
+        value = json.loads(
+            text, parse_float=Decimal, parse_constant=_refused, object_pairs_hook=_object
+        )
+        # Only an escape can make half of a pair, because the text itself is UTF-8.
+        is_suspect = SURROGATE_ESCAPE.search(text) is not None
+    if is_suspect and (found := _first_ambiguity(text)):
+        raise found
+    return value
+
+
 def _refused(constant: str) -> NoReturn:
     raise ValueError(constant)
 
@@ -121,22 +155,31 @@ def _object(members: list[tuple[str, Any]]) -> Json:
     return made
 
 
-def _first_repeated(text: str) -> tuple[str | int, ...]:
-    """The path of the first member whose name its object has already."""
-    waiting: list[tuple[tuple[str | int, ...], Any]] = [
-        ((), json.loads(text, object_pairs_hook=_Members))
-    ]
+def _first_ambiguity(text: str) -> AmbiguousTextError | None:
+    """The first place of a text that two readers take for different values."""
+    waiting: list[tuple[Path, Any]] = [((), json.loads(text, object_pairs_hook=_Members))]
     while waiting:
         path, value = waiting.pop()
-        if isinstance(value, _Members):
-            names: set[str] = set()
-            for name, _ in value:
-                if name in names:
-                    return (*path, name)
-                names.add(name)
+        if isinstance(value, str):
+            if LONE_SURROGATE.search(value):
+                return LoneSurrogateError(path)
+            continue
+        if isinstance(value, _Members) and (found := _ambiguous_name(path, value)):
+            return found
         inner: Iterable[tuple[str | int, Any]] = (
             value if isinstance(value, _Members) else enumerate(value)
         )
-        nested = [((*path, step), each) for step, each in inner if isinstance(each, list)]
+        nested = [((*path, step), each) for step, each in inner if isinstance(each, list | str)]
         waiting += reversed(nested)
-    raise AssertionError
+    return None
+
+
+def _ambiguous_name(path: Path, members: _Members) -> AmbiguousTextError | None:
+    names: set[str] = set()
+    for name, _ in members:
+        if LONE_SURROGATE.search(name):
+            return LoneSurrogateError(path)  # a pointer with the name could not be written
+        if name in names:
+            return RepeatedNameError((*path, name))
+        names.add(name)
+    return None

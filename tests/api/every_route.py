@@ -93,6 +93,16 @@ def objects(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
             yield from objects(inner, (*path, index))
 
 
+def changed_at(value: Any, path: tuple[str | int, ...], member: dict[str, Any]) -> Any:
+    """A copy whose object at this path has another member."""
+    changed = copy.deepcopy(value)
+    inner = changed
+    for step in path:
+        inner = inner[step]
+    inner.update(member)
+    return changed
+
+
 def with_repeated(value: Any, path: tuple[str | int, ...]) -> tuple[bytes, str]:
     """The JSON text whose object at this path has its first member twice, and the pointer of it."""
     changed = copy.deepcopy(value)

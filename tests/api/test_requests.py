@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
+from itertools import product
 from typing import Annotated, Any, get_args
 
 import httpx
@@ -23,6 +24,7 @@ from tests.api.every_route import (
     JSON,
     WITH_BODY,
     Operation,
+    changed_at,
     objects,
     operations,
     with_repeated,
@@ -102,14 +104,69 @@ async def test_a_repeated_name_is_one_however_it_is_escaped_and_however_deep_it_
         assert answer.json()["errors"][0]["pointer"] == pointer
 
 
+@pytest.mark.parametrize("operation", WITH_BODY, ids=str)
+@pytest.mark.parametrize("half", ["\ud800", "a\udfff", "\udc00\ud800"])
+async def test_half_of_a_surrogate_pair_is_refused_with_its_pointer_in_every_object_of_every_body(
+    client: httpx.AsyncClient, operation: Operation, half: str
+) -> None:
+    for path in objects(operation.body):
+        pointer = "".join(f"/{step}" for step in path)
+        for member, place in (
+            ({half: 1}, pointer),
+            ({half: {half: half}}, pointer),
+            ({"note": half}, f"{pointer}/note"),
+            ({"note": ["x", half]}, f"{pointer}/note/1"),
+        ):
+            text = json.dumps(changed_at(operation.body, path, member)).encode()
+            padding = (b"", b" " * LONG) if operation.name == "optimize" else (b"",)
+            for pad in padding:
+                answer = await sent(client, operation, text + pad)
+
+                assert (answer.status_code, kind(answer)) == (422, "invalid-request"), answer.text
+                assert answer.json()["errors"][0]["pointer"] == place
+                assert "surrogate" in answer.json()["detail"]
+
+
+async def test_a_refused_half_of_a_pair_stores_nothing_and_a_whole_pair_is_a_character(
+    client: httpx.AsyncClient,
+) -> None:
+    refused = await client.post("/api/v1/models", content=escaped({"\ud800": 1}), headers=JSON)
+    before = await client.get("/api/v1/models")
+    made = await client.post("/api/v1/models", content=escaped({"\U0001f600": 1}), headers=JSON)
+
+    assert refused.status_code == 422
+    assert before.json() == []
+    assert made.status_code == 201
+    assert made.headers["ignored-fields"] == "/%F0%9F%98%80"
+
+
+def escaped(member: dict[str, Any]) -> bytes:
+    """The body of a new model with another field, every character beyond ASCII as an escape."""
+    return json.dumps(posted(**member)).encode()
+
+
+@pytest.mark.parametrize(
+    "rest", ["9" * 5_000, "[" * 100_000, "NaN", '"\\ud800"', '{"\\ud800": 1, "\\ud800": 2}']
+)
+async def test_a_repeated_name_beside_something_worse_is_refused_too(
+    client: httpx.AsyncClient, rest: str
+) -> None:
+    for text in (f'{{"a": 1, "a": 2, "b": {rest}}}', f'{{"b": {{"a": 1, "a": 2}}, "c": {rest}}}'):
+        answer = await client.post("/api/v1/models", content=text.encode(), headers=JSON)
+
+        assert answer.status_code in {400, 422}, answer.text
+
+
 @pytest.mark.parametrize("operation", operations(), ids=str)
 async def test_a_query_parameter_that_nobody_knows_is_refused_by_its_name_on_every_route(
     client: httpx.AsyncClient, operation: Operation
 ) -> None:
     body = json.dumps(operation.body).encode() if operation.body is not None else b""
-    for name in ("dryrun", "Limit", "x" * 2_000):
+    # A long body takes another way through the service.
+    bodies = (body, body + b" " * LONG) if body else (body,)
+    for name, content in product(("dryrun", "Limit", "x" * 2_000), bodies):
         answer = await client.request(
-            operation.method, operation.path, params={name: "1"}, content=body, headers=JSON
+            operation.method, operation.path, params={name: "1"}, content=content, headers=JSON
         )
 
         assert (answer.status_code, kind(answer)) == (422, "invalid-request"), answer.text
