@@ -18,7 +18,7 @@ from uuid import uuid4
 from optimization.result import Rebalance, Side
 from serve_app.admission import SETTLE_S, Admission
 from serve_app.metrics import count_orders
-from serve_app.open_orders import ARRIVE_WITHIN
+from serve_app.open_orders import ARRIVE_WITHIN, read_back
 from serve_app.resources import Resources
 from serve_app.upstream.errors import FAILURES, OutcomeUnknownError, UpstreamError
 from serve_app.upstream.orders import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused
@@ -221,15 +221,11 @@ class HandOvers:
             raise
 
     async def _read_back(self, rebalance_id: str, timestamp: datetime) -> int:
-        """Mark those unsettled orders of a batch as sent that the order service has; how many."""
-        there = await self._with.order_service.placed(timestamp)
-        unsettled = await self._with.orders.unsettled(rebalance_id, timestamp)
-        keyed = ((order.key, (order.portfolio_id, order.security_id)) for order in unsettled)
-        found = {key: there[natural].order_id for key, natural in keyed if natural in there}
-        await self._with.orders.found(timestamp, found)
+        """Settle what the order service knows of a batch; how many more of it turn out to be sent."""
+        found = (await read_back(self._with, (rebalance_id, timestamp))).found
         if found:
-            self._count({FOUND: len(found)})
-        return len(found)
+            self._count({FOUND: found})
+        return found
 
     async def _require_certainty(self, rebalance_id: str) -> None:
         count, last = await self._with.orders.in_doubt(rebalance_id)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -19,6 +20,32 @@ Batch = tuple[str, datetime]
 """Rebalance and timestamp of the orders that went out in one request."""
 Natural = tuple[str, str]
 """Portfolio and security: within a batch they name one order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """A batch as the order service has it; ``found`` of it were unsettled here until then."""
+
+    there: Mapping[Natural, Placed]
+    found: int
+
+
+async def read_back(resources: Resources, batch: Batch) -> ReadBack:
+    """Mark unsettled orders of a batch as sent that the order service has, and close failed ones it has not."""
+    rebalance_id, timestamp = batch
+    # Before the order service is asked, because an order that fails afterwards may have been saved
+    # afterwards, too.
+    unsettled = await resources.orders.unsettled(rebalance_id, timestamp)
+    there = await resources.order_service.placed(timestamp)
+    found = {
+        order.key: there[_natural(order)].order_id
+        for order in unsettled
+        if _natural(order) in there
+    }
+    failed = [order.key for order in unsettled if order.state is OrderState.FAILED]
+    await resources.orders.found(timestamp, found)
+    await resources.orders.close_failed(timestamp, [key for key in failed if key not in found])
+    return ReadBack(there, len(found))
 
 
 class OpenOrdersLookUp:
@@ -57,15 +84,9 @@ class OpenOrdersLookUp:
         return self._done.issuperset(batches)
 
     async def _look_up(self, batch: Batch, portfolio_ids: set[str]) -> None:
-        rebalance_id, timestamp = batch
-        orders = self._with.orders
         before = datetime.now(UTC) - self._arrive_within  # taken first: none arrives later
-        there = await self._with.order_service.placed(timestamp)
-        unsettled = await orders.unsettled(rebalance_id, timestamp)
-        keyed = ((order.key, (order.portfolio_id, order.security_id)) for order in unsettled)
-        found = {key: there[natural].order_id for key, natural in keyed if natural in there}
-        await orders.found(timestamp, found)
-        await orders.allow_again(rebalance_id, timestamp, before, failed=False)
+        there = (await read_back(self._with, batch)).there
+        await self._with.orders.allow_again(*batch, before, failed=False)
         await self._mark(batch, portfolio_ids | {portfolio_id for portfolio_id, _ in there}, there)
 
     async def _mark(
@@ -79,14 +100,21 @@ class OpenOrdersLookUp:
             if order.timestamp == timestamp and order.state is OrderState.SENT
         ]
         statuses = {order.key: _status(order, there) for order in sent}
-        closed = {key for key, status in statuses.items() if status in OVER}
-        await self._with.open_orders.mark(statuses, closed)
+        known = {key: status for key, status in statuses.items() if status is not None}
+        closed = {key for key, status in known.items() if status in OVER}
+        await self._with.open_orders.mark(known, closed)
 
 
-def _status(order: Order, there: Mapping[Natural, Placed]) -> str:
-    """The status of an order that was sent; one that is gone was never traded if it was NEW before."""
-    placed = there.get((order.portfolio_id, order.security_id))
+def _natural(order: Order) -> Natural:
+    return order.portfolio_id, order.security_id
+
+
+def _status(order: Order, there: Mapping[Natural, Placed]) -> str | None:
+    """The status of an order that was sent; one that is gone was never traded if it was NEW before.
+
+    None of one that was never looked up before it was gone: it may have been submitted.
+    """
+    placed = there.get(_natural(order))
     if placed is not None:
         return placed.status
-    before = order.service_status or NEW
-    return REMOVED if before == NEW else before
+    return REMOVED if order.service_status == NEW else order.service_status

@@ -45,7 +45,10 @@ class OpenOrders:
             "portfolio_id": {"$in": list(portfolio_ids)},
             "rebalanced_at": {"$gte": moment},
             "rebalance_id": {"$ne": rebalance_id},
-            "state": {"$in": WENT_OUT},
+            "$or": [
+                {"state": {"$in": WENT_OUT}},
+                {"state": OrderState.FAILED.value, "open": True},
+            ],
         }
         fields = {"portfolio_id": 1, "rebalance_id": 1, "rebalanced_at": 1}
         found: dict[str, str] = {}

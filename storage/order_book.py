@@ -121,6 +121,16 @@ class OrderBook:
                 await self._orders.bulk_write(changes, ordered=False)
 
     @translating
+    async def close_failed(self, timestamp: datetime, keys: Sequence[str]) -> None:
+        """Let failed orders of a batch, by key, be open no more: the order service does not have them."""
+        failed = {"_id": {"$in": list(keys)}, "state": OrderState.FAILED.value}
+        if keys:
+            with timeout(WRITER_TIMEOUT_S):
+                await self._orders.update_many(
+                    {**failed, "timestamp": timestamp}, {"$unset": {"open": ""}}
+                )
+
+    @translating
     async def allow_again(
         self,
         rebalance_id: str,
@@ -201,9 +211,6 @@ def _in(rebalance_id: str, states: Sequence[OrderState]) -> Document:
 def _settled(settlement: Settlement) -> Document:
     given: dict[str, Any] = {"state": settlement.state.value, "open": True}
     gone = {"message": ""}
-    if settlement.state is OrderState.FAILED:
-        gone = {"open": ""}
-        del given["open"]
     if settlement.order_id is not None:
         given["order_id"] = settlement.order_id
     if settlement.message is not None:

@@ -1,7 +1,8 @@
 """Order: one transaction of a rebalance on its way to the order service, and its document.
 
 An order is open from the moment it goes out until the order service says that it is filled or cancelled,
-or until it is certain not to have arrived.
+or until it is certain not to have arrived. A failed one is open until it is looked up, because the order
+service calls an order failed that it saved.
 """
 
 from dataclasses import dataclass

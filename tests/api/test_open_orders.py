@@ -111,6 +111,68 @@ async def test_an_order_that_was_removed_is_open_only_if_it_was_submitted_before
     assert problem["number_of_open_orders"] == 1
 
 
+async def test_an_order_that_is_gone_and_was_never_looked_up_stays_open(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    first = await rebalanced(client, 1, 2)
+    await client.post(first)
+    await desk.remove(1)
+    second = await rebalanced(client, 1, 2, name="Again")
+
+    for _ in range(2):
+        problem = (await client.post(second)).json()
+        assert problem["number_of_open_orders"] == 2
+
+    lines = (await client.get(first)).json()["orders"]
+    assert [line["service_status"] for line in lines] == [None, "NEW"]
+    await desk.remove(2)
+    assert (await client.post(second)).json()["number_of_open_orders"] == 1
+    assert (await handed_over(client, second, "ADD")).status_code == 200
+
+
+def unverified(fault: order_desk.Fault, desk: OrderDesk) -> order_desk.Fault:
+    """A fault after which the order service does not answer any more."""
+
+    async def spoiled(send: order_desk.Send, request: httpx.Request) -> httpx.Response:
+        answer = await fault(send, request)
+        desk.is_down = True
+        return answer
+
+    return spoiled
+
+
+async def test_an_order_that_is_called_a_failure_but_was_saved_is_open_although_nobody_could_look(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    older = await rebalanced(client, 1, 1, name="Older")
+    first = await rebalanced(client, 1, 1)
+    desk.faults = [unverified(order_desk.saved_but_called_a_failure, desk)]
+    assert counts(await client.post(first)) == {"FAILED": 1}
+    newer = await rebalanced(client, 1, 1, name="Newer")
+    desk.is_down = False
+
+    assert slug(await client.post(older)) == "rebalance-superseded"
+    assert slug(await client.post(newer)) == "orders-open"
+
+    assert len(await desk.orders()) == 1
+    assert counts(await client.get(first)) == {"SENT": 1}
+
+
+async def test_an_order_that_was_refused_is_in_the_way_only_until_it_is_looked_up(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    older = await rebalanced(client, 1, 1, name="Older")
+    first = await rebalanced(client, 1, 1)
+    desk.faults = [unverified(order_desk.refusing(1), desk), order_desk.refusing(1)]
+    assert counts(await client.post(first)) == {"FAILED": 1}
+    newer = await rebalanced(client, 1, 1, name="Newer")
+    desk.is_down = False
+
+    assert counts(await client.post(newer)) == {"FAILED": 1}
+    assert counts(await client.get(first)) == {"FAILED": 1}
+    assert (await client.post(older)).status_code == 200
+
+
 async def test_replace_cancels_what_was_not_submitted_and_sends_the_new_orders(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:

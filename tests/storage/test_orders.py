@@ -163,6 +163,30 @@ async def test_only_what_failed_or_is_overdue_may_go_out_again(
     assert sending in {one.key for one in await orders.page(rebalance_id, 0, 9)}
 
 
+async def test_an_order_that_failed_is_open_until_the_order_service_is_seen_not_to_have_it(
+    orders: OrderBook, rebalance_id: str
+) -> None:
+    await orders.add(some(rebalance_id, 2))
+    batch = await orders.claim(rebalance_id, 2, LATER, NOON)
+    first, second = (order.key for order in batch.orders)
+    failed = Settlement(OrderState.FAILED, message="unknown error")
+    await orders.settle(batch, {first: failed, second: failed})
+    assert await open_keys(orders, rebalance_id) == [first, second]
+
+    await orders.close_failed(NOON, [first, second])  # of another batch
+    await orders.close_failed(LATER, [])
+    assert await open_keys(orders, rebalance_id) == [first, second]
+    await orders.found(LATER, {first: 7})
+    await orders.close_failed(LATER, [first, second])
+
+    assert await open_keys(orders, rebalance_id) == [first]
+    assert await states(orders, rebalance_id) == "SENT FAILED"
+
+
+async def open_keys(orders: OrderBook, rebalance_id: str) -> list[str]:
+    return [one.key for one in await orders.page(rebalance_id, 0, 100) if one.is_open]
+
+
 async def states(orders: OrderBook, rebalance_id: str) -> str:
     return " ".join(order.state for order in await orders.page(rebalance_id, 0, 100))
 
