@@ -110,6 +110,8 @@ class Breaker:
             if self._bad_seconds() >= self._threshold:
                 self._open(min(FIRST_PAUSE_S, self._max_pause_s))
                 logger.warning("circuit to the %s service opened", self._upstream)
+                if self._on_open is not None:
+                    self._on_open(self._upstream)
 
     def _count(self, began_at: float, failed: bool) -> None:
         """Count a call in every second of the window in which it was under way."""
@@ -127,11 +129,10 @@ class Breaker:
         return sum(failures >= max(successes, 1) for failures, successes in self._calls.values())
 
     def _open(self, pause_s: float) -> None:
+        """Let no call pass for so long; after a failed probe the circuit merely stays open."""
         self._opened_at = self._clock()
         self._pause_s = pause_s
         self._calls.clear()
-        if self._on_open is not None:
-            self._on_open(self._upstream)
 
     def _close(self) -> None:
         self._opened_at = None

@@ -202,6 +202,25 @@ def test_what_failed_before_a_recovery_does_not_open_the_circuit_again() -> None
     assert upstream.breaker.state is BreakerState.CLOSED
 
 
+def test_an_outage_is_one_opening_in_the_log_and_in_the_count_however_many_probes_fail(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    upstream = Upstream()
+    upstream.opens()
+    for _ in range(5):
+        upstream.clock.now_s += upstream.max_pause_s
+        upstream.fails()
+    assert upstream.openings == ["pricing"]
+
+    upstream.clock.now_s += upstream.max_pause_s
+    upstream.answers()
+    upstream.opens()
+
+    assert upstream.openings == ["pricing", "pricing"]
+    logged = [message for message in caplog.messages if "opened" in message]
+    assert logged == ["circuit to the pricing service opened"] * 2
+
+
 def test_an_open_circuit_says_how_long_it_will_be() -> None:
     upstream = Upstream(threshold=1)
     upstream.fails()
