@@ -134,9 +134,10 @@ def _descendants() -> Iterator[int]:
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):  # none where there is no such file system
         with suppress(OSError):
-            # state and parent; the name before them may hold blanks and brackets
-            state, parent, *_ = stat.read_text().rpartition(") ")[2].split()
-            if state != "Z":
+            # state and parent; the name before them may hold blanks, brackets and half a character,
+            # because the kernel cuts it after 15 bytes
+            state, parent, *_ = stat.read_bytes().rpartition(b") ")[2].split()
+            if state != b"Z":
                 children.setdefault(int(parent), []).append(int(stat.parent.name))
     waiting = children.get(os.getpid(), [])
     while waiting:

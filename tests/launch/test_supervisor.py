@@ -12,7 +12,8 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one process")
 
-# A service whose processes are a child, one that ignores SIGTERM, and one that its parent has left.
+# A service whose processes are a child, one that ignores SIGTERM, one that its parent has left, and one whose
+# name is not text.
 SERVICE = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
@@ -22,6 +23,9 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that were started by nohup
 notes = Path(sys.argv[1])
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
 deaf = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
+# The kernel cuts this name in the middle of its eighth letter.
+name = "import ctypes; ctypes.CDLL(None).prctl(15, ('ä' * 10).encode())"
+named = [sys.executable, "-c", f"{name}; open({str(notes / 'named')!r}, 'w'); import time; time.sleep(600)"]
 left = [sys.executable, "-c", f"import subprocess; subprocess.Popen({sleep!r}, start_new_session=True)"]
 
 def work(attempt):
@@ -29,9 +33,11 @@ def work(attempt):
     adopt_orphans()
     with (notes / "attempts").open("a") as file:
         file.write(f"{attempt}\\n")
-    for command in (sleep, deaf, left):
+    for command in (sleep, deaf, left, named):
         subprocess.Popen(command)
     time.sleep(0.3)
+    while not (notes / "named").exists():
+        time.sleep(0.05)
     (notes / "child").write_text(str(os.getpid()))
     try:
         if sys.argv[2] == "again":
@@ -85,7 +91,7 @@ def processes_of(notes: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
-                stat = (entry / "stat").read_text().rpartition(") ")[2].split()
+                stat = (entry / "stat").read_bytes().rpartition(b") ")[2].decode().split()
                 environment = (entry / "environ").read_bytes()
             except OSError:
                 continue
@@ -104,7 +110,7 @@ def test_a_signal_stops_the_service_and_everything_below_it(
     started: Callable[[str], subprocess.Popen[str]], tmp_path: Path, number: signal.Signals
 ) -> None:
     process = started("hears")
-    assert eventually(lambda: len(processes_of(tmp_path)) == 5)  # the one that leaves has left
+    assert eventually(lambda: len(processes_of(tmp_path)) == 6)  # the one that leaves has left
     process.send_signal(number)
     assert process.communicate(timeout=30)[0] == "stopped 0\n"
     assert process.returncode == 0
