@@ -23,6 +23,7 @@ from storage.server_access import PRIVATE_FILE, ensure_user, internal_uri
 ANSWER_WITHIN_MS: Final = 2_000
 CONNECT_WITHIN_MS: Final = 200  # on loopback somebody listens or nobody does
 STOP_WITHIN_S: Final = 15.0
+DETACH_WITHIN_S: Final = 30.0
 POLL_S: Final = 0.02
 NOT_YET_INITIALIZED: Final = 94
 OWNER_ALONE: Final = 0o077
@@ -87,11 +88,19 @@ def _spawn_detached(command: Sequence[str], log: Path, lock: int) -> int:
     reader, writer = os.pipe()
     detacher = (sys.executable, "-ISc", _DETACHER, str(writer), *command)
     try:
-        _started(detacher, log, lock, writer).wait()
-        return int(os.read(reader, 32))
+        detaching = _started(detacher, log, lock, writer)
     finally:
-        os.close(reader)
-        os.close(writer)
+        os.close(writer)  # ours, because the reader waits until nobody has one
+    with os.fdopen(reader, "rb") as answer:
+        try:
+            detaching.wait(DETACH_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            detaching.kill()
+            detaching.wait()
+        pid = answer.read()
+    if not pid:
+        raise ServerDidNotStartError(Path(command[0]).name, "no process for it could be made", log)
+    return int(pid)
 
 
 def _started(command: Sequence[str], log: Path, *inherited: int) -> subprocess.Popen[bytes]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
+from storage import server_process
 from storage.database import (
     WRITER_TIMEOUT_S,
     Document,
@@ -318,3 +319,15 @@ def test_a_server_that_nobody_owns_is_no_child_of_its_starter(directory: Path) -
     parent = int(status.split("PPid:")[1].split()[0])
     assert parent != os.getpid()
     assert stop(directory)
+
+
+@pytest.mark.parametrize("detacher", ["import os; os._exit(1)", "import time; time.sleep(600)"])
+def test_a_detached_start_that_fails_half_way_says_so_and_waits_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detacher: str
+) -> None:
+    monkeypatch.setattr(server_process, "_DETACHER", detacher)
+    monkeypatch.setattr(server_process, "DETACH_WITHIN_S", 1.0)
+    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    with pytest.raises(ServerDidNotStartError, match="no process for it could be made"):
+        server_process.spawn(("mongod", "--fork"), tmp_path / "server.log", lock, owned=False)
+    os.close(lock)
