@@ -188,7 +188,7 @@ def _haproxies(directory: Path) -> list[int]:
 def url_of(settings: Settings) -> str:
     """Where the service answers, as a person would open it."""
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
-    return f"http://{host}:{settings.port}"
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def _wait_for_signal(watch: Callable[[], None]) -> None:

@@ -1,6 +1,7 @@
 """Everything that can be wrong before Ray starts: configuration, settings, files, the port, the disk, the database."""
 
 import asyncio
+import errno
 import shutil
 import socket
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from storage.errors import StorageUnavailableError
 
 CONFIG_NAME = "serve_config.yaml"
 MIN_ROOM_MB = 200
+OF_THE_PORT = frozenset({errno.EADDRINUSE, errno.EACCES})
 
 
 def default_config() -> Path:
@@ -39,6 +41,7 @@ def configured(
         content = yaml.safe_load(path.read_text())
         (application,) = content["applications"]
         args = {**(application.get("args") or {}), **overrides}
+        content = _completed(content, application)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise SettingsError("--config", str(path), f"cannot be read: {reason}") from error
@@ -48,12 +51,22 @@ def configured(
     return settings_from(args), content
 
 
+def _completed(content: Mapping[str, Any], application: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with Serve's defaults for what it leaves out."""
+    deployments = [dict(each) for each in application.get("deployments") or ()]
+    for each in deployments:
+        each["name"] = str(each["name"])
+    whole = {"name": "default", "route_prefix": "/", **application, "deployments": deployments}
+    optional = {key: dict(content.get(key) or {}) for key in ("http_options", "logging_config")}
+    return {**content, **optional, "applications": [whole]}
+
+
 def require_startable(settings: Settings) -> None:
     """Raise a SettingsError for the first thing that would let the start fail later.
 
     A database that does not answer raises a StorageUnavailableError.
     """
-    _require_free_port(settings)
+    require_free_port(settings)
     _require_files(settings)
     directory = ray_directory().parent
     free_mb = shutil.disk_usage(directory).free // 1_000_000
@@ -63,14 +76,21 @@ def require_startable(settings: Settings) -> None:
     _require_database(settings)
 
 
-def _require_free_port(settings: Settings) -> None:
+def require_free_port(settings: Settings) -> None:
+    """Raise a SettingsError unless HOST and PORT can be listened on; it names the one at fault."""
+    host, port = settings.host, settings.port
     try:
-        with socket.socket() as probe:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
+            probe.bind(address)
     except OSError as error:
-        rule = f"cannot be listened on at {settings.host} ({error.strerror}); set another PORT"
-        raise SettingsError("PORT", str(settings.port), rule) from error
+        if error.errno in OF_THE_PORT:
+            rule = f"cannot be listened on at {host} ({error.strerror}); set another PORT"
+            raise SettingsError("PORT", str(port), rule) from error
+        rule = f"is no address of this machine ({error.strerror})"
+        raise SettingsError("HOST", repr(host), rule) from error
 
 
 def _require_files(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """What Ray finds in the environment of a service on one machine, and the private directories that it gets.
 
-Ray reads these variables when it is imported. One that is set already stays as it is.
+Ray reads these variables when it is imported. One that is set already stays as it is, except HAProxy's files and
+program and what the settings say of it.
 """
 
 import os

@@ -2,7 +2,6 @@
 
 import asyncio
 import platform
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -142,11 +141,19 @@ def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
 
 
 def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
-    where = url or f"http://{host}:{settings.port}"
-    if url is None and _is_free(settings):
-        detail = f"does not run; port {settings.port} is free for it"
-        return Check("service", "ok", detail)
+    from serve_app.launch import url_of
+    from serve_app.launch_checks import require_free_port
+
+    where = url or url_of(settings)
+    if url is None:
+        try:
+            require_free_port(settings)
+        except SettingsError as error:
+            if error.variable != "PORT":
+                return Check("service", "fail", str(error), f"correct {error.variable}")
+        else:
+            detail = f"does not run; port {settings.port} is free for it"
+            return Check("service", "ok", detail)
     try:
         with Client(where, timeout_s=WITHIN_S, retry_s=0.1) as client:
             parts = client.ready().checks
@@ -161,16 +168,6 @@ def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
         return Check("service", "fail", f"{where} is not the service: {error}", remedy)
     healthy = ", ".join(f"{name} {state}" for name, state in parts.items())
     return Check("service", "ok", f"{where} is ready: {healthy}")
-
-
-def _is_free(settings: Settings) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError:
-            return False
-    return True
 
 
 def _moment(date: str) -> datetime | None:

@@ -71,12 +71,13 @@ def _ending_of(error: Exception) -> Ending | None:
     from storage.errors import (
         EmbeddedServerError,
         NotFoundError,
+        ServerDidNotStartError,
         ServerEndedError,
         StorageUnavailableError,
     )
 
     match error:
-        case ClusterDidNotStartError() | ServerEndedError():
+        case ClusterDidNotStartError() | ServerDidNotStartError() | ServerEndedError():
             return Ending.UNREACHABLE
         case SettingsError() | EmbeddedServerError() | OSError():
             return Ending.USAGE

@@ -33,7 +33,7 @@ class UpstreamUnavailableError(UpstreamError):
 
 
 class CircuitOpenError(UpstreamUnavailableError):
-    """Too many calls in a row failed: the upstream is left alone for a while."""
+    """Too many bad seconds of late (``Breaker``): the upstream is left alone for a while."""
 
 
 class OutcomeUnknownError(UpstreamError):

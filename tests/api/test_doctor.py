@@ -89,6 +89,13 @@ def test_a_port_that_another_program_has_fails(mongodb_uri: str, taken: str) -> 
     assert "another PORT" in checks["service"]["remedy"]
 
 
+def test_a_host_that_is_no_address_of_the_machine_fails_by_its_name(mongodb_uri: str) -> None:
+    checks = found(doctor("--json", MONGODB_URI=mongodb_uri, HOST="192.0.2.1"))
+
+    assert checks["service"]["verdict"] == "fail"
+    assert checks["service"]["remedy"] == "correct HOST"
+
+
 async def test_a_running_service_is_asked_by_part(app: FastAPI, mongodb_uri: str) -> None:
     async with served(app) as url:
         result = await asyncio.to_thread(doctor, "--json", "--url", url, MONGODB_URI=mongodb_uri)

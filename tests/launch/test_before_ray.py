@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from serve_app.haproxy import harden
-from serve_app.launch_checks import configured, default_config, require_startable
+from serve_app.launch import url_of
+from serve_app.launch_checks import (
+    configured,
+    default_config,
+    require_free_port,
+    require_startable,
+)
 from serve_app.ray_environment import (
     MAX_HAPROXY_DIRECTORY,
     free_port,
@@ -109,6 +116,74 @@ def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "a Serve configuration" in complaint(tmp_path, "--config", "odd.yaml")
 
 
+def test_a_configuration_may_leave_out_what_serve_has_a_default_for(tmp_path: Path) -> None:
+    path = tmp_path / "short.yaml"
+    path.write_text("applications: [{import_path: serve_app.app:build_app}]\nhttp_options:\n")
+    _, content = configured(path, {})
+    (application,) = content["applications"]
+    assert (content["http_options"], content["logging_config"]) == ({}, {})
+    assert {key: application[key] for key in ("name", "route_prefix", "deployments")} == {
+        "name": "default",
+        "route_prefix": "/",
+        "deployments": [],
+    }
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "http_options: [1]",
+        "logging_config: loud",
+        "applications: [{deployments: [{num_replicas: 1}]}]",
+        "applications: [{deployments: 3}]",
+        "applications: [{args: 3}]",
+        "applications: [3]",
+    ],
+)
+def test_a_configuration_of_another_shape_is_refused_before_ray_starts(
+    tmp_path: Path, rest: str
+) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text("applications: [{}]\n" * (not rest.startswith("app")) + rest)
+    with pytest.raises(SettingsError, match="a Serve configuration with one application"):
+        configured(path, {})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
+def test_a_port_is_looked_at_in_the_family_of_the_host(host: str) -> None:
+    settings = settings_from({"host": host, "port": free_port()})
+    if ":" in host and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    require_free_port(settings)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with (
+        socket.create_server((host, settings.port), family=family),
+        pytest.raises(SettingsError, match="set another PORT") as refused,
+    ):
+        require_free_port(settings)
+    assert refused.value.variable == "PORT"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no such host"])
+def test_a_host_that_is_no_address_of_this_machine_is_named(host: str) -> None:
+    with pytest.raises(SettingsError, match="is no address of this machine") as refused:
+        require_free_port(settings_from({"host": host, "port": free_port()}))
+    assert refused.value.variable == "HOST"
+
+
+def test_the_address_of_a_service_can_be_opened_in_every_family() -> None:
+    urls = [url_of(settings_from({"host": host, "port": 80})) for host in ("::", "::1", "10.0.0.1")]
+    assert urls == ["http://127.0.0.1:80", "http://[::1]:80", "http://10.0.0.1:80"]
+
+
+def test_a_database_that_does_not_start_ends_with_3(tmp_path: Path) -> None:
+    mongod = tmp_path / "mongod"
+    mongod.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "db version v7.0.0"\n')
+    mongod.chmod(0o755)
+    line = complaint(tmp_path, code=3, MONGOD=str(mongod))
+    assert line.startswith("ordergen: mongod 7.0.0 did not start: it ended unexpectedly (see ")
+
+
 def test_the_configuration_of_the_package_serves_any_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +219,7 @@ def test_a_directory_of_ray_that_somebody_else_laid_out_is_refused(
 
 def test_a_template_of_haproxy_that_another_ray_may_have_is_refused() -> None:
     with pytest.raises(ValueError, match="stats socket"):
-        harden("global\n    stats socket /x mode 660 level admin\n", {})
+        harden("    option splice-request\n    stats socket /x mode 660 level admin\n", {})
 
 
 def test_a_start_of_ray_that_fails_is_made_once_more_and_ends_with_one_line(tmp_path: Path) -> None:
