@@ -27,7 +27,7 @@ from serve_app.api.collaborators import Collaborators
 from serve_app.api.compression import Compression
 from serve_app.api.deadlines import Deadlines
 from serve_app.api.explorer import add_explorer
-from serve_app.api.headers import CORRELATION_ID, REQUEST_ID, RequestHeaders
+from serve_app.api.headers import EXPOSED, RequestHeaders
 from serve_app.api.measured import Measured, RequestWatch
 from serve_app.api.openapi import documented
 from serve_app.api.parameters import require_known_parameters
@@ -36,20 +36,6 @@ from serve_app.api.slow_bodies import BodyDeadline
 from serve_app.api.streams import Streams
 from serve_app.problems import Kind
 from serve_app.settings import Settings
-
-SHOWN_TO_SCRIPTS = (
-    CORRELATION_ID,
-    REQUEST_ID,
-    "Content-Disposition",
-    "ETag",
-    "Idempotent-Replayed",
-    "Ignored-Fields",
-    "Link",
-    "Location",
-    "Retry-After",
-    "X-Rebalance-Status",
-    "X-Total-Count",
-)
 
 
 def api_app(
@@ -97,7 +83,7 @@ def api_app(
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
-        expose_headers=SHOWN_TO_SCRIPTS,
+        expose_headers=EXPOSED,
     )
     if watch is not None:
         app.add_middleware(Measured, watch=watch)

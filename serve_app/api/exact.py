@@ -3,7 +3,6 @@
 import json
 import logging
 from typing import Any, Final
-from urllib.parse import quote
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -12,11 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from serve_app.api.headers import IGNORED_FIELDS, header_list
 from serve_app.problems.mapping import json_pointer
 from serve_app.wire.fields import ignored_fields
 from serve_app.wire.text import AmbiguousTextError, decoded, json_errors
 
-IGNORED_FIELDS: Final = "Ignored-Fields"
 MOST_NAMED: Final = 20
 LONGEST_POINTER: Final = 120
 
@@ -76,6 +75,6 @@ def _name_ignored(value: Any, shape: Any, answer: Response) -> None:
     if found:
         pointers = (json_pointer([str(step) for step in path]) for path in found)
         # A URI fragment's way to write a pointer: a header has ASCII alone, and a name may have commas.
-        named = ", ".join(quote(each[:LONGEST_POINTER], safe="/~[]$") for each in pointers)
+        named = header_list((each[:LONGEST_POINTER] for each in pointers), safe="/~[]$")
         answer.headers[IGNORED_FIELDS] = named
         logger.info("ignored fields of a body: %s", named)

@@ -1,6 +1,9 @@
-"""What every request and answer gets, as plain ASGI: ids and security headers."""
+"""Headers of answers: ids and security headers of every one, as plain ASGI, and lists of names."""
 
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import Final
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,6 +12,26 @@ from serve_app.correlation import accepted_or_new, correlation_id, request_id
 
 CORRELATION_ID = "X-Correlation-ID"
 REQUEST_ID = "X-Request-ID"
+IGNORED_FIELDS: Final = "Ignored-Fields"
+UNMATCHED_IDS: Final = "Unmatched-Ids"
+EXPOSED: Final = (
+    CORRELATION_ID,
+    REQUEST_ID,
+    "Allow",
+    "Content-Disposition",
+    "ETag",
+    "Idempotent-Replayed",
+    IGNORED_FIELDS,
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "Retry-After",
+    UNMATCHED_IDS,
+    "X-Rebalance-Status",
+    "X-Total-Count",
+)
+"""Headers of answers that scripts of other origins may read."""
+
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -16,6 +39,24 @@ SECURITY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 YEAR_S = 31_536_000
+MAX_LIST_BYTES: Final = 4_000  # because a proxy refuses an answer with more than 16 kB of headers
+
+
+def header_list(items: Iterable[str], safe: str = "/") -> str:
+    """A comma list of percent-encoded items, as many of the first as fit into 4,000 bytes.
+
+    >>> header_list(["VTI", "A, B", "株"])
+    'VTI, A%2C%20B, %E6%A0%AA'
+    """
+    encoded: list[str] = []
+    left = MAX_LIST_BYTES
+    for item in items:
+        each = quote(item, safe=safe)
+        left -= len(each) + len(", ")
+        if left < 0:
+            break
+        encoded.append(each)
+    return ", ".join(encoded)
 
 
 class RequestHeaders:

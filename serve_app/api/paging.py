@@ -11,6 +11,7 @@ from serve_app.wire.fields import WHOLE
 from storage.paging import ASCENDING, DESCENDING, Sort
 
 MOST_MODELS = 1000
+LONGEST_ORDER = 200  # characters: the Link of a page has them up to four times
 MOST_RUNS = 100
 MOST_PORTFOLIOS = 1000
 
@@ -55,7 +56,12 @@ def order_by(*fields: str) -> Callable[[str], Sort]:
 
     def order(
         sort_by: Annotated[
-            str, Query(description=description, json_schema_extra={"pattern": pattern})
+            str,
+            Query(
+                description=description,
+                max_length=LONGEST_ORDER,
+                json_schema_extra={"pattern": pattern},
+            ),
         ] = "",
     ) -> Sort:
         # an unencoded + arrives as a blank, and strip() takes it away: it means the same as no sign

@@ -2,7 +2,6 @@
 
 from datetime import tzinfo
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
@@ -13,6 +12,7 @@ from serve_app.api.answers import Heading, answer_of_all, answer_of_one
 from serve_app.api.collaborators import Configured, ModelStore, Optimizer, Rebalancer, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
+from serve_app.api.headers import UNMATCHED_IDS, header_list
 from serve_app.api.idempotency import AtMostOnce, Once
 from serve_app.api.models import ModelId
 from serve_app.api.progress import PREFERENCE_APPLIED, RespondAsync, accepted
@@ -169,4 +169,4 @@ def _unmatched(run: Run) -> dict[str, str]:
     """The first of what the options name and nobody has."""
     if not run.unmatched:
         return {}
-    return {"Unmatched-Ids": ", ".join(quote(each) for each in run.unmatched[:MOST_UNMATCHED])}
+    return {UNMATCHED_IDS: header_list(run.unmatched[:MOST_UNMATCHED])}

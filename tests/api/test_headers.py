@@ -1,0 +1,130 @@
+"""Headers of answers: how long they may be, and which of them scripts of other origins may read."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from serve_app.api.headers import EXPOSED, MAX_LIST_BYTES, header_list
+from tests.api.every_route import JSON, WITH_BODY, Operation, operations
+from tests.api.in_process import Upstreams, two_owners
+
+API = Path(__file__).parents[2] / "serve_app/api"
+MOST_BYTES = 8_000  # of all headers together: HAProxy has 16,384 for them and its own
+HEADER = re.compile(r"(ETag|Link|Location|Allow|Vary|Accept|([A-Z][A-Za-z]*-)+[A-Z][A-Za-z]*)")
+OF_REQUESTS = {
+    "Content-Encoding",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "X-Request-Timeout",
+}
+# Readable without being exposed, or nothing that a script has a use for: the body of a 415 has "accepted".
+OF_BROWSERS = {
+    "Accept",
+    "Accept-Encoding",
+    "Cache-Control",
+    "Content-Length",
+    "Content-Security-Policy",
+    "Content-Type",
+    "Referrer-Policy",
+    "Strict-Transport-Security",
+    "Vary",
+    "X-Accel-Buffering",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+}
+SORTED = [each for each in operations() if "sort_by" in each.queries()]
+SMILE = "\U0001f600"  # 12 bytes as a header writes it
+
+
+@pytest.fixture
+def upstreams() -> Upstreams:
+    return two_owners()
+
+
+def bytes_of_headers(answer: httpx.Response) -> int:
+    return sum(len(name) + len(value) + len(": \r\n") for name, value in answer.headers.raw)
+
+
+def names_in_the_code() -> set[str]:
+    texts = (
+        node.value
+        for file in API.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    return {text for text in texts if HEADER.fullmatch(text)}
+
+
+def test_every_header_of_ours_is_exposed_to_scripts_of_other_origins():
+    found = names_in_the_code()
+
+    assert {"Unmatched-Ids", "Preference-Applied", "ETag", "X-Total-Count"} <= found
+    assert found == {*EXPOSED} | OF_REQUESTS | OF_BROWSERS
+
+
+async def test_the_exposed_headers_are_named_to_a_script(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/health/live", headers={"origin": "http://desk"})
+
+    named = answer.headers["access-control-expose-headers"].split(", ")
+    assert {"Unmatched-Ids", "Preference-Applied"} <= {*named} == {*EXPOSED}
+
+
+@pytest.mark.parametrize("operation", WITH_BODY, ids=str)
+async def test_fields_with_names_beyond_ascii_do_not_make_long_headers_on_any_route(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    fields = {SMILE * 118 + str(number): 1 for number in range(10, 40)}
+    content = json.dumps({**operation.body, **fields}).encode()
+
+    answer = await client.request(operation.method, operation.path, content=content, headers=JSON)
+
+    assert answer.status_code < 500
+    assert bytes_of_headers(answer) < MOST_BYTES
+    if "Ignored-Fields" in answer.headers:
+        assert answer.headers["Ignored-Fields"].count(", ") == 1
+
+
+async def test_ids_beyond_ascii_that_nobody_has_do_not_make_a_long_header(
+    client: httpx.AsyncClient, model: dict[str, Any]
+) -> None:
+    ids = [SMILE * 61 + str(number) for number in range(100, 200)]
+
+    answer = await client.post(
+        f"/api/v1/model/{model['model_id']}/rebalance", json={"do_not_buy": ids}
+    )
+
+    assert answer.status_code == 200
+    assert answer.headers["Unmatched-Ids"].count(", ") == 4
+    assert bytes_of_headers(answer) < MOST_BYTES
+    stored = (await client.get(answer.headers["Location"])).json()
+    assert len(stored["unmatched"]) == 100
+
+
+@pytest.mark.parametrize("operation", SORTED, ids=str)
+async def test_an_order_is_refused_before_the_links_that_repeat_it_are_too_long(
+    client: httpx.AsyncClient, operation: Operation
+) -> None:
+    name = "name" if operation.name == "list_models" else "model_name"
+    fields = ",".join([name] * 15)
+
+    longest = await client.get(operation.path, params={"sort_by": f"{fields:<200}", "limit": 1})
+    longer = await client.get(operation.path, params={"sort_by": f"{fields:<201}"})
+
+    assert longest.status_code == 200
+    assert bytes_of_headers(longest) < MOST_BYTES
+    assert longer.status_code == 422
+    assert longer.json()["errors"][0]["parameter"] == "sort_by"
+
+
+def test_a_list_in_a_header_has_as_many_of_the_first_as_fit():
+    whole = [f"{number:0>38}" for number in range(100)]
+
+    assert header_list(whole).split(", ") == whole
+    assert header_list([*whole, "x"]).split(", ") == whole
+    assert len(header_list(["é" * 10_000])) == 0
+    assert len(header_list(whole * 2)) <= MAX_LIST_BYTES
