@@ -5,22 +5,24 @@ same time. Open orders are looked up at the order service before they stand in t
 """
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from serve_app.open_orders import OpenOrdersLookUp
+from serve_app.hand_over_turn import Turn
+from serve_app.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.resources import Resources
 from storage.errors import OrdersOpenError, SupersededError
 from storage.orders import OpenOrdersRule, Order, OrderState
 from storage.runs import Run
 
 PORTFOLIOS_AT_A_TIME: Final = 500
-ORDERS_AT_A_TIME: Final = 200  # cancelled between two renewals of the lease
-CANCEL_FOR_S: Final = 120.0
+ORDERS_AT_A_TIME: Final = 16  # cancelled between two renewals of the lease: 80 s if each is slow
+# A cancellation begins only while this is left: for those under way, to settle, to look them up, and to
+# send, because what is cancelled and not sent anew leaves the portfolio as it was before.
+CANCEL_WITH_S: Final = 150.0
 # The order service compares no versions: a submission that was under way shows only after it.
 SETTLE_S: Final = 2.0
 MAX_LISTED: Final = 20
@@ -53,18 +55,27 @@ class Admission:
     """Decides about the pending orders of rebalances, in one process and its event loop."""
 
     def __init__(
-        self, resources: Resources, arrive_within: timedelta, settle_s: float = SETTLE_S
+        self,
+        resources: Resources,
+        arrive_within: timedelta,
+        settle_s: float = SETTLE_S,
+        look_up_for_s: float = LOOK_UP_FOR_S,
     ) -> None:
         self._with = resources
         self._arrive_within = arrive_within
         self._settle_s = settle_s
+        self._look_up_for_s = look_up_for_s
 
-    async def admit(self, run: Run, owner: str, rule: OpenOrdersRule) -> None:
+    async def admit(self, run: Run, turn: Turn, rule: OpenOrdersRule) -> None:
         """Leave those orders of a rebalance pending and not held that may be sent now.
 
-        Raises HandOverInProgressError, SupersededError or OrdersOpenError where none may.
+        Raises HandOverInProgressError, SupersededError or OrdersOpenError where none may, TurnOverError
+        where the turn is over before that is decided.
         """
-        one = _Hearing(self._with, run, owner, self._arrive_within, self._settle_s)
+        first = OpenOrdersLookUp(
+            self._with, self._arrive_within, self._look_up_for_s, lambda: turn.left_s > 0
+        )
+        one = _Hearing(self._with, run, turn, first, self._arrive_within, self._settle_s)
         pages = await one.claimed_pages()
         await one.require_latest(pages)
         await self._with.open_orders.release(run.rebalance_id)
@@ -81,16 +92,17 @@ class _Hearing:
         self,
         resources: Resources,
         run: Run,
-        owner: str,
+        turn: Turn,
+        look_up: OpenOrdersLookUp,
         arrive_within: timedelta,
         settle_s: float,
     ) -> None:
         self._with = resources
         self._run = run
-        self._owner = owner
+        self._turn = turn
+        self._look_up = look_up
+        self._arrive_within = arrive_within
         self._settle_s = settle_s
-        self._look_up = OpenOrdersLookUp(resources, arrive_within)
-        self._cancel_until = time.monotonic() + CANCEL_FOR_S
         self._cancelled = 0
 
     async def claimed_pages(self) -> Sequence[Sequence[str]]:
@@ -100,8 +112,8 @@ class _Hearing:
         size = PORTFOLIOS_AT_A_TIME
         pages = [ids[first : first + size] for first in range(0, len(ids), size)]
         for page in pages:
-            await self._keep()
-            await self._with.portfolio_claims.take(page, rebalance_id, self._owner)
+            await self._turn.go_on()
+            await self._with.portfolio_claims.take(page, rebalance_id, self._turn.owner)
         return pages
 
     async def require_latest(self, pages: Sequence[Sequence[str]]) -> None:
@@ -109,6 +121,7 @@ class _Hearing:
         rebalance_id, moment = self._run.rebalance_id, self._run.started_at
         found: dict[str, str] = {}
         for page in pages:
+            await self._turn.go_on()
             found |= await self._with.open_orders.later(page, rebalance_id, moment)
         if found:
             first = sorted(found.items())[:MAX_LISTED]
@@ -143,34 +156,40 @@ class _Hearing:
         """Cancel what is open of these portfolios; what is open all the same."""
         found = await self._open(page, look_up=True)
         wanted = [order for orders in found.values() for order in orders]
-        sent = [one.order_id for one in wanted if one.state is OrderState.SENT and one.order_id]
-        asked = False
+        sent = [one for one in wanted if one.state is OrderState.SENT and one.order_id]
+        asked = set[str]()
         for first in range(0, len(sent), ORDERS_AT_A_TIME):
-            if time.monotonic() > self._cancel_until:
+            if self._turn.left_s < CANCEL_WITH_S:
                 break
-            await self._keep()
-            await self._with.order_service.cancel(sent[first : first + ORDERS_AT_A_TIME])
-            asked = True
+            await self._turn.keep()
+            some = sent[first : first + ORDERS_AT_A_TIME]
+            await self._with.order_service.cancel([one.order_id for one in some if one.order_id])
+            asked.update(one.key for one in some)
         if not asked:
             return found
         await asyncio.sleep(self._settle_s)
-        await self._keep()
-        await self._look_up.look_up(wanted, again=True)
-        left = await self._open(page, look_up=False)
-        self._cancelled += len(wanted) - sum(map(len, left.values()))
+        # Looked up whoever still waits, because a cancellation that nobody knows of stays in the way.
+        await self._turn.keep()
+        await OpenOrdersLookUp(self._with, self._arrive_within).look_up(wanted)
+        left = await self._known_open(page)
+        open_still = {one.key for orders in left.values() for one in orders}
+        self._cancelled += len(asked - open_still)
         return left
 
     async def _open(self, page: Sequence[str], look_up: bool) -> dict[str, list[Order]]:
         """Open orders of other rebalances by portfolio, looked up at the order service first or not."""
-        await self._keep()
-        orders = await self._with.open_orders.of_portfolios(page, but_of=self._run.rebalance_id)
-        if orders and look_up:
-            await self._look_up.look_up(orders)
-            orders = await self._with.open_orders.of_portfolios(page, but_of=self._run.rebalance_id)
-        found = defaultdict[str, list[Order]](list)
-        for order in orders:
-            found[order.portfolio_id].append(order)
+        await self._turn.go_on()
+        found = await self._known_open(page)
+        if found and look_up:
+            await self._look_up.look_up(order for orders in found.values() for order in orders)
+            found = await self._known_open(page)
         return found
 
-    async def _keep(self) -> None:
-        await self._with.hand_overs.keep(self._run.rebalance_id, self._owner)
+    async def _known_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
+        """Open orders of other rebalances by portfolio, as they are stored."""
+        found = defaultdict[str, list[Order]](list)
+        for order in await self._with.open_orders.of_portfolios(
+            page, but_of=self._run.rebalance_id
+        ):
+            found[order.portfolio_id].append(order)
+        return found

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from optimization.result import Rebalance, Side
 from serve_app.admission import SETTLE_S, Admission
+from serve_app.hand_over_turn import Turn, TurnOverError
 from serve_app.metrics import count_orders
 from serve_app.open_orders import ARRIVE_WITHIN, read_back
 from serve_app.resources import Resources
@@ -72,14 +73,14 @@ class HandOvers:
         what was sent before stays sent, and the next call goes on. Raises what ``Admission`` raises
         where other rebalances are in the way.
         """
-        stop = asyncio.Event()
-        work = asyncio.create_task(self._leased(rebalance_id, rule, stop))
+        turn = Turn(self._with.hand_overs, rebalance_id, self._send_for_s)
+        work = asyncio.create_task(self._leased(turn, rule))
         self._under_way.add(work)
         work.add_done_callback(self._ended)
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
-            stop.set()  # the batch that is out is settled first
+            turn.abandon()  # the batch that is out is settled first
             raise
 
     async def page(
@@ -128,47 +129,54 @@ class HandOvers:
         if not work.cancelled() and (error := work.exception()):
             logger.info("a hand-over ended: %s", error)
 
-    async def _leased(self, rebalance_id: str, rule: OpenOrdersRule, stop: asyncio.Event) -> None:
-        until = time.monotonic() + self._send_for_s
-        owner = uuid4().hex
-        rebalance_id = rebalance_id.lower()
+    async def _leased(self, turn: Turn, rule: OpenOrdersRule) -> None:
         leases = self._with.hand_overs
-        prepared = await leases.begin(rebalance_id, owner)
+        prepared = await leases.begin(turn.rebalance_id, turn.owner)
         try:
-            run = await self._with.rebalances.read(rebalance_id)
+            run = await self._with.rebalances.read(turn.rebalance_id)
             if run.status is not RunStatus.COMPLETED:
-                raise NotCompletedError(rebalance_id, run.status)
+                raise NotCompletedError(turn.rebalance_id, run.status)
             await self._with.order_service.references()  # the first to say if it is down
             if not prepared:
-                await self._prepare(run, owner)
-            await self._look_up(rebalance_id, owner)
-            await self._admission.admit(run, owner, rule)
-            while not stop.is_set() and time.monotonic() < until:
-                if not await self._sent_one(rebalance_id, owner):
-                    return
+                await self._prepare(run, turn)
+            await self._look_up(turn)
+            await self._admission.admit(run, turn, rule)
+            while await self._sent_one(turn):
+                pass
+        except TurnOverError:
+            logger.info(
+                "the hand-over of rebalance %s is left to another request", turn.rebalance_id
+            )
         finally:
-            await asyncio.shield(leases.end(rebalance_id, owner))
+            await asyncio.shield(leases.end(turn.rebalance_id, turn.owner))
 
-    async def _prepare(self, run: Run, owner: str) -> None:
-        """Store the orders of a whole run, all of them pending."""
-        for offset in range(0, run.number_of_portfolios, AT_A_TIME):
+    async def _prepare(self, run: Run, turn: Turn) -> None:
+        """Store the orders of a whole run, all of them pending, from where an earlier request ended."""
+        last = await self._with.orders.last_place(run.rebalance_id)
+        first = last - last % AT_A_TIME  # these may not all be stored; those before them are
+        for offset in range(first, run.number_of_portfolios, AT_A_TIME):
+            if offset > first:
+                await turn.go_on()
             outcomes = await self._with.rebalances.outcomes(run, offset, AT_A_TIME)
             await self._with.orders.add(tuple(_orders_of(run, offset, outcomes)))
-            await self._with.hand_overs.keep(run.rebalance_id, owner)
-        await self._with.hand_overs.prepared(run.rebalance_id, owner)
+        await self._with.hand_overs.prepared(run.rebalance_id, turn.owner)
 
-    async def _look_up(self, rebalance_id: str, owner: str) -> None:
+    async def _look_up(self, turn: Turn) -> None:
         """Settle what earlier requests left unsettled, batch by batch."""
+        rebalance_id = turn.rebalance_id
         for timestamp in await self._with.orders.timestamps(rebalance_id):
-            await self._with.hand_overs.keep(rebalance_id, owner)
+            await turn.go_on()
             before = datetime.now(UTC) - self._arrive_within  # taken first: none arrives later
             await self._read_back(rebalance_id, timestamp)
             await self._with.orders.allow_again(rebalance_id, timestamp, before)
         await self._require_certainty(rebalance_id)
 
-    async def _sent_one(self, rebalance_id: str, owner: str) -> bool:
+    async def _sent_one(self, turn: Turn) -> bool:
         """Send the next batch; whether to go on with another."""
+        rebalance_id, owner = turn.rebalance_id, turn.owner
         async with self._at_once:
+            if turn.left_s <= 0:  # also after the wait for others' batches
+                return False
             # Read before anything is claimed, because what is claimed has to go out at once.
             await self._with.order_service.references()
             timestamp = await self._with.hand_overs.next_batch(rebalance_id, owner)
@@ -180,7 +188,7 @@ class HandOvers:
                 return False
             async with self._given_back_if_unsent(batch):
                 # After the claim: whoever took the lease away before it saw no open order, and sends.
-                await self._with.hand_overs.keep(rebalance_id, owner)
+                await turn.keep()
                 if time.monotonic() - claimed_at > GO_OUT_WITHIN_S:
                     await self._with.orders.give_back(batch)
                     return True

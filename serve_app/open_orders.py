@@ -1,7 +1,7 @@
 """Open orders: what was sent for a portfolio and is not known to be filled or cancelled, looked up where it is known."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -56,13 +56,15 @@ class OpenOrdersLookUp:
         resources: Resources,
         arrive_within: timedelta = ARRIVE_WITHIN,
         within_s: float = LOOK_UP_FOR_S,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._with = resources
         self._arrive_within = arrive_within
         self._until = time.monotonic() + within_s
+        self._is_wanted = is_wanted
         self._done = set[Batch]()
 
-    async def look_up(self, orders: Iterable[Order], again: bool = False) -> bool:
+    async def look_up(self, orders: Iterable[Order]) -> bool:
         """Look up the batches of these orders and store what is known; whether there was time for all.
 
         UpstreamUnavailableError where the order service does not answer.
@@ -72,15 +74,14 @@ class OpenOrdersLookUp:
             if order.timestamp is not None:
                 key = (order.rebalance_id, order.timestamp)
                 batches.setdefault(key, set()).add(order.portfolio_id)
-        if not again:
-            batches = {batch: ids for batch, ids in batches.items() if batch not in self._done}
+        left = sorted(batches.keys() - self._done)
 
         async def look_up(batch: Batch) -> None:
-            if time.monotonic() <= self._until:
+            if self._is_wanted() and time.monotonic() <= self._until:
                 await self._look_up(batch, batches[batch])
                 self._done.add(batch)
 
-        await for_each(sorted(batches), look_up, BATCHES_AT_ONCE)
+        await for_each(left, look_up, BATCHES_AT_ONCE)
         return self._done.issuperset(batches)
 
     async def _look_up(self, batch: Batch, portfolio_ids: set[str]) -> None:

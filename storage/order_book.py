@@ -22,6 +22,7 @@ from storage.orders import (
     Settlement,
     order_document,
     order_from,
+    place_of,
 )
 from storage.results import BATCH, repetition_allowed
 
@@ -42,6 +43,14 @@ class OrderBook:
             documents = [order_document(order) for order in orders[start : start + BATCH]]
             with repetition_allowed():
                 await self._orders.insert_many(documents, ordered=False)
+
+    @translating
+    async def last_place(self, rebalance_id: str) -> int:
+        """The last portfolio of a rebalance, by its place, of which an order is stored; 0 without any."""
+        last = await self._orders.find_one(
+            {"rebalance_id": rebalance_id}, {"_id": 1}, sort=[("_id", -1)]
+        )
+        return 0 if last is None else place_of(last["_id"])
 
     @translating
     async def claim(

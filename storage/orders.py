@@ -86,6 +86,11 @@ class Settlement:
     message: str | None = None
 
 
+def place_of(key: str) -> int:
+    """The place of a portfolio in its rebalance, from the key of one of its orders."""
+    return int(key[25:32])
+
+
 def order_document(order: Order) -> Document:
     """What is stored of an order that was never sent."""
     shares = int(order.quantity)
@@ -108,7 +113,7 @@ def order_from(document: Document) -> Order:
     quantity = document["quantity"]
     return Order(
         rebalance_id=document["rebalance_id"],
-        place=int(document["_id"][25:32]),
+        place=place_of(document["_id"]),
         portfolio_id=document["portfolio_id"],
         security_id=document["security_id"],
         side=Side(document["side"]),

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from serve_app.hand_over_turn import Turn
 from storage.orders import OpenOrdersRule
 from tests.api.handing_over import NO_WAIT, counts, handed_over, reachable, rebalanced
 from tests.api.parts import Stored
@@ -347,10 +348,11 @@ async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_
 ) -> None:
     first, second = await rebalanced(client, 2), await rebalanced(client, 2, name="Again")
     dead, parts = rebalance_of(first), stored._with
-    await parts.hand_overs.begin(dead, "dead")
-    await stored._hand_overs._prepare(await stored.run(dead), "dead")
+    turn = Turn(parts.hand_overs, dead, 60.0)
+    await parts.hand_overs.begin(dead, turn.owner)
+    await stored._hand_overs._prepare(await stored.run(dead), turn)
     ids = await parts.open_orders.pending_portfolios(dead)
-    await parts.portfolio_claims.take(ids, dead, "dead")
+    await parts.portfolio_claims.take(ids, dead, turn.owner)
 
     refused = await client.post(second)
     ended = {"$set": {"leased_until": datetime(2026, 1, 1, tzinfo=UTC)}}
