@@ -5,6 +5,7 @@ says so. On a cluster of several nodes both are refused: their data and their ad
 """
 
 import asyncio
+import logging
 import threading
 import time
 from functools import partial
@@ -18,13 +19,17 @@ from serve_app.market import Market, run
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
 from storage import embedded
 from storage.database import connect, disconnect
-from storage.errors import EmbeddedServerError
+from storage.errors import ServerEndedError
 from storage.indexes import ensure_indexes
+from storage.kept_server import KeptServer
 
 NAMESPACE = "order-generation"
 MARKET_START_S = 60
 DATABASE_START_S = 120
 DATABASE_WATCH_S = 0.5
+DATABASE_PAUSE_S = 10.0
+
+logger = logging.getLogger(__name__)
 
 
 class SimulatedMarket:
@@ -53,25 +58,30 @@ class DatabaseKeeper:
 
     def __init__(self, directory: Path, mongod: str | None) -> None:
         self._directory = directory
-        self._mongod = mongod
         # An actor's threads may end before it does: a server that is owned would end with them.
-        self._server = embedded.start(directory, mongod, owned=False)
+        self._kept = KeptServer(directory, mongod, owned=False)
         threading.Thread(target=self._watch, name="database", daemon=True).start()
 
     def uri(self) -> str:
         """Where the database answers."""
-        return self._server.uri
+        return self._kept.server.uri
 
     def _watch(self) -> None:
-        failed = False
-        while failed or not embedded.is_stopped(self._directory):
-            if embedded.ended(self._directory, self._server) is not None:
-                try:
-                    self._server = embedded.start(self._directory, self._mongod, owned=False)
-                    failed = False
-                except EmbeddedServerError:  # no room, perhaps; there may be later
-                    failed = True
-            time.sleep(DATABASE_WATCH_S)
+        has_failed = False  # a start that fails leaves the directory as `ordergen stop` does
+        while has_failed or not embedded.is_stopped(self._directory):
+            try:
+                if (reason := self._kept.reason_of_end()) is not None:
+                    logger.warning("the database ended %s", reason)
+                    self._kept.restart(reason)
+                has_failed = False
+            except Exception as error:
+                # There may be room later, or its port may be free: nobody else would start it.
+                has_failed = True
+                details = None if isinstance(error, ServerEndedError) else error
+                logger.error(
+                    "%s; it is tried again in %.0f s", error, DATABASE_PAUSE_S, exc_info=details
+                )
+            time.sleep(DATABASE_PAUSE_S if has_failed else DATABASE_WATCH_S)
 
 
 def complete(settings: Settings) -> Settings:

@@ -22,7 +22,12 @@ from pathlib import Path
 from typing import Final
 
 from storage.engines import find_engine
-from storage.errors import DataDirectoryLockedError, NoRoomError, ServerDidNotStartError
+from storage.errors import (
+    DataDirectoryLockedError,
+    NoRoomError,
+    PortTakenError,
+    ServerDidNotStartError,
+)
 from storage.server_access import PRIVATE_FILE, ensure_key_file, service_uri, write_private
 from storage.server_process import POLL_S, answers, await_primary, end, end_reason, is_alive, spawn
 
@@ -51,12 +56,14 @@ def start(
     *,
     owned: bool = True,
     exclusive: bool = False,
+    same_port: bool = False,
 ) -> Server:
     """The server of this directory: attached to if one runs, else started.
 
     ``mongod`` is the program to use instead of those that are looked for. A server that is ``owned``
     ends with this process and must be started from its main thread; another runs until ``stop``.
-    With ``exclusive`` a server that runs already raises DataDirectoryLockedError.
+    With ``exclusive`` a server that runs already raises DataDirectoryLockedError, with ``same_port``
+    another program at the port of the last time PortTakenError.
     """
     # The kernel ties the server's life to the thread that started it, not to the process.
     if owned and threading.current_thread() is not threading.main_thread():
@@ -67,7 +74,7 @@ def start(
     while time.monotonic() < until:
         with _locked(directory) as lock:
             if lock is not None:
-                return _launch(directory, mongod, lock, until, owned=owned)
+                return _launch(directory, mongod, lock, until, owned=owned, same_port=same_port)
         if exclusive:
             raise DataDirectoryLockedError(directory)
         server = _noted(directory)
@@ -125,7 +132,9 @@ def _is_served(directory: Path) -> bool:
         return lock is None
 
 
-def _launch(directory: Path, mongod: str | None, lock: int, until: float, *, owned: bool) -> Server:
+def _launch(
+    directory: Path, mongod: str | None, lock: int, until: float, *, owned: bool, same_port: bool
+) -> Server:
     note = directory / "server.json"
     _require_room(directory)
     note.unlink(missing_ok=True)  # of a server that was killed
@@ -133,17 +142,17 @@ def _launch(directory: Path, mongod: str | None, lock: int, until: float, *, own
     kind = directory / "engine"
     engine = find_engine(mongod, kind.read_text() if kind.exists() else None)
     data, log = directory / "data", directory / "server.log"
-    port = _free_port(directory / "port")
+    port = _free_port(directory / "port", same_port=same_port)
     key_file = ensure_key_file(directory / "secret") if engine.has_access_control else None
     pid = spawn(engine.command(data, port, key_file), log, lock, owned=owned)
     try:
         await_primary(engine, pid, port, key_file, log, until)
+        write_private(kind, engine.kind)
+        server = Server(service_uri(port, key_file), pid, str(engine))
+        write_private(note, json.dumps(asdict(server)))
     except BaseException:
-        end(pid)
+        end(pid)  # without its note nobody could use it, and its lock would keep everybody out
         raise
-    write_private(kind, engine.kind)
-    server = Server(service_uri(port, key_file), pid, str(engine))
-    write_private(note, json.dumps(asdict(server)))
     return server
 
 
@@ -170,9 +179,9 @@ def _noted(directory: Path) -> Server | None:
         return None
 
 
-def _free_port(remembered: Path) -> int:
+def _free_port(remembered: Path, *, same_port: bool) -> int:
     wanted = int(remembered.read_text()) if remembered.exists() else 0
-    for candidate in (wanted, 0):
+    for candidate in (wanted,) if same_port else (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -182,4 +191,4 @@ def _free_port(remembered: Path) -> int:
             port: int = probe.getsockname()[1]
         write_private(remembered, str(port))
         return port
-    raise OSError("no loopback port is free")
+    raise PortTakenError(wanted)

@@ -20,6 +20,7 @@ StorageError
 └── EmbeddedServerError            the embedded database server
     ├── NoServerBinaryError        no database server was found on this machine
     ├── DataDirectoryLockedError   another server owns the data directory
+    ├── PortTakenError             another program has the port of the server
     ├── NoRoomError                the disk of the data directory is full, or nearly so
     ├── ServerDidNotStartError     the server ended, or did not answer, while it was starting
     └── ServerEndedError           the server ended, and starting it again is in vain
@@ -288,6 +289,17 @@ class DataDirectoryLockedError(EmbeddedServerError):
 
     def __str__(self) -> str:
         return f"the data directory {self.data_directory} is in use by another database server"
+
+
+class PortTakenError(EmbeddedServerError):
+    """Another program has the port of the server; 0 if no loopback port is free."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.port = port
+
+    def __str__(self) -> str:
+        return f"another program has its port {self.port}" if self.port else "no port is free"
 
 
 class NoRoomError(EmbeddedServerError):

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,11 +12,15 @@ from threading import Thread
 import pytest
 from pymongo import MongoClient
 
-from serve_app.kept_database import MAX_RESTARTS, KeptDatabase, kept_database
+from serve_app import local
+from serve_app.kept_database import KeptDatabase, kept_database
+from serve_app.local import DatabaseKeeper
 from serve_app.settings import settings_from
 from storage import embedded
 from storage.database import Document
 from storage.errors import ServerEndedError
+from storage.kept_server import MAX_RESTARTS
+from storage.server_process import answers
 from tests.launch.test_supervisor import eventually
 
 pytestmark = pytest.mark.mongo
@@ -40,7 +45,7 @@ def uri_of(database: KeptDatabase) -> str:
 
 
 def kill(database: KeptDatabase) -> None:
-    server, directory = database._server, database.settings.data_directory
+    server, directory = database._kept.server, database.settings.data_directory
     os.kill(server.pid, signal.SIGKILL)
     assert eventually(lambda: embedded.ended(directory, server) is not None)
 
@@ -98,3 +103,45 @@ def test_a_server_that_does_not_start_again_says_why(database: KeptDatabase) -> 
     (data / "storage.bson").write_text("not a database")
     with pytest.raises(ServerEndedError, match=r"ended unexpectedly, for good: mongod .* did not"):
         database.watch()
+
+
+@pytest.fixture
+def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseKeeper]:
+    """The keeper of `serve run`, which has nobody to tell: it goes on trying."""
+    monkeypatch.setattr(local, "DATABASE_WATCH_S", 0.05)
+    monkeypatch.setattr(local, "DATABASE_PAUSE_S", 0.05)
+    yield DatabaseKeeper(tmp_path / "data", None)
+    embedded.stop(tmp_path / "data")
+
+
+def is_served(keeper: DatabaseKeeper) -> bool:
+    return answers(keeper.uri())
+
+
+def test_a_keeper_waits_until_the_port_of_its_server_is_free_again(
+    keeper: DatabaseKeeper, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, port = keeper.uri(), int((tmp_path / "data" / "port").read_text())
+    keeper._kept._restarts.extend([time.monotonic()] * MAX_RESTARTS)
+    os.kill(keeper._kept.server.pid, signal.SIGKILL)
+    assert eventually(lambda: "started 3 times in a minute" in caplog.text)
+    with socket.create_server(("127.0.0.1", port)):
+        keeper._kept._restarts.clear()  # a minute later
+        assert eventually(lambda: f"another program has its port {port}" in caplog.text)
+    keeper._kept._restarts.clear()
+    assert eventually(lambda: is_served(keeper))
+    assert keeper.uri() == address
+
+
+def test_a_keeper_survives_a_failure_of_the_disk_and_leaves_no_server_that_nobody_can_use(
+    keeper: DatabaseKeeper, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = keeper.uri()
+    in_the_way = tmp_path / "data" / "server.json.new"
+    in_the_way.mkdir()
+    os.kill(keeper._kept.server.pid, signal.SIGKILL)
+    assert eventually(lambda: "Is a directory" in caplog.text)
+    in_the_way.rmdir()
+    keeper._kept._restarts.clear()
+    assert eventually(lambda: is_served(keeper))
+    assert keeper.uri() == address
