@@ -165,7 +165,7 @@ class Optimizer:
     ) -> BookRun:
         """Begin a run over a book; it goes on by itself, here or in another replica."""
         correlation_id.set(correlated)
-        await Planner(self._settings, self._with).check(selection, options or {})
+        await Planner(self._settings, self._with).check(selection, options or {}, own)
         run = BookRun(
             run_id=run_id,
             selection=selection,

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -47,10 +47,16 @@ class Planner:
         self._settings = settings
         self._with = resources
 
-    async def check(self, selection: Selection, overrides: Mapping[str, Any]) -> None:
+    async def check(
+        self,
+        selection: Selection,
+        overrides: Mapping[str, Any],
+        own: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         """Raise NotFoundError for a model or a portfolio's model that is not stored.
 
-        Where a single model is rebalanced, raise what is wrong with its options, too.
+        Where a single model is rebalanced, raise what is wrong with its options, too. ``own`` has the
+        options of single portfolios.
         """
         model_ids: Sequence[str] = ()
         if selection.portfolio_ids:
@@ -60,7 +66,8 @@ class Planner:
         if len(model_ids) == 1:
             model, _ = await self._with.models.followers(model_ids[0], 0, 1)
             assert model is not None
-            options_for(model, overrides, self._settings)
+            following = await self._with.models.newest_of_many(tuple(own), model_ids) if own else ()
+            options_for(model, overrides, self._settings, following)
 
     async def plan(self, run: BookRun) -> Plan:
         """Store the rebalances and chunks of a run that nothing was done of yet.
@@ -191,16 +198,22 @@ def new_run(
     )
 
 
-def options_for(model: Model, overrides: Mapping[str, Any], settings: Settings) -> RebalanceOptions:
+def options_for(
+    model: Model,
+    overrides: Mapping[str, Any],
+    settings: Settings,
+    with_own: Collection[str] = (),
+) -> RebalanceOptions:
     """The options of a model with those that a request gives in their place.
 
     Raises EmptyModelError where they would sell everything unasked, and OptionsConflictError.
+    ``with_own`` are portfolios with options of their own.
     """
     options = replace(
         model.options or RebalanceOptions(), time_limit_s=settings.optimization_timeout
     )
     options = replace(options, **overrides)
-    require_targets(model.targets, options)
+    _require_targets(model, options, with_own)
     return options
 
 
@@ -217,8 +230,7 @@ def _part(run: BookRun, model: Model, portfolio_ids: Sequence[str], begun: datet
     )
     try:
         options = replace(model.options or RebalanceOptions(), **run.overrides)
-        if not part.overrides_by_portfolio:  # else each portfolio says whether everything is sold
-            require_targets(model.targets, options)
+        _require_targets(model, options, part.overrides_by_portfolio)
     except (
         EmptyModelError,
         OptionsConflictError,
@@ -227,6 +239,11 @@ def _part(run: BookRun, model: Model, portfolio_ids: Sequence[str], begun: datet
         return replace(part, refusal=refusal_of(error))
     named = named_beyond(model, options, map(restrictions_of, part.overrides_by_portfolio.values()))
     return replace(part, options=options_document(options), unmatched=named)
+
+
+def _require_targets(model: Model, options: RebalanceOptions, with_own: Collection[str]) -> None:
+    if not with_own:  # because each portfolio is asked otherwise, when it is solved
+        require_targets(model.targets, options)
 
 
 def _part_id(run_id: str, model_id: str) -> str:

@@ -65,6 +65,46 @@ async def test_a_run_of_an_empty_model_is_refused_and_one_of_several_says_so_for
     assert lines.count("/problems/empty-model") == 2
 
 
+SELL_ALL = {"liquidate": True}
+
+
+@pytest.mark.parametrize("selected", ["models", "portfolios", "both", "whole book"])
+async def test_a_run_of_an_empty_model_begins_where_single_portfolios_say_that_everything_is_sold(
+    client: httpx.AsyncClient, selected: str
+) -> None:
+    models = {"models": [await empty_model(client)]}
+    portfolios = {"portfolios": [P, Q]}
+    selections: dict[str, Json] = {
+        "models": models,
+        "portfolios": portfolios,
+        "both": models | portfolios,
+        "whole book": {"whole_book": True},
+    }
+    for own, counts in (
+        ({P: SELL_ALL, Q: SELL_ALL}, {"REBALANCED": 2}),
+        ({P: SELL_ALL}, {"REBALANCED": 1, "FAILED": 1}),
+        ({P: {"direction": "SELL_ONLY"}, Q: SELL_ALL}, {"REBALANCED": 1, "FAILED": 1}),
+    ):
+        asked = selections[selected] | {"options_by_portfolio": own}
+        answer = await client.post("/api/v1/runs", json=asked)
+        assert answer.status_code == 202, answer.text
+        run = await ended(client, answer.json())
+        assert run["counts"] == counts
+        lines = (await client.get(f"/api/v1/runs/{run['run_id']}/outcomes")).text
+        assert lines.count("/problems/empty-model") == counts.get("FAILED", 0)
+
+
+async def test_a_run_of_an_empty_model_is_refused_where_only_portfolios_of_others_have_options(
+    client: httpx.AsyncClient,
+) -> None:
+    models = {"models": [await empty_model(client)]}
+    answer = await client.post(
+        "/api/v1/runs", json=models | {"options_by_portfolio": {C: SELL_ALL}}
+    )
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/empty-model")
+    assert not await stored_anything(client)
+
+
 async def ended(client: httpx.AsyncClient, run: Json) -> Json:
     while run["status"] in {"QUEUED", "RUNNING"}:
         run = (await client.get(f"/api/v1/runs/{run['run_id']}")).json()

@@ -128,7 +128,7 @@ async def test_who_follows_no_model_and_what_is_no_model_is_not_found(
 ) -> None:
     await added("Growth", numbered(1, first=1))
     with pytest.raises(NotFoundError) as refused:
-        await planner.check(selection, {})
+        await planner.check(selection, {}, {})
     assert refused.value.entity == entity
 
 
@@ -206,9 +206,9 @@ async def test_a_model_without_targets_is_refused_unless_everything_is_to_be_sol
     made = await planned(planner, resources, a_run(model.model_id))
     assert [part.refusal and part.refusal.code for part in made.parts] == ["empty-model"]
     with pytest.raises(EmptyModelError):
-        await planner.check(Selection((str(model.model_id),)), {})
+        await planner.check(Selection((str(model.model_id),)), {}, {})
     overrides = {"liquidate": True}
-    await planner.check(Selection((str(model.model_id),)), overrides)
+    await planner.check(Selection((str(model.model_id),)), overrides, {})
     made = await planned(planner, resources, a_run(model.model_id, overrides=overrides))
     assert [(part.securities, part.refusal) for part in made.parts] == [((), None)]
     assert made.plan.portfolios == 3
