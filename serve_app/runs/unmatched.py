@@ -1,6 +1,7 @@
 """What options of a run name and nobody has: most likely misspelt, so that it restricted nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from optimization.model import Model
 from optimization.options import RebalanceOptions, restrictions_of
@@ -38,27 +39,26 @@ class Unmatched:
     """What the options of a run name, less what its rebalances have."""
 
     def __init__(self, run: BookRun) -> None:
-        self._common = _ids_of(restrictions_of(run.overrides))
-        own = (restrictions_of(each) for each in run.overrides_by_portfolio.values())
-        self._own = set[str]().union(*map(_ids_of, own))
+        self._common = _ids_of((run.overrides,))
         self._portfolios = set(run.overrides_by_portfolio)
-        self._found = set[str]()
-        self._is_known = False
+        self._missing = set[str]()
+        self._present = set[str]()
 
     def see(self, part: Run) -> None:
         """Note a rebalance of the run that is over; of one that was refused nothing is known."""
         self._portfolios -= part.overrides_by_portfolio.keys()
         if part.refusal is None:
-            self._is_known = True
-            self._common &= set(part.unmatched)
-            self._found |= self._own & set(part.unmatched)
+            # Options of portfolios of another rebalance name nothing here, whatever this one has.
+            named = self._common | _ids_of(part.overrides_by_portfolio.values())
+            self._missing |= named & set(part.unmatched)
+            self._present |= named - set(part.unmatched)
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Securities that no rebalance has, and portfolios with options that the run does not have."""
-        securities = self._common | self._found if self._is_known else set[str]()
-        return tuple(sorted(securities | self._portfolios))
+        return tuple(sorted((self._missing - self._present) | self._portfolios))
 
 
-def _ids_of(options: RebalanceOptions) -> set[str]:
-    return {security_id for _, security_id in options.named_ids()}
+def _ids_of(options: Iterable[Mapping[str, Any]]) -> set[str]:
+    named = (restrictions_of(each).named_ids() for each in options)
+    return {security_id for ids in named for _, security_id in ids}

@@ -1,0 +1,58 @@
+"""What the options of a run name and nobody has, over every way in which its rebalances may name and have it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+from optimization.model import Model
+from optimization.result import Refusal
+from serve_app.runs.planning import new_run, now
+from serve_app.runs.unmatched import Unmatched
+from storage.book import BookRun, Holdings, Selection
+from storage.runs import Run
+
+X = "X" * 24
+TWICE = [*product([True, False], repeat=2)]
+PORTFOLIOS = ("P" * 24, "Q" * 24)
+NAMED: Mapping[bool, Mapping[str, Any]] = {True: {"do_not_buy": frozenset({X})}, False: {}}
+
+
+def a_part(portfolio_id: str, own: Mapping[str, Any], unmatched: Iterable[str]) -> Run:
+    model = Model("Growth", (), (portfolio_id,), model_id="0" * 24)
+    part = new_run("0" * 24, model, 1, {}, now())
+    overrides = {portfolio_id: own} if own else {}
+    return replace(part, overrides_by_portfolio=overrides, unmatched=tuple(unmatched))
+
+
+@pytest.mark.parametrize(
+    ("in_common", "in_own", "has"),
+    [*product([True, False], TWICE, TWICE)],
+)
+def test_a_security_is_listed_where_it_is_named_and_no_rebalance_that_names_it_has_it(
+    in_common: bool, in_own: tuple[bool, bool], has: tuple[bool, bool]
+):
+    own = {one: NAMED[named] for one, named in zip(PORTFOLIOS, in_own, strict=True)}
+    run = BookRun("1" * 24, Selection(), NAMED[in_common], Holdings("file"), now(), own)
+    unmatched = Unmatched(run)
+    naming = [in_common or named for named in in_own]
+
+    for one, named, is_held in zip(PORTFOLIOS, naming, has, strict=True):
+        unmatched.see(
+            a_part(one, own[one] or {"bands": None}, [X] if named and not is_held else [])
+        )
+
+    held = [is_held for named, is_held in zip(naming, has, strict=True) if named]
+    assert unmatched.ids == ((X,) if held and not any(held) else ())
+
+
+def test_nothing_is_known_of_a_rebalance_that_was_refused_but_which_portfolios_it_has():
+    own = dict.fromkeys(PORTFOLIOS, NAMED[True])
+    unmatched = Unmatched(BookRun("1" * 24, Selection(), NAMED[True], Holdings("file"), now(), own))
+    part = a_part(PORTFOLIOS[0], NAMED[True], [X])
+
+    unmatched.see(replace(part, refusal=Refusal("prices-missing", "no price", {})))
+
+    assert unmatched.ids == (PORTFOLIOS[1],)
