@@ -22,7 +22,7 @@ from storage.orders import Order, OrderState
 
 COLLECTION = "hand_overs"
 LEASE: Final = timedelta(minutes=3)  # outlasts one batch: its request, and the reading back
-STEP: Final = timedelta(milliseconds=1)  # what the order service's timestamps surely keep
+STEP_MS: Final = 1  # what the order service's timestamps surely keep
 GIVEN_BACK: Final = {"$unset": {"owner": "", "leased_until": ""}}
 
 
@@ -80,7 +80,7 @@ class HandOvers:
         }
         change = {
             "$set": {"owner": owner, "leased_until": now + self._lease},
-            "$setOnInsert": {"started_at": now, "batches": 0, "prepared": False},
+            "$setOnInsert": {"started_at": now, "prepared": False},
         }
         try:
             document = await self._hand_overs.find_one_and_update(
@@ -103,10 +103,14 @@ class HandOvers:
 
     @translating
     async def next_batch(self, rebalance_id: str, owner: str) -> datetime:
-        """Renew the lease for another batch; the timestamp that is the batch's alone."""
-        another = {"batches": {"$add": ["$batches", 1]}}
-        document = await self._changed(rebalance_id, owner, another)
-        return document["started_at"] + document["batches"] * STEP
+        """Renew the lease for another batch; its timestamp, which no other batch of its portfolios has.
+
+        It is the moment, not a count from the first one: two hand-overs that begin at once would count
+        the same, and one of them would later take the orders of the other for its own.
+        """
+        later = {"$max": ["$$NOW", {"$add": ["$last_batch_at", STEP_MS]}]}
+        document = await self._changed(rebalance_id, owner, {"last_batch_at": later})
+        return document["last_batch_at"]
 
     @translating
     async def end_lapsed(self, rebalance_ids: Iterable[str]) -> Mapping[str, int]:

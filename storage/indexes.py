@@ -217,8 +217,8 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         },
     ),
     hand_overs.COLLECTION: _record(
-        {"started_at": DATE, "batches": WHOLE, "prepared": {"bsonType": "bool"}},
-        {"owner": STRING, "leased_until": DATE},
+        {"started_at": DATE, "prepared": {"bsonType": "bool"}},
+        {"owner": STRING, "leased_until": DATE, "last_batch_at": DATE},
     ),
     portfolio_claims.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
 }

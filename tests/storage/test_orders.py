@@ -271,10 +271,37 @@ async def test_every_batch_has_a_timestamp_of_its_own_in_whole_milliseconds(
     assert await leases.begin(rebalance_id, "you")
     stamps.append(await leases.next_batch(rebalance_id, "you"))
 
-    steps = {after - before for before, after in pairwise(stamps)}
-    assert steps == {timedelta(milliseconds=1)}
+    assert all(before < after for before, after in pairwise(stamps))
     assert stamps[0] > begin
-    assert stamps[0].microsecond % 1000 == 0
+    assert {stamp.microsecond % 1000 for stamp in stamps} == {0}
+
+
+async def test_a_clock_that_was_set_back_gives_no_timestamp_a_second_time(
+    database: AsyncDatabase[Document], leases: HandOvers, rebalance_id: str
+) -> None:
+    await leases.begin(rebalance_id, "me")
+    ahead = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    await database["hand_overs"].update_one({}, {"$set": {"last_batch_at": ahead}})
+
+    stamps = [await leases.next_batch(rebalance_id, "me") for _ in range(2)]
+
+    assert [stamp - ahead for stamp in stamps] == [timedelta(milliseconds=n) for n in (1, 2)]
+
+
+async def test_hand_overs_that_began_in_the_same_millisecond_give_different_timestamps(
+    database: AsyncDatabase[Document], leases: HandOvers
+) -> None:
+    rebalances = [new_rebalance_id() for _ in range(3)]
+    for each in rebalances:
+        await leases.begin(each, each)
+    await database["hand_overs"].update_many({}, {"$set": {"started_at": NOON}})
+
+    stamps = list[datetime]()
+    for each in rebalances:
+        stamps.append(await leases.next_batch(each, each))
+        await asyncio.sleep(0.002)  # no batch of orders is claimed, sent and settled sooner
+
+    assert len(set(stamps)) == 3
 
 
 async def test_nothing_stays_of_a_hand_over_that_never_got_its_orders(
