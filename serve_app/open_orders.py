@@ -1,4 +1,4 @@
-"""Open orders: what was sent for a portfolio and is not known to be filled or cancelled, looked up where it is known."""
+"""Open orders, sent and not known to be filled or cancelled: what the order service says."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping

@@ -62,8 +62,9 @@ def header_list(items: Iterable[str], safe: str = "/") -> str:
 class RequestHeaders:
     """Reads or makes the ids of a request, and sets the headers of its answer.
 
-    A trailing slash names the same resource, without a redirect; HEAD is answered as GET is. Where the server in front answers
-    X-Request-ID itself, it is left to it: the header would stand there twice.
+    A trailing slash names the same resource, without a redirect; HEAD is answered as GET is. Where
+    the server in front answers X-Request-ID itself, it is left to it: the header would stand there
+    twice.
     """
 
     def __init__(self, app: ASGIApp, server_answers_request_id: bool = False) -> None:

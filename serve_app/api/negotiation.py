@@ -1,4 +1,4 @@
-"""Which of the media types that a route offers a caller wants: the Accept header (RFC 9110, 12.5.1)."""
+"""Which of a route's media types a caller wants: the Accept header (RFC 9110, 12.5.1)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -61,14 +61,14 @@ def accepts(codings: str, coding: str) -> bool:
     qualities: dict[str, float] = {}
     for part in codings.lower().split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
-        qualities[name] = _quality(parameters)
+        qualities[name] = _quality(parameters) or 0.0
     return qualities.get(coding, qualities.get("*", 0.0)) > 0
 
 
-def _quality(parameters: Sequence[str]) -> float:
-    """The q of a part of a header; 0 where it is not a number."""
+def _quality(parameters: Sequence[str]) -> float | None:
+    """The q of a part of a header, 1 unless it is given; None where it is not a number."""
     quality = next((p[2:].strip() for p in parameters if p.startswith("q=")), "1")
-    return float(quality) if QUALITY.fullmatch(quality) else 0.0
+    return float(quality) if QUALITY.fullmatch(quality) else None
 
 
 def _ranges(accept: str) -> Iterator[Range]:
@@ -76,13 +76,13 @@ def _ranges(accept: str) -> Iterator[Range]:
     for part in accept.split(","):
         name, *parameters = (piece.strip() for piece in part.lower().split(";"))
         kind, slash, subtype = name.partition("/")
-        quality = next((p[2:].strip() for p in parameters if p.startswith("q=")), "1")
-        if slash and kind and subtype and QUALITY.fullmatch(quality):
-            yield Range(kind, subtype, float(quality))
+        quality = _quality(parameters)
+        if slash and kind and subtype and quality is not None:
+            yield Range(kind, subtype, quality)
 
 
 def _accept(request: Request) -> str:
-    # Read from the request: OpenAPI describes Accept by the media types of an answer, not as a parameter.
+    # From the request, because OpenAPI has Accept as media types of an answer, not as a parameter.
     return ",".join(request.headers.getlist("accept"))
 
 

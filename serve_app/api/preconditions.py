@@ -1,7 +1,8 @@
 """ETag, If-Match and If-None-Match: who changes something says which version it was read at.
 
-An ETag is the version, and behind a dot what changes the representation but not the version: a rebalance
-gives its model another date, and compression another text. If-Match looks at the version alone, so that a rebalance refuses no change.
+An ETag is the version, and behind a dot what changes the representation but not the version: a
+rebalance gives its model another date, and compression another text. If-Match looks at the version
+alone, so that a rebalance refuses no change.
 """
 
 import re
@@ -78,7 +79,7 @@ def model_etag(model: Model) -> str:
 
 
 def run_etag(run: Run) -> str:
-    """The version of a stored rebalance, and how far it is; weak while portfolios are added to it."""
+    """The version of a stored rebalance, and how far it is; weak while portfolios are added."""
     weak = "W/" if run.status is RunStatus.RUNNING else ""
     return f'{weak}"{run.version}.{run.status.lower()}"'
 

@@ -159,7 +159,7 @@ QUEUED: Final = BookRun(RUN, Selection((MODEL,)), {}, Holdings("summaries"), BEG
 CHUNK: Final = Report(
     {Status.REBALANCED: 240, Status.IN_BAND: 10},
     {"SEPARABLE": 247, "COVER": 3},
-    {"fetch": 0.604, "solve": 0.206, "record": 0.051},
+    {"fetch": 0.604, "solve": 0.206, "write": 0.051},
 )
 RUNNING: Final = replace(
     QUEUED,

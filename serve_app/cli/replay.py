@@ -28,8 +28,9 @@ def replay(
 ) -> None:
     """Solve a stored rebalance again from the database, and compare to the last digit.
 
-    The database is that of the settings: MONGODB_URI, or the embedded one in DATA_DIRECTORY. Exit code
-    1 where an outcome differs. Outcomes that FAILED without input, and those that a time limit ended, are counted apart.
+    The database is that of the settings: MONGODB_URI, or the embedded one in DATA_DIRECTORY. Exit
+    code 1 where an outcome differs. Outcomes that FAILED without input, and those that a time limit
+    ended, are counted apart.
     """
     with one_line_errors():
         from bson import ObjectId

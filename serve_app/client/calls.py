@@ -171,7 +171,11 @@ def measure_portfolios(model_id: str, *, limit: int = 1000) -> Call[tuple[DriftS
 
 
 def list_rebalances(*, sort_by: str = "", limit: int = 10) -> Call[tuple[RebalanceResult, ...]]:
-    """All rebalances, the newest first, each with its first 100 portfolios; ``limit`` in a request."""
+    """All rebalances, the newest first, ``limit`` in a request.
+
+    The rebalances of a request have up to 5,000 portfolios in all; one that is cut says in
+    ``portfolios_omitted`` how many are missing.
+    """
     return get(tuple[RebalanceResult, ...], "rebalances", sort_by=sort_by, limit=limit)
 
 

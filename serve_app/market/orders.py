@@ -14,6 +14,10 @@ from serve_app.market.portfolio import portfolio_name
 
 MOST_IN_BATCH = 1000
 MOST_ORDERS = 100_000
+OVERLOADED = (
+    "Internal server error processing batch request: System temporarily overloaded"
+    " - please retry in a few minutes"
+)
 BLOTTERS = ("Default", "Equity", "Fixed Income", "Hold", "Crypto")
 ORDER_TYPES = {
     "BUY": "Buy",
@@ -109,8 +113,7 @@ class Orders:
             text = f"Batch size {len(batch)} exceeds maximum allowed size of {MOST_IN_BATCH}"
             return answer(_refused(text), 413)
         if len(self._all) + len(batch) > MOST_ORDERS:
-            text = "Internal server error processing batch request: System temporarily overloaded - please retry in a few minutes"
-            return answer(_refused(text), 500)  # the real one means 503 and says 500
+            return answer(_refused(OVERLOADED), 500)  # the real one means 503 and says 500
         results = [self._result(order, index) for index, order in enumerate(batch)]
         return _outcome(results)
 

@@ -1,7 +1,7 @@
 """The catalogue of problems (RFC 9457): every kind of error that an answer can have.
 
-The ``type`` of a problem is the path of the page that explains it, on this service. Which error leads to which
-kind stands in ``mapping``.
+The ``type`` of a problem is the path of the page that explains it, on this service. Which error
+leads to which kind stands in ``mapping``.
 """
 
 from collections.abc import Mapping
@@ -99,15 +99,16 @@ ORDERS_OPEN = Kind(
     409,
     "orders-open",
     "Portfolios have open orders of other rebalances",
-    "Nothing was sent, because the same trades could be made twice. Wait until the orders are filled, rebalance "
-    "with open_orders COUNT, or hand over with open_orders REPLACE (cancel them first) or ADD (send all the same).",
+    "Nothing was sent, because the same trades could be made twice. Wait until the orders are "
+    "filled, rebalance with open_orders COUNT, or hand over with open_orders REPLACE (cancel them "
+    "first) or ADD (send all the same).",
 )
 SUPERSEDED = Kind(
     409,
     "rebalance-superseded",
     "Orders of a later rebalance were sent",
-    "Nothing was sent, because the rebalance knows nothing of these orders. Hand the later rebalance over, or make "
-    "a new one.",
+    "Nothing was sent, because the rebalance knows nothing of these orders. Hand the later "
+    "rebalance over, or make a new one.",
 )
 PRECONDITION = Kind(412, "precondition-failed", "If-Match names another version", _READ)
 TOO_LARGE = Kind(
@@ -155,13 +156,15 @@ NO_PRICES = Kind(
     422,
     "prices-missing",
     "Securities have no price",
-    "Nothing gave a price above 0 for the securities that are named: a price of 0 counts as missing.",
+    "Nothing gave a price above 0 for the securities that are named: a price of 0 counts as "
+    "missing.",
 )
 EMPTY_MODEL = Kind(
     422,
     "empty-model",
     "The model has no target",
-    "A rebalance to it would sell everything. Give the model a target above 0, or say so: liquidate: true.",
+    "A rebalance to it would sell everything. Give the model a target above 0, or say so: "
+    "liquidate: true.",
 )
 CONFLICT = Kind(
     422, "options-conflict", "Options exclude each other", "Drop one of the options that are named."
@@ -182,15 +185,15 @@ PARTLY_FILLED = Kind(
     422,
     "orders-partly-filled",
     "Open orders are filled in part",
-    "The order service does not say how far, so they cannot be counted. Wait until they are filled or cancelled, or "
-    "rebalance with open_orders IGNORE.",
+    "The order service does not say how far, so they cannot be counted. Wait until they are filled "
+    "or cancelled, or rebalance with open_orders IGNORE.",
 )
 HOLDINGS_FILE = Kind(
     422,
     "holdings-file",
     "The file of holdings cannot be used",
-    "It has to lie in HOLDINGS_DIRECTORY, have the columns portfolio_id, security_id and quantity, and stay "
-    "as it is while the run goes on.",
+    "It has to lie in HOLDINGS_DIRECTORY, have the columns portfolio_id, security_id and quantity, "
+    "and stay as it is while the run goes on.",
 )
 REFUSED = Kind(
     422,
@@ -244,11 +247,13 @@ NOT_READY = Kind(503, "not-ready", "A part does not answer", "The failing parts 
 KINDS: Mapping[str, Kind] = {
     kind.slug: kind
     for kind in (
-        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, BODY_SLOW, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
-        DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT, PRECONDITION, TOO_LARGE, UNSUPPORTED, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE,
-        OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS,
-        CONFLICT, EMPTY_MODEL, NO_HOLDINGS, PARTLY_FILLED, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
-        BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY, OUT_OF_PATIENCE,
+        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, BODY_SLOW,
+        NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL, DIFFERS, IN_PROGRESS,
+        NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT, PRECONDITION, TOO_LARGE,
+        UNSUPPORTED, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES,
+        TOO_MANY_ROWS, CONFLICT, EMPTY_MODEL, NO_HOLDINGS, PARTLY_FILLED, HOLDINGS_FILE, REFUSED,
+        NONE_REBALANCED, UNVERIFIED, INTERNAL, BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT,
+        STORAGE_DOWN, OVERLOADED, NOT_READY, OUT_OF_PATIENCE,
     )
 }
 # fmt: on

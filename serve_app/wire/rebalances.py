@@ -137,10 +137,7 @@ def portfolio_json(rebalance: Rebalance, trade_date: str, error: Json | None) ->
         "positions": positions_json(rebalance, trade_date),
         "status": rebalance.status,
         "open_orders_counted": rebalance.counted_orders,
-        "outside_band": [
-            {**outside_json(each), "outside": number(each.outside)}
-            for each in rebalance.outside_band
-        ],
+        "outside_band": [outside_json(each, number) for each in rebalance.outside_band],
         "error": error,
     }
 

@@ -4,6 +4,7 @@ The answers are built as plain dicts, 20,000 drifts in about 60 ms; the pydantic
 document the same shape, and a test holds the two together.
 """
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -157,20 +158,17 @@ def rebalance_json(
         "open_orders_counted": rebalance.counted_orders,
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
-        "outside_band": [
-            {**outside_json(each), "outside": string(each.outside)}
-            for each in rebalance.outside_band
-        ],
+        "outside_band": [outside_json(each, string) for each in rebalance.outside_band],
         "error": error,
     }
 
 
-def outside_json(each: OutsideBand) -> Json:
-    """A security outside its band, without the amount."""
+def outside_json(each: OutsideBand, write: Callable[[Decimal], object]) -> Json:
+    """A security outside its band; ``write`` makes JSON of the amount."""
     return {
         "security_id": each.security_id,
         "side": each.side,
-        "outside": None,
+        "outside": write(each.outside),
         "held_by": list(each.held_by),
     }
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from serve_app.api.samples import RUNNING
 from serve_app.settings import Settings, settings_from
 from tests.api.in_process import Upstreams, two_owners
 from tests.api.parts import A, P, Q, R, position, posted
@@ -69,6 +70,9 @@ async def test_a_run_that_is_over_has_counts_methods_and_its_rebalances(
         "chunks": {"done": 2, "total": 2},
     }
     assert ended["holdings"] == {"source": "summaries", "file": None}
+    assert ended["seconds"].keys() == RUNNING.totals.seconds.keys(), (
+        "the example tells other stages"
+    )
     assert (ended["errors"], ended["error"], ended["remaining_seconds"]) == ([], None, None)
     assert ended["created_at"] <= ended["started_at"] <= ended["finished_at"]
     (rebalance_id,) = ended["rebalances"]
