@@ -127,4 +127,4 @@ def test_the_example_of_an_infeasible_portfolio_is_what_the_engine_says_of_it() 
     (outcome,) = rebalance_all(priced(model, prices), [portfolio], RebalanceOptions())
 
     assert isinstance(outcome, Rebalance)
-    assert outcome.refusal == OF_PORTFOLIOS[0]
+    assert outcome == OF_PORTFOLIOS[0]
