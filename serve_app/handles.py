@@ -59,7 +59,8 @@ REPEATABLE = frozenset(
         "model_drift",
     }
     | {"handed_over", "portfolio_names"}
-    | {"book_run", "book_runs", "cancel_book_run", "run_parts", "run_events", "run_errors"}
+    | {"book_run", "book_runs", "cancel_book_run", "run_parts", "run_part_ids"}
+    | {"run_events", "run_errors"}
     | {"claim", "complete", "release"}  # they name their owner
     | {"begin_run"}  # every attempt has the same id: the run is begun once
 )

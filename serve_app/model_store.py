@@ -186,6 +186,10 @@ class ModelStore:
         """The rebalances that a run over a book consists of."""
         return await self._with.rebalances.parts(run_id, after, limit)
 
+    async def run_part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
+        """The ids of the first of these rebalances."""
+        return await self._with.rebalances.part_ids(run_id, limit)
+
     async def run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
         """What was done of a run over a book since an event."""
         return await self._with.chunks.events(run_id, after, limit)

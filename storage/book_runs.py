@@ -37,6 +37,9 @@ from storage.results import problem_document
 COLLECTION = "book_runs"
 GOING: Final = (BookRunStatus.QUEUED, BookRunStatus.RUNNING)
 FREE: Final = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
+BUT_PRICES: Final = {"snapshot": 0}
+# A book of portfolios, or of their options, is megabytes, which polls must not read again and again.
+BUT_LISTS: Final = {**BUT_PRICES, "selection.portfolio_ids": 0, OWN_OPTIONS: 0}
 
 
 class BookRuns:
@@ -74,9 +77,17 @@ class BookRuns:
 
     @translating
     async def read(self, run_id: str) -> BookRun:
-        """The run with this id."""
+        """The run with this id, without its portfolios and their options."""
+        return await self._found(run_id, BUT_LISTS)
+
+    @translating
+    async def read_whole(self, run_id: str) -> BookRun:
+        """The run with this id, with its portfolios and their options."""
+        return await self._found(run_id, BUT_PRICES)
+
+    async def _found(self, run_id: str, projection: Document) -> BookRun:
         key = {"_id": require_object_id("run_id", run_id)}
-        document = await self._runs.find_one(key, {"snapshot": 0})
+        document = await self._runs.find_one(key, projection)
         if document is None:
             raise NotFoundError("run", run_id)
         return book_run_from(document)
@@ -85,8 +96,7 @@ class BookRuns:
     async def page(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
         """A page of runs, the newest first, and how many there are."""
         total = await self._runs.count_documents({}, hint="_id_")
-        hidden = {"snapshot": 0, "selection.portfolio_ids": 0, OWN_OPTIONS: 0}
-        cursor = self._runs.find({}, hidden, sort=[("_id", -1)], skip=offset, limit=limit)
+        cursor = self._runs.find({}, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
         return tuple([book_run_from(document) async for document in cursor]), total
 
     @translating
@@ -98,9 +108,8 @@ class BookRuns:
     @translating
     async def claim(self, token: str, lease_s: float) -> BookRun | None:
         """Take over the oldest unfinished run that nobody works on."""
-        document = await self._lease(
-            {"status": {"$in": [status.value for status in UNFINISHED]}, **FREE}, token, lease_s
-        )
+        unfinished = {"status": {"$in": [status.value for status in UNFINISHED]}, **FREE}
+        document = await self._lease(unfinished, token, lease_s, BUT_PRICES)
         if document is None:
             return None
         await self._runs.update_one({"_id": document["_id"]}, {"$inc": {"takeovers": 1}})
@@ -109,7 +118,7 @@ class BookRuns:
     @translating
     async def renew(self, run_id: str, token: str, lease_s: float) -> BookRunStatus:
         """Hold the lease for longer; the answer tells whether the run is to be cancelled."""
-        document = await self._lease(_held(run_id, token), token, lease_s)
+        document = await self._lease(_held(run_id, token), token, lease_s, {"status": 1})
         if document is None:
             raise LeaseLostError(run_id)
         return BookRunStatus(document["status"])
@@ -209,12 +218,14 @@ class BookRuns:
         over = {"$nin": [status.value for status in UNFINISHED]}
         await self._runs.delete_one({"_id": ObjectId(run_id), "status": over})
 
-    async def _lease(self, matching: Document, token: str, lease_s: float) -> Document | None:
+    async def _lease(
+        self, matching: Document, token: str, lease_s: float, projection: Document
+    ) -> Document | None:
         until = {"$add": ["$$NOW", round(lease_s * 1000)]}
         return await self._runs.find_one_and_update(
             matching,
             [{"$set": {"lease": {"token": token, "until": until}}}],
-            {"snapshot": 0},
+            projection,
             sort=[("_id", 1)],
             return_document=ReturnDocument.AFTER,
         )

@@ -38,6 +38,7 @@ SORT_FIELDS: Final = {
     "number_of_portfolios": "number_of_portfolios",
 }
 NEWEST_FIRST: Final = (("rebalance_date", DESCENDING),)
+BUT_OWN_OPTIONS: Final = {OWN_OPTIONS: 0}  # megabytes, which only the work on a run needs
 
 
 class Rebalances:
@@ -147,14 +148,30 @@ class Rebalances:
 
     @translating
     async def parts(
-        self, book_run_id: str, after: str | None = None, limit: int = 0
+        self,
+        book_run_id: str,
+        after: str | None = None,
+        limit: int = 0,
+        *,
+        with_own_options: bool = False,
     ) -> tuple[Run, ...]:
-        """The runs over single models that a book run consists of, in the order of their ids."""
+        """The runs over single models that a book run consists of, in the order of their ids.
+
+        The options of single portfolios come only where they are wanted.
+        """
         wanted: Document = {"book_run_id": ObjectId(book_run_id)}
         if after is not None:
             wanted["_id"] = {"$gt": ObjectId(after)}
-        cursor = self._runs.find(wanted, sort=[("_id", 1)], limit=limit)
+        hidden = None if with_own_options else BUT_OWN_OPTIONS
+        cursor = self._runs.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
         return tuple([run_from(document) async for document in cursor])
+
+    @translating
+    async def part_ids(self, book_run_id: str, limit: int) -> tuple[str, ...]:
+        """The ids of the first runs over single models that a book run consists of."""
+        wanted = {"book_run_id": ObjectId(book_run_id)}
+        cursor = self._runs.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
+        return tuple([str(document["_id"]) async for document in cursor])
 
     @translating
     async def forget_parts(self, book_run_id: str) -> None:
@@ -172,7 +189,7 @@ class Rebalances:
     @translating
     async def older_than(self, moment: datetime, limit: int) -> tuple[Run, ...]:
         """Runs that began before this moment, some of them."""
-        cursor = self._runs.find({"started_at": {"$lt": moment}}, limit=limit)
+        cursor = self._runs.find({"started_at": {"$lt": moment}}, BUT_OWN_OPTIONS, limit=limit)
         return tuple([run_from(document) async for document in cursor])
 
     @translating
@@ -261,8 +278,8 @@ class Rebalances:
         total = await self._runs.count_documents(matching, hint="_id_")
         if limit == 0:  # which MongoDB would take for no limit
             return (), total
-        hidden = {OWN_OPTIONS: 0}
-        cursor = self._runs.find(matching, hidden, sort=order, skip=offset, limit=limit or 0)
+        skip, limit = offset, limit or 0
+        cursor = self._runs.find(matching, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit)
         return tuple([run_from(document) async for document in cursor]), total
 
     async def _found(

@@ -138,6 +138,10 @@ class ModelStore(Protocol):
         """The rebalances of a run over a book, in the order of their ids, after this one."""
         ...
 
+    async def run_part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
+        """The ids of the first of these rebalances."""
+        ...
+
     async def run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
         """What was done of a run since the event of this number."""
         ...

@@ -36,7 +36,6 @@ async def accepted(store: ModelStore, run: BookRun, headers: dict[str, str]) -> 
 
 async def progress_json(store: ModelStore, run: BookRun) -> Json:
     """A run with the first of its rebalances and of its troubles."""
-    parts = await store.run_parts(run.run_id, None, MOST_SHOWN)
+    ids = await store.run_part_ids(run.run_id, MOST_SHOWN)
     errors = await store.run_errors(run.run_id, MOST_SHOWN)
-    ids = tuple(part.rebalance_id for part in parts)
     return book_run_json(run, ids, errors, problem_of(run.problem))

@@ -128,7 +128,7 @@ class Drive:
 
     async def _resume(self) -> None:
         """Learn where the run stands; end the rebalances that have no open chunks."""
-        self._run = await self._with.book_runs.read(self._run.run_id)
+        self._run = await self._with.book_runs.read_whole(self._run.run_id)
         await self._tally.resume()
         snapshot = await self._with.book_runs.snapshot(self._run.run_id)
         self._attempts.begin(self._run, snapshot, sum(self._tally.left.values()))
@@ -202,7 +202,8 @@ class Drive:
 
     async def _parts(self) -> AsyncIterator[Run]:
         last: str | None = None
-        while parts := await self._with.rebalances.parts(self._run.run_id, last, PARTS_AT_A_TIME):
+        read, run_id = self._with.rebalances.parts, self._run.run_id
+        while parts := await read(run_id, last, PARTS_AT_A_TIME, with_own_options=True):
             for part in parts:
                 yield part
             last = parts[-1].rebalance_id

@@ -62,7 +62,9 @@ class Planned:
 async def planned(planner: Planner, resources: Resources, run: BookRun) -> Planned:
     plan = await planner.plan(run)
     chunks = [chunk async for chunk in resources.chunks.open(run.run_id)]
-    return Planned(plan, await resources.rebalances.parts(run.run_id), chunks)
+    return Planned(
+        plan, await resources.rebalances.parts(run.run_id, with_own_options=True), chunks
+    )
 
 
 async def test_each_portfolio_of_a_whole_book_goes_once_to_its_newest_model(

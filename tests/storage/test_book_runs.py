@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 
 from optimization.options import Direction, Percent
 from optimization.result import Refusal, Status
@@ -15,9 +22,12 @@ from storage.book import BookRun, BookRunStatus, Holdings, Plan, Selection, Snap
 from storage.book_runs import BookRuns
 from storage.chunks import Chunk, Chunks, Report
 from storage.database import Document
+from storage.database import _settings as database_settings
 from storage.errors import IdempotencyInProgressError, LeaseLostError, NotFoundError
 from storage.idempotency import Claim, Idempotency
+from storage.rebalances import Rebalances
 from storage.runs import new_rebalance_id
+from tests.storage.samples import a_run as a_part
 
 pytestmark = pytest.mark.mongo
 
@@ -67,7 +77,53 @@ async def test_a_run_reads_back_with_its_selection_and_options(runs: BookRuns) -
         correlation_id="nightly",
     )
     assert await runs.add(run, "mine", LEASE_S)
-    assert await runs.read(run.run_id) == run
+    assert await runs.read_whole(run.run_id) == run
+
+
+class Replies(CommandListener):
+    """Every answer of the database, as text."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        self.texts.append(str(event.reply))
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+
+async def test_polls_and_leases_of_a_run_read_neither_its_portfolios_nor_their_options(
+    database: AsyncDatabase[Document], mongodb_uri: str
+) -> None:
+    own = {PORTFOLIOS[0]: {"cash_floor": Percent(Decimal(2))}}
+    run = a_run(selection=Selection((), PORTFOLIOS), overrides_by_portfolio=own)
+    part = replace(a_part(), book_run_id=run.run_id, overrides_by_portfolio=own)
+    await Rebalances(database).open(part)
+    replies = Replies()
+    async with AsyncMongoClient[Document](
+        mongodb_uri, event_listeners=[replies], **database_settings(20_000, 5)
+    ) as client:
+        runs, rebalances = BookRuns(client[database.name]), Rebalances(client[database.name])
+        await runs.add(run, "mine", LEASE_S)
+
+        await runs.read(run.run_id)
+        await runs.renew(run.run_id, "mine", LEASE_S)
+        await runs.planned(run.run_id, "mine", a_plan())
+        await runs.begin_chunk(run.run_id)
+        await runs.page(0, 10)
+        (seen,) = await rebalances.parts(run.run_id)
+        assert await rebalances.part_ids(run.run_id, 10) == (seen.rebalance_id,)
+        await rebalances.older_than(NOW + timedelta(days=999), 10)
+        await runs.cancel(run.run_id)
+
+    assert len(replies.texts) >= 10
+    assert [text for text in replies.texts if PORTFOLIOS[0] in text] == []
+    assert await Rebalances(database).parts(run.run_id, with_own_options=True) == (part,)
+    assert (await BookRuns(database).read_whole(run.run_id)).overrides_by_portfolio == own
 
 
 async def test_a_run_is_stored_once(runs: BookRuns) -> None:
