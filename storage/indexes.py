@@ -161,6 +161,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "objective": DECIMAL,
             "lower_bound": DECIMAL,
             "counted_orders": WHOLE,
+            "transactions": WHOLE,
             "other_base": DECIMAL,
             "other": _rows(**_TARGET, price=DECIMAL),
             "problem": _record({"code": STRING, "detail": STRING, "members": {}}),

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from operator import ne
 from typing import Final, NoReturn
 
 from bson import ObjectId
@@ -249,13 +248,16 @@ class Rebalances:
     @translating
     async def count_transactions(self, rebalance_id: str) -> int:
         """Number of transactions of all portfolios."""
-        shares = {"before": 1, "after": 1}
-        cursor = self._results.find({"_id": ids_of(rebalance_id)}, shares, batch_size=BATCH)
-        count = 0
+        pairs = {"$zip": {"inputs": ["$before", "$after"]}}
+        is_traded = {"$ne": [{"$arrayElemAt": ["$$pair", 0]}, {"$arrayElemAt": ["$$pair", 1]}]}
+        traded = {"$filter": {"input": pairs, "as": "pair", "cond": is_traded}}
+        of_run = {"$match": {"_id": ids_of(rebalance_id)}}
+        # Results of before the number was stored have the arrays alone.
+        number = {"$ifNull": ["$transactions", {"$size": traded}]}
+        summed = {"$group": {"_id": None, "count": {"$sum": number}}}
         with timeout(WRITER_TIMEOUT_S):
-            async for document in cursor:
-                count += sum(map(ne, document["before"], document["after"]))
-        return count
+            groups = await self._results.aggregate([of_run, summed])
+            return sum([group["count"] async for group in groups])
 
     @translating
     async def delete(self, rebalance_id: str, version: int) -> None:

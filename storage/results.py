@@ -7,6 +7,7 @@ shares, aligned with the run's securities followed by ``other`` (holdings outsid
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from operator import ne
 from typing import Any, Final, cast
 
 from pymongo.errors import BulkWriteError
@@ -75,6 +76,8 @@ def result_document(document_id: str, rebalance: Rebalance) -> Document:
         "securities": len(rebalance.securities),
         "before": _shares(rebalance.before),
         "after": _shares(rebalance.after),
+        # How many, because counting them in the arrays of a large run takes a minute.
+        "transactions": sum(map(ne, rebalance.before, rebalance.after)),
     }
     amounts = ("market_value", "cash_before", "cash_after")
     optional: Document = {name: getattr(rebalance, name) for name in amounts}

@@ -299,6 +299,7 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     assert await rebalances.outcomes(run) == outcomes(run)
     over = replace(a_run(5), status=RunStatus.COMPLETED)
     await rebalances.store(over, outcomes(over))
+    assert await rebalances.count_transactions(over.rebalance_id) > 0
     assert await rebalances.outcomes(over) == outcomes(over)
     await rebalances.delete(over.rebalance_id, 1)
     finished = await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, NOON)

@@ -3,6 +3,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from operator import ne
 
 import pytest
 from bson import ObjectId
@@ -368,6 +369,21 @@ async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
 
     assert await rebalances.read(run.rebalance_id) == stored
     assert await rebalances.outcomes(stored) == outcomes(run)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(any_outcome(), max_size=5))
+async def test_the_transactions_of_a_rebalance_are_counted_where_they_are_stored(
+    rebalances: Rebalances, database: AsyncDatabase[Document], expected: list[Rebalance]
+) -> None:
+    run = await rebalances.open(a_run(len(expected)))
+    await rebalances.record(run.rebalance_id, range(len(expected)), expected)
+    traded = sum(sum(map(ne, each.before, each.after)) for each in expected)
+    assert await rebalances.count_transactions(run.rebalance_id) == traded
+    await database["results"].update_many({}, {"$unset": {"transactions": ""}})  # as once stored
+    assert await rebalances.count_transactions(run.rebalance_id) == traded
 
 
 async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Document]) -> None:
