@@ -1,0 +1,112 @@
+"""The tables of the documentation that repeat what the code says, held against it."""
+
+import re
+import tomllib
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optimization.certificate import Binding, Certificate, Method, Proof
+from optimization.options import RebalanceOptions
+from optimization.result import Edge, OutsideBand, Refusal
+from storage import book, indexes, models, orders, results, runs
+from storage.idempotency import Claim
+from tests.storage.samples import NOON, a_model, a_run, numbered, outcome
+from tests.storage.test_book_runs import a_plan
+from tests.storage.test_book_runs import a_run as a_book_run
+from tests.storage.test_orders import some
+
+DOCS = Path(__file__).parents[2] / "docs"
+OWN = {numbered("P", 0): {"cash_floor": Decimal(1)}}
+REFUSAL = Refusal("refused", "for a reason", {})
+
+
+def full_outcome() -> dict[str, Any]:
+    run = a_run()
+    certificate = Certificate(
+        Proof.OPTIMAL,
+        Method.COVER,
+        Decimal(2),
+        Decimal(1),
+        binding=(Binding("cash_floor", Decimal(0)),),
+        solver="one",
+        other_base=Decimal(1),
+        violation=Decimal(2),
+        violation_lower_bound=Decimal(1),
+    )
+    outside = OutsideBand(numbered("S", 0), next(iter(Edge)), Decimal(1), ("frozen",))
+    made = replace(
+        outcome(run, 0),
+        certificate=certificate,
+        outside_band=(outside,),
+        others=run.securities[:1],
+        before=(1, 2, 3, 4),
+        after=(1, 2, 3, 4),
+        cost=Decimal(1),
+        counted_orders=1,
+        refusal=REFUSAL,
+    )
+    return results.result_document("id", made)
+
+
+def documents() -> dict[str, set[str]]:
+    """By collection the fields of documents that have everything that one may have."""
+    model = replace(a_model(), options=RebalanceOptions(maximum_trades=3), last_rebalance_date=NOON)
+    rebalance = replace(
+        a_run(),
+        book_run_id="6" * 24,
+        refusal=REFUSAL,
+        unmatched=("A",),
+        overrides_by_portfolio=OWN,
+    )
+    book_run = a_book_run(claim=Claim("key", "me"), overrides_by_portfolio=OWN)
+    return {
+        "models": set(models._contents(model)),
+        "rebalances": set(runs.run_document(rebalance)),
+        "results": set(full_outcome()),
+        "book_runs": {*book.book_run_document(book_run), *book.plan_document(a_plan())},
+        "orders": set(orders.order_document(some("6" * 24, 1)[0])),
+    }
+
+
+def described(collection: str) -> str:
+    """What docs/storage.md says of the documents of a collection."""
+    block = (DOCS / "storage.md").read_text().split("```")[1]
+    found = re.search(rf"^{collection} .*\n(?: +.*\n)*", block, re.MULTILINE)
+    assert found is not None, collection
+    return found[0]
+
+
+@pytest.mark.parametrize("collection", sorted(documents()))
+def test_every_field_that_is_stored_is_described(collection: str) -> None:
+    words = set(re.findall(r"\w+", described(collection)))
+    assert documents()[collection] - words == set()
+
+
+@pytest.mark.parametrize("collection", sorted(indexes.SCHEMAS))
+def test_every_field_that_the_database_checks_is_described(collection: str) -> None:
+    words = set(re.findall(r"\w+", described(collection)))
+    assert set(indexes.SCHEMAS[collection]["properties"]) - words == set()
+
+
+def test_every_layer_is_in_the_table_of_who_imports_whom() -> None:
+    contracts = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (
+        each["layers"]
+        for each in contracts["contracts"]
+        if "serve_app" in each.get("containers", ())
+    )
+    linted = {name for layer in layers for name in re.findall(r"\w+", layer)}
+    table = (
+        (DOCS / "architecture.md")
+        .read_text()
+        .partition("| layer | modules |")[2]
+        .partition("\n\n")[0]
+    )
+    listed = {
+        name for row in table.splitlines() for name in re.findall(r"\w+", row.rpartition(" | ")[2])
+    }
+    assert linted - listed == set()
