@@ -35,7 +35,7 @@ class BySize(APIRoute):
 
         async def by_size(request: Request) -> Response:
             exact = ExactRequest(request.scope, request.receive)
-            # Here, because a body that is read elsewhere never reaches the dependencies of the route.
+            # Here, because a body that is read elsewhere never reaches the dependencies.
             await require_known_parameters(exact)
             if len(await exact.read()) >= LONG:
                 return await _answered_elsewhere(exact)

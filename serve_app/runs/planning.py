@@ -1,4 +1,4 @@
-"""Planning: the portfolios of a book run, one rebalance a model, cut into chunks; one price snapshot for all."""
+"""Planning: the portfolios of a book run by model, cut into chunks; one price snapshot for all."""
 
 import asyncio
 import hashlib
@@ -55,8 +55,8 @@ class Planner:
     ) -> None:
         """Raise NotFoundError for a model or a portfolio's model that is not stored.
 
-        Where a single model is rebalanced, raise what is wrong with its options, too. ``own`` has the
-        options of single portfolios.
+        Where a single model is rebalanced, raise what is wrong with its options, too. ``own`` has
+        the options of single portfolios.
         """
         model_ids: Sequence[str] = ()
         if selection.portfolio_ids:

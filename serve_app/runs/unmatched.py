@@ -1,4 +1,4 @@
-"""What options of a run name and nobody has: most likely misspelt, so that it restricted nothing."""
+"""Ids that options of a run name and nobody has: most likely misspelt, so they restrict nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -55,7 +55,7 @@ class Unmatched:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Securities that no rebalance has, and portfolios with options that the run does not have."""
+        """Securities that no rebalance has, and portfolios with options that are not in the run."""
         return tuple(sorted((self._missing - self._present) | self._portfolios))
 
 

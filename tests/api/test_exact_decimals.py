@@ -1,4 +1,4 @@
-"""Numbers of 34 digits through every place that computes with them, beside the same as fractions."""
+"""Numbers of 34 digits through every place that computes with them, compared with fractions."""
 
 import json
 import random

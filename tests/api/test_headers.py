@@ -22,7 +22,7 @@ OF_REQUESTS = {
     "Last-Event-ID",
     "X-Request-Timeout",
 }
-# Readable without being exposed, or nothing that a script has a use for: the body of a 415 has "accepted".
+# Readable without being exposed, or of no use to a script: the body of a 415 has "accepted".
 OF_BROWSERS = {
     "Accept",
     "Accept-Encoding",

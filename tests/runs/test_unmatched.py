@@ -1,4 +1,4 @@
-"""What the options of a run name and nobody has, over every way in which its rebalances may name and have it."""
+"""Unmatched ids of a run, over every way in which its rebalances may name and have a security."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
