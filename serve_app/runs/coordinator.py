@@ -74,7 +74,8 @@ class Coordinator:
     async def completed(self, run: BookRun) -> None:
         """Store a run and return when every portfolio has its outcome; raise why that is not so.
 
-        A caller that stops waiting for it ends it, and nothing of it stays.
+        A caller that stops waiting for it, or is told that the database is away, ends it, and nothing
+        of it stays.
         """
         with self._cancelled_with_caller(run.run_id):
             await self.begin(run)
@@ -109,7 +110,7 @@ class Coordinator:
     def _cancelled_with_caller(self, run_id: str) -> Generator[None]:
         try:
             yield
-        except asyncio.CancelledError:
+        except (StorageUnavailableError, asyncio.CancelledError):
             self._cancel(run_id)
             raise
 

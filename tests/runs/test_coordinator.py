@@ -150,6 +150,21 @@ async def test_a_run_of_an_earlier_attempt_whose_caller_is_told_a_failure_is_can
     assert ended.status is BookRunStatus.CANCELLED
 
 
+async def test_a_run_whose_caller_is_told_that_the_database_is_away_is_ended(
+    settings: Settings, resources: Resources, database: Any, added: Added
+) -> None:
+    run = a_run((await added("followed", numbered(5))).model_id)
+    await resources.book_runs.add(run, "another replica", 600)
+    unreadable = replace(resources, book_runs=Unreadable(database))
+
+    with pytest.raises(StorageUnavailableError):
+        await Coordinator(replace_lease(settings), unreadable, AttemptsHere).over(run.run_id)
+
+    async with asyncio.timeout(WITHIN_S):
+        while (await resources.book_runs.read(run.run_id)).status is not BookRunStatus.DISCARDING:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
 def replace_lease(settings: Settings) -> Settings:
     """Leases of a second, so that the run is soon looked after."""
     return settings.model_copy(update={"run_lease_s": 1})
