@@ -57,6 +57,7 @@ ARGUMENTS: dict[str, Any] = {
     "finished_at": NOON,
     "first_number": 1,
     "key": "key",
+    "keys": ["key"],
     "lease_s": 30.0,
     "limit": 10,
     "model": replace(a_model(), model_id=ID, version=1),
@@ -111,11 +112,9 @@ def methods(database: AsyncDatabase[Document]) -> dict[str, Callable[[], Any]]:
         for name in (each for each in vars(type(store)) if not each.startswith("_")):
             method = getattr(store, name)
             taken = inspect.signature(method).parameters.values()
-            given = {
-                each.name: known[each.name]
-                for each in taken
-                if each.default is each.empty or each.name in known
-            }
+            needed = {each.name for each in taken if each.default is each.empty}
+            assert needed <= known.keys(), f"{name} of {store} needs more ARGUMENTS"
+            given = {each.name: known[each.name] for each in taken if each.name in known}
             found[f"{type(store).__name__}.{name}"] = partial(method, **given)
     return found
 
