@@ -23,7 +23,23 @@ from optimization.structure import Chosen, Floats, Structure, structure_of
 
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
 MINIMISE = int(highspy.ObjSense.kMinimize)
-TOLERANCE = 1e-9  # of HiGHS; at its default of 1e-6 sums of six-decimal prices pass for each other
+# Of HiGHS: at its default of 10^-6 sums of six-decimal prices pass for each other. In accounts of 10^9 and more,
+# floats are not that exact, and some searches end in an error: they begin anew with the next one. A looser
+# tolerance is a relaxation, so that the bound holds, and a plan is verified exactly whatever it was found at.
+TOLERANCES = (1e-9, 1e-8, 1e-7, 1e-6)
+TOLERANCE_NAMES = ("mip_feasibility_tolerance", "primal_feasibility_tolerance")
+FAILED = frozenset(
+    {
+        highspy.HighsModelStatus.kSolveError,
+        highspy.HighsModelStatus.kPresolveError,
+        highspy.HighsModelStatus.kPostsolveError,
+        highspy.HighsModelStatus.kUnknown,
+    }
+)
+# Searches within the search. Among so many lots they can sit for several times the time limit and hear no
+# interruption.
+VAST = 2**16
+SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens")
 # Costs are handed over times this. Of costs that are multiples of a cent HiGHS wants a plan that is a cent better,
 # to within its tolerance: below the rounding of sums of ten thousands, so that it gives the better plan up.
 ODD = 1.0471975511965976
@@ -91,11 +107,19 @@ class CompiledProgram:
         sizes = (len(cost), len(row_upper), len(values), COLUMNWISE, MINIMISE, 0.0)
         rows = (row_lower, row_upper, shape.starts, shape.indices, values)
         kinds = shape.kinds_but(fractional)
-        highs.passModel(*sizes, cost * ODD, lower, upper, *rows, kinds)
         self._budget = budget
-        highs.setOptionValue("time_limit", budget.left_s)  # of this run alone, as 1.15 counts
+        is_vast = upper[shape.kinds == 1].max(initial=0.0) >= VAST
+        for name in SUB_SEARCHES:
+            highs.setOptionValue(name, not is_vast)
         highs.setOptionValue("mip_abs_gap", absolute_gap * ODD)
-        highs.run()
+        for tolerance in TOLERANCES:
+            highs.passModel(*sizes, cost * ODD, lower, upper, *rows, kinds)
+            for name in TOLERANCE_NAMES:
+                highs.setOptionValue(name, tolerance)
+            highs.setOptionValue("time_limit", budget.left_s)  # of this run alone, as 1.15 counts
+            highs.run()
+            if highs.getModelStatus() not in FAILED:
+                break
         if budget.is_interrupted:
             # An instance that was interrupted once interrupts every later run, too.
             self._highs = self._interruptible_highs()
@@ -172,8 +196,6 @@ def _quiet_highs() -> highspy.Highs:
         "threads": 1,
         "random_seed": 1,
         "mip_rel_gap": 0.0,
-        "mip_feasibility_tolerance": TOLERANCE,
-        "primal_feasibility_tolerance": TOLERANCE,
         "mip_heuristic_run_feasibility_jump": False,
         "mip_heuristic_run_zi_round": True,
         "mip_detect_symmetry": False,

@@ -150,3 +150,19 @@ def test_a_trade_in_fine_lots_has_its_least_value_or_does_not_happen():
     prices = problem(3)[1].prices
     assert found.status is Status.REBALANCED
     assert all(t.quantity * prices[t.security_id] >= 3000 for t in found.transactions)
+
+
+@pytest.mark.parametrize("options", [{"turnover_cap": Percent(Decimal(10))}, {"maximum_trades": 4}])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_account_of_ten_billion_has_a_plan(seed: int, options: dict[str, Any]) -> None:
+    rng = np.random.default_rng([17, seed])
+    ids = [security_id(i) for i in range(12)]
+    prices = {one: Decimal(int(rng.integers(500, 50_000))).scaleb(-2) for one in ids}
+    worth = rng.random(12)
+    shares = worth / worth.sum() * 1e10
+    held = {one: int(each / float(prices[one])) for one, each in zip(ids, shares, strict=True)}
+    band = DriftBand(Decimal("0.05"), Decimal("0.05"))
+    targets = tuple(Target(one, Decimal("0.08"), band) for one in ids)
+    model = Model("Large", targets, ("P" * 24,))
+    portfolio = Portfolio("P" * 24, Decimal(300_000_000), held, prices)
+    assert rebalance(model, portfolio, RebalanceOptions(**options)).status is Status.REBALANCED
