@@ -25,7 +25,7 @@ from optimization.certificate import Proof
 from optimization.desk import Desk
 from optimization.errors import NoSolutionInTimeError
 from optimization.tight import Plan
-from optimization.units import fraction_to_decimal, to_decimal
+from optimization.units import EXACT, fraction_to_decimal, to_decimal
 from optimization.yielding import violation_of
 
 MAX_ROUNDS = 25  # bases of one iteration; a longer one is taken for a cycle of all that it met
@@ -148,7 +148,7 @@ def _beside(step: Step, own: Desk, better: Step | None) -> Plan:
     certificate, decimals = step.plan.certificate, own.tight.block.decimals
     objective = fraction_to_decimal(own.evaluated(step.plan.lots).objective, decimals)
     if better is None:  # time ran out before its base was looked at
-        nothing = 0 * objective
+        nothing = EXACT.multiply(Decimal(0), objective)
         said = replace(
             certificate,
             objective=objective,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.problem import Block
-from optimization.units import INT64_SAFE, Integers
+from optimization.units import EXACT, INT64_SAFE, Integers
 
 
 class Method(StrEnum):
@@ -84,7 +84,7 @@ class Certificate:
     @property
     def gap(self) -> Decimal:
         """How far the objective may be above the true optimum, in currency."""
-        return self.objective - self.lower_bound
+        return EXACT.subtract(self.objective, self.lower_bound)
 
 
 def broken(block: Block, lots: Integers) -> NDArray[np.bool_]:

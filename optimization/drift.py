@@ -154,7 +154,7 @@ def _weight(amount: Decimal | None, market_value: Decimal | None) -> Decimal | N
     if amount is None or market_value is None:
         return None
     weight = EXACT.divide(amount, market_value) if market_value else ZERO
-    return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP)
+    return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)
 
 
 def _written(amount: Decimal | Fraction) -> Decimal:

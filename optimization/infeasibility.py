@@ -18,7 +18,7 @@ from optimization.restrictions import restricting
 from optimization.result import Refusal, Security
 from optimization.separable import lot_limits
 from optimization.tight import Tight
-from optimization.units import fraction_to_decimal, to_decimal
+from optimization.units import EXACT, fraction_to_decimal, to_decimal
 from optimization.weights import weight_text
 
 CODE = "infeasible"
@@ -230,7 +230,7 @@ def _admitting(security: Security, lots: int, drift: Fraction) -> tuple[Fraction
 
 def _ceiling(drift: Fraction) -> Decimal:
     scaled = drift * MICRO
-    return Decimal(-(-scaled.numerator // scaled.denominator)) / MICRO
+    return EXACT.divide(Decimal(-(-scaled.numerator // scaled.denominator)), MICRO)
 
 
 def _nearest(relaxed: Relaxation, row: int, budget: Budget) -> dict[str, Any] | None:

@@ -41,7 +41,7 @@ def columns_of(
     for column in range(len(model), len(model) + len(others)):
         security, whole = securities[column], held[column].to_integral_value(ROUND_FLOOR)
         if whole < 0 and lots[column] > 1:
-            lots[column] = -whole
+            lots[column] = whole.copy_negate()
             continue
         odd = _beyond_round_lots(held[column], lots[column])
         if odd <= 0:

@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from functools import reduce
 from itertools import combinations, permutations
 from typing import Any, Final
 
@@ -331,7 +332,7 @@ def _require_consistent_groups(options: RebalanceOptions) -> None:
     if all(
         one.security_ids.isdisjoint(other.security_ids) for one, other in combinations(asking, 2)
     ):
-        together = sum((group.low for group in asking), cash)
+        together = reduce(EXACT.add, (group.low for group in asking), cash)
         if together > 1:
             names = " and ".join([group.name for group in asking] + ["the cash floor"] * (cash > 0))
             detail = f"{names} are {together:f} of market value together at least"

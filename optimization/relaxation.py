@@ -73,8 +73,9 @@ def restate(
     model, portfolio = relaxed.assembled.model, relaxed.assembled.portfolios[row]
     assembled = assemble(model, others_of(model, portfolio), [portfolio], options)
     # Without lots or costs amounts may have fewer digits; what is below them is no part of the base then.
-    costs = to_decimal(relaxed.block.costs, relaxed.block.decimals).scaleb(assembled.block.decimals)
-    return relax(assembled, options, int(costs), bands_yield=bands_yield)
+    costs = to_decimal(relaxed.block.costs, relaxed.block.decimals)
+    units = int(EXACT.scaleb(costs, assembled.block.decimals))
+    return relax(assembled, options, units, bands_yield=bands_yield)
 
 
 def _after_costs(assembled: Assembled, options: RebalanceOptions, costs: int) -> Block:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from optimization.errors import RuleError
 from optimization.identifier import IDENTIFIER_RULE, is_identifier
+from optimization.units import EXACT
 from optimization.weights import Weight, denominator_of, total, weight_text
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class ModelRules:
             raise RuleError((*field, "weight"), _shown(weight), rule)
         whole = self.admits_fractions
         if isinstance(weight, Decimal):
-            whole = weight % self.weight_step == 0
+            whole = EXACT.remainder(weight, self.weight_step) == 0
         if not whole:
             raise RuleError((*field, "weight"), _shown(weight), self.weight_rule)
         if band.low > band.high and not self.admits_caps:

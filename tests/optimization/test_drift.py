@@ -9,12 +9,14 @@ import pytest
 
 from optimization import (
     DriftBand,
+    Model,
     Portfolio,
     Rebalance,
     RebalanceOptions,
     Scope,
     Security,
     Status,
+    Target,
     measure_drift,
     priced,
     rebalance_all,
@@ -92,6 +94,16 @@ def test_a_band_that_reaches_below_nothing_ends_there_for_a_short_position() -> 
     standing = only(measured("-1", "1010", security("0.01", "0.02", "0.02")))
 
     assert (standing.lower, standing.edge, standing.outside) == (D(0), Edge.BELOW, D(10))
+
+
+def test_a_portfolio_worth_next_to_nothing_has_weights_of_any_length() -> None:
+    most = D(10) ** 15
+    portfolio = Portfolio(P, D("1E-18"), {A: most, B: -most}, {A: most, B: most})
+    model = Model("m", (Target(A, D("0.5"), DriftBand(D(0), D(0))),), (P,))
+
+    long, short = measure_drift(priced(model, portfolio.prices), portfolio).standings
+
+    assert (long.actual, short.actual) == (D(10) ** 48, -(D(10) ** 48))
 
 
 def test_an_overdrawn_portfolio_may_be_in_band_and_an_empty_one_is() -> None:
