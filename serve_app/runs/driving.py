@@ -169,7 +169,8 @@ class Drive:
         totals = self._tally.totals
         if status is not BookRunStatus.COMPLETED:
             if await self._is_discarded():
-                totals = Totals()
+                # Whatever else went wrong meanwhile: it ends because nobody waits for it.
+                status, problem, totals = BookRunStatus.CANCELLED, None, Totals()
             await self._end_parts(RunStatus.STOPPED, lambda _: True)
         # What is stored counts, also of chunks that nobody could report any more.
         counts, unmatched = Counter[Status](), Unmatched(self._run)

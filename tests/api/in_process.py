@@ -67,11 +67,15 @@ def two_owners() -> Upstreams:
 
 @dataclass
 class Gate(Upstreams):
-    """Holdings are there once the gate is open; a cancelled call ends once it may, at first at once."""
+    """Holdings are there once the gate is open; a cancelled call ends once it may, at first at once.
+
+    With ``trouble`` it ends like a call that went wrong before it heard that it is cancelled.
+    """
 
     open: asyncio.Event = field(default_factory=asyncio.Event)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     ends: asyncio.Event = field(default_factory=asyncio.Event)
+    trouble: Exception | None = None
 
     def __post_init__(self) -> None:
         self.ends.set()
@@ -82,6 +86,8 @@ class Gate(Upstreams):
             await self.open.wait()
         except asyncio.CancelledError:
             await self.ends.wait()
+            if self.trouble is not None:
+                raise self.trouble from None
             raise
         return await super().holdings(portfolio_ids)
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from serve_app.settings import Settings, settings_from
+from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.idempotency import Idempotency
 from tests.api.in_process import Gate
 from tests.api.parts import PRICE, A, Stored, posted
@@ -130,6 +131,19 @@ async def test_the_key_of_an_attempt_that_ended_without_an_answer_starts_a_new_o
     assert replayed.json() == again.json()
     (rebalance,) = (await client.get("/api/v1/rebalances")).json()
     assert rebalance["rebalance_id"] == again.json()[0]["rebalance_id"]
+
+
+async def test_a_run_that_nobody_waits_for_is_cancelled_whatever_fails_meanwhile(
+    client: httpx.AsyncClient, large: str, gate: Gate, database: Any
+) -> None:
+    gate.trouble = UpstreamUnavailableError("accounting", "no answer", 1.0)
+    await hung_up(client, large, gate)
+
+    run = await is_over(client)
+
+    assert run is not None
+    assert (run["status"], run["counts"], run["error"]) == ("CANCELLED", {}, None)
+    assert await nothing_is_stored(client, database)
 
 
 async def test_while_an_attempt_is_ending_its_key_is_taken(
