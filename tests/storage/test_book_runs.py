@@ -20,7 +20,6 @@ from optimization.options import Direction, Percent
 from optimization.result import Refusal, Status
 from storage.book import BookRun, BookRunStatus, Holdings, Plan, Selection, Snapshot, Totals
 from storage.book_runs import BookRuns
-from storage.chunks import Chunk, Chunks, Report
 from storage.database import Document
 from storage.database import _settings as database_settings
 from storage.errors import IdempotencyInProgressError, LeaseLostError, NotFoundError
@@ -42,11 +41,6 @@ def runs(database: AsyncDatabase[Document]) -> BookRuns:
     return BookRuns(database)
 
 
-@pytest.fixture
-def chunks(database: AsyncDatabase[Document]) -> Chunks:
-    return Chunks(database)
-
-
 def a_run(**fields: object) -> BookRun:
     run = BookRun(new_rebalance_id(), Selection(), {}, Holdings("summaries"), NOW)
     return replace(run, **fields)  # pyright: ignore[reportArgumentType]
@@ -54,13 +48,6 @@ def a_run(**fields: object) -> BookRun:
 
 def a_plan(portfolios: int = 25, chunks: int = 3) -> Plan:
     return Plan(SNAPSHOT, Holdings("file", "a.parquet", "7-9"), 1, portfolios, chunks, NOW)
-
-
-def chunks_of(rebalance_id: str, size: int = 10) -> list[Chunk]:
-    return [
-        Chunk(rebalance_id, first, PORTFOLIOS[first : first + size])
-        for first in range(0, len(PORTFOLIOS), size)
-    ]
 
 
 async def test_a_run_reads_back_with_its_selection_and_options(runs: BookRuns) -> None:
@@ -352,63 +339,3 @@ async def test_only_what_ended_before_a_moment_is_to_be_forgotten(runs: BookRuns
     with pytest.raises(NotFoundError):
         await runs.read(old.run_id)
     await runs.read(unfinished.run_id)
-
-
-async def test_open_chunks_are_what_is_left_in_order(chunks: Chunks) -> None:
-    run_id, rebalance_id = new_rebalance_id(), new_rebalance_id()
-    made = chunks_of(rebalance_id)
-    await chunks.add(run_id, made)
-    await chunks.add(run_id, made)  # a plan that was stored twice
-    await chunks.done(
-        run_id, 1, [(made[1], Report({Status.IN_BAND: 10}, {"SEPARABLE": 10}, {}))], NOW
-    )
-    assert [chunk async for chunk in chunks.open(run_id)] == [made[0], made[2]]
-    assert await chunks.open_by_rebalance(run_id) == {rebalance_id: 2}
-
-
-async def test_more_open_chunks_than_a_page_come_all(chunks: Chunks) -> None:
-    run_id = new_rebalance_id()
-    made = [Chunk(new_rebalance_id(), 0, PORTFOLIOS[:1]) for _ in range(230)]
-    await chunks.add(run_id, made)
-    found = [chunk async for chunk in chunks.open(run_id)]
-    assert sorted(chunk.chunk_id for chunk in found) == [chunk.chunk_id for chunk in made]
-
-
-async def test_events_begin_after_the_last_that_was_seen(chunks: Chunks) -> None:
-    run_id, rebalance_id = new_rebalance_id(), new_rebalance_id()
-    made = chunks_of(rebalance_id)
-    await chunks.add(run_id, made)
-    reports = [
-        Report({Status.REBALANCED: 9, Status.FAILED: 1}, {"COVER": 9}, {"solve": 0.25}),
-        Report({Status.FAILED: 5}, {}, {}, "the pricing service is unavailable"),
-    ]
-    await chunks.done(run_id, 1, [(made[2], reports[0])], NOW)
-    await chunks.done(run_id, 2, [(made[0], reports[1])], NOW)
-    events = await chunks.events(run_id)
-    assert [(event.number, event.first, event.report) for event in events] == [
-        (1, 20, reports[0]),
-        (2, 0, reports[1]),
-    ]
-    assert await chunks.events(run_id, after=1) == events[1:]
-    assert await chunks.errors(run_id, 10) == events[1:]
-
-
-async def test_the_first_report_of_a_chunk_stands(chunks: Chunks) -> None:
-    run_id = new_rebalance_id()
-    (chunk,) = chunks_of(new_rebalance_id(), len(PORTFOLIOS))
-    await chunks.add(run_id, [chunk])
-    await chunks.done(run_id, 1, [(chunk, Report({Status.IN_BAND: 25}, {}, {}))], NOW)
-    await chunks.done(run_id, 2, [(chunk, Report({Status.FAILED: 25}, {}, {}))], NOW)
-    (event,) = await chunks.events(run_id)
-    assert (event.number, event.report.counts) == (1, {Status.IN_BAND: 25})
-
-
-async def test_two_that_work_on_one_run_do_not_give_one_number_twice(chunks: Chunks) -> None:
-    run_id = new_rebalance_id()
-    first, second, _ = made = chunks_of(new_rebalance_id())
-    await chunks.add(run_id, made)
-    report = Report({Status.IN_BAND: 10}, {}, {})
-    await chunks.done(run_id, 1, [(first, report)], NOW)
-    with pytest.raises(LeaseLostError):
-        await chunks.done(run_id, 1, [(second, report)], NOW)
-    assert [event.first for event in await chunks.events(run_id)] == [0]

@@ -2,26 +2,21 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
-from operator import ne
 
 import pytest
 from bson import ObjectId
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
-from optimization.certificate import Certificate, Method, Proof
 from optimization.errors import RuleError
-from optimization.result import Edge, OutsideBand, Rebalance, Refusal, Security, Status
+from optimization.result import Status
 from storage.database import Document
 from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
 from storage.idempotency import Claim, Idempotency
 from storage.rebalances import Rebalances
 from storage.results import result_id
 from storage.runs import Run, RunStatus, new_rebalance_id
-from tests.storage.samples import BAND, NOON, a_run, numbered, outcome, outcomes, securities
+from tests.storage.samples import NOON, a_run, numbered, outcome, outcomes, securities
 
 pytestmark = pytest.mark.mongo
 
@@ -98,102 +93,6 @@ async def test_recorded_outcomes_read_back_equal_in_order(rebalances: Rebalances
     assert await rebalances.outcomes(run, 5, 4) == outcomes(run, range(5, 9))
     assert await rebalances.outcomes(run, 10, 10) == outcomes(run, range(10, 12))
     assert await rebalances.outcomes(run, 12, 10) == ()
-
-
-def amounts() -> st.SearchStrategy[Decimal]:
-    return st.decimals(allow_nan=False, allow_infinity=False)
-
-
-def shares() -> st.SearchStrategy[int | Decimal]:
-    return st.one_of(
-        st.integers(),
-        st.integers(-(2**70), 2**70),
-        st.decimals(-(10**30), 10**30, allow_nan=False),
-        st.decimals(-(10**9), 10**9, places=6),
-    )
-
-
-def certificates() -> st.SearchStrategy[Certificate]:
-    return st.builds(
-        Certificate,
-        st.sampled_from(Proof),
-        st.sampled_from(Method),
-        amounts(),
-        amounts(),
-        other_base=st.none() | amounts(),
-        violation=amounts(),
-        violation_lower_bound=amounts(),
-    )
-
-
-def left_outside() -> st.SearchStrategy[tuple[OutsideBand, ...]]:
-    names = st.lists(st.sampled_from(["direction", "whole_lots", "cash_floor"]), max_size=2)
-    one = st.builds(
-        OutsideBand,
-        st.just(numbered("X", 0)),
-        st.sampled_from(Edge),
-        amounts(),
-        names.map(tuple),
-    )
-    return st.lists(one, max_size=2).map(tuple)
-
-
-def refusals() -> st.SearchStrategy[Refusal]:
-    keys = st.text("abcxyz_", min_size=1)
-    plain = st.recursive(
-        st.one_of(st.text("abc", max_size=4), st.integers(-(10**34) + 1, 10**34 - 1)),
-        lambda inner: st.one_of(st.lists(inner), st.dictionaries(keys, inner)),
-        max_leaves=6,
-    )
-    return st.builds(Refusal, st.just("infeasible"), st.text("ab "), st.dictionaries(keys, plain))
-
-
-@st.composite
-def any_outcome(draw: st.DrawFn) -> Rebalance:
-    model = draw(st.sampled_from([securities(), ()]))
-    outside = tuple(
-        Security(numbered("X", at), abs(draw(amounts())) + 1, Decimal(0), BAND)
-        for at in range(draw(st.integers(0, 2)))
-    )
-    rows = st.lists(shares(), min_size=len(model + outside), max_size=len(model + outside))
-    amount = st.one_of(st.none(), amounts())
-    return Rebalance(
-        draw(st.uuids()).hex[:24],
-        draw(st.sampled_from(Status)),
-        *(draw(amount), draw(amount), draw(amount)),
-        model,
-        outside,
-        tuple(draw(rows)),
-        tuple(draw(rows)),
-        draw(st.one_of(st.none(), certificates())),
-        draw(st.one_of(st.none(), refusals())),
-        outside_band=draw(left_outside()),
-    )
-
-
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(any_outcome())
-async def test_every_outcome_reads_back_equal(rebalances: Rebalances, expected: Rebalance) -> None:
-    run = await rebalances.open(a_run(1))
-    await rebalances.record(run.rebalance_id, [0], [expected])
-    assert await rebalances.outcomes(run) == (expected,)
-
-
-async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read(
-    rebalances: Rebalances, database: AsyncDatabase[Document]
-) -> None:
-    run = await rebalances.open(a_run(1))
-    await rebalances.record(run.rebalance_id, [0], outcomes(run))
-
-    (stored,) = await database["results"].find({}).to_list()
-    (read,) = await rebalances.outcomes(run)
-
-    assert not {"outside_band", "violation", "violation_lower_bound"} & stored.keys()
-    assert read.outside_band == ()
-    assert read.certificate is not None
-    assert f"{read.certificate.violation}" == "0.00"
 
 
 async def test_recording_again_changes_nothing(rebalances: Rebalances) -> None:
@@ -369,21 +268,6 @@ async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
 
     assert await rebalances.read(run.rebalance_id) == stored
     assert await rebalances.outcomes(stored) == outcomes(run)
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(st.lists(any_outcome(), max_size=5))
-async def test_the_transactions_of_a_rebalance_are_counted_where_they_are_stored(
-    rebalances: Rebalances, database: AsyncDatabase[Document], expected: list[Rebalance]
-) -> None:
-    run = await rebalances.open(a_run(len(expected)))
-    await rebalances.record(run.rebalance_id, range(len(expected)), expected)
-    traded = sum(sum(map(ne, each.before, each.after)) for each in expected)
-    assert await rebalances.count_transactions(run.rebalance_id) == traded
-    await database["results"].update_many({}, {"$unset": {"transactions": ""}})  # as once stored
-    assert await rebalances.count_transactions(run.rebalance_id) == traded
 
 
 async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Document]) -> None:
