@@ -1,5 +1,6 @@
 """What commands print: tables for people, JSON for programs; everything else goes to stderr."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
@@ -10,6 +11,7 @@ from unicodedata import category
 import orjson
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
@@ -27,8 +29,13 @@ def show_json(value: Any) -> None:
 
 
 def show(table: Table) -> None:
-    """A table on stdout."""
-    Console(highlight=False, markup=False, emoji=False).print(table)
+    """A table on stdout; ids and numbers are folded only where the terminal is too narrow for them."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    unbounded = console.options.update_width(sys.maxsize)
+    if Measurement.get(console, unbounded, table).minimum > console.width:
+        for column in table.columns:
+            column.no_wrap = False
+    console.print(table)
 
 
 def visible(text: str) -> str:
@@ -63,6 +70,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
             column,
             justify="right" if kinds and kinds <= NUMBERS else "left",
             no_wrap=not any(" " in row[place] for row in cells),
+            overflow="fold",
         )
     for row in cells:
         made.add_row(*row)

@@ -224,13 +224,20 @@ async def test_a_run_over_nothing_is_refused_with_the_rule(ordergen: Ordergen) -
     assert "whole_book" in done.stderr
 
 
-def test_an_id_stays_whole_beside_sentences(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("columns", "is_whole"), [(70, True), (40, False)])
+def test_an_id_stays_whole_beside_sentences_and_loses_no_letter_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    columns: int,
+    is_whole: bool,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "60")
-    row = (P, "STOPPED: the accounting service does not answer", "120 REBALANCED, 30 FAILED")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    row = ("123456789012345678901234", "STOPPED: no answer of accounting", "120REBALANCED30FAILED")
     show(table("Runs", ("run", "status", "outcomes"), [row]))
-    assert P in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert (row[0] in printed) == is_whole
+    first = "".join(line[1:].split("│")[0].strip() for line in printed.splitlines() if "│" in line)
+    assert first == row[0]
 
 
 def test_help_names_every_exit_code() -> None:
