@@ -45,11 +45,8 @@ SMALLEST_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency; sums of six-decimal prices do not close at 0 in any useful time
 LEAST_GRAIN = 1e-5  # currency; what floats still tell apart in an objective of millions
 COUNT_GRAIN = 1.0  # of a number of trades
-STEPS: tuple[str, ...] = (
-    "left",
-    "away",
-    "beyond",
-)  # the variables of a security that are no booleans
+# The variables of a security that are no booleans.
+STEPS: tuple[str, ...] = ("left", "away", "beyond")
 GIVES, PAID = "gives_", "paid"  # how the variables begin that no security has
 GIVE_PRICE = 1000.0  # of what a limit gives in the nearest plan, against drift
 

@@ -62,3 +62,13 @@ def counts(answer: httpx.Response) -> dict[str, int]:
     found = answer.json()["counts"]
     assert list(found) == [state.value for state in OrderState]
     return {state: count for state, count in found.items() if count}
+
+
+def rebalance_of(path: str) -> str:
+    """The id in the path of the orders of a rebalance."""
+    return path.split("/")[4]
+
+
+def slug(answer: httpx.Response) -> str:
+    """The kind of a problem."""
+    return answer.json()["type"].removeprefix("/problems/")

@@ -1,16 +1,14 @@
 """Numbers of bodies, queries and headers: ASCII digits, sign, point and exponent alone."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, get_args
 
 import httpx
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
-from serve_app.settings import settings_from
+from serve_app.settings import Settings, settings_from
 from serve_app.wire.models import ModelPost, ModelPut, PortfoliosBody, PositionBody
 from serve_app.wire.optimize import OptimizeBody
 from serve_app.wire.options import PortfolioRebalanceOptionsBody
@@ -21,11 +19,8 @@ from tests.api.every_route import (
     Operation,
     operations,
 )
-from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.parts import A, Stored, no_metrics
-
-QUICK = settings_from({"optimization_timeout": 0.2})
-
+from tests.api.in_process import Upstreams
+from tests.api.parts import A
 
 BODIES = (
     ModelPost,
@@ -43,12 +38,14 @@ NO_NUMBERS = ("1_000", "0_1", "\uff11", "\u0663", "0x1", " 1", "1 ", "NaN", "Inf
 
 
 @pytest.fixture
-async def client(stored: Stored, database: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """The real optimizer, which reads long bodies, too."""
-    parts = Collaborators(stored, optimizer_with(QUICK, database, Upstreams()), {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(QUICK, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
+def settings() -> Settings:
+    return settings_from({"optimization_timeout": 0.2})
+
+
+@pytest.fixture
+def upstreams() -> Upstreams:
+    """The real optimizer, because it reads long bodies, too."""
+    return Upstreams()
 
 
 def shapes(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

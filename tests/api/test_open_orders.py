@@ -10,18 +10,18 @@ import pytest
 
 from serve_app.hand_over_turn import Turn
 from storage.orders import OpenOrdersRule
-from tests.api.handing_over import NO_WAIT, counts, handed_over, reachable, rebalanced
+from tests.api.handing_over import (
+    NO_WAIT,
+    counts,
+    handed_over,
+    reachable,
+    rebalance_of,
+    rebalanced,
+    slug,
+)
 from tests.api.parts import Stored
 from tests.upstream import order_desk
 from tests.upstream.order_desk import OrderDesk
-
-
-def slug(answer: httpx.Response) -> str:
-    return answer.json()["type"].removeprefix("/problems/")
-
-
-def rebalance_of(path: str) -> str:
-    return path.split("/")[4]
 
 
 async def test_a_second_rebalance_of_the_same_portfolios_is_refused_and_says_which(

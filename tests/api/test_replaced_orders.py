@@ -4,16 +4,8 @@ from collections import Counter
 
 import httpx
 
-from tests.api.handing_over import counts, handed_over, rebalanced
+from tests.api.handing_over import counts, handed_over, rebalanced, slug
 from tests.upstream.order_desk import OrderDesk
-
-
-def slug(answer: httpx.Response) -> str:
-    return answer.json()["type"].removeprefix("/problems/")
-
-
-def rebalance_of(path: str) -> str:
-    return path.split("/")[4]
 
 
 async def test_replace_cancels_what_was_not_submitted_and_sends_the_new_orders(

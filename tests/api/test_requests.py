@@ -3,17 +3,14 @@
 import gzip
 import json
 import logging
-from collections.abc import AsyncIterator
 from itertools import product
 from typing import Any
 
 import httpx
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
 from serve_app.api.elsewhere import LONG
-from serve_app.settings import settings_from
+from serve_app.settings import Settings, settings_from
 from tests.api.every_route import (
     JSON,
     WITH_BODY,
@@ -23,10 +20,9 @@ from tests.api.every_route import (
     operations,
     with_repeated,
 )
-from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.parts import P, Q, R, Stored, no_metrics, position, posted
+from tests.api.in_process import Upstreams
+from tests.api.parts import P, Q, R, position, posted
 
-QUICK = settings_from({"optimization_timeout": 0.2})
 # Offset, limit and order of lists, and the version of what is deleted: the portal sends nothing else, and the load
 # generator calls the portal alone.
 OF_THE_PORTAL = {
@@ -38,12 +34,14 @@ OF_THE_PORTAL = {
 
 
 @pytest.fixture
-async def client(stored: Stored, database: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """The real optimizer, which reads long bodies, too."""
-    parts = Collaborators(stored, optimizer_with(QUICK, database, Upstreams()), {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(QUICK, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
+def settings() -> Settings:
+    return settings_from({"optimization_timeout": 0.2})
+
+
+@pytest.fixture
+def upstreams() -> Upstreams:
+    """The real optimizer, because it reads long bodies, too."""
+    return Upstreams()
 
 
 async def sent(

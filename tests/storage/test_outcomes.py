@@ -12,21 +12,9 @@ from optimization.certificate import Certificate, Method, Proof
 from optimization.result import Edge, OutsideBand, Rebalance, Refusal, Security, Status
 from storage.database import Document
 from storage.rebalances import Rebalances
-from storage.runs import Run
 from tests.storage.samples import BAND, a_run, numbered, outcomes, securities
 
 pytestmark = pytest.mark.mongo
-
-
-@pytest.fixture
-def rebalances(database: AsyncDatabase[Document]) -> Rebalances:
-    return Rebalances(database)
-
-
-async def stored_run(rebalances: Rebalances, portfolios: int = 12) -> Run:
-    run = await rebalances.open(a_run(portfolios))
-    await rebalances.record(run.rebalance_id, range(portfolios), outcomes(run))
-    return run
 
 
 def amounts() -> st.SearchStrategy[Decimal]:

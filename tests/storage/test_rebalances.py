@@ -21,11 +21,6 @@ from tests.storage.samples import NOON, a_run, numbered, outcome, outcomes, secu
 pytestmark = pytest.mark.mongo
 
 
-@pytest.fixture
-def rebalances(database: AsyncDatabase[Document]) -> Rebalances:
-    return Rebalances(database)
-
-
 async def stored_run(rebalances: Rebalances, portfolios: int = 12) -> Run:
     run = await rebalances.open(a_run(portfolios))
     await rebalances.record(run.rebalance_id, range(portfolios), outcomes(run))
