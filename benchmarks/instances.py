@@ -14,10 +14,10 @@ from optimization.assembly import assemble
 from optimization.model import DriftBand
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
-from optimization.problem import Bands, Block, bands
+from optimization.problem import Bands, Block, bands, lot_limits
 from optimization.program_data import CashProblem
 from optimization.result import Security
-from optimization.separable import lot_limits, solve
+from optimization.separable import solve
 from optimization.tight import Tight, cash_problem
 from optimization.units import Integers
 

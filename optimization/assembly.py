@@ -8,6 +8,7 @@ from itertools import chain, repeat
 from operator import attrgetter, mul
 
 from optimization.certificate import Certificate
+from optimization.decimals import EXACT, decimals_of
 from optimization.errors import PricesMissingError
 from optimization.model import DriftBand, Model
 from optimization.odd_lots import columns_of
@@ -15,15 +16,7 @@ from optimization.options import Amount, Percent, RebalanceOptions, amount
 from optimization.portfolio import Portfolio, unpriced
 from optimization.problem import Block, fits_int64, largest_number
 from optimization.result import OutsideBand, Rebalance, Refusal, Security, Status
-from optimization.units import (
-    EXACT,
-    TOO_LARGE,
-    Integers,
-    decimals_of,
-    integers,
-    to_decimal,
-    to_units,
-)
+from optimization.units import TOO_LARGE, Integers, integers, to_decimal, to_units
 from optimization.weights import Weight, denominator_of, in_parts
 
 ZERO, ONE = Decimal(0), Decimal(1)

@@ -22,10 +22,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from optimization.certificate import Proof
+from optimization.decimals import EXACT
 from optimization.desk import Desk
 from optimization.errors import NoSolutionInTimeError
 from optimization.tight import Plan
-from optimization.units import EXACT, fraction_to_decimal, to_decimal
+from optimization.units import fraction_to_decimal, to_decimal
 from optimization.yielding import violation_of
 
 MAX_ROUNDS = 25  # bases of one iteration; a longer one is taken for a cycle of all that it met

@@ -7,10 +7,10 @@ import numpy as np
 
 from optimization.certificate import Binding
 from optimization.options import RebalanceOptions
-from optimization.problem import Bands, Block
+from optimization.problem import Bands, Block, lot_limits
 from optimization.restrictions import restricting
 from optimization.result import Security
-from optimization.separable import lot_limits, nearest_lots
+from optimization.separable import nearest_lots
 from optimization.units import Integers, fraction_to_decimal
 
 

@@ -1,14 +1,10 @@
-"""Certificate: what an answer proves about itself, and the exact verification behind it."""
+"""Certificate: the proof that comes with an answer."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
-from optimization.problem import Block
-from optimization.units import EXACT, INT64_SAFE, Integers
+from optimization.decimals import EXACT
 
 
 class Method(StrEnum):
@@ -85,31 +81,3 @@ class Certificate:
     def gap(self) -> Decimal:
         """How far the objective may be above the true optimum, in currency."""
         return EXACT.subtract(self.objective, self.lower_bound)
-
-
-def broken(block: Block, lots: Integers) -> NDArray[np.bool_]:
-    """Which plans break a constraint: shape (B, 3), columns short, band, cash.
-
-    Exact, and by products alone, where separable.py and cover.py divide: M (w - l) <= u p <= M (w + h) at the
-    base M, u >= 0, and the cash row. ``lots`` has shape (B, n). A sold holding may keep what is below one lot.
-    """
-    value, base = lots * block.lot_value + block.remainder, block.base[:, None]
-    low, high = block.weight - block.low, block.weight + block.high
-    cash = value.sum(axis=1) > block.investable
-    if _could_overflow(block, value):
-        value, base = value.astype(object), base.astype(object)
-        low, high = low.astype(object), high.astype(object)
-    scaled = value * block.denominator
-    kept = 0 if block.least is None else np.maximum(block.least, 0)
-    sold = block.outside & (lots <= kept)
-    short = block.kept_short
-    band = ((scaled < base * low) | ((scaled > base * high) & ~sold)) & ~short
-    if block.least is not None and block.most is not None:
-        band |= (lots < block.least) | (lots > block.most)
-    columns = (((lots < 0) & ~short).any(axis=1), band.any(axis=1), cash)
-    return np.stack([column.astype(bool) for column in columns], axis=1)
-
-
-def _could_overflow(block: Block, value: Integers) -> bool:
-    largest = max(int(np.abs(block.base).max()), int(np.abs(value).max(initial=0)))
-    return value.dtype != np.object_ and 2 * largest * block.denominator >= INT64_SAFE

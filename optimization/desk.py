@@ -6,14 +6,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from optimization.certificate import broken
 from optimization.evaluation import Evaluated, evaluate
 from optimization.fine_lots import lots_per_step
-from optimization.separable import lot_limits
+from optimization.problem import lot_limits
 from optimization.structure import Chosen
 from optimization.terms import Shares, Terms
 from optimization.tight import Tight, across
 from optimization.units import Integers, grain_of
+from optimization.verification import broken
 
 
 @dataclass(frozen=True, slots=True, eq=False)

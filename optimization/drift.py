@@ -6,9 +6,10 @@ from enum import StrEnum
 from fractions import Fraction
 
 from optimization.assembly import others_of
+from optimization.decimals import EXACT, decimals_of
 from optimization.portfolio import Portfolio
 from optimization.result import HUNDREDTH_PERCENT, Edge, Refusal, Security
-from optimization.units import EXACT, decimals_of, fraction_to_decimal, to_decimal, to_units
+from optimization.units import fraction_to_decimal, to_decimal, to_units
 from optimization.weights import Weight, difference, product, total
 
 ZERO = Decimal(0)

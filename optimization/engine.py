@@ -12,7 +12,8 @@ from optimization.after_costs import do_bands_yield, plan_after_costs
 from optimization.assembly import Assembled, assemble, others_of, priced, whole_holdings
 from optimization.binding import kept_from_nearest
 from optimization.budget import Budget
-from optimization.certificate import Certificate, Method, Proof, broken
+from optimization.certificate import Certificate, Method, Proof
+from optimization.decimals import EXACT
 from optimization.desk import Desk
 from optimization.desk_plans import solve_at_base
 from optimization.errors import (
@@ -29,7 +30,8 @@ from optimization.portfolio import Portfolio
 from optimization.relaxation import Relaxation, relax
 from optimization.result import OutsideBand, Rebalance, Security
 from optimization.tight import Plan
-from optimization.units import EXACT, parts_to_decimal
+from optimization.units import parts_to_decimal
+from optimization.verification import broken
 from optimization.yielding import solve_yielding, yielding
 
 BLOCK_SIZE = 512  # of 50 securities they stay in the processor's cache; larger blocks are slower

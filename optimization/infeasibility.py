@@ -7,18 +7,19 @@ from fractions import Fraction
 from typing import Any
 
 from optimization.budget import Budget
+from optimization.decimals import EXACT
 from optimization.desk import Desk
 from optimization.desk_plans import conflict, nearest_plan, solve_at_base
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.evaluation import Limit
 from optimization.options import BandRule, RebalanceOptions, Scope
 from optimization.outside import EXPLANATION_TIME_S, SOFT_PRICE, outside_amounts
+from optimization.problem import lot_limits
 from optimization.relaxation import Relaxation, restate
 from optimization.restrictions import restricting
 from optimization.result import Refusal, Security
-from optimization.separable import lot_limits
 from optimization.tight import Tight
-from optimization.units import EXACT, fraction_to_decimal, to_decimal
+from optimization.units import fraction_to_decimal, to_decimal
 from optimization.weights import weight_text
 
 CODE = "infeasible"

@@ -9,10 +9,10 @@ back to the last share, and no further.
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
+from optimization.decimals import EXACT
 from optimization.options import RebalanceOptions, amount
 from optimization.portfolio import Portfolio
 from optimization.result import Security
-from optimization.units import EXACT
 
 ZERO, ONE = Decimal(0), Decimal(1)
 

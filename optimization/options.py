@@ -8,9 +8,9 @@ from functools import reduce
 from itertools import combinations, permutations
 from typing import Any, Final
 
+from optimization.decimals import EXACT
 from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
 from optimization.identifier import require_identifier, require_visible
-from optimization.units import EXACT
 
 
 class Direction(StrEnum):

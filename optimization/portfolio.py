@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
+from optimization.decimals import EXACT
 from optimization.errors import OptimizationError, PricesMissingError, RuleError
-from optimization.units import EXACT
 
 ZERO = Decimal(0)
 

@@ -147,3 +147,11 @@ def largest_number(
 def fits_int64(largest: int, denominator: int) -> bool:
     """Whether int64 holds every number of a block."""
     return largest < INT64_SAFE and 2 * denominator**2 < INT64_SAFE
+
+
+def lot_limits(block: Block, bands: Bands) -> tuple[Integers, Integers]:
+    """Fewest and most whole lots inside each band; fewest > most where there is none. Shape (B, n)."""
+    fewest, most = -(-bands.lower // block.lot_value), bands.upper // block.lot_value
+    if block.least is None or block.most is None:
+        return fewest, most
+    return np.maximum(fewest, block.least), np.minimum(most, block.most)

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from optimization.assembly import Assembled, assemble, investable, others_of
+from optimization.decimals import EXACT
 from optimization.desk import Desk
 from optimization.options import RebalanceOptions
 from optimization.problem import Bands, Block, bands
@@ -17,7 +18,7 @@ from optimization.restrictions import restricted, scoped
 from optimization.separable import Separable, drift_of, solve
 from optimization.terms import terms_of
 from optimization.tight import Tight
-from optimization.units import EXACT, to_decimal
+from optimization.units import to_decimal
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.options import Direction, Percent, RebalanceOptions, Scope
-from optimization.problem import Bands, Block
+from optimization.problem import Bands, Block, lot_limits
 from optimization.result import Security
-from optimization.separable import lot_limits
 from optimization.units import INT64_SAFE, Integers
 
 UNLIMITED = 2**256  # lots

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from optimization.certificate import Certificate
+from optimization.decimals import EXACT
 from optimization.model import DriftBand
-from optimization.units import EXACT
 from optimization.weights import Weight
 
 HUNDREDTH_PERCENT = Decimal("0.0001")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from optimization.decimals import EXACT
 from optimization.errors import RuleError
 from optimization.identifier import IDENTIFIER_RULE, is_identifier
-from optimization.units import EXACT
 from optimization.weights import Weight, denominator_of, total, weight_text
 
 if TYPE_CHECKING:

@@ -59,14 +59,6 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
     return lots + up
 
 
-def lot_limits(block: Block, bands: Bands) -> tuple[Integers, Integers]:
-    """Fewest and most whole lots inside each band; fewest > most where there is none. Shape (B, n)."""
-    fewest, most = -(-bands.lower // block.lot_value), bands.upper // block.lot_value
-    if block.least is None or block.most is None:
-        return fewest, most
-    return np.maximum(fewest, block.least), np.minimum(most, block.most)
-
-
 def drift_of(block: Block, bands: Bands, lots: Integers) -> list[int]:
     """Total drift sum |t - p z| of each portfolio, in units / denominator; exact Python integers."""
     away = bands.target - lots * block.lot_value

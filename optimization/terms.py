@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
+from optimization.decimals import EXACT
 from optimization.options import Amount, Percent, RebalanceOptions, amount
 from optimization.portfolio import Portfolio
 from optimization.problem import Block
 from optimization.restrictions import least_trades
 from optimization.result import Security
-from optimization.units import EXACT, to_decimal
+from optimization.units import to_decimal
 from optimization.violations import Edges
 
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from optimization import program
 from optimization.budget import Budget
-from optimization.certificate import Binding, Certificate, Method, Proof, broken
+from optimization.certificate import Binding, Certificate, Method, Proof
 from optimization.cover import cover, steps_of
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.fine_lots import lots_per_step
-from optimization.problem import Bands, Block
+from optimization.problem import Bands, Block, lot_limits
 from optimization.program_data import CashProblem, FineLots
-from optimization.separable import drift_of, lot_limits
+from optimization.separable import drift_of
 from optimization.structure import Chosen
 from optimization.units import (
     Integers,
@@ -25,6 +25,7 @@ from optimization.units import (
     rounded,
     to_decimal,
 )
+from optimization.verification import broken
 
 REPAIRS = 3
 HAIR = Fraction(1, 1_000_000)  # currency

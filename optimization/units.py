@@ -5,7 +5,7 @@ number of ``1/denominator`` parts. Both scales are chosen from the data, so noth
 """
 
 from collections.abc import Iterable
-from decimal import Context, Decimal, InvalidOperation, Overflow
+from decimal import Decimal
 from fractions import Fraction
 from math import gcd, lcm
 from typing import Any
@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Sums and products of amounts, prices and shares stay far below 120 digits.
-EXACT = Context(prec=120, traps=[InvalidOperation, Overflow])
+from optimization.decimals import EXACT
 
 # A quarter of the int64 range: sums and differences of two guarded numbers still fit.
 INT64_SAFE = 2**61
@@ -24,19 +23,6 @@ FURTHER_DIGITS = 12  # of an amount whose digits do not end, beyond those of the
 
 # int64, or Python integers (dtype object) where the guard says int64 could overflow.
 Integers = NDArray[Any]
-
-
-def decimals_of(value: Decimal) -> int:
-    """Digits after the point that a value needs.
-
-    >>> decimals_of(Decimal("12.340")), decimals_of(Decimal("1E+3"))
-    (2, 0)
-    """
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent >= 0:
-        return 0
-    exponent = value.normalize(EXACT).as_tuple().exponent
-    return max(0, -int(exponent))
 
 
 def to_units(value: Decimal, decimals: int) -> int:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import lcm
 from typing import Self
 
-from optimization.units import EXACT, decimals_of
+from optimization.decimals import EXACT, decimals_of
 
 Weight = Decimal | Fraction
 

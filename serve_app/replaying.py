@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from optimization.certificate import Proof
+from optimization.decimals import EXACT
 from optimization.engine import Answer, rebalance_all
 from optimization.errors import NoSolutionInTimeError
 from optimization.options import RebalanceOptions
 from optimization.portfolio import Portfolio
 from optimization.result import Rebalance, Status
-from optimization.units import EXACT
 from storage.options import options_from
 from storage.rebalances import Rebalances
 from storage.runs import Run

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from itertools import accumulate
 
-from optimization.units import EXACT
+from optimization.decimals import EXACT
 from serve_app.market.market import Market
 from serve_app.market.portfolios import Row
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from optimization.decimals import decimals_of
 from optimization.identifier import IDENTIFIER_RULE, MAX_IDENTIFIER_LENGTH, is_identifier
-from optimization.units import decimals_of
 from optimization.weights import Weight, WrittenFraction
 from serve_app.wire.fields import written
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from optimization.decimals import EXACT
 from optimization.options import (
     BandRule,
     Direction,
@@ -26,7 +27,6 @@ from optimization.options import (
     RebalanceOptions,
     Scope,
 )
-from optimization.units import EXACT
 from serve_app.wire.fields import WHOLE, ObjectIdentifier, written
 from serve_app.wire.general import (
     AMOUNT,

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optimization.certificate import Certificate, Method, Proof, broken
+from optimization.certificate import Certificate, Method, Proof
 from optimization.problem import Block
+from optimization.verification import broken
 from tests.optimization.blocks import block
 
 BAND = (10, 315, 100, 200, 4)  # of 2000: 630, from 430 to 1030 in lots of 10

@@ -22,8 +22,8 @@ from optimization import (
     rebalance_all,
 )
 from optimization.assembly import assemble, others_of
-from optimization.certificate import broken
 from optimization.drift import BandStatus, Edge, PortfolioDrift, Standing
+from optimization.verification import broken
 from tests.optimization.generated import KINDS, Problem, plain
 
 A, B, P = "A" * 24, "B" * 24, "P" * 24

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optimization.problem import Bands, Block, bands, fits_int64, largest_number
-from optimization.separable import drift_of, lot_limits, nearest_lots, solve
+from optimization.problem import Bands, Block, bands, fits_int64, largest_number, lot_limits
+from optimization.separable import drift_of, nearest_lots, solve
 from tests.optimization.blocks import block
 
 
