@@ -29,7 +29,7 @@ from bench_service import CONFIG, Caller, percentiles_ms, seconds
 from rich.console import Console
 from rich.table import Table
 
-from optimization.model import DriftBand, Model, Target
+from optimization.domain.model import DriftBand, Model, Target
 from serve_app.launch import running
 from serve_app.launch_checks import configured
 from serve_app.market import Market

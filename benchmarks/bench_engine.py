@@ -32,17 +32,17 @@ from rivals import (
     textbook_by_scipy,
 )
 
-from optimization import program
-from optimization.assembly import assemble
-from optimization.budget import Budget
+from optimization.domain.model import DriftBand
+from optimization.domain.options import GroupBand, Percent, RebalanceOptions
+from optimization.domain.outcome import Rebalance, Security
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance_all
-from optimization.model import DriftBand
-from optimization.options import GroupBand, Percent, RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.problem import Block, bands
-from optimization.result import Rebalance, Security
-from optimization.separable import solve
-from optimization.tight import solve_tight
+from optimization.exact.block import Block, bands
+from optimization.exact.block_builder import assemble
+from optimization.milp import formulations
+from optimization.solvers.cash_constrained import solve_tight
+from optimization.solvers.separable import solve
+from optimization.time_budget import Budget
 
 BLOCK, LARGEST_BLOCK = 512, 2048  # portfolios
 TIME_LIMIT_S = 5.0
@@ -138,7 +138,7 @@ def with_cash_row(
     problems = instances(rng, model, count, tight=cash == "tight")
 
     def compiled(one: Instance) -> object:
-        return program.solve_cash(one.cash, Budget(TIME_LIMIT_S))
+        return formulations.solve_cash(one.cash, Budget(TIME_LIMIT_S))
 
     def bare(one: Instance) -> object:
         return hull_by_highspy(highs, one.cash, TIME_LIMIT_S)

@@ -21,9 +21,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from rich.console import Console
 from rich.table import Table
 
-from optimization.certificate import Certificate, Method, Proof
-from optimization.model import DriftBand, Model, Target
-from optimization.result import Rebalance, Security, Status
+from optimization.domain.certificate import Certificate, Method, Proof
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.outcome import Rebalance, Security, Status
 from serve_app.api.listings import MOST_ON_PAGE, Listed, Portfolios, page_text
 from storage.codec import TYPE_REGISTRY
 from storage.database import Document, connect, disconnect

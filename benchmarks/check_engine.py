@@ -19,8 +19,8 @@ from rich.progress import track
 from rich.table import Table
 
 from optimization.engine import rebalance
-from tests.optimization.generated import Problem, problem_of
-from tests.optimization.judge import judged, of, violations
+from tests.optimization.support.generated_problems import Problem, problem_of
+from tests.optimization.support.judge import judged, of, violations
 
 
 def verdict(problem: Problem, time_limit_s: float, methods: str) -> tuple[str, str, str]:

@@ -10,16 +10,16 @@ from decimal import Decimal
 import numpy as np
 from rivals import Textbook
 
-from optimization.assembly import assemble
-from optimization.model import DriftBand
-from optimization.options import RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.problem import Bands, Block, bands, lot_limits
-from optimization.program_data import CashProblem
-from optimization.result import Security
-from optimization.separable import solve
-from optimization.tight import Tight, cash_problem
-from optimization.units import Integers
+from optimization.domain.model import DriftBand
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Security
+from optimization.domain.portfolio import Portfolio
+from optimization.exact.block import Bands, Block, bands, lot_limits
+from optimization.exact.block_builder import assemble
+from optimization.exact.scaled_integers import Integers
+from optimization.milp.data import CashProblem
+from optimization.solvers.cash_constrained import Tight, cash_problem
+from optimization.solvers.separable import solve
 
 
 @dataclass(frozen=True)

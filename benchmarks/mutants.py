@@ -1,6 +1,6 @@
 """Mutants of the engine: small changes of its code, each of which some specification should notice.
 
-    python benchmarks/mutants.py [--modules cover,chords] [--every 3] [--first 0] [--found FILE] [--again]
+    python benchmarks/mutants.py [--modules solvers.knapsack_cover] [--every 3] [--first 0] [--found FILE] [--again]
 
 For each mutant a process is forked that holds the third-party libraries already. It imports the engine with one
 place of one module changed, answers recorded problems that reach this place (tests/optimization/recorded.py), runs
@@ -30,37 +30,38 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, NoReturn
 
-from mutations import Mutant, mutants
+from mutations import Mutant, module_of, mutants, path_of
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = (
-    "separable",
-    "full_steps",
-    "cover",
-    "chords",
-    "tight",
-    "problem",
-    "terms",
-    "evaluation",
-    "restrictions",
-    "desk",
-    "desk_program",
-    "desk_plans",
-    "fine_lots",
-    "structure",
-    "program",
-    "compiled",
-    "certificate",
-    "units",
-    "assembly",
-    "relaxation",
-    "base_iteration",
+    "solvers.separable",
+    "solvers.subset_sum",
+    "solvers.knapsack_cover",
+    "solvers.cover_search",
+    "solvers.cash_constrained",
+    "exact.block",
+    "exact.constraints",
+    "exact.evaluation",
+    "exact.restrictions",
+    "solvers.coupled_problem",
+    "solvers.coupled_data",
+    "solvers.coupled",
+    "exact.fine_lots",
+    "milp.sparse_form",
+    "milp.formulations",
+    "milp.parametric",
+    "exact.verification",
+    "exact.scaled_integers",
+    "domain.decimals",
+    "exact.block_builder",
+    "solvers.relaxation",
+    "solvers.base_iteration",
     "after_costs",
     "engine",
-    "infeasibility",
-    "binding",
+    "explain.infeasibility",
+    "explain.binding_constraints",
 )
 TESTS = ROOT / "tests" / "optimization"
 LEFT_OUT = {
@@ -74,11 +75,8 @@ ONE_ANSWER_S, ALL_TESTS_S = 4, 60  # of the processor
 MEMORY = 4 << 30  # bytes more than the process has
 SOME = 40  # problems that are asked before the module's own tests are run
 REMEMBERED = 12  # problems that killed the mutants before are asked first
-COMPILED_ONCE = {
-    "program",
-    "structure",
-    "compiled",
-}  # a line's effect outlasts the problem that reached it
+# A line's effect outlasts the problem that reached it, because a program is compiled once.
+COMPILED_ONCE = {"milp.formulations", "milp.sparse_form", "milp.parametric"}
 BOOK = ("book", 0)
 
 ANSWERS, BY_TESTS, SURVIVED, TIMED_OUT = "answers", "tests", "survived", "timed out"
@@ -97,7 +95,7 @@ class _Finder:
     """Finds one module, mutated."""
 
     def __init__(self, module: str, code: CodeType) -> None:
-        self.name, self.path = f"optimization.{module}", str(ROOT / "optimization" / f"{module}.py")
+        self.name, self.path = f"optimization.{module}", str(path_of(module))
         self.code = code
 
     def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
@@ -138,17 +136,21 @@ def first_difference(asked: Iterable[Asked], seconds: float = ONE_ANSWER_S) -> A
     return None
 
 
+def _tests_of(module: str) -> str:
+    return f"test_{module.rpartition('.')[2]}"
+
+
 def noticed_by_tests(*, of: str = "", but: str = "") -> bool:
     """Whether a test notices: those ``of`` one module, or all ``but`` those."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     import pytest  # noqa: PLC0415
 
     _end_after(ALL_TESTS_S)
-    files = [path for path in TESTS.glob("test_*.py") if path.stem not in LEFT_OUT]
+    files = [path for path in TESTS.rglob("test_*.py") if path.stem not in LEFT_OUT]
     files = [
         path
         for path in files
-        if path.stem == f"test_{of}" or (not of and path.stem != f"test_{but}")
+        if path.stem == _tests_of(of) or (not of and path.stem != _tests_of(but))
     ]
     files.sort(key=lambda path: path.stat().st_size)
     plain = ["-c", os.devnull, "--rootdir", str(ROOT), "--import-mode=importlib", "--assert=plain"]
@@ -204,7 +206,7 @@ def unchanged() -> dict[str, Any]:
         if wrong:
             return {"wrong": f"{wrong} is answered otherwise than recorded"}
         for path, line in lines:
-            reached.setdefault(f"{Path(path).stem}:{line}", []).append(place)
+            reached.setdefault(f"{module_of(Path(path))}:{line}", []).append(place)
     if noticed_by_tests():
         return {"wrong": "a test fails"}
     loaded = [name for name in sys.modules if not name.startswith(("optimization", "tests"))]

@@ -16,6 +16,16 @@ from typing import Any
 ENGINE = Path(__file__).resolve().parent.parent / "optimization"
 
 
+def path_of(module: str) -> Path:
+    """The file of a module of the engine, such as ``solvers.separable``."""
+    return (ENGINE / module.replace(".", "/")).with_suffix(".py")
+
+
+def module_of(path: Path) -> str:
+    """The module of a file of the engine."""
+    return ".".join(path.relative_to(ENGINE).with_suffix("").parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Mutant:
     """One changed place of a module."""
@@ -182,7 +192,7 @@ CHANGES: dict[type[ast.AST], Callable[[Any], list[ast.AST]]] = {
 
 def mutants(module: str) -> Iterator[tuple[Mutant, CodeType]]:
     """Every mutant of a module with its code; one of each key."""
-    path = ENGINE / f"{module}.py"
+    path = path_of(module)
     source = path.read_text()
     functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]
     bodies = [(one.body[0].lineno, one.end_lineno or 0) for one in functions]

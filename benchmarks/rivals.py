@@ -11,9 +11,9 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from optimization.compiled import ODD
-from optimization.program import gap_of
-from optimization.program_data import CashProblem
+from optimization.milp.data import CashProblem
+from optimization.milp.formulations import gap_of
+from optimization.milp.parametric import ODD
 
 Floats = NDArray[np.float64]
 

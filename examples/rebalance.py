@@ -10,9 +10,9 @@ cash 2,018.60 -> 2,416.45
 
 from decimal import Decimal
 
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
-from optimization.model import DriftBand, Model, Target
-from optimization.portfolio import Portfolio
 
 BOND, SHIP, WIND = "BOND", "SHIP", "WIND"
 IDS = {name: name.ljust(24, "0") for name in (BOND, SHIP, WIND)}

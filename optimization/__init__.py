@@ -21,8 +21,21 @@ whoever imports a model or an error alone, the store and the ingress among them,
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from optimization.assembly import priced
-from optimization.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.model import DriftBand, Model, Target, relative_band
+from optimization.domain.model_rules import GENERAL, GLOBECO, ModelRules
+from optimization.domain.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.domain.outcome import (
+    Drift,
+    Rebalance,
+    Refusal,
+    Security,
+    Side,
+    Status,
+    Transaction,
+)
+from optimization.domain.portfolio import Portfolio
+from optimization.domain.weights import WrittenFraction
 from optimization.drift import measure_drift
 from optimization.errors import (
     CertificationError,
@@ -34,12 +47,7 @@ from optimization.errors import (
     RuleError,
     UnmatchedIdsError,
 )
-from optimization.model import DriftBand, Model, Target, relative_band
-from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
-from optimization.portfolio import Portfolio
-from optimization.result import Drift, Rebalance, Refusal, Security, Side, Status, Transaction
-from optimization.rules import GENERAL, GLOBECO, ModelRules
-from optimization.weights import WrittenFraction
+from optimization.exact.block_builder import priced
 
 if TYPE_CHECKING:
     from optimization.engine import rebalance, rebalance_all

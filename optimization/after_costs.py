@@ -11,18 +11,18 @@ from decimal import Decimal
 
 import numpy as np
 
-from optimization.assembly import Assembled, assemble, others_of
-from optimization.base_iteration import Statement, Step, plans_after_costs
-from optimization.budget import Budget
-from optimization.desk import Desk
-from optimization.desk_plans import solve_at_base
+from optimization.domain.options import BandRule, RebalanceOptions
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.infeasibility import has_plan
-from optimization.options import BandRule, RebalanceOptions
-from optimization.relaxation import Relaxation, relax, restate
-from optimization.terms import shares_of
-from optimization.tight import Plan
-from optimization.yielding import solve_yielding, yielding
+from optimization.exact.block_builder import Assembled, assemble, others_of
+from optimization.exact.constraints import shares_of
+from optimization.explain.infeasibility import has_plan
+from optimization.solvers.base_iteration import Statement, Step, plans_after_costs
+from optimization.solvers.cash_constrained import Plan
+from optimization.solvers.coupled import solve_at_base
+from optimization.solvers.coupled_problem import Desk
+from optimization.solvers.relaxation import Relaxation, relax, restate
+from optimization.solvers.yielding_bands import solve_yielding, yielding
+from optimization.time_budget import Budget
 
 
 def plan_after_costs(

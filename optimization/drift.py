@@ -5,12 +5,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from optimization.assembly import others_of
-from optimization.decimals import EXACT, decimals_of
-from optimization.portfolio import Portfolio
-from optimization.result import HUNDREDTH_PERCENT, Edge, Refusal, Security
-from optimization.units import fraction_to_decimal, to_decimal, to_units
-from optimization.weights import Weight, difference, product, total
+from optimization.domain.decimals import EXACT, decimals_of
+from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, Refusal, Security
+from optimization.domain.portfolio import Portfolio
+from optimization.domain.weights import Weight, difference, product, total
+from optimization.exact.block_builder import others_of
+from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal, to_units
 
 ZERO = Decimal(0)
 
@@ -95,7 +95,7 @@ def measure_drift(model: tuple[Security, ...], portfolio: Portfolio) -> Portfoli
     ``model`` is the model at the portfolio's prices (see ``priced``). Only the bands count: the cash
     may be overdrawn. What a holding outside the model has below one share cannot be sold, and is in band.
 
-    >>> from optimization.model import DriftBand
+    >>> from optimization.domain.model import DriftBand
     >>> fund = Security("F" * 24, Decimal(10), Decimal("0.5"), DriftBand(Decimal("0.1"), Decimal("0.1")))
     >>> held = Portfolio("P" * 24, Decimal(300), {"F" * 24: Decimal(70)}, {"F" * 24: Decimal(10)})
     >>> (standing,) = measure_drift((fund,), held).standings

@@ -9,30 +9,30 @@ from typing import TypeAlias
 import numpy as np
 
 from optimization.after_costs import do_bands_yield, plan_after_costs
-from optimization.assembly import Assembled, assemble, others_of, priced, whole_holdings
-from optimization.binding import kept_from_nearest
-from optimization.budget import Budget
-from optimization.certificate import Certificate, Method, Proof
-from optimization.decimals import EXACT
-from optimization.desk import Desk
-from optimization.desk_plans import solve_at_base
+from optimization.domain.certificate import Certificate, Method, Proof
+from optimization.domain.decimals import EXACT
+from optimization.domain.model import Model
+from optimization.domain.options import RebalanceOptions, Scope
+from optimization.domain.outcome import OutsideBand, Rebalance, Security
+from optimization.domain.portfolio import Portfolio
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
     OptimizationError,
     SolverInterruptedError,
 )
-from optimization.infeasibility import refused
-from optimization.model import Model
-from optimization.options import RebalanceOptions, Scope
-from optimization.outside import outside_bands, total_outside
-from optimization.portfolio import Portfolio
-from optimization.relaxation import Relaxation, relax
-from optimization.result import OutsideBand, Rebalance, Security
-from optimization.tight import Plan
-from optimization.units import parts_to_decimal
-from optimization.verification import broken
-from optimization.yielding import solve_yielding, yielding
+from optimization.exact.block_builder import Assembled, assemble, others_of, priced, whole_holdings
+from optimization.exact.scaled_integers import parts_to_decimal
+from optimization.exact.verification import broken
+from optimization.explain.binding_constraints import kept_from_nearest
+from optimization.explain.infeasibility import refused
+from optimization.explain.outside_band import outside_bands, total_outside
+from optimization.solvers.cash_constrained import Plan
+from optimization.solvers.coupled import solve_at_base
+from optimization.solvers.coupled_problem import Desk
+from optimization.solvers.relaxation import Relaxation, relax
+from optimization.solvers.yielding_bands import solve_yielding, yielding
+from optimization.time_budget import Budget
 
 BLOCK_SIZE = 512  # of 50 securities they stay in the processor's cache; larger blocks are slower
 DEFAULTS = RebalanceOptions()
@@ -55,7 +55,7 @@ def rebalance(
     Raises PricesMissingError, NoSolutionInTimeError and CertificationError.
 
     >>> from decimal import Decimal
-    >>> from optimization.model import DriftBand, Target
+    >>> from optimization.domain.model import DriftBand, Target
     >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
     >>> held = Portfolio("P" * 24, Decimal(1000), {}, {"A" * 24: Decimal("31.50")})
     >>> rebalance(Model("Growth", (target,), ("P" * 24,)), held).transactions[0].quantity
@@ -82,7 +82,7 @@ def rebalance_all(
     ``budget`` is shared by the portfolios that need a search; each has at most its ``time_limit_s``.
     Raises SolverInterruptedError if the budget is interrupted.
 
-    >>> from optimization.model import DriftBand, Target
+    >>> from optimization.domain.model import DriftBand, Target
     >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
     >>> prices = {"A" * 24: Decimal("31.50")}
     >>> securities = priced(Model("Growth", (target,), ("P" * 24, "Q" * 24)), prices)

@@ -99,7 +99,7 @@ class UnmatchedIdsError(OptimizationError):
 class OptionsConflictError(OptimizationError):
     """Options of one request exclude each other.
 
-    >>> from optimization.options import RebalanceOptions
+    >>> from optimization.domain.options import RebalanceOptions
     >>> RebalanceOptions(cash_floor=Decimal(10), cash_ceiling=Decimal(5))
     Traceback (most recent call last):
     optimization.errors.OptionsConflictError: the cash floor is above the cash ceiling

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from optimization.decimals import EXACT
+from optimization.domain.decimals import EXACT
+from optimization.domain.outcome import Side
 from optimization.errors import PricesMissingError
-from optimization.result import Side
 from serve_app.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.rebalancing import Fetched
 from serve_app.resources import Resources

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 
-from optimization.assembly import priced
+from optimization.domain.model import Model
+from optimization.domain.outcome import Security
+from optimization.domain.portfolio import Portfolio
 from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, measure_drift
 from optimization.errors import PricesMissingError, RuleError
-from optimization.model import Model
-from optimization.portfolio import Portfolio
-from optimization.result import Security
+from optimization.exact.block_builder import priced
 from serve_app.problems.errors import PortfolioDataError
 from serve_app.rebalancing import Fetched, failed, fetched, prices_of
 from serve_app.resources import Resources

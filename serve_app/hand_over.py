@@ -15,7 +15,7 @@ from math import ceil
 from typing import Final
 from uuid import uuid4
 
-from optimization.result import Rebalance, Side
+from optimization.domain.outcome import Rebalance, Side
 from serve_app.admission import SETTLE_S, Admission
 from serve_app.hand_over_turn import Turn, TurnOverError
 from serve_app.metrics import count_orders

@@ -18,9 +18,9 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
+from optimization.domain.model import Model
+from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
-from optimization.model import Model
-from optimization.result import Rebalance
 from serve_app.api.collaborators import ModelStore
 from serve_app.api.collaborators import Optimizer as OptimizerCalls
 from serve_app.api.elsewhere import GivenText, Written

@@ -11,7 +11,7 @@ from functools import cache
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from optimization.result import Rebalance, Status
+from optimization.domain.outcome import Rebalance, Status
 from serve_app.resources import Watch
 from storage.chunks import Report
 

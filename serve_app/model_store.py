@@ -7,8 +7,8 @@ does not share a process with a solver.
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 
-from optimization.model import Model, Target
-from optimization.result import Rebalance
+from optimization.domain.model import Model, Target
+from optimization.domain.outcome import Rebalance
 from serve_app import editing
 from serve_app.correlation import correlation_id
 from serve_app.editing import Versions

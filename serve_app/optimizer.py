@@ -7,9 +7,9 @@ from functools import cached_property
 
 from ray import serve
 
+from optimization.domain.model import Model
+from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
-from optimization.model import Model
-from optimization.result import Rebalance
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.correlation import correlation_id
 from serve_app.deadline import bounded, unbounded

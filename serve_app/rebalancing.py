@@ -11,7 +11,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from optimization.budget import Budget
+from optimization.domain.model import require_targets
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance, Refusal, Security, Status
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance_all
 from optimization.errors import (
     EmptyModelError,
@@ -22,10 +25,7 @@ from optimization.errors import (
     SolverInterruptedError,
     UnmatchedIdsError,
 )
-from optimization.model import require_targets
-from optimization.options import RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance, Refusal, Security, Status
+from optimization.time_budget import Budget
 from serve_app import problems
 from serve_app.deadline import remaining_s
 from serve_app.problems.mapping import kind_of, refusal_of

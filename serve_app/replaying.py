@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from optimization.certificate import Proof
-from optimization.decimals import EXACT
+from optimization.domain.certificate import Proof
+from optimization.domain.decimals import EXACT
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import Answer, rebalance_all
 from optimization.errors import NoSolutionInTimeError
-from optimization.options import RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance, Status
 from storage.options import options_from
 from storage.rebalances import Rebalances
 from storage.runs import Run

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import ray
 
-from optimization.assembly import priced
+from optimization.domain.model import Model, require_targets
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance, Security
 from optimization.errors import PricesMissingError, RuleError
-from optimization.model import Model, require_targets
-from optimization.options import RebalanceOptions
-from optimization.result import Rebalance, Security
+from optimization.exact.block_builder import priced
 from serve_app.api.answers import Heading, answer_of_all
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.api.optimize import balances_of

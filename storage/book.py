@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bson import ObjectId
 
-from optimization.result import Refusal, Status
+from optimization.domain.outcome import Refusal, Status
 from storage.codec import exact, storable, to_milliseconds
 from storage.database import Document
 from storage.idempotency import Claim

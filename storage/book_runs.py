@@ -14,7 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from optimization.result import Refusal
+from optimization.domain.outcome import Refusal
 from storage.book import (
     UNFINISHED,
     BookRun,

@@ -14,7 +14,7 @@ from pymongo import UpdateOne, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
-from optimization.result import Status
+from optimization.domain.outcome import Status
 from storage.database import WRITER_TIMEOUT_S, Document, translating
 from storage.errors import LeaseLostError
 from storage.results import is_repetition, repetition_allowed, result_id

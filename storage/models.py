@@ -11,10 +11,10 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
+from optimization.domain.identifiers import visible
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.model_rules import GLOBECO, ModelRules
 from optimization.errors import RuleError
-from optimization.identifier import visible
-from optimization.model import DriftBand, Model, Target
-from optimization.rules import GLOBECO, ModelRules
 from storage.codec import exact, to_milliseconds
 from storage.database import (
     WRITER_TIMEOUT_S,

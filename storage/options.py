@@ -5,8 +5,8 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import Any, Final
 
-from optimization.identifier import visible
-from optimization.options import (
+from optimization.domain.identifiers import visible
+from optimization.domain.options import (
     BandRule,
     Direction,
     GroupBand,

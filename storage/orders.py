@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from optimization.result import Side
+from optimization.domain.outcome import Side
 from storage.codec import HIGHEST_INT64, exact
 from storage.database import Document
 from storage.results import result_id

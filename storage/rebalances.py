@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from optimization.result import Rebalance, Status
+from optimization.domain.outcome import Rebalance, Status
 from storage import results
 from storage.codec import to_milliseconds
 from storage.database import (

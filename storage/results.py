@@ -12,9 +12,9 @@ from typing import Any, Final, cast
 
 from pymongo.errors import BulkWriteError
 
-from optimization.certificate import Binding, Certificate, Method, Proof
-from optimization.model import DriftBand
-from optimization.result import Edge, OutsideBand, Rebalance, Refusal, Security, Status
+from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.model import DriftBand
+from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Refusal, Security, Status
 from storage.codec import HIGHEST_INT64, exact, storable
 from storage.database import Document
 

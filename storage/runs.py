@@ -8,8 +8,8 @@ from typing import Any
 
 from bson import ObjectId
 
+from optimization.domain.outcome import Refusal, Security, Status
 from optimization.errors import RuleError
-from optimization.result import Refusal, Security, Status
 from storage.codec import storable
 from storage.database import Document, require_object_id
 from storage.options import OwnOverrides, own_document, own_from

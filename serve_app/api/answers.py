@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from optimization.result import Rebalance, Status
+from optimization.domain.outcome import Rebalance, Status
 from serve_app import problems
 from serve_app.api.refusals import RETRY_AFTER_S, response
 from serve_app.problems.mapping import kind_of_refusal, problem_of

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from optimization.domain.model import Model, Target
+from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
-from optimization.model import Model, Target
-from optimization.result import Rebalance
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.editing import Versions
 from serve_app.settings import Settings

@@ -14,6 +14,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
+from optimization.domain.outcome import Rebalance, Status
 from optimization.errors import (
     CertificationError,
     EmptyModelError,
@@ -22,7 +23,6 @@ from optimization.errors import (
     PricesMissingError,
     RuleError,
 )
-from optimization.result import Rebalance, Status
 from serve_app.api.answers import Heading, all_refused, one_refused
 from serve_app.api.refusals import http_answer, invalid_answer, shown_answer
 from serve_app.api.samples import (

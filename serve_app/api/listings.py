@@ -15,7 +15,7 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from optimization.result import Rebalance
+from optimization.domain.outcome import Rebalance
 from serve_app.api.rebalancing import trade_date_of
 from serve_app.problems.mapping import problem_of
 from serve_app.wire.rebalances import portfolio_json, run_json

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from optimization.model import Model
+from optimization.domain.model import Model
 from serve_app import problems
 from serve_app.api.collaborators import Store
 from serve_app.api.documentation import refuses

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from optimization.rules import GENERAL, GLOBECO
+from optimization.domain.model_rules import GENERAL, GLOBECO
 from serve_app import problems
 from serve_app.api.answer_examples import OF_OPERATIONS, OF_SHAPES
 from serve_app.api.documentation import MEDIA_TYPE, Problem, answer_with

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from optimization.result import Rebalance
+from optimization.domain.outcome import Rebalance
 from serve_app import problems
 from serve_app.api.answers import Heading, answer_of_all, answer_of_one
 from serve_app.api.collaborators import Configured, ModelStore, Optimizer, Rebalancer, Store

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from optimization.assembly import priced
-from optimization.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import Direction, RebalanceOptions
+from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Refusal, Side, Status
+from optimization.domain.portfolio import Portfolio
 from optimization.drift import measure_drift
-from optimization.model import DriftBand, Model, Target
-from optimization.options import Direction, RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.result import Edge, OutsideBand, Rebalance, Refusal, Side, Status
+from optimization.exact.block_builder import priced
 from serve_app.editing import with_portfolios, with_target, without_portfolios, without_target
 from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.wire.models import POSTED, ModelPost, model_of

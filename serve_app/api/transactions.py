@@ -7,7 +7,7 @@ from typing import IO, Annotated, Any, Final
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
-from optimization.result import Rebalance
+from optimization.domain.outcome import Rebalance
 from serve_app import problems
 from serve_app.api.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.collaborators import Configured, ModelStore, Store

@@ -65,10 +65,10 @@ def _ray() -> Check:
 def _solver() -> Check:
     """One portfolio that only the solver can settle: a group of securities, and a number of trades."""
     try:
+        from optimization.domain.model import DriftBand, Model, Target
+        from optimization.domain.options import GroupBand, RebalanceOptions
+        from optimization.domain.portfolio import Portfolio
         from optimization.engine import rebalance
-        from optimization.model import DriftBand, Model, Target
-        from optimization.options import GroupBand, RebalanceOptions
-        from optimization.portfolio import Portfolio
 
         ids = [letter * 24 for letter in "AB"]
         band = DriftBand(Decimal("0.2"), Decimal("0.2"))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from optimization.decimals import EXACT
+from optimization.domain.decimals import EXACT
 from serve_app.market.asgi import Answer, Question, Routes, answer
 from serve_app.market.ledger import Ledger
 from serve_app.market.portfolios import Row

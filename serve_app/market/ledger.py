@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from itertools import accumulate
 
-from optimization.decimals import EXACT
+from optimization.domain.decimals import EXACT
 from serve_app.market.market import Market
 from serve_app.market.portfolios import Row
 

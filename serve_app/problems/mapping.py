@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from optimization.domain.outcome import Refusal
 from optimization.errors import (
     UNMATCHED_RULE,
     CertificationError,
@@ -13,7 +14,6 @@ from optimization.errors import (
     UnmatchedIdsError,
     shown,
 )
-from optimization.result import Refusal
 from serve_app import problems
 from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
 from serve_app.problems import KINDS, Kind, problem

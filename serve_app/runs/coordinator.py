@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import uuid4
 
-from optimization.result import Refusal
+from optimization.domain.outcome import Refusal
 from serve_app.resources import Resources
 from serve_app.runs.attempts import Attempts
 from serve_app.runs.driving import Drive

@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from optimization.assembly import priced
+from optimization.domain.model import Model
+from optimization.domain.options import restrictions_of
+from optimization.domain.outcome import Rebalance
 from optimization.errors import PricesMissingError, RuleError
-from optimization.model import Model
-from optimization.options import restrictions_of
-from optimization.result import Rebalance
+from optimization.exact.block_builder import priced
 from serve_app.correlation import correlation_id
 from serve_app.deadline import reserved_for
 from serve_app.metrics import count_outcomes, count_run, count_stopped_run

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from optimization.result import Refusal, Status
+from optimization.domain.outcome import Refusal, Status
 from serve_app.problems.mapping import refusal_of
 from serve_app.resources import Resources
 from serve_app.runs.attempts import Attempts

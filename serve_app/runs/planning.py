@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 
 from bson import ObjectId
 
-from optimization.assembly import priced
+from optimization.domain.model import Model, require_targets
+from optimization.domain.options import RebalanceOptions, restrictions_of
+from optimization.domain.outcome import Refusal
 from optimization.errors import (
     EmptyModelError,
     OptionsConflictError,
     PricesMissingError,
     RuleError,
 )
-from optimization.model import Model, require_targets
-from optimization.options import RebalanceOptions, restrictions_of
-from optimization.result import Refusal
+from optimization.exact.block_builder import priced
 from serve_app.problems.mapping import refusal_of
 from serve_app.rebalancing import prices_of
 from serve_app.resources import Resources, identified

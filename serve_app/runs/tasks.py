@@ -14,9 +14,9 @@ from functools import cache
 
 import ray
 
+from optimization.domain.options import OpenOrders, RebalanceOptions
+from optimization.domain.outcome import Rebalance, Refusal, Status
 from optimization.errors import OptimizationError
-from optimization.options import OpenOrders, RebalanceOptions
-from optimization.result import Rebalance, Refusal, Status
 from serve_app.assumed_fills import as_if_filled, counted_orders
 from serve_app.correlation import correlation_id
 from serve_app.deadline import Shares, reserved_for, within

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from optimization.model import Model
-from optimization.options import RebalanceOptions, restrictions_of
-from optimization.result import Rebalance
+from optimization.domain.model import Model
+from optimization.domain.options import RebalanceOptions, restrictions_of
+from optimization.domain.outcome import Rebalance
 from serve_app.rebalancing import OwnOptions, merged
 from storage.book import BookRun
 from storage.runs import Run

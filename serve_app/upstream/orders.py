@@ -29,7 +29,7 @@ from typing import Any, Final
 import orjson
 from async_lru import alru_cache
 
-from optimization.result import Side
+from optimization.domain.outcome import Side
 from serve_app.upstream.client import UNREADABLE, Client, UpstreamHealth
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamContractError
 from serve_app.upstream.exact import objects, text, whole

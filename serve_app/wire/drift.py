@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from optimization.domain.weights import weight_text
 from optimization.drift import DriftSummary, PortfolioDrift, Standing
-from optimization.weights import weight_text
 from serve_app.wire.fields import (
     DecimalText,
     Identifier,

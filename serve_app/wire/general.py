@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from optimization.decimals import decimals_of
-from optimization.identifier import IDENTIFIER_RULE, MAX_IDENTIFIER_LENGTH, is_identifier
-from optimization.weights import Weight, WrittenFraction
+from optimization.domain.decimals import decimals_of
+from optimization.domain.identifiers import IDENTIFIER_RULE, MAX_IDENTIFIER_LENGTH, is_identifier
+from optimization.domain.weights import Weight, WrittenFraction
 from serve_app.wire.fields import written
 
 MOST = 10**15  # with 18 decimals the 34 digits of a Decimal128

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.model_rules import GLOBECO
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.weights import weight_text
 from optimization.errors import RuleError
-from optimization.model import DriftBand, Model, Target
-from optimization.options import RebalanceOptions
-from optimization.rules import GLOBECO
-from optimization.weights import weight_text
 from serve_app.wire.fields import (
     FRACTION,
     MOST_PLACES,

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from optimization.domain.model import DriftBand, Model, Target, relative_band
+from optimization.domain.options import RebalanceOptions, restrictions_of
 from optimization.errors import RuleError, UnmatchedIdsError
-from optimization.model import DriftBand, Model, Target, relative_band
-from optimization.options import RebalanceOptions, restrictions_of
 from serve_app.wire.fields import PORTFOLIO, SECURITY
 from serve_app.wire.general import Amount, AnyIdentifier, Part, Price, WeightOrFraction
 from serve_app.wire.models import POSITION, Name

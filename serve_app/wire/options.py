@@ -17,8 +17,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from optimization.decimals import EXACT
-from optimization.options import (
+from optimization.domain.decimals import EXACT
+from optimization.domain.options import (
     BandRule,
     Direction,
     GroupBand,

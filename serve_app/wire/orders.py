@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from optimization.result import Side
+from optimization.domain.outcome import Side
 from serve_app.wire.fields import Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import Number
 from serve_app.wire.text import Json, instant, number

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from optimization.decimals import EXACT
-from optimization.result import HUNDREDTH_PERCENT, Drift, Rebalance
+from optimization.domain.decimals import EXACT
+from optimization.domain.outcome import HUNDREDTH_PERCENT, Drift, Rebalance
 from serve_app.wire.fields import PORTFOLIO, Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import (
     Number,

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from optimization.result import Drift, OutsideBand, Rebalance, Side
-from optimization.weights import weight_text
+from optimization.domain.outcome import Drift, OutsideBand, Rebalance, Side
+from optimization.domain.weights import weight_text
 from serve_app.wire.fields import (
     DecimalText,
     ObjectIdentifier,

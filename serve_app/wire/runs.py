@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from optimization.domain.options import RebalanceOptions
 from optimization.errors import RuleError
-from optimization.options import RebalanceOptions
 from serve_app.wire.fields import MODEL, Identifier, ObjectIdentifier
 from serve_app.wire.options import OPTIONS, RebalanceOptionsBody, options_of
 from serve_app.wire.rebalancing import Outcome, ProblemInAnswer

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, NoReturn
 
 import orjson
 
-from optimization.weights import Weight
+from optimization.domain.weights import Weight
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]

@@ -12,8 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from optimization.decimals import EXACT
-from optimization.result import Rebalance
+from optimization.domain.decimals import EXACT
+from optimization.domain.outcome import Rebalance
 from serve_app.wire.fields import Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import Number, side_of
 from serve_app.wire.text import Json, encoded, number, plain, whole

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from optimization.assembly import priced
-from optimization.certificate import Certificate, Method, Proof
+from optimization.domain.certificate import Certificate, Method, Proof
+from optimization.domain.model import Model
+from optimization.domain.outcome import Rebalance, Refusal, Security, Status
+from optimization.domain.portfolio import Portfolio
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
-from optimization.model import Model
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance, Refusal, Security, Status
+from optimization.exact.block_builder import priced
 from serve_app.api.elsewhere import GivenText, Written
 from serve_app.model_store import ModelStore
 from serve_app.resources import SUMMARIES, Resources

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from optimization.result import Edge, OutsideBand, Rebalance, Security, Status
+from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Security, Status
 from serve_app.cli import cli
 from serve_app.cli.output import show, table
 from tests.api.parts import PRICE, A, FakeOptimizer, P, Q, bought_one, position, refused

@@ -11,10 +11,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from typer.main import get_command
 
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.outcome import Rebalance
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
-from optimization.model import DriftBand, Model, Target
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance
 from serve_app.cli import asked, cli
 from tests.api.parts import A, B, FakeOptimizer, P, Q
 from tests.api.serving import Ordergen, ordergen_at, served

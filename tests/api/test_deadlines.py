@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from optimization.result import Rebalance
+from optimization.domain.outcome import Rebalance
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.cli import cli

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from optimization.model import DriftBand
-from optimization.result import Rebalance, Security, Side, Status
+from optimization.domain.model import DriftBand
+from optimization.domain.outcome import Rebalance, Security, Side, Status
 from serve_app.assumed_fills import as_if_filled
 from serve_app.cli import tables
 from serve_app.client.answers import DriftSummary

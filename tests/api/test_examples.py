@@ -12,11 +12,11 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from optimization.domain.model import Model
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
-from optimization.model import Model
-from optimization.options import RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance
 from serve_app.api import samples
 from serve_app.api.answer_examples import OF_SHAPES
 from serve_app.api.application import api_app

@@ -24,7 +24,7 @@ from tests.api.optimizing import (
     trades,
 )
 from tests.api.serving import ordergen_at, served
-from tests.optimization.test_rules import READABLE, UNREADABLE
+from tests.optimization.domain.test_model_rules import READABLE, UNREADABLE
 
 pytestmark = pytest.mark.usefixtures("read_anywhere")
 Change = Callable[[Json], Any]

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from optimization.model import Model
-from optimization.options import RebalanceOptions
+from optimization.domain.model import Model
+from optimization.domain.options import RebalanceOptions
 from serve_app.replaying import replayed
 from tests.api.in_process import Upstreams, two_owners
 from tests.api.parts import PRICE, A, B, P, Q, Stored, position, posted

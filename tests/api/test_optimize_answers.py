@@ -23,14 +23,19 @@ from serve_app.wire.text import plain as digits
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.optimizing import client_of, optimize_app
 from tests.api.parts import P, Stored, no_metrics
-from tests.optimization import generated
-from tests.optimization.generated import Problem
+from tests.optimization.support import generated_problems
+from tests.optimization.support.generated_problems import Problem
 
 pytestmark = pytest.mark.usefixtures("read_anywhere")
 Json = dict[str, Any]
 Change = Callable[[Json], Any]
 PATH = "/api/v1/optimize"
-KINDS = (generated.plain, generated.tight, generated.round_numbers, generated.with_options)
+KINDS = (
+    generated_problems.plain,
+    generated_problems.tight,
+    generated_problems.round_numbers,
+    generated_problems.with_options,
+)
 PER_KIND = 12
 
 
@@ -138,7 +143,7 @@ def _elements(answer: Any) -> list[Json]:
 
 async def test_the_time_limit_is_that_of_the_settings() -> None:
     settings = settings_from({"optimization_timeout": 1e-9})
-    problem = generated.large_with_options(np.random.default_rng(0))
+    problem = generated_problems.large_with_options(np.random.default_rng(0))
 
     async with client_of(optimize_app(settings)) as client:
         answer = await client.post(PATH, json=asked_of(problem))

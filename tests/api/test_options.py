@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from optimization.options import BandRule, Direction, GroupBand, Percent, Scope
+from optimization.domain.options import BandRule, Direction, GroupBand, Percent, Scope
 from tests.api.parts import A, B, FakeOptimizer
 
 NOWHERE = "0" * 24

@@ -10,13 +10,13 @@ import httpx
 import orjson
 import pytest
 
-from optimization.assembly import priced
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance_all
 from optimization.errors import OptimizationError, RuleError, SolverInterruptedError
-from optimization.model import DriftBand, Model, Target
-from optimization.options import RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance
+from optimization.exact.block_builder import priced
 from serve_app.api.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
 from serve_app.api.refusals import answer_of
 from serve_app.editing import EditError

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from optimization.result import Rebalance, Security
+from optimization.domain.outcome import Rebalance, Security
 from serve_app.upstream.errors import UpstreamUnavailableError
 from tests.api.parts import A, FakeOptimizer, P, Q, R, bought_one, posted, refused
 

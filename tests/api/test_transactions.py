@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
-from optimization.result import Rebalance, Security
+from optimization.domain.outcome import Rebalance, Security
 from serve_app.api.negotiation import chosen
 from serve_app.api.transactions import OFFERED, XLSX
 from serve_app.problems.errors import NotAcceptableError

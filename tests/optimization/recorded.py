@@ -23,14 +23,14 @@ from typing import Any
 
 import numpy as np
 
-from optimization.assembly import priced
+from optimization.domain.options import Percent, RebalanceOptions
+from optimization.domain.outcome import Rebalance, Security
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import Answer, rebalance, rebalance_all
 from optimization.errors import OptimizationError
-from optimization.options import Percent, RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance, Security
-from tests.optimization.generated import KINDS, Problem, Random, parts
-from tests.optimization.problems import random_problem, security_id
+from optimization.exact.block_builder import priced
+from tests.optimization.support.generated_problems import KINDS, Problem, Random, parts
+from tests.optimization.support.random_problems import random_problem, security_id
 
 FILE = Path(__file__).with_name("recorded.json")
 SEED = 11

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from optimization.certificate import Proof
+from optimization.domain.certificate import Proof
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
-from optimization.model import DriftBand, Model, Target
-from optimization.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance, Status
-from tests.optimization.consistency import TooManyPlansError, right_plans
-from tests.optimization.costly import Problem, problems
-from tests.optimization.options_oracle import TooManyError, best_with_options
+from tests.optimization.support.consistency import TooManyPlansError, right_plans
+from tests.optimization.support.costly_problems import Problem, problems
+from tests.optimization.support.options_oracle import TooManyError, best_with_options
 
 A, B = (letter * 24 for letter in "AB")
 PORTFOLIO = "P" * 24

@@ -21,10 +21,10 @@ from optimization import (
     priced,
     rebalance_all,
 )
-from optimization.assembly import assemble, others_of
 from optimization.drift import BandStatus, Edge, PortfolioDrift, Standing
-from optimization.verification import broken
-from tests.optimization.generated import KINDS, Problem, plain
+from optimization.exact.block_builder import assemble, others_of
+from optimization.exact.verification import broken
+from tests.optimization.support.generated_problems import KINDS, Problem, plain
 
 A, B, P = "A" * 24, "B" * 24, "P" * 24
 PROBLEMS = 150

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from optimization import desk_plans, relaxation
-from optimization.assembly import priced
-from optimization.certificate import Method, Proof
+from optimization.domain.certificate import Method, Proof
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance, Side, Status
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance, rebalance_all
 from optimization.errors import CertificationError, PricesMissingError, RuleError
-from optimization.model import DriftBand, Model, Target
-from optimization.options import RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance, Side, Status
-from tests.optimization.by_hand import PORTFOLIO, A, B, C, D, model, portfolio, trades
+from optimization.exact.block_builder import priced
+from optimization.solvers import coupled, relaxation
+from tests.optimization.support.by_hand import PORTFOLIO, A, B, C, D, model, portfolio, trades
 
 
 def test_one_fund_overweight_gives_the_least_trade():
@@ -230,7 +230,7 @@ def wrongly(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     """A path that proposes so many lots too many of everything."""
 
     def proposes(path: str, more: int) -> None:
-        module = relaxation if path == "solve" else desk_plans
+        module = relaxation if path == "solve" else coupled
         right = getattr(module, path)
 
         def wrong(*asked: Any, **given: Any) -> Any:

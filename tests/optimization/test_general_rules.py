@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from optimization.certificate import Method
+from optimization.domain.certificate import Method
+from optimization.domain.model import DriftBand, Model, Target, relative_band
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.portfolio import Portfolio
+from optimization.domain.weights import Weight, WrittenFraction
 from optimization.drift import measure_drift
 from optimization.engine import priced, rebalance, rebalance_all
-from optimization.model import DriftBand, Model, Target, relative_band
-from optimization.options import RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance, Status
-from optimization.weights import Weight, WrittenFraction
-from tests.optimization.oracle import Row, best_by_enumeration, limit_of, rows_of
+from tests.optimization.support.oracle import Row, best_by_enumeration, limit_of, rows_of
 
 WIDE = DriftBand(Decimal(1), Decimal(1))
 MOST_COMBINATIONS = 3_000

@@ -8,14 +8,14 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from optimization.assembly import assemble, others_of, priced
-from optimization.budget import Budget
-from optimization.certificate import Proof
-from optimization.desk_plans import solve_at_base
+from optimization.domain.certificate import Proof
 from optimization.engine import rebalance
-from optimization.relaxation import relax
-from tests.optimization.generated import KINDS, hard, problem_of
-from tests.optimization.judge import judged, of, violations
+from optimization.exact.block_builder import assemble, others_of, priced
+from optimization.solvers.coupled import solve_at_base
+from optimization.solvers.relaxation import relax
+from optimization.time_budget import Budget
+from tests.optimization.support.generated_problems import KINDS, hard, problem_of
+from tests.optimization.support.judge import judged, of, violations
 
 SMALL = [kind for kind in KINDS if "large" not in kind.__name__]
 TIME_LIMIT_S = 20.0

@@ -5,14 +5,14 @@ from fractions import Fraction
 
 import pytest
 
-from optimization.assembly import priced
-from optimization.certificate import Method
+from optimization.domain.certificate import Method
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance, rebalance_all
-from optimization.model import DriftBand, Model, Target
-from optimization.options import RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance
-from tests.optimization.by_hand import PORTFOLIO, A, B, model, portfolio
+from optimization.exact.block_builder import priced
+from tests.optimization.support.by_hand import PORTFOLIO, A, B, model, portfolio
 
 
 def test_round_numbers_are_not_off_by_one():

@@ -8,16 +8,23 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 
-from optimization.certificate import Method, Proof
+from optimization.domain.certificate import Method, Proof
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import (
+    BandRule,
+    Direction,
+    GroupBand,
+    Percent,
+    RebalanceOptions,
+    Scope,
+)
+from optimization.domain.outcome import Rebalance, Side, Status
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from optimization.errors import OptionsConflictError, RuleError
-from optimization.model import DriftBand, Model, Target
-from optimization.options import BandRule, Direction, GroupBand, Percent, RebalanceOptions, Scope
-from optimization.portfolio import Portfolio
-from optimization.result import Rebalance, Side, Status
-from tests.optimization.consistency import TooManyPlansError, right_plans
-from tests.optimization.options_oracle import TooManyError, best_with_options
-from tests.optimization.problems import problems_with_options
+from tests.optimization.support.consistency import TooManyPlansError, right_plans
+from tests.optimization.support.options_oracle import TooManyError, best_with_options
+from tests.optimization.support.random_problems import problems_with_options
 
 A, B, C, X = (letter * 24 for letter in "ABCX")
 PORTFOLIO = "P" * 24

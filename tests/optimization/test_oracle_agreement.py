@@ -9,19 +9,23 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from optimization.assembly import assemble, priced
-from optimization.budget import Budget
-from optimization.certificate import Method
+from optimization.domain.certificate import Method
+from optimization.domain.model import Model
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import DEFAULTS, rebalance
-from optimization.model import Model
-from optimization.options import RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.problem import bands
-from optimization.result import Rebalance, Status
-from optimization.separable import solve
-from optimization.tight import Tight, solve_by_program, solve_tight
-from tests.optimization.oracle import best_by_enumeration, best_by_milp, limit_of, rows_of
-from tests.optimization.problems import random_problem, small_problems, tight_problems
+from optimization.exact.block import bands
+from optimization.exact.block_builder import assemble, priced
+from optimization.solvers.cash_constrained import Tight, solve_by_program, solve_tight
+from optimization.solvers.separable import solve
+from optimization.time_budget import Budget
+from tests.optimization.support.oracle import best_by_enumeration, best_by_milp, limit_of, rows_of
+from tests.optimization.support.random_problems import (
+    random_problem,
+    small_problems,
+    tight_problems,
+)
 
 MOST_COMBINATIONS = 5_000
 small = settings(max_examples=1_500, deadline=None, suppress_health_check=list(HealthCheck))

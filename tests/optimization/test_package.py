@@ -21,7 +21,7 @@ def loaded_after(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     "statement",
     [
-        "import optimization.model",
+        "import optimization.domain.model",
         "import storage.models",
         "from optimization import Model, Rebalance, RebalanceOptions, priced",
     ],

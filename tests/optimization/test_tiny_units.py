@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from optimization.assembly import assemble, priced
-from optimization.budget import Budget
-from optimization.certificate import Method, Proof
+from optimization.domain.certificate import Method, Proof
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import GroupBand, RebalanceOptions
+from optimization.domain.outcome import Rebalance
+from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
-from optimization.model import DriftBand, Model, Target
-from optimization.options import GroupBand, RebalanceOptions
-from optimization.portfolio import Portfolio
-from optimization.problem import bands
-from optimization.result import Rebalance
-from optimization.separable import solve
-from optimization.tight import Tight, solve_by_program
-from optimization.units import grain_of, just_above
+from optimization.exact.block import bands
+from optimization.exact.block_builder import assemble, priced
+from optimization.exact.scaled_integers import grain_of, just_above
+from optimization.solvers.cash_constrained import Tight, solve_by_program
+from optimization.solvers.separable import solve
+from optimization.time_budget import Budget
 
 A, B = "A" * 24, "B" * 24
 PRICES = {A: Decimal(10), B: Decimal(20)}

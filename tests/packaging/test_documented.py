@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from optimization.certificate import Binding, Certificate, Method, Proof
-from optimization.options import RebalanceOptions
-from optimization.result import Edge, OutsideBand, Refusal
+from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Edge, OutsideBand, Refusal
 from storage import book, indexes, models, orders, results, runs
 from storage.idempotency import Claim
 from tests.storage.samples import NOON, a_model, a_run, numbered, outcome

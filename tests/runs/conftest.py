@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from optimization.model import DriftBand, Model, Target
-from optimization.options import RebalanceOptions
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import RebalanceOptions
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.runs.planning import now
 from serve_app.settings import Settings, settings_from

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from optimization.budget import Budget
+from optimization.domain.model import DriftBand
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Security
 from optimization.errors import NoSolutionInTimeError, SolverInterruptedError
-from optimization.model import DriftBand
-from optimization.options import RebalanceOptions
-from optimization.result import Security
+from optimization.time_budget import Budget
 from serve_app import rebalancing
 from serve_app.deadline import (
     MAX_MARGIN,

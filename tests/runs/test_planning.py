@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Refusal
 from optimization.errors import EmptyModelError
-from optimization.options import RebalanceOptions
-from optimization.result import Refusal
 from serve_app.resources import FILE, Resources
 from serve_app.runs import planning
 from serve_app.runs.planning import Planner, now

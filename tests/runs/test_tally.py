@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from optimization.result import Status
+from optimization.domain.outcome import Status
 from serve_app.resources import Resources
 from serve_app.runs.tally import Tally
 from storage.chunks import Chunk, Chunks, Report

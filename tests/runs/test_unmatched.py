@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from optimization.model import Model
-from optimization.result import Refusal
+from optimization.domain.model import Model
+from optimization.domain.outcome import Refusal
 from serve_app.runs.planning import new_run, now
 from serve_app.runs.unmatched import Unmatched
 from storage.book import BookRun, Holdings, Selection

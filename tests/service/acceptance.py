@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import numpy as np
 
-from optimization.model import DriftBand, Model, Target
-from optimization.portfolio import Portfolio
-from tests.optimization.oracle import Row, best_by_milp, limit_of, rows_of
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.portfolio import Portfolio
+from tests.optimization.support.oracle import Row, best_by_milp, limit_of, rows_of
 from tests.service.book import Book
 
 Json = dict[str, Any]

@@ -13,7 +13,7 @@ from enum import StrEnum
 import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 
-from optimization.portfolio import Portfolio
+from optimization.domain.portfolio import Portfolio
 from serve_app.market import Market, market_app
 
 JSON = (b"content-type", b"application/json")

@@ -13,8 +13,8 @@ import httpx
 import ray
 from ray.util.state import list_actors
 
-from optimization.model import DriftBand, Model, Target
-from optimization.portfolio import Portfolio
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.portfolio import Portfolio
 from tests.service.acceptance import exact_json, model_body
 from tests.service.book import Book
 

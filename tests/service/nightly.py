@@ -4,7 +4,7 @@ import asyncio
 
 import ray
 
-from optimization.result import Rebalance
+from optimization.domain.outcome import Rebalance
 from serve_app.handles import connect
 from storage.runs import Run
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from serve_app.market.market import Market
-from tests.optimization.oracle import rows_of
+from tests.optimization.support.oracle import rows_of
 from tests.service.acceptance import all_answered_rightly, check_amounts, exact_json, model_body
 from tests.service.book import Book
 from tests.service.calls import (

@@ -13,7 +13,7 @@ from ray.util.state import list_tasks
 
 from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.errors import NotFoundError
-from tests.optimization.oracle import rows_of
+from tests.optimization.support.oracle import rows_of
 from tests.service.acceptance import check_amounts, exact_json
 from tests.service.book import Book, reached
 from tests.service.calls import (

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from optimization.model import Model
+from optimization.domain.model import Model
 from serve_app.api.elsewhere import LONG
 from tests.service.acceptance import model_body
 from tests.service.book import Book

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from bson import ObjectId
 
-from optimization.certificate import Certificate, Method, Proof
-from optimization.model import DriftBand, Model, Target
-from optimization.result import Rebalance, Refusal, Security, Status
+from optimization.domain.certificate import Certificate, Method, Proof
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.outcome import Rebalance, Refusal, Security, Status
 from storage.runs import Run, new_rebalance_id
 
 BAND = DriftBand(Decimal("0.01"), Decimal("0.025"))

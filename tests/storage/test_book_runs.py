@@ -16,8 +16,8 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from optimization.options import Direction, Percent
-from optimization.result import Refusal, Status
+from optimization.domain.options import Direction, Percent
+from optimization.domain.outcome import Refusal, Status
 from storage.book import BookRun, BookRunStatus, Holdings, Plan, Selection, Snapshot, Totals
 from storage.book_runs import BookRuns
 from storage.database import Document

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from optimization.result import Status
+from optimization.domain.outcome import Status
 from storage.chunks import Chunk, Chunks, Report
 from storage.database import Document
 from storage.errors import LeaseLostError

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.asynchronous.database import AsyncDatabase
 
+from optimization.domain.model import DriftBand, Model, Target
 from optimization.errors import RuleError
-from optimization.model import DriftBand, Model, Target
 from storage.database import Document
 from storage.errors import (
     IdempotencyInProgressError,

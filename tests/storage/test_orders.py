@@ -10,8 +10,8 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import WriteError
 
+from optimization.domain.outcome import Side
 from optimization.errors import RuleError
-from optimization.result import Side
 from storage.database import Document
 from storage.errors import HandOverInProgressError
 from storage.hand_overs import HandOvers

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.asynchronous.database import AsyncDatabase
 
-from optimization.certificate import Certificate, Method, Proof
-from optimization.result import Edge, OutsideBand, Rebalance, Refusal, Security, Status
+from optimization.domain.certificate import Certificate, Method, Proof
+from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Refusal, Security, Status
 from storage.database import Document
 from storage.rebalances import Rebalances
 from tests.storage.samples import BAND, a_run, numbered, outcomes, securities

@@ -8,8 +8,8 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
+from optimization.domain.outcome import Status
 from optimization.errors import RuleError
-from optimization.result import Status
 from storage.database import Document
 from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
 from storage.idempotency import Claim, Idempotency

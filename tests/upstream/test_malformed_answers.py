@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from optimization.result import Side
+from optimization.domain.outcome import Side
 from serve_app.upstream.accounting import Accounting
 from serve_app.upstream.breaker import BreakerState
 from serve_app.upstream.client import Client

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from optimization.result import Side
+from optimization.domain.outcome import Side
 from serve_app.market import Market
 from serve_app.upstream.breaker import Breaker
 from serve_app.upstream.client import Client

@@ -1,0 +1,149 @@
+"""Model, Target and DriftBand: an investment model and its rules, checked when one is made."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from optimization.domain.identifiers import require_identifier, require_visible
+from optimization.domain.model_rules import GENERAL
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.weights import Weight, product, weight_text
+from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
+
+LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class DriftBand:
+    """How far below and above its target a security may stay, as fractions of market value.
+
+    A band that is wider below than above is a cap.
+
+    >>> DriftBand(Decimal("0.01"), Decimal("0.02")).high
+    Decimal('0.02')
+    """
+
+    low: Weight
+    high: Weight
+
+    def __post_init__(self) -> None:
+        _require_part(("band", "low"), self.low, "a drift")
+        _require_part(("band", "high"), self.high, "a drift")
+
+
+def relative_band(weight: Weight, relative: Decimal, absolute: Decimal | None = None) -> DriftBand:
+    """The band of a target whose drift is a part of the target, and at most ``absolute``, on both sides.
+
+    The 5/25 rule is 0.25 of the target and at most 0.05 of market value.
+
+    >>> [relative_band(Decimal(w), Decimal("0.25"), Decimal("0.05")).low for w in ("0.1", "0.4")]
+    [Decimal('0.025'), Decimal('0.05')]
+    """
+    _require_part(("relative_drift",), relative, "a relative drift")
+    drift = product(weight, relative)
+    if absolute is not None:
+        _require_part(("absolute_drift",), absolute, "an absolute drift")
+        drift = min(drift, absolute)
+    return DriftBand(drift, drift)
+
+
+def _require_part(field: tuple[str, ...], value: Weight, name: str) -> None:
+    finite = not isinstance(value, Decimal) or value.is_finite()
+    if not (finite and 0 <= value <= 1):
+        shown = value if isinstance(value, Decimal) else weight_text(value)
+        raise RuleError(field, shown, f"{name} is a fraction from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One line of a model: the weight a security should have, as a part of market value.
+
+    The weight is a Decimal of up to 12 digits after the point, or a Fraction (see weights.py).
+
+    >>> Target("5f3e9a7b1c2d4e6f8a9b0c1d", Decimal("0.25"), DriftBand(Decimal(0), Decimal("0.01"))).weight
+    Decimal('0.25')
+    """
+
+    security_id: str
+    weight: Weight
+    band: DriftBand
+
+    def __post_init__(self) -> None:
+        GENERAL.check_target(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Target weights and the portfolios that follow them, within the general rules (see rules.py).
+
+    A target of zero is dropped, the name is trimmed; ``version`` counts changes of the model and
+    is not touched by a rebalance, which only sets ``last_rebalance_date``. ``model_id`` is given
+    by the store. ``options`` are what a rebalance of this model asks for unless it says otherwise.
+
+    >>> band = DriftBand(Decimal("0.01"), Decimal("0.01"))
+    >>> Model(" Growth ", (Target("A" * 24, Decimal("0.6"), band),), ("P" * 24,)).name
+    'Growth'
+    """
+
+    name: str
+    targets: tuple[Target, ...]
+    portfolio_ids: tuple[str, ...]
+    version: int = 1
+    model_id: str | None = None
+    last_rebalance_date: datetime | None = None
+    options: RebalanceOptions | None = None
+
+    def __post_init__(self) -> None:
+        name = self.name.strip()
+        if not 1 <= len(name) <= LONGEST_NAME:
+            raise RuleError(("name",), self.name, "a name has 1 to 255 characters")
+        require_visible(("name",), name)
+        if self.version < 1:
+            raise RuleError(("version",), self.version, "a version is at least 1")
+        _require_targets(self.targets)
+        _require_portfolios(self.portfolio_ids)
+        object.__setattr__(self, "name", name)
+        kept = tuple(target for target in self.targets if target.weight > 0)
+        object.__setattr__(self, "targets", kept)
+
+
+def _require_targets(targets: tuple[Target, ...]) -> None:
+    twice = _first_repeated(target.security_id for target in targets)
+    if twice is not None:
+        rule = "each security may stand once in a model"
+        raise RuleError(("targets", twice, "security_id"), targets[twice].security_id, rule)
+    GENERAL.check_sum(targets)
+
+
+def _require_portfolios(portfolio_ids: tuple[str, ...]) -> None:
+    if not portfolio_ids:
+        raise RuleError(("portfolio_ids",), [], "a model has at least one portfolio")
+    for index, portfolio_id in enumerate(portfolio_ids):
+        require_identifier(("portfolio_ids", index), portfolio_id)
+    twice = _first_repeated(portfolio_ids)
+    if twice is not None:
+        rule = "each portfolio may stand once in a model"
+        raise RuleError(("portfolio_ids", twice), portfolio_ids[twice], rule)
+
+
+def require_targets(targets: Collection[object], options: RebalanceOptions) -> None:
+    """Refuse to rebalance to nothing unasked: the engine would sell everything.
+
+    Raises EmptyModelError; and OptionsConflictError where ``liquidate`` is asked of a model with
+    targets, because nobody can tell which of the two is meant.
+    """
+    if not targets and not options.liquidate:
+        raise EmptyModelError
+    if targets and options.liquidate:
+        detail = f"liquidate: true is for a model without a target, and this one has {len(targets)}"
+        raise OptionsConflictError(detail, ("liquidate",))
+
+
+def _first_repeated(values: Iterable[str]) -> int | None:
+    seen: set[str] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            return index
+        seen.add(value)
+    return None

@@ -1,0 +1,136 @@
+"""ModelRules: what the ids, targets and bands of a model may be, as a value that can be chosen and shown."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from optimization.domain.decimals import EXACT
+from optimization.domain.identifiers import IDENTIFIER_RULE, is_identifier
+from optimization.domain.weights import Weight, denominator_of, total, weight_text
+from optimization.errors import RuleError
+
+if TYPE_CHECKING:
+    from optimization.domain.model import Model, Target
+
+Path = tuple[str | int, ...]
+
+GLOBECO_IDENTIFIER = re.compile(r"[A-Za-z0-9]{24}")
+# The engine counts weights in parts of the common denominator: it may have the digits of a Decimal128.
+MAX_DENOMINATOR = 10**34
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRules:
+    """Limits of a model; ``GENERAL`` is what the engine takes at all, ``GLOBECO`` a contract within it.
+
+    >>> GENERAL.max_targets, GLOBECO.max_invested
+    (5000, Decimal('0.95'))
+    """
+
+    name: str
+    identifier_rule: str
+    is_identifier: Callable[[str], object]
+    weight_step: Decimal
+    weight_rule: str
+    max_weight: Decimal
+    max_invested: Decimal  # the sum of all targets
+    invested_rule: str
+    max_targets: int
+    admits_fractions: bool  # targets such as 1/3
+    admits_caps: bool  # bands that are wider below than above
+
+    @property
+    def description(self) -> dict[str, str | int | bool]:
+        """The rules as a document shows them."""
+        return {
+            "name": self.name,
+            "ids": self.identifier_rule,
+            "target": self.weight_rule,
+            "highest_target": f"{self.max_weight:f}",
+            "highest_sum_of_targets": f"{self.max_invested:f}",
+            "most_positions": self.max_targets,
+            "fractions": self.admits_fractions,
+            "low_drift_above_high_drift": self.admits_caps,
+        }
+
+    def check(self, model: "Model") -> None:
+        """Raise RuleError for the first rule that a model breaks."""
+        for index, target in enumerate(model.targets):
+            self.check_target(target, ("targets", index))
+        self.check_sum(model.targets)
+        for index, portfolio_id in enumerate(model.portfolio_ids):
+            self.check_identifier(("portfolio_ids", index), portfolio_id)
+        if model.options is None:
+            return
+        for field, security_id in model.options.named_ids():
+            self.check_identifier(("options", *field), security_id)
+
+    def check_sum(self, targets: Sequence["Target"]) -> None:
+        """Raise RuleError for the number of the targets of a model, or for their sum."""
+        if denominator_of(target.weight for target in targets) > MAX_DENOMINATOR:
+            rule = "the targets have a common denominator of at most 34 digits"
+            raise RuleError(("targets",), "fractions", rule)
+        invested = total(target.weight for target in targets)
+        if invested > self.max_invested:
+            raise RuleError(("targets",), _shown(invested), self.invested_rule)
+        count = sum(target.weight > 0 for target in targets)
+        if count > self.max_targets:
+            rule = f"a model has at most {self.max_targets:,} positions with a target"
+            raise RuleError(("targets",), count, rule)
+
+    def check_target(self, target: "Target", field: Path = ()) -> None:
+        """Raise RuleError for one line of a model that stands at ``field``."""
+        self.check_identifier((*field, "security_id"), target.security_id)
+        weight, band = target.weight, target.band
+        finite = not isinstance(weight, Decimal) or weight.is_finite()
+        if not (finite and 0 <= weight <= self.max_weight):
+            rule = f"a target is from 0 to {self.max_weight:f}"
+            raise RuleError((*field, "weight"), _shown(weight), rule)
+        whole = self.admits_fractions
+        if isinstance(weight, Decimal):
+            whole = EXACT.remainder(weight, self.weight_step) == 0
+        if not whole:
+            raise RuleError((*field, "weight"), _shown(weight), self.weight_rule)
+        if band.low > band.high and not self.admits_caps:
+            rule = f"the low drift may not exceed the high drift {weight_text(band.high)}"
+            raise RuleError((*field, "band", "low"), _shown(band.low), rule)
+
+    def check_identifier(self, field: Path, value: str) -> None:
+        """Raise RuleError for an id of another form."""
+        if not self.is_identifier(value):
+            raise RuleError(field, value, self.identifier_rule)
+
+
+def _shown(weight: Weight) -> object:
+    return weight if isinstance(weight, Decimal) else weight_text(weight)
+
+
+GENERAL = ModelRules(
+    name="general",
+    identifier_rule=IDENTIFIER_RULE,
+    is_identifier=is_identifier,
+    weight_step=Decimal("1E-12"),
+    weight_rule="a target has at most 12 decimals, or is the text of a fraction such as 1/3",
+    max_weight=Decimal(1),
+    max_invested=Decimal(1),
+    invested_rule="the targets may sum to 1 at most",
+    max_targets=5_000,
+    admits_fractions=True,
+    admits_caps=True,
+)
+
+GLOBECO = ModelRules(
+    name="globeco",
+    identifier_rule="an id has exactly 24 characters of A-Z, a-z and 0-9",
+    is_identifier=GLOBECO_IDENTIFIER.fullmatch,
+    weight_step=Decimal("0.005"),
+    weight_rule="a target is a multiple of 0.005",
+    max_weight=Decimal("0.95"),
+    max_invested=Decimal("0.95"),
+    invested_rule="the targets may sum to 0.95 at most (at least 5 % stays in cash)",
+    max_targets=100,
+    admits_fractions=False,
+    admits_caps=False,
+)

@@ -1,0 +1,346 @@
+"""RebalanceOptions: what one rebalance may ask beyond its model."""
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import StrEnum
+from functools import reduce
+from itertools import combinations, permutations
+from typing import Any, Final
+
+from optimization.domain.decimals import EXACT
+from optimization.domain.identifiers import require_identifier, require_visible
+from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
+
+
+class Direction(StrEnum):
+    """Which trades are wanted at all.
+
+    >>> Direction("BUY_ONLY")
+    <Direction.BUY_ONLY: 'BUY_ONLY'>
+    """
+
+    FULL = "FULL"
+    BUY_ONLY = "BUY_ONLY"
+    SELL_ONLY = "SELL_ONLY"
+
+
+class Scope(StrEnum):
+    """Which securities are traded, and how far.
+
+    >>> print(*Scope)
+    ALL DRIFTED_TO_TARGET DRIFTED_TO_EDGE
+    """
+
+    ALL = "ALL"  # every security, to its target
+    DRIFTED_TO_TARGET = "DRIFTED_TO_TARGET"  # only what is outside its band, to its target
+    DRIFTED_TO_EDGE = "DRIFTED_TO_EDGE"  # only what is outside its band, just back inside
+
+
+class OpenOrders(StrEnum):
+    """What a rebalance does about orders that were sent before and are not known to be filled.
+
+    >>> OpenOrders("COUNT")
+    <OpenOrders.COUNT: 'COUNT'>
+    """
+
+    IGNORE = "IGNORE"
+    COUNT = "COUNT"  # start from holdings and cash as if they were filled
+
+
+class BandRule(StrEnum):
+    """Whether drift bands hold, or yield to whatever is in the way by as little as it takes.
+
+    >>> print(*BandRule)
+    HARD YIELD
+    """
+
+    HARD = "HARD"
+    YIELD = "YIELD"
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """A part of the market value, in percent.
+
+    >>> Percent(Decimal("2.5")).of(Decimal(1000))
+    Decimal('25.000')
+    """
+
+    value: Decimal
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def of(self, market_value: Decimal) -> Decimal:
+        """The amount in currency, exact."""
+        return EXACT.scaleb(EXACT.multiply(self.value, market_value), -2)
+
+
+Amount = Decimal | Percent
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBand:
+    """Bounds on the weight of several securities together, as fractions of market value.
+
+    >>> GroupBand("energy", frozenset({"A" * 24}), Decimal(0), Decimal("0.2")).name
+    'energy'
+    """
+
+    name: str
+    security_ids: frozenset[str]
+    low: Decimal = Decimal(0)
+    high: Decimal = Decimal(1)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name) <= 100:
+            raise RuleError(("groups", self.name, "name"), self.name, "1 to 100 characters")
+        require_visible(("groups",), self.name)
+        if not self.security_ids:
+            raise RuleError(("groups", self.name, "security_ids"), [], "at least one security")
+        _require_range(("groups", self.name, "low"), self.low, 0, 1)
+        _require_range(("groups", self.name, "high"), self.high, 0, 1)
+        if self.low > self.high:
+            detail = (
+                f"group {self.name} has the low bound {self.low:f} above the high {self.high:f}"
+            )
+            raise OptionsConflictError(detail, ("groups",))
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceOptions:
+    """Options of one rebalance; the defaults ask for nothing.
+
+    Cash: a plan leaves at least ``cash_floor`` and at most ``cash_ceiling``, each in currency or as
+    a Percent of what is left of the market value after costs. ``cash_flow`` is paid in (out, if negative) before anything else, so
+    market value and cash already have it.
+
+    Trades: ``direction``; ``scope``; ``do_not_buy``, ``do_not_sell`` and ``frozen`` securities; a
+    holding outside the model that may not be sold is kept. ``lots`` gives the lot of a security in
+    shares (1 by default, fractions allowed). A trade has at least ``minimum_shares`` shares and is
+    worth ``minimum_value``; at most ``maximum_trades`` of them are worth ``turnover_cap`` together.
+
+    Costs: ``cost_rate`` of each traded amount and ``cost_per_trade`` are paid from cash; with
+    ``costs_in_objective`` they are weighed against drift.
+
+    Bands: ``groups``; ``bands`` says whether drift bands hold or yield. Unsaid, they yield to
+    restrictions without which a plan inside every band exists. With a ``soft_band_price`` a band
+    may be left, at that price for each unit of currency outside it. ``fewest_trades`` breaks ties
+    of drift. ``time_limit_s`` is what the solver may take for one portfolio, all its calls together.
+    ``liquidate`` says that a model without a target is meant: everything is sold.
+
+    ``open_orders`` says which holdings a portfolio is given with: the engine does not look at it.
+
+    >>> RebalanceOptions(cash_floor=Percent(Decimal(2)), maximum_trades=5).maximum_trades
+    5
+    """
+
+    cash_floor: Amount = Decimal(0)
+    cash_ceiling: Amount | None = None
+    cash_flow: Decimal = Decimal(0)
+    direction: Direction = Direction.FULL
+    scope: Scope = Scope.ALL
+    do_not_buy: frozenset[str] = frozenset()
+    do_not_sell: frozenset[str] = frozenset()
+    frozen: frozenset[str] = frozenset()
+    lots: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal], hash=False)
+    minimum_shares: Decimal = Decimal(0)
+    minimum_value: Amount = Decimal(0)
+    maximum_trades: int | None = None
+    turnover_cap: Amount | None = None
+    cost_rate: Decimal = Decimal(0)
+    cost_per_trade: Decimal = Decimal(0)
+    costs_in_objective: bool = False
+    groups: tuple[GroupBand, ...] = ()
+    bands: BandRule | None = None
+    soft_band_price: Decimal | None = None
+    fewest_trades: bool = False
+    liquidate: bool = False
+    open_orders: OpenOrders = OpenOrders.IGNORE
+    time_limit_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        self._require_numbers()
+        for place, security_id in self.named_ids():
+            require_identifier(place, security_id)
+        _require_consistent(self)
+
+    def named_ids(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Every security that a restriction names, with the place where it stands."""
+        for name in ("do_not_buy", "do_not_sell", "frozen"):
+            for security_id in sorted(getattr(self, name)):
+                yield (name,), security_id
+        for security_id in sorted(self.lots):
+            yield ("lots", security_id), security_id
+        for index, group in enumerate(self.groups):
+            for security_id in sorted(group.security_ids):
+                yield ("groups", index, "security_ids"), security_id
+
+    def unmatched(self, known: Container[str]) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        """What restrictions name beyond these securities, with the place of each."""
+        return tuple(
+            (place, security_id)
+            for place, security_id in self.named_ids()
+            if security_id not in known
+        )
+
+    @property
+    def restricts(self) -> bool:
+        """Whether single securities are bound by more than their bands."""
+        named = (self.do_not_buy, self.do_not_sell, self.frozen, self.lots)
+        narrowed = self.direction is not Direction.FULL or self.scope is not Scope.ALL
+        return narrowed or any(named) or any((self.minimum_shares, self.minimum_value))
+
+    @property
+    def couples(self) -> bool:
+        """Whether anything but the cash floor ties securities or trades together."""
+        caps = (self.maximum_trades, self.turnover_cap, self.cash_ceiling, self.soft_band_price)
+        tied = self.groups or self.minimum_shares or self.minimum_value or self.has_costs
+        return bool(tied) or any(cap is not None for cap in caps)
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether trades cost anything."""
+        return bool(self.cost_rate or self.cost_per_trade)
+
+    @property
+    def renews(self) -> bool:
+        """Whether a limit begins anew with each request, so that the same one may go on where the last ended."""
+        caps = (self.maximum_trades, self.turnover_cap)
+        return self.scope is not Scope.ALL or any(cap is not None for cap in caps)
+
+    @property
+    def restrictions(self) -> tuple[str, ...]:
+        """The names of the restrictions that are given; unlike scope they outrank bands.
+
+        >>> RebalanceOptions(minimum_value=Decimal(50), scope=Scope.DRIFTED_TO_EDGE).restrictions
+        ('minimum_value',)
+        """
+        return tuple(name for name in OUTRANKING_BANDS if getattr(self, name) != self._lifted(name))
+
+    def without(self, names: Iterable[str]) -> "RebalanceOptions":
+        """The same options with some of them lifted.
+
+        A lot below one share restricts nothing, and stays.
+
+        >>> fine, round_lot = {"BTC": Decimal("0.001")}, {"CN1": Decimal(100)}
+        >>> RebalanceOptions(lots=fine | round_lot).without(["lots"]).lots == fine
+        True
+        """
+        return replace(self, **{name: self._lifted(name) for name in names})
+
+    def _lifted(self, name: str) -> Any:
+        if name == "lots":
+            return {security_id: lot for security_id, lot in self.lots.items() if lot < 1}
+        return _default(name)
+
+    def _require_numbers(self) -> None:
+        for name in ("cash_floor", "cash_ceiling", "turnover_cap"):
+            most = 100 if isinstance(getattr(self, name), Percent) else None
+            most = None if name == "turnover_cap" else most
+            _require_range((name,), _number(getattr(self, name)), 0, most)
+        for name in ("minimum_shares", "minimum_value", "cost_per_trade", "soft_band_price"):
+            _require_range((name,), _number(getattr(self, name)), 0, None)
+        _require_range(("cost_rate",), self.cost_rate, 0, Decimal("0.5"))
+        if not self.cash_flow.is_finite():
+            raise RuleError(("cash_flow",), self.cash_flow, "a cash flow is a finite amount")
+        for security_id, lot in self.lots.items():
+            if not (lot.is_finite() and lot > 0):
+                raise RuleError(("lots", security_id), lot, "a lot is above 0 shares")
+        if self.maximum_trades is not None and self.maximum_trades < 0:
+            raise RuleError(("maximum_trades",), self.maximum_trades, "a whole number from 0")
+        if not self.time_limit_s > 0:
+            raise RuleError(("time_limit_s",), self.time_limit_s, "a time limit is above 0 seconds")
+
+
+def restrictions_of(overrides: Mapping[str, Any]) -> RebalanceOptions:
+    """Of options by name those that name securities.
+
+    >>> restrictions_of({"cash_floor": Decimal(9), "frozen": frozenset({"VTI"})}).unmatched(())
+    ((('frozen',), 'VTI'),)
+    """
+    named = {name: value for name, value in overrides.items() if name in RESTRICTIONS}
+    return RebalanceOptions(**named)
+
+
+OUTRANKING_BANDS: Final = (
+    "direction",
+    "do_not_buy",
+    "do_not_sell",
+    "frozen",
+    "lots",
+    "minimum_shares",
+    "minimum_value",
+    "maximum_trades",
+    "turnover_cap",
+)
+
+
+def _default(name: str) -> Any:
+    return getattr(_DEFAULTS, name)
+
+
+def amount(value: Amount, market_value: Decimal) -> Decimal:
+    """An amount in currency, whether it was given so or in percent."""
+    return value.of(market_value) if isinstance(value, Percent) else value
+
+
+def _require_range(
+    path: tuple[str, ...], value: Decimal, least: Decimal | int, most: Decimal | int | None
+) -> None:
+    if not (value.is_finite() and value >= least and (most is None or value <= most)):
+        rule = f"from {least}" if most is None else f"from {least} to {most}"
+        raise RuleError(path, value, rule)
+
+
+def _require_consistent(options: RebalanceOptions) -> None:
+    """Refuse options that exclude each other whatever the portfolio."""
+    floor, ceiling = options.cash_floor, options.cash_ceiling
+    if type(floor) is type(ceiling) and _number(floor) > _number(ceiling):
+        detail = "the cash floor is above the cash ceiling"
+        raise OptionsConflictError(detail, ("cash_floor", "cash_ceiling"))
+    _require_consistent_groups(options)
+    if options.costs_in_objective and not (options.cost_rate or options.cost_per_trade):
+        detail = "costs are to count in the objective, but there are none"
+        raise OptionsConflictError(detail, ("costs_in_objective", "cost_rate", "cost_per_trade"))
+    if options.bands is not None and options.soft_band_price is not None:
+        detail = f"bands are {options.bands} and have a price too: one of the two says what they do"
+        raise OptionsConflictError(detail, ("bands", "soft_band_price"))
+    cap = options.turnover_cap
+    least = options.minimum_value
+    if type(cap) is type(least) and 0 < _number(cap) < _number(least):
+        detail = "the turnover cap is below the least value of a single trade"
+        raise OptionsConflictError(detail, ("turnover_cap", "minimum_value"))
+
+
+def _require_consistent_groups(options: RebalanceOptions) -> None:
+    groups = options.groups
+    if len({group.name for group in groups}) < len(groups):
+        raise OptionsConflictError("two groups have one name", ("groups",))
+    for part, whole in permutations(groups, 2):
+        if part.low > whole.high and part.security_ids <= whole.security_ids:
+            detail = (
+                f"group {part.name} is at least {part.low:f}, and group {whole.name}, "
+                f"which has all its securities, at most {whole.high:f}"
+            )
+            raise OptionsConflictError(detail, ("groups",))
+    asking = [group for group in groups if group.low > 0]
+    floor, cash = options.cash_floor, Decimal(0)
+    if isinstance(floor, Percent):
+        cash = floor.of(Decimal(1))
+    if all(
+        one.security_ids.isdisjoint(other.security_ids) for one, other in combinations(asking, 2)
+    ):
+        together = reduce(EXACT.add, (group.low for group in asking), cash)
+        if together > 1:
+            names = " and ".join([group.name for group in asking] + ["the cash floor"] * (cash > 0))
+            detail = f"{names} are {together:f} of market value together at least"
+            raise OptionsConflictError(detail, ("groups", "cash_floor"))
+
+
+def _number(value: Amount | None) -> Decimal:
+    return value.value if isinstance(value, Percent) else value or Decimal(0)
+
+
+_DEFAULTS: Final = RebalanceOptions()

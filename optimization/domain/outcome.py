@@ -1,0 +1,225 @@
+"""Rebalance, Transaction and Drift: what the engine answers. Imports no solver."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from typing import Any
+
+from optimization.domain.certificate import Certificate
+from optimization.domain.decimals import EXACT
+from optimization.domain.model import DriftBand
+from optimization.domain.weights import Weight
+
+HUNDREDTH_PERCENT = Decimal("0.0001")
+
+
+class Status(StrEnum):
+    """What became of a portfolio.
+
+    >>> print(*Status)
+    REBALANCED IN_BAND NO_TRADE INFEASIBLE FAILED
+    """
+
+    REBALANCED = "REBALANCED"
+    IN_BAND = "IN_BAND"  # no trade, and every band holds
+    NO_TRADE = "NO_TRADE"  # no trade, and a security is outside its band
+    INFEASIBLE = "INFEASIBLE"
+    FAILED = "FAILED"
+
+
+class Side(StrEnum):
+    """The two kinds of transaction.
+
+    >>> Side("SELL")
+    <Side.SELL: 'SELL'>
+    """
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A purchase or sale of a positive number of shares.
+
+    >>> Transaction(Side.BUY, "A" * 24, 29).quantity
+    29
+    """
+
+    side: Side
+    security_id: str
+    quantity: int | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """A security as one rebalance sees it: its price, its target (0 outside the model), its band.
+
+    >>> band = DriftBand(Decimal("0.01"), Decimal("0.02"))
+    >>> Security("A" * 24, Decimal("31.50"), Decimal("0.25"), band).price
+    Decimal('31.50')
+    """
+
+    security_id: str
+    price: Decimal
+    weight: Weight
+    band: DriftBand
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One security of a rebalance: shares before and after, and where that leaves it.
+
+    >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
+    >>> security = Security("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
+    >>> line = Drift(security, 30, 28, base=Decimal(1000))
+    >>> line.traded, line.actual
+    (-2, Decimal('0.8820'))
+    """
+
+    security: Security
+    original_quantity: int | Decimal
+    adjusted_quantity: int | Decimal
+    base: Decimal  # market value of the whole portfolio after the costs of the rebalance
+
+    @property
+    def traded(self) -> int | Decimal:
+        """Shares bought (positive) or sold (negative), exact."""
+        before, after = self.original_quantity, self.adjusted_quantity
+        if isinstance(before, int) and isinstance(after, int):
+            return after - before
+        return EXACT.subtract(after, before)
+
+    @property
+    def traded_quantity(self) -> int | Decimal:
+        """Shares bought or sold, exact and without a sign."""
+        traded = self.traded
+        # abs() of a Decimal rounds to the 28 digits of the ambient context.
+        return abs(traded) if isinstance(traded, int) else traded.copy_abs()
+
+    @property
+    def actual(self) -> Decimal:
+        """The weight after the rebalance, 4 decimals, half up; 0 where nothing is left."""
+        if self.base == 0:
+            return Decimal("0.0000")
+        value = EXACT.multiply(Decimal(self.adjusted_quantity), self.security.price)
+        weight = EXACT.divide(value, self.base)
+        return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)
+
+
+class Edge(StrEnum):
+    """The side on which a security is outside its band.
+
+    >>> print(*Edge)
+    BELOW ABOVE
+    """
+
+    BELOW = "BELOW"
+    ABOVE = "ABOVE"
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideBand:
+    """A security that a plan leaves outside its band, by how much (currency), and what holds it.
+
+    ``held_by`` names options, or ``whole_lots`` where no number of whole shares is closer.
+
+    >>> OutsideBand("A" * 24, Edge.ABOVE, Decimal("120.00"), ("direction",)).held_by
+    ('direction',)
+    """
+
+    security_id: str
+    side: Edge
+    outside: Decimal
+    held_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a portfolio has no plan: plain data that can be stored and shown.
+
+    ``code`` is the name of the reason (``infeasible``, ``prices-missing``, ...), ``detail`` a
+    sentence, ``members`` what a program needs: strings, whole numbers, lists and mappings of those.
+
+    >>> limits = [{"option": "cash_floor", "short_by": "10.00"}]
+    >>> refusal = Refusal("infeasible", "No feasible solution exists: ...", {"limits": limits})
+    >>> refusal.members["limits"][0]["short_by"]
+    '10.00'
+    """
+
+    code: str
+    detail: str
+    members: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """The answer for one portfolio, whatever became of it.
+
+    ``securities`` are the model's (one tuple shared by a whole run), ``others`` what the portfolio
+    holds outside the model; ``before`` and ``after`` are shares aligned with ``securities + others``.
+    A refused portfolio trades nothing: ``after`` equals ``before``, ``refusal`` says why; where not
+    even its holdings are known (FAILED) the amounts are None and there are no shares.
+
+    >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
+    >>> fund = Security("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
+    >>> before, after = Decimal(1000), Decimal("86.50")
+    >>> answer = Rebalance("P" * 24, Status.REBALANCED, before, before, after, (fund,), (), (0,), (29,))
+    >>> answer.transactions[0].quantity, answer.turnover
+    (29, Decimal('913.50'))
+    """
+
+    portfolio_id: str
+    status: Status
+    market_value: Decimal | None
+    cash_before: Decimal | None
+    cash_after: Decimal | None
+    securities: tuple[Security, ...] = ()
+    others: tuple[Security, ...] = ()
+    before: tuple[int | Decimal, ...] = ()
+    after: tuple[int | Decimal, ...] = ()
+    certificate: Certificate | None = None
+    refusal: Refusal | None = None
+    counted_orders: int = 0  # open orders that ``before`` and ``cash_before`` have as if filled
+    cost: Decimal = Decimal(0)  # of the trades, paid from cash
+    outside_band: tuple[OutsideBand, ...] = ()
+
+    @property
+    def base(self) -> Decimal | None:
+        """The amount that weights are fractions of: market value after costs."""
+        if self.market_value is None or not self.cost:
+            return self.market_value
+        return EXACT.subtract(self.market_value, self.cost)
+
+    @property
+    def drifts(self) -> Iterator[Drift]:
+        """One line per security of the model, then of the other holdings."""
+        base = self.base
+        if base is None:
+            return
+        rows = zip((*self.securities, *self.others), self.before, self.after, strict=True)
+        for security, before, after in rows:
+            yield Drift(security, before, after, base)
+
+    @property
+    def transactions(self) -> tuple[Transaction, ...]:
+        """The trade list, in the order of the drifts."""
+        return tuple(
+            Transaction(
+                Side.BUY if drift.traded > 0 else Side.SELL,
+                drift.security.security_id,
+                drift.traded_quantity,
+            )
+            for drift in self.drifts
+            if drift.traded != 0
+        )
+
+    @property
+    def turnover(self) -> Decimal:
+        """The value of everything bought and sold, in currency."""
+        total = Decimal(0)
+        for drift in self.drifts:
+            value = EXACT.multiply(drift.traded_quantity, drift.security.price)
+            total = EXACT.add(total, value)
+        return total

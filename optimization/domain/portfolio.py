@@ -1,0 +1,69 @@
+"""Portfolio: what is owned, at one price snapshot."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+
+from optimization.domain.decimals import EXACT
+from optimization.errors import OptimizationError, PricesMissingError, RuleError
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """Cash, holdings in shares (fractional or negative ones too) and the prices they are valued at.
+
+    ``prices`` may hold more securities than are held: one snapshot serves a whole run. Holdings of
+    zero shares are dropped.
+
+    >>> Portfolio("P" * 24, Decimal(100), {"A" * 24: Decimal(3)}, {"A" * 24: Decimal("2.5")}).market_value
+    Decimal('107.5')
+    """
+
+    portfolio_id: str
+    cash: Decimal
+    holdings: Mapping[str, Decimal]
+    prices: Mapping[str, Decimal]
+    market_value: Decimal = field(init=False, compare=False)  # cash and all holdings, exact
+
+    def __post_init__(self) -> None:
+        held = {security: shares for security, shares in self.holdings.items() if shares}
+        object.__setattr__(self, "holdings", held)
+        prices, total, plus = self.prices, self.cash, EXACT.fma
+        # A book has millions of holdings: each is looked at once, and once more only to say what is wrong.
+        try:
+            for security, shares in held.items():
+                price = prices[security]
+                if price <= ZERO:
+                    break
+                total = plus(shares, price, total)
+            else:
+                if total.is_finite():
+                    object.__setattr__(self, "market_value", total)
+                    return
+        except (KeyError, InvalidOperation):
+            pass
+        raise self._wrong()
+
+    def _wrong(self) -> OptimizationError:
+        """The first rule that is broken."""
+        if not self.cash.is_finite():
+            return RuleError(("cash",), self.cash, "cash is a finite amount")
+        missing = unpriced(self.holdings, self.prices)
+        if missing:
+            return PricesMissingError(missing)
+        for security, shares in self.holdings.items():
+            if not shares.is_finite():
+                return RuleError(("holdings", security), shares, "a holding is a finite number")
+        raise AssertionError
+
+
+def unpriced(security_ids: Iterable[str], prices: Mapping[str, Decimal]) -> tuple[str, ...]:
+    """The securities without a price above 0, in order of their ids.
+
+    >>> unpriced(["VTI", "OLD"], {"VTI": Decimal(200), "OLD": Decimal(0)})
+    ('OLD',)
+    """
+    found = ((each, prices.get(each, ZERO)) for each in security_ids)
+    return tuple(sorted(each for each, price in found if not (price.is_finite() and price > 0)))

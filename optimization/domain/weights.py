@@ -1,0 +1,127 @@
+"""Weights: exact parts of market value, as decimals or as fractions such as 1/3."""
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+from math import lcm
+from typing import Self
+
+from optimization.domain.decimals import EXACT, decimals_of
+
+Weight = Decimal | Fraction
+
+FRACTION = re.compile(r"(0|[1-9][0-9]{0,11})/([1-9][0-9]{0,11})")
+NOT_WRITTEN = "a fraction is written as two whole numbers of up to 12 digits, such as 1/3"
+
+
+class WrittenFraction(Fraction):
+    """A fraction that keeps the text it was given as; it computes and compares as its value.
+
+    >>> third = WrittenFraction.of("2/6")
+    >>> str(third), third == Fraction(1, 3)
+    ('2/6', True)
+    """
+
+    __slots__ = ("text",)
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Read a fraction; raise ValueError for a text that is none."""
+        found = FRACTION.fullmatch(text)
+        if found is None:
+            raise ValueError(NOT_WRITTEN)
+        made = cls(int(found[1]), int(found[2]))
+        made.text = text
+        return made
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"WrittenFraction.of({self.text!r})"
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (WrittenFraction.of, (self.text,))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+def weight_text(weight: Weight) -> str:
+    """The digits of a weight, never in exponent form, or the text of a fraction.
+
+    >>> weight_text(Decimal("1E-3")), weight_text(Fraction(1, 12))
+    ('0.001', '1/12')
+    """
+    return f"{weight:f}" if isinstance(weight, Decimal) else str(weight)
+
+
+def product(weight: Weight, factor: Decimal) -> Weight:
+    """A part of a weight, exact; a Decimal wherever its digits end.
+
+    >>> product(WrittenFraction.of("1/3"), Decimal("0.25")), product(Decimal("0.4"), Decimal("0.2"))
+    (Fraction(1, 12), Decimal('0.08'))
+    """
+    if isinstance(weight, Decimal):
+        return EXACT.multiply(weight, factor)
+    return weight * Fraction(factor)
+
+
+def total(weights: Iterable[Weight]) -> Weight:
+    """The exact sum; a Decimal as long as every weight is one.
+
+    >>> total([WrittenFraction.of("1/3")] * 3) == 1
+    True
+    """
+    decimals, fractions = Decimal(0), None
+    for weight in weights:
+        if isinstance(weight, Decimal):
+            decimals = EXACT.add(decimals, weight)
+        else:
+            fractions = weight + (fractions or 0)
+    return decimals if fractions is None else Fraction(decimals) + fractions
+
+
+def difference(weight: Weight, less: Weight) -> Weight:
+    """One weight less another, exact.
+
+    >>> difference(Fraction(1, 3), Decimal("0.25"))
+    Fraction(1, 12)
+    """
+    if isinstance(weight, Decimal) and isinstance(less, Decimal):
+        return EXACT.subtract(weight, less)
+    return Fraction(weight) - Fraction(less)
+
+
+def denominator_of(weights: Iterable[Weight]) -> int:
+    """The least multiple of a power of ten in whose parts all weights are whole.
+
+    >>> denominator_of([Decimal("0.005"), Decimal("0.1")]), denominator_of([Fraction(1, 3)])
+    (1000, 3)
+    """
+    digits, parts = 0, 1
+    for weight in weights:
+        if isinstance(weight, Decimal):
+            digits = max(digits, decimals_of(weight))
+        else:
+            parts = lcm(parts, weight.denominator)
+    return lcm(10**digits, parts)
+
+
+def in_parts(weight: Weight, denominator: int) -> int:
+    """A weight in whole parts of ``1 / denominator``, which ``denominator_of`` has found.
+
+    >>> in_parts(Decimal("0.25"), 300), in_parts(Fraction(1, 3), 300)
+    (75, 100)
+    """
+    if isinstance(weight, Decimal):
+        parts = EXACT.multiply(weight, Decimal(denominator))
+        whole = int(parts)
+        assert whole == parts
+        return whole
+    return weight.numerator * (denominator // weight.denominator)

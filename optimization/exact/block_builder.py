@@ -1,0 +1,269 @@
+"""From domain objects to the arrays of problem.py, exactly."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
+from itertools import chain, repeat
+from operator import attrgetter, mul
+
+from optimization.domain.certificate import Certificate
+from optimization.domain.decimals import EXACT, decimals_of
+from optimization.domain.model import DriftBand, Model
+from optimization.domain.options import Amount, Percent, RebalanceOptions, amount
+from optimization.domain.outcome import OutsideBand, Rebalance, Refusal, Security, Status
+from optimization.domain.portfolio import Portfolio, unpriced
+from optimization.domain.weights import Weight, denominator_of, in_parts
+from optimization.errors import PricesMissingError
+from optimization.exact.block import Block, fits_int64, largest_number
+from optimization.exact.odd_lots import columns_of
+from optimization.exact.scaled_integers import TOO_LARGE, Integers, integers, to_decimal, to_units
+
+ZERO, ONE = Decimal(0), Decimal(1)
+OUTSIDE = DriftBand(ZERO, ZERO)
+_id_of = attrgetter("security_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A block and what belongs to its rows and columns."""
+
+    block: Block
+    portfolios: tuple[Portfolio, ...]
+    securities: tuple[Security, ...]  # one per column
+    model: tuple[Security, ...]  # the first columns; then other holdings, then their odd remainders
+    lots: tuple[Decimal, ...]  # shares in a lot, per column
+    fractions: tuple[tuple[Decimal, ...], ...]  # of a lot, per portfolio and column; empty if whole
+    in_shares: bool  # every lot is one share
+
+    def rebalance(
+        self,
+        row: int,
+        lots: Integers | None = None,
+        certificate: Certificate | None = None,
+        refusal: Refusal | None = None,
+        cost: Decimal = ZERO,
+        outside_band: tuple[OutsideBand, ...] = (),
+    ) -> Rebalance:
+        """The answer for one portfolio: with these lots of every column, or with no trade at all."""
+        portfolio, block = self.portfolios[row], self.block
+        columns = len(self.securities) - len(block.odd_lots)
+        others = self.securities[len(self.model) : columns] or others_of(self.model, portfolio)
+        outside = others[columns - len(self.model) :]  # no columns of the block
+        sold = [_quantity(portfolio.holdings[one.security_id]) for one in outside]
+        before = (*self._held(row), *sold)
+        after, cash_after = before, portfolio.cash
+        if lots is not None:
+            after = (*self._shares(row, lots), *(0,) * len(sold))
+            value = int(
+                (lots * block.lot_value + block.remainder[row % len(block.remainder)]).sum()
+            )
+            left = to_decimal(int(block.market_value[row]) - value, block.decimals)
+            cash_after = EXACT.subtract(left, cost)
+        untouched = Status.NO_TRADE if outside_band else Status.IN_BAND
+        traded = untouched if after == before else Status.REBALANCED
+        return Rebalance(
+            portfolio_id=portfolio.portfolio_id,
+            status=traded if refusal is None else Status.INFEASIBLE,
+            market_value=portfolio.market_value,
+            cash_before=portfolio.cash,
+            cash_after=cash_after,
+            securities=self.model,
+            others=others,
+            before=before,
+            after=after,
+            certificate=certificate,
+            refusal=refusal,
+            cost=cost,
+            outside_band=outside_band,
+        )
+
+    def _held(self, row: int) -> Iterable[int | Decimal]:
+        if self.in_shares and not self.fractions[row]:
+            return self.block.before[row].tolist()
+        holdings = self.portfolios[row].holdings
+        columns = self.securities[: len(self.securities) - len(self.block.odd_lots)]
+        return [_quantity(holdings.get(one.security_id, ZERO)) for one in columns]
+
+    def _shares(self, row: int, lots: Integers) -> Iterable[int | Decimal]:
+        whole: list[int] = lots.tolist()
+        parts = self.fractions[row]
+        if not self.in_shares:
+            rows = zip(whole, self.lots, parts or [ZERO] * len(whole), strict=True)
+            shares = [EXACT.fma(Decimal(n), lot, part) for n, lot, part in rows]
+            for main, odd in self.block.odd_lots:
+                shares[main] = EXACT.add(shares[main], shares[odd])
+            return map(_quantity, shares[: len(shares) - len(self.block.odd_lots)])
+        if not parts:
+            return whole
+        return [
+            EXACT.add(Decimal(n), part) if part else n for n, part in zip(whole, parts, strict=True)
+        ]
+
+
+def priced(model: Model, prices: Mapping[str, Decimal]) -> tuple[Security, ...]:
+    """The securities of a model at one price snapshot; PricesMissingError names those without.
+
+    >>> from optimization.domain.model import Target
+    >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
+    >>> priced(Model("Growth", (target,), ("P" * 24,)), {"A" * 24: Decimal("31.50")})[0].price
+    Decimal('31.50')
+    """
+    missing = unpriced(map(_id_of, model.targets), prices)
+    if missing:
+        raise PricesMissingError(missing)
+    return tuple(
+        Security(target.security_id, prices[target.security_id], target.weight, target.band)
+        for target in model.targets
+    )
+
+
+def others_of(securities: Sequence[Security], portfolio: Portfolio) -> tuple[Security, ...]:
+    """Holdings outside the model, by id: target and band are 0, so they are sold."""
+    outside = portfolio.holdings.keys() - map(_id_of, securities)
+    return tuple(
+        Security(security_id, portfolio.prices[security_id], ZERO, OUTSIDE)
+        for security_id in sorted(outside)
+    )
+
+
+def whole_holdings(portfolio: Portfolio) -> Mapping[str, int] | None:
+    """The holdings as whole numbers; None where one is a fraction."""
+    shares = list(portfolio.holdings.values())
+    whole = list(map(int, shares))
+    return dict(zip(portfolio.holdings, whole, strict=True)) if whole == shares else None
+
+
+def assemble(
+    model: tuple[Security, ...],
+    others: tuple[Security, ...],
+    portfolios: Sequence[Portfolio],
+    options: RebalanceOptions,
+    whole: Sequence[Mapping[str, int]] = (),
+) -> Assembled:
+    """One block of portfolios that share one price mapping; columns are the model, then ``others``.
+
+    Holdings that are no column must be whole: they are sold to the last share. Who has the holdings of all
+    portfolios as ``whole`` numbers, and lots of one share, saves converting them again.
+    """
+    securities = (*model, *others)
+    ids = [*map(_id_of, securities)]
+    lots = tuple(options.lots.get(security_id, ONE) for security_id in ids)
+    in_shares = all(lot == 1 for lot in lots)
+    odd_lots: tuple[tuple[int, int], ...] = ()
+    if in_shares or not others:
+        cut = [(list(map(one.get, ids, repeat(0))), ()) for one in whole] or [
+            _cut(list(map(portfolio.holdings.get, ids, repeat(ZERO))), lots, in_shares)
+            for portfolio in portfolios
+        ]
+    else:
+        (portfolio,) = portfolios
+        columns = columns_of(model, others, portfolio, options)
+        securities, lots, odd_lots = columns.securities, columns.lots, columns.odd_lots
+        cut = [_cut(list(columns.held), lots, in_shares)]
+    before, fractions = [row for row, _ in cut], tuple(parts for _, parts in cut)
+    decimals = _decimals(securities, lots, portfolios, fractions, options)
+    price = [
+        to_units(EXACT.multiply(security.price, lot), decimals)
+        for security, lot in zip(securities, lots, strict=True)
+    ]
+    market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
+    gross = max((sum(map(mul, map(abs, row), price)) for row in before), default=0)
+    denominator = denominator_of(part for security in securities for part in _parts(security))
+    fee = to_units(options.cost_per_trade, decimals)
+    asked = fee * len(securities) + int(EXACT.scaleb(_number(options.cash_floor), decimals))
+    largest = largest_number(market_value, price, gross + asked, len(securities))
+    size = largest if fits_int64(largest, denominator) else TOO_LARGE
+    shape = (len(portfolios), len(securities))
+
+    def counted(weights: Iterable[Weight]) -> Integers:
+        return integers((in_parts(weight, denominator) for weight in weights), size)
+
+    block = Block(
+        decimals=decimals,
+        denominator=denominator,
+        lot_value=integers(price, size),
+        weight=counted(security.weight for security in securities),
+        low=counted(security.band.low for security in securities),
+        high=counted(security.band.high for security in securities),
+        remainder=_remainders(securities, fractions, decimals, size),
+        before=integers(chain.from_iterable(before), size).reshape(shape),
+        market_value=integers(market_value, size),
+        investable=integers(
+            (investable(portfolio.market_value, options, decimals) for portfolio in portfolios),
+            size,
+        ),
+        odd_lots=odd_lots,
+    )
+    return Assembled(block, tuple(portfolios), securities, model, lots, fractions, in_shares)
+
+
+def investable(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
+    """The base less the cash floor, rounded down to whole units: the sums compared to it are whole."""
+    left = EXACT.subtract(base, amount(options.cash_floor, base))
+    return int(EXACT.scaleb(left, decimals).to_integral_value(ROUND_FLOOR))
+
+
+def _parts(security: Security) -> tuple[Weight, Weight, Weight]:
+    return security.weight, security.band.low, security.band.high
+
+
+def _number(value: Amount) -> Decimal:
+    """What an amount says in currency: one in percent says no more than the market value."""
+    return ZERO if isinstance(value, Percent) else value
+
+
+def _quantity(shares: Decimal) -> int | Decimal:
+    whole = int(shares)
+    return whole if whole == shares else shares
+
+
+def _cut(
+    held: list[Decimal], lots: Sequence[Decimal], in_shares: bool
+) -> tuple[list[int], tuple[Decimal, ...]]:
+    """Whole lots of each holding, rounded down, and what it has beyond them; empty where none has anything."""
+    if in_shares:
+        whole = list(map(int, held))
+        if whole == held:
+            return whole, ()
+    before = [Fraction(u) // Fraction(lot) for u, lot in zip(held, lots, strict=True)]
+    rows = zip(held, before, lots, strict=True)
+    parts = tuple(EXACT.subtract(u, EXACT.multiply(Decimal(n), lot)) for u, n, lot in rows)
+    return before, parts if any(parts) else ()
+
+
+def _decimals(
+    securities: tuple[Security, ...],
+    lots: tuple[Decimal, ...],
+    portfolios: Sequence[Portfolio],
+    fractions: Sequence[tuple[Decimal, ...]],
+    options: RebalanceOptions,
+) -> int:
+    """Digits after the point in which every amount of the block is a whole number, costs of trades too."""
+    prices = [decimals_of(security.price) for security in securities]
+    needed = [0, *prices, decimals_of(options.cost_per_trade)]
+    of_rate = decimals_of(options.cost_rate)
+    needed += [decimals_of(lot) + p + of_rate for lot, p in zip(lots, prices, strict=True)]
+    held = set[str]().union(*(portfolio.holdings for portfolio in portfolios))
+    needed += [decimals_of(portfolios[0].prices[security_id]) for security_id in held]
+    needed += [decimals_of(portfolio.cash) for portfolio in portfolios]
+    for parts in fractions:
+        needed += [decimals_of(part) + p for part, p in zip(parts, prices, strict=False)]
+    return max(needed)
+
+
+def _remainders(
+    securities: tuple[Security, ...],
+    fractions: Sequence[tuple[Decimal, ...]],
+    decimals: int,
+    size: int,
+) -> Integers:
+    if not any(fractions):
+        return integers([0], size).reshape(1, 1)
+    whole = (Decimal(0),) * len(securities)
+    values = (
+        to_units(EXACT.multiply(part, security.price), decimals)
+        for parts in fractions
+        for part, security in zip(parts or whole, securities, strict=True)
+    )
+    return integers(values, size).reshape(len(fractions), len(securities))

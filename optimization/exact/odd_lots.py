@@ -1,0 +1,66 @@
+"""Odd lots: what a holding outside the model has beyond its round lots, as columns of a block.
+
+Its target is 0, so the odd remainder may be sold, whole and with all the round lots beside it; only the
+fraction of a share that is left then is kept. A holding below one round lot, or whose round lots alone
+are less than the least trade, is a single lot: it is sold whole or not at all. A short position is bought
+back to the last share, and no further.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+
+from optimization.domain.decimals import EXACT
+from optimization.domain.options import RebalanceOptions, amount
+from optimization.domain.outcome import Security
+from optimization.domain.portfolio import Portfolio
+
+ZERO, ONE = Decimal(0), Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Securities, their lots and what is held of each; odd remainders stand last."""
+
+    securities: tuple[Security, ...]
+    lots: tuple[Decimal, ...]
+    held: tuple[Decimal, ...]
+    odd_lots: tuple[tuple[int, int], ...]  # a column of round lots, that of its odd remainder
+
+
+def columns_of(
+    model: tuple[Security, ...],
+    others: tuple[Security, ...],
+    portfolio: Portfolio,
+    options: RebalanceOptions,
+) -> Columns:
+    """The columns of one portfolio: the model, its other holdings, and odd remainders of these."""
+    securities = [*model, *others]
+    lots = [options.lots.get(security.security_id, ONE) for security in securities]
+    held = [portfolio.holdings.get(security.security_id, ZERO) for security in securities]
+    odd_lots: list[tuple[int, int]] = []
+    for column in range(len(model), len(model) + len(others)):
+        security, whole = securities[column], held[column].to_integral_value(ROUND_FLOOR)
+        if whole < 0 and lots[column] > 1:
+            lots[column] = whole.copy_negate()
+            continue
+        odd = _beyond_round_lots(held[column], lots[column])
+        if odd <= 0:
+            continue
+        round_lots = EXACT.subtract(whole, odd)
+        worth = EXACT.multiply(round_lots, security.price)
+        least = amount(options.minimum_value, portfolio.market_value)
+        if round_lots >= max(options.minimum_shares, ONE) and worth >= least:
+            odd_lots.append((column, len(securities)))
+            held[column] = EXACT.subtract(held[column], odd)
+            securities, lots, held = [*securities, security], [*lots, odd], [*held, odd]
+        else:
+            lots[column] = whole
+    return Columns(tuple(securities), tuple(lots), tuple(held), tuple(odd_lots))
+
+
+def _beyond_round_lots(held: Decimal, lot: Decimal) -> Decimal:
+    """Whole shares beyond the last round lot; 0 of a short position, and of lots below a share."""
+    if held <= 0 or lot < 1:
+        return ZERO
+    beyond = EXACT.subtract(held, EXACT.multiply(EXACT.divide_int(held, lot), lot))
+    return beyond.to_integral_value(ROUND_FLOOR)

@@ -1,0 +1,131 @@
+"""Decimal <-> exact integers, and the guard that keeps int64 from overflowing.
+
+Inside the engine money is a whole number of *units* of ``10**-decimals`` currency, a weight a whole
+number of ``1/denominator`` parts. Both scales are chosen from the data, so nothing is ever rounded.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+from math import gcd, lcm
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimization.domain.decimals import EXACT
+
+# A quarter of the int64 range: sums and differences of two guarded numbers still fit.
+INT64_SAFE = 2**61
+TOO_LARGE = 2**64
+
+FURTHER_DIGITS = 12  # of an amount whose digits do not end, beyond those of the unit
+
+# int64, or Python integers (dtype object) where the guard says int64 could overflow.
+Integers = NDArray[Any]
+
+
+def to_units(value: Decimal, decimals: int) -> int:
+    """A value as a whole number of ``10**-decimals``; exact, or ValueError.
+
+    >>> to_units(Decimal("12.34"), 2)
+    1234
+    >>> to_units(Decimal("0.001"), 2)
+    Traceback (most recent call last):
+    ValueError: 0.001 has more than 2 decimals
+    """
+    scaled = EXACT.scaleb(value, decimals)
+    whole = int(scaled)
+    if whole != scaled:
+        raise ValueError(f"{value:f} has more than {decimals} decimals")
+    return whole
+
+
+def to_decimal(units: int, decimals: int) -> Decimal:
+    """The amount of a whole number of ``10**-decimals``, written the same whatever the scale.
+
+    At least cents, and no further trailing zeros.
+
+    >>> to_decimal(1_234_500_000, 6), to_decimal(10, 0)
+    (Decimal('1234.50'), Decimal('10.00'))
+    """
+    places = decimals
+    while places > 2 and units % 10 == 0:
+        units //= 10
+        places -= 1
+    if places < 2:
+        units, places = units * 10 ** (2 - places), 2
+    return EXACT.scaleb(Decimal(units), -places)
+
+
+def fraction_to_decimal(units: Fraction, decimals: int) -> Decimal:
+    """The same for a fraction of units: exact, or half even at the twelfth digit where they do not end.
+
+    Sums and products of decimals have digits that end, those of thirds have not.
+
+    >>> fraction_to_decimal(Fraction(12345, 4), 2), fraction_to_decimal(Fraction(200, 3), 2)
+    (Decimal('30.8625'), Decimal('0.66666666666667'))
+    """
+    scale, rest = decimals, units.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    if rest != 1:
+        return to_decimal(round(units * 10**FURTHER_DIGITS), decimals + FURTHER_DIGITS)
+    while units.denominator != 1:
+        units, scale = units * 10, scale + 1
+    return to_decimal(units.numerator, scale)
+
+
+def parts_to_decimal(parts: int, denominator: int, decimals: int) -> Decimal:
+    """The amount of so many ``1 / denominator`` of a unit.
+
+    >>> parts_to_decimal(12345, 1000, 2), parts_to_decimal(1, 3, 0)
+    (Decimal('0.12345'), Decimal('0.333333333333'))
+    """
+    digits = len(str(denominator)) - 1
+    if denominator == 10**digits:
+        return to_decimal(parts, decimals + digits)
+    return fraction_to_decimal(Fraction(parts, denominator), decimals)
+
+
+def grain_of(amounts: Iterable[Fraction | int]) -> Fraction:
+    """The greatest amount of which all are whole multiples, and with them their sums; 0 of zeros.
+
+    >>> grain_of([Fraction(3, 2), 4])
+    Fraction(1, 2)
+    """
+    fractions = [Fraction(amount) for amount in amounts]
+    parts = lcm(*(fraction.denominator for fraction in fractions))
+    return Fraction(gcd(*(int(fraction * parts) for fraction in fractions)), parts)
+
+
+def just_above(limit: Fraction, grain: Fraction, hair: Fraction) -> Fraction:
+    """A limit on sums of multiples of ``grain`` as floats may have it.
+
+    A hair above the largest sum that it admits, and at least as far below the next: neither is
+    then taken for the other within a tolerance.
+
+    >>> just_above(Fraction(71, 10), Fraction(2), Fraction(1, 4))
+    Fraction(25, 4)
+    """
+    if grain == 0:
+        return limit
+    return limit // grain * grain + min(hair, grain / 2)
+
+
+def integers(values: Iterable[int], largest: int) -> Integers:
+    """An array of whole numbers: int64 where ``largest`` bounds what will be computed from them."""
+    dtype = np.int64 if largest < INT64_SAFE else np.object_
+    return np.array(list(values), dtype=dtype)
+
+
+def rounded(counts: NDArray[np.float64], like: Integers) -> Integers:
+    """Counts of a solver as whole numbers of the same kind as ``like``; also those beyond int64.
+
+    >>> rounded(np.array([2.9999999, 1e25]), np.array([2**80], dtype=np.object_))
+    array([3, 10000000000000000905969664], dtype=object)
+    """
+    if like.dtype == np.object_:
+        return np.array([round(count) for count in counts.tolist()], dtype=np.object_)
+    return np.rint(counts).astype(like.dtype)

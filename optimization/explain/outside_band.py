@@ -1,0 +1,179 @@
+"""What a plan leaves outside its band, by how much, and what holds it there.
+
+Each restriction that was given, the scope, and each limit is lifted in turn, on every security, and the least
+violation is looked for anew: what is lifted holds the securities whose violation falls with the sum of all. Where
+lifting a single one changes nothing, all are lifted and put back one by one as long as the violation still falls:
+what is left is a smallest set. Where no number of whole shares is closer to the band, whole lots hold it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from optimization.domain.options import Scope
+from optimization.domain.outcome import Edge, OutsideBand
+from optimization.errors import CertificationError, NoSolutionInTimeError
+from optimization.exact.band_violations import edges_of, total_violation, violations, worth_of
+from optimization.exact.scaled_integers import Integers, fraction_to_decimal
+from optimization.solvers.coupled_problem import Desk
+from optimization.solvers.relaxation import Relaxation, restate
+from optimization.solvers.yielding_bands import least_violation, yielding
+from optimization.time_budget import Budget
+
+EXPLANATION_TIME_S = 2.0  # for each thing that an answer explains
+WHOLE_LOTS, CASH_FLOOR, SOFT_PRICE = "whole_lots", "cash_floor", "soft_band_price"
+
+Amounts = Mapping[str, Fraction]  # by security, currency
+
+
+def outside_bands(
+    relaxed: Relaxation, row: int, desk: Desk, lots: Integers, budget: Budget
+) -> tuple[OutsideBand, ...]:
+    """The securities that a plan leaves outside their bands, in the order of the columns."""
+    amounts = outside_amounts(relaxed, desk, lots)
+    if not amounts:
+        return ()
+    held_by: Mapping[str, tuple[str, ...]]
+    if relaxed.options.soft_band_price is not None:
+        held_by = dict.fromkeys(amounts, (SOFT_PRICE,))
+    else:
+        held_by = _Search(
+            relaxed, row, desk, amounts, budget.share(1, EXPLANATION_TIME_S)
+        ).holders()
+    sides = _sides(relaxed, desk, lots)
+    return tuple(
+        OutsideBand(security, sides[security], _currency(desk, amount), held_by[security])
+        for security, amount in amounts.items()
+    )
+
+
+def total_outside(desk: Desk, lots: Integers) -> Decimal:
+    """What all positions of a plan are outside their bands together, in currency."""
+    block = desk.tight.block
+    return fraction_to_decimal(total_violation(block, lots), block.decimals)
+
+
+def _currency(desk: Desk, amount: Fraction) -> Decimal:
+    decimals = desk.tight.block.decimals
+    return fraction_to_decimal(amount * 10**decimals, decimals)
+
+
+def outside_amounts(relaxed: Relaxation, desk: Desk, lots: Integers) -> dict[str, Fraction]:
+    """What each security is outside its band; those that are inside are left out."""
+    block = desk.tight.block
+    each = violations(edges_of(block), worth_of(block, lots))
+    found: dict[str, Fraction] = {}
+    for security, amount in zip(relaxed.assembled.securities, each, strict=True):
+        if amount:
+            before = found.get(security.security_id, Fraction(0))
+            found[security.security_id] = before + amount / 10**block.decimals
+    return found
+
+
+def _sides(relaxed: Relaxation, desk: Desk, lots: Integers) -> dict[str, Edge]:
+    block = desk.tight.block
+    rows = zip(relaxed.assembled.securities, edges_of(block), worth_of(block, lots), strict=True)
+    return {
+        security.security_id: Edge.BELOW if worth < low else Edge.ABOVE
+        for security, (low, high), worth in rows
+        if not low <= worth <= high
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The search for what holds each security, with the violations that were found when something was lifted."""
+
+    relaxed: Relaxation
+    row: int
+    desk: Desk
+    amounts: Amounts
+    budget: Budget
+    known: dict[frozenset[str], Amounts | None] = field(
+        default_factory=dict[frozenset[str], Amounts | None]
+    )
+
+    def holders(self) -> dict[str, tuple[str, ...]]:
+        """The names of what holds each security."""
+        closest = self._closest_in_shares()
+        liftable = tuple(self._liftable())
+        return {
+            security: (WHOLE_LOTS,)
+            if closest.get(security, Fraction(0)) >= amount
+            else self._holding(security, liftable)
+            for security, amount in self.amounts.items()
+        }
+
+    def _holding(self, security: str, liftable: tuple[str, ...]) -> tuple[str, ...]:
+        alone = tuple(name for name in liftable if self._falls(security, {name}))
+        if alone:
+            return alone
+        if not self._falls(security, set(liftable)):
+            return liftable if self.known[frozenset(liftable)] is None else (WHOLE_LOTS,)
+        smallest = set(liftable)
+        for name in liftable:
+            if self._falls(security, smallest - {name}):
+                smallest.discard(name)
+        return tuple(name for name in liftable if name in smallest)
+
+    def _liftable(self) -> Iterator[str]:
+        options = self.relaxed.options
+        yield from options.restrictions
+        if options.scope is not Scope.ALL:
+            yield "scope"
+        yield CASH_FLOOR
+        if options.cash_ceiling is not None:
+            yield "cash_ceiling"
+        if options.groups:
+            yield "groups"
+
+    def _falls(self, security: str, names: set[str]) -> bool:
+        """Whether the violation of a security, and of all together, is less without these."""
+        if not names:
+            return False
+        key = frozenset(names)
+        if key not in self.known:
+            self.known[key] = self._least_without(key)
+        found = self.known[key]
+        if found is None or sum(found.values()) >= sum(self.amounts.values()):
+            return False
+        return found.get(security, Fraction(0)) < self.amounts[security]
+
+    def _least_without(self, names: frozenset[str]) -> Amounts | None:
+        """The violations without these; None where they are not found in time."""
+        relaxed, desk = self._restated(names)
+        try:
+            least = least_violation(desk, self.budget)
+        except (NoSolutionInTimeError, CertificationError):
+            return None
+        return None if least is None else outside_amounts(relaxed, desk, least.lots)
+
+    def _restated(self, names: frozenset[str]) -> tuple[Relaxation, Desk]:
+        options = self.relaxed.options.without(name for name in names if name != CASH_FLOOR)
+        relaxed = restate(self.relaxed, self.row, options, bands_yield=True)
+        desk = relaxed.desk(0)
+        if CASH_FLOOR in names:
+            # Twice everything that can be bought, so that the floor is below whatever a plan spends.
+            worth = abs(desk.tight.base) + sum(map(abs, worth_of(desk.tight.block, desk.bounds[1])))
+            desk = replace(desk, terms=replace(desk.terms, cash_least=Fraction(-2 * worth)))
+        return relaxed, yielding(desk)
+
+    def _closest_in_shares(self) -> Amounts:
+        """What each security is outside its band at the whole shares that are closest to it."""
+        portfolio = self.relaxed.assembled.portfolios[self.row]
+        block, found = self.desk.tight.block, dict[str, Fraction]()
+        rows = zip(self.relaxed.assembled.securities, edges_of(block), strict=True)
+        for security, (low, high) in rows:
+            price = Fraction(security.price) * 10**block.decimals
+            held = Fraction(portfolio.holdings.get(security.security_id, Decimal(0)))
+            part = held - held // 1
+            near = {
+                max(int((edge / price - part) // 1) + step, 0)
+                for edge in (low, high)
+                for step in (0, 1)
+            }
+            values = [(lots + part) * price for lots in near]
+            least = min(max(low - value, value - high, Fraction(0)) for value in values)
+            found[security.security_id] = least / 10**block.decimals
+        return found

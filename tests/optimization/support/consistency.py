@@ -1,0 +1,66 @@
+"""The plans of a small problem that are right after their own costs, by trying every base and every plan.
+
+A plan is right where it is the optimum at the base that its costs leave. For each amount that any plan could
+cost, the problem at that base is enumerated; it has a right plan where one of its best costs that very amount.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil, floor, prod
+
+import numpy as np
+
+from optimization.domain.model import Model
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.portfolio import Portfolio
+from tests.optimization.support.options_oracle import Money, Stated, choices_of, stated
+
+MOST_PLANS = 600
+
+
+class TooManyPlansError(Exception):
+    """Too many plans to try each at the base of each other."""
+
+
+@dataclass(frozen=True)
+class Right:
+    """A base, and the objective of the plan that is the optimum there and leaves it."""
+
+    costs: Fraction
+    objective: Fraction
+
+
+def right_plans(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> Iterator[Right]:
+    """All fixed points, by what they cost."""
+    for costs in sorted(_possible_costs(model, portfolio, options)):
+        problem = stated(model, portfolio, options, costs)
+        best = problem.best()
+        if best is not None and best in _objectives_that_cost(problem, costs):
+            yield Right(costs, best)
+
+
+def _objectives_that_cost(problem: Stated, costs: Fraction) -> set[Fraction]:
+    objective, keeps = problem.totals()
+    same = problem.total_of("cost") == costs * problem.unit
+    return {Fraction(int(one), problem.unit) for one in objective[keeps & same]}
+
+
+def _possible_costs(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> set[Fraction]:
+    """What the plans that keep each band at some base down to half of market value cost."""
+    portfolio = replace(portfolio, cash=portfolio.cash + options.cash_flow)
+    cash, value = Fraction(portfolio.cash), Fraction(portfolio.market_value)
+    money = [Money(cash, value, costs) for costs in (Fraction(0), value / 2)]
+    rate, fee = Fraction(options.cost_rate), Fraction(options.cost_per_trade)
+    amounts: list[list[Fraction]] = []
+    for pair in zip(*(choices_of(model, portfolio, options, one) for one in money), strict=True):
+        changes = {change for choice in pair for change in choice.changes} | {0}
+        span = {*range(floor(min(changes)), ceil(max(changes)) + 1), *changes}
+        lot = pair[0].lot * pair[0].row.price
+        amounts.append([rate * lot * abs(change) + fee * (change != 0) for change in span])
+    if prod(map(len, amounts)) > MOST_PLANS:
+        raise TooManyPlansError
+    total = np.zeros(1, dtype=object)
+    for one in amounts:
+        total = np.add.outer(total, np.array(one, dtype=object)).ravel()
+    return set(total.tolist())

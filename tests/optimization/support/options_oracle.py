@@ -1,0 +1,378 @@
+"""What every change of every security means under the options, and the best combination by trying them all.
+
+Written from the words of RebalanceOptions in fractions and whole numbers; nothing of the engine is used but
+its inputs. Every rule binds either one security alone, which leaves it some changes, or a sum over securities.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil, floor, lcm, prod
+
+import numpy as np
+
+from optimization.domain.model import Model
+from optimization.domain.options import Direction, Percent, RebalanceOptions, Scope
+from optimization.domain.portfolio import Portfolio
+from tests.optimization.support.oracle import Row, rows_of
+
+TOO_MANY = 30_000
+INT64_SAFE = 1 << 61
+NOTHING = Fraction(0)
+
+
+class TooManyError(Exception):
+    """Too many combinations to try."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A row and the changes in lots that are open to it on its own."""
+
+    row: Row
+    lot: Fraction
+    changes: Sequence[Fraction]
+    outside: bool  # not in the model
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """A sum over securities and its bounds: for each security what each of its changes adds."""
+
+    name: str
+    parts: tuple[np.ndarray, ...]
+    low: int | None = None
+    high: int | None = None
+
+    def admits(self, total: np.ndarray | int) -> np.ndarray | bool:
+        """Whether totals are inside the bounds."""
+        above = self.low is None or total >= self.low
+        below = self.high is None or total <= self.high
+        return above & below
+
+
+@dataclass(frozen=True, eq=False)
+class Stated:
+    """The problem as whole numbers of 1 / ``unit``: pick one change of each security."""
+
+    unit: int
+    lots: Mapping[str, Fraction]  # shares in a lot, by security
+    changes: tuple[Sequence[Fraction], ...]
+    objective: Sum
+    limits: tuple[Sum, ...]
+
+    @property
+    def combinations(self) -> int:
+        """How many ways there are to pick."""
+        return prod(len(changes) for changes in self.changes)
+
+    def picked(self, places: Sequence[int]) -> tuple[Fraction, list[str]]:
+        """The objective of one combination, and the limits it breaks."""
+        at = [[int(p[i]) for p, i in zip(s.parts, places, strict=True)] for s in self.limits]
+        broken = [
+            s.name for s, parts in zip(self.limits, at, strict=True) if not s.admits(sum(parts))
+        ]
+        parts = (int(p[i]) for p, i in zip(self.objective.parts, places, strict=True))
+        return Fraction(sum(parts), self.unit), broken
+
+    def best(self) -> Fraction | None:
+        """The least objective of all combinations, in currency; None where none keeps every limit."""
+        if not all(map(len, self.changes)):
+            return None
+        objective, keeps = self.totals()
+        kept = objective[keeps]
+        return Fraction(int(kept.min()), self.unit) if len(kept) else None
+
+    def totals(self) -> tuple[np.ndarray, np.ndarray]:
+        """The objective of each combination, and whether it keeps every limit."""
+        keeps = np.ones(self.combinations, dtype=bool)
+        for limit in self.limits:
+            keeps &= np.asarray(limit.admits(_totals(limit)), dtype=bool)
+        return _totals(self.objective), keeps
+
+    def total_of(self, name: str) -> np.ndarray:
+        """One of the sums, of each combination."""
+        return next(_totals(limit) for limit in self.limits if limit.name == name)
+
+
+def _totals(of: Sum) -> np.ndarray:
+    total = np.zeros(1, dtype=np.result_type(*of.parts)) if of.parts else np.zeros(1, dtype=int)
+    for part in of.parts:
+        total = np.add.outer(total, part).ravel()
+    return total
+
+
+def best_with_options(
+    model: Model, portfolio: Portfolio, options: RebalanceOptions, costs: Fraction = NOTHING
+) -> Fraction | None:
+    """The least objective in currency at the base after ``costs``, None if no plan keeps everything there."""
+    problem = stated(model, portfolio, options, costs)
+    if problem.combinations > TOO_MANY:
+        raise TooManyError
+    return problem.best()
+
+
+def stated(
+    model: Model, portfolio: Portfolio, options: RebalanceOptions, costs: Fraction = NOTHING
+) -> Stated:
+    """The problem of one portfolio at the base after ``costs``; what its plans cost is paid from cash."""
+    portfolio = replace(portfolio, cash=portfolio.cash + options.cash_flow)
+    money = Money(Fraction(portfolio.cash), Fraction(portfolio.market_value), costs)
+    return _in_whole_numbers(choices_of(model, portfolio, options, money), options, money)
+
+
+@dataclass(frozen=True)
+class Money:
+    """What a portfolio has, and what weights are fractions of."""
+
+    cash: Fraction
+    market_value: Fraction
+    costs: Fraction
+
+    @property
+    def base(self) -> Fraction:
+        """Market value after costs."""
+        return self.market_value - self.costs
+
+
+def choices_of(
+    model: Model, portfolio: Portfolio, options: RebalanceOptions, money: Money
+) -> list[Choice]:
+    """The changes of each security that keep what binds it alone."""
+    inside = {target.security_id for target in model.targets}
+    return [
+        _choice(row, options, money.base, outside=row.security_id not in inside)
+        for row in rows_of(model, portfolio, money.costs)
+    ]
+
+
+@dataclass(frozen=True)
+class _Money:
+    """What one security's changes mean, as amounts that are linear in the change."""
+
+    held: Fraction
+    lot: Fraction
+    target: Fraction
+    cost: Fraction  # of one lot traded
+    soft: tuple[Fraction, ...]  # price of leaving the band times: held, lot, low, high
+
+    @property
+    def amounts(self) -> tuple[Fraction, ...]:
+        return (self.held, self.lot, self.target, self.cost, *self.soft)
+
+
+def _money(choice: Choice, options: RebalanceOptions) -> _Money:
+    row = choice.row
+    held, lot = row.held * row.price, choice.lot * row.price
+    price = Fraction(options.soft_band_price or 0)
+    edges = (held, lot, row.low, _soft_high(choice, options))
+    soft = tuple(price * amount for amount in edges)
+    return _Money(held, lot, row.target, Fraction(options.cost_rate) * lot, soft)
+
+
+def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has: Money) -> Stated:
+    money = [_money(choice, options) for choice in choices]
+    per_trade = Fraction(options.cost_per_trade)
+    bounds = _bounds(options, has)
+    limits = [limit for pair in bounds.values() for limit in pair if limit is not None]
+    amounts = [per_trade, *limits]
+    for choice, one in zip(choices, money, strict=True):
+        parts_of_lots = lcm(*(change.denominator for change in choice.changes), 1)
+        amounts += [amount / parts_of_lots for amount in one.amounts]
+    unit = lcm(*(amount.denominator for amount in amounts))
+    furthest = int(max((abs(k) for choice in choices for k in choice.changes), default=0)) + 1
+    largest = max(abs(amount) for amount in amounts) * unit * (furthest + 1) * 8 * len(money)
+    dtype = np.int64 if largest < INT64_SAFE else np.object_
+
+    def units(amount: Fraction) -> int:
+        return int(amount * unit)
+
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in (*bounds, "objective")}
+    for choice, one in zip(choices, money, strict=True):
+        parts_of_lots = lcm(*(change.denominator for change in choice.changes), 1)
+        k = np.array([int(change * parts_of_lots) for change in choice.changes], dtype=dtype)
+        of_lot, of_cost = units(one.lot / parts_of_lots), units(one.cost / parts_of_lots)
+        worth = units(one.held) + of_lot * k
+        turnover, trades = of_lot * abs(k), (k != 0).astype(dtype)
+        cost = of_cost * abs(k) + units(per_trade) * trades
+        held, _, low, high = map(units, one.soft)
+        lot = units(one.soft[1] / parts_of_lots)
+        off = np.maximum(low - held - lot * k, held + lot * k - high)
+        drift = abs(units(one.target) - worth) + np.maximum(off, 0)
+        parts["objective"].append(drift + cost if options.costs_in_objective else drift)
+        invested = of_lot * k
+        sums = {"cash": invested + cost, "invested": invested}
+        sums |= {"turnover": turnover, "trades": trades * unit, "cost": cost}
+        for name in bounds:
+            group = next((g for g in options.groups if f"group {g.name}" == name), None)
+            member = group is not None and choice.row.security_id in group.security_ids
+            parts[name].append(sums.get(name, worth if member else 0 * worth))
+    return Stated(
+        unit,
+        {choice.row.security_id: choice.lot for choice in choices},
+        tuple(choice.changes for choice in choices),
+        Sum("objective", tuple(parts["objective"])),
+        tuple(
+            Sum(name, tuple(parts[name]), *(None if one is None else units(one) for one in pair))
+            for name, pair in bounds.items()
+        ),
+    )
+
+
+def _bounds(
+    options: RebalanceOptions, has: Money
+) -> Mapping[str, tuple[Fraction | None, Fraction | None]]:
+    """Low and high of every sum over securities: cash spent, traded amounts, trades, groups' worth."""
+    ceiling, cap, most = options.cash_ceiling, options.turnover_cap, options.maximum_trades
+    value, cash = has.base, has.cash
+    bounds: dict[str, tuple[Fraction | None, Fraction | None]] = {
+        "cash": (None, cash - _amount(options.cash_floor, value)),
+        "cost": (None, None),
+    }
+    if ceiling is not None:
+        bounds["invested"] = (cash - has.costs - _amount(ceiling, value), None)
+    if cap is not None:
+        bounds["turnover"] = (None, _amount(cap, has.market_value))
+    if most is not None:
+        bounds["trades"] = (None, Fraction(most))
+    for group in options.groups:
+        bounds[f"group {group.name}"] = (Fraction(group.low) * value, Fraction(group.high) * value)
+    return bounds
+
+
+def _choice(
+    row: Row, options: RebalanceOptions, market_value: Fraction, *, outside: bool
+) -> Choice:
+    lot = Fraction(options.lots.get(row.security_id, 1))
+    return Choice(row, lot, tuple(_changes(row, lot, options, market_value, outside)), outside)
+
+
+def _changes(
+    row: Row, lot: Fraction, options: RebalanceOptions, market_value: Fraction, outside: bool
+) -> Iterator[Fraction]:
+    buy, sell = _allowed(row.security_id, options)
+    closing = _closing(row, lot, options) if outside else None
+    if (row.held < 0 and not buy) or (outside and _is_dust(row, lot, options)):
+        yield Fraction(0)
+        return
+    hard_and_odd = closing is not None and options.soft_band_price is None
+    least, most = (closing, closing) if hard_and_odd else _band(row, lot, outside)
+    in_band = least <= 0 <= most
+    edge = _far_enough(least, most, row, lot, options)
+    reachable = least <= most and (buy if edge > 0 else sell)
+    span = [Fraction(k) for k in _span(row, lot, options, market_value, outside)]
+    if closing is not None and (row.held < 0 or sell):
+        only = row.held < 0 or hard_and_odd or not _has_round_lots(row, lot, options)
+        span = (
+            [*({Fraction(0)} if only and row.held > 0 and not hard_and_odd else ())]
+            if only
+            else span
+        )
+        span.append(closing)
+    for change in span:
+        banned = (change > 0 and not buy) or (change < 0 and not sell)
+        if banned or row.held + change * lot < 0:
+            continue
+        if _in_scope(change, edge if reachable else None, in_band, options) and (
+            change == 0 or _is_large_enough(row, lot, change, options)
+        ):
+            yield change
+
+
+def _far_enough(
+    least: Fraction, most: Fraction, row: Row, lot: Fraction, options: RebalanceOptions
+) -> Fraction:
+    """The change to the edge, or as far inside the band as the least trade."""
+    edge = least if least > 0 else most
+    shares = max(Fraction(options.minimum_shares), Fraction(options.minimum_value) / row.price)
+    trade = Fraction(ceil(shares / lot))
+    farther = trade if edge > 0 else -trade
+    return farther if abs(edge) < trade and least <= farther <= most else edge
+
+
+def _closing(row: Row, lot: Fraction, options: RebalanceOptions) -> Fraction | None:
+    """The change in lots that closes an odd position outside the model; None where lots do."""
+    whole = Fraction(floor(row.held))
+    if lot < 1 or (row.held < 0 and lot == 1) or (row.held > 0 and whole % lot == 0):
+        return None
+    return -whole / lot
+
+
+def _has_round_lots(row: Row, lot: Fraction, options: RebalanceOptions) -> bool:
+    lots = Fraction(floor(row.held / lot))
+    return lots > 0 and _is_large_enough(row, lot, lots, options)
+
+
+def _is_dust(row: Row, lot: Fraction, options: RebalanceOptions) -> bool:
+    part = min(lot, Fraction(1))
+    tradable = floor(row.held / part) * part / lot
+    return tradable != 0 and not _is_large_enough(row, lot, tradable, options)
+
+
+def _span(
+    row: Row, lot: Fraction, options: RebalanceOptions, market_value: Fraction, outside: bool
+) -> range:
+    """Changes that keep the band, or with soft bands all that can be of use."""
+    _, sell = _allowed(row.security_id, options)
+    if options.soft_band_price is not None:
+        fewest, value = -floor(row.held / lot), max(market_value, 0)
+        if row.held < 0:
+            return range(fewest, fewest + ceil(value / row.price / lot) + 2)
+        most = ceil(value / row.price / lot) + 1
+        return range(-floor(row.held / lot), max(most, 1) + 1)
+    if outside and not sell and row.held > 0:
+        return range(1)
+    least, most = _band(row, lot, outside)
+    return range(int(least), int(most) + 1)
+
+
+def _in_scope(
+    change: Fraction, edge: Fraction | None, in_band: bool, options: RebalanceOptions
+) -> bool:
+    if options.scope is Scope.ALL:
+        return True
+    if in_band:
+        return change == 0
+    return options.scope is not Scope.DRIFTED_TO_EDGE or edge is None or change == edge
+
+
+def _allowed(security_id: str, options: RebalanceOptions) -> tuple[bool, bool]:
+    frozen = security_id in options.frozen
+    buy = options.direction is not Direction.SELL_ONLY and security_id not in options.do_not_buy
+    sell = options.direction is not Direction.BUY_ONLY and security_id not in options.do_not_sell
+    return buy and not frozen, sell and not frozen
+
+
+def _band(row: Row, lot: Fraction, outside: bool) -> tuple[Fraction, Fraction]:
+    """The least and the most change in lots that end inside the band and not short."""
+    worth = row.price * lot
+    least = max(ceil((row.low - row.held * row.price) / worth), ceil(-row.held / lot))
+    most = floor((row.high - row.held * row.price) / worth)
+    if outside and most < least and row.low == 0 == row.high:
+        most = least
+    return Fraction(least), Fraction(most)
+
+
+def _is_large_enough(row: Row, lot: Fraction, change: Fraction, options: RebalanceOptions) -> bool:
+    shares = abs(change) * lot
+    enough_shares = shares >= Fraction(options.minimum_shares)
+    return enough_shares and shares * row.price >= Fraction(options.minimum_value)
+
+
+def _soft_high(choice: Choice, options: RebalanceOptions) -> Fraction:
+    """The upper edge of a soft band; what cannot be sold of a holding outside the model is no violation."""
+    row = choice.row
+    if not choice.outside:
+        return row.high
+    _, sell = _allowed(row.security_id, options)
+    part = min(choice.lot, Fraction(1))
+    rest = row.held - floor(row.held / part) * part
+    is_kept = not sell or _is_dust(row, choice.lot, options)
+    kept = max(row.held, Fraction(0)) if is_kept else Fraction(0)
+    return max(row.high, max(rest, kept) * row.price)
+
+
+def _amount(value: object, market_value: Fraction) -> Fraction:
+    if isinstance(value, Percent):
+        return Fraction(value.value) * market_value / 100
+    return Fraction(value)  # type: ignore[arg-type]
