@@ -1,0 +1,27 @@
+"""Ports that readiness asks."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from serve_app.ports.port import repeatable
+from serve_app.upstream.client import UpstreamHealth
+
+
+class UpstreamChecks(Protocol):
+    """Health of the upstreams that a deployment calls; a circuit breaker is that of one replica."""
+
+    @repeatable
+    @abstractmethod
+    async def check_upstream(self, upstream: str) -> UpstreamHealth:
+        """Ask the upstream of this name for its health."""
+        ...
+
+
+class DatabaseCheck(Protocol):
+    """Health of the database."""
+
+    @repeatable
+    @abstractmethod
+    async def ping(self) -> None:
+        """Raise StorageUnavailableError unless the database responds."""
+        ...

@@ -1,0 +1,76 @@
+"""Port of the stored investment models."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from optimization.domain.model import Model, Target
+from serve_app.editing import Versions
+from serve_app.ports.port import repeatable
+from storage.idempotency import Claim
+from storage.paging import Sort
+
+
+class StoredModels(Protocol):
+    """Investment models. ``versions`` are those of the model that a change is meant for."""
+
+    @abstractmethod
+    async def add_model(self, model: Model, claim: Claim | None = None) -> Model:
+        """Store a new model, complete the claim with it, and return it with its id."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def read_model(self, model_id: str) -> Model:
+        """Raise NotFoundError for a model that is not stored."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_models(
+        self, offset: int, limit: int, sort: Sort
+    ) -> tuple[tuple[Model, ...], int]:
+        """Return one page and the number of all models."""
+        ...
+
+    @abstractmethod
+    async def replace_model(self, model: Model) -> Model:
+        """Compare-and-set: ``model.version`` is the version that it replaces."""
+        ...
+
+    @abstractmethod
+    async def delete_model(self, model_id: str, version: int) -> None:
+        """Delete the model of this version."""
+        ...
+
+    @abstractmethod
+    async def add_target(self, model_id: str, target: Target, versions: Versions = None) -> Model:
+        """Add the target of a security that has none."""
+        ...
+
+    @abstractmethod
+    async def replace_target(
+        self, model_id: str, target: Target, versions: Versions = None
+    ) -> Model:
+        """Replace the target of a security; a weight of 0 removes it."""
+        ...
+
+    @abstractmethod
+    async def remove_target(
+        self, model_id: str, target: Target, versions: Versions = None
+    ) -> Model:
+        """Remove a target; TargetDiffersError unless every value is the stored one."""
+        ...
+
+    @abstractmethod
+    async def add_portfolios(
+        self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
+    ) -> Model:
+        """Let more portfolios follow the model."""
+        ...
+
+    @abstractmethod
+    async def remove_portfolios(
+        self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
+    ) -> Model:
+        """Let fewer portfolios follow the model."""
+        ...

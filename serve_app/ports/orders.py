@@ -1,0 +1,25 @@
+"""Port of the submission of orders to the order service."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from serve_app.ports.port import repeatable
+from storage.hand_overs import HandOver
+from storage.orders import OpenOrdersRule, OrderState
+
+
+class OrderSubmissions(Protocol):
+    """Orders of a rebalance, from its transactions to the order service."""
+
+    @abstractmethod
+    async def submit_orders(self, rebalance_id: str, rule: OpenOrdersRule, limit: int) -> HandOver:
+        """Send the orders that the order service lacks; return all states and ``limit`` orders."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def read_submission(
+        self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
+    ) -> HandOver:
+        """Return all states and one page of the orders, or of the orders in some states."""
+        ...

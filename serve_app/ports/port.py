@@ -1,0 +1,84 @@
+"""Ports: Protocols of the deployments, with the delivery of each call beside its signature.
+
+    class StoredModels(Protocol):
+        @repeatable
+        @abstractmethod
+        async def read_model(self, model_id: str) -> Model: ...
+
+A caller gets a port from ``connect`` and a deployment derives from it, so that the type checker
+compares both with the one signature. ``@serves`` runs the methods of a deployment in the context
+of their callers.
+"""
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterator
+from enum import Enum, auto
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from serve_app.ports.call_context import CallContext
+
+P = ParamSpec("P")
+R = TypeVar("R")
+SelfT = TypeVar("SelfT")
+ClassT = TypeVar("ClassT", bound=type)
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
+Method = Callable[..., Coroutine[Any, Any, Any]]
+
+CALL_CONTEXT: Final = "call_context"  # keyword argument that carries the CallContext
+_DELIVERY: Final = "__delivery__"
+
+
+class Delivery(Enum):
+    """Number of replicas and attempts that a call may reach."""
+
+    ONCE = auto()  # one replica, one attempt
+    REPEATABLE = auto()  # one replica; another attempt after a lost replica
+    BROADCAST = auto()  # every replica, best effort, without a result
+
+
+def repeatable(method: MethodT) -> MethodT:
+    """Declare that a call may be repeated, because it changes nothing or names its owner."""
+    setattr(method, _DELIVERY, Delivery.REPEATABLE)
+    return method
+
+
+def broadcast(method: MethodT) -> MethodT:
+    """Declare that a call goes to every replica, because any of them may be the one concerned."""
+    setattr(method, _DELIVERY, Delivery.BROADCAST)
+    return method
+
+
+def delivery_of(method: Method) -> Delivery:
+    """Return the delivery that a method of a port declares."""
+    return getattr(method, _DELIVERY, Delivery.ONCE)
+
+
+def methods_of(port: type) -> Iterator[tuple[str, Method]]:
+    """Yield the methods that a port and its bases declare, by name."""
+    for name, method in inspect.getmembers(port, inspect.iscoroutinefunction):
+        if not name.startswith("_"):
+            yield name, method
+
+
+def serves(port: type) -> Callable[[ClassT], ClassT]:
+    """Decorate a deployment: the methods of its port run in the context of their callers."""
+
+    def decorate(deployment: ClassT) -> ClassT:
+        for name, _ in methods_of(port):
+            setattr(deployment, name, _in_context(getattr(deployment, name)))
+        return deployment
+
+    return decorate
+
+
+def _in_context(
+    method: Callable[Concatenate[SelfT, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[SelfT, P], Coroutine[Any, Any, R]]:
+    @wraps(method)
+    async def call(self: SelfT, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        context: Any = kwargs.pop(CALL_CONTEXT, None) or CallContext.capture()
+        with context.entered():
+            return await method(self, *args, **kwargs)
+
+    return call

@@ -1,0 +1,71 @@
+"""Port of the rebalances of stored models that are answered with their outcomes."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Protocol
+
+from optimization.domain.outcome import Rebalance
+from serve_app.ports.options import NO_OVERRIDES, OptionOverrides
+from serve_app.ports.port import repeatable
+from storage.idempotency import Claim
+from storage.runs import Run
+
+Outcomes = tuple[Run, tuple[Rebalance, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceModel:
+    """Command: rebalance every portfolio that follows a model, under this id.
+
+    The stored rebalance settles the claim; nothing is stored if the claim was lost meanwhile.
+    """
+
+    rebalance_id: str
+    model_id: str
+    overrides: OptionOverrides = NO_OVERRIDES
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RebalancePortfolio:
+    """Command: rebalance one portfolio to a model, or to the newest that it follows."""
+
+    rebalance_id: str
+    portfolio_id: str
+    model_id: str | None = None
+    overrides: OptionOverrides = NO_OVERRIDES
+    claim: Claim | None = None
+
+
+class Rebalancing(Protocol):
+    """Rebalances of stored models, not repeatable: ``exactly_once`` asks after a lost one."""
+
+    @abstractmethod
+    async def rebalance_model(self, command: RebalanceModel) -> Outcomes:
+        """Rebalance the portfolios of a model, and store and return their outcomes."""
+        ...
+
+    @abstractmethod
+    async def rebalance_portfolio(self, command: RebalancePortfolio) -> tuple[Run, Rebalance]:
+        """Rebalance one portfolio, and store and return its outcome."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Outcomes:
+        """Return the outcomes of ``rebalance_model`` without storing them."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def preview_portfolio(
+        self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
+    ) -> tuple[Run, Rebalance]:
+        """Return the outcome of ``rebalance_portfolio`` without storing it."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def read_completed(self, rebalance_id: str) -> Outcomes | None:
+        """Wait for a rebalance under way, and return its outcomes; None if it left nothing."""
+        ...

@@ -1,0 +1,88 @@
+"""Ports of the runs over a book: where they are stored, and where they are worked on."""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from serve_app.ports.options import NO_OVERRIDES, OptionOverrides, OverridesByPortfolio
+from serve_app.ports.port import broadcast, repeatable
+from storage.book import BookRun, Holdings, Selection
+from storage.chunks import Event
+from storage.idempotency import Claim
+from storage.runs import Run
+
+
+class StoredRuns(Protocol):
+    """Runs over a book, their rebalances and their events."""
+
+    @repeatable
+    @abstractmethod
+    async def read_run(self, run_id: str) -> BookRun:
+        """Raise NotFoundError for a run that is not stored."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_runs(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
+        """Return one page, the newest first, and the number of all runs."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def cancel_run(self, run_id: str) -> BookRun:
+        """Record that a run starts nothing more; one that is over stays as it is."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_run_rebalances(
+        self, run_id: str, after: str | None, limit: int
+    ) -> tuple[Run, ...]:
+        """Return the rebalances of a run in the order of their ids, from behind this one on."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_run_rebalance_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
+        """Return the ids of the first rebalances of a run."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
+        """Return the events of a run behind the one of this number."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
+        """Return the first chunks of a run that were given up."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BeginRun:
+    """Command: begin a run over a book. Without ``holdings`` a setting names their source."""
+
+    run_id: str
+    selection: Selection
+    overrides: OptionOverrides = NO_OVERRIDES
+    overrides_by_portfolio: OverridesByPortfolio = field(default_factory=dict[str, OptionOverrides])
+    holdings: Holdings | None = None
+    claim: Claim | None = None
+
+
+class RunControl(Protocol):
+    """Start of runs over a book, and news for the replicas that work on them."""
+
+    @repeatable  # every attempt names the same run: it begins once
+    @abstractmethod
+    async def begin_run(self, command: BeginRun) -> BookRun:
+        """Store a run and return it; the work goes on without its caller."""
+        ...
+
+    @broadcast
+    @abstractmethod
+    async def look_at(self, run_id: str) -> None:
+        """Let the replica that works on a run read its state from the database at once."""
+        ...

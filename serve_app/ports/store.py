@@ -1,0 +1,25 @@
+"""Port of the deployment in front of the database."""
+
+from typing import Protocol
+
+from serve_app.ports.health import DatabaseCheck, UpstreamChecks
+from serve_app.ports.idempotency import IdempotencyKeys
+from serve_app.ports.models import StoredModels
+from serve_app.ports.orders import OrderSubmissions
+from serve_app.ports.portfolios import PortfolioNames
+from serve_app.ports.runs import StoredRuns
+from serve_app.ports.stored_rebalances import StoredRebalances
+
+
+class Store(
+    StoredModels,
+    StoredRebalances,
+    StoredRuns,
+    OrderSubmissions,
+    IdempotencyKeys,
+    PortfolioNames,
+    UpstreamChecks,
+    DatabaseCheck,
+    Protocol,
+):
+    """The calls of the ModelStore deployment; its upstreams are "order" and "portfolio"."""

@@ -1,0 +1,73 @@
+"""Port of the stored rebalances and their outcomes."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from optimization.domain.outcome import Rebalance
+from serve_app.ports.port import repeatable
+from storage.paging import Sort
+from storage.runs import Run
+
+
+class StoredRebalances(Protocol):
+    """Rebalances, and the outcome of each of their portfolios."""
+
+    @repeatable
+    @abstractmethod
+    async def read_rebalance(self, rebalance_id: str) -> Run:
+        """Raise NotFoundError for a rebalance that is not stored."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_rebalances(
+        self, offset: int, limit: int, sort: Sort
+    ) -> tuple[tuple[Run, ...], int]:
+        """Return one page and the number of all rebalances."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_rebalances_of(
+        self, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    ) -> tuple[tuple[tuple[Run, int], ...], int]:
+        """Return one page of the rebalances that hold any of these portfolios, the newest first.
+
+        Each comes with its number of these portfolios, the page with the number of all of them.
+        """
+        ...
+
+    @abstractmethod
+    async def delete_rebalance(self, rebalance_id: str, version: int) -> None:
+        """Delete the rebalance of this version; OrdersSentError once an order of it was sent."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def read_outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]:
+        """Return the outcome of one portfolio, and its rebalance."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def read_outcomes(
+        self, rebalance: Run, portfolio_ids: tuple[str, ...]
+    ) -> tuple[Rebalance, ...]:
+        """Return the outcomes of these portfolios; NotFoundError for one that it lacks."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_outcomes(
+        self, rebalance: Run, offset: int = 0, limit: int | None = None
+    ) -> tuple[Rebalance, ...]:
+        """Return one page of the outcomes, in the order of the model's portfolios."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def list_outcomes_of(
+        self, rebalance: Run, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    ) -> tuple[Rebalance, ...]:
+        """Return one page of the outcomes of those of these portfolios that the rebalance holds."""
+        ...

@@ -1,0 +1,33 @@
+"""Context of a call: what a deployment knows of its caller."""
+
+import math
+import pickle
+
+from serve_app.correlation import correlation_id
+from serve_app.deadline import remaining_s, within
+from serve_app.ports.call_context import CallContext
+
+
+def test_a_call_outside_of_any_request_has_neither_an_id_nor_a_deadline():
+    assert CallContext.capture() == CallContext("", None)
+
+
+def test_the_context_of_a_call_survives_the_way_to_another_process():
+    token = correlation_id.set("nightly")
+    with within(5.0):
+        sent = CallContext.capture()
+    correlation_id.reset(token)
+
+    arrived = pickle.loads(pickle.dumps(sent))
+
+    with arrived.entered():
+        assert correlation_id.get() == "nightly"
+        assert 4 < remaining_s() <= 5
+
+
+def test_a_context_ends_with_its_block():
+    with CallContext("nightly", 5.0).entered():
+        pass
+
+    assert correlation_id.get() == ""
+    assert math.isinf(remaining_s())
