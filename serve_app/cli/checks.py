@@ -37,7 +37,7 @@ def examined(url: str | None) -> list[Check]:
     try:
         settings = settings_from()
     except SettingsError as error:
-        remedy = "docs/settings.md has every setting, its default and its rule"
+        remedy = "docs/reference/settings.md has every setting, its default and its rule"
         return [*found, Check("settings", "fail", str(error), remedy)]
     clocks: list[str] = []
     found += [Check("settings", "ok", "valid"), _database(settings)]
@@ -159,7 +159,7 @@ def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
             parts = client.ready().checks
         clocks.append(httpx.get(f"{where}/health/live", trust_env=False).headers.get("Date", ""))
     except ProblemError as problem:
-        remedy = "docs/operations.md has what fails and what then"
+        remedy = "docs/reference/operations.md has what fails and what then"
         return Check("service", "fail", f"{where}: {problem.detail}", remedy)
     except (httpx.HTTPError, ValueError) as error:
         remedy = "make serve, or correct ORDERGEN_URL"

@@ -35,7 +35,7 @@ class Group(TypedDict, total=False):
 
 
 class Options(TypedDict, total=False):
-    """How to rebalance, see docs/api.md; amounts may be Decimals or the text of one ("2.5%")."""
+    """How to rebalance, see docs/reference/api.md; amounts may be Decimals or the text of one ("2.5%")."""
 
     cash_floor: Amount | Currency | None
     cash_ceiling: Amount | Currency | None

@@ -1,4 +1,4 @@
-"""The Python of docs/client.md, run block after block against the application on a port."""
+"""The Python of docs/reference/python.md, run block after block against the application on a port."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ from serve_app.client import Client
 from tests.api.in_process import Upstreams
 from tests.api.serving import served
 
-PAGE = Path(__file__).parents[2] / "docs" / "client.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
 ADDRESS = "http://127.0.0.1:8088"
 SECURITY, PORTFOLIO = "3ef72f691c5758e59e004b2a", "683b6d889fa492fde114a4e3"
 

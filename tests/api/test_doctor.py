@@ -55,7 +55,7 @@ def test_a_wrong_setting_is_named_with_its_rule_and_ends_with_1() -> None:
 
     assert result.exit_code == 1
     assert "PRICE_TTL_S" in result.stdout
-    assert "docs/settings.md" in result.stdout
+    assert "docs/reference/settings.md" in result.stdout
 
 
 def test_a_database_and_an_upstream_that_do_not_answer_fail_with_a_remedy_and_no_secret() -> None:

@@ -73,8 +73,8 @@ def documents() -> dict[str, set[str]]:
 
 
 def described(collection: str) -> str:
-    """What docs/storage.md says of the documents of a collection."""
-    block = (DOCS / "storage.md").read_text().split("```")[1]
+    """What docs/reference/storage.md says of the documents of a collection."""
+    block = (DOCS / "reference/storage.md").read_text().split("```")[1]
     found = re.search(rf"^{collection} .*\n(?: +.*\n)*", block, re.MULTILINE)
     assert found is not None, collection
     return found[0]
@@ -101,7 +101,7 @@ def test_every_layer_is_in_the_table_of_who_imports_whom() -> None:
     )
     linted = {name for layer in layers for name in re.findall(r"\w+", layer)}
     table = (
-        (DOCS / "architecture.md")
+        (DOCS / "explanation/architecture.md")
         .read_text()
         .partition("| layer | modules |")[2]
         .partition("\n\n")[0]

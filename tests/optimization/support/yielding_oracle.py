@@ -1,6 +1,6 @@
 """The plan that SPEC's words ask for where bands may yield, by trying all plans of two or three securities.
 
-In fractions, from the words of RebalanceOptions and of docs/engine.md alone; nothing of the engine is used but its
+In fractions, from the words of RebalanceOptions and of docs/explanation/engine.md alone; nothing of the engine is used but its
 inputs. A plan is a number of shares of each security. What single securities may do is listed first; all
 combinations are then held against the limits that tie them together, and ranked by violation and by drift.
 """
