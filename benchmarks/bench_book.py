@@ -34,8 +34,8 @@ from serve_app.launch import running
 from serve_app.launch_checks import configured
 from serve_app.market import Market
 from serve_app.settings import Settings
-from storage.database import connect, disconnect
-from storage.models import Models
+from storage.model_store import Models
+from storage.mongo.connection import connect, disconnect
 
 FILE = "book.parquet"
 ROWS_A_GROUP = 64_000

@@ -25,14 +25,14 @@ from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.outcome import Rebalance, Security, Status
 from serve_app.api.listings import MOST_ON_PAGE, Listed, Portfolios, page_text
-from storage.codec import TYPE_REGISTRY
-from storage.database import Document, connect, disconnect
-from storage.embedded import Server, start, stop
-from storage.indexes import ensure_indexes
-from storage.models import Models
-from storage.rebalances import Rebalances
-from storage.results import result_document, result_id
-from storage.runs import Run, new_rebalance_id
+from storage.embedded.server import Server, start, stop
+from storage.model_store import Models
+from storage.mongo.connection import Document, connect, disconnect
+from storage.mongo.decimal_codec import TYPE_REGISTRY
+from storage.outcomes import result_document, result_id
+from storage.rebalance import Run, new_rebalance_id
+from storage.rebalance_store import Rebalances
+from storage.schema import ensure_indexes
 
 POSITIONS = 50
 PORTFOLIOS = 20_000

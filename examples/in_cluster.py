@@ -15,7 +15,7 @@ import ray
 
 from serve_app.handles import connect
 from storage.errors import StorageError
-from storage.paging import DESCENDING
+from storage.mongo.sorting import DESCENDING
 
 
 async def main() -> None:

@@ -15,8 +15,8 @@ from serve_app.hand_over_turn import Turn
 from serve_app.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.resources import Resources
 from storage.errors import OrdersOpenError, SupersededError
-from storage.orders import OpenOrdersRule, Order, OrderState
-from storage.runs import Run
+from storage.order import OpenOrdersRule, Order, OrderState
+from storage.rebalance import Run
 
 PORTFOLIOS_AT_A_TIME: Final = 500
 ORDERS_AT_A_TIME: Final = 16  # cancelled between two renewals of the lease: 80 s if each is slow

@@ -14,7 +14,7 @@ from serve_app.upstream.client import ASK_AGAIN_AFTER_S
 from serve_app.upstream.errors import OrdersPartlyFilledError, UpstreamUnavailableError
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.orders import PARTLY_FILLED
-from storage.orders import Order
+from storage.order import Order
 
 
 async def counted_orders(

@@ -31,9 +31,9 @@ from storage.errors import (
     RunGoesOnError,
     StorageError,
 )
-from storage.hand_overs import HandOver
-from storage.orders import Batch, OpenOrdersRule, Order, OrderState, Settlement
-from storage.runs import Run, RunStatus
+from storage.order import Batch, OpenOrdersRule, Order, OrderState, Settlement
+from storage.rebalance import Run, RunStatus
+from storage.submission_store import HandOver
 
 AT_A_TIME: Final = 200  # portfolios whose orders are stored at once
 AT_ONCE: Final = 4  # batches of different hand-overs that are out at a time

@@ -3,7 +3,7 @@
 import time
 from uuid import uuid4
 
-from storage.hand_overs import HandOvers
+from storage.submission_store import HandOvers
 
 
 class TurnOverError(Exception):

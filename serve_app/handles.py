@@ -28,10 +28,10 @@ from serve_app.deadline import sendable_s
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import GivenOptions
-from storage.book import BookRun, Holdings, Selection
-from storage.idempotency import Claim
+from storage.idempotency_store import Claim
 from storage.options import OwnOverrides
-from storage.runs import Run, new_rebalance_id
+from storage.rebalance import Run, new_rebalance_id
+from storage.run import BookRun, Holdings, Selection
 
 APPLICATION = "order-generation"
 TRIES = 3

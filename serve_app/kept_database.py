@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 
 from serve_app.settings import Settings
-from storage import embedded
-from storage.kept_server import KeptServer
+from storage.embedded import server
+from storage.embedded.kept_server import KeptServer
 
 Say = Callable[[str], None]
 
@@ -53,4 +53,4 @@ def kept_database(settings: Settings, say: Say) -> Generator[KeptDatabase | None
     try:
         yield KeptDatabase(settings, kept, say)
     finally:
-        embedded.stop(settings.data_directory)
+        server.stop(settings.data_directory)

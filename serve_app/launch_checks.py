@@ -14,8 +14,8 @@ from pymongo.errors import PyMongoError
 from serve_app.market import Market
 from serve_app.ray_environment import ray_directory
 from serve_app.settings import Settings, SettingsError, settings_from
-from storage.database import connect, disconnect, ping
 from storage.errors import StorageUnavailableError
+from storage.mongo.connection import connect, disconnect, ping
 
 CONFIG_NAME = "serve_config.yaml"
 MIN_ROOM_MB = 200

@@ -17,11 +17,11 @@ from pydantic import SecretStr
 
 from serve_app.market import Market, run
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
-from storage import embedded
-from storage.database import connect, disconnect
+from storage.embedded import server
+from storage.embedded.kept_server import KeptServer
 from storage.errors import ServerEndedError
-from storage.indexes import ensure_indexes
-from storage.kept_server import KeptServer
+from storage.mongo.connection import connect, disconnect
+from storage.schema import ensure_indexes
 
 NAMESPACE = "order-generation"
 MARKET_START_S = 60
@@ -68,7 +68,7 @@ class DatabaseKeeper:
 
     def _watch(self) -> None:
         has_failed = False  # a start that fails leaves the directory as `ordergen stop` does
-        while has_failed or not embedded.is_stopped(self._directory):
+        while has_failed or not server.is_stopped(self._directory):
             try:
                 if (reason := self._kept.reason_of_end()) is not None:
                     logger.warning("the database ended %s", reason)

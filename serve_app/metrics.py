@@ -13,7 +13,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 
 from optimization.domain.outcome import Rebalance, Status
 from serve_app.resources import Watch
-from storage.chunks import Report
+from storage.chunk_store import Report
 
 SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]
 SHORT_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]

@@ -18,15 +18,15 @@ from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
 from serve_app.upstream.client import UpstreamHealth
-from storage.book import BookRun
-from storage.chunks import Event
-from storage.database import ping
+from storage.chunk_store import Event
 from storage.errors import StaleVersionError
-from storage.hand_overs import HandOver
-from storage.idempotency import Claim
-from storage.orders import OpenOrdersRule, OrderState
-from storage.paging import Sort
-from storage.runs import Run
+from storage.idempotency_store import Claim
+from storage.mongo.connection import ping
+from storage.mongo.sorting import Sort
+from storage.order import OpenOrdersRule, OrderState
+from storage.rebalance import Run
+from storage.run import BookRun
+from storage.submission_store import HandOver
 
 EDIT_TRIES = 8
 

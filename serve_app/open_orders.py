@@ -9,7 +9,7 @@ from typing import Final
 from serve_app.resources import Resources
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.orders import NEW, OVER, REMOVED, Placed
-from storage.orders import Order, OrderState
+from storage.order import Order, OrderState
 
 # A request is over 60 s after its claim went out; the order service needs up to 180 s to calm down.
 ARRIVE_WITHIN: Final = timedelta(seconds=240)

@@ -27,10 +27,10 @@ from serve_app.stateless import answered_elsewhere, optimized
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import GivenOptions
-from storage.book import BookRun, Holdings, Selection
-from storage.idempotency import Claim
+from storage.idempotency_store import Claim
 from storage.options import OwnOverrides
-from storage.runs import Run
+from storage.rebalance import Run
+from storage.run import BookRun, Holdings, Selection
 
 WARM_WORKERS = 2
 

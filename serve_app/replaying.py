@@ -13,8 +13,8 @@ from optimization.domain.portfolio import Portfolio
 from optimization.engine import Answer, rebalance_all
 from optimization.errors import NoSolutionInTimeError
 from storage.options import options_from
-from storage.rebalances import Rebalances
-from storage.runs import Run
+from storage.rebalance import Run
+from storage.rebalance_store import Rebalances
 
 AT_A_TIME = 200  # outcomes in memory
 AGREE, DIFFER = "agree", "differ"

@@ -24,18 +24,18 @@ from serve_app.upstream.policy import Policy
 from serve_app.upstream.portfolios import Portfolios
 from serve_app.upstream.pricing import Prices
 from serve_app.upstream.securities import Securities
-from storage.book import Holdings
-from storage.book_runs import BookRuns
-from storage.chunks import Chunks
-from storage.database import Document, connect
-from storage.hand_overs import HandOvers
-from storage.idempotency import Idempotency
-from storage.models import Models
-from storage.open_orders import OpenOrders
-from storage.order_book import OrderBook
-from storage.portfolio_claims import PortfolioClaims
-from storage.rebalances import Rebalances
-from storage.watch import Told
+from storage.chunk_store import Chunks
+from storage.idempotency_store import Idempotency
+from storage.model_store import Models
+from storage.mongo.command_listener import Told
+from storage.mongo.connection import Document, connect
+from storage.open_order_store import OpenOrders
+from storage.order_store import OrderBook
+from storage.portfolio_claim_store import PortfolioClaims
+from storage.rebalance_store import Rebalances
+from storage.run import Holdings
+from storage.run_store import BookRuns
+from storage.submission_store import HandOvers
 
 SUMMARIES = "summaries"
 PAGES = "pages"

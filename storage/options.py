@@ -15,8 +15,8 @@ from optimization.domain.options import (
     RebalanceOptions,
     Scope,
 )
-from storage.codec import exact, storable
-from storage.database import Document
+from storage.mongo.connection import Document
+from storage.mongo.decimal_codec import exact, storable
 
 DEFAULTS = RebalanceOptions()
 ENUMS: Mapping[str, type[StrEnum]] = {

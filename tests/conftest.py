@@ -11,9 +11,9 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from serve_app.ray_environment import FAST
-from storage.database import WRITER_TIMEOUT_S, Document, connect, disconnect
-from storage.embedded import start, stop
-from storage.indexes import ensure_indexes
+from storage.embedded.server import start, stop
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, connect, disconnect
+from storage.schema import ensure_indexes
 
 MEMORY = Path("/dev/shm")
 ROOM = 8 * 2**30  # bytes; the object stores of Ray are there, too

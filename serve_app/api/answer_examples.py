@@ -40,7 +40,7 @@ from serve_app.wire.rebalancing import (
 from serve_app.wire.runs import RunAnswer, book_run_json, outcome_line
 from serve_app.wire.text import Json, encoded
 from serve_app.wire.transactions import TransactionLine, csv_text, line_json, lines_of
-from storage.book import BookRun
+from storage.run import BookRun
 
 
 def _written(value: Any) -> Any:

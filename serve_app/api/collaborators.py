@@ -20,14 +20,14 @@ from serve_app.settings import Settings
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import GivenOptions
-from storage.book import BookRun, Holdings, Selection
-from storage.chunks import Event
-from storage.hand_overs import HandOver
-from storage.idempotency import Claim
+from storage.chunk_store import Event
+from storage.idempotency_store import Claim
+from storage.mongo.sorting import Sort
 from storage.options import OwnOverrides
-from storage.orders import OpenOrdersRule, OrderState
-from storage.paging import Sort
-from storage.runs import Run
+from storage.order import OpenOrdersRule, OrderState
+from storage.rebalance import Run
+from storage.run import BookRun, Holdings, Selection
+from storage.submission_store import HandOver
 
 
 class ModelStore(Protocol):

@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Request
 
 from serve_app.api.collaborators import ModelStore, Store
 from storage.errors import StorageUnavailableError
-from storage.idempotency import Claim
+from storage.idempotency_store import Claim
 
 T = TypeVar("T")
 REPLAYED = {"Idempotent-Replayed": "true"}

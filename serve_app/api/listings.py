@@ -20,7 +20,7 @@ from serve_app.api.rebalancing import trade_date_of
 from serve_app.problems.mapping import problem_of
 from serve_app.wire.rebalances import portfolio_json, run_json
 from serve_app.wire.text import Json, encoded
-from storage.runs import Run
+from storage.rebalance import Run
 
 AT_A_TIME: Final = 100  # portfolios that are read, and written to the caller, at once
 MOST_ON_PAGE: Final = 5_000  # portfolios, over all rebalances of a page

@@ -27,7 +27,7 @@ from serve_app.wire.models import (
     target_of,
 )
 from serve_app.wire.text import encoded
-from storage.paging import Sort
+from storage.mongo.sorting import Sort
 
 router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
 

@@ -16,8 +16,8 @@ from serve_app.correlation import correlation_id
 from serve_app.wire.fields import WHOLE
 from serve_app.wire.orders import HandOverAnswer, HandOverBody, hand_over_json
 from serve_app.wire.text import encoded
-from storage.hand_overs import HandOver, HandOverStatus
-from storage.orders import OrderState
+from storage.order import OrderState
+from storage.submission_store import HandOver, HandOverStatus
 
 router = APIRouter(prefix="/api/v1", tags=["orders"], route_class=ExactRoute)
 

@@ -8,7 +8,7 @@ from fastapi import Query, Request
 from fastapi.exceptions import RequestValidationError
 
 from serve_app.wire.fields import WHOLE
-from storage.paging import ASCENDING, DESCENDING, Sort
+from storage.mongo.sorting import ASCENDING, DESCENDING, Sort
 
 MOST_MODELS = 1000
 LONGEST_ORDER = 200  # characters: the Link of a page has them up to four times

@@ -17,7 +17,7 @@ from serve_app.api.collaborators import Configured
 from serve_app.editing import Versions
 from serve_app.problems.errors import PreconditionFailedError, PreconditionRequiredError
 from storage.errors import StaleVersionError
-from storage.runs import Run, RunStatus
+from storage.rebalance import Run, RunStatus
 
 VERSION = re.compile(r'"?([0-9]{1,10})(?:\..*)?"?')
 

@@ -9,7 +9,7 @@ from serve_app.api.collaborators import ModelStore
 from serve_app.problems.mapping import problem_of
 from serve_app.wire.runs import MOST_SHOWN, book_run_json
 from serve_app.wire.text import Json, encoded
-from storage.book import BookRun
+from storage.run import BookRun
 
 RESPOND_ASYNC = "respond-async"
 PREFERENCE_APPLIED = {"Preference-Applied": RESPOND_ASYNC}

@@ -35,7 +35,7 @@ from serve_app.wire.rebalances import (
     positions_json,
 )
 from serve_app.wire.text import encoded
-from storage.paging import Sort
+from storage.mongo.sorting import Sort
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 

@@ -24,8 +24,8 @@ from serve_app.wire.options import (
 )
 from serve_app.wire.rebalancing import RebalanceAnswer
 from serve_app.wire.runs import RunAnswer
-from storage.book import Selection
-from storage.runs import Run
+from storage.rebalance import Run
+from storage.run import Selection
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
 

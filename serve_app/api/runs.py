@@ -31,8 +31,8 @@ from serve_app.wire.runs import (
     selection_of,
 )
 from serve_app.wire.text import encoded
-from storage.book import BookRun
 from storage.errors import StorageUnavailableError
+from storage.run import BookRun
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=ExactRoute)
 

@@ -21,11 +21,11 @@ from serve_app.editing import with_portfolios, with_target, without_portfolios, 
 from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.wire.models import POSTED, ModelPost, model_of
 from serve_app.wire.optimize import ASKED, OptimizeBody, given_options
-from storage.book import BookRun, BookRunStatus, Holdings, Selection, Totals
-from storage.chunks import Event, Report
-from storage.hand_overs import HandOver
-from storage.orders import Order, OrderState
-from storage.runs import Run, RunStatus
+from storage.chunk_store import Event, Report
+from storage.order import Order, OrderState
+from storage.rebalance import Run, RunStatus
+from storage.run import BookRun, BookRunStatus, Holdings, Selection, Totals
+from storage.submission_store import HandOver
 
 DAY: Final = "2026-11-23"
 REBALANCE: Final = "6720f1a2b3c4d5e6f7a8b9c0"

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from serve_app.problems.errors import TooManyStreamsError
 from serve_app.wire.runs import event_json
 from serve_app.wire.text import Json, encoded
-from storage.chunks import Event
+from storage.chunk_store import Event
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 

@@ -26,7 +26,7 @@ from serve_app.wire.transactions import (
     lines_of,
 )
 from serve_app.wire.workbook import workbook
-from storage.runs import Run, RunStatus
+from storage.rebalance import Run, RunStatus
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"])
 

@@ -90,7 +90,7 @@ def _solver() -> Check:
 
 
 def _database(settings: Settings) -> Check:
-    from storage.engines import find_engine
+    from storage.embedded.engines import find_engine
     from storage.errors import NoServerBinaryError, StorageUnavailableError
 
     if settings.mongodb_uri is None:
@@ -114,7 +114,7 @@ def _database(settings: Settings) -> Check:
 
 
 async def _hello(uri: str, database_name: str) -> Mapping[str, Any]:
-    from storage.database import connect, disconnect, failures_translated
+    from storage.mongo.connection import connect, disconnect, failures_translated
 
     database = connect(uri, database_name, int(WITHIN_S * 1000))
     try:

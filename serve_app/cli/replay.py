@@ -52,8 +52,8 @@ def replay(
 async def _replay(rebalance_id: str, settings: "Settings", uri: str, most: int) -> "Counter[str]":
     from serve_app.cli.output import working
     from serve_app.replaying import DIFFER, replayed
-    from storage.database import connect, disconnect
-    from storage.rebalances import Rebalances
+    from storage.mongo.connection import connect, disconnect
+    from storage.rebalance_store import Rebalances
 
     database = connect(uri, settings.database_name, TIMEOUT_MS)
     verdicts: Counter[str] = Counter()
@@ -84,11 +84,11 @@ def _short(value: object) -> str:
 def _database(settings: "Settings") -> str:
     """Where it answers; one that is embedded is started if it does not run."""
     from serve_app.settings import SettingsError
-    from storage import embedded
+    from storage.embedded import server
 
     if settings.mongodb_uri is not None:
         return settings.mongodb_uri.get_secret_value()
     if not settings.data_directory.is_dir():
         rule = f"unset, and no embedded database has data in {settings.data_directory}"
         raise SettingsError("MONGODB_URI", None, rule)
-    return embedded.start(settings.data_directory, settings.mongod).uri
+    return server.start(settings.data_directory, settings.mongod).uri

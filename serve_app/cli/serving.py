@@ -46,10 +46,10 @@ def stop() -> None:
     """Stop the embedded database that `serve run` left running; its data stays."""
     with one_line_errors():
         from serve_app.settings import settings_from
-        from storage import embedded
+        from storage.embedded import server
 
         directory = settings_from().data_directory
-        stopped = embedded.stop(directory)
+        stopped = server.stop(directory)
         typer.echo("stopped" if stopped else f"no database runs in {directory}")
 
 

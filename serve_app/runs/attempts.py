@@ -20,10 +20,10 @@ from serve_app.runs.windows import Window
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
 from serve_app.upstream.pricing import PriceSnapshot
-from storage.book import BookRun, BookRunStatus, Snapshot
-from storage.chunks import Chunk, Report
+from storage.chunk_store import Chunk, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.options import options_from
+from storage.run import BookRun, BookRunStatus, Snapshot
 
 logger = logging.getLogger(__name__)
 

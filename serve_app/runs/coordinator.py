@@ -15,7 +15,6 @@ from serve_app.runs.planning import now
 from serve_app.runs.tally import persistently
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
-from storage.book import BookRun, BookRunStatus
 from storage.errors import (
     LeaseLostError,
     NotFoundError,
@@ -23,8 +22,9 @@ from storage.errors import (
     StaleVersionError,
     StorageUnavailableError,
 )
-from storage.idempotency import Claim
-from storage.rebalances import Rebalances
+from storage.idempotency_store import Claim
+from storage.rebalance_store import Rebalances
+from storage.run import BookRun, BookRunStatus
 
 logger = logging.getLogger(__name__)
 

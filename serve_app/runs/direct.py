@@ -25,12 +25,12 @@ from serve_app.runs.planning import new_run, now, options_for
 from serve_app.runs.tasks import Work, outcomes_of, previewed
 from serve_app.runs.unmatched import held_outside, named_beyond
 from serve_app.settings import Settings
-from storage.book import BookRun, Holdings, Selection
-from storage.chunks import Chunk
+from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
-from storage.idempotency import Claim
+from storage.idempotency_store import Claim
 from storage.options import options_document
-from storage.runs import Run, RunStatus, new_rebalance_id
+from storage.rebalance import Run, RunStatus, new_rebalance_id
+from storage.run import BookRun, Holdings, Selection
 
 Outcomes = tuple[Run, tuple[Rebalance, ...]]
 Overrides = Mapping[str, Any] | None

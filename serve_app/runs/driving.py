@@ -15,10 +15,10 @@ from serve_app.runs.tally import PAUSE_S, Tally, persistently
 from serve_app.runs.unmatched import Unmatched
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
-from storage.book import BookRun, BookRunStatus, Plan, Totals
-from storage.chunks import Chunk, Report
+from storage.chunk_store import Chunk, Report
 from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableError
-from storage.runs import Run, RunStatus
+from storage.rebalance import Run, RunStatus
+from storage.run import BookRun, BookRunStatus, Plan, Totals
 
 PARTS_AT_A_TIME = 100
 

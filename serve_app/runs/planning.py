@@ -28,12 +28,12 @@ from serve_app.runs.unmatched import named_beyond
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.pricing import PriceSnapshot
-from storage.book import BookRun, Plan, Selection, Snapshot
-from storage.chunks import Chunk
-from storage.codec import to_milliseconds
-from storage.models import not_followed
+from storage.chunk_store import Chunk
+from storage.model_store import not_followed
+from storage.mongo.decimal_codec import to_milliseconds
 from storage.options import options_document
-from storage.runs import Run
+from storage.rebalance import Run
+from storage.run import BookRun, Plan, Selection, Snapshot
 
 PAUSE_S = 1.0
 LONGEST_PAUSE_S = 15.0

@@ -9,9 +9,9 @@ from typing import TypeVar
 from serve_app.metrics import count_chunk
 from serve_app.resources import Resources
 from serve_app.runs.planning import now
-from storage.book import Totals
-from storage.chunks import Chunk, Report
+from storage.chunk_store import Chunk, Report
 from storage.errors import StorageUnavailableError
+from storage.run import Totals
 
 PAUSE_S = 0.5
 R = TypeVar("R")

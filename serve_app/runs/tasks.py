@@ -29,11 +29,11 @@ from serve_app.runs.unmatched import held_outside, own_options
 from serve_app.settings import Settings
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.pricing import PriceSnapshot
-from storage.book import Holdings
-from storage.chunks import Chunk, Report
-from storage.database import WRITER_TIMEOUT_S
-from storage.rebalances import Rebalances
-from storage.runs import Run
+from storage.chunk_store import Chunk, Report
+from storage.mongo.connection import WRITER_TIMEOUT_S
+from storage.rebalance import Run
+from storage.rebalance_store import Rebalances
+from storage.run import Holdings
 
 # Below the replicas, so that single rebalances do not wait for a run over a book.
 NICENESS = 10

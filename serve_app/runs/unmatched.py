@@ -7,8 +7,8 @@ from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions, restrictions_of
 from optimization.domain.outcome import Rebalance
 from serve_app.rebalancing import OwnOptions, merged
-from storage.book import BookRun
-from storage.runs import Run
+from storage.rebalance import Run
+from storage.run import BookRun
 
 
 def named_beyond(

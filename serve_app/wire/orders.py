@@ -9,8 +9,8 @@ from optimization.domain.outcome import Side
 from serve_app.wire.fields import Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import Number
 from serve_app.wire.text import Json, instant, number
-from storage.hand_overs import HandOver, HandOverStatus
-from storage.orders import OpenOrdersRule, Order, OrderState
+from storage.order import OpenOrdersRule, Order, OrderState
+from storage.submission_store import HandOver, HandOverStatus
 
 
 class HandOverBody(BaseModel):

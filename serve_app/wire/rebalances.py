@@ -17,7 +17,7 @@ from serve_app.wire.rebalancing import (
     side_of,
 )
 from serve_app.wire.text import Json, instant, number, weight_number, whole
-from storage.runs import Run, RunStatus
+from storage.rebalance import Run, RunStatus
 
 
 class PositionResult(BaseModel):

@@ -12,9 +12,9 @@ from serve_app.wire.fields import MODEL, Identifier, ObjectIdentifier
 from serve_app.wire.options import OPTIONS, RebalanceOptionsBody, options_of
 from serve_app.wire.rebalancing import Outcome, ProblemInAnswer
 from serve_app.wire.text import Json, encoded, instant
-from storage.book import BookRun, Holdings, Selection
-from storage.chunks import Event
+from storage.chunk_store import Event
 from storage.options import OwnOverrides
+from storage.run import BookRun, Holdings, Selection
 
 MOST_MODELS = 10_000
 MOST_PORTFOLIOS = 100_000

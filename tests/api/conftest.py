@@ -13,7 +13,7 @@ from serve_app.api.collaborators import Collaborators
 from serve_app.handles import Optimizer
 from serve_app.market import Market
 from serve_app.settings import Settings, settings_from
-from storage.database import ping
+from storage.mongo.connection import ping
 from tests.api.handing_over import reachable
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import FakeOptimizer, Stored, no_metrics, posted

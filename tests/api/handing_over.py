@@ -8,7 +8,7 @@ from serve_app.hand_over import HandOvers
 from serve_app.upstream.client import Client
 from serve_app.upstream.orders import OrderService
 from serve_app.upstream.policy import Policy
-from storage.orders import OrderState
+from storage.order import OrderState
 from tests.api.parts import Stored, position, posted
 from tests.upstream.order_desk import OrderDesk
 

@@ -22,7 +22,7 @@ from serve_app.stateless import answered
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.pricing import PriceSnapshot
-from storage.chunks import Chunk, Report
+from storage.chunk_store import Chunk, Report
 from tests.api.parts import PRICE, A, B, P, Q, resources_with
 
 

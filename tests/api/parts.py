@@ -17,16 +17,16 @@ from serve_app.model_store import ModelStore
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import GivenOptions
-from storage.book_runs import BookRuns
-from storage.chunks import Chunks
-from storage.hand_overs import HandOvers
-from storage.idempotency import Claim, Idempotency
-from storage.models import Models
-from storage.open_orders import OpenOrders
-from storage.order_book import OrderBook
-from storage.portfolio_claims import PortfolioClaims
-from storage.rebalances import Rebalances
-from storage.runs import Run, RunStatus, new_rebalance_id
+from storage.chunk_store import Chunks
+from storage.idempotency_store import Claim, Idempotency
+from storage.model_store import Models
+from storage.open_order_store import OpenOrders
+from storage.order_store import OrderBook
+from storage.portfolio_claim_store import PortfolioClaims
+from storage.rebalance import Run, RunStatus, new_rebalance_id
+from storage.rebalance_store import Rebalances
+from storage.run_store import BookRuns
+from storage.submission_store import HandOvers
 
 A, B = "A" * 24, "B" * 24
 P, Q, R = "P" * 24, "Q" * 24, "R" * 24

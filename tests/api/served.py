@@ -17,8 +17,8 @@ from serve_app.market import Market
 from serve_app.settings import settings_from
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.orders import Placed
-from storage.database import connect, disconnect, ping
-from storage.indexes import ensure_indexes
+from storage.mongo.connection import connect, disconnect, ping
+from storage.schema import ensure_indexes
 from tests.api.handing_over import reachable
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import PRICE, A, Stored, no_metrics

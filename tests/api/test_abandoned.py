@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import UpstreamUnavailableError
-from storage.idempotency import Idempotency
+from storage.idempotency_store import Idempotency
 from tests.api.in_process import Gate
 from tests.api.parts import PRICE, A, Stored, posted
 from tests.runs.conftest import numbered

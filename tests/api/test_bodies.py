@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from storage.models import MOST_PORTFOLIOS
+from storage.model_store import MOST_PORTFOLIOS
 from tests.api.parts import P, Q, position, posted
 
 JSON = {"content-type": "application/json"}

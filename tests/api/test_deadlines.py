@@ -17,8 +17,8 @@ from serve_app.cli import cli
 from serve_app.client import AsyncClient, ProblemError
 from serve_app.deadline import remaining_s
 from serve_app.settings import Settings
-from storage.idempotency import Claim
-from storage.runs import Run
+from storage.idempotency_store import Claim
+from storage.rebalance import Run
 from tests.api.parts import FakeOptimizer, Stored, no_metrics
 from tests.api.serving import served
 

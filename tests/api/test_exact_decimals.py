@@ -29,8 +29,8 @@ from serve_app.wire.rebalances import portfolio_json
 from serve_app.wire.rebalancing import rebalance_json
 from serve_app.wire.text import encoded, whole
 from serve_app.wire.transactions import line_json, lines_of
-from storage.codec import exact, stored_decimal
-from storage.orders import Order, order_document, order_from
+from storage.mongo.decimal_codec import exact, stored_decimal
+from storage.order import Order, order_document, order_from
 from tests.api.optimizing import answer_to, client_of, optimize_app
 
 A, P = "A" * 24, "P" * 24

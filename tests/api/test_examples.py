@@ -28,7 +28,7 @@ from serve_app.upstream.client import UpstreamHealth
 from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.wire.rebalancing import rebalance_json
 from serve_app.wire.text import encoded
-from storage.database import ping
+from storage.mongo.connection import ping
 from tests.api.every_route import DOCUMENT
 from tests.api.in_process import Upstreams
 from tests.api.parts import Stored, no_metrics

@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.admission import CANCEL_WITH_S, ORDERS_AT_A_TIME, Admission
 from serve_app.hand_over import HandOvers
-from storage.orders import OpenOrdersRule
+from storage.order import OpenOrdersRule
 from tests.api.handing_over import (
     PATIENT,
     counts,

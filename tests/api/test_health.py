@@ -15,8 +15,8 @@ from serve_app.settings import settings_from
 from serve_app.upstream.client import Client, UpstreamHealth
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.upstream.policy import Policy
-from storage.database import ping
 from storage.errors import StorageUnavailableError
+from storage.mongo.connection import ping
 from tests.api.parts import FakeOptimizer, Stored, no_metrics
 from tests.upstream import serving
 

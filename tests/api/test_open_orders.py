@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from serve_app.hand_over_turn import Turn
-from storage.orders import OpenOrdersRule
+from storage.order import OpenOrdersRule
 from tests.api.handing_over import (
     NO_WAIT,
     counts,

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from storage.orders import OpenOrdersRule
+from storage.order import OpenOrdersRule
 from tests.api.handing_over import (
     NO_WAIT,
     counts,

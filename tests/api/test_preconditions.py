@@ -10,7 +10,7 @@ import pytest
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.settings import settings_from
-from storage.runs import RunStatus
+from storage.rebalance import RunStatus
 from tests.api.parts import B, FakeOptimizer, P, R, Stored, no_metrics, position, posted
 
 ANOTHER = {"if-match": '"7"'}

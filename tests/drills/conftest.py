@@ -10,8 +10,8 @@ from serve_app.launch import running, url_of
 from serve_app.launch_checks import configured
 from serve_app.market import Market
 from serve_app.settings import Settings
-from storage import embedded
-from storage.embedded import Server
+from storage.embedded import server as embedded
+from storage.embedded.server import Server
 from tests.drills.drill import Drill
 from tests.service.book import Book, served
 from tests.service.calls import CONFIG, free_port

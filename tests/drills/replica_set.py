@@ -10,8 +10,8 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from storage.engines import REPLICA_SET, find_engine
-from storage.server_process import end, spawn
+from storage.embedded.engines import REPLICA_SET, find_engine
+from storage.embedded.process import end, spawn
 from tests.service.calls import free_port
 
 WITHIN_S = 60.0

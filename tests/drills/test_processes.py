@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from storage import embedded
-from storage.embedded import Server
+from storage.embedded import server as embedded
+from storage.embedded.server import Server
 from tests.drills.drill import (
     BALANCES,
     CHUNK_TASK,

@@ -16,11 +16,11 @@ from serve_app import local
 from serve_app.kept_database import KeptDatabase, kept_database
 from serve_app.local import DatabaseKeeper
 from serve_app.settings import settings_from
-from storage import embedded
-from storage.database import Document
+from storage.embedded import server as embedded
+from storage.embedded.kept_server import MAX_RESTARTS
+from storage.embedded.process import answers
 from storage.errors import ServerEndedError
-from storage.kept_server import MAX_RESTARTS
-from storage.server_process import answers
+from storage.mongo.connection import Document
 from tests.launch.test_supervisor import eventually
 
 pytestmark = pytest.mark.mongo

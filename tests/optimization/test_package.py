@@ -22,7 +22,7 @@ def loaded_after(statement: str) -> set[str]:
     "statement",
     [
         "import optimization.domain.model",
-        "import storage.models",
+        "import storage.model_store",
         "from optimization import Model, Rebalance, RebalanceOptions, priced",
     ],
 )

@@ -12,12 +12,14 @@ import pytest
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Edge, OutsideBand, Refusal
-from storage import book, indexes, models, orders, results, runs
-from storage.idempotency import Claim
-from tests.storage.samples import NOON, a_model, a_run, numbered, outcome
-from tests.storage.test_book_runs import a_plan
-from tests.storage.test_book_runs import a_run as a_book_run
-from tests.storage.test_orders import some
+from storage import model_store, order, outcomes, schema
+from storage import rebalance as runs
+from storage import run as book
+from storage.idempotency_store import Claim
+from tests.storage.test_order_store import some
+from tests.storage.test_run_store import a_plan
+from tests.storage.test_run_store import a_run as a_book_run
+from tests.support.samples import NOON, a_model, a_run, numbered, outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
 OWN = {numbered("P", 0): {"cash_floor": Decimal(1)}}
@@ -49,7 +51,7 @@ def full_outcome() -> dict[str, Any]:
         counted_orders=1,
         refusal=REFUSAL,
     )
-    return results.result_document("id", made)
+    return outcomes.result_document("id", made)
 
 
 def documents() -> dict[str, set[str]]:
@@ -64,11 +66,11 @@ def documents() -> dict[str, set[str]]:
     )
     book_run = a_book_run(claim=Claim("key", "me"), overrides_by_portfolio=OWN)
     return {
-        "models": set(models._contents(model)),
+        "models": set(model_store._contents(model)),
         "rebalances": set(runs.run_document(rebalance)),
         "results": set(full_outcome()),
         "book_runs": {*book.book_run_document(book_run), *book.plan_document(a_plan())},
-        "orders": set(orders.order_document(some("6" * 24, 1)[0])),
+        "orders": set(order.order_document(some("6" * 24, 1)[0])),
     }
 
 
@@ -86,10 +88,10 @@ def test_every_field_that_is_stored_is_described(collection: str) -> None:
     assert documents()[collection] - words == set()
 
 
-@pytest.mark.parametrize("collection", sorted(indexes.SCHEMAS))
+@pytest.mark.parametrize("collection", sorted(schema.SCHEMAS))
 def test_every_field_that_the_database_checks_is_described(collection: str) -> None:
     words = set(re.findall(r"\w+", described(collection)))
-    assert set(indexes.SCHEMAS[collection]["properties"]) - words == set()
+    assert set(schema.SCHEMAS[collection]["properties"]) - words == set()
 
 
 def test_every_layer_is_in_the_table_of_who_imports_whom() -> None:

@@ -12,8 +12,8 @@ from optimization.domain.options import RebalanceOptions
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.runs.planning import now
 from serve_app.settings import Settings, settings_from
-from storage.book import BookRun, Holdings, Selection
-from storage.runs import new_rebalance_id
+from storage.rebalance import new_rebalance_id
+from storage.run import BookRun, Holdings, Selection
 from tests.api.in_process import Upstreams
 from tests.api.parts import PRICE, A, B, resources_with
 

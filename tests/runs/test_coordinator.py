@@ -15,11 +15,11 @@ from serve_app.runs import attempts, coordinator
 from serve_app.runs.coordinator import MOST_TAKEOVERS, Coordinator
 from serve_app.runs.planning import now
 from serve_app.settings import Settings
-from storage.book import BookRun, BookRunStatus
-from storage.book_runs import BookRuns
-from storage.chunks import Chunk, Report
+from storage.chunk_store import Chunk, Report
 from storage.errors import StorageUnavailableError
-from storage.idempotency import Claim
+from storage.idempotency_store import Claim
+from storage.run import BookRun, BookRunStatus
+from storage.run_store import BookRuns
 from tests.api.in_process import AttemptsHere, Upstreams
 from tests.runs.conftest import Added, a_run, numbered
 

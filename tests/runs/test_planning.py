@@ -22,10 +22,10 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from storage.book import BookRun, Holdings, Plan, Selection
-from storage.chunks import Chunk
+from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
-from storage.runs import Run
+from storage.rebalance import Run
+from storage.run import BookRun, Holdings, Plan, Selection
 from tests.api.in_process import Upstreams
 from tests.api.parts import PRICE, A, B
 from tests.runs.conftest import Added, a_run, numbered

@@ -11,9 +11,9 @@ import pytest
 from optimization.domain.outcome import Status
 from serve_app.resources import Resources
 from serve_app.runs.tally import Tally
-from storage.chunks import Chunk, Chunks, Report
+from storage.chunk_store import Chunk, Chunks, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
-from storage.runs import new_rebalance_id
+from storage.rebalance import new_rebalance_id
 from tests.runs.conftest import a_run, numbered
 
 pytestmark = pytest.mark.mongo

@@ -11,8 +11,8 @@ from optimization.domain.model import Model
 from optimization.domain.outcome import Refusal
 from serve_app.runs.planning import new_run, now
 from serve_app.runs.unmatched import Unmatched
-from storage.book import BookRun, Holdings, Selection
-from storage.runs import Run
+from storage.rebalance import Run
+from storage.run import BookRun, Holdings, Selection
 
 X = "X" * 24
 TWICE = [*product([True, False], repeat=2)]

@@ -6,7 +6,7 @@ import ray
 
 from optimization.domain.outcome import Rebalance
 from serve_app.handles import connect
-from storage.runs import Run
+from storage.rebalance import Run
 
 
 @ray.remote(num_cpus=0)

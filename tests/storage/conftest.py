@@ -3,8 +3,8 @@
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from storage.database import Document
-from storage.rebalances import Rebalances
+from storage.mongo.connection import Document
+from storage.rebalance_store import Rebalances
 
 
 @pytest.fixture

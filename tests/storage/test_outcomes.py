@@ -10,9 +10,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Refusal, Security, Status
-from storage.database import Document
-from storage.rebalances import Rebalances
-from tests.storage.samples import BAND, a_run, numbered, outcomes, securities
+from storage.mongo.connection import Document
+from storage.rebalance_store import Rebalances
+from tests.support.samples import BAND, a_run, numbered, outcomes, securities
 
 pytestmark = pytest.mark.mongo
 

@@ -14,24 +14,24 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from storage import embedded
-from storage.book import BookRun, BookRunStatus, Holdings, Plan, Selection, Snapshot, Totals
-from storage.book_runs import BookRuns
-from storage.chunks import Chunk, Chunks, Report
-from storage.database import Document, connect, disconnect
+from storage.chunk_store import Chunk, Chunks, Report
+from storage.embedded import server as embedded
 from storage.errors import StorageUnavailableError
-from storage.hand_overs import HandOvers
-from storage.idempotency import Claim, Idempotency
-from storage.models import Models
-from storage.open_orders import OpenOrders
-from storage.order_book import OrderBook
-from storage.orders import Batch, OrderState, Settlement
-from storage.portfolio_claims import PortfolioClaims
-from storage.rebalances import Rebalances
-from storage.runs import RunStatus
-from tests.storage.samples import NOON, a_model, a_run, numbered, outcomes
-from tests.storage.test_embedded import freeze
-from tests.storage.test_orders import some
+from storage.idempotency_store import Claim, Idempotency
+from storage.model_store import Models
+from storage.mongo.connection import Document, connect, disconnect
+from storage.open_order_store import OpenOrders
+from storage.order import Batch, OrderState, Settlement
+from storage.order_store import OrderBook
+from storage.portfolio_claim_store import PortfolioClaims
+from storage.rebalance import RunStatus
+from storage.rebalance_store import Rebalances
+from storage.run import BookRun, BookRunStatus, Holdings, Plan, Selection, Snapshot, Totals
+from storage.run_store import BookRuns
+from storage.submission_store import HandOvers
+from tests.storage.embedded.test_server import freeze
+from tests.storage.test_order_store import some
+from tests.support.samples import NOON, a_model, a_run, numbered, outcomes
 
 pytestmark = pytest.mark.mongo
 

@@ -27,7 +27,7 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
 )
 from serve_app.upstream.holdings import Balance
-from storage.book import Holdings
+from storage.run import Holdings
 
 Row = tuple[str, str | None, Any]
 P, Q, R = "P" * 24, "Q" * 24, "R" * 24

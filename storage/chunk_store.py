@@ -1,0 +1,203 @@
+"""Chunks: the portfolios of a book run cut into pieces, each with what became of it.
+
+The open chunks are what a run still has to do, whoever goes on with it; the numbers of the done ones
+are the run's events.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bson import ObjectId
+from pymongo import UpdateOne, timeout
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
+
+from optimization.domain.outcome import Status
+from storage.errors import LeaseLostError
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.outcomes import is_repetition, repetition_allowed, result_id
+
+COLLECTION = "chunks"
+OPEN: Final = "OPEN"
+DONE: Final = "DONE"
+AT_A_TIME: Final = 100  # chunks in one insert or page; their portfolio ids take about 10 kB each
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Portfolios of one rebalance that have the ordinals ``first``, ``first + 1`` ..."""
+
+    rebalance_id: str
+    first: int
+    portfolio_ids: tuple[str, ...]
+
+    @property
+    def chunk_id(self) -> str:
+        """The id of its first result."""
+        return result_id(self.rebalance_id, self.first)
+
+    @property
+    def ordinals(self) -> range:
+        """The places of its portfolios in the rebalance."""
+        return range(self.first, self.first + len(self.portfolio_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a chunk: portfolios by outcome and by method, seconds by stage of the work."""
+
+    counts: Mapping[Status, int]
+    methods: Mapping[str, int]
+    seconds: Mapping[str, float]
+    error: str | None = None  # why it was given up, if it was
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A chunk that is done; ``number`` counts them from 1 in the order in which they were."""
+
+    number: int
+    rebalance_id: str
+    first: int
+    portfolios: int
+    report: Report
+    done_at: datetime
+
+
+class Chunks:
+    """The chunks of all book runs of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._chunks = database[COLLECTION]
+
+    @translating
+    async def add(self, run_id: str, chunks: Sequence[Chunk]) -> None:
+        """Store open chunks; those that are there already stay."""
+        for start in range(0, len(chunks), AT_A_TIME):
+            documents = [_document(run_id, chunk) for chunk in chunks[start : start + AT_A_TIME]]
+            with repetition_allowed(), timeout(WRITER_TIMEOUT_S):
+                await self._chunks.insert_many(documents, ordered=False)
+
+    async def open(self, run_id: str) -> AsyncIterator[Chunk]:
+        """The chunks that are still to be done, in order; a page of them is in memory at a time."""
+        last = ""
+        while page := await self._open_after(run_id, last):
+            for document in page:
+                yield _chunk_from(document)
+            last = page[-1]["_id"]
+
+    @translating
+    async def _open_after(self, run_id: str, last: str) -> list[Document]:
+        wanted = {"run_id": ObjectId(run_id), "state": OPEN, "_id": {"$gt": last}}
+        # By its ids alone it would read the chunks of every other run, too.
+        cursor = self._chunks.find(wanted, sort=[("_id", 1)], limit=AT_A_TIME, hint="open")
+        return await cursor.to_list()
+
+    @translating
+    async def open_by_rebalance(self, run_id: str) -> dict[str, int]:
+        """How many chunks each rebalance of the run still has to do; those without any are left out."""
+        pipeline = [
+            {"$match": {"run_id": ObjectId(run_id), "state": OPEN}},
+            {"$group": {"_id": "$rebalance_id", "chunks": {"$sum": 1}}},
+        ]
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._chunks.aggregate(pipeline)
+            return {str(group["_id"]): group["chunks"] async for group in groups}
+
+    @translating
+    async def done(
+        self,
+        run_id: str,
+        first_number: int,
+        reports: Sequence[tuple[Chunk, Report]],
+        done_at: datetime,
+    ) -> None:
+        """Note what became of chunks under numbers that count up; the first report of a chunk stands.
+
+        In their order: a number is there no sooner than those before it. Raises LeaseLostError where a
+        number is taken: somebody else works on the run.
+        """
+        updates = [
+            UpdateOne(
+                {"_id": chunk.chunk_id, "state": OPEN},
+                {
+                    "$set": _report_fields(number, report, done_at),
+                    "$unset": {"portfolio_ids": ""},
+                },
+            )
+            for number, (chunk, report) in enumerate(reports, first_number)
+        ]
+        try:
+            await self._chunks.bulk_write(updates, ordered=True)
+        except BulkWriteError as error:
+            if not is_repetition(error):
+                raise
+            raise LeaseLostError(run_id) from error
+
+    @translating
+    async def events(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[Event, ...]:
+        """The chunks that were done after the event of this number, in that order."""
+        wanted = {"run_id": ObjectId(run_id), "number": {"$gt": after}}
+        cursor = self._chunks.find(wanted, sort=[("number", 1)], limit=limit)
+        return tuple([_event_from(document) async for document in cursor])
+
+    @translating
+    async def errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
+        """The first chunks that were given up."""
+        wanted = {"run_id": ObjectId(run_id), "number": {"$gt": 0}, "error": {"$ne": None}}
+        cursor = self._chunks.find(wanted, sort=[("number", 1)], limit=limit)
+        return tuple([_event_from(document) async for document in cursor])
+
+    @translating
+    async def forget(self, run_id: str) -> None:
+        """Remove the chunks of a run."""
+        with timeout(WRITER_TIMEOUT_S):
+            await self._chunks.delete_many({"run_id": ObjectId(run_id)})
+
+
+def _document(run_id: str, chunk: Chunk) -> Document:
+    return {
+        "_id": chunk.chunk_id,
+        "run_id": ObjectId(run_id),
+        "rebalance_id": ObjectId(chunk.rebalance_id),
+        "first": chunk.first,
+        "portfolios": len(chunk.portfolio_ids),
+        "portfolio_ids": list(chunk.portfolio_ids),
+        "state": OPEN,
+    }
+
+
+def _report_fields(number: int, report: Report, done_at: datetime) -> Document:
+    return {
+        "state": DONE,
+        "number": number,
+        "counts": {status.value: count for status, count in report.counts.items()},
+        "methods": dict(report.methods),
+        "seconds": dict(report.seconds),
+        "error": report.error,
+        "done_at": done_at,
+    }
+
+
+def _chunk_from(document: Document) -> Chunk:
+    ids = tuple(document["portfolio_ids"])
+    return Chunk(str(document["rebalance_id"]), document["first"], ids)
+
+
+def _event_from(document: Document) -> Event:
+    report = Report(
+        {Status(status): count for status, count in document["counts"].items()},
+        document["methods"],
+        document["seconds"],
+        document["error"],
+    )
+    return Event(
+        document["number"],
+        str(document["rebalance_id"]),
+        document["first"],
+        document["portfolios"],
+        report,
+        document["done_at"],
+    )

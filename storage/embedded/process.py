@@ -1,0 +1,231 @@
+"""One server process: started, waited for, made a replica set of one, ended."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from storage.embedded.access_control import PRIVATE_FILE, ensure_user, internal_uri
+from storage.embedded.engines import MONGOD, REPLICA_SET, Engine
+from storage.errors import ServerDidNotStartError
+from storage.mongo.connection import Document
+
+ANSWER_WITHIN_MS: Final = 2_000
+CONNECT_WITHIN_MS: Final = 200  # on loopback somebody listens or nobody does
+STOP_WITHIN_S: Final = 15.0
+DETACH_WITHIN_S: Final = 30.0
+POLL_S: Final = 0.02
+NOT_YET_INITIALIZED: Final = 94
+OWNER_ALONE: Final = 0o077
+LOG_TAIL_BYTES: Final = 200_000
+NO_ROOM: Final = (b"No space left on device", b"Disk quota exceeded", b"File too large")
+
+# A server that can open no more files ends at once; a shell allows 1,024 by default, and every
+# collection and index is a file.
+_OPEN_FILES: Final = """
+import contextlib, resource
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+with contextlib.suppress(ValueError):  # macOS has a lower bound of its own
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+"""
+
+# Sets PR_SET_PDEATHSIG (1) and becomes the server: the kernel then ends the server with its owner,
+# even an owner that was killed. A fresh interpreter does it, which has no threads to trip over.
+_LAUNCHER: Final = f"""
+import ctypes, os, signal, sys
+{_OPEN_FILES}
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+# Becomes nobody's child before it becomes the server: Ray kills the children of a worker that ends, and the worker
+# that builds an application ends at once.
+_DETACHER: Final = f"""
+import os, sys
+{_OPEN_FILES}
+pid = os.fork()
+if pid:
+    os.write(int(sys.argv[1]), str(pid).encode())
+    os._exit(0)
+os.close(int(sys.argv[1]))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+# Kept for reaping: a Popen that is collected while its process runs warns.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def spawn(command: Sequence[str], log: Path, lock: int, *, owned: bool) -> int:
+    """Start a server that inherits the lock; its process id.
+
+    Its own session keeps it out of the terminal's Ctrl-C, which it would not survive as long as the
+    service that still drains its requests.
+    """
+    for pid in tuple(_children):
+        if not is_alive(pid):
+            del _children[pid]
+    if not owned:
+        return _spawn_detached(command, log, lock)
+    if sys.platform == "linux":
+        command = (sys.executable, "-ISc", _LAUNCHER, str(os.getpid()), *command)
+    process = _started(command, log, lock)
+    _children[process.pid] = process
+    return process.pid
+
+
+def _spawn_detached(command: Sequence[str], log: Path, lock: int) -> int:
+    reader, writer = os.pipe()
+    detacher = (sys.executable, "-ISc", _DETACHER, str(writer), *command)
+    try:
+        detaching = _started(detacher, log, lock, writer)
+    finally:
+        os.close(writer)  # ours, because the reader waits until nobody has one
+    with os.fdopen(reader, "rb") as answer:
+        try:
+            detaching.wait(DETACH_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            detaching.kill()
+            detaching.wait()
+        pid = answer.read()
+    if not pid:
+        raise ServerDidNotStartError(Path(command[0]).name, "no process for it could be made", log)
+    return int(pid)
+
+
+def _started(command: Sequence[str], log: Path, *inherited: int) -> subprocess.Popen[bytes]:
+    if log.exists():  # of the server before, which may have died of what stands in it
+        log.replace(log.with_name(f"{log.name}.previous"))
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE), "wb") as output:
+        return subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            pass_fds=inherited,
+            start_new_session=True,
+            umask=OWNER_ALONE,
+        )
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a child of ours that ended is reaped."""
+    child = _children.get(pid)
+    if child is not None:
+        return child.poll() is None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def end(pid: int) -> None:
+    """Ask the server to stop, insist after 15 s."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)  # a frozen one would never see the request
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+    child = _children.pop(pid, None)
+    if child is not None:
+        child.wait()
+
+
+def answers(uri: str) -> bool:
+    """Whether a server answers at this address."""
+    patience: dict[str, Any] = {
+        "timeoutMS": ANSWER_WITHIN_MS,
+        "serverSelectionTimeoutMS": CONNECT_WITHIN_MS,
+    }
+    with MongoClient[Document](uri, **patience) as client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            return False
+    return True
+
+
+def await_primary(
+    engine: Engine, pid: int, port: int, key_file: Path | None, log: Path, until: float
+) -> None:
+    """Return once the server takes writes; ``until`` is a moment of the monotonic clock.
+
+    With a key file the service's user exists then.
+    """
+
+    def pause() -> None:
+        if not is_alive(pid):
+            raise ServerDidNotStartError(str(engine), f"it ended {end_reason(log)}", log)
+        if time.monotonic() > until:
+            raise ServerDidNotStartError(str(engine), "it does not answer", log)
+        time.sleep(POLL_S)
+
+    # The driver looks at a silent address only twice a second.
+    while not _listens(port):
+        pause()
+    uri = internal_uri(port, key_file)
+    with MongoClient[Document](uri, timeoutMS=ANSWER_WITHIN_MS) as client:
+        while not _takes_writes(client, engine, port, key_file):
+            pause()
+
+
+def end_reason(log: Path) -> str:
+    """Why a server ended, as the end of a sentence: by its log, if that had room for it."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        tail = file.read()
+    full = shutil.disk_usage(log.parent).free < LOG_TAIL_BYTES
+    if full or any(words in tail for words in NO_ROOM):
+        return "because its disk is full"
+    return "unexpectedly"
+
+
+def _takes_writes(
+    client: MongoClient[Document], engine: Engine, port: int, key_file: Path | None
+) -> bool:
+    try:
+        if client.admin.command("hello").get("isWritablePrimary"):
+            if key_file is not None:
+                ensure_user(client, key_file)
+            return True
+        if engine.kind == MONGOD:
+            _configure(client, f"127.0.0.1:{port}")
+    except PyMongoError:
+        return False  # it is still recovering or electing itself
+    return False
+
+
+def _configure(client: MongoClient[Document], host: str) -> None:
+    try:
+        configuration = client.admin.command("replSetGetConfig")["config"]
+    except OperationFailure as error:
+        if error.code != NOT_YET_INITIALIZED:
+            raise
+        members = [{"_id": 0, "host": host}]
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+        return
+    if configuration["members"][0]["host"] != host:  # the port of the last time was taken
+        configuration["members"][0]["host"] = host
+        configuration["version"] += 1
+        client.admin.command("replSetReconfig", configuration, force=True)
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

@@ -1,0 +1,207 @@
+"""The embedded database server: one process a data directory, for a service on one machine.
+
+The starter takes an flock on the directory and the server inherits it, so the lock lasts exactly as
+long as the server. ``server.json``, written once the server takes writes, lets others attach.
+
+    data directory/  lock, server.json, secret, port, engine, server.log, data/
+
+Everything in it is for its owner alone: ``server.json`` holds the password, ``secret`` the key of the server.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from storage.embedded.access_control import (
+    PRIVATE_FILE,
+    ensure_key_file,
+    service_uri,
+    write_private,
+)
+from storage.embedded.engines import find_engine
+from storage.embedded.process import (
+    POLL_S,
+    answers,
+    await_primary,
+    end,
+    end_reason,
+    is_alive,
+    spawn,
+)
+from storage.errors import (
+    DataDirectoryLockedError,
+    NoRoomError,
+    PortTakenError,
+    ServerDidNotStartError,
+)
+
+START_WITHIN_S: Final = 60.0  # after a crash the server reads its journal first
+PRIVATE_DIRECTORY: Final = 0o700
+FILES: Final = ("lock", "server.json", "port", "engine", "server.log")
+MIN_ROOM_MB: Final = 120  # mongod ends where it cannot add a file of 100 MB to its journal
+MIN_ROOM_OF_NEW_MB: Final = 350  # two of these at once, and a little data
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where it answers, its process, its engine by name and version.
+
+    The URI holds the password.
+    """
+
+    uri: str = field(repr=False)
+    pid: int
+    engine: str
+
+
+def start(
+    data_directory: Path,
+    mongod: str | None = None,
+    *,
+    owned: bool = True,
+    exclusive: bool = False,
+    same_port: bool = False,
+) -> Server:
+    """The server of this directory: attached to if one runs, else started.
+
+    ``mongod`` is the program to use instead of those that are looked for. A server that is ``owned``
+    ends with this process and must be started from its main thread; another runs until ``stop``.
+    With ``exclusive`` a server that runs already raises DataDirectoryLockedError, with ``same_port``
+    another program at the port of the last time PortTakenError.
+    """
+    # The kernel ties the server's life to the thread that started it, not to the process.
+    if owned and threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("an owned server is started from the main thread")
+    directory = data_directory.resolve()
+    directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    until = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < until:
+        with _locked(directory) as lock:
+            if lock is not None:
+                return _launch(directory, mongod, lock, until, owned=owned, same_port=same_port)
+        if exclusive:
+            raise DataDirectoryLockedError(directory)
+        server = _noted(directory)
+        if server is not None and answers(server.uri):
+            return server
+        time.sleep(POLL_S)
+    raise ServerDidNotStartError("the server", "it does not answer", directory / "server.log")
+
+
+def stop(data_directory: Path) -> bool:
+    """End the server of this directory; False if none ran. Its data stays."""
+    directory = data_directory.resolve()
+    until = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < until and _is_served(directory):
+        server = _noted(directory)
+        if server is not None:
+            (directory / "server.json").unlink()  # first, so that nobody starts it again
+            end(server.pid)
+            return True
+        time.sleep(POLL_S)  # it is still starting
+    return False
+
+
+def ended(data_directory: Path, server: Server) -> str | None:
+    """Why a server no longer runs, as the end of a sentence; None while it runs."""
+    if is_alive(server.pid):
+        return None
+    return end_reason(data_directory.resolve() / "server.log")
+
+
+def is_stopped(data_directory: Path) -> bool:
+    """Whether the server of this directory was told to stop, or never started."""
+    return not (data_directory.resolve() / "server.json").exists()
+
+
+@contextmanager
+def _locked(directory: Path) -> Generator[int | None]:
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        yield None
+        return
+    try:
+        yield lock
+    finally:
+        os.close(lock)  # the server holds it from here on
+
+
+def _is_served(directory: Path) -> bool:
+    if not directory.is_dir():
+        return False
+    with _locked(directory) as lock:
+        return lock is None
+
+
+def _launch(
+    directory: Path, mongod: str | None, lock: int, until: float, *, owned: bool, same_port: bool
+) -> Server:
+    note = directory / "server.json"
+    _require_room(directory)
+    note.unlink(missing_ok=True)  # of a server that was killed
+    _make_private(directory)
+    kind = directory / "engine"
+    engine = find_engine(mongod, kind.read_text() if kind.exists() else None)
+    data, log = directory / "data", directory / "server.log"
+    port = _free_port(directory / "port", same_port=same_port)
+    key_file = ensure_key_file(directory / "secret") if engine.has_access_control else None
+    pid = spawn(engine.command(data, port, key_file), log, lock, owned=owned)
+    try:
+        await_primary(engine, pid, port, key_file, log, until)
+        write_private(kind, engine.kind)
+        server = Server(service_uri(port, key_file), pid, str(engine))
+        write_private(note, json.dumps(asdict(server)))
+    except BaseException:
+        end(pid)  # without its note nobody could use it, and its lock would keep everybody out
+        raise
+    return server
+
+
+def _require_room(directory: Path) -> None:
+    free_mb = shutil.disk_usage(directory).free // 1_000_000
+    needed_mb = MIN_ROOM_MB if (directory / "data").exists() else MIN_ROOM_OF_NEW_MB
+    if free_mb < needed_mb:
+        raise NoRoomError(directory, free_mb, needed_mb)
+
+
+def _make_private(directory: Path) -> None:
+    """Close what an earlier version left open; a directory that was given keeps its own mode."""
+    (directory / "data").mkdir(exist_ok=True)
+    (directory / "data").chmod(PRIVATE_DIRECTORY)
+    for name in FILES:
+        if (path := directory / name).exists():
+            path.chmod(PRIVATE_FILE)
+
+
+def _noted(directory: Path) -> Server | None:
+    try:
+        return Server(**json.loads((directory / "server.json").read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def _free_port(remembered: Path, *, same_port: bool) -> int:
+    wanted = int(remembered.read_text()) if remembered.exists() else 0
+    for candidate in (wanted,) if same_port else (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            port: int = probe.getsockname()[1]
+        write_private(remembered, str(port))
+        return port
+    raise PortTakenError(wanted)

@@ -1,0 +1,130 @@
+"""Idempotency keys in MongoDB: the unique insert of a key is the claim to do its work."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from storage.errors import IdempotencyInProgressError, IdempotencyMismatchError
+from storage.mongo.connection import Document, translating
+
+COLLECTION = "idempotency"
+LEASE: Final = timedelta(minutes=10)
+CLAIMED: Final = "CLAIMED"
+DONE: Final = "DONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A key, and whose it is until the work under it is done."""
+
+    key: str
+    owner: str
+
+
+class Idempotency:
+    """The keys of requests that start work; they are kept for 24 hours.
+
+    A claim is given up ``lease`` after it was made, for its process may have died: the lease should
+    outlast the longest work. Whose it is says ``owner``: one that lost its claim to another can
+    neither complete it nor give it back, and a call that is repeated changes nothing.
+
+    Work that stores something settles its claim in the transaction that stores it, so that a key that
+    was given back leads to nothing. A run that goes on without its caller holds the claim until it ends.
+    """
+
+    def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:
+        self._keys = database[COLLECTION]
+        self._lease = lease
+
+    @translating
+    async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
+        """None when the work is the owner's to do, else the reference to what it made before."""
+        now = datetime.now(UTC)
+        claim = {
+            "request_hash": request_hash,
+            "state": CLAIMED,
+            "owner": owner,
+            "claimed_at": now,
+        }
+        try:
+            await self._keys.insert_one({"_id": key, **claim, "created_at": now})
+        except DuplicateKeyError:
+            return await self._repeated(key, request_hash, owner, now)
+        return None
+
+    async def _repeated(self, key: str, request_hash: str, owner: str, now: datetime) -> str | None:
+        stored = await self._keys.find_one({"_id": key})
+        if stored is None:  # given back a moment ago: the next attempt of the client gets it
+            raise IdempotencyInProgressError(key)
+        if stored["request_hash"] != request_hash:
+            raise IdempotencyMismatchError(key)
+        if stored["state"] == DONE:
+            return stored["reference"]
+        if stored.get("owner") == owner:  # the answer to the first call was lost on its way
+            return None
+        abandoned = {
+            "_id": key,
+            "state": CLAIMED,
+            "claimed_at": {"$lt": now - self._lease},
+            "run_id": None,
+        }
+        taken = await self._keys.update_one(
+            abandoned, {"$set": {"owner": owner, "claimed_at": now}}
+        )
+        if taken.matched_count == 0:
+            raise IdempotencyInProgressError(key)
+        return None
+
+    @translating
+    async def complete(self, key: str, owner: str, reference: str) -> None:
+        """Keep what the owner's work made."""
+        done = {"state": DONE, "reference": reference}
+        await self._keys.update_one(_held(key, owner), {"$set": done})
+
+    @translating
+    async def release(self, key: str, owner: str) -> None:
+        """Give the owner's key back after a failure, so that a retry does the work.
+
+        A key that a run holds stays: the run may still complete what is asked for again.
+        """
+        await self._keys.delete_one(_held(key, owner) | {"run_id": None})
+
+
+class Claims:
+    """Claims as transactions of other collections settle them."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._keys = database[COLLECTION]
+
+    async def complete(self, claim: Claim, reference: str, session: AsyncClientSession) -> None:
+        """Let the key answer what is stored; raises IdempotencyInProgressError if the claim was lost."""
+        await self._set(claim, {"state": DONE, "reference": reference}, session)
+
+    async def hold(self, claim: Claim, run_id: str, session: AsyncClientSession) -> None:
+        """Let a run hold the claim until it ends; raises IdempotencyInProgressError if it was lost."""
+        await self._set(claim, {"run_id": run_id}, session)
+
+    async def settle(
+        self, claim: Claim, reference: str | None, session: AsyncClientSession
+    ) -> None:
+        """End the claim of a run: with what the key answers, or free for a new attempt."""
+        held = _held(claim.key, claim.owner)
+        if reference is None:
+            await self._keys.delete_one(held, session=session)
+        else:
+            done = {"state": DONE, "reference": reference}
+            await self._keys.update_one(held, {"$set": done}, session=session)
+
+    async def _set(self, claim: Claim, fields: Document, session: AsyncClientSession) -> None:
+        held = _held(claim.key, claim.owner)
+        written = await self._keys.update_one(held, {"$set": fields}, session=session)
+        if written.matched_count == 0:
+            raise IdempotencyInProgressError(claim.key)
+
+
+def _held(key: str, owner: str) -> Document:
+    return {"_id": key, "state": CLAIMED, "owner": owner}

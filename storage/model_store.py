@@ -1,0 +1,296 @@
+"""Models in MongoDB: one document a model, every change one atomic operation."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+from bson import ObjectId
+from pymongo import ReturnDocument, timeout
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from optimization.domain.identifiers import visible
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.model_rules import GLOBECO, ModelRules
+from optimization.errors import RuleError
+from storage.errors import NameTakenError, NotFoundError, StaleVersionError
+from storage.idempotency_store import Claim, Claims
+from storage.mongo.connection import (
+    WRITER_TIMEOUT_S,
+    Document,
+    require_object_id,
+    run_transaction,
+    translating,
+)
+from storage.mongo.decimal_codec import exact, to_milliseconds
+from storage.mongo.sorting import ASCENDING, DESCENDING, Sort, sort_order
+from storage.options import options_document, options_from
+
+COLLECTION = "models"
+SORT_FIELDS: Final = {
+    "model_id": "_id",
+    "name": "name",
+    "last_rebalance_date": "last_rebalance_date",
+}
+BUT_ITS_PORTFOLIOS: Final = dict.fromkeys(
+    ("name", "positions", "version", "last_rebalance_date", "options"), 1
+)
+# The index of portfolios takes one entry for each in a single transaction, which has to fit the cache of a
+# small server: at 256 MB 100,000 are stored in 0.2 s and 200,000 are refused.
+MOST_PORTFOLIOS: Final = 100_000
+NAMED: Final = 5  # models in one sentence
+OLDEST_FIRST: Final = (("model_id", ASCENDING),)
+NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
+
+
+class Models:
+    """The stored models of one database; what is added or changed keeps ``rules``."""
+
+    def __init__(self, database: AsyncDatabase[Document], rules: ModelRules = GLOBECO) -> None:
+        self._models = database[COLLECTION]
+        self._claims = Claims(database)
+        self._rules = rules
+
+    @translating
+    async def add(self, model: Model, claim: Claim | None = None) -> Model:
+        """Store a new model; it comes back with its id and version 1.
+
+        The transaction that stores it completes the claim, too; raises IdempotencyInProgressError if
+        the claim was lost.
+        """
+        self._rules.check(model)
+        now = to_milliseconds(datetime.now(UTC))
+        document = {"_id": ObjectId(), **_contents(model), "version": 1}
+        stored = document | {"created_at": now, "updated_at": now}
+
+        async def insert(session: AsyncClientSession) -> None:
+            await self._models.insert_one(stored, session=session)
+            if claim is not None:
+                await self._claims.complete(claim, str(stored["_id"]), session)
+
+        try:
+            await run_transaction(self._models.database, insert)
+        except DuplicateKeyError as error:
+            raise NameTakenError(model.name) from error
+        return replace(
+            model,
+            model_id=str(document["_id"]),
+            version=1,
+            last_rebalance_date=document.get("last_rebalance_date"),
+        )
+
+    @translating
+    async def read(self, model_id: str) -> Model:
+        """The model with this id."""
+        document = await self._models.find_one({"_id": require_object_id("model_id", model_id)})
+        if document is None:
+            raise NotFoundError("model", model_id)
+        return model_from(document)
+
+    @translating
+    async def page(
+        self, offset: int = 0, limit: int | None = None, sort: Sort = ()
+    ) -> tuple[tuple[Model, ...], int]:
+        """A page of models, the oldest first unless sorted otherwise, and how many there are."""
+        order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
+        total = await self._models.count_documents({}, hint="_id_")
+        if limit == 0:  # which MongoDB would take for no limit
+            return (), total
+        cursor = self._models.find(sort=order, skip=offset, limit=limit or 0)
+        return tuple([model_from(document) async for document in cursor]), total
+
+    @translating
+    async def replace(self, model: Model) -> Model:
+        """Store a changed model if ``model.version`` is still the stored one; it comes back one higher.
+
+        A ``last_rebalance_date`` or ``options`` of None leaves what is stored.
+        """
+        self._rules.check(model)
+        model_id = str(model.model_id)
+        change = {
+            "$set": _contents(model) | {"updated_at": datetime.now(UTC)},
+            "$inc": {"version": 1},
+        }
+        try:
+            document = await self._models.find_one_and_update(
+                {"_id": require_object_id("model_id", model_id), "version": model.version},
+                change,
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError as error:
+            raise NameTakenError(model.name) from error
+        if document is None:
+            await self._raise_why_unmatched(model_id, model.version)
+        return model_from(document)
+
+    @translating
+    async def delete(self, model_id: str, version: int) -> None:
+        """Remove the model if ``version`` is still the stored one; its runs stay."""
+        key = {"_id": require_object_id("model_id", model_id), "version": version}
+        if (await self._models.delete_one(key)).deleted_count == 0:
+            await self._raise_why_unmatched(model_id, version)
+
+    @translating
+    async def followed_by(self, portfolio_id: str, model_id: str | None = None) -> Model:
+        """The model with this id, or else the newest, that the portfolio follows.
+
+        Of the model's portfolios it has this one alone: there may be a million others.
+        """
+        following: Document = {"portfolios": portfolio_id}
+        if model_id is not None:
+            following["_id"] = require_object_id("model_id", model_id)
+        document = await self._models.find_one(
+            following,
+            BUT_ITS_PORTFOLIOS | {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}},
+            sort=list(NEWEST_MODEL),
+        )
+        if document is None:
+            await self._raise_why_not_followed(portfolio_id, model_id)
+        return model_from(document)
+
+    @translating
+    async def newest_first(self, model_ids: Sequence[str] = ()) -> tuple[str, ...]:
+        """The ids of these models, or of all, the newest first; one that is not stored is an error."""
+        wanted = {"_id": {"$in": [require_object_id("model_id", each) for each in model_ids]}}
+        cursor = self._models.find(wanted if model_ids else {}, {"_id": 1}, sort=list(NEWEST_MODEL))
+        found = tuple([str(document["_id"]) async for document in cursor])
+        missing = set(model_ids).difference(found)
+        if missing:
+            raise NotFoundError("model", min(missing))
+        return found
+
+    @translating
+    async def newest_of_many(
+        self, portfolio_ids: Sequence[str] = (), model_ids: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """By portfolio the newest model that it follows: of these, or else of those that follow several.
+
+        With ``model_ids`` only these models count.
+        """
+        among: Document = {}
+        if model_ids:
+            among["_id"] = {"$in": [require_object_id("model_id", each) for each in model_ids]}
+        chosen: Document = {"portfolios": {"$in": list(portfolio_ids)}} if portfolio_ids else {}
+        several: Document = {} if portfolio_ids else {"models": {"$gt": 1}}
+        pipeline: list[Document] = [
+            {"$match": among | chosen},
+            {"$project": {"portfolios": 1, "created_at": 1}},
+            {"$sort": dict(NEWEST_MODEL)},
+            {"$unwind": "$portfolios"},
+            {"$match": chosen},
+            {
+                "$group": {
+                    "_id": "$portfolios",
+                    "model": {"$first": "$_id"},
+                    "models": {"$sum": 1},
+                }
+            },
+            {"$match": several},
+        ]
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._models.aggregate(pipeline, allowDiskUse=True)
+            return {group["_id"]: str(group["model"]) async for group in groups}
+
+    @translating
+    async def followers(self, model_id: str, offset: int, limit: int) -> tuple[Model | None, int]:
+        """The model with one page of its portfolios, and how many it has; None beyond the last page."""
+        pipeline: list[Document] = [
+            {"$match": {"_id": require_object_id("model_id", model_id)}},
+            {
+                "$project": BUT_ITS_PORTFOLIOS
+                | {
+                    "portfolios": {"$slice": ["$portfolios", offset, limit]},
+                    "total": {"$size": "$portfolios"},
+                }
+            },
+        ]
+        found = await (await self._models.aggregate(pipeline)).to_list()
+        if not found:
+            raise NotFoundError("model", model_id)
+        (document,) = found
+        return model_from(document) if document["portfolios"] else None, document["total"]
+
+    @translating
+    async def rebalanced(self, model_id: str, at: datetime) -> None:
+        """Note a rebalance: the version stays, and a later date is never replaced by an earlier one."""
+        outcome = await self._models.update_one(
+            {"_id": require_object_id("model_id", model_id)},
+            {"$max": {"last_rebalance_date": at}},
+        )
+        if outcome.matched_count == 0:
+            raise NotFoundError("model", model_id)
+
+    async def _raise_why_not_followed(self, portfolio_id: str, model_id: str | None) -> NoReturn:
+        named = None if model_id is None else {"_id": ObjectId(model_id)}
+        if named is not None and await self._models.find_one(named, {"_id": 1}) is None:
+            raise NotFoundError("model", str(model_id))
+        raise not_followed(portfolio_id, [] if model_id is None else [model_id])
+
+    async def _raise_why_unmatched(self, model_id: str, version: int) -> NoReturn:
+        stored = await self._models.find_one({"_id": ObjectId(model_id)}, {"version": 1})
+        if stored is None:
+            raise NotFoundError("model", model_id)
+        raise StaleVersionError("model", model_id, version, stored["version"])
+
+
+def not_followed(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
+    """The error of a portfolio that follows none of these models, or none at all where none is named.
+
+    >>> print(not_followed("P1", ["M1"]), not_followed("P1", []), sep="; ")
+    there is no portfolio P1 in model M1; there is no model followed by portfolio P1
+    """
+    if model_ids:
+        models = "model" if len(model_ids) == 1 else "any of the models"
+        return NotFoundError(f"portfolio {portfolio_id} in {models}", ", ".join(model_ids[:NAMED]))
+    return NotFoundError("model followed by portfolio", portfolio_id)
+
+
+def _contents(model: Model) -> Document:
+    if len(model.portfolio_ids) > MOST_PORTFOLIOS:
+        rule = f"a model has at most {MOST_PORTFOLIOS} portfolios"
+        raise RuleError(("portfolio_ids",), len(model.portfolio_ids), rule)
+    contents: Document = {
+        "name": model.name,
+        "positions": [
+            {
+                "security_id": target.security_id,
+                "target": target.weight,
+                "low_drift": target.band.low,
+                "high_drift": target.band.high,
+            }
+            for target in model.targets
+        ],
+        "portfolios": list(model.portfolio_ids),
+    }
+    if model.options is not None:
+        contents["options"] = options_document(model.options)
+    if model.last_rebalance_date is not None:
+        contents["last_rebalance_date"] = to_milliseconds(model.last_rebalance_date)
+    return contents
+
+
+def model_from(document: Document) -> Model:
+    """The model a document holds."""
+    return Model(
+        name=visible(document["name"]),  # older names may hold anything
+        targets=tuple(_targets(document["positions"])),
+        portfolio_ids=tuple(document["portfolios"]),
+        version=document["version"],
+        model_id=str(document["_id"]),
+        last_rebalance_date=document.get("last_rebalance_date"),
+        options=options_from(document["options"]) if "options" in document else None,
+    )
+
+
+def _targets(positions: list[Document]) -> Iterator[Target]:
+    # A model has few different bands, and checking each costs a third of the reading. By identity:
+    # equal decimals may be written differently, and are shown as they were written.
+    bands: dict[tuple[int, int], DriftBand] = {}
+    for position in positions:
+        low, high = position["low_drift"], position["high_drift"]
+        band = bands.get((id(low), id(high)))
+        if band is None:
+            band = bands[id(low), id(high)] = DriftBand(exact(low), exact(high))
+        yield Target(position["security_id"], exact(position["target"]), band)

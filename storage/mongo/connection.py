@@ -1,0 +1,145 @@
+"""Connections to MongoDB, and the one translation of its failures.
+
+A client can be neither pickled nor moved to another process or event loop: pass the URI around and
+connect where the database is used.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+from bson import ObjectId
+from bson.errors import InvalidId
+from pymongo import AsyncMongoClient, timeout
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
+
+from optimization.errors import RuleError
+from storage.errors import StorageUnavailableError
+from storage.mongo.command_listener import CommandWatch, Told
+from storage.mongo.decimal_codec import TYPE_REGISTRY
+
+REQUEST_TIMEOUT_MS = 2_000
+WRITER_TIMEOUT_S = 20  # outlasts the election of a new primary
+MOST_CONNECTIONS = 20
+CACHE_FULL = 388  # TransactionTooLargeForCache: other large writes take its room
+
+Document: TypeAlias = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def connect(
+    uri: str,
+    database_name: str,
+    timeout_ms: int = REQUEST_TIMEOUT_MS,
+    most_connections: int = MOST_CONNECTIONS,
+    told: Told | None = None,
+) -> AsyncDatabase[Document]:
+    """The database for one event loop; nothing is sent before the first operation.
+
+    Every operation ends within ``timeout_ms``. Writes are acknowledged by the majority, journaled.
+    ``told`` hears of every command.
+    """
+    client: AsyncMongoClient[Document] = AsyncMongoClient(
+        uri,
+        event_listeners=[CommandWatch(told)] if told else [],
+        **_settings(timeout_ms, most_connections),
+    )
+    return client[database_name]
+
+
+def _settings(timeout_ms: int, most_connections: int) -> dict[str, Any]:
+    # timeoutMS bounds a whole operation with its retries; socketTimeoutMS would bound each attempt.
+    return {
+        "appname": "order-generation",
+        "timeoutMS": timeout_ms,
+        "maxPoolSize": most_connections,
+        "w": "majority",
+        "journal": True,
+        "tz_aware": True,
+        "type_registry": TYPE_REGISTRY,
+    }
+
+
+async def disconnect(database: AsyncDatabase[Document], within_s: float = 2.0) -> None:
+    """Close the connections; a dead server is not waited for."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(database.client.close(), within_s)
+
+
+async def ping(database: AsyncDatabase[Document]) -> None:
+    """Return if the database answers, else raise StorageUnavailableError."""
+    with failures_translated():
+        await database.command("ping")
+
+
+async def run_transaction(
+    database: AsyncDatabase[Document], callback: Callable[[AsyncClientSession], Awaitable[None]]
+) -> None:
+    """Run ``callback`` in a transaction that commits, repeats included, within the client's time-out.
+
+    The callback may run more than once.
+    """
+    client = database.client
+    # The client's own timeoutMS bounds each operation alone, because the driver takes a time-out for
+    # a reason to repeat the transaction, which it does for 120 s.
+    with timeout(client.options.timeout):
+        async with client.start_session() as session:
+            await session.with_transaction(callback)
+
+
+@contextmanager
+def failures_translated() -> Generator[None]:
+    """Raise what the driver reports about an absent or slow server as StorageUnavailableError."""
+    try:
+        yield
+    except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
+        raise StorageUnavailableError(_detail(error)) from error
+    except PyMongoError as error:
+        if not (error.timeout or _is_passing(error)):
+            raise
+        raise StorageUnavailableError(_detail(error)) from error
+
+
+def _is_passing(error: PyMongoError) -> bool:
+    return isinstance(error, OperationFailure) and error.code == CACHE_FULL
+
+
+def _detail(error: PyMongoError) -> str:
+    # The driver's own text names hosts and may name users: only the kind of failure goes out.
+    if error.timeout:
+        return "the database did not answer in time"
+    if _is_passing(error):
+        return "the database has too much to write at once"
+    return "the database cannot be reached"
+
+
+def translating(
+    method: Callable[P, Coroutine[Any, Any, R]],
+) -> Callable[P, Coroutine[Any, Any, R]]:
+    """``failures_translated`` for a coroutine function."""
+
+    @wraps(method)
+    async def translated(*args: P.args, **kwargs: P.kwargs) -> R:
+        with failures_translated():
+            return await method(*args, **kwargs)
+
+    return translated
+
+
+def require_object_id(field: str, value: str) -> ObjectId:
+    """The ObjectId of 24 hexadecimal digits; anything else breaks a rule of ``field``."""
+    try:
+        return ObjectId(value)
+    except (InvalidId, TypeError) as error:
+        raise RuleError((field,), value, "an id has exactly 24 hexadecimal digits") from error

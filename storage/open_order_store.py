@@ -1,0 +1,101 @@
+"""OpenOrders: orders of portfolios across rebalances, of which nobody knows that they are filled or cancelled."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from pymongo import UpdateOne, timeout
+from pymongo.asynchronous.database import AsyncDatabase
+
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.order import IN_DOUBT, Order, OrderState, order_from
+from storage.order_store import COLLECTION
+from storage.outcomes import BATCH
+
+WENT_OUT: Final = [state.value for state in (*IN_DOUBT, OrderState.SENT)]
+HELD: Final = "not sent: the portfolio has open orders of another rebalance that were not cancelled"
+
+
+class OpenOrders:
+    """The open orders of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._orders = database[COLLECTION]
+
+    @translating
+    async def of_portfolios(
+        self, portfolio_ids: Sequence[str], of: str | None = None, but_of: str | None = None
+    ) -> tuple[Order, ...]:
+        """Open orders of these portfolios in all rebalances, in one, or in all but one."""
+        wanted: Document = {"portfolio_id": {"$in": list(portfolio_ids)}, "open": True}
+        if of is not None:
+            wanted["rebalance_id"] = of
+        if but_of is not None:
+            wanted["rebalance_id"] = {"$ne": but_of}
+        with timeout(WRITER_TIMEOUT_S):
+            cursor = self._orders.find(wanted, sort=[("portfolio_id", 1), ("_id", 1)])
+            return tuple([order_from(document) async for document in cursor])
+
+    @translating
+    async def later(
+        self, portfolio_ids: Sequence[str], rebalance_id: str, moment: datetime
+    ) -> Mapping[str, str]:
+        """The latest rebalance, by portfolio, that began after a moment and of which orders went out."""
+        wanted = {
+            "portfolio_id": {"$in": list(portfolio_ids)},
+            "rebalanced_at": {"$gte": moment},
+            "rebalance_id": {"$ne": rebalance_id},
+            "$or": [
+                {"state": {"$in": WENT_OUT}},
+                {"state": OrderState.FAILED.value, "open": True},
+            ],
+        }
+        fields = {"portfolio_id": 1, "rebalance_id": 1, "rebalanced_at": 1}
+        found: dict[str, str] = {}
+        with timeout(WRITER_TIMEOUT_S):
+            cursor = self._orders.find(wanted, fields, sort=[("rebalanced_at", 1)])
+            async for document in cursor:
+                # Of two that began in the same millisecond the one with the higher id counts as the later.
+                if (document["rebalanced_at"], document["rebalance_id"]) > (moment, rebalance_id):
+                    found[document["portfolio_id"]] = document["rebalance_id"]
+        return found
+
+    @translating
+    async def mark(self, statuses: Mapping[str, str], closed: Iterable[str]) -> None:
+        """Keep the status that the order service gives of sent orders, by key; some are closed by it."""
+        over = frozenset(closed)
+        changes = [
+            UpdateOne(
+                {"_id": key, "state": OrderState.SENT.value, "open": True},
+                {"$set": {"service_status": status}}
+                | ({"$unset": {"open": ""}} if key in over else {}),
+            )
+            for key, status in statuses.items()
+        ]
+        for start in range(0, len(changes), BATCH):
+            with timeout(WRITER_TIMEOUT_S):
+                await self._orders.bulk_write(changes[start : start + BATCH], ordered=False)
+
+    @translating
+    async def pending_portfolios(self, rebalance_id: str) -> tuple[str, ...]:
+        """Portfolios with orders of the rebalance that are still to be sent, ascending."""
+        pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
+        stages = [{"$match": pending}, {"$group": {"_id": "$portfolio_id"}}, {"$sort": {"_id": 1}}]
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._orders.aggregate(stages)
+            return tuple([group["_id"] async for group in groups])
+
+    @translating
+    async def hold(self, rebalance_id: str, portfolio_ids: Sequence[str]) -> None:
+        """Keep the pending orders of some portfolios of a rebalance from being sent."""
+        held = {"portfolio_id": {"$in": list(portfolio_ids)}, "state": OrderState.PENDING.value}
+        change = {"$set": {"held": True, "message": HELD}}
+        with timeout(WRITER_TIMEOUT_S):
+            await self._orders.update_many({"rebalance_id": rebalance_id, **held}, change)
+
+    @translating
+    async def release(self, rebalance_id: str) -> None:
+        """Let the orders of a rebalance that were held be sent."""
+        held = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value, "held": True}
+        with timeout(WRITER_TIMEOUT_S):
+            await self._orders.update_many(held, {"$unset": {"held": "", "message": ""}})

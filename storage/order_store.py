@@ -1,0 +1,228 @@
+"""OrderBook: the stored orders of all rebalances, one document each.
+
+Every change of a state names the state, and where it matters the claim, that it starts from: of any
+number of processes that want one order one gets it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+
+from pymongo import UpdateOne, timeout
+from pymongo.asynchronous.database import AsyncDatabase
+
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.order import (
+    IN_DOUBT,
+    UNSETTLED,
+    Batch,
+    Order,
+    OrderState,
+    Settlement,
+    order_document,
+    order_from,
+    place_of,
+)
+from storage.outcomes import BATCH, repetition_allowed
+
+COLLECTION = "orders"
+MOST_IN_MESSAGE: Final = 500
+
+
+class OrderBook:
+    """The stored orders of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._orders = database[COLLECTION]
+
+    @translating
+    async def add(self, orders: Sequence[Order]) -> None:
+        """Store orders that are to be sent; what is stored already stays."""
+        for start in range(0, len(orders), BATCH):
+            documents = [order_document(order) for order in orders[start : start + BATCH]]
+            with repetition_allowed():
+                await self._orders.insert_many(documents, ordered=False)
+
+    @translating
+    async def last_place(self, rebalance_id: str) -> int:
+        """The last portfolio of a rebalance, by its place, of which an order is stored; 0 without any."""
+        last = await self._orders.find_one(
+            {"rebalance_id": rebalance_id}, {"_id": 1}, sort=[("_id", -1)]
+        )
+        return 0 if last is None else place_of(last["_id"])
+
+    @translating
+    async def claim(
+        self, rebalance_id: str, most: int, timestamp: datetime, now: datetime
+    ) -> Batch:
+        """Claim pending orders for a request that goes out next; those never tried come first."""
+        claim = uuid4().hex
+        pending = {
+            "rebalance_id": rebalance_id,
+            "state": OrderState.PENDING.value,
+            "held": None,
+        }
+        order = [("attempts", 1), ("_id", 1)]
+        cursor = self._orders.find(pending, {"_id": 1}, sort=order, limit=most, batch_size=most)
+        keys = {"$in": [document["_id"] async for document in cursor]}
+        claimed = {"claim": claim, "claimed_at": now, "timestamp": timestamp}
+        await self._orders.update_many(
+            {**pending, "_id": keys},
+            {
+                "$set": {"state": OrderState.SENDING.value, "open": True, **claimed},
+                "$inc": {"attempts": 1},
+                "$unset": {"message": "", "service_status": ""},
+            },
+        )
+        mine = self._orders.find({"_id": keys, "claim": claim}, sort=[("_id", 1)], batch_size=most)
+        found = tuple([order_from(document) async for document in mine])
+        return Batch(rebalance_id, claim, timestamp, found)
+
+    @translating
+    async def give_back(self, batch: Batch) -> None:
+        """Make the orders of a batch pending again: it never went out."""
+        await self._orders.update_many(
+            self._claimed(batch),
+            {
+                "$set": {"state": OrderState.PENDING.value},
+                "$unset": {"claim": "", "timestamp": "", "open": ""},
+            },
+        )
+
+    @translating
+    async def settle(self, batch: Batch, settlements: Mapping[str, Settlement]) -> int:
+        """Keep what became of the orders of a batch, by key; how many were still its own."""
+        # Without the rebalance: only its _id then leads to an order, and no plan has to be tried.
+        mine = {"state": OrderState.SENDING.value, "claim": batch.claim}
+        changes = [
+            UpdateOne({"_id": key, **mine}, _settled(settlement))
+            for key, settlement in settlements.items()
+        ]
+        with timeout(WRITER_TIMEOUT_S):
+            return (await self._orders.bulk_write(changes, ordered=False)).matched_count
+
+    @translating
+    async def timestamps(self, rebalance_id: str) -> tuple[datetime, ...]:
+        """The batches of which orders are unsettled, by their timestamps."""
+        found = await self._orders.distinct("timestamp", _in(rebalance_id, UNSETTLED))
+        return tuple(sorted(found))
+
+    @translating
+    async def unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
+        """The unsettled orders of one batch."""
+        within = {**_in(rebalance_id, UNSETTLED), "timestamp": timestamp}
+        return tuple([order_from(document) async for document in self._orders.find(within)])
+
+    @translating
+    async def found(self, timestamp: datetime, order_ids: Mapping[str, int]) -> None:
+        """Mark unsettled orders of a batch, by key, as sent: the order service has them."""
+        unsettled = {"$in": [state.value for state in UNSETTLED]}
+        changes = [
+            UpdateOne(
+                {"_id": key, "state": unsettled, "timestamp": timestamp},
+                _settled(Settlement(OrderState.SENT, order_id)),
+            )
+            for key, order_id in order_ids.items()
+        ]
+        if changes:
+            with timeout(WRITER_TIMEOUT_S):
+                await self._orders.bulk_write(changes, ordered=False)
+
+    @translating
+    async def close_failed(self, timestamp: datetime, keys: Sequence[str]) -> None:
+        """Let failed orders of a batch, by key, be open no more: the order service does not have them."""
+        failed = {"_id": {"$in": list(keys)}, "state": OrderState.FAILED.value}
+        if keys:
+            with timeout(WRITER_TIMEOUT_S):
+                await self._orders.update_many(
+                    {**failed, "timestamp": timestamp}, {"$unset": {"open": ""}}
+                )
+
+    @translating
+    async def allow_again(
+        self,
+        rebalance_id: str,
+        timestamp: datetime,
+        claimed_before: datetime,
+        failed: bool = True,
+    ) -> None:
+        """Make orders of a batch pending again that the order service was seen not to have.
+
+        Those in doubt that were claimed before this moment, because they cannot arrive any more, and
+        failed ones.
+        """
+        overdue = {
+            "state": {"$in": [state.value for state in IN_DOUBT]},
+            "claimed_at": {"$lt": claimed_before},
+        }
+        await self._orders.update_many(
+            {
+                "rebalance_id": rebalance_id,
+                "timestamp": timestamp,
+                "$or": [overdue, *([{"state": OrderState.FAILED.value}] if failed else [])],
+            },
+            {"$set": {"state": OrderState.PENDING.value}, "$unset": {"claim": "", "open": ""}},
+        )
+
+    @translating
+    async def in_doubt(self, rebalance_id: str) -> tuple[int, datetime | None]:
+        """How many orders are in doubt, and when the last of them was claimed."""
+        of_run = {"$match": _in(rebalance_id, IN_DOUBT)}
+        tally = {"$group": {"_id": None, "count": {"$sum": 1}, "last": {"$max": "$claimed_at"}}}
+        groups = await self._orders.aggregate([of_run, tally])
+        async for group in groups:
+            return group["count"], group["last"]
+        return 0, None
+
+    @translating
+    async def counts(self, rebalance_id: str) -> dict[OrderState, int]:
+        """How many orders of a rebalance are in which state; every state is there."""
+        of_run = {"$match": {"rebalance_id": rebalance_id}}
+        by_state = {"$group": {"_id": "$state", "count": {"$sum": 1}}}
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._orders.aggregate([of_run, by_state])
+            found = {group["_id"]: group["count"] async for group in groups}
+        return {state: found.get(state.value, 0) for state in OrderState}
+
+    @translating
+    async def page(
+        self, rebalance_id: str, offset: int, limit: int, states: Iterable[OrderState] = ()
+    ) -> tuple[Order, ...]:
+        """A page of the orders of a rebalance in their order, all or those in some states."""
+        if limit == 0:  # which MongoDB would take for no limit
+            return ()
+        chosen = tuple(states)
+        wanted = _in(rebalance_id, chosen) if chosen else {"rebalance_id": rebalance_id}
+        cursor = self._orders.find(
+            wanted, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=limit
+        )
+        return tuple([order_from(document) async for document in cursor])
+
+    @translating
+    async def delete(self, rebalance_id: str) -> None:
+        """Remove the orders of a rebalance."""
+        with timeout(WRITER_TIMEOUT_S):
+            await self._orders.delete_many({"rebalance_id": rebalance_id})
+
+    def _claimed(self, batch: Batch) -> Document:
+        return {
+            "rebalance_id": batch.rebalance_id,
+            "state": OrderState.SENDING.value,
+            "claim": batch.claim,
+        }
+
+
+def _in(rebalance_id: str, states: Sequence[OrderState]) -> Document:
+    return {"rebalance_id": rebalance_id, "state": {"$in": [state.value for state in states]}}
+
+
+def _settled(settlement: Settlement) -> Document:
+    given: dict[str, Any] = {"state": settlement.state.value, "open": True}
+    gone = {"message": ""}
+    if settlement.order_id is not None:
+        given["order_id"] = settlement.order_id
+    if settlement.message is not None:
+        given["message"] = settlement.message[:MOST_IN_MESSAGE]
+        gone.pop("message", None)
+    return {"$set": given, "$unset": gone} if gone else {"$set": given}

@@ -1,0 +1,218 @@
+"""The document of one portfolio's result, and the writing of many.
+
+A result is small because its run holds the securities of the model once: here stand two arrays of
+shares, aligned with the run's securities followed by ``other`` (holdings outside the model).
+"""
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from operator import ne
+from typing import Any, Final, cast
+
+from pymongo.errors import BulkWriteError
+
+from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.model import DriftBand
+from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Refusal, Security, Status
+from storage.mongo.connection import Document
+from storage.mongo.decimal_codec import HIGHEST_INT64, exact, storable
+
+COLLECTION = "results"
+BATCH: Final = 1_000  # more would hold up an event loop for tenths of a second
+MOST_PORTFOLIOS: Final = 10_000_000  # an ordinal has seven digits
+NO_VIOLATION: Final = Decimal("0.00")
+DUPLICATE_KEY: Final = 11_000
+
+
+class repetition_allowed:  # noqa: N801 - used as a statement
+    """Let an insert pass that failed only because its documents were there."""
+
+    def __enter__(self) -> None:
+        """Nothing is prepared."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Swallow duplicate keys, nothing else."""
+        return isinstance(error, BulkWriteError) and is_repetition(error)
+
+
+def is_repetition(error: BulkWriteError) -> bool:
+    """Whether an insert failed only because its documents were there."""
+    details: Mapping[str, Any] = error.details
+    if details["writeConcernErrors"]:
+        return False
+    return all(failure["code"] == DUPLICATE_KEY for failure in details["writeErrors"])
+
+
+def batches(
+    rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[Rebalance]
+) -> Iterator[list[Document]]:
+    """The documents of results, as many at a time as one insert should hold."""
+    for start in range(0, max(len(ordinals), len(rebalances)), BATCH):
+        end = start + BATCH
+        rows = zip(ordinals[start:end], rebalances[start:end], strict=True)
+        yield [result_document(result_id(rebalance_id, at), row) for at, row in rows]
+
+
+def result_id(rebalance_id: str, ordinal: int) -> str:
+    """The deterministic id that makes a repeated write harmless; sorts as the ordinals do."""
+    if not 0 <= ordinal < MOST_PORTFOLIOS:
+        raise ValueError(f"ordinal {ordinal} is not within 0 and {MOST_PORTFOLIOS - 1}")
+    return f"{rebalance_id}:{ordinal:07}"
+
+
+def ids_of(rebalance_id: str) -> Document:
+    """The range that holds the ids of all results of a run."""
+    return {"$gte": f"{rebalance_id}:", "$lt": f"{rebalance_id};"}
+
+
+def result_document(document_id: str, rebalance: Rebalance) -> Document:
+    """What is stored of a rebalance; what it does not have is left out."""
+    document: Document = {
+        "_id": document_id,
+        "portfolio_id": rebalance.portfolio_id,
+        "status": rebalance.status.value,
+        # Says which securities the arrays begin with: the run's, or none.
+        "securities": len(rebalance.securities),
+        "before": _shares(rebalance.before),
+        "after": _shares(rebalance.after),
+        # How many, because counting them in the arrays of a large run takes a minute.
+        "transactions": sum(map(ne, rebalance.before, rebalance.after)),
+    }
+    amounts = ("market_value", "cash_before", "cash_after")
+    optional: Document = {name: getattr(rebalance, name) for name in amounts}
+    document |= {name: amount for name, amount in optional.items() if amount is not None}
+    listed: Document = {
+        "other": [security_document(security) for security in rebalance.others],
+        "counted_orders": rebalance.counted_orders,
+        "outside_band": [_outside_document(each) for each in rebalance.outside_band],
+        "cost": rebalance.cost,
+    }
+    document |= {name: value for name, value in listed.items() if value}
+    if rebalance.certificate is not None:
+        document |= _certificate_fields(rebalance.certificate)
+    if rebalance.refusal is not None:
+        document["problem"] = problem_document(rebalance.refusal)
+    return document
+
+
+def rebalance_from(document: Document, securities: tuple[Security, ...]) -> Rebalance:
+    """The rebalance a document holds, given the securities of its run."""
+    return Rebalance(
+        portfolio_id=document["portfolio_id"],
+        status=Status(document["status"]),
+        market_value=_amount(document, "market_value"),
+        cash_before=_amount(document, "cash_before"),
+        cash_after=_amount(document, "cash_after"),
+        securities=securities if document["securities"] else (),
+        others=tuple(security_from(other) for other in document.get("other", ())),
+        before=_shares_from(document["before"]),
+        after=_shares_from(document["after"]),
+        certificate=_certificate(document),
+        outside_band=tuple(map(_outside_from, document.get("outside_band", ()))),
+        cost=exact(document["cost"]) if "cost" in document else Decimal(0),
+        refusal=Refusal(**document["problem"]) if "problem" in document else None,
+        counted_orders=document.get("counted_orders", 0),
+    )
+
+
+def security_document(security: Security) -> Document:
+    """A security at the price of a run."""
+    return {
+        "security_id": security.security_id,
+        "price": security.price,
+        "target": security.weight,
+        "low_drift": security.band.low,
+        "high_drift": security.band.high,
+    }
+
+
+def security_from(document: Document) -> Security:
+    """The security a document holds."""
+    band = DriftBand(exact(document["low_drift"]), exact(document["high_drift"]))
+    price, weight = exact(document["price"]), exact(document["target"])
+    return Security(document["security_id"], price, weight, band)
+
+
+def _outside_document(outside: OutsideBand) -> Document:
+    return {
+        "security_id": outside.security_id,
+        "side": outside.side.value,
+        "outside": outside.outside,
+        "held_by": list(outside.held_by),
+    }
+
+
+def _outside_from(document: Mapping[str, Any]) -> OutsideBand:
+    return OutsideBand(
+        security_id=document["security_id"],
+        side=Edge(document["side"]),
+        outside=exact(document["outside"]),
+        held_by=tuple(document["held_by"]),
+    )
+
+
+def _shares(row: tuple[int | Decimal, ...]) -> Sequence[int | Decimal]:
+    try:
+        array("q", cast("tuple[int, ...]", row))  # refuses what is not a whole number of 64 bits
+    except (TypeError, OverflowError):
+        return [_number(shares) for shares in row]
+    return row
+
+
+def _number(shares: int | Decimal) -> int | Decimal:
+    # Whole shares are integers wherever they fit: a fourth of the bytes of a Decimal128.
+    whole = int(shares)
+    return whole if whole == shares and abs(whole) <= HIGHEST_INT64 else Decimal(shares)
+
+
+def _shares_from(row: list[int | Decimal | str]) -> tuple[int | Decimal, ...]:
+    return tuple(shares if isinstance(shares, int) else exact(shares) for shares in row)
+
+
+def _amount(document: Document, name: str) -> Decimal | None:
+    return exact(document[name]) if name in document else None
+
+
+def _certificate_fields(certificate: Certificate) -> Document:
+    fields: Document = {
+        "objective": certificate.objective,
+        "lower_bound": certificate.lower_bound,
+        "method": certificate.method.value,
+        "proof": certificate.proof.value,
+        "solver": certificate.solver,
+    }
+    if certificate.other_base is not None:
+        fields["other_base"] = certificate.other_base
+    if certificate.violation or certificate.violation_lower_bound:
+        fields["violation"] = certificate.violation
+        fields["violation_lower_bound"] = certificate.violation_lower_bound
+    if certificate.binding:
+        fields["binding"] = [
+            {"constraint": b.constraint, "slack": b.slack} for b in certificate.binding
+        ]
+    return fields
+
+
+def _certificate(document: Document) -> Certificate | None:
+    if "proof" not in document:
+        return None
+    return Certificate(
+        proof=Proof(document["proof"]),
+        method=Method(document["method"]),
+        objective=exact(document["objective"]),
+        lower_bound=exact(document["lower_bound"]),
+        binding=tuple(
+            Binding(row["constraint"], exact(row["slack"])) for row in document.get("binding", ())
+        ),
+        solver=document["solver"],
+        other_base=_amount(document, "other_base"),
+        violation=exact(document.get("violation", NO_VIOLATION)),
+        violation_lower_bound=exact(document.get("violation_lower_bound", NO_VIOLATION)),
+    )
+
+
+def problem_document(refusal: Refusal) -> Document:
+    """What is stored of the reason why there is no plan."""
+    members = storable(refusal.members)
+    return {"code": refusal.code, "detail": refusal.detail, "members": members}

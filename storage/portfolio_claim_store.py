@@ -1,0 +1,75 @@
+"""PortfolioClaims: which hand-over may send orders for a portfolio, so that no two do at a time.
+
+A claim belongs to the lease of a hand-over and ends with it: nothing has to give it back, and a process
+that died holds it no longer than its lease. A claim of which the lease has lapsed is taken together with
+the lease: otherwise its hand-over could renew the lease and send for the portfolio beside the new one.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pymongo import UpdateOne, timeout
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
+
+from storage.errors import HandOverInProgressError
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.outcomes import is_repetition
+from storage.submission_store import HandOvers
+
+COLLECTION = "portfolio_claims"
+MAX_TRIES: Final = 10
+
+
+class PortfolioClaims:
+    """The claims of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document], hand_overs: HandOvers) -> None:
+        self._claims = database[COLLECTION]
+        self._hand_overs = hand_overs
+
+    @translating
+    async def take(self, portfolio_ids: Sequence[str], rebalance_id: str, owner: str) -> None:
+        """Claim portfolios for the owner of a hand-over; HandOverInProgressError names one that has any.
+
+        The ids have to ascend, from call to call as well: of hand-overs that want the same portfolios
+        at the same time one then gets all of its own.
+        """
+        for _ in range(MAX_TRIES):
+            owners = await self._require_free(portfolio_ids, owner)
+            if await self._taken(portfolio_ids, owners, rebalance_id, owner):
+                return
+        raise HandOverInProgressError(rebalance_id, 1)
+
+    async def _require_free(self, portfolio_ids: Sequence[str], owner: str) -> dict[str, str]:
+        """Owners of the claims as they are now, none of which is at work."""
+        cursor = self._claims.find({"_id": {"$in": list(portfolio_ids)}})
+        claims = [document async for document in cursor]
+        others = {claim["owner"]: claim["rebalance_id"] for claim in claims}
+        others.pop(owner, None)
+        active = await self._hand_overs.end_lapsed(set(others.values())) if others else {}
+        for each in others.keys() & active.keys():
+            raise HandOverInProgressError(others[each], active[each])
+        return {claim["_id"]: claim["owner"] for claim in claims}
+
+    async def _taken(
+        self, portfolio_ids: Sequence[str], owners: dict[str, str], rebalance_id: str, owner: str
+    ) -> bool:
+        """Whether nobody else changed a claim since its owner was read."""
+        mine = {"$set": {"rebalance_id": rebalance_id, "owner": owner}}
+        # A claim that has another owner by now does not match, and cannot be inserted a second time.
+        changes = [
+            UpdateOne({"_id": each, "owner": owners.get(each)}, mine, upsert=True)
+            for each in portfolio_ids
+            if owners.get(each) != owner
+        ]
+        if not changes:
+            return True
+        try:
+            with timeout(WRITER_TIMEOUT_S):
+                await self._claims.bulk_write(changes, ordered=True)
+        except BulkWriteError as error:
+            if not is_repetition(error):
+                raise
+            return False
+        return True

@@ -1,0 +1,116 @@
+"""Run: one rebalance of many portfolios, and its document."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from bson import ObjectId
+
+from optimization.domain.outcome import Refusal, Security, Status
+from optimization.errors import RuleError
+from storage.mongo.connection import Document, require_object_id
+from storage.mongo.decimal_codec import storable
+from storage.options import OwnOverrides, own_document, own_from
+from storage.outcomes import (
+    MOST_PORTFOLIOS,
+    problem_document,
+    security_document,
+    security_from,
+)
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"  # every portfolio has its outcome; final
+    STOPPED = "STOPPED"  # ended early; what was recorded stays and the rest may be recorded later
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One rebalance of the portfolios of a model, without its outcomes.
+
+    ``securities`` are the rows of the model with the one price snapshot of the run; portfolios are
+    known by their ordinals 0 .. number_of_portfolios - 1. ``counts`` is filled when the run ends.
+    """
+
+    rebalance_id: str
+    model_id: str
+    model_version: int
+    model_name: str
+    securities: tuple[Security, ...]
+    options: Mapping[str, Any]
+    number_of_portfolios: int
+    started_at: datetime
+    status: RunStatus = RunStatus.RUNNING
+    counts: Mapping[Status, int] = field(default_factory=dict[Status, int])
+    finished_at: datetime | None = None
+    version: int = 1
+    book_run_id: str | None = None  # the run over a book that this one is a part of
+    refusal: Refusal | None = None  # why none of its portfolios can be rebalanced
+    unmatched: tuple[
+        str, ...
+    ] = ()  # what options name and nobody has of whom the holdings are known
+    overrides_by_portfolio: OwnOverrides = field(default_factory=dict[str, Mapping[str, Any]])
+
+    def __post_init__(self) -> None:
+        require_object_id("rebalance_id", self.rebalance_id)
+        require_object_id("model_id", self.model_id)
+        if not 0 <= self.number_of_portfolios <= MOST_PORTFOLIOS:
+            rule = f"a run has at most {MOST_PORTFOLIOS} portfolios"
+            raise RuleError(("number_of_portfolios",), self.number_of_portfolios, rule)
+
+
+def new_rebalance_id() -> str:
+    """An id for a run that is about to be opened."""
+    return str(ObjectId())
+
+
+def run_document(run: Run) -> Document:
+    """What is stored of a run."""
+    part_of = {} if run.book_run_id is None else {"book_run_id": ObjectId(run.book_run_id)}
+    refused = {} if run.refusal is None else {"problem": problem_document(run.refusal)}
+    unmatched = {"unmatched": list(run.unmatched)} if run.unmatched else {}
+    return {
+        **part_of,
+        **refused,
+        **unmatched,
+        **own_document(run.overrides_by_portfolio),
+        "_id": ObjectId(run.rebalance_id),
+        "model_id": ObjectId(run.model_id),
+        "model_version": run.model_version,
+        "model_name": run.model_name,
+        "status": run.status.value,
+        "securities": [security_document(security) for security in run.securities],
+        "options": storable(run.options),
+        "number_of_portfolios": run.number_of_portfolios,
+        "counts": {status.value: count for status, count in run.counts.items()},
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "version": run.version,
+    }
+
+
+def run_from(document: Document) -> Run:
+    """The run a document holds."""
+    return Run(
+        rebalance_id=str(document["_id"]),
+        model_id=str(document["model_id"]),
+        model_version=document["model_version"],
+        model_name=document["model_name"],
+        status=RunStatus(document["status"]),
+        securities=tuple(security_from(row) for row in document["securities"]),
+        options=document["options"],
+        number_of_portfolios=document["number_of_portfolios"],
+        counts={Status(status): count for status, count in document["counts"].items()},
+        started_at=document["started_at"],
+        finished_at=document["finished_at"],
+        version=document["version"],
+        refusal=Refusal(**document["problem"]) if "problem" in document else None,
+        unmatched=tuple(document.get("unmatched", ())),
+        overrides_by_portfolio=own_from(document),
+        book_run_id=str(document["book_run_id"]) if "book_run_id" in document else None,
+    )

@@ -1,0 +1,305 @@
+"""Runs in MongoDB: one document a run, one small document a portfolio of it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, NoReturn
+
+from bson import ObjectId
+from pymongo import ReturnDocument, timeout
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from optimization.domain.outcome import Rebalance, Status
+from storage import outcomes as results
+from storage.errors import NotFoundError, StaleVersionError
+from storage.idempotency_store import Claim, Claims
+from storage.mongo.connection import (
+    WRITER_TIMEOUT_S,
+    Document,
+    require_object_id,
+    run_transaction,
+    translating,
+)
+from storage.mongo.decimal_codec import to_milliseconds
+from storage.mongo.sorting import DESCENDING, Sort, sort_order
+from storage.options import OWN_OPTIONS
+from storage.outcomes import BATCH, ids_of, rebalance_from, result_id
+from storage.rebalance import Run, RunStatus, run_document, run_from
+
+COLLECTION = "rebalances"
+SORT_FIELDS: Final = {
+    "rebalance_id": "_id",
+    "model_name": "model_name",
+    "rebalance_date": "started_at",
+    "number_of_portfolios": "number_of_portfolios",
+}
+NEWEST_FIRST: Final = (("rebalance_date", DESCENDING),)
+BUT_OWN_OPTIONS: Final = {OWN_OPTIONS: 0}  # megabytes, which only the work on a run needs
+
+
+class Rebalances:
+    """The stored runs of one database, with the outcomes of their portfolios."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._runs = database[COLLECTION]
+        self._results = database[results.COLLECTION]
+        self._claims = Claims(database)
+
+    @translating
+    async def open(self, run: Run) -> Run:
+        """Store a run before its first outcome; if it is there already, the stored one comes back.
+
+        Whoever resumes a run goes on with the returned one: it has the price snapshot.
+        """
+        try:
+            await self._runs.insert_one(run_document(run))
+        except DuplicateKeyError:
+            return await self.read(run.rebalance_id)
+        return replace(run, started_at=to_milliseconds(run.started_at))
+
+    @translating
+    async def record(
+        self, rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[Rebalance]
+    ) -> Mapping[Status, int]:
+        """Store the outcomes of the portfolios with these ordinals; what is stored already stays.
+
+        The answer counts what is stored of them now.
+        """
+        are_new = True
+        for batch in results.batches(rebalance_id, ordinals, rebalances):
+            try:
+                await self._results.insert_many(batch, ordered=False)
+            except BulkWriteError as error:
+                if not results.is_repetition(error):
+                    raise
+                are_new = False
+        if are_new:
+            return Counter(rebalance.status for rebalance in rebalances)
+        ids = {"$in": [result_id(rebalance_id, ordinal) for ordinal in ordinals]}
+        return await self._counts(ids)
+
+    @translating
+    async def match(self, rebalance_id: str, security_ids: Iterable[str]) -> None:
+        """Note that somebody holds these; what is noted twice changes nothing."""
+        await self._runs.update_one(
+            {"_id": ObjectId(rebalance_id)},
+            {"$pullAll": {"unmatched": list(security_ids)}},
+        )
+
+    @translating
+    async def store(
+        self, run: Run, rebalances: Sequence[Rebalance], claim: Claim | None = None
+    ) -> Run:
+        """Store a run that is over with all its outcomes: both or neither, in one transaction.
+
+        The transaction completes the claim, too; raises IdempotencyInProgressError if it was lost.
+        """
+
+        async def insert(session: AsyncClientSession) -> None:
+            for batch in results.batches(run.rebalance_id, range(len(rebalances)), rebalances):
+                await self._results.insert_many(batch, session=session)
+            await self._runs.insert_one(run_document(run), session=session)
+            if claim is not None:
+                await self._claims.complete(claim, run.rebalance_id, session)
+
+        try:
+            await run_transaction(self._runs.database, insert)
+        except (DuplicateKeyError, BulkWriteError) as error:
+            if isinstance(error, BulkWriteError) and not results.is_repetition(error):
+                raise
+            return await self.read(run.rebalance_id)
+        return replace(run, started_at=to_milliseconds(run.started_at))
+
+    @translating
+    async def finish(self, rebalance_id: str, status: RunStatus, finished_at: datetime) -> Run:
+        """End a run with the counts of its stored outcomes; a completed run stays as it is."""
+        found = await self._counts(ids_of(rebalance_id))
+        counts = {status.value: count for status, count in found.items()}
+        ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
+        document = await self._runs.find_one_and_update(
+            {
+                "_id": require_object_id("rebalance_id", rebalance_id),
+                "status": {"$ne": RunStatus.COMPLETED.value},
+            },
+            {"$set": ended},
+            return_document=ReturnDocument.AFTER,
+        )
+        return await self.read(rebalance_id) if document is None else run_from(document)
+
+    @translating
+    async def read(self, rebalance_id: str) -> Run:
+        """The run with this id."""
+        key = {"_id": require_object_id("rebalance_id", rebalance_id)}
+        document = await self._runs.find_one(key)
+        if document is None:
+            raise NotFoundError("rebalance", rebalance_id)
+        return run_from(document)
+
+    @translating
+    async def page(
+        self, offset: int = 0, limit: int | None = None, sort: Sort = ()
+    ) -> tuple[tuple[Run, ...], int]:
+        """A page of runs, the newest first unless sorted otherwise, and how many there are."""
+        return await self._page({}, offset, limit, sort)
+
+    @translating
+    async def parts(
+        self,
+        book_run_id: str,
+        after: str | None = None,
+        limit: int = 0,
+        *,
+        with_own_options: bool = False,
+    ) -> tuple[Run, ...]:
+        """The runs over single models that a book run consists of, in the order of their ids.
+
+        The options of single portfolios come only where they are wanted.
+        """
+        wanted: Document = {"book_run_id": ObjectId(book_run_id)}
+        if after is not None:
+            wanted["_id"] = {"$gt": ObjectId(after)}
+        hidden = None if with_own_options else BUT_OWN_OPTIONS
+        cursor = self._runs.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
+        return tuple([run_from(document) async for document in cursor])
+
+    @translating
+    async def part_ids(self, book_run_id: str, limit: int) -> tuple[str, ...]:
+        """The ids of the first runs over single models that a book run consists of."""
+        wanted = {"book_run_id": ObjectId(book_run_id)}
+        cursor = self._runs.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
+        return tuple([str(document["_id"]) async for document in cursor])
+
+    @translating
+    async def forget_parts(self, book_run_id: str) -> None:
+        """Remove the parts of a book run, with what was recorded of them.
+
+        The outcomes go first: after a crash between the two the parts are still there to be removed.
+        """
+        parts = {"book_run_id": ObjectId(book_run_id)}
+        async for part in self._runs.find(parts, {"_id": 1}):
+            with timeout(WRITER_TIMEOUT_S):
+                await self._results.delete_many({"_id": ids_of(str(part["_id"]))})
+        with timeout(WRITER_TIMEOUT_S):
+            await self._runs.delete_many(parts)
+
+    @translating
+    async def older_than(self, moment: datetime, limit: int) -> tuple[Run, ...]:
+        """Runs that began before this moment, some of them."""
+        cursor = self._runs.find({"started_at": {"$lt": moment}}, BUT_OWN_OPTIONS, limit=limit)
+        return tuple([run_from(document) async for document in cursor])
+
+    @translating
+    async def page_of_portfolios(
+        self, portfolio_ids: Sequence[str], offset: int, limit: int
+    ) -> tuple[tuple[tuple[Run, int], ...], int]:
+        """The runs that hold any of these portfolios, newest first, each with how many of them it holds."""
+        held = {"portfolio_id": {"$in": list(portfolio_ids)}}
+        rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
+        groups = await self._results.aggregate(
+            [{"$match": held}, {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}]
+        )
+        counts = {group["_id"]: group["count"] async for group in groups}
+        runs = [ObjectId(each) for each in counts]
+        page, total = await self._page({"_id": {"$in": runs}}, offset, limit, ())
+        return tuple((run, counts[run.rebalance_id]) for run in page), total
+
+    @translating
+    async def outcomes_among(
+        self, run: Run, portfolio_ids: Sequence[str], offset: int, limit: int
+    ) -> tuple[Rebalance, ...]:
+        """A page of the outcomes of those of these portfolios that the run holds, in their order in it."""
+        held = {"portfolio_id": {"$in": list(portfolio_ids)}}
+        return await self._found(run, held, offset, limit)
+
+    @translating
+    async def outcomes(
+        self, run: Run, offset: int = 0, limit: int | None = None
+    ) -> tuple[Rebalance, ...]:
+        """The stored outcomes of ordinals offset .. offset + limit - 1, in order.
+
+        Looked up by their ids: the last page of a run costs what the first one does.
+        """
+        end = run.number_of_portfolios
+        end = end if limit is None else min(end, offset + limit)
+        found: list[Rebalance] = []
+        for start in range(offset, end, BATCH):
+            ordinals = range(start, min(start + BATCH, end))
+            keys = [result_id(run.rebalance_id, ordinal) for ordinal in ordinals]
+            found.extend(await self._found(run, {"_id": {"$in": keys}}))
+        return tuple(found)
+
+    @translating
+    async def outcome(self, run: Run, portfolio_id: str) -> Rebalance:
+        """What became of one portfolio in the run."""
+        return (await self.outcomes_of(run, (portfolio_id,)))[0]
+
+    @translating
+    async def outcomes_of(self, run: Run, portfolio_ids: Sequence[str]) -> tuple[Rebalance, ...]:
+        """What became of these portfolios in the run, in their order in it."""
+        found = await self._found(run, {"portfolio_id": {"$in": list(portfolio_ids)}})
+        missing = set(portfolio_ids).difference(each.portfolio_id for each in found)
+        if missing:
+            raise NotFoundError("portfolio in this rebalance", min(missing))
+        return found
+
+    @translating
+    async def count_transactions(self, rebalance_id: str) -> int:
+        """Number of transactions of all portfolios."""
+        pairs = {"$zip": {"inputs": ["$before", "$after"]}}
+        is_traded = {"$ne": [{"$arrayElemAt": ["$$pair", 0]}, {"$arrayElemAt": ["$$pair", 1]}]}
+        traded = {"$filter": {"input": pairs, "as": "pair", "cond": is_traded}}
+        of_run = {"$match": {"_id": ids_of(rebalance_id)}}
+        # Results of before the number was stored have the arrays alone.
+        number = {"$ifNull": ["$transactions", {"$size": traded}]}
+        summed = {"$group": {"_id": None, "count": {"$sum": number}}}
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._results.aggregate([of_run, summed])
+            return sum([group["count"] async for group in groups])
+
+    @translating
+    async def delete(self, rebalance_id: str, version: int) -> None:
+        """Remove a run and its outcomes if ``version`` is still the stored one.
+
+        The outcomes go first: after a crash between the two the run is still there to be deleted.
+        """
+        key = {"_id": require_object_id("rebalance_id", rebalance_id), "version": version}
+        if await self._runs.find_one(key, {"_id": 1}) is None:
+            await self._raise_why_unmatched(rebalance_id, version)
+        with timeout(WRITER_TIMEOUT_S):
+            await self._results.delete_many({"_id": ids_of(rebalance_id)})
+        if (await self._runs.delete_one(key)).deleted_count == 0:
+            await self._raise_why_unmatched(rebalance_id, version)
+
+    async def _page(
+        self, matching: Document, offset: int, limit: int | None, sort: Sort
+    ) -> tuple[tuple[Run, ...], int]:
+        order = sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
+        total = await self._runs.count_documents(matching, hint="_id_")
+        if limit == 0:  # which MongoDB would take for no limit
+            return (), total
+        skip, limit = offset, limit or 0
+        cursor = self._runs.find(matching, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit)
+        return tuple([run_from(document) async for document in cursor]), total
+
+    async def _found(
+        self, run: Run, matching: Document, offset: int = 0, limit: int = 0
+    ) -> tuple[Rebalance, ...]:
+        within = {"$and": [matching, {"_id": ids_of(run.rebalance_id)}]}
+        cursor = self._results.find(
+            within, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=BATCH
+        )
+        return tuple([rebalance_from(document, run.securities) async for document in cursor])
+
+    async def _counts(self, ids: Document) -> dict[Status, int]:
+        of_run = {"$match": {"_id": ids}}
+        by_status = {"$group": {"_id": "$status", "count": {"$sum": 1}}}
+        with timeout(WRITER_TIMEOUT_S):
+            groups = await self._results.aggregate([of_run, by_status])
+            return {Status(group["_id"]): group["count"] async for group in groups}
+
+    async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
+        stored = await self.read(rebalance_id)
+        raise StaleVersionError("rebalance", rebalance_id, version, stored.version)

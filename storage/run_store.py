@@ -1,0 +1,248 @@
+"""Book runs in MongoDB, owned by the database: whoever works on one holds its lease.
+
+When a lease ends, another goes on with the open chunks. The database's clock decides about leases, and
+every write of a holder names its token: one that lost the lease without noticing changes nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from optimization.domain.outcome import Refusal
+from storage.errors import LeaseLostError, NotFoundError
+from storage.idempotency_store import Claim, Claims
+from storage.mongo.connection import Document, require_object_id, run_transaction, translating
+from storage.options import OWN_OPTIONS
+from storage.outcomes import problem_document
+from storage.run import (
+    UNFINISHED,
+    BookRun,
+    BookRunStatus,
+    Plan,
+    Snapshot,
+    Totals,
+    book_run_document,
+    book_run_from,
+    plan_document,
+    snapshot_from,
+    totals_document,
+)
+
+COLLECTION = "book_runs"
+GOING: Final = (BookRunStatus.QUEUED, BookRunStatus.RUNNING)
+FREE: Final = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
+BUT_PRICES: Final = {"snapshot": 0}
+# A book of portfolios, or of their options, is megabytes, which polls must not read again and again.
+BUT_LISTS: Final = {**BUT_PRICES, "selection.portfolio_ids": 0, OWN_OPTIONS: 0}
+
+
+class BookRuns:
+    """The book runs of one database."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._runs = database[COLLECTION]
+        self._claims = Claims(database)
+
+    @translating
+    async def add(
+        self, run: BookRun, token: str, lease_s: float, completes: Claim | None = None
+    ) -> bool:
+        """Store a new run whose lease the caller holds; false if it is there already.
+
+        The claim of the run, or the one that it completes, is settled with it: raises
+        IdempotencyInProgressError if that was lost.
+        """
+        # The first lease is by our clock: nobody else may see the run without one.
+        until = datetime.now(UTC) + timedelta(seconds=lease_s)
+        lease = {"token": token, "until": until}
+
+        async def insert(session: AsyncClientSession) -> None:
+            await self._runs.insert_one({**book_run_document(run), "lease": lease}, session=session)
+            if run.claim is not None:
+                await self._claims.hold(run.claim, run.run_id, session)
+            if completes is not None:
+                await self._claims.complete(completes, run.run_id, session)
+
+        try:
+            await run_transaction(self._runs.database, insert)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @translating
+    async def read(self, run_id: str) -> BookRun:
+        """The run with this id, without its portfolios and their options."""
+        return await self._found(run_id, BUT_LISTS)
+
+    @translating
+    async def read_whole(self, run_id: str) -> BookRun:
+        """The run with this id, with its portfolios and their options."""
+        return await self._found(run_id, BUT_PRICES)
+
+    async def _found(self, run_id: str, projection: Document) -> BookRun:
+        key = {"_id": require_object_id("run_id", run_id)}
+        document = await self._runs.find_one(key, projection)
+        if document is None:
+            raise NotFoundError("run", run_id)
+        return book_run_from(document)
+
+    @translating
+    async def page(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
+        """A page of runs, the newest first, and how many there are."""
+        total = await self._runs.count_documents({}, hint="_id_")
+        cursor = self._runs.find({}, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
+        return tuple([book_run_from(document) async for document in cursor]), total
+
+    @translating
+    async def snapshot(self, run_id: str) -> Snapshot | None:
+        """The prices of a run that was planned."""
+        document = await self._runs.find_one({"_id": ObjectId(run_id)}, {"snapshot": 1})
+        return None if document is None else snapshot_from(document)
+
+    @translating
+    async def claim(self, token: str, lease_s: float) -> BookRun | None:
+        """Take over the oldest unfinished run that nobody works on."""
+        unfinished = {"status": {"$in": [status.value for status in UNFINISHED]}, **FREE}
+        document = await self._lease(unfinished, token, lease_s, BUT_PRICES)
+        if document is None:
+            return None
+        await self._runs.update_one({"_id": document["_id"]}, {"$inc": {"takeovers": 1}})
+        return book_run_from(document)
+
+    @translating
+    async def renew(self, run_id: str, token: str, lease_s: float) -> BookRunStatus:
+        """Hold the lease for longer; the answer tells whether the run is to be cancelled."""
+        document = await self._lease(_held(run_id, token), token, lease_s, {"status": 1})
+        if document is None:
+            raise LeaseLostError(run_id)
+        return BookRunStatus(document["status"])
+
+    @translating
+    async def begin_chunk(self, run_id: str) -> bool:
+        """Whether a chunk of the run may begin; after ``cancel`` none may.
+
+        One document decides about both, so that they have an order.
+        """
+        begun = await self._runs.update_one(
+            {"_id": ObjectId(run_id), "status": BookRunStatus.RUNNING.value},
+            [{"$set": {"chunk_begun_at": "$$NOW"}}],
+        )
+        return begun.matched_count == 1
+
+    async def planned(self, run_id: str, token: str, plan: Plan) -> None:
+        """Note what there is to do: from here on the chunks say what is left of it."""
+        await self._set(run_id, token, plan_document(plan))
+        # A run that was cancelled meanwhile stays so.
+        await self._move(run_id, token, BookRunStatus.QUEUED, BookRunStatus.RUNNING)
+
+    async def progress(self, run_id: str, token: str, totals: Totals, at: datetime) -> None:
+        """Note what is done so far."""
+        await self._set(
+            run_id, token, {"totals": totals_document(totals), "updated_at": at, "takeovers": 0}
+        )
+
+    async def end(
+        self,
+        run_id: str,
+        token: str,
+        status: BookRunStatus,
+        totals: Totals,
+        finished_at: datetime,
+        problem: Refusal | None = None,
+        claim: Claim | None = None,
+    ) -> None:
+        """End a run, settle the claim that it holds, and give its lease up."""
+        fields: Document = {
+            "status": status.value,
+            "totals": totals_document(totals),
+            "finished_at": finished_at,
+            "updated_at": finished_at,
+            "problem": None if problem is None else problem_document(problem),
+            "lease": None,
+        }
+        if claim is None:
+            await self._set(run_id, token, fields)
+        else:
+            made = run_id if status is BookRunStatus.COMPLETED else None
+            await self._end_with_claim(run_id, token, fields, claim, made)
+
+    @translating
+    async def _end_with_claim(
+        self, run_id: str, token: str, fields: Document, claim: Claim, made: str | None
+    ) -> None:
+        async def end(session: AsyncClientSession) -> None:
+            key = _held(run_id, token)
+            written = await self._runs.update_one(key, {"$set": fields}, session=session)
+            if written.matched_count == 0:
+                raise LeaseLostError(run_id)
+            await self._claims.settle(claim, made, session)
+
+        await run_transaction(self._runs.database, end)
+
+    async def cancel(self, run_id: str) -> BookRun:
+        """Let no chunk of a run begin any more; what is done or under way stays. One that is over stays."""
+        return await self._cancel(run_id, BookRunStatus.CANCELLING, GOING)
+
+    async def discard(self, run_id: str) -> BookRun:
+        """Likewise, of a run that nobody waits for: nothing of it stays unless it was completed."""
+        before = (*GOING, BookRunStatus.CANCELLING)
+        return await self._cancel(run_id, BookRunStatus.DISCARDING, before)
+
+    @translating
+    async def _cancel(
+        self, run_id: str, status: BookRunStatus, before: Sequence[BookRunStatus]
+    ) -> BookRun:
+        going = {"$in": [one.value for one in before]}
+        await self._runs.update_one(
+            {"_id": require_object_id("run_id", run_id), "status": going},
+            [{"$set": {"status": status.value, "cancelled_at": "$$NOW"}}],
+        )
+        return await self.read(run_id)
+
+    @translating
+    async def over_before(self, moment: datetime) -> tuple[str, ...]:
+        """The runs that ended before this moment."""
+        ended = {"finished_at": {"$lt": moment}}
+        cursor = self._runs.find(ended, {"_id": 1})
+        return tuple([str(document["_id"]) async for document in cursor])
+
+    @translating
+    async def forget(self, run_id: str) -> None:
+        """Remove a run that is over."""
+        over = {"$nin": [status.value for status in UNFINISHED]}
+        await self._runs.delete_one({"_id": ObjectId(run_id), "status": over})
+
+    async def _lease(
+        self, matching: Document, token: str, lease_s: float, projection: Document
+    ) -> Document | None:
+        until = {"$add": ["$$NOW", round(lease_s * 1000)]}
+        return await self._runs.find_one_and_update(
+            matching,
+            [{"$set": {"lease": {"token": token, "until": until}}}],
+            projection,
+            sort=[("_id", 1)],
+            return_document=ReturnDocument.AFTER,
+        )
+
+    @translating
+    async def _move(
+        self, run_id: str, token: str, before: BookRunStatus, after: BookRunStatus
+    ) -> None:
+        key = {**_held(run_id, token), "status": before.value}
+        await self._runs.update_one(key, {"$set": {"status": after.value}})
+
+    @translating
+    async def _set(self, run_id: str, token: str, fields: Document) -> None:
+        written = await self._runs.update_one(_held(run_id, token), {"$set": fields})
+        if written.matched_count == 0:
+            raise LeaseLostError(run_id)
+
+
+def _held(run_id: str, token: str) -> Document:
+    return {"_id": ObjectId(run_id), "lease.token": token}

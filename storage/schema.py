@@ -1,0 +1,252 @@
+"""Every index with the query it serves, and the validators that stop a broken writer."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pymongo import IndexModel, timeout
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import CollectionInvalid, OperationFailure
+
+from storage import (
+    chunk_store,
+    idempotency_store,
+    model_store,
+    order_store,
+    outcomes,
+    portfolio_claim_store,
+    rebalance_store,
+    run_store,
+    submission_store,
+)
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.order import OrderState
+
+NAMESPACE_EXISTS: Final = 48
+DAY_S: Final = 24 * 60 * 60
+
+INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
+    model_store.COLLECTION: (
+        # one model a name; models sorted by name
+        IndexModel([("name", 1)], name="name", unique=True),
+        # the newest model that a portfolio follows
+        IndexModel([("portfolios", 1), ("created_at", -1), ("_id", -1)], name="newest_followed"),
+        # models sorted by last_rebalance_date
+        IndexModel([("last_rebalance_date", 1), ("_id", 1)], name="last_rebalance_date"),
+    ),
+    rebalance_store.COLLECTION: (
+        # the page of runs, newest first
+        IndexModel([("started_at", -1), ("_id", -1)], name="newest"),
+        # runs sorted by model_name
+        IndexModel([("model_name", 1), ("_id", 1)], name="model_name"),
+        # runs sorted by number_of_portfolios
+        IndexModel([("number_of_portfolios", 1), ("_id", 1)], name="number_of_portfolios"),
+        # the parts of a run over a book
+        IndexModel([("book_run_id", 1), ("_id", 1)], name="parts", sparse=True),
+    ),
+    outcomes.COLLECTION: (
+        # the runs of a portfolio, its outcome in one of them; covers the ids
+        IndexModel([("portfolio_id", 1), ("_id", -1)], name="portfolio"),
+    ),
+    run_store.COLLECTION: (
+        # the unfinished runs, the oldest first
+        IndexModel([("status", 1), ("_id", 1)], name="unfinished"),
+        # the runs that are to be forgotten
+        IndexModel([("finished_at", 1)], name="finished"),
+    ),
+    chunk_store.COLLECTION: (
+        # what a run still has to do, in order
+        IndexModel([("run_id", 1), ("state", 1), ("_id", 1)], name="open"),
+        # what was done of a run since an event; two that take themselves for the holder of the lease
+        # do not give one number twice
+        IndexModel(
+            [("run_id", 1), ("number", 1)],
+            name="events",
+            unique=True,
+            partialFilterExpression={"number": {"$gt": 0}},
+        ),
+    ),
+    idempotency_store.COLLECTION: (
+        # keys are forgotten after a day
+        IndexModel([("created_at", 1)], name="forgotten", expireAfterSeconds=DAY_S),
+    ),
+    order_store.COLLECTION: (
+        # the next orders to send, the least tried first; those in a state, counted
+        IndexModel(
+            [("rebalance_id", 1), ("state", 1), ("attempts", 1), ("_id", 1)], name="next_in_state"
+        ),
+        # the page of orders
+        IndexModel([("rebalance_id", 1), ("_id", 1)], name="rebalance"),
+        # the open orders of a portfolio
+        IndexModel(
+            [("portfolio_id", 1), ("_id", 1)],
+            name="open_of_portfolio",
+            partialFilterExpression={"open": True},
+        ),
+        # the orders of a portfolio in rebalances later than another
+        IndexModel([("portfolio_id", 1), ("rebalanced_at", -1)], name="later_of_portfolio"),
+    ),
+    submission_store.COLLECTION: (),
+    portfolio_claim_store.COLLECTION: (),
+}
+
+STRING: Final = {"bsonType": "string"}
+DATE: Final = {"bsonType": "date"}
+WHOLE: Final = {"bsonType": ["int", "long"]}
+# A string where 34 digits are not enough; never a double: amounts are exact.
+DECIMAL: Final = {"bsonType": ["decimal", "string"]}
+# Its items are not looked at: checking a hundred numbers a result costs a fifth of the writing.
+SHARES: Final = {"bsonType": "array"}
+RESULT_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}
+
+
+def _record(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Document:
+    return {
+        "bsonType": "object",
+        "required": list(required),
+        "properties": {**required, **(optional or {})},
+    }
+
+
+def _rows(**fields: Any) -> Document:
+    return {"bsonType": "array", "items": _record(fields)}
+
+
+_TARGET: Final = {
+    "security_id": STRING,
+    "target": DECIMAL,
+    "low_drift": DECIMAL,
+    "high_drift": DECIMAL,
+}
+
+SCHEMAS: Final[Mapping[str, Document]] = {
+    model_store.COLLECTION: _record(
+        {
+            "name": STRING,
+            "positions": _rows(**_TARGET),
+            "portfolios": {"bsonType": "array", "minItems": 1, "items": STRING},
+            "version": WHOLE,
+            "created_at": DATE,
+            "updated_at": DATE,
+        },
+        {"last_rebalance_date": DATE},
+    ),
+    rebalance_store.COLLECTION: _record(
+        {
+            "model_id": {"bsonType": "objectId"},
+            "model_version": WHOLE,
+            "model_name": STRING,
+            "status": STRING,
+            "securities": _rows(**_TARGET, price=DECIMAL),
+            "options": {"bsonType": "object"},
+            "number_of_portfolios": WHOLE,
+            "counts": {"bsonType": "object"},
+            "started_at": DATE,
+            "finished_at": {"bsonType": ["date", "null"]},
+            "version": WHOLE,
+        }
+    ),
+    outcomes.COLLECTION: _record(
+        {
+            "_id": RESULT_ID,
+            "portfolio_id": STRING,
+            "status": STRING,
+            "securities": WHOLE,
+            "before": SHARES,
+            "after": SHARES,
+        },
+        {
+            "market_value": DECIMAL,
+            "cash_before": DECIMAL,
+            "cash_after": DECIMAL,
+            "objective": DECIMAL,
+            "lower_bound": DECIMAL,
+            "counted_orders": WHOLE,
+            "transactions": WHOLE,
+            "other_base": DECIMAL,
+            "other": _rows(**_TARGET, price=DECIMAL),
+            "problem": _record({"code": STRING, "detail": STRING, "members": {}}),
+        },
+    ),
+    run_store.COLLECTION: _record(
+        {
+            "selection": _record({"model_ids": SHARES, "portfolio_ids": SHARES}),
+            "overrides": {"bsonType": "object"},
+            "holdings": _record({"source": STRING}),
+            "stops_on_outage": {"bsonType": "bool"},
+            "status": STRING,
+            "totals": {"bsonType": "object"},
+            "created_at": DATE,
+        },
+        {"started_at": DATE, "number_of_portfolios": WHOLE, "number_of_chunks": WHOLE},
+    ),
+    chunk_store.COLLECTION: _record(
+        {
+            "_id": RESULT_ID,
+            "run_id": {"bsonType": "objectId"},
+            "rebalance_id": {"bsonType": "objectId"},
+            "first": WHOLE,
+            "portfolios": WHOLE,
+            "state": {"enum": [chunk_store.OPEN, chunk_store.DONE]},
+        },
+        {"portfolio_ids": SHARES, "number": WHOLE, "done_at": DATE},
+    ),
+    idempotency_store.COLLECTION: _record(
+        {"request_hash": STRING, "state": STRING, "claimed_at": DATE, "created_at": DATE},
+        {"owner": STRING, "reference": STRING, "run_id": STRING},
+    ),
+    order_store.COLLECTION: _record(
+        {
+            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}:[A-Za-z0-9]{24}$"},
+            "rebalance_id": STRING,
+            "portfolio_id": STRING,
+            "security_id": STRING,
+            "side": {"enum": ["BUY", "SELL"]},
+            "quantity": {"bsonType": ["int", "long", "decimal", "string"]},
+            "state": {"enum": [state.value for state in OrderState]},
+            "attempts": WHOLE,
+            "rebalanced_at": DATE,
+        },
+        {
+            "order_id": WHOLE,
+            "message": STRING,
+            "timestamp": DATE,
+            "claim": STRING,
+            "claimed_at": DATE,
+            "open": {"enum": [True]},
+            "held": {"enum": [True]},
+            "service_status": STRING,
+        },
+    ),
+    submission_store.COLLECTION: _record(
+        {"started_at": DATE, "prepared": {"bsonType": "bool"}},
+        {"owner": STRING, "leased_until": DATE, "last_batch_at": DATE},
+    ),
+    portfolio_claim_store.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
+}
+
+
+@translating
+async def ensure_indexes(database: AsyncDatabase[Document]) -> None:
+    """Create what is missing of collections, validators and indexes; any number may do so at once."""
+    with timeout(WRITER_TIMEOUT_S):
+        for name, indexes in INDEXES.items():
+            await _ensure_validator(database, name, {"$jsonSchema": SCHEMAS[name]})
+            if indexes:
+                await database[name].create_indexes(list(indexes))
+
+
+async def _ensure_validator(
+    database: AsyncDatabase[Document], name: str, validator: Document
+) -> None:
+    try:
+        await database.create_collection(name, validator=validator)
+    except CollectionInvalid:
+        pass
+    except OperationFailure as error:
+        if error.code != NAMESPACE_EXISTS:
+            raise
+    else:
+        return
+    # collMod locks the collection: a replica that finds nothing to change leaves it alone.
+    if (await database[name].options()).get("validator") != validator:
+        await database.command("collMod", name, validator=validator)

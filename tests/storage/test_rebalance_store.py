@@ -1,0 +1,289 @@
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from bson import ObjectId
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
+
+from optimization.domain.outcome import Status
+from optimization.errors import RuleError
+from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
+from storage.idempotency_store import Claim, Idempotency
+from storage.mongo.connection import Document
+from storage.outcomes import result_id
+from storage.rebalance import Run, RunStatus, new_rebalance_id
+from storage.rebalance_store import Rebalances
+from tests.support.samples import NOON, a_run, numbered, outcome, outcomes, securities
+
+pytestmark = pytest.mark.mongo
+
+
+async def stored_run(rebalances: Rebalances, portfolios: int = 12) -> Run:
+    run = await rebalances.open(a_run(portfolios))
+    await rebalances.record(run.rebalance_id, range(portfolios), outcomes(run))
+    return run
+
+
+async def test_a_run_reads_back_equal_and_opening_it_again_keeps_the_first_prices(
+    rebalances: Rebalances,
+) -> None:
+    run = await rebalances.open(a_run())
+    assert await rebalances.read(run.rebalance_id) == run
+    repriced = Run(
+        run.rebalance_id, run.model_id, 9, "Other", securities(1), {}, 1, NOON + timedelta(days=1)
+    )
+    assert await rebalances.open(repriced) == run
+
+
+async def test_a_run_completes_the_claim_that_it_is_stored_with(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    keys, run = Idempotency(database), a_run(2)
+    await keys.claim("k", "hash", "me")
+
+    await rebalances.store(run, outcomes(run), Claim("k", "me"))
+    await keys.release("k", "me")
+
+    assert await keys.claim("k", "hash", "other") == run.rebalance_id
+
+
+@pytest.mark.parametrize("owner", [None, "other"])
+async def test_nothing_is_stored_of_a_run_whose_claim_was_lost(
+    rebalances: Rebalances, database: AsyncDatabase[Document], owner: str | None
+) -> None:
+    keys, run = Idempotency(database), a_run(2)
+    if owner:
+        await keys.claim("k", "hash", owner)
+
+    with pytest.raises(IdempotencyInProgressError):
+        await rebalances.store(run, outcomes(run), Claim("k", "me"))
+
+    assert await database["results"].count_documents({}) == 0
+    with pytest.raises(NotFoundError):
+        await rebalances.read(run.rebalance_id)
+
+
+async def test_of_a_claim_given_back_while_its_run_is_stored_one_of_the_two_counts(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    keys = Idempotency(database)
+    for number in range(20):
+        run, key = a_run(2), f"k{number}"
+        await keys.claim(key, "hash", "me")
+        storing = rebalances.store(run, outcomes(run), Claim(key, "me"))
+        stored, _ = await asyncio.gather(storing, keys.release(key, "me"), return_exceptions=True)
+        is_stored = not isinstance(stored, IdempotencyInProgressError)
+        assert (await keys.claim(key, "hash", "other") == run.rebalance_id) is is_stored
+        assert (
+            await database["rebalances"].count_documents({"_id": ObjectId(run.rebalance_id)}) == 1
+        ) is is_stored
+
+
+async def test_recorded_outcomes_read_back_equal_in_order(rebalances: Rebalances) -> None:
+    run = await stored_run(rebalances)
+    assert await rebalances.outcomes(run) == outcomes(run)
+    assert await rebalances.outcomes(run, 5, 4) == outcomes(run, range(5, 9))
+    assert await rebalances.outcomes(run, 10, 10) == outcomes(run, range(10, 12))
+    assert await rebalances.outcomes(run, 12, 10) == ()
+
+
+async def test_recording_again_changes_nothing(rebalances: Rebalances) -> None:
+    run = await stored_run(rebalances)
+    other = a_run(12)
+    changed = [outcome(other, ordinal + 1) for ordinal in range(12)]
+    await rebalances.record(run.rebalance_id, range(12), changed)
+    assert await rebalances.outcomes(run) == outcomes(run)
+
+
+async def test_a_writer_that_died_half_way_is_repeated_by_another(rebalances: Rebalances) -> None:
+    run = await rebalances.open(a_run(2_500))
+    await rebalances.record(run.rebalance_id, range(1_300), outcomes(run, range(1_300)))
+    await rebalances.record(run.rebalance_id, range(2_500), outcomes(run))
+    assert await rebalances.outcomes(run) == outcomes(run)
+
+
+async def test_recording_counts_what_is_stored_not_what_came_too_late(
+    rebalances: Rebalances,
+) -> None:
+    run = await rebalances.open(a_run(4))
+    first = outcomes(run, range(2))
+    late = [replace(one, status=Status.FAILED) for one in outcomes(run)]
+    assert await rebalances.record(run.rebalance_id, range(2), first) == Counter(
+        one.status for one in first
+    )
+    expected = Counter(one.status for one in first) + Counter({Status.FAILED: 2})
+    assert await rebalances.record(run.rebalance_id, range(4), late) == expected
+
+
+async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: Rebalances) -> None:
+    run = await rebalances.open(a_run(1_500))
+    await asyncio.gather(
+        *(rebalances.record(run.rebalance_id, range(1_500), outcomes(run)) for _ in range(4))
+    )
+    assert await rebalances.outcomes(run) == outcomes(run)
+
+
+async def test_any_other_failure_than_a_repetition_is_raised(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    run = await stored_run(rebalances, 3)
+    await database.command("collMod", "results", validator={"nothing": {"$exists": True}})
+    with pytest.raises(BulkWriteError):
+        await rebalances.record(run.rebalance_id, range(2, 5), outcomes(run, range(2, 5)))
+
+
+async def test_storing_a_run_that_the_database_refuses_says_why(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    run = a_run(3)
+    await database.command("collMod", "results", validator={"nothing": {"$exists": True}})
+    with pytest.raises(BulkWriteError, match="failed validation"):
+        await rebalances.store(run, outcomes(run))
+
+
+def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
+    with pytest.raises(ValueError, match="10000000"):
+        result_id(new_rebalance_id(), 10_000_000)
+
+
+async def test_as_many_outcomes_as_ordinals_are_needed(rebalances: Rebalances) -> None:
+    run = await rebalances.open(a_run(3))
+    with pytest.raises(ValueError, match="zip"):
+        await rebalances.record(run.rebalance_id, range(2), outcomes(run))
+
+
+async def test_a_finished_run_counts_its_stored_outcomes_and_stays_finished(
+    rebalances: Rebalances,
+) -> None:
+    run = await stored_run(rebalances)
+    stopped = await rebalances.finish(run.rebalance_id, RunStatus.STOPPED, NOON)
+    assert stopped.counts == {Status.REBALANCED: 6, Status.INFEASIBLE: 4, Status.FAILED: 2}
+    completed = await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, NOON)
+    assert (completed.status, completed.finished_at) == (RunStatus.COMPLETED, NOON)
+    later = NOON + timedelta(hours=1)
+    assert await rebalances.finish(run.rebalance_id, RunStatus.STOPPED, later) == completed
+    assert await rebalances.read(run.rebalance_id) == completed
+
+
+async def test_finishing_an_absent_run_is_not_found(rebalances: Rebalances) -> None:
+    with pytest.raises(NotFoundError, match="rebalance"):
+        await rebalances.finish(new_rebalance_id(), RunStatus.COMPLETED, NOON)
+
+
+async def test_the_outcome_of_one_portfolio_or_which_of_the_two_is_missing(
+    rebalances: Rebalances,
+) -> None:
+    await stored_run(rebalances)
+    run = await stored_run(rebalances)
+    assert await rebalances.outcome(run, numbered("P", 3)) == outcome(run, 3)
+    with pytest.raises(NotFoundError, match="portfolio") as missing:
+        await rebalances.outcome(run, numbered("P", 99))
+    assert missing.value.entity_id == numbered("P", 99)
+    with pytest.raises(NotFoundError, match="rebalance"):
+        await rebalances.read(new_rebalance_id())
+
+
+async def test_runs_are_paged_newest_first_or_as_asked(rebalances: Rebalances) -> None:
+    runs = [
+        await rebalances.open(a_run(count, name=name, started_at=NOON + timedelta(minutes=minute)))
+        for minute, (name, count) in enumerate([("B", 2), ("A", 3), ("C", 1)])
+    ]
+    assert await rebalances.page() == (tuple(reversed(runs)), 3)
+    assert await rebalances.page(1, 1) == ((runs[1],), 3)
+    for sort, expected in (
+        ((("model_name", 1),), "ABC"),
+        ((("number_of_portfolios", -1),), "ABC"),
+        ((("rebalance_date", 1),), "BAC"),
+        ((("rebalance_id", -1),), "CAB"),
+    ):
+        page, _ = await rebalances.page(sort=sort)
+        assert "".join(run.model_name for run in page) == expected
+    with pytest.raises(RuleError, match="sort_by"):
+        await rebalances.page(sort=(("counts", 1),))
+
+
+async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: Rebalances) -> None:
+    first, second, third = [
+        await rebalances.open(a_run(3, started_at=NOON + timedelta(minutes=at))) for at in range(3)
+    ]
+    await rebalances.record(first.rebalance_id, range(3), outcomes(first))
+    await rebalances.record(second.rebalance_id, [2], [outcome(second, 2)])
+    await rebalances.record(third.rebalance_id, [0], [outcome(third, 0)])
+    wanted = [numbered("P", 1), numbered("P", 2)]
+    page, total = await rebalances.page_of_portfolios(wanted, 0, 10)
+    assert total == 2
+    assert page == ((second, 1), (first, 2))
+    assert await rebalances.outcomes_among(second, wanted, 0, 10) == (outcome(second, 2),)
+    assert await rebalances.outcomes_among(first, wanted, 0, 1) == (outcome(first, 1),)
+    assert await rebalances.outcomes_among(first, wanted, 1, 10) == (outcome(first, 2),)
+    assert await rebalances.page_of_portfolios(wanted, 1, 1) == (page[1:], 2)
+    assert await rebalances.page_of_portfolios([numbered("P", 8)], 0, 10) == ((), 0)
+
+
+async def test_deleting_a_run_takes_its_outcomes_and_no_others(rebalances: Rebalances) -> None:
+    kept, gone = await stored_run(rebalances), await stored_run(rebalances)
+    with pytest.raises(StaleVersionError):
+        await rebalances.delete(gone.rebalance_id, 2)
+    assert await rebalances.outcomes(gone) == outcomes(gone)
+    await rebalances.delete(gone.rebalance_id, 1)
+    assert await rebalances.outcomes(gone) == ()
+    assert await rebalances.outcomes(kept) == outcomes(kept)
+    with pytest.raises(NotFoundError):
+        await rebalances.delete(gone.rebalance_id, 1)
+
+
+async def test_a_deletion_that_died_after_the_outcomes_is_done_by_the_next(
+    rebalances: Rebalances, database: AsyncDatabase[Document]
+) -> None:
+    run = await stored_run(rebalances)
+    await database["results"].delete_many({})
+    await rebalances.delete(run.rebalance_id, 1)
+    assert await rebalances.page() == ((), 0)
+
+
+async def test_outcomes_written_after_their_run_was_deleted_are_not_shown(
+    rebalances: Rebalances,
+) -> None:
+    run = await stored_run(rebalances, 3)
+    await rebalances.delete(run.rebalance_id, 1)
+    await rebalances.record(run.rebalance_id, [1], [outcome(run, 1)])
+    assert await rebalances.page_of_portfolios([numbered("P", 1)], 0, 10) == ((), 0)
+
+
+async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
+    database: AsyncDatabase[Document],
+) -> None:
+    rebalances = Rebalances(database)
+    run = replace(a_run(3), status=RunStatus.COMPLETED)
+
+    stored = await rebalances.store(run, outcomes(run))
+
+    assert await rebalances.read(run.rebalance_id) == stored
+    assert await rebalances.outcomes(stored) == outcomes(run)
+
+
+async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Document]) -> None:
+    rebalances = Rebalances(database)
+    run = replace(a_run(3), status=RunStatus.COMPLETED)
+    stored = await rebalances.store(run, outcomes(run))
+
+    again = await rebalances.store(replace(run, model_name="another"), outcomes(run))
+
+    assert again == stored
+
+
+async def test_the_outcomes_of_some_portfolios_come_in_their_order(
+    database: AsyncDatabase[Document],
+) -> None:
+    rebalances = Rebalances(database)
+    run = await rebalances.open(a_run(4))
+    await rebalances.record(run.rebalance_id, range(4), outcomes(run))
+
+    found = await rebalances.outcomes_of(run, [numbered("P", 3), numbered("P", 1)])
+
+    assert found == (outcomes(run)[1], outcomes(run)[3])
+    with pytest.raises(NotFoundError, match=numbered("P", 4)):
+        await rebalances.outcomes_of(run, [numbered("P", 1), numbered("P", 4)])

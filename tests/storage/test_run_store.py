@@ -1,0 +1,341 @@
+"""Runs over a book: leases, what is left to do, what was done."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
+
+from optimization.domain.options import Direction, Percent
+from optimization.domain.outcome import Refusal, Status
+from storage.errors import IdempotencyInProgressError, LeaseLostError, NotFoundError
+from storage.idempotency_store import Claim, Idempotency
+from storage.mongo.connection import Document
+from storage.mongo.connection import _settings as database_settings
+from storage.rebalance import new_rebalance_id
+from storage.rebalance_store import Rebalances
+from storage.run import BookRun, BookRunStatus, Holdings, Plan, Selection, Snapshot, Totals
+from storage.run_store import BookRuns
+from tests.support.samples import a_run as a_part
+
+pytestmark = pytest.mark.mongo
+
+LEASE_S = 30.0
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+PORTFOLIOS = tuple(f"{number:024}" for number in range(25))
+SNAPSHOT = Snapshot("one", NOW, {"BRK.B": Decimal("481.25"), "$ODD": Decimal("0.000001")})
+
+
+@pytest.fixture
+def runs(database: AsyncDatabase[Document]) -> BookRuns:
+    return BookRuns(database)
+
+
+def a_run(**fields: object) -> BookRun:
+    run = BookRun(new_rebalance_id(), Selection(), {}, Holdings("summaries"), NOW)
+    return replace(run, **fields)  # pyright: ignore[reportArgumentType]
+
+
+def a_plan(portfolios: int = 25, chunks: int = 3) -> Plan:
+    return Plan(SNAPSHOT, Holdings("file", "a.parquet", "7-9"), 1, portfolios, chunks, NOW)
+
+
+async def test_a_run_reads_back_with_its_selection_and_options(runs: BookRuns) -> None:
+    run = a_run(
+        selection=Selection((new_rebalance_id(),), PORTFOLIOS),
+        overrides={
+            "cash_floor": Percent(Decimal("2.5")),
+            "direction": Direction.BUY_ONLY,
+            "frozen": frozenset({"A" * 24}),
+            "maximum_trades": None,
+            "time_limit_s": 2.5,
+        },
+        stops_on_outage=True,
+        correlation_id="nightly",
+    )
+    assert await runs.add(run, "mine", LEASE_S)
+    assert await runs.read_whole(run.run_id) == run
+
+
+class Replies(CommandListener):
+    """Every answer of the database, as text."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        self.texts.append(str(event.reply))
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+
+async def test_polls_and_leases_of_a_run_read_neither_its_portfolios_nor_their_options(
+    database: AsyncDatabase[Document], mongodb_uri: str
+) -> None:
+    own = {PORTFOLIOS[0]: {"cash_floor": Percent(Decimal(2))}}
+    run = a_run(selection=Selection((), PORTFOLIOS), overrides_by_portfolio=own)
+    part = replace(a_part(), book_run_id=run.run_id, overrides_by_portfolio=own)
+    await Rebalances(database).open(part)
+    replies = Replies()
+    async with AsyncMongoClient[Document](
+        mongodb_uri, event_listeners=[replies], **database_settings(20_000, 5)
+    ) as client:
+        runs, rebalances = BookRuns(client[database.name]), Rebalances(client[database.name])
+        await runs.add(run, "mine", LEASE_S)
+
+        await runs.read(run.run_id)
+        await runs.renew(run.run_id, "mine", LEASE_S)
+        await runs.planned(run.run_id, "mine", a_plan())
+        await runs.begin_chunk(run.run_id)
+        await runs.page(0, 10)
+        (seen,) = await rebalances.parts(run.run_id)
+        assert await rebalances.part_ids(run.run_id, 10) == (seen.rebalance_id,)
+        await rebalances.older_than(NOW + timedelta(days=999), 10)
+        await runs.cancel(run.run_id)
+
+    assert len(replies.texts) >= 10
+    assert [text for text in replies.texts if PORTFOLIOS[0] in text] == []
+    assert await Rebalances(database).parts(run.run_id, with_own_options=True) == (part,)
+    assert (await BookRuns(database).read_whole(run.run_id)).overrides_by_portfolio == own
+
+
+async def test_a_run_is_stored_once(runs: BookRuns) -> None:
+    run = a_run()
+    assert await runs.add(run, "mine", LEASE_S)
+    assert not await runs.add(run, "other", LEASE_S)
+    await runs.renew(run.run_id, "mine", LEASE_S)
+
+
+async def test_a_run_whose_lease_is_held_is_nobody_elses(runs: BookRuns) -> None:
+    await runs.add(a_run(), "mine", LEASE_S)
+    assert await runs.claim("other", LEASE_S) is None
+
+
+async def test_of_many_claimants_one_gets_a_run_whose_lease_ended(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "dead", -1.0)
+    claims = await asyncio.gather(*(runs.claim(f"claimant {n}", LEASE_S) for n in range(8)))
+    (claimed,) = [one for one in claims if one is not None]
+    assert claimed.run_id == run.run_id
+
+
+async def test_the_oldest_run_is_taken_over_first(runs: BookRuns) -> None:
+    older, newer = a_run(), a_run()
+    for run in (newer, older):
+        await runs.add(run, "dead", -1.0)
+    claimed = [await runs.claim("mine", LEASE_S) for _ in range(3)]
+    assert [one and one.run_id for one in claimed] == [older.run_id, newer.run_id, None]
+
+
+async def test_takeovers_are_counted_until_the_run_comes_further(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "dead", -1.0)
+    for _ in range(3):
+        await runs.claim("mine", -1.0)
+    assert (await runs.read(run.run_id)).takeovers == 3
+    await runs.progress(run.run_id, "mine", Totals(1), NOW)
+    assert (await runs.read(run.run_id)).takeovers == 0
+
+
+async def test_a_holder_that_lost_the_lease_changes_nothing(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "slow", -1.0)
+    await runs.claim("quick", LEASE_S)
+    before = await runs.read(run.run_id)
+    for write in (
+        runs.planned(run.run_id, "slow", a_plan()),
+        runs.progress(run.run_id, "slow", Totals(1), NOW),
+        runs.end(run.run_id, "slow", BookRunStatus.COMPLETED, Totals(), NOW),
+        runs.renew(run.run_id, "slow", LEASE_S),
+    ):
+        with pytest.raises(LeaseLostError):
+            await write
+    assert await runs.read(run.run_id) == before
+
+
+async def test_a_planned_run_has_its_numbers_and_its_prices(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    assert await runs.snapshot(run.run_id) is None
+    await runs.planned(run.run_id, "mine", a_plan())
+    stored = await runs.read(run.run_id)
+    assert stored.status is BookRunStatus.RUNNING
+    assert (stored.number_of_portfolios, stored.number_of_chunks) == (25, 3)
+    assert stored.holdings == Holdings("file", "a.parquet", "7-9")
+    assert await runs.snapshot(run.run_id) == SNAPSHOT
+
+
+async def test_cancelling_is_told_to_the_holder_and_survives_the_plan(runs: BookRuns) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    assert (await runs.cancel(run.run_id)).status is BookRunStatus.CANCELLING
+    await runs.planned(run.run_id, "mine", a_plan())
+    assert await runs.renew(run.run_id, "mine", LEASE_S) is BookRunStatus.CANCELLING
+
+
+async def test_no_chunk_begins_before_the_plan_is_stored_or_after_the_run_is_cancelled(
+    runs: BookRuns,
+) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    assert not await runs.begin_chunk(run.run_id)
+    await runs.planned(run.run_id, "mine", a_plan())
+    assert await runs.begin_chunk(run.run_id)
+    await runs.cancel(run.run_id)
+    assert not await runs.begin_chunk(run.run_id)
+
+
+async def test_of_simultaneous_beginnings_none_comes_after_the_cancelling(
+    runs: BookRuns, database: AsyncDatabase[Document]
+) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    await runs.planned(run.run_id, "mine", a_plan())
+
+    async def begin_for_as_long_as_it_goes() -> int:
+        count = 0
+        while await runs.begin_chunk(run.run_id):
+            count += 1
+        return count
+
+    beginning = [asyncio.create_task(begin_for_as_long_as_it_goes()) for _ in range(8)]
+    await asyncio.sleep(0.1)
+    await runs.cancel(run.run_id)
+
+    assert sum(await asyncio.gather(*beginning)) > 0
+    stored = await database["book_runs"].find_one()
+    assert stored is not None
+    assert stored["chunk_begun_at"] <= stored["cancelled_at"]
+
+
+@pytest.mark.parametrize("first", ["cancel", "discard"])
+async def test_a_run_is_discarded_though_another_cancels_it(runs: BookRuns, first: str) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    for step in (first, "discard", "cancel"):
+        stored = await getattr(runs, step)(run.run_id)
+    assert stored.status is BookRunStatus.DISCARDING
+    assert not stored.status.is_over
+
+
+@pytest.fixture
+def keys(database: AsyncDatabase[Document]) -> Idempotency:
+    return Idempotency(database)
+
+
+CLAIM = Claim("k", "me")
+
+
+async def test_a_run_holds_the_key_of_its_request_until_it_ends(
+    runs: BookRuns, database: AsyncDatabase[Document]
+) -> None:
+    keys = Idempotency(database, timedelta(0))
+    run = a_run(claim=CLAIM)
+    await keys.claim("k", "hash", "me")
+    assert await runs.add(run, "mine", LEASE_S)
+    assert (await runs.read(run.run_id)).claim == CLAIM
+
+    await keys.release("k", "me")
+    with pytest.raises(IdempotencyInProgressError):
+        await keys.claim("k", "hash", "other")
+
+
+@pytest.mark.parametrize("status", [one for one in BookRunStatus if one.is_over])
+async def test_the_key_of_a_run_that_ended_answers_what_was_completed_or_is_free(
+    runs: BookRuns, keys: Idempotency, status: BookRunStatus
+) -> None:
+    run = a_run(claim=CLAIM)
+    await keys.claim("k", "hash", "me")
+    await runs.add(run, "mine", LEASE_S)
+
+    await runs.end(run.run_id, "mine", status, Totals(), NOW, None, CLAIM)
+
+    expected = run.run_id if status is BookRunStatus.COMPLETED else None
+    assert await keys.claim("k", "hash", "other") == expected
+
+
+async def test_who_lost_the_lease_settles_no_key(runs: BookRuns, keys: Idempotency) -> None:
+    run = a_run(claim=CLAIM)
+    await keys.claim("k", "hash", "me")
+    await runs.add(run, "quick", LEASE_S)
+    with pytest.raises(LeaseLostError):
+        await runs.end(run.run_id, "slow", BookRunStatus.COMPLETED, Totals(), NOW, None, CLAIM)
+    with pytest.raises(IdempotencyInProgressError):
+        await keys.claim("k", "hash", "other")
+
+
+@pytest.mark.parametrize("how", ["holds", "completes"])
+async def test_a_run_whose_key_was_lost_is_not_stored(
+    runs: BookRuns, keys: Idempotency, how: str
+) -> None:
+    await keys.claim("k", "hash", "me")
+    await keys.release("k", "me")
+    run = a_run(claim=CLAIM if how == "holds" else None)
+    with pytest.raises(IdempotencyInProgressError):
+        await runs.add(run, "mine", LEASE_S, CLAIM if how == "completes" else None)
+    with pytest.raises(NotFoundError):
+        await runs.read(run.run_id)
+
+
+async def test_a_run_that_is_not_waited_for_is_what_its_key_answers_at_once(
+    runs: BookRuns, keys: Idempotency
+) -> None:
+    await keys.claim("k", "hash", "me")
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S, CLAIM)
+    assert await keys.claim("k", "hash", "other") == run.run_id
+
+
+@pytest.mark.parametrize("status", [one for one in BookRunStatus if one.is_over])
+async def test_what_is_over_stays_over(runs: BookRuns, status: BookRunStatus) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    problem = Refusal("upstream-unavailable", "It is down.", {"upstream": "pricing"})
+    totals = Totals(2, Counter({Status.IN_BAND: 5}), {"SEPARABLE": 5}, {"solve": 0.5})
+    await runs.end(run.run_id, "mine", status, totals, NOW, problem)
+    ended = await runs.cancel(run.run_id)
+    assert (ended.status, ended.totals, ended.problem) == (status, totals, problem)
+    assert await runs.claim("other", LEASE_S) is None
+
+
+async def test_an_unknown_run_is_not_found(runs: BookRuns) -> None:
+    for attempt in (runs.read(new_rebalance_id()), runs.cancel(new_rebalance_id())):
+        with pytest.raises(NotFoundError, match="there is no run"):
+            await attempt
+
+
+async def test_a_page_has_the_newest_runs_first(runs: BookRuns) -> None:
+    made = [a_run() for _ in range(5)]
+    for run in made:
+        await runs.add(run, "mine", LEASE_S)
+    page, total = await runs.page(1, 2)
+    assert ([run.run_id for run in page], total) == ([made[3].run_id, made[2].run_id], 5)
+
+
+async def test_only_what_ended_before_a_moment_is_to_be_forgotten(runs: BookRuns) -> None:
+    old, recent, unfinished = a_run(), a_run(), a_run()
+    for run in (old, recent, unfinished):
+        await runs.add(run, "mine", LEASE_S)
+    week_ago = NOW - timedelta(days=7)
+    await runs.end(old.run_id, "mine", BookRunStatus.COMPLETED, Totals(), week_ago)
+    await runs.end(recent.run_id, "mine", BookRunStatus.COMPLETED, Totals(), NOW)
+    assert await runs.over_before(NOW - timedelta(days=1)) == (old.run_id,)
+    for run in (old, unfinished):
+        await runs.forget(run.run_id)
+    with pytest.raises(NotFoundError):
+        await runs.read(old.run_id)
+    await runs.read(unfinished.run_id)

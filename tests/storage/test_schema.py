@@ -1,0 +1,107 @@
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import WriteError
+
+from storage.model_store import Models
+from storage.mongo.connection import Document, connect, disconnect
+from storage.rebalance_store import Rebalances
+from storage.schema import INDEXES, ensure_indexes
+from tests.support.samples import NOON, a_model, a_run, outcomes
+
+pytestmark = pytest.mark.mongo
+
+
+@pytest.fixture
+async def starters(mongodb_uri: str) -> AsyncIterator[list[AsyncDatabase[Document]]]:
+    name = f"test-{uuid4().hex}"
+    databases = [connect(mongodb_uri, name, 20_000) for _ in range(8)]
+    yield databases
+    await databases[0].client.drop_database(name)
+    for database in databases:
+        await disconnect(database)
+
+
+async def test_8_starters_at_once_create_every_index_and_validator(
+    starters: list[AsyncDatabase[Document]],
+) -> None:
+    for _ in range(2):
+        await asyncio.gather(*(ensure_indexes(database) for database in starters))
+    for name, indexes in INDEXES.items():
+        stored = [index["name"] async for index in await starters[0][name].list_indexes()]
+        assert sorted(stored) == sorted(["_id_", *(index.document["name"] for index in indexes)])
+        assert "$jsonSchema" in (await starters[0][name].options())["validator"]
+
+
+async def test_a_validator_of_an_older_release_is_replaced(
+    starters: list[AsyncDatabase[Document]],
+) -> None:
+    database = starters[0]
+    await database.create_collection("models", validator={"title": {"$exists": True}})
+    await asyncio.gather(*(ensure_indexes(database) for database in starters))
+    await Models(database).add(a_model())
+
+
+@pytest.mark.parametrize(
+    ("collection", "field", "wrong"),
+    [
+        ("models", "version", "1"),
+        ("models", "portfolios", []),
+        ("models", "positions", [{"security_id": "S"}]),
+        ("rebalances", "started_at", "today"),
+        ("results", "before", 0.5),
+        ("results", "market_value", 1.5),
+    ],
+)
+async def test_a_broken_writer_is_stopped(
+    database: AsyncDatabase[Document], collection: str, field: str, wrong: Any
+) -> None:
+    await Models(database).add(a_model())
+    run = await Rebalances(database).open(a_run(1))
+    await Rebalances(database).record(run.rebalance_id, [0], outcomes(run))
+    with pytest.raises(WriteError, match="validation"):
+        await database[collection].update_one({}, {"$set": {field: wrong}})
+
+
+@pytest.mark.parametrize(
+    ("collection", "query", "sort", "index"),
+    [
+        ("models", {"portfolios": "P"}, [("created_at", -1), ("_id", -1)], "newest_followed"),
+        ("models", {}, [("last_rebalance_date", -1), ("_id", -1)], "last_rebalance_date"),
+        ("rebalances", {}, [("started_at", -1), ("_id", -1)], "newest"),
+        ("rebalances", {}, [("model_name", 1), ("_id", 1)], "model_name"),
+        ("rebalances", {}, [("number_of_portfolios", -1), ("_id", -1)], "number_of_portfolios"),
+        ("results", {"portfolio_id": "P"}, [("_id", -1)], "portfolio"),
+        (
+            "orders",
+            {"rebalance_id": "R", "state": "PENDING"},
+            [("attempts", 1), ("_id", 1)],
+            "next_in_state",
+        ),
+        ("orders", {"rebalance_id": "R"}, [("_id", 1)], "rebalance"),
+        ("orders", {"portfolio_id": "P", "open": True}, [("_id", 1)], "open_of_portfolio"),
+        (
+            "orders",
+            {"portfolio_id": "P", "rebalanced_at": {"$gte": NOON}},
+            [("rebalanced_at", 1)],
+            "later_of_portfolio",
+        ),
+        ("chunks", {"run_id": "R", "number": {"$gt": 5}}, [("number", 1)], "events"),
+    ],
+)
+async def test_each_index_serves_its_query_without_a_sort(
+    database: AsyncDatabase[Document],
+    collection: str,
+    query: Document,
+    sort: list[tuple[str, int]],
+    index: str,
+) -> None:
+    find = {"find": collection, "filter": query, "sort": dict(sort)}
+    plan = await database.command("explain", find)
+    winning = str(plan["queryPlanner"]["winningPlan"])
+    assert f"'indexName': '{index}'" in winning
+    assert "'stage': 'SORT'" not in winning
