@@ -23,11 +23,10 @@ from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
 from serve_app.api.collaborators import ModelStore
 from serve_app.api.collaborators import Optimizer as OptimizerCalls
-from serve_app.api.elsewhere import GivenText, Written
 from serve_app.deadline import sendable_s
+from serve_app.ports.optimize import GivenOptions, GivenText, Written
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
-from serve_app.wire.optimize import GivenOptions
 from storage.idempotency_store import Claim
 from storage.options import OwnOverrides
 from storage.rebalance import Run, new_rebalance_id

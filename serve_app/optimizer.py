@@ -10,23 +10,23 @@ from ray import serve
 from optimization.domain.model import Model
 from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
-from serve_app.api.elsewhere import GivenText, Written
 from serve_app.correlation import correlation_id
 from serve_app.deadline import bounded, unbounded
 from serve_app.drifting import Drifts
 from serve_app.handles import APPLICATION, announce
+from serve_app.long_bodies import answered_elsewhere
 from serve_app.metrics import WATCH
 from serve_app.observability import correlate_logs
+from serve_app.ports.optimize import GivenOptions, GivenText, Written
 from serve_app.resources import Resources, identified, opened
 from serve_app.runs.coordinator import Coordinator
 from serve_app.runs.direct import Outcomes, Overrides, Runs
 from serve_app.runs.planning import Planner, now
 from serve_app.runs.tasks import warm_workers
 from serve_app.settings import Settings
-from serve_app.stateless import answered_elsewhere, optimized
+from serve_app.stateless import optimized
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
-from serve_app.wire.optimize import GivenOptions
 from storage.idempotency_store import Claim
 from storage.options import OwnOverrides
 from storage.rebalance import Run

@@ -1,6 +1,6 @@
 """Resources: what one process holds open - the database and the clients of the upstreams."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 from pymongo.asynchronous.database import AsyncDatabase
 
+from serve_app.observers import Watch
 from serve_app.settings import Settings
 from serve_app.upstream import accounting, orders, portfolios, pricing, securities
 from serve_app.upstream.accounting import Accounting
@@ -27,7 +28,6 @@ from serve_app.upstream.securities import Securities
 from storage.chunk_store import Chunks
 from storage.idempotency_store import Idempotency
 from storage.model_store import Models
-from storage.mongo.command_listener import Told
 from storage.mongo.connection import Document, connect
 from storage.open_order_store import OpenOrders
 from storage.order_store import OrderBook
@@ -62,15 +62,6 @@ class Resources:
     open_orders: OpenOrders
     portfolio_claims: PortfolioClaims
     portfolios: Portfolios
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Whom to tell of each request to an upstream, each circuit that opens and each command to the database."""
-
-    upstream: Told
-    circuit: Callable[[str], None]
-    database: Told
 
 
 def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> Resources:

@@ -12,19 +12,16 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Rebalance, Security
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.block_builder import priced
-from serve_app.api.answers import Heading, answer_of_all
-from serve_app.api.elsewhere import GivenText, Written
-from serve_app.api.optimize import balances_of
 from serve_app.correlation import correlation_id
-from serve_app.deadline import Shares, reserved_for, sendable_s, within
+from serve_app.deadline import Shares, reserved_for, within
 from serve_app.metrics import count_solved
 from serve_app.observability import correlate_logs
+from serve_app.ports.optimize import GivenOptions
 from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.rebalancing import Fetched, OwnOptions, failed, solved
 from serve_app.settings import Settings
 from serve_app.upstream.gather import for_each
 from serve_app.upstream.holdings import Balance
-from serve_app.wire.optimize import GivenOptions, given, given_model, given_options
 
 AT_A_TIME = 50  # portfolios, after which another request may use the solver of this process
 
@@ -67,22 +64,6 @@ async def optimized(
         return await _here(given, balances)
 
 
-async def answered(asked: GivenText, settings: Settings) -> Written:
-    """The answer to the text of a request; raises BodyRefusedError and RuleError."""
-    body = given(asked.text)
-    model, options = given_model(body), given_options(body)
-    limit_s, balances = settings.optimization_timeout, balances_of(body)
-    found = await optimized(model, balances, body.prices, options, settings, limit_s)
-    heading = Heading(None, None, asked.trade_date)
-    return Written.of(await answer_of_all(asked.path, heading, found, {}))
-
-
-async def answered_elsewhere(asked: GivenText, settings: Settings) -> Written:
-    """The same in a worker process, so that nobody here waits while the text is read."""
-    task = _text_task.remote(asked, settings, correlation_id.get(), sendable_s())
-    return await result_of(task)
-
-
 async def _here(given: Given, balances: Sequence[Balance]) -> tuple[Rebalance, ...]:
     firsts = range(0, len(balances), AT_A_TIME)
     shares = Shares(len(firsts), 1)
@@ -119,15 +100,6 @@ def _given_task(
     return asyncio.run(_solved_there(given, balances, within_s))
 
 
-# It may wait for tasks that solve: it takes no processor from them.
-@ray.remote(num_cpus=0, max_retries=3, retry_exceptions=False)
-def _text_task(
-    asked: GivenText, settings: Settings, correlated: str, within_s: float | None
-) -> Written:
-    """Read a request and answer it, in a worker process."""
-    return asyncio.run(_answered_there(asked, settings, correlated, within_s))
-
-
 # Ray pickles the function of a task with the globals that it names, and a context variable cannot be.
 async def _solved_there(
     given: Given, balances: Sequence[Balance], within_s: float | None
@@ -136,15 +108,6 @@ async def _solved_there(
     correlation_id.set(given.correlation_id)
     with within(within_s):
         return await _solved(given, balances)
-
-
-async def _answered_there(
-    asked: GivenText, settings: Settings, correlated: str, within_s: float | None
-) -> Written:
-    correlate_logs()
-    correlation_id.set(correlated)
-    with within(within_s):
-        return await answered(asked, settings)
 
 
 async def _solved(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from serve_app.api import samples
 from serve_app.api.health import Health
 from serve_app.api.streams import chunk_event, state_event
+from serve_app.json_text import Json, encoded
 from serve_app.wire.drift import (
     DriftSummaryAnswer,
     LargestDeviation,
@@ -38,7 +39,6 @@ from serve_app.wire.rebalancing import (
     rebalance_json,
 )
 from serve_app.wire.runs import RunAnswer, book_run_json, outcome_line
-from serve_app.wire.text import Json, encoded
 from serve_app.wire.transactions import TransactionLine, csv_text, line_json, lines_of
 from storage.run import BookRun
 

@@ -3,19 +3,37 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from starlette.responses import Response
 
 from optimization.domain.outcome import Rebalance, Status
 from serve_app import problems
 from serve_app.api.refusals import RETRY_AFTER_S, response
+from serve_app.json_text import Json, encoded
+from serve_app.ports.optimize import Written
 from serve_app.problems.mapping import kind_of_refusal, problem_of
 from serve_app.wire.rebalancing import rebalance_json
-from serve_app.wire.text import Json, encoded
+from storage.rebalance import Run
 
 AT_A_TIME = 50  # portfolios, about 5 ms: so long the event loop waits for the JSON of an answer
 MOST_LISTED = 100
 WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
+
+
+def written_of(response: Response) -> Written:
+    """A whole response as plain data, which another process can send."""
+    return Written(response.status_code, dict(response.headers), bytes(response.body))
+
+
+def response_from(written: Written) -> Response:
+    """The response that another process wrote."""
+    return Response(written.body, written.status, written.headers)
+
+
+def trade_date_of(run: Run, zone: tzinfo) -> str:
+    """The day of the run in the configured zone: a replayed answer keeps it."""
+    return run.started_at.astimezone(zone).date().isoformat()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,11 @@ from fastapi import Depends, Request
 from optimization.domain.model import Model, Target
 from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
-from serve_app.api.elsewhere import GivenText, Written
 from serve_app.editing import Versions
+from serve_app.ports.optimize import GivenOptions, GivenText, Written
 from serve_app.settings import Settings
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.holdings import Balance
-from serve_app.wire.optimize import GivenOptions
 from storage.chunk_store import Event
 from storage.idempotency_store import Claim
 from storage.mongo.sorting import Sort

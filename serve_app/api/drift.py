@@ -8,10 +8,10 @@ from starlette.responses import Response
 from serve_app import problems
 from serve_app.api.collaborators import Rebalancer
 from serve_app.api.documentation import refuses
-from serve_app.api.models import ModelId
 from serve_app.api.paging import Offset, Portfolios, page_headers
-from serve_app.api.rebalancing import PortfolioId
+from serve_app.api.path_parameters import ModelId, PortfolioId
 from serve_app.correlation import correlation_id
+from serve_app.json_text import encoded
 from serve_app.problems.mapping import problem_of
 from serve_app.wire.drift import (
     DriftSummaryAnswer,
@@ -20,7 +20,6 @@ from serve_app.wire.drift import (
     portfolio_drift_json,
 )
 from serve_app.wire.fields import ObjectIdentifier
-from serve_app.wire.text import encoded
 
 router = APIRouter(prefix="/api/v1", tags=["drift"])
 

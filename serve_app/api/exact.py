@@ -12,9 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from serve_app.api.headers import IGNORED_FIELDS, header_list
+from serve_app.json_text import AmbiguousTextError, decoded, json_errors
 from serve_app.problems.mapping import json_pointer
 from serve_app.wire.fields import ignored_fields
-from serve_app.wire.text import AmbiguousTextError, decoded, json_errors
 
 MOST_NAMED: Final = 20
 LONGEST_POINTER: Final = 120

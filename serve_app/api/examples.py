@@ -34,6 +34,7 @@ from serve_app.api.samples import (
     REBALANCE,
 )
 from serve_app.editing import TargetDiffersError, TargetExistsError
+from serve_app.json_text import Json, decoded, json_errors
 from serve_app.problems import KINDS, Kind
 from serve_app.problems.errors import (
     DeadlineExceededError,
@@ -42,6 +43,7 @@ from serve_app.problems.errors import (
     PortfolioDataError,
     PreconditionFailedError,
     PreconditionRequiredError,
+    TooManyRowsError,
     TooManyStreamsError,
     UnsupportedMediaTypeError,
 )
@@ -54,8 +56,7 @@ from serve_app.upstream.errors import (
     UpstreamUnavailableError,
 )
 from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
-from serve_app.wire.text import Json, decoded, json_errors
-from serve_app.wire.workbook import MOST_ROWS, TooManyRowsError
+from serve_app.wire.workbook import MOST_ROWS
 from storage.errors import (
     HandOverInProgressError,
     IdempotencyInProgressError,

@@ -1,6 +1,6 @@
 """Which operations take the ids that an operation answers with, as links of the OpenAPI document."""
 
-from serve_app.wire.text import Json
+from serve_app.json_text import Json
 
 OF_ID = {
     "model_id": ("read_model", "rebalance_model", "measure_portfolios"),

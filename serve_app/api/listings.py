@@ -16,10 +16,10 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from optimization.domain.outcome import Rebalance
-from serve_app.api.rebalancing import trade_date_of
+from serve_app.api.answers import trade_date_of
+from serve_app.json_text import Json, encoded
 from serve_app.problems.mapping import problem_of
 from serve_app.wire.rebalances import portfolio_json, run_json
-from serve_app.wire.text import Json, encoded
 from storage.rebalance import Run
 
 AT_A_TIME: Final = 100  # portfolios that are read, and written to the caller, at once

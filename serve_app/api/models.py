@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from optimization.domain.model import Model
@@ -13,7 +13,9 @@ from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import MOST_MODELS, Models, Offset, order_by, page_headers
+from serve_app.api.path_parameters import ModelId
 from serve_app.api.preconditions import Changed, IfNoneMatch, held_etag, model_etag
+from serve_app.json_text import encoded
 from serve_app.wire.models import (
     ModelAnswer,
     ModelPost,
@@ -26,12 +28,10 @@ from serve_app.wire.models import (
     replacement_of,
     target_of,
 )
-from serve_app.wire.text import encoded
 from storage.mongo.sorting import Sort
 
 router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
 
-ModelId = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hexadecimal digits")]
 StoredVersion = Annotated[Version, Query(description="the version that is stored")]
 Order = Annotated[Sort, Depends(order_by("model_id", "name", "last_rebalance_date"))]
 

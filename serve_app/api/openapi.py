@@ -12,8 +12,8 @@ from serve_app import problems
 from serve_app.api.answer_examples import OF_OPERATIONS, OF_SHAPES
 from serve_app.api.documentation import MEDIA_TYPE, Problem, answer_with
 from serve_app.api.links import add_links
+from serve_app.json_text import Json
 from serve_app.problems import KINDS, Kind
-from serve_app.wire.text import Json
 
 DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share
 holdings closest to the model, as a trade list, exact to the last share.

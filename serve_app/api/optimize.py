@@ -1,7 +1,7 @@
 """The route that rebalances what is given: no database, no upstream."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
@@ -9,13 +9,13 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from serve_app import problems
-from serve_app.api.answers import Heading, answer_of_all
+from serve_app.api.answers import Heading, answer_of_all, response_from
 from serve_app.api.collaborators import Configured, Rebalancer, optimizer_of, settings_of
 from serve_app.api.documentation import refuses
-from serve_app.api.elsewhere import LONG, GivenText
 from serve_app.api.exact import ExactRequest
 from serve_app.api.parameters import require_known_parameters
 from serve_app.correlation import correlation_id
+from serve_app.ports.optimize import GivenText
 from serve_app.settings import Settings
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.optimize import (
@@ -25,6 +25,8 @@ from serve_app.wire.optimize import (
     given_options,
 )
 from serve_app.wire.rebalancing import RebalanceAnswer
+
+LONG: Final = 250_000  # bytes, read in about 10 ms
 
 
 class BySize(APIRoute):
@@ -95,7 +97,7 @@ async def _answered_elsewhere(request: Request) -> Response:
         written = await optimizer_of(request).optimize_text(given, correlation_id.get())
     except BodyRefusedError as error:
         raise RequestValidationError(error.errors) from error
-    return written.answer()
+    return response_from(written)
 
 
 def _today(settings: Settings) -> str:

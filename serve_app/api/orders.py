@@ -11,11 +11,12 @@ from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import Offset, page_headers
-from serve_app.api.rebalances import WRONG_RUN, RebalanceId
+from serve_app.api.path_parameters import RebalanceId
+from serve_app.api.rebalances import WRONG_RUN
 from serve_app.correlation import correlation_id
+from serve_app.json_text import encoded
 from serve_app.wire.fields import WHOLE
 from serve_app.wire.orders import HandOverAnswer, HandOverBody, hand_over_json
-from serve_app.wire.text import encoded
 from storage.order import OrderState
 from storage.submission_store import HandOver, HandOverStatus
 

@@ -3,10 +3,11 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from serve_app import problems
+from serve_app.api.answers import trade_date_of
 from serve_app.api.collaborators import Configured, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
@@ -21,8 +22,9 @@ from serve_app.api.listings import (
     streamed,
 )
 from serve_app.api.paging import Offset, Runs, order_by, page_headers
+from serve_app.api.path_parameters import PortfolioId, RebalanceId
 from serve_app.api.preconditions import Changed, run_etag
-from serve_app.api.rebalancing import PortfolioId, trade_date_of
+from serve_app.json_text import encoded
 from serve_app.wire.fields import WHOLE
 from serve_app.wire.models import Version
 from serve_app.wire.rebalances import (
@@ -34,12 +36,10 @@ from serve_app.wire.rebalances import (
     deleted_json,
     positions_json,
 )
-from serve_app.wire.text import encoded
 from storage.mongo.sorting import Sort
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 
-RebalanceId = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hex digits")]
 StoredVersion = Annotated[Version, Query(description="the version that is stored")]
 Order = Annotated[
     Sort,

@@ -1,20 +1,19 @@
 """The routes that rebalance."""
 
-from datetime import tzinfo
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from optimization.domain.outcome import Rebalance
 from serve_app import problems
-from serve_app.api.answers import Heading, answer_of_all, answer_of_one
+from serve_app.api.answers import Heading, answer_of_all, answer_of_one, trade_date_of
 from serve_app.api.collaborators import Configured, ModelStore, Optimizer, Rebalancer, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
 from serve_app.api.headers import UNMATCHED_IDS, header_list
 from serve_app.api.idempotency import AtMostOnce, Once
-from serve_app.api.models import ModelId
+from serve_app.api.path_parameters import ModelId, PortfolioId
 from serve_app.api.progress import PREFERENCE_APPLIED, RespondAsync, accepted
 from serve_app.correlation import correlation_id
 from serve_app.wire.options import (
@@ -29,7 +28,6 @@ from storage.run import Selection
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
 
-PortfolioId = Annotated[str, Path(pattern=r"^[A-Za-z0-9]{24}$", description="24 letters or digits")]
 MOST_UNMATCHED = 100
 Outcomes = tuple[Run, tuple[Rebalance, ...]]
 DryRun = Annotated[
@@ -154,11 +152,6 @@ async def _begun(
         store.book_run,
     )
     return await accepted(store, run, PREFERENCE_APPLIED | replayed)
-
-
-def trade_date_of(run: Run, zone: tzinfo) -> str:
-    """The day of the run in the configured zone: a replayed answer keeps it."""
-    return run.started_at.astimezone(zone).date().isoformat()
 
 
 def _location(run: Run) -> dict[str, str]:

@@ -13,9 +13,9 @@ from typing import Any
 from serve_app.api.application import api_app
 from serve_app.api.documentation import MEDIA_TYPE
 from serve_app.api.examples import example_of
+from serve_app.json_text import Json
 from serve_app.problems import KINDS, Kind
 from serve_app.settings import Settings
-from serve_app.wire.text import Json
 
 DOCS = Path("docs")
 PROBLEMS = Path("problems")

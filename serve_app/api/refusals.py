@@ -14,12 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app import problems
 from serve_app.correlation import correlation_id
+from serve_app.json_text import Json, encoded
 from serve_app.problems import Kind, problem
 from serve_app.problems.errors import NotAcceptableError, UnsupportedMediaTypeError
 from serve_app.problems.mapping import json_pointer, kind_of, members_of, sentence_of
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.wire.optimize import MOST_ERRORS
-from serve_app.wire.text import Json, encoded
 from storage.errors import HandOverInProgressError, OrdersInDoubtError
 
 LONGEST_NAME = 60

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import tzinfo
 from typing import Annotated, ParamSpec, TypeVar
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
 from serve_app import problems
@@ -17,9 +17,11 @@ from serve_app.api.exact import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.listings import AT_A_TIME, portfolios_json
 from serve_app.api.paging import Offset, Runs, page_headers
+from serve_app.api.path_parameters import RunId
 from serve_app.api.progress import accepted, progress_json
 from serve_app.api.streams import EventStream, OpenStreams, chunk_event, state_event
 from serve_app.correlation import correlation_id
+from serve_app.json_text import encoded
 from serve_app.wire.options import options_of
 from serve_app.wire.runs import (
     MOST_SHOWN,
@@ -30,13 +32,11 @@ from serve_app.wire.runs import (
     own_options_of,
     selection_of,
 )
-from serve_app.wire.text import encoded
 from storage.errors import StorageUnavailableError
 from storage.run import BookRun
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=ExactRoute)
 
-RunId = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hex digits")]
 LastEvent = Annotated[
     str | None,
     Header(

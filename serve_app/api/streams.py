@@ -9,9 +9,9 @@ from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from serve_app.json_text import Json, encoded
 from serve_app.problems.errors import TooManyStreamsError
 from serve_app.wire.runs import event_json
-from serve_app.wire.text import Json, encoded
 from storage.chunk_store import Event
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -10,12 +10,13 @@ from starlette.responses import Response, StreamingResponse
 from optimization.domain.outcome import Rebalance
 from serve_app import problems
 from serve_app.api.answer_examples import TABLE, TABLE_LINES
+from serve_app.api.answers import trade_date_of
 from serve_app.api.collaborators import Configured, ModelStore, Store
 from serve_app.api.documentation import refuses
 from serve_app.api.listings import AT_A_TIME
 from serve_app.api.negotiation import Accept, chosen
-from serve_app.api.rebalances import WRONG_RUN, RebalanceId
-from serve_app.api.rebalancing import trade_date_of
+from serve_app.api.path_parameters import RebalanceId
+from serve_app.api.rebalances import WRONG_RUN
 from serve_app.wire.fields import Identifier
 from serve_app.wire.transactions import (
     Page,

@@ -7,7 +7,7 @@ leads to which kind stands in ``mapping``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from serve_app.wire.text import Json
+from serve_app.json_text import Json
 
 
 @dataclass(frozen=True, slots=True)

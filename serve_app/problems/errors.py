@@ -110,3 +110,14 @@ class PortfolioDataError(Exception):
 
     def __str__(self) -> str:
         return str(RuleError(self.field, self.value, self.rule))
+
+
+class TooManyRowsError(Exception):
+    """A list that does not fit into a sheet."""
+
+    def __init__(self, most_rows: int) -> None:
+        super().__init__(most_rows)
+        self.most_rows = most_rows
+
+    def __str__(self) -> str:
+        return f"a sheet holds {self.most_rows - 1} transactions and there are more"

@@ -16,6 +16,7 @@ from optimization.errors import (
 )
 from serve_app import problems
 from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
+from serve_app.json_text import Json
 from serve_app.problems import KINDS, Kind, problem
 from serve_app.problems.errors import (
     BodyCodingError,
@@ -25,6 +26,7 @@ from serve_app.problems.errors import (
     PortfolioDataError,
     PreconditionFailedError,
     PreconditionRequiredError,
+    TooManyRowsError,
     TooManyStreamsError,
     UnsupportedMediaTypeError,
 )
@@ -35,8 +37,6 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.wire.text import Json
-from serve_app.wire.workbook import TooManyRowsError
 from storage.errors import (
     HandOverInProgressError,
     IdempotencyInProgressError,

@@ -6,13 +6,13 @@ from pydantic import BaseModel, Field
 
 from optimization.domain.weights import weight_text
 from optimization.drift import DriftSummary, PortfolioDrift, Standing
+from serve_app.json_text import Json, plain, string, whole
 from serve_app.wire.fields import (
     DecimalText,
     Identifier,
     ObjectIdentifier,
 )
 from serve_app.wire.rebalancing import ProblemInAnswer
-from serve_app.wire.text import Json, plain, string, whole
 
 Weight = Annotated[DecimalText, Field(description="of market value, 4 decimals")]
 

@@ -15,6 +15,7 @@ from optimization.domain.model_rules import GLOBECO
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.weights import weight_text
 from optimization.errors import RuleError
+from serve_app.json_text import Json, instant
 from serve_app.wire.fields import (
     FRACTION,
     MOST_PLACES,
@@ -27,7 +28,6 @@ from serve_app.wire.fields import (
     written,
 )
 from serve_app.wire.options import RebalanceOptionsBody, options_json, options_of
-from serve_app.wire.text import Json, instant
 
 Drift = Annotated[Decimal, Field(ge=0, le=1, decimal_places=MOST_PLACES), written(FRACTION, 0, 1)]
 # Every multiple of 0.005 up to 0.95, with whatever zeros behind it.

@@ -11,11 +11,12 @@ from pydantic_core import PydanticCustomError
 from optimization.domain.model import DriftBand, Model, Target, relative_band
 from optimization.domain.options import RebalanceOptions, restrictions_of
 from optimization.errors import RuleError, UnmatchedIdsError
+from serve_app.json_text import AmbiguousTextError, Json, decoded, json_errors
+from serve_app.ports.optimize import GivenOptions
 from serve_app.wire.fields import PORTFOLIO, SECURITY
 from serve_app.wire.general import Amount, AnyIdentifier, Part, Price, WeightOrFraction
 from serve_app.wire.models import POSITION, Name
 from serve_app.wire.options import OPTIONS, RebalanceOptionsBody, options_of
-from serve_app.wire.text import AmbiguousTextError, Json, decoded, json_errors
 
 MOST_PORTFOLIOS = 1_000
 MOST_HOLDINGS = 5_000
@@ -164,26 +165,6 @@ def given_model(body: OptimizeBody) -> Model:
         return Model(body.model.name, targets, ids)
     except RuleError as error:
         raise RuleError(("model", *error.field), error.value, error.rule) from error
-
-
-@dataclass(frozen=True, slots=True)
-class GivenOptions:
-    """The options of a call by name, and those that single portfolios have in their place."""
-
-    common: Mapping[str, Any]
-    own: Mapping[str, Mapping[str, Any]]  # by portfolio id
-
-    def of_all(self, time_limit_s: float) -> RebalanceOptions:
-        """The options of the portfolios that have none of their own."""
-        return RebalanceOptions(**self._within(time_limit_s))
-
-    def of_each(self, time_limit_s: float) -> dict[str, RebalanceOptions]:
-        """The options of the portfolios that have their own, merged over those of the call."""
-        common = self._within(time_limit_s)
-        return {each: RebalanceOptions(**{**common, **own}) for each, own in self.own.items()}
-
-    def _within(self, time_limit_s: float) -> dict[str, Any]:
-        return {"time_limit_s": time_limit_s, **self.common}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from optimization.domain.options import (
     RebalanceOptions,
     Scope,
 )
+from serve_app.json_text import Json, plain
 from serve_app.wire.fields import WHOLE, ObjectIdentifier, written
 from serve_app.wire.general import (
     AMOUNT,
@@ -37,7 +38,6 @@ from serve_app.wire.general import (
     Part,
     at_most_decimals,
 )
-from serve_app.wire.text import Json, plain
 
 MOST_IDS = 5_000
 AMOUNTS = frozenset({"cash_floor", "cash_ceiling", "turnover_cap", "minimum_value"})

@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from optimization.domain.outcome import Side
+from serve_app.json_text import Json, instant, number
 from serve_app.wire.fields import Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import Number
-from serve_app.wire.text import Json, instant, number
 from storage.order import OpenOrdersRule, Order, OrderState
 from storage.submission_store import HandOver, HandOverStatus
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from optimization.domain.decimals import EXACT
 from optimization.domain.outcome import HUNDREDTH_PERCENT, Drift, Rebalance
+from serve_app.json_text import Json, instant, number, weight_number, whole
 from serve_app.wire.fields import PORTFOLIO, Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import (
     Number,
@@ -16,7 +17,6 @@ from serve_app.wire.rebalancing import (
     outside_json,
     side_of,
 )
-from serve_app.wire.text import Json, instant, number, weight_number, whole
 from storage.rebalance import Run, RunStatus
 
 

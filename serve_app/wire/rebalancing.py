@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from optimization.domain.outcome import Drift, OutsideBand, Rebalance, Side
 from optimization.domain.weights import weight_text
+from serve_app.json_text import Json, number, string, whole
 from serve_app.wire.fields import (
     DecimalText,
     ObjectIdentifier,
 )
 from serve_app.wire.general import AnyIdentifier, WeightText
-from serve_app.wire.text import Json, number, string, whole
 
 Outcome = Literal["REBALANCED", "IN_BAND", "NO_TRADE", "INFEASIBLE", "FAILED"]
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]

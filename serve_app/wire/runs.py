@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from optimization.domain.options import RebalanceOptions
 from optimization.errors import RuleError
+from serve_app.json_text import Json, encoded, instant
 from serve_app.wire.fields import MODEL, Identifier, ObjectIdentifier
 from serve_app.wire.options import OPTIONS, RebalanceOptionsBody, options_of
 from serve_app.wire.rebalancing import Outcome, ProblemInAnswer
-from serve_app.wire.text import Json, encoded, instant
 from storage.chunk_store import Event
 from storage.options import OwnOverrides
 from storage.run import BookRun, Holdings, Selection

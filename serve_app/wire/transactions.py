@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field
 
 from optimization.domain.decimals import EXACT
 from optimization.domain.outcome import Rebalance
+from serve_app.json_text import Json, encoded, number, plain, whole
 from serve_app.wire.fields import Identifier, ObjectIdentifier
 from serve_app.wire.rebalancing import Number, side_of
-from serve_app.wire.text import Json, encoded, number, plain, whole
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

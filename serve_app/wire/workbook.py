@@ -12,24 +12,14 @@ from typing import IO, Any, Final
 
 import xlsxwriter
 
-from serve_app.wire.text import plain
+from serve_app.json_text import plain
+from serve_app.problems.errors import TooManyRowsError
 from serve_app.wire.transactions import COLUMNS, Line, Page
 
 MOST_ROWS: Final = 1_048_576  # of a sheet, its header with them
 DIGITS: Final = 15
 WIDTHS: Final = (27, 27, 27, 17, 12, 14, 18, 12)
 AT_A_TIME: Final = 500  # rows, about 30 ms: so long other threads may wait for this one
-
-
-class TooManyRowsError(Exception):
-    """A list that does not fit into a sheet."""
-
-    def __init__(self, most_rows: int) -> None:
-        super().__init__(most_rows)
-        self.most_rows = most_rows
-
-    def __str__(self) -> str:
-        return f"a sheet holds {self.most_rows - 1} transactions and there are more"
 
 
 async def workbook(pages: AsyncIterator[Page], most_rows: int = MOST_ROWS) -> IO[bytes]:

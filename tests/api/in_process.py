@@ -10,9 +10,9 @@ from typing import Any
 from ray.exceptions import TaskCancelledError
 
 from serve_app import handles, optimizer
-from serve_app.api.elsewhere import GivenText, Written
 from serve_app.correlation import correlation_id
 from serve_app.deadline import bounded
+from serve_app.ports.optimize import GivenText, Written
 from serve_app.resources import Resources
 from serve_app.runs.attempts import Attempts
 from serve_app.runs.coordinator import Coordinator

@@ -12,11 +12,10 @@ from optimization.domain.outcome import Rebalance, Refusal, Security, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
 from optimization.exact.block_builder import priced
-from serve_app.api.elsewhere import GivenText, Written
 from serve_app.model_store import ModelStore
+from serve_app.ports.optimize import GivenOptions, GivenText, Written
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.upstream.holdings import Balance
-from serve_app.wire.optimize import GivenOptions
 from storage.chunk_store import Chunks
 from storage.idempotency_store import Claim, Idempotency
 from storage.model_store import Models

@@ -17,6 +17,7 @@ from optimization.domain.outcome import Rebalance, Security, Side, Status
 from serve_app.assumed_fills import as_if_filled
 from serve_app.cli import tables
 from serve_app.client.answers import DriftSummary
+from serve_app.json_text import encoded, whole
 from serve_app.market import Market
 from serve_app.market.accounting import Accounting
 from serve_app.market.asgi import Question
@@ -27,7 +28,6 @@ from serve_app.upstream.balances import balance_of_rows, rows_of
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.rebalances import portfolio_json
 from serve_app.wire.rebalancing import rebalance_json
-from serve_app.wire.text import encoded, whole
 from serve_app.wire.transactions import line_json, lines_of
 from storage.mongo.decimal_codec import exact, stored_decimal
 from storage.order import Order, order_document, order_from

@@ -22,12 +22,12 @@ from serve_app.api.answer_examples import OF_SHAPES
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.handles import Optimizer
+from serve_app.json_text import encoded
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.breaker import BreakerState
 from serve_app.upstream.client import UpstreamHealth
 from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.wire.rebalancing import rebalance_json
-from serve_app.wire.text import encoded
 from storage.mongo.connection import ping
 from tests.api.every_route import DOCUMENT
 from tests.api.in_process import Upstreams
