@@ -19,8 +19,8 @@ from rich.table import Table
 
 from serve_app.launch import running, url_of
 from serve_app.launch_checks import configured
-from serve_app.market import Market
 from serve_app.settings import Settings
+from serve_app.simulator import Market
 from tests.service.acceptance import all_answered_rightly
 from tests.service.book import Book, served
 

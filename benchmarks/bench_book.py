@@ -32,8 +32,8 @@ from rich.table import Table
 from optimization.domain.model import DriftBand, Model, Target
 from serve_app.launch import running
 from serve_app.launch_checks import configured
-from serve_app.market import Market
 from serve_app.settings import Settings
+from serve_app.simulator import Market
 from storage.model_store import Models
 from storage.mongo.connection import connect, disconnect
 

@@ -28,7 +28,7 @@ from rich.table import Table
 
 from serve_app.launch import running
 from serve_app.launch_checks import configured
-from serve_app.market import Market
+from serve_app.simulator import Market
 
 CONFIG = Path(__file__).parents[1] / "serve_config.yaml"
 BAND = {"low_drift": "0.01", "high_drift": "0.01"}

@@ -16,7 +16,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.market import Market, run
+from serve_app.simulator import Market, run
 from serve_app.upstream.accounting import POLICY, Accounting
 from serve_app.upstream.client import Client
 from serve_app.upstream.paged import PagedAccounting

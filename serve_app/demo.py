@@ -9,8 +9,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.market import Market
 from serve_app.settings import Settings
+from serve_app.simulator import Market
 
 DRIFT = "0.01"
 MOST_PORTFOLIOS = 10

@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 from pymongo.errors import PyMongoError
 
-from serve_app.market import Market
 from serve_app.ray_environment import ray_directory
 from serve_app.settings import Settings, SettingsError, settings_from
+from serve_app.simulator import Market
 from storage.errors import StorageUnavailableError
 from storage.mongo.connection import connect, disconnect, ping
 

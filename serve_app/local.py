@@ -15,8 +15,8 @@ from typing import Any
 import ray
 from pydantic import SecretStr
 
-from serve_app.market import Market, run
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
+from serve_app.simulator import Market, run
 from storage.embedded import server
 from storage.embedded.kept_server import KeptServer
 from storage.errors import ServerEndedError

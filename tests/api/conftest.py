@@ -11,8 +11,8 @@ from serve_app.api import optimize
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.handles import Optimizer
-from serve_app.market import Market
 from serve_app.settings import Settings, settings_from
+from serve_app.simulator import Market
 from storage.mongo.connection import ping
 from tests.api.handing_over import reachable
 from tests.api.in_process import Upstreams, optimizer_with

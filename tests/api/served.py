@@ -13,8 +13,8 @@ import uvicorn
 
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
-from serve_app.market import Market
 from serve_app.settings import settings_from
+from serve_app.simulator import Market
 from serve_app.upstream.holdings import Balance, Found
 from serve_app.upstream.orders import Placed
 from storage.mongo.connection import connect, disconnect, ping

@@ -18,12 +18,12 @@ from serve_app.assumed_fills import as_if_filled
 from serve_app.cli import tables
 from serve_app.client.answers import DriftSummary
 from serve_app.json_text import encoded, whole
-from serve_app.market import Market
-from serve_app.market.accounting import Accounting
-from serve_app.market.asgi import Question
-from serve_app.market.ledger import Ledger
 from serve_app.rebalancing import Fetched
 from serve_app.settings import settings_from
+from serve_app.simulator import Market
+from serve_app.simulator.http import Question
+from serve_app.simulator.ledger import Ledger
+from serve_app.simulator.services.accounting import Accounting
 from serve_app.upstream.balances import balance_of_rows, rows_of
 from serve_app.upstream.holdings import Balance
 from serve_app.wire.rebalances import portfolio_json

@@ -8,8 +8,8 @@ import pytest
 
 from serve_app.launch import running, url_of
 from serve_app.launch_checks import configured
-from serve_app.market import Market
 from serve_app.settings import Settings
+from serve_app.simulator import Market
 from storage.embedded import server as embedded
 from storage.embedded.server import Server
 from tests.drills.drill import Drill

@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 
 from optimization.domain.portfolio import Portfolio
-from serve_app.market import Market, market_app
+from serve_app.simulator import Market, market_app
 
 JSON = (b"content-type", b"application/json")
 LONGEST_S = 60.0

@@ -9,8 +9,8 @@ import pytest
 from serve_app.haproxy import TIMEOUT_VARIABLE
 from serve_app.launch import running, url_of
 from serve_app.launch_checks import configured
-from serve_app.market import Market
 from serve_app.settings import Settings
+from serve_app.simulator import Market
 from tests.service.book import Book, served
 from tests.service.calls import CONFIG, free_port
 

@@ -6,7 +6,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from serve_app.market.market import Market
+from serve_app.simulator.world import Market
 from tests.optimization.support.oracle import rows_of
 from tests.service.acceptance import all_answered_rightly, check_amounts, exact_json, model_body
 from tests.service.book import Book

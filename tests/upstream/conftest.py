@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from serve_app.market import Market, serving
+from serve_app.simulator import Market, serving
 from tests.upstream.serving import opened
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from serve_app.market import Market, market_app
+from serve_app.simulator import Market, market_app
 
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 Fault = Callable[[Send, httpx.Request], Awaitable[httpx.Response]]

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from serve_app.market import Market
+from serve_app.simulator import Market
 from serve_app.upstream import accounting, portfolios, pricing, securities
 from serve_app.upstream.accounting import Accounting
 from serve_app.upstream.client import Client

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from optimization.domain.outcome import Side
-from serve_app.market import Market
+from serve_app.simulator import Market
 from serve_app.upstream.breaker import Breaker
 from serve_app.upstream.client import Client
 from serve_app.upstream.errors import (

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from serve_app.market import Market, market_app
+from serve_app.simulator import Market, market_app
 from serve_app.upstream.accounting import POLICY, Accounting
 from serve_app.upstream.client import Client
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError

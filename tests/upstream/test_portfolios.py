@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from serve_app.market import Market, market_app
+from serve_app.simulator import Market, market_app
 from serve_app.upstream.client import Client
 from serve_app.upstream.policy import Policy
 from serve_app.upstream.portfolios import Portfolios

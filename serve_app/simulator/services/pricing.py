@@ -3,9 +3,9 @@
 from itertools import count
 from typing import Any
 
-from serve_app.market.asgi import Answer, Question, Routes, answer
-from serve_app.market.listings import Listing
-from serve_app.market.market import Market
+from serve_app.simulator.http import Answer, Question, Routes, answer
+from serve_app.simulator.listings import Listing
+from serve_app.simulator.world import Market
 
 DATE = "2018-01-22"
 

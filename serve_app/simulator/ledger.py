@@ -6,8 +6,8 @@ from decimal import Decimal
 from itertools import accumulate
 
 from optimization.domain.decimals import EXACT
-from serve_app.market.market import Market
-from serve_app.market.portfolios import Row
+from serve_app.simulator.population import Row
+from serve_app.simulator.world import Market
 
 MOST_TRANSACTIONS = 200_000
 # transaction type -> signs of its effect on long shares, short shares and cash

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 
-from serve_app.market.app import market_app
-from serve_app.market.market import Market
+from serve_app.simulator.app import market_app
+from serve_app.simulator.world import Market
 
 
 class _Guest(uvicorn.Server):

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.market import Market
-from serve_app.market.accounting import Accounting
-from serve_app.market.asgi import Question
-from serve_app.market.ledger import Ledger
-from serve_app.market.listings import DOTTED
+from serve_app.simulator import Market
+from serve_app.simulator.http import Question
+from serve_app.simulator.ledger import Ledger
+from serve_app.simulator.listings import DOTTED
+from serve_app.simulator.services.accounting import Accounting
 
 
 async def body(http: httpx.AsyncClient, path: str, **params: str | int) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.market import Market, serving
-from serve_app.market.ledger import EFFECTS
+from serve_app.simulator import Market, serving
+from serve_app.simulator.ledger import EFFECTS
 from serve_app.upstream.accounting import POLICY, Accounting
 from serve_app.upstream.client import Client
 from serve_app.upstream.errors import UpstreamUnavailableError

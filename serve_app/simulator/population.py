@@ -8,7 +8,7 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from serve_app.market.chance import seeded
+from serve_app.simulator.chance import seeded
 
 DECK = 1000  # kinds repeat after so many portfolios, which makes the number of rows computable
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from serve_app.market.asgi import Answer, Question, Routes, answer, paged
-from serve_app.market.market import Market
-from serve_app.market.portfolio import portfolio_name
+from serve_app.simulator.http import Answer, Question, Routes, answer, paged
+from serve_app.simulator.services.portfolios import portfolio_name
+from serve_app.simulator.world import Market
 
 MOST_IN_BATCH = 1000
 MOST_ORDERS = 100_000

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from optimization.domain.decimals import EXACT
-from serve_app.market.asgi import Answer, Question, Routes, answer
-from serve_app.market.ledger import Ledger
-from serve_app.market.portfolios import Row
-from serve_app.market.transactions import error, transaction_routes
+from serve_app.simulator.http import Answer, Question, Routes, answer
+from serve_app.simulator.ledger import Ledger
+from serve_app.simulator.population import Row
+from serve_app.simulator.services.transactions import error, transaction_routes
 
 MOST_IN_SUMMARY = 1000
 ROWS_PER_PORTFOLIO = 4096  # row ids of portfolio k start after k times so many

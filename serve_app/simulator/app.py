@@ -2,14 +2,14 @@
 
 from starlette.types import ASGIApp
 
-from serve_app.market.accounting import Accounting
-from serve_app.market.asgi import Router
-from serve_app.market.ledger import Ledger
-from serve_app.market.market import Market
-from serve_app.market.orders import Orders
-from serve_app.market.portfolio import portfolio_routes
-from serve_app.market.pricing import pricing_routes
-from serve_app.market.security import security_routes
+from serve_app.simulator.http import Router
+from serve_app.simulator.ledger import Ledger
+from serve_app.simulator.services.accounting import Accounting
+from serve_app.simulator.services.orders import Orders
+from serve_app.simulator.services.portfolios import portfolio_routes
+from serve_app.simulator.services.pricing import pricing_routes
+from serve_app.simulator.services.securities import security_routes
+from serve_app.simulator.world import Market
 
 
 def market_app(market: Market, latency_s: float = 0.0) -> ASGIApp:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from serve_app.market.asgi import Answer, Question, Routes, answer
-from serve_app.market.ledger import EFFECTS, Ledger, LedgerFullError
+from serve_app.simulator.http import Answer, Question, Routes, answer
+from serve_app.simulator.ledger import EFFECTS, Ledger, LedgerFullError
 
 MOST_IN_BATCH = 1000
 MOST = 10**10  # the service keeps DECIMAL(18,8)

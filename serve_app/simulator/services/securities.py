@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-from serve_app.market.asgi import JSON, Answer, Question, Routes, answer, paged
-from serve_app.market.listings import Listing
-from serve_app.market.market import Market
+from serve_app.simulator.http import JSON, Answer, Question, Routes, answer, paged
+from serve_app.simulator.listings import Listing
+from serve_app.simulator.world import Market
 
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")

@@ -7,9 +7,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from random import Random
 
-from serve_app.market.chance import seeded
-from serve_app.market.listings import Listing, listings, quotes_from, synthetic_quotes
-from serve_app.market.portfolios import Book, Deck, Row, Shares, derived_rows
+from serve_app.simulator.chance import seeded
+from serve_app.simulator.listings import Listing, listings, quotes_from, synthetic_quotes
+from serve_app.simulator.population import Book, Deck, Row, Shares, derived_rows
 
 # A portfolio id starts with a time, as an ObjectId does; portfolio k was made k seconds after this.
 FIRST_MADE_S = 0x683B6D88

@@ -4,8 +4,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from serve_app.market.asgi import Answer, Question, Routes, answer, paged
-from serve_app.market.market import FIRST_MADE_S, Market
+from serve_app.simulator.http import Answer, Question, Routes, answer, paged
+from serve_app.simulator.world import FIRST_MADE_S, Market
 
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 NAME = re.compile(r"[A-Za-z0-9 _-]{1,200}")

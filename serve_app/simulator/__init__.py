@@ -4,9 +4,9 @@
 bodies and quirks), ``serving`` and ``run`` put it on a port. Imports no Ray and no numpy.
 """
 
-from serve_app.market.app import market_app
-from serve_app.market.market import Market, Strategy
-from serve_app.market.portfolios import Shares
-from serve_app.market.server import run, serving
+from serve_app.simulator.app import market_app
+from serve_app.simulator.population import Shares
+from serve_app.simulator.server import run, serving
+from serve_app.simulator.world import Market, Strategy
 
 __all__ = ["Market", "Shares", "Strategy", "market_app", "run", "serving"]

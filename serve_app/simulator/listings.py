@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from string import ascii_uppercase
 
-from serve_app.market.chance import seeded
+from serve_app.simulator.chance import seeded
 
 SYNTHETIC = 500
 COLUMNS = ("price_date", "ticker", "price", "price_std")

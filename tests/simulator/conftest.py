@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from serve_app.market import Market, market_app
+from serve_app.simulator import Market, market_app
 
 
 @pytest.fixture(scope="session")

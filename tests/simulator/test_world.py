@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.market import Market, Shares
-from serve_app.market.portfolios import DECK
+from serve_app.simulator import Market, Shares
+from serve_app.simulator.population import DECK
 
 CSV = """price_date,ticker,price,price_std
 2017-01-03,A,10.00,0.1
