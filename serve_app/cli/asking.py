@@ -26,7 +26,7 @@ from serve_app.cli.ending import Ending, one_line_errors
 
 if TYPE_CHECKING:
     from serve_app.client import Rebalance
-    from serve_app.client.answers import PortfolioResult
+    from serve_app.client.models import PortfolioResult
 
 commands = typer.Typer()
 

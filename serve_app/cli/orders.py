@@ -12,7 +12,7 @@ from serve_app.cli.ending import Ending, one_line_errors
 
 if TYPE_CHECKING:
     from serve_app.client import Client
-    from serve_app.client.answers import HandOver, OrderLine
+    from serve_app.client.models import HandOver, OrderLine
 
 commands = typer.Typer()
 

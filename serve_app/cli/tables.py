@@ -7,7 +7,7 @@ from decimal import Context, Decimal
 from rich.table import Table
 
 from serve_app.cli.output import table
-from serve_app.client.answers import (
+from serve_app.client.models import (
     DriftSummary,
     HandOver,
     Model,
@@ -17,7 +17,7 @@ from serve_app.client.answers import (
     Rebalance,
     RebalanceResult,
 )
-from serve_app.client.run_answers import Run
+from serve_app.client.run_models import Run
 
 CENT = Decimal("0.01")
 WIDE = Context(prec=80)  # because 28 digits, the default, do not hold the cents of every amount

@@ -3,11 +3,11 @@
 from serve_app.client import Client
 """
 
-from serve_app.client.answers import Model, Position, Rebalance
+from serve_app.client.call import Options, PortfolioOptions
 from serve_app.client.clients import AsyncClient, Client
-from serve_app.client.problem import ProblemError
-from serve_app.client.requests import Options, PortfolioOptions
-from serve_app.client.run_answers import ChunkDone, Run
+from serve_app.client.errors import ProblemError
+from serve_app.client.models import Model, Position, Rebalance
+from serve_app.client.run_models import ChunkDone, Run
 
 __all__ = [
     "AsyncClient",

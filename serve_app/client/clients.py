@@ -10,10 +10,10 @@ from typing import Any, Self, TypeVar
 import httpx
 import stamina
 
-from serve_app.client.problem import LOST, pauses, refusal
-from serve_app.client.reading import Reading
-from serve_app.client.requests import Call
-from serve_app.client.routes import Routes
+from serve_app.client.call import Call
+from serve_app.client.errors import LOST, pauses, refusal
+from serve_app.client.route_methods import Routes
+from serve_app.client.streaming import Reading
 
 T = TypeVar("T")
 URL = "http://127.0.0.1:8088"

@@ -11,7 +11,7 @@ import pytest
 from serve_app.api.deadlines import HEADER as DEADLINE
 from serve_app.api.deadlines import LONGEST_S
 from serve_app.client import ChunkDone, Client, Model, Position, ProblemError, Run, clients
-from serve_app.client.answers import OutsideBand, PortfolioResult
+from serve_app.client.models import OutsideBand, PortfolioResult
 
 MODEL = Model("6" * 24, "Growth", (), ("P" * 24,), None, 1)
 TEXT = json.dumps(asdict(MODEL))

@@ -9,8 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 from serve_app.api.application import api_app
-from serve_app.client import AsyncClient, Client, answers, run_answers
-from serve_app.client.requests import Group, Options, PortfolioOptions
+from serve_app.client import AsyncClient, Client, run_models
+from serve_app.client import models as answers
+from serve_app.client.call import Group, Options, PortfolioOptions
 from serve_app.settings import settings_from
 from serve_app.wire import drift, models, options, orders, portfolios, rebalances, runs
 from serve_app.wire.rebalancing import (
@@ -53,10 +54,10 @@ PAIRS: dict[type, type[BaseModel]] = {
     answers.DriftSummary: drift.DriftSummaryAnswer,
     answers.Deleted: rebalances.Deleted,
     answers.PortfolioName: portfolios.PortfolioName,
-    run_answers.Progress: runs.Progress,
-    run_answers.Holdings: runs.HoldingsBody,
-    run_answers.ChunkError: runs.ChunkError,
-    run_answers.Run: runs.RunAnswer,
+    run_models.Progress: runs.Progress,
+    run_models.Holdings: runs.HoldingsBody,
+    run_models.ChunkError: runs.ChunkError,
+    run_models.Run: runs.RunAnswer,
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from serve_app.client.answers import Problem
+from serve_app.client.models import Problem
 
 OVER = frozenset({"COMPLETED", "CANCELLED", "STOPPED"})
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from serve_app.client import calls
-from serve_app.client.reading import Reading
-from serve_app.client.requests import Call
+from serve_app.client import endpoints
+from serve_app.client.call import Call
+from serve_app.client.streaming import Reading
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,41 +100,41 @@ class Streamed(Generic[P, T]):
 class Routes:
     """The routes of the service, each under its name there."""
 
-    live = Answered(calls.live)
-    ready = Answered(calls.ready)
+    live = Answered(endpoints.live)
+    ready = Answered(endpoints.ready)
 
-    list_models = Listed(calls.list_models)
-    add_model = Answered(calls.add_model)
-    read_model = Answered(calls.read_model)
-    replace_model = Answered(calls.replace_model)
-    delete_model = Answered(calls.delete_model)
-    add_position = Answered(calls.add_position)
-    replace_position = Answered(calls.replace_position)
-    remove_position = Answered(calls.remove_position)
-    add_portfolios = Answered(calls.add_portfolios)
-    remove_portfolios = Answered(calls.remove_portfolios)
+    list_models = Listed(endpoints.list_models)
+    add_model = Answered(endpoints.add_model)
+    read_model = Answered(endpoints.read_model)
+    replace_model = Answered(endpoints.replace_model)
+    delete_model = Answered(endpoints.delete_model)
+    add_position = Answered(endpoints.add_position)
+    replace_position = Answered(endpoints.replace_position)
+    remove_position = Answered(endpoints.remove_position)
+    add_portfolios = Answered(endpoints.add_portfolios)
+    remove_portfolios = Answered(endpoints.remove_portfolios)
 
-    rebalance_model = Answered(calls.rebalance_model)
-    rebalance_portfolio = Answered(calls.rebalance_portfolio)
-    optimize = Answered(calls.optimize)
-    measure_portfolio = Answered(calls.measure_portfolio)
-    measure_portfolios = Listed(calls.measure_portfolios)
+    rebalance_model = Answered(endpoints.rebalance_model)
+    rebalance_portfolio = Answered(endpoints.rebalance_portfolio)
+    optimize = Answered(endpoints.optimize)
+    measure_portfolio = Answered(endpoints.measure_portfolio)
+    measure_portfolios = Listed(endpoints.measure_portfolios)
 
-    list_rebalances = Listed(calls.list_rebalances)
-    list_rebalances_of_portfolios = Listed(calls.list_rebalances_of_portfolios)
-    read_rebalance = Answered(calls.read_rebalance)
-    list_portfolios = Listed(calls.list_portfolios)
-    list_positions = Answered(calls.list_positions)
-    delete_rebalance = Answered(calls.delete_rebalance)
-    list_transactions = Streamed(calls.list_transactions)
-    export_transactions = Streamed(calls.export_transactions)
-    hand_over = Answered(calls.hand_over)
-    list_orders = Answered(calls.list_orders)
-    name_portfolios = Answered(calls.name_portfolios)
+    list_rebalances = Listed(endpoints.list_rebalances)
+    list_rebalances_of_portfolios = Listed(endpoints.list_rebalances_of_portfolios)
+    read_rebalance = Answered(endpoints.read_rebalance)
+    list_portfolios = Listed(endpoints.list_portfolios)
+    list_positions = Answered(endpoints.list_positions)
+    delete_rebalance = Answered(endpoints.delete_rebalance)
+    list_transactions = Streamed(endpoints.list_transactions)
+    export_transactions = Streamed(endpoints.export_transactions)
+    hand_over = Answered(endpoints.hand_over)
+    list_orders = Answered(endpoints.list_orders)
+    name_portfolios = Answered(endpoints.name_portfolios)
 
-    begin_run = Answered(calls.begin_run)
-    list_runs = Listed(calls.list_runs)
-    read_run = Answered(calls.read_run)
-    cancel_run = Answered(calls.cancel_run)
-    follow_run = Streamed(calls.follow_run)
-    stream_outcomes = Streamed(calls.stream_outcomes)
+    begin_run = Answered(endpoints.begin_run)
+    list_runs = Listed(endpoints.list_runs)
+    read_run = Answered(endpoints.read_run)
+    cancel_run = Answered(endpoints.cancel_run)
+    follow_run = Streamed(endpoints.follow_run)
+    stream_outcomes = Streamed(endpoints.stream_outcomes)

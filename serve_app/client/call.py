@@ -12,7 +12,7 @@ import httpx
 import orjson
 from pydantic import TypeAdapter
 
-from serve_app.client.problem import exact
+from serve_app.client.errors import exact
 
 T = TypeVar("T")
 Amount = Decimal | int | str

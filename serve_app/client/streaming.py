@@ -10,8 +10,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import httpx
 
-from serve_app.client.requests import Call, read_as
-from serve_app.client.run_answers import ChunkDone, Run, RunEvent
+from serve_app.client.call import Call, read_as
+from serve_app.client.run_models import ChunkDone, Run, RunEvent
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

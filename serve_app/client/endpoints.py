@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from serve_app.client.answers import (
+from serve_app.client.call import (
+    Call,
+    Options,
+    PortfolioOptions,
+    answer_as,
+    change,
+    encoded,
+    get,
+    work,
+)
+from serve_app.client.models import (
     Deleted,
     DriftSummary,
     HandOver,
@@ -23,18 +33,8 @@ from serve_app.client.answers import (
     RebalanceResult,
     TransactionLine,
 )
-from serve_app.client.reading import Events, Lines, Pieces
-from serve_app.client.requests import (
-    Call,
-    Options,
-    PortfolioOptions,
-    answer_as,
-    change,
-    encoded,
-    get,
-    work,
-)
-from serve_app.client.run_answers import Run
+from serve_app.client.run_models import Run
+from serve_app.client.streaming import Events, Lines, Pieces
 
 Format = Literal["csv", "xlsx", "jsonl", "json"]
 MEDIA_TYPES: dict[str, str] = {
