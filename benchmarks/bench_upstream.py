@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from serve_app.simulator import Market, run
-from serve_app.upstream.accounting import POLICY, Accounting
-from serve_app.upstream.client import Client
-from serve_app.upstream.paged import PagedAccounting
+from serve_app.upstream.holdings.pages import PagedAccounting
+from serve_app.upstream.holdings.summaries import POLICY, Accounting
+from serve_app.upstream.http_client import Client
 
 PORTFOLIOS = 1000
 REPEATS = 5

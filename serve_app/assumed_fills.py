@@ -10,10 +10,10 @@ from optimization.errors import PricesMissingError
 from serve_app.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.rebalancing import Fetched
 from serve_app.resources import Resources
-from serve_app.upstream.client import ASK_AGAIN_AFTER_S
 from serve_app.upstream.errors import OrdersPartlyFilledError, UpstreamUnavailableError
-from serve_app.upstream.holdings import Balance, Found
-from serve_app.upstream.orders import PARTLY_FILLED
+from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.http_client import ASK_AGAIN_AFTER_S
+from serve_app.upstream.order_service import PARTLY_FILLED
 from storage.order import Order
 
 

@@ -14,7 +14,7 @@ from serve_app.problems.errors import PortfolioDataError
 from serve_app.rebalancing import Fetched, failed, fetched, prices_of
 from serve_app.resources import Resources
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
-from serve_app.upstream.holdings import Found
+from serve_app.upstream.holdings.source import Found
 
 FORESEEN = (HoldingsMissingError, UpstreamContractError, PricesMissingError, RuleError)
 

@@ -22,7 +22,7 @@ from serve_app.metrics import count_orders
 from serve_app.open_orders import ARRIVE_WITHIN, read_back
 from serve_app.resources import Resources
 from serve_app.upstream.errors import FAILURES, OutcomeUnknownError, UpstreamError
-from serve_app.upstream.orders import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused
+from serve_app.upstream.order_service import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused
 from storage.errors import (
     NotCompletedError,
     NotFoundError,

@@ -25,8 +25,8 @@ from serve_app.api.collaborators import ModelStore
 from serve_app.api.collaborators import Optimizer as OptimizerCalls
 from serve_app.deadline import sendable_s
 from serve_app.ports.optimize import GivenOptions, GivenText, Written
-from serve_app.upstream.client import UpstreamHealth
-from serve_app.upstream.holdings import Balance
+from serve_app.upstream.holdings.source import Balance
+from serve_app.upstream.http_client import UpstreamHealth
 from storage.idempotency_store import Claim
 from storage.options import OwnOverrides
 from storage.rebalance import Run, new_rebalance_id

@@ -17,7 +17,7 @@ from serve_app.metrics import WATCH
 from serve_app.observability import correlate_logs
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
-from serve_app.upstream.client import UpstreamHealth
+from serve_app.upstream.http_client import UpstreamHealth
 from storage.chunk_store import Event
 from storage.errors import StaleVersionError
 from storage.idempotency_store import Claim

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from serve_app.concurrency import for_each
 from serve_app.resources import Resources
-from serve_app.upstream.gather import for_each
-from serve_app.upstream.orders import NEW, OVER, REMOVED, Placed
+from serve_app.upstream.order_service import NEW, OVER, REMOVED, Placed
 from storage.order import Order, OrderState
 
 # A request is over 60 s after its claim went out; the order service needs up to 180 s to calm down.

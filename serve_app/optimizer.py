@@ -25,8 +25,8 @@ from serve_app.runs.planning import Planner, now
 from serve_app.runs.tasks import warm_workers
 from serve_app.settings import Settings
 from serve_app.stateless import optimized
-from serve_app.upstream.client import UpstreamHealth
-from serve_app.upstream.holdings import Balance
+from serve_app.upstream.holdings.source import Balance
+from serve_app.upstream.http_client import UpstreamHealth
 from storage.idempotency_store import Claim
 from storage.options import OwnOverrides
 from storage.rebalance import Run

@@ -29,8 +29,8 @@ from optimization.time_budget import Budget
 from serve_app import problems
 from serve_app.deadline import remaining_s
 from serve_app.problems.mapping import kind_of, refusal_of
-from serve_app.upstream.holdings import Found, HoldingsSource, held_by
-from serve_app.upstream.pricing import PriceSnapshot
+from serve_app.upstream.holdings.source import Found, HoldingsSource, held_by
+from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
 
 Told = Callable[[Sequence[Rebalance], float], None]

@@ -10,20 +10,24 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from serve_app.observers import Watch
 from serve_app.settings import Settings
-from serve_app.upstream import accounting, orders, portfolios, pricing, securities
-from serve_app.upstream.accounting import Accounting
-from serve_app.upstream.book_files import fingerprint
-from serve_app.upstream.breaker import Breaker
-from serve_app.upstream.bulk_file import holdings_file
-from serve_app.upstream.client import Client
+from serve_app.upstream import order_service as orders
+from serve_app.upstream import portfolio_names as portfolios
+from serve_app.upstream import prices as pricing
+from serve_app.upstream import securities
+from serve_app.upstream.circuit_breaker import Breaker
 from serve_app.upstream.errors import HoldingsFileError
-from serve_app.upstream.exchange import plain_transport
-from serve_app.upstream.holdings import HoldingsService, HoldingsSource
-from serve_app.upstream.orders import OrderService
-from serve_app.upstream.paged import PagedAccounting
-from serve_app.upstream.policy import Policy
-from serve_app.upstream.portfolios import Portfolios
-from serve_app.upstream.pricing import Prices
+from serve_app.upstream.holdings import summaries
+from serve_app.upstream.holdings.files import fingerprint
+from serve_app.upstream.holdings.pages import PagedAccounting
+from serve_app.upstream.holdings.parquet import holdings_file
+from serve_app.upstream.holdings.source import HoldingsService, HoldingsSource
+from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.http_exchange import plain_transport
+from serve_app.upstream.order_service import OrderService
+from serve_app.upstream.portfolio_names import Portfolios
+from serve_app.upstream.prices import Prices
+from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
 from storage.chunk_store import Chunks
 from storage.idempotency_store import Idempotency
@@ -79,7 +83,7 @@ def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> R
     security = client("security", settings.security_service_url, securities.POLICY)
     price = client("pricing", settings.pricing_service_url, pricing.POLICY)
     url = settings.portfolio_accounting_service_url
-    balance = client("accounting", url, accounting.POLICY)
+    balance = client("accounting", url, summaries.POLICY)
     sources = {SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)}
     hand_overs = HandOvers(database)
     return Resources(

@@ -17,8 +17,8 @@ from optimization.drift import DriftSummary, PortfolioDrift
 from serve_app.editing import Versions
 from serve_app.ports.optimize import GivenOptions, GivenText, Written
 from serve_app.settings import Settings
-from serve_app.upstream.client import UpstreamHealth
-from serve_app.upstream.holdings import Balance
+from serve_app.upstream.holdings.source import Balance
+from serve_app.upstream.http_client import UpstreamHealth
 from storage.chunk_store import Event
 from storage.idempotency_store import Claim
 from storage.mongo.sorting import Sort

@@ -14,8 +14,8 @@ from serve_app.api.collaborators import Collaborators, Configured, Parts
 from serve_app.api.documentation import refuses
 from serve_app.problems.errors import NotReadyError
 from serve_app.settings import Settings
-from serve_app.upstream.breaker import BreakerState
-from serve_app.upstream.client import UpstreamHealth
+from serve_app.upstream.circuit_breaker import BreakerState
+from serve_app.upstream.http_client import UpstreamHealth
 
 router = APIRouter(tags=["health"])
 

@@ -17,7 +17,7 @@ from serve_app.api.parameters import require_known_parameters
 from serve_app.correlation import correlation_id
 from serve_app.ports.optimize import GivenText
 from serve_app.settings import Settings
-from serve_app.upstream.holdings import Balance
+from serve_app.upstream.holdings.source import Balance
 from serve_app.wire.optimize import (
     BodyRefusedError,
     OptimizeBody,

@@ -19,7 +19,7 @@ from serve_app.runs.tasks import Work, chunk_task, report_of
 from serve_app.runs.windows import Window
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
-from serve_app.upstream.pricing import PriceSnapshot
+from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.options import options_from

@@ -27,7 +27,7 @@ from serve_app.resources import Resources, identified
 from serve_app.runs.unmatched import named_beyond
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
-from serve_app.upstream.pricing import PriceSnapshot
+from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
 from storage.model_store import not_followed
 from storage.mongo.decimal_codec import to_milliseconds

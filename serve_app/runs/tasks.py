@@ -18,6 +18,7 @@ from optimization.domain.options import OpenOrders, RebalanceOptions
 from optimization.domain.outcome import Rebalance, Refusal, Status
 from optimization.errors import OptimizationError
 from serve_app.assumed_fills import as_if_filled, counted_orders
+from serve_app.concurrency import for_each
 from serve_app.correlation import correlation_id
 from serve_app.deadline import Shares, reserved_for, within
 from serve_app.metrics import WATCH, count_solved
@@ -27,8 +28,7 @@ from serve_app.rebalancing import fetched, refused, require_matched, solved
 from serve_app.resources import Resources, opened, source_of
 from serve_app.runs.unmatched import held_outside, own_options
 from serve_app.settings import Settings
-from serve_app.upstream.gather import for_each
-from serve_app.upstream.pricing import PriceSnapshot
+from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report
 from storage.mongo.connection import WRITER_TIMEOUT_S
 from storage.rebalance import Run

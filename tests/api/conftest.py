@@ -17,7 +17,7 @@ from storage.mongo.connection import ping
 from tests.api.handing_over import reachable
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import FakeOptimizer, Stored, no_metrics, posted
-from tests.upstream.order_desk import OrderDesk
+from tests.support.flaky_order_service import OrderDesk
 
 
 @pytest.fixture(scope="session")

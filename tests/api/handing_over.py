@@ -5,12 +5,12 @@ from datetime import timedelta
 import httpx
 
 from serve_app.hand_over import HandOvers
-from serve_app.upstream.client import Client
-from serve_app.upstream.orders import OrderService
-from serve_app.upstream.policy import Policy
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.order_service import OrderService
+from serve_app.upstream.retry_policy import Policy
 from storage.order import OrderState
 from tests.api.parts import Stored, position, posted
-from tests.upstream.order_desk import OrderDesk
+from tests.support.flaky_order_service import OrderDesk
 
 SECURITIES = tuple(f"S{number:023}" for number in range(10))
 PATIENT = timedelta(hours=1)

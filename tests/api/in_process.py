@@ -20,8 +20,8 @@ from serve_app.runs.tasks import recorded
 from serve_app.settings import Settings
 from serve_app.stateless import answered
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
-from serve_app.upstream.holdings import Balance, Found
-from serve_app.upstream.pricing import PriceSnapshot
+from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report
 from tests.api.parts import PRICE, A, B, P, Q, resources_with
 

@@ -15,7 +15,7 @@ from optimization.exact.block_builder import priced
 from serve_app.model_store import ModelStore
 from serve_app.ports.optimize import GivenOptions, GivenText, Written
 from serve_app.resources import SUMMARIES, Resources
-from serve_app.upstream.holdings import Balance
+from serve_app.upstream.holdings.source import Balance
 from storage.chunk_store import Chunks
 from storage.idempotency_store import Claim, Idempotency
 from storage.model_store import Models

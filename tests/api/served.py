@@ -15,14 +15,14 @@ from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
-from serve_app.upstream.holdings import Balance, Found
-from serve_app.upstream.orders import Placed
+from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.order_service import Placed
 from storage.mongo.connection import connect, disconnect, ping
 from storage.schema import ensure_indexes
 from tests.api.handing_over import reachable
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import PRICE, A, Stored, no_metrics
-from tests.upstream.order_desk import OrderDesk
+from tests.support.flaky_order_service import OrderDesk
 
 QUICK = settings_from({"optimization_timeout": 0.2})
 

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from serve_app.cli import orders
 from tests.api.handing_over import rebalanced
 from tests.api.serving import Ordergen, ordergen_at, served
-from tests.upstream import order_desk
-from tests.upstream.order_desk import OrderDesk
+from tests.support import flaky_order_service
+from tests.support.flaky_order_service import OrderDesk
 
 REBALANCE = "8" * 24
 PATH = f"/api/v1/rebalance/{REBALANCE}/orders"
@@ -52,7 +52,7 @@ async def test_orders_that_were_refused_are_listed_and_end_with_1(
     ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
     rebalance_id = await made(client)
-    desk.faults = [order_desk.refusing(1)]
+    desk.faults = [flaky_order_service.refusing(1)]
 
     done = await ordergen("hand-over", rebalance_id)
     failed = await ordergen("orders", rebalance_id, "--status", "FAILED", "--json")
@@ -115,7 +115,7 @@ async def test_an_order_service_that_is_down_ends_a_hand_over_with_3(
     ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
     rebalance_id = await made(client)
-    desk.faults = [order_desk.lost_on_the_way_there]
+    desk.faults = [flaky_order_service.lost_on_the_way_there]
 
     done = await ordergen("hand-over", rebalance_id)
 

@@ -11,12 +11,12 @@ import pytest
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.settings import Settings
-from serve_app.upstream.orders import OrderService, Placed
+from serve_app.upstream.order_service import OrderService, Placed
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import PRICE, A, B, P, Q, Stored, no_metrics
 from tests.runs.following import run_over
-from tests.upstream import order_desk
-from tests.upstream.order_desk import OrderDesk
+from tests.support import flaky_order_service
+from tests.support.flaky_order_service import OrderDesk
 
 Json = dict[str, Any]
 COUNT = {"open_orders": "COUNT"}
@@ -169,7 +169,7 @@ async def test_an_order_that_is_filled_in_part_fails_its_portfolio_alone(
 async def test_an_order_in_doubt_counts_and_one_that_did_not_arrive_does_not(
     client: httpx.AsyncClient, model: Json, desk: OrderDesk, database: Any
 ) -> None:
-    desk.faults = [order_desk.lost_on_the_way_there]
+    desk.faults = [flaky_order_service.lost_on_the_way_there]
     made = (await client.post(f"/api/v1/model/{model['model_id']}/rebalance")).json()
     lost = await client.post(f"/api/v1/rebalance/{made[0]['rebalance_id']}/orders")
     assert lost.status_code == 503

@@ -17,7 +17,7 @@ from serve_app.cli import cli
 from serve_app.settings import UPSTREAM_URLS
 from tests.api.serving import served
 from tests.service.calls import free_port
-from tests.upstream import serving
+from tests.support import upstream_servers
 
 WELL = {"python", "ray", "solver", "settings", "database", "upstreams", "service", "clock"}
 
@@ -108,13 +108,13 @@ async def test_a_running_service_is_asked_by_part(app: FastAPI, mongodb_uri: str
 
 
 async def test_an_upstream_whose_answer_has_no_end_and_no_date_is_there_all_the_same() -> None:
-    answer = serving.raw(b"[", "Date: yesterday", length=2**42)
-    url = serving.url_of(lambda _: answer)
+    answer = upstream_servers.raw(b"[", "Date: yesterday", length=2**42)
+    url = upstream_servers.url_of(lambda _: answer)
     settings = {name.upper(): url for name in UPSTREAM_URLS.values()}
     try:
         result = await asyncio.to_thread(doctor, "--json", **settings)
     finally:
-        await serving.opened.aclose()
+        await upstream_servers.opened.aclose()
 
     checks = [check for check in json.loads(result.stdout) if check["name"] == "upstream"]
     assert [check["verdict"] for check in checks] == ["ok"] * len(UPSTREAM_URLS)

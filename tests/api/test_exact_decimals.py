@@ -24,8 +24,8 @@ from serve_app.simulator import Market
 from serve_app.simulator.http import Question
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.services.accounting import Accounting
-from serve_app.upstream.balances import balance_of_rows, rows_of
-from serve_app.upstream.holdings import Balance
+from serve_app.upstream.holdings.balances import balance_of_rows, rows_of
+from serve_app.upstream.holdings.source import Balance
 from serve_app.wire.rebalances import portfolio_json
 from serve_app.wire.rebalancing import rebalance_json
 from serve_app.wire.transactions import line_json, lines_of

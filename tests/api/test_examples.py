@@ -24,8 +24,8 @@ from serve_app.api.collaborators import Collaborators
 from serve_app.handles import Optimizer
 from serve_app.json_text import encoded
 from serve_app.settings import Settings, settings_from
-from serve_app.upstream.breaker import BreakerState
-from serve_app.upstream.client import UpstreamHealth
+from serve_app.upstream.circuit_breaker import BreakerState
+from serve_app.upstream.http_client import UpstreamHealth
 from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.wire.rebalancing import rebalance_json
 from storage.mongo.connection import ping
@@ -33,7 +33,7 @@ from tests.api.every_route import DOCUMENT
 from tests.api.in_process import Upstreams
 from tests.api.parts import Stored, no_metrics
 from tests.runs.following import events_of, run_over
-from tests.upstream.order_desk import OrderDesk, refusing
+from tests.support.flaky_order_service import OrderDesk, refusing
 
 Json = dict[str, Any]
 Key = tuple[str, str]

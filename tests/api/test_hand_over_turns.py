@@ -19,8 +19,8 @@ from tests.api.handing_over import (
     rebalanced,
 )
 from tests.api.parts import Stored
-from tests.upstream import order_desk
-from tests.upstream.order_desk import OrderDesk
+from tests.support import flaky_order_service
+from tests.support.flaky_order_service import OrderDesk
 
 
 async def calls_after_hanging_up(
@@ -86,7 +86,7 @@ async def test_looking_up_what_is_unsettled_ends(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     path = await rebalanced(client, 120)
-    desk.faults = [order_desk.refusing(1), order_desk.refusing(1)]
+    desk.faults = [flaky_order_service.refusing(1), flaky_order_service.refusing(1)]
     assert counts(await client.post(path)) == {"SENT": 1198, "FAILED": 2}
     service = stored._with.order_service
 

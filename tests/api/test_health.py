@@ -12,13 +12,13 @@ from serve_app.api import health
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.settings import settings_from
-from serve_app.upstream.client import Client, UpstreamHealth
 from serve_app.upstream.errors import UpstreamUnavailableError
-from serve_app.upstream.policy import Policy
+from serve_app.upstream.http_client import Client, UpstreamHealth
+from serve_app.upstream.retry_policy import Policy
 from storage.errors import StorageUnavailableError
 from storage.mongo.connection import ping
 from tests.api.parts import FakeOptimizer, Stored, no_metrics
-from tests.upstream import serving
+from tests.support import upstream_servers
 
 NEEDED = ("accounting", "pricing", "security", "order")
 UPSTREAMS = (*NEEDED, "portfolio")
@@ -67,7 +67,7 @@ async def ask(stored: Stored, optimizer: FakeOptimizer, database: Any) -> AsyncI
 
     async def asked(
         database_check: Callable[[], Awaitable[None]] = lambda: ping(database),
-        **upstreams: Callable[[], Awaitable[UpstreamHealth]] | serving.Handler | Client,
+        **upstreams: Callable[[], Awaitable[UpstreamHealth]] | upstream_servers.Handler | Client,
     ) -> Mapping[str, httpx.Response]:
         checks = {name: check_of(upstreams.get(name, well)) for name in UPSTREAMS}
         parts = Collaborators(stored, optimizer, {"database": database_check}, no_metrics, checks)
@@ -77,13 +77,15 @@ async def ask(stored: Stored, optimizer: FakeOptimizer, database: Any) -> AsyncI
             return {path: await client.get(path) for path in paths}
 
     yield asked
-    await serving.opened.aclose()
+    await upstream_servers.opened.aclose()
 
 
 def check_of(upstream: Any) -> Callable[[], Awaitable[UpstreamHealth]]:
     if upstream in {deaf, gone}:
         return upstream
-    client = upstream if isinstance(upstream, Client) else serving.client_of(upstream, POLICY)
+    client = (
+        upstream if isinstance(upstream, Client) else upstream_servers.client_of(upstream, POLICY)
+    )
     return partial(client.health, "/health")
 
 
@@ -138,7 +140,7 @@ async def test_a_service_that_has_names_alone_does_not_keep_the_service_from_bei
 async def test_an_upstream_whose_circuit_is_open_keeps_the_service_from_being_ready(
     ask: Ask,
 ) -> None:
-    client = serving.client_of(well_but_for_calls, POLICY)
+    client = upstream_servers.client_of(well_but_for_calls, POLICY)
     with pytest.raises(UpstreamUnavailableError):
         await client.get("/api/v1/prices")
 

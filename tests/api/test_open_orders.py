@@ -20,8 +20,8 @@ from tests.api.handing_over import (
     slug,
 )
 from tests.api.parts import Stored
-from tests.upstream import order_desk
-from tests.upstream.order_desk import OrderDesk
+from tests.support import flaky_order_service
+from tests.support.flaky_order_service import OrderDesk
 
 
 async def test_a_second_rebalance_of_the_same_portfolios_is_refused_and_says_which(
@@ -131,10 +131,10 @@ async def test_an_order_that_is_gone_and_was_never_looked_up_stays_open(
     assert (await handed_over(client, second, "ADD")).status_code == 200
 
 
-def unverified(fault: order_desk.Fault, desk: OrderDesk) -> order_desk.Fault:
+def unverified(fault: flaky_order_service.Fault, desk: OrderDesk) -> flaky_order_service.Fault:
     """A fault after which the order service does not answer any more."""
 
-    async def spoiled(send: order_desk.Send, request: httpx.Request) -> httpx.Response:
+    async def spoiled(send: flaky_order_service.Send, request: httpx.Request) -> httpx.Response:
         answer = await fault(send, request)
         desk.is_down = True
         return answer
@@ -147,7 +147,7 @@ async def test_an_order_that_is_called_a_failure_but_was_saved_is_open_although_
 ) -> None:
     older = await rebalanced(client, 1, 1, name="Older")
     first = await rebalanced(client, 1, 1)
-    desk.faults = [unverified(order_desk.saved_but_called_a_failure, desk)]
+    desk.faults = [unverified(flaky_order_service.saved_but_called_a_failure, desk)]
     assert counts(await client.post(first)) == {"FAILED": 1}
     newer = await rebalanced(client, 1, 1, name="Newer")
     desk.is_down = False
@@ -164,7 +164,10 @@ async def test_an_order_that_was_refused_is_in_the_way_only_until_it_is_looked_u
 ) -> None:
     older = await rebalanced(client, 1, 1, name="Older")
     first = await rebalanced(client, 1, 1)
-    desk.faults = [unverified(order_desk.refusing(1), desk), order_desk.refusing(1)]
+    desk.faults = [
+        unverified(flaky_order_service.refusing(1), desk),
+        flaky_order_service.refusing(1),
+    ]
     assert counts(await client.post(first)) == {"FAILED": 1}
     newer = await rebalanced(client, 1, 1, name="Newer")
     desk.is_down = False
@@ -231,10 +234,16 @@ async def test_hand_overs_that_share_one_portfolio_each_do_not_keep_each_other_o
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 3}
 
 
-@pytest.mark.parametrize("fault", [order_desk.lost_on_the_way_there, order_desk.overloaded])
+@pytest.mark.parametrize(
+    "fault", [flaky_order_service.lost_on_the_way_there, flaky_order_service.overloaded]
+)
 @pytest.mark.parametrize("rule", ["REFUSE", "REPLACE"])
 async def test_what_is_in_doubt_is_open_until_it_is_certain_not_to_have_arrived(
-    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, fault: order_desk.Fault, rule: str
+    client: httpx.AsyncClient,
+    stored: Stored,
+    desk: OrderDesk,
+    fault: flaky_order_service.Fault,
+    rule: str,
 ) -> None:
     desk.faults = [fault]
     first = await rebalanced(client, 2)
@@ -336,7 +345,7 @@ async def test_a_hand_over_that_was_broken_off_goes_on_after_it_cancelled(
 ) -> None:
     await client.post(await rebalanced(client, 2))
     second = await rebalanced(client, 2, name="Again")
-    desk.faults = [order_desk.not_connected] * 3
+    desk.faults = [flaky_order_service.not_connected] * 3
 
     down = await handed_over(client, second, "REPLACE")
     again = await handed_over(client, second, "REPLACE")

@@ -16,8 +16,8 @@ from tests.api.handing_over import (
     rebalanced,
 )
 from tests.api.parts import Stored
-from tests.upstream import order_desk
-from tests.upstream.order_desk import OrderDesk
+from tests.support import flaky_order_service
+from tests.support.flaky_order_service import OrderDesk
 
 
 async def test_of_20_hand_overs_at_once_each_order_is_sent_once(
@@ -39,7 +39,10 @@ async def test_of_20_hand_overs_at_once_each_order_is_sent_once(
 async def test_an_order_that_is_called_a_failure_but_was_saved_is_found_at_once(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    desk.faults = [order_desk.saved_but_called_a_failure, order_desk.without_an_index]
+    desk.faults = [
+        flaky_order_service.saved_but_called_a_failure,
+        flaky_order_service.without_an_index,
+    ]
     path = await rebalanced(client, 3)
 
     answer = await client.post(path)
@@ -52,7 +55,7 @@ async def test_an_order_that_is_called_a_failure_but_was_saved_is_found_at_once(
 async def test_an_answer_that_is_lost_is_read_back_and_nothing_is_sent_twice(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    desk.faults = [order_desk.lost_on_the_way_back]
+    desk.faults = [flaky_order_service.lost_on_the_way_back]
     path = await rebalanced(client, 120)
 
     answer = await client.post(path)
@@ -65,14 +68,14 @@ async def test_an_answer_that_is_lost_is_read_back_and_nothing_is_sent_twice(
 @pytest.mark.parametrize(
     "fault",
     [
-        order_desk.lost_on_the_way_there,
-        order_desk.overloaded,
-        order_desk.only_the_first(7),
-        order_desk.only_the_first(7, status=504),
+        flaky_order_service.lost_on_the_way_there,
+        flaky_order_service.overloaded,
+        flaky_order_service.only_the_first(7),
+        flaky_order_service.only_the_first(7, status=504),
     ],
 )
 async def test_while_orders_may_still_arrive_nothing_is_sent_and_then_only_what_is_missing(
-    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, fault: order_desk.Fault
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, fault: flaky_order_service.Fault
 ) -> None:
     desk.faults = [fault]
     path = await rebalanced(client, 2)
@@ -120,7 +123,7 @@ async def test_a_caller_who_hangs_up_leaves_the_batch_that_is_out_to_be_settled(
 ) -> None:
     out, answered = asyncio.Event(), asyncio.Event()
 
-    async def slow(send: order_desk.Send, request: httpx.Request) -> httpx.Response:
+    async def slow(send: flaky_order_service.Send, request: httpx.Request) -> httpx.Response:
         out.set()
         await answered.wait()
         return await send(request)
@@ -145,10 +148,10 @@ async def test_an_order_service_that_is_down_is_a_503_and_what_was_sent_stays_se
 ) -> None:
     path = await rebalanced(client, 150)
 
-    async def well(send: order_desk.Send, request: httpx.Request) -> httpx.Response:
+    async def well(send: flaky_order_service.Send, request: httpx.Request) -> httpx.Response:
         return await send(request)
 
-    desk.faults = [well, *[order_desk.not_connected] * 3]
+    desk.faults = [well, *[flaky_order_service.not_connected] * 3]
     down = await client.post(path)
 
     assert down.status_code == 503
@@ -187,7 +190,9 @@ async def test_references_that_cannot_be_read_keep_a_claimed_batch_from_going_ou
 async def test_an_order_service_that_takes_nothing_is_not_pressed_and_next_time_gets_other_orders(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    desk.faults = [order_desk.refusing(1000, "System overloaded - database operation timeout")]
+    desk.faults = [
+        flaky_order_service.refusing(1000, "System overloaded - database operation timeout")
+    ]
     path = await rebalanced(client, 150)
 
     first = await client.post(path)

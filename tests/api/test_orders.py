@@ -16,8 +16,8 @@ from tests.api.handing_over import (
     rebalanced,
 )
 from tests.api.parts import FakeOptimizer, P, Q, Stored, bought_one, posted, refused
-from tests.upstream import order_desk
-from tests.upstream.order_desk import OrderDesk
+from tests.support import flaky_order_service
+from tests.support.flaky_order_service import OrderDesk
 
 
 async def test_a_rebalance_is_handed_over_and_every_order_has_its_id(
@@ -81,7 +81,7 @@ async def test_a_second_hand_over_finds_nothing_to_send(
 async def test_answers_in_any_order_reach_their_orders(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    desk.faults = [order_desk.answered_in_reverse]
+    desk.faults = [flaky_order_service.answered_in_reverse]
     path = await rebalanced(client, 20)
 
     answer = await client.post(path)
@@ -97,7 +97,7 @@ async def test_answers_in_any_order_reach_their_orders(
 async def test_what_is_refused_is_a_207_and_goes_out_again_alone(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    desk.faults = [order_desk.refusing(2)]
+    desk.faults = [flaky_order_service.refusing(2)]
     path = await rebalanced(client, 3)
 
     first = await client.post(path)
@@ -133,7 +133,7 @@ async def test_orders_are_counted_by_what_became_of_them(
     seen = Counter[str]()
     stored._hand_overs = HandOvers(stored._with, PATIENT, count=seen.update)
     path = await rebalanced(client, 3)
-    desk.faults = [order_desk.saved_but_called_a_failure, order_desk.refusing(2)]
+    desk.faults = [flaky_order_service.saved_but_called_a_failure, flaky_order_service.refusing(2)]
 
     await client.post(path)
     assert seen == {"SENT": 29, "FAILED": 1, "FOUND": 1}
@@ -142,7 +142,7 @@ async def test_orders_are_counted_by_what_became_of_them(
     await client.post(path, json={"open_orders": "ADD"})
     assert seen == {"SENT": 57, "FAILED": 3, "FOUND": 1}
 
-    desk.faults = [order_desk.lost_on_the_way_back]
+    desk.faults = [flaky_order_service.lost_on_the_way_back]
     await client.post(path, json={"open_orders": "ADD"})
     assert seen == {"SENT": 57, "FAILED": 3, "FOUND": 3, "UNKNOWN": 2}
 
@@ -151,7 +151,7 @@ async def test_the_same_key_is_answered_from_what_was_sent(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
     path, key = await rebalanced(client, 2), {"idempotency-key": "key-1"}
-    desk.faults = [order_desk.not_connected] * 3
+    desk.faults = [flaky_order_service.not_connected] * 3
 
     down, first, again = [await client.post(path, headers=key) for _ in range(3)]
 
@@ -217,7 +217,7 @@ async def test_a_rebalance_of_which_no_order_went_out_is_deleted_with_its_orders
     client: httpx.AsyncClient, desk: OrderDesk, database: Any
 ) -> None:
     path = await rebalanced(client, 2)
-    desk.faults = [order_desk.not_connected] * 3
+    desk.faults = [flaky_order_service.not_connected] * 3
     await client.post(path)
     rebalance = (
         path.removesuffix("/orders").upper().replace("/API/V1/REBALANCE", "/api/v1/rebalance")

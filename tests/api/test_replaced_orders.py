@@ -5,7 +5,7 @@ from collections import Counter
 import httpx
 
 from tests.api.handing_over import counts, handed_over, rebalanced, slug
-from tests.upstream.order_desk import OrderDesk
+from tests.support.flaky_order_service import OrderDesk
 
 
 async def test_replace_cancels_what_was_not_submitted_and_sends_the_new_orders(

@@ -11,14 +11,14 @@ import pytest
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.settings import Settings
-from serve_app.upstream.accounting import Accounting
-from serve_app.upstream.policy import Policy
-from serve_app.upstream.pricing import Prices
+from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.prices import Prices
+from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
 from tests.api.in_process import optimizer_with
 from tests.api.parts import Stored, no_metrics, posted
-from tests.upstream import serving
-from tests.upstream.serving import Answer, raw
+from tests.support import upstream_servers
+from tests.support.upstream_servers import Answer, raw
 
 IDS = tuple(f"{number:024x}" for number in range(20))
 VICTIM = IDS[7]
@@ -36,7 +36,9 @@ class World:
     def __init__(self) -> None:
         self.path = re.compile("nothing")
         self.spoiled: Answer = b""
-        client = serving.client_of(self._answer, Policy(backoff_s=0.0, max_answer_bytes=4_000_000))
+        client = upstream_servers.client_of(
+            self._answer, Policy(backoff_s=0.0, max_answer_bytes=4_000_000)
+        )
         self.snapshot = Prices(client, 0.0).snapshot
         self.tickers = Securities(client).tickers
         self.holdings = Accounting(client).holdings
@@ -63,7 +65,7 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     yield World()
-    await serving.opened.aclose()
+    await upstream_servers.opened.aclose()
 
 
 @pytest.fixture

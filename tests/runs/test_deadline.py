@@ -27,7 +27,7 @@ from serve_app.deadline import (
 )
 from serve_app.optimizer import Optimizer
 from serve_app.rebalancing import Fetched, solved
-from serve_app.upstream.holdings import Balance
+from serve_app.upstream.holdings.source import Balance
 from tests.api.parts import PRICE, A, P
 
 WITHIN_S = 30.0

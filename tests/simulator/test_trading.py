@@ -8,11 +8,11 @@ import pytest
 
 from serve_app.simulator import Market, serving
 from serve_app.simulator.ledger import EFFECTS
-from serve_app.upstream.accounting import POLICY, Accounting
-from serve_app.upstream.client import Client
 from serve_app.upstream.errors import UpstreamUnavailableError
-from serve_app.upstream.holdings import Balance
-from serve_app.upstream.policy import Policy
+from serve_app.upstream.holdings.source import Balance
+from serve_app.upstream.holdings.summaries import POLICY, Accounting
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.retry_policy import Policy
 
 NEW = "abcdefabcdefabcdefabcdef"
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from serve_app.simulator import Market, serving
-from tests.upstream.serving import opened
+from tests.support.upstream_servers import opened
 
 
 @pytest.fixture(scope="session")

@@ -12,24 +12,24 @@ import httpx
 import pytest
 
 from optimization.domain.outcome import Side
-from serve_app.upstream.accounting import Accounting
-from serve_app.upstream.breaker import BreakerState
-from serve_app.upstream.client import Client
+from serve_app.upstream.circuit_breaker import BreakerState
 from serve_app.upstream.errors import (
     AnswerCutShortError,
     HoldingsMissingError,
     OutcomeUnknownError,
     UpstreamContractError,
 )
-from serve_app.upstream.exchange import plain_transport
-from serve_app.upstream.holdings import Balance, held_by
-from serve_app.upstream.orders import CANCELLED, NewOrder, OrderService
-from serve_app.upstream.paged import PagedAccounting
-from serve_app.upstream.policy import Policy
-from serve_app.upstream.portfolios import Portfolios
-from serve_app.upstream.pricing import Prices
+from serve_app.upstream.holdings.pages import PagedAccounting
+from serve_app.upstream.holdings.source import Balance, held_by
+from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.http_exchange import plain_transport
+from serve_app.upstream.order_service import CANCELLED, NewOrder, OrderService
+from serve_app.upstream.portfolio_names import Portfolios
+from serve_app.upstream.prices import Prices
+from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import PAGE, Securities
-from tests.upstream.serving import Answer, client_of, raw
+from tests.support.upstream_servers import Answer, client_of, raw
 
 MAX_BYTES = 100_000
 POLICY = Policy(backoff_s=0.0, tries=2, breaker_threshold=1, max_answer_bytes=MAX_BYTES)

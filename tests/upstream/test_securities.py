@@ -5,12 +5,12 @@ import asyncio
 import httpx
 import pytest
 
-from serve_app.upstream.client import Client
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
-from serve_app.upstream.policy import Policy
-from serve_app.upstream.portfolios import Portfolios
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.portfolio_names import Portfolios
+from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import PAGE, Securities
-from tests.upstream.serving import Handler, client_of
+from tests.support.upstream_servers import Handler, client_of
 
 LATE = "f" * 24  # a security that was added after all were read
 NOBODY = "e" * 24

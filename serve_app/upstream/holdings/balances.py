@@ -1,6 +1,6 @@
 """Rows of the accounting service's /balances, and what those of a portfolio add up to.
 
-A value that is not what it has to be raises one of serve_app.upstream.client.UNREADABLE.
+A value that is not what it has to be raises one of serve_app.upstream.http_client.UNREADABLE.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +9,8 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from optimization.domain.decimals import EXACT
-from serve_app.upstream.exact import exact, objects, text, whole
-from serve_app.upstream.holdings import Balance
+from serve_app.upstream.exact_values import exact, objects, text, whole
+from serve_app.upstream.holdings.source import Balance
 
 
 class Row(NamedTuple):

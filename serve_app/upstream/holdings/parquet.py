@@ -24,13 +24,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from serve_app.upstream.book_files import book_files, fingerprint
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,
     UpstreamContractError,
 )
-from serve_app.upstream.holdings import Balance, Found
+from serve_app.upstream.holdings.files import book_files, fingerprint
+from serve_app.upstream.holdings.source import Balance, Found
 
 PORTFOLIO, SECURITY, QUANTITY = COLUMNS = ("portfolio_id", "security_id", "quantity")
 ARROW_SUFFIXES = (".arrow", ".feather")

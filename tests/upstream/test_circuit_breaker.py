@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from serve_app.upstream.breaker import Breaker, BreakerState
+from serve_app.upstream.circuit_breaker import Breaker, BreakerState
 from serve_app.upstream.errors import CircuitOpenError, UpstreamContractError
-from serve_app.upstream.policy import TransientError
+from serve_app.upstream.retry_policy import TransientError
 
 DOWN = TransientError("down", True, None)
 

@@ -5,8 +5,8 @@ from collections.abc import Collection
 import aiohttp
 import httpx
 
-from serve_app.upstream.policy import CutShortError
-from serve_app.upstream.reading import read_body
+from serve_app.upstream.response_body import read_body
+from serve_app.upstream.retry_policy import CutShortError
 
 # aiohttp's own errors pass the httpx transport where it has no mapping for them.
 TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
-from serve_app.upstream.pricing import Prices
-from tests.upstream.serving import client_of
+from serve_app.upstream.prices import Prices
+from tests.support.upstream_servers import client_of
 
 
 class Pricing:

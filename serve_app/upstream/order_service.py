@@ -30,12 +30,12 @@ import orjson
 from async_lru import alru_cache
 
 from optimization.domain.outcome import Side
-from serve_app.upstream.client import UNREADABLE, Client, UpstreamHealth
+from serve_app.concurrency import for_each
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamContractError
-from serve_app.upstream.exact import objects, text, whole
-from serve_app.upstream.gather import for_each
-from serve_app.upstream.policy import Policy
-from serve_app.upstream.reading import parse_json
+from serve_app.upstream.exact_values import objects, text, whole
+from serve_app.upstream.http_client import UNREADABLE, Client, UpstreamHealth
+from serve_app.upstream.response_body import parse_json
+from serve_app.upstream.retry_policy import Policy
 
 POLICY = Policy(total_s=10.0, concurrency=16)
 HEALTH: Final = "/api/v1/system/health"

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from async_lru import alru_cache
 
-from serve_app.upstream.client import Client, UpstreamHealth
-from serve_app.upstream.exact import exact, objects, text
-from serve_app.upstream.policy import Policy
+from serve_app.upstream.exact_values import exact, objects, text
+from serve_app.upstream.http_client import Client, UpstreamHealth
+from serve_app.upstream.retry_policy import Policy
 
 POLICY = Policy(total_s=5.0, max_answer_bytes=16_000_000)  # an answer has every price
 HEALTH = "/actuator/health/readiness"

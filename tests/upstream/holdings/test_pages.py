@@ -4,13 +4,13 @@ import httpx
 import pytest
 
 from serve_app.simulator import Market, market_app
-from serve_app.upstream.accounting import POLICY, Accounting
-from serve_app.upstream.client import Client
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
-from serve_app.upstream.holdings import Balance, Found, HoldingsSource
-from serve_app.upstream.paged import PagedAccounting
-from tests.upstream.order_desk import unread
-from tests.upstream.serving import client_of
+from serve_app.upstream.holdings.pages import PagedAccounting
+from serve_app.upstream.holdings.source import Balance, Found, HoldingsSource
+from serve_app.upstream.holdings.summaries import POLICY, Accounting
+from serve_app.upstream.http_client import Client
+from tests.support.flaky_order_service import unread
+from tests.support.upstream_servers import client_of
 
 BOOK = Market(seed=5, portfolios=400)
 

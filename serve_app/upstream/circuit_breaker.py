@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from serve_app.upstream.errors import CircuitOpenError, UpstreamContractError
-from serve_app.upstream.policy import TransientError
+from serve_app.upstream.retry_policy import TransientError
 
 FIRST_PAUSE_S = 1.0
 SECONDS_PER_THRESHOLD = 2

@@ -15,18 +15,18 @@ import pytest
 
 from serve_app.resources import FILE, identified, source_of
 from serve_app.settings import Settings, settings_from
-from serve_app.upstream.book_files import fingerprint
-from serve_app.upstream.bulk_file import (
-    MOST_ROWS_OF_BATCH,
-    HoldingsFile,
-    holdings_file,
-)
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,
     UpstreamContractError,
 )
-from serve_app.upstream.holdings import Balance
+from serve_app.upstream.holdings.files import fingerprint
+from serve_app.upstream.holdings.parquet import (
+    MOST_ROWS_OF_BATCH,
+    HoldingsFile,
+    holdings_file,
+)
+from serve_app.upstream.holdings.source import Balance
 from storage.run import Holdings
 
 Row = tuple[str, str | None, Any]

@@ -12,21 +12,21 @@ import pytest
 
 from optimization.domain.outcome import Side
 from serve_app.simulator import Market
-from serve_app.upstream.breaker import Breaker
-from serve_app.upstream.client import Client
+from serve_app.upstream.circuit_breaker import Breaker
 from serve_app.upstream.errors import (
     CircuitOpenError,
     OutcomeUnknownError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.exchange import plain_transport
-from serve_app.upstream.orders import Accepted, NewOrder, OrderService, Placed, Refused
-from serve_app.upstream.policy import Policy
-from tests.upstream import order_desk
-from tests.upstream.order_desk import OrderDesk
-from tests.upstream.serving import EAGER, Handler, client_of
-from tests.upstream.test_breaker import Clock
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.http_exchange import plain_transport
+from serve_app.upstream.order_service import Accepted, NewOrder, OrderService, Placed, Refused
+from serve_app.upstream.retry_policy import Policy
+from tests.support import flaky_order_service
+from tests.support.flaky_order_service import OrderDesk
+from tests.support.upstream_servers import EAGER, Handler, client_of
+from tests.upstream.test_circuit_breaker import Clock
 
 AT = datetime(2026, 11, 23, 9, 30, 0, 7000, UTC)
 
@@ -78,7 +78,7 @@ async def test_a_batch_is_accepted_and_can_be_read_back_by_its_timestamp(
 async def test_answers_are_matched_by_their_index_whatever_their_order(
     desk: OrderDesk, market: Market
 ) -> None:
-    desk.faults = [order_desk.answered_in_reverse]
+    desk.faults = [flaky_order_service.answered_in_reverse]
 
     answers = await service(desk).place(orders(market, 50), AT)
 
@@ -98,7 +98,7 @@ async def test_what_is_refused_says_why_and_the_others_are_taken(
 async def test_an_order_whose_answer_has_no_index_has_no_answer(
     desk: OrderDesk, market: Market
 ) -> None:
-    desk.faults = [order_desk.without_an_index]
+    desk.faults = [flaky_order_service.without_an_index]
 
     assert await service(desk).place(orders(market, 2), AT) == (None, Accepted(2))
 
@@ -159,7 +159,7 @@ async def test_a_batch_that_is_refused_as_a_whole_was_not_taken(
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (500, {"json": {"status": "FAILURE", "message": order_desk.OVERLOADED}}),
+        (500, {"json": {"status": "FAILURE", "message": flaky_order_service.OVERLOADED}}),
         (502, {"text": "bad gateway"}),
         (503, {}),
         (504, {}),
@@ -180,10 +180,10 @@ async def test_an_answer_that_says_too_little_leaves_the_outcome_unknown(
 
 
 @pytest.mark.parametrize(
-    "fault", [order_desk.lost_on_the_way_there, order_desk.lost_on_the_way_back]
+    "fault", [flaky_order_service.lost_on_the_way_there, flaky_order_service.lost_on_the_way_back]
 )
 async def test_a_connection_that_breaks_leaves_the_outcome_unknown_and_is_not_tried_again(
-    desk: OrderDesk, market: Market, fault: order_desk.Fault
+    desk: OrderDesk, market: Market, fault: flaky_order_service.Fault
 ) -> None:
     desk.faults = [fault]
 
@@ -196,10 +196,10 @@ async def test_a_connection_that_breaks_leaves_the_outcome_unknown_and_is_not_tr
 async def test_a_connection_that_cannot_be_made_is_tried_again_because_nothing_went_out(
     desk: OrderDesk, market: Market
 ) -> None:
-    desk.faults = [order_desk.not_connected, order_desk.not_connected]
+    desk.faults = [flaky_order_service.not_connected, flaky_order_service.not_connected]
     assert await service(desk).place(orders(market, 1), AT) == (Accepted(1),)
 
-    desk.faults = [order_desk.not_connected] * 3
+    desk.faults = [flaky_order_service.not_connected] * 3
     with pytest.raises(UpstreamUnavailableError, match="ConnectError"):
         await service(desk).place(orders(market, 1), AT)
 
@@ -210,7 +210,7 @@ async def test_a_breaker_that_is_open_sends_nothing(desk: OrderDesk, market: Mar
     upstream = OrderService(Client("order", "http://desk", EAGER, desk, breaker=breaker), "Default")
     await upstream.references()
     clock.now_s += 10
-    desk.faults = [order_desk.overloaded]
+    desk.faults = [flaky_order_service.overloaded]
     with pytest.raises(OutcomeUnknownError, match="overloaded"):
         await upstream.place(orders(market, 1), AT)
 

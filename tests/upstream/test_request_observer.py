@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from serve_app.upstream.errors import UpstreamUnavailableError
-from serve_app.upstream.policy import Policy
-from tests.upstream.serving import Handler, client_of
+from serve_app.upstream.retry_policy import Policy
+from tests.support.upstream_servers import Handler, client_of
 
 QUICK = Policy(tries=2, backoff_s=0.001, total_s=0.05)
 

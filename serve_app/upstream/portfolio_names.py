@@ -13,11 +13,11 @@ from typing import Final
 
 from async_lru import alru_cache
 
-from serve_app.upstream.client import Client, UpstreamHealth
+from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamError
-from serve_app.upstream.exact import objects, text
-from serve_app.upstream.gather import for_each
-from serve_app.upstream.policy import Policy
+from serve_app.upstream.exact_values import objects, text
+from serve_app.upstream.http_client import Client, UpstreamHealth
+from serve_app.upstream.retry_policy import Policy
 
 POLICY = Policy(total_s=5.0, concurrency=8)
 HEALTH = "/health/ready"

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from serve_app.upstream import holdings
 from serve_app.upstream.errors import CircuitOpenError, UpstreamUnavailableError
-from serve_app.upstream.holdings import Balance, Found, held_by
+from serve_app.upstream.holdings import source as holdings
+from serve_app.upstream.holdings.source import Balance, Found, held_by
 
 A, B, C = (letter * 24 for letter in "ABC")
 GONE = UpstreamUnavailableError("accounting", "it took over 1 s", 1.0)

@@ -8,10 +8,10 @@ from inspect import isawaitable
 
 import httpx
 
-from serve_app.upstream.breaker import Breaker
-from serve_app.upstream.client import Client
-from serve_app.upstream.policy import Policy
-from serve_app.upstream.watch import Told
+from serve_app.upstream.circuit_breaker import Breaker
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.request_observer import Told
+from serve_app.upstream.retry_policy import Policy
 
 Answer = httpx.Response | bytes
 Handler = Callable[[httpx.Request], Answer | Awaitable[Answer]]

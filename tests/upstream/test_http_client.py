@@ -8,18 +8,18 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
+from serve_app.concurrency import for_each
 from serve_app.correlation import correlation_id
-from serve_app.upstream.breaker import Breaker, BreakerState
-from serve_app.upstream.client import Client, UpstreamHealth
+from serve_app.upstream.circuit_breaker import Breaker, BreakerState
 from serve_app.upstream.errors import (
     CircuitOpenError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.gather import for_each
-from serve_app.upstream.policy import Policy
-from tests.upstream.serving import EAGER, client_of
-from tests.upstream.test_breaker import Clock
+from serve_app.upstream.http_client import Client, UpstreamHealth
+from serve_app.upstream.retry_policy import Policy
+from tests.support.upstream_servers import EAGER, client_of
+from tests.upstream.test_circuit_breaker import Clock
 
 
 class Script:

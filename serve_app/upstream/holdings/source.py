@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Protocol
 
 from optimization.errors import PricesMissingError
-from serve_app.upstream.client import UpstreamHealth
 from serve_app.upstream.errors import (
     PASSING,
     AnswerCutShortError,
@@ -17,6 +16,7 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
+from serve_app.upstream.http_client import UpstreamHealth
 
 PAUSE_S = 0.5
 

@@ -14,15 +14,17 @@ import stamina
 from httpx_aiohttp import AiohttpTransport
 
 from serve_app.correlation import correlation_id
-from serve_app.upstream.breaker import Breaker, BreakerState
+from serve_app.upstream.circuit_breaker import Breaker, BreakerState
 from serve_app.upstream.errors import (
     AnswerCutShortError,
     OutcomeUnknownError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.exchange import TRANSPORT_ERRORS, exchange
-from serve_app.upstream.policy import (
+from serve_app.upstream.http_exchange import TRANSPORT_ERRORS, exchange
+from serve_app.upstream.request_observer import Told, WatchedTransport
+from serve_app.upstream.response_body import UnreadableError, parse_json
+from serve_app.upstream.retry_policy import (
     CutShortError,
     NotSentError,
     Policy,
@@ -30,8 +32,6 @@ from serve_app.upstream.policy import (
     pauses,
     retry_after_s,
 )
-from serve_app.upstream.reading import UnreadableError, parse_json
-from serve_app.upstream.watch import Told, WatchedTransport
 
 OK = frozenset({200})
 ASK_AGAIN_AFTER_S = 5.0

@@ -5,20 +5,21 @@ from decimal import Decimal
 import pytest
 
 from serve_app.simulator import Market
-from serve_app.upstream import accounting, portfolios, pricing, securities
-from serve_app.upstream.accounting import Accounting
-from serve_app.upstream.client import Client
+from serve_app.upstream import portfolio_names, prices, securities
 from serve_app.upstream.errors import HoldingsMissingError
-from serve_app.upstream.holdings import Balance
-from serve_app.upstream.portfolios import Portfolios
-from serve_app.upstream.pricing import Prices
+from serve_app.upstream.holdings import summaries
+from serve_app.upstream.holdings.source import Balance
+from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.portfolio_names import Portfolios
+from serve_app.upstream.prices import Prices
 from serve_app.upstream.securities import Securities
 
 
 async def test_holdings_are_what_the_market_derives(market: Market, market_url: str) -> None:
     wanted = market.portfolio_ids(300)
 
-    async with Client("accounting", market_url, accounting.POLICY) as client:
+    async with Client("accounting", market_url, summaries.POLICY) as client:
         found = await Accounting(client).holdings(wanted)
 
     assert tuple(found) == wanted
@@ -43,7 +44,7 @@ async def test_every_priced_security_of_a_strategy_has_ticker_and_price(
     wanted = market.strategies[0].weights
     async with (
         Client("security", market_url, securities.POLICY) as security_client,
-        Client("pricing", market_url, pricing.POLICY) as pricing_client,
+        Client("pricing", market_url, prices.POLICY) as pricing_client,
     ):
         tickers = await Securities(security_client).tickers(wanted)
         snapshot = await Prices(pricing_client, 5.0).snapshot()
@@ -59,7 +60,7 @@ async def test_some_securities_have_no_price_and_some_prices_no_security(
     listed = [one.security_id for one in market.listings() if one.security_id]
     async with (
         Client("security", market_url, securities.POLICY) as security_client,
-        Client("pricing", market_url, pricing.POLICY) as pricing_client,
+        Client("pricing", market_url, prices.POLICY) as pricing_client,
     ):
         tickers = set((await Securities(security_client).tickers(listed)).values())
         priced = (await Prices(pricing_client, 5.0).snapshot()).prices.keys()
@@ -74,7 +75,7 @@ async def test_an_unknown_security_is_left_out(market_url: str) -> None:
 
 
 async def test_portfolios_have_names(market: Market, market_url: str) -> None:
-    async with Client("portfolio", market_url, portfolios.POLICY) as client:
+    async with Client("portfolio", market_url, portfolio_names.POLICY) as client:
         names = Portfolios(client)
 
         assert await names.name(market.portfolio_id(4)) == "Portfolio 5"
@@ -82,8 +83,8 @@ async def test_portfolios_have_names(market: Market, market_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "health", [accounting.HEALTH, pricing.HEALTH, securities.HEALTH, portfolios.HEALTH]
+    "health", [summaries.HEALTH, prices.HEALTH, securities.HEALTH, portfolio_names.HEALTH]
 )
 async def test_every_service_says_that_it_is_well(health: str, market_url: str) -> None:
-    async with Client("any", market_url, accounting.POLICY) as client:
+    async with Client("any", market_url, summaries.POLICY) as client:
         assert (await client.health(health)).is_healthy

@@ -6,15 +6,15 @@ from typing import Any
 
 import httpx
 
-from serve_app.upstream.accounting import Accounting
 from serve_app.upstream.errors import (
     HoldingsMissingError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.holdings import Balance, HoldingsSource
-from serve_app.upstream.policy import Policy
-from tests.upstream.serving import client_of
+from serve_app.upstream.holdings.source import Balance, HoldingsSource
+from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.retry_policy import Policy
+from tests.support.upstream_servers import client_of
 
 IDS = tuple(f"{number:024x}" for number in range(50))
 

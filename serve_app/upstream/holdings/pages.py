@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from serve_app.upstream.accounting import PAGE, Accounting
-from serve_app.upstream.balances import Row, balance_of_rows, rows_of
-from serve_app.upstream.client import Client, UpstreamHealth
+from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamContractError
-from serve_app.upstream.gather import for_each
-from serve_app.upstream.holdings import Found
+from serve_app.upstream.holdings.balances import Row, balance_of_rows, rows_of
+from serve_app.upstream.holdings.source import Found
+from serve_app.upstream.holdings.summaries import PAGE, Accounting
+from serve_app.upstream.http_client import Client, UpstreamHealth
 
 # A page of 1,000 balances takes about as long as so many summaries (benchmarks/bench_upstream.py).
 SUMMARIES_PER_PAGE = 15

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from serve_app.simulator import Market, market_app
-from serve_app.upstream.client import Client
-from serve_app.upstream.policy import Policy
-from serve_app.upstream.portfolios import Portfolios
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.portfolio_names import Portfolios
+from serve_app.upstream.retry_policy import Policy
 
 EAGER = Policy(backoff_s=0.0, concurrency=8)
 NOBODY = "0" * 24

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import quote
 
-from serve_app.upstream.balances import Row, balance_of, balance_of_rows, rows_of
-from serve_app.upstream.client import Client, UpstreamHealth
+from serve_app.concurrency import for_each
 from serve_app.upstream.errors import (
     HoldingsMissingError,
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.exact import exact, objects, text, whole
-from serve_app.upstream.gather import for_each
-from serve_app.upstream.holdings import Balance, Found
-from serve_app.upstream.policy import Policy
+from serve_app.upstream.exact_values import exact, objects, text, whole
+from serve_app.upstream.holdings.balances import Row, balance_of, balance_of_rows, rows_of
+from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.http_client import Client, UpstreamHealth
+from serve_app.upstream.retry_policy import Policy
 
 POLICY = Policy(total_s=10.0, concurrency=16)
 HEALTH = "/health/ready"
