@@ -15,8 +15,8 @@ from serve_app import problems
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.handles import Optimizer, model_store
-from serve_app.metrics import HttpMetrics, named_as_ours
-from serve_app.observability import correlate_logs
+from serve_app.observability.logs import correlate_logs
+from serve_app.observability.metrics import HttpMetrics, named_as_ours
 from serve_app.problems import Kind
 from serve_app.settings import Settings
 

@@ -6,9 +6,9 @@ import ray
 
 from serve_app.api.answers import Heading, answer_of_all, written_of
 from serve_app.api.optimize import balances_of
-from serve_app.correlation import correlation_id
 from serve_app.deadline import sendable_s, within
-from serve_app.observability import correlate_logs
+from serve_app.observability.correlation import correlation_id
+from serve_app.observability.logs import correlate_logs
 from serve_app.ports.optimize import GivenText, Written
 from serve_app.ray_calls import result_of
 from serve_app.settings import Settings

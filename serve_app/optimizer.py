@@ -10,13 +10,13 @@ from ray import serve
 from optimization.domain.model import Model
 from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
-from serve_app.correlation import correlation_id
 from serve_app.deadline import bounded, unbounded
 from serve_app.drifting import Drifts
 from serve_app.handles import APPLICATION, announce
 from serve_app.long_bodies import answered_elsewhere
-from serve_app.metrics import WATCH
-from serve_app.observability import correlate_logs
+from serve_app.observability.correlation import correlation_id
+from serve_app.observability.logs import correlate_logs
+from serve_app.observability.metrics import WATCH
 from serve_app.ports.optimize import GivenOptions, GivenText, Written
 from serve_app.resources import Resources, identified, opened
 from serve_app.runs.coordinator import Coordinator

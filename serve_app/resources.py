@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from pymongo.asynchronous.database import AsyncDatabase
 
-from serve_app.observers import Watch
+from serve_app.observability.observers import Watch
 from serve_app.settings import Settings
 from serve_app.upstream import order_service as orders
 from serve_app.upstream import portfolio_names as portfolios

@@ -10,8 +10,8 @@ from serve_app.api.collaborators import Rebalancer
 from serve_app.api.documentation import refuses
 from serve_app.api.paging import Offset, Portfolios, page_headers
 from serve_app.api.path_parameters import ModelId, PortfolioId
-from serve_app.correlation import correlation_id
 from serve_app.json_text import encoded
+from serve_app.observability.correlation import correlation_id
 from serve_app.problems.mapping import problem_of
 from serve_app.wire.drift import (
     DriftSummaryAnswer,

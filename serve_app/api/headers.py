@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.correlation import accepted_or_new, correlation_id, request_id
+from serve_app.observability.correlation import accepted_or_new, correlation_id, request_id
 
 CORRELATION_ID = "X-Correlation-ID"
 REQUEST_ID = "X-Request-ID"

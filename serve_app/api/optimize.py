@@ -14,7 +14,7 @@ from serve_app.api.collaborators import Configured, Rebalancer, optimizer_of, se
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRequest
 from serve_app.api.parameters import require_known_parameters
-from serve_app.correlation import correlation_id
+from serve_app.observability.correlation import correlation_id
 from serve_app.ports.optimize import GivenText
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance

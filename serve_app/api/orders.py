@@ -13,8 +13,8 @@ from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.paging import Offset, page_headers
 from serve_app.api.path_parameters import RebalanceId
 from serve_app.api.rebalances import WRONG_RUN
-from serve_app.correlation import correlation_id
 from serve_app.json_text import encoded
+from serve_app.observability.correlation import correlation_id
 from serve_app.wire.fields import WHOLE
 from serve_app.wire.orders import HandOverAnswer, HandOverBody, hand_over_json
 from storage.order import OrderState

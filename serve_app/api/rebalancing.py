@@ -15,7 +15,7 @@ from serve_app.api.headers import UNMATCHED_IDS, header_list
 from serve_app.api.idempotency import AtMostOnce, Once
 from serve_app.api.path_parameters import ModelId, PortfolioId
 from serve_app.api.progress import PREFERENCE_APPLIED, RespondAsync, accepted
-from serve_app.correlation import correlation_id
+from serve_app.observability.correlation import correlation_id
 from serve_app.wire.options import (
     PortfolioRebalanceOptionsBody,
     RebalanceOptionsBody,

@@ -13,8 +13,8 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app import problems
-from serve_app.correlation import correlation_id
 from serve_app.json_text import Json, encoded
+from serve_app.observability.correlation import correlation_id
 from serve_app.problems import Kind, problem
 from serve_app.problems.errors import NotAcceptableError, UnsupportedMediaTypeError
 from serve_app.problems.mapping import json_pointer, kind_of, members_of, sentence_of

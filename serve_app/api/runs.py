@@ -20,8 +20,8 @@ from serve_app.api.paging import Offset, Runs, page_headers
 from serve_app.api.path_parameters import RunId
 from serve_app.api.progress import accepted, progress_json
 from serve_app.api.streams import EventStream, OpenStreams, chunk_event, state_event
-from serve_app.correlation import correlation_id
 from serve_app.json_text import encoded
+from serve_app.observability.correlation import correlation_id
 from serve_app.wire.options import options_of
 from serve_app.wire.runs import (
     MOST_SHOWN,

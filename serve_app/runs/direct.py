@@ -15,9 +15,9 @@ from optimization.domain.options import restrictions_of
 from optimization.domain.outcome import Rebalance
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.block_builder import priced
-from serve_app.correlation import correlation_id
 from serve_app.deadline import reserved_for
-from serve_app.metrics import count_outcomes, count_run, count_stopped_run
+from serve_app.observability.correlation import correlation_id
+from serve_app.observability.metrics import count_outcomes, count_run, count_stopped_run
 from serve_app.rebalancing import failed, prices_of
 from serve_app.resources import Resources
 from serve_app.runs.coordinator import Coordinator

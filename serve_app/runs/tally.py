@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import reduce
 from typing import TypeVar
 
-from serve_app.metrics import count_chunk
+from serve_app.observability.metrics import count_chunk
 from serve_app.resources import Resources
 from serve_app.runs.planning import now
 from storage.chunk_store import Chunk, Report

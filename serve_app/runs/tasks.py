@@ -19,10 +19,10 @@ from optimization.domain.outcome import Rebalance, Refusal, Status
 from optimization.errors import OptimizationError
 from serve_app.assumed_fills import as_if_filled, counted_orders
 from serve_app.concurrency import for_each
-from serve_app.correlation import correlation_id
 from serve_app.deadline import Shares, reserved_for, within
-from serve_app.metrics import WATCH, count_solved
-from serve_app.observability import correlate_logs
+from serve_app.observability.correlation import correlation_id
+from serve_app.observability.logs import correlate_logs
+from serve_app.observability.metrics import WATCH, count_solved
 from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.rebalancing import fetched, refused, require_matched, solved
 from serve_app.resources import Resources, opened, source_of

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from serve_app.concurrency import for_each
-from serve_app.correlation import correlation_id
+from serve_app.observability.correlation import correlation_id
 from serve_app.upstream.circuit_breaker import Breaker, BreakerState
 from serve_app.upstream.errors import (
     CircuitOpenError,

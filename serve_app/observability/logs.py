@@ -4,7 +4,7 @@ import logging
 from functools import cache
 from typing import Any
 
-from serve_app.correlation import correlation_id
+from serve_app.observability.correlation import correlation_id
 
 OURS = ("serve_app", "storage", "optimization")
 

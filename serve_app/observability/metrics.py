@@ -12,7 +12,7 @@ from functools import cache
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from optimization.domain.outcome import Rebalance, Status
-from serve_app.observers import Watch
+from serve_app.observability.observers import Watch
 from storage.chunk_store import Report
 
 SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]
