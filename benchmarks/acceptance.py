@@ -17,8 +17,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.launch import running, url_of
-from serve_app.launch_checks import configured
+from serve_app.launch.launcher import running, url_of
+from serve_app.launch.preflight import configured
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from tests.service.acceptance import all_answered_rightly

@@ -30,8 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from optimization.domain.model import DriftBand, Model, Target
-from serve_app.launch import running
-from serve_app.launch_checks import configured
+from serve_app.launch.launcher import running
+from serve_app.launch.preflight import configured
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from storage.model_store import Models

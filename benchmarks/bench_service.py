@@ -26,8 +26,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.launch import running
-from serve_app.launch_checks import configured
+from serve_app.launch.launcher import running
+from serve_app.launch.preflight import configured
 from serve_app.simulator import Market
 
 CONFIG = Path(__file__).parents[1] / "serve_config.yaml"

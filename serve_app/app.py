@@ -12,7 +12,7 @@ from ray import serve
 from ray.serve import Application
 
 from serve_app.ingress import Ingress
-from serve_app.local import complete, upstreams_line
+from serve_app.local.stand_ins import complete, upstreams_line
 from serve_app.model_store import ModelStore
 from serve_app.optimizer import Optimizer
 from serve_app.settings import Settings

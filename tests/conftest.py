@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from serve_app.ray_environment import FAST
+from serve_app.launch.ray_environment import FAST
 from storage.embedded.server import start, stop
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, connect, disconnect
 from storage.schema import ensure_indexes

@@ -141,8 +141,8 @@ def _upstreams(settings: Settings, clocks: list[str]) -> Iterator[Check]:
 
 
 def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
-    from serve_app.launch import url_of
-    from serve_app.launch_checks import require_free_port
+    from serve_app.launch.launcher import url_of
+    from serve_app.launch.preflight import require_free_port
 
     where = url or url_of(settings)
     if url is None:

@@ -66,7 +66,7 @@ def _ending_of(error: Exception) -> Ending | None:
     import httpx
 
     from serve_app.client import ProblemError
-    from serve_app.launch import ClusterDidNotStartError
+    from serve_app.launch.launcher import ClusterDidNotStartError
     from serve_app.settings import SettingsError
     from storage.errors import (
         EmbeddedServerError,

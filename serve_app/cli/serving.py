@@ -58,8 +58,8 @@ def check_config(config: Config = None) -> None:
     """Refuse keys of a Serve configuration that Serve itself would ignore."""
     with one_line_errors():
         from serve_app.app import DEPLOYMENTS
-        from serve_app.launch_checks import default_config
-        from serve_app.serve_config import check_serve_config
+        from serve_app.launch.preflight import default_config
+        from serve_app.local.config_check import check_serve_config
 
         path = config or default_config()
         check_serve_config(path, DEPLOYMENTS)
@@ -69,8 +69,8 @@ def check_config(config: Config = None) -> None:
 def _supervised(config: Path | None, market: dict[str, object], *, demonstration: bool) -> None:
     """Check what can be checked, then run the service below this process, and say when all is over."""
     with one_line_errors():
-        from serve_app.launch_checks import configured, require_startable
-        from serve_app.supervisor import supervise
+        from serve_app.launch.preflight import configured, require_startable
+        from serve_app.launch.supervisor import supervise
 
         settings, content = configured(config, market)
         require_startable(settings)
@@ -84,8 +84,8 @@ def _run(
     settings: "Settings", content: "Mapping[str, Any]", demonstration: bool, attempt: int
 ) -> int:
     """The service, in the supervisor's child; its exit code."""
-    from serve_app.launch import ClusterDidNotStartError, serve_until_stopped
-    from serve_app.supervisor import AGAIN, adopt_orphans, end_descendants
+    from serve_app.launch.launcher import ClusterDidNotStartError, serve_until_stopped
+    from serve_app.launch.supervisor import AGAIN, adopt_orphans, end_descendants
 
     console = _console()
     say = partial(console.print, markup=False, soft_wrap=True)
@@ -113,8 +113,8 @@ def _run(
 
 
 def _demonstrate(settings: "Settings", console: "Console") -> None:
-    from serve_app.demo import show
-    from serve_app.launch import url_of
+    from serve_app.cli.demo import show
+    from serve_app.launch.launcher import url_of
 
     show(settings, url_of(settings), console)
 
@@ -131,7 +131,7 @@ def _console() -> "Console":
 
 
 def _show_addresses(console: "Console", settings: "Settings") -> None:
-    from serve_app.launch import url_of
+    from serve_app.launch.launcher import url_of
 
     url = url_of(settings)
     console.print(

@@ -11,6 +11,7 @@ from ray.exceptions import TaskCancelledError
 
 from serve_app import handles, optimizer
 from serve_app.deadline import bounded
+from serve_app.long_bodies import answered
 from serve_app.observability.correlation import correlation_id
 from serve_app.ports.optimize import GivenText, Written
 from serve_app.resources import Resources
@@ -18,7 +19,6 @@ from serve_app.runs.attempts import Attempts
 from serve_app.runs.coordinator import Coordinator
 from serve_app.runs.tasks import recorded
 from serve_app.settings import Settings
-from serve_app.long_bodies import answered
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.prices import PriceSnapshot

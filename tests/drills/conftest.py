@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serve_app.launch import running, url_of
-from serve_app.launch_checks import configured
+from serve_app.launch.launcher import running, url_of
+from serve_app.launch.preflight import configured
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from storage.embedded import server as embedded

@@ -16,7 +16,7 @@ import httpx
 from bson import ObjectId
 from pymongo import MongoClient
 
-from serve_app.ray_environment import ray_directory
+from serve_app.launch.ray_environment import ray_directory
 from tests.runs.following import OVER, events_of
 from tests.service.book import Book
 from tests.service.calls import Json, added, model_for

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there
 SERVICE = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
-from serve_app.supervisor import AGAIN, adopt_orphans, end_descendants, supervise
+from serve_app.launch.supervisor import AGAIN, adopt_orphans, end_descendants, supervise
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that were started by nohup ignore it
 notes = Path(sys.argv[1])

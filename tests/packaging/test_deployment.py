@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from serve_app.app import DEPLOYMENTS
-from serve_app.ray_environment import FAST
-from serve_app.serve_config import check_serve_config
+from serve_app.launch.ray_environment import FAST
+from serve_app.local.config_check import check_serve_config
 from serve_app.settings import Settings, SettingsError
 
 ROOT = Path(__file__).parents[2]

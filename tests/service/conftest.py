@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from serve_app.haproxy import TIMEOUT_VARIABLE
-from serve_app.launch import running, url_of
-from serve_app.launch_checks import configured
+from serve_app.launch.haproxy import TIMEOUT_VARIABLE
+from serve_app.launch.launcher import running, url_of
+from serve_app.launch.preflight import configured
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from tests.service.book import Book, served

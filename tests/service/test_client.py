@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ChunkDone, Client, Run
-from serve_app.launch import url_of
+from serve_app.launch.launcher import url_of
 from serve_app.settings import Settings
 from tests.service.book import Book
 from tests.service.calls import added, model_for

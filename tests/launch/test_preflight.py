@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.haproxy import harden
-from serve_app.launch import url_of
-from serve_app.launch_checks import (
+from serve_app.launch.haproxy import harden
+from serve_app.launch.launcher import url_of
+from serve_app.launch.preflight import (
     configured,
     default_config,
     require_free_port,
     require_startable,
 )
-from serve_app.ray_environment import (
+from serve_app.launch.ray_environment import (
     MAX_HAPROXY_DIRECTORY,
     free_port,
     make_haproxy_directory,

@@ -12,9 +12,9 @@ from threading import Thread
 import pytest
 from pymongo import MongoClient
 
-from serve_app import local
-from serve_app.kept_database import KeptDatabase, kept_database
-from serve_app.local import DatabaseKeeper
+from serve_app.launch.database_keeper import KeptDatabase, kept_database
+from serve_app.local import stand_ins
+from serve_app.local.stand_ins import DatabaseKeeper
 from serve_app.settings import settings_from
 from storage.embedded import server as embedded
 from storage.embedded.kept_server import MAX_RESTARTS
@@ -108,8 +108,8 @@ def test_a_server_that_does_not_start_again_says_why(database: KeptDatabase) -> 
 @pytest.fixture
 def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseKeeper]:
     """The keeper of `serve run`, which has nobody to tell: it goes on trying."""
-    monkeypatch.setattr(local, "DATABASE_WATCH_S", 0.05)
-    monkeypatch.setattr(local, "DATABASE_PAUSE_S", 0.05)
+    monkeypatch.setattr(stand_ins, "DATABASE_WATCH_S", 0.05)
+    monkeypatch.setattr(stand_ins, "DATABASE_PAUSE_S", 0.05)
     yield DatabaseKeeper(tmp_path / "data", None)
     embedded.stop(tmp_path / "data")
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.serve_config import check_serve_config
+from serve_app.local.config_check import check_serve_config
 from serve_app.settings import SettingsError
 
 DEPLOYMENTS = ("Ingress", "ModelStore", "Optimizer")
