@@ -11,8 +11,8 @@ from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.ports.optimize import GivenText, Written
 from serve_app.ray_calls import result_of
+from serve_app.rebalances.stateless import optimized
 from serve_app.settings import Settings
-from serve_app.stateless import optimized
 from serve_app.wire.optimize import given, given_model, given_options
 
 

@@ -11,10 +11,10 @@ from optimization.domain.model import Model, Target
 from optimization.domain.outcome import Rebalance
 from serve_app import editing
 from serve_app.editing import Versions
-from serve_app.hand_over import HandOvers
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import WATCH
+from serve_app.orders.submission import HandOvers
 from serve_app.resources import Resources, opened
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth

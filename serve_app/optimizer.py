@@ -11,20 +11,20 @@ from optimization.domain.model import Model
 from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
 from serve_app.deadline import bounded, unbounded
-from serve_app.drifting import Drifts
 from serve_app.handles import APPLICATION, announce
 from serve_app.long_bodies import answered_elsewhere
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import WATCH
 from serve_app.ports.optimize import GivenOptions, GivenText, Written
+from serve_app.rebalances.direct import Outcomes, Overrides, Runs
+from serve_app.rebalances.drift import Drifts
+from serve_app.rebalances.stateless import optimized
 from serve_app.resources import Resources, identified, opened
+from serve_app.runs.chunk_tasks import warm_workers
 from serve_app.runs.coordinator import Coordinator
-from serve_app.runs.direct import Outcomes, Overrides, Runs
-from serve_app.runs.planning import Planner, now
-from serve_app.runs.tasks import warm_workers
+from serve_app.runs.planner import Planner, now
 from serve_app.settings import Settings
-from serve_app.stateless import optimized
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.idempotency_store import Claim

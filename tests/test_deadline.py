@@ -14,7 +14,8 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Security
 from optimization.errors import NoSolutionInTimeError, SolverInterruptedError
 from optimization.time_budget import Budget
-from serve_app import rebalancing
+from serve_app.chunks import solve as rebalancing
+from serve_app.chunks.solve import Fetched, solved
 from serve_app.deadline import (
     MAX_MARGIN,
     Shares,
@@ -26,7 +27,6 @@ from serve_app.deadline import (
     within,
 )
 from serve_app.optimizer import Optimizer
-from serve_app.rebalancing import Fetched, solved
 from serve_app.upstream.holdings.source import Balance
 from tests.api.parts import PRICE, A, P
 

@@ -42,7 +42,7 @@ def replay(
 
         settings = settings_from()
         verdicts = asyncio.run(_replay(rebalance_id, settings, _database(settings), most))
-        from serve_app.replaying import DIFFER, counted
+        from serve_app.rebalances.replay import DIFFER, counted
 
         typer.echo(f"{rebalance_id}: {counted(verdicts) or 'no outcomes'}")
         if verdicts[DIFFER]:
@@ -51,7 +51,7 @@ def replay(
 
 async def _replay(rebalance_id: str, settings: "Settings", uri: str, most: int) -> "Counter[str]":
     from serve_app.cli.output import working
-    from serve_app.replaying import DIFFER, replayed
+    from serve_app.rebalances.replay import DIFFER, replayed
     from storage.mongo.connection import connect, disconnect
     from storage.rebalance_store import Rebalances
 

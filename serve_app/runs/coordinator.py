@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from optimization.domain.outcome import Refusal
 from serve_app.resources import Resources
-from serve_app.runs.attempts import Attempts
-from serve_app.runs.driving import Drive
-from serve_app.runs.planning import now
-from serve_app.runs.tally import persistently
+from serve_app.runs.chunk_attempts import Attempts
+from serve_app.runs.planner import now
+from serve_app.runs.progress import persistently
+from serve_app.runs.run_driver import Drive
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
 from storage.errors import (

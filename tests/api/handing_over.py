@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import httpx
 
-from serve_app.hand_over import HandOvers
+from serve_app.orders.submission import HandOvers
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.order_service import OrderService
 from serve_app.upstream.retry_policy import Policy

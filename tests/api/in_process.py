@@ -15,9 +15,9 @@ from serve_app.long_bodies import answered
 from serve_app.observability.correlation import correlation_id
 from serve_app.ports.optimize import GivenText, Written
 from serve_app.resources import Resources
-from serve_app.runs.attempts import Attempts
+from serve_app.runs.chunk_attempts import Attempts
+from serve_app.runs.chunk_tasks import recorded
 from serve_app.runs.coordinator import Coordinator
-from serve_app.runs.tasks import recorded
 from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
 from serve_app.upstream.holdings.source import Balance, Found

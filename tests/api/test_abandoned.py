@@ -13,7 +13,7 @@ from storage.idempotency_store import Idempotency
 from tests.api.in_process import Gate
 from tests.api.parts import PRICE, A, Stored, posted
 from tests.runs.conftest import numbered
-from tests.runs.following import run_over
+from tests.support.run_streams import run_over
 
 Json = dict[str, Any]
 FEW, MANY = numbered(2), numbered(6)

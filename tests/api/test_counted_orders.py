@@ -14,9 +14,9 @@ from serve_app.settings import Settings
 from serve_app.upstream.order_service import OrderService, Placed
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import PRICE, A, B, P, Q, Stored, no_metrics
-from tests.runs.following import run_over
 from tests.support import flaky_order_service
 from tests.support.flaky_order_service import OrderDesk
+from tests.support.run_streams import run_over
 
 Json = dict[str, Any]
 COUNT = {"open_orders": "COUNT"}

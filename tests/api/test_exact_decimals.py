@@ -14,11 +14,11 @@ import pytest
 
 from optimization.domain.model import DriftBand
 from optimization.domain.outcome import Rebalance, Security, Side, Status
-from serve_app.assumed_fills import as_if_filled
+from serve_app.chunks.assumed_fills import as_if_filled
+from serve_app.chunks.solve import Fetched
 from serve_app.cli import tables
 from serve_app.client.models import DriftSummary
 from serve_app.json_text import encoded, whole
-from serve_app.rebalancing import Fetched
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
 from serve_app.simulator.http import Question

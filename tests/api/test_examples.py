@@ -32,8 +32,8 @@ from storage.mongo.connection import ping
 from tests.api.every_route import DOCUMENT
 from tests.api.in_process import Upstreams
 from tests.api.parts import Stored, no_metrics
-from tests.runs.following import events_of, run_over
 from tests.support.flaky_order_service import OrderDesk, refusing
+from tests.support.run_streams import events_of, run_over
 
 Json = dict[str, Any]
 Key = tuple[str, str]

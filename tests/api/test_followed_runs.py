@@ -16,7 +16,7 @@ from storage.errors import StorageUnavailableError
 from tests.api.in_process import Gate, optimizer_with
 from tests.api.parts import PRICE, A, Stored, no_metrics, posted
 from tests.runs.conftest import numbered
-from tests.runs.following import events_of, run_over
+from tests.support.run_streams import events_of, run_over
 
 Json = dict[str, Any]
 IDS = numbered(5)

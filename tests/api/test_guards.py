@@ -9,7 +9,7 @@ import pytest
 
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
-from serve_app.replaying import replayed
+from serve_app.rebalances.replay import replayed
 from tests.api.in_process import Upstreams, two_owners
 from tests.api.parts import PRICE, A, B, P, Q, Stored, position, posted
 

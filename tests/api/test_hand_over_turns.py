@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.admission import CANCEL_WITH_S, ORDERS_AT_A_TIME, Admission
-from serve_app.hand_over import HandOvers
+from serve_app.orders.admission import CANCEL_WITH_S, ORDERS_AT_A_TIME, Admission
+from serve_app.orders.submission import HandOvers
 from storage.order import OpenOrdersRule
 from tests.api.handing_over import (
     PATIENT,

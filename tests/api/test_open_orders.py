@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.hand_over_turn import Turn
+from serve_app.orders.submission_turn import Turn
 from storage.order import OpenOrdersRule
 from tests.api.handing_over import (
     NO_WAIT,

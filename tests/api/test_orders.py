@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.hand_over import HandOvers
+from serve_app.orders.submission import HandOvers
 from tests.api.handing_over import (
     PATIENT,
     SECURITIES,

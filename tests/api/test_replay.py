@@ -11,11 +11,11 @@ from bson.decimal128 import Decimal128
 from click.testing import Result
 from typer.testing import CliRunner
 
-from serve_app import replaying
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, Options, Position, Rebalance
+from serve_app.rebalances import replay as replaying
 from serve_app.settings import Settings
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import PRICE, A, B, P, Q, R, Stored, no_metrics

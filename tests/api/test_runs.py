@@ -12,7 +12,7 @@ from serve_app.api.samples import RUNNING
 from serve_app.settings import Settings, settings_from
 from tests.api.in_process import Upstreams, two_owners
 from tests.api.parts import A, P, Q, R, position, posted
-from tests.runs.following import run_over
+from tests.support.run_streams import run_over
 
 Json = dict[str, Any]
 NOWHERE = "0" * 24

@@ -10,7 +10,7 @@ import pytest
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from serve_app.resources import SUMMARIES, Resources
-from serve_app.runs.planning import now
+from serve_app.runs.planner import now
 from serve_app.settings import Settings, settings_from
 from storage.rebalance import new_rebalance_id
 from storage.run import BookRun, Holdings, Selection

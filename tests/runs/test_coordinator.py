@@ -11,9 +11,9 @@ import pytest
 from ray.exceptions import WorkerCrashedError
 
 from serve_app.resources import Resources
-from serve_app.runs import attempts, coordinator
+from serve_app.runs import chunk_attempts, coordinator
 from serve_app.runs.coordinator import MOST_TAKEOVERS, Coordinator
-from serve_app.runs.planning import now
+from serve_app.runs.planner import now
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk, Report
 from storage.errors import StorageUnavailableError
@@ -39,7 +39,7 @@ class Poisoned(AttemptsHere):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "PAUSE_S", 0.01)
+    monkeypatch.setattr(chunk_attempts, "PAUSE_S", 0.01)
     monkeypatch.setattr(coordinator, "LOOK_EVERY_S", 0.05)
 
 

@@ -15,9 +15,9 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from serve_app.settings import Settings
-from tests.runs.following import run_over
 from tests.service.book import Book, reached
 from tests.service.calls import Json, added, model_for, number_of_runs, replicas_of
+from tests.support.run_streams import run_over
 
 pytestmark = pytest.mark.cluster
 SUMMARIES = "/api/v1/portfolios/"

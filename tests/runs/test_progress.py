@@ -10,7 +10,7 @@ import pytest
 
 from optimization.domain.outcome import Status
 from serve_app.resources import Resources
-from serve_app.runs.tally import Tally
+from serve_app.runs.progress import Tally
 from storage.chunk_store import Chunk, Chunks, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.rebalance import new_rebalance_id

@@ -9,14 +9,14 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, TaskCancelledError
 
+from serve_app.chunks.solve import refused
 from serve_app.deadline import Shares
 from serve_app.problems.mapping import refusal_of
 from serve_app.ray_calls import result_of, tasks_at_a_time
-from serve_app.rebalancing import refused
 from serve_app.resources import Resources
-from serve_app.runs.tally import persistently, summed
-from serve_app.runs.tasks import Work, chunk_task, report_of
-from serve_app.runs.windows import Window
+from serve_app.runs.chunk_tasks import Work, chunk_task, report_of
+from serve_app.runs.congestion_window import Window
+from serve_app.runs.progress import persistently, summed
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
 from serve_app.upstream.prices import PriceSnapshot

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from optimization.domain.outcome import Refusal, Status
+from serve_app.chunks.unmatched_ids import Unmatched
 from serve_app.problems.mapping import refusal_of
 from serve_app.resources import Resources
-from serve_app.runs.attempts import Attempts
-from serve_app.runs.planning import Planner, now
-from serve_app.runs.tally import PAUSE_S, Tally, persistently
-from serve_app.runs.unmatched import Unmatched
+from serve_app.runs.chunk_attempts import Attempts
+from serve_app.runs.planner import Planner, now
+from serve_app.runs.progress import PAUSE_S, Tally, persistently
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
 from storage.chunk_store import Chunk, Report

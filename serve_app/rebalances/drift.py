@@ -10,8 +10,8 @@ from optimization.domain.portfolio import Portfolio
 from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, measure_drift
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.block_builder import priced
+from serve_app.chunks.solve import Fetched, failed, fetched, prices_of
 from serve_app.problems.errors import PortfolioDataError
-from serve_app.rebalancing import Fetched, failed, fetched, prices_of
 from serve_app.resources import Resources
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
 from serve_app.upstream.holdings.source import Found

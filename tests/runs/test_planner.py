@@ -14,8 +14,8 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Refusal
 from optimization.errors import EmptyModelError
 from serve_app.resources import FILE, Resources
-from serve_app.runs import planning
-from serve_app.runs.planning import Planner, now
+from serve_app.runs import planner as planning
+from serve_app.runs.planner import Planner, now
 from serve_app.settings import Settings
 from serve_app.upstream.errors import (
     HoldingsFileError,

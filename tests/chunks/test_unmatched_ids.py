@@ -9,8 +9,8 @@ import pytest
 
 from optimization.domain.model import Model
 from optimization.domain.outcome import Refusal
-from serve_app.runs.planning import new_run, now
-from serve_app.runs.unmatched import Unmatched
+from serve_app.chunks.unmatched_ids import Unmatched
+from serve_app.runs.planner import new_run, now
 from storage.rebalance import Run
 from storage.run import BookRun, Holdings, Selection
 

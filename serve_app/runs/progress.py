@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from serve_app.observability.metrics import count_chunk
 from serve_app.resources import Resources
-from serve_app.runs.planning import now
+from serve_app.runs.planner import now
 from storage.chunk_store import Chunk, Report
 from storage.errors import StorageUnavailableError
 from storage.run import Totals

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from serve_app.hand_over_turn import Turn
-from serve_app.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
+from serve_app.orders.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
+from serve_app.orders.submission_turn import Turn
 from serve_app.resources import Resources
 from storage.errors import OrdersOpenError, SupersededError
 from storage.order import OpenOrdersRule, Order, OrderState

@@ -6,7 +6,7 @@ from typing import Any
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions, restrictions_of
 from optimization.domain.outcome import Rebalance
-from serve_app.rebalancing import OwnOptions, merged
+from serve_app.chunks.solve import OwnOptions, merged
 from storage.rebalance import Run
 from storage.run import BookRun
 

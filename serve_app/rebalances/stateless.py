@@ -12,6 +12,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Rebalance, Security
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.block_builder import priced
+from serve_app.chunks.solve import Fetched, OwnOptions, failed, solved
 from serve_app.concurrency import for_each
 from serve_app.deadline import Shares, reserved_for, within
 from serve_app.observability.correlation import correlation_id
@@ -19,7 +20,6 @@ from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import count_solved
 from serve_app.ports.optimize import GivenOptions
 from serve_app.ray_calls import result_of, tasks_at_a_time
-from serve_app.rebalancing import Fetched, OwnOptions, failed, solved
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 

@@ -15,15 +15,15 @@ from optimization.domain.options import restrictions_of
 from optimization.domain.outcome import Rebalance
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.block_builder import priced
+from serve_app.chunks.solve import failed, prices_of
+from serve_app.chunks.unmatched_ids import held_outside, named_beyond
 from serve_app.deadline import reserved_for
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.metrics import count_outcomes, count_run, count_stopped_run
-from serve_app.rebalancing import failed, prices_of
 from serve_app.resources import Resources
+from serve_app.runs.chunk_tasks import Work, outcomes_of, previewed
 from serve_app.runs.coordinator import Coordinator
-from serve_app.runs.planning import new_run, now, options_for
-from serve_app.runs.tasks import Work, outcomes_of, previewed
-from serve_app.runs.unmatched import held_outside, named_beyond
+from serve_app.runs.planner import new_run, now, options_for
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk
 from storage.errors import NotFoundError

@@ -16,10 +16,10 @@ from typing import Final
 from uuid import uuid4
 
 from optimization.domain.outcome import Rebalance, Side
-from serve_app.admission import SETTLE_S, Admission
-from serve_app.hand_over_turn import Turn, TurnOverError
 from serve_app.observability.metrics import count_orders
-from serve_app.open_orders import ARRIVE_WITHIN, read_back
+from serve_app.orders.admission import SETTLE_S, Admission
+from serve_app.orders.open_orders import ARRIVE_WITHIN, read_back
+from serve_app.orders.submission_turn import Turn, TurnOverError
 from serve_app.resources import Resources
 from serve_app.upstream.errors import FAILURES, OutcomeUnknownError, UpstreamError
 from serve_app.upstream.order_service import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused

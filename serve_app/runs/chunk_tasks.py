@@ -17,16 +17,16 @@ import ray
 from optimization.domain.options import OpenOrders, RebalanceOptions
 from optimization.domain.outcome import Rebalance, Refusal, Status
 from optimization.errors import OptimizationError
-from serve_app.assumed_fills import as_if_filled, counted_orders
+from serve_app.chunks.assumed_fills import as_if_filled, counted_orders
+from serve_app.chunks.solve import fetched, refused, require_matched, solved
+from serve_app.chunks.unmatched_ids import held_outside, own_options
 from serve_app.concurrency import for_each
 from serve_app.deadline import Shares, reserved_for, within
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import WATCH, count_solved
 from serve_app.ray_calls import result_of, tasks_at_a_time
-from serve_app.rebalancing import fetched, refused, require_matched, solved
 from serve_app.resources import Resources, opened, source_of
-from serve_app.runs.unmatched import held_outside, own_options
 from serve_app.settings import Settings
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report

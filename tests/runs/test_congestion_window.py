@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_app.runs.windows import Window
+from serve_app.runs.congestion_window import Window
 
 
 def test_a_window_begins_as_wide_as_it_may_be_and_grows_no_wider() -> None:
