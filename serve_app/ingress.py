@@ -11,20 +11,20 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from serve_app import problems
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
 from serve_app.handles import Optimizer, model_store
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import HttpMetrics, named_as_ours
-from serve_app.problems import Kind
+from serve_app.problems import catalogue
+from serve_app.problems.catalogue import Kind
 from serve_app.settings import Settings
 
 METRICS_TIMEOUT_S = 5.0
 RAY_PROBLEMS: Mapping[type[BaseException], Kind] = {
-    BackPressureError: problems.OVERLOADED,
-    DeploymentUnavailableError: problems.OVERLOADED,
-    RayActorError: problems.OVERLOADED,
+    BackPressureError: catalogue.OVERLOADED,
+    DeploymentUnavailableError: catalogue.OVERLOADED,
+    RayActorError: catalogue.OVERLOADED,
 }
 
 

@@ -8,11 +8,11 @@ from datetime import tzinfo
 from starlette.responses import Response
 
 from optimization.domain.outcome import Rebalance, Status
-from serve_app import problems
 from serve_app.api.refusals import RETRY_AFTER_S, response
 from serve_app.json_text import Json, encoded
 from serve_app.ports.optimize import Written
-from serve_app.problems.mapping import kind_of_refusal, problem_of
+from serve_app.problems import catalogue
+from serve_app.problems.error_table import kind_of_refusal, problem_of
 from serve_app.wire.rebalancing import rebalance_json
 from storage.rebalance import Run
 
@@ -105,7 +105,7 @@ def all_refused(
 ) -> Response:
     """The problem that all portfolios share, or that none was rebalanced."""
     kinds = {kind_of_refusal(each.refusal) for each in rebalances if each.refusal is not None}
-    kind = kinds.pop() if len(kinds) == 1 else problems.NONE_REBALANCED
+    kind = kinds.pop() if len(kinds) == 1 else catalogue.NONE_REBALANCED
     of_model = f" of model {heading.model_id}" if heading.model_id else ""
     detail = f"{kind.title}: none of {len(rebalances)} portfolios{of_model} was rebalanced."
     listed = [_element(heading, rebalance) for rebalance in rebalances[:MOST_LISTED]]

@@ -34,7 +34,7 @@ from serve_app.api.parameters import require_known_parameters
 from serve_app.api.refusals import Refusals, answer_http, answer_invalid
 from serve_app.api.slow_bodies import BodyDeadline
 from serve_app.api.streams import Streams
-from serve_app.problems import Kind
+from serve_app.problems.catalogue import Kind
 from serve_app.settings import Settings
 
 

@@ -1,7 +1,7 @@
 """What the routes call. The handles of the deployments implement it; tests bring five-line fakes.
 
 Domain objects are the payload. Errors arrive as themselves: storage.errors, optimization.errors,
-serve_app.upstream.errors; serve_app.problems turns each into an answer.
+serve_app.upstream.errors; serve_app.problems.catalogue turns each into an answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.refusals import response
 from serve_app.deadline import within
-from serve_app.problems import INVALID
+from serve_app.problems.catalogue import INVALID
 from serve_app.problems.errors import DeadlineExceededError
 from serve_app.wire.fields import NUMBER
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve_app import problems
 from serve_app.api.examples import example_of
-from serve_app.problems import Kind
+from serve_app.problems import catalogue
+from serve_app.problems.catalogue import Kind
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -38,10 +38,10 @@ def refuses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """The problem answers of a route, beside those that every route has."""
     by_status: dict[int, list[Kind]] = defaultdict(list)
     of_all = (
-        problems.BAD_REQUEST,
-        problems.INTERNAL,
-        problems.STORAGE_DOWN,
-        problems.OUT_OF_PATIENCE,
+        catalogue.BAD_REQUEST,
+        catalogue.INTERNAL,
+        catalogue.STORAGE_DOWN,
+        catalogue.OUT_OF_PATIENCE,
     )
     for kind in (*kinds, *of_all):
         by_status[kind.status].append(kind)

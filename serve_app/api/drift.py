@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from serve_app import problems
 from serve_app.api.collaborators import Rebalancer
 from serve_app.api.documentation import refuses
 from serve_app.api.paging import Offset, Portfolios, page_headers
 from serve_app.api.path_parameters import ModelId, PortfolioId
 from serve_app.json_text import encoded
 from serve_app.observability.correlation import correlation_id
-from serve_app.problems.mapping import problem_of
+from serve_app.problems import catalogue
+from serve_app.problems.error_table import problem_of
 from serve_app.wire.drift import (
     DriftSummaryAnswer,
     PortfolioDriftAnswer,
@@ -27,18 +27,18 @@ NamedModel = Annotated[
     ObjectIdentifier | None,
     Query(description="which of the models that it follows; the newest by default"),
 ]
-UNREACHABLE = (problems.UPSTREAM_DOWN, problems.OVERLOADED, problems.BROKEN_CONTRACT)
+UNREACHABLE = (catalogue.UPSTREAM_DOWN, catalogue.OVERLOADED, catalogue.BROKEN_CONTRACT)
 
 
 @router.get(
     "/portfolio/{portfolio_id}/drift",
     response_model=PortfolioDriftAnswer,
     responses=refuses(
-        problems.BAD_ID,
-        problems.NOT_FOUND,
-        problems.INVALID,
-        problems.NO_HOLDINGS,
-        problems.NO_PRICES,
+        catalogue.BAD_ID,
+        catalogue.NOT_FOUND,
+        catalogue.INVALID,
+        catalogue.NO_HOLDINGS,
+        catalogue.NO_PRICES,
         *UNREACHABLE,
     ),
 )
@@ -54,7 +54,7 @@ async def measure_portfolio(
 @router.get(
     "/model/{model_id}/drift",
     response_model=list[DriftSummaryAnswer],
-    responses=refuses(problems.BAD_ID, problems.NOT_FOUND, problems.INVALID, *UNREACHABLE),
+    responses=refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID, *UNREACHABLE),
 )
 async def measure_portfolios(
     request: Request,

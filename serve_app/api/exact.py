@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from serve_app.api.headers import IGNORED_FIELDS, header_list
 from serve_app.json_text import AmbiguousTextError, decoded, json_errors
-from serve_app.problems.mapping import json_pointer
+from serve_app.problems.error_table import json_pointer
 from serve_app.wire.fields import ignored_fields
 
 MOST_NAMED: Final = 20

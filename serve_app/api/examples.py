@@ -35,7 +35,8 @@ from serve_app.api.samples import (
 )
 from serve_app.editing import TargetDiffersError, TargetExistsError
 from serve_app.json_text import Json, decoded, json_errors
-from serve_app.problems import KINDS, Kind
+from serve_app.problems.catalogue import KINDS, Kind
+from serve_app.problems.error_table import kind_of, refusal_of
 from serve_app.problems.errors import (
     DeadlineExceededError,
     NotAcceptableError,
@@ -47,7 +48,6 @@ from serve_app.problems.errors import (
     TooManyStreamsError,
     UnsupportedMediaTypeError,
 )
-from serve_app.problems.mapping import kind_of, refusal_of
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,

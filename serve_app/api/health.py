@@ -9,9 +9,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from serve_app import problems
 from serve_app.api.collaborators import Collaborators, Configured, Parts
 from serve_app.api.documentation import refuses
+from serve_app.problems import catalogue
 from serve_app.problems.errors import NotReadyError
 from serve_app.settings import Settings
 from serve_app.upstream.circuit_breaker import BreakerState
@@ -50,7 +50,7 @@ async def live() -> Health:
     return Health(status=HEALTHY)
 
 
-@router.get("/health/ready", responses=refuses(problems.NOT_READY))
+@router.get("/health/ready", responses=refuses(catalogue.NOT_READY))
 async def ready(parts: Parts, settings: Configured) -> Health:
     """Every part that is needed is well, or 503 with the names of those that are not."""
     found = await _examine(parts)

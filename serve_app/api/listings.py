@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from optimization.domain.outcome import Rebalance
 from serve_app.api.answers import trade_date_of
 from serve_app.json_text import Json, encoded
-from serve_app.problems.mapping import problem_of
+from serve_app.problems.error_table import problem_of
 from serve_app.wire.rebalances import portfolio_json, run_json
 from storage.rebalance import Run
 

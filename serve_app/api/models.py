@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from optimization.domain.model import Model
-from serve_app import problems
 from serve_app.api.collaborators import Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
@@ -16,6 +15,7 @@ from serve_app.api.paging import MOST_MODELS, Models, Offset, order_by, page_hea
 from serve_app.api.path_parameters import ModelId
 from serve_app.api.preconditions import Changed, IfNoneMatch, held_etag, model_etag
 from serve_app.json_text import encoded
+from serve_app.problems import catalogue
 from serve_app.wire.models import (
     ModelAnswer,
     ModelPost,
@@ -35,17 +35,17 @@ router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
 StoredVersion = Annotated[Version, Query(description="the version that is stored")]
 Order = Annotated[Sort, Depends(order_by("model_id", "name", "last_rebalance_date"))]
 
-WRONG_MODEL = (problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
+WRONG_MODEL = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 WRONG_CHANGE = (
     *WRONG_MODEL,
-    problems.STALE,
-    problems.PRECONDITION,
-    problems.TOO_LARGE,
-    problems.PRECONDITION_REQUIRED,
+    catalogue.STALE,
+    catalogue.PRECONDITION,
+    catalogue.TOO_LARGE,
+    catalogue.PRECONDITION_REQUIRED,
 )
 
 
-@router.get("/models", response_model=list[ModelAnswer], responses=refuses(problems.INVALID))
+@router.get("/models", response_model=list[ModelAnswer], responses=refuses(catalogue.INVALID))
 async def list_models(
     request: Request, store: Store, order: Order, offset: Offset = 0, limit: Models = MOST_MODELS
 ) -> Response:
@@ -60,11 +60,11 @@ async def list_models(
     status_code=201,
     response_model=ModelAnswer,
     responses=refuses(
-        problems.INVALID,
-        problems.NAME_TAKEN,
-        problems.TOO_LARGE,
-        problems.KEY_REUSED,
-        problems.IN_PROGRESS,
+        catalogue.INVALID,
+        catalogue.NAME_TAKEN,
+        catalogue.TOO_LARGE,
+        catalogue.KEY_REUSED,
+        catalogue.IN_PROGRESS,
     ),
 )
 async def add_model(body: ModelPost, store: Store, once: AtMostOnce) -> Response:
@@ -101,7 +101,7 @@ async def read_model(
 @router.put(
     "/model/{model_id}",
     response_model=ModelAnswer,
-    responses=refuses(*WRONG_CHANGE, problems.NAME_TAKEN),
+    responses=refuses(*WRONG_CHANGE, catalogue.NAME_TAKEN),
 )
 async def replace_model(
     model_id: ModelId, body: ModelPut, store: Store, changed: Changed
@@ -128,7 +128,7 @@ async def delete_model(
 @router.post(
     "/model/{model_id}/position",
     response_model=ModelAnswer,
-    responses=refuses(*WRONG_CHANGE, problems.IN_MODEL),
+    responses=refuses(*WRONG_CHANGE, catalogue.IN_MODEL),
 )
 async def add_position(
     model_id: ModelId, body: PositionBody, store: Store, changed: Changed
@@ -150,7 +150,7 @@ async def replace_position(
 @router.delete(
     "/model/{model_id}/position",
     response_model=ModelAnswer,
-    responses=refuses(*WRONG_CHANGE, problems.DIFFERS),
+    responses=refuses(*WRONG_CHANGE, catalogue.DIFFERS),
 )
 async def remove_position(
     model_id: ModelId, body: PositionBody, store: Store, changed: Changed

@@ -8,12 +8,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from optimization.domain.model_rules import GENERAL, GLOBECO
-from serve_app import problems
 from serve_app.api.answer_examples import OF_OPERATIONS, OF_SHAPES
 from serve_app.api.documentation import MEDIA_TYPE, Problem, answer_with
 from serve_app.api.links import add_links
 from serve_app.json_text import Json
-from serve_app.problems import KINDS, Kind
+from serve_app.problems import catalogue
+from serve_app.problems.catalogue import KINDS, Kind
 
 DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share
 holdings closest to the model, as a trade list, exact to the last share.
@@ -21,8 +21,8 @@ holdings closest to the model, as a trade list, exact to the last share.
 Every error is one shape, `application/problem+json`, and its `type` is a page of this service.
 Every request may say in `X-Request-Timeout` for how many seconds its caller waits, and in
 `X-Correlation-ID` how its lines in the logs are found."""
-OF_BODIES = (problems.NOT_JSON, problems.BODY_SLOW, problems.TOO_LARGE, problems.UNSUPPORTED)
-OF_ALL = (problems.INVALID,)  # an unknown query parameter, at least
+OF_BODIES = (catalogue.NOT_JSON, catalogue.BODY_SLOW, catalogue.TOO_LARGE, catalogue.UNSUPPORTED)
+OF_ALL = (catalogue.INVALID,)  # an unknown query parameter, at least
 
 
 def documented(app: FastAPI) -> Json:

@@ -8,7 +8,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from serve_app import problems
 from serve_app.api.answers import Heading, answer_of_all, response_from
 from serve_app.api.collaborators import Configured, Rebalancer, optimizer_of, settings_of
 from serve_app.api.documentation import refuses
@@ -16,6 +15,7 @@ from serve_app.api.exact import ExactRequest
 from serve_app.api.parameters import require_known_parameters
 from serve_app.observability.correlation import correlation_id
 from serve_app.ports.optimize import GivenText
+from serve_app.problems import catalogue
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 from serve_app.wire.optimize import (
@@ -54,17 +54,17 @@ router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
     "/optimize",
     response_model=list[RebalanceAnswer],
     responses=refuses(
-        problems.TOO_LARGE,
-        problems.INVALID,
-        problems.CONFLICT,
-        problems.EMPTY_MODEL,
-        problems.INFEASIBLE,
-        problems.OUT_OF_TIME,
-        problems.NO_PRICES,
-        problems.REFUSED,
-        problems.NONE_REBALANCED,
-        problems.UNVERIFIED,
-        problems.OVERLOADED,
+        catalogue.TOO_LARGE,
+        catalogue.INVALID,
+        catalogue.CONFLICT,
+        catalogue.EMPTY_MODEL,
+        catalogue.INFEASIBLE,
+        catalogue.OUT_OF_TIME,
+        catalogue.NO_PRICES,
+        catalogue.REFUSED,
+        catalogue.NONE_REBALANCED,
+        catalogue.UNVERIFIED,
+        catalogue.OVERLOADED,
     ),
 )
 async def optimize(

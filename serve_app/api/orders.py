@@ -5,7 +5,6 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from serve_app import problems
 from serve_app.api.collaborators import Store
 from serve_app.api.documentation import refuses
 from serve_app.api.exact import ExactRoute
@@ -15,6 +14,7 @@ from serve_app.api.path_parameters import RebalanceId
 from serve_app.api.rebalances import WRONG_RUN
 from serve_app.json_text import encoded
 from serve_app.observability.correlation import correlation_id
+from serve_app.problems import catalogue
 from serve_app.wire.fields import WHOLE
 from serve_app.wire.orders import HandOverAnswer, HandOverBody, hand_over_json
 from storage.order import OrderState
@@ -37,16 +37,16 @@ States = Annotated[
         207: {"description": "Not all orders are SENT", "model": HandOverAnswer},
         **refuses(
             *WRONG_RUN,
-            problems.IN_PROGRESS,
-            problems.NOT_COMPLETED,
-            problems.HANDING_OVER,
-            problems.ORDERS_OPEN,
-            problems.SUPERSEDED,
-            problems.KEY_REUSED,
-            problems.BROKEN_CONTRACT,
-            problems.UPSTREAM_DOWN,
-            problems.IN_DOUBT,
-            problems.OVERLOADED,
+            catalogue.IN_PROGRESS,
+            catalogue.NOT_COMPLETED,
+            catalogue.HANDING_OVER,
+            catalogue.ORDERS_OPEN,
+            catalogue.SUPERSEDED,
+            catalogue.KEY_REUSED,
+            catalogue.BROKEN_CONTRACT,
+            catalogue.UPSTREAM_DOWN,
+            catalogue.IN_DOUBT,
+            catalogue.OVERLOADED,
         ),
     },
 )

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from serve_app.api.examples import example_of
-from serve_app.problems import KINDS, Kind
+from serve_app.problems.catalogue import KINDS, Kind
 
 router = APIRouter(prefix="/problems", include_in_schema=False)
 

@@ -4,9 +4,9 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
-from serve_app import problems
 from serve_app.api.collaborators import Store
 from serve_app.api.documentation import refuses
+from serve_app.problems import catalogue
 from serve_app.wire.fields import Identifier
 from serve_app.wire.portfolios import PortfolioName
 
@@ -19,7 +19,7 @@ Ids = Annotated[
 ]
 
 
-@router.get("/portfolios", responses=refuses(problems.INVALID, problems.OVERLOADED))
+@router.get("/portfolios", responses=refuses(catalogue.INVALID, catalogue.OVERLOADED))
 async def name_portfolios(store: Store, ids: Ids) -> list[PortfolioName]:
     """Names of portfolios, in the order of the ids; null where the portfolio service has none or is down."""
     names = await store.portfolio_names(tuple(dict.fromkeys(ids)))

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from serve_app.api.collaborators import ModelStore
 from serve_app.json_text import Json, encoded
-from serve_app.problems.mapping import problem_of
+from serve_app.problems.error_table import problem_of
 from serve_app.wire.runs import MOST_SHOWN, book_run_json
 from storage.run import BookRun
 

@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from serve_app import problems
 from serve_app.api.answers import trade_date_of
 from serve_app.api.collaborators import Configured, Store
 from serve_app.api.documentation import refuses
@@ -25,6 +24,7 @@ from serve_app.api.paging import Offset, Runs, order_by, page_headers
 from serve_app.api.path_parameters import PortfolioId, RebalanceId
 from serve_app.api.preconditions import Changed, run_etag
 from serve_app.json_text import encoded
+from serve_app.problems import catalogue
 from serve_app.wire.fields import WHOLE
 from serve_app.wire.models import Version
 from serve_app.wire.rebalances import (
@@ -46,11 +46,11 @@ Order = Annotated[
     Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
 ]
 OnePage = Annotated[int, Query(ge=1, le=MOST_ON_PAGE, description="how many to answer"), WHOLE]
-WRONG_RUN = (problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
+WRONG_RUN = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 
 
 @router.get(
-    "/rebalances", response_model=list[RebalanceResult], responses=refuses(problems.INVALID)
+    "/rebalances", response_model=list[RebalanceResult], responses=refuses(catalogue.INVALID)
 )
 async def list_rebalances(
     request: Request,
@@ -74,7 +74,7 @@ async def list_rebalances(
 @router.post(
     "/rebalances/portfolios",
     response_model=list[RebalanceResult],
-    responses=refuses(problems.INVALID, problems.TOO_LARGE),
+    responses=refuses(catalogue.INVALID, catalogue.TOO_LARGE),
 )
 async def list_rebalances_of_portfolios(
     request: Request,
@@ -150,12 +150,12 @@ async def list_positions(
     response_model=Deleted,
     responses=refuses(
         *WRONG_RUN,
-        problems.STALE,
-        problems.HANDING_OVER,
-        problems.RUN_GOES_ON,
-        problems.ORDERS_SENT,
-        problems.PRECONDITION,
-        problems.PRECONDITION_REQUIRED,
+        catalogue.STALE,
+        catalogue.HANDING_OVER,
+        catalogue.RUN_GOES_ON,
+        catalogue.ORDERS_SENT,
+        catalogue.PRECONDITION,
+        catalogue.PRECONDITION_REQUIRED,
     ),
 )
 async def delete_rebalance(

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from optimization.domain.outcome import Rebalance
-from serve_app import problems
 from serve_app.api.answers import Heading, answer_of_all, answer_of_one, trade_date_of
 from serve_app.api.collaborators import Configured, ModelStore, Optimizer, Rebalancer, Store
 from serve_app.api.documentation import refuses
@@ -16,6 +15,7 @@ from serve_app.api.idempotency import AtMostOnce, Once
 from serve_app.api.path_parameters import ModelId, PortfolioId
 from serve_app.api.progress import PREFERENCE_APPLIED, RespondAsync, accepted
 from serve_app.observability.correlation import correlation_id
+from serve_app.problems import catalogue
 from serve_app.wire.options import (
     PortfolioRebalanceOptionsBody,
     RebalanceOptionsBody,
@@ -36,24 +36,24 @@ DryRun = Annotated[
 ]
 ACCEPTED = {202: {"model": RunAnswer, "description": "It goes on; Location says where it stands"}}
 REFUSALS = refuses(
-    problems.BAD_ID,
-    problems.NOT_FOUND,
-    problems.IN_PROGRESS,
-    problems.RUN_CANCELLED,
-    problems.INVALID,
-    problems.CONFLICT,
-    problems.EMPTY_MODEL,
-    problems.INFEASIBLE,
-    problems.OUT_OF_TIME,
-    problems.NO_PRICES,
-    problems.NO_HOLDINGS,
-    problems.PARTLY_FILLED,
-    problems.NONE_REBALANCED,
-    problems.KEY_REUSED,
-    problems.UNVERIFIED,
-    problems.BROKEN_CONTRACT,
-    problems.UPSTREAM_DOWN,
-    problems.OVERLOADED,
+    catalogue.BAD_ID,
+    catalogue.NOT_FOUND,
+    catalogue.IN_PROGRESS,
+    catalogue.RUN_CANCELLED,
+    catalogue.INVALID,
+    catalogue.CONFLICT,
+    catalogue.EMPTY_MODEL,
+    catalogue.INFEASIBLE,
+    catalogue.OUT_OF_TIME,
+    catalogue.NO_PRICES,
+    catalogue.NO_HOLDINGS,
+    catalogue.PARTLY_FILLED,
+    catalogue.NONE_REBALANCED,
+    catalogue.KEY_REUSED,
+    catalogue.UNVERIFIED,
+    catalogue.BROKEN_CONTRACT,
+    catalogue.UPSTREAM_DOWN,
+    catalogue.OVERLOADED,
 )
 
 

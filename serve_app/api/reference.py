@@ -14,7 +14,7 @@ from serve_app.api.application import api_app
 from serve_app.api.documentation import MEDIA_TYPE
 from serve_app.api.examples import example_of
 from serve_app.json_text import Json
-from serve_app.problems import KINDS, Kind
+from serve_app.problems.catalogue import KINDS, Kind
 from serve_app.settings import Settings
 
 DOCS = Path("docs")

@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app import problems
 from serve_app.json_text import Json, encoded
 from serve_app.observability.correlation import correlation_id
-from serve_app.problems import Kind, problem
+from serve_app.problems import catalogue
+from serve_app.problems.catalogue import Kind, problem
+from serve_app.problems.error_table import json_pointer, kind_of, members_of, sentence_of
 from serve_app.problems.errors import NotAcceptableError, UnsupportedMediaTypeError
-from serve_app.problems.mapping import json_pointer, kind_of, members_of, sentence_of
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.wire.optimize import MOST_ERRORS
 from storage.errors import HandOverInProgressError, OrdersInDoubtError
@@ -59,7 +59,7 @@ def answer_of(
 ) -> Response:
     """The answer to an error; nothing of an unknown one is shown, it is logged."""
     kind = kind_of(error, more)
-    if kind is problems.INTERNAL:
+    if kind is catalogue.INTERNAL:
         logger.error("unexpected error at %s", path, exc_info=error)
     return shown_answer(error, kind, path)
 
@@ -100,14 +100,14 @@ async def answer_http(request: Request, error: Exception) -> Response:
     """The answer to what the framework itself refuses: no such route, another method ..."""
     assert isinstance(error, HTTPException)
     headers = {**(error.headers or {})}
-    if error.status_code == problems.NO_METHOD.status:
+    if error.status_code == catalogue.NO_METHOD.status:
         headers["Allow"] = ", ".join(_methods(request))
     return http_answer(error.status_code, request.url.path, headers)
 
 
 def http_answer(status: int, path: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer of this status where the status says everything."""
-    kind = problems.OF_STATUS.get(status, problems.BAD_REQUEST)
+    kind = catalogue.OF_STATUS.get(status, catalogue.BAD_REQUEST)
     return response(kind, f"{kind.title}.", path, headers=headers)
 
 
@@ -125,9 +125,9 @@ def _methods(request: Request) -> list[str]:
 
 def _kind_of_invalid(found: Sequence[Mapping[str, Any]]) -> Kind:
     if any(entry["loc"][0] == "path" for entry in found):
-        return problems.BAD_ID
+        return catalogue.BAD_ID
     unreadable = any(entry["type"] == "json_invalid" for entry in found)
-    return problems.NOT_JSON if unreadable else problems.INVALID
+    return catalogue.NOT_JSON if unreadable else catalogue.INVALID
 
 
 def _invalid(entry: Mapping[str, Any]) -> Json:
@@ -162,7 +162,7 @@ def _headers(kind: Kind, error: Exception) -> dict[str, str]:
 
 def _passes(kind: Kind) -> bool:
     """Whether the same request may succeed a little later."""
-    return kind.status == 503 or kind in {problems.IN_PROGRESS, problems.HANDING_OVER}
+    return kind.status == 503 or kind in {catalogue.IN_PROGRESS, catalogue.HANDING_OVER}
 
 
 def _retry_after_s(error: Exception) -> int:

@@ -9,7 +9,6 @@ from typing import Annotated, ParamSpec, TypeVar
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
-from serve_app import problems
 from serve_app.api.answer_examples import EVENTS, OUTCOMES
 from serve_app.api.collaborators import Configured, ModelStore, Rebalancer, Store
 from serve_app.api.documentation import refuses
@@ -22,6 +21,7 @@ from serve_app.api.progress import accepted, progress_json
 from serve_app.api.streams import EventStream, OpenStreams, chunk_event, state_event
 from serve_app.json_text import encoded
 from serve_app.observability.correlation import correlation_id
+from serve_app.problems import catalogue
 from serve_app.wire.options import options_of
 from serve_app.wire.runs import (
     MOST_SHOWN,
@@ -50,7 +50,7 @@ ALIVE_EVERY = 30  # looks
 EVENTS_AT_A_TIME = 500
 PATIENCE_S = 20.0
 ALIVE = b": still here\n\n"
-WRONG_RUN = refuses(problems.BAD_ID, problems.NOT_FOUND, problems.INVALID)
+WRONG_RUN = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 NDJSON = "application/x-ndjson"
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,14 +61,14 @@ R = TypeVar("R")
     status_code=202,
     response_model=RunAnswer,
     responses=refuses(
-        problems.NOT_FOUND,
-        problems.IN_PROGRESS,
-        problems.INVALID,
-        problems.CONFLICT,
-        problems.EMPTY_MODEL,
-        problems.KEY_REUSED,
-        problems.HOLDINGS_FILE,
-        problems.OVERLOADED,
+        catalogue.NOT_FOUND,
+        catalogue.IN_PROGRESS,
+        catalogue.INVALID,
+        catalogue.CONFLICT,
+        catalogue.EMPTY_MODEL,
+        catalogue.KEY_REUSED,
+        catalogue.HOLDINGS_FILE,
+        catalogue.OVERLOADED,
     ),
 )
 async def begin_run(
@@ -91,7 +91,7 @@ async def begin_run(
     return await accepted(store, run, replayed)
 
 
-@router.get("/runs", response_model=list[RunAnswer], responses=refuses(problems.INVALID))
+@router.get("/runs", response_model=list[RunAnswer], responses=refuses(catalogue.INVALID))
 async def list_runs(
     request: Request, store: Store, offset: Offset = 0, limit: Runs = 10
 ) -> Response:
@@ -121,7 +121,7 @@ async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Resp
     responses={
         200: {"content": {"text/event-stream": {"example": EVENTS}}},
         **WRONG_RUN,
-        **refuses(problems.OVERLOADED),
+        **refuses(catalogue.OVERLOADED),
     },
     response_class=StreamingResponse,
 )

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from optimization.domain.outcome import Rebalance
-from serve_app import problems
 from serve_app.api.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.answers import trade_date_of
 from serve_app.api.collaborators import Configured, ModelStore, Store
@@ -17,6 +16,7 @@ from serve_app.api.listings import AT_A_TIME
 from serve_app.api.negotiation import Accept, chosen
 from serve_app.api.path_parameters import RebalanceId
 from serve_app.api.rebalances import WRONG_RUN
+from serve_app.problems import catalogue
 from serve_app.wire.fields import Identifier
 from serve_app.wire.transactions import (
     Page,
@@ -64,7 +64,7 @@ Chosen = Annotated[
     response_model=list[TransactionLine],
     responses={
         200: {"description": "The transactions, by Accept", "content": CONTENT},
-        **refuses(*WRONG_RUN, problems.NOT_ACCEPTABLE, problems.TOO_MANY_ROWS),
+        **refuses(*WRONG_RUN, catalogue.NOT_ACCEPTABLE, catalogue.TOO_MANY_ROWS),
     },
 )
 async def list_transactions(

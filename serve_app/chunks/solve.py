@@ -26,9 +26,9 @@ from optimization.errors import (
     UnmatchedIdsError,
 )
 from optimization.time_budget import Budget
-from serve_app import problems
 from serve_app.deadline import remaining_s
-from serve_app.problems.mapping import kind_of, refusal_of
+from serve_app.problems import catalogue
+from serve_app.problems.error_table import kind_of, refusal_of
 from serve_app.upstream.holdings.source import Found, HoldingsSource, held_by
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
@@ -147,7 +147,7 @@ def refused(portfolio_id: str, refusal: Refusal) -> Rebalance:
 
 def failed(portfolio_id: str, error: Exception) -> Rebalance:
     """The outcome of a portfolio that could not be rebalanced because of an error."""
-    if kind_of(error) is problems.INTERNAL:
+    if kind_of(error) is catalogue.INTERNAL:
         logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
     return refused(portfolio_id, refusal_of(error))
 

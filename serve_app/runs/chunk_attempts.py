@@ -11,7 +11,7 @@ from ray.exceptions import RayError, TaskCancelledError
 
 from serve_app.chunks.solve import refused
 from serve_app.deadline import Shares
-from serve_app.problems.mapping import refusal_of
+from serve_app.problems.error_table import refusal_of
 from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.resources import Resources
 from serve_app.runs.chunk_tasks import Work, chunk_task, report_of

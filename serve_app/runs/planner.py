@@ -23,7 +23,7 @@ from optimization.errors import (
 from optimization.exact.block_builder import priced
 from serve_app.chunks.solve import prices_of
 from serve_app.chunks.unmatched_ids import named_beyond
-from serve_app.problems.mapping import refusal_of
+from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources, identified
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING

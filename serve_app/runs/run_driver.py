@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from optimization.domain.outcome import Refusal, Status
 from serve_app.chunks.unmatched_ids import Unmatched
-from serve_app.problems.mapping import refusal_of
+from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.runs.chunk_attempts import Attempts
 from serve_app.runs.planner import Planner, now

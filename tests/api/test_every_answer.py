@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from serve_app.api.application import api_app
 from serve_app.api.collaborators import Collaborators
-from serve_app.problems import KINDS, OVERLOADED
+from serve_app.problems.catalogue import KINDS, OVERLOADED
 from serve_app.problems.errors import NotReadyError, PreconditionFailedError
 from serve_app.settings import Settings, settings_from
 from tests.api.parts import FakeOptimizer, P, Stored, no_metrics, posted, refused

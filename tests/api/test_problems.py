@@ -20,8 +20,8 @@ from optimization.exact.block_builder import priced
 from serve_app.api.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
 from serve_app.api.refusals import answer_of
 from serve_app.editing import EditError
-from serve_app.problems import INTERNAL, KINDS, REFUSED
-from serve_app.problems.mapping import OF_ERROR, kind_of, problem_of, refusal_of
+from serve_app.problems.catalogue import INTERNAL, KINDS, REFUSED
+from serve_app.problems.error_table import OF_ERROR, kind_of, problem_of, refusal_of
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError
 from serve_app.wire.fields import PORTFOLIO, SECURITY
 from storage.errors import EmbeddedServerError, LeaseLostError, StorageError

@@ -6,7 +6,7 @@ import pytest
 
 from serve_app.api.application import api_app
 from serve_app.api.reference import page_of, stale
-from serve_app.problems import KINDS
+from serve_app.problems.catalogue import KINDS
 from serve_app.settings import Settings, settings_from
 
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,10 @@ from optimization.errors import (
     UnmatchedIdsError,
     shown,
 )
-from serve_app import problems
 from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
 from serve_app.json_text import Json
-from serve_app.problems import KINDS, Kind, problem
+from serve_app.problems import catalogue
+from serve_app.problems.catalogue import KINDS, Kind, problem
 from serve_app.problems.errors import (
     BodyCodingError,
     DeadlineExceededError,
@@ -55,45 +55,45 @@ from storage.errors import (
 )
 
 OF_ERROR: Mapping[type[BaseException], Kind] = {
-    RuleError: problems.INVALID,
-    OptionsConflictError: problems.CONFLICT,
-    EmptyModelError: problems.EMPTY_MODEL,
-    UnmatchedIdsError: problems.INVALID,
-    PricesMissingError: problems.NO_PRICES,
-    NoSolutionInTimeError: problems.OUT_OF_TIME,
-    CertificationError: problems.UNVERIFIED,
-    TargetExistsError: problems.IN_MODEL,
-    TargetUnknownError: problems.NOT_FOUND,
-    TargetDiffersError: problems.DIFFERS,
-    NotFoundError: problems.NOT_FOUND,
-    NameTakenError: problems.NAME_TAKEN,
-    StaleVersionError: problems.STALE,
-    PreconditionFailedError: problems.PRECONDITION,
-    PreconditionRequiredError: problems.PRECONDITION_REQUIRED,
-    NotAcceptableError: problems.NOT_ACCEPTABLE,
-    UnsupportedMediaTypeError: problems.UNSUPPORTED,
-    BodyCodingError: problems.BAD_REQUEST,
-    TooManyRowsError: problems.TOO_MANY_ROWS,
-    IdempotencyInProgressError: problems.IN_PROGRESS,
-    IdempotencyMismatchError: problems.KEY_REUSED,
-    NotCompletedError: problems.NOT_COMPLETED,
-    HandOverInProgressError: problems.HANDING_OVER,
-    RunEndedError: problems.RUN_CANCELLED,
-    RunGoesOnError: problems.RUN_GOES_ON,
-    OrdersSentError: problems.ORDERS_SENT,
-    OrdersInDoubtError: problems.IN_DOUBT,
-    OrdersOpenError: problems.ORDERS_OPEN,
-    SupersededError: problems.SUPERSEDED,
-    StorageUnavailableError: problems.STORAGE_DOWN,
-    UpstreamUnavailableError: problems.UPSTREAM_DOWN,
-    UpstreamContractError: problems.BROKEN_CONTRACT,
-    HoldingsMissingError: problems.NO_HOLDINGS,
-    OrdersPartlyFilledError: problems.PARTLY_FILLED,
-    HoldingsFileError: problems.HOLDINGS_FILE,
-    PortfolioDataError: problems.REFUSED,
-    NotReadyError: problems.NOT_READY,
-    TooManyStreamsError: problems.OVERLOADED,
-    DeadlineExceededError: problems.OUT_OF_PATIENCE,
+    RuleError: catalogue.INVALID,
+    OptionsConflictError: catalogue.CONFLICT,
+    EmptyModelError: catalogue.EMPTY_MODEL,
+    UnmatchedIdsError: catalogue.INVALID,
+    PricesMissingError: catalogue.NO_PRICES,
+    NoSolutionInTimeError: catalogue.OUT_OF_TIME,
+    CertificationError: catalogue.UNVERIFIED,
+    TargetExistsError: catalogue.IN_MODEL,
+    TargetUnknownError: catalogue.NOT_FOUND,
+    TargetDiffersError: catalogue.DIFFERS,
+    NotFoundError: catalogue.NOT_FOUND,
+    NameTakenError: catalogue.NAME_TAKEN,
+    StaleVersionError: catalogue.STALE,
+    PreconditionFailedError: catalogue.PRECONDITION,
+    PreconditionRequiredError: catalogue.PRECONDITION_REQUIRED,
+    NotAcceptableError: catalogue.NOT_ACCEPTABLE,
+    UnsupportedMediaTypeError: catalogue.UNSUPPORTED,
+    BodyCodingError: catalogue.BAD_REQUEST,
+    TooManyRowsError: catalogue.TOO_MANY_ROWS,
+    IdempotencyInProgressError: catalogue.IN_PROGRESS,
+    IdempotencyMismatchError: catalogue.KEY_REUSED,
+    NotCompletedError: catalogue.NOT_COMPLETED,
+    HandOverInProgressError: catalogue.HANDING_OVER,
+    RunEndedError: catalogue.RUN_CANCELLED,
+    RunGoesOnError: catalogue.RUN_GOES_ON,
+    OrdersSentError: catalogue.ORDERS_SENT,
+    OrdersInDoubtError: catalogue.IN_DOUBT,
+    OrdersOpenError: catalogue.ORDERS_OPEN,
+    SupersededError: catalogue.SUPERSEDED,
+    StorageUnavailableError: catalogue.STORAGE_DOWN,
+    UpstreamUnavailableError: catalogue.UPSTREAM_DOWN,
+    UpstreamContractError: catalogue.BROKEN_CONTRACT,
+    HoldingsMissingError: catalogue.NO_HOLDINGS,
+    OrdersPartlyFilledError: catalogue.PARTLY_FILLED,
+    HoldingsFileError: catalogue.HOLDINGS_FILE,
+    PortfolioDataError: catalogue.REFUSED,
+    NotReadyError: catalogue.NOT_READY,
+    TooManyStreamsError: catalogue.OVERLOADED,
+    DeadlineExceededError: catalogue.OUT_OF_PATIENCE,
 }
 # What is shown of an error beyond its sentence: the member, and the attribute that it is.
 MEMBERS: Mapping[type[BaseException], Mapping[str, str]] = {
@@ -130,12 +130,12 @@ def kind_of(error: BaseException, more: Mapping[type[BaseException], Kind] | Non
         return kind_of_refusal(error.problem)
     table = {**OF_ERROR, **(more or {})}
     found = (table[base] for base in type(error).__mro__ if base in table)
-    return next(found, problems.INTERNAL)
+    return next(found, catalogue.INTERNAL)
 
 
 def sentence_of(error: BaseException, kind: Kind) -> str:
     """What the error says, in the names of the JSON; of one that is not foreseen, where its cause stands."""
-    if kind is problems.INTERNAL:
+    if kind is catalogue.INTERNAL:
         return "The cause is in the log, under the correlation id."
     if isinstance(error, RuleError):
         return f"{pointer_of(error.field)} is {shown(error.value)}: {error.rule}"
@@ -167,7 +167,7 @@ def refusal_of(error: BaseException) -> Refusal:
 
 def kind_of_refusal(refusal: Refusal) -> Kind:
     """The kind of the reason why one portfolio has no plan: its code is the slug."""
-    return KINDS.get(refusal.code, problems.REFUSED)
+    return KINDS.get(refusal.code, catalogue.REFUSED)
 
 
 def problem_of(refusal: Refusal | None) -> Json | None:
