@@ -24,7 +24,7 @@ from rich.table import Table
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.outcome import Rebalance, Security, Status
-from serve_app.api.listings import MOST_ON_PAGE, Listed, Portfolios, page_text
+from serve_app.api.exports.stored_rebalances import MOST_ON_PAGE, Listed, Portfolios, page_text
 from storage.embedded.server import Server, start, stop
 from storage.model_store import Models
 from storage.mongo.connection import Document, connect, disconnect

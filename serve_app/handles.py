@@ -21,8 +21,8 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponse
 from optimization.domain.model import Model
 from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
-from serve_app.api.collaborators import ModelStore
-from serve_app.api.collaborators import Optimizer as OptimizerCalls
+from serve_app.api.dependencies import ModelStore
+from serve_app.api.dependencies import Optimizer as OptimizerCalls
 from serve_app.deadline import sendable_s
 from serve_app.ports.optimize import GivenOptions, GivenText, Written
 from serve_app.upstream.holdings.source import Balance

@@ -4,8 +4,9 @@ import asyncio
 
 import ray
 
-from serve_app.api.answers import Heading, answer_of_all, written_of
-from serve_app.api.optimize import balances_of
+from serve_app.api.responses import Heading, answer_of_all, written_of
+from serve_app.api.routes.optimize import balances_of
+from serve_app.api.schemas.optimize import given, given_model, given_options
 from serve_app.deadline import sendable_s, within
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
@@ -13,7 +14,6 @@ from serve_app.ports.optimize import GivenText, Written
 from serve_app.ray_calls import result_of
 from serve_app.rebalances.stateless import optimized
 from serve_app.settings import Settings
-from serve_app.wire.optimize import given, given_model, given_options
 
 
 async def answered(asked: GivenText, settings: Settings) -> Written:

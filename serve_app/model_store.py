@@ -32,7 +32,7 @@ EDIT_TRIES = 8
 
 
 class ModelStore:
-    """Models, stored runs and idempotency keys. Its methods are serve_app.api.collaborators.ModelStore."""
+    """Models, stored runs and idempotency keys. Its methods are serve_app.api.dependencies.ModelStore."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -36,7 +36,7 @@ WARM_WORKERS = 2
 
 
 class Optimizer:
-    """Rebalances. Its methods are serve_app.api.collaborators.Optimizer, with the run's id given."""
+    """Rebalances. Its methods are serve_app.api.dependencies.Optimizer, with the run's id given."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from fastapi import Depends, Header, Request
 
-from serve_app.api.collaborators import ModelStore, Store
+from serve_app.api.dependencies import ModelStore, Store
 from storage.errors import StorageUnavailableError
 from storage.idempotency_store import Claim
 

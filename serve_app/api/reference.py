@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from serve_app.api.application import api_app
-from serve_app.api.documentation import MEDIA_TYPE
-from serve_app.api.examples import example_of
+from serve_app.api.app import api_app
+from serve_app.api.openapi.examples import example_of
+from serve_app.api.openapi.problem_answers import MEDIA_TYPE
 from serve_app.json_text import Json
 from serve_app.problems.catalogue import KINDS, Kind
 from serve_app.settings import Settings

@@ -32,7 +32,7 @@ def named_as_ours(exported: str) -> str:
 
 
 class HttpMetrics:
-    """The requests of one replica. Implements serve_app.api.measured.RequestWatch."""
+    """The requests of one replica. Implements serve_app.api.middleware.request_metrics.RequestWatch."""
 
     def __init__(self) -> None:
         labels = ("method", "route", "status")

@@ -7,8 +7,8 @@ import httpx
 from fastapi import FastAPI
 
 from serve_app import handles
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
 from serve_app.settings import Settings
 from tests.api.in_process import Deployed, Handle
 from tests.api.parts import no_metrics

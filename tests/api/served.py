@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import uvicorn
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
 from serve_app.upstream.holdings.source import Balance, Found

@@ -8,8 +8,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from serve_app.api.deadlines import HEADER as DEADLINE
-from serve_app.api.deadlines import LONGEST_S
+from serve_app.api.middleware.request_deadline import HEADER as DEADLINE
+from serve_app.api.middleware.request_deadline import LONGEST_S
 from serve_app.client import ChunkDone, Client, Model, Position, ProblemError, Run, clients
 from serve_app.client.models import OutsideBand, PortfolioResult
 

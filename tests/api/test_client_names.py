@@ -8,19 +8,27 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from serve_app.api.application import api_app
-from serve_app.client import AsyncClient, Client, run_models
-from serve_app.client import models as answers
-from serve_app.client.call import Group, Options, PortfolioOptions
-from serve_app.settings import settings_from
-from serve_app.wire import drift, models, options, orders, portfolios, rebalances, runs
-from serve_app.wire.rebalancing import (
+from serve_app.api.app import api_app
+from serve_app.api.exports.transactions import TransactionLine
+from serve_app.api.schemas import (
+    drift,
+    models,
+    options,
+    orders,
+    portfolios,
+    runs,
+    stored_rebalances,
+)
+from serve_app.api.schemas.rebalances import (
     BindingAnswer,
     DriftAnswer,
     RebalanceAnswer,
     TransactionAnswer,
 )
-from serve_app.wire.transactions import TransactionLine
+from serve_app.client import AsyncClient, Client, run_models
+from serve_app.client import models as answers
+from serve_app.client.call import Group, Options, PortfolioOptions
+from serve_app.settings import settings_from
 
 HEAVY = [
     "ray",
@@ -43,8 +51,8 @@ PAIRS: dict[type, type[BaseModel]] = {
     answers.Drift: DriftAnswer,
     answers.Binding: BindingAnswer,
     answers.Rebalance: RebalanceAnswer,
-    answers.PositionResult: rebalances.PositionResult,
-    answers.RebalanceResult: rebalances.RebalanceResult,
+    answers.PositionResult: stored_rebalances.PositionResult,
+    answers.RebalanceResult: stored_rebalances.RebalanceResult,
     answers.TransactionLine: TransactionLine,
     answers.OrderLine: orders.OrderLine,
     answers.HandOver: orders.HandOverAnswer,
@@ -52,7 +60,7 @@ PAIRS: dict[type, type[BaseModel]] = {
     answers.PortfolioDrift: drift.PortfolioDriftAnswer,
     answers.LargestDeviation: drift.LargestDeviation,
     answers.DriftSummary: drift.DriftSummaryAnswer,
-    answers.Deleted: rebalances.Deleted,
+    answers.Deleted: stored_rebalances.Deleted,
     answers.PortfolioName: portfolios.PortfolioName,
     run_models.Progress: runs.Progress,
     run_models.Holdings: runs.HoldingsBody,
@@ -79,7 +87,7 @@ def test_an_answer_has_the_fields_that_the_service_sends(kind: Any) -> None:
 def test_the_outcome_of_a_run_has_the_id_of_its_rebalance_too() -> None:
     names = {field.name for field in fields(answers.PortfolioResult)}
 
-    assert names == {*rebalances.PortfolioResult.model_fields, "rebalance_id"}
+    assert names == {*stored_rebalances.PortfolioResult.model_fields, "rebalance_id"}
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ChunkDone, Client, Model, Position, ProblemError, Run
 from serve_app.settings import Settings, settings_from

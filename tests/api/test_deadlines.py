@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from optimization.domain.outcome import Rebalance
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ProblemError
 from serve_app.deadline import remaining_s

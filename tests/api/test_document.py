@@ -6,9 +6,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
-from serve_app.api.examples import example_of
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.api.openapi.examples import example_of
 from serve_app.problems.catalogue import INTERNAL, KINDS, UNVERIFIED
 from serve_app.settings import settings_from
 from tests.api.parts import no_metrics

@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from fastapi import FastAPI
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
 from serve_app.problems.catalogue import KINDS, OVERLOADED
 from serve_app.problems.errors import NotReadyError, PreconditionFailedError
 from serve_app.settings import Settings, settings_from

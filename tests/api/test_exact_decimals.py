@@ -14,6 +14,9 @@ import pytest
 
 from optimization.domain.model import DriftBand
 from optimization.domain.outcome import Rebalance, Security, Side, Status
+from serve_app.api.exports.transactions import line_json, lines_of
+from serve_app.api.schemas.rebalances import rebalance_json
+from serve_app.api.schemas.stored_rebalances import portfolio_json
 from serve_app.chunks.assumed_fills import as_if_filled
 from serve_app.chunks.solve import Fetched
 from serve_app.cli import tables
@@ -26,9 +29,6 @@ from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.services.accounting import Accounting
 from serve_app.upstream.holdings.balances import balance_of_rows, rows_of
 from serve_app.upstream.holdings.source import Balance
-from serve_app.wire.rebalances import portfolio_json
-from serve_app.wire.rebalancing import rebalance_json
-from serve_app.wire.transactions import line_json, lines_of
 from storage.mongo.decimal_codec import exact, stored_decimal
 from storage.order import Order, order_document, order_from
 from tests.api.optimizing import answer_to, client_of, optimize_app

@@ -17,17 +17,17 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Rebalance
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
-from serve_app.api import samples
-from serve_app.api.answer_examples import OF_SHAPES
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.api.openapi import samples
+from serve_app.api.openapi.answer_examples import OF_SHAPES
+from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
+from serve_app.api.schemas.rebalances import rebalance_json
 from serve_app.handles import Optimizer
 from serve_app.json_text import encoded
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.circuit_breaker import BreakerState
 from serve_app.upstream.http_client import UpstreamHealth
-from serve_app.wire.fields import MODEL, PORTFOLIO, SECURITY
-from serve_app.wire.rebalancing import rebalance_json
 from storage.mongo.connection import ping
 from tests.api.every_route import DOCUMENT
 from tests.api.in_process import Upstreams

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
-from serve_app.api.streams import Streams
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.api.event_stream import Streams
 from serve_app.settings import Settings, settings_from
 from storage.errors import StorageUnavailableError
 from tests.api.in_process import Gate, optimizer_with

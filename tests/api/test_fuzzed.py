@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
 from serve_app.settings import settings_from
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.parts import PRICE, A, B, P, Q, Stored, no_metrics, position, posted

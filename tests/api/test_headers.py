@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.headers import EXPOSED, MAX_LIST_BYTES, header_list
+from serve_app.api.response_headers import EXPOSED, MAX_LIST_BYTES, header_list
 from tests.api.every_route import JSON, WITH_BODY, Operation, operations
 from tests.api.in_process import Upstreams, two_owners
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api import health
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.api.routes import health
 from serve_app.settings import settings_from
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.upstream.http_client import Client, UpstreamHealth

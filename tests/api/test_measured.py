@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
-from serve_app.api.measured import Measured
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.api.middleware.request_metrics import Measured
 from serve_app.settings import Settings
 from tests.api.parts import FakeOptimizer, P, Stored, no_metrics
 

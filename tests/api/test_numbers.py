@@ -8,12 +8,12 @@ import httpx
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from serve_app.api.schemas.models import ModelPost, ModelPut, PortfoliosBody, PositionBody
+from serve_app.api.schemas.optimize import OptimizeBody
+from serve_app.api.schemas.options import PortfolioRebalanceOptionsBody
+from serve_app.api.schemas.runs import RunRequest
+from serve_app.api.schemas.stored_rebalances import PortfoliosQuery
 from serve_app.settings import Settings, settings_from
-from serve_app.wire.models import ModelPost, ModelPut, PortfoliosBody, PositionBody
-from serve_app.wire.optimize import OptimizeBody
-from serve_app.wire.options import PortfolioRebalanceOptionsBody
-from serve_app.wire.rebalances import PortfoliosQuery
-from serve_app.wire.runs import RunRequest
 from tests.api.every_route import (
     JSON,
     Operation,

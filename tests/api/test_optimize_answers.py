@@ -13,13 +13,13 @@ from fastapi import FastAPI
 
 from optimization import Portfolio, rebalance
 from optimization.errors import OptimizationError
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.api.schemas.options import options_json
+from serve_app.api.schemas.rebalances import rebalance_json
 from serve_app.json_text import encoded
 from serve_app.json_text import plain as digits
 from serve_app.settings import Settings, settings_from
-from serve_app.wire.options import options_json
-from serve_app.wire.rebalancing import rebalance_json
 from tests.api.in_process import Upstreams, optimizer_with
 from tests.api.optimizing import client_of, optimize_app
 from tests.api.parts import P, Stored, no_metrics

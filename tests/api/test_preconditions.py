@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
 from serve_app.settings import settings_from
 from storage.rebalance import RunStatus
 from tests.api.parts import B, FakeOptimizer, P, R, Stored, no_metrics, position, posted

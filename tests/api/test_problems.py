@@ -17,13 +17,13 @@ from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance_all
 from optimization.errors import OptimizationError, RuleError, SolverInterruptedError
 from optimization.exact.block_builder import priced
-from serve_app.api.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
-from serve_app.api.refusals import answer_of
+from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
+from serve_app.api.problem_responses import answer_of
+from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.editing import EditError
 from serve_app.problems.catalogue import INTERNAL, KINDS, REFUSED
 from serve_app.problems.error_table import OF_ERROR, kind_of, problem_of, refusal_of
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError
-from serve_app.wire.fields import PORTFOLIO, SECURITY
 from storage.errors import EmbeddedServerError, LeaseLostError, StorageError
 from tests.api.parts import position, posted
 

@@ -11,8 +11,8 @@ from bson.decimal128 import Decimal128
 from click.testing import Result
 from typer.testing import CliRunner
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, Options, Position, Rebalance
 from serve_app.rebalances import replay as replaying

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.optimize import LONG
+from serve_app.api.routes.optimize import LONG
 from serve_app.settings import Settings, settings_from
 from tests.api.every_route import (
     JSON,

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from serve_app.api.samples import RUNNING
+from serve_app.api.openapi.samples import RUNNING
 from serve_app.settings import Settings, settings_from
 from tests.api.in_process import Upstreams, two_owners
 from tests.api.parts import A, P, Q, R, position, posted

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from serve_app.api.slow_bodies import BodyDeadline
+from serve_app.api.middleware.body_deadline import BodyDeadline
 from tests.api.serving import served
 
 JSON = {"content-type": "application/json"}

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from optimization.domain.outcome import Rebalance, Security
-from serve_app.api.negotiation import chosen
-from serve_app.api.transactions import OFFERED, XLSX
+from serve_app.api.content_negotiation import chosen
+from serve_app.api.exports.transactions import COLUMNS, Line
+from serve_app.api.exports.workbook import workbook
+from serve_app.api.routes.transactions import OFFERED, XLSX
 from serve_app.problems.errors import NotAcceptableError, TooManyRowsError
-from serve_app.wire.transactions import COLUMNS, Line
-from serve_app.wire.workbook import workbook
 from storage.rebalance import RunStatus
 from tests.api.parts import A, B, FakeOptimizer, P, Q, R, Stored, bought_one, position, posted
 from tests.api.workbooks import rows_of

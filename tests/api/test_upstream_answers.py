@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.application import api_app
-from serve_app.api.collaborators import Collaborators
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.prices import Prices

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from serve_app.api.application import api_app
+from serve_app.api.app import api_app
 from serve_app.api.reference import page_of, stale
 from serve_app.problems.catalogue import KINDS
 from serve_app.settings import Settings, settings_from

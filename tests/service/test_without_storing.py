@@ -12,7 +12,7 @@ import pytest
 from pymongo import MongoClient
 
 from optimization.domain.model import Model
-from serve_app.api.optimize import LONG
+from serve_app.api.routes.optimize import LONG
 from tests.service.acceptance import model_body
 from tests.service.book import Book
 from tests.service.calls import (

@@ -1,0 +1,92 @@
+"""The HTTP application, made from its collaborators: in a replica of the ingress, and in tests."""
+
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from serve_app.api.dependencies import Collaborators
+from serve_app.api.event_stream import Streams
+from serve_app.api.middleware.body_deadline import BodyDeadline
+from serve_app.api.middleware.compression import Compression
+from serve_app.api.middleware.request_bodies import Bounds, RequestBodies
+from serve_app.api.middleware.request_deadline import Deadlines
+from serve_app.api.middleware.request_headers import RequestHeaders
+from serve_app.api.middleware.request_metrics import Measured, RequestWatch
+from serve_app.api.openapi.document import documented
+from serve_app.api.openapi.explorer import add_explorer
+from serve_app.api.problem_responses import Refusals, answer_http, answer_invalid
+from serve_app.api.query_parameters import require_known_parameters
+from serve_app.api.response_headers import EXPOSED
+from serve_app.api.routes import (
+    drift,
+    health,
+    models,
+    optimize,
+    orders,
+    portfolios,
+    problem_pages,
+    runs,
+    stored_rebalances,
+    transactions,
+)
+from serve_app.api.routes import rebalances as rebalancing
+from serve_app.problems.catalogue import Kind
+from serve_app.settings import Settings
+
+
+def api_app(
+    settings: Settings,
+    collaborators: Collaborators,
+    more_problems: Mapping[type[BaseException], Kind] | None = None,
+    *,
+    server_answers_request_id: bool = False,
+    watch: RequestWatch | None = None,
+) -> FastAPI:
+    """The application; ``more_problems`` are errors that only the caller knows, such as Ray's.
+
+    ``watch`` counts the requests.
+    """
+    app = FastAPI(
+        title="Order Generation Service",
+        version=version("order-generation-service"),
+        redirect_slashes=False,
+        dependencies=[Depends(require_known_parameters)],
+        generate_unique_id_function=lambda route: route.name,
+        openapi_url=None,  # a route of the framework that would take every query
+        docs_url=None,  # those of FastAPI need another server
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.collaborators = collaborators
+    app.state.streams = Streams(settings.event_streams)
+    about_books = (rebalancing, optimize, drift, runs)
+    about_rebalances = (stored_rebalances, transactions, orders)
+    parts = (models, *about_books, *about_rebalances, portfolios, health, problem_pages)
+    for part in parts:
+        app.include_router(part.router)
+    add_explorer(app)
+    app.openapi = partial(documented, app)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_exception_handler(HTTPException, answer_http)
+    # Added from the inside out: a refusal, too, gets its headers.
+    app.add_middleware(Deadlines)
+    app.add_middleware(Refusals, more=more_problems or {})
+    app.add_middleware(RequestBodies, bounds=Bounds.of(settings))
+    app.add_middleware(Compression)
+    app.add_middleware(BodyDeadline)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+    )
+    if watch is not None:
+        app.add_middleware(Measured, watch=watch)
+    app.add_middleware(RequestHeaders, server_answers_request_id=server_answers_request_id)
+    return app

@@ -1,0 +1,105 @@
+"""ETag, If-Match and If-None-Match: who changes something says which version it was read at.
+
+An ETag is the version, and behind a dot what changes the representation but not the version: a
+rebalance gives its model another date, and compression another text. If-Match looks at the version
+alone, so that a rebalance refuses no change.
+"""
+
+import re
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from optimization.domain.model import Model
+from serve_app.api.dependencies import Configured
+from serve_app.editing import Versions
+from serve_app.problems.errors import PreconditionFailedError, PreconditionRequiredError
+from storage.errors import StaleVersionError
+from storage.rebalance import Run, RunStatus
+
+VERSION = re.compile(r'"?([0-9]{1,10})(?:\..*)?"?')
+
+QUOTE = '"'
+GZIP = ".gzip"
+
+IfMatch = Annotated[
+    str | None, Header(description="the ETag of the version that is changed; 412 for another one")
+]
+IfNoneMatch = Annotated[str | None, Header(description="the ETag of what the caller has")]
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What If-Match allows to be changed; without the header, anything."""
+
+    if_match: str | None
+
+    @property
+    def versions(self) -> Versions:
+        """The versions that may be changed; None for all."""
+        if self.if_match is None:
+            return None
+        tags = [tag.strip() for tag in self.if_match.split(",")]
+        if "*" in tags:
+            return None
+        # Compared strongly (RFC 9110, 13.1.1): a weak one never matches.
+        return frozenset(filter(None, map(_version, tags)))
+
+    def require(self, version: int) -> None:
+        """Raise unless this version may be changed."""
+        if self.versions is not None and version not in self.versions:
+            raise PreconditionFailedError(str(self.if_match), version)
+
+
+async def precondition(
+    settings: Configured, if_match: IfMatch = None
+) -> AsyncGenerator[Precondition]:
+    """The If-Match of a request; a version that turns out stale has failed it."""
+    if if_match is None and settings.require_if_match:
+        raise PreconditionRequiredError
+    found = Precondition(if_match)
+    try:
+        yield found
+    except StaleVersionError as error:
+        if found.versions is None:
+            raise
+        raise PreconditionFailedError(str(if_match), error.actual) from error
+
+
+Changed = Annotated[Precondition, Depends(precondition, scope="function")]
+
+
+def model_etag(model: Model) -> str:
+    """The version of a model, and the date of its last rebalance."""
+    rebalanced = model.last_rebalance_date
+    date = f".{round(rebalanced.timestamp() * 1000):x}" if rebalanced else ""
+    return f'"{model.version}{date}"'
+
+
+def run_etag(run: Run) -> str:
+    """The version of a stored rebalance, and how far it is; weak while portfolios are added."""
+    weak = "W/" if run.status is RunStatus.RUNNING else ""
+    return f'{weak}"{run.version}.{run.status.lower()}"'
+
+
+def held_etag(etag: str, if_none_match: str | None) -> str | None:
+    """The ETag of what the caller has of just what would be answered, compressed or not."""
+    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    known = (each for each in (etag, compressed_etag(etag)) if each in tags or "*" in tags)
+    return next(known, None)
+
+
+def compressed_etag(etag: str) -> str:
+    """The ETag of the same representation in gzip, which is another one (RFC 9110, 8.8.3).
+
+    >>> compressed_etag('"3.18a"')
+    '"3.18a.gzip"'
+    """
+    return f'{etag.removesuffix(QUOTE)}{GZIP}"'
+
+
+def _version(tag: str) -> int | None:
+    number = VERSION.fullmatch(tag)
+    return int(number[1]) if number else None

@@ -1,0 +1,69 @@
+"""Streams of events, of which an ingress has so many open at a time."""
+
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.sse import format_sse_event
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from serve_app.api.schemas.runs import event_json
+from serve_app.json_text import Json, encoded
+from serve_app.problems.errors import TooManyStreamsError
+from storage.chunk_store import Event
+
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def chunk_event(event: Event) -> bytes:
+    """A chunk of a run that is done, as a server-sent event."""
+    text = encoded(event_json(event)).decode()
+    return format_sse_event(event="chunk", id=str(event.number), data_str=text)
+
+
+def state_event(state: Json, *, is_over: bool) -> bytes:
+    """Where a run stands, as a server-sent event; the last one of its stream if the run is over."""
+    return format_sse_event(
+        event="end" if is_over else "progress", data_str=encoded(state).decode()
+    )
+
+
+class Streams:
+    """Counts the open streams of one process."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open = 0
+
+    @contextmanager
+    def one_more(self) -> Generator[None]:
+        """For as long as a stream is open. Raises TooManyStreamsError instead of one too many."""
+        if self._open >= self._most:
+            raise TooManyStreamsError(self._most)
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    def __init__(self, events: AsyncIterator[bytes], streams: Streams) -> None:
+        super().__init__(events, 200, HEADERS, media_type="text/event-stream")
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events, or nothing where there is no room for them."""
+        with self._streams.one_more():
+            await super().__call__(scope, receive, send)
+
+
+def _streams(request: Request) -> Streams:
+    return request.app.state.streams
+
+
+OpenStreams = Annotated[Streams, Depends(_streams)]

@@ -1,0 +1,80 @@
+"""Request bodies without a float on the way, and without a field that is lost unsaid."""
+
+import json
+import logging
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from serve_app.api.response_headers import IGNORED_FIELDS, header_list
+from serve_app.api.schemas.fields import ignored_fields
+from serve_app.json_text import AmbiguousTextError, decoded, json_errors
+from serve_app.problems.error_table import json_pointer
+
+MOST_NAMED: Final = 20
+LONGEST_POINTER: Final = 120
+
+logger = logging.getLogger(__name__)
+
+
+class ExactRequest(Request):
+    """A request whose JSON numbers arrive as the Decimals that were written."""
+
+    _value: Any = None
+
+    async def read(self) -> bytes:
+        """The body; raises before the framework could turn the reason into a general one."""
+        try:
+            return await self.body()
+        except ClientDisconnect:
+            raise HTTPException(400) from None
+
+    async def decode(self) -> None:
+        """Read the body as JSON, once; raises RequestValidationError where that cannot be done."""
+        body = await self.read()
+        if not body:
+            return
+        try:
+            self._value = decoded(body)
+        except (json.JSONDecodeError, AmbiguousTextError) as error:
+            raise RequestValidationError(json_errors(error)) from error
+
+    async def json(self) -> Any:
+        """The value of the body, which ``decode`` has read."""
+        return self._value
+
+
+class ExactRoute(APIRoute):
+    """A route that reads its body exactly, and names the fields that it ignores by contract."""
+
+    def get_route_handler(self) -> Any:
+        handle = super().get_route_handler()
+        shape = self.body_field.field_info.annotation if self.body_field else None
+
+        async def exactly(request: Request) -> Response:
+            exact = ExactRequest(request.scope, request.receive)
+            if shape is None:
+                return await handle(exact)
+            await exact.decode()
+            answer = await handle(exact)
+            _name_ignored(await exact.json(), shape, answer)
+            return answer
+
+        return exactly
+
+
+def _name_ignored(value: Any, shape: Any, answer: Response) -> None:
+    if not (isinstance(shape, type) and issubclass(shape, BaseModel)):
+        return  # options are optional, and ignore nothing
+    found = ignored_fields(value, shape, MOST_NAMED)
+    if found:
+        pointers = (json_pointer([str(step) for step in path]) for path in found)
+        # A URI fragment's way to write a pointer: a header has ASCII alone, and a name may have commas.
+        named = header_list((each[:LONGEST_POINTER] for each in pointers), safe="/~[]$")
+        answer.headers[IGNORED_FIELDS] = named
+        logger.info("ignored fields of a body: %s", named)

@@ -1,0 +1,115 @@
+"""Stored rebalances as JSON text, a batch of their portfolios at a time: a page may be longer than the memory."""
+
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Final
+
+from starlette.responses import Response, StreamingResponse
+
+from optimization.domain.outcome import Rebalance
+from serve_app.api.responses import trade_date_of
+from serve_app.api.schemas.stored_rebalances import portfolio_json, run_json
+from serve_app.json_text import Json, encoded
+from serve_app.problems.error_table import problem_of
+from storage.rebalance import Run
+
+AT_A_TIME: Final = 100  # portfolios that are read, and written to the caller, at once
+MOST_ON_PAGE: Final = 5_000  # portfolios, over all rebalances of a page
+
+Batch = Callable[[int, int], Awaitable[tuple[Rebalance, ...]]]
+"""Reads the outcomes of some portfolios, by the place of the first and their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolios:
+    """``count`` portfolios of a rebalance from the place ``first`` on, as they are read."""
+
+    run: Run
+    first: int
+    count: int
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A rebalance with the first of its portfolios; ``link`` leads to the others."""
+
+    shown: Portfolios
+    omitted: int = 0
+    link: str = ""
+
+
+def shares(counts: Iterable[int]) -> Iterator[int]:
+    """How many portfolios each rebalance of a page may show.
+
+    >>> list(shares([4_000, 3_000, 20]))
+    [4000, 1000, 0]
+    """
+    left = MOST_ON_PAGE
+    for count in counts:
+        yield min(count, left)
+        left -= min(count, left)
+
+
+async def streamed(text: AsyncIterator[bytes], headers: Mapping[str, str]) -> Response:
+    """The answer of this text; until its first part is there, an error is a whole answer, too."""
+    first = await anext(text)
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for part in text:
+            yield part
+
+    return StreamingResponse(whole(), 200, headers, "application/json")
+
+
+async def page_text(page: Sequence[Listed], zone: tzinfo) -> AsyncIterator[bytes]:
+    """An array of rebalances."""
+    if not page:
+        yield b"[]"
+        return
+    separator = b"["
+    for listed in page:
+        async for part in rebalance_text(listed, zone):
+            yield separator + part
+            separator = b""
+        separator = b","
+    yield b"]"
+
+
+async def rebalance_text(listed: Listed, zone: tzinfo) -> AsyncIterator[bytes]:
+    """A rebalance with its portfolios."""
+    head = run_json(listed.shown.run, [], listed.omitted, listed.link)
+    begin = encoded(head).removesuffix(b"[]}")
+    async for part in portfolios_text(listed.shown, zone):
+        yield begin + part
+        begin = b""
+    yield b"}"
+
+
+async def portfolios_text(portfolios: Portfolios, zone: tzinfo) -> AsyncIterator[bytes]:
+    """An array of portfolios."""
+    separator = b"["
+    end = portfolios.first + portfolios.count
+    for offset in range(portfolios.first, end, AT_A_TIME):
+        outcomes = await portfolios.batch(offset, min(AT_A_TIME, end - offset))
+        if outcomes:
+            lines = portfolios_json(portfolios.run, outcomes, zone)
+            yield separator + encoded(lines)[1:-1]
+            separator = b","
+    yield b"[]" if separator == b"[" else b"]"
+
+
+def portfolios_json(run: Run, outcomes: Iterable[Rebalance], zone: tzinfo) -> list[Json]:
+    """Portfolios of a stored rebalance."""
+    day = trade_date_of(run, zone)
+    return [portfolio_json(each, day, problem_of(each.refusal)) for each in outcomes]

@@ -1,0 +1,123 @@
+"""The trade list of a stored rebalance: its lines, and the texts that they are written as.
+
+Each writer takes pages of lines and gives text page by page: a list may be longer than the memory.
+"""
+
+import csv
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from io import StringIO
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from optimization.domain.decimals import EXACT
+from optimization.domain.outcome import Rebalance
+from serve_app.api.schemas.fields import Identifier, ObjectIdentifier
+from serve_app.api.schemas.rebalances import Number, side_of
+from serve_app.json_text import Json, encoded, number, plain, whole
+
+STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Line(NamedTuple):
+    """One transaction; ``amount`` is quantity times price, exact."""
+
+    rebalance_id: str
+    portfolio_id: str
+    security_id: str
+    transaction_type: str
+    quantity: int | Decimal
+    price: Decimal
+    amount: Decimal
+    trade_date: str
+
+
+COLUMNS = Line._fields
+Page = Sequence[Line]
+
+
+class TransactionLine(BaseModel):
+    """One transaction of a stored rebalance, with the price that it was planned at."""
+
+    rebalance_id: ObjectIdentifier
+    portfolio_id: Identifier
+    security_id: Identifier
+    transaction_type: Literal["BUY", "SELL"]
+    quantity: Annotated[Number, Field(gt=0)]
+    price: Number
+    amount: Annotated[Number, Field(description="quantity times price")]
+    trade_date: date
+
+
+def lines_of(rebalance_id: str, outcomes: Iterable[Rebalance], trade_date: str) -> Iterator[Line]:
+    """The transactions of some portfolios, in their order."""
+    for outcome in outcomes:
+        for drift in outcome.drifts:
+            side = side_of(drift)
+            if side is None:
+                continue
+            quantity, price = whole(drift.traded_quantity), drift.security.price
+            amount = EXACT.multiply(Decimal(quantity), price)
+            security_id = drift.security.security_id
+            traded = (side.value, quantity, price, amount)
+            yield Line(rebalance_id, outcome.portfolio_id, security_id, *traded, trade_date)
+
+
+async def json_array(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
+    """One JSON array."""
+    yield b"["
+    separator = b""
+    async for page in pages:
+        if page:
+            yield separator + encoded([line_json(line) for line in page])[1:-1]
+            separator = b","
+    yield b"]"
+
+
+async def json_lines(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
+    """One JSON object a line, each line ended."""
+    async for page in pages:
+        yield b"".join(encoded(line_json(line)) + b"\n" for line in page)
+
+
+async def csv_rows(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
+    """RFC 4180: a header, lines ended by CR LF, decimals digit by digit."""
+    yield _csv([COLUMNS])
+    async for page in pages:
+        yield _csv(_cells(line) for line in page)
+
+
+def csv_text(lines: Iterable[Line]) -> bytes:
+    """A whole table of these lines."""
+    return _csv([COLUMNS, *map(_cells, lines)])
+
+
+def guarded(text: str) -> str:
+    """Text that no spreadsheet takes for a formula.
+
+    >>> guarded("=1+1"), guarded("AAPL")
+    ("'=1+1", 'AAPL')
+    """
+    return f"'{text}" if text.startswith(STARTS_A_FORMULA) else text
+
+
+def line_json(line: Line) -> Json:
+    """One transaction as JSON."""
+    return {
+        **line._asdict(),
+        "quantity": number(line.quantity),
+        "price": number(line.price),
+        "amount": number(line.amount),
+    }
+
+
+def _cells(line: Line) -> list[str]:
+    return [guarded(cell) if isinstance(cell, str) else plain(Decimal(cell)) for cell in line]
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> bytes:
+    text = StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,105 @@
+"""The trade list of a stored rebalance as an Excel workbook.
+
+A spreadsheet keeps 15 significant digits of a number. What has more is written as text: it stays exact.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import date
+from decimal import Decimal
+from typing import IO, Any, Final
+
+import xlsxwriter
+
+from serve_app.api.exports.transactions import COLUMNS, Line, Page
+from serve_app.json_text import plain
+from serve_app.problems.errors import TooManyRowsError
+
+MOST_ROWS: Final = 1_048_576  # of a sheet, its header with them
+DIGITS: Final = 15
+WIDTHS: Final = (27, 27, 27, 17, 12, 14, 18, 12)
+AT_A_TIME: Final = 500  # rows, about 30 ms: so long other threads may wait for this one
+
+
+async def workbook(pages: AsyncIterator[Page], most_rows: int = MOST_ROWS) -> IO[bytes]:
+    """The whole workbook in a temporary file, at its beginning; the caller closes it.
+
+    Rows go to the disk as they come. TooManyRowsError where a sheet is too short.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    try:
+        with tempfile.TemporaryDirectory(prefix="workbook-") as directory:
+            await _write(file, directory, pages, most_rows)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+async def _write(
+    file: IO[bytes], directory: str, pages: AsyncIterator[Page], most_rows: int
+) -> None:
+    sheet = _Sheet(file, directory, most_rows)
+    try:
+        async for page in pages:
+            for start in range(0, len(page), AT_A_TIME):
+                await asyncio.to_thread(sheet.write, page[start : start + AT_A_TIME])
+    except BaseException:
+        sheet.abandon()
+        raise
+    await asyncio.to_thread(sheet.finish)
+
+
+class _Sheet:
+    """One typed sheet with a frozen header and filters, written row by row."""
+
+    def __init__(self, file: IO[bytes], directory: str, most_rows: int) -> None:
+        options = {"constant_memory": True, "tmpdir": directory}
+        self._book: Any = xlsxwriter.Workbook(file, options)
+        self._most_rows = most_rows
+        self._row = 1
+        self._sheet = self._book.add_worksheet("Transactions")
+        self._whole, self._fraction, self._day = (
+            self._book.add_format({"num_format": form})
+            for form in ("#,##0", "#,##0.00########", "yyyy-mm-dd")
+        )
+        bold = self._book.add_format({"bold": True})
+        for column, (name, width) in enumerate(zip(COLUMNS, WIDTHS, strict=True)):
+            self._sheet.set_column(column, column, width)
+            self._sheet.write_string(0, column, name, bold)
+        self._sheet.freeze_panes(1, 0)
+
+    def write(self, page: Page) -> None:
+        """Append rows."""
+        for line in page:
+            if self._row == self._most_rows:
+                raise TooManyRowsError(self._most_rows)
+            self._write_row(line)
+            self._row += 1
+
+    def finish(self) -> None:
+        """Complete the workbook."""
+        self._sheet.autofilter(0, 0, self._row - 1, len(COLUMNS) - 1)
+        self._book.close()
+
+    def abandon(self) -> None:
+        """Close the rows on the disk without making a workbook of them."""
+        self._sheet.row_data_fh.close()
+
+    def _write_row(self, line: Line) -> None:
+        for column, text in enumerate(line[:4]):
+            self._sheet.write_string(self._row, column, str(text))
+        for column, value in enumerate((line.quantity, line.price, line.amount), 4):
+            self._write_number(column, value)
+        day = date.fromisoformat(line.trade_date)
+        self._sheet.write_datetime(self._row, 7, day, self._day)
+
+    def _write_number(self, column: int, value: int | Decimal) -> None:
+        text = plain(Decimal(value))
+        if len(text.replace(".", "").lstrip("0")) > DIGITS:
+            self._sheet.write_string(self._row, column, text)
+            return
+        form = self._whole if isinstance(value, int) else self._fraction
+        self._sheet.write_number(self._row, column, Decimal(text), form)

@@ -1,0 +1,119 @@
+"""An example of every answer: the JSON that the service makes from the objects of samples.py."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from pydantic import BaseModel
+
+from serve_app.api.event_stream import chunk_event, state_event
+from serve_app.api.exports.transactions import TransactionLine, csv_text, line_json, lines_of
+from serve_app.api.openapi import samples
+from serve_app.api.schemas.drift import (
+    DriftSummaryAnswer,
+    LargestDeviation,
+    PortfolioDriftAnswer,
+    StandingAnswer,
+    drift_summary_json,
+    portfolio_drift_json,
+)
+from serve_app.api.schemas.fields import MODEL, PORTFOLIO
+from serve_app.api.schemas.health import Health
+from serve_app.api.schemas.models import ModelAnswer, model_json
+from serve_app.api.schemas.orders import HandOverAnswer, hand_over_json
+from serve_app.api.schemas.portfolios import PortfolioName
+from serve_app.api.schemas.rebalances import (
+    BindingAnswer,
+    OutsideBandAnswer,
+    RebalanceAnswer,
+    rebalance_json,
+)
+from serve_app.api.schemas.runs import RunAnswer, book_run_json, outcome_line
+from serve_app.api.schemas.stored_rebalances import (
+    Deleted,
+    OutsideBandResult,
+    PortfolioResult,
+    PositionResult,
+    RebalanceResult,
+    deleted_json,
+    portfolio_json,
+    run_json,
+)
+from serve_app.json_text import Json, encoded
+from storage.run import BookRun
+
+
+def _written(value: Any) -> Any:
+    """The value as a client reads it."""
+    return orjson.loads(encoded(value))
+
+
+def _run(run: BookRun, *rebalances: str) -> Json:
+    return _written(book_run_json(run, rebalances, (), None))
+
+
+_IDS = samples.REBALANCE, MODEL
+_REBALANCED = _written(rebalance_json(samples.SOLD, *_IDS, samples.DAY, None))
+_GIVEN = _written(rebalance_json(samples.SOLD, None, None, samples.DAY, None))
+_NOT_SOLD = _written(rebalance_json(samples.NOT_SOLD, *_IDS, samples.DAY, None))
+_NOT_SOLD_STORED = _written(portfolio_json(samples.NOT_SOLD, samples.DAY, None))
+_OUTCOME = _written(portfolio_json(samples.SOLD, samples.DAY, None))
+_DRIFT = _written(portfolio_drift_json(samples.DRIFT, MODEL))
+_SUMMARY = _written(drift_summary_json(samples.DRIFT.summary, None))
+_SENT = _written(hand_over_json(samples.handed_over(samples.ORDER)))
+_LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
+_QUEUED = _run(samples.QUEUED)
+_RUNNING = _run(samples.RUNNING, samples.REBALANCE)
+
+
+def _health(status: str) -> Json:
+    health = Health(status=status, checks=samples.CHECKS, breakers=samples.BREAKERS)
+    return health.model_dump(mode="json")
+
+
+OF_SHAPES: Final[Mapping[type[BaseModel], Json]] = {
+    ModelAnswer: _written(model_json(samples.GROWTH)),
+    RebalanceAnswer: _REBALANCED,
+    BindingAnswer: _NOT_SOLD["binding"][0],
+    OutsideBandAnswer: _NOT_SOLD["outside_band"][0],
+    OutsideBandResult: _NOT_SOLD_STORED["outside_band"][0],
+    PositionResult: _OUTCOME["positions"][0],
+    PortfolioResult: _OUTCOME,
+    RebalanceResult: _written(run_json(samples.STORED, [_OUTCOME])),
+    Deleted: deleted_json(samples.REBALANCE),
+    TransactionLine: _written(line_json(_LINES[0])),
+    StandingAnswer: _DRIFT["drifts"][0],
+    PortfolioDriftAnswer: _DRIFT,
+    LargestDeviation: _SUMMARY["largest_deviation"],
+    DriftSummaryAnswer: _SUMMARY,
+    RunAnswer: _RUNNING,
+    HandOverAnswer: _SENT,
+    PortfolioName: {"portfolio_id": PORTFOLIO, "name": samples.NAME},
+    Health: _health("ready"),
+}
+"""An example of each shape that an answer has."""
+
+OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
+    ("replace_model", "200"): _written(model_json(samples.REPLACED)),
+    ("add_position", "200"): _written(model_json(samples.WITH_POSITION)),
+    ("replace_position", "200"): _written(model_json(samples.REPLACED)),
+    ("remove_position", "200"): _written(model_json(samples.WITHOUT_POSITION)),
+    ("add_portfolios", "200"): _written(model_json(samples.WITH_PORTFOLIO)),
+    ("remove_portfolios", "200"): _written(model_json(samples.WITHOUT_PORTFOLIO)),
+    ("optimize", "200"): [_GIVEN],
+    ("rebalance_model", "202"): _QUEUED,
+    ("rebalance_portfolio", "202"): _QUEUED,
+    ("begin_run", "202"): _QUEUED,
+    ("cancel_run", "202"): _run(samples.CANCELLING, samples.REBALANCE),
+    ("hand_over", "207"): _written(hand_over_json(samples.handed_over(samples.REFUSED_ORDER))),
+    ("health", "200"): _health("healthy"),
+    ("live", "200"): Health(status="healthy").model_dump(mode="json"),
+}
+"""The answers that differ from the example of their shape, by operation and status."""
+
+EVENTS: Final = (chunk_event(samples.SECOND_CHUNK) + state_event(_RUNNING, is_over=False)).decode()
+OUTCOMES: Final = outcome_line(
+    samples.REBALANCE, portfolio_json(samples.SOLD, samples.DAY, None)
+).decode()
+TABLE: Final = csv_text(_LINES).decode()
+TABLE_LINES: Final = f"{encoded(line_json(_LINES[0])).decode()}\n"

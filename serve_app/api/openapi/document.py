@@ -1,0 +1,116 @@
+"""The OpenAPI document of the application, completed: problems of bodies, an example for every body."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from optimization.domain.model_rules import GENERAL, GLOBECO
+from serve_app.api.openapi.answer_examples import OF_OPERATIONS, OF_SHAPES
+from serve_app.api.openapi.links import add_links
+from serve_app.api.openapi.problem_answers import MEDIA_TYPE, Problem, answer_with
+from serve_app.json_text import Json
+from serve_app.problems import catalogue
+from serve_app.problems.catalogue import KINDS, Kind
+
+DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share
+holdings closest to the model, as a trade list, exact to the last share.
+
+Every error is one shape, `application/problem+json`, and its `type` is a page of this service.
+Every request may say in `X-Request-Timeout` for how many seconds its caller waits, and in
+`X-Correlation-ID` how its lines in the logs are found."""
+OF_BODIES = (catalogue.NOT_JSON, catalogue.BODY_SLOW, catalogue.TOO_LARGE, catalogue.UNSUPPORTED)
+OF_ALL = (catalogue.INVALID,)  # an unknown query parameter, at least
+
+
+def documented(app: FastAPI) -> Json:
+    """The OpenAPI document of the application, made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=DESCRIPTION,
+            routes=app.routes,
+            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        )
+        own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        parts = own.pop("$defs")
+        schemas = document["components"]["schemas"]
+        schemas |= {"Problem": own, **parts}
+        _restore_examples(schemas)
+        for shape, example in OF_SHAPES.items():
+            schemas[shape.__name__]["examples"] = [example]
+        for operation in _operations(document):
+            for parameter in operation.get("parameters", ()):
+                _leave_null_out(parameter["schema"])
+            _add_problems(operation["responses"], OF_BODIES if "requestBody" in operation else ())
+            _add_examples(operation, schemas)
+            add_links(operation)
+        document["info"]["x-model-rules"] = {
+            "stored_models": GLOBECO.description,
+            "optimize": GENERAL.description,
+        }
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _restore_examples(schemas: Json) -> None:
+    """As they were written: the framework leaves every member out that is null."""
+    waiting: list[type[BaseModel]] = [BaseModel]
+    while waiting:
+        model = waiting.pop()
+        waiting += model.__subclasses__()
+        extra = model.model_config.get("json_schema_extra")
+        if isinstance(extra, dict) and "examples" in extra and model.__name__ in schemas:
+            schemas[model.__name__]["examples"] = extra["examples"]
+
+
+def _operations(document: Json) -> Iterator[Json]:
+    for methods in document["paths"].values():
+        yield from methods.values()
+
+
+def _leave_null_out(schema: Json) -> None:
+    """A header or a query has a text or is not there: none can be null, as None in the code reads."""
+    parts = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
+    if len(parts) == 1:
+        del schema["anyOf"]
+        schema |= parts[0]
+
+
+def _add_problems(responses: Json, kinds: tuple[Kind, ...]) -> None:
+    """Problems that a route has though it does not name them."""
+    for kind in (*kinds, *OF_ALL):
+        answer = responses.get(str(kind.status), {})
+        named = answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        known = dict.fromkeys([*(KINDS[slug] for slug in named), kind])
+        responses[str(kind.status)] = answer_with(list(known))
+
+
+def _add_examples(operation: Json, schemas: Json) -> None:
+    for status, answer in operation["responses"].items():
+        own = OF_OPERATIONS.get((operation["operationId"], status))
+        if own is not None:
+            answer["content"]["application/json"]["example"] = own
+    bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+    for body in bodies:
+        for content in body.get("content", {}).values():
+            if "example" not in content and "examples" not in content:
+                example = _example(content.get("schema", {}), schemas)
+                if example is not None:
+                    content["example"] = example
+
+
+def _example(schema: Json, schemas: Json) -> Any:
+    """The first example of a schema, or a list of the one that its items have."""
+    if "$ref" in schema:
+        return _example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "items" in schema:
+        item = _example(schema["items"], schemas)
+        return None if item is None else [item]
+    found = (_example(part, schemas) for part in schema.get("anyOf", []))
+    return next((example for example in found if example is not None), None)

@@ -1,0 +1,212 @@
+"""An example of every kind of problem: for the OpenAPI document, the pages of the service, and docs/problems.
+
+Each is the answer that the service gives to an error of that kind, so that none can differ from it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import Response
+
+from optimization.domain.outcome import Rebalance, Status
+from optimization.errors import (
+    CertificationError,
+    EmptyModelError,
+    NoSolutionInTimeError,
+    OptionsConflictError,
+    PricesMissingError,
+    RuleError,
+)
+from serve_app.api.exports.workbook import MOST_ROWS
+from serve_app.api.openapi.samples import (
+    BREAKERS,
+    CHECKS,
+    DAY,
+    INFEASIBLE,
+    OTHER_PORTFOLIO,
+    REBALANCE,
+)
+from serve_app.api.problem_responses import http_answer, invalid_answer, shown_answer
+from serve_app.api.responses import Heading, all_refused, one_refused
+from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
+from serve_app.editing import TargetDiffersError, TargetExistsError
+from serve_app.json_text import Json, decoded, json_errors
+from serve_app.problems.catalogue import KINDS, Kind
+from serve_app.problems.error_table import kind_of, refusal_of
+from serve_app.problems.errors import (
+    DeadlineExceededError,
+    NotAcceptableError,
+    NotReadyError,
+    PortfolioDataError,
+    PreconditionFailedError,
+    PreconditionRequiredError,
+    TooManyRowsError,
+    TooManyStreamsError,
+    UnsupportedMediaTypeError,
+)
+from serve_app.upstream.errors import (
+    HoldingsFileError,
+    HoldingsMissingError,
+    OrdersPartlyFilledError,
+    UpstreamContractError,
+    UpstreamUnavailableError,
+)
+from storage.errors import (
+    HandOverInProgressError,
+    IdempotencyInProgressError,
+    IdempotencyMismatchError,
+    NameTakenError,
+    NotCompletedError,
+    NotFoundError,
+    OrdersInDoubtError,
+    OrdersOpenError,
+    OrdersSentError,
+    RunEndedError,
+    RunGoesOnError,
+    StaleVersionError,
+    StorageUnavailableError,
+    SupersededError,
+)
+
+CORRELATION = "7d0c1c0a3f6e4d7c8f6f0f1b2f3a4b5c"
+MODELS = "/api/v1/models"
+ONE_MODEL = f"/api/v1/model/{MODEL}"
+POSITION = f"{ONE_MODEL}/position"
+OF_MODEL = f"{ONE_MODEL}/rebalance"
+ONE_REBALANCE = f"/api/v1/rebalance/{REBALANCE}"
+ORDERS = f"{ONE_REBALANCE}/orders"
+TRANSACTIONS = f"{ONE_REBALANCE}/transactions"
+OF_PORTFOLIO = f"/api/v1/portfolio/{PORTFOLIO}/rebalance"
+KEY = f"{DAY}/growth"
+HEADING = Heading(REBALANCE, MODEL, DAY)
+
+ANOTHER_REBALANCE = "6b03944ad41a9fc9100ec950"
+OPEN = {"portfolio_id": PORTFOLIO, "rebalance_ids": [ANOTHER_REBALANCE], "open_orders": 40}
+LATER = {"portfolio_id": PORTFOLIO, "rebalance_id": ANOTHER_REBALANCE}
+
+# What a whole request fails with, and where.
+OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
+    (ONE_MODEL, NotFoundError("model", MODEL)),
+    (TRANSACTIONS, NotAcceptableError("image/png", ("application/json", "text/csv"))),
+    (MODELS, NameTakenError("Growth")),
+    (OF_MODEL, RunEndedError(REBALANCE, "CANCELLED", None)),
+    (ONE_REBALANCE, RunGoesOnError(REBALANCE, REBALANCE)),
+    (ONE_MODEL, StaleVersionError("model", MODEL, expected=2, actual=3)),
+    (POSITION, TargetExistsError(SECURITY)),
+    (POSITION, TargetDiffersError(SECURITY)),
+    (OF_MODEL, IdempotencyInProgressError(KEY)),
+    (ORDERS, NotCompletedError(REBALANCE, "STOPPED")),
+    (ORDERS, HandOverInProgressError(REBALANCE, 180)),
+    (ORDERS, OrdersOpenError(REBALANCE, (OPEN,), 1, 40)),
+    (ORDERS, SupersededError(REBALANCE, (LATER,), 1)),
+    (ONE_REBALANCE, OrdersSentError(REBALANCE, 100)),
+    (
+        MODELS,
+        UnsupportedMediaTypeError(
+            "Content-Type", "application/x-www-form-urlencoded", ("application/json",)
+        ),
+    ),
+    (ONE_MODEL, PreconditionFailedError('"2"', 3)),
+    (ONE_MODEL, PreconditionRequiredError()),
+    (
+        MODELS,
+        RuleError(("targets", 0, "weight"), Decimal("0.007"), "a target is a multiple of 0.005"),
+    ),
+    (OF_MODEL, IdempotencyMismatchError(KEY)),
+    (TRANSACTIONS, TooManyRowsError(MOST_ROWS)),
+    (
+        OF_PORTFOLIO,
+        OptionsConflictError(
+            "the cash floor is above the cash ceiling", ("cash_floor", "cash_ceiling")
+        ),
+    ),
+    (OF_PORTFOLIO, EmptyModelError()),
+    ("/api/v1/runs", HoldingsFileError("2026-11-23.parquet", "has no column portfolio_id")),
+    (OF_PORTFOLIO, DeadlineExceededError("X-Request-Timeout", 2.5)),
+    (OF_PORTFOLIO, UpstreamContractError("pricing", "/api/v1/prices answered 404")),
+    (OF_PORTFOLIO, UpstreamUnavailableError("pricing", "/api/v1/prices answered 503", 2.0)),
+    (ORDERS, OrdersInDoubtError(REBALANCE, 1000, 180)),
+    (ONE_MODEL, StorageUnavailableError("the database did not answer in time")),
+    (f"/api/v1/runs/{REBALANCE}/events", TooManyStreamsError(200)),
+    (
+        "/health/ready",
+        NotReadyError(
+            ("accounting",),
+            {**CHECKS, "accounting": "failing"},
+            {**BREAKERS, "accounting": "half-open"},
+        ),
+    ),
+)
+# What a single portfolio fails with.
+OF_PORTFOLIOS: tuple[Rebalance, ...] = (
+    INFEASIBLE,
+    *(
+        Rebalance(PORTFOLIO, Status.FAILED, None, None, None, refusal=refusal_of(error))
+        for error in (
+            NoSolutionInTimeError(PORTFOLIO, 30.0),
+            PricesMissingError((SECURITY,)),
+            HoldingsMissingError(PORTFOLIO),
+            OrdersPartlyFilledError(PORTFOLIO, (4711,)),
+            PortfolioDataError(("cash",), Decimal("NaN"), "cash is a finite amount"),
+            CertificationError(PORTFOLIO, ("turnover_cap",)),
+        )
+    ),
+)
+
+
+def example_of(kind: Kind) -> Json:
+    """A whole problem of this kind, as an answer has it."""
+    return {**_examples()[kind.slug], "correlation_id": CORRELATION}
+
+
+@cache
+def _examples() -> Mapping[str, Json]:
+    """The body of an answer of every kind, by the name of the kind."""
+    answers = [shown_answer(error, kind_of(error), path) for path, error in OF_REQUESTS]
+    answers += [one_refused(OF_PORTFOLIO, HEADING, each, {}) for each in OF_PORTFOLIOS]
+    answers += [
+        http_answer(400, ONE_MODEL),
+        http_answer(404, "/api/v1/modells"),
+        http_answer(405, MODELS),
+        http_answer(408, MODELS),
+        http_answer(413, MODELS),
+        invalid_answer(_not_json(), MODELS),
+        invalid_answer(_bad_id(), "/api/v1/model/zz"),
+        all_refused(OF_MODEL, HEADING, _different_failures(), {}),
+        _internal(),
+    ]
+    bodies: list[Json] = [orjson.loads(answer.body) for answer in answers]
+    slugs = {kind.uri: slug for slug, kind in KINDS.items()}
+    return {slugs[body["type"]]: body for body in bodies}
+
+
+def _different_failures() -> list[Rebalance]:
+    _, first, second, *_ = OF_PORTFOLIOS
+    return [first, replace(second, portfolio_id=OTHER_PORTFOLIO)]
+
+
+def _not_json() -> list[Json]:
+    try:
+        decoded(b"{")
+    except json.JSONDecodeError as error:
+        return json_errors(error)
+    raise AssertionError
+
+
+def _bad_id() -> list[Mapping[str, Any]]:
+    try:
+        TypeAdapter(ObjectIdentifier).validate_python("zz")
+    except ValidationError as error:
+        return [{**entry, "loc": ("path", "model_id")} for entry in error.errors()]
+    raise AssertionError
+
+
+def _internal() -> Response:
+    unforeseen = AssertionError()
+    return shown_answer(unforeseen, kind_of(unforeseen), ONE_MODEL)

@@ -1,0 +1,56 @@
+"""OpenAPI: the problems a route can answer, and the shape they share."""
+
+from collections import defaultdict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serve_app.api.openapi.examples import example_of
+from serve_app.problems import catalogue
+from serve_app.problems.catalogue import Kind
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ErrorPlace(BaseModel):
+    """One value that breaks a rule."""
+
+    pointer: str | None = Field(None, description="JSON pointer into the body")
+    parameter: str | None = Field(None, description="name of a parameter or header")
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457: what went wrong; further members depend on the type."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    correlation_id: str
+    errors: list[ErrorPlace] | None = None
+
+
+def refuses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """The problem answers of a route, beside those that every route has."""
+    by_status: dict[int, list[Kind]] = defaultdict(list)
+    of_all = (
+        catalogue.BAD_REQUEST,
+        catalogue.INTERNAL,
+        catalogue.STORAGE_DOWN,
+        catalogue.OUT_OF_PATIENCE,
+    )
+    for kind in (*kinds, *of_all):
+        by_status[kind.status].append(kind)
+    return {status: answer_with(of_status) for status, of_status in sorted(by_status.items())}
+
+
+def answer_with(kinds: list[Kind]) -> dict[str, Any]:
+    """A problem answer as the document has it, with an example of each kind."""
+    examples = {kind.slug: {"summary": kind.title, "value": example_of(kind)} for kind in kinds}
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
+    title = "; ".join(kind.title for kind in kinds)
+    return {"description": title, "content": {MEDIA_TYPE: content}}

@@ -1,0 +1,206 @@
+"""One small case in domain objects, from which the examples of the OpenAPI document are made.
+
+The requests of the document begin it: a model with one security, and a portfolio that holds too much of it. The
+outcomes are what the engine answers, which a test computes anew because the ingress never loads the solver.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import Direction, RebalanceOptions
+from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Refusal, Side, Status
+from optimization.domain.portfolio import Portfolio
+from optimization.drift import measure_drift
+from optimization.exact.block_builder import priced
+from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
+from serve_app.api.schemas.models import POSTED, ModelPost, model_of
+from serve_app.api.schemas.optimize import ASKED, OptimizeBody, given_options
+from serve_app.editing import with_portfolios, with_target, without_portfolios, without_target
+from storage.chunk_store import Event, Report
+from storage.order import Order, OrderState
+from storage.rebalance import Run, RunStatus
+from storage.run import BookRun, BookRunStatus, Holdings, Selection, Totals
+from storage.submission_store import HandOver
+
+DAY: Final = "2026-11-23"
+REBALANCE: Final = "6720f1a2b3c4d5e6f7a8b9c0"
+RUN: Final = "6725f1a2b3c4d5e6f7a8b9c0"
+OTHER_PORTFOLIO: Final = "683b6d889fa492fde114a4e3"
+NAME: Final = "Growth IRA"
+BEGUN_AT: Final = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+
+GROWTH: Final = replace(model_of(ModelPost.model_validate(POSTED)), model_id=MODEL)
+REPLACED: Final = replace(GROWTH, version=2)
+WITHOUT_POSITION: Final = replace(without_target(GROWTH, GROWTH.targets[0]), version=2)
+WITH_POSITION: Final = with_target(WITHOUT_POSITION, GROWTH.targets[0])
+OF_OTHER: Final = replace(GROWTH, portfolio_ids=(OTHER_PORTFOLIO,), version=2)
+WITH_PORTFOLIO: Final = with_portfolios(OF_OTHER, (PORTFOLIO,))
+WITHOUT_PORTFOLIO: Final = without_portfolios(WITH_PORTFOLIO, (PORTFOLIO,))
+
+_GIVEN: Final = OptimizeBody.model_validate(ASKED)
+HELD: Final = Portfolio(
+    _GIVEN.portfolios[0].portfolio_id,
+    _GIVEN.portfolios[0].cash,
+    _GIVEN.portfolios[0].holdings,
+    _GIVEN.prices,
+)
+OPTIONS: Final = given_options(_GIVEN).of_all(30.0)
+SECURITIES: Final = priced(GROWTH, HELD.prices)
+DRIFT: Final = measure_drift(SECURITIES, HELD)
+
+SOLD: Final = Rebalance(
+    PORTFOLIO,
+    Status.REBALANCED,
+    HELD.market_value,
+    HELD.cash,
+    Decimal("10346.50"),
+    SECURITIES,
+    before=(120,),
+    after=(109,),
+    certificate=Certificate(Proof.OPTIMAL, Method.SEPARABLE, Decimal("11.50"), Decimal("11.50")),
+    cost=Decimal("0.00"),
+)
+
+BUY_ONLY: Final = RebalanceOptions(direction=Direction.BUY_ONLY)
+NOT_SOLD: Final = Rebalance(
+    PORTFOLIO,
+    Status.NO_TRADE,
+    HELD.market_value,
+    HELD.cash,
+    HELD.cash,
+    SECURITIES,
+    before=(120,),
+    after=(120,),
+    certificate=Certificate(
+        Proof.OPTIMAL,
+        Method.SEPARABLE,
+        Decimal("335.00"),
+        Decimal("335.00"),
+        (Binding("direction", Decimal("0.00")),),
+        violation=Decimal("59.40"),
+        violation_lower_bound=Decimal("59.40"),
+    ),
+    cost=Decimal("0.00"),
+    outside_band=(OutsideBand(SECURITY, Edge.ABOVE, Decimal("59.40"), ("direction",)),),
+)
+
+NARROW: Final = Model(
+    "Narrow",
+    (Target(SECURITY, Decimal("0.055"), DriftBand(Decimal("0.005"), Decimal("0.005"))),),
+    (PORTFOLIO,),
+)
+IN_CASH: Final = Portfolio(PORTFOLIO, Decimal("20000.00"), {}, {SECURITY: Decimal("812.40")})
+INFEASIBLE: Final = Rebalance(
+    PORTFOLIO,
+    Status.INFEASIBLE,
+    IN_CASH.market_value,
+    IN_CASH.cash,
+    IN_CASH.cash,
+    priced(NARROW, IN_CASH.prices),
+    before=(0,),
+    after=(0,),
+    refusal=Refusal(
+        "infeasible",
+        f"No feasible solution exists: {SECURITY} has no whole lot inside the drift band. "
+        "There is a plan with bands YIELD or with a soft_band_price.",
+        {
+            "securities": [
+                {
+                    "security_id": SECURITY,
+                    "price": "812.40",
+                    "target": "0.055",
+                    "low_drift": "0.005",
+                    "high_drift": "0.005",
+                    "smallest_band": {
+                        "low_drift": "0.01438",
+                        "high_drift": "0.01438",
+                        "lots": "1",
+                    },
+                }
+            ],
+            "limits": [],
+            "admits": [
+                {"option": "bands", "value": "YIELD"},
+                {"option": "soft_band_price"},
+            ],
+            "nearest_plan": {
+                "transactions": [
+                    {"transaction_type": "BUY", "security_id": SECURITY, "quantity": "1"}
+                ],
+                "cash_after_rebalance": "19187.60",
+                "objective": "287.60",
+                "outside_band": [{"security_id": SECURITY, "quantity": "1", "actual": "0.0406"}],
+                "gives": [],
+            },
+        },
+    ),
+)
+
+STORED: Final = Run(
+    REBALANCE,
+    MODEL,
+    GROWTH.version,
+    GROWTH.name,
+    SECURITIES,
+    options={},
+    number_of_portfolios=1,
+    started_at=BEGUN_AT,
+    status=RunStatus.COMPLETED,
+    counts={SOLD.status: 1},
+    finished_at=BEGUN_AT + timedelta(milliseconds=40),
+)
+
+QUEUED: Final = BookRun(RUN, Selection((MODEL,)), {}, Holdings("summaries"), BEGUN_AT)
+CHUNK: Final = Report(
+    {Status.REBALANCED: 240, Status.IN_BAND: 10},
+    {"SEPARABLE": 247, "COVER": 3},
+    {"fetch": 0.604, "solve": 0.206, "write": 0.051},
+)
+RUNNING: Final = replace(
+    QUEUED,
+    status=BookRunStatus.RUNNING,
+    number_of_rebalances=1,
+    number_of_portfolios=1200,
+    number_of_chunks=5,
+    totals=Totals(
+        chunks=2,
+        counts={status: 2 * count for status, count in CHUNK.counts.items()},
+        methods={method: 2 * count for method, count in CHUNK.methods.items()},
+        seconds={stage: 2 * seconds for stage, seconds in CHUNK.seconds.items()},
+    ),
+    started_at=BEGUN_AT + timedelta(milliseconds=120),
+    updated_at=BEGUN_AT + timedelta(milliseconds=936),
+)
+CANCELLING: Final = replace(RUNNING, status=BookRunStatus.CANCELLING)
+SECOND_CHUNK: Final = Event(2, REBALANCE, 250, 250, CHUNK, BEGUN_AT + timedelta(milliseconds=936))
+
+ORDER: Final = Order(
+    REBALANCE,
+    0,
+    PORTFOLIO,
+    SECURITY,
+    Side.SELL,
+    11,
+    BEGUN_AT,
+    OrderState.SENT,
+    order_id=4711,
+    timestamp=BEGUN_AT + timedelta(seconds=30, milliseconds=1),
+)
+REFUSED_ORDER: Final = replace(
+    ORDER, state=OrderState.FAILED, order_id=None, message="Blotter ID is required"
+)
+
+UPSTREAMS: Final = ("accounting", "pricing", "security", "order", "portfolio")
+CHECKS: Final[dict[str, str]] = dict.fromkeys(("database", *UPSTREAMS), "healthy")
+BREAKERS: Final[dict[str, str]] = dict.fromkeys(UPSTREAMS, "closed")
+
+
+def handed_over(order: Order) -> HandOver:
+    """The hand-over of a rebalance that has this order alone."""
+    counts: Mapping[OrderState, int] = {state: int(state is order.state) for state in OrderState}
+    return HandOver(REBALANCE, counts, 1, (order,), 1)

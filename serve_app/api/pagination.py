@@ -1,0 +1,80 @@
+"""Pages of a list: offset and limit, the order, and the links to the other pages."""
+
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Query, Request
+from fastapi.exceptions import RequestValidationError
+
+from serve_app.api.schemas.fields import WHOLE
+from storage.mongo.sorting import ASCENDING, DESCENDING, Sort
+
+MOST_MODELS = 1000
+LONGEST_ORDER = 200  # characters: the Link of a page has them up to four times
+MOST_RUNS = 100
+MOST_PORTFOLIOS = 1000
+
+Offset = Annotated[int, Query(ge=0, lt=2**31, description="how many to skip"), WHOLE]
+Runs = Annotated[int, Query(ge=1, le=MOST_RUNS, description="how many to answer"), WHOLE]
+Models = Annotated[
+    int,
+    Query(ge=1, le=MOST_MODELS, description="how many to answer; the Link header leads on"),
+    WHOLE,
+]
+Portfolios = Annotated[
+    int, Query(ge=1, le=MOST_PORTFOLIOS, description="how many to answer"), WHOLE
+]
+
+
+def page_headers(request: Request, offset: int, limit: int, total: int) -> dict[str, str]:
+    """X-Total-Count, and the Link (RFC 8288) to the first, previous, next and last page."""
+    last = max(0, (total - 1) // limit * limit)
+    pages = {"first": 0, "prev": max(0, offset - limit), "next": offset + limit, "last": last}
+    if offset == 0:
+        del pages["prev"]
+    if offset + limit >= total:
+        del pages["next"]
+    others = [
+        (name, value)
+        for name, value in request.query_params.multi_items()
+        if name not in {"offset", "limit"}
+    ]
+    links = (
+        f'<{request.url.path}?{urlencode([*others, ("offset", at), ("limit", limit)])}>; rel="{rel}"'
+        for rel, at in pages.items()
+    )
+    return {"Link": ", ".join(links), "X-Total-Count": str(total)}
+
+
+def order_by(*fields: str) -> Callable[[str], Sort]:
+    """The dependency that reads ``sort_by``: a comma list of these fields, each with + or -."""
+    description = f"a comma list of {', '.join(fields)}, each with an optional + or -"
+
+    name = f" *[+-]?({'|'.join(fields)}) *"
+    pattern = f"^({name}(,{name})*)?$"  # only shown: the answer to another one names the fields
+
+    def order(
+        sort_by: Annotated[
+            str,
+            Query(
+                description=description,
+                max_length=LONGEST_ORDER,
+                json_schema_extra={"pattern": pattern},
+            ),
+        ] = "",
+    ) -> Sort:
+        # an unencoded + arrives as a blank, and strip() takes it away: it means the same as no sign
+        parts = [part.strip() for part in sort_by.split(",") if part.strip()]
+        found = tuple(
+            (part.removeprefix("-").removeprefix("+"), DESCENDING if part[0] == "-" else ASCENDING)
+            for part in parts
+        )
+        unknown = [name for name, _ in found if name not in fields]
+        if unknown:
+            message = f"the fields are {', '.join(fields)}"
+            place = ("query", "sort_by")
+            raise RequestValidationError([{"type": "value", "loc": place, "msg": message}])
+        return found
+
+    return order

@@ -1,0 +1,177 @@
+"""Errors into application/problem+json answers, wherever in a request they appear."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.api.schemas.optimize import MOST_ERRORS
+from serve_app.json_text import Json, encoded
+from serve_app.observability.correlation import correlation_id
+from serve_app.problems import catalogue
+from serve_app.problems.catalogue import Kind, problem
+from serve_app.problems.error_table import json_pointer, kind_of, members_of, sentence_of
+from serve_app.problems.errors import NotAcceptableError, UnsupportedMediaTypeError
+from serve_app.upstream.errors import UpstreamUnavailableError
+from storage.errors import HandOverInProgressError, OrdersInDoubtError
+
+LONGEST_NAME = 60
+RETRY_AFTER_S = 2
+LOOK_AGAIN_S = 10
+# What the answer to a body says in which header instead (RFC 9110, 15.5.16).
+OFFERS: Mapping[str, str] = {"Content-Type": "Accept", "Content-Encoding": "Accept-Encoding"}
+
+logger = logging.getLogger(__name__)
+
+
+class Refusals:
+    """Answers every error that the routes let through; what the table does not know is a 500."""
+
+    def __init__(self, app: ASGIApp, more: Mapping[type[BaseException], Kind]) -> None:
+        self.app = app
+        self.more = more
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise  # half an answer cannot be taken back: the connection has to break
+            await answer_of(error, scope["path"], self.more)(scope, receive, send)
+
+
+def answer_of(
+    error: Exception, path: str, more: Mapping[type[BaseException], Kind] | None = None
+) -> Response:
+    """The answer to an error; nothing of an unknown one is shown, it is logged."""
+    kind = kind_of(error, more)
+    if kind is catalogue.INTERNAL:
+        logger.error("unexpected error at %s", path, exc_info=error)
+    return shown_answer(error, kind, path)
+
+
+def shown_answer(error: Exception, kind: Kind, path: str) -> Response:
+    """The whole answer to an error of this kind."""
+    detail, headers = sentence_of(error, kind), _headers(kind, error)
+    return response(kind, detail, path, members_of(error), headers)
+
+
+def response(
+    kind: Kind,
+    detail: str,
+    path: str,
+    members: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A whole answer that is a problem."""
+    own = {"instance": path, "correlation_id": correlation_id.get()}
+    body = problem(kind, detail, {**(members or {}), **own})
+    return Response(encoded(body), kind.status, headers, "application/problem+json")
+
+
+async def answer_invalid(request: Request, error: Exception) -> Response:
+    """The answer to parameters or a body that the wire models refuse."""
+    assert isinstance(error, RequestValidationError)
+    return invalid_answer(error.errors(), request.url.path)
+
+
+def invalid_answer(found: Sequence[Mapping[str, Any]], path: str) -> Response:
+    """The answer to what breaks a rule, as the framework lists it; the first of them are shown."""
+    errors = [_invalid(entry) for entry in found[:MOST_ERRORS]]
+    detail = "; ".join(f"{_place(entry)}: {entry['detail']}" for entry in errors[:3])
+    return response(_kind_of_invalid(found), detail, path, {"errors": errors})
+
+
+async def answer_http(request: Request, error: Exception) -> Response:
+    """The answer to what the framework itself refuses: no such route, another method ..."""
+    assert isinstance(error, HTTPException)
+    headers = {**(error.headers or {})}
+    if error.status_code == catalogue.NO_METHOD.status:
+        headers["Allow"] = ", ".join(_methods(request))
+    return http_answer(error.status_code, request.url.path, headers)
+
+
+def http_answer(status: int, path: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer of this status where the status says everything."""
+    kind = catalogue.OF_STATUS.get(status, catalogue.BAD_REQUEST)
+    return response(kind, f"{kind.title}.", path, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method of a path; the router knows only those of the first route that matches."""
+    paths: Mapping[str, Mapping[str, Any]] = request.app.openapi()["paths"]
+    found = {
+        method.upper()
+        for template, operations in paths.items()
+        if compile_path(template)[0].match(request.url.path)
+        for method in operations
+    }
+    return sorted(found) or ["GET"]
+
+
+def _kind_of_invalid(found: Sequence[Mapping[str, Any]]) -> Kind:
+    if any(entry["loc"][0] == "path" for entry in found):
+        return catalogue.BAD_ID
+    unreadable = any(entry["type"] == "json_invalid" for entry in found)
+    return catalogue.NOT_JSON if unreadable else catalogue.INVALID
+
+
+def _invalid(entry: Mapping[str, Any]) -> Json:
+    place, *path = entry["loc"]
+    if place != "body":
+        name = ".".join(_shortened(str(step)) for step in path)
+        return {"parameter": name, "detail": entry["msg"]}
+    if entry["type"] == "json_invalid":  # path is an offset then
+        return {"pointer": "", "detail": f"not JSON: {entry['ctx']['error']} at {path[0]}"}
+    unknown = entry["type"] == "extra_forbidden"
+    detail = "there is no such field" if unknown else entry["msg"]
+    # "[key]" is pydantic's mark of a key that breaks a rule; a name may be as long as the body
+    steps = [_shortened(str(step)) for step in path if step != "[key]"]
+    return {"pointer": json_pointer(steps), "detail": detail}
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+
+
+def _place(entry: Json) -> str:
+    return entry.get("parameter") or entry.get("pointer") or "the body"
+
+
+def _headers(kind: Kind, error: Exception) -> dict[str, str]:
+    if isinstance(error, NotAcceptableError):
+        return {"Vary": "Accept"}
+    if isinstance(error, UnsupportedMediaTypeError):
+        return {OFFERS[error.header]: ", ".join(error.accepted)}
+    return {"Retry-After": str(_retry_after_s(error))} if _passes(kind) else {}
+
+
+def _passes(kind: Kind) -> bool:
+    """Whether the same request may succeed a little later."""
+    return kind.status == 503 or kind in {catalogue.IN_PROGRESS, catalogue.HANDING_OVER}
+
+
+def _retry_after_s(error: Exception) -> int:
+    match error:
+        case UpstreamUnavailableError():
+            return max(1, ceil(error.retry_after_s))
+        case OrdersInDoubtError():
+            return error.retry_after_s
+        case HandOverInProgressError():
+            return min(error.leased_for_s, LOOK_AGAIN_S)
+        case _:
+            return RETRY_AFTER_S

@@ -1,0 +1,46 @@
+"""Names of response headers, those that scripts of other origins may read, and lists as their values."""
+
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote
+
+CORRELATION_ID = "X-Correlation-ID"
+REQUEST_ID = "X-Request-ID"
+IGNORED_FIELDS: Final = "Ignored-Fields"
+UNMATCHED_IDS: Final = "Unmatched-Ids"
+EXPOSED: Final = (
+    CORRELATION_ID,
+    REQUEST_ID,
+    "Allow",
+    "Content-Disposition",
+    "ETag",
+    "Idempotent-Replayed",
+    IGNORED_FIELDS,
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "Retry-After",
+    UNMATCHED_IDS,
+    "X-Rebalance-Status",
+    "X-Total-Count",
+)
+"""Headers of answers that scripts of other origins may read."""
+
+MAX_LIST_BYTES: Final = 4_000  # because a proxy refuses an answer with more than 16 kB of headers
+
+
+def header_list(items: Iterable[str], safe: str = "/") -> str:
+    """A comma list of percent-encoded items, as many of the first as fit into 4,000 bytes.
+
+    >>> header_list(["VTI", "A, B", "株"])
+    'VTI, A%2C%20B, %E6%A0%AA'
+    """
+    encoded: list[str] = []
+    left = MAX_LIST_BYTES
+    for item in items:
+        each = quote(item, safe=safe)
+        left -= len(each) + len(", ")
+        if left < 0:
+            break
+        encoded.append(each)
+    return ", ".join(encoded)

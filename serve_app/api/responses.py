@@ -1,0 +1,117 @@
+"""What became of portfolios as the answer of a route: elements, or the problem that all of them share."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from starlette.responses import Response
+
+from optimization.domain.outcome import Rebalance, Status
+from serve_app.api.problem_responses import RETRY_AFTER_S, response
+from serve_app.api.schemas.rebalances import rebalance_json
+from serve_app.json_text import Json, encoded
+from serve_app.ports.optimize import Written
+from serve_app.problems import catalogue
+from serve_app.problems.error_table import kind_of_refusal, problem_of
+from storage.rebalance import Run
+
+AT_A_TIME = 50  # portfolios, about 5 ms: so long the event loop waits for the JSON of an answer
+MOST_LISTED = 100
+WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
+
+
+def written_of(response: Response) -> Written:
+    """A whole response as plain data, which another process can send."""
+    return Written(response.status_code, dict(response.headers), bytes(response.body))
+
+
+def response_from(written: Written) -> Response:
+    """The response that another process wrote."""
+    return Response(written.body, written.status, written.headers)
+
+
+def trade_date_of(run: Run, zone: tzinfo) -> str:
+    """The day of the run in the configured zone: a replayed answer keeps it."""
+    return run.started_at.astimezone(zone).date().isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What all elements of an answer share; an id is None where nothing is stored under one."""
+
+    rebalance_id: str | None
+    model_id: str | None
+    trade_date: str
+
+
+async def answer_of_all(
+    path: str, heading: Heading, rebalances: Sequence[Rebalance], headers: Mapping[str, str]
+) -> Response:
+    """One element per portfolio, or a problem if none has a plan."""
+    if rebalances and all(rebalance.status in WITHOUT_PLAN for rebalance in rebalances):
+        return all_refused(path, heading, rebalances, headers)
+    text = await _array_of(heading, rebalances)
+    return Response(text, headers=headers, media_type="application/json")
+
+
+def answer_of_one(
+    path: str, heading: Heading, rebalance: Rebalance, headers: Mapping[str, str]
+) -> Response:
+    """The element of the only portfolio, or the problem that it has."""
+    if rebalance.status in WITHOUT_PLAN and rebalance.refusal is not None:
+        return one_refused(path, heading, rebalance, headers)
+    text = encoded(_element(heading, rebalance))
+    return Response(text, headers=headers, media_type="application/json")
+
+
+async def _array_of(heading: Heading, rebalances: Sequence[Rebalance]) -> bytes:
+    """A JSON array of portfolios; other requests get their turn in between.
+
+    Each part becomes text at once: tens of thousands of living dicts would keep the collector busy.
+    """
+    parts: list[bytes] = []
+    for start in range(0, len(rebalances), AT_A_TIME):
+        part = rebalances[start : start + AT_A_TIME]
+        parts.append(encoded([_element(heading, rebalance) for rebalance in part])[1:-1])
+        await asyncio.sleep(0)
+    return b"[" + b",".join(parts) + b"]"
+
+
+def _element(heading: Heading, rebalance: Rebalance) -> Json:
+    error = problem_of(rebalance.refusal)
+    ids = heading.rebalance_id, heading.model_id
+    return rebalance_json(rebalance, *ids, heading.trade_date, error)
+
+
+def one_refused(
+    path: str, heading: Heading, rebalance: Rebalance, headers: Mapping[str, str]
+) -> Response:
+    """The problem of the only portfolio."""
+    assert rebalance.refusal is not None
+    members = {
+        **rebalance.refusal.members,
+        "portfolio_id": rebalance.portfolio_id,
+        "rebalance_id": heading.rebalance_id,
+        "model_id": heading.model_id,
+    }
+    kind = kind_of_refusal(rebalance.refusal)
+    retry = _retry(kind.status)
+    return response(kind, rebalance.refusal.detail, path, members, {**headers, **retry})
+
+
+def all_refused(
+    path: str, heading: Heading, rebalances: Sequence[Rebalance], headers: Mapping[str, str]
+) -> Response:
+    """The problem that all portfolios share, or that none was rebalanced."""
+    kinds = {kind_of_refusal(each.refusal) for each in rebalances if each.refusal is not None}
+    kind = kinds.pop() if len(kinds) == 1 else catalogue.NONE_REBALANCED
+    of_model = f" of model {heading.model_id}" if heading.model_id else ""
+    detail = f"{kind.title}: none of {len(rebalances)} portfolios{of_model} was rebalanced."
+    listed = [_element(heading, rebalance) for rebalance in rebalances[:MOST_LISTED]]
+    members = {"rebalance_id": heading.rebalance_id, "portfolios": listed}
+    return response(kind, detail, path, members, {**headers, **_retry(kind.status)})
+
+
+def _retry(status: int) -> dict[str, str]:
+    return {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}

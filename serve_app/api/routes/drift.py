@@ -1,0 +1,70 @@
+"""The routes that say who is out of band; nothing is solved and nothing stored."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from serve_app.api.dependencies import Rebalancer
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.pagination import Offset, Portfolios, page_headers
+from serve_app.api.path_parameters import ModelId, PortfolioId
+from serve_app.api.schemas.drift import (
+    DriftSummaryAnswer,
+    PortfolioDriftAnswer,
+    drift_summary_json,
+    portfolio_drift_json,
+)
+from serve_app.api.schemas.fields import ObjectIdentifier
+from serve_app.json_text import encoded
+from serve_app.observability.correlation import correlation_id
+from serve_app.problems import catalogue
+from serve_app.problems.error_table import problem_of
+
+router = APIRouter(prefix="/api/v1", tags=["drift"])
+
+NamedModel = Annotated[
+    ObjectIdentifier | None,
+    Query(description="which of the models that it follows; the newest by default"),
+]
+UNREACHABLE = (catalogue.UPSTREAM_DOWN, catalogue.OVERLOADED, catalogue.BROKEN_CONTRACT)
+
+
+@router.get(
+    "/portfolio/{portfolio_id}/drift",
+    response_model=PortfolioDriftAnswer,
+    responses=refuses(
+        catalogue.BAD_ID,
+        catalogue.NOT_FOUND,
+        catalogue.INVALID,
+        catalogue.NO_HOLDINGS,
+        catalogue.NO_PRICES,
+        *UNREACHABLE,
+    ),
+)
+async def measure_portfolio(
+    portfolio_id: PortfolioId, optimizer: Rebalancer, model_id: NamedModel = None
+) -> Response:
+    """Where every security of a portfolio stands against its band, without a plan."""
+    model, drift = await optimizer.portfolio_drift(portfolio_id, model_id, correlation_id.get())
+    body = portfolio_drift_json(drift, str(model.model_id))
+    return Response(encoded(body), media_type="application/json")
+
+
+@router.get(
+    "/model/{model_id}/drift",
+    response_model=list[DriftSummaryAnswer],
+    responses=refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID, *UNREACHABLE),
+)
+async def measure_portfolios(
+    request: Request,
+    model_id: ModelId,
+    optimizer: Rebalancer,
+    offset: Offset = 0,
+    limit: Portfolios = 100,
+) -> Response:
+    """Which portfolios of a model are out of band; one that FAILED is among them and says why."""
+    summaries, total = await optimizer.model_drift(model_id, offset, limit, correlation_id.get())
+    lines = [drift_summary_json(each, problem_of(each.refusal)) for each in summaries]
+    headers = page_headers(request, offset, limit, total)
+    return Response(encoded(lines), headers=headers, media_type="application/json")

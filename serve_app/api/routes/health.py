@@ -1,0 +1,131 @@
+"""Liveness, readiness and metrics."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from serve_app.api.dependencies import Collaborators, Configured, Parts
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.schemas.health import Health
+from serve_app.problems import catalogue
+from serve_app.problems.errors import NotReadyError
+from serve_app.settings import Settings
+from serve_app.upstream.circuit_breaker import BreakerState
+from serve_app.upstream.http_client import UpstreamHealth
+
+router = APIRouter(tags=["health"])
+
+CHECK_TIMEOUT_S = 2.0
+HEALTHY = "healthy"
+FAILING = "failing"
+UNKNOWN = "unknown"
+NOT_NEEDED = frozenset({"portfolio"})  # it has names of portfolios, which no rebalance waits for
+METRICS = "text/plain"
+METRICS_EXAMPLE = """# TYPE http_requests_total counter
+http_requests_total{method="GET",route="/api/v1/models",status="200"} 3.0
+"""
+
+
+@router.get("/health/live")
+async def live() -> Health:
+    """The process answers; nothing else is asked."""
+    return Health(status=HEALTHY)
+
+
+@router.get("/health/ready", responses=refuses(catalogue.NOT_READY))
+async def ready(parts: Parts, settings: Configured) -> Health:
+    """Every part that is needed is well, or 503 with the names of those that are not."""
+    found = await _examine(parts)
+    failing = tuple(name for name in found.failing if name not in NOT_NEEDED)
+    if failing:
+        raise NotReadyError(failing, found.checks, found.breakers)
+    return _told("ready", found, settings)
+
+
+@router.get("/health")
+@router.get("/health/health", include_in_schema=False)
+async def health(parts: Parts, settings: Configured) -> Health:
+    """The same parts, and always 200.
+
+    ``status`` is ``healthy``, ``degraded`` where an upstream is not well, ``unhealthy`` where the
+    database is not.
+    """
+    found = await _examine(parts)
+    status = "degraded" if found.failing else HEALTHY
+    if parts.checks.keys() & set(found.failing):
+        status = "unhealthy"
+    return _told(status, found, settings)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {METRICS: {"example": METRICS_EXAMPLE}}}},
+)
+async def metrics(parts: Parts) -> Response:
+    """Prometheus text."""
+    text = await parts.metrics()
+    return Response(text, media_type=f"{METRICS}; version=0.0.4; charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """State of every part, and of the circuit to every upstream."""
+
+    checks: dict[str, str]
+    breakers: dict[str, str]
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Parts that are not well, or not even asked for a while."""
+        is_open = BreakerState.OPEN.value
+        return tuple(
+            name
+            for name, state in self.checks.items()
+            if state != HEALTHY or self.breakers.get(name) == is_open
+        )
+
+
+def _told(status: str, found: Findings, settings: Settings) -> Health:
+    return Health(
+        status=status,
+        checks=found.checks,
+        breakers=found.breakers,
+        simulated=settings.simulated_upstreams,
+    )
+
+
+async def _examine(parts: Collaborators) -> Findings:
+    """Ask every part at the same time; the slowest cannot hold up the answer or another part."""
+    calls: Mapping[str, Callable[[], Awaitable[Any]]] = {**parts.checks, **parts.upstreams}
+    tasks = {name: asyncio.create_task(_answered(call)) for name, call in calls.items()}
+    late: set[asyncio.Task[Any]] = set()
+    if tasks:
+        _, late = await asyncio.wait(tasks.values(), timeout=CHECK_TIMEOUT_S)
+    for task in late:
+        task.cancel()
+    states = {name: UNKNOWN if task in late else task.result() for name, task in tasks.items()}
+    return Findings(
+        {name: HEALTHY if _is_healthy(state) else FAILING for name, state in states.items()},
+        {
+            name: state.breaker.value if isinstance(state, UpstreamHealth) else UNKNOWN
+            for name, state in states.items()
+            if name in parts.upstreams
+        },
+    )
+
+
+async def _answered(call: Callable[[], Awaitable[Any]]) -> Any:
+    """The answer of a check, FAILING if it raises."""
+    try:
+        return await call()
+    except Exception:  # noqa: BLE001 - whatever it is, the part is not well
+        return FAILING
+
+
+def _is_healthy(state: Any) -> bool:
+    return state.is_healthy if isinstance(state, UpstreamHealth) else state is None

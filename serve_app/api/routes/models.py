@@ -1,0 +1,189 @@
+"""The routes of the models."""
+
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from optimization.domain.model import Model
+from serve_app.api.dependencies import Store
+from serve_app.api.etags import Changed, IfNoneMatch, held_etag, model_etag
+from serve_app.api.exact_json import ExactRoute
+from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.pagination import MOST_MODELS, Models, Offset, order_by, page_headers
+from serve_app.api.path_parameters import ModelId
+from serve_app.api.schemas.models import (
+    ModelAnswer,
+    ModelPost,
+    ModelPut,
+    PortfoliosBody,
+    PositionBody,
+    Version,
+    model_json,
+    model_of,
+    replacement_of,
+    target_of,
+)
+from serve_app.json_text import encoded
+from serve_app.problems import catalogue
+from storage.mongo.sorting import Sort
+
+router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
+
+StoredVersion = Annotated[Version, Query(description="the version that is stored")]
+Order = Annotated[Sort, Depends(order_by("model_id", "name", "last_rebalance_date"))]
+
+WRONG_MODEL = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+WRONG_CHANGE = (
+    *WRONG_MODEL,
+    catalogue.STALE,
+    catalogue.PRECONDITION,
+    catalogue.TOO_LARGE,
+    catalogue.PRECONDITION_REQUIRED,
+)
+
+
+@router.get("/models", response_model=list[ModelAnswer], responses=refuses(catalogue.INVALID))
+async def list_models(
+    request: Request, store: Store, order: Order, offset: Offset = 0, limit: Models = MOST_MODELS
+) -> Response:
+    """A page of models, the oldest first unless sorted otherwise."""
+    models, total = await store.page(offset, limit, order)
+    body = encoded([model_json(model) for model in models])
+    return _json(body, headers=page_headers(request, offset, limit, total))
+
+
+@router.post(
+    "/models",
+    status_code=201,
+    response_model=ModelAnswer,
+    responses=refuses(
+        catalogue.INVALID,
+        catalogue.NAME_TAKEN,
+        catalogue.TOO_LARGE,
+        catalogue.KEY_REUSED,
+        catalogue.IN_PROGRESS,
+    ),
+)
+async def add_model(body: ModelPost, store: Store, once: AtMostOnce) -> Response:
+    """Store a new model."""
+    new = model_of(body)
+
+    async def recall(model_id: str) -> Model:
+        # As it was answered then, whatever became of it since: the body is the same.
+        return replace(new, model_id=model_id)
+
+    model, replayed = await once(
+        lambda: store.add(new, once.claim), lambda added: str(added.model_id), recall
+    )
+    location = {"Location": f"/api/v1/model/{model.model_id}"}
+    return _answer(model, status=201, headers=location | replayed)
+
+
+@router.get(
+    "/model/{model_id}",
+    response_model=ModelAnswer,
+    responses={304: {"description": "The caller has it"}, **refuses(*WRONG_MODEL)},
+)
+async def read_model(
+    model_id: ModelId, store: Store, if_none_match: IfNoneMatch = None
+) -> Response:
+    """A model."""
+    model = await store.read(model_id)
+    held = held_etag(model_etag(model), if_none_match)
+    if held is not None:
+        return Response(status_code=304, headers={"ETag": held})
+    return _answer(model)
+
+
+@router.put(
+    "/model/{model_id}",
+    response_model=ModelAnswer,
+    responses=refuses(*WRONG_CHANGE, catalogue.NAME_TAKEN),
+)
+async def replace_model(
+    model_id: ModelId, body: ModelPut, store: Store, changed: Changed
+) -> Response:
+    """Replace the whole model, if its version is still the stored one."""
+    changed.require(body.version)
+    return _answer(await store.replace(replacement_of(model_id, body)))
+
+
+@router.delete(
+    "/model/{model_id}",
+    status_code=204,
+    responses=refuses(*WRONG_CHANGE),
+)
+async def delete_model(
+    model_id: ModelId, version: StoredVersion, store: Store, changed: Changed
+) -> Response:
+    """Remove the model, if its version is still the stored one; its rebalances stay."""
+    changed.require(version)
+    await store.delete(model_id, version)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/model/{model_id}/position",
+    response_model=ModelAnswer,
+    responses=refuses(*WRONG_CHANGE, catalogue.IN_MODEL),
+)
+async def add_position(
+    model_id: ModelId, body: PositionBody, store: Store, changed: Changed
+) -> Response:
+    """Add a security to the model."""
+    return _answer(await store.add_target(model_id, target_of(body), changed.versions))
+
+
+@router.put(
+    "/model/{model_id}/position", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
+)
+async def replace_position(
+    model_id: ModelId, body: PositionBody, store: Store, changed: Changed
+) -> Response:
+    """Change the position of a security; a target of 0 removes it."""
+    return _answer(await store.replace_target(model_id, target_of(body), changed.versions))
+
+
+@router.delete(
+    "/model/{model_id}/position",
+    response_model=ModelAnswer,
+    responses=refuses(*WRONG_CHANGE, catalogue.DIFFERS),
+)
+async def remove_position(
+    model_id: ModelId, body: PositionBody, store: Store, changed: Changed
+) -> Response:
+    """Remove a security; every value has to be the stored one."""
+    return _answer(await store.remove_target(model_id, target_of(body), changed.versions))
+
+
+@router.post(
+    "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
+)
+async def add_portfolios(
+    model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
+) -> Response:
+    """Add portfolios; the ones already there are ignored."""
+    return _answer(await store.add_portfolios(model_id, tuple(body.portfolios), changed.versions))
+
+
+@router.delete(
+    "/model/{model_id}/portfolio", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
+)
+async def remove_portfolios(
+    model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
+) -> Response:
+    """Remove portfolios; the ones not there are ignored, one has to stay."""
+    return _answer(
+        await store.remove_portfolios(model_id, tuple(body.portfolios), changed.versions)
+    )
+
+
+def _answer(model: Model, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return _json(encoded(model_json(model)), status, {"ETag": model_etag(model), **(headers or {})})
+
+
+def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, headers, "application/json")

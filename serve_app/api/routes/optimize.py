@@ -1,0 +1,104 @@
+"""The route that rebalances what is given: no database, no upstream."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from serve_app.api.dependencies import Configured, Rebalancer, optimizer_of, settings_of
+from serve_app.api.exact_json import ExactRequest
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.query_parameters import require_known_parameters
+from serve_app.api.responses import Heading, answer_of_all, response_from
+from serve_app.api.schemas.optimize import (
+    BodyRefusedError,
+    OptimizeBody,
+    given_model,
+    given_options,
+)
+from serve_app.api.schemas.rebalances import RebalanceAnswer
+from serve_app.observability.correlation import correlation_id
+from serve_app.ports.optimize import GivenText
+from serve_app.problems import catalogue
+from serve_app.settings import Settings
+from serve_app.upstream.holdings.source import Balance
+
+LONG: Final = 250_000  # bytes, read in about 10 ms
+
+
+class BySize(APIRoute):
+    """A route whose long bodies are read and answered elsewhere."""
+
+    def get_route_handler(self) -> Any:
+        handle = super().get_route_handler()
+
+        async def by_size(request: Request) -> Response:
+            exact = ExactRequest(request.scope, request.receive)
+            # Here, because a body that is read elsewhere never reaches the dependencies.
+            await require_known_parameters(exact)
+            if len(await exact.read()) >= LONG:
+                return await _answered_elsewhere(exact)
+            await exact.decode()
+            return await handle(exact)
+
+        return by_size
+
+
+router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
+
+
+@router.post(
+    "/optimize",
+    response_model=list[RebalanceAnswer],
+    responses=refuses(
+        catalogue.TOO_LARGE,
+        catalogue.INVALID,
+        catalogue.CONFLICT,
+        catalogue.EMPTY_MODEL,
+        catalogue.INFEASIBLE,
+        catalogue.OUT_OF_TIME,
+        catalogue.NO_PRICES,
+        catalogue.REFUSED,
+        catalogue.NONE_REBALANCED,
+        catalogue.UNVERIFIED,
+        catalogue.OVERLOADED,
+    ),
+)
+async def optimize(
+    request: Request, body: OptimizeBody, optimizer: Rebalancer, settings: Configured
+) -> Response:
+    """Rebalance portfolios that are given whole to a model that is given; nothing is stored.
+
+    One element for each portfolio, in the order given. The ids of a rebalance and a model are null.
+    """
+    rebalances = await optimizer.optimize(
+        given_model(body),
+        balances_of(body),
+        body.prices,
+        given_options(body),
+        correlation_id.get(),
+    )
+    heading = Heading(None, None, _today(settings))
+    return await answer_of_all(request.url.path, heading, rebalances, {})
+
+
+def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
+    """What the portfolios own, in their order."""
+    return tuple(Balance(each.portfolio_id, each.cash, each.holdings) for each in body.portfolios)
+
+
+async def _answered_elsewhere(request: Request) -> Response:
+    settings = settings_of(request)
+    given = GivenText(await request.body(), request.url.path, _today(settings))
+    try:
+        written = await optimizer_of(request).optimize_text(given, correlation_id.get())
+    except BodyRefusedError as error:
+        raise RequestValidationError(error.errors) from error
+    return response_from(written)
+
+
+def _today(settings: Settings) -> str:
+    return datetime.now(settings.zone).date().isoformat()

@@ -1,0 +1,94 @@
+"""The routes that hand a rebalance's orders over to the order service, and show where they stand."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from serve_app.api.dependencies import Store
+from serve_app.api.exact_json import ExactRoute
+from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.pagination import Offset, page_headers
+from serve_app.api.path_parameters import RebalanceId
+from serve_app.api.routes.stored_rebalances import WRONG_RUN
+from serve_app.api.schemas.fields import WHOLE
+from serve_app.api.schemas.orders import HandOverAnswer, HandOverBody, hand_over_json
+from serve_app.json_text import encoded
+from serve_app.observability.correlation import correlation_id
+from serve_app.problems import catalogue
+from storage.order import OrderState
+from storage.submission_store import HandOver, HandOverStatus
+
+router = APIRouter(prefix="/api/v1", tags=["orders"], route_class=ExactRoute)
+
+MOST_LISTED: Final = 1000
+LISTED: Final = 100
+Limit = Annotated[int, Query(ge=1, le=MOST_LISTED, description="how many orders to answer"), WHOLE]
+States = Annotated[
+    list[OrderState], Query(max_length=8, description="only orders in these states; repeatable")
+]
+
+
+@router.post(
+    "/rebalance/{rebalance_id}/orders",
+    response_model=HandOverAnswer,
+    responses={
+        207: {"description": "Not all orders are SENT", "model": HandOverAnswer},
+        **refuses(
+            *WRONG_RUN,
+            catalogue.IN_PROGRESS,
+            catalogue.NOT_COMPLETED,
+            catalogue.HANDING_OVER,
+            catalogue.ORDERS_OPEN,
+            catalogue.SUPERSEDED,
+            catalogue.KEY_REUSED,
+            catalogue.BROKEN_CONTRACT,
+            catalogue.UPSTREAM_DOWN,
+            catalogue.IN_DOUBT,
+            catalogue.OVERLOADED,
+        ),
+    },
+)
+async def hand_over(
+    request: Request,
+    rebalance_id: RebalanceId,
+    store: Store,
+    once: AtMostOnce,
+    body: HandOverBody | None = None,
+) -> Response:
+    """Send the orders of a completed rebalance that are not at the order service yet, never one twice.
+
+    Orders of other rebalances of the same portfolios that are neither filled nor cancelled refuse it,
+    unless ``open_orders`` says otherwise; a later rebalance whose orders were sent refuses it always.
+    """
+    rule = (body or HandOverBody()).open_orders
+    done, replayed = await once(
+        lambda: store.hand_over(rebalance_id, rule, MOST_LISTED, correlation_id.get()),
+        lambda handed: handed.rebalance_id,
+        lambda reference: store.handed_over(reference, 0, MOST_LISTED),
+    )
+    headers = page_headers(request, 0, MOST_LISTED, done.listed) | replayed
+    return _answer(done, 200 if done.status is HandOverStatus.COMPLETE else 207, headers)
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/orders",
+    response_model=HandOverAnswer,
+    responses=refuses(*WRONG_RUN),
+)
+async def list_orders(
+    request: Request,
+    rebalance_id: RebalanceId,
+    store: Store,
+    offset: Offset = 0,
+    limit: Limit = LISTED,
+    status: States = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Where the orders of a rebalance stand, a page at a time; NOT_SENT before it is handed over."""
+    found = await store.handed_over(rebalance_id, offset, limit, tuple(dict.fromkeys(status)))
+    return _answer(found, 200, page_headers(request, offset, limit, found.listed))
+
+
+def _answer(found: HandOver, status: int, headers: dict[str, str]) -> Response:
+    return Response(encoded(hand_over_json(found)), status, headers, "application/json")

@@ -1,0 +1,26 @@
+"""The route that names portfolios."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+
+from serve_app.api.dependencies import Store
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.schemas.fields import Identifier
+from serve_app.api.schemas.portfolios import PortfolioName
+from serve_app.problems import catalogue
+
+router = APIRouter(prefix="/api/v1", tags=["portfolios"])
+
+MAX_NAMED: Final = 100  # more would not fit into the longest line of a request
+Ids = Annotated[
+    list[Identifier],
+    Query(min_length=1, max_length=MAX_NAMED, description="portfolio ids; repeatable"),
+]
+
+
+@router.get("/portfolios", responses=refuses(catalogue.INVALID, catalogue.OVERLOADED))
+async def name_portfolios(store: Store, ids: Ids) -> list[PortfolioName]:
+    """Names of portfolios, in the order of the ids; null where the portfolio service has none or is down."""
+    names = await store.portfolio_names(tuple(dict.fromkeys(ids)))
+    return [PortfolioName(portfolio_id=each, name=name) for each, name in names.items()]

@@ -1,0 +1,165 @@
+"""The routes that rebalance."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from optimization.domain.outcome import Rebalance
+from serve_app.api.dependencies import Configured, ModelStore, Optimizer, Rebalancer, Store
+from serve_app.api.exact_json import ExactRoute
+from serve_app.api.idempotency import AtMostOnce, Once
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.path_parameters import ModelId, PortfolioId
+from serve_app.api.response_headers import UNMATCHED_IDS, header_list
+from serve_app.api.responses import Heading, answer_of_all, answer_of_one, trade_date_of
+from serve_app.api.run_progress import PREFERENCE_APPLIED, RespondAsync, accepted
+from serve_app.api.schemas.options import (
+    PortfolioRebalanceOptionsBody,
+    RebalanceOptionsBody,
+    options_of,
+)
+from serve_app.api.schemas.rebalances import RebalanceAnswer
+from serve_app.api.schemas.runs import RunAnswer
+from serve_app.observability.correlation import correlation_id
+from serve_app.problems import catalogue
+from storage.rebalance import Run
+from storage.run import Selection
+
+router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
+
+MOST_UNMATCHED = 100
+Outcomes = tuple[Run, tuple[Rebalance, ...]]
+DryRun = Annotated[
+    bool,
+    Query(description="answer the same and store nothing; an Idempotency-Key is not looked at"),
+]
+ACCEPTED = {202: {"model": RunAnswer, "description": "It goes on; Location says where it stands"}}
+REFUSALS = refuses(
+    catalogue.BAD_ID,
+    catalogue.NOT_FOUND,
+    catalogue.IN_PROGRESS,
+    catalogue.RUN_CANCELLED,
+    catalogue.INVALID,
+    catalogue.CONFLICT,
+    catalogue.EMPTY_MODEL,
+    catalogue.INFEASIBLE,
+    catalogue.OUT_OF_TIME,
+    catalogue.NO_PRICES,
+    catalogue.NO_HOLDINGS,
+    catalogue.PARTLY_FILLED,
+    catalogue.NONE_REBALANCED,
+    catalogue.KEY_REUSED,
+    catalogue.UNVERIFIED,
+    catalogue.BROKEN_CONTRACT,
+    catalogue.UPSTREAM_DOWN,
+    catalogue.OVERLOADED,
+)
+
+
+@router.post(
+    "/model/{model_id}/rebalance",
+    response_model=list[RebalanceAnswer],
+    responses={**ACCEPTED, **REFUSALS},
+)
+async def rebalance_model(
+    request: Request,
+    model_id: ModelId,
+    store: Store,
+    optimizer: Rebalancer,
+    settings: Configured,
+    once: AtMostOnce,
+    options: RebalanceOptionsBody | None = None,
+    dry_run: DryRun = False,
+    respond_async: RespondAsync = False,
+) -> Response:
+    """Rebalance every portfolio that follows the model; one element for each."""
+    if respond_async and not dry_run:
+        selection = Selection(model_ids=(model_id.lower(),))
+        return await _begun(store, optimizer, once, selection, options)
+    wanted = options_of(options)
+    if dry_run:
+        asked = model_id, wanted, correlation_id.get()
+        run, rebalances = await optimizer.preview_model(*asked)
+        heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
+        return await answer_of_all(request.url.path, heading, rebalances, _unmatched(run))
+
+    async def recall(rebalance_id: str) -> Outcomes:
+        run = await store.run(rebalance_id)
+        return run, await store.outcomes(run)
+
+    (run, rebalances), replayed = await once(
+        lambda: optimizer.rebalance_model(model_id, wanted, correlation_id.get(), once.claim),
+        lambda outcomes: outcomes[0].rebalance_id,
+        recall,
+    )
+    heading = Heading(run.rebalance_id, run.model_id, trade_date_of(run, settings.zone))
+    headers = _location(run) | _unmatched(run) | replayed
+    return await answer_of_all(request.url.path, heading, rebalances, headers)
+
+
+@router.post(
+    "/portfolio/{portfolio_id}/rebalance",
+    response_model=RebalanceAnswer,
+    responses={**ACCEPTED, **REFUSALS},
+)
+async def rebalance_portfolio(
+    request: Request,
+    portfolio_id: PortfolioId,
+    store: Store,
+    optimizer: Rebalancer,
+    settings: Configured,
+    once: AtMostOnce,
+    options: PortfolioRebalanceOptionsBody | None = None,
+    dry_run: DryRun = False,
+    respond_async: RespondAsync = False,
+) -> Response:
+    """Rebalance one portfolio to the newest model that it follows, or to the one that is named."""
+    model_id = options.model_id if options else None
+    if respond_async and not dry_run:
+        selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
+        return await _begun(store, optimizer, once, selection, options)
+    wanted = options_of(options)
+    if dry_run:
+        asked = portfolio_id, model_id, wanted, correlation_id.get()
+        run, rebalance = await optimizer.preview_portfolio(*asked)
+        heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
+        return answer_of_one(request.url.path, heading, rebalance, {})
+    (run, rebalance), replayed = await once(
+        lambda: optimizer.rebalance_portfolio(
+            portfolio_id, model_id, wanted, correlation_id.get(), once.claim
+        ),
+        lambda outcome: outcome[0].rebalance_id,
+        lambda rebalance_id: store.outcome(rebalance_id, portfolio_id),
+    )
+    heading = Heading(run.rebalance_id, run.model_id, trade_date_of(run, settings.zone))
+    return answer_of_one(request.url.path, heading, rebalance, _location(run) | replayed)
+
+
+async def _begun(
+    store: ModelStore,
+    optimizer: Optimizer,
+    once: Once,
+    selection: Selection,
+    options: RebalanceOptionsBody | None,
+) -> Response:
+    """The run that does it, on its way."""
+    run, replayed = await once(
+        lambda: optimizer.begin_run(
+            selection, options_of(options), {}, None, correlation_id.get(), once.claim
+        ),
+        lambda run: run.run_id,
+        store.book_run,
+    )
+    return await accepted(store, run, PREFERENCE_APPLIED | replayed)
+
+
+def _location(run: Run) -> dict[str, str]:
+    return {"Location": f"/api/v1/rebalance/{run.rebalance_id}"}
+
+
+def _unmatched(run: Run) -> dict[str, str]:
+    """The first of what the options name and nobody has."""
+    if not run.unmatched:
+        return {}
+    return {UNMATCHED_IDS: header_list(run.unmatched[:MOST_UNMATCHED])}

@@ -1,0 +1,202 @@
+"""The routes of runs over a book: begun with one request, watched, cancelled, read with others."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from datetime import tzinfo
+from typing import Annotated, ParamSpec, TypeVar
+
+from fastapi import APIRouter, Header, Request
+from starlette.responses import Response, StreamingResponse
+
+from serve_app.api.dependencies import Configured, ModelStore, Rebalancer, Store
+from serve_app.api.event_stream import EventStream, OpenStreams, chunk_event, state_event
+from serve_app.api.exact_json import ExactRoute
+from serve_app.api.exports.stored_rebalances import AT_A_TIME, portfolios_json
+from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.openapi.answer_examples import EVENTS, OUTCOMES
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.pagination import Offset, Runs, page_headers
+from serve_app.api.path_parameters import RunId
+from serve_app.api.run_progress import accepted, progress_json
+from serve_app.api.schemas.options import options_of
+from serve_app.api.schemas.runs import (
+    MOST_SHOWN,
+    RunAnswer,
+    RunRequest,
+    holdings_of,
+    outcome_line,
+    own_options_of,
+    selection_of,
+)
+from serve_app.json_text import encoded
+from serve_app.observability.correlation import correlation_id
+from serve_app.problems import catalogue
+from storage.errors import StorageUnavailableError
+from storage.run import BookRun
+
+router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=ExactRoute)
+
+LastEvent = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        pattern=r"^[0-9]{1,9}$",
+        description="the number of the last event that was received: the stream goes on after it",
+    ),
+]
+LOOK_EVERY_S = 0.5
+ALIVE_EVERY = 30  # looks
+EVENTS_AT_A_TIME = 500
+PATIENCE_S = 20.0
+ALIVE = b": still here\n\n"
+WRONG_RUN = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+NDJSON = "application/x-ndjson"
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@router.post(
+    "/runs",
+    status_code=202,
+    response_model=RunAnswer,
+    responses=refuses(
+        catalogue.NOT_FOUND,
+        catalogue.IN_PROGRESS,
+        catalogue.INVALID,
+        catalogue.CONFLICT,
+        catalogue.EMPTY_MODEL,
+        catalogue.KEY_REUSED,
+        catalogue.HOLDINGS_FILE,
+        catalogue.OVERLOADED,
+    ),
+)
+async def begin_run(
+    body: RunRequest, store: Store, optimizer: Rebalancer, once: AtMostOnce
+) -> Response:
+    """Rebalance several models, a list of portfolios or the whole book; answered before it is done."""
+    own = own_options_of(body)
+    run, replayed = await once(
+        lambda: optimizer.begin_run(
+            selection_of(body),
+            options_of(body.options),
+            own,
+            holdings_of(body.holdings),
+            correlation_id.get(),
+            once.claim,
+        ),
+        lambda run: run.run_id,
+        store.book_run,
+    )
+    return await accepted(store, run, replayed)
+
+
+@router.get("/runs", response_model=list[RunAnswer], responses=refuses(catalogue.INVALID))
+async def list_runs(
+    request: Request, store: Store, offset: Offset = 0, limit: Runs = 10
+) -> Response:
+    """A page of runs, the newest first."""
+    runs, total = await store.book_runs(offset, limit)
+    listed = [await progress_json(store, run) for run in runs]
+    return _json(listed, 200, page_headers(request, offset, limit, total))
+
+
+@router.get("/runs/{run_id}", response_model=RunAnswer, responses=WRONG_RUN)
+async def read_run(run_id: RunId, store: Store) -> Response:
+    """Where a run stands."""
+    return _json(await progress_json(store, await store.book_run(run_id)))
+
+
+@router.delete("/runs/{run_id}", status_code=202, response_model=RunAnswer, responses=WRONG_RUN)
+async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Response:
+    """Begin nothing more of a run; what is done or under way stays, and one that is over stays as it is."""
+    run = await store.cancel_book_run(run_id)
+    if not run.status.is_over:
+        await optimizer.announce(run.run_id)
+    return _json(await progress_json(store, run), 202)
+
+
+@router.get(
+    "/runs/{run_id}/events",
+    responses={
+        200: {"content": {"text/event-stream": {"example": EVENTS}}},
+        **WRONG_RUN,
+        **refuses(catalogue.OVERLOADED),
+    },
+    response_class=StreamingResponse,
+)
+async def follow_run(
+    run_id: RunId, store: Store, streams: OpenStreams, last: LastEvent = None
+) -> Response:
+    """Server-sent events: `chunk` for portfolios that are done, `progress`, and `end` when the run is over."""
+    run = await store.book_run(run_id)
+    return EventStream(_events(store, run, int(last or 0)), streams)
+
+
+@router.get(
+    "/runs/{run_id}/outcomes",
+    responses={200: {"content": {NDJSON: {"example": OUTCOMES}}}, **WRONG_RUN},
+    response_class=StreamingResponse,
+)
+async def stream_outcomes(run_id: RunId, store: Store, settings: Configured) -> Response:
+    """JSON lines: the outcome of every portfolio that has one, in the order of rebalances and portfolios."""
+    run = await store.book_run(run_id)
+    return StreamingResponse(_outcomes(store, run, settings.zone), 200, media_type=NDJSON)
+
+
+async def _events(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[bytes]:
+    """Events since the last one, and then as they come; a comment now and then keeps the line open.
+
+    Should the database be away for long, the stream ends early: whoever comes back is told so.
+    """
+    with suppress(StorageUnavailableError):
+        async for event in _followed(store, run, last):
+            yield event
+
+
+async def _followed(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[bytes]:
+    looks = 0
+    while True:
+        # What is over was over before the events were read: none of them can be missed.
+        while events := await _patiently(store.run_events, run.run_id, last, EVENTS_AT_A_TIME):
+            for event in events:
+                yield chunk_event(event)
+            last = events[-1].number
+            looks = 0
+        if looks == 0 or run.status.is_over:
+            state = await _patiently(progress_json, store, run)
+            yield state_event(state, is_over=run.status.is_over)
+        if run.status.is_over:
+            return
+        looks = (looks + 1) % ALIVE_EVERY
+        if looks == 0:
+            yield ALIVE
+        await asyncio.sleep(LOOK_EVERY_S)
+        run = await _patiently(store.book_run, run.run_id)
+
+
+async def _patiently(call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The answer of the database, which may be away for a short time."""
+    until = asyncio.get_running_loop().time() + PATIENCE_S
+    while True:
+        try:
+            return await call(*args, **kwargs)
+        except StorageUnavailableError:
+            if asyncio.get_running_loop().time() > until:
+                raise
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _outcomes(store: ModelStore, run: BookRun, zone: tzinfo) -> AsyncIterator[bytes]:
+    last: str | None = None
+    while parts := await store.run_parts(run.run_id, last, MOST_SHOWN):
+        for part in parts:
+            for offset in range(0, part.number_of_portfolios, AT_A_TIME):
+                found = await store.outcomes(part, offset, AT_A_TIME)
+                portfolios = portfolios_json(part, found, zone)
+                yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
+        last = parts[-1].rebalance_id
+
+
+def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(encoded(value), status, headers, "application/json")

@@ -1,0 +1,171 @@
+"""The routes of the rebalances that are stored."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from serve_app.api.dependencies import Configured, Store
+from serve_app.api.etags import Changed, run_etag
+from serve_app.api.exact_json import ExactRoute
+from serve_app.api.exports.stored_rebalances import (
+    MOST_ON_PAGE,
+    Listed,
+    Portfolios,
+    page_text,
+    portfolios_text,
+    rebalance_text,
+    shares,
+    streamed,
+)
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.pagination import Offset, Runs, order_by, page_headers
+from serve_app.api.path_parameters import PortfolioId, RebalanceId
+from serve_app.api.responses import trade_date_of
+from serve_app.api.schemas.fields import WHOLE
+from serve_app.api.schemas.models import Version
+from serve_app.api.schemas.stored_rebalances import (
+    Deleted,
+    PortfolioResult,
+    PortfoliosQuery,
+    PositionResult,
+    RebalanceResult,
+    deleted_json,
+    positions_json,
+)
+from serve_app.json_text import encoded
+from serve_app.problems import catalogue
+from storage.mongo.sorting import Sort
+
+router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
+
+StoredVersion = Annotated[Version, Query(description="the version that is stored")]
+Order = Annotated[
+    Sort,
+    Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
+]
+OnePage = Annotated[int, Query(ge=1, le=MOST_ON_PAGE, description="how many to answer"), WHOLE]
+WRONG_RUN = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
+
+
+@router.get(
+    "/rebalances", response_model=list[RebalanceResult], responses=refuses(catalogue.INVALID)
+)
+async def list_rebalances(
+    request: Request,
+    store: Store,
+    settings: Configured,
+    order: Order,
+    offset: Offset = 0,
+    limit: Runs = 10,
+) -> Response:
+    """A page of rebalances, the newest first, with up to 5,000 of their portfolios in all."""
+    runs, total = await store.runs(offset, limit, order)
+    page: list[Listed] = []
+    for run, shown in zip(runs, shares(run.number_of_portfolios for run in runs), strict=True):
+        portfolios = Portfolios(run, 0, shown, partial(store.outcomes, run))
+        rest = f"/api/v1/rebalance/{run.rebalance_id}/portfolios?offset={shown}"
+        page.append(Listed(portfolios, run.number_of_portfolios - shown, rest))
+    headers = page_headers(request, offset, limit, total)
+    return await streamed(page_text(page, settings.zone), headers)
+
+
+@router.post(
+    "/rebalances/portfolios",
+    response_model=list[RebalanceResult],
+    responses=refuses(catalogue.INVALID, catalogue.TOO_LARGE),
+)
+async def list_rebalances_of_portfolios(
+    request: Request,
+    body: PortfoliosQuery,
+    store: Store,
+    settings: Configured,
+    offset: Offset = 0,
+    limit: Runs = 10,
+) -> Response:
+    """The rebalances that hold any of these portfolios, newest first, cut down to them.
+
+    A page has up to 5,000 portfolios in all; where a rebalance is cut, the same body sent to the link has the whole.
+    """
+    wanted = tuple(dict.fromkeys(body.portfolios))
+    found, total = await store.runs_of(wanted, offset, limit)
+    page: list[Listed] = []
+    for place, shown in enumerate(shares(count for _, count in found), offset):
+        run, count = found[place - offset]
+        portfolios = Portfolios(run, 0, shown, partial(store.outcomes_among, run, wanted))
+        alone = f"{request.url.path}?offset={place}&limit=1"
+        page.append(Listed(portfolios, count - shown, alone))
+    headers = page_headers(request, offset, limit, total)
+    return await streamed(page_text(page, settings.zone), headers)
+
+
+@router.get(
+    "/rebalance/{rebalance_id}", response_model=RebalanceResult, responses=refuses(*WRONG_RUN)
+)
+async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Configured) -> Response:
+    """A rebalance with all its portfolios and their positions, as long as it may be."""
+    run = await store.run(rebalance_id)
+    whole = Portfolios(run, 0, run.number_of_portfolios, partial(store.outcomes, run))
+    text = rebalance_text(Listed(whole), settings.zone)
+    return await streamed(text, {"ETag": run_etag(run)})
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/portfolios",
+    response_model=list[PortfolioResult],
+    responses=refuses(*WRONG_RUN),
+)
+async def list_portfolios(
+    request: Request,
+    rebalance_id: RebalanceId,
+    store: Store,
+    settings: Configured,
+    offset: Offset = 0,
+    limit: OnePage = MOST_ON_PAGE,
+) -> Response:
+    """A page of the portfolios of a rebalance, in their order in the model."""
+    run = await store.run(rebalance_id)
+    count = max(0, min(limit, run.number_of_portfolios - offset))
+    page = Portfolios(run, offset, count, partial(store.outcomes, run))
+    headers = page_headers(request, offset, limit, run.number_of_portfolios)
+    return await streamed(portfolios_text(page, settings.zone), headers)
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/portfolio/{portfolio_id}/positions",
+    response_model=list[PositionResult],
+    responses=refuses(*WRONG_RUN),
+)
+async def list_positions(
+    rebalance_id: RebalanceId, portfolio_id: PortfolioId, store: Store, settings: Configured
+) -> Response:
+    """The positions of one portfolio in a rebalance."""
+    run, rebalance = await store.outcome(rebalance_id, portfolio_id)
+    return _json(positions_json(rebalance, trade_date_of(run, settings.zone)))
+
+
+@router.delete(
+    "/rebalance/{rebalance_id}",
+    response_model=Deleted,
+    responses=refuses(
+        *WRONG_RUN,
+        catalogue.STALE,
+        catalogue.HANDING_OVER,
+        catalogue.RUN_GOES_ON,
+        catalogue.ORDERS_SENT,
+        catalogue.PRECONDITION,
+        catalogue.PRECONDITION_REQUIRED,
+    ),
+)
+async def delete_rebalance(
+    rebalance_id: RebalanceId, version: StoredVersion, store: Store, changed: Changed
+) -> Response:
+    """Remove a rebalance with its portfolios, if its version is the stored one and no order was sent."""
+    changed.require(version)
+    await store.delete_run(rebalance_id, version)
+    return _json(deleted_json(rebalance_id))
+
+
+def _json(value: object, headers: dict[str, str] | None = None) -> Response:
+    return Response(encoded(value), 200, headers, "application/json")

@@ -1,0 +1,123 @@
+"""The route of the trade list of a stored rebalance."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import tzinfo
+from typing import IO, Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response, StreamingResponse
+
+from optimization.domain.outcome import Rebalance
+from serve_app.api.content_negotiation import Accept, chosen
+from serve_app.api.dependencies import Configured, ModelStore, Store
+from serve_app.api.exports.stored_rebalances import AT_A_TIME
+from serve_app.api.exports.transactions import (
+    Page,
+    TransactionLine,
+    csv_rows,
+    json_array,
+    json_lines,
+    lines_of,
+)
+from serve_app.api.exports.workbook import workbook
+from serve_app.api.openapi.answer_examples import TABLE, TABLE_LINES
+from serve_app.api.openapi.problem_answers import refuses
+from serve_app.api.path_parameters import RebalanceId
+from serve_app.api.responses import trade_date_of
+from serve_app.api.routes.stored_rebalances import WRONG_RUN
+from serve_app.api.schemas.fields import Identifier
+from serve_app.problems import catalogue
+from storage.rebalance import Run, RunStatus
+
+router = APIRouter(prefix="/api/v1", tags=["rebalances"])
+
+Writer = Callable[[AsyncIterator[Page]], AsyncIterator[bytes]]
+
+JSON: Final = "application/json"
+CSV: Final = "text/csv"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+LINES: Final = ("application/x-ndjson", "application/jsonl")
+OFFERED: Final = (JSON, CSV, XLSX, *LINES)
+WRITERS: Final[dict[str, Writer]] = {
+    JSON: json_array,
+    CSV: csv_rows,
+    **dict.fromkeys(LINES, json_lines),
+}
+FILES: Final = {CSV: "csv", XLSX: "xlsx"}
+MOST_CHOSEN: Final = 100  # portfolios; more would not fit into the longest line of a request
+CHUNK: Final = 65_536
+
+TEXT: Final = {"type": "string"}
+CONTENT: Final[dict[str, Any]] = {
+    CSV: {"schema": TEXT, "example": TABLE},
+    XLSX: {"schema": {**TEXT, "format": "binary"}},
+    **{kind: {"schema": TEXT, "example": TABLE_LINES} for kind in LINES},
+}
+Chosen = Annotated[
+    list[Identifier],
+    Query(max_length=MOST_CHOSEN, description="only these portfolios; may be repeated"),
+]
+
+
+@router.get(
+    "/rebalance/{rebalance_id}/transactions",
+    response_model=list[TransactionLine],
+    responses={
+        200: {"description": "The transactions, by Accept", "content": CONTENT},
+        **refuses(*WRONG_RUN, catalogue.NOT_ACCEPTABLE, catalogue.TOO_MANY_ROWS),
+    },
+)
+async def list_transactions(
+    rebalance_id: RebalanceId,
+    accept: Accept,
+    store: Store,
+    settings: Configured,
+    portfolio_id: Chosen = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """The trade list of a rebalance, as long as it may be: JSON, JSON lines, CSV or a workbook."""
+    media_type = chosen(accept, OFFERED)
+    run = await store.run(rebalance_id)
+    if portfolio_id:
+        first = await store.outcomes_of(run, tuple(dict.fromkeys(portfolio_id)))
+        end = 0
+    else:
+        first, end = await store.outcomes(run, 0, AT_A_TIME), run.number_of_portfolios
+    pages = _pages(store, run, first, end, settings.zone)
+    headers = _headers(run, media_type)
+    if media_type == XLSX:
+        return _file(await workbook(pages), headers)
+    return StreamingResponse(WRITERS[media_type](pages), 200, headers, media_type)
+
+
+async def _pages(
+    store: ModelStore, run: Run, page: tuple[Rebalance, ...], end: int, zone: tzinfo
+) -> AsyncIterator[Page]:
+    """The lines of the first page and of those that follow it up to the portfolio ``end``."""
+    day = trade_date_of(run, zone)
+    yield tuple(lines_of(run.rebalance_id, page, day))
+    for offset in range(AT_A_TIME, end, AT_A_TIME):
+        page = await store.outcomes(run, offset, AT_A_TIME)
+        yield tuple(lines_of(run.rebalance_id, page, day))
+
+
+def _headers(run: Run, media_type: str) -> dict[str, str]:
+    headers = {"Vary": "Accept", "X-Rebalance-Status": run.status}
+    if media_type in FILES:
+        # Of a run that is not whole the file says so wherever it goes.
+        part = "" if run.status is RunStatus.COMPLETED else f"-{run.status.lower()}"
+        name = f"transactions-{run.rebalance_id}{part}.{FILES[media_type]}"
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return headers
+
+
+def _file(file: IO[bytes], headers: dict[str, str]) -> Response:
+    length = file.seek(0, 2)
+    file.seek(0)
+    headers["Content-Length"] = str(length)
+    return StreamingResponse(_chunks(file), 200, headers, XLSX)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK):
+            yield chunk

@@ -1,0 +1,41 @@
+"""Where a run over a book stands, as the routes that begin and watch one answer it."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header
+from starlette.responses import Response
+
+from serve_app.api.dependencies import ModelStore
+from serve_app.api.schemas.runs import MOST_SHOWN, book_run_json
+from serve_app.json_text import Json, encoded
+from serve_app.problems.error_table import problem_of
+from storage.run import BookRun
+
+RESPOND_ASYNC = "respond-async"
+PREFERENCE_APPLIED = {"Preference-Applied": RESPOND_ASYNC}
+Prefer = Annotated[
+    list[str] | None,
+    Header(description="`respond-async` (RFC 7240) is answered with 202 before the work is done"),
+]
+
+
+def _responds_async(prefer: Prefer = None) -> bool:
+    wanted = ",".join(prefer or ()).split(",")
+    return any(each.split(";")[0].strip().lower() == RESPOND_ASYNC for each in wanted)
+
+
+RespondAsync = Annotated[bool, Depends(_responds_async)]
+
+
+async def accepted(store: ModelStore, run: BookRun, headers: dict[str, str]) -> Response:
+    """The answer to a request whose work goes on."""
+    location = {"Location": f"/api/v1/runs/{run.run_id}"}
+    body = encoded(await progress_json(store, run))
+    return Response(body, 202, location | headers, "application/json")
+
+
+async def progress_json(store: ModelStore, run: BookRun) -> Json:
+    """A run with the first of its rebalances and of its troubles."""
+    ids = await store.run_part_ids(run.run_id, MOST_SHOWN)
+    errors = await store.run_errors(run.run_id, MOST_SHOWN)
+    return book_run_json(run, ids, errors, problem_of(run.problem))

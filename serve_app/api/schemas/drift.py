@@ -1,0 +1,138 @@
+"""Who is out of band: decimals are JSON strings of the Decimal's own digits, as in a rebalance."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from optimization.domain.weights import weight_text
+from optimization.drift import DriftSummary, PortfolioDrift, Standing
+from serve_app.api.schemas.fields import (
+    DecimalText,
+    Identifier,
+    ObjectIdentifier,
+)
+from serve_app.api.schemas.rebalances import ProblemInAnswer
+from serve_app.json_text import Json, plain, string, whole
+
+Weight = Annotated[DecimalText, Field(description="of market value, 4 decimals")]
+
+
+class StandingAnswer(BaseModel):
+    """One security and its band; all amounts are in currency."""
+
+    security_id: Identifier
+    quantity: DecimalText
+    price: DecimalText
+    market_value: DecimalText
+    target: DecimalText
+    low_drift: DecimalText
+    high_drift: DecimalText
+    actual: Weight
+    lower_edge: Annotated[
+        DecimalText, Field(description="the least value inside the band, at least 0")
+    ]
+    upper_edge: Annotated[DecimalText, Field(description="the greatest value inside the band")]
+    deviation: Annotated[DecimalText, Field(description="above the target; below, if negative")]
+    side: Annotated[Literal["BELOW", "ABOVE"] | None, Field(description="null inside the band")]
+    outside: Annotated[DecimalText, Field(description="how far outside the band; 0 inside")]
+
+
+class PortfolioDriftAnswer(BaseModel):
+    """Where a portfolio stands against a model; no plan is made."""
+
+    portfolio_id: Identifier
+    status: Literal["WITHIN_BANDS", "OUT_OF_BAND"]
+    market_value: DecimalText
+    cash: DecimalText
+    cash_weight: Weight
+    total_drift: Annotated[
+        DecimalText, Field(description="all deviations from target, without signs")
+    ]
+    total_drift_weight: Weight
+    out_of_band: Annotated[int, Field(description="how many securities")]
+    model_id: ObjectIdentifier
+    drifts: Annotated[
+        list[StandingAnswer],
+        Field(description="the securities of the model, then the other holdings"),
+    ]
+
+
+class LargestDeviation(BaseModel):
+    """The security that is farthest from its target."""
+
+    security_id: Identifier
+    deviation: Annotated[
+        DecimalText, Field(description="in currency; below the target, if negative")
+    ]
+    target: DecimalText
+    actual: Weight
+
+
+class DriftSummaryAnswer(BaseModel):
+    """What matters of one portfolio's drift; of one that FAILED only the error is known."""
+
+    portfolio_id: Identifier
+    status: Literal["WITHIN_BANDS", "OUT_OF_BAND", "FAILED"]
+    market_value: DecimalText | None
+    cash: DecimalText | None
+    cash_weight: Weight | None
+    total_drift: DecimalText | None
+    total_drift_weight: Weight | None
+    out_of_band: Annotated[int | None, Field(description="how many securities")]
+    largest_deviation: LargestDeviation | None
+    error: ProblemInAnswer | None
+
+
+def portfolio_drift_json(drift: PortfolioDrift, model_id: str) -> Json:
+    """The drift of one portfolio with all its securities."""
+    standings = [_standing_json(standing) for standing in drift.standings]
+    return {**_totals_json(drift.summary), "model_id": model_id, "drifts": standings}
+
+
+def drift_summary_json(summary: DriftSummary, error: Json | None) -> Json:
+    """One line of the portfolios of a model."""
+    totals = _totals_json(summary)
+    return {**totals, "largest_deviation": _largest_json(summary.largest), "error": error}
+
+
+def _totals_json(summary: DriftSummary) -> Json:
+    return {
+        "portfolio_id": summary.portfolio_id,
+        "status": summary.status,
+        "market_value": string(summary.market_value),
+        "cash": string(summary.cash),
+        "cash_weight": string(summary.cash_weight),
+        "total_drift": string(summary.drift),
+        "total_drift_weight": string(summary.drift_weight),
+        "out_of_band": None if summary.market_value is None else summary.out_of_band,
+    }
+
+
+def _standing_json(standing: Standing) -> Json:
+    security = standing.security
+    return {
+        "security_id": security.security_id,
+        "quantity": string(whole(standing.quantity)),
+        "price": plain(security.price),
+        "market_value": plain(standing.value),
+        "target": weight_text(security.weight),
+        "low_drift": weight_text(security.band.low),
+        "high_drift": weight_text(security.band.high),
+        "actual": plain(standing.actual),
+        "lower_edge": plain(standing.lower),
+        "upper_edge": plain(standing.upper),
+        "deviation": plain(standing.deviation),
+        "side": standing.edge,
+        "outside": plain(standing.outside),
+    }
+
+
+def _largest_json(standing: Standing | None) -> Json | None:
+    if standing is None:
+        return None
+    return {
+        "security_id": standing.security.security_id,
+        "deviation": plain(standing.deviation),
+        "target": weight_text(standing.security.weight),
+        "actual": plain(standing.actual),
+    }

@@ -1,0 +1,103 @@
+"""Fields under the general rules: readable ids, weights that may be fractions, amounts of up to 18 decimals."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from optimization.domain.decimals import decimals_of
+from optimization.domain.identifiers import IDENTIFIER_RULE, MAX_IDENTIFIER_LENGTH, is_identifier
+from optimization.domain.weights import Weight, WrittenFraction
+from serve_app.api.schemas.fields import written
+
+MOST = 10**15  # with 18 decimals the 34 digits of a Decimal128
+MAX_DECIMALS = 18
+MAX_WEIGHT_DECIMALS = 12
+
+UNSIGNED = r"[0-9]{1,16}(\.[0-9]{1,18})?"
+AMOUNT = rf"^{UNSIGNED}$"
+PART = r"^(0(\.[0-9]{1,12})?|1(\.0{1,12})?)$"
+# Of what is refused this names the blanks at the ends and the characters that nobody means to write.
+HIDDEN = r"\u0000-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff"
+READABLE = rf"^[^\s{HIDDEN}]([^{HIDDEN}]{{0,{MAX_IDENTIFIER_LENGTH - 2}}}[^\s{HIDDEN}])?$"
+
+
+def _readable(value: str) -> str:
+    if not is_identifier(value):
+        raise PydanticCustomError("identifier", IDENTIFIER_RULE)  # pyright: ignore[reportArgumentType]
+    return value
+
+
+def at_most_decimals(most: int) -> AfterValidator:
+    """Refuse a number of more digits after the point; zeros at the end do not count."""
+
+    def check(value: Decimal) -> Decimal:
+        # The first digit alone may be far behind: then the others are not worth counting.
+        if value and (value.adjusted() < -most or decimals_of(value) > most):
+            detail = "a number has at most {most} decimals here"
+            raise PydanticCustomError("decimals", detail, {"most": most})
+        return value
+
+    return AfterValidator(check)
+
+
+AnyIdentifier = Annotated[
+    str,
+    AfterValidator(_readable),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_IDENTIFIER_LENGTH,
+            "pattern": READABLE,
+            "description": "a ticker, an ISIN, an account number ...: "
+            "1 to 64 printable characters, no blanks at the ends",
+        }
+    ),
+]
+Amount = Annotated[
+    Decimal,
+    Field(ge=-MOST, le=MOST),
+    at_most_decimals(MAX_DECIMALS),
+    written(rf"^-?{UNSIGNED}$", -MOST, MOST),
+]
+Price = Annotated[
+    Decimal, Field(ge=0, le=MOST), at_most_decimals(MAX_DECIMALS), written(AMOUNT, 0, MOST)
+]
+Part = Annotated[
+    Decimal, Field(ge=0, le=1), at_most_decimals(MAX_WEIGHT_DECIMALS), written(PART, 0, 1)
+]
+_part: Callable[[object], Decimal] = TypeAdapter[Decimal](Part).validate_python
+
+
+def _weight(value: object) -> Weight:
+    """A part of market value, or the text of a fraction."""
+    if isinstance(value, str) and "/" in value:
+        return WrittenFraction.of(value)
+    return _part(value)
+
+
+WeightOrFraction = Annotated[
+    Weight,
+    PlainValidator(_weight),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "string", "pattern": PART},
+                {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,11})/[1-9][0-9]{0,11}$"},
+            ],
+            "examples": ["0.25", "1/3"],
+        }
+    ),
+]
+WeightText = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]+(\.[0-9]+)?$|^[0-9]+/[0-9]+$",
+        examples=["0.25"],
+        description="a decimal, or a fraction such as 1/3 where the target was given as one",
+    ),
+]

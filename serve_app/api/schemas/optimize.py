@@ -1,0 +1,234 @@
+"""POST /optimize: everything that a rebalance needs, in one body."""
+
+import json
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from optimization.domain.model import DriftBand, Model, Target, relative_band
+from optimization.domain.options import RebalanceOptions, restrictions_of
+from optimization.errors import RuleError, UnmatchedIdsError
+from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
+from serve_app.api.schemas.general_fields import (
+    Amount,
+    AnyIdentifier,
+    Part,
+    Price,
+    WeightOrFraction,
+)
+from serve_app.api.schemas.models import POSITION, Name
+from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options_of
+from serve_app.json_text import AmbiguousTextError, Json, decoded, json_errors
+from serve_app.ports.optimize import GivenOptions
+
+MOST_PORTFOLIOS = 1_000
+MOST_HOLDINGS = 5_000
+MOST_PRICES = 50_000
+MOST_ERRORS = 20
+Place = tuple[str | int, ...]
+# Lots and groups describe securities, not holdings: they may name what is priced and just not held.
+OF_A_UNIVERSE = ("lots", "groups")
+TWO_BANDS = "a band is low_drift and high_drift, or relative_drift without them"
+
+OWNED: Json = {
+    "portfolio_id": PORTFOLIO,
+    "cash": "10000.00",
+    "holdings": {SECURITY: 120},
+}
+ASKED: Json = {
+    "model": {"name": "Growth", "positions": [POSITION]},
+    "prices": {SECURITY: "31.50"},
+    "portfolios": [OWNED],
+    "options": OPTIONS,
+}
+
+
+def _strict(**example: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
+
+
+class GivenPosition(BaseModel):
+    """One line of the model: a target, and its band either as two drifts or relative to the target."""
+
+    model_config = _strict(**POSITION)
+
+    security_id: AnyIdentifier
+    target: Annotated[
+        WeightOrFraction, Field(description="of market value; up to 12 decimals, or a fraction")
+    ]
+    low_drift: Annotated[
+        Part | None, Field(description="how far below the target, of market value")
+    ] = None
+    high_drift: Annotated[
+        Part | None, Field(description="how far above; less than low_drift makes the band a cap")
+    ] = None
+    relative_drift: Annotated[
+        Part | None, Field(description="how far on both sides, of the target itself")
+    ] = None
+    absolute_drift: Annotated[
+        Part | None, Field(description="at most so much of market value, with relative_drift")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_band(self) -> Self:
+        sides = self.low_drift is not None, self.high_drift is not None
+        if self.relative_drift is None:
+            if self.absolute_drift is not None:
+                raise PydanticCustomError("band", "absolute_drift goes with relative_drift")
+            if not all(sides):
+                raise PydanticCustomError("band", TWO_BANDS)
+        elif any(sides):
+            raise PydanticCustomError("band", TWO_BANDS)
+        return self
+
+    @property
+    def band(self) -> DriftBand:
+        """The band in market value, whichever way it was given."""
+        if self.relative_drift is not None:
+            return relative_band(self.target, self.relative_drift, self.absolute_drift)
+        assert self.low_drift is not None
+        assert self.high_drift is not None
+        return DriftBand(self.low_drift, self.high_drift)
+
+
+class GivenModel(BaseModel):
+    """A model that need not be stored, under the general rules.
+
+    Targets sum to 1 at most; up to 5,000 of them are above 0.
+    """
+
+    model_config = _strict(**ASKED["model"])
+
+    name: Name = "given"
+    positions: list[GivenPosition]
+
+
+class GivenPortfolio(BaseModel):
+    """What one portfolio owns; shares may be fractions, and below 0 where they are short."""
+
+    model_config = _strict(**OWNED)
+
+    portfolio_id: AnyIdentifier
+    cash: Annotated[Amount, Field(description="in currency; below 0 where it is overdrawn")]
+    holdings: Annotated[
+        dict[AnyIdentifier, Amount],
+        Field(max_length=MOST_HOLDINGS, description="shares by security id"),
+    ]
+    options: Annotated[
+        RebalanceOptionsBody | None,
+        Field(description="of this portfolio, in place of those of the call by the same name"),
+    ] = None
+
+
+class OptimizeBody(BaseModel):
+    """A model, the prices of its securities and of all holdings, and the portfolios to bring to it."""
+
+    model_config = _strict(**ASKED)
+
+    model: GivenModel
+    prices: Annotated[
+        dict[AnyIdentifier, Price],
+        Field(
+            max_length=MOST_PRICES,
+            description="in currency by security id; one of 0 counts as missing",
+        ),
+    ]
+    portfolios: Annotated[list[GivenPortfolio], Field(min_length=1, max_length=MOST_PORTFOLIOS)]
+    options: RebalanceOptionsBody | None = None
+
+
+class BodyRefusedError(Exception):
+    """What breaks the rules of a body that was read in another process, as the framework lists it."""
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+def given(text: bytes) -> OptimizeBody:
+    """The body that a JSON text holds; raises BodyRefusedError."""
+    try:
+        return OptimizeBody.model_validate(decoded(text))
+    except (json.JSONDecodeError, AmbiguousTextError) as error:
+        raise BodyRefusedError(json_errors(error)) from error
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        kept = found[:MOST_ERRORS]
+        raise BodyRefusedError(
+            [{**each, "loc": ("body", *each["loc"])} for each in kept]
+        ) from error
+
+
+def given_model(body: OptimizeBody) -> Model:
+    """The model with the portfolios that follow it; raises RuleError with the place in the body."""
+    ids = tuple(portfolio.portfolio_id for portfolio in body.portfolios)
+    _require_unique(ids)
+    try:
+        targets = tuple(_target_at(index, each) for index, each in enumerate(body.model.positions))
+        return Model(body.model.name, targets, ids)
+    except RuleError as error:
+        raise RuleError(("model", *error.field), error.value, error.rule) from error
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIds:
+    """The securities that a request knows: held by a portfolio or in the model, and priced."""
+
+    held: Container[str]
+    priced: Container[str]
+
+
+def given_options(body: OptimizeBody) -> GivenOptions:
+    """The options, each of them checked.
+
+    Raises RuleError and UnmatchedIdsError with the place in the body, and OptionsConflictError.
+    """
+    common = options_of(body.options)
+    known = {position.security_id for position in body.model.positions}
+    known.update(*(portfolio.holdings for portfolio in body.portfolios))
+    names = KnownIds(known, body.prices)
+    unmatched = [*_checked(("options",), common, {}, names)]
+    own: dict[str, Mapping[str, Any]] = {}
+    for index, portfolio in enumerate(body.portfolios):
+        if portfolio.options is not None:
+            options = own[portfolio.portfolio_id] = options_of(portfolio.options)
+            unmatched += _checked(("portfolios", index, "options"), options, common, names)
+    if unmatched:
+        raise UnmatchedIdsError(tuple(unmatched))
+    return GivenOptions(common, own)
+
+
+def _checked(
+    place: Place, options: Mapping[str, Any], common: Mapping[str, Any], names: KnownIds
+) -> Iterator[tuple[Place, str]]:
+    """What the restrictions of some options name that nobody knows; their merger over ``common`` is checked."""
+    if "open_orders" in options:
+        rule = "there are no orders here: give holdings and cash with them"
+        raise RuleError((*place, "open_orders"), options["open_orders"], rule)
+    try:
+        RebalanceOptions(**{**common, **options})
+    except RuleError as error:
+        raise RuleError((*place, *error.field), error.value, error.rule) from error
+    # Restrictions that two options make together are looked at where they were given.
+    for path, security_id in restrictions_of(options).unmatched(names.held):
+        if path[0] not in OF_A_UNIVERSE or security_id not in names.priced:
+            yield (*place, *path), security_id
+
+
+def _target_at(index: int, position: GivenPosition) -> Target:
+    try:
+        return Target(position.security_id, position.target, position.band)
+    except RuleError as error:
+        raise RuleError(("targets", index, *error.field), error.value, error.rule) from error
+
+
+def _require_unique(portfolio_ids: tuple[str, ...]) -> None:
+    seen: set[str] = set()
+    for index, portfolio_id in enumerate(portfolio_ids):
+        if portfolio_id in seen:
+            place = ("portfolios", index, "portfolio_id")
+            raise RuleError(place, portfolio_id, "each portfolio may stand once in a request")
+        seen.add(portfolio_id)

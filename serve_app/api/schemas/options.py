@@ -1,0 +1,260 @@
+"""RebalanceOptions as JSON: of a request, and as the default of a model."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from decimal import Decimal
+from typing import Annotated, Any, cast
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    TypeAdapter,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from optimization.domain.decimals import EXACT
+from optimization.domain.options import (
+    BandRule,
+    Direction,
+    GroupBand,
+    OpenOrders,
+    Percent,
+    RebalanceOptions,
+    Scope,
+)
+from serve_app.api.schemas.fields import WHOLE, ObjectIdentifier, written
+from serve_app.api.schemas.general_fields import (
+    AMOUNT,
+    MAX_DECIMALS,
+    MOST,
+    Amount,
+    AnyIdentifier,
+    Part,
+    at_most_decimals,
+)
+from serve_app.json_text import Json, plain
+
+MOST_IDS = 5_000
+AMOUNTS = frozenset({"cash_floor", "cash_ceiling", "turnover_cap", "minimum_value"})
+DEFAULTS = RebalanceOptions()
+OPTIONS: Json = {"cash_floor": "2%", "maximum_trades": 10}
+
+PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8})?%")
+Money = Annotated[
+    Decimal, Field(ge=0, le=MOST), at_most_decimals(MAX_DECIMALS), written(AMOUNT, 0, MOST)
+]
+MONEY = TypeAdapter[Decimal](Money)
+
+
+def _amount_or_percent(value: object) -> Decimal | Percent:
+    """ "2.5%" of market value, an amount in currency, or {"amount": "0.02"} for less than one unit of it."""
+    if isinstance(value, str) and PERCENT.fullmatch(value):
+        return Percent(Decimal(value[:-1]))
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, object]", value)
+        if list(members) != ["amount"]:
+            raise PydanticCustomError("amount", 'an amount in currency is {"amount": "0.02"}')
+        return MONEY.validate_python(members["amount"])
+    amount = MONEY.validate_python(value)
+    if 0 < amount < 1:
+        part, percent = plain(amount), plain(EXACT.scaleb(amount, 2).normalize(EXACT))
+        raise PydanticCustomError(
+            "ambiguous",
+            'an amount between 0 and 1 may mean a part: write "{percent}%" for {percent} percent of '
+            'market value, or {"amount": "{part}"} for {part} in currency',
+            {"part": part, "percent": percent},
+        )
+    return amount
+
+
+AmountOrPercent = Annotated[
+    Decimal | Percent,
+    PlainValidator(_amount_or_percent),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 1, "maximum": MOST},
+                {"type": "number", "const": 0},
+                {"type": "string", "pattern": r"^([1-9][0-9]{0,14}(\.[0-9]{1,18})?|0)$"},
+                {"type": "string", "pattern": r"^[0-9]{1,6}(\.[0-9]{1,8})?%$"},
+                {
+                    "type": "object",
+                    "properties": {"amount": TypeAdapter(Money).json_schema()},
+                    "required": ["amount"],
+                    "additionalProperties": False,
+                },
+            ],
+            "description": "in currency, or of market value as in 2.5%; "
+            "a bare number between 0 and 1 is refused, because it may mean either",
+            "examples": ["2.5%", 1000, {"amount": "0.02"}],
+        }
+    ),
+]
+CostRate = Annotated[
+    Decimal,
+    Field(ge=0, le=Decimal("0.5"), decimal_places=8),
+    written(r"^0(\.([0-4][0-9]{0,7}|50{0,7}))?$", 0, 0.5),
+]
+BandPrice = Annotated[
+    Decimal,
+    Field(ge=0, le=10**6, decimal_places=6),
+    written(r"^[0-9]{1,6}(\.[0-9]{1,6})?$", 0, 10**6),
+]
+Lot = Annotated[
+    Decimal,
+    Field(gt=0, le=10**9),
+    at_most_decimals(MAX_DECIMALS),
+    written(r"^[0-9]{1,10}(\.[0-9]{1,18})?$", 1e-18, 10**9),
+]
+Ids = Annotated[list[AnyIdentifier], Field(max_length=MOST_IDS)]
+
+
+class GroupBody(BaseModel):
+    """Bounds on the weight of several securities together, as fractions of market value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    security_ids: Annotated[list[AnyIdentifier], Field(min_length=1, max_length=MOST_IDS)]
+    low: Part = Decimal(0)
+    high: Part = Decimal(1)
+
+
+class RebalanceOptionsBody(BaseModel):
+    """How to rebalance; an option that does not exist is refused by its name.
+
+    Amounts are in currency, or where it says so a part of market value such as "2.5%". What is not
+    given is as the model says, and null is the default.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [OPTIONS]},
+    )
+
+    cash_floor: Annotated[
+        AmountOrPercent | None, Field(description="the least cash that must be left; or percent")
+    ] = None
+    cash_ceiling: Annotated[
+        AmountOrPercent | None, Field(description="the most cash that may be left; or percent")
+    ] = None
+    cash_flow: Annotated[Amount | None, Field(description="paid in first; out, if negative")] = None
+    direction: Direction | None = None
+    scope: Annotated[
+        Scope | None, Field(description="everything, or only what is outside its band")
+    ] = None
+    do_not_buy: Ids | None = None
+    do_not_sell: Ids | None = None
+    frozen: Annotated[Ids | None, Field(description="neither bought nor sold")] = None
+    lots: Annotated[
+        dict[AnyIdentifier, Lot] | None,
+        Field(max_length=MOST_IDS, description="shares in a lot, by security; 1 by default"),
+    ] = None
+    minimum_shares: Annotated[Money | None, Field(description="of every trade")] = None
+    minimum_value: Annotated[
+        AmountOrPercent | None, Field(description="of every trade; or percent")
+    ] = None
+    maximum_trades: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
+    turnover_cap: Annotated[
+        AmountOrPercent | None, Field(description="the most that all trades are worth; or percent")
+    ] = None
+    cost_rate: Annotated[CostRate | None, Field(description="of each traded amount")] = None
+    cost_per_trade: Money | None = None
+    costs_in_objective: Annotated[
+        StrictBool | None, Field(description="weigh the costs against drift")
+    ] = None
+    groups: Annotated[list[GroupBody] | None, Field(max_length=200)] = None
+    bands: Annotated[
+        BandRule | None,
+        Field(
+            description="whether drift bands hold or yield by as little as it takes; by default they "
+            "yield to restrictions without which a plan inside every band exists"
+        ),
+    ] = None
+    soft_band_price: Annotated[
+        BandPrice | None, Field(description="of one unit of currency outside")
+    ] = None
+    fewest_trades: Annotated[StrictBool | None, Field(description="among equal drift")] = None
+    liquidate: Annotated[
+        StrictBool | None,
+        Field(
+            description="sell everything to a model without a target, which is refused otherwise"
+        ),
+    ] = None
+    open_orders: Annotated[
+        OpenOrders | None, Field(description="whether holdings are taken as if they were filled")
+    ] = None
+
+
+class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):
+    """The options for one portfolio."""
+
+    model_id: ObjectIdentifier | None = Field(
+        None, description="which of the models that it follows; the newest by default"
+    )
+
+
+def options_of(body: RebalanceOptionsBody | None) -> dict[str, Any]:
+    """The options that were given, by name, as the domain knows them; null is the default."""
+    if body is None:
+        return {}
+    given = {name: getattr(body, name) for name in body.model_fields_set if name != "model_id"}
+    return {name: _value(name, value) for name, value in given.items()}
+
+
+def options_json(options: RebalanceOptions) -> Json:
+    """Options as a model shows them: what is not a default."""
+    shown: Json = {}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if value != getattr(DEFAULTS, field.name) and field.name != "time_limit_s":
+            shown[field.name] = _shown(value)
+            if field.name in AMOUNTS and isinstance(value, Decimal) and 0 < value < 1:
+                shown[field.name] = {"amount": plain(value)}
+    return shown
+
+
+def _value(name: str, value: Any) -> Any:
+    match value:
+        case None:
+            return getattr(DEFAULTS, name)
+        case list() if name == "groups":
+            return tuple(
+                GroupBand(group.name, frozenset(group.security_ids), group.low, group.high)
+                for group in value
+            )
+        case list():
+            return frozenset(value)
+        case _:
+            return value
+
+
+def _shown(value: Any) -> Any:
+    match value:
+        case Percent():
+            return f"{plain(value.value)}%"
+        case Decimal():
+            return plain(value)
+        case frozenset():
+            return sorted(value)
+        case Mapping():
+            return {security_id: plain(lot) for security_id, lot in value.items()}
+        case tuple():
+            return [_group_json(group) for group in value]
+        case _:
+            return value
+
+
+def _group_json(group: GroupBand) -> Json:
+    ids = sorted(group.security_ids)
+    return {
+        "name": group.name,
+        "security_ids": ids,
+        "low": plain(group.low),
+        "high": plain(group.high),
+    }

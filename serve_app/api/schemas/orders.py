@@ -1,0 +1,91 @@
+"""The hand-over of a rebalance's orders: how many are in which state, and one line for each."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from optimization.domain.outcome import Side
+from serve_app.api.schemas.fields import Identifier, ObjectIdentifier
+from serve_app.api.schemas.rebalances import Number
+from serve_app.json_text import Json, instant, number
+from storage.order import OpenOrdersRule, Order, OrderState
+from storage.submission_store import HandOver, HandOverStatus
+
+
+class HandOverBody(BaseModel):
+    """How to hand a rebalance over."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"open_orders": "REPLACE"}]}
+    )
+
+    open_orders: Annotated[
+        OpenOrdersRule,
+        Field(
+            description="what to do about open orders of other rebalances of the same portfolios: "
+            "send nothing, send on top of them, or cancel them first"
+        ),
+    ] = OpenOrdersRule.REFUSE
+
+
+class OrderLine(BaseModel):
+    """One order; ``message`` is what the order service, or the way to it, said last."""
+
+    portfolio_id: Identifier
+    security_id: Identifier
+    transaction_type: Side
+    quantity: Annotated[Number, Field(gt=0)]
+    status: OrderState
+    order_id: Annotated[int | None, Field(description="its id at the order service, once SENT")]
+    message: str | None
+    order_timestamp: Annotated[
+        datetime | None, Field(description="the orderTimestamp it went out with last")
+    ]
+    service_status: Annotated[
+        str | None, Field(description="the status that it had when it was looked up last")
+    ]
+
+
+class HandOverAnswer(BaseModel):
+    """Where the orders of a rebalance stand.
+
+    Before the first hand-over there are no orders, and ``number_of_transactions`` says how many there
+    will be. SENT ones are at the order service. FAILED ones it refused, PENDING ones were not sent: the next
+    POST sends them. Of SENDING and UNKNOWN ones it is not known whether they arrived: the next POST
+    looks them up first. ``status`` is COMPLETE when all are SENT, NOT_SENT while none went out.
+    """
+
+    rebalance_id: ObjectIdentifier
+    status: HandOverStatus
+    number_of_transactions: int
+    number_of_orders: int
+    counts: dict[OrderState, int]
+    orders: list[OrderLine]
+
+
+def hand_over_json(hand_over: HandOver) -> Json:
+    """The counts and the page of lines."""
+    counts = {state.value: count for state, count in hand_over.counts.items()}
+    return {
+        "rebalance_id": hand_over.rebalance_id,
+        "status": hand_over.status,
+        "number_of_transactions": hand_over.transactions,
+        "number_of_orders": sum(counts.values()),
+        "counts": counts,
+        "orders": [_line(order) for order in hand_over.orders],
+    }
+
+
+def _line(order: Order) -> Json:
+    return {
+        "portfolio_id": order.portfolio_id,
+        "security_id": order.security_id,
+        "transaction_type": order.side,
+        "quantity": number(order.quantity),
+        "status": order.state,
+        "order_id": order.order_id,
+        "message": order.message,
+        "order_timestamp": instant(order.timestamp),
+        "service_status": order.service_status,
+    }

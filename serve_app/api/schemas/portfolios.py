@@ -1,0 +1,12 @@
+"""Names of portfolios."""
+
+from pydantic import BaseModel
+
+from serve_app.api.schemas.fields import Identifier
+
+
+class PortfolioName(BaseModel):
+    """A portfolio and its name at the portfolio service, null where that has none or does not answer."""
+
+    portfolio_id: Identifier
+    name: str | None

@@ -1,0 +1,234 @@
+"""Runs over a book: what is asked for, and where a run stands."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from optimization.domain.options import RebalanceOptions
+from optimization.errors import RuleError
+from serve_app.api.schemas.fields import MODEL, Identifier, ObjectIdentifier
+from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options_of
+from serve_app.api.schemas.rebalances import Outcome, ProblemInAnswer
+from serve_app.json_text import Json, encoded, instant
+from storage.chunk_store import Event
+from storage.options import OwnOverrides
+from storage.run import BookRun, Holdings, Selection
+
+MOST_MODELS = 10_000
+MOST_PORTFOLIOS = 100_000
+MOST_SHOWN = 100
+# Portfolios of a run that have options of their own: these are stored in its document.
+MOST_WITH_OPTIONS = 10_000
+MOST_NAMED = 100_000  # securities that all of these options name
+RunState = Literal[
+    "QUEUED", "RUNNING", "CANCELLING", "DISCARDING", "COMPLETED", "CANCELLED", "STOPPED"
+]
+
+
+class HoldingsBody(BaseModel):
+    """Where the holdings come from: the accounting service, or a file in HOLDINGS_DIRECTORY."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Literal["summaries", "pages", "file"]
+    file: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,254}$",
+            description="with the source `file`: Parquet or Arrow, one row a holding",
+            examples=["2026-11-23.parquet"],
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _file_with_its_source(self) -> Self:
+        if (self.source == "file") != (self.file is not None):
+            raise ValueError("a file belongs to the source file, and only to it")
+        return self
+
+
+class RunRequest(BaseModel):
+    """Which portfolios to rebalance, each once: to the newest model that it follows.
+
+    ``models`` are all followers of these; ``portfolios`` are these, of those models if both are given;
+    ``whole_book`` is everyone.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"models": [MODEL], "options": OPTIONS}, {"whole_book": True}]
+        },
+    )
+
+    models: Annotated[
+        list[ObjectIdentifier] | None, Field(min_length=1, max_length=MOST_MODELS)
+    ] = None
+    portfolios: Annotated[
+        list[Identifier] | None, Field(min_length=1, max_length=MOST_PORTFOLIOS)
+    ] = None
+    whole_book: bool = False
+    options: RebalanceOptionsBody | None = None
+    options_by_portfolio: Annotated[
+        dict[Identifier, RebalanceOptionsBody] | None,
+        Field(
+            max_length=MOST_WITH_OPTIONS,
+            description="options of single portfolios, in place of those of the run by the same name",
+        ),
+    ] = None
+    holdings: HoldingsBody | None = None
+
+    @model_validator(mode="after")
+    def _some_selection(self) -> Self:
+        if self.whole_book == (self.models is not None or self.portfolios is not None):
+            raise ValueError("either whole_book, or models or portfolios or both")
+        return self
+
+
+class Progress(BaseModel):
+    """How many of how many."""
+
+    done: int
+    total: int | None
+
+
+class RunAnswer(BaseModel):
+    """A run over a book. What is null is not known yet; ``rebalances`` and ``errors`` show the first 100."""
+
+    run_id: ObjectIdentifier
+    status: RunState
+    number_of_rebalances: int | None
+    portfolios: Progress
+    chunks: Progress
+    counts: dict[Outcome, int]
+    methods: Annotated[dict[str, int], Field(description="portfolios by the way they were solved")]
+    seconds: Annotated[dict[str, float], Field(description="work by stage, over all processors")]
+    portfolios_per_second: float | None
+    remaining_seconds: float | None
+    holdings: HoldingsBody
+    rebalances: list[ObjectIdentifier]
+    errors: list["ChunkError"]
+    unmatched: Annotated[
+        list[str],
+        Field(description="what options name and nobody has; known when all portfolios are done"),
+    ]
+    error: ProblemInAnswer | None
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime | None
+    finished_at: datetime | None
+
+
+class ChunkError(BaseModel):
+    """Portfolios that stand together and have the same trouble."""
+
+    rebalance_id: ObjectIdentifier
+    first: Annotated[int, Field(description="the place of the first of them in the rebalance")]
+    portfolios: int
+    detail: str
+
+
+def selection_of(body: RunRequest) -> Selection:
+    """What is selected, each only once."""
+    models = tuple(dict.fromkeys(model.lower() for model in body.models or ()))
+    return Selection(models, tuple(dict.fromkeys(body.portfolios or ())))
+
+
+def own_options_of(body: RunRequest) -> OwnOverrides:
+    """The options of single portfolios by name, each checked as merged over those of the run.
+
+    Raises RuleError with the place in the body, and OptionsConflictError.
+    """
+    common, named = options_of(body.options), 0
+    selected = None if body.models or not body.portfolios else frozenset(body.portfolios)
+    own: dict[str, Mapping[str, Any]] = {}
+    for portfolio_id, given in (body.options_by_portfolio or {}).items():
+        place = ("options_by_portfolio", portfolio_id)
+        if selected is not None and portfolio_id not in selected:
+            raise RuleError(place, portfolio_id, "it is not among the portfolios of the run")
+        own[portfolio_id] = options_of(given)
+        try:
+            options = RebalanceOptions(**{**common, **own[portfolio_id]})
+        except RuleError as error:
+            raise RuleError((*place, *error.field), error.value, error.rule) from error
+        named += sum(1 for _ in options.named_ids())
+        if named > MOST_NAMED:
+            rule = (
+                f"the options of single portfolios name at most {MOST_NAMED:,} securities together"
+            )
+            raise RuleError(place, named, rule)
+    return own
+
+
+def holdings_of(body: HoldingsBody | None) -> Holdings | None:
+    """Where the holdings come from, if the request says so."""
+    return None if body is None else Holdings(body.source, body.file)
+
+
+def book_run_json(
+    run: BookRun, rebalances: tuple[str, ...], errors: tuple[Event, ...], error: Json | None
+) -> Json:
+    """Where a run stands."""
+    done = run.totals.portfolios
+    rate = _rate(run)
+    left = None if run.number_of_portfolios is None else run.number_of_portfolios - done
+    remaining = left / rate if left is not None and rate and not run.status.is_over else None
+    return {
+        "run_id": run.run_id,
+        "status": run.status,
+        "number_of_rebalances": run.number_of_rebalances,
+        "portfolios": {"done": done, "total": run.number_of_portfolios},
+        "chunks": {"done": run.totals.chunks, "total": run.number_of_chunks},
+        "counts": {str(status): count for status, count in run.totals.counts.items()},
+        "methods": dict(run.totals.methods),
+        "seconds": {stage: round(each, 3) for stage, each in run.totals.seconds.items()},
+        "portfolios_per_second": None if rate is None else round(rate, 1),
+        "remaining_seconds": None if remaining is None else round(remaining, 1),
+        "holdings": {"source": run.holdings.source, "file": run.holdings.file},
+        "rebalances": list(rebalances),
+        "errors": [_error_json(event) for event in errors],
+        "unmatched": list(run.totals.unmatched),
+        "error": error,
+        "created_at": instant(run.created_at),
+        "started_at": instant(run.started_at),
+        "updated_at": instant(run.updated_at),
+        "finished_at": instant(run.finished_at),
+    }
+
+
+def event_json(event: Event) -> Json:
+    """A chunk that is done."""
+    return {
+        "number": event.number,
+        "rebalance_id": event.rebalance_id,
+        "first": event.first,
+        "portfolios": event.portfolios,
+        "counts": {str(status): count for status, count in event.report.counts.items()},
+        "methods": dict(event.report.methods),
+        "error": event.report.error,
+        "done_at": instant(event.done_at),
+    }
+
+
+def outcome_line(rebalance_id: str, portfolio: Json) -> bytes:
+    """One JSON line of a run's outcomes: a portfolio, and the rebalance that it belongs to."""
+    return encoded({"rebalance_id": rebalance_id, **portfolio}) + b"\n"
+
+
+def _error_json(event: Event) -> Json:
+    return {
+        "rebalance_id": event.rebalance_id,
+        "first": event.first,
+        "portfolios": event.portfolios,
+        "detail": event.report.error,
+    }
+
+
+def _rate(run: BookRun) -> float | None:
+    """Portfolios a second, from the first chunk that began to the last that is done."""
+    if run.started_at is None or run.updated_at is None:
+        return None
+    seconds = (run.updated_at - run.started_at).total_seconds()
+    return run.totals.portfolios / seconds if seconds > 0 else None
