@@ -13,7 +13,7 @@ from collections import Counter
 
 import ray
 
-from serve_app.handles import connect
+from serve_app.deployments.handles import connect
 from storage.errors import StorageError
 from storage.mongo.sorting import DESCENDING
 

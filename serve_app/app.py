@@ -11,10 +11,10 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from serve_app.ingress import Ingress
+from serve_app.deployments.ingress import Ingress
+from serve_app.deployments.model_store import ModelStore
+from serve_app.deployments.optimizer import Optimizer
 from serve_app.local.stand_ins import complete, upstreams_line
-from serve_app.model_store import ModelStore
-from serve_app.optimizer import Optimizer
 from serve_app.settings import Settings
 
 DEPLOYMENTS = ("Ingress", "ModelStore", "Optimizer")

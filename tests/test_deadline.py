@@ -26,7 +26,7 @@ from serve_app.deadline import (
     unbounded,
     within,
 )
-from serve_app.optimizer import Optimizer
+from serve_app.deployments.optimizer import Optimizer
 from serve_app.upstream.holdings.source import Balance
 from tests.api.parts import PRICE, A, P
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
 from serve_app.api.routes import optimize
-from serve_app.handles import Optimizer
+from serve_app.deployments.handles import Optimizer
 from serve_app.settings import Settings, settings_from
 from serve_app.simulator import Market
 from storage.mongo.connection import ping

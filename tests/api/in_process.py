@@ -9,9 +9,9 @@ from typing import Any
 
 from ray.exceptions import TaskCancelledError
 
-from serve_app import handles, optimizer
 from serve_app.deadline import bounded
-from serve_app.long_bodies import answered
+from serve_app.deployments import handles, optimizer
+from serve_app.deployments.long_bodies import answered
 from serve_app.observability.correlation import correlation_id
 from serve_app.ports.optimize import GivenText, Written
 from serve_app.resources import Resources

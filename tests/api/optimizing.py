@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from serve_app import handles
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
+from serve_app.deployments import handles
 from serve_app.settings import Settings
 from tests.api.in_process import Deployed, Handle
 from tests.api.parts import no_metrics

@@ -12,7 +12,7 @@ from optimization.domain.outcome import Rebalance, Refusal, Security, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
 from optimization.exact.block_builder import priced
-from serve_app.model_store import ModelStore
+from serve_app.deployments.model_store import ModelStore
 from serve_app.ports.optimize import GivenOptions, GivenText, Written
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.upstream.holdings.source import Balance

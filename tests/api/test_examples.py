@@ -23,7 +23,7 @@ from serve_app.api.openapi import samples
 from serve_app.api.openapi.answer_examples import OF_SHAPES
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.rebalances import rebalance_json
-from serve_app.handles import Optimizer
+from serve_app.deployments.handles import Optimizer
 from serve_app.json_text import encoded
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.circuit_breaker import BreakerState

@@ -5,7 +5,7 @@ import asyncio
 import ray
 
 from optimization.domain.outcome import Rebalance
-from serve_app.handles import connect
+from serve_app.deployments.handles import connect
 from storage.rebalance import Run
 
 

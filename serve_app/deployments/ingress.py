@@ -13,7 +13,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
-from serve_app.handles import Optimizer, model_store
+from serve_app.deployments.handles import Optimizer, model_store
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import HttpMetrics, named_as_ours
 from serve_app.problems import catalogue

@@ -11,8 +11,8 @@ from optimization.domain.model import Model
 from optimization.domain.outcome import Rebalance
 from optimization.drift import DriftSummary, PortfolioDrift
 from serve_app.deadline import bounded, unbounded
-from serve_app.handles import APPLICATION, announce
-from serve_app.long_bodies import answered_elsewhere
+from serve_app.deployments.handles import APPLICATION, announce
+from serve_app.deployments.long_bodies import answered_elsewhere
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import WATCH
