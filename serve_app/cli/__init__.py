@@ -12,7 +12,14 @@ The exit codes are in ending.py.
 
 import typer
 
-from serve_app.cli import asking, doctor, orders, replay, runs, serving
+from serve_app.cli import (
+    doctor_command,
+    order_commands,
+    query_commands,
+    replay_command,
+    run_commands,
+    service_commands,
+)
 
 EPILOG = (
     "Exit codes: 0 done; 1 refused, nothing rebalanced, a check failed or a difference found; "
@@ -26,9 +33,9 @@ cli = typer.Typer(
     epilog=EPILOG,
     help="Keep investment models and rebalance the portfolios that follow them.",
 )
-for part in (serving, asking, orders, doctor, replay):
+for part in (service_commands, query_commands, order_commands, doctor_command, replay_command):
     cli.add_typer(part.commands)
-cli.add_typer(runs.commands)
+cli.add_typer(run_commands.commands)
 
 
 def main() -> None:

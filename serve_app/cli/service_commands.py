@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.ending import Ending, one_line_errors
+from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
     from rich.console import Console

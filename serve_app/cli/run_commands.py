@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.asked import (
+from serve_app.cli.arguments import (
     TIMEOUT_S,
     URL,
     AsJson,
@@ -15,7 +15,7 @@ from serve_app.cli.asked import (
     client_of,
     options_of,
 )
-from serve_app.cli.ending import Ending, one_line_errors
+from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
     from serve_app.client import Client, Run

@@ -15,7 +15,7 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.outcome import Rebalance
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
-from serve_app.cli import asked, cli
+from serve_app.cli import arguments, cli
 from tests.api.parts import A, B, FakeOptimizer, P, Q
 from tests.api.serving import Ordergen, ordergen_at, served
 
@@ -169,7 +169,7 @@ async def test_with_json_a_refusal_is_the_problem_document_on_stdout(command: st
 async def test_with_json_a_service_that_does_not_answer_is_a_document_too(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asked, "RETRY_S", 0.1)
+    monkeypatch.setattr(arguments, "RETRY_S", 0.1)
     flags = () if command in WITHOUT_JSON else ("--json",)
     ordergen = ordergen_at("http://127.0.0.1:9")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serve_app.cli.asked import (
+from serve_app.cli.arguments import (
     TIMEOUT_S,
     URL,
     AsJson,
@@ -22,7 +22,7 @@ from serve_app.cli.asked import (
     options_of,
     require_one,
 )
-from serve_app.cli.ending import Ending, one_line_errors
+from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
     from serve_app.client import Rebalance
@@ -233,7 +233,7 @@ def _show_outcomes(found: "Sequence[Rebalance]", *, as_json: bool) -> None:
 
 
 def _say_reasons(found: "Sequence[Rebalance | PortfolioResult]") -> None:
-    from serve_app.cli.refusals import reasons
+    from serve_app.cli.problem_text import reasons
 
     for line in reasons((each.portfolio_id, each.error) for each in found if each.error):
         typer.echo(line)

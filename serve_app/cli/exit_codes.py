@@ -95,7 +95,7 @@ def _ending_of(error: Exception) -> Ending | None:
 
 def _lines(error: Exception) -> list[str]:
     from serve_app.cli.output import visible
-    from serve_app.cli.refusals import refusal_lines
+    from serve_app.cli.problem_text import refusal_lines
     from serve_app.client import ProblemError
 
     if isinstance(error, ProblemError):

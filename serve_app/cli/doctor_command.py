@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from serve_app.cli.asked import AsJson
-from serve_app.cli.ending import Ending, one_line_errors
+from serve_app.cli.arguments import AsJson
+from serve_app.cli.exit_codes import Ending, one_line_errors
 
 commands = typer.Typer()
 MARKS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -25,7 +25,7 @@ def doctor(
     with one_line_errors(as_json=as_json):
         from rich.console import Console
 
-        from serve_app.cli.checks import examined
+        from serve_app.cli.diagnostics import examined
         from serve_app.cli.output import show_json, visible, working
 
         with working("looking"):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from serve_app.cli.asked import TIMEOUT_S, URL, AsJson, Timeout, Url, client_of
-from serve_app.cli.ending import Ending, one_line_errors
+from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Url, client_of
+from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
     from serve_app.client import Client
