@@ -71,7 +71,7 @@ drills: .venv/.installed ## processes, nodes, databases and upstreams broken in 
 
 fuzz: .venv/.installed ## schemathesis against the service, in process and running
 	@$(BIN)/pytest -m apart tests/api/test_conformance.py $(ARGS)
-	@$(BIN)/pytest -m apart tests/service/test_hostile.py $(ARGS)
+	@$(BIN)/pytest -m apart tests/end_to_end/test_hostile.py $(ARGS)
 
 mutants: .venv/.installed ## small changes of the engine that no test notices, two hours; ARGS="--every 10"
 	@$(BIN)/python benchmarks/mutants.py $(ARGS)

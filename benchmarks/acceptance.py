@@ -21,8 +21,8 @@ from serve_app.launch.launcher import running, url_of
 from serve_app.launch.preflight import configured
 from serve_app.settings import Settings
 from serve_app.simulator import Market
-from tests.service.acceptance import all_answered_rightly
-from tests.service.book import Book, served
+from tests.end_to_end.acceptance import all_answered_rightly
+from tests.end_to_end.book import Book, served
 
 CONFIG = Path(__file__).parents[1] / "serve_config.yaml"
 console = Console()

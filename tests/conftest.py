@@ -15,6 +15,8 @@ from storage.embedded.server import start, stop
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, connect, disconnect
 from storage.schema import ensure_indexes
 
+pytest_plugins = ["tests.support.application"]
+
 MEMORY = Path("/dev/shm")
 ROOM = 8 * 2**30  # bytes; the object stores of Ray are there, too
 

@@ -28,7 +28,7 @@ from serve_app.deadline import (
 )
 from serve_app.deployments.optimizer import Optimizer
 from serve_app.upstream.holdings.source import Balance
-from tests.api.parts import PRICE, A, P
+from tests.support.fakes import PRICE, A, P
 
 WITHIN_S = 30.0
 BAND = DriftBand(Decimal("0.05"), Decimal("0.05"))

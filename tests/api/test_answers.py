@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.every_route import DOCUMENT, Operation, operations
-from tests.api.parts import P, posted
+from tests.support.every_route import DOCUMENT, Operation, operations
+from tests.support.fakes import P, posted
 
 READING = [each for each in operations() if each.method == "GET"]
 IDENTITY = {"accept-encoding": "identity"}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.fuzzing import findings
-from tests.api.served import served
+from tests.support.fuzzing import findings
+from tests.support.threaded_server import served
 
 pytestmark = [pytest.mark.mongo, pytest.mark.apart]
 

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.parts import FakeOptimizer, P, R, Stored, position, posted
+from tests.support.fakes import FakeOptimizer, P, R, Stored, position, posted
 
 UNKNOWN = "0" * 24
 MODEL_ROUTES = [

@@ -14,7 +14,7 @@ from serve_app.api.dependencies import Collaborators
 from serve_app.problems.catalogue import KINDS, OVERLOADED
 from serve_app.problems.errors import NotReadyError, PreconditionFailedError
 from serve_app.settings import Settings, settings_from
-from tests.api.parts import FakeOptimizer, P, Stored, no_metrics, posted, refused
+from tests.support.fakes import FakeOptimizer, P, Stored, no_metrics, posted, refused
 
 
 class BusyError(Exception):

@@ -31,7 +31,7 @@ from serve_app.upstream.holdings.balances import balance_of_rows, rows_of
 from serve_app.upstream.holdings.source import Balance
 from storage.mongo.decimal_codec import exact, stored_decimal
 from storage.order import Order, order_document, order_from
-from tests.api.optimizing import answer_to, client_of, optimize_app
+from tests.support.optimize_bodies import answer_to, client_of, optimize_app
 
 A, P = "A" * 24, "P" * 24
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
 from serve_app.settings import settings_from
-from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.parts import PRICE, A, B, P, Q, Stored, no_metrics, position, posted
+from tests.support.fakes import PRICE, A, B, P, Q, Stored, no_metrics, position, posted
+from tests.support.in_process import Upstreams, optimizer_with
 
 QUICK = settings_from({"optimization_timeout": 0.2})
 JSON = {"content-type": "application/json"}

@@ -13,7 +13,9 @@ from fastapi import FastAPI
 
 from serve_app.client import AsyncClient
 from serve_app.settings import Settings
-from tests.api.optimizing import (
+from tests.optimization.domain.test_model_rules import READABLE, UNREADABLE
+from tests.support.command_server import ordergen_at, served
+from tests.support.optimize_bodies import (
     JSON,
     PATH,
     Json,
@@ -23,8 +25,6 @@ from tests.api.optimizing import (
     optimize_app,
     trades,
 )
-from tests.api.serving import ordergen_at, served
-from tests.optimization.domain.test_model_rules import READABLE, UNREADABLE
 
 pytestmark = pytest.mark.usefixtures("read_anywhere")
 Change = Callable[[Json], Any]

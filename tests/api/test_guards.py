@@ -10,8 +10,8 @@ import pytest
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
 from serve_app.rebalances.replay import replayed
-from tests.api.in_process import Upstreams, two_owners
-from tests.api.parts import PRICE, A, B, P, Q, Stored, position, posted
+from tests.support.fakes import PRICE, A, B, P, Q, Stored, position, posted
+from tests.support.in_process import Upstreams, two_owners
 
 Json = dict[str, Any]
 DRY = {"dry_run": "true"}

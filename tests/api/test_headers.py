@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from serve_app.api.response_headers import EXPOSED, MAX_LIST_BYTES, header_list
-from tests.api.every_route import JSON, WITH_BODY, Operation, operations
-from tests.api.in_process import Upstreams, two_owners
+from tests.support.every_route import JSON, WITH_BODY, Operation, operations
+from tests.support.in_process import Upstreams, two_owners
 
 API = Path(__file__).parents[2] / "serve_app/api"
 MOST_BYTES = 8_000  # of all headers together: HAProxy has 16,384 for them and its own

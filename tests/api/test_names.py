@@ -6,7 +6,7 @@ import httpx
 import pytest
 from bson import ObjectId
 
-from tests.api.parts import A, P, Stored, position, posted
+from tests.support.fakes import A, P, Stored, position, posted
 
 HIDDEN = (
     "\x00",

@@ -14,13 +14,13 @@ from serve_app.api.schemas.options import PortfolioRebalanceOptionsBody
 from serve_app.api.schemas.runs import RunRequest
 from serve_app.api.schemas.stored_rebalances import PortfoliosQuery
 from serve_app.settings import Settings, settings_from
-from tests.api.every_route import (
+from tests.support.every_route import (
     JSON,
     Operation,
     operations,
 )
-from tests.api.in_process import Upstreams
-from tests.api.parts import A
+from tests.support.fakes import A
+from tests.support.in_process import Upstreams
 
 BODIES = (
     ModelPost,

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from optimization.domain.options import BandRule, Direction, GroupBand, Percent, Scope
-from tests.api.parts import A, B, FakeOptimizer
+from tests.support.fakes import A, B, FakeOptimizer
 
 NOWHERE = "0" * 24
 

@@ -11,7 +11,7 @@ import pytest
 
 from serve_app.api.routes.optimize import LONG
 from serve_app.settings import Settings, settings_from
-from tests.api.every_route import (
+from tests.support.every_route import (
     JSON,
     WITH_BODY,
     Operation,
@@ -20,8 +20,8 @@ from tests.api.every_route import (
     operations,
     with_repeated,
 )
-from tests.api.in_process import Upstreams
-from tests.api.parts import P, Q, R, position, posted
+from tests.support.fakes import P, Q, R, position, posted
+from tests.support.in_process import Upstreams
 
 # Offset, limit and order of lists, and the version of what is deleted: the portal sends nothing else, and the load
 # generator calls the portal alone.

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.api.parts import FakeOptimizer, Stored, bought_one, posted
+from tests.support.fakes import FakeOptimizer, Stored, bought_one, posted
 
 ROUNDS = 50
 

@@ -15,9 +15,9 @@ from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
-from tests.api.in_process import optimizer_with
-from tests.api.parts import Stored, no_metrics, posted
 from tests.support import upstream_servers
+from tests.support.fakes import Stored, no_metrics, posted
+from tests.support.in_process import optimizer_with
 from tests.support.upstream_servers import Answer, raw
 
 IDS = tuple(f"{number:024x}" for number in range(20))

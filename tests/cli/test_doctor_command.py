@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from serve_app.cli import cli
 from serve_app.settings import UPSTREAM_URLS
-from tests.api.serving import served
-from tests.service.calls import free_port
+from tests.end_to_end.calls import free_port
 from tests.support import upstream_servers
+from tests.support.command_server import served
 
 WELL = {"python", "ray", "solver", "settings", "database", "upstreams", "service", "clock"}
 

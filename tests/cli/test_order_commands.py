@@ -9,10 +9,10 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.cli import order_commands
-from tests.api.handing_over import rebalanced
-from tests.api.serving import Ordergen, ordergen_at, served
 from tests.support import flaky_order_service
+from tests.support.command_server import Ordergen, ordergen_at, served
 from tests.support.flaky_order_service import OrderDesk
+from tests.support.submissions import rebalanced
 
 REBALANCE = "8" * 24
 PATH = f"/api/v1/rebalance/{REBALANCE}/orders"

@@ -16,8 +16,8 @@ from optimization.domain.outcome import Rebalance
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from serve_app.cli import arguments, cli
-from tests.api.parts import A, B, FakeOptimizer, P, Q
-from tests.api.serving import Ordergen, ordergen_at, served
+from tests.support.command_server import Ordergen, ordergen_at, served
+from tests.support.fakes import A, B, FakeOptimizer, P, Q
 
 ID = "6" * 24
 COMMANDS: Mapping[str, tuple[str, ...]] = {

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Security, Status
 from serve_app.cli import cli
 from serve_app.cli.output import show, table
-from tests.api.parts import PRICE, A, FakeOptimizer, P, Q, bought_one, position, refused
-from tests.api.serving import WIDE, Ordergen, ordergen_at, served
+from tests.support.command_server import WIDE, Ordergen, ordergen_at, served
+from tests.support.fakes import PRICE, A, FakeOptimizer, P, Q, bought_one, position, refused
 
 NOWHERE = "http://127.0.0.1:9"
 

@@ -13,8 +13,8 @@ from serve_app.simulator import Market
 from storage.embedded import server as embedded
 from storage.embedded.server import Server
 from tests.drills.drill import Drill
-from tests.service.book import Book, served
-from tests.service.calls import CONFIG, free_port
+from tests.end_to_end.book import Book, served
+from tests.end_to_end.calls import CONFIG, free_port
 
 PORTFOLIOS = 400
 

@@ -17,8 +17,8 @@ from bson import ObjectId
 from pymongo import MongoClient
 
 from serve_app.launch.ray_environment import ray_directory
-from tests.service.book import Book
-from tests.service.calls import Json, added, model_for
+from tests.end_to_end.book import Book
+from tests.end_to_end.calls import Json, added, model_for
 from tests.support.run_streams import OVER, events_of
 
 WITHIN_S = 90.0

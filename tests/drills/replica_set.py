@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from storage.embedded.engines import REPLICA_SET, find_engine
 from storage.embedded.process import end, spawn
-from tests.service.calls import free_port
+from tests.end_to_end.calls import free_port
 
 WITHIN_S = 60.0
 ELECTION_AFTER_MS = 2_000

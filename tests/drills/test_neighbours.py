@@ -11,9 +11,9 @@ import pytest
 
 from serve_app.settings import Settings
 from tests.drills.drill import INGRESS, WITHIN_S, Drill, processes
-from tests.service.book import Book
-from tests.service.calls import added, free_port, model_for
-from tests.service.test_command import READY, Command
+from tests.end_to_end.book import Book
+from tests.end_to_end.calls import added, free_port, model_for
+from tests.end_to_end.test_command import READY, Command
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 

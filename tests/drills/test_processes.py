@@ -20,7 +20,7 @@ from tests.drills.drill import (
     killed,
     logged,
 )
-from tests.service.book import Book
+from tests.end_to_end.book import Book
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 

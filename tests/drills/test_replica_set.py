@@ -10,7 +10,7 @@ import pytest
 
 from tests.drills.drill import Drill
 from tests.drills.replica_set import ReplicaSet, replica_set
-from tests.service.book import Book
+from tests.end_to_end.book import Book
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 

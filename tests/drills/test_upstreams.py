@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from tests.drills.drill import BALANCES, COORDINATOR, Drill, killed
-from tests.service.book import Book, Kind
-from tests.service.calls import Json
+from tests.end_to_end.book import Book, Kind
+from tests.end_to_end.calls import Json
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 

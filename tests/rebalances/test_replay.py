@@ -17,8 +17,8 @@ from serve_app.cli import cli
 from serve_app.client import AsyncClient, Options, Position, Rebalance
 from serve_app.rebalances import replay as replaying
 from serve_app.settings import Settings
-from tests.api.in_process import Upstreams, optimizer_with
-from tests.api.parts import PRICE, A, B, P, Q, R, Stored, no_metrics
+from tests.support.fakes import PRICE, A, B, P, Q, R, Stored, no_metrics
+from tests.support.in_process import Upstreams, optimizer_with
 
 C = "C" * 24
 LOST = "L" * 24

@@ -1,7 +1,6 @@
 """The real database, models in it, upstreams that are five lines each."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,13 +8,10 @@ import pytest
 
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
-from serve_app.resources import SUMMARIES, Resources
-from serve_app.runs.planner import now
+from serve_app.resources import Resources
 from serve_app.settings import Settings, settings_from
-from storage.rebalance import new_rebalance_id
-from storage.run import BookRun, Holdings, Selection
-from tests.api.in_process import Upstreams
-from tests.api.parts import PRICE, A, B, resources_with
+from tests.support.fakes import PRICE, A, B, resources_with
+from tests.support.in_process import Upstreams
 
 BAND = DriftBand(Decimal("0.05"), Decimal("0.05"))
 Added = Callable[..., Coroutine[Any, Any, Model]]
@@ -52,15 +48,3 @@ def added(resources: Resources) -> Added:
         )
 
     return add
-
-
-def numbered(count: int, first: int = 0) -> tuple[str, ...]:
-    """Ids of portfolios."""
-    return tuple(f"{number:024}" for number in range(first, first + count))
-
-
-def a_run(*model_ids: str | None, **fields: object) -> BookRun:
-    """A run over the followers of these models, or over everyone."""
-    selection = Selection(tuple(str(model_id) for model_id in model_ids))
-    run = BookRun(new_rebalance_id(), selection, {}, Holdings(SUMMARIES), now())
-    return replace(run, **fields)  # pyright: ignore[reportArgumentType]

@@ -20,8 +20,9 @@ from storage.errors import StorageUnavailableError
 from storage.idempotency_store import Claim
 from storage.run import BookRun, BookRunStatus
 from storage.run_store import BookRuns
-from tests.api.in_process import AttemptsHere, Upstreams
-from tests.runs.conftest import Added, a_run, numbered
+from tests.runs.conftest import Added
+from tests.support.in_process import AttemptsHere, Upstreams
+from tests.support.runs import a_run, numbered
 
 pytestmark = pytest.mark.mongo
 POISON = numbered(25)[7]

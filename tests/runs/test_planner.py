@@ -26,9 +26,10 @@ from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
 from storage.rebalance import Run
 from storage.run import BookRun, Holdings, Plan, Selection
-from tests.api.in_process import Upstreams
-from tests.api.parts import PRICE, A, B
-from tests.runs.conftest import Added, a_run, numbered
+from tests.runs.conftest import Added
+from tests.support.fakes import PRICE, A, B
+from tests.support.in_process import Upstreams
+from tests.support.runs import a_run, numbered
 
 pytestmark = pytest.mark.mongo
 NOBODY = "0" * 24

@@ -14,7 +14,7 @@ from serve_app.runs.progress import Tally
 from storage.chunk_store import Chunk, Chunks, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.rebalance import new_rebalance_id
-from tests.runs.conftest import a_run, numbered
+from tests.support.runs import a_run, numbered
 
 pytestmark = pytest.mark.mongo
 COUNT = 30

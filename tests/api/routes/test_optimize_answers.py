@@ -1,0 +1,151 @@
+"""POST /optimize answers what the engine does, and what a stored model with the same holdings is answered."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+
+from optimization import Portfolio, rebalance
+from optimization.errors import OptimizationError
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.api.schemas.options import options_json
+from serve_app.api.schemas.rebalances import rebalance_json
+from serve_app.json_text import encoded
+from serve_app.json_text import plain as digits
+from serve_app.settings import Settings, settings_from
+from tests.optimization.support import generated_problems
+from tests.optimization.support.generated_problems import Problem
+from tests.support.fakes import P, Stored, no_metrics
+from tests.support.in_process import Upstreams, optimizer_with
+from tests.support.optimize_bodies import client_of, optimize_app
+
+pytestmark = pytest.mark.usefixtures("read_anywhere")
+Json = dict[str, Any]
+Change = Callable[[Json], Any]
+PATH = "/api/v1/optimize"
+KINDS = (
+    generated_problems.plain,
+    generated_problems.tight,
+    generated_problems.round_numbers,
+    generated_problems.with_options,
+)
+PER_KIND = 12
+
+
+@pytest.fixture
+def app(settings: Settings) -> FastAPI:
+    return optimize_app(settings)
+
+
+def client_with(settings: Settings, store: Any, optimizer: Any) -> httpx.AsyncClient:
+    app = api_app(settings, Collaborators(store, optimizer, {}, no_metrics))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+def asked_of(problem: Problem) -> Json:
+    model, portfolio = problem.model, problem.portfolio
+    options = options_json(problem.options)
+    if not model.targets:  # the engine need not be told
+        options["liquidate"] = True
+    return {
+        "model": {
+            "positions": [
+                {
+                    "security_id": target.security_id,
+                    "target": digits(target.weight),
+                    "low_drift": digits(target.band.low),
+                    "high_drift": digits(target.band.high),
+                }
+                for target in model.targets
+            ]
+        },
+        "prices": {security: digits(price) for security, price in portfolio.prices.items()},
+        "portfolios": [owned(portfolio)],
+        "options": options,
+    }
+
+
+def owned(portfolio: Portfolio) -> Json:
+    # None of a security is no holding, but it can be restricted.
+    held = {**dict.fromkeys(portfolio.prices, Decimal(0)), **portfolio.holdings}
+    holdings = {security: digits(shares) for security, shares in held.items()}
+    return {
+        "portfolio_id": portfolio.portfolio_id,
+        "cash": digits(portfolio.cash),
+        "holdings": holdings,
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+async def test_the_answer_is_the_engines_to_the_byte(
+    client: httpx.AsyncClient, settings: Settings, kind: Callable[..., Problem]
+) -> None:
+    rng = np.random.default_rng(5)
+    for problem in [kind(rng) for _ in range(PER_KIND)]:
+        try:
+            made = rebalance(problem.model, problem.portfolio, problem.options)
+        except OptimizationError:
+            continue
+
+        answer = await client.post(PATH, json=asked_of(problem))
+
+        day = datetime.now(settings.zone).date().isoformat()
+        if answer.status_code == 200:
+            assert answer.content == encoded([rebalance_json(made, None, None, day, None)])
+            continue
+        (element,) = answer.json()["portfolios"]
+        assert made.refusal is not None
+        assert (answer.status_code, element["status"]) == (422, "INFEASIBLE")
+        assert element["error"]["detail"] == made.refusal.detail
+        own = rebalance_json(made, None, None, day, element["error"])
+        assert json.loads(encoded(own)) == element
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+async def test_the_answer_is_that_of_a_stored_model_with_the_same_holdings(
+    client: httpx.AsyncClient,
+    settings: Settings,
+    stored: Stored,
+    database: Any,
+    kind: Callable[..., Problem],
+) -> None:
+    rng = np.random.default_rng(6)
+    world = Upstreams()
+    async with client_with(settings, stored, optimizer_with(settings, database, world)) as other:
+        for number in range(PER_KIND):
+            problem = kind(rng)
+            given = asked_of(problem)
+            world.prices = dict(problem.portfolio.prices)
+            (portfolio,) = given["portfolios"]
+            world.owns(P, portfolio["cash"], **portfolio["holdings"])
+            body = {**given["model"], "name": f"Model {number}", "portfolios": [P]}
+            model = (await other.post("/api/v1/models", json=body)).json()
+            path = f"/api/v1/model/{model['model_id']}/rebalance"
+
+            by_id = (await other.post(path, json=given["options"])).json()
+            by_body = (await client.post(PATH, json=given)).json()
+
+            for element in _elements(by_id):
+                element |= {"rebalance_id": None, "model_id": None}
+            assert _elements(by_body) == _elements(by_id)
+
+
+def _elements(answer: Any) -> list[Json]:
+    return answer if isinstance(answer, list) else answer["portfolios"]
+
+
+async def test_the_time_limit_is_that_of_the_settings() -> None:
+    settings = settings_from({"optimization_timeout": 1e-9})
+    problem = generated_problems.large_with_options(np.random.default_rng(0))
+
+    async with client_of(optimize_app(settings)) as client:
+        answer = await client.post(PATH, json=asked_of(problem))
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/no-solution-in-time")

@@ -1,0 +1,46 @@
+"""GET /portfolios: the names that people read, in one answer."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.fakes import P, Q, R, Stored
+
+
+class Named:
+    """A portfolio service that knows two portfolios."""
+
+    async def names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+        known = {P: "Growth IRA", Q: "Income"}
+        return {each: known.get(each) for each in portfolio_ids}
+
+
+@pytest.fixture(autouse=True)
+def named(stored: Stored) -> None:
+    named: Any = Named()
+    stored._with = replace(stored._with, portfolios=named)
+
+
+async def test_names_stand_in_the_order_of_the_ids_and_each_once(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/api/v1/portfolios", params={"ids": [Q, R, P, Q]})
+
+    assert answer.status_code == 200
+    assert answer.json() == [
+        {"portfolio_id": Q, "name": "Income"},
+        {"portfolio_id": R, "name": None},
+        {"portfolio_id": P, "name": "Growth IRA"},
+    ]
+
+
+@pytest.mark.parametrize("ids", [[], [P] * 101, ["\n"]])
+async def test_none_too_many_and_malformed_ids_are_refused(
+    client: httpx.AsyncClient, ids: list[str]
+) -> None:
+    answer = await client.get("/api/v1/portfolios", params={"ids": ids})
+
+    assert answer.status_code == 422

@@ -1,0 +1,124 @@
+"""Runs over a book through the Python client and `ordergen`, on the real coordinator in this process."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.cli import cli
+from serve_app.client import AsyncClient, ChunkDone, Client, Model, Position, ProblemError, Run
+from serve_app.settings import Settings, settings_from
+from tests.support.command_server import served
+from tests.support.fakes import PRICE, A, Stored, no_metrics, position
+from tests.support.in_process import Upstreams, optimizer_with
+
+IDS = [f"{number:024}" for number in range(25)]
+WITHIN_S = 60
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return settings_from({"run_chunk_size": 10})
+
+
+@pytest.fixture
+async def url(settings: Settings, stored: Stored, database: Any) -> AsyncIterator[str]:
+    world = Upstreams({A: PRICE})
+    for portfolio_id in IDS:
+        world.owns(portfolio_id, 1000, **{A: 2})
+    optimizer = optimizer_with(settings, database, world)
+    async with served(api_app(settings, Collaborators(stored, optimizer, {}, no_metrics))) as url:
+        yield url
+
+
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(url) as client:
+        yield client
+
+
+@pytest.fixture
+async def growth(client: AsyncClient) -> Model:
+    line = Position(**position())  # pyright: ignore[reportArgumentType]
+    return await client.add_model("Growth", [line], IDS)
+
+
+async def ordergen(url: str, *arguments: str) -> Result:
+    runner = CliRunner(env={"ORDERGEN_URL": url, "COLUMNS": "160"})
+    return await asyncio.to_thread(runner.invoke, cli, arguments)
+
+
+async def test_a_run_is_begun_followed_to_its_end_and_its_outcomes_are_streamed(
+    client: AsyncClient, growth: Model
+) -> None:
+    run = await client.begin_run(models=[growth.model_id], options={"cash_floor": "1%"})
+    async with asyncio.timeout(WITHIN_S):
+        events = [event async for event in client.follow_run(run.run_id)]
+    outcomes = [outcome async for outcome in client.stream_outcomes(run.run_id)]
+
+    last = events[-1]
+    assert isinstance(last, Run)
+    assert (last.status, last.portfolios.done, last.portfolios.total) == ("COMPLETED", 25, 25)
+    chunks = [event for event in events if isinstance(event, ChunkDone)]
+    assert [chunk.number for chunk in chunks] == [1, 2, 3]
+    assert sum(chunk.portfolios for chunk in chunks) == 25
+    assert [outcome.portfolio_id for outcome in outcomes] == IDS
+    assert {outcome.rebalance_id for outcome in outcomes} == {*last.rebalances}
+    assert await client.read_run(run.run_id) == last
+    assert [each async for each in client.list_runs(limit=1)] == [last]
+
+
+async def test_a_blocking_client_follows_from_behind_a_chunk(
+    url: str, client: AsyncClient, growth: Model
+) -> None:
+    run = await client.begin_run(whole_book=True)
+
+    def follow(after: int) -> list[ChunkDone | Run]:
+        with Client(url) as blocking:
+            return list(blocking.follow_run(run.run_id, after=after))
+
+    await asyncio.wait_for(asyncio.to_thread(follow, 0), WITHIN_S)
+    rest = await asyncio.to_thread(follow, 2)
+
+    assert [event.number for event in rest if isinstance(event, ChunkDone)] == [3]
+
+
+async def test_a_run_that_is_over_stays_as_it_is_when_it_is_cancelled(
+    client: AsyncClient, growth: Model
+) -> None:
+    run = await client.begin_run(portfolios=IDS[:3], idempotency_key="once")
+    again = await client.begin_run(portfolios=IDS[:3], idempotency_key="once")
+    async for _ in client.follow_run(run.run_id):
+        pass
+
+    assert again.run_id == run.run_id
+    assert (await client.cancel_run(run.run_id)).status == "COMPLETED"
+    with pytest.raises(ProblemError, match="not-found"):
+        await client.cancel_run("0" * 24)
+
+
+async def test_a_run_is_begun_and_followed_from_a_terminal(url: str, growth: Model) -> None:
+    begun = await ordergen(url, "runs", "begin", "--model", growth.model_id, "--follow", "--json")
+
+    assert begun.exit_code == 0, begun.output
+    run = json.loads(begun.stdout)
+    assert (run["status"], run["counts"]) == ("COMPLETED", {"REBALANCED": 25})
+    assert f"run {run['run_id']}" in begun.stderr
+    followed = await ordergen(url, "runs", "follow", run["run_id"])
+    listed = await ordergen(url, "runs", "list")
+    cancelled = await ordergen(url, "runs", "cancel", run["run_id"])
+    for shown in (followed, listed, cancelled):
+        assert shown.exit_code == 0, shown.output
+        assert "25 REBALANCED" in shown.stdout
+
+
+async def test_no_runs_are_an_empty_list(url: str) -> None:
+    listed = await ordergen(url, "runs", "list", "--json")
+
+    assert json.loads(listed.stdout) == []

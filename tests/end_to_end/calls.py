@@ -1,0 +1,95 @@
+"""What the tests of the service do again and again."""
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import ray
+from ray.util.state import list_actors
+
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.portfolio import Portfolio
+from tests.end_to_end.acceptance import exact_json, model_body
+from tests.end_to_end.book import Book
+
+Json = dict[str, Any]
+CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
+WITHIN_S = 60.0
+_numbers = count(1)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def new_id() -> str:
+    """An id that no portfolio had before."""
+    return f"Portfolio{next(_numbers):015d}"
+
+
+def funded(book: Book, cash: int = 1_000_000) -> str:
+    """A new portfolio that holds cash alone."""
+    portfolio_id = new_id()
+    book.add(portfolio_id, cash, {})
+    return portfolio_id
+
+
+def model_for(book: Book, portfolio_ids: Iterable[str], strategy: int = 0) -> Model:
+    """A model of one of the market's strategies, for these portfolios."""
+    band = DriftBand(Decimal("0.01"), Decimal("0.01"))
+    weights = book.market.strategies[strategy].weights
+    targets = tuple(Target(security, weight, band) for security, weight in weights.items())
+    return Model(f"Model {next(_numbers)}", targets, tuple(portfolio_ids))
+
+
+async def added(http: httpx.AsyncClient, model: Model) -> Json:
+    """The model as the service stored it."""
+    answer = await http.post("/api/v1/models", json=model_body(model))
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def rebalanced(http: httpx.AsyncClient, model_id: str) -> list[Json]:
+    """The elements of a rebalance that succeeds."""
+    answer = await http.post(f"/api/v1/model/{model_id}/rebalance")
+    assert answer.status_code == 200, answer.text
+    return exact_json(answer)
+
+
+async def succeeds_again(
+    http: httpx.AsyncClient, path: str, method: str = "POST"
+) -> httpx.Response:
+    """The first good answer to a request that is repeated until there is one."""
+    async with asyncio.timeout(WITHIN_S):
+        while (answer := await http.request(method, path)).status_code != 200:
+            assert answer.status_code == 503, answer.text
+            await asyncio.sleep(0.2)
+    return answer
+
+
+async def number_of_runs(http: httpx.AsyncClient) -> int:
+    answer = await http.get("/api/v1/rebalances", params={"limit": 1})
+    return int(answer.headers["X-Total-Count"])
+
+
+async def replicas_of(deployment: str) -> list[int]:
+    """The processes of a deployment."""
+    name = f"ServeReplica:order-generation:{deployment}"
+    alive = [("class_name", "=", name), ("state", "=", "ALIVE")]
+    look = partial(list_actors, ray.get_runtime_context().gcs_address, filters=alive)
+    return [replica.pid for replica in await asyncio.to_thread(look)]
+
+
+def of_market(book: Book, number: int) -> Portfolio:
+    """A portfolio of the simulated market as the domain sees it."""
+    rows = book.market.rows(number)
+    owned = {row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id}
+    cash = sum((Decimal(row.long) for row in rows if row.security_id is None), Decimal(0))
+    return Portfolio(book.market.portfolio_id(number), cash, owned, book.prices)

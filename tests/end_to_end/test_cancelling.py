@@ -1,0 +1,205 @@
+"""What ends when a run is cancelled or a caller leaves, whichever replica works on it; what stays is in the database."""
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from bson import ObjectId
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from serve_app.settings import Settings
+from tests.end_to_end.book import Book, reached
+from tests.end_to_end.calls import Json, added, model_for, number_of_runs, replicas_of
+from tests.support.run_streams import run_over
+
+pytestmark = pytest.mark.cluster
+SUMMARIES = "/api/v1/portfolios/"
+WITHIN_S = 60.0
+
+
+@pytest.fixture
+def stored(service: Settings) -> Iterator[Database[Json]]:
+    assert service.mongodb_uri is not None
+    uri = service.mongodb_uri.get_secret_value()
+    with MongoClient[Json](uri, tz_aware=True) as client:
+        yield client[service.database_name]
+
+
+async def model_of(http: httpx.AsyncClient, book: Book) -> str:
+    """A model of twelve chunks; three are under way at a time."""
+    return (await added(http, model_for(book, book.market.portfolio_ids(600))))["model_id"]
+
+
+async def begun(http: httpx.AsyncClient, model_id: str) -> str:
+    answer = await http.post("/api/v1/runs", json={"models": [model_id]})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["run_id"]
+
+
+async def cancelled(http: httpx.AsyncClient, run_id: str) -> None:
+    answer = await http.delete(f"/api/v1/runs/{run_id}")
+    assert (answer.status_code, answer.json()["status"]) == (202, "CANCELLING")
+
+
+def outcomes_of(stored: Database[Json], rebalance_id: str) -> Counter[str]:
+    rows = stored["results"].find({"_id": {"$regex": f"^{rebalance_id}:"}}, {"status": 1})
+    return Counter(row["status"] for row in rows)
+
+
+def nothing_is_left_over(stored: Database[Json]) -> bool:
+    """Whether every stored outcome belongs to a stored rebalance."""
+    rebalances = {str(one["_id"]) for one in stored["rebalances"].find({}, {"_id": 1})}
+    owners = {row["_id"][:24] for row in stored["results"].find({}, {"_id": 1})}
+    return owners <= rebalances
+
+
+async def test_no_chunk_begins_after_the_answer_and_those_under_way_are_kept(
+    http: httpx.AsyncClient, book: Book, stored: Database[Json]
+) -> None:
+    model_id = await model_of(http, book)
+    for _ in range(3):
+        with book.held(SUMMARIES) as trouble:
+            run_id = await begun(http, model_id)
+            await reached(trouble)
+            await cancelled(http, run_id)
+            document = stored["book_runs"].find_one({"_id": ObjectId(run_id)})
+        ended = await run_over(http, run_id)
+
+        after = stored["book_runs"].find_one({"_id": ObjectId(run_id)})
+        assert document is not None
+        assert after is not None
+        assert after["chunk_begun_at"] == document["chunk_begun_at"] <= after["cancelled_at"]
+        assert ended["status"] == "CANCELLED"
+        assert 0 < ended["portfolios"]["done"] < 600
+        assert ended["portfolios"]["done"] % 50 == 0
+        assert ended["counts"] == outcomes_of(stored, run_id)
+        rebalance = stored["rebalances"].find_one({"_id": ObjectId(run_id)})
+        assert rebalance is not None
+        assert (rebalance["status"], rebalance["counts"]) == ("STOPPED", ended["counts"])
+
+
+async def test_a_run_whose_replica_died_is_cancelled_by_another(
+    http: httpx.AsyncClient, book: Book, stored: Database[Json]
+) -> None:
+    model_id = await model_of(http, book)
+    with book.held(SUMMARIES) as trouble:
+        run_id = await begun(http, model_id)
+        await reached(trouble)
+        for replica in await replicas_of("Optimizer"):
+            os.kill(replica, signal.SIGKILL)
+        await cancelled(http, run_id)
+        document = stored["book_runs"].find_one({"_id": ObjectId(run_id)})
+    ended = await run_over(http, run_id)
+
+    after = stored["book_runs"].find_one({"_id": ObjectId(run_id)})
+    assert document is not None
+    assert after is not None
+    assert after["chunk_begun_at"] == document["chunk_begun_at"] <= after["cancelled_at"]
+    assert (ended["status"], ended["counts"]) == ("CANCELLED", outcomes_of(stored, run_id))
+
+
+async def test_nothing_stays_of_a_large_rebalance_that_ran_out_of_time_and_its_key_makes_one(
+    http: httpx.AsyncClient, book: Book, stored: Database[Json]
+) -> None:
+    path = f"/api/v1/model/{await model_of(http, book)}/rebalance"
+    before = await number_of_runs(http)
+    key = {"Idempotency-Key": "out-of-time"}
+    with book.slow(SUMMARIES, 0.5):
+        answer = await http.post(path, headers={**key, "X-Request-Timeout": "2"})
+        assert (answer.status_code, answer.json()["type"]) == (504, "/problems/deadline-exceeded")
+    again = await _repeated(http, path, key)
+    assert again.status_code == 200, again.text
+    assert "Idempotent-Replayed" not in again.headers
+    replayed = await http.post(path, headers=key)
+    assert replayed.headers["Idempotent-Replayed"] == "true"
+    assert replayed.json() == again.json()
+    assert await number_of_runs(http) == before + 1
+    assert nothing_is_left_over(stored)
+
+
+async def test_nothing_stays_of_a_large_rebalance_whose_caller_hung_up(
+    http: httpx.AsyncClient, book: Book, stored: Database[Json]
+) -> None:
+    path = f"/api/v1/model/{await model_of(http, book)}/rebalance"
+    before = await number_of_runs(http)
+    with book.held(SUMMARIES) as trouble:
+        asked = asyncio.create_task(http.post(path))
+        await reached(trouble)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        # What is held is interrupted: it does not wait for an answer.
+        newest = (await http.get("/api/v1/runs", params={"limit": 1})).json()[0]
+        ended = await run_over(http, newest["run_id"])
+    assert (ended["status"], ended["counts"], ended["rebalances"]) == ("CANCELLED", {}, [])
+    assert await number_of_runs(http) == before
+    assert nothing_is_left_over(stored)
+
+
+async def test_the_best_plan_so_far_is_the_answer_within_the_deadline(
+    http: httpx.AsyncClient,
+) -> None:
+    answer = await http.post(
+        "/api/v1/optimize", json=endless(1), headers={"X-Request-Timeout": "6"}
+    )
+    assert answer.status_code == 200, answer.text
+    (outcome,) = answer.json()
+    assert outcome["status"] == "REBALANCED"
+    assert outcome["proof"] == "FEASIBLE_TIME_LIMIT"
+    assert float(outcome["lower_bound"]) < float(outcome["objective"])
+
+
+async def test_a_solver_that_nobody_waits_for_makes_room_for_others(
+    http: httpx.AsyncClient,
+) -> None:
+    async def hang_up(number: int) -> None:
+        asked = asyncio.create_task(http.post("/api/v1/optimize", json=endless(number)))
+        await asyncio.sleep(1)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+    # More than there are replicas, each with half a minute of work for its solver.
+    await asyncio.gather(*(hang_up(number) for number in range(6)))
+    answer = await http.post(
+        "/api/v1/optimize", json=endless(1, hard=False), headers={"X-Request-Timeout": "15"}
+    )
+    assert answer.status_code == 200, answer.text
+
+
+async def _repeated(http: httpx.AsyncClient, path: str, key: dict[str, str]) -> httpx.Response:
+    """The answer under a key once the first attempt has ended."""
+    async with asyncio.timeout(WITHIN_S):
+        while (answer := await http.post(path, headers=key)).status_code == 409:
+            assert answer.json()["type"] == "/problems/request-in-progress"
+            assert int(answer.headers["retry-after"]) > 0
+            await asyncio.sleep(0.1)
+    return answer
+
+
+def endless(seed: int, *, hard: bool = True) -> Json:
+    """A portfolio under options that keep the solver busy for longer than any caller waits."""
+    draw = random.Random(seed)
+    ids = [f"S{number:023}" for number in range(95)]
+    band = {"target": "0.01", "low_drift": "0.002", "high_drift": "0.002"}
+    options: Json = {
+        "cost_per_trade": "1",
+        "costs_in_objective": True,
+        "maximum_trades": 40,
+        "turnover_cap": "30%",
+        "cash_ceiling": "5%",
+        "soft_band_price": "3",
+        "minimum_value": "50",
+    }
+    held: dict[str, Any] = {one: draw.randrange(100) for one in ids}
+    return {
+        "model": {"positions": [{"security_id": one, **band} for one in ids]},
+        "prices": {one: f"{draw.uniform(20, 400):.6f}" for one in ids},
+        "portfolios": [{"portfolio_id": "P" * 24, "cash": "3000", "holdings": held}],
+        **({"options": options} if hard else {"options": {"soft_band_price": "3"}}),
+    }

@@ -1,0 +1,193 @@
+"""`ordergen` as a person starts it: another port, another directory, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serve_app.settings import UPSTREAM_URLS
+from tests.end_to_end.calls import free_port
+
+pytestmark = pytest.mark.cluster
+
+ORDERGEN = Path(sys.executable).with_name("ordergen")
+READY = "Ctrl-C stops everything"
+WITHIN_S = 120.0
+
+
+class Command:
+    """A running `ordergen`, and what it printed so far."""
+
+    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
+        inherited = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [ORDERGEN, *arguments],
+            cwd=directory,
+            env={**inherited, **environment, "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def printed(self, text: str) -> bool:
+        """Whether it prints this before it ends."""
+        until = time.monotonic() + WITHIN_S
+        while time.monotonic() < until:
+            ended = self.process.poll() is not None
+            if any(text in line for line in self.lines):
+                return True
+            if ended:
+                self._reader.join()
+                return any(text in line for line in self.lines)
+            time.sleep(0.05)
+        return False
+
+    def ended(self) -> int:
+        """How it ended."""
+        code = self.process.wait(WITHIN_S)
+        self._reader.join()
+        return code
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as output:
+            self.lines.extend(line.rstrip("\n") for line in output)
+
+
+@pytest.fixture
+def prices(tmp_path: Path) -> Path:
+    path = tmp_path / "prices.csv"
+    rows = [f"2024-01-02,TK{number:02d},{20 + number}.50,0.25\n" for number in range(40)]
+    path.write_text("".join(("price_date,ticker,price,price_std\n", *rows)))
+    return path
+
+
+@pytest.fixture
+def demo(prices: Path, tmp_path: Path) -> Iterator[Command]:
+    """The demonstration, on a port and in a directory of its own."""
+    command = Command(
+        tmp_path,
+        "demo",
+        "--prices",
+        str(prices),
+        PORT=str(free_port()),
+        DATA_DIRECTORY=str(tmp_path / "one"),
+    )
+    yield command
+    if command.process.poll() is None:
+        command.stop()
+    command.ended()
+
+
+def test_the_demonstration_trades_keeps_others_out_and_leaves_nothing_behind(
+    demo: Command, tmp_path: Path
+) -> None:
+    assert demo.printed(READY), "\n".join(demo.lines)
+    trades = [line for line in demo.lines if " BUY " in line or " SELL " in line]
+    assert trades
+    assert all(" TK" in line for line in trades)
+    url = next(line.split()[1] for line in demo.lines if line.startswith("service "))
+    ready = httpx.get(f"{url}/health/ready", trust_env=False)
+    assert ready.json()["checks"] == dict.fromkeys(
+        ("database", "accounting", "pricing", "security", "order", "portfolio"), "healthy"
+    )
+    (upstreams,) = [line for line in demo.lines if line.startswith("upstreams ")]
+    assert upstreams.endswith(f"simulated: {', '.join(ready.json()['simulated'])}")
+
+    port = url.rpartition(":")[2]
+    on_its_port = Command(tmp_path, "serve", PORT=port, DATA_DIRECTORY=str(tmp_path / "two"))
+    in_its_directory = Command(
+        tmp_path, "serve", PORT=str(free_port()), DATA_DIRECTORY=str(tmp_path / "one")
+    )
+    assert (on_its_port.ended(), in_its_directory.ended()) == (2, 2)
+    (line,) = on_its_port.lines
+    assert line.startswith(f"ordergen: PORT is {port}: ")
+    (line,) = in_its_directory.lines
+    assert line.startswith(f"ordergen: the data directory {tmp_path / 'one'} is in use")
+    assert httpx.get(f"{url}/health/live", trust_env=False).status_code == 200
+
+    started = _descendants(demo.process.pid)
+    assert any("mongod" in name for name in _names(started))
+    assert any("raylet" in name for name in _names(started))
+    demo.stop()
+    assert demo.ended() == 0
+    assert demo.lines[-2:] == ["stopping", "stopped"]
+    assert demo.lines[demo.lines.index(READY) :] == [READY, "stopping", "stopped"]
+    assert _names(started) == []
+    assert not (tmp_path / "one" / "server.json").exists()
+
+
+def test_real_upstreams_of_which_one_has_no_url_end_the_start_with_one_line(tmp_path: Path) -> None:
+    environment = {name.upper(): "http://127.0.0.1:1" for name in UPSTREAM_URLS.values()}
+    environment |= {"ORDER_SERVICE_URL": "", "DATA_DIRECTORY": str(tmp_path)}
+    command = Command(tmp_path, "serve", **environment)
+
+    assert command.ended() == 2
+    (line,) = command.lines
+    assert line.startswith("ordergen: ORDER_SERVICE_URL is unset: ")
+
+
+def test_a_start_that_is_interrupted_ends_at_once_and_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    command = Command(tmp_path, "serve", PORT=str(free_port()), DATA_DIRECTORY=str(tmp_path))
+    assert command.printed("dashboard")
+    started = _descendants(command.process.pid)
+    assert len(started) > 5
+    command.stop()
+    assert command.ended() == 130
+    assert command.lines[-2:] == ["stopping", "stopped"]
+    assert _names(started) == []
+
+
+Process = tuple[int, str]
+"""Process id and start time, which together are one process for ever."""
+
+
+def _descendants(pid: int) -> list[Process]:
+    children: dict[int, list[Process]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and (stat := _stat(int(entry.name))):
+            children.setdefault(int(stat[1]), []).append((int(entry.name), stat[19]))
+    found: list[Process] = []
+    waiting = [pid]
+    while waiting:
+        own = children.get(waiting.pop(), [])
+        found += own
+        waiting += [child for child, _ in own]
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent and so on; the name before them may hold blanks. Empty for a process that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _is_alive(pid: int, started: str) -> bool:
+    stat = _stat(pid)
+    return bool(stat) and stat[19] == started and stat[0] != "Z"
+
+
+def _names(processes: list[Process]) -> list[str]:
+    return [
+        Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        for pid, started in processes
+        if _is_alive(pid, started)
+    ]

@@ -1,0 +1,156 @@
+"""The whole service over HTTP: what its parts do together."""
+
+import asyncio
+from collections import Counter
+
+import httpx
+import pytest
+
+from serve_app.simulator.world import Market
+from tests.end_to_end.acceptance import all_answered_rightly, check_amounts, exact_json, model_body
+from tests.end_to_end.book import Book
+from tests.end_to_end.calls import (
+    Json,
+    added,
+    funded,
+    model_for,
+    new_id,
+    number_of_runs,
+    rebalanced,
+)
+from tests.optimization.support.oracle import rows_of
+
+pytestmark = pytest.mark.cluster
+
+
+async def test_a_model_is_created_rebalanced_and_deleted(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    portfolio = book.add(new_id(), 250_000, {next(iter(book.prices)): 100})
+    model = model_for(book, [portfolio.portfolio_id])
+    made = await added(http, model)
+    path = f"/api/v1/model/{made['model_id']}"
+    assert (await http.get(path)).json() == made
+
+    (answered,) = await rebalanced(http, made["model_id"])
+    run = exact_json(await http.get(f"/api/v1/rebalance/{answered['rebalance_id']}"))
+    check_amounts(portfolio, rows_of(model, portfolio), answered, run["portfolios"][0])
+    assert (run["model_id"], run["status"]) == (made["model_id"], "COMPLETED")
+    assert run["counts"] == {"REBALANCED": 1}
+    after = (await http.get(path)).json()
+    assert after == made | {"last_rebalance_date": run["rebalance_date"]}
+
+    assert (await http.delete(path, params={"version": made["version"]})).status_code == 204
+    assert (await http.get(path)).status_code == 404
+    stored = f"/api/v1/rebalance/{answered['rebalance_id']}"
+    assert (await http.delete(stored, params={"version": run["version"]})).status_code == 200
+    assert (await http.get(stored)).status_code == 404
+
+
+async def test_random_problems_are_answered_rightly(http: httpx.AsyncClient, book: Book) -> None:
+    kinds = await all_answered_rightly(http, book, 250, seed=1)
+    assert kinds["INFEASIBLE"] > 2
+    assert kinds["REBALANCED separable"] > 100
+    assert kinds["REBALANCED tight, by SciPy"] > 2
+
+
+async def test_the_ids_of_a_request_stand_in_its_answer_once(http: httpx.AsyncClient) -> None:
+    ids = {"x-correlation-id": "desk-7:run/3", "x-request-id": "r-1"}
+    answer = await http.get("/health/live", headers=ids)
+    for name, value in ids.items():
+        assert answer.headers.get_list(name) == [value]
+    unasked = await http.get("/health/live")
+    assert len(unasked.headers.get_list("x-request-id")) == 1
+
+
+async def test_of_eight_puts_with_one_version_exactly_one_wins(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    model = model_for(book, [funded(book)])
+    made = await added(http, model)
+    path = f"/api/v1/model/{made['model_id']}"
+    bodies = [{**model_body(model), "name": f"{made['name']} {n}", "version": 1} for n in range(8)]
+    answers = await asyncio.gather(*(http.put(path, json=body) for body in bodies))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 7}
+    (winner,) = (answer.json() for answer in answers if answer.status_code == 200)
+    assert (await http.get(path)).json() == winner
+    assert winner["version"] == 2
+
+
+async def test_a_repeated_key_gets_the_same_answer_without_new_work(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    made = await added(http, model_for(book, [funded(book), funded(book)]))
+    path, key = f"/api/v1/model/{made['model_id']}/rebalance", {"Idempotency-Key": made["model_id"]}
+    first = await http.post(path, headers=key)
+    before = await number_of_runs(http)
+    again = await http.post(path, headers=key)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.content == first.content
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert await number_of_runs(http) == before
+    other = await http.post(path, headers=key, json={"cash_floor": 1})
+    assert other.status_code == 422
+
+
+async def test_one_portfolio_that_fails_does_not_stop_the_others(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    unpriced = _unpriced(book.market)
+    good, unknown, odd = funded(book), new_id(), new_id()
+    book.add(odd, 1000, {unpriced: 5})
+    made = await added(http, model_for(book, [unknown, good, odd]))
+    elements = {each["portfolio_id"]: each for each in await rebalanced(http, made["model_id"])}
+    assert list(elements) == [unknown, good, odd]
+    assert elements[good]["status"] == "REBALANCED"
+    assert elements[unknown]["status"] == elements[odd]["status"] == "FAILED"
+    assert _kind(elements[unknown]["error"]) == "holdings-missing"
+    assert unknown in elements[unknown]["error"]["detail"]
+    assert _kind(elements[odd]["error"]) == "prices-missing"
+    assert elements[odd]["error"]["securities"] == [unpriced]
+
+
+async def test_a_model_whose_own_security_has_no_price_is_refused(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    body = model_body(model_for(book, [funded(book)]))
+    unpriced = _unpriced(book.market)
+    body["positions"][0]["security_id"] = unpriced
+    made = (await http.post("/api/v1/models", json=body)).json()
+    answer = await http.post(f"/api/v1/model/{made['model_id']}/rebalance")
+    assert answer.status_code == 422
+    assert _kind(answer.json()) == "prices-missing"
+    assert unpriced in answer.text
+
+
+async def test_metrics_are_those_of_the_cluster(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert "# TYPE ray_" in answer.text
+
+
+async def test_readiness_names_the_upstream_that_is_down(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    with book.failing("/actuator/health/readiness"):
+        answer = await http.get("/health/ready")
+        assert answer.status_code == 503
+        assert answer.json()["failing"] == ["pricing"]
+        assert answer.json()["checks"]["accounting"] == "healthy"
+        assert (await http.get("/health")).json()["status"] == "degraded"
+    answer = await http.get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json()["breakers"] == dict.fromkeys(
+        ("accounting", "pricing", "security", "order", "portfolio"), "closed"
+    )
+
+
+def _unpriced(market: Market) -> str:
+    found = (one.security_id for one in market.listings() if one.security_id and not one.quote)
+    return next(found)
+
+
+def _kind(problem: Json) -> str:
+    return problem["type"].removeprefix("/problems/")

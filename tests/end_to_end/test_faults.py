@@ -1,0 +1,168 @@
+"""Upstreams that are down, processes that are killed: what a caller sees of it, and what is stored."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from functools import partial
+
+import httpx
+import pytest
+import ray
+from ray.util.state import list_tasks
+
+from serve_app.upstream.errors import UpstreamUnavailableError
+from storage.errors import NotFoundError
+from tests.end_to_end.acceptance import check_amounts, exact_json
+from tests.end_to_end.book import Book, reached
+from tests.end_to_end.calls import (
+    Json,
+    added,
+    funded,
+    model_for,
+    new_id,
+    number_of_runs,
+    of_market,
+    rebalanced,
+    replicas_of,
+    succeeds_again,
+)
+from tests.end_to_end.nightly import Nightly
+from tests.optimization.support.oracle import rows_of
+
+pytestmark = pytest.mark.cluster
+
+
+async def test_a_run_of_a_thousand_portfolios_answers_and_stores_each(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    ids = book.market.portfolio_ids()
+    model = model_for(book, ids)
+    made = await added(http, model)
+    answered = await rebalanced(http, made["model_id"])
+    run = await _stored_run(http, answered)
+    assert run["status"] == "COMPLETED"
+    assert [each["portfolio_id"] for each in answered] == list(ids)
+    assert run["counts"] == Counter(each["status"] for each in answered)
+    assert run["counts"]["REBALANCED"] > 900
+    assert run["counts"]["FAILED"] > 5
+    for number, (element, stored) in enumerate(zip(answered, run["portfolios"], strict=True)):
+        assert stored["portfolio_id"] == element["portfolio_id"]
+        assert stored["status"] == element["status"]
+        if element["status"] == "REBALANCED":
+            portfolio = of_market(book, number)
+            check_amounts(portfolio, rows_of(model, portfolio), element, stored)
+
+
+async def test_a_worker_that_is_killed_in_the_middle_of_a_run_loses_nothing(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    ids = book.market.portfolio_ids(400)
+    made = await added(http, model_for(book, ids))
+    with book.held(_summary(ids[200])) as trouble:
+        asked = asyncio.create_task(rebalanced(http, made["model_id"]))
+        await reached(trouble)
+        os.kill(await _worker_of("chunk_task"), signal.SIGKILL)
+    answered = await asked
+    assert [each["portfolio_id"] for each in answered] == list(ids)
+    run = await _stored_run(http, answered)
+    assert run["status"] == "COMPLETED"
+    assert [each["portfolio_id"] for each in run["portfolios"]] == list(ids)
+    assert run["counts"] == Counter(each["status"] for each in answered)
+
+
+async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_answer(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    portfolio_id = funded(book)
+    await added(http, model_for(book, [portfolio_id]))
+    with book.held(_summary(portfolio_id)) as trouble:
+        asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
+        await reached(trouble)
+        for replica in await replicas_of("Optimizer"):
+            os.kill(replica, signal.SIGKILL)
+    answer = await asked
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "REBALANCED"
+    runs = await http.post("/api/v1/rebalances/portfolios", json={"portfolios": [portfolio_id]})
+    assert [run["rebalance_id"] for run in runs.json()] == [answer.json()["rebalance_id"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "upstream"),
+    [("/api/v1/prices", "pricing"), ("/api/v1/portfolios/", "accounting")],
+)
+async def test_an_upstream_that_is_down_is_named_and_nothing_is_written(
+    http: httpx.AsyncClient, book: Book, path: str, upstream: str
+) -> None:
+    made = await added(http, model_for(book, [funded(book) for _ in range(20)]))
+    rebalance = f"/api/v1/model/{made['model_id']}/rebalance"
+    before = await number_of_runs(http)
+    with book.failing(path):
+        answer = await http.post(rebalance)
+        assert answer.status_code == 503
+        assert answer.json()["upstream"] == upstream
+        assert int(answer.headers["Retry-After"]) > 0
+        assert await number_of_runs(http) == before
+        for _ in range(6):  # until the circuit is open
+            assert (await http.post(rebalance)).status_code == 503
+    recovered = await succeeds_again(http, rebalance)
+    assert {each["status"] for each in recovered.json()} == {"REBALANCED"}
+    assert await number_of_runs(http) == before + 1
+
+
+async def test_what_was_solved_before_an_upstream_went_down_stays(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    ids = book.market.portfolio_ids(400)
+    made = await added(http, model_for(book, ids))
+    rebalance = f"/api/v1/model/{made['model_id']}/rebalance"
+    with book.failing(_summary(ids[-1]), status=502):
+        answer = await http.post(rebalance)
+    assert answer.status_code == 503
+    assert answer.json()["upstream"] == "accounting"
+    newest = await http.get("/api/v1/rebalances", params={"limit": 1})
+    (stopped,) = exact_json(newest)
+    assert (stopped["model_id"], stopped["status"]) == (made["model_id"], "STOPPED")
+    assert 0 < sum(stopped["counts"].values()) < len(ids)
+    whole = exact_json(await http.get(f"/api/v1/rebalance/{stopped['rebalance_id']}"))
+    assert Counter(each["status"] for each in whole["portfolios"]) == stopped["counts"]
+    await succeeds_again(http, rebalance)
+
+
+async def test_python_in_the_cluster_gets_domain_objects_and_the_errors_themselves(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    funded_id, unmodelled = funded(book), new_id()
+    made = await added(http, model_for(book, [funded_id]))
+    nightly = Nightly.remote()
+    answered, refused = await nightly.rebalance.remote((funded_id, unmodelled))
+    assert type(refused) is NotFoundError
+    run, rebalance = answered
+    assert (run.model_id, rebalance.portfolio_id) == (made["model_id"], funded_id)
+    stored = await _stored_run(http, [{"rebalance_id": run.rebalance_id}])
+    assert stored["portfolios"][0]["cash_after_rebalance"] == rebalance.cash_after
+    with book.failing("/api/v1/prices"):
+        (refused,) = await nightly.rebalance.remote((funded_id,))
+    assert isinstance(refused, UpstreamUnavailableError)
+    assert refused.upstream == "pricing"
+
+
+def _summary(portfolio_id: str) -> str:
+    return f"/api/v1/portfolios/{portfolio_id}/summary"
+
+
+async def _stored_run(http: httpx.AsyncClient, answered: list[Json]) -> Json:
+    (rebalance_id,) = {each["rebalance_id"] for each in answered}
+    return exact_json(await http.get(f"/api/v1/rebalance/{rebalance_id}"))
+
+
+async def _worker_of(task: str) -> int:
+    """The process that runs such a task now; the cluster knows it after a second or so."""
+    running = [("name", "=", task), ("state", "=", "RUNNING")]
+    here = ray.get_runtime_context().gcs_address  # the machine may run other clusters
+    look = partial(list_tasks, here, filters=running, detail=True)
+    async with asyncio.timeout(30):
+        while not (tasks := await asyncio.to_thread(look)):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    return tasks[0].worker_pid

@@ -1,0 +1,84 @@
+"""The metrics of the running service: each is fed by what the service does."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from tests.end_to_end.book import Book, reached
+from tests.end_to_end.calls import added, funded, model_for, rebalanced
+
+pytestmark = pytest.mark.cluster
+
+FED = {
+    "http_requests_total": {"method", "route", "status"},
+    "http_request_duration_milliseconds_count": {"method", "route", "status"},
+    "http_request_duration_milliseconds_sum": {"method", "route", "status"},
+    "rebalance_runs_total": {"status"},
+    "rebalance_run_duration_seconds_count": {"size"},
+    "rebalance_portfolios_total": {"outcome"},
+    "solver_plans_total": {"method", "proof"},
+    "solver_block_duration_seconds_count": set(),
+    "orders_handed_over_total": {"outcome"},
+    "upstream_requests_total": {"upstream", "outcome"},
+    "upstream_request_duration_seconds_count": {"upstream"},
+    "database_commands_total": {"command", "outcome"},
+    "database_command_duration_seconds_count": {"command"},
+}
+SAMPLE = re.compile(r"^([a-z_]+)\{(.*)\} ([0-9.e+]+)$", re.MULTILINE)
+LABEL = re.compile(r'([a-z]+)="([^"]*)"')
+WITHIN_S = 40.0  # the cluster collects every 10 s
+
+Samples = Mapping[str, list[tuple[dict[str, str], float]]]
+
+
+async def test_a_rebalance_feeds_every_metric(http: httpx.AsyncClient, book: Book) -> None:
+    portfolio_id = funded(book)
+    made = await added(http, model_for(book, [portfolio_id]))
+    answered = await rebalanced(http, made["model_id"])
+    await http.post(f"/api/v1/rebalance/{answered[0]['rebalance_id']}/orders")
+
+    samples = await exported(http, *FED)
+
+    for name, labels in FED.items():
+        assert sum(value for _, value in samples[name]) > 0, name
+        assert all(labels <= found.keys() for found, _ in samples[name]), name
+    routes = {found["route"] for found, _ in samples["http_requests_total"]}
+    assert "/api/v1/model/{model_id}/rebalance" in routes
+    assert not any(made["model_id"] in route for route in routes)
+    upstreams = {found["upstream"] for found, _ in samples["upstream_requests_total"]}
+    assert {"accounting", "pricing", "security"} <= upstreams
+    commands = {found["command"] for found, _ in samples["database_commands_total"]}
+    assert {"find", "insert", "commitTransaction"} <= commands
+
+
+async def test_a_request_that_waits_is_in_flight(http: httpx.AsyncClient, book: Book) -> None:
+    portfolio_id = funded(book)
+    await added(http, model_for(book, [portfolio_id]))
+    with book.held(f"/api/v1/portfolios/{portfolio_id}/summary") as trouble:
+        asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
+        await reached(trouble)
+        samples = await exported(http, "http_requests_in_flight")
+    answer = await asked
+
+    assert samples["http_requests_in_flight"]
+    assert answer.status_code in {200, 503}  # the upstream took longer than it may
+
+
+async def exported(http: httpx.AsyncClient, *names: str) -> Samples:
+    """The metrics, as soon as all of these are there and above 0."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            samples = samples_of((await http.get("/metrics")).text)
+            if all(any(value > 0 for _, value in samples.get(name, [])) for name in names):
+                return samples
+            await asyncio.sleep(0.5)
+
+
+def samples_of(text: str) -> Samples:
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for name, labels, value in SAMPLE.findall(text):
+        found.setdefault(name, []).append((dict(LABEL.findall(labels)), float(value)))
+    return found

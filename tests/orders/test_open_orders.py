@@ -1,0 +1,394 @@
+"""Orders across rebalances: what was sent for a portfolio and is still open is not sent a second time."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from serve_app.orders.submission_turn import Turn
+from storage.order import OpenOrdersRule
+from tests.support import flaky_order_service
+from tests.support.fakes import Stored
+from tests.support.flaky_order_service import OrderDesk
+from tests.support.submissions import (
+    NO_WAIT,
+    counts,
+    handed_over,
+    reachable,
+    rebalance_of,
+    rebalanced,
+    slug,
+)
+
+
+async def test_a_second_rebalance_of_the_same_portfolios_is_refused_and_says_which(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    first = await rebalanced(client, 3)
+    await client.post(first)
+    second = await rebalanced(client, 5, name="Again")
+
+    answer = await client.post(second)
+
+    problem = answer.json()
+    assert (answer.status_code, slug(answer)) == (409, "orders-open")
+    assert (problem["number_of_portfolios"], problem["number_of_open_orders"]) == (3, 30)
+    assert problem["portfolios"][0] == {
+        "portfolio_id": f"P{0:023}",
+        "rebalance_ids": [rebalance_of(first)],
+        "open_orders": 10,
+    }
+    assert [len(batch) for batch in desk.posted] == [30]
+    left = (await client.get(second)).json()
+    assert (left["status"], left["number_of_transactions"]) == ("NOT_SENT", 50)
+
+
+async def test_the_portfolios_that_are_listed_are_the_first_twenty(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    await client.post(await rebalanced(client, 30, 1))
+
+    problem = (await client.post(await rebalanced(client, 30, 1, name="Again"))).json()
+
+    assert problem["number_of_portfolios"] == 30
+    assert [row["portfolio_id"] for row in problem["portfolios"]] == [
+        f"P{number:023}" for number in range(20)
+    ]
+
+
+async def test_add_sends_on_top_of_open_orders(client: httpx.AsyncClient, desk: OrderDesk) -> None:
+    await client.post(await rebalanced(client, 2))
+    second = await rebalanced(client, 2, name="Again")
+
+    answer = await handed_over(client, second, "ADD")
+
+    assert (answer.status_code, counts(answer)) == (200, {"SENT": 20})
+    assert Counter(Counter(await desk.natural_keys()).values()) == {2: 20}
+
+
+@pytest.mark.parametrize("status", ["FULL", "CNCLD", "CPART", "DEL"])
+async def test_orders_that_are_filled_or_cancelled_are_open_no_more(
+    client: httpx.AsyncClient, desk: OrderDesk, status: str
+) -> None:
+    first = await rebalanced(client, 2, 1)
+    await client.post(first)
+    for order in await desk.orders():
+        await desk.update(order["id"], status)
+
+    answer = await client.post(await rebalanced(client, 2, 1, name="Again"))
+
+    assert (answer.status_code, counts(answer)) == (200, {"SENT": 2})
+    lines = (await client.get(first)).json()["orders"]
+    assert {(line["status"], line["service_status"]) for line in lines} == {("SENT", status)}
+
+
+@pytest.mark.parametrize("status", ["NEW", "SENT", "WORK", "PART", "HOLD", "CNCL"])
+async def test_orders_in_any_other_status_stay_open(
+    client: httpx.AsyncClient, desk: OrderDesk, status: str
+) -> None:
+    await client.post(await rebalanced(client, 1, 1))
+    await desk.update(1, status)
+
+    answer = await client.post(await rebalanced(client, 1, 1, name="Again"))
+
+    assert (answer.status_code, slug(answer)) == (409, "orders-open")
+
+
+async def test_an_order_that_was_removed_is_open_only_if_it_was_submitted_before(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    await client.post(await rebalanced(client, 1, 2))
+    await desk.submit(1)
+    second = await rebalanced(client, 1, 2, name="Again")
+    await client.post(second)
+    for order_id in (1, 2):
+        await desk.remove(order_id)
+
+    problem = (await client.post(second)).json()
+
+    assert problem["number_of_open_orders"] == 1
+
+
+async def test_an_order_that_is_gone_and_was_never_looked_up_stays_open(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    first = await rebalanced(client, 1, 2)
+    await client.post(first)
+    await desk.remove(1)
+    second = await rebalanced(client, 1, 2, name="Again")
+
+    for _ in range(2):
+        problem = (await client.post(second)).json()
+        assert problem["number_of_open_orders"] == 2
+
+    lines = (await client.get(first)).json()["orders"]
+    assert [line["service_status"] for line in lines] == [None, "NEW"]
+    await desk.remove(2)
+    assert (await client.post(second)).json()["number_of_open_orders"] == 1
+    assert (await handed_over(client, second, "ADD")).status_code == 200
+
+
+def unverified(fault: flaky_order_service.Fault, desk: OrderDesk) -> flaky_order_service.Fault:
+    """A fault after which the order service does not answer any more."""
+
+    async def spoiled(send: flaky_order_service.Send, request: httpx.Request) -> httpx.Response:
+        answer = await fault(send, request)
+        desk.is_down = True
+        return answer
+
+    return spoiled
+
+
+async def test_an_order_that_is_called_a_failure_but_was_saved_is_open_although_nobody_could_look(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    older = await rebalanced(client, 1, 1, name="Older")
+    first = await rebalanced(client, 1, 1)
+    desk.faults = [unverified(flaky_order_service.saved_but_called_a_failure, desk)]
+    assert counts(await client.post(first)) == {"FAILED": 1}
+    newer = await rebalanced(client, 1, 1, name="Newer")
+    desk.is_down = False
+
+    assert slug(await client.post(older)) == "rebalance-superseded"
+    assert slug(await client.post(newer)) == "orders-open"
+
+    assert len(await desk.orders()) == 1
+    assert counts(await client.get(first)) == {"SENT": 1}
+
+
+async def test_an_order_that_was_refused_is_in_the_way_only_until_it_is_looked_up(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    older = await rebalanced(client, 1, 1, name="Older")
+    first = await rebalanced(client, 1, 1)
+    desk.faults = [
+        unverified(flaky_order_service.refusing(1), desk),
+        flaky_order_service.refusing(1),
+    ]
+    assert counts(await client.post(first)) == {"FAILED": 1}
+    newer = await rebalanced(client, 1, 1, name="Newer")
+    desk.is_down = False
+
+    assert counts(await client.post(newer)) == {"FAILED": 1}
+    assert counts(await client.get(first)) == {"FAILED": 1}
+    assert (await client.post(older)).status_code == 200
+
+
+@pytest.mark.parametrize("rule", OpenOrdersRule)
+async def test_a_rebalance_that_is_older_than_one_that_was_sent_is_refused_whatever_the_option(
+    client: httpx.AsyncClient, desk: OrderDesk, rule: str
+) -> None:
+    older = await rebalanced(client, 2)
+    newer = await rebalanced(client, 1, name="Again")
+    await client.post(newer)
+    for order in await desk.orders():
+        await desk.update(order["id"], "FULL")
+
+    answer = await handed_over(client, older, rule)
+
+    assert (answer.status_code, slug(answer)) == (409, "rebalance-superseded")
+    assert answer.json()["number_of_portfolios"] == 1
+    assert answer.json()["portfolios"] == [
+        {"portfolio_id": f"P{0:023}", "rebalance_id": rebalance_of(newer)}
+    ]
+    assert len(desk.posted) == 1
+
+
+async def test_a_rebalance_that_was_sent_is_answered_again_after_a_newer_one(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    older = await rebalanced(client, 2)
+    first = await client.post(older)
+    await handed_over(client, await rebalanced(client, 2, name="Again"), "ADD")
+
+    again = await client.post(older)
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert len(desk.posted) == 2
+
+
+async def test_of_simultaneous_hand_overs_of_rebalances_of_the_same_portfolios_one_sends(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    paths = [await rebalanced(client, 40, 3, name=f"Model {number}") for number in range(8)]
+
+    answers = await asyncio.gather(*(client.post(path) for path in paths))
+
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 7}
+    refused = {slug(answer) for answer in answers if answer.status_code == 409}
+    assert refused <= {"hand-over-in-progress", "orders-open", "rebalance-superseded"}
+    assert set(Counter(await desk.natural_keys()).values()) == {1}
+    assert len(await desk.orders()) == 120
+
+
+async def test_hand_overs_that_share_one_portfolio_each_do_not_keep_each_other_out_for_ever(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    paths = [await rebalanced(client, 10 + number, 1, name=f"M{number}") for number in range(4)]
+
+    answers = await asyncio.gather(*(client.post(path) for path in paths))
+
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 3}
+
+
+@pytest.mark.parametrize(
+    "fault", [flaky_order_service.lost_on_the_way_there, flaky_order_service.overloaded]
+)
+@pytest.mark.parametrize("rule", ["REFUSE", "REPLACE"])
+async def test_what_is_in_doubt_is_open_until_it_is_certain_not_to_have_arrived(
+    client: httpx.AsyncClient,
+    stored: Stored,
+    desk: OrderDesk,
+    fault: flaky_order_service.Fault,
+    rule: str,
+) -> None:
+    desk.faults = [fault]
+    first = await rebalanced(client, 2)
+    assert (await client.post(first)).status_code == 503
+    second = await rebalanced(client, 2, name="Again")
+
+    answer = await handed_over(client, second, rule)
+
+    assert (answer.status_code, slug(answer)) == (409, "orders-open")
+    assert answer.json()["number_of_open_orders"] == 20
+    reachable(stored, desk, NO_WAIT)
+    after = await handed_over(client, second, rule)
+    assert (after.status_code, counts(after)) == (200, {"SENT": 20})
+    late = await client.post(first)
+    assert (late.status_code, slug(late)) == (409, "rebalance-superseded")
+    assert len(await desk.orders()) == 20
+
+
+async def test_what_arrived_though_nobody_said_so_is_found_and_can_be_replaced(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    first = await rebalanced(client, 2)
+    settle = stored._with.orders.settle
+
+    async def die(*_: Any) -> int:
+        raise RuntimeError("killed")
+
+    stored._with.orders.settle = die
+    with pytest.raises(RuntimeError, match="killed"):
+        await stored.hand_over(rebalance_of(first), OpenOrdersRule.REFUSE, 10, "")
+    stored._with.orders.settle = settle
+    assert counts(await client.get(first)) == {"SENDING": 20}
+    second = await rebalanced(client, 2, name="Again")
+
+    refused = await client.post(second)
+    replaced = await handed_over(client, second, "REPLACE")
+
+    assert (refused.status_code, refused.json()["number_of_open_orders"]) == (409, 20)
+    assert (replaced.status_code, counts(replaced)) == (200, {"SENT": 20})
+    found = Counter(order["status"]["abbreviation"] for order in await desk.orders())
+    assert found == {"CNCLD": 20, "NEW": 20}
+
+
+async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_out(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, database: Any
+) -> None:
+    first, second = await rebalanced(client, 2), await rebalanced(client, 2, name="Again")
+    dead, parts = rebalance_of(first), stored._with
+    turn = Turn(parts.hand_overs, dead, 60.0)
+    await parts.hand_overs.begin(dead, turn.owner)
+    await stored._hand_overs._prepare(await stored.run(dead), turn)
+    ids = await parts.open_orders.pending_portfolios(dead)
+    await parts.portfolio_claims.take(ids, dead, turn.owner)
+
+    refused = await client.post(second)
+    ended = {"$set": {"leased_until": datetime(2026, 1, 1, tzinfo=UTC)}}
+    await database["hand_overs"].update_one({"_id": dead}, ended)
+    answer = await client.post(second)
+
+    assert (refused.status_code, slug(refused)) == (409, "hand-over-in-progress")
+    assert int(refused.headers["retry-after"]) > 0
+    assert (answer.status_code, counts(answer)) == (200, {"SENT": 20})
+    assert slug(await client.post(first)) == "rebalance-superseded"
+
+
+@pytest.mark.parametrize("pauses_in", ["next_batch", "claim", "place"])
+async def test_a_hand_over_that_stands_still_for_longer_than_its_lease_sends_nothing_that_another_sent(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, database: Any, pauses_in: str
+) -> None:
+    first = await rebalanced(client, 120)  # 1,200 orders: two batches
+    second = await rebalanced(client, 10, name="Again", first=110)
+    parts = stored._with
+    of = {"next_batch": parts.hand_overs, "claim": parts.orders, "place": parts.order_service}
+    part: Any = of[pauses_in]
+    go_on, calls = getattr(part, pauses_in), list[int]()
+
+    async def stand_still(*given: Any) -> Any:
+        calls.append(1)
+        if len(calls) != (1 if pauses_in == "place" else 2):
+            return await go_on(*given)
+        answer = await go_on(*given) if pauses_in == "next_batch" else None
+        lapsed = {"$set": {"leased_until": datetime(2026, 1, 1, tzinfo=UTC)}}
+        await database["hand_overs"].update_one({"_id": rebalance_of(first)}, lapsed)
+        sent = await client.post(second)
+        assert (sent.status_code, counts(sent)) == (200, {"SENT": 100})
+        return answer or await go_on(*given)
+
+    setattr(part, pauses_in, stand_still)
+    answer = await client.post(first)
+
+    assert (answer.status_code, slug(answer)) == (409, "hand-over-in-progress")
+    assert counts(await client.get(first)) == {"SENT": 1000, "PENDING": 200}
+    assert set(Counter(await desk.natural_keys()).values()) == {1}
+    assert slug(await client.post(first)) == "rebalance-superseded"
+
+
+async def test_a_hand_over_that_was_broken_off_goes_on_after_it_cancelled(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    await client.post(await rebalanced(client, 2))
+    second = await rebalanced(client, 2, name="Again")
+    desk.faults = [flaky_order_service.not_connected] * 3
+
+    down = await handed_over(client, second, "REPLACE")
+    again = await handed_over(client, second, "REPLACE")
+
+    assert (down.status_code, again.status_code) == (503, 200)
+    found = Counter(order["status"]["abbreviation"] for order in await desk.orders())
+    assert found == {"CNCLD": 20, "NEW": 20}
+
+
+async def test_an_order_service_that_cannot_be_asked_is_a_503_and_nothing_is_sent(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    await client.post(await rebalanced(client, 1))
+    second = await rebalanced(client, 1, name="Again")
+    desk.is_down = True
+
+    answer = await client.post(second)
+
+    assert (answer.status_code, answer.json()["upstream"]) == (503, "order")
+    assert len(desk.posted) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [{"open_orders": "MAYBE"}, {"open_order": "ADD"}, {"open_orders": None}, []]
+)
+async def test_an_option_that_does_not_exist_is_refused_by_its_name(
+    client: httpx.AsyncClient, desk: OrderDesk, body: object
+) -> None:
+    answer = await client.post(await rebalanced(client, 1), json=body)
+
+    assert answer.status_code == 422
+    assert desk.posted == []
+
+
+async def test_before_the_first_hand_over_nothing_is_sent_of_so_many_transactions(
+    client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    path = await rebalanced(client, 3)
+
+    before = (await client.get(path)).json()
+    await client.post(path)
+    after = (await client.get(path)).json()
+
+    assert (before["status"], before["number_of_transactions"]) == ("NOT_SENT", 30)
+    assert (before["number_of_orders"], before["orders"]) == (0, [])
+    assert (after["status"], after["number_of_transactions"]) == ("COMPLETE", 30)

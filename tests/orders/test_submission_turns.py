@@ -1,0 +1,173 @@
+"""What ends with the request that hands over: its caller hangs up, or its time is up, at any stage."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import httpx
+import pytest
+
+from serve_app.orders.admission import CANCEL_WITH_S, ORDERS_AT_A_TIME, Admission
+from serve_app.orders.submission import HandOvers
+from storage.order import OpenOrdersRule
+from tests.support import flaky_order_service
+from tests.support.fakes import Stored
+from tests.support.flaky_order_service import OrderDesk
+from tests.support.submissions import (
+    PATIENT,
+    counts,
+    each_is_there_once,
+    handed_over,
+    reachable,
+    rebalanced,
+)
+
+
+async def calls_after_hanging_up(
+    stored: Stored, path: str, part: Any, method: str, rule: OpenOrdersRule = OpenOrdersRule.REFUSE
+) -> int:
+    """How often a hand-over calls a method if its caller hangs up during the first call."""
+    go_on, calls = getattr(part, method), list[object]()
+
+    async def hang_up(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 1:
+            request.cancel()
+            await asyncio.wait([request])
+        return await go_on(*given)
+
+    setattr(part, method, hang_up)
+    request = asyncio.create_task(stored.hand_over(path.split("/")[4], rule, 10, ""))
+    await asyncio.wait([request])
+    await asyncio.gather(*stored._hand_overs._under_way, return_exceptions=True)
+    setattr(part, method, go_on)
+    assert request.cancelled()
+    return len(calls)
+
+
+async def test_storing_the_orders_ends_and_goes_on_where_it_ended(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    path = await rebalanced(client, 450, 1)  # three pages
+    orders = stored._with.orders
+
+    assert await calls_after_hanging_up(stored, path, orders, "add") == 1
+
+    left = (await client.get(path)).json()
+    assert (left["status"], left["number_of_transactions"]) == ("NOT_SENT", 450)
+    assert desk.posted == []
+    assert (await client.post(path)).status_code == 200
+    await each_is_there_once(desk, 450, 1)
+
+
+async def test_orders_are_not_stored_again_from_the_first_portfolio(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    path = await rebalanced(client, 450, 1)
+    orders = stored._with.orders
+    add, places = orders.add, list[int]()
+
+    async def fail_at_the_third(some: Any) -> None:
+        places.append(some[0].place)
+        if len(places) == 3:
+            raise RuntimeError("killed")
+        await add(some)
+
+    orders.add = fail_at_the_third
+    with pytest.raises(RuntimeError, match="killed"):
+        await stored.hand_over(path.split("/")[4], OpenOrdersRule.REFUSE, 10, "")
+    assert (await client.post(path)).status_code == 200
+
+    assert places == [0, 200, 400, 200, 400]
+    await each_is_there_once(desk, 450, 1)
+
+
+async def test_looking_up_what_is_unsettled_ends(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    path = await rebalanced(client, 120)
+    desk.faults = [flaky_order_service.refusing(1), flaky_order_service.refusing(1)]
+    assert counts(await client.post(path)) == {"SENT": 1198, "FAILED": 2}
+    service = stored._with.order_service
+
+    assert await calls_after_hanging_up(stored, path, service, "placed") == 1
+
+    assert len(desk.posted) == 2
+    assert (await client.post(path)).status_code == 200
+    await each_is_there_once(desk, 120)
+
+
+@pytest.mark.parametrize(
+    ("part", "method"), [("portfolio_claims", "take"), ("open_orders", "later")]
+)
+async def test_the_decision_ends(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, part: str, method: str
+) -> None:
+    path = await rebalanced(client, 501, 1)  # two pages
+
+    assert await calls_after_hanging_up(stored, path, getattr(stored._with, part), method) == 1
+
+    assert desk.posted == []
+    assert (await client.post(path)).status_code == 200
+
+
+async def test_looking_up_open_orders_ends(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    for number in range(6):  # four batches are looked up at once
+        await client.post(await rebalanced(client, 1, 1, name=f"M{number}", first=number))
+    path = await rebalanced(client, 6, 1, name="All")
+    service = stored._with.order_service
+
+    assert await calls_after_hanging_up(stored, path, service, "placed") <= 4
+
+    assert len(desk.posted) == 6
+
+
+async def test_replace_cancels_no_more_and_records_what_it_cancelled(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    first = await rebalanced(client, 5)
+    await client.post(first)
+    second = await rebalanced(client, 5, name="Again")
+    service, rule = stored._with.order_service, OpenOrdersRule.REPLACE
+
+    assert await calls_after_hanging_up(stored, second, service, "cancel", rule) == 1
+
+    there = Counter(order["status"]["abbreviation"] for order in await desk.orders())
+    assert there == {"CNCLD": ORDERS_AT_A_TIME, "NEW": 50 - ORDERS_AT_A_TIME}
+    lines = (await client.get(first)).json()["orders"]
+    assert Counter(line["service_status"] for line in lines) == there
+    assert len(desk.posted) == 1
+    again = await handed_over(client, second, "REPLACE")
+    assert (again.status_code, counts(again)) == (200, {"SENT": 50})
+
+
+async def test_replace_cancels_nothing_without_the_time_to_confirm_it_and_to_send(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    await client.post(await rebalanced(client, 2))
+    second = await rebalanced(client, 2, name="Again")
+    stored._hand_overs = HandOvers(stored._with, PATIENT, CANCEL_WITH_S, settle_s=0.0)
+
+    answer = await handed_over(client, second, "REPLACE")
+
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (409, "/problems/orders-open")
+    assert (problem["number_of_open_orders"], problem["number_cancelled"]) == (20, 0)
+    assert {order["status"]["abbreviation"] for order in await desk.orders()} == {"NEW"}
+    reachable(stored, desk)
+    assert (await handed_over(client, second, "REPLACE")).status_code == 200
+
+
+async def test_what_replace_cancelled_is_confirmed_however_long_the_look_ups_before_took(
+    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
+) -> None:
+    await client.post(await rebalanced(client, 2))
+    second = await rebalanced(client, 2, name="Again")
+    no_time = Admission(stored._with, PATIENT, settle_s=0.0, look_up_for_s=-1.0)
+    stored._hand_overs._admission = no_time
+
+    answer = await handed_over(client, second, "REPLACE")
+
+    assert (answer.status_code, counts(answer)) == (200, {"SENT": 20})

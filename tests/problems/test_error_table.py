@@ -1,0 +1,130 @@
+"""One table of errors: a whole answer and a single portfolio say the same, and examples are answers."""
+
+import logging
+import pickle
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Rebalance
+from optimization.domain.portfolio import Portfolio
+from optimization.engine import rebalance_all
+from optimization.errors import OptimizationError, RuleError, SolverInterruptedError
+from optimization.exact.block_builder import priced
+from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
+from serve_app.api.problem_responses import answer_of
+from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
+from serve_app.editing import EditError
+from serve_app.problems.catalogue import INTERNAL, KINDS, REFUSED
+from serve_app.problems.error_table import OF_ERROR, kind_of, problem_of, refusal_of
+from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError
+from storage.errors import EmbeddedServerError, LeaseLostError, StorageError
+from tests.support.fakes import position, posted
+
+OWN = {"instance", "correlation_id"}
+# Caught where they are raised, or raised before the service answers anybody.
+NEVER_ANSWERED = (
+    SolverInterruptedError,
+    OutcomeUnknownError,
+    LeaseLostError,
+    EmbeddedServerError,
+)
+
+
+def classes_of(base: type[Exception]) -> Iterator[type[Exception]]:
+    yield base
+    for each in base.__subclasses__():
+        yield from classes_of(each)
+
+
+def errors() -> list[Exception]:
+    return [error for _, error in OF_REQUESTS]
+
+
+@pytest.mark.parametrize("base", [OptimizationError, StorageError, UpstreamError, EditError])
+def test_every_error_that_can_reach_an_answer_has_its_kind(base: type[Exception]) -> None:
+    leaves = [each for each in classes_of(base) if not each.__subclasses__()]
+
+    for each in leaves:
+        mapped = any(known in OF_ERROR for known in each.__mro__)
+        assert mapped != issubclass(each, NEVER_ANSWERED), each
+
+
+@pytest.mark.parametrize("error", errors(), ids=lambda error: type(error).__name__)
+def test_an_error_is_the_same_problem_for_a_whole_answer_and_for_a_single_portfolio(
+    error: Exception,
+) -> None:
+    body = orjson.loads(answer_of(error, "/here").body)
+    single = problem_of(refusal_of(error))
+
+    assert single is not None
+    if isinstance(error, RuleError):  # of a portfolio's data, which no pointer into a body names
+        assert (single["type"], "errors" in single) == (REFUSED.uri, False)
+    else:
+        assert single == {name: value for name, value in body.items() if name not in OWN}
+
+
+def test_an_error_that_nobody_foresees_shows_nothing_wherever_it_appears(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    error = ZeroDivisionError("the secret")
+
+    with caplog.at_level(logging.CRITICAL):
+        whole = answer_of(error, "/here")
+    single = refusal_of(error)
+
+    assert kind_of(error) is INTERNAL
+    assert single.code == INTERNAL.slug
+    assert b"secret" not in whole.body
+    assert "secret" not in single.detail
+
+
+@pytest.mark.parametrize("error", errors(), ids=lambda error: type(error).__name__)
+def test_every_error_survives_pickling(error: Exception) -> None:
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.parametrize("slug", KINDS)
+def test_the_example_of_a_kind_is_of_that_kind(slug: str) -> None:
+    example = example_of(KINDS[slug])
+
+    assert (example["type"], example["status"]) == (KINDS[slug].uri, KINDS[slug].status)
+    assert example["detail"]
+
+
+async def test_examples_of_what_the_framework_refuses_are_what_it_answers(
+    client: httpx.AsyncClient,
+) -> None:
+    json = {"content-type": "application/json"}
+    wrong = posted(positions=[position(target="0.007")])
+    answers = [
+        await client.get("/api/v1/model/zz"),
+        await client.get("/api/v1/modells"),
+        await client.patch("/api/v1/models"),
+        await client.post("/api/v1/models", content=b"{", headers=json),
+        await client.post("/api/v1/models", content=b" " * 4_000_001, headers=json),
+        await client.post("/api/v1/models", json=wrong),
+    ]
+
+    for answer in answers:
+        body: dict[str, Any] = answer.json()
+        example = example_of(KINDS[body["type"].removeprefix("/problems/")])
+        assert {**body, "correlation_id": example["correlation_id"]} == example
+
+
+def test_the_example_of_an_infeasible_portfolio_is_what_the_engine_says_of_it() -> None:
+    band = DriftBand(Decimal("0.005"), Decimal("0.005"))
+    model = Model("Growth", (Target(SECURITY, Decimal("0.055"), band),), (PORTFOLIO,))
+    prices = {SECURITY: Decimal("812.40")}
+    portfolio = Portfolio(PORTFOLIO, Decimal("20000.00"), {}, prices)
+
+    (outcome,) = rebalance_all(priced(model, prices), [portfolio], RebalanceOptions())
+
+    assert isinstance(outcome, Rebalance)
+    assert outcome == OF_PORTFOLIOS[0]

@@ -1,0 +1,85 @@
+"""The application on the real database and the simulated order service; the optimizer is a fake or has fake upstreams."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.api.routes import optimize
+from serve_app.deployments.handles import Optimizer
+from serve_app.settings import Settings, settings_from
+from serve_app.simulator import Market
+from storage.mongo.connection import ping
+from tests.support.fakes import FakeOptimizer, Stored, no_metrics, posted
+from tests.support.flaky_order_service import OrderDesk
+from tests.support.in_process import Upstreams, optimizer_with
+from tests.support.submissions import reachable
+
+
+@pytest.fixture(scope="session")
+def market() -> Market:
+    return Market(seed=3, portfolios=1)
+
+
+@pytest.fixture
+def desk(market: Market) -> OrderDesk:
+    return OrderDesk(market)
+
+
+@pytest.fixture
+def stored(database: Any, desk: OrderDesk) -> Stored:
+    stored = Stored(database)
+    reachable(stored, desk)
+    return stored
+
+
+@pytest.fixture
+def upstreams() -> Upstreams | None:
+    """Upstreams of the real optimizer, in a module that overrides this; else the optimizer is a fake."""
+    return None
+
+
+@pytest.fixture
+def optimizer(
+    settings: Settings, stored: Stored, database: Any, upstreams: Upstreams | None
+) -> FakeOptimizer | Optimizer:
+    if upstreams is None:
+        return FakeOptimizer(stored)
+    return optimizer_with(settings, database, upstreams)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return settings_from({"max_body_mb": 1, "time_zone": "Pacific/Kiritimati"})
+
+
+@pytest.fixture
+def app(
+    settings: Settings, stored: Stored, optimizer: FakeOptimizer | Optimizer, database: Any
+) -> FastAPI:
+    checks = {"database": lambda: ping(database)}
+    return api_app(settings, Collaborators(stored, optimizer, checks, no_metrics))
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture(params=[optimize.LONG, 0], ids=["here", "elsewhere"])
+def read_anywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies that are short, and bodies that are long enough to be read in another process."""
+    monkeypatch.setattr(optimize, "LONG", request.param)
+
+
+@pytest.fixture
+async def model(client: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await client.post("/api/v1/models", json=posted())
+    assert answer.status_code == 201, answer.text
+    return answer.json()

@@ -1,0 +1,116 @@
+"""Every operation of the OpenAPI document, with what it takes to call it."""
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.settings import settings_from
+from tests.support.fakes import A, P, no_metrics, position, posted
+
+NOBODY: Any = None
+DOCUMENT: dict[str, Any] = api_app(
+    settings_from(), Collaborators(NOBODY, NOBODY, {}, no_metrics)
+).openapi()
+JSON = {"content-type": "application/json"}
+IDS = {"portfolio_id": P}
+OPTIONS: dict[str, Any] = {
+    "cash_floor": "2%",
+    "lots": {A: "0.5"},
+    "groups": [{"name": "g", "security_ids": [A], "low": 0, "high": "0.9"}],
+}
+# Bodies with an object wherever a body can have one.
+RICH: dict[str, Any] = {
+    "add_model": posted(rebalance_options=OPTIONS),
+    "replace_model": posted(rebalance_options=OPTIONS, version=1),
+    "rebalance_model": OPTIONS,
+    "rebalance_portfolio": OPTIONS,
+    "begin_run": {"models": ["0" * 24], "options": OPTIONS, "holdings": {"source": "summaries"}},
+    "optimize": {
+        "model": {"name": "Given", "positions": [position()]},
+        "prices": {A: "31.50"},
+        "portfolios": [{"portfolio_id": P, "cash": "1000", "holdings": {A: 1}}],
+        "options": OPTIONS,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A method of a path; ``body`` is an example that it takes, None where it takes none."""
+
+    name: str
+    method: str
+    path: str
+    parameters: tuple[dict[str, Any], ...]
+    body: Any
+
+    def __str__(self) -> str:
+        return self.name
+
+    def queries(self) -> dict[str, dict[str, Any]]:
+        return {each["name"]: each["schema"] for each in self.parameters if each["in"] == "query"}
+
+
+def operations() -> list[Operation]:
+    return [*_operations()]
+
+
+def _operations() -> Iterator[Operation]:
+    for template, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            parameters = tuple(operation.get("parameters", ()))
+            path = template
+            for each in parameters:
+                if each["in"] == "path":
+                    given = IDS.get(each["name"], "0" * 24)
+                    path = path.replace(f"{{{each['name']}}}", given)
+            name = operation["operationId"]
+            body = RICH.get(name, _example(operation))
+            yield Operation(name, method.upper(), path, parameters, body)
+
+
+def _example(operation: dict[str, Any]) -> Any:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    return copy.deepcopy(content.get("example"))
+
+
+WITH_BODY = [each for each in operations() if each.body is not None]
+
+
+def objects(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The paths of all objects with a member."""
+    if isinstance(value, dict):
+        if value:
+            yield path
+        for name, inner in value.items():
+            yield from objects(inner, (*path, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from objects(inner, (*path, index))
+
+
+def changed_at(value: Any, path: tuple[str | int, ...], member: dict[str, Any]) -> Any:
+    """A copy whose object at this path has another member."""
+    changed = copy.deepcopy(value)
+    inner = changed
+    for step in path:
+        inner = inner[step]
+    inner.update(member)
+    return changed
+
+
+def with_repeated(value: Any, path: tuple[str | int, ...]) -> tuple[bytes, str]:
+    """The JSON text whose object at this path has its first member twice, and the pointer of it."""
+    changed = copy.deepcopy(value)
+    inner = changed
+    for step in path:
+        inner = inner[step]
+    name, first = next(iter(inner.items()))
+    inner["twice"] = "HERE"
+    again = f"{json.dumps(name)}: {json.dumps(first)}"
+    text = json.dumps(changed).replace('"twice": "HERE"', again)
+    return text.encode(), "".join(f"/{step}" for step in (*path, name))

@@ -1,0 +1,188 @@
+"""The real optimizer of the routes in this process: the real database, upstreams that are five lines each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from ray.exceptions import TaskCancelledError
+
+from serve_app.deadline import bounded
+from serve_app.deployments import handles, optimizer
+from serve_app.deployments.long_bodies import answered
+from serve_app.observability.correlation import correlation_id
+from serve_app.ports.optimize import GivenText, Written
+from serve_app.resources import Resources
+from serve_app.runs.chunk_attempts import Attempts
+from serve_app.runs.chunk_tasks import recorded
+from serve_app.runs.coordinator import Coordinator
+from serve_app.settings import Settings
+from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
+from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.prices import PriceSnapshot
+from storage.chunk_store import Chunk, Report
+from tests.support.fakes import PRICE, A, B, P, Q, resources_with
+
+
+@dataclass
+class Upstreams:
+    """All of them: a security's id is its ticker; ``down`` names one that does not answer."""
+
+    prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    balances: dict[str, Found] = field(default_factory=dict[str, Found])
+    down: str = ""
+
+    async def snapshot(self) -> PriceSnapshot:
+        self._require("pricing")
+        return PriceSnapshot("now", datetime.now(UTC), self.prices)
+
+    async def tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
+        self._require("security")
+        return {security_id: security_id for security_id in security_ids}
+
+    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+        self._require("accounting")
+        return {
+            each: self.balances.get(each) or HoldingsMissingError(each) for each in portfolio_ids
+        }
+
+    def owns(self, portfolio_id: str, cash: object, **shares: object) -> None:
+        held = {security: Decimal(str(count)) for security, count in shares.items()}
+        self.balances[portfolio_id] = Balance(portfolio_id, Decimal(str(cash)), held)
+
+    def _require(self, upstream: str) -> None:
+        if self.down == upstream:
+            raise UpstreamUnavailableError(upstream, "no answer", 1.0)
+
+
+def two_owners() -> Upstreams:
+    """Upstreams at which P owns two of A, and Q three of B."""
+    world = Upstreams({A: PRICE, B: PRICE})
+    world.owns(P, 1000, **{A: 2})
+    world.owns(Q, 500, **{B: 3})
+    return world
+
+
+@dataclass
+class Gate(Upstreams):
+    """Holdings are there once the gate is open; a cancelled call ends once it may, at first at once.
+
+    With ``trouble`` it ends like a call that went wrong before it heard that it is cancelled.
+    """
+
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    ends: asyncio.Event = field(default_factory=asyncio.Event)
+    trouble: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.ends.set()
+
+    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+        self.reached.set()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            await self.ends.wait()
+            if self.trouble is not None:
+                raise self.trouble from None
+            raise
+        return await super().holdings(portfolio_ids)
+
+
+class AttemptsHere(Attempts):
+    """Works on the chunks in this process instead of in tasks."""
+
+    async def _task(self, chunk: Chunk) -> Report | None:
+        work = asyncio.create_task(self._recorded(chunk))
+        self._under_way.add(work)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not work.cancelled():
+                raise
+            raise TaskCancelledError from None
+        finally:
+            self._under_way.discard(work)
+
+    async def _recorded(self, chunk: Chunk) -> Report | None:
+        shared = await self._shared(chunk.rebalance_id)
+        return await recorded(shared, chunk, self._with, self._shares.next_s())
+
+    def interrupt(self) -> None:
+        self.cancel()
+        for work in self._under_way:
+            work.cancel()
+
+    def _at_a_time(self) -> int:
+        return self._settings.run_window
+
+
+class Deployed(optimizer.Optimizer):
+    """The class of the deployment, without a cluster around it."""
+
+    def __init__(self, settings: Settings, resources: Resources | None) -> None:
+        self._settings = settings
+        if resources is not None:
+            self._with = resources
+            self._coordinator = Coordinator(settings, resources, AttemptsHere)
+
+    @bounded
+    async def optimize_text(self, given: GivenText, correlated: str) -> Written:
+        correlation_id.set(correlated)
+        return await answered(given, self._settings)
+
+
+@dataclass
+class Method:
+    """A method of a deployment as a handle has it."""
+
+    call: Callable[..., Awaitable[Any]]
+
+    def remote(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        return Response(asyncio.ensure_future(self.call(*args, **kwargs)))
+
+
+@dataclass
+class Response:
+    """The answer of a deployment, on its way."""
+
+    work: asyncio.Future[Any]
+
+    def __await__(self) -> Any:
+        # As with Serve, to stop waiting does not end the call.
+        return asyncio.shield(self.work).__await__()
+
+    def cancel(self) -> None:
+        self.work.cancel()
+
+
+@dataclass
+class Broadcast:
+    """The answers of all replicas: here there is one."""
+
+    work: Awaitable[Any]
+
+    async def results_async(self, **_: Any) -> list[Any]:
+        return [await self.work]
+
+
+class Handle:
+    """Calls a deployment in this process."""
+
+    def __init__(self, deployed: object) -> None:
+        self._deployed = deployed
+
+    def __getattr__(self, name: str) -> Method:
+        return Method(getattr(self._deployed, name))
+
+    def broadcast(self, name: str, *args: Any) -> Broadcast:
+        return Broadcast(getattr(self._deployed, name)(*args))
+
+
+def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> handles.Optimizer:
+    """What the ingress calls, down to these upstreams and this database."""
+    handle: Any = Handle(Deployed(settings, resources_with(database, upstreams)))
+    return handles.Optimizer(handle)

@@ -1,0 +1,68 @@
+"""Bodies of POST /optimize with tickers for ids, their answers, and an application that does nothing else."""
+
+import json
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.deployments import handles
+from serve_app.settings import Settings
+from tests.support.fakes import no_metrics
+from tests.support.in_process import Deployed, Handle
+
+Json = dict[str, Any]
+PATH = "/api/v1/optimize"
+JSON = {"content-type": "application/json"}
+
+
+def optimize_app(settings: Settings) -> FastAPI:
+    """An application that has neither a database nor an upstream."""
+    handle: Any = Handle(Deployed(settings, None))
+    nothing: Any = None
+    collaborators = Collaborators(nothing, handles.Optimizer(handle), {}, no_metrics)
+    return api_app(settings, collaborators)
+
+
+def client_of(app: FastAPI) -> httpx.AsyncClient:
+    """A client of an application in this process."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+def line(security_id: str, target: object, **band: object) -> Json:
+    band = band or {"low_drift": "0.1", "high_drift": "0.1"}
+    return {"security_id": security_id, "target": target, **band}
+
+
+def asked(*positions: Json, cash: object = "1000", **holdings: object) -> Json:
+    """Everything costs 10."""
+    lines = positions or (line("VTI", "0.6"), line("BND", "0.4"))
+    names = [each["security_id"] for each in lines]
+    return {
+        "model": {"positions": list(lines)},
+        "prices": dict.fromkeys((*names, *holdings), "10"),
+        "portfolios": [{"portfolio_id": "U1234567", "cash": cash, "holdings": holdings}],
+    }
+
+
+async def answer_to(client: httpx.AsyncClient, body: Json | str) -> Json:
+    text = body if isinstance(body, str) else json.dumps(body)
+    answer = await client.post(PATH, content=text, headers=JSON)
+    assert answer.status_code == 200, answer.text
+    return json.loads(answer.text, parse_float=str)[0]
+
+
+def trades(outcome: Json) -> dict[str, str]:
+    return {
+        each["security_id"]: ("-" if each["transaction_type"] == "SELL" else "")
+        + str(each["quantity"])
+        for each in outcome["transactions"]
+    }
+
+
+async def refusal_of(client: httpx.AsyncClient, body: Json) -> Json:
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 422, answer.text
+    return answer.json()

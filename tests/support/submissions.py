@@ -1,0 +1,74 @@
+"""What the tests of hand-overs share: rebalances of any size, and a store that hands over to a desk."""
+
+from datetime import timedelta
+
+import httpx
+
+from serve_app.orders.submission import HandOvers
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.order_service import OrderService
+from serve_app.upstream.retry_policy import Policy
+from storage.order import OrderState
+from tests.support.fakes import Stored, position, posted
+from tests.support.flaky_order_service import OrderDesk
+
+SECURITIES = tuple(f"S{number:023}" for number in range(10))
+PATIENT = timedelta(hours=1)
+NO_WAIT = timedelta(0)
+
+
+def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIENT) -> None:
+    """Let the store hand over to this desk; after so long an order does not arrive any more."""
+    policy = Policy(backoff_s=0.0, breaker_threshold=100)
+    service = OrderService(Client("order", "http://desk", policy, desk), "Default")
+    names = type(stored._with).__slots__
+    parts = {name: getattr(stored._with, name) for name in names} | {"order_service": service}
+    stored._with = type(stored._with)(**parts)
+    stored._hand_overs = HandOvers(stored._with, arrive_within, settle_s=0.0)
+
+
+async def rebalanced(
+    client: httpx.AsyncClient,
+    portfolios: int,
+    securities: int = 10,
+    name: str = "Growth",
+    first: int = 0,
+) -> str:
+    """The path of the orders of a rebalance that buys each security for each portfolio."""
+    ids = [f"P{number:023}" for number in range(first, first + portfolios)]
+    positions = [position(security, "0.05") for security in SECURITIES[:securities]]
+    body = posted(name=name, positions=positions, portfolios=ids)
+    model = (await client.post("/api/v1/models", json=body)).json()
+    answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
+    assert answer.status_code == 200, answer.text
+    return f"/api/v1/rebalance/{answer.json()[0]['rebalance_id']}/orders"
+
+
+async def each_is_there_once(desk: OrderDesk, portfolios: int, securities: int = 10) -> None:
+    expected = [
+        (f"P{number:023}", security)
+        for number in range(portfolios)
+        for security in SECURITIES[:securities]
+    ]
+    assert await desk.natural_keys() == expected
+
+
+async def handed_over(client: httpx.AsyncClient, path: str, rule: str) -> httpx.Response:
+    """The answer to a hand-over that does this about open orders."""
+    return await client.post(path, json={"open_orders": rule})
+
+
+def counts(answer: httpx.Response) -> dict[str, int]:
+    found = answer.json()["counts"]
+    assert list(found) == [state.value for state in OrderState]
+    return {state: count for state, count in found.items() if count}
+
+
+def rebalance_of(path: str) -> str:
+    """The id in the path of the orders of a rebalance."""
+    return path.split("/")[4]
+
+
+def slug(answer: httpx.Response) -> str:
+    """The kind of a problem."""
+    return answer.json()["type"].removeprefix("/problems/")

@@ -1,0 +1,88 @@
+"""The application behind a real HTTP server in a thread: the real database and optimizer, generous upstreams."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+import uvicorn
+
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Collaborators
+from serve_app.settings import settings_from
+from serve_app.simulator import Market
+from serve_app.upstream.holdings.source import Balance, Found
+from serve_app.upstream.order_service import Placed
+from storage.mongo.connection import connect, disconnect, ping
+from storage.schema import ensure_indexes
+from tests.support.fakes import PRICE, A, Stored, no_metrics
+from tests.support.flaky_order_service import OrderDesk
+from tests.support.in_process import Upstreams, optimizer_with
+from tests.support.submissions import reachable
+
+QUICK = settings_from({"optimization_timeout": 0.2})
+
+
+class Priced(dict[str, Decimal]):
+    """Whatever is asked for has a price."""
+
+    def __contains__(self, ticker: object) -> bool:
+        return True
+
+    def __missing__(self, ticker: str) -> Decimal:
+        return PRICE
+
+
+class Generous(Upstreams):
+    """Every portfolio owns something."""
+
+    async def holdings(self, portfolio_ids: Mapping[str, Found]) -> Mapping[str, Found]:
+        return {each: Balance(each, Decimal(1000), {A: Decimal(2)}) for each in portfolio_ids}
+
+    async def placed(self, _: datetime) -> Mapping[tuple[str, str], Placed]:
+        return {}
+
+    async def names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
+        return dict.fromkeys(portfolio_ids, "Anybody's")
+
+
+@contextmanager
+def served(mongodb_uri: str, database_name: str) -> Generator[str]:
+    """Serve from a thread with an event loop of its own; gives the URL."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        stop = threading.Event()
+        thread = threading.Thread(
+            target=lambda: asyncio.run(_serve(mongodb_uri, database_name, listener, stop)),
+            name="application",
+        )
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            stop.set()
+            thread.join()
+
+
+async def _serve(
+    mongodb_uri: str, database_name: str, listener: socket.socket, stop: threading.Event
+) -> None:
+    database = connect(mongodb_uri, database_name)
+    await ensure_indexes(database)
+    optimizer = optimizer_with(QUICK, database, Generous(Priced()))
+    checks = {"database": lambda: ping(database)}
+    stored = Stored(database)
+    stored._with = replace(stored._with, portfolios=Generous(Priced()))
+    reachable(stored, OrderDesk(Market(seed=7, portfolios=1)))
+    app = api_app(QUICK, Collaborators(stored, optimizer, checks, no_metrics))
+    config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await asyncio.to_thread(stop.wait)
+    server.should_exit = True
+    await serving
+    await database.client.drop_database(database_name)
+    await disconnect(database)
