@@ -74,7 +74,7 @@ fuzz: .venv/.installed ## schemathesis against the service, in process and runni
 	@$(BIN)/pytest -m apart tests/end_to_end/test_hostile.py $(ARGS)
 
 mutants: .venv/.installed ## small changes of the engine that no test notices, two hours; ARGS="--every 10"
-	@$(BIN)/python benchmarks/mutants.py $(ARGS)
+	@$(BIN)/python tests/engine_checks/mutants.py $(ARGS)
 
 clean: ## remove what the commands above made (not your data)
 	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_engine.py [--problems 12] [--sizes 10 50 100 500] [--seed 1]
 
-The problems are those of instances.py, the other ways those of rivals.py. *slack*: the separable optimum
+The problems are those of tests/engine_checks, instances.py, the other ways those of rivals.py. *slack*: the separable optimum
 leaves enough cash; *tight*: the cash floor is above what it leaves, so the row binds; *desk*: options that
 couple securities. Times are of one processor (CPU time: what else runs on the machine counts little), the median over
 the problems, each the best of a few turns taken alternately. Where a rival runs into its time limit of 5 s
@@ -19,18 +19,9 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from instances import Instance, instances, portfolios, securities
 from pypfopt import DiscreteAllocation
 from rich.console import Console
 from rich.table import Table
-from rivals import (
-    DeskTerms,
-    hull_by_arrays,
-    hull_by_highspy,
-    raw_highs,
-    textbook_by_cvxpy,
-    textbook_by_scipy,
-)
 
 from optimization.domain.model import DriftBand
 from optimization.domain.options import GroupBand, Percent, RebalanceOptions
@@ -43,6 +34,15 @@ from optimization.milp import formulations
 from optimization.solvers.cash_constrained import solve_tight
 from optimization.solvers.separable import solve
 from optimization.time_budget import Budget
+from tests.engine_checks.instances import Instance, instances, portfolios, securities
+from tests.engine_checks.rivals import (
+    DeskTerms,
+    hull_by_arrays,
+    hull_by_highspy,
+    raw_highs,
+    textbook_by_cvxpy,
+    textbook_by_scipy,
+)
 
 BLOCK, LARGEST_BLOCK = 512, 2048  # portfolios
 TIME_LIMIT_S = 5.0

@@ -7,7 +7,7 @@ Besides the kinds of generated.py there is a book: many portfolios of one model,
 
 The engine gives one problem one answer, to the last digit, on every machine: so a digest of the complete answer
 is a specification. It says that an answer changed, not which one is right; that answers to such problems are
-right is what test_generated.py and benchmarks/check_engine.py show. Record anew only where a change of answers
+right is what test_generated.py and tests/engine_checks/check_engine.py show. Record anew only where a change of answers
 is meant (another choice among equal plans, another sentence, another version of HiGHS), and let check_engine
 pass first.
 """

@@ -1,6 +1,6 @@
 """Random problems that are few enough to enumerate have the objective that an independent judge finds.
 
-The large ones are for benchmarks/check_engine.py: the judge's solver needs its time for them.
+The large ones are for tests/engine_checks/check_engine.py: the judge's solver needs its time for them.
 """
 
 from decimal import Decimal

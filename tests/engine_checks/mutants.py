@@ -1,6 +1,6 @@
 """Mutants of the engine: small changes of its code, each of which some specification should notice.
 
-    python benchmarks/mutants.py [--modules solvers.knapsack_cover] [--every 3] [--first 0] [--found FILE] [--again]
+    python tests/engine_checks/mutants.py [--modules solvers.knapsack_cover] [--every 3] [--first 0] [--found FILE] [--again]
 
 For each mutant a process is forked that holds the third-party libraries already. It imports the engine with one
 place of one module changed, answers recorded problems that reach this place (tests/optimization/recorded.py), runs
@@ -30,11 +30,12 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, NoReturn
 
-from mutations import Mutant, module_of, mutants, path_of
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.engine_checks.mutations import Mutant, module_of, mutants, path_of
+
+ROOT = Path(__file__).resolve().parents[2]
 MODULES = (
     "solvers.separable",
     "solvers.subset_sum",
@@ -111,7 +112,7 @@ Asked = tuple[str, int]  # a kind and a number, or BOOK
 
 def problems() -> list[Asked]:
     """All recorded problems, one of each kind after the other."""
-    from tests.optimization import recorded  # noqa: PLC0415 - the engine that it imports is the mutant
+    from tests.optimization import recorded
 
     known = recorded.recorded()
     columns = ([(kind, n) for n in range(len(known[kind])) if known[kind][n]] for kind in known)
@@ -122,7 +123,7 @@ def problems() -> list[Asked]:
 def first_difference(asked: Iterable[Asked], seconds: float = ONE_ANSWER_S) -> Asked | None:
     """The first problem that is answered otherwise than recorded."""
     _end_after(seconds)
-    from tests.optimization import recorded  # noqa: PLC0415 - the engine that it imports is the mutant
+    from tests.optimization import recorded
 
     known = recorded.recorded()
     for kind, number in asked:
@@ -143,7 +144,7 @@ def _tests_of(module: str) -> str:
 def noticed_by_tests(*, of: str = "", but: str = "") -> bool:
     """Whether a test notices: those ``of`` one module, or all ``but`` those."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    import pytest  # noqa: PLC0415
+    import pytest
 
     _end_after(ALL_TESTS_S)
     files = [path for path in TESTS.rglob("test_*.py") if path.stem not in LEFT_OUT]

@@ -1,6 +1,6 @@
 """Random rebalancing problems put to the whole service over HTTP, every answer checked independently.
 
-    python benchmarks/acceptance.py [--problems 500] [--seed 2]
+    python tests/engine_checks/acceptance.py [--problems 500] [--seed 2]
 
 It starts the service on a free port with its own database and upstreams, and ends with an AssertionError
 at the first answer that is not the right one.
@@ -24,7 +24,7 @@ from serve_app.simulator import Market
 from tests.end_to_end.acceptance import all_answered_rightly
 from tests.end_to_end.book import Book, served
 
-CONFIG = Path(__file__).parents[1] / "serve_config.yaml"
+CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
 console = Console()
 
 

@@ -1,6 +1,6 @@
 """Random problems, each put to the engine and to an independent answer; counts what differs.
 
-    python benchmarks/check_engine.py [--problems 10000] [--seed 1] [--processes 1] [--methods MILP,refused]
+    python tests/engine_checks/check_engine.py [--problems 10000] [--seed 1] [--processes 1] [--methods MILP,refused]
 
 Small problems are enumerated in whole numbers; larger ones go to scipy.optimize.milp with a binary variable
 for each share count (judge.py). Every plan is also held against every rule and every option, in whole

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
-from rivals import Textbook
 
 from optimization.domain.model import DriftBand
 from optimization.domain.options import RebalanceOptions
@@ -20,6 +19,7 @@ from optimization.exact.scaled_integers import Integers
 from optimization.milp.data import CashProblem
 from optimization.solvers.cash_constrained import Tight, cash_problem
 from optimization.solvers.separable import solve
+from tests.engine_checks.rivals import Textbook
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-ENGINE = Path(__file__).resolve().parent.parent / "optimization"
+ENGINE = Path(__file__).resolve().parents[2] / "optimization"
 
 
 def path_of(module: str) -> Path:
