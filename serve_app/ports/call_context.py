@@ -4,8 +4,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from serve_app.correlation import correlation_id
 from serve_app.deadline import sendable_s, within
+from serve_app.observability.correlation import correlation_id
 
 
 @dataclass(frozen=True, slots=True)

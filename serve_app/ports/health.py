@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from serve_app.upstream.client import UpstreamHealth
+from serve_app.upstream.http_client import UpstreamHealth
 
 
 class UpstreamChecks(Protocol):

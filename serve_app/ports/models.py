@@ -6,8 +6,8 @@ from typing import Protocol
 from optimization.domain.model import Model, Target
 from serve_app.editing import Versions
 from serve_app.ports.port import repeatable
-from storage.idempotency import Claim
-from storage.paging import Sort
+from storage.idempotency_store import Claim
+from storage.mongo.sorting import Sort
 
 
 class StoredModels(Protocol):

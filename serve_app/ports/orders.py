@@ -4,8 +4,8 @@ from abc import abstractmethod
 from typing import Protocol
 
 from serve_app.ports.port import repeatable
-from storage.hand_overs import HandOver
-from storage.orders import OpenOrdersRule, OrderState
+from storage.order import OpenOrdersRule, OrderState
+from storage.submission_store import HandOver
 
 
 class OrderSubmissions(Protocol):

@@ -7,8 +7,8 @@ from typing import Protocol
 from optimization.domain.outcome import Rebalance
 from serve_app.ports.options import NO_OVERRIDES, OptionOverrides
 from serve_app.ports.port import repeatable
-from storage.idempotency import Claim
-from storage.runs import Run
+from storage.idempotency_store import Claim
+from storage.rebalance import Run
 
 Outcomes = tuple[Run, tuple[Rebalance, ...]]
 

@@ -6,10 +6,10 @@ from typing import Protocol
 
 from serve_app.ports.options import NO_OVERRIDES, OptionOverrides, OverridesByPortfolio
 from serve_app.ports.port import broadcast, repeatable
-from storage.book import BookRun, Holdings, Selection
-from storage.chunks import Event
-from storage.idempotency import Claim
-from storage.runs import Run
+from storage.chunk_store import Event
+from storage.idempotency_store import Claim
+from storage.rebalance import Run
+from storage.run import BookRun, Holdings, Selection
 
 
 class StoredRuns(Protocol):

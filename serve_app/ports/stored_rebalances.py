@@ -5,8 +5,8 @@ from typing import Protocol
 
 from optimization.domain.outcome import Rebalance
 from serve_app.ports.port import repeatable
-from storage.paging import Sort
-from storage.runs import Run
+from storage.mongo.sorting import Sort
+from storage.rebalance import Run
 
 
 class StoredRebalances(Protocol):

@@ -3,8 +3,8 @@
 import math
 import pickle
 
-from serve_app.correlation import correlation_id
 from serve_app.deadline import remaining_s, within
+from serve_app.observability.correlation import correlation_id
 from serve_app.ports.call_context import CallContext
 
 
