@@ -14,7 +14,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install demo serve stop test check format openapi bench drills fuzz mutants clean
+.PHONY: help install demo serve stop test check format openapi docs bench drills fuzz mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -54,6 +54,7 @@ check: .venv/.installed ## the static gates
 	$(BIN)/python -m serve_app.api.reference --check
 	$(BIN)/deptry .
 	$(BIN)/typos
+	$(BIN)/zensical build --strict --clean
 
 format: .venv/.installed ## format and fix what can be fixed
 	$(BIN)/ruff format
@@ -61,6 +62,9 @@ format: .venv/.installed ## format and fix what can be fixed
 
 openapi: .venv/.installed ## write docs/openapi.json and docs/problems from the code
 	$(BIN)/python -m serve_app.api.reference
+
+docs: .venv/.installed ## build the documentation as a site in site/; a link that leads nowhere fails
+	$(BIN)/zensical build --strict --clean
 
 bench: .venv/.installed ## the benchmarks; each prints a table
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
@@ -77,4 +81,4 @@ mutants: .venv/.installed ## small changes of the engine that no test notices, t
 	@$(BIN)/python tests/engine_checks/mutants.py $(ARGS)
 
 clean: ## remove what the commands above made (not your data)
-	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv $(TOOLS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache site build dist

@@ -14,6 +14,8 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("kuberay/*.md")],
 )
 API = ROOT / "docs/reference/api.md"
+FOLDERS = "benchmarks|docs|examples|kuberay|optimization|serve_app|storage|tests"
+PATH = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./-]*[\w]")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -37,6 +39,25 @@ def test_every_page_of_the_documentation_is_linked_from_its_index() -> None:
     pages = {str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*.md")}
     of_a_problem = {page for page in pages if page.startswith("problems/")}
     assert pages - of_a_problem - {"index.md"} <= linked
+
+
+def test_no_page_of_the_site_links_to_a_file_beside_the_site() -> None:
+    outside = [
+        (str(page.relative_to(ROOT)), link)
+        for page in ROOT.glob("docs/**/*.md")
+        for link in LINK.findall(page.read_text())
+        if not link.startswith(("http://", "https://", "#"))
+        and not (page.parent / link.partition("#")[0]).resolve().is_relative_to(ROOT / "docs")
+    ]
+
+    assert outside == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_of_the_repository_that_a_document_names_exists(document: Path) -> None:
+    named = set(PATH.findall(document.read_text()))
+
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
 def test_the_table_of_settings_has_every_setting_with_its_default_and_rule() -> None:
