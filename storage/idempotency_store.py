@@ -1,15 +1,15 @@
-"""Idempotency keys in MongoDB: the unique insert of a key is the claim to do its work."""
+"""Idempotency keys in MongoDB: the lease of a key is the claim to do its work."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError
 
 from storage.errors import IdempotencyInProgressError, IdempotencyMismatchError
 from storage.mongo.connection import Document, translating
+from storage.mongo.leases import Leases, held_by, is_holder
 
 COLLECTION = "idempotency"
 LEASE: Final = timedelta(minutes=10)
@@ -38,44 +38,28 @@ class Idempotency:
 
     def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:
         self._keys = database[COLLECTION]
-        self._lease = lease
+        self._leases = Leases(self._keys)
+        self._lease_s = lease.total_seconds()
 
     @translating
     async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
         """None when the work is the owner's to do, else the reference to what it made before."""
-        now = datetime.now(UTC)
-        claim = {
-            "request_hash": request_hash,
-            "state": CLAIMED,
-            "owner": owner,
-            "claimed_at": now,
+        asked = {"$literal": request_hash}
+        new = {"request_hash": asked, "state": CLAIMED, "created_at": "$$NOW"}
+        # A key that a run holds is not taken over: the run goes on, or another replica continues it.
+        is_open = {
+            "$and": [
+                {"$eq": ["$state", CLAIMED]},
+                {"$eq": ["$request_hash", asked]},
+                {"$eq": [{"$ifNull": ["$run_id", None]}, None]},
+            ]
         }
-        try:
-            await self._keys.insert_one({"_id": key, **claim, "created_at": now})
-        except DuplicateKeyError:
-            return await self._repeated(key, request_hash, owner, now)
-        return None
-
-    async def _repeated(self, key: str, request_hash: str, owner: str, now: datetime) -> str | None:
-        stored = await self._keys.find_one({"_id": key})
-        if stored is None:  # given back a moment ago: the next attempt of the client gets it
-            raise IdempotencyInProgressError(key)
+        stored = await self._leases.acquire(key, owner, self._lease_s, new, only_if=is_open)
         if stored["request_hash"] != request_hash:
             raise IdempotencyMismatchError(key)
         if stored["state"] == DONE:
             return stored["reference"]
-        if stored.get("owner") == owner:  # the answer to the first call was lost on its way
-            return None
-        abandoned = {
-            "_id": key,
-            "state": CLAIMED,
-            "claimed_at": {"$lt": now - self._lease},
-            "run_id": None,
-        }
-        taken = await self._keys.update_one(
-            abandoned, {"$set": {"owner": owner, "claimed_at": now}}
-        )
-        if taken.matched_count == 0:
+        if not is_holder(stored, owner):
             raise IdempotencyInProgressError(key)
         return None
 
@@ -109,15 +93,15 @@ class Claims:
         await self._set(claim, {"run_id": run_id}, session)
 
     async def settle(
-        self, claim: Claim, reference: str | None, session: AsyncClientSession
+        self, key: str, run_id: str, session: AsyncClientSession, *, is_completed: bool
     ) -> None:
-        """End the claim of a run: with what the key answers, or free for a new attempt."""
-        held = _held(claim.key, claim.owner)
-        if reference is None:
-            await self._keys.delete_one(held, session=session)
-        else:
-            done = {"state": DONE, "reference": reference}
+        """End the claim that a run holds: the key answers with the run, or is free again."""
+        held = {"_id": key, "state": CLAIMED, "run_id": run_id}
+        if is_completed:
+            done = {"state": DONE, "reference": run_id}
             await self._keys.update_one(held, {"$set": done}, session=session)
+        else:
+            await self._keys.delete_one(held, session=session)
 
     async def _set(self, claim: Claim, fields: Document, session: AsyncClientSession) -> None:
         held = _held(claim.key, claim.owner)
@@ -127,4 +111,4 @@ class Claims:
 
 
 def _held(key: str, owner: str) -> Document:
-    return {"_id": key, "state": CLAIMED, "owner": owner}
+    return {**held_by(key, owner), "state": CLAIMED}

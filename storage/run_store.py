@@ -1,15 +1,13 @@
 """Book runs in MongoDB, owned by the database: whoever works on one holds its lease.
 
-When a lease ends, another goes on with the open chunks. The database's clock decides about leases, and
-every write of a holder names its token: one that lost the lease without noticing changes nothing.
+When a lease ends, another goes on with the open chunks.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from bson import ObjectId
-from pymongo import ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
@@ -18,6 +16,7 @@ from optimization.domain.outcome import Refusal
 from storage.errors import LeaseLostError, NotFoundError
 from storage.idempotency_store import Claim, Claims
 from storage.mongo.connection import Document, require_object_id, run_transaction, translating
+from storage.mongo.leases import RELEASED, Leases, held_by
 from storage.options import OWN_OPTIONS
 from storage.outcomes import problem_document
 from storage.run import (
@@ -36,7 +35,6 @@ from storage.run import (
 
 COLLECTION = "book_runs"
 GOING: Final = (BookRunStatus.QUEUED, BookRunStatus.RUNNING)
-FREE: Final = {"$expr": {"$lt": ["$lease.until", "$$NOW"]}}
 BUT_PRICES: Final = {"snapshot": 0}
 # A book of portfolios, or of their options, is megabytes, which polls must not read again and again.
 BUT_LISTS: Final = {**BUT_PRICES, "selection.portfolio_ids": 0, OWN_OPTIONS: 0}
@@ -47,6 +45,7 @@ class BookRuns:
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._runs = database[COLLECTION]
+        self._leases = Leases(self._runs)
         self._claims = Claims(database)
 
     @translating
@@ -58,12 +57,14 @@ class BookRuns:
         The claim of the run, or the one that it completes, is settled with it: raises
         IdempotencyInProgressError if that was lost.
         """
-        # The first lease is by our clock: nobody else may see the run without one.
-        until = datetime.now(UTC) + timedelta(seconds=lease_s)
-        lease = {"token": token, "until": until}
+        document = book_run_document(run)
 
         async def insert(session: AsyncClientSession) -> None:
-            await self._runs.insert_one({**book_run_document(run), "lease": lease}, session=session)
+            await self._runs.insert_one(document, session=session)
+            # In the transaction, because nobody else may see the run without a lease.
+            await self._leases.acquire(
+                document["_id"], token, lease_s, projection={"_id": 1}, session=session
+            )
             if run.claim is not None:
                 await self._claims.hold(run.claim, run.run_id, session)
             if completes is not None:
@@ -108,8 +109,8 @@ class BookRuns:
     @translating
     async def claim(self, token: str, lease_s: float) -> BookRun | None:
         """Take over the oldest unfinished run that nobody works on."""
-        unfinished = {"status": {"$in": [status.value for status in UNFINISHED]}, **FREE}
-        document = await self._lease(unfinished, token, lease_s, BUT_PRICES)
+        unfinished = {"status": {"$in": [status.value for status in UNFINISHED]}}
+        document = await self._leases.acquire_first(unfinished, token, lease_s, BUT_PRICES)
         if document is None:
             return None
         await self._runs.update_one({"_id": document["_id"]}, {"$inc": {"takeovers": 1}})
@@ -118,7 +119,8 @@ class BookRuns:
     @translating
     async def renew(self, run_id: str, token: str, lease_s: float) -> BookRunStatus:
         """Hold the lease for longer; the answer tells whether the run is to be cancelled."""
-        document = await self._lease(_held(run_id, token), token, lease_s, {"status": 1})
+        key, status = ObjectId(run_id), {"status": 1}
+        document = await self._leases.renew(key, token, lease_s, projection=status)
         if document is None:
             raise LeaseLostError(run_id)
         return BookRunStatus(document["status"])
@@ -135,18 +137,20 @@ class BookRuns:
         )
         return begun.matched_count == 1
 
+    @translating
     async def planned(self, run_id: str, token: str, plan: Plan) -> None:
         """Note what there is to do: from here on the chunks say what is left of it."""
-        await self._set(run_id, token, plan_document(plan))
+        await self._write(run_id, token, {"$set": plan_document(plan)})
         # A run that was cancelled meanwhile stays so.
         await self._move(run_id, token, BookRunStatus.QUEUED, BookRunStatus.RUNNING)
 
+    @translating
     async def progress(self, run_id: str, token: str, totals: Totals, at: datetime) -> None:
         """Note what is done so far."""
-        await self._set(
-            run_id, token, {"totals": totals_document(totals), "updated_at": at, "takeovers": 0}
-        )
+        fields = {"totals": totals_document(totals), "updated_at": at, "takeovers": 0}
+        await self._write(run_id, token, {"$set": fields})
 
+    @translating
     async def end(
         self,
         run_id: str,
@@ -164,24 +168,19 @@ class BookRuns:
             "finished_at": finished_at,
             "updated_at": finished_at,
             "problem": None if problem is None else problem_document(problem),
-            "lease": None,
         }
         if claim is None:
-            await self._set(run_id, token, fields)
+            await self._write(run_id, token, {"$set": fields, **RELEASED})
         else:
-            made = run_id if status is BookRunStatus.COMPLETED else None
-            await self._end_with_claim(run_id, token, fields, claim, made)
+            is_completed = status is BookRunStatus.COMPLETED
+            await self._end_with_claim(run_id, token, fields, claim.key, is_completed=is_completed)
 
-    @translating
     async def _end_with_claim(
-        self, run_id: str, token: str, fields: Document, claim: Claim, made: str | None
+        self, run_id: str, token: str, fields: Document, key: str, *, is_completed: bool
     ) -> None:
         async def end(session: AsyncClientSession) -> None:
-            key = _held(run_id, token)
-            written = await self._runs.update_one(key, {"$set": fields}, session=session)
-            if written.matched_count == 0:
-                raise LeaseLostError(run_id)
-            await self._claims.settle(claim, made, session)
+            await self._write(run_id, token, {"$set": fields, **RELEASED}, session)
+            await self._claims.settle(key, run_id, session, is_completed=is_completed)
 
         await run_transaction(self._runs.database, end)
 
@@ -218,31 +217,20 @@ class BookRuns:
         over = {"$nin": [status.value for status in UNFINISHED]}
         await self._runs.delete_one({"_id": ObjectId(run_id), "status": over})
 
-    async def _lease(
-        self, matching: Document, token: str, lease_s: float, projection: Document
-    ) -> Document | None:
-        until = {"$add": ["$$NOW", round(lease_s * 1000)]}
-        return await self._runs.find_one_and_update(
-            matching,
-            [{"$set": {"lease": {"token": token, "until": until}}}],
-            projection,
-            sort=[("_id", 1)],
-            return_document=ReturnDocument.AFTER,
-        )
-
-    @translating
     async def _move(
         self, run_id: str, token: str, before: BookRunStatus, after: BookRunStatus
     ) -> None:
-        key = {**_held(run_id, token), "status": before.value}
+        key = {**held_by(ObjectId(run_id), token), "status": before.value}
         await self._runs.update_one(key, {"$set": {"status": after.value}})
 
-    @translating
-    async def _set(self, run_id: str, token: str, fields: Document) -> None:
-        written = await self._runs.update_one(_held(run_id, token), {"$set": fields})
+    async def _write(
+        self,
+        run_id: str,
+        token: str,
+        change: Document,
+        session: AsyncClientSession | None = None,
+    ) -> None:
+        key = held_by(ObjectId(run_id), token)
+        written = await self._runs.update_one(key, change, session=session)
         if written.matched_count == 0:
             raise LeaseLostError(run_id)
-
-
-def _held(run_id: str, token: str) -> Document:
-    return {"_id": ObjectId(run_id), "lease.token": token}

@@ -18,6 +18,7 @@ from storage import (
     run_store,
     submission_store,
 )
+from storage.mongo import leases
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
 from storage.order import OrderState
 
@@ -177,7 +178,12 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "totals": {"bsonType": "object"},
             "created_at": DATE,
         },
-        {"started_at": DATE, "number_of_portfolios": WHOLE, "number_of_chunks": WHOLE},
+        {
+            "started_at": DATE,
+            "number_of_portfolios": WHOLE,
+            "number_of_chunks": WHOLE,
+            "lease": leases.SCHEMA,
+        },
     ),
     chunk_store.COLLECTION: _record(
         {
@@ -191,8 +197,8 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         {"portfolio_ids": SHARES, "number": WHOLE, "done_at": DATE},
     ),
     idempotency_store.COLLECTION: _record(
-        {"request_hash": STRING, "state": STRING, "claimed_at": DATE, "created_at": DATE},
-        {"owner": STRING, "reference": STRING, "run_id": STRING},
+        {"request_hash": STRING, "state": STRING, "created_at": DATE},
+        {"lease": leases.SCHEMA, "reference": STRING, "run_id": STRING},
     ),
     order_store.COLLECTION: _record(
         {
@@ -219,7 +225,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     ),
     submission_store.COLLECTION: _record(
         {"started_at": DATE, "prepared": {"bsonType": "bool"}},
-        {"owner": STRING, "leased_until": DATE, "last_batch_at": DATE},
+        {"lease": leases.SCHEMA, "last_batch_at": DATE},
     ),
     portfolio_claim_store.COLLECTION: _record({"rebalance_id": STRING, "owner": STRING}),
 }

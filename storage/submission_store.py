@@ -1,29 +1,26 @@
 """Hand-overs: who hands the orders of a rebalance over now, and the timestamps of the batches.
 
-A hand-over is leased: its process renews the lease with every batch, and one that died loses it. The
-database's clock says when a lease has lapsed. One that lapsed is taken away by whoever needs what it
-holds, so that a process which merely stood still cannot renew it and go on.
+A hand-over is leased: its process renews the lease with every batch, and one that died loses it. A
+lease that has lapsed is taken away by whoever needs what it holds, so that a process which merely stood
+still cannot renew it and go on.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from math import ceil
 from typing import Final, NoReturn
 
-from pymongo import ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError
 
 from storage.errors import HandOverInProgressError
 from storage.mongo.connection import Document, require_object_id, translating
+from storage.mongo.leases import NOW_MS, Leases, held_by, is_holder
 from storage.order import Order, OrderState
 
 COLLECTION = "hand_overs"
 LEASE: Final = timedelta(minutes=3)  # outlasts one batch: its request, and the reading back
 STEP_MS: Final = 1  # what the order service's timestamps surely keep
-GIVEN_BACK: Final = {"$unset": {"owner": "", "leased_until": ""}}
 
 
 class HandOverStatus(StrEnum):
@@ -63,8 +60,8 @@ class HandOvers:
 
     def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:
         self._hand_overs = database[COLLECTION]
-        self._lease = lease
-        self._renewed = {"$add": ["$$NOW", round(lease.total_seconds() * 1000)]}
+        self._leases = Leases(self._hand_overs)
+        self._lease_s = lease.total_seconds()
 
     @translating
     async def begin(self, rebalance_id: str, owner: str) -> bool:
@@ -73,22 +70,10 @@ class HandOvers:
         HandOverInProgressError while another owner has it.
         """
         require_object_id("rebalance_id", rebalance_id)
-        now = await self._clock()
-        free = {
-            "_id": rebalance_id,
-            "$or": [{"owner": None}, {"leased_until": {"$lt": now}}],
-        }
-        change = {
-            "$set": {"owner": owner, "leased_until": now + self._lease},
-            "$setOnInsert": {"started_at": now, "prepared": False},
-        }
-        try:
-            document = await self._hand_overs.find_one_and_update(
-                free, change, upsert=True, return_document=ReturnDocument.AFTER
-            )
-        except DuplicateKeyError:
+        new = {"started_at": "$$NOW", "prepared": False}
+        document = await self._leases.acquire(rebalance_id, owner, self._lease_s, new)
+        if not is_holder(document, owner):
             await self._raise_in_progress(rebalance_id)
-        assert document is not None
         return document["prepared"]
 
     @translating
@@ -108,19 +93,17 @@ class HandOvers:
         It is the moment, not a count from the first one: two hand-overs that begin at once would count
         the same, and one of them would later take the orders of the other for its own.
         """
-        later = {"$max": ["$$NOW", {"$add": ["$last_batch_at", STEP_MS]}]}
-        document = await self._changed(rebalance_id, owner, {"last_batch_at": later})
+        later = {"$max": [NOW_MS, {"$add": [{"$toLong": "$last_batch_at"}, STEP_MS]}]}
+        change = {"last_batch_at": {"$toDate": later}}
+        document = await self._changed(rebalance_id, owner, change)
         return document["last_batch_at"]
 
     @translating
     async def end_lapsed(self, rebalance_ids: Iterable[str]) -> Mapping[str, int]:
         """Take away the leases that have lapsed; owners of the others, with the seconds they have left."""
-        now = await self._clock()
-        leased = {"_id": {"$in": list(rebalance_ids)}, "owner": {"$ne": None}}
-        lapsed = {**leased, "leased_until": {"$lt": now}}
-        await self._hand_overs.update_many(lapsed, GIVEN_BACK)
-        cursor = self._hand_overs.find(leased, {"owner": 1, "leased_until": 1})
-        return {found["owner"]: _seconds(found["leased_until"] - now) async for found in cursor}
+        ids = tuple(rebalance_ids)
+        await self._leases.release_lapsed(ids)
+        return await self._leases.seconds_left(ids)
 
     @translating
     async def is_prepared(self, rebalance_id: str) -> bool:
@@ -131,38 +114,21 @@ class HandOvers:
     @translating
     async def end(self, rebalance_id: str, owner: str) -> None:
         """Give the lease back; of a hand-over that never got its orders nothing stays."""
-        mine = {"_id": rebalance_id, "owner": owner}
-        await self._hand_overs.delete_one({**mine, "prepared": False})
-        await self._hand_overs.update_one(mine, GIVEN_BACK)
+        unprepared = {**held_by(rebalance_id, owner), "prepared": False}
+        await self._hand_overs.delete_one(unprepared)
+        await self._leases.release(rebalance_id, owner)
 
     @translating
     async def forget(self, rebalance_id: str, owner: str) -> None:
         """Remove the hand-over."""
-        await self._hand_overs.delete_one({"_id": rebalance_id, "owner": owner})
+        await self._hand_overs.delete_one(held_by(rebalance_id, owner))
 
-    async def _changed(self, rebalance_id: str, owner: str, fields: Document) -> Document:
-        document = await self._hand_overs.find_one_and_update(
-            {"_id": rebalance_id, "owner": owner},
-            [{"$set": {**fields, "leased_until": self._renewed}}],
-            return_document=ReturnDocument.AFTER,
-        )
+    async def _changed(self, rebalance_id: str, owner: str, changes: Document) -> Document:
+        document = await self._leases.renew(rebalance_id, owner, self._lease_s, changes)
         if document is None:
             await self._raise_in_progress(rebalance_id)
         return document
 
     async def _raise_in_progress(self, rebalance_id: str) -> NoReturn:
-        now = await self._clock()
-        stored = await self._hand_overs.find_one({"_id": rebalance_id}) or {}
-        raise HandOverInProgressError(rebalance_id, _seconds(stored.get("leased_until", now) - now))
-
-    async def _clock(self) -> datetime:
-        """Moment at the database."""
-        # Not $$NOW, because SecantusDB knows that in the changes of an update alone.
-        database = self._hand_overs.database
-        hello = await database.command("hello", codec_options=database.codec_options)
-        return hello["localTime"]
-
-
-def _seconds(left: timedelta) -> int:
-    """Whole seconds that are left of a lease, at least one."""
-    return max(1, ceil(left.total_seconds()))
+        left = await self._leases.seconds_left((rebalance_id,))
+        raise HandOverInProgressError(rebalance_id, max(left.values(), default=1))

@@ -299,7 +299,7 @@ async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_
     await parts.portfolio_claims.take(ids, dead, turn.owner)
 
     refused = await client.post(second)
-    ended = {"$set": {"leased_until": datetime(2026, 1, 1, tzinfo=UTC)}}
+    ended = {"$set": {"lease.until": datetime(2026, 1, 1, tzinfo=UTC)}}
     await database["hand_overs"].update_one({"_id": dead}, ended)
     answer = await client.post(second)
 
@@ -325,7 +325,7 @@ async def test_a_hand_over_that_stands_still_for_longer_than_its_lease_sends_not
         if len(calls) != (1 if pauses_in == "place" else 2):
             return await go_on(*given)
         answer = await go_on(*given) if pauses_in == "next_batch" else None
-        lapsed = {"$set": {"leased_until": datetime(2026, 1, 1, tzinfo=UTC)}}
+        lapsed = {"$set": {"lease.until": datetime(2026, 1, 1, tzinfo=UTC)}}
         await database["hand_overs"].update_one({"_id": rebalance_of(first)}, lapsed)
         sent = await client.post(second)
         assert (sent.status_code, counts(sent)) == (200, {"SENT": 100})

@@ -215,7 +215,7 @@ async def test_a_claim_that_was_lost_meanwhile_is_not_answered_by_a_second_rebal
     await gate.reached.wait()
     keys = Idempotency(database)
     claimed = await database["idempotency"].find_one({})
-    await keys.release("monday", claimed["owner"])
+    await keys.release("monday", claimed["lease"]["token"])
     gate.open.set()
 
     answer = await asked

@@ -56,8 +56,8 @@ async def test_an_abandoned_claim_is_taken_over_by_exactly_one(
     keys: Idempotency, database: AsyncDatabase[Document]
 ) -> None:
     await keys.claim("k", "hash", "me")
-    long_ago = datetime.now(UTC) - timedelta(minutes=11)
-    await database["idempotency"].update_one({}, {"$set": {"claimed_at": long_ago}})
+    long_ago = datetime.now(UTC) - timedelta(minutes=1)
+    await database["idempotency"].update_one({}, {"$set": {"lease.until": long_ago}})
     claims = [keys.claim("k", "hash", f"owner {number}") for number in range(8)]
     answers = await asyncio.gather(*claims, return_exceptions=True)
     assert answers.count(None) == 1

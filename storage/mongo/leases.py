@@ -1,0 +1,140 @@
+"""Leases: which process works on a document, and until when.
+
+The database's clock alone decides whether a lease has lapsed, because the clocks of replicas differ.
+Writes of a holder name its token, so that one which lost the lease without noticing changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any, Final
+
+import stamina
+from pymongo import ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+
+from storage.errors import StorageUnavailableError
+from storage.mongo.connection import Document
+
+# Milliseconds since 1970, because SecantusDB finds $$NOW neither before nor after a stored date.
+NOW_MS: Final = {"$toLong": "$$NOW"}
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_LAPSED: Final = {"$lt": [{"$toLong": {"$ifNull": ["$lease.until", _EPOCH]}}, NOW_MS]}
+FREE: Final = {"$expr": _LAPSED}
+"""Filter of documents that nobody holds. MongoDB refuses it in an upsert."""
+MAX_TRIES: Final = 3
+RELEASED: Final = {"$unset": {"lease": ""}}
+SCHEMA: Final = {
+    "bsonType": ["object", "null"],
+    "required": ["token", "until"],
+    "properties": {"token": {"bsonType": "string"}, "until": {"bsonType": "date"}},
+}
+
+
+class Leases:
+    """The leases on the documents of one collection, in the field ``lease``: {token, until}.
+
+    A document without a lease is free, and so is one whose lease has lapsed. A call that is repeated
+    with the same token renews the lease.
+    """
+
+    def __init__(self, collection: AsyncCollection[Document]) -> None:
+        self._collection = collection
+
+    # SecantusDB returns nothing to an upsert that lost the race for the insert, MongoDB tries again.
+    @stamina.retry(on=StorageUnavailableError, attempts=MAX_TRIES, timeout=None, wait_max=0)
+    async def acquire(
+        self,
+        key: object,
+        token: str,
+        lease_s: float,
+        defaults: Mapping[str, Any] | None = None,
+        *,
+        only_if: Any = True,
+        projection: Document | None = None,
+        session: AsyncClientSession | None = None,
+    ) -> Document:
+        """Lease a document if it is free, and return it: ``is_holder`` tells whether that worked.
+
+        A missing document is inserted. ``defaults`` are expressions for the fields that it lacks,
+        ``only_if`` is an expression over the fields that has to be true besides.
+        """
+        is_mine = {"$eq": ["$lease.token", {"$literal": token}]}
+        is_available = {"$and": [{"$or": [_LAPSED, is_mine]}, only_if]}
+        fill = {name: {"$ifNull": [f"${name}", value]} for name, value in (defaults or {}).items()}
+        # The condition stands in the change, because a filter with $expr is refused in an upsert.
+        take = {"lease": {"$cond": [is_available, _lease(token, lease_s), "$lease"]}}
+        document = await self._collection.find_one_and_update(
+            {"_id": key},
+            [*([{"$set": fill}] if fill else []), {"$set": take}],
+            projection,
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        if document is None:
+            raise StorageUnavailableError("the database did not return what it inserted")
+        return document
+
+    async def acquire_first(
+        self, matching: Document, token: str, lease_s: float, projection: Document
+    ) -> Document | None:
+        """Lease the first free document that matches, by its id; None if there is none."""
+        return await self._collection.find_one_and_update(
+            {**matching, **FREE},
+            [{"$set": {"lease": _lease(token, lease_s)}}],
+            projection,
+            sort=[("_id", 1)],
+            return_document=ReturnDocument.AFTER,
+        )
+
+    async def renew(
+        self,
+        key: object,
+        token: str,
+        lease_s: float,
+        changes: Mapping[str, Any] | None = None,
+        projection: Document | None = None,
+    ) -> Document | None:
+        """Hold a lease for longer and set ``changes``, which are expressions; None if it was lost."""
+        return await self._collection.find_one_and_update(
+            held_by(key, token),
+            [{"$set": {**(changes or {}), "lease": _lease(token, lease_s)}}],
+            projection,
+            return_document=ReturnDocument.AFTER,
+        )
+
+    async def release(self, key: object, token: str) -> None:
+        """Give a lease up, unless it was lost."""
+        await self._collection.update_one(held_by(key, token), RELEASED)
+
+    async def release_lapsed(self, keys: Iterable[object]) -> None:
+        """Take lapsed leases away, so that their holders cannot renew them."""
+        await self._collection.update_many({"_id": {"$in": list(keys)}, **FREE}, RELEASED)
+
+    async def seconds_left(self, keys: Iterable[object]) -> Mapping[str, int]:
+        """Whole seconds that the leases on documents have left, at least one, by token."""
+        leased = {"_id": {"$in": list(keys)}, "lease": {"$ne": None}}
+        left = {"$subtract": [{"$toLong": "$lease.until"}, NOW_MS]}
+        # An aggregation, because SecantusDB does not know $$NOW in the projection of a find.
+        pipeline = [{"$match": leased}, {"$project": {"token": "$lease.token", "left_ms": left}}]
+        cursor = await self._collection.aggregate(pipeline)
+        return {each["token"]: max(1, ceil(each["left_ms"] / 1000)) async for each in cursor}
+
+
+def held_by(key: object, token: str) -> Document:
+    """Filter of a document on which the token has the lease."""
+    return {"_id": key, "lease.token": token}
+
+
+def is_holder(document: Document, token: str) -> bool:
+    """Whether the token has the lease on a document, by what was read of it."""
+    lease: Mapping[str, Any] = document.get("lease") or {}
+    return lease.get("token") == token
+
+
+def _lease(token: str, lease_s: float) -> Document:
+    """Expression of a lease from now on."""
+    until = {"$add": ["$$NOW", round(lease_s * 1000)]}
+    return {"token": {"$literal": token}, "until": until}
