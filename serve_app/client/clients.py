@@ -1,7 +1,5 @@
 """Client and AsyncClient: one table of routes, driven by two ways to wait."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, closing
 from types import TracebackType
@@ -11,9 +9,9 @@ import httpx
 import stamina
 
 from serve_app.client.call import Call
-from serve_app.client.errors import LOST, pauses, refusal
+from serve_app.client.errors import pauses, refusal
 from serve_app.client.route_methods import Routes
-from serve_app.client.streaming import Reading
+from serve_app.client.streaming import MAX_ANSWER_BYTES, MAX_VALUE_BYTES, BoundedStream, Reading
 
 T = TypeVar("T")
 URL = "http://127.0.0.1:8088"
@@ -23,9 +21,7 @@ DEADLINE = "X-Request-Timeout"
 LONGEST_DEADLINE_S = 3600.0  # that the service takes
 GRACE_S = 1.0  # for the service to say itself that the time is over
 RETRY_S = 30.0
-RESUME_AFTER_S = 1.0
 MOST_TRIES = 20
-BROKEN = (*LOST, httpx.ReadTimeout)
 
 
 class Client(Routes):
@@ -80,27 +76,28 @@ class Client(Routes):
             page = page.after(response)
 
     def stream(self, reading: Reading[T]) -> Iterator[T]:
-        """What comes piece by piece."""
-        while True:
-            try:
-                with closing(self._response(reading.call, stream=True)) as response:
-                    for piece in response.iter_bytes():
-                        yield from reading.read(piece)
-                if not reading.resumes():
-                    return
-            except BROKEN:
-                if not reading.resumes():
-                    raise
-            time.sleep(RESUME_AFTER_S)
+        """Yield the values of a streamed answer as they arrive, over breaks that can be resumed."""
+        for attempt in stamina.retry_context(reading.pause_s, attempts=None, timeout=None):
+            with attempt, closing(self._response(reading.call, stream=True)) as response:
+                response.stream = bounded = BoundedStream(response, MAX_VALUE_BYTES)
+                for part in reading.parts(response):
+                    for value in reading.read(part):
+                        bounded.reset()
+                        yield value
+                reading.require_end()
 
     def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
         on = pauses(repeatable=call.repeatable)
         for attempt in stamina.retry_context(on, attempts=MOST_TRIES, timeout=self.retry_s):
             with attempt:
-                response = self._http.send(call.request(self._http), stream=stream)
+                response = self._http.send(call.request(self._http), stream=True)
+                if stream and response.is_success:
+                    return response
+                with closing(response):
+                    response.stream = BoundedStream(response, MAX_ANSWER_BYTES)
+                    response.read()
                 if response.is_success:
                     return response
-                response.read()
                 raise refusal(response)
         raise AssertionError
 
@@ -154,28 +151,29 @@ class AsyncClient(Routes):
             page = page.after(response)
 
     async def stream(self, reading: Reading[T]) -> AsyncIterator[T]:
-        """What comes piece by piece."""
-        while True:
-            try:
+        """Yield the values of a streamed answer as they arrive, over breaks that can be resumed."""
+        async for attempt in stamina.retry_context(reading.pause_s, attempts=None, timeout=None):
+            with attempt:
                 async with aclosing(await self._response(reading.call, stream=True)) as response:
-                    async for piece in response.aiter_bytes():
-                        for value in reading.read(piece):
+                    response.stream = bounded = BoundedStream(response, MAX_VALUE_BYTES)
+                    async for part in reading.async_parts(response):
+                        for value in reading.read(part):
+                            bounded.reset()
                             yield value
-                if not reading.resumes():
-                    return
-            except BROKEN:
-                if not reading.resumes():
-                    raise
-            await asyncio.sleep(RESUME_AFTER_S)
+                    reading.require_end()
 
     async def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
         on = pauses(repeatable=call.repeatable)
         async for attempt in stamina.retry_context(on, attempts=MOST_TRIES, timeout=self.retry_s):
             with attempt:
-                response = await self._http.send(call.request(self._http), stream=stream)
+                response = await self._http.send(call.request(self._http), stream=True)
+                if stream and response.is_success:
+                    return response
+                async with aclosing(response):
+                    response.stream = BoundedStream(response, MAX_ANSWER_BYTES)
+                    await response.aread()
                 if response.is_success:
                     return response
-                await response.aread()
                 raise refusal(response)
         raise AssertionError
 

@@ -56,6 +56,10 @@ class ProblemError(Exception):
         return f"{self.status} {self.type}: {self.detail}{places}"
 
 
+class ResponseTooLargeError(httpx.TransportError):
+    """An answer is longer than this client keeps in memory."""
+
+
 def exact(body: bytes) -> Any:
     """The value of a JSON text, its fractions as Decimal."""
     return json.loads(body, parse_float=Decimal)

@@ -1,113 +1,176 @@
-"""Answers that come piece by piece: how their bytes become values.
+"""Streamed answers: from the parts of a response to values, with a bound on what one value may take.
 
-A line ends with a line feed and with nothing else: other characters that Unicode calls an end of line may
-stand inside of a JSON text.
+A line of JSON ends with a line feed alone, because other characters that Unicode calls the end of a line may
+stand inside of a JSON text; server-sent events are taken apart by httpx-sse, which knows the same.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import httpx
+from httpx_sse import EventSource, ServerSentEvent
 
 from serve_app.client.call import Call, read_as
+from serve_app.client.errors import LOST, ResponseTooLargeError
 from serve_app.client.run_models import ChunkDone, Run, RunEvent
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-KINDS: Mapping[str, Any] = {"chunk": ChunkDone, "progress": Run, "end": Run}
-MOST_BREAKS = 10
+EVENTS: Mapping[str, Any] = {"chunk": ChunkDone, "progress": Run, "end": Run}
+BROKEN = (*LOST, httpx.ReadTimeout)
+MAX_BREAKS = 10
+RESUME_AFTER_S = 1.0
+MAX_ANSWER_BYTES = 1 << 30  # as received: a compressed answer may become longer
+MAX_VALUE_BYTES = 1 << 26
+
+
+class BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The bytes of a response, of which at most ``limit`` arrive between two resets."""
+
+    def __init__(self, response: httpx.Response, limit: int) -> None:
+        self._stream: Any = response.stream
+        self._limit = limit
+        self._received = 0
+
+    def reset(self) -> None:
+        """Start counting anew."""
+        self._received = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            yield self._counted(piece)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            yield self._counted(piece)
+
+    def close(self) -> None:
+        """Close the connection, or give it back."""
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        """Close the connection, or give it back."""
+        await self._stream.aclose()
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._received += len(piece)
+        if self._received > self._limit:
+            raise ResponseTooLargeError(f"over {self._limit:,} bytes in one answer")
+        return piece
 
 
 class Reading(Protocol[T_co]):
-    """An answer in pieces, and the call for it: another one after every break."""
+    """A streamed answer, and the call for it: another one after every break."""
 
     call: Call[Any]
 
-    def read(self, piece: bytes) -> Iterator[T_co]:
-        """The values that are complete with this piece."""
+    def parts(self, response: httpx.Response) -> Iterator[Any]:
+        """Take the response apart as it arrives."""
         ...
 
-    def resumes(self) -> bool:
-        """Whether to make the call again after the pieces ended."""
+    def async_parts(self, response: httpx.Response) -> AsyncIterator[Any]:
+        """Take the response apart as it arrives, in an event loop."""
+        ...
+
+    def read(self, part: Any) -> Iterator[T_co]:
+        """Return the values that are complete with this part."""
+        ...
+
+    def require_end(self) -> None:
+        """Raise httpx.RemoteProtocolError if a response that ended is not complete."""
+        ...
+
+    def pause_s(self, error: Exception, /) -> bool | float:
+        """Decide whether to make the call again after this error, or after how many seconds."""
         ...
 
 
-@dataclass(slots=True)
-class Pieces:
+class _Unresumed:
+    """A stream of bytes that is lost where it breaks, because the service starts it from the beginning."""
+
+    def parts(self, response: httpx.Response) -> Iterator[bytes]:
+        return response.iter_bytes()
+
+    def async_parts(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        return response.aiter_bytes()
+
+    def pause_s(self, _error: Exception) -> bool:
+        return False
+
+
+@dataclass
+class Pieces(_Unresumed):
     """The bytes of an answer as they come."""
 
     call: Call[Any]
 
-    def read(self, piece: bytes) -> Iterator[bytes]:
-        """The piece itself."""
-        yield piece
+    def read(self, part: bytes) -> Iterator[bytes]:
+        """Return the piece itself."""
+        yield part
 
-    def resumes(self) -> bool:
-        """What broke off is lost."""
-        return False
+    def require_end(self) -> None:
+        """Accept any end: the bytes are not ours to judge."""
 
 
-@dataclass(slots=True)
-class Lines(Generic[T]):
+@dataclass
+class Lines(_Unresumed, Generic[T]):
     """One JSON text a line."""
 
     call: Call[Any]
     kind: type[T]
     rest: bytes = b""
 
-    def read(self, piece: bytes) -> Iterator[T]:
-        """The values whose lines are complete."""
-        *lines, self.rest = (self.rest + piece).split(b"\n")
+    def read(self, part: bytes) -> Iterator[T]:
+        """Return the values whose lines are complete."""
+        *lines, self.rest = (self.rest + part).split(b"\n")
         for line in lines:
             if line:
                 yield read_as(self.kind, line)
 
-    def resumes(self) -> bool:
-        """What broke off is lost."""
-        return False
+    def require_end(self) -> None:
+        """Raise if the last line has no end."""
+        if self.rest:
+            raise httpx.RemoteProtocolError("the answer ends in the middle of a line")
 
 
 @dataclass(slots=True)
 class Events:
-    """Server-sent events of a run, from where a broken line left off."""
+    """Server-sent events of a run, resumed from the last chunk that was received."""
 
     call: Call[Any]
     last: int = 0
-    over: bool = False
+    is_over: bool = False
     breaks: int = 0
-    rest: bytes = b""
-    fields: dict[str, str] = field(default_factory=dict[str, str])
 
-    def read(self, piece: bytes) -> Iterator[RunEvent]:
-        """The events that are complete."""
-        *lines, self.rest = (self.rest + piece).split(b"\n")
-        for line in lines:
-            if line.strip():
-                name, _, value = line.decode().rstrip("\r").partition(":")
-                self.fields[name] = value.removeprefix(" ")
-            elif "data" in self.fields:
-                yield self._event()
-            else:
-                self.fields.clear()
+    def parts(self, response: httpx.Response) -> Iterator[ServerSentEvent]:
+        """Take the response apart into events."""
+        return EventSource(response).iter_sse()
 
-    def resumes(self) -> bool:
-        """Whether the call goes on, from the last chunk that was received."""
-        if self.over:
-            return False
-        self.breaks += 1
-        if self.breaks > MOST_BREAKS:
-            raise httpx.RemoteProtocolError("the events of the run break off again and again")
-        self.rest = b""
-        self.fields.clear()
-        self.call = self.call.with_headers({"Last-Event-ID": str(self.last)})
-        return True
+    def async_parts(self, response: httpx.Response) -> AsyncIterator[ServerSentEvent]:
+        """Take the response apart into events, in an event loop."""
+        return EventSource(response).aiter_sse()
 
-    def _event(self) -> RunEvent:
-        kind, data = self.fields.get("event", ""), self.fields["data"]
-        event: RunEvent = read_as(KINDS[kind], data.encode())
+    def read(self, part: ServerSentEvent) -> Iterator[RunEvent]:
+        """Return the event, if it is of a kind that is known here."""
+        # A comment behind an event with an id arrives as an event without a name and without data.
+        if part.event not in EVENTS:
+            return
+        event: RunEvent = read_as(EVENTS[part.event], part.data.encode())
         if isinstance(event, ChunkDone):
             self.last, self.breaks = event.number, 0
-        self.over = kind == "end"
-        self.fields.clear()
-        return event
+        self.is_over = part.event == "end"
+        yield event
+
+    def require_end(self) -> None:
+        """Raise if the stream ended before the run did."""
+        if not self.is_over:
+            raise httpx.RemoteProtocolError("the events ended again and again before their run did")
+
+    def pause_s(self, error: Exception) -> bool | float:
+        """Resume from the last chunk, unless it breaks again and again without a new one."""
+        if self.is_over or not isinstance(error, BROKEN) or self.breaks == MAX_BREAKS:
+            return False
+        self.breaks += 1
+        self.call = self.call.with_headers({"Last-Event-ID": str(self.last)})
+        return RESUME_AFTER_S

@@ -1,7 +1,7 @@
 """The Python client when things go wrong on the way: what it repeats, what it does not, how it resumes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict
 from decimal import Decimal
 
@@ -10,7 +10,18 @@ import pytest
 
 from serve_app.api.middleware.request_deadline import HEADER as DEADLINE
 from serve_app.api.middleware.request_deadline import LONGEST_S
-from serve_app.client import ChunkDone, Client, Model, Position, ProblemError, Run, clients
+from serve_app.client import (
+    AsyncClient,
+    ChunkDone,
+    Client,
+    Model,
+    Position,
+    ProblemError,
+    Run,
+    clients,
+    streaming,
+)
+from serve_app.client.errors import ResponseTooLargeError
 from serve_app.client.models import OutsideBand, PortfolioResult
 
 MODEL = Model("6" * 24, "Growth", (), ("P" * 24,), None, 1)
@@ -54,14 +65,21 @@ class Line(httpx.BaseTransport):
         return answer
 
 
-class Breaking(httpx.SyncByteStream):
-    """Bytes, and then a connection that breaks."""
+class Pieces(httpx.SyncByteStream):
+    """Bytes as a network delivers them."""
 
     def __init__(self, *pieces: bytes) -> None:
         self.pieces = pieces
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self.pieces
+
+
+class Breaking(Pieces):
+    """Bytes, and then a connection that breaks."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from super().__iter__()
         raise httpx.ReadError("broken")
 
 
@@ -186,6 +204,9 @@ def test_an_answer_that_was_not_ready_in_time_is_not_asked_for_again() -> None:
     assert (late.value.type, len(line.asked)) == ("/problems/deadline-exceeded", 1)
 
 
+ALIVE = b": still here\n\n"
+
+
 def chunk(number: int) -> bytes:
     done = {
         "number": number,
@@ -205,16 +226,19 @@ def state(kind: str, status: str) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({**RUN, 'status': status})}\n\n".encode()
 
 
+def event_stream(content: bytes | httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:
+    headers = {"Content-Type": "text/event-stream"}
+    if isinstance(content, bytes):
+        return httpx.Response(200, content=content, headers=headers)
+    return httpx.Response(200, stream=content, headers=headers)
+
+
 def test_a_run_is_followed_to_its_end_over_a_broken_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "RESUME_AFTER_S", 0)
+    monkeypatch.setattr(streaming, "RESUME_AFTER_S", 0)
     first, second = chunk(1), chunk(2)
-    beginning = Breaking(state("progress", "RUNNING"), first[:40], first[40:], second[:50])
-    rest = b": still here\n\n" + second + state("end", "COMPLETED")
-    line = Line(
-        httpx.Response(200, stream=beginning),
-        httpx.Response(200, content=b""),
-        httpx.Response(200, content=rest),
-    )
+    beginning = Breaking(state("progress", "RUNNING"), first[:40], first[40:], ALIVE, second[:50])
+    rest = ALIVE + second + ALIVE + b"event: later\ndata: 1\n\n" + state("end", "COMPLETED")
+    line = Line(event_stream(beginning), event_stream(b""), event_stream(rest))
     with Client("http://test", transport=line) as client:
         events = list(client.follow_run(str(RUN["run_id"])))
 
@@ -227,8 +251,8 @@ def test_a_run_is_followed_to_its_end_over_a_broken_line(monkeypatch: pytest.Mon
 
 
 def test_a_run_that_breaks_off_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "RESUME_AFTER_S", 0)
-    line = Line(*[httpx.Response(200, content=state("progress", "RUNNING")) for _ in range(50)])
+    monkeypatch.setattr(streaming, "RESUME_AFTER_S", 0)
+    line = Line(*[event_stream(state("progress", "RUNNING")) for _ in range(50)])
     with (
         Client("http://test", transport=line) as client,
         pytest.raises(httpx.RemoteProtocolError, match="again and again"),
@@ -236,6 +260,76 @@ def test_a_run_that_breaks_off_again_and_again_is_given_up(monkeypatch: pytest.M
         list(client.follow_run(str(RUN["run_id"])))
 
     assert len(line.asked) < 50
+
+
+class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """An event that does not end."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield state("progress", "RUNNING")
+        yield b"event: progress\ndata: "
+        while True:
+            yield b"0" * 1000
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+
+def test_an_event_that_does_not_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "MAX_VALUE_BYTES", 10_000)
+    line = Line(event_stream(Endless()))
+    with Client("http://test", transport=line) as client:
+        followed = client.follow_run(str(RUN["run_id"]))
+        assert isinstance(next(followed), Run)
+        with pytest.raises(ResponseTooLargeError, match="10,000 bytes"):
+            next(followed)
+
+    assert len(line.asked) == 1
+
+
+async def test_an_asynchronous_client_does_not_keep_it_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clients, "MAX_VALUE_BYTES", 10_000)
+    transport = httpx.MockTransport(lambda _: event_stream(Endless()))
+    async with AsyncClient("http://test", transport=transport) as client:
+        followed = client.follow_run(str(RUN["run_id"]))
+        assert isinstance(await anext(followed), Run)
+        with pytest.raises(ResponseTooLargeError, match="10,000 bytes"):
+            await anext(followed)
+
+
+def test_events_longer_together_than_one_may_be_are_all_received(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clients, "MAX_VALUE_BYTES", 1000)
+    numbers = range(1, 21)
+    pieces = [*map(chunk, numbers), state("end", "COMPLETED")]
+    line = Line(event_stream(Pieces(*pieces)))
+    with Client("http://test", transport=line) as client:
+        *chunks, _ = client.follow_run(str(RUN["run_id"]))
+
+    assert [each.number for each in chunks if isinstance(each, ChunkDone)] == [*numbers]
+
+
+def test_an_answer_beyond_the_bound_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TEXT.encode()
+    monkeypatch.setattr(clients, "MAX_ANSWER_BYTES", len(text))
+    line = Line(*(httpx.Response(200, stream=Pieces(*each)) for each in ([text], [text, b" "])))
+    with Client("http://test", transport=line) as client:
+        assert client.read_model(MODEL.model_id) == MODEL
+        with pytest.raises(ResponseTooLargeError):
+            client.read_model(MODEL.model_id)
+
+
+def test_a_list_whose_last_line_has_no_end_is_an_error_and_not_shorter() -> None:
+    line = Line(httpx.Response(200, content=b'{"rebalance_id": '))
+    with (
+        Client("http://test", transport=line) as client,
+        pytest.raises(httpx.RemoteProtocolError, match="middle of a line"),
+    ):
+        list(client.stream_outcomes("7" * 24))
 
 
 def test_outcomes_of_a_run_are_exact_whatever_pieces_they_come_in() -> None:
