@@ -1,0 +1,130 @@
+"""The requests and answers of docs/how-to/connect-your-services.md, sent and read by the clients of the service."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import httpx
+import pytest
+
+from optimization.domain.outcome import Side
+from serve_app.upstream.errors import HoldingsMissingError
+from serve_app.upstream.holdings.pages import PagedAccounting
+from serve_app.upstream.holdings.source import Balance
+from serve_app.upstream.holdings.summaries import Accounting
+from serve_app.upstream.http_client import Client
+from serve_app.upstream.order_service import Accepted, NewOrder, OrderService, Placed, Refused
+from serve_app.upstream.portfolio_names import Portfolios
+from serve_app.upstream.prices import Prices
+from serve_app.upstream.retry_policy import Policy
+from serve_app.upstream.securities import Securities
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/connect-your-services.md"
+BLOCK = re.compile(r"```http\n(.*?)```", re.DOTALL)
+CASH = "683b6d9f4dac253441dd99ec"
+EMPTY = "683b6d9f4dac253441dd9900"
+STRANGERS = [f"683b6d9f4dac253441dd99{number:02}" for number in range(30)]
+FIRST, SECOND, THIRD, UNKNOWN = (
+    "3ef72f691c5758e59e004b2a",
+    "df89294d349dca66897253b1",
+    "f052d01bb09b11721c62a214",
+    "f052d01bb09b11721c62a2ff",
+)
+AT = datetime(2026, 11, 26, 7, tzinfo=UTC)
+POLICY = Policy(backoff_s=0.0)
+
+
+class Exchange(NamedTuple):
+    body: Any
+    status: int
+    answer: str
+
+
+def exchanges() -> dict[str, Exchange]:
+    """What the page says, by method and path."""
+    found: dict[str, Exchange] = {}
+    blocks = [block.partition("\n\n") for block in BLOCK.findall(PAGE.read_text())]
+    for (request, _, body), (status, _, answer) in zip(blocks[::2], blocks[1::2], strict=True):
+        sent = json.loads(body) if body else None
+        found[request.strip()] = Exchange(sent, int(status.split()[1]), answer)
+    return found
+
+
+class Documented(httpx.AsyncBaseTransport):
+    """Answers what the page says, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.exchanges = exchanges()
+        self.asked: set[str] = set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        asked = f"{request.method} {unquote(request.url.raw_path.decode())}"
+        asked = re.sub("|".join(STRANGERS), EMPTY, asked)
+        documented = self.exchanges[asked]
+        self.asked.add(asked)
+        sent = await request.aread()
+        assert (json.loads(sent) if sent else None) == documented.body
+        answer = httpx.ByteStream(documented.answer.encode())
+        return httpx.Response(documented.status, stream=answer, request=request)
+
+
+@pytest.fixture
+def documented() -> Documented:
+    return Documented()
+
+
+@pytest.fixture
+async def client(documented: Documented) -> AsyncIterator[Client]:
+    async with Client("documented", "http://upstream", POLICY, documented) as client:
+        yield client
+
+
+async def test_every_request_of_the_page_is_sent_and_every_answer_read(
+    documented: Documented, client: Client
+) -> None:
+    assert await Prices(client, 5.0).snapshot() is not None
+    await holdings_are_read(client)
+    assert await Securities(client).tickers([FIRST, THIRD, UNKNOWN]) == {
+        FIRST: "AEEV",
+        THIRD: "QFT",
+    }
+    await names_are_read(client)
+    await orders_are_sent_looked_up_and_cancelled(client)
+    for upstream in (
+        Accounting(client),
+        Prices(client, 5.0),
+        Securities(client),
+        OrderService(client, "Default"),
+    ):
+        assert (await upstream.health()).is_healthy
+
+    assert documented.asked == documented.exchanges.keys()
+
+
+async def holdings_are_read(client: Client) -> None:
+    found = await Accounting(client).holdings([CASH, EMPTY])
+    held = {FIRST: Decimal(137), THIRD: Decimal("0.25")}
+    assert found[CASH] == Balance(CASH, Decimal("2022943.57"), held)
+    assert isinstance(found[EMPTY], HoldingsMissingError)
+    by_pages = await PagedAccounting(client).holdings([CASH, *STRANGERS])
+    assert by_pages[CASH] == found[CASH]
+
+
+async def names_are_read(client: Client) -> None:
+    assert await Portfolios(client).names([CASH]) == {CASH: "Portfolio 24"}
+    names = await Portfolios(client).names([CASH, *STRANGERS])
+    assert names == {**dict.fromkeys(STRANGERS), CASH: "Portfolio 24"}
+
+
+async def orders_are_sent_looked_up_and_cancelled(client: Client) -> None:
+    orders = OrderService(client, "Default")
+    batch = [NewOrder(CASH, FIRST, Side.BUY, 19326), NewOrder(CASH, SECOND, Side.SELL, 12)]
+    sent = await orders.place(batch, AT)
+    assert sent == (Accepted(101), Refused("Security is not traded today"))
+    assert await orders.placed(AT) == {(CASH, FIRST): Placed(101, "NEW")}
+    await orders.cancel([101])
