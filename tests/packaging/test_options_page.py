@@ -1,0 +1,61 @@
+"""The recipes of docs/how-to/options.md: each body is sent, and the answer is the one that the page shows."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from optimization import RebalanceOptions
+from serve_app.settings import settings_from
+from tests.support.optimize_bodies import PATH, client_of, optimize_app
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/options.md"
+RECIPE = re.compile(r"```json\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+RECIPES = RECIPE.findall(PAGE.read_text())
+ACCOUNT = json.loads(RECIPES[0][0])
+
+
+@pytest.mark.parametrize(("given", "shown"), RECIPES, ids=[each[0][:40] for each in RECIPES])
+async def test_every_recipe_has_the_answer_that_the_page_shows(given: str, shown: str) -> None:
+    body = json.loads(given)
+    whole = body if "model" in body else {**ACCOUNT, "options": body}
+    async with client_of(optimize_app(settings_from())) as client:
+        answer = await client.post(PATH, json=whole)
+
+    assert summary(answer) == shown
+
+
+def test_every_option_has_a_recipe() -> None:
+    text = PAGE.read_text()
+
+    missing = [name for name in RebalanceOptions.__dataclass_fields__ if f'"{name}"' not in text]
+    assert missing == ["time_limit_s"]  # a setting, not an option of a request
+
+
+def summary(answer: httpx.Response) -> str:
+    """What the page shows of an answer."""
+    if answer.status_code == 200:
+        return "".join(map(plan, answer.json()))
+    problem = answer.json()
+    refused = problem.get("portfolios", [])
+    details = [each["error"]["detail"] for each in refused] or [
+        error["detail"] for error in problem["errors"]
+    ]
+    return "".join(f"{answer.status_code}: {detail}\n" for detail in details)
+
+
+def plan(outcome: dict[str, Any]) -> str:
+    """A plan in two lines."""
+    trades = ", ".join(
+        f"{each['transaction_type']} {each['quantity']} {each['security_id']}"
+        for each in outcome["transactions"]
+    )
+    cash, drift = outcome["cash_after_rebalance"], outcome["objective"]
+    outside = "".join(
+        f"outside its band: {each['security_id']}, held by {', '.join(each['held_by'])}\n"
+        for each in outcome["outside_band"]
+    )
+    return f"{trades}; cash {cash}; drift {drift}\n{outside}"
