@@ -14,7 +14,7 @@ from starlette.responses import Response
 from serve_app.api.response_headers import IGNORED_FIELDS, header_list
 from serve_app.api.schemas.fields import ignored_fields
 from serve_app.json_text import AmbiguousTextError, decoded, json_errors
-from serve_app.problems.error_table import json_pointer
+from serve_app.problems.pointers import json_pointer
 
 MOST_NAMED: Final = 20
 LONGEST_POINTER: Final = 120

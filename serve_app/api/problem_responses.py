@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from math import ceil
 from typing import Any
 
 from fastapi import Request
@@ -17,16 +16,15 @@ from serve_app.json_text import Json, encoded
 from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
 from serve_app.problems.catalogue import Kind, problem
-from serve_app.problems.error_table import json_pointer, kind_of, members_of, sentence_of
-from serve_app.problems.errors import NotAcceptableError, UnsupportedMediaTypeError
-from serve_app.upstream.errors import UpstreamUnavailableError
-from storage.errors import HandOverInProgressError, OrdersInDoubtError
+from serve_app.problems.error_table import (
+    detail_of,
+    headers_of,
+    kind_of,
+    members_of,
+)
+from serve_app.problems.pointers import json_pointer
 
 LONGEST_NAME = 60
-RETRY_AFTER_S = 2
-LOOK_AGAIN_S = 10
-# What the answer to a body says in which header instead (RFC 9110, 15.5.16).
-OFFERS: Mapping[str, str] = {"Content-Type": "Accept", "Content-Encoding": "Accept-Encoding"}
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +64,7 @@ def answer_of(
 
 def shown_answer(error: Exception, kind: Kind, path: str) -> Response:
     """The whole answer to an error of this kind."""
-    detail, headers = sentence_of(error, kind), _headers(kind, error)
+    detail, headers = detail_of(error, kind), headers_of(error, kind)
     return response(kind, detail, path, members_of(error), headers)
 
 
@@ -150,28 +148,3 @@ def _shortened(name: str) -> str:
 
 def _place(entry: Json) -> str:
     return entry.get("parameter") or entry.get("pointer") or "the body"
-
-
-def _headers(kind: Kind, error: Exception) -> dict[str, str]:
-    if isinstance(error, NotAcceptableError):
-        return {"Vary": "Accept"}
-    if isinstance(error, UnsupportedMediaTypeError):
-        return {OFFERS[error.header]: ", ".join(error.accepted)}
-    return {"Retry-After": str(_retry_after_s(error))} if _passes(kind) else {}
-
-
-def _passes(kind: Kind) -> bool:
-    """Whether the same request may succeed a little later."""
-    return kind.status == 503 or kind in {catalogue.IN_PROGRESS, catalogue.HANDING_OVER}
-
-
-def _retry_after_s(error: Exception) -> int:
-    match error:
-        case UpstreamUnavailableError():
-            return max(1, ceil(error.retry_after_s))
-        case OrdersInDoubtError():
-            return error.retry_after_s
-        case HandOverInProgressError():
-            return min(error.leased_for_s, LOOK_AGAIN_S)
-        case _:
-            return RETRY_AFTER_S

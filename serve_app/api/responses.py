@@ -8,12 +8,12 @@ from datetime import tzinfo
 from starlette.responses import Response
 
 from optimization.domain.outcome import Rebalance, Status
-from serve_app.api.problem_responses import RETRY_AFTER_S, response
+from serve_app.api.problem_responses import response
 from serve_app.api.schemas.rebalances import rebalance_json
 from serve_app.json_text import Json, encoded
 from serve_app.ports.optimize import Written
 from serve_app.problems import catalogue
-from serve_app.problems.error_table import kind_of_refusal, problem_of
+from serve_app.problems.error_table import kind_of_refusal, problem_of, retry_headers
 from storage.rebalance import Run
 
 AT_A_TIME = 50  # portfolios, about 5 ms: so long the event loop waits for the JSON of an answer
@@ -96,8 +96,8 @@ def one_refused(
         "model_id": heading.model_id,
     }
     kind = kind_of_refusal(rebalance.refusal)
-    retry = _retry(kind.status)
-    return response(kind, rebalance.refusal.detail, path, members, {**headers, **retry})
+    own = {**headers, **retry_headers(kind)}
+    return response(kind, rebalance.refusal.detail, path, members, own)
 
 
 def all_refused(
@@ -110,8 +110,4 @@ def all_refused(
     detail = f"{kind.title}: none of {len(rebalances)} portfolios{of_model} was rebalanced."
     listed = [_element(heading, rebalance) for rebalance in rebalances[:MOST_LISTED]]
     members = {"rebalance_id": heading.rebalance_id, "portfolios": listed}
-    return response(kind, detail, path, members, {**headers, **_retry(kind.status)})
-
-
-def _retry(status: int) -> dict[str, str]:
-    return {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    return response(kind, detail, path, members, {**headers, **retry_headers(kind)})

@@ -7,6 +7,7 @@ from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions, restrictions_of
 from optimization.domain.outcome import Rebalance
 from serve_app.chunks.solve import OwnOptions, merged
+from serve_app.problems.catalogue import NO_PRICES
 from storage.rebalance import Run
 from storage.run import BookRun
 
@@ -25,7 +26,7 @@ def held_outside(outcomes: Iterable[Rebalance]) -> Iterator[str]:
     for outcome in outcomes:
         for security in outcome.others:
             yield security.security_id
-        if outcome.refusal is not None and outcome.refusal.code == "prices-missing":
+        if outcome.refusal is not None and outcome.refusal.code == NO_PRICES.slug:
             yield from outcome.refusal.members.get("securities", ())
 
 

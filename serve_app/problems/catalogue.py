@@ -1,7 +1,7 @@
 """The catalogue of problems (RFC 9457): every kind of error that an answer can have.
 
 The ``type`` of a problem is the path of the page that explains it, on this service. Which error
-leads to which kind stands in ``mapping``.
+leads to which kind stands in ``error_table``.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ class Kind:
     slug: str
     title: str
     advice: str
+    is_transient: bool = False
+    """Whether the same request may succeed a little later, so that the answer has Retry-After."""
 
     @property
     def uri(self) -> str:
@@ -78,7 +80,11 @@ DIFFERS = Kind(
     "Send the position with the values that are stored.",
 )
 IN_PROGRESS = Kind(
-    409, "request-in-progress", "The first request of this key is still at work", _LATER
+    409,
+    "request-in-progress",
+    "The first request of this key is still at work",
+    _LATER,
+    is_transient=True,
 )
 NOT_COMPLETED = Kind(
     409,
@@ -87,7 +93,11 @@ NOT_COMPLETED = Kind(
     "Only the orders of a whole rebalance are handed over. Wait until it is COMPLETED.",
 )
 HANDING_OVER = Kind(
-    409, "hand-over-in-progress", "The orders are being handed over by another request", _LATER
+    409,
+    "hand-over-in-progress",
+    "The orders are being handed over by another request",
+    _LATER,
+    is_transient=True,
 )
 ORDERS_SENT = Kind(
     409,
@@ -225,23 +235,48 @@ BROKEN_CONTRACT = Kind(
     "An upstream answered what its contract does not have",
     "Asking again does not help; the upstream and its version need a look.",
 )
-UPSTREAM_DOWN = Kind(503, "upstream-unavailable", "An upstream does not answer", _LATER)
+UPSTREAM_DOWN = Kind(
+    503,
+    "upstream-unavailable",
+    "An upstream does not answer",
+    _LATER,
+    is_transient=True,
+)
 IN_DOUBT = Kind(
     503,
     "orders-in-doubt",
     "It is not known whether some orders arrived",
     "Nothing is sent until it is. Send the same request again after the seconds that Retry-After "
     "names: the orders are then looked up at the order service, and only those missing are sent.",
+    is_transient=True,
 )
-STORAGE_DOWN = Kind(503, "storage-unavailable", "The database does not answer", _LATER)
-OVERLOADED = Kind(503, "overloaded", "Too much work is waiting", _LATER)
+STORAGE_DOWN = Kind(
+    503,
+    "storage-unavailable",
+    "The database does not answer",
+    _LATER,
+    is_transient=True,
+)
+OVERLOADED = Kind(
+    503,
+    "overloaded",
+    "Too much work is waiting",
+    _LATER,
+    is_transient=True,
+)
 OUT_OF_PATIENCE = Kind(
     504,
     "deadline-exceeded",
     "It took longer than the caller waits",
     "Nothing of it goes on. Allow more time, or let it go on by itself: Prefer: respond-async.",
 )
-NOT_READY = Kind(503, "not-ready", "A part does not answer", "The failing parts are named.")
+NOT_READY = Kind(
+    503,
+    "not-ready",
+    "A part does not answer",
+    "The failing parts are named.",
+    is_transient=True,
+)
 
 # fmt: off
 KINDS: Mapping[str, Kind] = {

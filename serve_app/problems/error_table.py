@@ -1,6 +1,12 @@
-"""Which error becomes which problem: one table, for whole answers and for single portfolios alike."""
+"""The error table: one row for each error that can reach an answer.
 
-from collections.abc import Mapping, Sequence
+A row serves whole answers and single portfolios alike, so both say the same of an error.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Final, Generic, TypeVar
 
 from optimization.domain.outcome import Refusal
 from optimization.errors import (
@@ -30,6 +36,7 @@ from serve_app.problems.errors import (
     TooManyStreamsError,
     UnsupportedMediaTypeError,
 )
+from serve_app.problems.pointers import json_pointer, pointer_of
 from serve_app.upstream.errors import (
     HoldingsFileError,
     HoldingsMissingError,
@@ -54,157 +61,239 @@ from storage.errors import (
     SupersededError,
 )
 
-OF_ERROR: Mapping[type[BaseException], Kind] = {
-    RuleError: catalogue.INVALID,
-    OptionsConflictError: catalogue.CONFLICT,
-    EmptyModelError: catalogue.EMPTY_MODEL,
-    UnmatchedIdsError: catalogue.INVALID,
-    PricesMissingError: catalogue.NO_PRICES,
-    NoSolutionInTimeError: catalogue.OUT_OF_TIME,
-    CertificationError: catalogue.UNVERIFIED,
-    TargetExistsError: catalogue.IN_MODEL,
-    TargetUnknownError: catalogue.NOT_FOUND,
-    TargetDiffersError: catalogue.DIFFERS,
-    NotFoundError: catalogue.NOT_FOUND,
-    NameTakenError: catalogue.NAME_TAKEN,
-    StaleVersionError: catalogue.STALE,
-    PreconditionFailedError: catalogue.PRECONDITION,
-    PreconditionRequiredError: catalogue.PRECONDITION_REQUIRED,
-    NotAcceptableError: catalogue.NOT_ACCEPTABLE,
-    UnsupportedMediaTypeError: catalogue.UNSUPPORTED,
-    BodyCodingError: catalogue.BAD_REQUEST,
-    TooManyRowsError: catalogue.TOO_MANY_ROWS,
-    IdempotencyInProgressError: catalogue.IN_PROGRESS,
-    IdempotencyMismatchError: catalogue.KEY_REUSED,
-    NotCompletedError: catalogue.NOT_COMPLETED,
-    HandOverInProgressError: catalogue.HANDING_OVER,
-    RunEndedError: catalogue.RUN_CANCELLED,
-    RunGoesOnError: catalogue.RUN_GOES_ON,
-    OrdersSentError: catalogue.ORDERS_SENT,
-    OrdersInDoubtError: catalogue.IN_DOUBT,
-    OrdersOpenError: catalogue.ORDERS_OPEN,
-    SupersededError: catalogue.SUPERSEDED,
-    StorageUnavailableError: catalogue.STORAGE_DOWN,
-    UpstreamUnavailableError: catalogue.UPSTREAM_DOWN,
-    UpstreamContractError: catalogue.BROKEN_CONTRACT,
-    HoldingsMissingError: catalogue.NO_HOLDINGS,
-    OrdersPartlyFilledError: catalogue.PARTLY_FILLED,
-    HoldingsFileError: catalogue.HOLDINGS_FILE,
-    PortfolioDataError: catalogue.REFUSED,
-    NotReadyError: catalogue.NOT_READY,
-    TooManyStreamsError: catalogue.OVERLOADED,
-    DeadlineExceededError: catalogue.OUT_OF_PATIENCE,
+Members = Mapping[str, object]
+ErrorT = TypeVar("ErrorT", bound=BaseException)
+
+DEFAULT_RETRY_AFTER_S: Final = 2
+MAX_LEASE_WAIT_S: Final = 10  # because a hand-over usually ends long before its lease
+MAX_LISTED_IDS: Final = 20
+# Request header -> response header that lists what the service accepts (RFC 9110, 15.5.16).
+ACCEPT_HEADERS: Final[Mapping[str, str]] = {
+    "Content-Type": "Accept",
+    "Content-Encoding": "Accept-Encoding",
 }
-# What is shown of an error beyond its sentence: the member, and the attribute that it is.
-MEMBERS: Mapping[type[BaseException], Mapping[str, str]] = {
-    PricesMissingError: {"securities": "security_ids"},
-    OptionsConflictError: {"options": "options"},
-    OrdersPartlyFilledError: {"order_ids": "order_ids"},
-    StaleVersionError: {"expected_version": "expected", "actual_version": "actual"},
-    UpstreamUnavailableError: {"upstream": "upstream"},
-    UpstreamContractError: {"upstream": "upstream"},
-    NotReadyError: {"failing": "failing", "checks": "checks", "breakers": "breakers"},
-    OrdersOpenError: {
-        "portfolios": "portfolios",
-        "number_of_portfolios": "number_of_portfolios",
-        "number_of_open_orders": "number_of_orders",
-        "number_cancelled": "number_cancelled",
-    },
-    SupersededError: {
-        "portfolios": "portfolios",
-        "number_of_portfolios": "number_of_portfolios",
-    },
-    NotAcceptableError: {"offered": "offered"},
-    UnsupportedMediaTypeError: {"accepted": "accepted"},
-    OrdersInDoubtError: {"orders_in_doubt": "count"},
-    RunGoesOnError: {"run_id": "run_id"},
-}
-MOST_SHOWN = 20
-WIRE_NAMES = {"targets": "positions", "portfolio_ids": "portfolios", "weight": "target"}
-WIRE_BANDS = {"low": "low_drift", "high": "high_drift"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[ErrorT]):
+    """The answer to one class of errors; its columns are functions of the error."""
+
+    kind: Kind | Callable[[ErrorT], Kind]
+    members: Callable[[ErrorT], Members]
+    detail: Callable[[ErrorT], str]
+    retry_after_s: Callable[[ErrorT], int]
+    headers: Callable[[ErrorT], Mapping[str, str]]
+
+
+def row(
+    error: type[ErrorT],
+    kind: Kind | Callable[[ErrorT], Kind],
+    members: Callable[[ErrorT], Members] = lambda _: {},
+    *,
+    detail: Callable[[ErrorT], str] = str,
+    retry_after_s: Callable[[ErrorT], int] = lambda _: DEFAULT_RETRY_AFTER_S,
+    headers: Callable[[ErrorT], Mapping[str, str]] = lambda _: {},
+) -> tuple[type[BaseException], Row[Any]]:
+    """Make an entry of the table; pyright checks each column against the class of the error."""
+    return error, Row(kind, members, detail, retry_after_s, headers)
+
+
+def _errors_of_rule(error: RuleError) -> Members:
+    return {"errors": [{"pointer": pointer_of(error.field), "detail": error.rule}]}
+
+
+def _detail_of_rule(error: RuleError) -> str:
+    return f"{pointer_of(error.field)} is {shown(error.value)}: {error.rule}"
+
+
+def _errors_of_unmatched(error: UnmatchedIdsError) -> Members:
+    return {
+        "errors": [
+            {
+                "pointer": json_pointer([str(step) for step in place]),
+                "detail": f"{security_id}, {UNMATCHED_RULE}",
+            }
+            for place, security_id in error.places[:MAX_LISTED_IDS]
+        ]
+    }
+
+
+def _kind_of_ended_run(error: RunEndedError) -> Kind:
+    return kind_of_refusal(error.problem) if error.problem else catalogue.RUN_CANCELLED
+
+
+def _members_of_ended_run(error: RunEndedError) -> Members:
+    return {"run_id": error.run_id, **(error.problem.members if error.problem else {})}
+
+
+def _members_of_open_orders(error: OrdersOpenError) -> Members:
+    return {
+        "portfolios": list(error.portfolios),
+        "number_of_portfolios": error.number_of_portfolios,
+        "number_of_open_orders": error.number_of_orders,
+        "number_cancelled": error.number_cancelled,
+    }
+
+
+UNFORESEEN: Final[Row[Any]] = row(Exception, catalogue.INTERNAL)[1]
+"""The row of every error that the table does not have."""
+
+ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
+    (
+        # requests
+        row(RuleError, catalogue.INVALID, _errors_of_rule, detail=_detail_of_rule),
+        row(UnmatchedIdsError, catalogue.INVALID, _errors_of_unmatched),
+        row(OptionsConflictError, catalogue.CONFLICT, lambda e: {"options": list(e.options)}),
+        row(EmptyModelError, catalogue.EMPTY_MODEL),
+        row(PreconditionFailedError, catalogue.PRECONDITION),
+        row(PreconditionRequiredError, catalogue.PRECONDITION_REQUIRED),
+        row(BodyCodingError, catalogue.BAD_REQUEST),
+        row(
+            NotAcceptableError,
+            catalogue.NOT_ACCEPTABLE,
+            lambda e: {"offered": list(e.offered)},
+            headers=lambda _: {"Vary": "Accept"},
+        ),
+        row(
+            UnsupportedMediaTypeError,
+            catalogue.UNSUPPORTED,
+            lambda e: {"accepted": list(e.accepted)},
+            headers=lambda e: {ACCEPT_HEADERS[e.header]: ", ".join(e.accepted)},
+        ),
+        row(TooManyRowsError, catalogue.TOO_MANY_ROWS),
+        row(TooManyStreamsError, catalogue.OVERLOADED),
+        row(DeadlineExceededError, catalogue.OUT_OF_PATIENCE),
+        row(
+            NotReadyError,
+            catalogue.NOT_READY,
+            lambda e: {"failing": list(e.failing), "checks": e.checks, "breakers": e.breakers},
+        ),
+        # models
+        row(NotFoundError, catalogue.NOT_FOUND),
+        row(NameTakenError, catalogue.NAME_TAKEN),
+        row(
+            StaleVersionError,
+            catalogue.STALE,
+            lambda e: {"expected_version": e.expected, "actual_version": e.actual},
+        ),
+        row(TargetExistsError, catalogue.IN_MODEL),
+        row(TargetUnknownError, catalogue.NOT_FOUND),
+        row(TargetDiffersError, catalogue.DIFFERS),
+        # portfolios
+        row(
+            PricesMissingError,
+            catalogue.NO_PRICES,
+            lambda e: {"securities": list(e.security_ids)},
+        ),
+        row(HoldingsMissingError, catalogue.NO_HOLDINGS),
+        row(
+            OrdersPartlyFilledError,
+            catalogue.PARTLY_FILLED,
+            lambda e: {"order_ids": list(e.order_ids)},
+        ),
+        row(PortfolioDataError, catalogue.REFUSED),
+        row(NoSolutionInTimeError, catalogue.OUT_OF_TIME),
+        row(CertificationError, catalogue.UNVERIFIED),
+        # rebalances and runs
+        row(IdempotencyInProgressError, catalogue.IN_PROGRESS),
+        row(IdempotencyMismatchError, catalogue.KEY_REUSED),
+        row(RunEndedError, _kind_of_ended_run, _members_of_ended_run),
+        row(RunGoesOnError, catalogue.RUN_GOES_ON, lambda e: {"run_id": e.run_id}),
+        row(HoldingsFileError, catalogue.HOLDINGS_FILE),
+        # orders
+        row(NotCompletedError, catalogue.NOT_COMPLETED),
+        row(
+            HandOverInProgressError,
+            catalogue.HANDING_OVER,
+            retry_after_s=lambda e: min(e.leased_for_s, MAX_LEASE_WAIT_S),
+        ),
+        row(OrdersSentError, catalogue.ORDERS_SENT),
+        row(
+            OrdersInDoubtError,
+            catalogue.IN_DOUBT,
+            lambda e: {"orders_in_doubt": e.count},
+            retry_after_s=lambda e: e.retry_after_s,
+        ),
+        row(OrdersOpenError, catalogue.ORDERS_OPEN, _members_of_open_orders),
+        row(
+            SupersededError,
+            catalogue.SUPERSEDED,
+            lambda e: {
+                "portfolios": list(e.portfolios),
+                "number_of_portfolios": e.number_of_portfolios,
+            },
+        ),
+        # database and upstreams
+        row(StorageUnavailableError, catalogue.STORAGE_DOWN),
+        row(
+            UpstreamUnavailableError,
+            catalogue.UPSTREAM_DOWN,
+            lambda e: {"upstream": e.upstream},
+            retry_after_s=lambda e: max(1, ceil(e.retry_after_s)),
+        ),
+        row(UpstreamContractError, catalogue.BROKEN_CONTRACT, lambda e: {"upstream": e.upstream}),
+    )
+)
+
+
+def row_of(error: BaseException) -> Row[Any]:
+    """Find the row of the error's class or of its nearest base."""
+    found = (ERROR_TABLE[base] for base in type(error).__mro__ if base in ERROR_TABLE)
+    return next(found, UNFORESEEN)
 
 
 def kind_of(error: BaseException, more: Mapping[type[BaseException], Kind] | None = None) -> Kind:
-    """The kind of an error, by its class or the nearest base in the table."""
-    if isinstance(error, RunEndedError) and error.problem:
-        return kind_of_refusal(error.problem)
-    table = {**OF_ERROR, **(more or {})}
-    found = (table[base] for base in type(error).__mro__ if base in table)
-    return next(found, catalogue.INTERNAL)
+    """Look up the kind of an error; ``more`` are kinds of errors that only the caller knows."""
+    if more:
+        found = (more[base] for base in type(error).__mro__ if base in more)
+        if known := next(found, None):
+            return known
+    kind = row_of(error).kind
+    return kind if isinstance(kind, Kind) else kind(error)
 
 
-def sentence_of(error: BaseException, kind: Kind) -> str:
-    """What the error says, in the names of the JSON; of one that is not foreseen, where its cause stands."""
+def detail_of(error: BaseException, kind: Kind) -> str:
+    """Write the sentence of an error; an unforeseen one shows nothing of itself."""
     if kind is catalogue.INTERNAL:
         return "The cause is in the log, under the correlation id."
-    if isinstance(error, RuleError):
-        return f"{pointer_of(error.field)} is {shown(error.value)}: {error.rule}"
-    return str(error)
+    return row_of(error).detail(error)
 
 
-def members_of(error: BaseException) -> Json:
-    """What a program needs to know of an error beyond its sentence."""
-    if isinstance(error, RuleError):
-        return {"errors": [{"pointer": pointer_of(error.field), "detail": error.rule}]}
-    if isinstance(error, UnmatchedIdsError):
-        return {"errors": [_unmatched(*place) for place in error.places[:MOST_SHOWN]]}
-    if isinstance(error, RunEndedError):
-        return {"run_id": error.run_id, **(error.problem.members if error.problem else {})}
-    found = (MEMBERS[base] for base in type(error).__mro__ if base in MEMBERS)
-    return {member: _plain(getattr(error, name)) for member, name in next(found, {}).items()}
+def members_of(error: BaseException) -> Members:
+    """List the facts that a program needs of an error beyond its sentence."""
+    return row_of(error).members(error)
+
+
+def headers_of(error: BaseException, kind: Kind) -> Mapping[str, str]:
+    """Make the headers of a whole answer to an error."""
+    found = row_of(error)
+    return {**found.headers(error), **retry_headers(kind, found.retry_after_s(error))}
+
+
+def retry_headers(kind: Kind, seconds: int = DEFAULT_RETRY_AFTER_S) -> Mapping[str, str]:
+    """Make the header that says when to send the request again, if that can help."""
+    return {"Retry-After": str(seconds)} if kind.is_transient else {}
 
 
 def refusal_of(error: BaseException) -> Refusal:
-    """Why a single portfolio has no plan: what a whole answer would say of the error.
+    """Say of a single portfolio what a whole answer would say of the error.
 
-    A rule that the data of a portfolio break is none of the request's: no pointer leads into its body.
+    A rule that the portfolio's data breaks is answered without a pointer, because no place in the
+    body of the request is at fault.
     """
     if isinstance(error, RuleError):
         error = PortfolioDataError(error.field, error.value, error.rule)
     kind = kind_of(error)
-    return Refusal(kind.slug, sentence_of(error, kind), members_of(error))
+    return Refusal(kind.slug, detail_of(error, kind), members_of(error))
 
 
 def kind_of_refusal(refusal: Refusal) -> Kind:
-    """The kind of the reason why one portfolio has no plan: its code is the slug."""
+    """Look up the kind of a refusal by its code."""
     return KINDS.get(refusal.code, catalogue.REFUSED)
 
 
 def problem_of(refusal: Refusal | None) -> Json | None:
-    """The ``error`` member of one portfolio."""
+    """Make the ``error`` member of one portfolio."""
     if refusal is None:
         return None
     return problem(kind_of_refusal(refusal), refusal.detail, refusal.members)
-
-
-def pointer_of(field: Sequence[str | int]) -> str:
-    """The JSON pointer of a value in the body, given its path in the domain.
-
-    >>> pointer_of(("targets", 3, "band", "low"))
-    '/positions/3/low_drift'
-    """
-    steps: list[str] = []
-    for before, step in zip(("", *field), field, strict=False):
-        if step == "band":
-            continue
-        names = WIRE_BANDS if before == "band" else WIRE_NAMES
-        steps.append(names.get(str(step), str(step)))
-    return json_pointer(steps)
-
-
-def json_pointer(steps: Sequence[str]) -> str:
-    """A JSON pointer (RFC 6901) of these names and indices.
-
-    >>> json_pointer(["lots", "a/b"])
-    '/lots/a~1b'
-    """
-    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
-
-
-def _unmatched(place: Sequence[str | int], security_id: str) -> Json:
-    pointer = json_pointer([str(step) for step in place])
-    return {"pointer": pointer, "detail": f"{security_id}, {UNMATCHED_RULE}"}
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value

@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from optimization.domain.outcome import Refusal
+from serve_app.problems.catalogue import INTERNAL
 from serve_app.resources import Resources
 from serve_app.runs.chunk_attempts import Attempts
 from serve_app.runs.planner import now
@@ -155,7 +156,7 @@ class Coordinator:
         logger.warning("run %s is taken over", run.run_id)
         if run.takeovers > MOST_TAKEOVERS:
             detail = f"given up after {MOST_TAKEOVERS} attempts that came no further; the log has the causes"
-            problem = Refusal("internal-error", detail, {})
+            problem = Refusal(INTERNAL.slug, detail, {})
             await self._drive_of(run, token).give_up(problem)
             return True
         self._drive(run, token)

@@ -13,7 +13,8 @@ from serve_app.api.response_headers import EXPOSED, MAX_LIST_BYTES, header_list
 from tests.support.every_route import JSON, WITH_BODY, Operation, operations
 from tests.support.in_process import Upstreams, two_owners
 
-API = Path(__file__).parents[2] / "serve_app/api"
+SERVICE = Path(__file__).parents[2] / "serve_app"
+FOLDERS = (SERVICE / "api", SERVICE / "problems")
 MOST_BYTES = 8_000  # of all headers together: HAProxy has 16,384 for them and its own
 HEADER = re.compile(r"(ETag|Link|Location|Allow|Vary|Accept|([A-Z][A-Za-z]*-)+[A-Z][A-Za-z]*)")
 OF_REQUESTS = {
@@ -53,7 +54,8 @@ def bytes_of_headers(answer: httpx.Response) -> int:
 def names_in_the_code() -> set[str]:
     texts = (
         node.value
-        for file in API.glob("*.py")
+        for folder in FOLDERS
+        for file in folder.rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )

@@ -21,8 +21,8 @@ from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_o
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.editing import EditError
-from serve_app.problems.catalogue import INTERNAL, KINDS, REFUSED
-from serve_app.problems.error_table import OF_ERROR, kind_of, problem_of, refusal_of
+from serve_app.problems.catalogue import INFEASIBLE, INTERNAL, KINDS, REFUSED
+from serve_app.problems.error_table import ERROR_TABLE, kind_of, problem_of, refusal_of
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError
 from storage.errors import EmbeddedServerError, LeaseLostError, StorageError
 from tests.support.fakes import position, posted
@@ -52,7 +52,7 @@ def test_every_error_that_can_reach_an_answer_has_its_kind(base: type[Exception]
     leaves = [each for each in classes_of(base) if not each.__subclasses__()]
 
     for each in leaves:
-        mapped = any(known in OF_ERROR for known in each.__mro__)
+        mapped = any(known in ERROR_TABLE for known in each.__mro__)
         assert mapped != issubclass(each, NEVER_ANSWERED), each
 
 
@@ -128,3 +128,19 @@ def test_the_example_of_an_infeasible_portfolio_is_what_the_engine_says_of_it() 
 
     assert isinstance(outcome, Rebalance)
     assert outcome == OF_PORTFOLIOS[0]
+    assert outcome.refusal is not None
+    assert outcome.refusal.code == INFEASIBLE.slug
+
+
+@pytest.mark.parametrize(("path", "error"), OF_REQUESTS, ids=lambda each: type(each).__name__)
+def test_an_answer_says_when_to_ask_again_if_that_may_help_and_only_then(
+    path: str, error: Exception
+) -> None:
+    answer = answer_of(error, path)
+
+    assert ("retry-after" in answer.headers) == kind_of(error).is_transient
+    assert int(answer.headers.get("retry-after", "1")) >= 1
+
+
+def test_every_unavailable_part_may_be_back_a_little_later() -> None:
+    assert all(kind.is_transient for kind in KINDS.values() if kind.status == 503)
