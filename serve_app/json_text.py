@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn, overload
 
 import orjson
 
@@ -91,8 +91,12 @@ def plain(value: Decimal) -> str:
     return f"{value:f}"
 
 
+@overload
+def number(value: Decimal | int) -> orjson.Fragment | int: ...
+@overload
+def number(value: Decimal | int | None) -> orjson.Fragment | int | None: ...
 def number(value: Decimal | int | None) -> orjson.Fragment | int | None:
-    """A JSON number written from the Decimal's own digits."""
+    """Write a JSON number from the Decimal's own digits."""
     return orjson.Fragment(plain(value)) if isinstance(value, Decimal) else value
 
 
@@ -101,8 +105,12 @@ def weight_number(weight: Weight) -> orjson.Fragment | str:
     return orjson.Fragment(plain(weight)) if isinstance(weight, Decimal) else str(weight)
 
 
+@overload
+def string(value: Decimal | int) -> str: ...
+@overload
+def string(value: Decimal | int | None) -> str | None: ...
 def string(value: Decimal | int | None) -> str | None:
-    """A JSON string of the same digits."""
+    """Write a JSON string of the same digits."""
     if value is None:
         return None
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
@@ -120,6 +128,10 @@ def whole(shares: Decimal | int) -> Decimal | int:
     return count if count == shares else shares
 
 
+@overload
+def instant(value: datetime) -> str: ...
+@overload
+def instant(value: datetime | None) -> str | None: ...
 def instant(value: datetime | None) -> str | None:
     """ISO 8601 in UTC, with milliseconds and ``Z``.
 

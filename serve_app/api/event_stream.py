@@ -9,8 +9,8 @@ from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from serve_app.api.schemas.runs import event_json
-from serve_app.json_text import Json, encoded
+from serve_app.api.schemas.runs import RunAnswer, event_json
+from serve_app.json_text import encoded
 from serve_app.problems.errors import TooManyStreamsError
 from storage.chunk_store import Event
 
@@ -23,7 +23,7 @@ def chunk_event(event: Event) -> bytes:
     return format_sse_event(event="chunk", id=str(event.number), data_str=text)
 
 
-def state_event(state: Json, *, is_over: bool) -> bytes:
+def state_event(state: RunAnswer, *, is_over: bool) -> bytes:
     """Where a run stands, as a server-sent event; the last one of its stream if the run is over."""
     return format_sse_event(
         event="end" if is_over else "progress", data_str=encoded(state).decode()

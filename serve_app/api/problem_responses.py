@@ -72,7 +72,7 @@ def response(
     kind: Kind,
     detail: str,
     path: str,
-    members: Mapping[str, object] | None = None,
+    members: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A whole answer that is a problem."""

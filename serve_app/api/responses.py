@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from optimization.domain.outcome import Rebalance, Status
 from serve_app.api.problem_responses import response
-from serve_app.api.schemas.rebalances import rebalance_json
-from serve_app.json_text import Json, encoded
+from serve_app.api.schemas.rebalances import RebalanceAnswer, rebalance_json
+from serve_app.json_text import encoded
 from serve_app.ports.optimize import Written
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of_refusal, problem_of, retry_headers
@@ -78,7 +78,7 @@ async def _array_of(heading: Heading, rebalances: Sequence[Rebalance]) -> bytes:
     return b"[" + b",".join(parts) + b"]"
 
 
-def _element(heading: Heading, rebalance: Rebalance) -> Json:
+def _element(heading: Heading, rebalance: Rebalance) -> RebalanceAnswer:
     error = problem_of(rebalance.refusal)
     ids = heading.rebalance_id, heading.model_id
     return rebalance_json(rebalance, *ids, heading.trade_date, error)

@@ -6,8 +6,8 @@ from fastapi import Depends, Header
 from starlette.responses import Response
 
 from serve_app.api.dependencies import ModelStore
-from serve_app.api.schemas.runs import MOST_SHOWN, book_run_json
-from serve_app.json_text import Json, encoded
+from serve_app.api.schemas.runs import MOST_SHOWN, RunAnswer, book_run_json
+from serve_app.json_text import encoded
 from serve_app.problems.error_table import problem_of
 from storage.run import BookRun
 
@@ -34,7 +34,7 @@ async def accepted(store: ModelStore, run: BookRun, headers: dict[str, str]) -> 
     return Response(body, 202, location | headers, "application/json")
 
 
-async def progress_json(store: ModelStore, run: BookRun) -> Json:
+async def progress_json(store: ModelStore, run: BookRun) -> RunAnswer:
     """A run with the first of its rebalances and of its troubles."""
     ids = await store.run_part_ids(run.run_id, MOST_SHOWN)
     errors = await store.run_errors(run.run_id, MOST_SHOWN)

@@ -6,6 +6,9 @@ leads to which kind stands in ``error_table``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import TypedDict
 
 from serve_app.json_text import Json
 
@@ -298,7 +301,21 @@ OF_STATUS: Mapping[int, Kind] = {
 }
 
 
-def problem(kind: Kind, detail: str, members: Mapping[str, object] | None = None) -> Json:
-    """A problem as it stands in an answer; its own members cannot replace the standard ones."""
-    standard = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
-    return {**standard, **(members or {}), **standard}
+class ProblemInAnswer(TypedDict, extra_items=object):
+    """Why a portfolio has no plan."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def problem(kind: Kind, detail: str, members: Mapping[str, Any] | None = None) -> ProblemInAnswer:
+    """Build the document of a problem; its own members cannot replace the standard ones."""
+    standard: Json = {
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+    }
+    return ProblemInAnswer(**{**standard, **(members or {}), **standard})

@@ -21,9 +21,8 @@ from optimization.errors import (
     shown,
 )
 from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
-from serve_app.json_text import Json
 from serve_app.problems import catalogue
-from serve_app.problems.catalogue import KINDS, Kind, problem
+from serve_app.problems.catalogue import KINDS, Kind, ProblemInAnswer, problem
 from serve_app.problems.errors import (
     BodyCodingError,
     DeadlineExceededError,
@@ -61,7 +60,7 @@ from storage.errors import (
     SupersededError,
 )
 
-Members = Mapping[str, object]
+Members = Mapping[str, Any]
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 DEFAULT_RETRY_AFTER_S: Final = 2
@@ -292,7 +291,7 @@ def kind_of_refusal(refusal: Refusal) -> Kind:
     return KINDS.get(refusal.code, catalogue.REFUSED)
 
 
-def problem_of(refusal: Refusal | None) -> Json | None:
+def problem_of(refusal: Refusal | None) -> ProblemInAnswer | None:
     """Make the ``error`` member of one portfolio."""
     if refusal is None:
         return None

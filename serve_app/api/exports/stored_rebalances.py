@@ -17,8 +17,8 @@ from starlette.responses import Response, StreamingResponse
 
 from optimization.domain.outcome import Rebalance
 from serve_app.api.responses import trade_date_of
-from serve_app.api.schemas.stored_rebalances import portfolio_json, run_json
-from serve_app.json_text import Json, encoded
+from serve_app.api.schemas.stored_rebalances import PortfolioResult, portfolio_json, run_json
+from serve_app.json_text import encoded
 from serve_app.problems.error_table import problem_of
 from storage.rebalance import Run
 
@@ -109,7 +109,7 @@ async def portfolios_text(portfolios: Portfolios, zone: tzinfo) -> AsyncIterator
     yield b"[]" if separator == b"[" else b"]"
 
 
-def portfolios_json(run: Run, outcomes: Iterable[Rebalance], zone: tzinfo) -> list[Json]:
+def portfolios_json(run: Run, outcomes: Iterable[Rebalance], zone: tzinfo) -> list[PortfolioResult]:
     """Portfolios of a stored rebalance."""
     day = trade_date_of(run, zone)
     return [portfolio_json(each, day, problem_of(each.refusal)) for each in outcomes]

@@ -5,18 +5,18 @@ Each writer takes pages of lines and gives text page by page: a list may be long
 
 import csv
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from datetime import date
 from decimal import Decimal
 from io import StringIO
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from optimization.domain.decimals import EXACT
-from optimization.domain.outcome import Rebalance
-from serve_app.api.schemas.fields import Identifier, ObjectIdentifier
-from serve_app.api.schemas.rebalances import Number, side_of
-from serve_app.json_text import Json, encoded, number, plain, whole
+from optimization.domain.outcome import Rebalance, Side
+from serve_app.api.schemas.fields import DateText, Identifier, JsonNumber, ObjectIdentifier
+from serve_app.api.schemas.rebalances import TransactionType, side_of
+from serve_app.json_text import encoded, number, plain, whole
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -27,7 +27,7 @@ class Line(NamedTuple):
     rebalance_id: str
     portfolio_id: str
     security_id: str
-    transaction_type: str
+    transaction_type: Side
     quantity: int | Decimal
     price: Decimal
     amount: Decimal
@@ -38,17 +38,17 @@ COLUMNS = Line._fields
 Page = Sequence[Line]
 
 
-class TransactionLine(BaseModel):
+class TransactionLine(TypedDict):
     """One transaction of a stored rebalance, with the price that it was planned at."""
 
     rebalance_id: ObjectIdentifier
     portfolio_id: Identifier
     security_id: Identifier
-    transaction_type: Literal["BUY", "SELL"]
-    quantity: Annotated[Number, Field(gt=0)]
-    price: Number
-    amount: Annotated[Number, Field(description="quantity times price")]
-    trade_date: date
+    transaction_type: TransactionType
+    quantity: JsonNumber
+    price: JsonNumber
+    amount: Annotated[JsonNumber, Field(description="quantity times price")]
+    trade_date: DateText
 
 
 def lines_of(rebalance_id: str, outcomes: Iterable[Rebalance], trade_date: str) -> Iterator[Line]:
@@ -61,7 +61,7 @@ def lines_of(rebalance_id: str, outcomes: Iterable[Rebalance], trade_date: str) 
             quantity, price = whole(drift.traded_quantity), drift.security.price
             amount = EXACT.multiply(Decimal(quantity), price)
             security_id = drift.security.security_id
-            traded = (side.value, quantity, price, amount)
+            traded = (side, quantity, price, amount)
             yield Line(rebalance_id, outcome.portfolio_id, security_id, *traded, trade_date)
 
 
@@ -103,13 +103,17 @@ def guarded(text: str) -> str:
     return f"'{text}" if text.startswith(STARTS_A_FORMULA) else text
 
 
-def line_json(line: Line) -> Json:
-    """One transaction as JSON."""
+def line_json(line: Line) -> TransactionLine:
+    """Build one transaction as JSON."""
     return {
-        **line._asdict(),
+        "rebalance_id": line.rebalance_id,
+        "portfolio_id": line.portfolio_id,
+        "security_id": line.security_id,
+        "transaction_type": line.transaction_type,
         "quantity": number(line.quantity),
         "price": number(line.price),
         "amount": number(line.amount),
+        "trade_date": line.trade_date,
     }
 
 

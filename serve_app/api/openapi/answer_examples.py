@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from pydantic import BaseModel
 
 from serve_app.api.event_stream import chunk_event, state_event
 from serve_app.api.exports.transactions import TransactionLine, csv_text, line_json, lines_of
@@ -48,8 +47,8 @@ def _written(value: Any) -> Any:
     return orjson.loads(encoded(value))
 
 
-def _run(run: BookRun, *rebalances: str) -> Json:
-    return _written(book_run_json(run, rebalances, (), None))
+def _state(run: BookRun, *rebalances: str) -> RunAnswer:
+    return book_run_json(run, rebalances, (), None)
 
 
 _IDS = samples.REBALANCE, MODEL
@@ -57,13 +56,14 @@ _REBALANCED = _written(rebalance_json(samples.SOLD, *_IDS, samples.DAY, None))
 _GIVEN = _written(rebalance_json(samples.SOLD, None, None, samples.DAY, None))
 _NOT_SOLD = _written(rebalance_json(samples.NOT_SOLD, *_IDS, samples.DAY, None))
 _NOT_SOLD_STORED = _written(portfolio_json(samples.NOT_SOLD, samples.DAY, None))
-_OUTCOME = _written(portfolio_json(samples.SOLD, samples.DAY, None))
+_STORED = portfolio_json(samples.SOLD, samples.DAY, None)
+_OUTCOME = _written(_STORED)
 _DRIFT = _written(portfolio_drift_json(samples.DRIFT, MODEL))
 _SUMMARY = _written(drift_summary_json(samples.DRIFT.summary, None))
 _SENT = _written(hand_over_json(samples.handed_over(samples.ORDER)))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
-_QUEUED = _run(samples.QUEUED)
-_RUNNING = _run(samples.RUNNING, samples.REBALANCE)
+_QUEUED = _written(_state(samples.QUEUED))
+_RUNNING = _state(samples.RUNNING, samples.REBALANCE)
 
 
 def _health(status: str) -> Json:
@@ -71,7 +71,7 @@ def _health(status: str) -> Json:
     return health.model_dump(mode="json")
 
 
-OF_SHAPES: Final[Mapping[type[BaseModel], Json]] = {
+OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     ModelAnswer: _written(model_json(samples.GROWTH)),
     RebalanceAnswer: _REBALANCED,
     BindingAnswer: _NOT_SOLD["binding"][0],
@@ -79,14 +79,14 @@ OF_SHAPES: Final[Mapping[type[BaseModel], Json]] = {
     OutsideBandResult: _NOT_SOLD_STORED["outside_band"][0],
     PositionResult: _OUTCOME["positions"][0],
     PortfolioResult: _OUTCOME,
-    RebalanceResult: _written(run_json(samples.STORED, [_OUTCOME])),
-    Deleted: deleted_json(samples.REBALANCE),
+    RebalanceResult: _written(run_json(samples.STORED, [_STORED])),
+    Deleted: _written(deleted_json(samples.REBALANCE)),
     TransactionLine: _written(line_json(_LINES[0])),
     StandingAnswer: _DRIFT["drifts"][0],
     PortfolioDriftAnswer: _DRIFT,
     LargestDeviation: _SUMMARY["largest_deviation"],
     DriftSummaryAnswer: _SUMMARY,
-    RunAnswer: _RUNNING,
+    RunAnswer: _written(_RUNNING),
     HandOverAnswer: _SENT,
     PortfolioName: {"portfolio_id": PORTFOLIO, "name": samples.NAME},
     Health: _health("ready"),
@@ -104,7 +104,7 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
     ("rebalance_model", "202"): _QUEUED,
     ("rebalance_portfolio", "202"): _QUEUED,
     ("begin_run", "202"): _QUEUED,
-    ("cancel_run", "202"): _run(samples.CANCELLING, samples.REBALANCE),
+    ("cancel_run", "202"): _written(_state(samples.CANCELLING, samples.REBALANCE)),
     ("hand_over", "207"): _written(hand_over_json(samples.handed_over(samples.REFUSED_ORDER))),
     ("health", "200"): _health("healthy"),
     ("live", "200"): Health(status="healthy").model_dump(mode="json"),
@@ -112,8 +112,6 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
 """The answers that differ from the example of their shape, by operation and status."""
 
 EVENTS: Final = (chunk_event(samples.SECOND_CHUNK) + state_event(_RUNNING, is_over=False)).decode()
-OUTCOMES: Final = outcome_line(
-    samples.REBALANCE, portfolio_json(samples.SOLD, samples.DAY, None)
-).decode()
+OUTCOMES: Final = outcome_line(samples.REBALANCE, _STORED).decode()
 TABLE: Final = csv_text(_LINES).decode()
 TABLE_LINES: Final = f"{encoded(line_json(_LINES[0])).decode()}\n"

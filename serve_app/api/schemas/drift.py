@@ -1,23 +1,28 @@
-"""Who is out of band: decimals are JSON strings of the Decimal's own digits, as in a rebalance."""
+"""Drift reports: decimals are JSON strings of the Decimal's own digits, as in a rebalance."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from optimization.domain.weights import weight_text
-from optimization.drift import DriftSummary, PortfolioDrift, Standing
+from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, Standing
 from serve_app.api.schemas.fields import (
     DecimalText,
+    DocumentedAs,
     Identifier,
     ObjectIdentifier,
+    inlined,
 )
-from serve_app.api.schemas.rebalances import ProblemInAnswer
-from serve_app.json_text import Json, plain, string, whole
+from serve_app.api.schemas.rebalances import BandSide
+from serve_app.json_text import plain, string, whole
+from serve_app.problems.catalogue import ProblemInAnswer
 
 Weight = Annotated[DecimalText, Field(description="of market value, 4 decimals")]
 
 
-class StandingAnswer(BaseModel):
+class StandingAnswer(TypedDict):
     """One security and its band; all amounts are in currency."""
 
     security_id: Identifier
@@ -33,15 +38,15 @@ class StandingAnswer(BaseModel):
     ]
     upper_edge: Annotated[DecimalText, Field(description="the greatest value inside the band")]
     deviation: Annotated[DecimalText, Field(description="above the target; below, if negative")]
-    side: Annotated[Literal["BELOW", "ABOVE"] | None, Field(description="null inside the band")]
+    side: Annotated[BandSide | None, Field(description="null inside the band")]
     outside: Annotated[DecimalText, Field(description="how far outside the band; 0 inside")]
 
 
-class PortfolioDriftAnswer(BaseModel):
+class PortfolioDriftAnswer(TypedDict):
     """Where a portfolio stands against a model; no plan is made."""
 
     portfolio_id: Identifier
-    status: Literal["WITHIN_BANDS", "OUT_OF_BAND"]
+    status: Annotated[BandStatus, DocumentedAs(Literal["WITHIN_BANDS", "OUT_OF_BAND"])]
     market_value: DecimalText
     cash: DecimalText
     cash_weight: Weight
@@ -57,7 +62,7 @@ class PortfolioDriftAnswer(BaseModel):
     ]
 
 
-class LargestDeviation(BaseModel):
+class LargestDeviation(TypedDict):
     """The security that is farthest from its target."""
 
     security_id: Identifier
@@ -68,11 +73,11 @@ class LargestDeviation(BaseModel):
     actual: Weight
 
 
-class DriftSummaryAnswer(BaseModel):
+class DriftSummaryAnswer(TypedDict):
     """What matters of one portfolio's drift; of one that FAILED only the error is known."""
 
     portfolio_id: Identifier
-    status: Literal["WITHIN_BANDS", "OUT_OF_BAND", "FAILED"]
+    status: Annotated[BandStatus, DocumentedAs(inlined(BandStatus))]
     market_value: DecimalText | None
     cash: DecimalText | None
     cash_weight: Weight | None
@@ -83,19 +88,25 @@ class DriftSummaryAnswer(BaseModel):
     error: ProblemInAnswer | None
 
 
-def portfolio_drift_json(drift: PortfolioDrift, model_id: str) -> Json:
-    """The drift of one portfolio with all its securities."""
-    standings = [_standing_json(standing) for standing in drift.standings]
-    return {**_totals_json(drift.summary), "model_id": model_id, "drifts": standings}
+def portfolio_drift_json(drift: PortfolioDrift, model_id: str) -> PortfolioDriftAnswer:
+    """Build the drift of one portfolio with all its securities."""
+    summary = drift.summary
+    return {
+        "portfolio_id": summary.portfolio_id,
+        "status": summary.status,
+        "market_value": _known(summary.market_value),
+        "cash": _known(summary.cash),
+        "cash_weight": _known(summary.cash_weight),
+        "total_drift": _known(summary.drift),
+        "total_drift_weight": _known(summary.drift_weight),
+        "out_of_band": summary.out_of_band,
+        "model_id": model_id,
+        "drifts": [_standing_json(standing) for standing in drift.standings],
+    }
 
 
-def drift_summary_json(summary: DriftSummary, error: Json | None) -> Json:
-    """One line of the portfolios of a model."""
-    totals = _totals_json(summary)
-    return {**totals, "largest_deviation": _largest_json(summary.largest), "error": error}
-
-
-def _totals_json(summary: DriftSummary) -> Json:
+def drift_summary_json(summary: DriftSummary, error: ProblemInAnswer | None) -> DriftSummaryAnswer:
+    """Build one line of the portfolios of a model."""
     return {
         "portfolio_id": summary.portfolio_id,
         "status": summary.status,
@@ -105,10 +116,17 @@ def _totals_json(summary: DriftSummary) -> Json:
         "total_drift": string(summary.drift),
         "total_drift_weight": string(summary.drift_weight),
         "out_of_band": None if summary.market_value is None else summary.out_of_band,
+        "largest_deviation": _largest_json(summary.largest),
+        "error": error,
     }
 
 
-def _standing_json(standing: Standing) -> Json:
+def _known(amount: Decimal | None) -> str:
+    assert amount is not None  # because only the summary of a portfolio that FAILED lacks amounts
+    return plain(amount)
+
+
+def _standing_json(standing: Standing) -> StandingAnswer:
     security = standing.security
     return {
         "security_id": security.security_id,
@@ -127,7 +145,7 @@ def _standing_json(standing: Standing) -> Json:
     }
 
 
-def _largest_json(standing: Standing | None) -> Json | None:
+def _largest_json(standing: Standing | None) -> LargestDeviation | None:
     if standing is None:
         return None
     return {

@@ -3,15 +3,20 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
 from itertools import islice
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
+import orjson
 from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -73,6 +78,43 @@ def _whole_number(value: object) -> object:
 # After the limits of an `Annotated[int, ...]`, otherwise pydantic shows them under names of its own.
 WHOLE: Final = BeforeValidator(_whole_number)
 DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["0.005"])]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentedAs:
+    """Documents a member of an answer by the schema of another type than its builder writes.
+
+    Answers are built as plain dicts of JSON text, because models of tens of thousands of lines would
+    take seconds to make; so a date is a string in Python, and a date in the schema.
+    """
+
+    shape: Any
+
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler.generate_schema(self.shape)
+
+
+def inlined(values: type[StrEnum]) -> Any:
+    """Make a literal of the values of an enumeration, which is no component of the document then."""
+    literal: Any = Literal
+    return literal[tuple(each.value for each in values)]
+
+
+def counts_by(values: type[StrEnum]) -> DocumentedAs:
+    """Document numbers by the values of an enumeration."""
+    keys: Any = inlined(values)
+    return DocumentedAs(dict[keys, int])
+
+
+_NUMBER: Final = DocumentedAs(Annotated[Decimal, WithJsonSchema({"type": "number"})])
+JsonNumber = Annotated[orjson.Fragment | int, _NUMBER]
+"""A number written from a Decimal's own digits."""
+
+WeightNumber = Annotated[orjson.Fragment | str, _NUMBER]
+"""A weight of a stored model, which is never a fraction such as "1/3"."""
+
+DateText = Annotated[str, DocumentedAs(date)]
+InstantText = Annotated[str, DocumentedAs(datetime)]
 
 
 def ignored_fields(value: Any, shape: type[BaseModel], most: int) -> list[tuple[str | int, ...]]:

@@ -6,9 +6,10 @@ The bodies of the original's routes ignore fields they do not know: its clients 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from typing_extensions import TypedDict
 
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.model_rules import GLOBECO
@@ -22,7 +23,9 @@ from serve_app.api.schemas.fields import (
     SECURITY,
     WHOLE,
     DecimalText,
+    DocumentedAs,
     Identifier,
+    InstantText,
     ObjectIdentifier,
     written,
 )
@@ -107,7 +110,7 @@ class PortfoliosBody(BaseModel):
     portfolios: Annotated[list[Identifier], Field(min_length=1)]
 
 
-class PositionAnswer(BaseModel):
+class PositionAnswer(TypedDict):
     """One line of a model."""
 
     security_id: Identifier
@@ -116,16 +119,16 @@ class PositionAnswer(BaseModel):
     low_drift: DecimalText
 
 
-class ModelAnswer(BaseModel):
+class ModelAnswer(TypedDict):
     """A model as it is stored."""
 
     model_id: ObjectIdentifier
     name: str
     positions: list[PositionAnswer]
     portfolios: list[Identifier]
-    last_rebalance_date: datetime | None
+    last_rebalance_date: InstantText | None
     version: int
-    rebalance_options: RebalanceOptionsBody | None = None
+    rebalance_options: NotRequired[Annotated[Json, DocumentedAs(RebalanceOptionsBody | None)]]
 
 
 def target_of(body: PositionBody) -> Target:
@@ -166,13 +169,13 @@ def replacement_of(model_id: str, body: ModelPut) -> Model:
     )
 
 
-def model_json(model: Model) -> Json:
-    """A model as an answer shows it."""
-    answer: Json = {
-        "model_id": model.model_id,
+def model_json(model: Model) -> ModelAnswer:
+    """Build a model as an answer shows it."""
+    answer: ModelAnswer = {
+        "model_id": str(model.model_id),
         "name": model.name,
         "positions": [_position_json(target) for target in model.targets],
-        "portfolios": model.portfolio_ids,
+        "portfolios": list(model.portfolio_ids),
         "last_rebalance_date": instant(model.last_rebalance_date),
         "version": model.version,
     }
@@ -189,7 +192,7 @@ def _target_at(index: int, position: PositionBody) -> Target:
         raise RuleError(("targets", index, *error.field), error.value, error.rule) from error
 
 
-def _position_json(target: Target) -> Json:
+def _position_json(target: Target) -> PositionAnswer:
     return {
         "security_id": target.security_id,
         "target": weight_text(target.weight),

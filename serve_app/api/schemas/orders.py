@@ -1,14 +1,19 @@
 """The hand-over of a rebalance's orders: how many are in which state, and one line for each."""
 
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from optimization.domain.outcome import Side
-from serve_app.api.schemas.fields import Identifier, ObjectIdentifier
-from serve_app.api.schemas.rebalances import Number
-from serve_app.json_text import Json, instant, number
+from serve_app.api.schemas.fields import (
+    DocumentedAs,
+    Identifier,
+    InstantText,
+    JsonNumber,
+    ObjectIdentifier,
+)
+from serve_app.json_text import instant, number
 from storage.order import OpenOrdersRule, Order, OrderState
 from storage.submission_store import HandOver, HandOverStatus
 
@@ -29,25 +34,25 @@ class HandOverBody(BaseModel):
     ] = OpenOrdersRule.REFUSE
 
 
-class OrderLine(BaseModel):
+class OrderLine(TypedDict):
     """One order; ``message`` is what the order service, or the way to it, said last."""
 
     portfolio_id: Identifier
     security_id: Identifier
     transaction_type: Side
-    quantity: Annotated[Number, Field(gt=0)]
+    quantity: JsonNumber
     status: OrderState
     order_id: Annotated[int | None, Field(description="its id at the order service, once SENT")]
     message: str | None
     order_timestamp: Annotated[
-        datetime | None, Field(description="the orderTimestamp it went out with last")
+        InstantText | None, Field(description="the orderTimestamp it went out with last")
     ]
     service_status: Annotated[
         str | None, Field(description="the status that it had when it was looked up last")
     ]
 
 
-class HandOverAnswer(BaseModel):
+class HandOverAnswer(TypedDict):
     """Where the orders of a rebalance stand.
 
     Before the first hand-over there are no orders, and ``number_of_transactions`` says how many there
@@ -60,12 +65,12 @@ class HandOverAnswer(BaseModel):
     status: HandOverStatus
     number_of_transactions: int
     number_of_orders: int
-    counts: dict[OrderState, int]
+    counts: Annotated[dict[str, int], DocumentedAs(dict[OrderState, int])]
     orders: list[OrderLine]
 
 
-def hand_over_json(hand_over: HandOver) -> Json:
-    """The counts and the page of lines."""
+def hand_over_json(hand_over: HandOver) -> HandOverAnswer:
+    """Build the counts and the page of lines."""
     counts = {state.value: count for state, count in hand_over.counts.items()}
     return {
         "rebalance_id": hand_over.rebalance_id,
@@ -77,7 +82,7 @@ def hand_over_json(hand_over: HandOver) -> Json:
     }
 
 
-def _line(order: Order) -> Json:
+def _line(order: Order) -> OrderLine:
     return {
         "portfolio_id": order.portfolio_id,
         "security_id": order.security_id,

@@ -1,11 +1,11 @@
 """Names of portfolios."""
 
-from pydantic import BaseModel
+from typing_extensions import TypedDict
 
 from serve_app.api.schemas.fields import Identifier
 
 
-class PortfolioName(BaseModel):
+class PortfolioName(TypedDict):
     """A portfolio and its name at the portfolio service, null where that has none or does not answer."""
 
     portfolio_id: Identifier

@@ -1,20 +1,30 @@
-"""Runs over a book: what is asked for, and where a run stands."""
+"""Runs over a book: the request that begins a run, and the state of a run."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import TypedDict
 
 from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import Status
 from optimization.errors import RuleError
-from serve_app.api.schemas.fields import MODEL, Identifier, ObjectIdentifier
+from serve_app.api.schemas.fields import (
+    MODEL,
+    DocumentedAs,
+    Identifier,
+    InstantText,
+    ObjectIdentifier,
+    counts_by,
+    inlined,
+)
 from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options_of
-from serve_app.api.schemas.rebalances import Outcome, ProblemInAnswer
-from serve_app.json_text import Json, encoded, instant
+from serve_app.api.schemas.stored_rebalances import PortfolioResult
+from serve_app.json_text import encoded, instant
+from serve_app.problems.catalogue import ProblemInAnswer
 from storage.chunk_store import Event
 from storage.options import OwnOverrides
-from storage.run import BookRun, Holdings, Selection
+from storage.run import BookRun, BookRunStatus, Holdings, Selection
 
 MOST_MODELS = 10_000
 MOST_PORTFOLIOS = 100_000
@@ -22,9 +32,6 @@ MOST_SHOWN = 100
 # Portfolios of a run that have options of their own: these are stored in its document.
 MOST_WITH_OPTIONS = 10_000
 MOST_NAMED = 100_000  # securities that all of these options name
-RunState = Literal[
-    "QUEUED", "RUNNING", "CANCELLING", "DISCARDING", "COMPLETED", "CANCELLED", "STOPPED"
-]
 
 
 class HoldingsBody(BaseModel):
@@ -87,47 +94,67 @@ class RunRequest(BaseModel):
         return self
 
 
-class Progress(BaseModel):
+class Progress(TypedDict):
     """How many of how many."""
 
     done: int
     total: int | None
 
 
-class RunAnswer(BaseModel):
-    """A run over a book. What is null is not known yet; ``rebalances`` and ``errors`` show the first 100."""
+class HoldingsSource(TypedDict):
+    """Where the holdings of a run come from."""
 
-    run_id: ObjectIdentifier
-    status: RunState
-    number_of_rebalances: int | None
-    portfolios: Progress
-    chunks: Progress
-    counts: dict[Outcome, int]
-    methods: Annotated[dict[str, int], Field(description="portfolios by the way they were solved")]
-    seconds: Annotated[dict[str, float], Field(description="work by stage, over all processors")]
-    portfolios_per_second: float | None
-    remaining_seconds: float | None
-    holdings: HoldingsBody
-    rebalances: list[ObjectIdentifier]
-    errors: list["ChunkError"]
-    unmatched: Annotated[
-        list[str],
-        Field(description="what options name and nobody has; known when all portfolios are done"),
-    ]
-    error: ProblemInAnswer | None
-    created_at: datetime
-    started_at: datetime | None
-    updated_at: datetime | None
-    finished_at: datetime | None
+    source: str
+    file: str | None
 
 
-class ChunkError(BaseModel):
+class ChunkError(TypedDict):
     """Portfolios that stand together and have the same trouble."""
 
     rebalance_id: ObjectIdentifier
     first: Annotated[int, Field(description="the place of the first of them in the rebalance")]
     portfolios: int
     detail: str
+
+
+class RunAnswer(TypedDict):
+    """A run over a book. What is null is not known yet; ``rebalances`` and ``errors`` show the first 100."""
+
+    run_id: ObjectIdentifier
+    status: Annotated[BookRunStatus, DocumentedAs(inlined(BookRunStatus))]
+    number_of_rebalances: int | None
+    portfolios: Progress
+    chunks: Progress
+    counts: Annotated[dict[str, int], counts_by(Status)]
+    methods: Annotated[dict[str, int], Field(description="portfolios by the way they were solved")]
+    seconds: Annotated[dict[str, float], Field(description="work by stage, over all processors")]
+    portfolios_per_second: float | None
+    remaining_seconds: float | None
+    holdings: Annotated[HoldingsSource, DocumentedAs(HoldingsBody)]
+    rebalances: list[ObjectIdentifier]
+    errors: list[ChunkError]
+    unmatched: Annotated[
+        list[str],
+        Field(description="what options name and nobody has; known when all portfolios are done"),
+    ]
+    error: ProblemInAnswer | None
+    created_at: InstantText
+    started_at: InstantText | None
+    updated_at: InstantText | None
+    finished_at: InstantText | None
+
+
+class ChunkDone(TypedDict):
+    """A chunk of a run that is done, as the stream of events tells it."""
+
+    number: int
+    rebalance_id: str
+    first: int
+    portfolios: int
+    counts: dict[str, int]
+    methods: dict[str, int]
+    error: str | None
+    done_at: str
 
 
 def selection_of(body: RunRequest) -> Selection:
@@ -168,9 +195,12 @@ def holdings_of(body: HoldingsBody | None) -> Holdings | None:
 
 
 def book_run_json(
-    run: BookRun, rebalances: tuple[str, ...], errors: tuple[Event, ...], error: Json | None
-) -> Json:
-    """Where a run stands."""
+    run: BookRun,
+    rebalances: tuple[str, ...],
+    errors: tuple[Event, ...],
+    error: ProblemInAnswer | None,
+) -> RunAnswer:
+    """Build the state of a run."""
     done = run.totals.portfolios
     rate = _rate(run)
     left = None if run.number_of_portfolios is None else run.number_of_portfolios - done
@@ -198,8 +228,8 @@ def book_run_json(
     }
 
 
-def event_json(event: Event) -> Json:
-    """A chunk that is done."""
+def event_json(event: Event) -> ChunkDone:
+    """Build the event of a chunk that is done."""
     return {
         "number": event.number,
         "rebalance_id": event.rebalance_id,
@@ -212,17 +242,17 @@ def event_json(event: Event) -> Json:
     }
 
 
-def outcome_line(rebalance_id: str, portfolio: Json) -> bytes:
-    """One JSON line of a run's outcomes: a portfolio, and the rebalance that it belongs to."""
+def outcome_line(rebalance_id: str, portfolio: PortfolioResult) -> bytes:
+    """Write one JSON line of a run's outcomes: a portfolio, and the rebalance that it belongs to."""
     return encoded({"rebalance_id": rebalance_id, **portfolio}) + b"\n"
 
 
-def _error_json(event: Event) -> Json:
+def _error_json(event: Event) -> ChunkError:
     return {
         "rebalance_id": event.rebalance_id,
         "first": event.first,
         "portfolios": event.portfolios,
-        "detail": event.report.error,
+        "detail": event.report.error or "",
     }
 
 

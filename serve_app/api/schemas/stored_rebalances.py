@@ -1,61 +1,75 @@
 """Stored rebalances: their decimals are JSON numbers, written from the Decimal's own digits."""
 
-from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Literal
+from typing import Annotated, NotRequired
 
+from orjson import Fragment
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from optimization.domain.decimals import EXACT
-from optimization.domain.outcome import HUNDREDTH_PERCENT, Drift, Rebalance
-from serve_app.api.schemas.fields import PORTFOLIO, Identifier, ObjectIdentifier
+from optimization.domain.outcome import HUNDREDTH_PERCENT, Drift, OutsideBand, Rebalance, Status
+from serve_app.api.schemas.fields import (
+    PORTFOLIO,
+    DateText,
+    DocumentedAs,
+    Identifier,
+    InstantText,
+    JsonNumber,
+    ObjectIdentifier,
+    WeightNumber,
+    counts_by,
+    inlined,
+)
 from serve_app.api.schemas.rebalances import (
-    Number,
+    BandSide,
     Outcome,
-    ProblemInAnswer,
-    outside_json,
+    TransactionType,
     side_of,
 )
-from serve_app.json_text import Json, instant, number, weight_number, whole
+from serve_app.json_text import instant, number, weight_number, whole
+from serve_app.problems.catalogue import ProblemInAnswer
 from storage.rebalance import Run, RunStatus
 
 
-class PositionResult(BaseModel):
+class PositionResult(TypedDict):
     """One security of a stored rebalance; the last three are null where nothing is traded."""
 
     security_id: Identifier
-    price: Number
-    original_quantity: Number
-    adjusted_quantity: Number
-    original_position_market_value: Number
-    adjusted_position_market_value: Number
-    target: Number
-    high_drift: Number
-    low_drift: Number
-    actual: Number
-    actual_drift: Annotated[Number, Field(description="actual / target - 1; 0 without a target")]
-    transaction_type: Literal["BUY", "SELL"] | None
-    trade_quantity: Number | None
-    trade_date: date | None
+    price: JsonNumber
+    original_quantity: JsonNumber
+    adjusted_quantity: JsonNumber
+    original_position_market_value: JsonNumber
+    adjusted_position_market_value: JsonNumber
+    target: WeightNumber
+    high_drift: WeightNumber
+    low_drift: WeightNumber
+    actual: JsonNumber
+    actual_drift: Annotated[
+        JsonNumber, Field(description="actual / target - 1; 0 without a target")
+    ]
+    transaction_type: TransactionType | None
+    trade_quantity: JsonNumber | None
+    trade_date: DateText | None
 
 
-class OutsideBandResult(BaseModel):
+class OutsideBandResult(TypedDict):
     """A security that was left outside its band, and the options, or whole_lots, that held it."""
 
     security_id: Identifier
-    side: Literal["BELOW", "ABOVE"]
-    outside: Annotated[Number, Field(description="by how much, in currency")]
+    side: BandSide
+    outside: Annotated[JsonNumber, Field(description="by how much, in currency")]
     held_by: list[str]
 
 
-class PortfolioResult(BaseModel):
+class PortfolioResult(TypedDict):
     """One portfolio of a stored rebalance."""
 
     portfolio_id: Identifier
-    market_value: Number | None
-    base: Annotated[Number | None, Field(description="market value after costs")]
-    cash_before_rebalance: Number | None
-    cash_after_rebalance: Number | None
+    market_value: JsonNumber | None
+    base: Annotated[JsonNumber | None, Field(description="market value after costs")]
+    cash_before_rebalance: JsonNumber | None
+    cash_after_rebalance: JsonNumber | None
     positions: list[PositionResult]
     status: Outcome
     open_orders_counted: int
@@ -63,28 +77,45 @@ class PortfolioResult(BaseModel):
     error: ProblemInAnswer | None
 
 
-class RebalanceResult(BaseModel):
+class Cut(TypedDict, total=False):
+    """The members of a rebalance that only one with omitted portfolios has."""
+
+    portfolios_omitted: int
+    portfolios_link: str
+
+
+class RebalanceResult(TypedDict):
     """A stored rebalance; ``counts`` says how many portfolios had which outcome."""
 
     rebalance_id: ObjectIdentifier
     model_id: ObjectIdentifier
     model_name: str
-    rebalance_date: datetime
+    rebalance_date: InstantText
     number_of_portfolios: int
     version: int
-    created_at: datetime
-    status: Literal["RUNNING", "COMPLETED", "STOPPED"]
-    counts: dict[Outcome, int]
+    created_at: InstantText
+    status: Annotated[RunStatus, DocumentedAs(inlined(RunStatus))]
+    counts: Annotated[dict[str, int], counts_by(Status)]
     unmatched: Annotated[
         list[str],
         Field(description="what options name and nobody has; known when all portfolios are done"),
     ]
-    portfolios_omitted: Annotated[
-        int, Field(description="how many are not listed here, where a list is cut")
-    ] = 0
-    portfolios_link: Annotated[
-        str | None, Field(description="where those that are omitted are, where a list is cut")
-    ] = None
+    portfolios_omitted: NotRequired[
+        Annotated[
+            int,
+            Field(
+                description="how many are not listed here, where a list is cut",
+                json_schema_extra={"default": 0},
+            ),
+        ]
+    ]
+    portfolios_link: NotRequired[
+        Annotated[
+            str,
+            DocumentedAs(str | None),
+            Field(description="where those that are omitted are, where a list is cut"),
+        ]
+    ]
     portfolios: list[PortfolioResult]
 
 
@@ -96,15 +127,17 @@ class PortfoliosQuery(BaseModel):
     portfolios: Annotated[list[Identifier], Field(min_length=1, max_length=1000)]
 
 
-class Deleted(BaseModel):
+class Deleted(TypedDict):
     """That it is gone."""
 
     message: str
 
 
-def run_json(run: Run, portfolios: list[Json], omitted: int = 0, link: str = "") -> Json:
-    """A stored rebalance with the given portfolios of it, and where those are that are omitted."""
-    cut = {"portfolios_omitted": omitted, "portfolios_link": link} if omitted else {}
+def run_json(
+    run: Run, portfolios: list[PortfolioResult], omitted: int = 0, link: str = ""
+) -> RebalanceResult:
+    """Build a stored rebalance with the given portfolios of it, and where the omitted ones are."""
+    cut: Cut = {"portfolios_omitted": omitted, "portfolios_link": link} if omitted else {}
     return {
         "rebalance_id": run.rebalance_id,
         "model_id": run.model_id,
@@ -121,13 +154,15 @@ def run_json(run: Run, portfolios: list[Json], omitted: int = 0, link: str = "")
     }
 
 
-def deleted_json(rebalance_id: str) -> Json:
-    """Confirmation that a rebalance is gone."""
+def deleted_json(rebalance_id: str) -> Deleted:
+    """Confirm that a rebalance is gone."""
     return {"message": f"Rebalance {rebalance_id} deleted successfully"}
 
 
-def portfolio_json(rebalance: Rebalance, trade_date: str, error: Json | None) -> Json:
-    """One portfolio of a stored rebalance."""
+def portfolio_json(
+    rebalance: Rebalance, trade_date: str, error: ProblemInAnswer | None
+) -> PortfolioResult:
+    """Build one portfolio of a stored rebalance."""
     return {
         "portfolio_id": rebalance.portfolio_id,
         "market_value": number(rebalance.market_value),
@@ -137,17 +172,26 @@ def portfolio_json(rebalance: Rebalance, trade_date: str, error: Json | None) ->
         "positions": positions_json(rebalance, trade_date),
         "status": rebalance.status,
         "open_orders_counted": rebalance.counted_orders,
-        "outside_band": [outside_json(each, number) for each in rebalance.outside_band],
+        "outside_band": [_outside_json(each) for each in rebalance.outside_band],
         "error": error,
     }
 
 
-def positions_json(rebalance: Rebalance, trade_date: str) -> list[Json]:
-    """The securities of one portfolio of a stored rebalance."""
+def positions_json(rebalance: Rebalance, trade_date: str) -> list[PositionResult]:
+    """Build the securities of one portfolio of a stored rebalance."""
     return [_position_json(drift, trade_date) for drift in rebalance.drifts]
 
 
-def _position_json(drift: Drift, trade_date: str) -> Json:
+def _outside_json(each: OutsideBand) -> OutsideBandResult:
+    return {
+        "security_id": each.security_id,
+        "side": each.side,
+        "outside": number(each.outside),
+        "held_by": list(each.held_by),
+    }
+
+
+def _position_json(drift: Drift, trade_date: str) -> PositionResult:
     security, side = drift.security, side_of(drift)
     return {
         "security_id": security.security_id,
@@ -167,7 +211,7 @@ def _position_json(drift: Drift, trade_date: str) -> Json:
     }
 
 
-def _value(shares: Decimal | int, price: Decimal) -> object:
+def _value(shares: Decimal | int, price: Decimal) -> Fragment | int:
     return number(EXACT.multiply(Decimal(shares), price))
 
 
