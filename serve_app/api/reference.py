@@ -6,20 +6,19 @@ python -m serve_app.api.reference --check   writes nothing, and fails if somethi
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from serve_app.api.app import api_app
-from serve_app.api.openapi.examples import example_of
 from serve_app.api.openapi.problem_answers import MEDIA_TYPE
+from serve_app.api.routes.problem_pages import index_page, problem_page
 from serve_app.json_text import Json
-from serve_app.problems.catalogue import KINDS, Kind
+from serve_app.problems.catalogue import KINDS
 from serve_app.settings import Settings
 
 DOCS = Path("docs")
 PROBLEMS = Path("problems")
-HEADING = "# Problems\n\nEvery error of the service is `application/problem+json`; its `type` is one of these.\n"
 
 
 def reference() -> dict[Path, str]:
@@ -27,13 +26,15 @@ def reference() -> dict[Path, str]:
     document = openapi()
     answers = _answered(document)
     pages = {
-        PROBLEMS / f"{kind.slug}.md": page_of(kind, answers.get(kind.slug, ()))
+        PROBLEMS / f"{kind.slug}.md": problem_page(
+            "problem.md.j2", kind, answers.get(kind.slug, ())
+        )
         for kind in KINDS.values()
     }
     text = json.dumps(_sorted(document), indent=1, ensure_ascii=False)
     return {
         Path("openapi.json"): f"{text}\n",
-        PROBLEMS / "index.md": _index(KINDS.values()),
+        PROBLEMS / "index.md": index_page("problems.md.j2"),
         **pages,
     }
 
@@ -52,29 +53,6 @@ def _sorted(part: Any) -> Any:
             for name in sorted(part)
         }
     return [_sorted(each) for each in part] if isinstance(part, list) else part
-
-
-def page_of(kind: Kind, routes: Iterable[str]) -> str:
-    """What one kind of problem means, what to do about it, and which routes answer it."""
-    example = json.dumps(example_of(kind), indent=2, ensure_ascii=False)
-    lines = [
-        f"# {kind.title}",
-        f"HTTP status {kind.status}, type `{kind.uri}`.",
-        kind.advice,
-        f"```json\n{example}\n```",
-    ]
-    listed = "\n".join(f"- {route}" for route in routes)
-    if listed:
-        lines.append(f"These routes answer it:\n\n{listed}")
-    return "\n\n".join([*lines, "[All problems](index.md)"]) + "\n"
-
-
-def _index(kinds: Iterable[Kind]) -> str:
-    rows = (
-        f"| {kind.status} | [{kind.slug}]({kind.slug}.md) | {kind.title} |\n"
-        for kind in sorted(kinds, key=lambda kind: (kind.status, kind.slug))
-    )
-    return f"{HEADING}\n| status | type | title |\n|---|---|---|\n{''.join(rows)}"
 
 
 def _answered(document: Json) -> Mapping[str, list[str]]:

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[2]
 DISTRIBUTION = "order-generation-service"
@@ -28,6 +29,18 @@ def test_the_wheel_holds_every_package_and_is_never_uploaded() -> None:
 
     assert packages == [*PACKAGES]
     assert "Private :: Do Not Upload" in pyproject["project"]["classifiers"]
+
+
+def test_the_wheel_holds_what_the_packages_read_beside_their_modules() -> None:
+    held = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    templates = {str(path.relative_to(ROOT)) for path in ROOT.glob("serve_app/**/*.j2")}
+
+    assert len(templates) == 5
+    assert held >= {
+        *templates,
+        "serve_app/serve_config.yaml",
+        "serve_app/api/routes/problem_pages.py",
+    }
 
 
 def test_one_version_stands_everywhere() -> None:

@@ -1,14 +1,24 @@
-"""The pages that the type of a problem leads to, made from the table of the kinds."""
+"""Pages that explain the problems: served as HTML under the type of each, written as markdown to docs/."""
 
 import json
-from html import escape
+from collections.abc import Sequence
+from typing import Final
 
 from fastapi import APIRouter
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from serve_app.api.openapi.examples import example_of
 from serve_app.problems.catalogue import KINDS, Kind
+
+TEMPLATES: Final = Environment(
+    loader=PackageLoader("serve_app.api.routes"),
+    autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    keep_trailing_newline=True,
+)
 
 router = APIRouter(prefix="/problems", include_in_schema=False)
 
@@ -16,11 +26,7 @@ router = APIRouter(prefix="/problems", include_in_schema=False)
 @router.get("")
 async def list_problems() -> HTMLResponse:
     """Every kind of problem."""
-    rows = "".join(
-        f'<li><a href="{kind.uri}">{kind.status} {escape(kind.title)}</a></li>'
-        for kind in sorted(KINDS.values(), key=lambda kind: (kind.status, kind.slug))
-    )
-    return _page("Problems", f"<ul>{rows}</ul>")
+    return HTMLResponse(index_page("problems.html.j2"))
 
 
 @router.get("/{slug}")
@@ -28,18 +34,16 @@ async def explain_problem(slug: str) -> HTMLResponse:
     """One kind of problem and what to do about it."""
     if slug not in KINDS:
         raise HTTPException(404)
-    return _page(KINDS[slug].title, _explained(KINDS[slug]))
+    return HTMLResponse(problem_page("problem.html.j2", KINDS[slug]))
 
 
-def _explained(kind: Kind) -> str:
+def index_page(template: str) -> str:
+    """Render the list of all kinds, by status and code."""
+    kinds = sorted(KINDS.values(), key=lambda kind: (kind.status, kind.slug))
+    return TEMPLATES.get_template(template).render(kinds=kinds)
+
+
+def problem_page(template: str, kind: Kind, routes: Sequence[str] = ()) -> str:
+    """Render the page of one kind, with the routes that answer it."""
     example = json.dumps(example_of(kind), indent=2, ensure_ascii=False)
-    return (
-        f"<p>HTTP status {kind.status}, type <code>{kind.uri}</code></p>"
-        f"<p>{escape(kind.advice)}</p><p>For example:</p><pre>{escape(example)}</pre>"
-        '<p><a href="/problems">All problems</a></p>'
-    )
-
-
-def _page(title: str, body: str) -> HTMLResponse:
-    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title></head>'
-    return HTMLResponse(f"{head}<body><h1>{escape(title)}</h1>{body}</body></html>")
+    return TEMPLATES.get_template(template).render(kind=kind, example=example, routes=routes)
