@@ -1,18 +1,22 @@
-"""Calls of Ray tasks that end with their caller."""
+"""Calls of Ray tasks: errors arrive as themselves, and tasks end with their caller."""
 
 import asyncio
 import math
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TypeVar, cast
+from itertools import chain
+from typing import TypeVar
 
 import ray
 from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError
 
-from serve_app.deadline import remaining_s
+from serve_app.concurrency import for_each
+from serve_app.deadline import Shares, remaining_s
 from serve_app.settings import Settings
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 ENDS_WITHIN_S = 10.0  # a task that was cancelled
 
 
@@ -35,7 +39,7 @@ async def result_of(task: ObjectRef[T], *, is_awaited: bool = False) -> T:
     try:
         return await task
     except RayTaskError as error:
-        raise cast("Exception", error.cause) from None
+        raise cause_of(error) from None
     except asyncio.CancelledError:
         ray.cancel(task, force=False)
         if is_awaited:
@@ -43,3 +47,32 @@ async def result_of(task: ObjectRef[T], *, is_awaited: bool = False) -> T:
                 async with asyncio.timeout(ENDS_WITHIN_S):
                     await task
         raise
+
+
+async def fan_out(
+    items: Sequence[Item],
+    size: int,
+    submit: Callable[[int, Sequence[Item], float | None], ObjectRef[list[T]]],
+    at_a_time: int,
+) -> tuple[T, ...]:
+    """Results of tasks over slices of at most ``size`` items, in the order of the items.
+
+    ``submit`` gets the place of the first item, the slice and how many seconds its task may take.
+    The first error ends the other tasks.
+    """
+    firsts = range(0, len(items), size)
+    shares = Shares(len(firsts), at_a_time)
+    results: dict[int, list[T]] = {}
+
+    async def collect(first: int) -> None:
+        task = submit(first, items[first : first + size], shares.next_s())
+        results[first] = await result_of(task)
+
+    await for_each(firsts, collect, at_a_time)
+    return tuple(chain.from_iterable(results[first] for first in firsts))
+
+
+def cause_of(error: RayTaskError) -> Exception:
+    """Return what a task or a replica raised."""
+    cause: object = error.cause
+    return cause if isinstance(cause, Exception) else error

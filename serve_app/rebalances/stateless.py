@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import ray
+from ray import ObjectRef
 
 from optimization.domain.model import Model, require_targets
 from optimization.domain.options import RebalanceOptions
@@ -13,13 +14,12 @@ from optimization.domain.outcome import Rebalance, Security
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.block_builder import priced
 from serve_app.chunks.solve import Fetched, OwnOptions, failed, solved
-from serve_app.concurrency import for_each
 from serve_app.deadline import Shares, reserved_for, within
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import count_solved
 from serve_app.ports.optimize import GivenOptions
-from serve_app.ray_calls import result_of, tasks_at_a_time
+from serve_app.ray_calls import fan_out, tasks_at_a_time
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 
@@ -78,17 +78,13 @@ async def _from_tasks(
     given: Given, balances: Sequence[Balance], settings: Settings
 ) -> tuple[Rebalance, ...]:
     shared, size = ray.put(given), settings.run_chunk_size
-    found: dict[int, list[Rebalance]] = {}
-    firsts = range(0, len(balances), size)
-    at_a_time = tasks_at_a_time(settings)
-    shares = Shares(len(firsts), at_a_time)
 
-    async def solve(first: int) -> None:
-        part = balances[first : first + size]
-        found[first] = await result_of(_given_task.remote(shared, part, shares.next_s()))
+    def submit(
+        _: int, part: Sequence[Balance], within_s: float | None
+    ) -> ObjectRef[list[Rebalance]]:
+        return _given_task.remote(shared, part, within_s)
 
-    await for_each(firsts, solve, at_a_time)
-    return tuple(outcome for first in sorted(found) for outcome in found[first])
+    return await fan_out(balances, size, submit, tasks_at_a_time(settings))
 
 
 # A lost worker or node is tried again, an error of ours is not.

@@ -8,11 +8,12 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import ray
+from ray import ObjectRef
 
 from optimization.domain.options import OpenOrders, RebalanceOptions
 from optimization.domain.outcome import Rebalance, Refusal, Status
@@ -20,12 +21,11 @@ from optimization.errors import OptimizationError
 from serve_app.chunks.assumed_fills import as_if_filled, counted_orders
 from serve_app.chunks.solve import fetched, refused, require_matched, solved
 from serve_app.chunks.unmatched_ids import held_outside, own_options
-from serve_app.concurrency import for_each
-from serve_app.deadline import Shares, reserved_for, within
+from serve_app.deadline import reserved_for, within
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import WATCH, count_solved
-from serve_app.ray_calls import result_of, tasks_at_a_time
+from serve_app.ray_calls import fan_out, tasks_at_a_time
 from serve_app.resources import Resources, opened, source_of
 from serve_app.settings import Settings
 from serve_app.upstream.prices import PriceSnapshot
@@ -99,20 +99,16 @@ async def match(run: Run, outcomes: Iterable[Rebalance], rebalances: Rebalances)
 
 async def previewed(work: Work, whole: Chunk) -> tuple[Rebalance, ...]:
     """The outcomes of all portfolios, by tasks that store nothing; the first error ends the others."""
-    shared = ray.put(work)
-    size = work.settings.run_chunk_size
-    found: dict[int, list[Rebalance]] = {}
+    shared, settings = ray.put(work), work.settings
 
-    firsts = range(0, len(whole.portfolio_ids), size)
-    at_a_time = tasks_at_a_time(work.settings)
-    shares = Shares(len(firsts), at_a_time)
+    def submit(
+        first: int, ids: Sequence[str], within_s: float | None
+    ) -> ObjectRef[list[Rebalance]]:
+        part = Chunk(whole.rebalance_id, first, tuple(ids))
+        return _preview_task.remote(shared, part, within_s)
 
-    async def preview(first: int) -> None:
-        part = Chunk(whole.rebalance_id, first, whole.portfolio_ids[first : first + size])
-        found[first] = await result_of(_preview_task.remote(shared, part, shares.next_s()))
-
-    await for_each(firsts, preview, at_a_time)
-    return tuple(outcome for first in sorted(found) for outcome in found[first])
+    at_a_time = tasks_at_a_time(settings)
+    return await fan_out(whole.portfolio_ids, settings.run_chunk_size, submit, at_a_time)
 
 
 async def recorded(
