@@ -8,6 +8,7 @@ the lease: otherwise its hand-over could renew the lease and send for the portfo
 from collections.abc import Sequence
 from typing import Final
 
+import stamina
 from pymongo import UpdateOne, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
@@ -19,6 +20,10 @@ from storage.submission_store import HandOvers
 
 COLLECTION = "portfolio_claims"
 MAX_TRIES: Final = 10
+
+
+class _ClaimsChangedError(Exception):
+    """Another hand-over changed a claim after its owner was read."""
 
 
 class PortfolioClaims:
@@ -35,11 +40,15 @@ class PortfolioClaims:
         The ids have to ascend, from call to call as well: of hand-overs that want the same portfolios
         at the same time one then gets all of its own.
         """
-        for _ in range(MAX_TRIES):
-            owners = await self._require_free(portfolio_ids, owner)
-            if await self._taken(portfolio_ids, owners, rebalance_id, owner):
-                return
-        raise HandOverInProgressError(rebalance_id, 1)
+        try:
+            await self._take(portfolio_ids, rebalance_id, owner)
+        except _ClaimsChangedError:
+            raise HandOverInProgressError(rebalance_id, 1) from None
+
+    @stamina.retry(on=_ClaimsChangedError, attempts=MAX_TRIES, timeout=None, wait_max=0)
+    async def _take(self, portfolio_ids: Sequence[str], rebalance_id: str, owner: str) -> None:
+        owners = await self._require_free(portfolio_ids, owner)
+        await self._replace(portfolio_ids, owners, rebalance_id, owner)
 
     async def _require_free(self, portfolio_ids: Sequence[str], owner: str) -> dict[str, str]:
         """Owners of the claims as they are now, none of which is at work."""
@@ -52,10 +61,10 @@ class PortfolioClaims:
             raise HandOverInProgressError(others[each], active[each])
         return {claim["_id"]: claim["owner"] for claim in claims}
 
-    async def _taken(
+    async def _replace(
         self, portfolio_ids: Sequence[str], owners: dict[str, str], rebalance_id: str, owner: str
-    ) -> bool:
-        """Whether nobody else changed a claim since its owner was read."""
+    ) -> None:
+        """Replace the claims of these owners; _ClaimsChangedError if one has another by now."""
         mine = {"$set": {"rebalance_id": rebalance_id, "owner": owner}}
         # A claim that has another owner by now does not match, and cannot be inserted a second time.
         changes = [
@@ -64,12 +73,11 @@ class PortfolioClaims:
             if owners.get(each) != owner
         ]
         if not changes:
-            return True
+            return
         try:
             with timeout(WRITER_TIMEOUT_S):
                 await self._claims.bulk_write(changes, ordered=True)
         except BulkWriteError as error:
             if not is_repetition(error):
                 raise
-            return False
-        return True
+            raise _ClaimsChangedError from error

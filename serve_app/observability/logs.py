@@ -4,9 +4,13 @@ import logging
 from functools import cache
 from typing import Any
 
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
+
 from serve_app.observability.correlation import correlation_id
 
 OURS = ("serve_app", "storage", "optimization")
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -25,3 +29,16 @@ def correlate_logs() -> None:
     logging.setLogRecordFactory(made)
     for name in OURS:
         logging.getLogger(name).parent = logging.getLogger("ray.serve")
+    # One line instead of the default WARNING, because what fails for good is logged by its caller.
+    set_on_retry_hooks((log_retry,))
+
+
+def log_retry(details: RetryDetails) -> None:
+    """Log an attempt that failed and is made again."""
+    logger.debug(
+        "attempt %d of %s failed, the next is in %.1f s: %r",
+        details.retry_num,
+        details.name,
+        details.wait_for,
+        details.caused_by,
+    )

@@ -1,12 +1,13 @@
 """Attempts: the chunks of a run as Ray tasks, each tried until its outcomes are stored or it is given up."""
 
-import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import ray
+import stamina
 from ray.exceptions import RayError, TaskCancelledError
 
 from serve_app.chunks.solve import refused
@@ -14,9 +15,10 @@ from serve_app.deadline import Shares
 from serve_app.problems.error_table import refusal_of
 from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.resources import Resources
+from serve_app.retries import doubling_pauses, retry_while_unavailable
 from serve_app.runs.chunk_tasks import Work, chunk_task, report_of
 from serve_app.runs.congestion_window import Window
-from serve_app.runs.progress import persistently, summed
+from serve_app.runs.progress import summed
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
 from serve_app.upstream.prices import PriceSnapshot
@@ -94,31 +96,44 @@ class Attempts:
         return self._run.stops_on_outage and isinstance(error, FAILURES)
 
     async def _tried(self, chunk: Chunk, tries: int | None) -> Report | None:
-        pause_s, tried = PAUSE_S, 0
-        while not self.is_cancelled:
-            try:
-                report = await self._task(chunk)
-            except TaskCancelledError:
-                return None
-            except TRANSIENT as error:
-                # Without the database nothing could be noted: as long as the lease lasts it is awaited.
-                tried += not isinstance(error, StorageUnavailableError)
-                if self._stops_for(error):
-                    raise
-                if tried >= (tries or self._tries):
-                    self._tries = 1  # until something succeeds the others need not try as often
-                    raise
-            else:
-                if report is None:
-                    self.cancel()  # the database says so sooner than anybody else
-                    return None
-                self.window.widen()
-                self._tries = self._settings.run_chunk_tries
-                return report
+        on = self._pauses(tries)
+        async for attempt in stamina.retry_context(on, attempts=None, timeout=None):
+            with attempt:
+                return await self._try(chunk)
+        raise AssertionError
+
+    def _pauses(self, tries: int | None) -> Callable[[Exception], bool | float]:
+        """After which failures to try a chunk again, and how long to wait."""
+        pauses, failures = doubling_pauses(PAUSE_S, LONGEST_PAUSE_S), 0
+
+        def pause_s(error: Exception) -> bool | float:
+            nonlocal failures
+            if not isinstance(error, TRANSIENT) or self._stops_for(error):
+                return False
+            # Without the database nothing could be noted: it is awaited as long as the lease lasts.
+            failures += not isinstance(error, StorageUnavailableError)
+            if failures >= (tries or self._tries):
+                self._tries = 1  # because until something succeeds the others need not try as often
+                return False
             self.window.narrow()
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        return None
+            return next(pauses)
+
+        return pause_s
+
+    async def _try(self, chunk: Chunk) -> Report | None:
+        """Run the task of a chunk once; None if the run is cancelled."""
+        if self.is_cancelled:
+            return None
+        try:
+            report = await self._task(chunk)
+        except TaskCancelledError:
+            return None
+        if report is None:
+            self.cancel()  # the database says so sooner than anybody else
+            return None
+        self.window.widen()
+        self._tries = self._settings.run_chunk_tries
+        return report
 
     async def _task(self, chunk: Chunk) -> Report | None:
         work = await self._work_of(chunk.rebalance_id)
@@ -148,7 +163,9 @@ class Attempts:
         refusal = refusal_of(error)
         outcomes = [refused(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
         record = self._with.rebalances.record
-        counts = await persistently(lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes))
+        counts = await retry_while_unavailable(
+            lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes)
+        )
         return replace(report_of([], counts, {}), error=refusal.detail)
 
     async def _work_of(self, rebalance_id: str) -> Any:

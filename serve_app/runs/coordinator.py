@@ -5,14 +5,15 @@ import logging
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 from optimization.domain.outcome import Refusal
 from serve_app.problems.catalogue import INTERNAL
 from serve_app.resources import Resources
+from serve_app.retries import retry_while_unavailable
 from serve_app.runs.chunk_attempts import Attempts
 from serve_app.runs.planner import now
-from serve_app.runs.progress import persistently
 from serve_app.runs.run_driver import Drive
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
@@ -91,18 +92,12 @@ class Coordinator:
         if run_id in self._going:
             await asyncio.shield(self._going[run_id])
         # Elsewhere, or let go because the database was away for long: whoever goes on with it ends it.
-        clock, lease_s = asyncio.get_running_loop().time, self._settings.run_lease_s
-        until = clock() + lease_s
+        lease_s = self._settings.run_lease_s
+        read = partial(self._with.book_runs.read, run_id)
         while True:
-            try:
-                run = await self._with.book_runs.read(run_id)
-            except StorageUnavailableError:
-                if clock() > until:
-                    raise
-            else:
-                if run.status.is_over:
-                    break
-                until = clock() + lease_s
+            run = await retry_while_unavailable(read, lease_s)
+            if run.status.is_over:
+                break
             await asyncio.sleep(LOOK_EVERY_S / 4)
         if run.status is not BookRunStatus.COMPLETED:
             raise RunEndedError(run_id, run.status, run.problem)
@@ -124,7 +119,7 @@ class Coordinator:
     async def _cancelled(self, run_id: str) -> None:
         try:
             async with asyncio.timeout(self._settings.run_lease_s):
-                await persistently(lambda: self._with.book_runs.discard(run_id))
+                await retry_while_unavailable(lambda: self._with.book_runs.discard(run_id))
             self.look_at(run_id)
             if self._announce is not None and run_id not in self._going:
                 await self._announce(run_id)

@@ -1,6 +1,5 @@
 """Planning: the portfolios of a book run by model, cut into chunks; one price snapshot for all."""
 
-import asyncio
 import hashlib
 import time
 from collections import defaultdict
@@ -9,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import stamina
 from bson import ObjectId
 
 from optimization.domain.model import Model, require_targets
@@ -25,6 +25,7 @@ from serve_app.chunks.solve import prices_of
 from serve_app.chunks.unmatched_ids import named_beyond
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources, identified
+from serve_app.retries import doubling_pauses
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
@@ -166,15 +167,21 @@ class _Market:
             return replace(part, refusal=refusal_of(error))
 
     async def _asked(self, call: Callable[[], Awaitable[R]]) -> R:
-        pause_s = PAUSE_S
-        while True:
-            try:
+        async for attempt in stamina.retry_context(self._pauses(), attempts=None, timeout=None):
+            with attempt:
                 return await call()
-            except PASSING:
-                if time.monotonic() + pause_s > self.until:
-                    raise
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        raise AssertionError
+
+    def _pauses(self) -> Callable[[Exception], bool | float]:
+        """After which failures to ask again, and how long to wait."""
+        pauses = doubling_pauses(PAUSE_S, LONGEST_PAUSE_S)
+
+        def pause_s(error: Exception) -> bool | float:
+            wait_s = next(pauses)
+            is_in_time = time.monotonic() + wait_s <= self.until
+            return wait_s if isinstance(error, PASSING) and is_in_time else False
+
+        return pause_s
 
 
 def new_run(

@@ -2,19 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import TypeVar
 
 from serve_app.observability.metrics import count_chunk
 from serve_app.resources import Resources
+from serve_app.retries import retry_while_unavailable
 from serve_app.runs.planner import now
 from storage.chunk_store import Chunk, Report
-from storage.errors import StorageUnavailableError
 from storage.run import Totals
-
-PAUSE_S = 0.5
-R = TypeVar("R")
 
 
 class Tally:
@@ -58,20 +54,11 @@ class Tally:
         done, progress = self._with.chunks.done, self._with.book_runs.progress
         first = self._number + 1
         totals = reduce(_sum, (report for _, report in reports), self.totals)
-        await persistently(lambda: done(self._run_id, first, reports, now()))
-        await persistently(lambda: progress(self._run_id, self._token, totals, now()))
+        await retry_while_unavailable(lambda: done(self._run_id, first, reports, now()))
+        await retry_while_unavailable(lambda: progress(self._run_id, self._token, totals, now()))
         del self._waiting[: len(reports)]
         self._number += len(reports)
         self.totals = totals
-
-
-async def persistently(call: Callable[[], Awaitable[R]]) -> R:
-    """The answer of the database, which may be away for as long as the lease lasts."""
-    while True:
-        try:
-            return await call()
-        except StorageUnavailableError:
-            await asyncio.sleep(PAUSE_S)
 
 
 def summed(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Driving: a book run from where it stands to its end, by whoever holds its lease."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -10,9 +11,10 @@ from optimization.domain.outcome import Refusal, Status
 from serve_app.chunks.unmatched_ids import Unmatched
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
+from serve_app.retries import retry_while_unavailable
 from serve_app.runs.chunk_attempts import Attempts
 from serve_app.runs.planner import Planner, now
-from serve_app.runs.progress import PAUSE_S, Tally, persistently
+from serve_app.runs.progress import Tally
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
 from storage.chunk_store import Chunk, Report
@@ -68,23 +70,25 @@ class Drive:
     async def _hold(self) -> None:
         """Renew the lease for as long as this goes on; learn whether the run was cancelled."""
         lease_s = self._settings.run_lease_s
-        clock = asyncio.get_running_loop().time
-        until = clock() + lease_s
+        until = time.monotonic() + lease_s
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(lease_s / 5):
                     await self._news.wait()
             self._news.clear()
-            begin = clock()
+            left_s = until - time.monotonic()
             try:
-                status = await self._with.book_runs.renew(self._run.run_id, self._token, lease_s)
+                status, until = await retry_while_unavailable(self._renew, left_s)
             except StorageUnavailableError:
-                if clock() < until:
-                    await asyncio.sleep(PAUSE_S)
-                    continue
                 raise LeaseLostError(self._run.run_id) from None
-            until = begin + lease_s
             self._heed(status)
+
+    async def _renew(self) -> tuple[BookRunStatus, float]:
+        """Renew the lease once; the status of the run, and until when the lease lasts at least."""
+        until = time.monotonic() + self._settings.run_lease_s
+        renew = self._with.book_runs.renew
+        status = await renew(self._run.run_id, self._token, self._settings.run_lease_s)
+        return status, until
 
     def _heed(self, status: BookRunStatus) -> None:
         if status not in {BookRunStatus.CANCELLING, BookRunStatus.DISCARDING}:
@@ -162,8 +166,10 @@ class Drive:
     async def _note(self, chunk: Chunk, report: Report) -> None:
         if await self._tally.note(chunk, report):
             self._attempts.forget(chunk.rebalance_id)
-            part = await persistently(lambda: self._with.rebalances.read(chunk.rebalance_id))
-            await persistently(lambda: self._end_part(part, RunStatus.COMPLETED))
+            part = await retry_while_unavailable(
+                lambda: self._with.rebalances.read(chunk.rebalance_id)
+            )
+            await retry_while_unavailable(lambda: self._end_part(part, RunStatus.COMPLETED))
 
     async def _end(self, status: BookRunStatus, problem: Refusal | None = None) -> None:
         totals = self._tally.totals
@@ -181,18 +187,18 @@ class Drive:
         ids = unmatched.ids if status is BookRunStatus.COMPLETED else ()
         totals = replace(totals, counts=counts, unmatched=ids)
         end, claim = self._with.book_runs.end, self._run.claim
-        await persistently(
+        await retry_while_unavailable(
             lambda: end(self._run.run_id, self._token, status, totals, now(), problem, claim)
         )
 
     async def _is_discarded(self) -> bool:
         """Whether nobody waits for the run any longer; what was done of it is removed then."""
         run_id = self._run.run_id
-        run = await persistently(lambda: self._with.book_runs.read(run_id))
+        run = await retry_while_unavailable(lambda: self._with.book_runs.read(run_id))
         if run.status is not BookRunStatus.DISCARDING:
             return False
-        await persistently(lambda: self._with.rebalances.forget_parts(run_id))
-        await persistently(lambda: self._with.chunks.forget(run_id))
+        await retry_while_unavailable(lambda: self._with.rebalances.forget_parts(run_id))
+        await retry_while_unavailable(lambda: self._with.chunks.forget(run_id))
         return True
 
     async def _end_parts(self, status: RunStatus, chosen: Callable[[Run], bool]) -> None:

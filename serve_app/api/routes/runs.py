@@ -1,10 +1,11 @@
 """The routes of runs over a book: begun with one request, watched, cancelled, read with others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import tzinfo
-from typing import Annotated, ParamSpec, TypeVar
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
@@ -32,6 +33,7 @@ from serve_app.api.schemas.runs import (
 from serve_app.json_text import encoded
 from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
+from serve_app.retries import retry_while_unavailable
 from storage.errors import StorageUnavailableError
 from storage.run import BookRun
 
@@ -52,8 +54,6 @@ PATIENCE_S = 20.0
 ALIVE = b": still here\n\n"
 WRONG_RUN = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 NDJSON = "application/x-ndjson"
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @router.post(
@@ -158,13 +158,15 @@ async def _followed(store: ModelStore, run: BookRun, last: int) -> AsyncIterator
     looks = 0
     while True:
         # What is over was over before the events were read: none of them can be missed.
-        while events := await _patiently(store.run_events, run.run_id, last, EVENTS_AT_A_TIME):
+        while events := await retry_while_unavailable(
+            partial(store.run_events, run.run_id, last, EVENTS_AT_A_TIME), PATIENCE_S
+        ):
             for event in events:
                 yield chunk_event(event)
             last = events[-1].number
             looks = 0
         if looks == 0 or run.status.is_over:
-            state = await _patiently(progress_json, store, run)
+            state = await retry_while_unavailable(partial(progress_json, store, run), PATIENCE_S)
             yield state_event(state, is_over=run.status.is_over)
         if run.status.is_over:
             return
@@ -172,19 +174,7 @@ async def _followed(store: ModelStore, run: BookRun, last: int) -> AsyncIterator
         if looks == 0:
             yield ALIVE
         await asyncio.sleep(LOOK_EVERY_S)
-        run = await _patiently(store.book_run, run.run_id)
-
-
-async def _patiently(call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
-    """The answer of the database, which may be away for a short time."""
-    until = asyncio.get_running_loop().time() + PATIENCE_S
-    while True:
-        try:
-            return await call(*args, **kwargs)
-        except StorageUnavailableError:
-            if asyncio.get_running_loop().time() > until:
-                raise
-        await asyncio.sleep(LOOK_EVERY_S)
+        run = await retry_while_unavailable(partial(store.book_run, run.run_id), PATIENCE_S)
 
 
 async def _outcomes(store: ModelStore, run: BookRun, zone: tzinfo) -> AsyncIterator[bytes]:

@@ -1,10 +1,12 @@
 """What every source of holdings answers."""
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
+
+import stamina
 
 from optimization.errors import PricesMissingError
 from serve_app.upstream.errors import (
@@ -57,6 +59,10 @@ class HoldingsService(HoldingsSource, Protocol):
         ...
 
 
+class _IncompleteError(Exception):
+    """Portfolios had no whole answer, though their upstream is not down."""
+
+
 async def held_by(
     source: HoldingsSource, portfolio_ids: Sequence[str], tries: int = 1
 ) -> Mapping[str, Found]:
@@ -65,16 +71,26 @@ async def held_by(
     Raises UpstreamUnavailableError where the upstream is down, which is where it answered for nobody or
     its circuit is open; with a single try, where it had no answer for one of them.
     """
-    found = dict(await source.holdings(portfolio_ids))
-    for number in range(1, tries + 1):
-        left = {one: e for one, e in found.items() if isinstance(e, PASSING)}
-        for error in left.values():
-            if isinstance(error, AnswerCutShortError):
-                continue
-            if tries == 1 or len(left) == len(found) or isinstance(error, CircuitOpenError):
-                raise error
-        if not left or number == tries:
-            break
-        await asyncio.sleep(number * PAUSE_S)
-        found |= await source.holdings(tuple(left))
+    found: dict[str, Found] = {}
+    left = portfolio_ids
+    with suppress(_IncompleteError):
+        async for attempt in stamina.retry_context(
+            _IncompleteError, attempts=tries, timeout=None, wait_initial=PAUSE_S, wait_jitter=0
+        ):
+            with attempt:
+                found |= await source.holdings(left)
+                left = _left_of(found, tries)
+                if left:
+                    raise _IncompleteError
     return found
+
+
+def _left_of(found: Mapping[str, Found], tries: int) -> Sequence[str]:
+    """The portfolios without a whole answer; raises the error of an upstream that is down."""
+    left = {each: error for each, error in found.items() if isinstance(error, PASSING)}
+    for error in left.values():
+        if isinstance(error, AnswerCutShortError):
+            continue
+        if tries == 1 or len(left) == len(found) or isinstance(error, CircuitOpenError):
+            raise error
+    return tuple(left)

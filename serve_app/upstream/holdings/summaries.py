@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import quote
 
+import stamina
+
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import (
     HoldingsMissingError,
@@ -25,6 +27,10 @@ PAGE = 1000
 READINGS = 3
 OneError = TypeVar("OneError", bound=Exception)
 OF_ONE_PORTFOLIO = (HoldingsMissingError, UpstreamContractError, UpstreamUnavailableError)
+
+
+class _RowsMovedError(Exception):
+    """Rows moved between the pages of one reading."""
 
 
 class Accounting:
@@ -81,14 +87,21 @@ class Accounting:
             return whole(answer["pagination"]["total"]) == 0
 
     async def _all_balances(self, portfolio_id: str) -> Balance:
-        for _ in range(READINGS):
-            rows, total = await self._paged(portfolio_id)
-            # the pages are no snapshot: a row that moved between them is missing or there twice
-            if len({row.row_id for row in rows}) == len(rows) == total:
-                with self._client.reading(_holdings_of(portfolio_id)):
-                    return balance_of_rows(portfolio_id, rows)
-        detail = f"the balances of portfolio {portfolio_id} change while they are read"
-        raise UpstreamContractError(self._client.upstream, detail)
+        try:
+            rows = await self._all_rows(portfolio_id)
+        except _RowsMovedError:
+            detail = f"the balances of portfolio {portfolio_id} change while they are read"
+            raise UpstreamContractError(self._client.upstream, detail) from None
+        with self._client.reading(_holdings_of(portfolio_id)):
+            return balance_of_rows(portfolio_id, rows)
+
+    @stamina.retry(on=_RowsMovedError, attempts=READINGS, timeout=None, wait_max=0)
+    async def _all_rows(self, portfolio_id: str) -> list[Row]:
+        rows, total = await self._paged(portfolio_id)
+        # the pages are no snapshot: a row that moved between them is missing or there twice
+        if not len({row.row_id for row in rows}) == len(rows) == total:
+            raise _RowsMovedError
+        return rows
 
     async def _paged(self, portfolio_id: str) -> tuple[list[Row], int]:
         rows: list[Row] = []

@@ -1,0 +1,39 @@
+"""Retries of calls to the database, and pauses between attempts."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, TypeVar
+
+import stamina
+
+from storage.errors import StorageUnavailableError
+
+PAUSE_S: Final = 0.5
+R = TypeVar("R")
+
+
+async def retry_while_unavailable(
+    call: Callable[[], Awaitable[R]], within_s: float | None = None
+) -> R:
+    """Call until the database answers, for ``within_s`` at most; by default until it is cancelled.
+
+    The call has to be idempotent, because it may have succeeded though its answer was lost.
+    """
+    async for attempt in stamina.retry_context(
+        StorageUnavailableError,
+        attempts=None,
+        timeout=within_s,
+        wait_initial=PAUSE_S,
+        wait_max=PAUSE_S,
+        wait_jitter=0,
+    ):
+        with attempt:
+            return await call()
+    raise AssertionError
+
+
+def doubling_pauses(first_s: float, longest_s: float) -> Iterator[float]:
+    """Yield pauses, each twice as long as the one before, up to the longest."""
+    pause_s = first_s
+    while True:
+        yield pause_s
+        pause_s = min(2 * pause_s, longest_s)
