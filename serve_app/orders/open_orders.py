@@ -48,6 +48,20 @@ async def read_back(resources: Resources, batch: Batch) -> ReadBack:
     return ReadBack(there, len(found))
 
 
+async def look_up_batch(
+    resources: Resources, batch: Batch, arrive_within: timedelta, *, failed: bool = True
+) -> ReadBack:
+    """Settle a batch by what the order service has, and let go out again what can no longer arrive.
+
+    Without ``failed`` the orders that the order service refused stay as they are.
+    """
+    # Taken first, because an order may arrive after the order service was asked.
+    before = datetime.now(UTC) - arrive_within
+    known = await read_back(resources, batch)
+    await resources.orders.allow_again(*batch, before, failed=failed)
+    return known
+
+
 class OpenOrdersLookUp:
     """Asks the order service what became of open orders, for one request: every batch once."""
 
@@ -85,9 +99,7 @@ class OpenOrdersLookUp:
         return self._done.issuperset(batches)
 
     async def _look_up(self, batch: Batch, portfolio_ids: set[str]) -> None:
-        before = datetime.now(UTC) - self._arrive_within  # taken first: none arrives later
-        there = (await read_back(self._with, batch)).there
-        await self._with.orders.allow_again(*batch, before, failed=False)
+        there = (await look_up_batch(self._with, batch, self._arrive_within, failed=False)).there
         await self._mark(batch, portfolio_ids | {portfolio_id for portfolio_id, _ in there}, there)
 
     async def _mark(

@@ -18,7 +18,7 @@ from uuid import uuid4
 from optimization.domain.outcome import Rebalance, Side
 from serve_app.observability.metrics import count_orders
 from serve_app.orders.admission import SETTLE_S, Admission
-from serve_app.orders.open_orders import ARRIVE_WITHIN, read_back
+from serve_app.orders.open_orders import ARRIVE_WITHIN, ReadBack, look_up_batch, read_back
 from serve_app.orders.submission_turn import Turn, TurnOverError
 from serve_app.resources import Resources
 from serve_app.upstream.errors import FAILURES, OutcomeUnknownError, UpstreamError
@@ -166,9 +166,8 @@ class HandOvers:
         rebalance_id = turn.rebalance_id
         for timestamp in await self._with.orders.timestamps(rebalance_id):
             await turn.go_on()
-            before = datetime.now(UTC) - self._arrive_within  # taken first: none arrives later
-            await self._read_back(rebalance_id, timestamp)
-            await self._with.orders.allow_again(rebalance_id, timestamp, before)
+            batch = rebalance_id, timestamp
+            self._count_found(await look_up_batch(self._with, batch, self._arrive_within))
         await self._require_certainty(rebalance_id)
 
     async def _sent_one(self, turn: Turn) -> bool:
@@ -200,7 +199,7 @@ class HandOvers:
         sent = sum(each.state is OrderState.SENT for each in settlements.values())
         if sent < len(settlements):
             with suppress(UpstreamError):  # the next request looks them up
-                sent += await self._read_back(rebalance_id, timestamp)
+                sent += self._count_found(await read_back(self._with, (rebalance_id, timestamp)))
             await self._require_certainty(rebalance_id)
         # An order service that takes nothing is not pressed further.
         return sent > 0
@@ -228,12 +227,11 @@ class HandOvers:
             await self._with.orders.give_back(batch)
             raise
 
-    async def _read_back(self, rebalance_id: str, timestamp: datetime) -> int:
-        """Settle what the order service knows of a batch; how many more of it turn out to be sent."""
-        found = (await read_back(self._with, (rebalance_id, timestamp))).found
-        if found:
-            self._count({FOUND: found})
-        return found
+    def _count_found(self, known: ReadBack) -> int:
+        """Count the orders of a batch that turned out to be sent; returns how many."""
+        if known.found:
+            self._count({FOUND: known.found})
+        return known.found
 
     async def _require_certainty(self, rebalance_id: str) -> None:
         count, last = await self._with.orders.in_doubt(rebalance_id)
