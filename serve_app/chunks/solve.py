@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
-from optimization.domain.model import require_targets
+from optimization.domain.model import Model, require_targets
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Rebalance, Refusal, Security, Status
 from optimization.domain.portfolio import Portfolio
@@ -25,6 +25,7 @@ from optimization.errors import (
     SolverInterruptedError,
     UnmatchedIdsError,
 )
+from optimization.exact.block_builder import priced
 from optimization.time_budget import Budget
 from serve_app.deadline import remaining_s
 from serve_app.problems import catalogue
@@ -37,6 +38,9 @@ Told = Callable[[Sequence[Rebalance], float], None]
 OwnOptions = Mapping[str, RebalanceOptions | OptimizationError]
 """The options of portfolios that have their own, or what is wrong with them, by portfolio id."""
 NONE_OWN: OwnOptions = MappingProxyType({})
+
+UNPRICED: Final = (PricesMissingError, RuleError)
+"""Errors of a model that lacks prices of its own: the refusal of each of its portfolios then."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +58,14 @@ async def prices_of(
         for security_id, ticker in tickers.items()
         if ticker in snapshot.prices
     }
+
+
+async def price_model(
+    model: Model, securities: Securities, snapshot: PriceSnapshot
+) -> tuple[Security, ...]:
+    """Price the targets of a model; raises one of UNPRICED if one has no usable price."""
+    ids = frozenset(target.security_id for target in model.targets)
+    return priced(model, await prices_of(ids, securities, snapshot))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +232,7 @@ def _portfolio(
         return failed(portfolio_id, balance)
     try:
         return Portfolio(portfolio_id, balance.cash, balance.holdings, prices)
-    except (PricesMissingError, RuleError) as error:
+    except UNPRICED as error:
         return failed(portfolio_id, error)
 
 

@@ -13,13 +13,12 @@ from typing import Any
 from optimization.domain.model import Model
 from optimization.domain.options import restrictions_of
 from optimization.domain.outcome import Rebalance
-from optimization.errors import PricesMissingError, RuleError
-from optimization.exact.block_builder import priced
-from serve_app.chunks.solve import failed, prices_of
+from serve_app.chunks.solve import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import held_outside, named_beyond
 from serve_app.deadline import reserved_for
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.metrics import count_outcomes, count_run, count_stopped_run
+from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.runs.chunk_tasks import Work, outcomes_of, previewed
 from serve_app.runs.coordinator import Coordinator
@@ -70,7 +69,7 @@ class Runs:
                 work = await self._begun(
                     rebalance_id, model, len(portfolio_ids), overrides, alone=alone
                 )
-                made = await self._solved_here(work, model, portfolio_ids, claim)
+                made = await self._solved_here(work, portfolio_ids, claim)
         except BaseException:
             count_stopped_run()
             raise
@@ -88,13 +87,9 @@ class Runs:
         """What ``rebalance`` would answer; nothing is stored, so the id of the run leads nowhere."""
         count = len(portfolio_ids)
         work = await self._begun(new_rebalance_id(), model, count, overrides, alone=alone)
-        try:
-            work = await self._at_prices(work, model)
-        except (PricesMissingError, RuleError) as error:
-            return work.run, tuple(failed(each, error) for each in portfolio_ids)
         whole = Chunk(work.run.rebalance_id, 0, portfolio_ids)
         with reserved_for(len(portfolio_ids)):
-            if len(portfolio_ids) > self._settings.run_fan_out_above:
+            if work.refusal is None and count > self._settings.run_fan_out_above:
                 outcomes = await previewed(work, whole)
             else:
                 outcomes = tuple((await outcomes_of(work, whole, self._with))[0])
@@ -113,14 +108,8 @@ class Runs:
         return run, await self._with.rebalances.outcomes(run)
 
     async def _solved_here(
-        self, work: Work, model: Model, portfolio_ids: tuple[str, ...], claim: Claim | None
+        self, work: Work, portfolio_ids: tuple[str, ...], claim: Claim | None
     ) -> Outcomes:
-        try:
-            work = await self._at_prices(work, model)
-        except (PricesMissingError, RuleError) as error:
-            # Without the model's own prices there is nothing to solve: every portfolio says so.
-            outcomes = [failed(each, error) for each in portfolio_ids]
-            return await self._recorded(work.run, outcomes, claim)
         chunk = Chunk(work.run.rebalance_id, 0, portfolio_ids)
         with reserved_for(len(portfolio_ids)):
             outcomes, _ = await outcomes_of(work, chunk, self._with)
@@ -167,12 +156,15 @@ class Runs:
         # What the model restricts is meant for all its portfolios, not for each of them.
         named = restrictions_of(overrides or {}) if alone else None
         work = Work(self._settings, run, snapshot, options, correlation_id.get(), holdings)
-        return replace(work, must_match=named)
+        return await self._at_prices(replace(work, must_match=named), model)
 
     async def _at_prices(self, work: Work, model: Model) -> Work:
-        ids = frozenset(target.security_id for target in model.targets)
-        prices = await prices_of(ids, self._with.securities, work.snapshot)
-        return replace(work, run=replace(work.run, securities=priced(model, prices)))
+        """The work with the prices of its model, or with the reason why it has none."""
+        try:
+            securities = await price_model(model, self._with.securities, work.snapshot)
+        except UNPRICED as error:
+            return replace(work, refusal=refusal_of(error))
+        return replace(work, run=replace(work.run, securities=securities))
 
     async def _recorded(
         self, run: Run, outcomes: Sequence[Rebalance], claim: Claim | None

@@ -8,15 +8,14 @@ from optimization.domain.model import Model
 from optimization.domain.outcome import Security
 from optimization.domain.portfolio import Portfolio
 from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, measure_drift
-from optimization.errors import PricesMissingError, RuleError
-from optimization.exact.block_builder import priced
-from serve_app.chunks.solve import Fetched, failed, fetched, prices_of
+from optimization.errors import RuleError
+from serve_app.chunks.solve import UNPRICED, Fetched, failed, fetched, price_model
 from serve_app.problems.errors import PortfolioDataError
 from serve_app.resources import Resources
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
 from serve_app.upstream.holdings.source import Found
 
-FORESEEN = (HoldingsMissingError, UpstreamContractError, PricesMissingError, RuleError)
+FORESEEN = (HoldingsMissingError, UpstreamContractError, *UNPRICED)
 
 
 class Drifts:
@@ -49,16 +48,14 @@ class Drifts:
             return (), total
         try:
             securities, portfolios = await self._fetched(model)
-        except (PricesMissingError, RuleError) as error:
-            # Without the model's own prices nothing can be said of any of its portfolios.
+        except UNPRICED as error:
             return tuple(_failed(each, error) for each in model.portfolio_ids), total
         # A page of 1,000 takes a fraction of a second, which the event loop need not wait for.
         return await asyncio.to_thread(_measured, securities, portfolios), total
 
     async def _fetched(self, model: Model) -> tuple[tuple[Security, ...], Fetched]:
         snapshot = await self._with.prices.snapshot()
-        ids = frozenset(target.security_id for target in model.targets)
-        securities = priced(model, await prices_of(ids, self._with.securities, snapshot))
+        securities = await price_model(model, self._with.securities, snapshot)
         sources = self._with.holdings, self._with.securities
         return securities, await fetched(securities, model.portfolio_ids, *sources, snapshot)
 

@@ -11,9 +11,8 @@ from ray import ObjectRef
 from optimization.domain.model import Model, require_targets
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Rebalance, Security
-from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.block_builder import priced
-from serve_app.chunks.solve import Fetched, OwnOptions, failed, solved
+from serve_app.chunks.solve import UNPRICED, Fetched, OwnOptions, failed, solved
 from serve_app.deadline import Shares, reserved_for, within
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
@@ -54,8 +53,7 @@ async def optimized(
         require_targets(model.targets, each)
     try:
         securities = priced(model, prices)
-    except (PricesMissingError, RuleError) as error:
-        # Without the model's own prices there is nothing to solve: every portfolio says so.
+    except UNPRICED as error:
         return tuple(failed(balance.portfolio_id, error) for balance in balances)
     given = Given(securities, prices, common, own, correlation_id.get())
     with reserved_for(len(balances)):

@@ -17,11 +17,9 @@ from optimization.domain.outcome import Refusal
 from optimization.errors import (
     EmptyModelError,
     OptionsConflictError,
-    PricesMissingError,
     RuleError,
 )
-from optimization.exact.block_builder import priced
-from serve_app.chunks.solve import prices_of
+from serve_app.chunks.solve import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import named_beyond
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources, identified
@@ -151,19 +149,19 @@ class _Market:
         """The rebalance with the prices of its model, or with the reason why it has none."""
         if part.refusal is not None or self.outage is not None:
             return replace(part, refusal=part.refusal or self.outage)
-        ids = frozenset(target.security_id for target in model.targets)
         try:
             if self.snapshot is None:
                 self.snapshot = await self._asked(self.resources.prices.snapshot)
             snapshot = self.snapshot
-            prices = await self._asked(lambda: prices_of(ids, self.resources.securities, snapshot))
-            return replace(part, securities=priced(model, prices))
+            securities = self.resources.securities
+            priced = await self._asked(lambda: price_model(model, securities, snapshot))
+            return replace(part, securities=priced)
         except FAILURES as error:
             if self.stops_on_outage:
                 raise
             self.outage = refusal_of(error)
             return replace(part, refusal=self.outage)
-        except (PricesMissingError, RuleError) as error:
+        except UNPRICED as error:
             return replace(part, refusal=refusal_of(error))
 
     async def _asked(self, call: Callable[[], Awaitable[R]]) -> R:
