@@ -21,7 +21,7 @@ ENDS_WITHIN_S = 10.0  # a task that was cancelled
 
 
 def tasks_at_a_time(settings: Settings) -> int:
-    """How many tasks of one call go on beside each other.
+    """Return the limit of parallel tasks of one call.
 
     Where there is a deadline no more than the cluster has processors for, because a task that waits for
     one does not know how much of its time goes by.

@@ -1,6 +1,6 @@
-"""Book runs in MongoDB, owned by the database: whoever works on one holds its lease.
+"""Runs over a book in MongoDB, each worked on by the process that holds its lease.
 
-When a lease ends, another goes on with the open chunks.
+When a lease lapses, another process continues with the open chunks.
 """
 
 from collections.abc import Sequence
@@ -118,7 +118,7 @@ class BookRuns:
 
     @translating
     async def renew(self, run_id: str, token: str, lease_s: float) -> BookRunStatus:
-        """Hold the lease for longer; the answer tells whether the run is to be cancelled."""
+        """Renew the lease and return the status, which says whether the run is to be cancelled."""
         key, status = ObjectId(run_id), {"status": 1}
         document = await self._leases.renew(key, token, lease_s, projection=status)
         if document is None:
@@ -127,9 +127,9 @@ class BookRuns:
 
     @translating
     async def begin_chunk(self, run_id: str) -> bool:
-        """Whether a chunk of the run may begin; after ``cancel`` none may.
+        """Begin a chunk of the run; false once the run was cancelled.
 
-        One document decides about both, so that they have an order.
+        Both are writes to one document, because otherwise they would have no order.
         """
         begun = await self._runs.update_one(
             {"_id": ObjectId(run_id), "status": BookRunStatus.RUNNING.value},
@@ -185,11 +185,11 @@ class BookRuns:
         await run_transaction(self._runs.database, end)
 
     async def cancel(self, run_id: str) -> BookRun:
-        """Let no chunk of a run begin any more; what is done or under way stays. One that is over stays."""
+        """Let no chunk of a run begin any more, and return the run. One that is over stays over."""
         return await self._cancel(run_id, BookRunStatus.CANCELLING, GOING)
 
     async def discard(self, run_id: str) -> BookRun:
-        """Likewise, of a run that nobody waits for: nothing of it stays unless it was completed."""
+        """Cancel a run that nobody waits for: nothing of it stays unless it was completed."""
         before = (*GOING, BookRunStatus.CANCELLING)
         return await self._cancel(run_id, BookRunStatus.DISCARDING, before)
 

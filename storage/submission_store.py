@@ -24,7 +24,7 @@ STEP_MS: Final = 1  # what the order service's timestamps surely keep
 
 
 class HandOverStatus(StrEnum):
-    """How far a hand-over is."""
+    """Progress of a hand-over."""
 
     COMPLETE = "COMPLETE"  # the order service has every order
     PARTIAL = "PARTIAL"
@@ -33,7 +33,7 @@ class HandOverStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """How many orders of a rebalance are in which state, and a page of them.
+    """Counts of the orders of a rebalance by state, and a page of the orders.
 
     ``listed`` counts the orders in the states that were asked for, of which ``orders`` is the page.
     ``transactions`` counts those of the rebalance; before the first hand-over there are no orders of them.

@@ -103,7 +103,7 @@ class Attempts:
         raise AssertionError
 
     def _pauses(self, tries: int | None) -> Callable[[Exception], bool | float]:
-        """After which failures to try a chunk again, and how long to wait."""
+        """Retry policy of a chunk, as stamina takes one: the pause after a failure, or False."""
         pauses, failures = doubling_pauses(PAUSE_S, LONGEST_PAUSE_S), 0
 
         def pause_s(error: Exception) -> bool | float:

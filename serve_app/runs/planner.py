@@ -171,7 +171,7 @@ class _Market:
         raise AssertionError
 
     def _pauses(self) -> Callable[[Exception], bool | float]:
-        """After which failures to ask again, and how long to wait."""
+        """Retry policy until ``until``, as stamina takes one: the pause, or False."""
         pauses = doubling_pauses(PAUSE_S, LONGEST_PAUSE_S)
 
         def pause_s(error: Exception) -> bool | float:

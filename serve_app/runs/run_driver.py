@@ -84,7 +84,7 @@ class Drive:
             self._heed(status)
 
     async def _renew(self) -> tuple[BookRunStatus, float]:
-        """Renew the lease once; the status of the run, and until when the lease lasts at least."""
+        """Renew the lease; return the status of the run and the moment when the lease ends."""
         until = time.monotonic() + self._settings.run_lease_s
         renew = self._with.book_runs.renew
         status = await renew(self._run.run_id, self._token, self._settings.run_lease_s)

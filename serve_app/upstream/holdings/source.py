@@ -1,4 +1,4 @@
-"""What every source of holdings answers."""
+"""Sources of holdings: their protocol, and the retry for portfolios without an answer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
