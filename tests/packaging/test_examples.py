@@ -13,3 +13,10 @@ def test_the_engine_alone_prints_what_its_docstring_shows(
 
     shown = str(module["__doc__"]).partition("$ python examples/rebalance.py\n")[2]
     assert capsys.readouterr().out == shown
+
+
+def test_the_pictures_are_what_the_engine_draws() -> None:
+    drawn = runpy.run_path(str(EXAMPLES / "draw_pictures.py"))
+
+    for name, draw in drawn["PICTURES"].items():
+        assert (drawn["FOLDER"] / name).read_text() == draw(), "python examples/draw_pictures.py"
