@@ -5,7 +5,8 @@ from typing import Any, cast
 import pytest
 
 from serve_app.api.app import api_app
-from serve_app.api.reference import page_of, stale
+from serve_app.api.reference import stale
+from serve_app.api.routes.problem_pages import problem_page
 from serve_app.problems.catalogue import KINDS
 from serve_app.settings import Settings, settings_from
 
@@ -107,7 +108,9 @@ def test_every_kind_of_problem_has_its_page_and_every_page_its_kind() -> None:
     pages = {path.stem for path in (ROOT / "docs/problems").glob("*.md")} - {"index"}
 
     assert pages == KINDS.keys()
-    assert all(f"# {kind.title}\n" in page_of(kind, ()) for kind in KINDS.values())
+    assert all(
+        f"# {kind.title}\n" in problem_page("problem.md.j2", kind) for kind in KINDS.values()
+    )
 
 
 def test_the_reference_is_what_the_code_says() -> None:
