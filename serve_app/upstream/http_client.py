@@ -127,6 +127,17 @@ class Client:
         """The body of a 200, its numbers exact."""
         return self.parsed(await self.get(path, params))
 
+    async def json_if_found(self, path: str, what: str) -> Any | None:
+        """Return the object in the body of a 200; None for a 404."""
+        response = await self.get(path, accept=frozenset({200, 404}))
+        body = self.parsed(response)  # a 404 that is not JSON is not the service's own
+        if response.status_code == 404:
+            return None
+        with self.reading(what):
+            if body is None:  # otherwise it would be taken for a 404
+                raise TypeError("null is no object")
+        return body
+
     def parsed(self, response: httpx.Response) -> Any:
         """The value of strict JSON, with Decimals for numbers that have a fraction."""
         try:

@@ -15,14 +15,14 @@ from async_lru import alru_cache
 
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamError
-from serve_app.upstream.exact_values import objects, text
+from serve_app.upstream.exact_values import text
 from serve_app.upstream.http_client import Client, UpstreamHealth
+from serve_app.upstream.listings import read_listing
 from serve_app.upstream.retry_policy import Policy
 
 POLICY = Policy(total_s=5.0, concurrency=8)
 HEALTH = "/health/ready"
 TTL_S = 300.0
-PAGE: Final = 1000
 MAX_PAGES: Final = 5
 MAX_SINGLE: Final = 100  # read one by one for a call
 FEW: Final = 20  # cheaper one by one
@@ -76,23 +76,15 @@ class Portfolios:
         await for_each(missing, look_up, self._client.policy.concurrency)
 
     async def _read_newest(self) -> dict[str, str]:
-        known: dict[str, str] = {}
-        for page in range(MAX_PAGES):
-            params = {"limit": PAGE, "offset": page * PAGE}
-            answer = await self._client.json("/api/v2/portfolios", params)
-            with self._client.reading("a page of portfolios"):
-                rows = objects(answer["portfolios"])
-                known.update({text(row["portfolioId"]): text(row["name"]) for row in rows})
-                more = answer["pagination"]["hasNext"] is True
-            if not (more and rows):
-                break
+        fields = "portfolioId", "name"
+        known, _ = await read_listing(
+            self._client, "/api/v2/portfolios", "portfolios", fields, MAX_PAGES
+        )
         return known
 
     async def _read(self, portfolio_id: str) -> str | None:
-        path = f"/api/v1/portfolio/{portfolio_id}"
-        response = await self._client.get(path, accept=frozenset({200, 404}))
-        row = self._client.parsed(response)  # a 404 that is not JSON is not the service's own
-        if response.status_code == 404:
+        row = await self._client.json_if_found(f"/api/v1/portfolio/{portfolio_id}", "a portfolio")
+        if row is None:
             return None
         with self._client.reading("a portfolio"):
             return text(row["name"])

@@ -7,13 +7,13 @@ from async_lru import alru_cache
 
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamContractError
-from serve_app.upstream.exact_values import objects, text
+from serve_app.upstream.exact_values import text
 from serve_app.upstream.http_client import Client, UpstreamHealth
+from serve_app.upstream.listings import PAGE_SIZE, read_listing
 from serve_app.upstream.retry_policy import Policy
 
 POLICY = Policy(total_s=5.0, concurrency=8)
 HEALTH = "/health/readiness"
-PAGE = 1000
 MAX_SECURITIES = 1_000_000
 ALL_TTL_S = 3600.0
 SINGLE_TTL_S = 60.0
@@ -53,24 +53,18 @@ class Securities:
         return await self._client.health(HEALTH)
 
     async def _read_all(self) -> dict[str, str]:
-        known: dict[str, str] = {}
-        for offset in range(0, MAX_SECURITIES, PAGE):
-            params = {"limit": PAGE, "offset": offset}
-            answer = await self._client.json("/api/v2/securities", params)
-            with self._client.reading("a page of securities"):
-                rows = objects(answer["securities"])
-                known.update({text(row["securityId"]): text(row["ticker"]) for row in rows})
-                more = answer["pagination"]["hasNext"] is True
-            if not (more and rows):
-                return known
+        fields, max_pages = ("securityId", "ticker"), MAX_SECURITIES // PAGE_SIZE
+        known, is_whole = await read_listing(
+            self._client, "/api/v2/securities", "securities", fields, max_pages
+        )
+        if is_whole:
+            return known
         detail = f"there is no end of securities: over {MAX_SECURITIES:,}"
         raise UpstreamContractError(self._client.upstream, detail)
 
     async def _read_single(self, security_id: str) -> str | None:
-        path = f"/api/v1/security/{security_id}"
-        response = await self._client.get(path, accept=frozenset({200, 404}))
-        row = self._client.parsed(response)  # a 404 that is not JSON is not the service's own
-        if response.status_code == 404:
+        row = await self._client.json_if_found(f"/api/v1/security/{security_id}", "a security")
+        if row is None:
             return None
         with self._client.reading("a security"):
             return text(row["ticker"]) if text(row["securityId"]) == security_id else None

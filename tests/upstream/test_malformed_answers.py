@@ -24,11 +24,12 @@ from serve_app.upstream.holdings.source import Balance, held_by
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_exchange import plain_transport
+from serve_app.upstream.listings import PAGE_SIZE
 from serve_app.upstream.order_service import CANCELLED, NewOrder, OrderService
 from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
-from serve_app.upstream.securities import PAGE, Securities
+from serve_app.upstream.securities import Securities
 from tests.support.upstream_servers import Answer, client_of, raw
 
 MAX_BYTES = 100_000
@@ -351,7 +352,7 @@ async def test_rows_of_another_portfolio_are_not_taken_for_its_own() -> None:
 async def test_a_list_without_an_end_is_not_followed_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("serve_app.upstream.securities.MAX_SECURITIES", 3 * PAGE)
+    monkeypatch.setattr("serve_app.upstream.securities.MAX_SECURITIES", 3 * PAGE_SIZE)
     rows = [{"securityId": IDS[0], "ticker": "A"}]
     body = {"securities": rows, "pagination": {"hasNext": True}}
     service, asked = _securities(httpx.Response(200, json=body))

@@ -7,9 +7,10 @@ import pytest
 
 from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.http_client import Client
+from serve_app.upstream.listings import PAGE_SIZE
 from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.retry_policy import Policy
-from serve_app.upstream.securities import PAGE, Securities
+from serve_app.upstream.securities import Securities
 from tests.support.upstream_servers import Handler, client_of
 
 LATE = "f" * 24  # a security that was added after all were read
@@ -36,9 +37,9 @@ class Registry:
         if path != "/api/v2/securities":
             return httpx.Response(404, json={"detail": "Security not found"})
         offset = int(request.url.params["offset"])
-        numbers = range(offset, min(offset + PAGE, self.count))
+        numbers = range(offset, min(offset + PAGE_SIZE, self.count))
         rows = [{"securityId": security_id(number), "ticker": f"T{number}"} for number in numbers]
-        more = offset + PAGE < self.count
+        more = offset + PAGE_SIZE < self.count
         return httpx.Response(200, json={"securities": rows, "pagination": {"hasNext": more}})
 
 
@@ -47,9 +48,13 @@ def client(handler: Handler) -> Client:
 
 
 async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:
-    registry = Registry(2 * PAGE + 1)
+    registry = Registry(2 * PAGE_SIZE + 1)
     securities = Securities(client(registry))
-    expected = {security_id(0): "T0", security_id(PAGE): "T1000", security_id(2 * PAGE): "T2000"}
+    expected = {
+        security_id(0): "T0",
+        security_id(PAGE_SIZE): "T1000",
+        security_id(2 * PAGE_SIZE): "T2000",
+    }
 
     answers = await asyncio.gather(*(securities.tickers(expected) for _ in range(10)))
 

@@ -1,0 +1,29 @@
+"""Lists that an upstream answers page by page, with an id and a text in each row."""
+
+from typing import Final
+
+from serve_app.upstream.exact_values import objects, text
+from serve_app.upstream.http_client import Client
+
+PAGE_SIZE: Final = 1000
+
+
+async def read_listing(
+    client: Client, path: str, rows_name: str, fields: tuple[str, str], max_pages: int
+) -> tuple[dict[str, str], bool]:
+    """Texts by id of the first ``max_pages`` pages of a list, and whether they are the whole list.
+
+    ``fields`` name the id and the text of a row.
+    """
+    id_field, text_field = fields
+    known: dict[str, str] = {}
+    for page in range(max_pages):
+        params = {"limit": PAGE_SIZE, "offset": page * PAGE_SIZE}
+        answer = await client.json(path, params)
+        with client.reading(f"a page of {rows_name}"):
+            rows = objects(answer[rows_name])
+            known.update({text(row[id_field]): text(row[text_field]) for row in rows})
+            has_next = answer["pagination"]["hasNext"] is True
+        if not (has_next and rows):
+            return known, True
+    return known, False
