@@ -34,7 +34,7 @@ from serve_app.launch.launcher import running
 from serve_app.launch.preflight import configured
 from serve_app.settings import Settings
 from serve_app.simulator import Market
-from storage.model_store import Models
+from storage.model_store import ModelStore
 from storage.mongo.connection import connect, disconnect
 
 FILE = "book.parquet"
@@ -100,7 +100,7 @@ async def store(settings: Settings, models: list[Model]) -> None:
     uri = settings.mongodb_uri.get_secret_value()
     database = connect(uri, settings.database_name, timeout_ms=60_000)
     for model in models:
-        await Models(database).add(model)
+        await ModelStore(database).add(model)
     await disconnect(database)
 
 

@@ -25,13 +25,13 @@ from rich.table import Table
 
 from optimization.domain.model import DriftBand
 from optimization.domain.options import GroupBand, Percent, RebalanceOptions
-from optimization.domain.outcome import Rebalance, Security
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance_all
 from optimization.exact.block import Block, bands
-from optimization.exact.block_builder import assemble
+from optimization.exact.block_builder import build_block
 from optimization.milp import formulations
-from optimization.solvers.cash_constrained import solve_tight
+from optimization.solvers.cash_constrained import solve_cash_constrained
 from optimization.solvers.separable import solve
 from optimization.time_budget import Budget
 from tests.engine_checks.instances import Instance, instances, portfolios, securities
@@ -44,11 +44,11 @@ from tests.engine_checks.rivals import (
     textbook_by_scipy,
 )
 
-BLOCK, LARGEST_BLOCK = 512, 2048  # portfolios
+BLOCK, MAX_BLOCK = 512, 2048  # portfolios
 TIME_LIMIT_S = 5.0
 ALLOCATIONS = 8  # accounts for PyPortfolioOpt
 TURNS = 7  # where the two are close
-LARGEST_FOR_ABS = 100  # tight: |.| has no useful bound beyond it
+MAX_SIZE_FOR_ABS = 100  # tight: |.| has no useful bound beyond it
 
 One = TypeVar("One")
 
@@ -104,20 +104,20 @@ def each_portfolio_ms(blocks: Sequence[Block], portfolios: int) -> float:
     return min(turns) / portfolios
 
 
-def separable(rng: np.random.Generator, model: tuple[Security, ...], table: Comparison) -> str:
+def separable(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison) -> str:
     """Blocks of arrays against the same one by one, and against the public function."""
     size = len(model)
-    made = portfolios(rng, model, LARGEST_BLOCK)
-    block = assemble(model, (), made, RebalanceOptions()).block
+    made = portfolios(rng, model, MAX_BLOCK)
+    block = build_block(model, (), made, RebalanceOptions()).block
     ones = [block.rows([row]) for row in range(64)]
     alone = each_portfolio_ms(ones, len(ones))
     best = 0.0
     rates: list[str] = []
-    for rows in (BLOCK, LARGEST_BLOCK):
+    for rows in (BLOCK, MAX_BLOCK):
         parts = [
-            block.rows(list(range(first, first + rows))) for first in range(0, LARGEST_BLOCK, rows)
+            block.rows(list(range(first, first + rows))) for first in range(0, MAX_BLOCK, rows)
         ]
-        each = each_portfolio_ms(parts, LARGEST_BLOCK)
+        each = each_portfolio_ms(parts, MAX_BLOCK)
         what = f"separable: arrays in blocks of {rows} / one by one"
         table.add(size, "slack", (each, alone), "", what)
         rates.append(f"{1e-3 / each:.2f} M/s in blocks of {rows}")
@@ -131,7 +131,11 @@ def separable(rng: np.random.Generator, model: tuple[Security, ...], table: Comp
 
 
 def with_cash_row(
-    rng: np.random.Generator, model: tuple[Security, ...], count: int, table: Comparison, cash: str
+    rng: np.random.Generator,
+    model: tuple[PricedTarget, ...],
+    count: int,
+    table: Comparison,
+    cash: str,
 ) -> None:
     """The cash row: cover, compiled program, and the other ways."""
     size, highs = len(model), raw_highs()
@@ -147,12 +151,14 @@ def with_cash_row(
         return hull_by_arrays(highs, one.cash, TIME_LIMIT_S)
 
     if cash == "tight":
-        times = duel(problems, lambda one: solve_tight(one.tight, Budget(TIME_LIMIT_S)), bare)
+        times = duel(
+            problems, lambda one: solve_cash_constrained(one.tight, Budget(TIME_LIMIT_S)), bare
+        )
         table.add(size, cash, times, ">= 2" if size >= 50 else "", "cover / HiGHS, hull")
     for other, name in ((bare, "bare"), (arrays, "bare, by arrays")):
         times = duel(problems, compiled, other, TURNS)
         table.add(size, cash, times, ">= 0.91", f"CVXPY compiled / HiGHS {name}")
-    if cash == "slack" or size <= LARGEST_FOR_ABS:
+    if cash == "slack" or size <= MAX_SIZE_FOR_ABS:
         target = ">= 10" if cash == "tight" and size >= 50 else ""
         against_abs(problems[: max(3, count // 2)], compiled, table, cash, target)
 
@@ -176,8 +182,8 @@ def against_abs(
     table.add(size, cash, by_scipy, "", "CVXPY compiled, hull / scipy.milp, |.|")
 
 
-def desk(
-    rng: np.random.Generator, model: tuple[Security, ...], count: int, table: Comparison
+def coupled(
+    rng: np.random.Generator, model: tuple[PricedTarget, ...], count: int, table: Comparison
 ) -> None:
     """Options that couple securities, by themselves and all at once."""
     size = len(model)
@@ -230,7 +236,7 @@ def _terms(one: Instance, options: RebalanceOptions, ids: Sequence[str]) -> Desk
 
 
 def discrete_allocation(
-    rng: np.random.Generator, model: tuple[Security, ...], table: Comparison
+    rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison
 ) -> str:
     """The task of PyPortfolioOpt's lp_portfolio: whole shares for cash alone, no bands, 5 % kept back.
 
@@ -252,9 +258,9 @@ def discrete_allocation(
         )
         return allocation.lp_portfolio(solver="HIGHS")[0]
 
-    def ours(one: Portfolio) -> Rebalance:
+    def ours(one: Portfolio) -> PortfolioOutcome:
         answer = rebalance_all(open_bands, [one], options)[0]
-        assert isinstance(answer, Rebalance)
+        assert isinstance(answer, PortfolioOutcome)
         return answer
 
     def drift(one: Portfolio, shares: Mapping[str, Decimal | int]) -> Decimal:
@@ -287,8 +293,8 @@ def main() -> None:
         rates.append(separable(rng, model, table))
         for cash in ("slack", "tight"):
             with_cash_row(rng, model, arguments.problems, table, cash)
-        if size <= LARGEST_FOR_ABS:
-            desk(rng, model, max(3, arguments.problems // 2), table)
+        if size <= MAX_SIZE_FOR_ABS:
+            coupled(rng, model, max(3, arguments.problems // 2), table)
         rates.append(discrete_allocation(rng, model, table))
     table.print()
     print("\n".join(rates), "(target: >= 0.8 M/s at N=50)", sep="\n")

@@ -23,15 +23,20 @@ from rich.table import Table
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.outcome import Rebalance, Security, Status
-from serve_app.api.exports.stored_rebalances import MOST_ON_PAGE, Listed, Portfolios, page_text
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget, Status
+from serve_app.api.exports.stored_rebalances import (
+    MAX_OUTCOMES_PER_PAGE,
+    Listed,
+    Portfolios,
+    page_text,
+)
 from storage.embedded.server import Server, start, stop
-from storage.model_store import Models
+from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.mongo.decimal_codec import TYPE_REGISTRY
 from storage.outcomes import result_document, result_id
-from storage.rebalance import Run, new_rebalance_id
-from storage.rebalance_store import Rebalances
+from storage.rebalance import Rebalance, new_rebalance_id
+from storage.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
 
 POSITIONS = 50
@@ -47,20 +52,22 @@ def identifier(at: int) -> str:
     return f"{at:024}"
 
 
-def securities() -> tuple[Security, ...]:
+def securities() -> tuple[PricedTarget, ...]:
     prices = [Decimal(RANDOM.randint(100, 90_000)).scaleb(-2) for _ in range(POSITIONS)]
     weight = Decimal("0.015")
-    return tuple(Security(identifier(at), price, weight, BAND) for at, price in enumerate(prices))
+    return tuple(
+        PricedTarget(identifier(at), price, weight, BAND) for at, price in enumerate(prices)
+    )
 
 
 SECURITIES = securities()
 
 
-def outcome(ordinal: int) -> Rebalance:
+def outcome(ordinal: int) -> PortfolioOutcome:
     before = tuple(RANDOM.randint(0, 5_000) for _ in SECURITIES)
     after = tuple(shares + RANDOM.randint(0, 50) for shares in before)
     cents = Decimal(RANDOM.randint(10**8, 10**9)).scaleb(-2)
-    return Rebalance(
+    return PortfolioOutcome(
         identifier(ordinal),
         Status.REBALANCED,
         cents,
@@ -74,7 +81,7 @@ def outcome(ordinal: int) -> Rebalance:
     )
 
 
-def subdocuments(document_id: str, rebalance: Rebalance) -> Document:
+def subdocuments(document_id: str, rebalance: PortfolioOutcome) -> Document:
     """The shape we do not use: one subdocument a position, every value written out."""
     positions = [
         {
@@ -97,9 +104,9 @@ def subdocuments(document_id: str, rebalance: Rebalance) -> Document:
     }
 
 
-def a_run(portfolios: int) -> Run:
+def a_run(portfolios: int) -> Rebalance:
     started_at = datetime.now(UTC)
-    return Run(
+    return Rebalance(
         new_rebalance_id(), str(ObjectId()), 1, "Bench", SECURITIES, {}, portfolios, started_at
     )
 
@@ -131,7 +138,7 @@ async def writing(database: AsyncDatabase[Document], table: Table) -> None:
         sizes["record"] = len(bson.encode(documents[0], codec_options=OPTIONS))
         sizes["subdocuments"] = len(bson.encode(some[0], codec_options=OPTIONS))
         times["bare"].append(await seconds(insert_in_batches(database, "bare", documents)))
-        record = Rebalances(database).record(new_rebalance_id(), range(PORTFOLIOS), outcomes)
+        record = RebalanceStore(database).record(new_rebalance_id(), range(PORTFOLIOS), outcomes)
         times["record"].append(await seconds(record))
         slow = await seconds(insert_in_batches(database, "subdocuments", some))
         times["subdocuments"].append(slow * PORTFOLIOS / len(some))
@@ -158,7 +165,7 @@ async def writing(database: AsyncDatabase[Document], table: Table) -> None:
 
 async def reading_a_model(database: AsyncDatabase[Document], table: Table) -> None:
     targets = tuple(Target(identifier(at), Decimal("0.015"), BAND) for at in range(POSITIONS))
-    models = Models(database)
+    models = ModelStore(database)
     added = await models.add(Model("Bench", targets, (identifier(1),)))
     model_id = str(added.model_id)
     key = {"_id": ObjectId(model_id)}
@@ -180,7 +187,7 @@ async def reading_a_model(database: AsyncDatabase[Document], table: Table) -> No
 
 
 async def paging(database: AsyncDatabase[Document], table: Table) -> None:
-    rebalances = Rebalances(database)
+    rebalances = RebalanceStore(database)
     small, large = a_run(1_000), a_run(100_000)
     for run in (small, large):
         for first in range(0, run.number_of_portfolios, 10_000):
@@ -205,17 +212,17 @@ async def paging(database: AsyncDatabase[Document], table: Table) -> None:
 
 async def listing(database: AsyncDatabase[Document], table: Table) -> None:
     """The text of a page of GET /rebalances, as the ingress writes it to the caller."""
-    rebalances = Rebalances(database)
-    run = a_run(MOST_ON_PAGE)
-    rows = [outcome(ordinal) for ordinal in range(MOST_ON_PAGE)]
-    await rebalances.record(run.rebalance_id, range(MOST_ON_PAGE), rows)
+    rebalances = RebalanceStore(database)
+    run = a_run(MAX_OUTCOMES_PER_PAGE)
+    rows = [outcome(ordinal) for ordinal in range(MAX_OUTCOMES_PER_PAGE)]
+    await rebalances.record(run.rebalance_id, range(MAX_OUTCOMES_PER_PAGE), rows)
     del rows
 
     async def write(count: int) -> int:
         shown = Portfolios(run, 0, count, partial(rebalances.outcomes, run))
         return sum([len(part) async for part in page_text([Listed(shown)], UTC)])
 
-    times: dict[int, list[float]] = {100: [], MOST_ON_PAGE: []}
+    times: dict[int, list[float]] = {100: [], MAX_OUTCOMES_PER_PAGE: []}
     for _ in range(ROUNDS):
         for count, found in times.items():
             found.append(await seconds(write(count)))
@@ -225,7 +232,7 @@ async def listing(database: AsyncDatabase[Document], table: Table) -> None:
         size = await write(count)
         peaks[count] = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
-    most, few = median(times[MOST_ON_PAGE]), median(times[100])
+    most, few = median(times[MAX_OUTCOMES_PER_PAGE]), median(times[100])
     table.add_row(
         f"a page of 5,000 portfolios ({size / 2**20:.0f} MiB of JSON) against one of 100, ms",
         f"{most * 1e3:.0f} / {few * 1e3:.1f}",
@@ -234,8 +241,8 @@ async def listing(database: AsyncDatabase[Document], table: Table) -> None:
     )
     table.add_row(
         "peak of memory of the first against that of the second, MiB",
-        f"{peaks[MOST_ON_PAGE]:.1f} / {peaks[100]:.1f}",
-        f"{peaks[MOST_ON_PAGE] / peaks[100]:.2f}",
+        f"{peaks[MAX_OUTCOMES_PER_PAGE]:.1f} / {peaks[100]:.1f}",
+        f"{peaks[MAX_OUTCOMES_PER_PAGE] / peaks[100]:.2f}",
         "<= 2",
     )
 

@@ -10,16 +10,16 @@ from decimal import Decimal
 from serve_app.client import AsyncClient, Model, ProblemError
 
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8088"
-MOST_MODELS = 10
+MAX_MODELS = 10
 
 
 async def main() -> None:
     """Print what a rebalance of each of the newest models would trade."""
     async with AsyncClient(URL) as client:
         models: list[Model] = []
-        async for model in client.list_models(sort_by="-model_id", limit=MOST_MODELS):
+        async for model in client.list_models(sort_by="-model_id", limit=MAX_MODELS):
             models.append(model)
-            if len(models) == MOST_MODELS:
+            if len(models) == MAX_MODELS:
                 break
         turnovers = await asyncio.gather(*(turnover(client, model) for model in models))
     for model, value in zip(models, turnovers, strict=True):

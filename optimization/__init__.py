@@ -27,9 +27,9 @@ from optimization.domain.model_rules import GENERAL, GLOBECO, ModelRules
 from optimization.domain.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
 from optimization.domain.outcome import (
     Drift,
-    Rebalance,
+    PortfolioOutcome,
+    PricedTarget,
     Refusal,
-    Security,
     Side,
     Status,
     Transaction,
@@ -47,7 +47,7 @@ from optimization.errors import (
     RuleError,
     UnmatchedIdsError,
 )
-from optimization.exact.block_builder import priced
+from optimization.exact.block_builder import price_targets
 
 if TYPE_CHECKING:
     from optimization.engine import rebalance, rebalance_all
@@ -71,14 +71,14 @@ __all__ = [
     "OptionsConflictError",
     "Percent",
     "Portfolio",
+    "PortfolioOutcome",
+    "PricedTarget",
     "PricesMissingError",
     "Proof",
-    "Rebalance",
     "RebalanceOptions",
     "Refusal",
     "RuleError",
     "Scope",
-    "Security",
     "Side",
     "Status",
     "Target",
@@ -86,7 +86,7 @@ __all__ = [
     "UnmatchedIdsError",
     "WrittenFraction",
     "measure_drift",
-    "priced",
+    "price_targets",
     "rebalance",
     "rebalance_all",
     "relative_band",

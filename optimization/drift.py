@@ -6,10 +6,10 @@ from enum import StrEnum
 from fractions import Fraction
 
 from optimization.domain.decimals import EXACT, decimals_of
-from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, Refusal, Security
+from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, PricedTarget, Refusal
 from optimization.domain.portfolio import Portfolio
 from optimization.domain.weights import Weight, difference, product, total
-from optimization.exact.block_builder import others_of
+from optimization.exact.block_builder import price_others
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal, to_units
 
 ZERO = Decimal(0)
@@ -27,7 +27,7 @@ class BandStatus(StrEnum):
 class Standing:
     """One security of a portfolio and its band; all amounts are in currency."""
 
-    security: Security
+    security: PricedTarget
     quantity: Decimal
     value: Decimal
     target: Decimal
@@ -89,21 +89,21 @@ class PortfolioDrift:
     standings: tuple[Standing, ...]
 
 
-def measure_drift(model: tuple[Security, ...], portfolio: Portfolio) -> PortfolioDrift:
+def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> PortfolioDrift:
     """Where each security stands, at MV w for a target and MV (w - l) <= u p <= MV (w + h) for a band.
 
     ``model`` is the model at the portfolio's prices (see ``priced``). Only the bands count: the cash
     may be overdrawn. What a holding outside the model has below one share cannot be sold, and is in band.
 
     >>> from optimization.domain.model import DriftBand
-    >>> fund = Security("F" * 24, Decimal(10), Decimal("0.5"), DriftBand(Decimal("0.1"), Decimal("0.1")))
+    >>> fund = PricedTarget("F" * 24, Decimal(10), Decimal("0.5"), DriftBand(Decimal("0.1"), Decimal("0.1")))
     >>> held = Portfolio("P" * 24, Decimal(300), {"F" * 24: Decimal(70)}, {"F" * 24: Decimal(10)})
     >>> (standing,) = measure_drift((fund,), held).standings
     >>> str(standing.edge), standing.outside, standing.deviation, standing.actual
     ('ABOVE', Decimal('100.00'), Decimal('200.00'), Decimal('0.7000'))
     """
     market_value = portfolio.market_value
-    columns = (*model, *others_of(model, portfolio))
+    columns = (*model, *price_others(model, portfolio))
     standings = tuple(
         _standing(each, portfolio.holdings.get(each.security_id, ZERO), market_value)
         for each in columns
@@ -125,7 +125,7 @@ def measure_drift(model: tuple[Security, ...], portfolio: Portfolio) -> Portfoli
     return PortfolioDrift(summary, standings)
 
 
-def _standing(security: Security, quantity: Decimal, market_value: Decimal) -> Standing:
+def _standing(security: PricedTarget, quantity: Decimal, market_value: Decimal) -> Standing:
     value = EXACT.multiply(quantity, security.price)
     weight, band = security.weight, security.band
     lower = max(ZERO, product(difference(weight, band.low), market_value))
@@ -143,7 +143,7 @@ def _standing(security: Security, quantity: Decimal, market_value: Decimal) -> S
 
 
 def _edge(
-    security: Security, quantity: Decimal, value: Decimal, lower: Weight, upper: Weight
+    security: PricedTarget, quantity: Decimal, value: Decimal, lower: Weight, upper: Weight
 ) -> Edge | None:
     if value < lower:
         return Edge.BELOW

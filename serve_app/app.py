@@ -29,10 +29,12 @@ def build_app(settings: Settings) -> Application:
     """
     settings = complete(settings)
     logger.warning("upstreams %s", upstreams_line(settings))
-    return assemble(settings, {})
+    return compose_application(settings, {})
 
 
-def assemble(settings: Settings, scaling: Mapping[str, Mapping[str, Any]]) -> Application:
+def compose_application(
+    settings: Settings, scaling: Mapping[str, Mapping[str, Any]]
+) -> Application:
     """The three deployments bound together; ``scaling`` has options by deployment name."""
 
     logs = {

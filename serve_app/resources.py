@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from pymongo.asynchronous.database import AsyncDatabase
 
-from serve_app.observability.observers import Watch
+from serve_app.observability.observers import Observers
 from serve_app.settings import Settings
 from serve_app.upstream import order_service as orders
 from serve_app.upstream import portfolio_names as portfolios
@@ -29,17 +29,17 @@ from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
-from storage.chunk_store import Chunks
-from storage.idempotency_store import Idempotency
-from storage.model_store import Models
+from storage.chunk_store import ChunkStore
+from storage.idempotency_store import IdempotencyStore
+from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect
-from storage.open_order_store import OpenOrders
-from storage.order_store import OrderBook
-from storage.portfolio_claim_store import PortfolioClaims
-from storage.rebalance_store import Rebalances
-from storage.run import Holdings
-from storage.run_store import BookRuns
-from storage.submission_store import HandOvers
+from storage.open_order_store import OpenOrderStore
+from storage.order_store import OrderStore
+from storage.portfolio_claim_store import PortfolioClaimStore
+from storage.rebalance_store import RebalanceStore
+from storage.run import HoldingsRef
+from storage.run_store import RunStore
+from storage.submission_store import OrderSubmissionStore
 
 SUMMARIES = "summaries"
 PAGES = "pages"
@@ -51,24 +51,26 @@ class Resources:
     """Made inside the event loop that uses it; can be neither pickled nor moved."""
 
     database: AsyncDatabase[Document]
-    models: Models
-    rebalances: Rebalances
-    idempotency: Idempotency
+    models: ModelStore
+    rebalances: RebalanceStore
+    idempotency: IdempotencyStore
     prices: Prices
     securities: Securities
     holdings: HoldingsService  # the one that the settings choose
     sources: Mapping[str, HoldingsService]
-    book_runs: BookRuns
-    chunks: Chunks
-    orders: OrderBook
-    hand_overs: HandOvers
+    book_runs: RunStore
+    chunks: ChunkStore
+    orders: OrderStore
+    hand_overs: OrderSubmissionStore
     order_service: OrderService
-    open_orders: OpenOrders
-    portfolio_claims: PortfolioClaims
+    open_orders: OpenOrderStore
+    portfolio_claims: PortfolioClaimStore
     portfolios: Portfolios
 
 
-def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> Resources:
+def open_resources(
+    settings: Settings, watch: Observers, timeout_ms: int | None = None
+) -> Resources:
     """Everything for this process and loop; nothing is sent before it is needed."""
     assert settings.mongodb_uri is not None
     uri = settings.mongodb_uri.get_secret_value()
@@ -85,37 +87,37 @@ def opened(settings: Settings, watch: Watch, timeout_ms: int | None = None) -> R
     url = settings.portfolio_accounting_service_url
     balance = client("accounting", url, summaries.POLICY)
     sources = {SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)}
-    hand_overs = HandOvers(database)
+    hand_overs = OrderSubmissionStore(database)
     return Resources(
         database,
-        Models(database),
-        Rebalances(database),
-        Idempotency(database),
+        ModelStore(database),
+        RebalanceStore(database),
+        IdempotencyStore(database),
         Prices(price, settings.price_ttl_s),
         Securities(security),
         sources[settings.holdings_source],
         sources,
-        BookRuns(database),
-        Chunks(database),
-        OrderBook(database),
+        RunStore(database),
+        ChunkStore(database),
+        OrderStore(database),
         hand_overs,
         _order_service(settings, watch),
-        OpenOrders(database),
-        PortfolioClaims(database, hand_overs),
+        OpenOrderStore(database),
+        PortfolioClaimStore(database, hand_overs),
         Portfolios(client("portfolio", settings.portfolio_service_url, portfolios.POLICY)),
     )
 
 
-def source_of(settings: Settings, resources: Resources, holdings: Holdings) -> HoldingsSource:
+def source_of(settings: Settings, resources: Resources, holdings: HoldingsRef) -> HoldingsSource:
     """Where these holdings come from. Raises HoldingsFileError for a file that is not as it was."""
     if holdings.file is None:
         return resources.sources[holdings.source]
-    if identified(settings, holdings) != holdings:
+    if identify_holdings(settings, holdings) != holdings:
         raise HoldingsFileError(holdings.file, "was changed while the run was going on")
     return holdings_file(_directory_of(settings, holdings.file), holdings.file)
 
 
-def identified(settings: Settings, holdings: Holdings) -> Holdings:
+def identify_holdings(settings: Settings, holdings: HoldingsRef) -> HoldingsRef:
     """The same holdings, with the fingerprint of their file as it is now."""
     if holdings.file is None:
         return holdings
@@ -129,7 +131,7 @@ def _directory_of(settings: Settings, file: str) -> Path:
     return settings.holdings_directory
 
 
-def _order_service(settings: Settings, watch: Watch) -> OrderService:
+def _order_service(settings: Settings, watch: Observers) -> OrderService:
     url, transport = settings.order_service_url, plain_transport()
     client = _client(settings, watch, "order", url, orders.POLICY, transport)
     return OrderService(client, settings.order_blotter)
@@ -137,7 +139,7 @@ def _order_service(settings: Settings, watch: Watch) -> OrderService:
 
 def _client(
     settings: Settings,
-    watch: Watch,
+    watch: Observers,
     upstream: str,
     url: str | None,
     policy: Policy,

@@ -22,7 +22,9 @@ from storage.outcomes import is_repetition, repetition_allowed, result_id
 COLLECTION = "chunks"
 OPEN: Final = "OPEN"
 DONE: Final = "DONE"
-AT_A_TIME: Final = 100  # chunks in one insert or page; their portfolio ids take about 10 kB each
+CHUNK_BATCH_SIZE: Final = (
+    100  # chunks in one insert or page; their portfolio ids take about 10 kB each
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Event:
     done_at: datetime
 
 
-class Chunks:
+class ChunkStore:
     """The chunks of all book runs of one database."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
@@ -75,8 +77,10 @@ class Chunks:
     @translating
     async def add(self, run_id: str, chunks: Sequence[Chunk]) -> None:
         """Store open chunks; those that are there already stay."""
-        for start in range(0, len(chunks), AT_A_TIME):
-            documents = [_document(run_id, chunk) for chunk in chunks[start : start + AT_A_TIME]]
+        for start in range(0, len(chunks), CHUNK_BATCH_SIZE):
+            documents = [
+                _document(run_id, chunk) for chunk in chunks[start : start + CHUNK_BATCH_SIZE]
+            ]
             with repetition_allowed(), timeout(WRITER_TIMEOUT_S):
                 await self._chunks.insert_many(documents, ordered=False)
 
@@ -92,7 +96,7 @@ class Chunks:
     async def _open_after(self, run_id: str, last: str) -> list[Document]:
         wanted = {"run_id": ObjectId(run_id), "state": OPEN, "_id": {"$gt": last}}
         # By its ids alone it would read the chunks of every other run, too.
-        cursor = self._chunks.find(wanted, sort=[("_id", 1)], limit=AT_A_TIME, hint="open")
+        cursor = self._chunks.find(wanted, sort=[("_id", 1)], limit=CHUNK_BATCH_SIZE, hint="open")
         return await cursor.to_list()
 
     @translating

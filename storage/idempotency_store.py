@@ -18,14 +18,14 @@ DONE: Final = "DONE"
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class IdempotencyClaim:
     """A key, and whose it is until the work under it is done."""
 
     key: str
     owner: str
 
 
-class Idempotency:
+class IdempotencyStore:
     """The keys of requests that start work; they are kept for 24 hours.
 
     A claim is given up ``lease`` after it was made, for its process may have died: the lease should
@@ -78,17 +78,19 @@ class Idempotency:
         await self._keys.delete_one(_held(key, owner) | {"run_id": None})
 
 
-class Claims:
+class ClaimTransactions:
     """Claims as transactions of other collections settle them."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._keys = database[COLLECTION]
 
-    async def complete(self, claim: Claim, reference: str, session: AsyncClientSession) -> None:
+    async def complete(
+        self, claim: IdempotencyClaim, reference: str, session: AsyncClientSession
+    ) -> None:
         """Let the key answer what is stored; raises IdempotencyInProgressError if the claim was lost."""
         await self._set(claim, {"state": DONE, "reference": reference}, session)
 
-    async def hold(self, claim: Claim, run_id: str, session: AsyncClientSession) -> None:
+    async def hold(self, claim: IdempotencyClaim, run_id: str, session: AsyncClientSession) -> None:
         """Let a run hold the claim until it ends; raises IdempotencyInProgressError if it was lost."""
         await self._set(claim, {"run_id": run_id}, session)
 
@@ -103,7 +105,9 @@ class Claims:
         else:
             await self._keys.delete_one(held, session=session)
 
-    async def _set(self, claim: Claim, fields: Document, session: AsyncClientSession) -> None:
+    async def _set(
+        self, claim: IdempotencyClaim, fields: Document, session: AsyncClientSession
+    ) -> None:
         held = _held(claim.key, claim.owner)
         written = await self._keys.update_one(held, {"$set": fields}, session=session)
         if written.matched_count == 0:

@@ -16,7 +16,7 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.model_rules import GLOBECO, ModelRules
 from optimization.errors import RuleError
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
-from storage.idempotency_store import Claim, Claims
+from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
     Document,
@@ -39,22 +39,22 @@ BUT_ITS_PORTFOLIOS: Final = dict.fromkeys(
 )
 # The index of portfolios takes one entry for each in a single transaction, which has to fit the cache of a
 # small server: at 256 MB 100,000 are stored in 0.2 s and 200,000 are refused.
-MOST_PORTFOLIOS: Final = 100_000
-NAMED: Final = 5  # models in one sentence
+MAX_PORTFOLIOS_PER_MODEL: Final = 100_000
+MAX_NAMED_MODELS: Final = 5  # models in one sentence
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
 NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
 
-class Models:
+class ModelStore:
     """The stored models of one database; what is added or changed keeps ``rules``."""
 
     def __init__(self, database: AsyncDatabase[Document], rules: ModelRules = GLOBECO) -> None:
         self._models = database[COLLECTION]
-        self._claims = Claims(database)
+        self._claims = ClaimTransactions(database)
         self._rules = rules
 
     @translating
-    async def add(self, model: Model, claim: Claim | None = None) -> Model:
+    async def add(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
         """Store a new model; it comes back with its id and version 1.
 
         The transaction that stores it completes the claim, too; raises IdempotencyInProgressError if
@@ -243,13 +243,15 @@ def not_followed(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
     """
     if model_ids:
         models = "model" if len(model_ids) == 1 else "any of the models"
-        return NotFoundError(f"portfolio {portfolio_id} in {models}", ", ".join(model_ids[:NAMED]))
+        return NotFoundError(
+            f"portfolio {portfolio_id} in {models}", ", ".join(model_ids[:MAX_NAMED_MODELS])
+        )
     return NotFoundError("model followed by portfolio", portfolio_id)
 
 
 def _contents(model: Model) -> Document:
-    if len(model.portfolio_ids) > MOST_PORTFOLIOS:
-        rule = f"a model has at most {MOST_PORTFOLIOS} portfolios"
+    if len(model.portfolio_ids) > MAX_PORTFOLIOS_PER_MODEL:
+        rule = f"a model has at most {MAX_PORTFOLIOS_PER_MODEL} portfolios"
         raise RuleError(("portfolio_ids",), len(model.portfolio_ids), rule)
     contents: Document = {
         "name": model.name,

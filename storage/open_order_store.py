@@ -10,13 +10,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
 from storage.order import IN_DOUBT, Order, OrderState, order_from
 from storage.order_store import COLLECTION
-from storage.outcomes import BATCH
+from storage.outcomes import OUTCOME_BATCH_SIZE
 
 WENT_OUT: Final = [state.value for state in (*IN_DOUBT, OrderState.SENT)]
 HELD: Final = "not sent: the portfolio has open orders of another rebalance that were not cancelled"
 
 
-class OpenOrders:
+class OpenOrderStore:
     """The open orders of one database."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
@@ -72,9 +72,11 @@ class OpenOrders:
             )
             for key, status in statuses.items()
         ]
-        for start in range(0, len(changes), BATCH):
+        for start in range(0, len(changes), OUTCOME_BATCH_SIZE):
             with timeout(WRITER_TIMEOUT_S):
-                await self._orders.bulk_write(changes[start : start + BATCH], ordered=False)
+                await self._orders.bulk_write(
+                    changes[start : start + OUTCOME_BATCH_SIZE], ordered=False
+                )
 
     @translating
     async def pending_portfolios(self, rebalance_id: str) -> tuple[str, ...]:

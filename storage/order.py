@@ -13,7 +13,7 @@ from typing import Final
 
 from optimization.domain.outcome import Side
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import HIGHEST_INT64, exact
+from storage.mongo.decimal_codec import MAX_INT64, exact
 from storage.outcomes import result_id
 
 
@@ -94,7 +94,7 @@ def place_of(key: str) -> int:
 def order_document(order: Order) -> Document:
     """What is stored of an order that was never sent."""
     shares = int(order.quantity)
-    small = shares == order.quantity and shares <= HIGHEST_INT64
+    small = shares == order.quantity and shares <= MAX_INT64
     return {
         "_id": order.key,
         "rebalance_id": order.rebalance_id,

@@ -1,4 +1,4 @@
-"""OrderBook: the stored orders of all rebalances, one document each.
+"""OrderStore: the stored orders of all rebalances, one document each.
 
 Every change of a state names the state, and where it matters the claim, that it starts from: of any
 number of processes that want one order one gets it.
@@ -24,13 +24,13 @@ from storage.order import (
     order_from,
     place_of,
 )
-from storage.outcomes import BATCH, repetition_allowed
+from storage.outcomes import OUTCOME_BATCH_SIZE, repetition_allowed
 
 COLLECTION = "orders"
-MOST_IN_MESSAGE: Final = 500
+MAX_MESSAGE_LENGTH: Final = 500
 
 
-class OrderBook:
+class OrderStore:
     """The stored orders of one database."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
@@ -39,8 +39,10 @@ class OrderBook:
     @translating
     async def add(self, orders: Sequence[Order]) -> None:
         """Store orders that are to be sent; what is stored already stays."""
-        for start in range(0, len(orders), BATCH):
-            documents = [order_document(order) for order in orders[start : start + BATCH]]
+        for start in range(0, len(orders), OUTCOME_BATCH_SIZE):
+            documents = [
+                order_document(order) for order in orders[start : start + OUTCOME_BATCH_SIZE]
+            ]
             with repetition_allowed():
                 await self._orders.insert_many(documents, ordered=False)
 
@@ -223,6 +225,6 @@ def _settled(settlement: Settlement) -> Document:
     if settlement.order_id is not None:
         given["order_id"] = settlement.order_id
     if settlement.message is not None:
-        given["message"] = settlement.message[:MOST_IN_MESSAGE]
+        given["message"] = settlement.message[:MAX_MESSAGE_LENGTH]
         gone.pop("message", None)
     return {"$set": given, "$unset": gone} if gone else {"$set": given}

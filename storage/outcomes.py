@@ -14,13 +14,20 @@ from pymongo.errors import BulkWriteError
 
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.model import DriftBand
-from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Refusal, Security, Status
+from optimization.domain.outcome import (
+    Edge,
+    OutsideBand,
+    PortfolioOutcome,
+    PricedTarget,
+    Refusal,
+    Status,
+)
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import HIGHEST_INT64, exact, storable
+from storage.mongo.decimal_codec import MAX_INT64, exact, storable
 
 COLLECTION = "results"
-BATCH: Final = 1_000  # more would hold up an event loop for tenths of a second
-MOST_PORTFOLIOS: Final = 10_000_000  # an ordinal has seven digits
+OUTCOME_BATCH_SIZE: Final = 1_000  # more would hold up an event loop for tenths of a second
+MAX_PORTFOLIOS_PER_REBALANCE: Final = 10_000_000  # an ordinal has seven digits
 NO_VIOLATION: Final = Decimal("0.00")
 DUPLICATE_KEY: Final = 11_000
 
@@ -45,19 +52,21 @@ def is_repetition(error: BulkWriteError) -> bool:
 
 
 def batches(
-    rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[Rebalance]
+    rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[PortfolioOutcome]
 ) -> Iterator[list[Document]]:
     """The documents of results, as many at a time as one insert should hold."""
-    for start in range(0, max(len(ordinals), len(rebalances)), BATCH):
-        end = start + BATCH
+    for start in range(0, max(len(ordinals), len(rebalances)), OUTCOME_BATCH_SIZE):
+        end = start + OUTCOME_BATCH_SIZE
         rows = zip(ordinals[start:end], rebalances[start:end], strict=True)
         yield [result_document(result_id(rebalance_id, at), row) for at, row in rows]
 
 
 def result_id(rebalance_id: str, ordinal: int) -> str:
     """The deterministic id that makes a repeated write harmless; sorts as the ordinals do."""
-    if not 0 <= ordinal < MOST_PORTFOLIOS:
-        raise ValueError(f"ordinal {ordinal} is not within 0 and {MOST_PORTFOLIOS - 1}")
+    if not 0 <= ordinal < MAX_PORTFOLIOS_PER_REBALANCE:
+        raise ValueError(
+            f"ordinal {ordinal} is not within 0 and {MAX_PORTFOLIOS_PER_REBALANCE - 1}"
+        )
     return f"{rebalance_id}:{ordinal:07}"
 
 
@@ -66,7 +75,7 @@ def ids_of(rebalance_id: str) -> Document:
     return {"$gte": f"{rebalance_id}:", "$lt": f"{rebalance_id};"}
 
 
-def result_document(document_id: str, rebalance: Rebalance) -> Document:
+def result_document(document_id: str, rebalance: PortfolioOutcome) -> Document:
     """What is stored of a rebalance; what it does not have is left out."""
     document: Document = {
         "_id": document_id,
@@ -96,9 +105,9 @@ def result_document(document_id: str, rebalance: Rebalance) -> Document:
     return document
 
 
-def rebalance_from(document: Document, securities: tuple[Security, ...]) -> Rebalance:
+def outcome_from(document: Document, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     """The rebalance a document holds, given the securities of its run."""
-    return Rebalance(
+    return PortfolioOutcome(
         portfolio_id=document["portfolio_id"],
         status=Status(document["status"]),
         market_value=_amount(document, "market_value"),
@@ -116,7 +125,7 @@ def rebalance_from(document: Document, securities: tuple[Security, ...]) -> Reba
     )
 
 
-def security_document(security: Security) -> Document:
+def security_document(security: PricedTarget) -> Document:
     """A security at the price of a run."""
     return {
         "security_id": security.security_id,
@@ -127,11 +136,11 @@ def security_document(security: Security) -> Document:
     }
 
 
-def security_from(document: Document) -> Security:
+def security_from(document: Document) -> PricedTarget:
     """The security a document holds."""
     band = DriftBand(exact(document["low_drift"]), exact(document["high_drift"]))
     price, weight = exact(document["price"]), exact(document["target"])
-    return Security(document["security_id"], price, weight, band)
+    return PricedTarget(document["security_id"], price, weight, band)
 
 
 def _outside_document(outside: OutsideBand) -> Document:
@@ -163,7 +172,7 @@ def _shares(row: tuple[int | Decimal, ...]) -> Sequence[int | Decimal]:
 def _number(shares: int | Decimal) -> int | Decimal:
     # Whole shares are integers wherever they fit: a fourth of the bytes of a Decimal128.
     whole = int(shares)
-    return whole if whole == shares and abs(whole) <= HIGHEST_INT64 else Decimal(shares)
+    return whole if whole == shares and abs(whole) <= MAX_INT64 else Decimal(shares)
 
 
 def _shares_from(row: list[int | Decimal | str]) -> tuple[int | Decimal, ...]:

@@ -1,4 +1,4 @@
-"""PortfolioClaims: which hand-over may send orders for a portfolio, so that no two do at a time.
+"""PortfolioClaimStore: which hand-over may send orders for a portfolio, so that no two do at a time.
 
 A claim belongs to the lease of a hand-over and ends with it: nothing has to give it back, and a process
 that died holds it no longer than its lease. A claim of which the lease has lapsed is taken together with
@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError
 from storage.errors import HandOverInProgressError
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
 from storage.outcomes import is_repetition
-from storage.submission_store import HandOvers
+from storage.submission_store import OrderSubmissionStore
 
 COLLECTION = "portfolio_claims"
 MAX_TRIES: Final = 10
@@ -26,10 +26,10 @@ class _ClaimsChangedError(Exception):
     """Another hand-over changed a claim after its owner was read."""
 
 
-class PortfolioClaims:
+class PortfolioClaimStore:
     """The claims of one database."""
 
-    def __init__(self, database: AsyncDatabase[Document], hand_overs: HandOvers) -> None:
+    def __init__(self, database: AsyncDatabase[Document], hand_overs: OrderSubmissionStore) -> None:
         self._claims = database[COLLECTION]
         self._hand_overs = hand_overs
 

@@ -8,20 +8,20 @@ from typing import Any
 
 from bson import ObjectId
 
-from optimization.domain.outcome import Refusal, Security, Status
+from optimization.domain.outcome import PricedTarget, Refusal, Status
 from optimization.errors import RuleError
 from storage.mongo.connection import Document, require_object_id
 from storage.mongo.decimal_codec import storable
 from storage.options import OwnOverrides, own_document, own_from
 from storage.outcomes import (
-    MOST_PORTFOLIOS,
+    MAX_PORTFOLIOS_PER_REBALANCE,
     problem_document,
     security_document,
     security_from,
 )
 
 
-class RunStatus(StrEnum):
+class RebalanceStatus(StrEnum):
     """Where a run stands."""
 
     RUNNING = "RUNNING"
@@ -30,7 +30,7 @@ class RunStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Rebalance:
     """One rebalance of the portfolios of a model, without its outcomes.
 
     ``securities`` are the rows of the model with the one price snapshot of the run; portfolios are
@@ -41,15 +41,15 @@ class Run:
     model_id: str
     model_version: int
     model_name: str
-    securities: tuple[Security, ...]
+    securities: tuple[PricedTarget, ...]
     options: Mapping[str, Any]
     number_of_portfolios: int
     started_at: datetime
-    status: RunStatus = RunStatus.RUNNING
+    status: RebalanceStatus = RebalanceStatus.RUNNING
     counts: Mapping[Status, int] = field(default_factory=dict[Status, int])
     finished_at: datetime | None = None
     version: int = 1
-    book_run_id: str | None = None  # the run over a book that this one is a part of
+    run_id: str | None = None  # the run over a book that this one is a part of
     refusal: Refusal | None = None  # why none of its portfolios can be rebalanced
     unmatched: tuple[
         str, ...
@@ -59,8 +59,8 @@ class Run:
     def __post_init__(self) -> None:
         require_object_id("rebalance_id", self.rebalance_id)
         require_object_id("model_id", self.model_id)
-        if not 0 <= self.number_of_portfolios <= MOST_PORTFOLIOS:
-            rule = f"a run has at most {MOST_PORTFOLIOS} portfolios"
+        if not 0 <= self.number_of_portfolios <= MAX_PORTFOLIOS_PER_REBALANCE:
+            rule = f"a run has at most {MAX_PORTFOLIOS_PER_REBALANCE} portfolios"
             raise RuleError(("number_of_portfolios",), self.number_of_portfolios, rule)
 
 
@@ -69,9 +69,9 @@ def new_rebalance_id() -> str:
     return str(ObjectId())
 
 
-def run_document(run: Run) -> Document:
+def rebalance_document(run: Rebalance) -> Document:
     """What is stored of a run."""
-    part_of = {} if run.book_run_id is None else {"book_run_id": ObjectId(run.book_run_id)}
+    part_of = {} if run.run_id is None else {"book_run_id": ObjectId(run.run_id)}
     refused = {} if run.refusal is None else {"problem": problem_document(run.refusal)}
     unmatched = {"unmatched": list(run.unmatched)} if run.unmatched else {}
     return {
@@ -94,14 +94,14 @@ def run_document(run: Run) -> Document:
     }
 
 
-def run_from(document: Document) -> Run:
+def rebalance_from(document: Document) -> Rebalance:
     """The run a document holds."""
-    return Run(
+    return Rebalance(
         rebalance_id=str(document["_id"]),
         model_id=str(document["model_id"]),
         model_version=document["model_version"],
         model_name=document["model_name"],
-        status=RunStatus(document["status"]),
+        status=RebalanceStatus(document["status"]),
         securities=tuple(security_from(row) for row in document["securities"]),
         options=document["options"],
         number_of_portfolios=document["number_of_portfolios"],
@@ -112,5 +112,5 @@ def run_from(document: Document) -> Run:
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
         unmatched=tuple(document.get("unmatched", ())),
         overrides_by_portfolio=own_from(document),
-        book_run_id=str(document["book_run_id"]) if "book_run_id" in document else None,
+        run_id=str(document["book_run_id"]) if "book_run_id" in document else None,
     )

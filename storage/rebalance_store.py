@@ -12,10 +12,10 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
 from storage import outcomes as results
 from storage.errors import NotFoundError, StaleVersionError
-from storage.idempotency_store import Claim, Claims
+from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
     Document,
@@ -26,8 +26,8 @@ from storage.mongo.connection import (
 from storage.mongo.decimal_codec import to_milliseconds
 from storage.mongo.sorting import DESCENDING, Sort, sort_order
 from storage.options import OWN_OPTIONS
-from storage.outcomes import BATCH, ids_of, rebalance_from, result_id
-from storage.rebalance import Run, RunStatus, run_document, run_from
+from storage.outcomes import OUTCOME_BATCH_SIZE, ids_of, outcome_from, result_id
+from storage.rebalance import Rebalance, RebalanceStatus, rebalance_document, rebalance_from
 
 COLLECTION = "rebalances"
 SORT_FIELDS: Final = {
@@ -40,29 +40,29 @@ NEWEST_FIRST: Final = (("rebalance_date", DESCENDING),)
 BUT_OWN_OPTIONS: Final = {OWN_OPTIONS: 0}  # megabytes, which only the work on a run needs
 
 
-class Rebalances:
+class RebalanceStore:
     """The stored runs of one database, with the outcomes of their portfolios."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._runs = database[COLLECTION]
         self._results = database[results.COLLECTION]
-        self._claims = Claims(database)
+        self._claims = ClaimTransactions(database)
 
     @translating
-    async def open(self, run: Run) -> Run:
+    async def open(self, run: Rebalance) -> Rebalance:
         """Store a run before its first outcome; if it is there already, the stored one comes back.
 
         Whoever resumes a run goes on with the returned one: it has the price snapshot.
         """
         try:
-            await self._runs.insert_one(run_document(run))
+            await self._runs.insert_one(rebalance_document(run))
         except DuplicateKeyError:
             return await self.read(run.rebalance_id)
         return replace(run, started_at=to_milliseconds(run.started_at))
 
     @translating
     async def record(
-        self, rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[Rebalance]
+        self, rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[PortfolioOutcome]
     ) -> Mapping[Status, int]:
         """Store the outcomes of the portfolios with these ordinals; what is stored already stays.
 
@@ -91,8 +91,11 @@ class Rebalances:
 
     @translating
     async def store(
-        self, run: Run, rebalances: Sequence[Rebalance], claim: Claim | None = None
-    ) -> Run:
+        self,
+        run: Rebalance,
+        rebalances: Sequence[PortfolioOutcome],
+        claim: IdempotencyClaim | None = None,
+    ) -> Rebalance:
         """Store a run that is over with all its outcomes: both or neither, in one transaction.
 
         The transaction completes the claim, too; raises IdempotencyInProgressError if it was lost.
@@ -101,7 +104,7 @@ class Rebalances:
         async def insert(session: AsyncClientSession) -> None:
             for batch in results.batches(run.rebalance_id, range(len(rebalances)), rebalances):
                 await self._results.insert_many(batch, session=session)
-            await self._runs.insert_one(run_document(run), session=session)
+            await self._runs.insert_one(rebalance_document(run), session=session)
             if claim is not None:
                 await self._claims.complete(claim, run.rebalance_id, session)
 
@@ -114,7 +117,9 @@ class Rebalances:
         return replace(run, started_at=to_milliseconds(run.started_at))
 
     @translating
-    async def finish(self, rebalance_id: str, status: RunStatus, finished_at: datetime) -> Run:
+    async def finish(
+        self, rebalance_id: str, status: RebalanceStatus, finished_at: datetime
+    ) -> Rebalance:
         """End a run with the counts of its stored outcomes; a completed run stays as it is."""
         found = await self._counts(ids_of(rebalance_id))
         counts = {status.value: count for status, count in found.items()}
@@ -122,63 +127,63 @@ class Rebalances:
         document = await self._runs.find_one_and_update(
             {
                 "_id": require_object_id("rebalance_id", rebalance_id),
-                "status": {"$ne": RunStatus.COMPLETED.value},
+                "status": {"$ne": RebalanceStatus.COMPLETED.value},
             },
             {"$set": ended},
             return_document=ReturnDocument.AFTER,
         )
-        return await self.read(rebalance_id) if document is None else run_from(document)
+        return await self.read(rebalance_id) if document is None else rebalance_from(document)
 
     @translating
-    async def read(self, rebalance_id: str) -> Run:
+    async def read(self, rebalance_id: str) -> Rebalance:
         """The run with this id."""
         key = {"_id": require_object_id("rebalance_id", rebalance_id)}
         document = await self._runs.find_one(key)
         if document is None:
             raise NotFoundError("rebalance", rebalance_id)
-        return run_from(document)
+        return rebalance_from(document)
 
     @translating
     async def page(
         self, offset: int = 0, limit: int | None = None, sort: Sort = ()
-    ) -> tuple[tuple[Run, ...], int]:
+    ) -> tuple[tuple[Rebalance, ...], int]:
         """A page of runs, the newest first unless sorted otherwise, and how many there are."""
         return await self._page({}, offset, limit, sort)
 
     @translating
     async def parts(
         self,
-        book_run_id: str,
+        run_id: str,
         after: str | None = None,
         limit: int = 0,
         *,
         with_own_options: bool = False,
-    ) -> tuple[Run, ...]:
+    ) -> tuple[Rebalance, ...]:
         """The runs over single models that a book run consists of, in the order of their ids.
 
         The options of single portfolios come only where they are wanted.
         """
-        wanted: Document = {"book_run_id": ObjectId(book_run_id)}
+        wanted: Document = {"book_run_id": ObjectId(run_id)}
         if after is not None:
             wanted["_id"] = {"$gt": ObjectId(after)}
         hidden = None if with_own_options else BUT_OWN_OPTIONS
         cursor = self._runs.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
-        return tuple([run_from(document) async for document in cursor])
+        return tuple([rebalance_from(document) async for document in cursor])
 
     @translating
-    async def part_ids(self, book_run_id: str, limit: int) -> tuple[str, ...]:
+    async def part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
         """The ids of the first runs over single models that a book run consists of."""
-        wanted = {"book_run_id": ObjectId(book_run_id)}
+        wanted = {"book_run_id": ObjectId(run_id)}
         cursor = self._runs.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
         return tuple([str(document["_id"]) async for document in cursor])
 
     @translating
-    async def forget_parts(self, book_run_id: str) -> None:
+    async def forget_parts(self, run_id: str) -> None:
         """Remove the parts of a book run, with what was recorded of them.
 
         The outcomes go first: after a crash between the two the parts are still there to be removed.
         """
-        parts = {"book_run_id": ObjectId(book_run_id)}
+        parts = {"book_run_id": ObjectId(run_id)}
         async for part in self._runs.find(parts, {"_id": 1}):
             with timeout(WRITER_TIMEOUT_S):
                 await self._results.delete_many({"_id": ids_of(str(part["_id"]))})
@@ -186,15 +191,15 @@ class Rebalances:
             await self._runs.delete_many(parts)
 
     @translating
-    async def older_than(self, moment: datetime, limit: int) -> tuple[Run, ...]:
+    async def older_than(self, moment: datetime, limit: int) -> tuple[Rebalance, ...]:
         """Runs that began before this moment, some of them."""
         cursor = self._runs.find({"started_at": {"$lt": moment}}, BUT_OWN_OPTIONS, limit=limit)
-        return tuple([run_from(document) async for document in cursor])
+        return tuple([rebalance_from(document) async for document in cursor])
 
     @translating
     async def page_of_portfolios(
         self, portfolio_ids: Sequence[str], offset: int, limit: int
-    ) -> tuple[tuple[tuple[Run, int], ...], int]:
+    ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """The runs that hold any of these portfolios, newest first, each with how many of them it holds."""
         held = {"portfolio_id": {"$in": list(portfolio_ids)}}
         rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
@@ -208,36 +213,38 @@ class Rebalances:
 
     @translating
     async def outcomes_among(
-        self, run: Run, portfolio_ids: Sequence[str], offset: int, limit: int
-    ) -> tuple[Rebalance, ...]:
+        self, run: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
+    ) -> tuple[PortfolioOutcome, ...]:
         """A page of the outcomes of those of these portfolios that the run holds, in their order in it."""
         held = {"portfolio_id": {"$in": list(portfolio_ids)}}
         return await self._found(run, held, offset, limit)
 
     @translating
     async def outcomes(
-        self, run: Run, offset: int = 0, limit: int | None = None
-    ) -> tuple[Rebalance, ...]:
+        self, run: Rebalance, offset: int = 0, limit: int | None = None
+    ) -> tuple[PortfolioOutcome, ...]:
         """The stored outcomes of ordinals offset .. offset + limit - 1, in order.
 
         Looked up by their ids: the last page of a run costs what the first one does.
         """
         end = run.number_of_portfolios
         end = end if limit is None else min(end, offset + limit)
-        found: list[Rebalance] = []
-        for start in range(offset, end, BATCH):
-            ordinals = range(start, min(start + BATCH, end))
+        found: list[PortfolioOutcome] = []
+        for start in range(offset, end, OUTCOME_BATCH_SIZE):
+            ordinals = range(start, min(start + OUTCOME_BATCH_SIZE, end))
             keys = [result_id(run.rebalance_id, ordinal) for ordinal in ordinals]
             found.extend(await self._found(run, {"_id": {"$in": keys}}))
         return tuple(found)
 
     @translating
-    async def outcome(self, run: Run, portfolio_id: str) -> Rebalance:
+    async def outcome(self, run: Rebalance, portfolio_id: str) -> PortfolioOutcome:
         """What became of one portfolio in the run."""
         return (await self.outcomes_of(run, (portfolio_id,)))[0]
 
     @translating
-    async def outcomes_of(self, run: Run, portfolio_ids: Sequence[str]) -> tuple[Rebalance, ...]:
+    async def outcomes_of(
+        self, run: Rebalance, portfolio_ids: Sequence[str]
+    ) -> tuple[PortfolioOutcome, ...]:
         """What became of these portfolios in the run, in their order in it."""
         found = await self._found(run, {"portfolio_id": {"$in": list(portfolio_ids)}})
         missing = set(portfolio_ids).difference(each.portfolio_id for each in found)
@@ -275,23 +282,23 @@ class Rebalances:
 
     async def _page(
         self, matching: Document, offset: int, limit: int | None, sort: Sort
-    ) -> tuple[tuple[Run, ...], int]:
+    ) -> tuple[tuple[Rebalance, ...], int]:
         order = sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
         total = await self._runs.count_documents(matching, hint="_id_")
         if limit == 0:  # which MongoDB would take for no limit
             return (), total
         skip, limit = offset, limit or 0
         cursor = self._runs.find(matching, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit)
-        return tuple([run_from(document) async for document in cursor]), total
+        return tuple([rebalance_from(document) async for document in cursor]), total
 
     async def _found(
-        self, run: Run, matching: Document, offset: int = 0, limit: int = 0
-    ) -> tuple[Rebalance, ...]:
+        self, run: Rebalance, matching: Document, offset: int = 0, limit: int = 0
+    ) -> tuple[PortfolioOutcome, ...]:
         within = {"$and": [matching, {"_id": ids_of(run.rebalance_id)}]}
         cursor = self._results.find(
-            within, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=BATCH
+            within, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=OUTCOME_BATCH_SIZE
         )
-        return tuple([rebalance_from(document, run.securities) async for document in cursor])
+        return tuple([outcome_from(document, run.securities) async for document in cursor])
 
     async def _counts(self, ids: Document) -> dict[Status, int]:
         of_run = {"$match": {"_id": ids}}

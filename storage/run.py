@@ -1,4 +1,4 @@
-"""BookRun: a rebalance of one or many models under one price snapshot, and its document."""
+"""Run: a rebalance of one or many models under one price snapshot, and its document."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +10,7 @@ from typing import Any, Final
 from bson import ObjectId
 
 from optimization.domain.outcome import Refusal, Status
-from storage.idempotency_store import Claim
+from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import exact, storable, to_milliseconds
 from storage.options import (
@@ -22,7 +22,7 @@ from storage.options import (
 )
 
 
-class BookRunStatus(StrEnum):
+class RunStatus(StrEnum):
     """Where a book run stands."""
 
     QUEUED = "QUEUED"  # accepted; its portfolios and prices are being looked up
@@ -42,10 +42,10 @@ class BookRunStatus(StrEnum):
 
 
 UNFINISHED: Final = (
-    BookRunStatus.QUEUED,
-    BookRunStatus.RUNNING,
-    BookRunStatus.CANCELLING,
-    BookRunStatus.DISCARDING,
+    RunStatus.QUEUED,
+    RunStatus.RUNNING,
+    RunStatus.CANCELLING,
+    RunStatus.DISCARDING,
 )
 
 
@@ -61,7 +61,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class HoldingsRef:
     """Where a run takes its holdings from: a source by name, and the file of a bulk source.
 
     ``fingerprint`` tells the file as it was when the run began.
@@ -86,7 +86,7 @@ class Plan:
     """What there is to do in a run, and at which prices; None where there were none to be had."""
 
     snapshot: Snapshot | None
-    holdings: Holdings
+    holdings: HoldingsRef
     rebalances: int
     portfolios: int
     chunks: int
@@ -110,18 +110,18 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class BookRun:
+class Run:
     """A run over a book. What is None is not known before the run was planned, or ended."""
 
     run_id: str
     selection: Selection
     overrides: Mapping[str, Any]  # options of the request by name
-    holdings: Holdings
+    holdings: HoldingsRef
     created_at: datetime
     overrides_by_portfolio: OwnOverrides = field(default_factory=dict[str, Mapping[str, Any]])
     correlation_id: str = ""
     stops_on_outage: bool = False  # else the portfolios that could not be fetched are FAILED
-    status: BookRunStatus = BookRunStatus.QUEUED
+    status: RunStatus = RunStatus.QUEUED
     number_of_rebalances: int | None = None
     number_of_portfolios: int | None = None
     number_of_chunks: int | None = None
@@ -131,10 +131,10 @@ class BookRun:
     started_at: datetime | None = None
     updated_at: datetime | None = None
     finished_at: datetime | None = None
-    claim: Claim | None = None  # the idempotency key that the run settles when it ends
+    claim: IdempotencyClaim | None = None  # the idempotency key that the run settles when it ends
 
 
-def book_run_document(run: BookRun) -> Document:
+def run_document(run: Run) -> Document:
     """What is stored of a run that was accepted."""
     claim = {} if run.claim is None else {"claim": asdict(run.claim)}
     return {
@@ -155,11 +155,11 @@ def book_run_document(run: BookRun) -> Document:
     }
 
 
-def book_run_from(document: Document) -> BookRun:
+def run_from(document: Document) -> Run:
     """The run a document holds."""
     selection, problem = document["selection"], document.get("problem")
     claim = document.get("claim")
-    return BookRun(
+    return Run(
         run_id=str(document["_id"]),
         selection=Selection(
             tuple(str(model_id) for model_id in selection["model_ids"]),
@@ -167,11 +167,11 @@ def book_run_from(document: Document) -> BookRun:
         ),
         overrides=overrides_from(document["overrides"]),
         overrides_by_portfolio=own_from(document),
-        holdings=Holdings(**document["holdings"]),
+        holdings=HoldingsRef(**document["holdings"]),
         created_at=document["created_at"],
         correlation_id=document["correlation_id"],
         stops_on_outage=document["stops_on_outage"],
-        status=BookRunStatus(document["status"]),
+        status=RunStatus(document["status"]),
         number_of_rebalances=document.get("number_of_rebalances"),
         number_of_portfolios=document.get("number_of_portfolios"),
         number_of_chunks=document.get("number_of_chunks"),
@@ -181,7 +181,7 @@ def book_run_from(document: Document) -> BookRun:
         started_at=document.get("started_at"),
         updated_at=document.get("updated_at"),
         finished_at=document.get("finished_at"),
-        claim=None if claim is None else Claim(**claim),
+        claim=None if claim is None else IdempotencyClaim(**claim),
     )
 
 
@@ -206,7 +206,7 @@ def snapshot_from(document: Document) -> Snapshot | None:
     return Snapshot(stored["snapshot_id"], stored["taken_at"], prices)
 
 
-def _holdings_document(holdings: Holdings) -> Document:
+def _holdings_document(holdings: HoldingsRef) -> Document:
     return {
         "source": holdings.source,
         "file": holdings.file,

@@ -14,50 +14,50 @@ from pymongo.errors import DuplicateKeyError
 
 from optimization.domain.outcome import Refusal
 from storage.errors import LeaseLostError, NotFoundError
-from storage.idempotency_store import Claim, Claims
+from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import Document, require_object_id, run_transaction, translating
 from storage.mongo.leases import RELEASED, Leases, held_by
 from storage.options import OWN_OPTIONS
 from storage.outcomes import problem_document
 from storage.run import (
     UNFINISHED,
-    BookRun,
-    BookRunStatus,
     Plan,
+    Run,
+    RunStatus,
     Snapshot,
     Totals,
-    book_run_document,
-    book_run_from,
     plan_document,
+    run_document,
+    run_from,
     snapshot_from,
     totals_document,
 )
 
 COLLECTION = "book_runs"
-GOING: Final = (BookRunStatus.QUEUED, BookRunStatus.RUNNING)
+GOING: Final = (RunStatus.QUEUED, RunStatus.RUNNING)
 BUT_PRICES: Final = {"snapshot": 0}
 # A book of portfolios, or of their options, is megabytes, which polls must not read again and again.
 BUT_LISTS: Final = {**BUT_PRICES, "selection.portfolio_ids": 0, OWN_OPTIONS: 0}
 
 
-class BookRuns:
+class RunStore:
     """The book runs of one database."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._runs = database[COLLECTION]
         self._leases = Leases(self._runs)
-        self._claims = Claims(database)
+        self._claims = ClaimTransactions(database)
 
     @translating
     async def add(
-        self, run: BookRun, token: str, lease_s: float, completes: Claim | None = None
+        self, run: Run, token: str, lease_s: float, completes: IdempotencyClaim | None = None
     ) -> bool:
         """Store a new run whose lease the caller holds; false if it is there already.
 
         The claim of the run, or the one that it completes, is settled with it: raises
         IdempotencyInProgressError if that was lost.
         """
-        document = book_run_document(run)
+        document = run_document(run)
 
         async def insert(session: AsyncClientSession) -> None:
             await self._runs.insert_one(document, session=session)
@@ -77,28 +77,28 @@ class BookRuns:
         return True
 
     @translating
-    async def read(self, run_id: str) -> BookRun:
+    async def read(self, run_id: str) -> Run:
         """The run with this id, without its portfolios and their options."""
         return await self._found(run_id, BUT_LISTS)
 
     @translating
-    async def read_whole(self, run_id: str) -> BookRun:
+    async def read_whole(self, run_id: str) -> Run:
         """The run with this id, with its portfolios and their options."""
         return await self._found(run_id, BUT_PRICES)
 
-    async def _found(self, run_id: str, projection: Document) -> BookRun:
+    async def _found(self, run_id: str, projection: Document) -> Run:
         key = {"_id": require_object_id("run_id", run_id)}
         document = await self._runs.find_one(key, projection)
         if document is None:
             raise NotFoundError("run", run_id)
-        return book_run_from(document)
+        return run_from(document)
 
     @translating
-    async def page(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
+    async def page(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
         """A page of runs, the newest first, and how many there are."""
         total = await self._runs.count_documents({}, hint="_id_")
         cursor = self._runs.find({}, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
-        return tuple([book_run_from(document) async for document in cursor]), total
+        return tuple([run_from(document) async for document in cursor]), total
 
     @translating
     async def snapshot(self, run_id: str) -> Snapshot | None:
@@ -107,23 +107,23 @@ class BookRuns:
         return None if document is None else snapshot_from(document)
 
     @translating
-    async def claim(self, token: str, lease_s: float) -> BookRun | None:
+    async def claim(self, token: str, lease_s: float) -> Run | None:
         """Take over the oldest unfinished run that nobody works on."""
         unfinished = {"status": {"$in": [status.value for status in UNFINISHED]}}
         document = await self._leases.acquire_first(unfinished, token, lease_s, BUT_PRICES)
         if document is None:
             return None
         await self._runs.update_one({"_id": document["_id"]}, {"$inc": {"takeovers": 1}})
-        return book_run_from(document)
+        return run_from(document)
 
     @translating
-    async def renew(self, run_id: str, token: str, lease_s: float) -> BookRunStatus:
+    async def renew(self, run_id: str, token: str, lease_s: float) -> RunStatus:
         """Renew the lease and return the status, which says whether the run is to be cancelled."""
         key, status = ObjectId(run_id), {"status": 1}
         document = await self._leases.renew(key, token, lease_s, projection=status)
         if document is None:
             raise LeaseLostError(run_id)
-        return BookRunStatus(document["status"])
+        return RunStatus(document["status"])
 
     @translating
     async def begin_chunk(self, run_id: str) -> bool:
@@ -132,7 +132,7 @@ class BookRuns:
         Both are writes to one document, because otherwise they would have no order.
         """
         begun = await self._runs.update_one(
-            {"_id": ObjectId(run_id), "status": BookRunStatus.RUNNING.value},
+            {"_id": ObjectId(run_id), "status": RunStatus.RUNNING.value},
             [{"$set": {"chunk_begun_at": "$$NOW"}}],
         )
         return begun.matched_count == 1
@@ -142,7 +142,7 @@ class BookRuns:
         """Note what there is to do: from here on the chunks say what is left of it."""
         await self._write(run_id, token, {"$set": plan_document(plan)})
         # A run that was cancelled meanwhile stays so.
-        await self._move(run_id, token, BookRunStatus.QUEUED, BookRunStatus.RUNNING)
+        await self._move(run_id, token, RunStatus.QUEUED, RunStatus.RUNNING)
 
     @translating
     async def progress(self, run_id: str, token: str, totals: Totals, at: datetime) -> None:
@@ -155,11 +155,11 @@ class BookRuns:
         self,
         run_id: str,
         token: str,
-        status: BookRunStatus,
+        status: RunStatus,
         totals: Totals,
         finished_at: datetime,
         problem: Refusal | None = None,
-        claim: Claim | None = None,
+        claim: IdempotencyClaim | None = None,
     ) -> None:
         """End a run, settle the claim that it holds, and give its lease up."""
         fields: Document = {
@@ -172,7 +172,7 @@ class BookRuns:
         if claim is None:
             await self._write(run_id, token, {"$set": fields, **RELEASED})
         else:
-            is_completed = status is BookRunStatus.COMPLETED
+            is_completed = status is RunStatus.COMPLETED
             await self._end_with_claim(run_id, token, fields, claim.key, is_completed=is_completed)
 
     async def _end_with_claim(
@@ -184,19 +184,17 @@ class BookRuns:
 
         await run_transaction(self._runs.database, end)
 
-    async def cancel(self, run_id: str) -> BookRun:
+    async def cancel(self, run_id: str) -> Run:
         """Let no chunk of a run begin any more, and return the run. One that is over stays over."""
-        return await self._cancel(run_id, BookRunStatus.CANCELLING, GOING)
+        return await self._cancel(run_id, RunStatus.CANCELLING, GOING)
 
-    async def discard(self, run_id: str) -> BookRun:
+    async def discard(self, run_id: str) -> Run:
         """Cancel a run that nobody waits for: nothing of it stays unless it was completed."""
-        before = (*GOING, BookRunStatus.CANCELLING)
-        return await self._cancel(run_id, BookRunStatus.DISCARDING, before)
+        before = (*GOING, RunStatus.CANCELLING)
+        return await self._cancel(run_id, RunStatus.DISCARDING, before)
 
     @translating
-    async def _cancel(
-        self, run_id: str, status: BookRunStatus, before: Sequence[BookRunStatus]
-    ) -> BookRun:
+    async def _cancel(self, run_id: str, status: RunStatus, before: Sequence[RunStatus]) -> Run:
         going = {"$in": [one.value for one in before]}
         await self._runs.update_one(
             {"_id": require_object_id("run_id", run_id), "status": going},
@@ -217,9 +215,7 @@ class BookRuns:
         over = {"$nin": [status.value for status in UNFINISHED]}
         await self._runs.delete_one({"_id": ObjectId(run_id), "status": over})
 
-    async def _move(
-        self, run_id: str, token: str, before: BookRunStatus, after: BookRunStatus
-    ) -> None:
+    async def _move(self, run_id: str, token: str, before: RunStatus, after: RunStatus) -> None:
         key = {**held_by(ObjectId(run_id), token), "status": before.value}
         await self._runs.update_one(key, {"$set": {"status": after.value}})
 

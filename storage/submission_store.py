@@ -23,7 +23,7 @@ LEASE: Final = timedelta(minutes=3)  # outlasts one batch: its request, and the 
 STEP_MS: Final = 1  # what the order service's timestamps surely keep
 
 
-class HandOverStatus(StrEnum):
+class SubmissionStatus(StrEnum):
     """Progress of a hand-over."""
 
     COMPLETE = "COMPLETE"  # the order service has every order
@@ -32,7 +32,7 @@ class HandOverStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class HandOver:
+class OrderSubmission:
     """Counts of the orders of a rebalance by state, and a page of the orders.
 
     ``listed`` counts the orders in the states that were asked for, of which ``orders`` is the page.
@@ -47,15 +47,15 @@ class HandOver:
     is_prepared: bool = True
 
     @property
-    def status(self) -> HandOverStatus:
+    def status(self) -> SubmissionStatus:
         """Whether all, some or none of the orders went out."""
         pending, total = self.counts[OrderState.PENDING], sum(self.counts.values())
         if self.is_prepared and self.counts[OrderState.SENT] == total:
-            return HandOverStatus.COMPLETE
-        return HandOverStatus.NOT_SENT if pending == total else HandOverStatus.PARTIAL
+            return SubmissionStatus.COMPLETE
+        return SubmissionStatus.NOT_SENT if pending == total else SubmissionStatus.PARTIAL
 
 
-class HandOvers:
+class OrderSubmissionStore:
     """The hand-overs of one database."""
 
     def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:

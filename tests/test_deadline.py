@@ -11,11 +11,11 @@ import pytest
 
 from optimization.domain.model import DriftBand
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Security
+from optimization.domain.outcome import PricedTarget
 from optimization.errors import NoSolutionInTimeError, SolverInterruptedError
 from optimization.time_budget import Budget
 from serve_app.chunks import solve as rebalancing
-from serve_app.chunks.solve import Fetched, solved
+from serve_app.chunks.solve import ChunkInputs, solve_chunk
 from serve_app.deadline import (
     MAX_MARGIN,
     Shares,
@@ -32,8 +32,13 @@ from tests.support.fakes import PRICE, A, P
 
 WITHIN_S = 30.0
 BAND = DriftBand(Decimal("0.05"), Decimal("0.05"))
-FETCHED = Fetched((P,), (Balance(P, Decimal(1000), {}),), {A: PRICE})
-GIVEN = (Security(A, PRICE, Decimal("0.5"), BAND),), FETCHED, RebalanceOptions(), lambda *_: None
+FETCHED = ChunkInputs((P,), (Balance(P, Decimal(1000), {}),), {A: PRICE})
+GIVEN = (
+    (PricedTarget(A, PRICE, Decimal("0.5"), BAND),),
+    FETCHED,
+    RebalanceOptions(),
+    lambda *_: None,
+)
 
 
 def test_without_a_deadline_there_is_no_end():
@@ -121,7 +126,7 @@ async def test_a_solver_is_interrupted_when_nobody_waits_for_it_any_longer(
         raise SolverInterruptedError
 
     monkeypatch.setattr(rebalancing, "rebalance_all", endless)
-    solving = asyncio.create_task(solved(*GIVEN))
+    solving = asyncio.create_task(solve_chunk(*GIVEN))
     assert await asyncio.to_thread(begun.wait, WITHIN_S)
     solving.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -139,7 +144,7 @@ async def test_the_solver_gets_what_is_left_of_the_deadline(monkeypatch: pytest.
     monkeypatch.setattr(rebalancing, "rebalance_all", solve)
     for deadline_s in (None, 5.0):
         with within(deadline_s):
-            await solved(*GIVEN)
+            await solve_chunk(*GIVEN)
     without, with_one = found
     assert math.isinf(without.left_s)
     assert 4 < with_one.left_s <= 5

@@ -11,7 +11,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.weights import Weight, product, weight_text
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
 
-LONGEST_NAME = 255
+MAX_NAME_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Model:
 
     def __post_init__(self) -> None:
         name = self.name.strip()
-        if not 1 <= len(name) <= LONGEST_NAME:
+        if not 1 <= len(name) <= MAX_NAME_LENGTH:
             raise RuleError(("name",), self.name, "a name has 1 to 255 characters")
         require_visible(("name",), name)
         if self.version < 1:

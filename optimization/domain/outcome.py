@@ -53,11 +53,11 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
-class Security:
+class PricedTarget:
     """A security as one rebalance sees it: its price, its target (0 outside the model), its band.
 
     >>> band = DriftBand(Decimal("0.01"), Decimal("0.02"))
-    >>> Security("A" * 24, Decimal("31.50"), Decimal("0.25"), band).price
+    >>> PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.25"), band).price
     Decimal('31.50')
     """
 
@@ -72,13 +72,13 @@ class Drift:
     """One security of a rebalance: shares before and after, and where that leaves it.
 
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
-    >>> security = Security("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
+    >>> security = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
     >>> line = Drift(security, 30, 28, base=Decimal(1000))
     >>> line.traded, line.actual
     (-2, Decimal('0.8820'))
     """
 
-    security: Security
+    security: PricedTarget
     original_quantity: int | Decimal
     adjusted_quantity: int | Decimal
     base: Decimal  # market value of the whole portfolio after the costs of the rebalance
@@ -154,7 +154,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebalance:
+class PortfolioOutcome:
     """The answer for one portfolio, whatever became of it.
 
     ``securities`` are the model's (one tuple shared by a whole run), ``others`` what the portfolio
@@ -163,9 +163,9 @@ class Rebalance:
     even its holdings are known (FAILED) the amounts are None and there are no shares.
 
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
-    >>> fund = Security("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
+    >>> fund = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
     >>> before, after = Decimal(1000), Decimal("86.50")
-    >>> answer = Rebalance("P" * 24, Status.REBALANCED, before, before, after, (fund,), (), (0,), (29,))
+    >>> answer = PortfolioOutcome("P" * 24, Status.REBALANCED, before, before, after, (fund,), (), (0,), (29,))
     >>> answer.transactions[0].quantity, answer.turnover
     (29, Decimal('913.50'))
     """
@@ -175,8 +175,8 @@ class Rebalance:
     market_value: Decimal | None
     cash_before: Decimal | None
     cash_after: Decimal | None
-    securities: tuple[Security, ...] = ()
-    others: tuple[Security, ...] = ()
+    securities: tuple[PricedTarget, ...] = ()
+    others: tuple[PricedTarget, ...] = ()
     before: tuple[int | Decimal, ...] = ()
     after: tuple[int | Decimal, ...] = ()
     certificate: Certificate | None = None

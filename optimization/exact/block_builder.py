@@ -11,7 +11,7 @@ from optimization.domain.certificate import Certificate
 from optimization.domain.decimals import EXACT, decimals_of
 from optimization.domain.model import DriftBand, Model
 from optimization.domain.options import Amount, Percent, RebalanceOptions, amount
-from optimization.domain.outcome import OutsideBand, Rebalance, Refusal, Security, Status
+from optimization.domain.outcome import OutsideBand, PortfolioOutcome, PricedTarget, Refusal, Status
 from optimization.domain.portfolio import Portfolio, unpriced
 from optimization.domain.weights import Weight, denominator_of, in_parts
 from optimization.errors import PricesMissingError
@@ -25,13 +25,15 @@ _id_of = attrgetter("security_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Assembled:
+class BlockWithIds:
     """A block and what belongs to its rows and columns."""
 
     block: Block
     portfolios: tuple[Portfolio, ...]
-    securities: tuple[Security, ...]  # one per column
-    model: tuple[Security, ...]  # the first columns; then other holdings, then their odd remainders
+    securities: tuple[PricedTarget, ...]  # one per column
+    model: tuple[
+        PricedTarget, ...
+    ]  # the first columns; then other holdings, then their odd remainders
     lots: tuple[Decimal, ...]  # shares in a lot, per column
     fractions: tuple[tuple[Decimal, ...], ...]  # of a lot, per portfolio and column; empty if whole
     in_shares: bool  # every lot is one share
@@ -44,11 +46,11 @@ class Assembled:
         refusal: Refusal | None = None,
         cost: Decimal = ZERO,
         outside_band: tuple[OutsideBand, ...] = (),
-    ) -> Rebalance:
+    ) -> PortfolioOutcome:
         """The answer for one portfolio: with these lots of every column, or with no trade at all."""
         portfolio, block = self.portfolios[row], self.block
         columns = len(self.securities) - len(block.odd_lots)
-        others = self.securities[len(self.model) : columns] or others_of(self.model, portfolio)
+        others = self.securities[len(self.model) : columns] or price_others(self.model, portfolio)
         outside = others[columns - len(self.model) :]  # no columns of the block
         sold = [_quantity(portfolio.holdings[one.security_id]) for one in outside]
         before = (*self._held(row), *sold)
@@ -62,7 +64,7 @@ class Assembled:
             cash_after = EXACT.subtract(left, cost)
         untouched = Status.NO_TRADE if outside_band else Status.IN_BAND
         traded = untouched if after == before else Status.REBALANCED
-        return Rebalance(
+        return PortfolioOutcome(
             portfolio_id=portfolio.portfolio_id,
             status=traded if refusal is None else Status.INFEASIBLE,
             market_value=portfolio.market_value,
@@ -101,28 +103,30 @@ class Assembled:
         ]
 
 
-def priced(model: Model, prices: Mapping[str, Decimal]) -> tuple[Security, ...]:
+def price_targets(model: Model, prices: Mapping[str, Decimal]) -> tuple[PricedTarget, ...]:
     """The securities of a model at one price snapshot; PricesMissingError names those without.
 
     >>> from optimization.domain.model import Target
     >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
-    >>> priced(Model("Growth", (target,), ("P" * 24,)), {"A" * 24: Decimal("31.50")})[0].price
+    >>> price_targets(Model("Growth", (target,), ("P" * 24,)), {"A" * 24: Decimal("31.50")})[0].price
     Decimal('31.50')
     """
     missing = unpriced(map(_id_of, model.targets), prices)
     if missing:
         raise PricesMissingError(missing)
     return tuple(
-        Security(target.security_id, prices[target.security_id], target.weight, target.band)
+        PricedTarget(target.security_id, prices[target.security_id], target.weight, target.band)
         for target in model.targets
     )
 
 
-def others_of(securities: Sequence[Security], portfolio: Portfolio) -> tuple[Security, ...]:
+def price_others(
+    securities: Sequence[PricedTarget], portfolio: Portfolio
+) -> tuple[PricedTarget, ...]:
     """Holdings outside the model, by id: target and band are 0, so they are sold."""
     outside = portfolio.holdings.keys() - map(_id_of, securities)
     return tuple(
-        Security(security_id, portfolio.prices[security_id], ZERO, OUTSIDE)
+        PricedTarget(security_id, portfolio.prices[security_id], ZERO, OUTSIDE)
         for security_id in sorted(outside)
     )
 
@@ -134,13 +138,13 @@ def whole_holdings(portfolio: Portfolio) -> Mapping[str, int] | None:
     return dict(zip(portfolio.holdings, whole, strict=True)) if whole == shares else None
 
 
-def assemble(
-    model: tuple[Security, ...],
-    others: tuple[Security, ...],
+def build_block(
+    model: tuple[PricedTarget, ...],
+    others: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
     whole: Sequence[Mapping[str, int]] = (),
-) -> Assembled:
+) -> BlockWithIds:
     """One block of portfolios that share one price mapping; columns are the model, then ``others``.
 
     Holdings that are no column must be whole: they are sold to the last share. Who has the holdings of all
@@ -195,7 +199,7 @@ def assemble(
         ),
         odd_lots=odd_lots,
     )
-    return Assembled(block, tuple(portfolios), securities, model, lots, fractions, in_shares)
+    return BlockWithIds(block, tuple(portfolios), securities, model, lots, fractions, in_shares)
 
 
 def investable(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
@@ -204,7 +208,7 @@ def investable(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
     return int(EXACT.scaleb(left, decimals).to_integral_value(ROUND_FLOOR))
 
 
-def _parts(security: Security) -> tuple[Weight, Weight, Weight]:
+def _parts(security: PricedTarget) -> tuple[Weight, Weight, Weight]:
     return security.weight, security.band.low, security.band.high
 
 
@@ -233,7 +237,7 @@ def _cut(
 
 
 def _decimals(
-    securities: tuple[Security, ...],
+    securities: tuple[PricedTarget, ...],
     lots: tuple[Decimal, ...],
     portfolios: Sequence[Portfolio],
     fractions: Sequence[tuple[Decimal, ...]],
@@ -253,7 +257,7 @@ def _decimals(
 
 
 def _remainders(
-    securities: tuple[Security, ...],
+    securities: tuple[PricedTarget, ...],
     fractions: Sequence[tuple[Decimal, ...]],
     decimals: int,
     size: int,

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from optimization.domain.decimals import EXACT
 from optimization.domain.options import Amount, Percent, RebalanceOptions, amount
-from optimization.domain.outcome import Security
+from optimization.domain.outcome import PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.exact.band_violations import Edges
 from optimization.exact.block import Block
@@ -35,7 +35,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class BaseShares:
     """The limits of Terms as fractions of the base: what each loses with a unit of it."""
 
     cash_least: Fraction  # 0 of a floor in currency, as of the ceiling
@@ -45,7 +45,7 @@ class Shares:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CouplingConstraints:
     """The coupling options at one base; None where one is not asked for. Money in units.
 
     With ``shares`` a plan is held to the base that its own costs leave: limits move with it, and bands are limits.
@@ -62,7 +62,7 @@ class Terms:
     least_trade: tuple[int, ...]  # lots, per column, at least 1
     groups: tuple[Group, ...]
     edges: Edges  # of the bands, in units
-    shares: Shares | None = None
+    shares: BaseShares | None = None
     least_by: tuple[str, ...] = ()  # the option that sets the least trade, per column
     violation_most: Fraction | None = None  # of bands that yield: no more than this, all together
     violation_alone: bool = False  # is the objective, whatever the drift and the costs
@@ -89,7 +89,7 @@ class Terms:
         counts = self.trades is not None or self.per_trade > 0 or least > 1
         return counts or self.shares is not None
 
-    def lowered(self, shares: Shares, by: Fraction) -> "Terms":
+    def lowered(self, shares: BaseShares, by: Fraction) -> "CouplingConstraints":
         """The terms at a base that is lower by so many units."""
         most, groups = self.cash_most, zip(self.groups, shares.groups, strict=True)
         return replace(
@@ -106,13 +106,13 @@ class Terms:
         )
 
 
-def terms_of(
+def constraints_of(
     options: RebalanceOptions,
     portfolio: Portfolio,
     block: Block,
-    securities: Sequence[Security],
+    securities: Sequence[PricedTarget],
     lots: Sequence[Decimal],
-) -> Terms:
+) -> CouplingConstraints:
     """The options at the block's base; ``lots`` in shares, per column. Turnover is of market value."""
     market_value, scale = portfolio.market_value, 10**block.decimals
     base = EXACT.subtract(market_value, to_decimal(block.costs, block.decimals))
@@ -122,7 +122,7 @@ def terms_of(
 
     needed = least_trades(block, lots, options)
     soft = options.soft_band_price
-    return Terms(
+    return CouplingConstraints(
         cash_least=units(options.cash_floor),
         cash_most=None if options.cash_ceiling is None else units(options.cash_ceiling),
         turnover=None
@@ -145,7 +145,7 @@ def terms_of(
 
 
 def _groups(
-    options: RebalanceOptions, base: Fraction, securities: Sequence[Security]
+    options: RebalanceOptions, base: Fraction, securities: Sequence[PricedTarget]
 ) -> Iterable[Group]:
     for group in options.groups:
         columns = frozenset(
@@ -157,14 +157,14 @@ def _groups(
         yield Group(group.name, columns, low, high)
 
 
-def shares_of(options: RebalanceOptions, block: Block) -> Shares:
+def shares_of(options: RebalanceOptions, block: Block) -> BaseShares:
     """The limits of a portfolio as fractions of the base."""
 
     def part(value: Amount | None) -> Fraction:
         return Fraction(value.value) / 100 if isinstance(value, Percent) else Fraction(0)
 
     columns = zip(block.weight.tolist(), block.low.tolist(), block.high.tolist(), strict=True)
-    return Shares(
+    return BaseShares(
         part(options.cash_floor),
         part(options.cash_ceiling),
         tuple((Fraction(group.low), Fraction(group.high)) for group in options.groups),

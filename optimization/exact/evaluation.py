@@ -11,7 +11,7 @@ import numpy as np
 
 from optimization.exact.band_violations import violations
 from optimization.exact.block import Bands, Block
-from optimization.exact.constraints import Terms
+from optimization.exact.constraints import CouplingConstraints
 from optimization.exact.scaled_integers import Integers
 
 VIOLATION = "bands"  # the name of the limit on what positions are outside their bands
@@ -27,7 +27,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
+class Evaluation:
     """A plan under its terms."""
 
     objective: Fraction  # units
@@ -40,7 +40,7 @@ class Evaluated:
         return tuple(limit for limit in self.limits if limit.slack < 0)
 
 
-def evaluate(terms: Terms, block: Block, bands: Bands, lots: Integers) -> Evaluated:
+def evaluate(terms: CouplingConstraints, block: Block, bands: Bands, lots: Integers) -> Evaluation:
     """The objective, the cost and every limit of a plan for one portfolio; ``lots`` of shape (n,)."""
     p: list[int] = block.lot_value.tolist()
     after: list[int] = lots.tolist()
@@ -76,17 +76,21 @@ def evaluate(terms: Terms, block: Block, bands: Bands, lots: Integers) -> Evalua
     if terms.violation_most is not None:
         limits.append(Limit(VIOLATION, terms.violation_most - outside))
     drift = _drift(block, bands, after)
-    return Evaluated(_objective(terms, drift, outside, cost), cost, tuple(limits))
+    return Evaluation(_objective(terms, drift, outside, cost), cost, tuple(limits))
 
 
-def _objective(terms: Terms, drift: Fraction, outside: Fraction, cost: Fraction) -> Fraction:
+def _objective(
+    terms: CouplingConstraints, drift: Fraction, outside: Fraction, cost: Fraction
+) -> Fraction:
     if terms.violation_alone:
         return outside
     weighed = cost if terms.costs_in_objective else 0
     return drift + (terms.soft_price or 0) * outside + weighed
 
 
-def _minimum_trades(terms: Terms, traded: Sequence[int], p: Sequence[int]) -> list[Limit]:
+def _minimum_trades(
+    terms: CouplingConstraints, traded: Sequence[int], p: Sequence[int]
+) -> list[Limit]:
     """What the trade that is closest to its least size has above it, for each option that sets one."""
     if all(least == 1 for least in terms.least_trade):
         return []
@@ -99,7 +103,7 @@ def _minimum_trades(terms: Terms, traded: Sequence[int], p: Sequence[int]) -> li
     return [Limit(name, min(spare[name], default=Fraction(0))) for name in sorted(spare)]
 
 
-def _of_bands(terms: Terms, worth: Sequence[int]) -> Iterator[Limit]:
+def _of_bands(terms: CouplingConstraints, worth: Sequence[int]) -> Iterator[Limit]:
     """Both edges of every band as limits, by the number of the column."""
     for column, ((low, high), value) in enumerate(zip(terms.edges, worth, strict=True)):
         yield Limit(edge_name(column, "low"), value - low)

@@ -11,7 +11,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from optimization.domain.decimals import EXACT
 from optimization.domain.options import RebalanceOptions, amount
-from optimization.domain.outcome import Security
+from optimization.domain.outcome import PricedTarget
 from optimization.domain.portfolio import Portfolio
 
 ZERO, ONE = Decimal(0), Decimal(1)
@@ -21,15 +21,15 @@ ZERO, ONE = Decimal(0), Decimal(1)
 class Columns:
     """Securities, their lots and what is held of each; odd remainders stand last."""
 
-    securities: tuple[Security, ...]
+    securities: tuple[PricedTarget, ...]
     lots: tuple[Decimal, ...]
     held: tuple[Decimal, ...]
     odd_lots: tuple[tuple[int, int], ...]  # a column of round lots, that of its odd remainder
 
 
 def columns_of(
-    model: tuple[Security, ...],
-    others: tuple[Security, ...],
+    model: tuple[PricedTarget, ...],
+    others: tuple[PricedTarget, ...],
     portfolio: Portfolio,
     options: RebalanceOptions,
 ) -> Columns:

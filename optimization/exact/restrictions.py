@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.domain.options import Direction, Percent, RebalanceOptions, Scope
-from optimization.domain.outcome import Security
+from optimization.domain.outcome import PricedTarget
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
@@ -18,7 +18,7 @@ UNLIMITED = 2**256  # lots
 
 def restricted(
     block: Block,
-    securities: Sequence[Security],
+    securities: Sequence[PricedTarget],
     lots: Sequence[Decimal],
     options: RebalanceOptions,
 ) -> Block:

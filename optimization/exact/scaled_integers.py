@@ -19,7 +19,7 @@ from optimization.domain.decimals import EXACT
 INT64_SAFE = 2**61
 TOO_LARGE = 2**64
 
-FURTHER_DIGITS = 12  # of an amount whose digits do not end, beyond those of the unit
+EXTRA_DIGITS = 12  # of an amount whose digits do not end, beyond those of the unit
 
 # int64, or Python integers (dtype object) where the guard says int64 could overflow.
 Integers = NDArray[Any]
@@ -71,7 +71,7 @@ def fraction_to_decimal(units: Fraction, decimals: int) -> Decimal:
         while rest % prime == 0:
             rest //= prime
     if rest != 1:
-        return to_decimal(round(units * 10**FURTHER_DIGITS), decimals + FURTHER_DIGITS)
+        return to_decimal(round(units * 10**EXTRA_DIGITS), decimals + EXTRA_DIGITS)
     while units.denominator != 1:
         units, scale = units * 10, scale + 1
     return to_decimal(units.numerator, scale)
@@ -89,10 +89,10 @@ def parts_to_decimal(parts: int, denominator: int, decimals: int) -> Decimal:
     return fraction_to_decimal(Fraction(parts, denominator), decimals)
 
 
-def grain_of(amounts: Iterable[Fraction | int]) -> Fraction:
+def granularity_of(amounts: Iterable[Fraction | int]) -> Fraction:
     """The greatest amount of which all are whole multiples, and with them their sums; 0 of zeros.
 
-    >>> grain_of([Fraction(3, 2), 4])
+    >>> granularity_of([Fraction(3, 2), 4])
     Fraction(1, 2)
     """
     fractions = [Fraction(amount) for amount in amounts]
@@ -100,7 +100,7 @@ def grain_of(amounts: Iterable[Fraction | int]) -> Fraction:
     return Fraction(gcd(*(int(fraction * parts) for fraction in fractions)), parts)
 
 
-def just_above(limit: Fraction, grain: Fraction, hair: Fraction) -> Fraction:
+def just_above(limit: Fraction, granularity: Fraction, feasibility_margin: Fraction) -> Fraction:
     """A limit on sums of multiples of ``grain`` as floats may have it.
 
     A hair above the largest sum that it admits, and at least as far below the next: neither is
@@ -109,9 +109,9 @@ def just_above(limit: Fraction, grain: Fraction, hair: Fraction) -> Fraction:
     >>> just_above(Fraction(71, 10), Fraction(2), Fraction(1, 4))
     Fraction(25, 4)
     """
-    if grain == 0:
+    if granularity == 0:
         return limit
-    return limit // grain * grain + min(hair, grain / 2)
+    return limit // granularity * granularity + min(feasibility_margin, granularity / 2)
 
 
 def integers(values: Iterable[int], largest: int) -> Integers:

@@ -7,7 +7,7 @@ from optimization.exact.block import Block
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
 
-def broken(block: Block, lots: Integers) -> NDArray[np.bool_]:
+def violated_constraints(block: Block, lots: Integers) -> NDArray[np.bool_]:
     """Which plans break a constraint: shape (B, 3), columns short, band, cash.
 
     Exact, and by products alone, where separable.py and cover.py divide: M (w - l) <= u p <= M (w + h) at the

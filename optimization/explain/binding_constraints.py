@@ -7,18 +7,18 @@ import numpy as np
 
 from optimization.domain.certificate import Binding
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Security
+from optimization.domain.outcome import PricedTarget
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.restrictions import restricting
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
 from optimization.solvers.separable import nearest_lots
 
 
-def kept_from_nearest(
+def find_binding_constraints(
     block: Block,
     bands: Bands,
     lots: Integers,
-    securities: Sequence[Security],
+    securities: Sequence[PricedTarget],
     options: RebalanceOptions,
     *,
     bands_yield: bool = False,

@@ -8,7 +8,7 @@ from typing import Any
 
 from optimization.domain.decimals import EXACT
 from optimization.domain.options import BandRule, RebalanceOptions, Scope
-from optimization.domain.outcome import Refusal, Security
+from optimization.domain.outcome import PricedTarget, Refusal
 from optimization.domain.weights import weight_text
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.block import lot_limits
@@ -16,37 +16,37 @@ from optimization.exact.evaluation import Limit
 from optimization.exact.restrictions import restricting
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal
 from optimization.explain.outside_band import EXPLANATION_TIME_S, SOFT_PRICE, outside_amounts
-from optimization.solvers.cash_constrained import Tight
+from optimization.solvers.cash_constrained import CashConstrainedProblem
 from optimization.solvers.coupled import conflict, nearest_plan, solve_at_base
-from optimization.solvers.coupled_problem import Desk
-from optimization.solvers.relaxation import Relaxation, restate
+from optimization.solvers.coupled_problem import CoupledProblem
+from optimization.solvers.relaxation import SeparableRelaxation, restate
 from optimization.time_budget import Budget
 
 CODE = "infeasible"
 MICRO = 1_000_000  # drifts are proposed in millionths
-LISTED = 3
+MAX_LISTED_SECURITIES = 3
 
 
-def refused(relaxed: Relaxation, row: int, budget: Budget) -> Refusal:
+def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: Budget) -> Refusal:
     """The refusal of one portfolio.
 
     Every security that has no lot inside its band is named, with the smallest band that would admit
     one; else the scope or the restrictions without which there is a plan, and every limit that would
     have to give, with the amount. ``admits`` names the options that would admit a plan, each alone.
     """
-    desk, options = relaxed.desk(row), relaxed.options
-    is_negative = desk.tight.base < 0
-    empty = _empty_bands(desk, relaxed.assembled.securities, options)
+    coupled, options = relaxed.coupled(row), relaxed.options
+    is_negative = coupled.tight.base < 0
+    empty = _empty_bands(coupled, relaxed.assembled.securities, options)
     excluding = [] if is_negative else _excluding(relaxed, row, budget)
     limits: list[dict[str, str]] = []
     if not (empty or is_negative):
         limits = [
-            one for one in _given(desk, budget) if not excluding or one["option"] in excluding
+            one for one in _given(coupled, budget) if not excluding or one["option"] in excluding
         ]
     nearest = _nearest(relaxed, row, budget)
     admits = [] if is_negative else _admits(options, excluding, limits, nearest)
     if is_negative:
-        detail = f"the market value is negative ({_amount(desk.tight, desk.tight.base)})"
+        detail = f"the market value is negative ({_amount(coupled.tight, coupled.tight.base)})"
     elif empty:
         detail = _named(empty)
     elif limits:
@@ -63,16 +63,18 @@ def refused(relaxed: Relaxation, row: int, budget: Budget) -> Refusal:
     return Refusal(CODE, f"No feasible solution exists: {detail}.{_advice(admits)}", members)
 
 
-def has_plan(relaxed: Relaxation, row: int, options: RebalanceOptions, budget: Budget) -> bool:
+def has_plan(
+    relaxed: SeparableRelaxation, row: int, options: RebalanceOptions, budget: Budget
+) -> bool:
     """Whether a portfolio has a plan inside every band under other options.
 
     Raises NoSolutionInTimeError and CertificationError.
     """
     other = restate(relaxed, row, options)
-    return solve_at_base(other.desk(0), options, budget) is not None
+    return solve_at_base(other.coupled(0), options, budget) is not None
 
 
-def _excluding(relaxed: Relaxation, row: int, budget: Budget) -> list[str]:
+def _excluding(relaxed: SeparableRelaxation, row: int, budget: Budget) -> list[str]:
     """The scope and the restrictions without which, one at a time, there is a plan."""
     options = relaxed.options
     names = [*options.restrictions, *(["scope"] if options.scope is not Scope.ALL else [])]
@@ -134,28 +136,34 @@ def _shown(options: RebalanceOptions) -> Callable[[str], str]:
     return shown
 
 
-def _given(desk: Desk, budget: Budget) -> list[dict[str, str]]:
-    return [_limit(desk, limit) for limit in conflict(desk, budget.share(1, EXPLANATION_TIME_S))]
+def _given(coupled: CoupledProblem, budget: Budget) -> list[dict[str, str]]:
+    return [
+        _limit(coupled, limit) for limit in conflict(coupled, budget.share(1, EXPLANATION_TIME_S))
+    ]
 
 
-def _limit(desk: Desk, limit: Limit) -> dict[str, str]:
+def _limit(coupled: CoupledProblem, limit: Limit) -> dict[str, str]:
     """A limit that gives, and by how much: trades, or currency."""
     amount = str(-limit.slack)
     if limit.option != "maximum_trades":
-        amount = f"{fraction_to_decimal(-limit.slack, desk.tight.block.decimals):f}"
+        amount = f"{fraction_to_decimal(-limit.slack, coupled.tight.block.decimals):f}"
     return {"option": limit.option, "short_by": amount}
 
 
 def _named(empty: list[dict[str, Any]]) -> str:
-    names = ", ".join(entry["security_id"] for entry in empty[:LISTED])
-    more = f" and {len(empty) - LISTED} more" if len(empty) > LISTED else ""
+    names = ", ".join(entry["security_id"] for entry in empty[:MAX_LISTED_SECURITIES])
+    more = (
+        f" and {len(empty) - MAX_LISTED_SECURITIES} more"
+        if len(empty) > MAX_LISTED_SECURITIES
+        else ""
+    )
     verb = "has" if len(empty) == 1 else "have"
     options = sorted({entry["option"] for entry in empty if "option" in entry})
     under = f" under {', '.join(options)}" if options else ""
     return f"{names}{more} {verb} no whole lot inside the drift band{under}"
 
 
-def _amount(tight: Tight, units: int) -> str:
+def _amount(tight: CashConstrainedProblem, units: int) -> str:
     return f"{to_decimal(units, tight.block.decimals):f}"
 
 
@@ -164,19 +172,19 @@ def _shares(quantity: int | Decimal) -> str:
 
 
 def _empty_bands(
-    desk: Desk, securities: Sequence[Security], options: RebalanceOptions
+    coupled: CoupledProblem, securities: Sequence[PricedTarget], options: RebalanceOptions
 ) -> list[dict[str, Any]]:
-    tight = desk.tight
+    tight = coupled.tight
     fewest, most = (limits[0] for limits in lot_limits(tight.block, tight.bands))
     free, before = tight.block.unrestricted(), tight.block.before[0]
     band_fewest, band_most = (limits[0] for limits in lot_limits(free, tight.bands))
     entries: list[dict[str, Any]] = []
-    for column in desk.without_band().tolist():
+    for column in coupled.without_band().tolist():
         security = securities[column]
         around = {int(most[column]), int(fewest[column])}
         option = None
         if band_fewest[column] <= band_most[column]:
-            option = desk.terms.least_by[column]
+            option = coupled.terms.least_by[column]
             if fewest[column] > most[column]:
                 buying = bool(before[column] < band_fewest[column])
                 option = restricting(options, security.security_id, buying=buying)
@@ -186,7 +194,11 @@ def _empty_bands(
 
 
 def _empty_band(
-    tight: Tight, column: int, around: set[int], security: Security, option: str | None
+    tight: CashConstrainedProblem,
+    column: int,
+    around: set[int],
+    security: PricedTarget,
+    option: str | None,
 ) -> dict[str, Any]:
     """One empty band: of the lots around it (or those held), the count that needs the least widening."""
     entry: dict[str, Any] = {
@@ -208,14 +220,16 @@ def _empty_band(
     return entry
 
 
-def _drift(tight: Tight, column: int, lots: int) -> Fraction:
+def _drift(tight: CashConstrainedProblem, column: int, lots: int) -> Fraction:
     """Actual weight less target weight with so many lots."""
     block = tight.block
     value = lots * int(block.lot_value[column]) + int(tight.remainder[column])
     return Fraction(value, tight.base) - Fraction(int(block.weight[column]), block.denominator)
 
 
-def _admitting(security: Security, lots: int, drift: Fraction) -> tuple[Fraction, dict[str, str]]:
+def _admitting(
+    security: PricedTarget, lots: int, drift: Fraction
+) -> tuple[Fraction, dict[str, str]]:
     """How wide the smallest band is that holds this drift, and that band; no cap unless it was one."""
     band = security.band
     low, high = max(band.low, _ceiling(-drift)), max(band.high, _ceiling(drift))
@@ -234,20 +248,20 @@ def _ceiling(drift: Fraction) -> Decimal:
     return EXACT.divide(Decimal(-(-scaled.numerator // scaled.denominator)), MICRO)
 
 
-def _nearest(relaxed: Relaxation, row: int, budget: Budget) -> dict[str, Any] | None:
+def _nearest(relaxed: SeparableRelaxation, row: int, budget: Budget) -> dict[str, Any] | None:
     """The plan that leaves bands by as little as it must, under every restriction that was given."""
     options = relaxed.options
     if options.scope is not Scope.ALL:
         relaxed, row = restate(relaxed, row, options, bands_yield=True), 0
-    desk = relaxed.desk(row)
-    tight, assembled = desk.tight, relaxed.assembled
+    coupled = relaxed.coupled(row)
+    tight, assembled = coupled.tight, relaxed.assembled
     lots, gives = None, ()
     if int(tight.remainder.sum()) <= tight.base:
-        lots, gives = nearest_plan(desk, budget.share(1, EXPLANATION_TIME_S))
+        lots, gives = nearest_plan(coupled, budget.share(1, EXPLANATION_TIME_S))
     if lots is None:
         return None
-    cost = fraction_to_decimal(desk.evaluated(lots).cost, tight.block.decimals)
-    outside = outside_amounts(relaxed, desk, lots)
+    cost = fraction_to_decimal(coupled.evaluate(lots).cost, tight.block.decimals)
+    outside = outside_amounts(relaxed, coupled, lots)
     plan = assembled.rebalance(row, lots, cost=cost)
 
     return {
@@ -272,6 +286,6 @@ def _nearest(relaxed: Relaxation, row: int, budget: Budget) -> dict[str, Any] | 
         ],
         "gives": [
             {"option": one["option"], "by": one["short_by"]}
-            for one in (_limit(desk, limit) for limit in gives)
+            for one in (_limit(coupled, limit) for limit in gives)
         ],
     }

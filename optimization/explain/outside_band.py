@@ -16,8 +16,8 @@ from optimization.domain.outcome import Edge, OutsideBand
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.band_violations import edges_of, total_violation, violations, worth_of
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
-from optimization.solvers.coupled_problem import Desk
-from optimization.solvers.relaxation import Relaxation, restate
+from optimization.solvers.coupled_problem import CoupledProblem
+from optimization.solvers.relaxation import SeparableRelaxation, restate
 from optimization.solvers.yielding_bands import least_violation, yielding
 from optimization.time_budget import Budget
 
@@ -28,10 +28,10 @@ Amounts = Mapping[str, Fraction]  # by security, currency
 
 
 def outside_bands(
-    relaxed: Relaxation, row: int, desk: Desk, lots: Integers, budget: Budget
+    relaxed: SeparableRelaxation, row: int, coupled: CoupledProblem, lots: Integers, budget: Budget
 ) -> tuple[OutsideBand, ...]:
     """The securities that a plan leaves outside their bands, in the order of the columns."""
-    amounts = outside_amounts(relaxed, desk, lots)
+    amounts = outside_amounts(relaxed, coupled, lots)
     if not amounts:
         return ()
     held_by: Mapping[str, tuple[str, ...]]
@@ -39,29 +39,31 @@ def outside_bands(
         held_by = dict.fromkeys(amounts, (SOFT_PRICE,))
     else:
         held_by = _Search(
-            relaxed, row, desk, amounts, budget.share(1, EXPLANATION_TIME_S)
+            relaxed, row, coupled, amounts, budget.share(1, EXPLANATION_TIME_S)
         ).holders()
-    sides = _sides(relaxed, desk, lots)
+    sides = _sides(relaxed, coupled, lots)
     return tuple(
-        OutsideBand(security, sides[security], _currency(desk, amount), held_by[security])
+        OutsideBand(security, sides[security], _currency(coupled, amount), held_by[security])
         for security, amount in amounts.items()
     )
 
 
-def total_outside(desk: Desk, lots: Integers) -> Decimal:
+def total_outside(coupled: CoupledProblem, lots: Integers) -> Decimal:
     """What all positions of a plan are outside their bands together, in currency."""
-    block = desk.tight.block
+    block = coupled.tight.block
     return fraction_to_decimal(total_violation(block, lots), block.decimals)
 
 
-def _currency(desk: Desk, amount: Fraction) -> Decimal:
-    decimals = desk.tight.block.decimals
+def _currency(coupled: CoupledProblem, amount: Fraction) -> Decimal:
+    decimals = coupled.tight.block.decimals
     return fraction_to_decimal(amount * 10**decimals, decimals)
 
 
-def outside_amounts(relaxed: Relaxation, desk: Desk, lots: Integers) -> dict[str, Fraction]:
+def outside_amounts(
+    relaxed: SeparableRelaxation, coupled: CoupledProblem, lots: Integers
+) -> dict[str, Fraction]:
     """What each security is outside its band; those that are inside are left out."""
-    block = desk.tight.block
+    block = coupled.tight.block
     each = violations(edges_of(block), worth_of(block, lots))
     found: dict[str, Fraction] = {}
     for security, amount in zip(relaxed.assembled.securities, each, strict=True):
@@ -71,8 +73,10 @@ def outside_amounts(relaxed: Relaxation, desk: Desk, lots: Integers) -> dict[str
     return found
 
 
-def _sides(relaxed: Relaxation, desk: Desk, lots: Integers) -> dict[str, Edge]:
-    block = desk.tight.block
+def _sides(
+    relaxed: SeparableRelaxation, coupled: CoupledProblem, lots: Integers
+) -> dict[str, Edge]:
+    block = coupled.tight.block
     rows = zip(relaxed.assembled.securities, edges_of(block), worth_of(block, lots), strict=True)
     return {
         security.security_id: Edge.BELOW if worth < low else Edge.ABOVE
@@ -85,9 +89,9 @@ def _sides(relaxed: Relaxation, desk: Desk, lots: Integers) -> dict[str, Edge]:
 class _Search:
     """The search for what holds each security, with the violations that were found when something was lifted."""
 
-    relaxed: Relaxation
+    relaxed: SeparableRelaxation
     row: int
-    desk: Desk
+    coupled: CoupledProblem
     amounts: Amounts
     budget: Budget
     known: dict[frozenset[str], Amounts | None] = field(
@@ -142,27 +146,31 @@ class _Search:
 
     def _least_without(self, names: frozenset[str]) -> Amounts | None:
         """The violations without these; None where they are not found in time."""
-        relaxed, desk = self._restated(names)
+        relaxed, coupled = self._restated(names)
         try:
-            least = least_violation(desk, self.budget)
+            least = least_violation(coupled, self.budget)
         except (NoSolutionInTimeError, CertificationError):
             return None
-        return None if least is None else outside_amounts(relaxed, desk, least.lots)
+        return None if least is None else outside_amounts(relaxed, coupled, least.lots)
 
-    def _restated(self, names: frozenset[str]) -> tuple[Relaxation, Desk]:
+    def _restated(self, names: frozenset[str]) -> tuple[SeparableRelaxation, CoupledProblem]:
         options = self.relaxed.options.without(name for name in names if name != CASH_FLOOR)
         relaxed = restate(self.relaxed, self.row, options, bands_yield=True)
-        desk = relaxed.desk(0)
+        coupled = relaxed.coupled(0)
         if CASH_FLOOR in names:
             # Twice everything that can be bought, so that the floor is below whatever a plan spends.
-            worth = abs(desk.tight.base) + sum(map(abs, worth_of(desk.tight.block, desk.bounds[1])))
-            desk = replace(desk, terms=replace(desk.terms, cash_least=Fraction(-2 * worth)))
-        return relaxed, yielding(desk)
+            worth = abs(coupled.tight.base) + sum(
+                map(abs, worth_of(coupled.tight.block, coupled.bounds[1]))
+            )
+            coupled = replace(
+                coupled, terms=replace(coupled.terms, cash_least=Fraction(-2 * worth))
+            )
+        return relaxed, yielding(coupled)
 
     def _closest_in_shares(self) -> Amounts:
         """What each security is outside its band at the whole shares that are closest to it."""
         portfolio = self.relaxed.assembled.portfolios[self.row]
-        block, found = self.desk.tight.block, dict[str, Fraction]()
+        block, found = self.coupled.tight.block, dict[str, Fraction]()
         rows = zip(self.relaxed.assembled.securities, edges_of(block), strict=True)
         for security, (low, high) in rows:
             price = Fraction(security.price) * 10**block.decimals

@@ -18,7 +18,7 @@ class FineLots:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CashProblem:
+class CashMilpData:
     """Drift under the cash row, shifted by k; arrays of shape (n,), money in currency."""
 
     lot_value: Floats
@@ -27,13 +27,15 @@ class CashProblem:
     most_down: Floats  # whole lots from k down to the band's edge
     most_up: Floats  # whole lots from k + 1 up to the band's edge
     limit: float  # what may still be invested above k lots of everything
-    grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
+    granularity: float = (
+        0.0  # all objectives differ by whole multiples of it; 0 where it is not known
+    )
     fine: FineLots | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OwnBase:
-    """What moves the limits of a DeskProblem with the costs of its plan, beyond those of the way to ``base``."""
+    """What moves the limits of a CoupledMilpData with the costs of its plan, beyond those of the way to ``base``."""
 
     rate_value: Floats  # cost of a lot, shape (n,), currency
     floor_counts: float  # how much of the costs the limit on spending is short of: 1 less the share of the base
@@ -55,7 +57,7 @@ class OddLots:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DeskProblem:
+class CoupledMilpData:
     """Drift, costs and soft bands under every coupling option, counted from ``base``; money in currency.
 
     Arrays have shape (n,), those of groups (m,) or (m, n). A limit that is not asked for is one that cannot bind.
@@ -94,6 +96,8 @@ class DeskProblem:
     objective_most: float = 0.0  # for the second stage
     odd_lots: OddLots | None = None
     violation_most: float | None = None  # of positions outside their bands; None: any amount
-    grain: float = 0.0  # all objectives differ by whole multiples of it; 0 where it is not known
+    granularity: float = (
+        0.0  # all objectives differ by whole multiples of it; 0 where it is not known
+    )
     own_base: OwnBase | None = None  # None: limits are what they are, whatever the plan costs
     fine: FineLots | None = None

@@ -36,44 +36,46 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from optimization.milp.data import CashProblem, DeskProblem
-from optimization.milp.parametric import CompiledProgram, SolverAnswer
+from optimization.milp.data import CashMilpData, CoupledMilpData
+from optimization.milp.parametric import ParametricMilp, SolverAnswer
 from optimization.milp.sparse_form import Floats
 from optimization.time_budget import Budget
 
-SMALLEST_SIZE = 8
+MIN_PADDED_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency; sums of six-decimal prices do not close at 0 in any useful time
-LEAST_GRAIN = 1e-5  # currency; what floats still tell apart in an objective of millions
-COUNT_GRAIN = 1.0  # of a number of trades
+MIN_GRANULARITY = 1e-5  # currency; what floats still tell apart in an objective of millions
+COUNT_GRANULARITY = 1.0  # of a number of trades
 # The variables of a security that are no booleans.
 STEPS: tuple[str, ...] = ("left", "away", "beyond")
 GIVES, PAID = "gives_", "paid"  # how the variables begin that no security has
 GIVE_PRICE = 1000.0  # of what a limit gives in the nearest plan, against drift
 
 
-def gap_of(grain: float) -> float:
+def gap_of(granularity: float) -> float:
     """How much better another plan may be: less than objectives differ by, where floats can tell; else a cent."""
-    return grain / 2 if grain >= LEAST_GRAIN else ABSOLUTE_GAP
+    return granularity / 2 if granularity >= MIN_GRANULARITY else ABSOLUTE_GAP
 
 
-def solve_cash(problem: CashProblem, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
+def solve_cash(problem: CashMilpData, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
     """The lots above k of each security, as the solver sees them; None without a plan."""
     return _solve(_cash_program(padded(len(problem.lot_value))), problem, budget)
 
 
-def solve_desk(problem: DeskProblem, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
-    """The same for a DeskProblem: the lots above ``base``."""
+def solve_coupled(problem: CoupledMilpData, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
+    """The same for a CoupledMilpData: the lots above ``base``."""
     program = _program_of(problem, counted=problem.counted, fewest_trades=False)
     return _solve(program, problem, budget)
 
 
-def solve_fewest_trades(problem: DeskProblem, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
+def solve_fewest_trades(
+    problem: CoupledMilpData, budget: Budget
+) -> tuple[SolverAnswer, Floats | None]:
     """Fewest trades among the plans whose objective is at most ``objective_most``."""
     program = _program_of(problem, counted=True, fewest_trades=True)
-    return _solve(program, replace(problem, grain=COUNT_GRAIN), budget)
+    return _solve(program, replace(problem, granularity=COUNT_GRANULARITY), budget)
 
 
-def _program_of(problem: DeskProblem, *, counted: bool, fewest_trades: bool) -> CompiledProgram:
+def _program_of(problem: CoupledMilpData, *, counted: bool, fewest_trades: bool) -> ParametricMilp:
     size, groups = padded(len(problem.lot_value)), padded(len(problem.group_low), 1)
     odd_lots = 0 if problem.odd_lots is None else padded(len(problem.odd_lots.odd_limit), 1)
     own = problem.own_base is not None
@@ -88,17 +90,17 @@ def _program_of(problem: DeskProblem, *, counted: bool, fewest_trades: bool) -> 
 
 
 def _solve(
-    program: CompiledProgram, problem: CashProblem | DeskProblem, budget: Budget
+    program: ParametricMilp, problem: CashMilpData | CoupledMilpData, budget: Budget
 ) -> tuple[SolverAnswer, Floats | None]:
     count = len(problem.lot_value)
-    is_desk = isinstance(problem, DeskProblem)
+    is_desk = isinstance(problem, CoupledMilpData)
     sources = (problem.odd_lots, problem, problem.own_base) if is_desk else (problem,)
     parameters = {
         name: next(getattr(source, name) for source in sources if hasattr(source, name))
         for name in program.parameters
     }
     if problem.fine is None:
-        answer = program.solve(parameters, budget, gap_of(problem.grain), count)
+        answer = program.solve(parameters, budget, gap_of(problem.granularity), count)
         return answer, _change(problem, answer)
     per_step = problem.fine.lots_per_step
     fractional = dict.fromkeys(STEPS if is_desk else ("down", "up"), per_step > 1)
@@ -108,12 +110,12 @@ def _solve(
     return answer, None if change is None else per_step * change
 
 
-def _change(problem: CashProblem | DeskProblem, answer: SolverAnswer) -> Floats | None:
+def _change(problem: CashMilpData | CoupledMilpData, answer: SolverAnswer) -> Floats | None:
     """The steps above ``base`` of each security."""
     values = answer.values
     if values is None:
         return None
-    if isinstance(problem, CashProblem):
+    if isinstance(problem, CashMilpData):
         return values["x"] - values["down"] + values["up"]
     steps = values["x"] - values["left"] - values["away"] + values["beyond"]
     if problem.fine is not None and "forth" in values:
@@ -123,13 +125,13 @@ def _change(problem: CashProblem | DeskProblem, answer: SolverAnswer) -> Floats 
     return problem.sign * steps
 
 
-def padded(count: int, smallest: int = SMALLEST_SIZE) -> int:
+def padded(count: int, smallest: int = MIN_PADDED_SIZE) -> int:
     """The compiled size that serves ``count``."""
     return max(smallest, 1 << (count - 1).bit_length() if count else 0)
 
 
 @cache
-def _cash_program(size: int) -> CompiledProgram:
+def _cash_program(size: int) -> ParametricMilp:
     x = cp.Variable(size, boolean=True, name="x")
     down, up = (cp.Variable(size, integer=True, name=name) for name in ("down", "up"))
     names = ("lot_value", "chord", "chords", "most_down", "most_up")
@@ -230,7 +232,7 @@ def _desk_program(
     counted: bool,
     fewest_trades: bool,
     own_base: bool,
-) -> CompiledProgram:
+) -> ParametricMilp:
     steps = _Steps(size)
     trades = _Trades(size, steps, has_odd_lots=odd_lots > 0) if counted else None
     paid = _Paid(size, groups, steps, trades) if trades is not None and own_base else None
@@ -257,11 +259,11 @@ def _desk_program(
     return _compiled(objective + GIVE_PRICE * given, rows)
 
 
-def _compiled(objective: Any, rows: list[cp.Constraint]) -> CompiledProgram:
+def _compiled(objective: Any, rows: list[cp.Constraint]) -> ParametricMilp:
     problem = cp.Problem(cp.Minimize(objective), rows)
     names = (GIVES, PAID)
     of_securities = [one for one in problem.variables() if not one.name().startswith(names)]
-    return CompiledProgram(problem, of_securities)
+    return ParametricMilp(problem, of_securities)
 
 
 def _limits(

@@ -18,7 +18,7 @@ import highspy
 import numpy as np
 
 from optimization.errors import SolverInterruptedError
-from optimization.milp.sparse_form import Chosen, Floats, Structure, structure_of
+from optimization.milp.sparse_form import Chosen, Floats, SparseForm, structure_of
 from optimization.time_budget import Budget
 
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
@@ -42,7 +42,7 @@ VAST = 2**16
 SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens")
 # Costs are handed over times this. Of costs that are multiples of a cent HiGHS wants a plan that is a cent better,
 # to within its tolerance: below the rounding of sums of ten thousands, so that it gives the better plan up.
-ODD = 1.0471975511965976
+OBJECTIVE_SCALE = 1.0471975511965976
 NOTHING: Mapping[str, Chosen] = MappingProxyType({})
 FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
 
@@ -58,7 +58,7 @@ class SolverAnswer:
     seconds: float
 
 
-class CompiledProgram:
+class ParametricMilp:
     """One structure, many parameter values. Not thread-safe; cannot be pickled; build per process.
 
     The ``placed`` variables have an entry for each place, all others are whole whatever the count.
@@ -72,7 +72,7 @@ class CompiledProgram:
         self._parameters = _views(problem.parameters(), cone.param_id_to_col, self._theta)
         self._placed = frozenset(variable.name() for variable in placed)
         self._whole = structure_of(data, _slices(problem.variables(), cone.var_id_to_col))
-        self._structures: dict[int | None, Structure] = {}
+        self._structures: dict[int | None, SparseForm] = {}
         self._budget = Budget()
         self._highs = self._interruptible_highs()
 
@@ -102,7 +102,7 @@ class CompiledProgram:
             return SolverAnswer(None, -math.inf, proven=False, infeasible=False, seconds=0.0)
         shape = self._structures.get(count) or self._cut(count)
         self._fill(parameters)
-        cost, values, row_lower, row_upper, lower, upper = shape.gathered(self._theta)
+        cost, values, row_lower, row_upper, lower, upper = shape.fill(self._theta)
         highs = self._highs
         sizes = (len(cost), len(row_upper), len(values), COLUMNWISE, MINIMISE, 0.0)
         rows = (row_lower, row_upper, shape.starts, shape.indices, values)
@@ -111,9 +111,9 @@ class CompiledProgram:
         is_vast = upper[shape.kinds == 1].max(initial=0.0) >= VAST
         for name in SUB_SEARCHES:
             highs.setOptionValue(name, not is_vast)
-        highs.setOptionValue("mip_abs_gap", absolute_gap * ODD)
+        highs.setOptionValue("mip_abs_gap", absolute_gap * OBJECTIVE_SCALE)
         for tolerance in TOLERANCES:
-            highs.passModel(*sizes, cost * ODD, lower, upper, *rows, kinds)
+            highs.passModel(*sizes, cost * OBJECTIVE_SCALE, lower, upper, *rows, kinds)
             for name in TOLERANCE_NAMES:
                 highs.setOptionValue(name, tolerance)
             highs.setOptionValue("time_limit", budget.left_s)  # of this run alone, as 1.15 counts
@@ -136,7 +136,7 @@ class CompiledProgram:
         if self._budget.is_interrupted:
             event.interrupt()
 
-    def _cut(self, count: int | None) -> Structure:
+    def _cut(self, count: int | None) -> SparseForm:
         kept = np.ones(len(self._whole.kinds), dtype=bool)
         for name in self._placed if count is not None else ():
             place = self._whole.variables[name]
@@ -155,7 +155,7 @@ class CompiledProgram:
             else:
                 view[tuple(map(slice, value.shape))] = value
 
-    def _answer(self, shape: Structure, absolute_gap: float, begin: float) -> SolverAnswer:
+    def _answer(self, shape: SparseForm, absolute_gap: float, begin: float) -> SolverAnswer:
         highs = self._highs
         status = highs.getModelStatus()
         proven = status == highspy.HighsModelStatus.kOptimal
@@ -168,7 +168,7 @@ class CompiledProgram:
         return SolverAnswer(
             values,
             # A search that ends has given up what is better than its plan by less than the gap.
-            float(highs.getInfoValue(reached)[1]) / ODD - absolute_gap,
+            float(highs.getInfoValue(reached)[1]) / OBJECTIVE_SCALE - absolute_gap,
             proven=proven,
             infeasible=status == highspy.HighsModelStatus.kInfeasible,
             seconds=time.perf_counter() - begin,

@@ -19,7 +19,7 @@ Chosen = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Structure:
+class SparseForm:
     """A mixed integer program but for theta.
 
     The gathered numbers are, one after the other: costs of the columns, values of the matrix, lower and upper
@@ -36,7 +36,7 @@ class Structure:
     variables: Mapping[str, slice]  # columns by name
     rows: int
 
-    def gathered(self, theta: Floats) -> list[Floats]:
+    def fill(self, theta: Floats) -> list[Floats]:
         """The six parts at this theta."""
         flat = self.factor * theta[self.place]
         parts: list[Floats] = []
@@ -57,14 +57,14 @@ class Structure:
             kinds[self.variables[name]][chosen] = 0
         return kinds
 
-    def cut(self, columns: Chosen) -> "Structure":
+    def cut(self, columns: Chosen) -> "SparseForm":
         """The same with some of the columns, and without the rows that have none of them."""
         values = np.repeat(columns, np.diff(self.starts))
         rows = np.zeros(self.rows, dtype=bool)
         rows[self.indices[values]] = True
         kept = np.concatenate((columns, values, rows, rows, columns, columns))
         before = np.concatenate(([0], np.cumsum(columns))).tolist()
-        return Structure(
+        return SparseForm(
             starts=_starts(np.diff(self.starts)[columns]),
             indices=_renumbered(rows)[self.indices[values]],
             kinds=self.kinds[columns],
@@ -85,7 +85,7 @@ class Structure:
         return columns, len(self.indices), self.rows, self.rows, columns, columns
 
 
-def structure_of(data: Any, variables: Mapping[str, slice]) -> Structure:
+def structure_of(data: Any, variables: Mapping[str, slice]) -> SparseForm:
     """That of CVXPY's problem data for HiGHS; rows with a single variable become its bounds."""
     cone = data["param_prob"]
     entries = _Entries.of(cone.reduced_A, int(data["dims"].zero))
@@ -105,7 +105,7 @@ def structure_of(data: Any, variables: Mapping[str, slice]) -> Structure:
     least[data["bool_vars_idx"]], most[data["bool_vars_idx"]] = 0.0, 1.0
     kinds = np.zeros(columns, dtype=np.int32)
     kinds[[*data["bool_vars_idx"], *data["int_vars_idx"]]] = 1
-    return Structure(
+    return SparseForm(
         starts=_starts(np.bincount(entries.column[kept], minlength=columns)),
         indices=_renumbered(rows)[entries.row[kept]],
         kinds=kinds,

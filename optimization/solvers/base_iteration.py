@@ -26,7 +26,7 @@ from optimization.domain.decimals import EXACT
 from optimization.errors import NoSolutionInTimeError
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal
 from optimization.solvers.cash_constrained import Plan
-from optimization.solvers.coupled_problem import Desk
+from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.yielding_bands import violation_of
 
 MAX_ROUNDS = 25  # bases of one iteration; a longer one is taken for a cycle of all that it met
@@ -36,37 +36,37 @@ MAX_ROUNDS = 25  # bases of one iteration; a longer one is taken for a cycle of 
 class Statement:
     """One portfolio as a function of the costs that its base is short of, in units."""
 
-    desk_after: Callable[[int], Desk]
-    solve: Callable[[Desk], Plan | None]
+    desk_after: Callable[[int], CoupledProblem]
+    solve: Callable[[CoupledProblem], Plan | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """The optimum of one portfolio at one base."""
 
-    desk: Desk
+    coupled: CoupledProblem
     plan: Plan
 
     @property
     def costs(self) -> int:
         """The costs of the plan, in units."""
-        return costs_of(self.desk, self.plan)
+        return costs_of(self.coupled, self.plan)
 
     @property
     def traded_lots(self) -> int:
         """All lots bought or sold."""
-        return int(abs(self.plan.lots - self.desk.tight.block.before[0]).sum())
+        return int(abs(self.plan.lots - self.coupled.tight.block.before[0]).sum())
 
     @property
     def is_settled(self) -> bool:
         """Whether the same request is known to trade nothing once the plan is executed."""
-        fixed = self.plan.certificate.other_base is None and self.desk.terms.shares is None
+        fixed = self.plan.certificate.other_base is None and self.coupled.terms.shares is None
         return fixed or self.traded_lots == 0
 
 
-def costs_of(desk: Desk, plan: Plan) -> int:
+def costs_of(coupled: CoupledProblem, plan: Plan) -> int:
     """The costs of a plan, in units; a block under options that cost has units in which they are whole."""
-    cost = desk.evaluated(plan.lots).cost
+    cost = coupled.evaluate(plan.lots).cost
     if cost.denominator != 1:
         raise ValueError(f"costs of {cost} are no whole number of units")
     return cost.numerator
@@ -82,19 +82,19 @@ def plans_after_costs(at_base: Statement, at_own_base: Statement) -> Iterator[St
     for step in _consistent(at_own_base, 0):
         yield from _consistent(at_base, step.costs)
         better = _optimum(at_base, step.costs)
-        yield step if better is None else Step(step.desk, _beside(step, step.desk, better))
+        yield step if better is None else Step(step.coupled, _beside(step, step.coupled, better))
 
 
 def _consistent(statement: Statement, costs: int) -> Iterator[Step]:
     """A fixed point, or the plans of a cycle that keep everything at the base that they leave."""
     steps = _iterate(statement, costs)
-    if len(steps) == 1 and steps[0].costs == steps[0].desk.tight.block.costs:
+    if len(steps) == 1 and steps[0].costs == steps[0].coupled.tight.block.costs:
         yield steps[0]
         return
     for step in sorted(steps, key=_rank_late if any(map(_is_late, steps)) else _rank):
         own, lots = statement.desk_after(step.costs), step.plan.lots
-        if own.keeps_bands(lots) and not own.evaluated(lots).broken:
-            there = (one for one in steps if one.desk.tight.base == own.tight.base)
+        if own.keeps_bands(lots) and not own.evaluate(lots).broken:
+            there = (one for one in steps if one.coupled.tight.base == own.tight.base)
             yield Step(own, _beside(step, own, next(there, None)))
 
 
@@ -118,16 +118,16 @@ def _iterate(statement: Statement, costs: int) -> tuple[Step, ...]:
     """
     met: dict[int, Step] = {}
     while costs not in met and len(met) < MAX_ROUNDS:
-        desk = statement.desk_after(costs)
+        coupled = statement.desk_after(costs)
         try:
-            plan = statement.solve(desk)
+            plan = statement.solve(coupled)
         except NoSolutionInTimeError:
             if not met:
                 raise
             return tuple(_unproven(step) for step in met.values())
         if plan is None:
             return ()
-        met[costs] = Step(desk, plan)
+        met[costs] = Step(coupled, plan)
         costs = met[costs].costs
     first = list(met).index(costs) if costs in met else 0
     return tuple(met.values())[first:]
@@ -135,19 +135,19 @@ def _iterate(statement: Statement, costs: int) -> tuple[Step, ...]:
 
 def _unproven(step: Step) -> Step:
     late = replace(step.plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
-    return Step(step.desk, replace(step.plan, certificate=late))
+    return Step(step.coupled, replace(step.plan, certificate=late))
 
 
 def _optimum(statement: Statement, costs: int) -> Step | None:
-    desk = statement.desk_after(costs)
-    plan = statement.solve(desk)
-    return None if plan is None else Step(desk, plan)
+    coupled = statement.desk_after(costs)
+    plan = statement.solve(coupled)
+    return None if plan is None else Step(coupled, plan)
 
 
-def _beside(step: Step, own: Desk, better: Step | None) -> Plan:
+def _beside(step: Step, own: CoupledProblem, better: Step | None) -> Plan:
     """A plan as it stands at its own base, beside the optimum there, which leaves another base."""
     certificate, decimals = step.plan.certificate, own.tight.block.decimals
-    objective = fraction_to_decimal(own.evaluated(step.plan.lots).objective, decimals)
+    objective = fraction_to_decimal(own.evaluate(step.plan.lots).objective, decimals)
     if better is None:  # time ran out before its base was looked at
         nothing = EXACT.multiply(Decimal(0), objective)
         said = replace(

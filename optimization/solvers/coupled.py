@@ -11,96 +11,98 @@ from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.options import RebalanceOptions
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.constraints import band_edges
-from optimization.exact.evaluation import BAND, VIOLATION, Evaluated, Limit
+from optimization.exact.evaluation import BAND, VIOLATION, Evaluation, Limit
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
 from optimization.milp import formulations
-from optimization.milp.data import DeskProblem
+from optimization.milp.data import CoupledMilpData
 from optimization.milp.sparse_form import Floats
 from optimization.solvers.cash_constrained import (
-    REPAIRS,
+    MAX_TIGHTENINGS,
     SOLVER,
     Plan,
     lower_bound,
     margin_for,
     proof_of,
-    solve_tight,
+    solve_cash_constrained,
 )
-from optimization.solvers.coupled_data import UNBOUNDED, desk_problem, rounded_plans
-from optimization.solvers.coupled_problem import Desk
+from optimization.solvers.coupled_data import UNBOUNDED, coupled_milp_data, rounded_plans
+from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import drift_of, nearest_lots
 from optimization.time_budget import Budget
 
 BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
 
 
-def solve_at_base(desk: Desk, options: RebalanceOptions, budget: Budget) -> Plan | None:
+def solve_at_base(
+    coupled: CoupledProblem, options: RebalanceOptions, budget: Budget
+) -> Plan | None:
     """The optimum of one portfolio at the base that its desk is stated at; None where there is no plan."""
     if options.couples:
-        plan = solve_desk(desk, budget, fewest_trades=options.fewest_trades)
-        return None if plan is None else or_no_trade(desk, plan)
-    if len(desk.without_band()):
+        plan = solve_coupled(coupled, budget, fewest_trades=options.fewest_trades)
+        return None if plan is None else or_no_trade(coupled, plan)
+    if len(coupled.without_band()):
         return None
-    plan = solve_tight(desk.tight, budget)
+    plan = solve_cash_constrained(coupled.tight, budget)
     if plan is None or not options.fewest_trades:
-        return None if plan is None else or_no_trade(desk, plan)
-    return with_fewest_trades(desk, or_no_trade(desk, plan), budget)
+        return None if plan is None else or_no_trade(coupled, plan)
+    return with_fewest_trades(coupled, or_no_trade(coupled, plan), budget)
 
 
-def solve_desk(desk: Desk, budget: Budget, *, fewest_trades: bool) -> Plan | None:
+def solve_coupled(coupled: CoupledProblem, budget: Budget, *, fewest_trades: bool) -> Plan | None:
     """The optimum under the terms; None where the solver finds that there is none."""
-    if len(desk.without_band()):
+    if len(coupled.without_band()):
         return None
-    plan = separable_plan(desk) or solve_program(desk, budget)
+    plan = separable_plan(coupled) or solve_program(coupled, budget)
     if plan is None or not fewest_trades:
         return plan
-    return with_fewest_trades(desk, plan, budget)
+    return with_fewest_trades(coupled, plan, budget)
 
 
-def separable_plan(desk: Desk) -> Plan | None:
+def separable_plan(coupled: CoupledProblem) -> Plan | None:
     """The separable optimum where it keeps every limit: it is then the optimum of the whole."""
-    terms, lots = desk.terms, desk.tight.lots
-    separates = desk.bands_bound or desk.terms.soft_price == 0
-    if terms.costs_in_objective or not separates or not desk.keeps_bands(lots):
+    terms, lots = coupled.terms, coupled.tight.lots
+    separates = coupled.bands_bound or coupled.terms.soft_price == 0
+    if terms.costs_in_objective or not separates or not coupled.keeps_bands(lots):
         return None
-    found = desk.evaluated(lots)
+    found = coupled.evaluate(lots)
     if found.broken:
         return None
-    objective = fraction_to_decimal(found.objective, desk.tight.block.decimals)
+    objective = fraction_to_decimal(found.objective, coupled.tight.block.decimals)
     certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, objective, objective)
-    return Plan(lots, certificate, fraction_to_decimal(found.cost, desk.tight.block.decimals))
+    return Plan(lots, certificate, fraction_to_decimal(found.cost, coupled.tight.block.decimals))
 
 
-def solve_program(desk: Desk, budget: Budget) -> Plan | None:
+def solve_program(coupled: CoupledProblem, budget: Budget) -> Plan | None:
     """The optimum under the terms by the CVXPY program; None where the solver finds that there is none."""
     margins: dict[str, Fraction] = {}
     bound = -np.inf
-    for _ in range(REPAIRS):
-        problem, base = desk_problem(desk, margins)
-        answer, change = formulations.solve_desk(problem, budget)
+    for _ in range(MAX_TIGHTENINGS):
+        problem, base = coupled_milp_data(coupled, margins)
+        answer, change = formulations.solve_coupled(problem, budget)
         if answer.infeasible and margins:
             break
         if answer.infeasible:
             return None
         if change is None:
-            raise NoSolutionInTimeError(desk.tight.portfolio_id, budget.total_s)
+            raise NoSolutionInTimeError(coupled.tight.portfolio_id, budget.total_s)
         bound = bound if margins else answer.bound  # of tightened limits it proves nothing
-        lots, found, is_kept = _verified(desk, problem, base, change)
+        lots, found, is_kept = _verified(coupled, problem, base, change)
         if is_kept:
-            return _plan(desk, lots, base, found, replace(answer, bound=bound))
+            return _plan(coupled, lots, base, found, replace(answer, bound=bound))
         if not found.broken:
-            raise CertificationError(desk.tight.portfolio_id, ("a band",))
-        margins = _wider(margins, found.broken, desk)
-    raise CertificationError(desk.tight.portfolio_id, tuple(margins))
+            raise CertificationError(coupled.tight.portfolio_id, ("a band",))
+        margins = _wider(margins, found.broken, coupled)
+    raise CertificationError(coupled.tight.portfolio_id, tuple(margins))
 
 
 def _verified(
-    desk: Desk, problem: DeskProblem, base: Integers, change: Floats
-) -> tuple[Integers, Evaluated, bool]:
+    coupled: CoupledProblem, problem: CoupledMilpData, base: Integers, change: Floats
+) -> tuple[Integers, Evaluation, bool]:
     """The lots that the solver means, what they make of the terms, and whether they keep everything."""
-    nearest: tuple[Integers, Evaluated, bool] | None = None
-    for lots in rounded_plans(desk, problem, base, change):
-        found = desk.evaluated(lots)
-        if desk.keeps_bands(lots) and not found.broken:
+    nearest: tuple[Integers, Evaluation, bool] | None = None
+    for lots in rounded_plans(coupled, problem, base, change):
+        found = coupled.evaluate(lots)
+        if coupled.keeps_bands(lots) and not found.broken:
             return lots, found, True
         nearest = nearest or (lots, found, False)
     assert nearest is not None
@@ -108,20 +110,20 @@ def _verified(
 
 
 def _wider(
-    margins: Mapping[str, Fraction], broken: Sequence[Limit], desk: Desk
+    margins: Mapping[str, Fraction], broken: Sequence[Limit], coupled: CoupledProblem
 ) -> dict[str, Fraction]:
     """Margins on limits that were met only within the solver's tolerance: more than that taken off."""
-    more = {limit.option: margin_for(-limit.slack, desk.tight.block) for limit in broken}
+    more = {limit.option: margin_for(-limit.slack, coupled.tight.block) for limit in broken}
     return {
         name: margins.get(name, Fraction(0)) + more.get(name, 0) for name in {**margins, **more}
     }
 
 
-def with_fewest_trades(desk: Desk, plan: Plan, budget: Budget) -> Plan:
+def with_fewest_trades(coupled: CoupledProblem, plan: Plan, budget: Budget) -> Plan:
     """A plan of the same objective with fewer trades, if the solver finds one; else the same plan."""
-    problem, base = desk_problem(desk)
-    first = desk.evaluated(plan.lots)
-    above_base = float(first.objective - _at_base(desk, base)) * desk.unit
+    problem, base = coupled_milp_data(coupled)
+    first = coupled.evaluate(plan.lots)
+    above_base = float(first.objective - _at_base(coupled, base)) * coupled.unit
     overstated = 0.0 if problem.fine is None else problem.fine.overstated
     problem = replace(problem, objective_most=above_base + overstated + 1e-6)
     answer, change = formulations.solve_fewest_trades(problem, budget)
@@ -130,69 +132,71 @@ def with_fewest_trades(desk: Desk, plan: Plan, budget: Budget) -> Plan:
         plan = replace(plan, certificate=late)
     if change is None:
         return plan
-    lots, found, is_kept = _verified(desk, problem, base, change)
-    before = desk.tight.block.before[0]
+    lots, found, is_kept = _verified(coupled, problem, base, change)
+    before = coupled.tight.block.before[0]
     fewer = (lots != before).sum() < (plan.lots != before).sum()
     if not (fewer and is_kept) or found.objective > first.objective:
         return plan
-    cost = fraction_to_decimal(found.cost, desk.tight.block.decimals)
-    objective = fraction_to_decimal(found.objective, desk.tight.block.decimals)
+    cost = fraction_to_decimal(found.cost, coupled.tight.block.decimals)
+    objective = fraction_to_decimal(found.objective, coupled.tight.block.decimals)
     return Plan(lots, replace(plan.certificate, objective=objective), cost)
 
 
-def or_no_trade(desk: Desk, plan: Plan) -> Plan:
+def or_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
     """The plan, or none at all where that is as good: what was executed is then left alone.
 
     A plan of the program that is proven within a gap is no reason to trade for less than that gap either.
     """
-    block = desk.tight.block
+    block = coupled.tight.block
     before = block.before[0]
     proven_within = plan.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
     gap = Fraction(formulations.ABSOLUTE_GAP) if proven_within else Fraction(0)
-    if (plan.lots == before).all() or _is_farther(desk, before, plan, gap):
+    if (plan.lots == before).all() or _is_farther(coupled, before, plan, gap):
         return plan
-    if not desk.keeps_bands(before):
+    if not coupled.keeps_bands(before):
         return plan
-    found = desk.evaluated(before)
+    found = coupled.evaluate(before)
     objective = fraction_to_decimal(found.objective, block.decimals)
-    least = desk.evaluated(plan.lots).objective + gap * 10**block.decimals
+    least = coupled.evaluate(plan.lots).objective + gap * 10**block.decimals
     if found.broken or found.objective > least:
         return plan
     lower = min(plan.certificate.lower_bound, objective)
     proof = Proof.OPTIMAL if lower == objective else plan.certificate.proof
-    binding = _binding(desk, found)
+    binding = _binding(coupled, found)
     said = replace(
         plan.certificate, proof=proof, objective=objective, lower_bound=lower, binding=binding
     )
     return Plan(before, said)
 
 
-def _is_farther(desk: Desk, before: Integers, plan: Plan, gap: Fraction) -> bool:
+def _is_farther(coupled: CoupledProblem, before: Integers, plan: Plan, gap: Fraction) -> bool:
     """Whether drift alone says that no trade is worse than the plan, so that nothing else need be looked at."""
-    terms, tight = desk.terms, desk.tight
+    terms, tight = coupled.terms, coupled.tight
     if terms.costs_in_objective or terms.violation_alone or terms.soft_price:
         return False
     least = tight.drift_units(plan.lots) + gap * 10**tight.block.decimals
     return tight.drift_units(before) > least
 
 
-def conflict(desk: Desk, budget: Budget) -> tuple[Limit, ...]:
+def conflict(coupled: CoupledProblem, budget: Budget) -> tuple[Limit, ...]:
     """The limits that exclude each other while every band holds, each with what it would have to give."""
-    return _relaxed(desk, budget, Gives(UNBOUNDED, UNBOUNDED, UNBOUNDED))[1]
+    return _relaxed(coupled, budget, Gives(UNBOUNDED, UNBOUNDED, UNBOUNDED))[1]
 
 
-def nearest_plan(desk: Desk, budget: Budget) -> tuple[Integers | None, tuple[Limit, ...]]:
+def nearest_plan(
+    coupled: CoupledProblem, budget: Budget
+) -> tuple[Integers | None, tuple[Limit, ...]]:
     """The plan that leaves bands by as little as it must, and the limits that give, only if they must.
 
     Restrictions hold in it. No plan if each overdraws the account.
     """
-    if not desk.terms.bands_yield:
-        edges, price = tuple(band_edges(desk.tight.block)), Fraction(BAND_PRICE)
-        soft = replace(desk.terms, soft_price=price, edges=edges, shares=None)
-        desk = replace(desk, terms=soft)
-    floor = max(0.0, float(desk.terms.cash_least) * desk.unit)
+    if not coupled.terms.bands_yield:
+        edges, price = tuple(band_edges(coupled.tight.block)), Fraction(BAND_PRICE)
+        soft = replace(coupled.terms, soft_price=price, edges=edges, shares=None)
+        coupled = replace(coupled, terms=soft)
+    floor = max(0.0, float(coupled.terms.cash_least) * coupled.unit)
     for gives in (Gives(), Gives(floor=floor, limits=UNBOUNDED)):
-        lots, given = _relaxed(desk, budget, gives)
+        lots, given = _relaxed(coupled, budget, gives)
         if lots is not None:
             return lots, given
     return None, ()
@@ -207,73 +211,79 @@ class Gives:
     restrictions: float = 0.0
 
 
-def _relaxed(desk: Desk, budget: Budget, gives: Gives) -> tuple[Integers | None, tuple[Limit, ...]]:
+def _relaxed(
+    coupled: CoupledProblem, budget: Budget, gives: Gives
+) -> tuple[Integers | None, tuple[Limit, ...]]:
     """The best plan when limits may give so much, and the limits that do."""
-    rounding = desk.rounding
+    rounding = coupled.rounding
     margins: dict[str, Fraction] = {}
-    for _ in range(REPAIRS):
-        problem, base = desk_problem(desk, margins)
+    for _ in range(MAX_TIGHTENINGS):
+        problem, base = coupled_milp_data(coupled, margins)
         problem = replace(
             problem,
             give_floor=gives.floor,
             give_limits=gives.limits,
             give_restrictions=gives.restrictions,
-            grain=0.0,
+            granularity=0.0,
         )
-        change = formulations.solve_desk(problem, budget)[1]
+        change = formulations.solve_coupled(problem, budget)[1]
         if change is None:
             return None, ()
-        lots, found, _ = _verified(desk, problem, base, change)
+        lots, found, _ = _verified(coupled, problem, base, change)
         # A limit that is broken by no more than rounding does not give: it is asked for again, tightened.
         missed = [limit for limit in found.broken if not gives.limits or -limit.slack <= rounding]
         if not missed:
             return lots, found.broken
-        margins = _wider(margins, missed, desk)
+        margins = _wider(margins, missed, coupled)
     return None, ()
 
 
-def _at_base(desk: Desk, base: Integers) -> Fraction:
+def _at_base(coupled: CoupledProblem, base: Integers) -> Fraction:
     """What of the objective the program does not see: at ``base`` lots, but for costs of a trade as such."""
-    block, terms = desk.tight.block, desk.terms
+    block, terms = coupled.tight.block, coupled.terms
     if terms.violation_alone:
         return Fraction(0)
-    drift = Fraction(drift_of(block, desk.tight.bands, base[None, :])[0], block.denominator)
+    drift = Fraction(drift_of(block, coupled.tight.bands, base[None, :])[0], block.denominator)
     if not terms.costs_in_objective:
         return drift
     return drift + terms.rate * int((np.abs(base - block.before[0]) * block.lot_value).sum())
 
 
 def _plan(
-    desk: Desk, lots: Integers, base: Integers, found: Evaluated, answer: formulations.SolverAnswer
+    coupled: CoupledProblem,
+    lots: Integers,
+    base: Integers,
+    found: Evaluation,
+    answer: formulations.SolverAnswer,
 ) -> Plan:
-    decimals = desk.tight.block.decimals
-    objective, lower = fraction_to_decimal(found.objective, decimals), _separable_bound(desk)
+    decimals = coupled.tight.block.decimals
+    objective, lower = fraction_to_decimal(found.objective, decimals), _separable_bound(coupled)
     if np.isfinite(answer.bound):
         scale = 10**decimals
-        bound = _at_base(desk, base) / scale + Fraction(answer.bound)
-        solver = lower_bound(found.objective / scale, bound, desk.grain / scale)
+        bound = _at_base(coupled, base) / scale + Fraction(answer.bound)
+        solver = lower_bound(found.objective / scale, bound, coupled.granularity / scale)
         lower = max(lower, fraction_to_decimal(solver * scale, decimals))
     proof = proof_of(answer, objective, lower)
     certificate = Certificate(
-        proof, Method.MILP, objective, lower, _binding(desk, found), SOLVER, answer.seconds
+        proof, Method.MILP, objective, lower, _binding(coupled, found), SOLVER, answer.seconds
     )
     return Plan(lots, certificate, fraction_to_decimal(found.cost, decimals))
 
 
-def _separable_bound(desk: Desk) -> Decimal:
+def _separable_bound(coupled: CoupledProblem) -> Decimal:
     """Drift, or violation, without any coupling: no plan has less, whatever its costs."""
-    if desk.terms.violation_alone:
-        least = desk.evaluated(desk.tight.lots).objective
-        return fraction_to_decimal(least, desk.tight.block.decimals)
-    if desk.bands_bound:
-        return desk.tight.drift(desk.tight.lots)
-    return desk.tight.drift(nearest_lots(desk.tight.block, desk.tight.bands)[0])
+    if coupled.terms.violation_alone:
+        least = coupled.evaluate(coupled.tight.lots).objective
+        return fraction_to_decimal(least, coupled.tight.block.decimals)
+    if coupled.bands_bound:
+        return coupled.tight.drift(coupled.tight.lots)
+    return coupled.tight.drift(nearest_lots(coupled.tight.block, coupled.tight.bands)[0])
 
 
-def _binding(desk: Desk, found: Evaluated) -> tuple[Binding, ...]:
+def _binding(coupled: CoupledProblem, found: Evaluation) -> tuple[Binding, ...]:
     """The limits that one more lot of something could break."""
-    lot = max(desk.tight.block.lot_value.tolist(), default=0)
-    decimals = desk.tight.block.decimals
+    lot = max(coupled.tight.block.lot_value.tolist(), default=0)
+    decimals = coupled.tight.block.decimals
     return tuple(
         Binding(limit.option, Decimal(int(limit.slack)))
         if limit.option == "maximum_trades"

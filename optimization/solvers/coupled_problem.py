@@ -7,23 +7,23 @@ from fractions import Fraction
 import numpy as np
 
 from optimization.exact.block import lot_limits
-from optimization.exact.constraints import Shares, Terms
-from optimization.exact.evaluation import Evaluated, evaluate
+from optimization.exact.constraints import BaseShares, CouplingConstraints
+from optimization.exact.evaluation import Evaluation, evaluate
 from optimization.exact.fine_lots import lots_per_step
-from optimization.exact.scaled_integers import Integers, grain_of
-from optimization.exact.verification import broken
+from optimization.exact.scaled_integers import Integers, granularity_of
+from optimization.exact.verification import violated_constraints
 from optimization.milp.sparse_form import Chosen
-from optimization.solvers.cash_constrained import Tight, across
+from optimization.solvers.cash_constrained import CashConstrainedProblem, across
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Desk:
+class CoupledProblem:
     """One portfolio, its separable optimum and its terms."""
 
-    tight: Tight
-    terms: Terms
+    tight: CashConstrainedProblem
+    terms: CouplingConstraints
 
-    def evaluated(self, lots: Integers) -> Evaluated:
+    def evaluate(self, lots: Integers) -> Evaluation:
         """The exact objective, cost and limits of a plan."""
         return evaluate(self.terms, self.tight.block, self.tight.bands, lots)
 
@@ -36,11 +36,11 @@ class Desk:
         if any(lots[main] and not lots[odd] for main, odd in block.odd_lots):
             return False
         if self.bands_bound:
-            return not broken(block, lots[None, :])[0, :2].any()
+            return not violated_constraints(block, lots[None, :])[0, :2].any()
         least, most = self.bounds
         return bool(((lots >= least) & (lots <= most)).all())
 
-    def at_own_base(self, shares: Shares) -> "Desk":
+    def at_own_base(self, shares: BaseShares) -> "CoupledProblem":
         """The same portfolio with every plan held to the base that its own costs leave."""
         return replace(self, terms=replace(self.terms, shares=shares))
 
@@ -81,7 +81,7 @@ class Desk:
     def violation_grain(self) -> Fraction:
         """What the violations of all plans differ by in whole multiples, in units."""
         p = [Fraction(value) for value in self.tight.block.lot_value.tolist()]
-        return grain_of([*p, *self._edges_above(View.of(self).base)])
+        return granularity_of([*p, *self._edges_above(View.of(self).base)])
 
     def _edges_above(self, base: Integers) -> Iterator[Fraction]:
         worth = (base * self.tight.block.lot_value + self.tight.remainder).tolist()
@@ -89,7 +89,7 @@ class Desk:
         return (edge - value for pair, value in edges for edge in pair)
 
     @property
-    def grain(self) -> Fraction:
+    def granularity(self) -> Fraction:
         """What the objectives of all plans differ by in whole multiples, in units."""
         if self.terms.violation_alone:
             return self.violation_grain
@@ -101,7 +101,7 @@ class Desk:
         if terms.soft_price is not None:
             parts += [terms.soft_price * edge for edge in self._edges_above(view.base)]
             parts += [terms.soft_price * value for value in p]
-        return grain_of(parts)
+        return granularity_of(parts)
 
     @property
     def least_trades(self) -> Integers:
@@ -135,18 +135,18 @@ class View:
     lots_per_step: Integers  # of the program; above 1 where lots are too fine for it to count
 
     @staticmethod
-    def of(desk: Desk) -> "View":
+    def of(coupled: CoupledProblem) -> "View":
         """That of a portfolio."""
-        fewest, most = desk.bounds
-        before = desk.tight.block.before[0]
-        below = desk.tight.bands.target[0] // desk.tight.block.lot_value
+        fewest, most = coupled.bounds
+        before = coupled.tight.block.before[0]
+        below = coupled.tight.bands.target[0] // coupled.tight.block.lot_value
         under, over = (np.minimum(np.maximum(k, fewest), most) for k in (below, below + 1))
         upward = before <= under
         sign, base = np.where(upward, 1, -1), np.where(upward, under, over)
         up, down = most - base, base - fewest
         room_forth, room_back = np.where(upward, up, down), np.where(upward, down, up)
         way = sign * (base - before)
-        widest = np.maximum(np.maximum(room_forth + room_back, way), desk.least_trades)
+        widest = np.maximum(np.maximum(room_forth + room_back, way), coupled.least_trades)
         return View(sign, base, way, room_forth, room_back, lots_per_step(widest))
 
     @property

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from optimization.exact.scaled_integers import Integers
 from optimization.solvers.subset_sum import TooManySumsError
 
-MOST_STATES = 50_000
+MAX_STATES = 50_000
 
 Floats = NDArray[np.float64]
 History = list[tuple[NDArray[np.intp], NDArray[np.bool_]]]
@@ -41,7 +41,7 @@ class Chords:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Relaxation:
+class FractionalCover:
     """The fractional cover: chords in their order, then full steps."""
 
     gains: Floats  # shape (m + 1,): freed by the first j chords
@@ -49,10 +49,10 @@ class Relaxation:
     ratios: Floats  # shape (m + 1,): of chord j, at last of a full step
 
     @staticmethod
-    def of(chords: Chords) -> "Relaxation":
+    def of(chords: Chords) -> "FractionalCover":
         """That of these chords."""
         gains, drifts = chords.gain.astype(float), chords.drift.astype(float)
-        return Relaxation(
+        return FractionalCover(
             np.concatenate(([0.0], np.cumsum(gains))),
             np.concatenate(([0.0], np.cumsum(drifts))),
             np.append(drifts / gains, float(chords.denominator)),
@@ -70,13 +70,13 @@ class Relaxation:
         return float(self.ratios[place])
 
 
-def promising(chords: Chords, need: int, best: int) -> list[tuple[int, tuple[int, ...]]]:
+def candidate_sets(chords: Chords, need: int, best: int) -> list[tuple[int, tuple[int, ...]]]:
     """Every set of chords, with its drift, that could still lead below ``best``; best bound first.
 
     Reduced costs decide most chords; a dynamic program runs over the others. Raises TooManySumsError
     where its states do not stay few.
     """
-    relaxation = Relaxation.of(chords)
+    relaxation = FractionalCover.of(chords)
     bound = float(relaxation.least_drift(np.array([float(need)]))[0])
     ratio = relaxation.break_ratio(need)
     reduced = chords.drift.astype(float) - ratio * chords.gain.astype(float)
@@ -111,7 +111,7 @@ class _Table:
             gain = gain[parent] + times * of_gain[stage]
             drift = drift[parent] + times * of_drift[stage]
             kept = self._kept(gain, drift, stage + 1)
-            if len(kept) > MOST_STATES:
+            if len(kept) > MAX_STATES:
                 raise TooManySumsError
             gain, drift = gain[kept], drift[kept]
             history.append((parent[kept], taken[kept]))
@@ -130,7 +130,7 @@ class _Table:
         return order[better]
 
     def _bound(self, gain: Integers, drift: Integers, stage: int) -> Floats:
-        rest = Relaxation.of(self.chords.at(slice(stage, None)))
+        rest = FractionalCover.of(self.chords.at(slice(stage, None)))
         return drift.astype(float) + rest.least_drift((self.need - gain).astype(float))
 
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
-from optimization.solvers.cover_search import Chords, promising
-from optimization.solvers.subset_sum import FullSteps, TooManySumsError
+from optimization.solvers.cover_search import Chords, candidate_sets
+from optimization.solvers.subset_sum import BoundedSubsetSum, TooManySumsError
 
 GREEDY_PREFIXES = 40
 
@@ -97,13 +97,13 @@ class _Search:
         self.chords = Chords(gain, drift, steps.denominator)
         self.gains: list[int] = [0, *np.cumsum(gain).tolist()]  # freed by the first j chords
         self.drifts: list[int] = [0, *np.cumsum(drift).tolist()]
-        self.full = FullSteps.of(steps.lot_value, steps.full)
+        self.full = BoundedSubsetSum.of(steps.lot_value, steps.full)
 
     def run(self) -> list[int] | None:
         best = self._greedy()
         try:
             best = self._all_chords(best)
-            for drift, chords in promising(self.chords, self.need, best.drift):
+            for drift, chords in candidate_sets(self.chords, self.need, best.drift):
                 best = self._completed(best, drift, chords)
         except TooManySumsError:
             return None

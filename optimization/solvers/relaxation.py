@@ -12,20 +12,20 @@ import numpy as np
 from optimization.domain.decimals import EXACT
 from optimization.domain.options import RebalanceOptions
 from optimization.exact.block import Bands, Block, bands
-from optimization.exact.block_builder import Assembled, assemble, investable, others_of
-from optimization.exact.constraints import terms_of
+from optimization.exact.block_builder import BlockWithIds, build_block, investable, price_others
+from optimization.exact.constraints import constraints_of
 from optimization.exact.restrictions import restricted, scoped
 from optimization.exact.scaled_integers import to_decimal
-from optimization.solvers.cash_constrained import Tight
-from optimization.solvers.coupled_problem import Desk
+from optimization.solvers.cash_constrained import CashConstrainedProblem
+from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import Separable, drift_of, solve
 
 
 @dataclass(frozen=True, eq=False)
-class Relaxation:
+class SeparableRelaxation:
     """A block at its base, with the bounds of single securities, and the separable optimum."""
 
-    assembled: Assembled
+    assembled: BlockWithIds
     options: RebalanceOptions
     block: Block
     bands: Bands
@@ -36,23 +36,25 @@ class Relaxation:
         """The objective of the separable optimum of each portfolio, in units / denominator."""
         return drift_of(self.block, self.bands, self.separable.lots)
 
-    def desk(self, row: int) -> Desk:
+    def coupled(self, row: int) -> CoupledProblem:
         """One portfolio under the options that couple securities or trades."""
         assembled, block = self.assembled, self.block.rows([row])
         need = int(self.separable.invested[row]) - int(block.investable[0])
         portfolio, lots = assembled.portfolios[row], self.separable.lots[row]
-        tight = Tight(portfolio.portfolio_id, block, self.bands.rows([row]), lots, need)
-        terms = terms_of(self.options, portfolio, block, assembled.securities, assembled.lots)
-        return Desk(tight, terms)
+        tight = CashConstrainedProblem(
+            portfolio.portfolio_id, block, self.bands.rows([row]), lots, need
+        )
+        terms = constraints_of(self.options, portfolio, block, assembled.securities, assembled.lots)
+        return CoupledProblem(tight, terms)
 
 
 def relax(
-    assembled: Assembled,
+    assembled: BlockWithIds,
     options: RebalanceOptions,
     costs: int = 0,
     *,
     bands_yield: bool = False,
-) -> Relaxation:
+) -> SeparableRelaxation:
     """The relaxation of a block at market value, or of a single portfolio at the base after ``costs``.
 
     Bands hold in it even if they yield; only a scope then lets what it moves stop before the edge.
@@ -64,22 +66,22 @@ def relax(
         block = restricted(block, assembled.securities, assembled.lots, options)
     where = bands(block)
     block = scoped(block, where, assembled.lots, options, bands_yield=bands_yield)
-    return Relaxation(assembled, options, block, where, solve(block, where))
+    return SeparableRelaxation(assembled, options, block, where, solve(block, where))
 
 
 def restate(
-    relaxed: Relaxation, row: int, options: RebalanceOptions, *, bands_yield: bool = False
-) -> Relaxation:
+    relaxed: SeparableRelaxation, row: int, options: RebalanceOptions, *, bands_yield: bool = False
+) -> SeparableRelaxation:
     """The relaxation of one portfolio of a block, at the same base, under other options."""
     model, portfolio = relaxed.assembled.model, relaxed.assembled.portfolios[row]
-    assembled = assemble(model, others_of(model, portfolio), [portfolio], options)
+    assembled = build_block(model, price_others(model, portfolio), [portfolio], options)
     # Without lots or costs amounts may have fewer digits; what is below them is no part of the base then.
     costs = to_decimal(relaxed.block.costs, relaxed.block.decimals)
     units = int(EXACT.scaleb(costs, assembled.block.decimals))
     return relax(assembled, options, units, bands_yield=bands_yield)
 
 
-def _after_costs(assembled: Assembled, options: RebalanceOptions, costs: int) -> Block:
+def _after_costs(assembled: BlockWithIds, options: RebalanceOptions, costs: int) -> Block:
     block, (portfolio,) = assembled.block, assembled.portfolios
     paid = to_decimal(costs, block.decimals)
     left = investable(EXACT.subtract(portfolio.market_value, paid), options, block.decimals)

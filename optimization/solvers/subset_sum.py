@@ -9,7 +9,7 @@ from math import gcd
 
 # Bits of all stages together: 64 MiB. Amounts to the sixth decimal pass it at once and go to the
 # modelling path, amounts in cents hardly ever.
-MOST_BITS = 1 << 29
+MAX_BITS = 1 << 29
 
 
 class TooManySumsError(Exception):
@@ -17,18 +17,18 @@ class TooManySumsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class FullSteps:
+class BoundedSubsetSum:
     """The securities with full steps: (security, value of a lot, number of lots)."""
 
     rows: tuple[tuple[int, int, int], ...]
     unit: int  # every sum is a multiple of it; 0 without rows
 
     @staticmethod
-    def of(lot_value: list[int], full: list[int]) -> "FullSteps":
+    def of(lot_value: list[int], full: list[int]) -> "BoundedSubsetSum":
         """Keep the securities that have any."""
         pairs = enumerate(zip(lot_value, full, strict=True))
         rows = tuple((i, p, m) for i, (p, m) in pairs if m > 0)
-        return FullSteps(rows, gcd(*(p for _, p, _ in rows)))
+        return BoundedSubsetSum(rows, gcd(*(p for _, p, _ in rows)))
 
     def single(self, short: int) -> tuple[int, dict[int, int]] | None:
         """The least sum of at least ``short`` from one security alone; None without one."""
@@ -86,13 +86,13 @@ class FullSteps:
         self, short: int, most: int, used: dict[int, int]
     ) -> tuple[int, dict[int, int]] | None:
         first, last = -(-short // self.unit), most // self.unit
-        if last > MOST_BITS:
+        if last > MAX_BITS:
             raise TooManySumsError
         stages: list[tuple[int, int, int]] = []  # security, lots, the bits before
         bits, total, mask = 1, 0, (1 << (last + 1)) - 1
         for i, lots, shift in self._parts(used, last):
             total += last
-            if total > MOST_BITS:
+            if total > MAX_BITS:
                 raise TooManySumsError
             stages.append((i, lots, bits))
             bits |= (bits << shift) & mask

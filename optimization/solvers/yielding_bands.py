@@ -27,14 +27,20 @@ from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.band_violations import edges_of, violations, worth_of
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
-from optimization.solvers.cash_constrained import REPAIRS, SOLVER, Plan, cash_binding, margin_for
+from optimization.solvers.cash_constrained import (
+    MAX_TIGHTENINGS,
+    SOLVER,
+    Plan,
+    cash_binding,
+    margin_for,
+)
 from optimization.solvers.coupled import (
     or_no_trade,
     separable_plan,
     solve_program,
     with_fewest_trades,
 )
-from optimization.solvers.coupled_problem import Desk
+from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.knapsack_cover import Steps, cover, steps_of
 from optimization.solvers.separable import nearest_lots
 from optimization.time_budget import Budget
@@ -50,23 +56,23 @@ class LeastViolation:
     is_proven: bool = True
 
 
-def yielding(desk: Desk) -> Desk:
+def yielding(coupled: CoupledProblem) -> CoupledProblem:
     """The same portfolio with bands that yield, at the separable optimum of (violation, drift)."""
-    terms = replace(desk.terms, soft_price=Fraction(0), edges=edges_of(desk.tight.block))
-    soft = replace(desk, terms=terms)
-    return replace(soft, tight=replace(desk.tight, lots=closest_lots(soft, *soft.bounds)))
+    terms = replace(coupled.terms, soft_price=Fraction(0), edges=edges_of(coupled.tight.block))
+    soft = replace(coupled, terms=terms)
+    return replace(soft, tight=replace(coupled.tight, lots=closest_lots(soft, *soft.bounds)))
 
 
-def closest_lots(desk: Desk, least: Integers, most: Integers) -> Integers:
+def closest_lots(coupled: CoupledProblem, least: Integers, most: Integers) -> Integers:
     """The lots of each security with the least (violation, drift) between bounds; shape (n,).
 
     A tie goes to fewer traded lots, then to fewer lots.
     """
-    block, bands, parts = desk.tight.block, desk.tight.bands, desk.tight.block.denominator
+    block, bands, parts = coupled.tight.block, coupled.tight.bands, coupled.tight.block.denominator
     rows = zip(
         block.lot_value.tolist(),
-        desk.tight.remainder.tolist(),
-        desk.terms.edges,
+        coupled.tight.remainder.tolist(),
+        coupled.terms.edges,
         bands.target[0].tolist(),
         bands.part[0].tolist(),
         block.before[0].tolist(),
@@ -96,61 +102,61 @@ def _closest(
     return min(clipped, key=rank)
 
 
-def solve_yielding(desk: Desk, budget: Budget, *, fewest_trades: bool) -> Plan | None:
+def solve_yielding(coupled: CoupledProblem, budget: Budget, *, fewest_trades: bool) -> Plan | None:
     """The plan of least violation and then of least drift; None where limits alone leave none.
 
     ``desk`` is one that yields.
     """
-    plan = _separable_or_cover(desk) or _programmed(desk, budget)
+    plan = _separable_or_cover(coupled) or _programmed(coupled, budget)
     if plan is None or not fewest_trades:
         return plan
-    outside = violation_of(desk, plan.lots)
-    fewer = with_fewest_trades(_capped(desk, outside), plan, budget)
-    return plan if violation_of(desk, fewer.lots) != outside else fewer
+    outside = violation_of(coupled, plan.lots)
+    fewer = with_fewest_trades(_capped(coupled, outside), plan, budget)
+    return plan if violation_of(coupled, fewer.lots) != outside else fewer
 
 
-def violation_of(desk: Desk, lots: Integers) -> Fraction:
+def violation_of(coupled: CoupledProblem, lots: Integers) -> Fraction:
     """What all positions are outside their bands together, in units."""
-    return sum(violations(desk.terms.edges, worth_of(desk.tight.block, lots)), Fraction(0))
+    return sum(violations(coupled.terms.edges, worth_of(coupled.tight.block, lots)), Fraction(0))
 
 
-def least_violation(desk: Desk, budget: Budget) -> LeastViolation | None:
+def least_violation(coupled: CoupledProblem, budget: Budget) -> LeastViolation | None:
     """The least violation under every restriction and limit; None where there is no plan at all."""
-    lots = desk.tight.lots
-    if desk.keeps_bands(lots) and not desk.evaluated(lots).broken:
-        return _exact(desk, lots)
-    if not desk.terms.cash_floor_alone:
-        return _by_program(desk, budget)
-    fewest = _fewest_at_no_violation(desk)
-    still = _shortfall(desk, fewest)
+    lots = coupled.tight.lots
+    if coupled.keeps_bands(lots) and not coupled.evaluate(lots).broken:
+        return _exact(coupled, lots)
+    if not coupled.terms.cash_floor_alone:
+        return _by_program(coupled, budget)
+    fewest = _fewest_at_no_violation(coupled)
+    still = _shortfall(coupled, fewest)
     if still <= 0:
-        return _exact(desk, fewest)
-    steps = _violation_steps(desk, fewest)
+        return _exact(coupled, fewest)
+    steps = _violation_steps(coupled, fewest)
     if steps.most < still:
         return None
     given_up = cover(steps, still)
     if given_up is None:
-        return _by_program(desk, budget)
-    return _exact(desk, fewest - np.array(given_up, dtype=fewest.dtype))
+        return _by_program(coupled, budget)
+    return _exact(coupled, fewest - np.array(given_up, dtype=fewest.dtype))
 
 
-def _separable_or_cover(desk: Desk) -> Plan | None:
-    plan = separable_plan(desk)
-    if plan is None and desk.terms.cash_floor_alone:
-        plan = _cover_at_no_violation(desk)
+def _separable_or_cover(coupled: CoupledProblem) -> Plan | None:
+    plan = separable_plan(coupled)
+    if plan is None and coupled.terms.cash_floor_alone:
+        plan = _cover_at_no_violation(coupled)
     if plan is None:
         return None
-    outside = _currency(desk, violation_of(desk, plan.lots))
+    outside = _currency(coupled, violation_of(coupled, plan.lots))
     said = replace(plan.certificate, violation=outside, violation_lower_bound=outside)
     return replace(plan, certificate=said)
 
 
-def _cover_at_no_violation(desk: Desk) -> Plan | None:
+def _cover_at_no_violation(coupled: CoupledProblem) -> Plan | None:
     """The least drift within the cash floor, where no violation has to rise for it."""
     tight, fewest, need = (
-        desk.tight,
-        _fewest_at_no_violation(desk),
-        _shortfall(desk, desk.tight.lots),
+        coupled.tight,
+        _fewest_at_no_violation(coupled),
+        _shortfall(coupled, coupled.tight.lots),
     )
     target, part, parts = tight.bands.target[0], tight.bands.part[0], tight.block.denominator
     steps = steps_of(tight.block.lot_value, tight.lots, fewest, target, part, parts)
@@ -164,21 +170,21 @@ def _cover_at_no_violation(desk: Desk) -> Plan | None:
     return Plan(lots, Certificate(Proof.OPTIMAL, Method.COVER, drift, drift, binding))
 
 
-def _shortfall(desk: Desk, lots: Integers) -> int:
+def _shortfall(coupled: CoupledProblem, lots: Integers) -> int:
     """What lots spend beyond the cash floor, in whole units; not above 0 if nothing."""
-    (cash,) = desk.evaluated(lots).limits
+    (cash,) = coupled.evaluate(lots).limits
     return ceil(-cash.slack)
 
 
-def _fewest_at_no_violation(desk: Desk) -> Integers:
+def _fewest_at_no_violation(coupled: CoupledProblem) -> Integers:
     """How far each security can step down from the separable optimum without more violation of its band."""
-    tight, (least, _) = desk.tight, desk.bounds
+    tight, (least, _) = coupled.tight, coupled.bounds
     rows = zip(
         tight.lots.tolist(),
         least.tolist(),
         tight.block.lot_value.tolist(),
         tight.remainder.tolist(),
-        desk.terms.edges,
+        coupled.terms.edges,
         strict=True,
     )
     fewest: list[int] = []
@@ -191,12 +197,12 @@ def _fewest_at_no_violation(desk: Desk) -> Integers:
     return np.array(fewest, dtype=tight.lots.dtype)
 
 
-def _violation_steps(desk: Desk, fewest: Integers) -> Steps:
+def _violation_steps(coupled: CoupledProblem, fewest: Integers) -> Steps:
     """The steps down from there: what each adds to the violation is at most what it frees."""
-    block, (least, _) = desk.tight.block, desk.bounds
+    block, (least, _) = coupled.tight.block, coupled.bounds
     parts, values = block.denominator, block.lot_value.tolist()
-    before = violations(desk.terms.edges, worth_of(block, fewest))
-    after = violations(desk.terms.edges, worth_of(block, fewest - 1))
+    before = violations(coupled.terms.edges, worth_of(block, fewest))
+    after = violations(coupled.terms.edges, worth_of(block, fewest - 1))
     first: list[int | None] = []
     further: list[int] = []
     for value, room, low, high in zip(
@@ -209,56 +215,60 @@ def _violation_steps(desk: Desk, fewest: Integers) -> Steps:
     return Steps(values, first, further, parts)
 
 
-def _programmed(desk: Desk, budget: Budget) -> Plan | None:
-    least = least_violation(desk, budget)
+def _programmed(coupled: CoupledProblem, budget: Budget) -> Plan | None:
+    least = least_violation(coupled, budget)
     if least is None:
         return None
     try:
-        capped = _capped(desk, least.violation + _slack_for_rounding(desk))
+        capped = _capped(coupled, least.violation + _slack_for_rounding(coupled))
         plan = solve_program(capped, budget)
         plan = plan and or_no_trade(capped, plan)
     except (NoSolutionInTimeError, CertificationError):
         plan = None
-    return _certified(desk, least, plan or _as_found(desk, least))
+    return _certified(coupled, least, plan or _as_found(coupled, least))
 
 
-def _slack_for_rounding(desk: Desk) -> Fraction:
+def _slack_for_rounding(coupled: CoupledProblem) -> Fraction:
     """What fine lots need between two limits, so that rounding one way or the other keeps both."""
-    rounding = desk.rounding
-    return REPAIRS * margin_for(Fraction(rounding), desk.tight.block) if rounding else Fraction(0)
+    rounding = coupled.rounding
+    return (
+        MAX_TIGHTENINGS * margin_for(Fraction(rounding), coupled.tight.block)
+        if rounding
+        else Fraction(0)
+    )
 
 
-def _by_program(desk: Desk, budget: Budget) -> LeastViolation | None:
-    terms = replace(desk.terms, soft_price=Fraction(1), violation_alone=True)
-    plan = solve_program(replace(desk, terms=terms), budget.share(2))
+def _by_program(coupled: CoupledProblem, budget: Budget) -> LeastViolation | None:
+    terms = replace(coupled.terms, soft_price=Fraction(1), violation_alone=True)
+    plan = solve_program(replace(coupled, terms=terms), budget.share(2))
     if plan is None:
         return None
-    bound = Fraction(plan.certificate.lower_bound) * 10**desk.tight.block.decimals
+    bound = Fraction(plan.certificate.lower_bound) * 10**coupled.tight.block.decimals
     proven = plan.certificate.proof is not Proof.FEASIBLE_TIME_LIMIT
-    return LeastViolation(plan.lots, violation_of(desk, plan.lots), bound, proven)
+    return LeastViolation(plan.lots, violation_of(coupled, plan.lots), bound, proven)
 
 
-def _exact(desk: Desk, lots: Integers) -> LeastViolation:
-    outside = violation_of(desk, lots)
+def _exact(coupled: CoupledProblem, lots: Integers) -> LeastViolation:
+    outside = violation_of(coupled, lots)
     return LeastViolation(lots, outside, outside)
 
 
-def _capped(desk: Desk, most: Fraction) -> Desk:
+def _capped(coupled: CoupledProblem, most: Fraction) -> CoupledProblem:
     """The same portfolio with its bands violated by no more than this."""
-    return replace(desk, terms=replace(desk.terms, violation_most=most))
+    return replace(coupled, terms=replace(coupled.terms, violation_most=most))
 
 
-def _as_found(desk: Desk, least: LeastViolation) -> Plan:
+def _as_found(coupled: CoupledProblem, least: LeastViolation) -> Plan:
     """The plan of least violation itself, of whose drift nothing better is known than its least ever."""
-    tight, found = desk.tight, desk.evaluated(least.lots)
-    objective = _currency(desk, found.objective)
+    tight, found = coupled.tight, coupled.evaluate(least.lots)
+    objective = _currency(coupled, found.objective)
     lower = tight.drift(nearest_lots(tight.block, tight.bands)[0])
     certificate = Certificate(Proof.FEASIBLE_TIME_LIMIT, Method.MILP, objective, lower, (), SOLVER)
-    return Plan(least.lots, certificate, _currency(desk, found.cost))
+    return Plan(least.lots, certificate, _currency(coupled, found.cost))
 
 
-def _certified(desk: Desk, least: LeastViolation, plan: Plan) -> Plan:
-    outside = violation_of(desk, plan.lots)
+def _certified(coupled: CoupledProblem, least: LeastViolation, plan: Plan) -> Plan:
+    outside = violation_of(coupled, plan.lots)
     bound, proof = min(least.lower_bound, outside), plan.certificate.proof
     if not least.is_proven:
         proof = Proof.FEASIBLE_TIME_LIMIT
@@ -267,11 +277,11 @@ def _certified(desk: Desk, least: LeastViolation, plan: Plan) -> Plan:
     said = replace(
         plan.certificate,
         proof=proof,
-        violation=_currency(desk, outside),
-        violation_lower_bound=_currency(desk, bound),
+        violation=_currency(coupled, outside),
+        violation_lower_bound=_currency(coupled, bound),
     )
     return replace(plan, certificate=said)
 
 
-def _currency(desk: Desk, units: Fraction) -> Decimal:
-    return fraction_to_decimal(units, desk.tight.block.decimals)
+def _currency(coupled: CoupledProblem, units: Fraction) -> Decimal:
+    return fraction_to_decimal(units, coupled.tight.block.decimals)

@@ -12,27 +12,27 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 
 from optimization.domain.model import Model, Target
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.drift import DriftSummary, PortfolioDrift
 from serve_app.editing import Versions
-from serve_app.ports.optimize import GivenOptions, GivenText, Written
+from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.chunk_store import Event
-from storage.idempotency_store import Claim
+from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.sorting import Sort
 from storage.options import OwnOverrides
 from storage.order import OpenOrdersRule, OrderState
-from storage.rebalance import Run
-from storage.run import BookRun, Holdings, Selection
-from storage.submission_store import HandOver
+from storage.rebalance import Rebalance
+from storage.run import HoldingsRef, Run, Selection
+from storage.submission_store import OrderSubmission
 
 
 class ModelStore(Protocol):
     """Models, runs and idempotency keys, as they are stored."""
 
-    async def add(self, model: Model, claim: Claim | None = None) -> Model:
+    async def add(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
         """Store a new model and complete the claim with it; the answer has its id."""
         ...
 
@@ -72,13 +72,13 @@ class ModelStore(Protocol):
         self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
     ) -> Model: ...
 
-    async def runs(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Run, ...], int]:
+    async def runs(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Rebalance, ...], int]:
         """One page and the number of all runs."""
         ...
 
     async def runs_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[tuple[tuple[Run, int], ...], int]:
+    ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """Runs that hold any of these portfolios, newest first, with how many of them each holds.
 
         Also the number of all such runs.
@@ -86,22 +86,26 @@ class ModelStore(Protocol):
         ...
 
     async def outcomes_among(
-        self, run: Run, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[Rebalance, ...]:
+        self, run: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    ) -> tuple[PortfolioOutcome, ...]:
         """A page of the outcomes of those of these portfolios that the run holds."""
         ...
 
-    async def run(self, rebalance_id: str) -> Run: ...
+    async def run(self, rebalance_id: str) -> Rebalance: ...
 
     async def outcomes(
-        self, run: Run, offset: int = 0, limit: int | None = None
-    ) -> tuple[Rebalance, ...]: ...
+        self, run: Rebalance, offset: int = 0, limit: int | None = None
+    ) -> tuple[PortfolioOutcome, ...]: ...
 
-    async def outcomes_of(self, run: Run, portfolio_ids: tuple[str, ...]) -> tuple[Rebalance, ...]:
+    async def outcomes_of(
+        self, run: Rebalance, portfolio_ids: tuple[str, ...]
+    ) -> tuple[PortfolioOutcome, ...]:
         """Those of some portfolios, in their order in the run."""
         ...
 
-    async def outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]: ...
+    async def outcome(
+        self, rebalance_id: str, portfolio_id: str
+    ) -> tuple[Rebalance, PortfolioOutcome]: ...
 
     async def delete_run(self, rebalance_id: str, version: int) -> None:
         """Refused once an order of the run was sent."""
@@ -109,13 +113,13 @@ class ModelStore(Protocol):
 
     async def hand_over(
         self, rebalance_id: str, rule: OpenOrdersRule, most_listed: int, correlated: str
-    ) -> HandOver:
+    ) -> OrderSubmission:
         """Send the orders of a run that the order service does not have yet; where they stand then."""
         ...
 
     async def handed_over(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
-    ) -> HandOver:
+    ) -> OrderSubmission:
         """Where the orders of a run stand, with a page of all of them or of those in some states."""
         ...
 
@@ -123,17 +127,17 @@ class ModelStore(Protocol):
         """Names by id, in their order; None where the portfolio service has none or does not answer."""
         ...
 
-    async def book_run(self, run_id: str) -> BookRun:
+    async def book_run(self, run_id: str) -> Run:
         """The run over a book with this id."""
         ...
 
-    async def book_runs(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
+    async def book_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
         """One page, the newest first, and the number of all."""
         ...
 
-    async def cancel_book_run(self, run_id: str) -> BookRun: ...
+    async def cancel_book_run(self, run_id: str) -> Run: ...
 
-    async def run_parts(self, run_id: str, after: str | None, limit: int) -> tuple[Run, ...]:
+    async def run_parts(self, run_id: str, after: str | None, limit: int) -> tuple[Rebalance, ...]:
         """The rebalances of a run over a book, in the order of their ids, after this one."""
         ...
 
@@ -187,8 +191,8 @@ class Optimizer(Protocol):
         model_id: str,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-        claim: Claim | None = None,
-    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        claim: IdempotencyClaim | None = None,
+    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
         """``options`` are fields of RebalanceOptions by name, in place of those that the model has.
 
         What is stored settles the claim, or is not stored if the claim was lost meanwhile.
@@ -201,14 +205,14 @@ class Optimizer(Protocol):
         model_id: str | None,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-        claim: Claim | None = None,
-    ) -> tuple[Run, Rebalance]:
+        claim: IdempotencyClaim | None = None,
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """Without a ``model_id`` the newest model that the portfolio follows is taken."""
         ...
 
     async def preview_model(
         self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
-    ) -> tuple[Run, tuple[Rebalance, ...]]:
+    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
         """What ``rebalance_model`` would answer. Nothing is stored: the id of the run leads nowhere."""
         ...
 
@@ -218,7 +222,7 @@ class Optimizer(Protocol):
         model_id: str | None,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-    ) -> tuple[Run, Rebalance]:
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """What ``rebalance_portfolio`` would answer, with nothing stored."""
         ...
 
@@ -229,11 +233,11 @@ class Optimizer(Protocol):
         prices: Mapping[str, Decimal],
         options: GivenOptions,
         correlation_id: str,
-    ) -> tuple[Rebalance, ...]:
+    ) -> tuple[PortfolioOutcome, ...]:
         """What becomes of portfolios that are given whole; asks neither database nor upstream."""
         ...
 
-    async def optimize_text(self, given: GivenText, correlation_id: str) -> Written:
+    async def optimize_text(self, given: RawRequest, correlation_id: str) -> RawResponse:
         """``optimize`` from the text of the request to that of its answer, in another process."""
         ...
 
@@ -254,10 +258,10 @@ class Optimizer(Protocol):
         selection: Selection,
         options: Mapping[str, Any] | None,
         own: OwnOverrides,
-        holdings: Holdings | None,
+        holdings: HoldingsRef | None,
         correlation_id: str,
-        claim: Claim | None = None,
-    ) -> BookRun:
+        claim: IdempotencyClaim | None = None,
+    ) -> Run:
         """Begin a run over a book; it goes on by itself. Without ``holdings`` a setting says whose."""
         ...
 

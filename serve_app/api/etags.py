@@ -17,7 +17,7 @@ from serve_app.api.dependencies import Configured
 from serve_app.editing import Versions
 from serve_app.problems.errors import PreconditionFailedError, PreconditionRequiredError
 from storage.errors import StaleVersionError
-from storage.rebalance import Run, RunStatus
+from storage.rebalance import Rebalance, RebalanceStatus
 
 VERSION = re.compile(r'"?([0-9]{1,10})(?:\..*)?"?')
 
@@ -78,9 +78,9 @@ def model_etag(model: Model) -> str:
     return f'"{model.version}{date}"'
 
 
-def run_etag(run: Run) -> str:
+def rebalance_etag(run: Rebalance) -> str:
     """The version of a stored rebalance, and how far it is; weak while portfolios are added."""
-    weak = "W/" if run.status is RunStatus.RUNNING else ""
+    weak = "W/" if run.status is RebalanceStatus.RUNNING else ""
     return f'{weak}"{run.version}.{run.status.lower()}"'
 
 

@@ -16,8 +16,8 @@ from serve_app.api.schemas.fields import ignored_fields
 from serve_app.json_text import AmbiguousTextError, decoded, json_errors
 from serve_app.problems.pointers import json_pointer
 
-MOST_NAMED: Final = 20
-LONGEST_POINTER: Final = 120
+MAX_NAMED_FIELDS: Final = 20
+MAX_POINTER_LENGTH: Final = 120
 
 logger = logging.getLogger(__name__)
 
@@ -71,10 +71,10 @@ class ExactRoute(APIRoute):
 def _name_ignored(value: Any, shape: Any, answer: Response) -> None:
     if not (isinstance(shape, type) and issubclass(shape, BaseModel)):
         return  # options are optional, and ignore nothing
-    found = ignored_fields(value, shape, MOST_NAMED)
+    found = ignored_fields(value, shape, MAX_NAMED_FIELDS)
     if found:
         pointers = (json_pointer([str(step) for step in path]) for path in found)
         # A URI fragment's way to write a pointer: a header has ASCII alone, and a name may have commas.
-        named = header_list((each[:LONGEST_POINTER] for each in pointers), safe="/~[]$")
+        named = header_list((each[:MAX_POINTER_LENGTH] for each in pointers), safe="/~[]$")
         answer.headers[IGNORED_FIELDS] = named
         logger.info("ignored fields of a body: %s", named)

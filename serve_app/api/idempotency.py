@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Request
 
 from serve_app.api.dependencies import ModelStore, Store
 from storage.errors import StorageUnavailableError
-from storage.idempotency_store import Claim
+from storage.idempotency_store import IdempotencyClaim
 
 T = TypeVar("T")
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -38,9 +38,9 @@ class Once:
     owner: str
 
     @property
-    def claim(self) -> Claim | None:
+    def claim(self) -> IdempotencyClaim | None:
         """The key as work gets it that settles it together with what it stores."""
-        return None if self.key is None else Claim(self.key, self.owner)
+        return None if self.key is None else IdempotencyClaim(self.key, self.owner)
 
     async def __call__(
         self,

@@ -10,20 +10,20 @@ from fastapi.exceptions import RequestValidationError
 from serve_app.api.schemas.fields import WHOLE
 from storage.mongo.sorting import ASCENDING, DESCENDING, Sort
 
-MOST_MODELS = 1000
-LONGEST_ORDER = 200  # characters: the Link of a page has them up to four times
-MOST_RUNS = 100
-MOST_PORTFOLIOS = 1000
+MAX_MODELS_PER_PAGE = 1000
+MAX_SORT_BY_LENGTH = 200  # characters: the Link of a page has them up to four times
+MAX_RUNS_PER_PAGE = 100
+MAX_PORTFOLIOS_PER_PAGE = 1000
 
 Offset = Annotated[int, Query(ge=0, lt=2**31, description="how many to skip"), WHOLE]
-Runs = Annotated[int, Query(ge=1, le=MOST_RUNS, description="how many to answer"), WHOLE]
+Runs = Annotated[int, Query(ge=1, le=MAX_RUNS_PER_PAGE, description="how many to answer"), WHOLE]
 Models = Annotated[
     int,
-    Query(ge=1, le=MOST_MODELS, description="how many to answer; the Link header leads on"),
+    Query(ge=1, le=MAX_MODELS_PER_PAGE, description="how many to answer; the Link header leads on"),
     WHOLE,
 ]
 Portfolios = Annotated[
-    int, Query(ge=1, le=MOST_PORTFOLIOS, description="how many to answer"), WHOLE
+    int, Query(ge=1, le=MAX_PORTFOLIOS_PER_PAGE, description="how many to answer"), WHOLE
 ]
 
 
@@ -59,7 +59,7 @@ def order_by(*fields: str) -> Callable[[str], Sort]:
             str,
             Query(
                 description=description,
-                max_length=LONGEST_ORDER,
+                max_length=MAX_SORT_BY_LENGTH,
                 json_schema_extra={"pattern": pattern},
             ),
         ] = "",

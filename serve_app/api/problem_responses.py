@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.api.schemas.optimize import MOST_ERRORS
+from serve_app.api.schemas.optimize import MAX_ERRORS
 from serve_app.json_text import Json, encoded
 from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
@@ -24,7 +24,7 @@ from serve_app.problems.error_table import (
 )
 from serve_app.problems.pointers import json_pointer
 
-LONGEST_NAME = 60
+MAX_FIELD_NAME_LENGTH = 60
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ async def answer_invalid(request: Request, error: Exception) -> Response:
 
 def invalid_answer(found: Sequence[Mapping[str, Any]], path: str) -> Response:
     """The answer to what breaks a rule, as the framework lists it; the first of them are shown."""
-    errors = [_invalid(entry) for entry in found[:MOST_ERRORS]]
+    errors = [_invalid(entry) for entry in found[:MAX_ERRORS]]
     detail = "; ".join(f"{_place(entry)}: {entry['detail']}" for entry in errors[:3])
     return response(_kind_of_invalid(found), detail, path, {"errors": errors})
 
@@ -143,7 +143,7 @@ def _invalid(entry: Mapping[str, Any]) -> Json:
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+    return name if len(name) <= MAX_FIELD_NAME_LENGTH else f"{name[: MAX_FIELD_NAME_LENGTH - 3]}..."
 
 
 def _place(entry: Json) -> str:

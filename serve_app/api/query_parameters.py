@@ -10,7 +10,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Query
 
-MOST_NAMED = 20
+MAX_PARAMETER_ERRORS = 20
 
 
 async def require_known_parameters(request: Request) -> None:
@@ -24,7 +24,7 @@ async def require_known_parameters(request: Request) -> None:
     errors = [_error(name, "there is no such query parameter here") for name in unknown]
     errors += [_error(name, "it may be given once") for name in repeated]
     if errors:
-        raise RequestValidationError(errors[:MOST_NAMED])
+        raise RequestValidationError(errors[:MAX_PARAMETER_ERRORS])
 
 
 def known_parameters(dependant: Dependant) -> Mapping[str, bool]:

@@ -7,31 +7,33 @@ from datetime import tzinfo
 
 from starlette.responses import Response
 
-from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
 from serve_app.api.problem_responses import response
-from serve_app.api.schemas.rebalances import RebalanceAnswer, rebalance_json
+from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
 from serve_app.json_text import encoded
-from serve_app.ports.optimize import Written
+from serve_app.ports.optimize import RawResponse
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of_refusal, problem_of, retry_headers
-from storage.rebalance import Run
+from storage.rebalance import Rebalance
 
-AT_A_TIME = 50  # portfolios, about 5 ms: so long the event loop waits for the JSON of an answer
-MOST_LISTED = 100
+ENCODING_BATCH_SIZE = (
+    50  # portfolios, about 5 ms: so long the event loop waits for the JSON of an answer
+)
+MAX_LISTED_PORTFOLIOS = 100
 WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
 
 
-def written_of(response: Response) -> Written:
+def written_of(response: Response) -> RawResponse:
     """A whole response as plain data, which another process can send."""
-    return Written(response.status_code, dict(response.headers), bytes(response.body))
+    return RawResponse(response.status_code, dict(response.headers), bytes(response.body))
 
 
-def response_from(written: Written) -> Response:
+def response_from(written: RawResponse) -> Response:
     """The response that another process wrote."""
     return Response(written.body, written.status, written.headers)
 
 
-def trade_date_of(run: Run, zone: tzinfo) -> str:
+def trade_date_of(run: Rebalance, zone: tzinfo) -> str:
     """The day of the run in the configured zone: a replayed answer keeps it."""
     return run.started_at.astimezone(zone).date().isoformat()
 
@@ -46,7 +48,7 @@ class Heading:
 
 
 async def answer_of_all(
-    path: str, heading: Heading, rebalances: Sequence[Rebalance], headers: Mapping[str, str]
+    path: str, heading: Heading, rebalances: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
     """One element per portfolio, or a problem if none has a plan."""
     if rebalances and all(rebalance.status in WITHOUT_PLAN for rebalance in rebalances):
@@ -56,7 +58,7 @@ async def answer_of_all(
 
 
 def answer_of_one(
-    path: str, heading: Heading, rebalance: Rebalance, headers: Mapping[str, str]
+    path: str, heading: Heading, rebalance: PortfolioOutcome, headers: Mapping[str, str]
 ) -> Response:
     """The element of the only portfolio, or the problem that it has."""
     if rebalance.status in WITHOUT_PLAN and rebalance.refusal is not None:
@@ -65,27 +67,27 @@ def answer_of_one(
     return Response(text, headers=headers, media_type="application/json")
 
 
-async def _array_of(heading: Heading, rebalances: Sequence[Rebalance]) -> bytes:
+async def _array_of(heading: Heading, rebalances: Sequence[PortfolioOutcome]) -> bytes:
     """A JSON array of portfolios; other requests get their turn in between.
 
     Each part becomes text at once: tens of thousands of living dicts would keep the collector busy.
     """
     parts: list[bytes] = []
-    for start in range(0, len(rebalances), AT_A_TIME):
-        part = rebalances[start : start + AT_A_TIME]
+    for start in range(0, len(rebalances), ENCODING_BATCH_SIZE):
+        part = rebalances[start : start + ENCODING_BATCH_SIZE]
         parts.append(encoded([_element(heading, rebalance) for rebalance in part])[1:-1])
         await asyncio.sleep(0)
     return b"[" + b",".join(parts) + b"]"
 
 
-def _element(heading: Heading, rebalance: Rebalance) -> RebalanceAnswer:
+def _element(heading: Heading, rebalance: PortfolioOutcome) -> RebalanceAnswer:
     error = problem_of(rebalance.refusal)
     ids = heading.rebalance_id, heading.model_id
-    return rebalance_json(rebalance, *ids, heading.trade_date, error)
+    return outcome_json(rebalance, *ids, heading.trade_date, error)
 
 
 def one_refused(
-    path: str, heading: Heading, rebalance: Rebalance, headers: Mapping[str, str]
+    path: str, heading: Heading, rebalance: PortfolioOutcome, headers: Mapping[str, str]
 ) -> Response:
     """The problem of the only portfolio."""
     assert rebalance.refusal is not None
@@ -101,13 +103,13 @@ def one_refused(
 
 
 def all_refused(
-    path: str, heading: Heading, rebalances: Sequence[Rebalance], headers: Mapping[str, str]
+    path: str, heading: Heading, rebalances: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
     """The problem that all portfolios share, or that none was rebalanced."""
     kinds = {kind_of_refusal(each.refusal) for each in rebalances if each.refusal is not None}
     kind = kinds.pop() if len(kinds) == 1 else catalogue.NONE_REBALANCED
     of_model = f" of model {heading.model_id}" if heading.model_id else ""
     detail = f"{kind.title}: none of {len(rebalances)} portfolios{of_model} was rebalanced."
-    listed = [_element(heading, rebalance) for rebalance in rebalances[:MOST_LISTED]]
+    listed = [_element(heading, rebalance) for rebalance in rebalances[:MAX_LISTED_PORTFOLIOS]]
     members = {"rebalance_id": heading.rebalance_id, "portfolios": listed}
     return response(kind, detail, path, members, {**headers, **retry_headers(kind)})

@@ -7,7 +7,7 @@ from decimal import Decimal
 from optimization.domain.decimals import EXACT
 from optimization.domain.outcome import Side
 from optimization.errors import PricesMissingError
-from serve_app.chunks.solve import Fetched
+from serve_app.chunks.solve import ChunkInputs
 from serve_app.orders.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.resources import Resources
 from serve_app.upstream.errors import OrdersPartlyFilledError, UpstreamUnavailableError
@@ -35,7 +35,7 @@ async def counted_orders(
     return found
 
 
-def as_if_filled(fetched: Fetched, orders: Mapping[str, Sequence[Order]]) -> Fetched:
+def as_if_filled(fetched: ChunkInputs, orders: Mapping[str, Sequence[Order]]) -> ChunkInputs:
     """The portfolios with holdings and cash as if their orders were filled at the prices of the rebalance."""
     if not orders:
         return fetched

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from optimization.domain.model import Model, require_targets
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance, Refusal, Security, Status
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget, Refusal, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance_all
 from optimization.errors import (
@@ -25,7 +25,7 @@ from optimization.errors import (
     SolverInterruptedError,
     UnmatchedIdsError,
 )
-from optimization.exact.block_builder import priced
+from optimization.exact.block_builder import price_targets
 from optimization.time_budget import Budget
 from serve_app.deadline import remaining_s
 from serve_app.problems import catalogue
@@ -34,7 +34,7 @@ from serve_app.upstream.holdings.source import Found, HoldingsSource, held_by
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
 
-Told = Callable[[Sequence[Rebalance], float], None]
+Told = Callable[[Sequence[PortfolioOutcome], float], None]
 OwnOptions = Mapping[str, RebalanceOptions | OptimizationError]
 """The options of portfolios that have their own, or what is wrong with them, by portfolio id."""
 NONE_OWN: OwnOptions = MappingProxyType({})
@@ -62,14 +62,14 @@ async def prices_of(
 
 async def price_model(
     model: Model, securities: Securities, snapshot: PriceSnapshot
-) -> tuple[Security, ...]:
+) -> tuple[PricedTarget, ...]:
     """Price the targets of a model; raises one of UNPRICED if one has no usable price."""
     ids = frozenset(target.security_id for target in model.targets)
-    return priced(model, await prices_of(ids, securities, snapshot))
+    return price_targets(model, await prices_of(ids, securities, snapshot))
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class ChunkInputs:
     """What is known of some portfolios before they are solved."""
 
     portfolio_ids: Sequence[str]
@@ -77,15 +77,15 @@ class Fetched:
     prices: Mapping[str, Decimal]
 
 
-async def fetched(
-    model: tuple[Security, ...],
+async def fetch_chunk(
+    model: tuple[PricedTarget, ...],
     portfolio_ids: Sequence[str],
     source: HoldingsSource,
     securities: Securities,
     snapshot: PriceSnapshot,
     tries: int = 1,
     also_priced: frozenset[str] = frozenset(),
-) -> Fetched:
+) -> ChunkInputs:
     """What the portfolios hold, and the prices of all of it and of some other securities.
 
     Raises UpstreamUnavailableError where an upstream does not answer (see ``held_by``).
@@ -97,10 +97,10 @@ async def fetched(
     wanted = (held_ids | also_priced) - model_prices.keys()
     others = await prices_of(wanted, securities, snapshot)
     balances = [found[portfolio_id] for portfolio_id in portfolio_ids]
-    return Fetched(portfolio_ids, balances, {**others, **model_prices})
+    return ChunkInputs(portfolio_ids, balances, {**others, **model_prices})
 
 
-def merged(
+def merge_restrictions(
     options: RebalanceOptions, overrides: Mapping[str, Any]
 ) -> RebalanceOptions | OptimizationError:
     """Options with others in place of those of the same name, or why they exclude each other."""
@@ -111,7 +111,7 @@ def merged(
 
 
 def require_matched(
-    restrictions: RebalanceOptions, model: tuple[Security, ...], portfolios: Fetched
+    restrictions: RebalanceOptions, model: tuple[PricedTarget, ...], portfolios: ChunkInputs
 ) -> None:
     """Raise UnmatchedIdsError for what restrictions name and neither the model nor a portfolio has.
 
@@ -127,13 +127,13 @@ def require_matched(
         raise UnmatchedIdsError(unmatched)
 
 
-async def solved(
-    model: tuple[Security, ...],
-    portfolios: Fetched,
+async def solve_chunk(
+    model: tuple[PricedTarget, ...],
+    portfolios: ChunkInputs,
     options: RebalanceOptions,
     told: Told,
     own: OwnOptions = NONE_OWN,
-) -> list[Rebalance]:
+) -> list[PortfolioOutcome]:
     """What becomes of each portfolio, in their order; one that fails does not stop the others.
 
     ``own`` are the options of portfolios that have others than ``options``. The solver gets what is
@@ -152,48 +152,50 @@ async def solved(
     return outcomes
 
 
-def refused(portfolio_id: str, refusal: Refusal) -> Rebalance:
+def refused_outcome(portfolio_id: str, refusal: Refusal) -> PortfolioOutcome:
     """The outcome of a portfolio that is not rebalanced for this reason."""
-    return Rebalance(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
+    return PortfolioOutcome(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
 
 
-def failed(portfolio_id: str, error: Exception) -> Rebalance:
+def failed_outcome(portfolio_id: str, error: Exception) -> PortfolioOutcome:
     """The outcome of a portfolio that could not be rebalanced because of an error."""
     if kind_of(error) is catalogue.INTERNAL:
         logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
-    return refused(portfolio_id, refusal_of(error))
+    return refused_outcome(portfolio_id, refusal_of(error))
 
 
 def _timed(
-    model: tuple[Security, ...],
-    fetched: Fetched,
+    model: tuple[PricedTarget, ...],
+    fetch_chunk: ChunkInputs,
     options: RebalanceOptions,
     own: OwnOptions,
     budget: Budget,
-) -> tuple[list[Rebalance], float]:
+) -> tuple[list[PortfolioOutcome], float]:
     begin = time.perf_counter()
-    outcomes = _solved(model, fetched, options, own, budget)
+    outcomes = _solved(model, fetch_chunk, options, own, budget)
     return outcomes, time.perf_counter() - begin
 
 
 def _solved(
-    model: tuple[Security, ...],
-    fetched: Fetched,
+    model: tuple[PricedTarget, ...],
+    fetch_chunk: ChunkInputs,
     options: RebalanceOptions,
     own: OwnOptions,
     budget: Budget,
-) -> list[Rebalance]:
-    pairs = zip(fetched.portfolio_ids, fetched.balances, strict=True)
-    made = [_portfolio(portfolio_id, balance, fetched.prices) for portfolio_id, balance in pairs]
+) -> list[PortfolioOutcome]:
+    pairs = zip(fetch_chunk.portfolio_ids, fetch_chunk.balances, strict=True)
+    made = [
+        _portfolio(portfolio_id, balance, fetch_chunk.prices) for portfolio_id, balance in pairs
+    ]
     # Those of equal options share blocks, however many portfolios have options of their own.
     alike: dict[RebalanceOptions, list[int]] = defaultdict(list)
-    outcomes: dict[int, Rebalance] = {}
+    outcomes: dict[int, PortfolioOutcome] = {}
     for place, one in enumerate(made):
         asked = own.get(one.portfolio_id, options)
-        if isinstance(one, Rebalance):
+        if isinstance(one, PortfolioOutcome):
             outcomes[place] = one
         elif isinstance(asked, OptimizationError):
-            outcomes[place] = failed(one.portfolio_id, asked)
+            outcomes[place] = failed_outcome(one.portfolio_id, asked)
         else:
             alike[asked].append(place)
     left = len(made) - len(outcomes)
@@ -206,11 +208,11 @@ def _solved(
 
 
 def _answers(
-    model: tuple[Security, ...],
+    model: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
     budget: Budget,
-) -> Sequence[Rebalance | Exception]:
+) -> Sequence[PortfolioOutcome | Exception]:
     """One block; should one portfolio trip the engine, only that one is lost, and it says so."""
     try:
         require_targets(model, options)
@@ -227,14 +229,18 @@ def _answers(
 
 def _portfolio(
     portfolio_id: str, balance: Found, prices: Mapping[str, Decimal]
-) -> Portfolio | Rebalance:
+) -> Portfolio | PortfolioOutcome:
     if isinstance(balance, Exception):
-        return failed(portfolio_id, balance)
+        return failed_outcome(portfolio_id, balance)
     try:
         return Portfolio(portfolio_id, balance.cash, balance.holdings, prices)
     except UNPRICED as error:
-        return failed(portfolio_id, error)
+        return failed_outcome(portfolio_id, error)
 
 
-def _outcome(portfolio: Portfolio, answer: Rebalance | Exception) -> Rebalance:
-    return answer if isinstance(answer, Rebalance) else failed(portfolio.portfolio_id, answer)
+def _outcome(portfolio: Portfolio, answer: PortfolioOutcome | Exception) -> PortfolioOutcome:
+    return (
+        answer
+        if isinstance(answer, PortfolioOutcome)
+        else failed_outcome(portfolio.portfolio_id, answer)
+    )

@@ -5,11 +5,11 @@ from typing import Any
 
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions, restrictions_of
-from optimization.domain.outcome import Rebalance
-from serve_app.chunks.solve import OwnOptions, merged
+from optimization.domain.outcome import PortfolioOutcome
+from serve_app.chunks.solve import OwnOptions, merge_restrictions
 from serve_app.problems.catalogue import NO_PRICES
-from storage.rebalance import Run
-from storage.run import BookRun
+from storage.rebalance import Rebalance
+from storage.run import Run
 
 
 def named_beyond(
@@ -21,7 +21,7 @@ def named_beyond(
     return tuple(sorted(set(found)))
 
 
-def held_outside(outcomes: Iterable[Rebalance]) -> Iterator[str]:
+def held_outside(outcomes: Iterable[PortfolioOutcome]) -> Iterator[str]:
     """The holdings outside the model, as far as the outcomes tell them."""
     for outcome in outcomes:
         for security in outcome.others:
@@ -30,22 +30,24 @@ def held_outside(outcomes: Iterable[Rebalance]) -> Iterator[str]:
             yield from outcome.refusal.members.get("securities", ())
 
 
-def own_options(run: Run, options: RebalanceOptions, portfolio_ids: Iterable[str]) -> OwnOptions:
+def own_options(
+    run: Rebalance, options: RebalanceOptions, portfolio_ids: Iterable[str]
+) -> OwnOptions:
     """The options of those portfolios that have their own, or what is wrong with them."""
     own = run.overrides_by_portfolio
-    return {each: merged(options, own[each]) for each in portfolio_ids if each in own}
+    return {each: merge_restrictions(options, own[each]) for each in portfolio_ids if each in own}
 
 
 class Unmatched:
     """What the options of a run name, less what its rebalances have."""
 
-    def __init__(self, run: BookRun) -> None:
+    def __init__(self, run: Run) -> None:
         self._common = _ids_of((run.overrides,))
         self._portfolios = set(run.overrides_by_portfolio)
         self._missing = set[str]()
         self._present = set[str]()
 
-    def see(self, part: Run) -> None:
+    def see(self, part: Rebalance) -> None:
         """Note a rebalance of the run that is over; of one that was refused nothing is known."""
         self._portfolios -= part.overrides_by_portfolio.keys()
         if part.refusal is None:

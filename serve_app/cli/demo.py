@@ -13,7 +13,7 @@ from serve_app.settings import Settings
 from serve_app.simulator import Market
 
 DRIFT = "0.01"
-MOST_PORTFOLIOS = 10
+MAX_PORTFOLIOS = 10
 TIMEOUT_S = 60.0
 Json = dict[str, Any]
 
@@ -39,7 +39,7 @@ def show(settings: Settings, url: str, console: Console) -> None:
 def _model(market: Market) -> Json:
     """A model of the first strategy, followed by portfolios that were built from it."""
     strategy = market.strategies[0]
-    following = range(0, market.portfolios, len(market.strategies))[:MOST_PORTFOLIOS]
+    following = range(0, market.portfolios, len(market.strategies))[:MAX_PORTFOLIOS]
     return {
         "name": f"{strategy.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
         "positions": [

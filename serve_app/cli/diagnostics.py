@@ -16,9 +16,9 @@ import httpx
 from serve_app.client import Client, ProblemError
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError, settings_from
 
-LEAST_PYTHON = (3, 11)
+MIN_PYTHON_VERSION = (3, 11)
 WITHIN_S = 3.0
-MOST_SKEW_S = 5.0
+MAX_CLOCK_SKEW_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def examined(url: str | None) -> list[Check]:
 
 def _python() -> Check:
     shown = f"Python {platform.python_version()}, {sys.executable}"
-    if sys.version_info < LEAST_PYTHON:
+    if sys.version_info < MIN_PYTHON_VERSION:
         return Check("python", "fail", shown, "use Python 3.11 or newer: make install PYTHON=...")
     return Check("python", "ok", shown)
 
@@ -186,7 +186,7 @@ def _clock(clocks: list[str]) -> Check:
     shown = f"{now:%Y-%m-%d %H:%M:%S} UTC"
     if not skews:
         return Check("clock", "ok", f"{shown}, and no other to compare it with")
-    if max(skews) > MOST_SKEW_S:
+    if max(skews) > MAX_CLOCK_SKEW_S:
         detail = f"{shown}, {max(skews):.0f} s from that of another service"
         return Check("clock", "warn", detail, "synchronise the clocks of these machines (NTP)")
     return Check("clock", "ok", f"{shown}, as with the services that answer")

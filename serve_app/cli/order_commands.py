@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 SENDS_FOR_S: Final = 300.0  # the service sends for four minutes, and then for one batch
-MOST_IN_A_REQUEST: Final = 1000
-LISTED: Final = 20
+MAX_ORDERS_PER_PAGE: Final = 1000
+DEFAULT_ORDERS_SHOWN: Final = 20
 NOT_SENT: Final = ("FAILED", "UNKNOWN", "SENDING", "PENDING")
 States = Annotated[
     list[str] | None, typer.Option("--status", help="only those, such as FAILED; may be repeated")
@@ -58,7 +58,7 @@ def hand_over(
         else:
             show(tables.handed_over(handed))
             if handed.status != "COMPLETE":
-                show(tables.orders(_listed(client, rebalance_id, NOT_SENT, LISTED)))
+                show(tables.orders(_listed(client, rebalance_id, NOT_SENT, DEFAULT_ORDERS_SHOWN)))
         if handed.status != "COMPLETE":
             raise typer.Exit(Ending.REFUSED)
 
@@ -67,7 +67,9 @@ def hand_over(
 def orders(
     rebalance_id: str,
     status: States = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="how many to show at most")] = LISTED,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="how many to show at most")
+    ] = DEFAULT_ORDERS_SHOWN,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
@@ -102,7 +104,7 @@ def _listed(client: "Client", rebalance_id: str, states: Sequence[str], most: in
     """The counts of all orders, and the first lines of those in these states, or in any."""
     lines: list[OrderLine] = []
     while True:
-        size = min(most - len(lines), MOST_IN_A_REQUEST)
+        size = min(most - len(lines), MAX_ORDERS_PER_PAGE)
         page = client.list_orders(rebalance_id, status=states, offset=len(lines), limit=size)
         lines += page.orders
         if len(page.orders) < size or len(lines) == most:

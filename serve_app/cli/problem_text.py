@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Problem = Mapping[str, Any]
 
-MAX_LISTED = 10
+MAX_LISTED_ENTRIES = 10
 MAX_TRADES = 4
 # Members that have a line of their own, or none: they repeat the command, or are for programs.
 TOLD = frozenset(
@@ -43,12 +43,12 @@ def reasons(failures: Iterable[tuple[str, Problem]]) -> list[str]:
     """Why each of several portfolios has no plan."""
     lines: list[str] = []
     failures = list(failures)
-    for portfolio_id, problem in failures[:MAX_LISTED]:
+    for portfolio_id, problem in failures[:MAX_LISTED_ENTRIES]:
         lines.append(f"{portfolio_id}: {problem.get('detail') or problem.get('title')}")
         lines += _indented(details(problem))
-    if len(failures) > MAX_LISTED:
+    if len(failures) > MAX_LISTED_ENTRIES:
         lines.append(
-            f"{len(failures) - MAX_LISTED:,} more have no plan; --json has the reason of each"
+            f"{len(failures) - MAX_LISTED_ENTRIES:,} more have no plan; --json has the reason of each"
         )
     return [visible(line) for line in lines]
 
@@ -110,8 +110,12 @@ def _plan(plan: Mapping[str, Any]) -> str:
         for each in _mappings(plan.get("outside_band"))
     ]
     if outside:
-        more = f" and {len(outside) - MAX_LISTED} more" if len(outside) > MAX_LISTED else ""
-        parts.append(f"outside their bands: {', '.join(outside[:MAX_LISTED])}{more}")
+        more = (
+            f" and {len(outside) - MAX_LISTED_ENTRIES} more"
+            if len(outside) > MAX_LISTED_ENTRIES
+            else ""
+        )
+        parts.append(f"outside their bands: {', '.join(outside[:MAX_LISTED_ENTRIES])}{more}")
     if gives := plan.get("gives"):
         parts.append(f"gives {_brief(gives)}")
     return "; ".join(parts)
@@ -119,9 +123,9 @@ def _plan(plan: Mapping[str, Any]) -> str:
 
 def _some(lines: Iterable[str], noun: str) -> Iterator[str]:
     lines = list(lines)
-    yield from lines[:MAX_LISTED]
-    if len(lines) > MAX_LISTED:
-        yield f"{len(lines) - MAX_LISTED:,} more {noun}"
+    yield from lines[:MAX_LISTED_ENTRIES]
+    if len(lines) > MAX_LISTED_ENTRIES:
+        yield f"{len(lines) - MAX_LISTED_ENTRIES:,} more {noun}"
 
 
 def _brief(value: Any) -> str:
@@ -133,8 +137,12 @@ def _brief(value: Any) -> str:
     if isinstance(value, Mapping):
         return " ".join(f"{name} {_brief(each)}" for name, each in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        more = f" and {len(value) - MAX_LISTED} more" if len(value) > MAX_LISTED else ""
-        return f"{', '.join(_brief(each) for each in value[:MAX_LISTED])}{more}"
+        more = (
+            f" and {len(value) - MAX_LISTED_ENTRIES} more"
+            if len(value) > MAX_LISTED_ENTRIES
+            else ""
+        )
+        return f"{', '.join(_brief(each) for each in value[:MAX_LISTED_ENTRIES])}{more}"
     return str(value)
 
 

@@ -25,7 +25,7 @@ from serve_app.cli.arguments import (
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
-    from serve_app.client import Rebalance
+    from serve_app.client import PortfolioOutcome
     from serve_app.client.models import PortfolioResult
 
 commands = typer.Typer()
@@ -33,7 +33,7 @@ commands = typer.Typer()
 Most = Annotated[int, typer.Option("--limit", min=1, help="how many to show at most")]
 Sorted = Annotated[str, typer.Option("--sort-by", help="a field, or several: -name,model_id")]
 WITH_PLAN = frozenset({"REBALANCED", "IN_BAND", "NO_TRADE"})
-MOST_IN_A_REQUEST = 100
+MAX_REBALANCES_PER_PAGE = 100
 
 
 class Format(StrEnum):
@@ -88,7 +88,7 @@ def rebalance(
                 if model_id is not None:
                     named = {**(asked or {}), "model_id": model_id}
                 one = client.rebalance_portfolio(portfolio_id, named, dry_run=dry_run)
-                found: Sequence[Rebalance] = (one,)
+                found: Sequence[PortfolioOutcome] = (one,)
             else:
                 found = client.rebalance_model(str(model_id), asked, dry_run=dry_run)
         _show_outcomes(found, as_json=as_json)
@@ -127,7 +127,7 @@ def show(
         from serve_app.cli.output import show as shown
         from serve_app.cli.output import show_json
 
-        size = min(limit, MOST_IN_A_REQUEST)
+        size = min(limit, MAX_REBALANCES_PER_PAGE)
         if rebalance_id is None:
             found = [*islice(client.list_rebalances(limit=size), limit)]
             show_json(found) if as_json else shown(tables.rebalances(found))
@@ -214,7 +214,7 @@ def _write(path: Path, pieces: Iterator[bytes]) -> None:
     say(f"{path}: {path.stat().st_size:,} bytes")
 
 
-def _show_outcomes(found: "Sequence[Rebalance]", *, as_json: bool) -> None:
+def _show_outcomes(found: "Sequence[PortfolioOutcome]", *, as_json: bool) -> None:
     from serve_app.cli import tables
     from serve_app.cli.output import show as shown
     from serve_app.cli.output import show_json
@@ -232,7 +232,7 @@ def _show_outcomes(found: "Sequence[Rebalance]", *, as_json: bool) -> None:
         raise typer.Exit(Ending.REFUSED)
 
 
-def _say_reasons(found: "Sequence[Rebalance | PortfolioResult]") -> None:
+def _say_reasons(found: "Sequence[PortfolioOutcome | PortfolioResult]") -> None:
     from serve_app.cli.problem_text import reasons
 
     for line in reasons((each.portfolio_id, each.error) for each in found if each.error):

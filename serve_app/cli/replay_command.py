@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-MOST_NAMED = 20
-LONGEST_VALUE = 60
+DEFAULT_DIFFERENCES_SHOWN = 20
+MAX_VALUE_LENGTH = 60
 TIMEOUT_MS = 20_000
 
 
@@ -24,7 +24,7 @@ def replay(
     rebalance_id: str,
     most: Annotated[
         int, typer.Option("--limit", min=0, help="how many differences to print at most")
-    ] = MOST_NAMED,
+    ] = DEFAULT_DIFFERENCES_SHOWN,
 ) -> None:
     """Solve a stored rebalance again from the database, and compare to the last digit.
 
@@ -51,17 +51,17 @@ def replay(
 
 async def _replay(rebalance_id: str, settings: "Settings", uri: str, most: int) -> "Counter[str]":
     from serve_app.cli.output import working
-    from serve_app.rebalances.replay import DIFFER, replayed
+    from serve_app.rebalances.replay import DIFFER, replay_rebalance
     from storage.mongo.connection import connect, disconnect
-    from storage.rebalance_store import Rebalances
+    from storage.rebalance_store import RebalanceStore
 
     database = connect(uri, settings.database_name, TIMEOUT_MS)
     verdicts: Counter[str] = Counter()
     try:
-        stored = Rebalances(database)
+        stored = RebalanceStore(database)
         run = await stored.read(rebalance_id)
         with working("solving again") as status:
-            async for one in replayed(run, stored, settings.optimization_timeout):
+            async for one in replay_rebalance(run, stored, settings.optimization_timeout):
                 verdicts[one.verdict] += 1
                 status.update(f"solved {verdicts.total():,} of {run.number_of_portfolios:,} again")
                 if one.verdict == DIFFER and verdicts[DIFFER] <= most:
@@ -78,7 +78,7 @@ def _print(portfolio_id: str, differences: "Mapping[str, tuple[object, object]]"
 
 def _short(value: object) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}..."
 
 
 def _database(settings: "Settings") -> str:

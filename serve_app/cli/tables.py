@@ -12,9 +12,9 @@ from serve_app.client.models import (
     HandOver,
     Model,
     PortfolioDrift,
+    PortfolioOutcome,
     PortfolioResult,
     PositionResult,
-    Rebalance,
     RebalanceResult,
 )
 from serve_app.client.run_models import Run
@@ -50,7 +50,7 @@ def model(one: Model) -> Table:
     return table(title, ("security", "target", "below", "above"), rows)
 
 
-def outcomes(found: Sequence[Rebalance]) -> Table:
+def outcomes(found: Sequence[PortfolioOutcome]) -> Table:
     """One line a portfolio."""
     rebalance_id = found[0].rebalance_id if found else None
     columns = ("portfolio", "outcome", "market value", "cash after", "trades", "turnover", "drift")
@@ -69,7 +69,7 @@ def outcomes(found: Sequence[Rebalance]) -> Table:
     return table(f"Rebalance {rebalance_id or '(not stored)'}", columns, rows)
 
 
-def outside_bands(found: Iterable[Rebalance]) -> Table:
+def outside_bands(found: Iterable[PortfolioOutcome]) -> Table:
     """One line a security that is left outside its band."""
     columns = ("portfolio", "security", "side", "outside", "held by")
     rows = [
@@ -80,7 +80,7 @@ def outside_bands(found: Iterable[Rebalance]) -> Table:
     return table("Left outside their bands", columns, rows)
 
 
-def trades(one: Rebalance) -> Table:
+def trades(one: PortfolioOutcome) -> Table:
     """The trade list of one portfolio."""
     rows = [(t.transaction_type, t.security_id, t.quantity, t.trade_date) for t in one.transactions]
     return table(f"Trades of {one.portfolio_id}", ("", "security", "quantity", "day"), rows)

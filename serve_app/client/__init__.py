@@ -6,7 +6,7 @@ from serve_app.client import Client
 from serve_app.client.call import Options, PortfolioOptions
 from serve_app.client.clients import AsyncClient, Client
 from serve_app.client.errors import ProblemError
-from serve_app.client.models import Model, Position, Rebalance
+from serve_app.client.models import Model, PortfolioOutcome, Position
 from serve_app.client.run_models import ChunkDone, Run
 
 __all__ = [
@@ -16,8 +16,8 @@ __all__ = [
     "Model",
     "Options",
     "PortfolioOptions",
+    "PortfolioOutcome",
     "Position",
     "ProblemError",
-    "Rebalance",
     "Run",
 ]

@@ -18,10 +18,10 @@ URL = "http://127.0.0.1:8088"
 TIMEOUT_S = 120.0  # without a byte of the answer
 CONNECT_S = 5.0
 DEADLINE = "X-Request-Timeout"
-LONGEST_DEADLINE_S = 3600.0  # that the service takes
+MAX_DEADLINE_S = 3600.0  # that the service takes
 GRACE_S = 1.0  # for the service to say itself that the time is over
 RETRY_S = 30.0
-MOST_TRIES = 20
+MAX_ATTEMPTS = 20
 
 
 class Client(Routes):
@@ -88,7 +88,7 @@ class Client(Routes):
 
     def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
         on = pauses(repeatable=call.repeatable)
-        for attempt in stamina.retry_context(on, attempts=MOST_TRIES, timeout=self.retry_s):
+        for attempt in stamina.retry_context(on, attempts=MAX_ATTEMPTS, timeout=self.retry_s):
             with attempt:
                 response = self._http.send(call.request(self._http), stream=True)
                 if stream and response.is_success:
@@ -164,7 +164,7 @@ class AsyncClient(Routes):
 
     async def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
         on = pauses(repeatable=call.repeatable)
-        async for attempt in stamina.retry_context(on, attempts=MOST_TRIES, timeout=self.retry_s):
+        async for attempt in stamina.retry_context(on, attempts=MAX_ATTEMPTS, timeout=self.retry_s):
             with attempt:
                 response = await self._http.send(call.request(self._http), stream=True)
                 if stream and response.is_success:
@@ -181,6 +181,6 @@ class AsyncClient(Routes):
 def _settings(url: str, timeout_s: float, headers: Mapping[str, str] | None) -> dict[str, Any]:
     # Proxies of the environment would take requests to this machine elsewhere: one is given as the transport.
     timeout = httpx.Timeout(timeout_s + GRACE_S, connect=min(CONNECT_S, timeout_s))
-    told = httpx.Headers({DEADLINE: f"{timeout_s:g}"} if timeout_s <= LONGEST_DEADLINE_S else {})
+    told = httpx.Headers({DEADLINE: f"{timeout_s:g}"} if timeout_s <= MAX_DEADLINE_S else {})
     told.update(headers)
     return {"base_url": url, "timeout": timeout, "headers": told, "trust_env": False}

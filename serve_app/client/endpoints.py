@@ -26,10 +26,10 @@ from serve_app.client.models import (
     Model,
     PortfolioDrift,
     PortfolioName,
+    PortfolioOutcome,
     PortfolioResult,
     Position,
     PositionResult,
-    Rebalance,
     RebalanceResult,
     TransactionLine,
 )
@@ -135,10 +135,10 @@ def rebalance_model(
     *,
     dry_run: bool = False,
     idempotency_key: str | None = None,
-) -> Call[tuple[Rebalance, ...]]:
+) -> Call[tuple[PortfolioOutcome, ...]]:
     """Rebalance every portfolio that follows the model; one element for each."""
     steps, asked = ("model", model_id, "rebalance"), dry_run or None
-    return work(tuple[Rebalance, ...], steps, options, idempotency_key, dry_run=asked)
+    return work(tuple[PortfolioOutcome, ...], steps, options, idempotency_key, dry_run=asked)
 
 
 def rebalance_portfolio(
@@ -147,16 +147,16 @@ def rebalance_portfolio(
     *,
     dry_run: bool = False,
     idempotency_key: str | None = None,
-) -> Call[Rebalance]:
+) -> Call[PortfolioOutcome]:
     """Rebalance one portfolio to the newest model that it follows, or to the one that is named."""
     steps, asked = ("portfolio", portfolio_id, "rebalance"), dry_run or None
-    return work(Rebalance, steps, options, idempotency_key, dry_run=asked)
+    return work(PortfolioOutcome, steps, options, idempotency_key, dry_run=asked)
 
 
-def optimize(request: Any) -> Call[tuple[Rebalance, ...]]:
+def optimize(request: Any) -> Call[tuple[PortfolioOutcome, ...]]:
     """Rebalance portfolios that are given whole: the body of POST /optimize, or the text of it."""
     body = request if isinstance(request, bytes) else encoded(request)
-    answer = answer_as(tuple[Rebalance, ...])
+    answer = answer_as(tuple[PortfolioOutcome, ...])
     return Call("POST", "/api/v1/optimize", answer, body=body, repeatable=True)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-LONGEST_WAIT_S = 30.0
-MOST_OF_A_TEXT = 300
+MAX_RETRY_AFTER_S = 30.0
+MAX_DETAIL_LENGTH = 300
 IN_PROGRESS = "/problems/request-in-progress"
 # The answer to these was lost, or they never arrived. A time-out of the answer is the caller's own wish.
 LOST = (
@@ -74,7 +74,7 @@ def refusal(response: httpx.Response) -> ProblemError:
         except ValueError:
             problem = None
     if not isinstance(problem, dict):
-        text = response.text[:MOST_OF_A_TEXT].strip()
+        text = response.text[:MAX_DETAIL_LENGTH].strip()
         problem = {"title": response.reason_phrase, "detail": text or response.reason_phrase}
     wait = response.headers.get("Retry-After", "")
     retry_after_s = float(wait) if wait.isdecimal() else None
@@ -91,7 +91,7 @@ def pauses(*, repeatable: bool) -> Callable[[Exception], bool | float]:
             return isinstance(error, LOST)
         passing = error.status == 503 or error.type == IN_PROGRESS
         wait_s = error.retry_after_s
-        if not passing or wait_s is None or wait_s > LONGEST_WAIT_S:
+        if not passing or wait_s is None or wait_s > MAX_RETRY_AFTER_S:
             return False
         return wait_s
 

@@ -85,7 +85,7 @@ class OutsideBand:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebalance:
+class PortfolioOutcome:
     """What became of one portfolio."""
 
     portfolio_id: str

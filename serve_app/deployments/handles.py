@@ -19,18 +19,18 @@ from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from optimization.domain.model import Model
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.drift import DriftSummary, PortfolioDrift
 from serve_app.api.dependencies import ModelStore
 from serve_app.api.dependencies import Optimizer as OptimizerCalls
 from serve_app.deadline import sendable_s
-from serve_app.ports.optimize import GivenOptions, GivenText, Written
+from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.http_client import UpstreamHealth
-from storage.idempotency_store import Claim
+from storage.idempotency_store import IdempotencyClaim
 from storage.options import OwnOverrides
-from storage.rebalance import Run, new_rebalance_id
-from storage.run import BookRun, Holdings, Selection
+from storage.rebalance import Rebalance, new_rebalance_id
+from storage.run import HoldingsRef, Run, Selection
 
 APPLICATION = "order-generation"
 TRIES = 3
@@ -95,8 +95,8 @@ class Optimizer:
         model_id: str,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-        claim: Claim | None = None,
-    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        claim: IdempotencyClaim | None = None,
+    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
         """Rebalance every portfolio that follows a model."""
         return await self._once_completed(
             lambda run: self._remote.rebalance_model(run, model_id, options, correlation_id, claim)
@@ -108,8 +108,8 @@ class Optimizer:
         model_id: str | None,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-        claim: Claim | None = None,
-    ) -> tuple[Run, Rebalance]:
+        claim: IdempotencyClaim | None = None,
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         run, outcome = await self._once_completed(
             lambda run: self._remote.rebalance_portfolio(
@@ -120,7 +120,7 @@ class Optimizer:
 
     async def preview_model(
         self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
-    ) -> tuple[Run, tuple[Rebalance, ...]]:
+    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
         """What a rebalance of the model would answer; nothing is stored."""
         return await self._remote.preview_model(model_id, options, correlation_id)
 
@@ -130,7 +130,7 @@ class Optimizer:
         model_id: str | None,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-    ) -> tuple[Run, Rebalance]:
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """What a rebalance of the portfolio would answer; nothing is stored."""
         return await self._remote.preview_portfolio(portfolio_id, model_id, options, correlation_id)
 
@@ -141,11 +141,11 @@ class Optimizer:
         prices: Mapping[str, Decimal],
         options: GivenOptions,
         correlation_id: str,
-    ) -> tuple[Rebalance, ...]:
+    ) -> tuple[PortfolioOutcome, ...]:
         """What becomes of portfolios that are given whole; asks neither database nor upstream."""
         return await self._remote.optimize(model, balances, prices, options, correlation_id)
 
-    async def optimize_text(self, given: GivenText, correlation_id: str) -> Written:
+    async def optimize_text(self, given: RawRequest, correlation_id: str) -> RawResponse:
         """The same from the text of a request to that of its answer."""
         return await self._remote.optimize_text(given, correlation_id)
 
@@ -166,10 +166,10 @@ class Optimizer:
         selection: Selection,
         options: Mapping[str, Any] | None,
         own: OwnOverrides,
-        holdings: Holdings | None,
+        holdings: HoldingsRef | None,
         correlation_id: str,
-        claim: Claim | None = None,
-    ) -> BookRun:
+        claim: IdempotencyClaim | None = None,
+    ) -> Run:
         """Begin a run over a book; it goes on by itself."""
         return await self._remote.begin_run(
             new_rebalance_id(), selection, options, own, holdings, correlation_id, claim

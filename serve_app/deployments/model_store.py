@@ -8,25 +8,25 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 
 from optimization.domain.model import Model, Target
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from serve_app import editing
 from serve_app.editing import Versions
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
-from serve_app.observability.metrics import WATCH
-from serve_app.orders.submission import HandOvers
-from serve_app.resources import Resources, opened
+from serve_app.observability.metrics import OBSERVERS
+from serve_app.orders.submission import OrderSubmitter
+from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
 from storage.chunk_store import Event
 from storage.errors import StaleVersionError
-from storage.idempotency_store import Claim
+from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.connection import ping
 from storage.mongo.sorting import Sort
 from storage.order import OpenOrdersRule, OrderState
-from storage.rebalance import Run
-from storage.run import BookRun
-from storage.submission_store import HandOver
+from storage.rebalance import Rebalance
+from storage.run import Run
+from storage.submission_store import OrderSubmission
 
 EDIT_TRIES = 8
 
@@ -41,13 +41,13 @@ class ModelStore:
     @cached_property
     def _with(self) -> Resources:
         # Not in __init__: connections belong to the event loop that the methods run in.
-        return opened(self._settings, WATCH)
+        return open_resources(self._settings, OBSERVERS)
 
     @cached_property
-    def _hand_overs(self) -> HandOvers:
-        return HandOvers(self._with)
+    def _hand_overs(self) -> OrderSubmitter:
+        return OrderSubmitter(self._with)
 
-    async def add(self, model: Model, claim: Claim | None = None) -> Model:
+    async def add(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
         """Store a new model, and complete the claim with it."""
         return await self._with.models.add(model, claim)
 
@@ -117,37 +117,41 @@ class ModelStore:
                     raise
         raise AssertionError
 
-    async def runs(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Run, ...], int]:
+    async def runs(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Rebalance, ...], int]:
         """A page of runs and the number of all."""
         return await self._with.rebalances.page(offset, limit, sort)
 
     async def runs_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[tuple[tuple[Run, int], ...], int]:
+    ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """A page of the runs that hold these portfolios, with how many of them each holds."""
         return await self._with.rebalances.page_of_portfolios(portfolio_ids, offset, limit)
 
     async def outcomes_among(
-        self, run: Run, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[Rebalance, ...]:
+        self, run: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    ) -> tuple[PortfolioOutcome, ...]:
         """A page of the outcomes of these portfolios in a run."""
         return await self._with.rebalances.outcomes_among(run, portfolio_ids, offset, limit)
 
-    async def run(self, rebalance_id: str) -> Run:
+    async def run(self, rebalance_id: str) -> Rebalance:
         """The run with this id."""
         return await self._with.rebalances.read(rebalance_id)
 
     async def outcomes(
-        self, run: Run, offset: int = 0, limit: int | None = None
-    ) -> tuple[Rebalance, ...]:
+        self, run: Rebalance, offset: int = 0, limit: int | None = None
+    ) -> tuple[PortfolioOutcome, ...]:
         """Outcomes of a run in order."""
         return await self._with.rebalances.outcomes(run, offset, limit)
 
-    async def outcomes_of(self, run: Run, portfolio_ids: tuple[str, ...]) -> tuple[Rebalance, ...]:
+    async def outcomes_of(
+        self, run: Rebalance, portfolio_ids: tuple[str, ...]
+    ) -> tuple[PortfolioOutcome, ...]:
         """Outcomes of some portfolios of a run."""
         return await self._with.rebalances.outcomes_of(run, portfolio_ids)
 
-    async def outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]:
+    async def outcome(
+        self, rebalance_id: str, portfolio_id: str
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """The outcome of one portfolio."""
         run = await self._with.rebalances.read(rebalance_id)
         return run, await self._with.rebalances.outcome(run, portfolio_id)
@@ -158,7 +162,7 @@ class ModelStore:
 
     async def hand_over(
         self, rebalance_id: str, rule: OpenOrdersRule, most_listed: int, correlated: str
-    ) -> HandOver:
+    ) -> OrderSubmission:
         """Send the orders of a run that are not at the order service; where they stand then."""
         correlation_id.set(correlated)
         await self._hand_overs.hand_over(rebalance_id, rule)
@@ -166,23 +170,23 @@ class ModelStore:
 
     async def handed_over(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
-    ) -> HandOver:
+    ) -> OrderSubmission:
         """Where the orders of a run stand, and a page of them."""
         return await self._hand_overs.page(rebalance_id, offset, limit, states)
 
-    async def book_run(self, run_id: str) -> BookRun:
+    async def book_run(self, run_id: str) -> Run:
         """The run over a book with this id."""
         return await self._with.book_runs.read(run_id)
 
-    async def book_runs(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
+    async def book_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
         """A page of runs over a book and the number of all."""
         return await self._with.book_runs.page(offset, limit)
 
-    async def cancel_book_run(self, run_id: str) -> BookRun:
+    async def cancel_book_run(self, run_id: str) -> Run:
         """Let a run over a book begin nothing more."""
         return await self._with.book_runs.cancel(run_id)
 
-    async def run_parts(self, run_id: str, after: str | None, limit: int) -> tuple[Run, ...]:
+    async def run_parts(self, run_id: str, after: str | None, limit: int) -> tuple[Rebalance, ...]:
         """The rebalances that a run over a book consists of."""
         return await self._with.rebalances.parts(run_id, after, limit)
 

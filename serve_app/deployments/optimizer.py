@@ -8,29 +8,29 @@ from functools import cached_property
 from ray import serve
 
 from optimization.domain.model import Model
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.drift import DriftSummary, PortfolioDrift
 from serve_app.deadline import bounded, unbounded
 from serve_app.deployments.handles import APPLICATION, announce
 from serve_app.deployments.long_bodies import answered_elsewhere
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
-from serve_app.observability.metrics import WATCH
-from serve_app.ports.optimize import GivenOptions, GivenText, Written
-from serve_app.rebalances.direct import Outcomes, Overrides, Runs
-from serve_app.rebalances.drift import Drifts
-from serve_app.rebalances.stateless import optimized
-from serve_app.resources import Resources, identified, opened
+from serve_app.observability.metrics import OBSERVERS
+from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
+from serve_app.rebalances.direct import DirectRebalancer, Outcomes, Overrides
+from serve_app.rebalances.drift import DriftMeter
+from serve_app.rebalances.stateless import optimize_portfolios
+from serve_app.resources import Resources, identify_holdings, open_resources
 from serve_app.runs.chunk_tasks import warm_workers
 from serve_app.runs.coordinator import Coordinator
 from serve_app.runs.planner import Planner, now
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.http_client import UpstreamHealth
-from storage.idempotency_store import Claim
+from storage.idempotency_store import IdempotencyClaim
 from storage.options import OwnOverrides
-from storage.rebalance import Run
-from storage.run import BookRun, Holdings, Selection
+from storage.rebalance import Rebalance
+from storage.run import HoldingsRef, Run, Selection
 
 WARM_WORKERS = 2
 
@@ -47,19 +47,19 @@ class Optimizer:
 
     @cached_property
     def _with(self) -> Resources:
-        return opened(self._settings, WATCH)
+        return open_resources(self._settings, OBSERVERS)
 
     @cached_property
-    def _runs(self) -> Runs:
-        return Runs(self._settings, self._with, self._coordinator)
+    def _runs(self) -> DirectRebalancer:
+        return DirectRebalancer(self._settings, self._with, self._coordinator)
 
     @cached_property
     def _coordinator(self) -> Coordinator:
         return Coordinator(self._settings, self._with, announce=_announce)
 
     @cached_property
-    def _drifts(self) -> Drifts:
-        return Drifts(self._with)
+    def _drifts(self) -> DriftMeter:
+        return DriftMeter(self._with)
 
     @bounded
     async def rebalance_model(
@@ -68,7 +68,7 @@ class Optimizer:
         model_id: str,
         options: Overrides,
         correlated: str,
-        claim: Claim | None = None,
+        claim: IdempotencyClaim | None = None,
     ) -> Outcomes:
         """Rebalance every portfolio that follows a model."""
         correlation_id.set(correlated)
@@ -83,8 +83,8 @@ class Optimizer:
         model_id: str | None,
         options: Overrides,
         correlated: str,
-        claim: Claim | None = None,
-    ) -> tuple[Run, Rebalance]:
+        claim: IdempotencyClaim | None = None,
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         correlation_id.set(correlated)
         model = await self._with.models.followed_by(portfolio_id, model_id)
@@ -104,7 +104,7 @@ class Optimizer:
     @bounded
     async def preview_portfolio(
         self, portfolio_id: str, model_id: str | None, options: Overrides, correlated: str
-    ) -> tuple[Run, Rebalance]:
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """What a rebalance of the portfolio would answer; nothing is stored."""
         correlation_id.set(correlated)
         model = await self._with.models.followed_by(portfolio_id, model_id)
@@ -119,14 +119,14 @@ class Optimizer:
         prices: Mapping[str, Decimal],
         options: GivenOptions,
         correlated: str,
-    ) -> tuple[Rebalance, ...]:
+    ) -> tuple[PortfolioOutcome, ...]:
         """What becomes of portfolios that are given whole; opens neither database nor upstream."""
         correlation_id.set(correlated)
         limit_s = self._settings.optimization_timeout
-        return await optimized(model, balances, prices, options, self._settings, limit_s)
+        return await optimize_portfolios(model, balances, prices, options, self._settings, limit_s)
 
     @bounded
-    async def optimize_text(self, given: GivenText, correlated: str) -> Written:
+    async def optimize_text(self, given: RawRequest, correlated: str) -> RawResponse:
         """The same for a long text, which a worker process reads and answers."""
         correlation_id.set(correlated)
         return await answered_elsewhere(given, self._settings)
@@ -159,20 +159,20 @@ class Optimizer:
         selection: Selection,
         options: Overrides,
         own: OwnOverrides,
-        holdings: Holdings | None,
+        holdings: HoldingsRef | None,
         correlated: str,
-        claim: Claim | None = None,
-    ) -> BookRun:
+        claim: IdempotencyClaim | None = None,
+    ) -> Run:
         """Begin a run over a book; it goes on by itself, here or in another replica."""
         correlation_id.set(correlated)
         await Planner(self._settings, self._with).check(selection, options or {}, own)
-        run = BookRun(
+        run = Run(
             run_id=run_id,
             selection=selection,
             overrides=options or {},
             overrides_by_portfolio=own,
-            holdings=identified(
-                self._settings, holdings or Holdings(self._settings.holdings_source)
+            holdings=identify_holdings(
+                self._settings, holdings or HoldingsRef(self._settings.holdings_source)
             ),
             created_at=now(),
             correlation_id=correlated,

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from serve_app.settings import Settings
 from storage.embedded import server
-from storage.embedded.kept_server import KeptServer
+from storage.embedded.kept_server import RestartingServer
 
 Say = Callable[[str], None]
 
@@ -16,7 +16,7 @@ Say = Callable[[str], None]
 class KeptDatabase:
     """A running server and the settings that name it; ``watch`` is called now and then."""
 
-    def __init__(self, settings: Settings, kept: KeptServer, say: Say) -> None:
+    def __init__(self, settings: Settings, kept: RestartingServer, say: Say) -> None:
         self._given = settings
         self._kept = kept
         self._say = say
@@ -47,7 +47,7 @@ def kept_database(settings: Settings, say: Say) -> Generator[KeptDatabase | None
         yield None
         return
     begin = time.monotonic()
-    kept = KeptServer(settings.data_directory, settings.mongod, owned=True)
+    kept = RestartingServer(settings.data_directory, settings.mongod, owned=True)
     took_s = time.monotonic() - begin
     say(f"database   {kept.server.engine}, data in {settings.data_directory} ({took_s:.1f} s)")
     try:

@@ -129,7 +129,7 @@ def _start_ray(stack: ExitStack) -> str:
 def _start_serve(settings: Settings, content: Mapping[str, Any]) -> None:
     from ray import serve  # noqa: PLC0415
 
-    from serve_app.app import assemble  # noqa: PLC0415
+    from serve_app.app import compose_application  # noqa: PLC0415
 
     logging.getLogger("ray.serve").setLevel(logging.CRITICAL)  # what it does is said here
     http = {**content["http_options"], "host": settings.host, "port": settings.port}
@@ -138,7 +138,7 @@ def _start_serve(settings: Settings, content: Mapping[str, Any]) -> None:
     with _failures_named(ray_directory()):
         serve.start("HeadOnly", http_options=http, logging_config=content["logging_config"])
         serve.run(
-            assemble(settings, scaling),
+            compose_application(settings, scaling),
             name=application["name"],
             route_prefix=application["route_prefix"],
         )

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
 from serve_app.simulator import Market, run
 from storage.embedded import server
-from storage.embedded.kept_server import KeptServer
+from storage.embedded.kept_server import RestartingServer
 from storage.errors import ServerEndedError
 from storage.mongo.connection import connect, disconnect
 from storage.schema import ensure_indexes
@@ -59,7 +59,7 @@ class DatabaseKeeper:
     def __init__(self, directory: Path, mongod: str | None) -> None:
         self._directory = directory
         # An actor's threads may end before it does: a server that is owned would end with them.
-        self._kept = KeptServer(directory, mongod, owned=False)
+        self._kept = RestartingServer(directory, mongod, owned=False)
         threading.Thread(target=self._watch, name="database", daemon=True).start()
 
     def uri(self) -> str:

@@ -11,8 +11,8 @@ from functools import cache
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from optimization.domain.outcome import Rebalance, Status
-from serve_app.observability.observers import Watch
+from optimization.domain.outcome import PortfolioOutcome, Status
+from serve_app.observability.observers import Observers
 from storage.chunk_store import Report
 
 SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]
@@ -157,7 +157,7 @@ def count_stopped_run() -> None:
     _runs().inc(1, {"status": "STOPPED"})
 
 
-def count_solved(outcomes: Sequence[Rebalance], seconds: float) -> None:
+def count_solved(outcomes: Sequence[PortfolioOutcome], seconds: float) -> None:
     """Note a block of portfolios that was solved."""
     _solve_seconds().observe(seconds)
     certificates = (one.certificate for one in outcomes if one.certificate is not None)
@@ -189,4 +189,4 @@ def count_command(command: str, outcome: str, seconds: float) -> None:
     _command_seconds().observe(seconds, {"command": command})
 
 
-WATCH = Watch(upstream=count_upstream, circuit=count_circuit, database=count_command)
+OBSERVERS = Observers(upstream=count_upstream, circuit=count_circuit, database=count_command)

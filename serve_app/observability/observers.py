@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from storage.mongo.command_listener import Told
+from storage.mongo.command_listener import CallObserver
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Observers:
     """Whom to tell of each request to an upstream, each circuit that opens and each command to the database."""
 
-    upstream: Told
+    upstream: CallObserver
     circuit: Callable[[str], None]
-    database: Told
+    database: CallObserver

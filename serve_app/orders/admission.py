@@ -16,16 +16,16 @@ from serve_app.orders.submission_turn import Turn
 from serve_app.resources import Resources
 from storage.errors import OrdersOpenError, SupersededError
 from storage.order import OpenOrdersRule, Order, OrderState
-from storage.rebalance import Run
+from storage.rebalance import Rebalance
 
-PORTFOLIOS_AT_A_TIME: Final = 500
-ORDERS_AT_A_TIME: Final = 16  # cancelled between two renewals of the lease: 80 s if each is slow
+PORTFOLIO_BATCH_SIZE: Final = 500
+CANCEL_BATCH_SIZE: Final = 16  # cancelled between two renewals of the lease: 80 s if each is slow
 # A cancellation begins only while this is left: for those under way, to settle, to look them up, and to
 # send, because what is cancelled and not sent anew leaves the portfolio as it was before.
 CANCEL_WITH_S: Final = 150.0
 # The order service compares no versions: a submission that was under way shows only after it.
 SETTLE_S: Final = 2.0
-MAX_LISTED: Final = 20
+MAX_LISTED_PORTFOLIOS: Final = 20
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _InTheWay:
         for portfolio_id, orders in found.items():
             ids = sorted({order.rebalance_id for order in orders})
             row = {"portfolio_id": portfolio_id, "rebalance_ids": ids, "open_orders": len(orders)}
-            self.listed += [row] if len(self.listed) < MAX_LISTED else []
+            self.listed += [row] if len(self.listed) < MAX_LISTED_PORTFOLIOS else []
             self.portfolios += 1
             self.orders += len(orders)
 
@@ -66,7 +66,7 @@ class Admission:
         self._settle_s = settle_s
         self._look_up_for_s = look_up_for_s
 
-    async def admit(self, run: Run, turn: Turn, rule: OpenOrdersRule) -> None:
+    async def admit(self, run: Rebalance, turn: Turn, rule: OpenOrdersRule) -> None:
         """Leave those orders of a rebalance pending and not held that may be sent now.
 
         Raises HandOverInProgressError, SupersededError or OrdersOpenError where none may, TurnOverError
@@ -91,7 +91,7 @@ class _Hearing:
     def __init__(
         self,
         resources: Resources,
-        run: Run,
+        run: Rebalance,
         turn: Turn,
         look_up: OpenOrdersLookUp,
         arrive_within: timedelta,
@@ -109,7 +109,7 @@ class _Hearing:
         """Portfolios with orders that are still to be sent, which no other hand-over sends for now."""
         rebalance_id = self._run.rebalance_id
         ids = await self._with.open_orders.pending_portfolios(rebalance_id)
-        size = PORTFOLIOS_AT_A_TIME
+        size = PORTFOLIO_BATCH_SIZE
         pages = [ids[first : first + size] for first in range(0, len(ids), size)]
         for page in pages:
             await self._turn.go_on()
@@ -124,7 +124,7 @@ class _Hearing:
             await self._turn.go_on()
             found |= await self._with.open_orders.later(page, rebalance_id, moment)
         if found:
-            first = sorted(found.items())[:MAX_LISTED]
+            first = sorted(found.items())[:MAX_LISTED_PORTFOLIOS]
             listed = tuple({"portfolio_id": each, "rebalance_id": later} for each, later in first)
             raise SupersededError(rebalance_id, listed, len(found))
 
@@ -158,11 +158,11 @@ class _Hearing:
         wanted = [order for orders in found.values() for order in orders]
         sent = [one for one in wanted if one.state is OrderState.SENT and one.order_id]
         asked = set[str]()
-        for first in range(0, len(sent), ORDERS_AT_A_TIME):
+        for first in range(0, len(sent), CANCEL_BATCH_SIZE):
             if self._turn.left_s < CANCEL_WITH_S:
                 break
             await self._turn.keep()
-            some = sent[first : first + ORDERS_AT_A_TIME]
+            some = sent[first : first + CANCEL_BATCH_SIZE]
             await self._with.order_service.cancel([one.order_id for one in some if one.order_id])
             asked.update(one.key for one in some)
         if not asked:

@@ -14,7 +14,7 @@ from storage.order import Order, OrderState
 # A request is over 60 s after its claim went out; the order service needs up to 180 s to calm down.
 ARRIVE_WITHIN: Final = timedelta(seconds=240)
 LOOK_UP_FOR_S: Final = 60.0
-BATCHES_AT_ONCE: Final = 4
+MAX_CONCURRENT_LOOK_UPS: Final = 4
 
 Batch = tuple[str, datetime]
 """Rebalance and timestamp of the orders that went out in one request."""
@@ -95,7 +95,7 @@ class OpenOrdersLookUp:
                 await self._look_up(batch, batches[batch])
                 self._done.add(batch)
 
-        await for_each(left, look_up, BATCHES_AT_ONCE)
+        await for_each(left, look_up, MAX_CONCURRENT_LOOK_UPS)
         return self._done.issuperset(batches)
 
     async def _look_up(self, batch: Batch, portfolio_ids: set[str]) -> None:

@@ -15,14 +15,20 @@ from math import ceil
 from typing import Final
 from uuid import uuid4
 
-from optimization.domain.outcome import Rebalance, Side
+from optimization.domain.outcome import PortfolioOutcome, Side
 from serve_app.observability.metrics import count_orders
 from serve_app.orders.admission import SETTLE_S, Admission
 from serve_app.orders.open_orders import ARRIVE_WITHIN, ReadBack, look_up_batch, read_back
 from serve_app.orders.submission_turn import Turn, TurnOverError
 from serve_app.resources import Resources
 from serve_app.upstream.errors import FAILURES, OutcomeUnknownError, UpstreamError
-from serve_app.upstream.order_service import MOST_IN_BATCH, Accepted, Answer, NewOrder, Refused
+from serve_app.upstream.order_service import (
+    MAX_ORDERS_PER_BATCH,
+    Accepted,
+    Answer,
+    NewOrder,
+    Refused,
+)
 from storage.errors import (
     NotCompletedError,
     NotFoundError,
@@ -32,11 +38,11 @@ from storage.errors import (
     StorageError,
 )
 from storage.order import Batch, OpenOrdersRule, Order, OrderState, Settlement
-from storage.rebalance import Run, RunStatus
-from storage.submission_store import HandOver
+from storage.rebalance import Rebalance, RebalanceStatus
+from storage.submission_store import OrderSubmission
 
-AT_A_TIME: Final = 200  # portfolios whose orders are stored at once
-AT_ONCE: Final = 4  # batches of different hand-overs that are out at a time
+OUTCOME_BATCH_SIZE: Final = 200  # portfolios whose orders are stored at once
+MAX_CONCURRENT_BATCHES: Final = 4  # batches of different hand-overs that are out at a time
 SEND_FOR_S: Final = 240.0  # one request; what is left then waits for the next
 GO_OUT_WITHIN_S: Final = 10.0  # a claim that is older is given back instead of sent
 FOUND: Final = "FOUND"  # an outcome beside the states: at the order service after all
@@ -45,7 +51,7 @@ UNCLEAR: Final = Settlement(OrderState.UNKNOWN, message="the answer does not say
 logger = logging.getLogger(__name__)
 
 
-class HandOvers:
+class OrderSubmitter:
     """Hands over, in one process and its event loop."""
 
     def __init__(
@@ -61,7 +67,7 @@ class HandOvers:
         self._arrive_within = arrive_within
         self._send_for_s = send_for_s
         self._count = count
-        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._at_once = asyncio.Semaphore(MAX_CONCURRENT_BATCHES)
         self._under_way = set[asyncio.Task[None]]()
 
     async def hand_over(
@@ -85,7 +91,7 @@ class HandOvers:
 
     async def page(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
-    ) -> HandOver:
+    ) -> OrderSubmission:
         """Where the orders of a rebalance stand; none before it is handed over."""
         run = await self._with.rebalances.read(rebalance_id)
         orders = self._with.orders
@@ -96,7 +102,7 @@ class HandOvers:
         prepared = await self._with.hand_overs.is_prepared(run.rebalance_id)
         if not prepared:
             transactions = await self._with.rebalances.count_transactions(run.rebalance_id)
-        return HandOver(run.rebalance_id, counts, transactions, page, listed, prepared)
+        return OrderSubmission(run.rebalance_id, counts, transactions, page, listed, prepared)
 
     async def delete(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance of which no order ever went out; OrdersSentError otherwise."""
@@ -117,10 +123,10 @@ class HandOvers:
 
     async def _require_over(self, rebalance_id: str) -> None:
         run = await self._with.rebalances.read(rebalance_id)
-        if run.status is not RunStatus.RUNNING or run.book_run_id is None:
+        if run.status is not RebalanceStatus.RUNNING or run.run_id is None:
             return
         with suppress(NotFoundError):  # the run was forgotten
-            book_run = await self._with.book_runs.read(run.book_run_id)
+            book_run = await self._with.book_runs.read(run.run_id)
             if not book_run.status.is_over:
                 raise RunGoesOnError(rebalance_id, book_run.run_id)
 
@@ -134,7 +140,7 @@ class HandOvers:
         prepared = await leases.begin(turn.rebalance_id, turn.owner)
         try:
             run = await self._with.rebalances.read(turn.rebalance_id)
-            if run.status is not RunStatus.COMPLETED:
+            if run.status is not RebalanceStatus.COMPLETED:
                 raise NotCompletedError(turn.rebalance_id, run.status)
             await self._with.order_service.references()  # the first to say if it is down
             if not prepared:
@@ -150,14 +156,16 @@ class HandOvers:
         finally:
             await asyncio.shield(leases.end(turn.rebalance_id, turn.owner))
 
-    async def _prepare(self, run: Run, turn: Turn) -> None:
+    async def _prepare(self, run: Rebalance, turn: Turn) -> None:
         """Store the orders of a whole run, all of them pending, from where an earlier request ended."""
         last = await self._with.orders.last_place(run.rebalance_id)
-        first = last - last % AT_A_TIME  # these may not all be stored; those before them are
-        for offset in range(first, run.number_of_portfolios, AT_A_TIME):
+        first = (
+            last - last % OUTCOME_BATCH_SIZE
+        )  # these may not all be stored; those before them are
+        for offset in range(first, run.number_of_portfolios, OUTCOME_BATCH_SIZE):
             if offset > first:
                 await turn.go_on()
-            outcomes = await self._with.rebalances.outcomes(run, offset, AT_A_TIME)
+            outcomes = await self._with.rebalances.outcomes(run, offset, OUTCOME_BATCH_SIZE)
             await self._with.orders.add(tuple(_orders_of(run, offset, outcomes)))
         await self._with.hand_overs.prepared(run.rebalance_id, turn.owner)
 
@@ -181,7 +189,7 @@ class HandOvers:
             timestamp = await self._with.hand_overs.next_batch(rebalance_id, owner)
             claimed_at = time.monotonic()
             batch = await self._with.orders.claim(
-                rebalance_id, MOST_IN_BATCH, timestamp, datetime.now(UTC)
+                rebalance_id, MAX_ORDERS_PER_BATCH, timestamp, datetime.now(UTC)
             )
             if not batch.orders:
                 return False
@@ -240,7 +248,9 @@ class HandOvers:
             raise OrdersInDoubtError(rebalance_id, count, max(1, ceil(left.total_seconds())))
 
 
-def _orders_of(run: Run, offset: int, outcomes: Iterable[Rebalance]) -> Iterator[Order]:
+def _orders_of(
+    run: Rebalance, offset: int, outcomes: Iterable[PortfolioOutcome]
+) -> Iterator[Order]:
     """The orders of consecutive portfolios of a run, the first at place ``offset``."""
     for place, outcome in enumerate(outcomes, offset):
         for transaction in outcome.transactions:

@@ -3,7 +3,7 @@
 import time
 from uuid import uuid4
 
-from storage.submission_store import HandOvers
+from storage.submission_store import OrderSubmissionStore
 
 
 class TurnOverError(Exception):
@@ -13,7 +13,7 @@ class TurnOverError(Exception):
 class Turn:
     """The turn of one request, under a lease of its own."""
 
-    def __init__(self, leases: HandOvers, rebalance_id: str, lasts_s: float) -> None:
+    def __init__(self, leases: OrderSubmissionStore, rebalance_id: str, lasts_s: float) -> None:
         self.rebalance_id = rebalance_id.lower()
         self.owner = uuid4().hex
         self._leases = leases

@@ -6,7 +6,7 @@ from typing import Protocol
 from optimization.domain.model import Model, Target
 from serve_app.editing import Versions
 from serve_app.ports.port import repeatable
-from storage.idempotency_store import Claim
+from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.sorting import Sort
 
 
@@ -14,7 +14,7 @@ class StoredModels(Protocol):
     """Investment models. ``versions`` are those of the model that a change is meant for."""
 
     @abstractmethod
-    async def add_model(self, model: Model, claim: Claim | None = None) -> Model:
+    async def add_model(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
         """Store a new model, complete the claim with it, and return it with its id."""
         ...
 

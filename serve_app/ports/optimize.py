@@ -32,7 +32,7 @@ class GivenOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenText:
+class RawRequest:
     """The body of a request, as it came, and what else its answer hangs on."""
 
     text: bytes
@@ -41,7 +41,7 @@ class GivenText:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class RawResponse:
     """A whole answer."""
 
     status: int

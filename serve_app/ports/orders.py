@@ -5,14 +5,16 @@ from typing import Protocol
 
 from serve_app.ports.port import repeatable
 from storage.order import OpenOrdersRule, OrderState
-from storage.submission_store import HandOver
+from storage.submission_store import OrderSubmission
 
 
 class OrderSubmissions(Protocol):
     """Orders of a rebalance, from its transactions to the order service."""
 
     @abstractmethod
-    async def submit_orders(self, rebalance_id: str, rule: OpenOrdersRule, limit: int) -> HandOver:
+    async def submit_orders(
+        self, rebalance_id: str, rule: OpenOrdersRule, limit: int
+    ) -> OrderSubmission:
         """Send the orders that the order service lacks; return all states and ``limit`` orders."""
         ...
 
@@ -20,6 +22,6 @@ class OrderSubmissions(Protocol):
     @abstractmethod
     async def read_submission(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
-    ) -> HandOver:
+    ) -> OrderSubmission:
         """Return all states and one page of the orders, or of the orders in some states."""
         ...

@@ -4,13 +4,13 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from serve_app.ports.options import NO_OVERRIDES, OptionOverrides
 from serve_app.ports.port import repeatable
-from storage.idempotency_store import Claim
-from storage.rebalance import Run
+from storage.idempotency_store import IdempotencyClaim
+from storage.rebalance import Rebalance
 
-Outcomes = tuple[Run, tuple[Rebalance, ...]]
+Outcomes = tuple[Rebalance, tuple[PortfolioOutcome, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class RebalanceModel:
     rebalance_id: str
     model_id: str
     overrides: OptionOverrides = NO_OVERRIDES
-    claim: Claim | None = None
+    claim: IdempotencyClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class RebalancePortfolio:
     portfolio_id: str
     model_id: str | None = None
     overrides: OptionOverrides = NO_OVERRIDES
-    claim: Claim | None = None
+    claim: IdempotencyClaim | None = None
 
 
 class Rebalancing(Protocol):
@@ -46,7 +46,9 @@ class Rebalancing(Protocol):
         ...
 
     @abstractmethod
-    async def rebalance_portfolio(self, command: RebalancePortfolio) -> tuple[Run, Rebalance]:
+    async def rebalance_portfolio(
+        self, command: RebalancePortfolio
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """Rebalance one portfolio, and store and return its outcome."""
         ...
 
@@ -60,7 +62,7 @@ class Rebalancing(Protocol):
     @abstractmethod
     async def preview_portfolio(
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
-    ) -> tuple[Run, Rebalance]:
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """Return the outcome of ``rebalance_portfolio`` without storing it."""
         ...
 

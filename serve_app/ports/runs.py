@@ -7,9 +7,9 @@ from typing import Protocol
 from serve_app.ports.options import NO_OVERRIDES, OptionOverrides, OverridesByPortfolio
 from serve_app.ports.port import broadcast, repeatable
 from storage.chunk_store import Event
-from storage.idempotency_store import Claim
-from storage.rebalance import Run
-from storage.run import BookRun, Holdings, Selection
+from storage.idempotency_store import IdempotencyClaim
+from storage.rebalance import Rebalance
+from storage.run import HoldingsRef, Run, Selection
 
 
 class StoredRuns(Protocol):
@@ -17,19 +17,19 @@ class StoredRuns(Protocol):
 
     @repeatable
     @abstractmethod
-    async def read_run(self, run_id: str) -> BookRun:
+    async def read_run(self, run_id: str) -> Run:
         """Raise NotFoundError for a run that is not stored."""
         ...
 
     @repeatable
     @abstractmethod
-    async def list_runs(self, offset: int, limit: int) -> tuple[tuple[BookRun, ...], int]:
+    async def list_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
         """Return one page, the newest first, and the number of all runs."""
         ...
 
     @repeatable
     @abstractmethod
-    async def cancel_run(self, run_id: str) -> BookRun:
+    async def cancel_run(self, run_id: str) -> Run:
         """Record that a run starts nothing more; one that is over stays as it is."""
         ...
 
@@ -37,7 +37,7 @@ class StoredRuns(Protocol):
     @abstractmethod
     async def list_run_rebalances(
         self, run_id: str, after: str | None, limit: int
-    ) -> tuple[Run, ...]:
+    ) -> tuple[Rebalance, ...]:
         """Return the rebalances of a run in the order of their ids, from behind this one on."""
         ...
 
@@ -68,8 +68,8 @@ class BeginRun:
     selection: Selection
     overrides: OptionOverrides = NO_OVERRIDES
     overrides_by_portfolio: OverridesByPortfolio = field(default_factory=dict[str, OptionOverrides])
-    holdings: Holdings | None = None
-    claim: Claim | None = None
+    holdings: HoldingsRef | None = None
+    claim: IdempotencyClaim | None = None
 
 
 class RunControl(Protocol):
@@ -77,7 +77,7 @@ class RunControl(Protocol):
 
     @repeatable  # every attempt names the same run: it begins once
     @abstractmethod
-    async def begin_run(self, command: BeginRun) -> BookRun:
+    async def begin_run(self, command: BeginRun) -> Run:
         """Store a run and return it; the work goes on without its caller."""
         ...
 

@@ -3,10 +3,10 @@
 from abc import abstractmethod
 from typing import Protocol
 
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from serve_app.ports.port import repeatable
 from storage.mongo.sorting import Sort
-from storage.rebalance import Run
+from storage.rebalance import Rebalance
 
 
 class StoredRebalances(Protocol):
@@ -14,7 +14,7 @@ class StoredRebalances(Protocol):
 
     @repeatable
     @abstractmethod
-    async def read_rebalance(self, rebalance_id: str) -> Run:
+    async def read_rebalance(self, rebalance_id: str) -> Rebalance:
         """Raise NotFoundError for a rebalance that is not stored."""
         ...
 
@@ -22,7 +22,7 @@ class StoredRebalances(Protocol):
     @abstractmethod
     async def list_rebalances(
         self, offset: int, limit: int, sort: Sort
-    ) -> tuple[tuple[Run, ...], int]:
+    ) -> tuple[tuple[Rebalance, ...], int]:
         """Return one page and the number of all rebalances."""
         ...
 
@@ -30,7 +30,7 @@ class StoredRebalances(Protocol):
     @abstractmethod
     async def list_rebalances_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[tuple[tuple[Run, int], ...], int]:
+    ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """Return one page of the rebalances that hold any of these portfolios, the newest first.
 
         Each comes with its number of these portfolios, the page with the number of all of them.
@@ -44,30 +44,32 @@ class StoredRebalances(Protocol):
 
     @repeatable
     @abstractmethod
-    async def read_outcome(self, rebalance_id: str, portfolio_id: str) -> tuple[Run, Rebalance]:
+    async def read_outcome(
+        self, rebalance_id: str, portfolio_id: str
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         """Return the outcome of one portfolio, and its rebalance."""
         ...
 
     @repeatable
     @abstractmethod
     async def read_outcomes(
-        self, rebalance: Run, portfolio_ids: tuple[str, ...]
-    ) -> tuple[Rebalance, ...]:
+        self, rebalance: Rebalance, portfolio_ids: tuple[str, ...]
+    ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of these portfolios; NotFoundError for one that it lacks."""
         ...
 
     @repeatable
     @abstractmethod
     async def list_outcomes(
-        self, rebalance: Run, offset: int = 0, limit: int | None = None
-    ) -> tuple[Rebalance, ...]:
+        self, rebalance: Rebalance, offset: int = 0, limit: int | None = None
+    ) -> tuple[PortfolioOutcome, ...]:
         """Return one page of the outcomes, in the order of the model's portfolios."""
         ...
 
     @repeatable
     @abstractmethod
     async def list_outcomes_of(
-        self, rebalance: Run, portfolio_ids: tuple[str, ...], offset: int, limit: int
-    ) -> tuple[Rebalance, ...]:
+        self, rebalance: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    ) -> tuple[PortfolioOutcome, ...]:
         """Return one page of the outcomes of those of these portfolios that the rebalance holds."""
         ...

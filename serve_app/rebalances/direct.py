@@ -12,7 +12,7 @@ from typing import Any
 
 from optimization.domain.model import Model
 from optimization.domain.options import restrictions_of
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from serve_app.chunks.solve import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import held_outside, named_beyond
 from serve_app.deadline import reserved_for
@@ -20,23 +20,23 @@ from serve_app.observability.correlation import correlation_id
 from serve_app.observability.metrics import count_outcomes, count_run, count_stopped_run
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
-from serve_app.runs.chunk_tasks import Work, outcomes_of, previewed
+from serve_app.runs.chunk_tasks import Work, outcomes_of, preview_chunks
 from serve_app.runs.coordinator import Coordinator
-from serve_app.runs.planner import new_run, now, options_for
+from serve_app.runs.planner import new_rebalance, now, options_for
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
-from storage.idempotency_store import Claim
+from storage.idempotency_store import IdempotencyClaim
 from storage.options import options_document
-from storage.rebalance import Run, RunStatus, new_rebalance_id
-from storage.run import BookRun, Holdings, Selection
+from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.run import HoldingsRef, Run, Selection
 
-Outcomes = tuple[Run, tuple[Rebalance, ...]]
+Outcomes = tuple[Rebalance, tuple[PortfolioOutcome, ...]]
 Overrides = Mapping[str, Any] | None
 """Options by name, in place of those that the model has."""
 
 
-class Runs:
+class DirectRebalancer:
     """Rebalances and answers, in one process and its event loop."""
 
     def __init__(self, settings: Settings, resources: Resources, coordinator: Coordinator) -> None:
@@ -50,7 +50,7 @@ class Runs:
         model: Model,
         portfolio_ids: tuple[str, ...],
         overrides: Overrides,
-        claim: Claim | None = None,
+        claim: IdempotencyClaim | None = None,
         *,
         alone: bool = False,
     ) -> Outcomes:
@@ -90,7 +90,7 @@ class Runs:
         whole = Chunk(work.run.rebalance_id, 0, portfolio_ids)
         with reserved_for(len(portfolio_ids)):
             if work.refusal is None and count > self._settings.run_fan_out_above:
-                outcomes = await previewed(work, whole)
+                outcomes = await preview_chunks(work, whole)
             else:
                 outcomes = tuple((await outcomes_of(work, whole, self._with))[0])
         return _matched(work.run, outcomes), outcomes
@@ -103,12 +103,12 @@ class Runs:
             run = await self._with.rebalances.read(rebalance_id)
         except NotFoundError:
             return None
-        if run.status is not RunStatus.COMPLETED:
+        if run.status is not RebalanceStatus.COMPLETED:
             return None
         return run, await self._with.rebalances.outcomes(run)
 
     async def _solved_here(
-        self, work: Work, portfolio_ids: tuple[str, ...], claim: Claim | None
+        self, work: Work, portfolio_ids: tuple[str, ...], claim: IdempotencyClaim | None
     ) -> Outcomes:
         chunk = Chunk(work.run.rebalance_id, 0, portfolio_ids)
         with reserved_for(len(portfolio_ids)):
@@ -120,15 +120,15 @@ class Runs:
         rebalance_id: str,
         model: Model,
         overrides: Mapping[str, Any],
-        claim: Claim | None,
+        claim: IdempotencyClaim | None,
     ) -> Outcomes:
         """As a run over a book of one model, which outlives this process if it has to."""
         assert model.model_id is not None
-        run = BookRun(
+        run = Run(
             run_id=rebalance_id,
             selection=Selection((model.model_id,)),
             overrides=overrides,
-            holdings=Holdings(self._settings.holdings_source),
+            holdings=HoldingsRef(self._settings.holdings_source),
             created_at=now(),
             correlation_id=correlation_id.get(),
             stops_on_outage=True,
@@ -150,9 +150,9 @@ class Runs:
     ) -> Work:
         options = options_for(model, overrides or {}, self._settings)
         snapshot = await self._with.prices.snapshot()
-        run = new_run(rebalance_id, model, portfolios, options_document(options), now())
+        run = new_rebalance(rebalance_id, model, portfolios, options_document(options), now())
         run = replace(run, unmatched=named_beyond(model, options))
-        holdings = Holdings(self._settings.holdings_source)
+        holdings = HoldingsRef(self._settings.holdings_source)
         # What the model restricts is meant for all its portfolios, not for each of them.
         named = restrictions_of(overrides or {}) if alone else None
         work = Work(self._settings, run, snapshot, options, correlation_id.get(), holdings)
@@ -167,24 +167,27 @@ class Runs:
         return replace(work, run=replace(work.run, securities=securities))
 
     async def _recorded(
-        self, run: Run, outcomes: Sequence[Rebalance], claim: Claim | None
+        self, run: Rebalance, outcomes: Sequence[PortfolioOutcome], claim: IdempotencyClaim | None
     ) -> Outcomes:
         """Store a run that is over."""
         counts = Counter(outcome.status for outcome in outcomes)
         count_outcomes(counts)
         run = replace(
-            _matched(run, outcomes), status=RunStatus.COMPLETED, counts=counts, finished_at=now()
+            _matched(run, outcomes),
+            status=RebalanceStatus.COMPLETED,
+            counts=counts,
+            finished_at=now(),
         )
         stored = await self._with.rebalances.store(run, outcomes, claim)
         await self._dated(run)  # not beside it: a rebalance that is not stored leaves no date
         return stored, tuple(outcomes)
 
-    async def _dated(self, run: Run) -> None:
+    async def _dated(self, run: Rebalance) -> None:
         # A model that was deleted while its portfolios were rebalanced has no date to set.
         with suppress(NotFoundError):
             await self._with.models.rebalanced(run.model_id, run.started_at)
 
 
-def _matched(run: Run, outcomes: Sequence[Rebalance]) -> Run:
+def _matched(run: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:
     held = set(held_outside(outcomes))
     return replace(run, unmatched=tuple(each for each in run.unmatched if each not in held))

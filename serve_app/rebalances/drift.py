@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from optimization.domain.model import Model
-from optimization.domain.outcome import Security
+from optimization.domain.outcome import PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, measure_drift
 from optimization.errors import RuleError
-from serve_app.chunks.solve import UNPRICED, Fetched, failed, fetched, price_model
+from serve_app.chunks.solve import UNPRICED, ChunkInputs, failed_outcome, fetch_chunk, price_model
 from serve_app.problems.errors import PortfolioDataError
 from serve_app.resources import Resources
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
@@ -18,7 +18,7 @@ from serve_app.upstream.holdings.source import Found
 FORESEEN = (HoldingsMissingError, UpstreamContractError, *UNPRICED)
 
 
-class Drifts:
+class DriftMeter:
     """Measures portfolios of stored models, in one process and its event loop; stores nothing."""
 
     def __init__(self, resources: Resources) -> None:
@@ -53,20 +53,22 @@ class Drifts:
         # A page of 1,000 takes a fraction of a second, which the event loop need not wait for.
         return await asyncio.to_thread(_measured, securities, portfolios), total
 
-    async def _fetched(self, model: Model) -> tuple[tuple[Security, ...], Fetched]:
+    async def _fetched(self, model: Model) -> tuple[tuple[PricedTarget, ...], ChunkInputs]:
         snapshot = await self._with.prices.snapshot()
         securities = await price_model(model, self._with.securities, snapshot)
         sources = self._with.holdings, self._with.securities
-        return securities, await fetched(securities, model.portfolio_ids, *sources, snapshot)
+        return securities, await fetch_chunk(securities, model.portfolio_ids, *sources, snapshot)
 
 
-def _measured(securities: tuple[Security, ...], portfolios: Fetched) -> tuple[DriftSummary, ...]:
+def _measured(
+    securities: tuple[PricedTarget, ...], portfolios: ChunkInputs
+) -> tuple[DriftSummary, ...]:
     pairs = zip(portfolios.portfolio_ids, portfolios.balances, strict=True)
     return tuple(_summary(securities, *pair, portfolios.prices) for pair in pairs)
 
 
 def _summary(
-    securities: tuple[Security, ...],
+    securities: tuple[PricedTarget, ...],
     portfolio_id: str,
     balance: Found,
     prices: Mapping[str, Decimal],
@@ -84,5 +86,5 @@ def _portfolio(portfolio_id: str, balance: Found, prices: Mapping[str, Decimal])
 
 
 def _failed(portfolio_id: str, error: Exception) -> DriftSummary:
-    refusal = failed(portfolio_id, error).refusal
+    refusal = failed_outcome(portfolio_id, error).refusal
     return DriftSummary(portfolio_id, BandStatus.FAILED, refusal=refusal)

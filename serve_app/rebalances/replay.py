@@ -8,15 +8,15 @@ from decimal import Decimal
 from optimization.domain.certificate import Proof
 from optimization.domain.decimals import EXACT
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import Answer, rebalance_all
 from optimization.errors import NoSolutionInTimeError
 from storage.options import options_from
-from storage.rebalance import Run
-from storage.rebalance_store import Rebalances
+from storage.rebalance import Rebalance
+from storage.rebalance_store import RebalanceStore
 
-AT_A_TIME = 200  # outcomes in memory
+OUTCOME_BATCH_SIZE = 200  # outcomes in memory
 AGREE, DIFFER = "agree", "differ"
 WITHOUT_INPUT, BY_TIME = "failed, without input", "ended by time"
 
@@ -30,11 +30,13 @@ class Compared:
     differences: Mapping[str, tuple[object, object]]
 
 
-async def replayed(run: Run, stored: Rebalances, time_limit_s: float) -> AsyncIterator[Compared]:
+async def replay_rebalance(
+    run: Rebalance, stored: RebalanceStore, time_limit_s: float
+) -> AsyncIterator[Compared]:
     """Every outcome of a run beside what the engine answers today, a page at a time."""
     options = replace(options_from(run.options), time_limit_s=time_limit_s)
-    for offset in range(0, run.number_of_portfolios, AT_A_TIME):
-        page = await stored.outcomes(run, offset, AT_A_TIME)
+    for offset in range(0, run.number_of_portfolios, OUTCOME_BATCH_SIZE):
+        page = await stored.outcomes(run, offset, OUTCOME_BATCH_SIZE)
         for compared in _compared(run, page, options):
             yield compared
 
@@ -45,7 +47,9 @@ def counted(verdicts: Counter[str]) -> str:
     return ", ".join(f"{verdicts[each]:,} {each}" for each in order if verdicts[each])
 
 
-def _compared(run: Run, page: Sequence[Rebalance], options: RebalanceOptions) -> Iterator[Compared]:
+def _compared(
+    run: Rebalance, page: Sequence[PortfolioOutcome], options: RebalanceOptions
+) -> Iterator[Compared]:
     # What a search found until its time was over depends on the machine.
     solvable = [each for each in page if each.cash_before is not None and not _by_time(each)]
     answers = _answers(run, solvable, options)
@@ -59,11 +63,11 @@ def _compared(run: Run, page: Sequence[Rebalance], options: RebalanceOptions) ->
 
 
 def _answers(
-    run: Run, outcomes: Sequence[Rebalance], options: RebalanceOptions
+    run: Rebalance, outcomes: Sequence[PortfolioOutcome], options: RebalanceOptions
 ) -> Mapping[str, Answer]:
     """What the engine answers today, by portfolio id."""
     own = run.overrides_by_portfolio
-    alike: dict[RebalanceOptions, list[Rebalance]] = defaultdict(list)
+    alike: dict[RebalanceOptions, list[PortfolioOutcome]] = defaultdict(list)
     for outcome in outcomes:
         alike[replace(options, **own.get(outcome.portfolio_id, {}))].append(outcome)
     found: dict[str, Answer] = {}
@@ -74,7 +78,9 @@ def _answers(
     return found
 
 
-def _portfolios(run: Run, outcomes: Sequence[Rebalance], cash_flow: Decimal) -> list[Portfolio]:
+def _portfolios(
+    run: Rebalance, outcomes: Sequence[PortfolioOutcome], cash_flow: Decimal
+) -> list[Portfolio]:
     """The portfolios as they were before: a run has one price of each security."""
     columns = [(*run.securities, *outcome.others) for outcome in outcomes]
     prices = {each.security_id: each.price for row in columns for each in row}
@@ -88,7 +94,7 @@ def _portfolios(run: Run, outcomes: Sequence[Rebalance], cash_flow: Decimal) -> 
     return made
 
 
-def _beside(stored: Rebalance, answer: Answer) -> Compared:
+def _beside(stored: PortfolioOutcome, answer: Answer) -> Compared:
     if isinstance(answer, NoSolutionInTimeError) or _by_time(answer):
         return Compared(stored.portfolio_id, BY_TIME, {})
     new = _shown(answer)
@@ -100,7 +106,7 @@ def _beside(stored: Rebalance, answer: Answer) -> Compared:
 
 def _shown(answer: Answer) -> dict[str, object]:
     """What has to agree."""
-    if not isinstance(answer, Rebalance):
+    if not isinstance(answer, PortfolioOutcome):
         names = ("holdings", "cash", "objective", "lower_bound")
         return {"status": f"{Status.FAILED}: {answer}", **dict.fromkeys(names)}
     proof = answer.certificate
@@ -114,5 +120,5 @@ def _shown(answer: Answer) -> dict[str, object]:
 
 
 def _by_time(answer: Answer) -> bool:
-    proof = answer.certificate if isinstance(answer, Rebalance) else None
+    proof = answer.certificate if isinstance(answer, PortfolioOutcome) else None
     return proof is not None and proof.proof is Proof.FEASIBLE_TIME_LIMIT

@@ -10,9 +10,9 @@ from ray import ObjectRef
 
 from optimization.domain.model import Model, require_targets
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance, Security
-from optimization.exact.block_builder import priced
-from serve_app.chunks.solve import UNPRICED, Fetched, OwnOptions, failed, solved
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget
+from optimization.exact.block_builder import price_targets
+from serve_app.chunks.solve import UNPRICED, ChunkInputs, OwnOptions, failed_outcome, solve_chunk
 from serve_app.deadline import Shares, reserved_for, within
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
@@ -22,28 +22,28 @@ from serve_app.ray_calls import fan_out, tasks_at_a_time
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 
-AT_A_TIME = 50  # portfolios, after which another request may use the solver of this process
+SOLVE_BATCH_SIZE = 50  # portfolios, after which another request may use the solver of this process
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class StatelessWork:
     """What all portfolios of one call share; put into the object store once."""
 
-    securities: tuple[Security, ...]
+    securities: tuple[PricedTarget, ...]
     prices: Mapping[str, Decimal]
     options: RebalanceOptions
     own: OwnOptions
     correlation_id: str
 
 
-async def optimized(
+async def optimize_portfolios(
     model: Model,
     balances: Sequence[Balance],
     prices: Mapping[str, Decimal],
     options: GivenOptions,
     settings: Settings,
     time_limit_s: float,
-) -> tuple[Rebalance, ...]:
+) -> tuple[PortfolioOutcome, ...]:
     """What becomes of each portfolio, in their order; one that fails does not stop the others.
 
     Raises EmptyModelError where everything would be sold unasked, and OptionsConflictError.
@@ -52,34 +52,34 @@ async def optimized(
     for each in {own.get(balance.portfolio_id, common) for balance in balances}:
         require_targets(model.targets, each)
     try:
-        securities = priced(model, prices)
+        securities = price_targets(model, prices)
     except UNPRICED as error:
-        return tuple(failed(balance.portfolio_id, error) for balance in balances)
-    given = Given(securities, prices, common, own, correlation_id.get())
+        return tuple(failed_outcome(balance.portfolio_id, error) for balance in balances)
+    given = StatelessWork(securities, prices, common, own, correlation_id.get())
     with reserved_for(len(balances)):
         if len(balances) > settings.run_fan_out_above:
             return await _from_tasks(given, balances, settings)
         return await _here(given, balances)
 
 
-async def _here(given: Given, balances: Sequence[Balance]) -> tuple[Rebalance, ...]:
-    firsts = range(0, len(balances), AT_A_TIME)
+async def _here(given: StatelessWork, balances: Sequence[Balance]) -> tuple[PortfolioOutcome, ...]:
+    firsts = range(0, len(balances), SOLVE_BATCH_SIZE)
     shares = Shares(len(firsts), 1)
-    found: list[Rebalance] = []
+    found: list[PortfolioOutcome] = []
     for first in firsts:
         with within(shares.next_s()):
-            found += await _solved(given, balances[first : first + AT_A_TIME])
+            found += await _solved(given, balances[first : first + SOLVE_BATCH_SIZE])
     return tuple(found)
 
 
 async def _from_tasks(
-    given: Given, balances: Sequence[Balance], settings: Settings
-) -> tuple[Rebalance, ...]:
+    given: StatelessWork, balances: Sequence[Balance], settings: Settings
+) -> tuple[PortfolioOutcome, ...]:
     shared, size = ray.put(given), settings.run_chunk_size
 
     def submit(
         _: int, part: Sequence[Balance], within_s: float | None
-    ) -> ObjectRef[list[Rebalance]]:
+    ) -> ObjectRef[list[PortfolioOutcome]]:
         return _given_task.remote(shared, part, within_s)
 
     return await fan_out(balances, size, submit, tasks_at_a_time(settings))
@@ -88,23 +88,23 @@ async def _from_tasks(
 # A lost worker or node is tried again, an error of ours is not.
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
 def _given_task(
-    given: Given, balances: Sequence[Balance], within_s: float | None
-) -> list[Rebalance]:
+    given: StatelessWork, balances: Sequence[Balance], within_s: float | None
+) -> list[PortfolioOutcome]:
     """Solve some of the portfolios, in a worker process."""
     return asyncio.run(_solved_there(given, balances, within_s))
 
 
 # Ray pickles the function of a task with the globals that it names, and a context variable cannot be.
 async def _solved_there(
-    given: Given, balances: Sequence[Balance], within_s: float | None
-) -> list[Rebalance]:
+    given: StatelessWork, balances: Sequence[Balance], within_s: float | None
+) -> list[PortfolioOutcome]:
     correlate_logs()
     correlation_id.set(given.correlation_id)
     with within(within_s):
         return await _solved(given, balances)
 
 
-async def _solved(given: Given, balances: Sequence[Balance]) -> list[Rebalance]:
+async def _solved(given: StatelessWork, balances: Sequence[Balance]) -> list[PortfolioOutcome]:
     ids = [balance.portfolio_id for balance in balances]
-    fetched = Fetched(ids, balances, given.prices)
-    return await solved(given.securities, fetched, given.options, count_solved, given.own)
+    fetched = ChunkInputs(ids, balances, given.prices)
+    return await solve_chunk(given.securities, fetched, given.options, count_solved, given.own)

@@ -10,14 +10,14 @@ import ray
 import stamina
 from ray.exceptions import RayError, TaskCancelledError
 
-from serve_app.chunks.solve import refused
+from serve_app.chunks.solve import refused_outcome
 from serve_app.deadline import Shares
 from serve_app.problems.error_table import refusal_of
 from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses, retry_while_unavailable
 from serve_app.runs.chunk_tasks import Work, chunk_task, report_of
-from serve_app.runs.congestion_window import Window
+from serve_app.runs.congestion_window import CongestionWindow
 from serve_app.runs.progress import summed
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
@@ -25,21 +25,21 @@ from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.options import options_from
-from storage.run import BookRun, BookRunStatus, Snapshot
+from storage.run import Run, RunStatus, Snapshot
 
 logger = logging.getLogger(__name__)
 
 PAUSE_S = 0.5
-LONGEST_PAUSE_S = 8.0
+MAX_PAUSE_S = 8.0
 TRIES_OF_HALF = 2
 TRANSIENT = (*PASSING, StorageUnavailableError, RayError)
 ENDS_RUN = (HoldingsFileError, LeaseLostError)
 
 
-class Attempts:
+class ChunkAttempts:
     """The tasks of one run, and how many of them the window admits at a time."""
 
-    def __init__(self, settings: Settings, resources: Resources, run: BookRun) -> None:
+    def __init__(self, settings: Settings, resources: Resources, run: Run) -> None:
         self._settings = settings
         self._with = resources
         self._run = run
@@ -48,16 +48,16 @@ class Attempts:
         self._works: dict[str, Any] = {}  # references to the work of the rebalances under way
         self._under_way: set[Any] = set()  # references to the tasks
         self._shares = Shares(1, 1)
-        self.window = Window(settings.run_window)
-        self.is_cancelled = run.status in {BookRunStatus.CANCELLING, BookRunStatus.DISCARDING}
+        self.window = CongestionWindow(settings.run_window)
+        self.is_cancelled = run.status in {RunStatus.CANCELLING, RunStatus.DISCARDING}
 
-    def begin(self, run: BookRun, snapshot: Snapshot | None, open_chunks: int) -> None:
+    def begin(self, run: Run, snapshot: Snapshot | None, open_chunks: int) -> None:
         """Learn what was planned, at which prices, and how much of it is to be done."""
         self._run = run
         self._snapshot = snapshot
         at_a_time = self._at_a_time()
         self._shares = Shares(open_chunks, at_a_time)
-        self.window = Window(at_a_time)
+        self.window = CongestionWindow(at_a_time)
 
     def cancel(self) -> None:
         """Begin nothing more."""
@@ -104,7 +104,7 @@ class Attempts:
 
     def _pauses(self, tries: int | None) -> Callable[[Exception], bool | float]:
         """Retry policy of a chunk, as stamina takes one: the pause after a failure, or False."""
-        pauses, failures = doubling_pauses(PAUSE_S, LONGEST_PAUSE_S), 0
+        pauses, failures = doubling_pauses(PAUSE_S, MAX_PAUSE_S), 0
 
         def pause_s(error: Exception) -> bool | float:
             nonlocal failures
@@ -161,7 +161,7 @@ class Attempts:
     async def _given_up(self, chunk: Chunk, error: Exception) -> Report:
         """Every portfolio of the chunk that has no outcome says why there is none."""
         refusal = refusal_of(error)
-        outcomes = [refused(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
+        outcomes = [refused_outcome(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
         record = self._with.rebalances.record
         counts = await retry_while_unavailable(
             lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes)

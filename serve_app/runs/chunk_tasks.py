@@ -16,24 +16,24 @@ import ray
 from ray import ObjectRef
 
 from optimization.domain.options import OpenOrders, RebalanceOptions
-from optimization.domain.outcome import Rebalance, Refusal, Status
+from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.errors import OptimizationError
 from serve_app.chunks.assumed_fills import as_if_filled, counted_orders
-from serve_app.chunks.solve import fetched, refused, require_matched, solved
+from serve_app.chunks.solve import fetch_chunk, refused_outcome, require_matched, solve_chunk
 from serve_app.chunks.unmatched_ids import held_outside, own_options
 from serve_app.deadline import reserved_for, within
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
-from serve_app.observability.metrics import WATCH, count_solved
+from serve_app.observability.metrics import OBSERVERS, count_solved
 from serve_app.ray_calls import fan_out, tasks_at_a_time
-from serve_app.resources import Resources, opened, source_of
+from serve_app.resources import Resources, open_resources, source_of
 from serve_app.settings import Settings
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report
 from storage.mongo.connection import WRITER_TIMEOUT_S
-from storage.rebalance import Run
-from storage.rebalance_store import Rebalances
-from storage.run import Holdings
+from storage.rebalance import Rebalance
+from storage.rebalance_store import RebalanceStore
+from storage.run import HoldingsRef
 
 # Below the replicas, so that single rebalances do not wait for a run over a book.
 NICENESS = 10
@@ -44,11 +44,11 @@ class Work:
     """What all chunks of one rebalance share; put into the object store once."""
 
     settings: Settings
-    run: Run
+    run: Rebalance
     snapshot: PriceSnapshot
     options: RebalanceOptions
     correlation_id: str
-    holdings: Holdings
+    holdings: HoldingsRef
     refusal: Refusal | None = None  # why no portfolio of it can be rebalanced
     tries: int = 1  # for a portfolio whose balances cannot be had though others can
     must_match: RebalanceOptions | None = None  # restrictions of which nobody must be unknown
@@ -56,17 +56,17 @@ class Work:
 
 async def outcomes_of(
     work: Work, chunk: Chunk, resources: Resources
-) -> tuple[list[Rebalance], Mapping[str, float]]:
+) -> tuple[list[PortfolioOutcome], Mapping[str, float]]:
     """What becomes of the portfolios of a chunk: all fetching first, then one block; seconds by stage."""
     correlation_id.set(work.correlation_id)
     if work.refusal is not None:
-        return [refused(each, work.refusal) for each in chunk.portfolio_ids], {}
+        return [refused_outcome(each, work.refusal) for each in chunk.portfolio_ids], {}
     begin = time.perf_counter()
     own = own_options(work.run, work.options, chunk.portfolio_ids)
     counting = [each for each in chunk.portfolio_ids if _counts(own.get(each, work.options))]
     # Before the holdings: an order that is still open now was not booked yet when they are read.
     orders = await counted_orders(counting, resources)
-    found = await fetched(
+    found = await fetch_chunk(
         work.run.securities,
         chunk.portfolio_ids,
         source_of(work.settings, resources, work.holdings),
@@ -79,7 +79,7 @@ async def outcomes_of(
     if work.must_match is not None:
         require_matched(work.must_match, work.run.securities, found)
     solving = time.perf_counter()
-    outcomes = await solved(work.run.securities, found, work.options, count_solved, own)
+    outcomes = await solve_chunk(work.run.securities, found, work.options, count_solved, own)
     outcomes = [
         replace(each, counted_orders=len(orders.get(each.portfolio_id, ()))) for each in outcomes
     ]
@@ -90,20 +90,22 @@ def _counts(options: RebalanceOptions | OptimizationError) -> bool:
     return isinstance(options, RebalanceOptions) and options.open_orders is OpenOrders.COUNT
 
 
-async def match(run: Run, outcomes: Iterable[Rebalance], rebalances: Rebalances) -> None:
+async def match(
+    run: Rebalance, outcomes: Iterable[PortfolioOutcome], rebalances: RebalanceStore
+) -> None:
     """Note which securities that options name are held by these portfolios."""
     held = set(held_outside(outcomes)).intersection(run.unmatched)
     if held:
         await rebalances.match(run.rebalance_id, held)
 
 
-async def previewed(work: Work, whole: Chunk) -> tuple[Rebalance, ...]:
+async def preview_chunks(work: Work, whole: Chunk) -> tuple[PortfolioOutcome, ...]:
     """The outcomes of all portfolios, by tasks that store nothing; the first error ends the others."""
     shared, settings = ray.put(work), work.settings
 
     def submit(
         first: int, ids: Sequence[str], within_s: float | None
-    ) -> ObjectRef[list[Rebalance]]:
+    ) -> ObjectRef[list[PortfolioOutcome]]:
         part = Chunk(whole.rebalance_id, first, tuple(ids))
         return _preview_task.remote(shared, part, within_s)
 
@@ -111,11 +113,11 @@ async def previewed(work: Work, whole: Chunk) -> tuple[Rebalance, ...]:
     return await fan_out(whole.portfolio_ids, settings.run_chunk_size, submit, at_a_time)
 
 
-async def recorded(
+async def record_chunk(
     work: Work, chunk: Chunk, resources: Resources, within_s: float | None
 ) -> Report | None:
     """Fetch, solve and record one chunk; None if its run may begin no more of them."""
-    run_id = work.run.book_run_id
+    run_id = work.run.run_id
     if run_id is not None and not await resources.book_runs.begin_chunk(run_id):
         return None
     with within(within_s), reserved_for(len(chunk.portfolio_ids)):
@@ -131,15 +133,15 @@ async def recorded(
 def chunk_task(work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
     """Do one chunk, in a worker process."""
     worker = _worker(work.settings)
-    return worker.runner.run(recorded(work, chunk, worker.resources, within_s))
+    return worker.runner.run(record_chunk(work, chunk, worker.resources, within_s))
 
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
-def _preview_task(work: Work, chunk: Chunk, within_s: float | None) -> list[Rebalance]:
+def _preview_task(work: Work, chunk: Chunk, within_s: float | None) -> list[PortfolioOutcome]:
     """Fetch and solve one chunk."""
     worker = _worker(work.settings)
 
-    async def fetched_solved() -> list[Rebalance]:
+    async def fetched_solved() -> list[PortfolioOutcome]:
         with within(within_s):
             outcomes, _ = await outcomes_of(work, chunk, worker.resources)
         return outcomes
@@ -148,7 +150,7 @@ def _preview_task(work: Work, chunk: Chunk, within_s: float | None) -> list[Reba
 
 
 def report_of(
-    outcomes: list[Rebalance], counts: Mapping[Status, int], seconds: Mapping[str, float]
+    outcomes: list[PortfolioOutcome], counts: Mapping[Status, int], seconds: Mapping[str, float]
 ) -> Report:
     """What is noted of a chunk whose outcomes are stored."""
     methods = Counter(one.certificate.method.value for one in outcomes if one.certificate)
@@ -182,6 +184,6 @@ def _worker(settings: Settings) -> _Worker:
     runner = asyncio.Runner()
 
     async def open_here() -> Resources:
-        return opened(settings, WATCH, timeout_ms=WRITER_TIMEOUT_S * 1000)
+        return open_resources(settings, OBSERVERS, timeout_ms=WRITER_TIMEOUT_S * 1000)
 
     return _Worker(runner, runner.run(open_here()))

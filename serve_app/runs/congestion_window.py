@@ -1,7 +1,7 @@
 """Window: how much is under way at a time, by what database and upstreams bear."""
 
 
-class Window:
+class CongestionWindow:
     """One more for every success, half as many after a failure: additive increase, multiplicative decrease.
 
     The rule of TCP's congestion control (Chiu and Jain, 1989): whoever shares a service with others by

@@ -12,9 +12,9 @@ from optimization.domain.outcome import Refusal
 from serve_app.problems.catalogue import INTERNAL
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
-from serve_app.runs.chunk_attempts import Attempts
+from serve_app.runs.chunk_attempts import ChunkAttempts
 from serve_app.runs.planner import now
-from serve_app.runs.run_driver import Drive
+from serve_app.runs.run_driver import RunDriver
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
 from storage.errors import (
@@ -24,16 +24,16 @@ from storage.errors import (
     StaleVersionError,
     StorageUnavailableError,
 )
-from storage.idempotency_store import Claim
-from storage.rebalance_store import Rebalances
-from storage.run import BookRun, BookRunStatus
+from storage.idempotency_store import IdempotencyClaim
+from storage.rebalance_store import RebalanceStore
+from storage.run import Run, RunStatus
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
 FORGET_EVERY_S = 3600.0
-FORGOTTEN_AT_A_TIME = 100
-MOST_TAKEOVERS = 20
+DELETION_BATCH_SIZE = 100
+MAX_TAKEOVERS = 20
 
 
 class Coordinator:
@@ -43,7 +43,7 @@ class Coordinator:
         self,
         settings: Settings,
         resources: Resources,
-        attempts: type[Attempts] = Attempts,
+        attempts: type[ChunkAttempts] = ChunkAttempts,
         announce: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """Make one; ``announce`` lets every coordinator look at a run, wherever it is worked on."""
@@ -52,10 +52,10 @@ class Coordinator:
         self._attempts = attempts
         self._announce = announce
         self._going: dict[str, asyncio.Task[None]] = {}
-        self._drives: dict[str, Drive] = {}
+        self._drives: dict[str, RunDriver] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
 
-    async def begin(self, run: BookRun, completes: Claim | None = None) -> BookRun:
+    async def begin(self, run: Run, completes: IdempotencyClaim | None = None) -> Run:
         """Store a run and work on it from now on; one that was stored before is worked on already.
 
         Its caller may be told the run under the claim that it completes, also where this fails.
@@ -73,7 +73,7 @@ class Coordinator:
         self._drive(run, token)
         return run  # not read again, because a run that goes on must not be answered by a failure
 
-    async def completed(self, run: BookRun) -> None:
+    async def completed(self, run: Run) -> None:
         """Store a run and return when every portfolio has its outcome; raise why that is not so.
 
         A caller that stops waiting for it, or is told that the database is away, ends it, and nothing
@@ -99,7 +99,7 @@ class Coordinator:
             if run.status.is_over:
                 break
             await asyncio.sleep(LOOK_EVERY_S / 4)
-        if run.status is not BookRunStatus.COMPLETED:
+        if run.status is not RunStatus.COMPLETED:
             raise RunEndedError(run_id, run.status, run.problem)
 
     @contextmanager
@@ -149,24 +149,24 @@ class Coordinator:
         if run is None:
             return False
         logger.warning("run %s is taken over", run.run_id)
-        if run.takeovers > MOST_TAKEOVERS:
-            detail = f"given up after {MOST_TAKEOVERS} attempts that came no further; the log has the causes"
+        if run.takeovers > MAX_TAKEOVERS:
+            detail = f"given up after {MAX_TAKEOVERS} attempts that came no further; the log has the causes"
             problem = Refusal(INTERNAL.slug, detail, {})
             await self._drive_of(run, token).give_up(problem)
             return True
         self._drive(run, token)
         return True
 
-    def _drive(self, run: BookRun, token: str) -> None:
+    def _drive(self, run: Run, token: str) -> None:
         drive = self._drive_of(run, token)
         task = asyncio.create_task(self._driven(run.run_id, drive))
         self._going[run.run_id], self._drives[run.run_id] = task, drive
         task.add_done_callback(lambda _: self._ended(run.run_id, task))
 
-    def _drive_of(self, run: BookRun, token: str) -> Drive:
-        return Drive(self._settings, self._with, run, token, self._attempts)
+    def _drive_of(self, run: Run, token: str) -> RunDriver:
+        return RunDriver(self._settings, self._with, run, token, self._attempts)
 
-    async def _driven(self, run_id: str, drive: Drive) -> None:
+    async def _driven(self, run_id: str, drive: RunDriver) -> None:
         try:
             await drive.drive()
         except FAILURES:
@@ -187,7 +187,7 @@ class Coordinator:
         if not self._settings.retention_days:
             return
         before = now() - timedelta(days=self._settings.retention_days)
-        while runs := await self._with.rebalances.older_than(before, FORGOTTEN_AT_A_TIME):
+        while runs := await self._with.rebalances.older_than(before, DELETION_BATCH_SIZE):
             for run in runs:
                 await _forgotten(self._with.rebalances, run.rebalance_id, run.version)
         for run_id in await self._with.book_runs.over_before(before):
@@ -206,7 +206,7 @@ async def _repeated(call: Callable[[], Awaitable[None]], every_s: float) -> None
         await asyncio.sleep(every_s)
 
 
-async def _forgotten(rebalances: Rebalances, rebalance_id: str, version: int) -> None:
+async def _forgotten(rebalances: RebalanceStore, rebalance_id: str, version: int) -> None:
     # Another replica may be at the same.
     with suppress(NotFoundError, StaleVersionError):
         await rebalances.delete(rebalance_id, version)

@@ -22,7 +22,7 @@ from optimization.errors import (
 from serve_app.chunks.solve import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import named_beyond
 from serve_app.problems.error_table import refusal_of
-from serve_app.resources import Resources, identified
+from serve_app.resources import Resources, identify_holdings
 from serve_app.retries import doubling_pauses
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
@@ -31,11 +31,11 @@ from storage.chunk_store import Chunk
 from storage.model_store import not_followed
 from storage.mongo.decimal_codec import to_milliseconds
 from storage.options import options_document
-from storage.rebalance import Run
-from storage.run import BookRun, Plan, Selection, Snapshot
+from storage.rebalance import Rebalance
+from storage.run import Plan, Run, Selection, Snapshot
 
 PAUSE_S = 1.0
-LONGEST_PAUSE_S = 15.0
+MAX_PAUSE_S = 15.0
 R = TypeVar("R")
 
 
@@ -68,7 +68,7 @@ class Planner:
             following = await self._with.models.newest_of_many(tuple(own), model_ids) if own else ()
             options_for(model, overrides, self._settings, following)
 
-    async def plan(self, run: BookRun) -> Plan:
+    async def plan(self, run: Run) -> Plan:
         """Store the rebalances and chunks of a run that nothing was done of yet.
 
         Raises what an upstream failed with where the run is one that stops, else its rebalances say
@@ -77,13 +77,13 @@ class Planner:
         # A plan that was broken off is made anew: who follows which model may have changed.
         await self._with.chunks.forget(run.run_id)
         await self._with.rebalances.forget_parts(run.run_id)
-        holdings = identified(self._settings, run.holdings)
+        holdings = identify_holdings(self._settings, run.holdings)
         patience_s = 0 if run.stops_on_outage else self._settings.run_patience_s
         market = _Market(self._with, time.monotonic() + patience_s, run.stops_on_outage)
         rebalances, portfolios, chunks = 0, 0, 0
         begun = now()
         async for model, portfolio_ids in self._selected(run.selection):
-            part = await market.priced(_part(run, model, portfolio_ids, begun), model)
+            part = await market.price_targets(_part(run, model, portfolio_ids, begun), model)
             # The rows of a file are in the order of the ids.
             cut = self._cut(part, portfolio_ids if holdings.file is None else sorted(portfolio_ids))
             await self._with.rebalances.open(part)
@@ -92,7 +92,7 @@ class Planner:
             chunks += len(cut)
         return Plan(market.stored, holdings, rebalances, portfolios, chunks, begun)
 
-    def _cut(self, part: Run, portfolio_ids: Sequence[str]) -> list[Chunk]:
+    def _cut(self, part: Rebalance, portfolio_ids: Sequence[str]) -> list[Chunk]:
         size = self._settings.run_chunk_size
         return [
             Chunk(part.rebalance_id, first, tuple(portfolio_ids[first : first + size]))
@@ -145,7 +145,7 @@ class _Market:
         one = self.snapshot
         return Snapshot(one.snapshot_id, one.taken_at, one.prices)
 
-    async def priced(self, part: Run, model: Model) -> Run:
+    async def priced(self, part: Rebalance, model: Model) -> Rebalance:
         """The rebalance with the prices of its model, or with the reason why it has none."""
         if part.refusal is not None or self.outage is not None:
             return replace(part, refusal=part.refusal or self.outage)
@@ -172,7 +172,7 @@ class _Market:
 
     def _pauses(self) -> Callable[[Exception], bool | float]:
         """Retry policy until ``until``, as stamina takes one: the pause, or False."""
-        pauses = doubling_pauses(PAUSE_S, LONGEST_PAUSE_S)
+        pauses = doubling_pauses(PAUSE_S, MAX_PAUSE_S)
 
         def pause_s(error: Exception) -> bool | float:
             wait_s = next(pauses)
@@ -182,16 +182,16 @@ class _Market:
         return pause_s
 
 
-def new_run(
+def new_rebalance(
     rebalance_id: str,
     model: Model,
     portfolios: int,
     options: Mapping[str, Any],
     started_at: datetime,
-) -> Run:
+) -> Rebalance:
     """A rebalance of one model that begins now; its prices are to come."""
     assert model.model_id is not None
-    return Run(
+    return Rebalance(
         rebalance_id=rebalance_id,
         model_id=model.model_id,
         model_version=model.version,
@@ -222,15 +222,15 @@ def options_for(
     return options
 
 
-def _part(run: BookRun, model: Model, portfolio_ids: Sequence[str], begun: datetime) -> Run:
+def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime) -> Rebalance:
     assert model.model_id is not None
     # Made of the two: whoever plans the run a second time comes to the same ids.
     alone = run.selection == Selection((model.model_id,))
     rebalance_id = run.run_id if alone else _part_id(run.run_id, model.model_id)
     own = run.overrides_by_portfolio
     part = replace(
-        new_run(rebalance_id, model, len(portfolio_ids), {}, begun),
-        book_run_id=run.run_id,
+        new_rebalance(rebalance_id, model, len(portfolio_ids), {}, begun),
+        run_id=run.run_id,
         overrides_by_portfolio={each: own[each] for each in portfolio_ids if each in own},
     )
     try:

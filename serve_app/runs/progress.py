@@ -13,7 +13,7 @@ from storage.chunk_store import Chunk, Report
 from storage.run import Totals
 
 
-class Tally:
+class RunProgress:
     """The sums of one run, by whoever holds its lease."""
 
     def __init__(self, resources: Resources, run_id: str, token: str) -> None:

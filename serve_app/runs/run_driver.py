@@ -12,29 +12,29 @@ from serve_app.chunks.unmatched_ids import Unmatched
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
-from serve_app.runs.chunk_attempts import Attempts
+from serve_app.runs.chunk_attempts import ChunkAttempts
 from serve_app.runs.planner import Planner, now
-from serve_app.runs.progress import Tally
+from serve_app.runs.progress import RunProgress
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
 from storage.chunk_store import Chunk, Report
 from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableError
-from storage.rebalance import Run, RunStatus
-from storage.run import BookRun, BookRunStatus, Plan, Totals
+from storage.rebalance import Rebalance, RebalanceStatus
+from storage.run import Plan, Run, RunStatus, Totals
 
-PARTS_AT_A_TIME = 100
+REBALANCE_BATCH_SIZE = 100
 
 
-class Drive:
+class RunDriver:
     """One book run being worked on. The chunks that are open are what is left to do."""
 
     def __init__(
         self,
         settings: Settings,
         resources: Resources,
-        run: BookRun,
+        run: Run,
         token: str,
-        attempts: type[Attempts],
+        attempts: type[ChunkAttempts],
     ) -> None:
         self._settings = settings
         self._with = resources
@@ -42,7 +42,7 @@ class Drive:
         self._token = token
         self._planner = Planner(settings, resources)
         self._attempts = attempts(settings, resources, run)
-        self._tally = Tally(resources, run.run_id, token)
+        self._tally = RunProgress(resources, run.run_id, token)
         self._planning: asyncio.Task[Plan] | None = None
         self._news = asyncio.Event()
 
@@ -83,19 +83,19 @@ class Drive:
                 raise LeaseLostError(self._run.run_id) from None
             self._heed(status)
 
-    async def _renew(self) -> tuple[BookRunStatus, float]:
+    async def _renew(self) -> tuple[RunStatus, float]:
         """Renew the lease; return the status of the run and the moment when the lease ends."""
         until = time.monotonic() + self._settings.run_lease_s
         renew = self._with.book_runs.renew
         status = await renew(self._run.run_id, self._token, self._settings.run_lease_s)
         return status, until
 
-    def _heed(self, status: BookRunStatus) -> None:
-        if status not in {BookRunStatus.CANCELLING, BookRunStatus.DISCARDING}:
+    def _heed(self, status: RunStatus) -> None:
+        if status not in {RunStatus.CANCELLING, RunStatus.DISCARDING}:
             return
         if self._planning is not None:
             self._planning.cancel()
-        if status is BookRunStatus.DISCARDING:
+        if status is RunStatus.DISCARDING:
             self._attempts.interrupt()
         else:
             self._attempts.cancel()
@@ -103,21 +103,21 @@ class Drive:
     async def give_up(self, problem: Refusal) -> None:
         """End a run that comes no further."""
         await self._resume()
-        await self._end(BookRunStatus.STOPPED, problem)
+        await self._end(RunStatus.STOPPED, problem)
 
     async def _work(self) -> None:
         try:
-            if self._run.status is BookRunStatus.QUEUED:
+            if self._run.status is RunStatus.QUEUED:
                 await self._plan()
             await self._resume()
             await self._through_chunks()
         except (*FAILURES, HoldingsFileError, NotFoundError) as error:
-            await self._end(BookRunStatus.STOPPED, refusal_of(error))
+            await self._end(RunStatus.STOPPED, refusal_of(error))
             if self._run.stops_on_outage:
                 raise
             return
         whole = self._run.number_of_chunks is not None and not self._tally.left
-        await self._end(BookRunStatus.COMPLETED if whole else BookRunStatus.CANCELLED)
+        await self._end(RunStatus.COMPLETED if whole else RunStatus.CANCELLED)
 
     async def _plan(self) -> None:
         """Find out what there is to do, unless the run is cancelled meanwhile."""
@@ -139,7 +139,9 @@ class Drive:
         self._heed(self._run.status)  # it may have been cancelled before it was planned
         if self._run.number_of_chunks is not None:
             left = self._tally.left
-            await self._end_parts(RunStatus.COMPLETED, lambda part: part.rebalance_id not in left)
+            await self._end_parts(
+                RebalanceStatus.COMPLETED, lambda part: part.rebalance_id not in left
+            )
 
     async def _through_chunks(self) -> None:
         """Every open chunk through the window; the first error ends the others."""
@@ -169,22 +171,22 @@ class Drive:
             part = await retry_while_unavailable(
                 lambda: self._with.rebalances.read(chunk.rebalance_id)
             )
-            await retry_while_unavailable(lambda: self._end_part(part, RunStatus.COMPLETED))
+            await retry_while_unavailable(lambda: self._end_part(part, RebalanceStatus.COMPLETED))
 
-    async def _end(self, status: BookRunStatus, problem: Refusal | None = None) -> None:
+    async def _end(self, status: RunStatus, problem: Refusal | None = None) -> None:
         totals = self._tally.totals
-        if status is not BookRunStatus.COMPLETED:
+        if status is not RunStatus.COMPLETED:
             if await self._is_discarded():
                 # Whatever else went wrong meanwhile: it ends because nobody waits for it.
-                status, problem, totals = BookRunStatus.CANCELLED, None, Totals()
-            await self._end_parts(RunStatus.STOPPED, lambda _: True)
+                status, problem, totals = RunStatus.CANCELLED, None, Totals()
+            await self._end_parts(RebalanceStatus.STOPPED, lambda _: True)
         # What is stored counts, also of chunks that nobody could report any more.
         counts, unmatched = Counter[Status](), Unmatched(self._run)
         async for part in self._parts():
             counts.update(part.counts)
             unmatched.see(part)
         # Of a run that ended early nobody knows what the others hold.
-        ids = unmatched.ids if status is BookRunStatus.COMPLETED else ()
+        ids = unmatched.ids if status is RunStatus.COMPLETED else ()
         totals = replace(totals, counts=counts, unmatched=ids)
         end, claim = self._with.book_runs.end, self._run.claim
         await retry_while_unavailable(
@@ -195,29 +197,31 @@ class Drive:
         """Whether nobody waits for the run any longer; what was done of it is removed then."""
         run_id = self._run.run_id
         run = await retry_while_unavailable(lambda: self._with.book_runs.read(run_id))
-        if run.status is not BookRunStatus.DISCARDING:
+        if run.status is not RunStatus.DISCARDING:
             return False
         await retry_while_unavailable(lambda: self._with.rebalances.forget_parts(run_id))
         await retry_while_unavailable(lambda: self._with.chunks.forget(run_id))
         return True
 
-    async def _end_parts(self, status: RunStatus, chosen: Callable[[Run], bool]) -> None:
+    async def _end_parts(
+        self, status: RebalanceStatus, chosen: Callable[[Rebalance], bool]
+    ) -> None:
         """End the rebalances that still run, of those that are chosen."""
         async for part in self._parts():
-            if part.status is RunStatus.RUNNING and chosen(part):
+            if part.status is RebalanceStatus.RUNNING and chosen(part):
                 await self._end_part(part, status)
 
-    async def _parts(self) -> AsyncIterator[Run]:
+    async def _parts(self) -> AsyncIterator[Rebalance]:
         last: str | None = None
         read, run_id = self._with.rebalances.parts, self._run.run_id
-        while parts := await read(run_id, last, PARTS_AT_A_TIME, with_own_options=True):
+        while parts := await read(run_id, last, REBALANCE_BATCH_SIZE, with_own_options=True):
             for part in parts:
                 yield part
             last = parts[-1].rebalance_id
 
-    async def _end_part(self, part: Run, status: RunStatus) -> None:
+    async def _end_part(self, part: Rebalance, status: RebalanceStatus) -> None:
         await self._with.rebalances.finish(part.rebalance_id, status, now())
-        if status is RunStatus.COMPLETED:
+        if status is RebalanceStatus.COMPLETED:
             with suppress(NotFoundError):  # the model was deleted meanwhile
                 await self._with.models.rebalanced(part.model_id, part.started_at)
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 from starlette.types import Receive, Scope, Send
 
-MOST_BODY_BYTES = 16_000_000
+MAX_BODY_BYTES = 16_000_000
 JSON = (b"content-type", b"application/json")
 
 
@@ -108,7 +108,7 @@ async def _body(receive: Receive) -> bytes:
         message = await receive()
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size <= MOST_BODY_BYTES:  # what is longer is cut, and is then no JSON
+        if size <= MAX_BODY_BYTES:  # what is longer is cut, and is then no JSON
             chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)

@@ -9,7 +9,7 @@ from optimization.domain.decimals import EXACT
 from serve_app.simulator.population import Row
 from serve_app.simulator.world import Market
 
-MOST_TRANSACTIONS = 200_000
+MAX_TRANSACTIONS = 200_000
 # transaction type -> signs of its effect on long shares, short shares and cash
 EFFECTS: Mapping[str, tuple[int, int, int]] = {
     "BUY": (1, 0, -1),
@@ -66,7 +66,7 @@ class Ledger:
         price: Decimal,
     ) -> int:
         """Apply one transaction and give its number."""
-        if len(self._sources) >= MOST_TRANSACTIONS:
+        if len(self._sources) >= MAX_TRANSACTIONS:
             raise LedgerFullError
         long, short, cash = EFFECTS[kind]
         before = self.rows(number)

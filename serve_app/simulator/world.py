@@ -13,8 +13,8 @@ from serve_app.simulator.population import Book, Deck, Row, Shares, derived_rows
 
 # A portfolio id starts with a time, as an ObjectId does; portfolio k was made k seconds after this.
 FIRST_MADE_S = 0x683B6D88
-MOST_PORTFOLIOS = 0xFFFFFFFF - FIRST_MADE_S
-MOST_POSITIONS = 4000
+MAX_PORTFOLIOS = 0xFFFFFFFF - FIRST_MADE_S
+MAX_POSITIONS = 4000
 WEIGHT_STEP = Decimal("0.005")
 STEPS = 190  # 0.95 of the market value is invested
 
@@ -47,17 +47,15 @@ class Market:
         price_date: str | None = None,
         sampled: bool = True,
     ) -> None:
-        if not 0 <= portfolios <= MOST_PORTFOLIOS:
-            raise ValueError(
-                f"portfolios is {portfolios}, from 0 to {MOST_PORTFOLIOS} are possible"
-            )
+        if not 0 <= portfolios <= MAX_PORTFOLIOS:
+            raise ValueError(f"portfolios is {portfolios}, from 0 to {MAX_PORTFOLIOS} are possible")
         quotes = quotes_from(prices_file, price_date) if prices_file else synthetic_quotes(seed)
         self.seed = seed
         self.portfolios = portfolios
         self.sampled = sampled
         self._listings = listings(quotes, seed)
         tradable = [one for one in self._listings if one.security_id and one.quote]
-        if not 1 <= positions <= min(len(tradable) - 1, MOST_POSITIONS):
+        if not 1 <= positions <= min(len(tradable) - 1, MAX_POSITIONS):
             raise ValueError(f"positions is {positions}, the prices allow 1 to {len(tradable) - 1}")
         self._deck = Deck(seed, shares or Shares(), positions)
         self.strategies = tuple(

@@ -22,7 +22,7 @@ from serve_app.upstream.errors import (
     UpstreamUnavailableError,
 )
 from serve_app.upstream.http_exchange import TRANSPORT_ERRORS, exchange
-from serve_app.upstream.request_observer import Told, WatchedTransport
+from serve_app.upstream.request_observer import CallObserver, WatchedTransport
 from serve_app.upstream.response_body import UnreadableError, parse_json
 from serve_app.upstream.retry_policy import (
     CutShortError,
@@ -35,7 +35,7 @@ from serve_app.upstream.retry_policy import (
 
 OK = frozenset({200})
 ASK_AGAIN_AFTER_S = 5.0
-MOST_IN_DETAIL = 300
+MAX_DETAIL_LENGTH = 300
 HEALTH_WITHIN_S = 1.5
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -61,7 +61,7 @@ class Client:
         base_url: str,
         policy: Policy,
         transport: httpx.AsyncBaseTransport | None = None,
-        told: Told | None = None,
+        told: CallObserver | None = None,
         breaker: Breaker | None = None,
     ) -> None:
         self.upstream = upstream
@@ -151,9 +151,7 @@ class Client:
         try:
             yield
         except UNREADABLE as error:
-            detail = (
-                f"{what} could not be read ({type(error).__name__}: {str(error)[:MOST_IN_DETAIL]})"
-            )
+            detail = f"{what} could not be read ({type(error).__name__}: {str(error)[:MAX_DETAIL_LENGTH]})"
             raise UpstreamContractError(self.upstream, detail) from None
 
     async def health(self, path: str, within_s: float = HEALTH_WITHIN_S) -> UpstreamHealth:
@@ -237,7 +235,7 @@ class Client:
         except UnreadableError as error:
             raise TransientError(f"the answer of {path} {error}", False, None) from error
         if response.status_code >= 500:
-            detail = f"{path} answered {response.status_code}: {response.text[:MOST_IN_DETAIL]}"
+            detail = f"{path} answered {response.status_code}: {response.text[:MAX_DETAIL_LENGTH]}"
             raise TransientError(detail, True, None)
         return response
 
@@ -252,7 +250,7 @@ class Client:
         except TimeoutError as error:
             raise TransientError(f"{path} took over {limit_s:.3g} s", True, None) from error
         except aiohttp.ClientResponseError as error:
-            detail = f"the answer of {path} is not HTTP ({error.message[:MOST_IN_DETAIL]})"
+            detail = f"the answer of {path} is not HTTP ({error.message[:MAX_DETAIL_LENGTH]})"
             raise UpstreamContractError(self.upstream, detail) from error
         except TRANSPORT_ERRORS as error:
             # where httpx-aiohttp maps an error it takes a refused connection for a time-out

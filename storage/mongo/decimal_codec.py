@@ -18,7 +18,7 @@ EXPONENT_BIAS = 6176
 COEFFICIENT_BITS = 113
 LOW_WORD = 2**64 - 1
 COEFFICIENT = (1 << COEFFICIENT_BITS) - 1
-HIGHEST_INT64 = 2**63 - 1
+MAX_INT64 = 2**63 - 1
 
 
 def stored_decimal(value: Decimal) -> Decimal128 | str:
@@ -91,7 +91,7 @@ def storable(value: Any) -> Any:
         return {str(key): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [storable(item) for item in value]
-    if isinstance(value, int) and abs(value) > HIGHEST_INT64:
+    if isinstance(value, int) and abs(value) > MAX_INT64:
         return Decimal(value)
     return value
 

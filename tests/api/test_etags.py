@@ -10,7 +10,7 @@ import pytest
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
 from serve_app.settings import settings_from
-from storage.rebalance import RunStatus
+from storage.rebalance import RebalanceStatus
 from tests.support.fakes import B, FakeOptimizer, P, R, Stored, no_metrics, position, posted
 
 ANOTHER = {"if-match": '"7"'}
@@ -140,5 +140,5 @@ async def test_a_rebalance_is_deleted_under_its_etag(
     another = await client.delete(f"{path}?version=1", headers=ANOTHER)
     gone = await client.delete(f"{path}?version=1", headers={"if-match": etag})
 
-    assert etag == f'"1.{RunStatus.COMPLETED.lower()}"'
+    assert etag == f'"1.{RebalanceStatus.COMPLETED.lower()}"'
     assert (another.status_code, gone.status_code) == (412, 200)

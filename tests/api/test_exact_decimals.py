@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from optimization.domain.model import DriftBand
-from optimization.domain.outcome import Rebalance, Security, Side, Status
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget, Side, Status
 from serve_app.api.exports.transactions import line_json, lines_of
-from serve_app.api.schemas.rebalances import rebalance_json
+from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.api.schemas.stored_rebalances import portfolio_json
 from serve_app.chunks.assumed_fills import as_if_filled
-from serve_app.chunks.solve import Fetched
+from serve_app.chunks.solve import ChunkInputs
 from serve_app.cli import tables
 from serve_app.client.models import DriftSummary
 from serve_app.json_text import encoded, whole
@@ -54,9 +54,9 @@ def ten_thousandths(exact_value: Fraction) -> Fraction:
     return Fraction(parts if exact_value >= 0 else -parts, 10_000)
 
 
-def outcome(draw: Draw) -> Rebalance:
-    security = Security(A, amount(draw), Decimal("0.000000000001"), BAND)
-    return Rebalance(
+def outcome(draw: Draw) -> PortfolioOutcome:
+    security = PricedTarget(A, amount(draw), Decimal("0.000000000001"), BAND)
+    return PortfolioOutcome(
         portfolio_id=P,
         status=Status.REBALANCED,
         market_value=amount(draw),
@@ -81,7 +81,7 @@ def of_an_outcome(draw: Draw) -> Iterator[Pair]:
     yield drift.actual, actual
     yield made.transactions[0].quantity, abs(traded)
     yield made.turnover, abs(traded) * price
-    shown = json.loads(encoded(rebalance_json(made, None, None, "", None)), parse_float=Decimal)
+    shown = json.loads(encoded(outcome_json(made, None, None, "", None)), parse_float=Decimal)
     yield shown["transactions"][0]["quantity"], abs(traded)
     yield shown["drifts"][0]["actual"], actual
     yield shown["drifts"][0]["adjusted_quantity"], after
@@ -119,7 +119,7 @@ def of_orders_that_count_as_filled(draw: Draw) -> Iterator[Pair]:
     for side, sign in ((Side.BUY, 1), (Side.SELL, -1)):
         order = Order("R" * 24, 0, P, A, side, quantity, NOON)
         balances = [Balance(P, cash, {A: held})]
-        filled = as_if_filled(Fetched([P], balances, {A: price}), {P: [order]}).balances[0]
+        filled = as_if_filled(ChunkInputs([P], balances, {A: price}), {P: [order]}).balances[0]
         assert isinstance(filled, Balance)
         yield filled.holdings[A], Fraction(held) + sign * Fraction(quantity)
         yield filled.cash, Fraction(cash) - sign * Fraction(quantity) * Fraction(price)

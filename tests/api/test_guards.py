@@ -9,7 +9,7 @@ import pytest
 
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
-from serve_app.rebalances.replay import replayed
+from serve_app.rebalances.replay import replay_rebalance
 from tests.support.fakes import PRICE, A, B, P, Q, Stored, position, posted
 from tests.support.in_process import Upstreams, two_owners
 
@@ -300,7 +300,7 @@ async def test_a_run_merges_the_options_of_single_portfolios_over_its_own(
     assert (first["portfolio_id"], first["status"]) == (P, "REBALANCED")
     assert (second["portfolio_id"], second["status"]) == (Q, "INFEASIBLE")
     rebalance = await stored.rebalances.read(run["rebalances"][0])
-    verdicts = [each.verdict async for each in replayed(rebalance, stored.rebalances, 30.0)]
+    verdicts = [each.verdict async for each in replay_rebalance(rebalance, stored.rebalances, 30.0)]
     assert verdicts == ["agree", "agree"]
 
 

@@ -15,7 +15,7 @@ from tests.support.in_process import Upstreams, two_owners
 
 SERVICE = Path(__file__).parents[2] / "serve_app"
 FOLDERS = (SERVICE / "api", SERVICE / "problems")
-MOST_BYTES = 8_000  # of all headers together: HAProxy has 16,384 for them and its own
+MAX_HEADER_BYTES = 8_000  # of all headers together: HAProxy has 16,384 for them and its own
 HEADER = re.compile(r"(ETag|Link|Location|Allow|Vary|Accept|([A-Z][A-Za-z]*-)+[A-Z][A-Za-z]*)")
 OF_REQUESTS = {
     "Content-Encoding",
@@ -86,7 +86,7 @@ async def test_fields_with_names_beyond_ascii_do_not_make_long_headers_on_any_ro
     answer = await client.request(operation.method, operation.path, content=content, headers=JSON)
 
     assert answer.status_code < 500
-    assert bytes_of_headers(answer) < MOST_BYTES
+    assert bytes_of_headers(answer) < MAX_HEADER_BYTES
     if "Ignored-Fields" in answer.headers:
         assert answer.headers["Ignored-Fields"].count(", ") == 1
 
@@ -102,7 +102,7 @@ async def test_ids_beyond_ascii_that_nobody_has_do_not_make_a_long_header(
 
     assert answer.status_code == 200
     assert answer.headers["Unmatched-Ids"].count(", ") == 4
-    assert bytes_of_headers(answer) < MOST_BYTES
+    assert bytes_of_headers(answer) < MAX_HEADER_BYTES
     stored = (await client.get(answer.headers["Location"])).json()
     assert len(stored["unmatched"]) == 100
 
@@ -118,7 +118,7 @@ async def test_an_order_is_refused_before_the_links_that_repeat_it_are_too_long(
     longer = await client.get(operation.path, params={"sort_by": f"{fields:<201}"})
 
     assert longest.status_code == 200
-    assert bytes_of_headers(longest) < MOST_BYTES
+    assert bytes_of_headers(longest) < MAX_HEADER_BYTES
     assert longer.status_code == 422
     assert longer.json()["errors"][0]["parameter"] == "sort_by"
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.routes.optimize import LONG
+from serve_app.api.routes.optimize import MIN_LONG_BODY_BYTES
 from serve_app.settings import Settings, settings_from
 from tests.support.every_route import (
     JSON,
@@ -65,7 +65,7 @@ async def test_a_repeated_name_is_refused_with_its_pointer_in_every_object_of_ev
     assert paths
     for path in paths:
         text, pointer = with_repeated(operation.body, path)
-        padding = (b"", b" " * LONG) if operation.name == "optimize" else (b"",)
+        padding = (b"", b" " * MIN_LONG_BODY_BYTES) if operation.name == "optimize" else (b"",)
         for pad in padding:
             answer = await sent(client, operation, text + pad)
 
@@ -99,7 +99,7 @@ async def test_half_of_a_surrogate_pair_is_refused_with_its_pointer_in_every_obj
             ({"note": ["x", half]}, f"{pointer}/note/1"),
         ):
             text = json.dumps(changed_at(operation.body, path, member)).encode()
-            padding = (b"", b" " * LONG) if operation.name == "optimize" else (b"",)
+            padding = (b"", b" " * MIN_LONG_BODY_BYTES) if operation.name == "optimize" else (b"",)
             for pad in padding:
                 answer = await sent(client, operation, text + pad)
 
@@ -144,7 +144,7 @@ async def test_a_query_parameter_that_nobody_knows_is_refused_by_its_name_on_eve
 ) -> None:
     body = json.dumps(operation.body).encode() if operation.body is not None else b""
     # A long body takes another way through the service.
-    bodies = (body, body + b" " * LONG) if body else (body,)
+    bodies = (body, body + b" " * MIN_LONG_BODY_BYTES) if body else (body,)
     for name, content in product(("dryrun", "Limit", "x" * 2_000), bodies):
         answer = await client.request(
             operation.method, operation.path, params={name: "1"}, content=content, headers=JSON
@@ -249,7 +249,7 @@ async def test_a_long_compressed_body_is_read_elsewhere_as_a_plain_one(
     client: httpx.AsyncClient,
 ) -> None:
     (optimize,) = (each for each in WITH_BODY if each.name == "optimize")
-    text = json.dumps(optimize.body).encode() + b" " * LONG
+    text = json.dumps(optimize.body).encode() + b" " * MIN_LONG_BODY_BYTES
     ids = {"x-correlation-id": "one"}
 
     plain = await sent(client, optimize, text, **ids)

@@ -10,9 +10,9 @@ import pytest
 from optimization.domain.model import Model
 from optimization.domain.outcome import Refusal
 from serve_app.chunks.unmatched_ids import Unmatched
-from serve_app.runs.planner import new_run, now
-from storage.rebalance import Run
-from storage.run import BookRun, Holdings, Selection
+from serve_app.runs.planner import new_rebalance, now
+from storage.rebalance import Rebalance
+from storage.run import HoldingsRef, Run, Selection
 
 X = "X" * 24
 TWICE = [*product([True, False], repeat=2)]
@@ -20,9 +20,9 @@ PORTFOLIOS = ("P" * 24, "Q" * 24)
 NAMED: Mapping[bool, Mapping[str, Any]] = {True: {"do_not_buy": frozenset({X})}, False: {}}
 
 
-def a_part(portfolio_id: str, own: Mapping[str, Any], unmatched: Iterable[str]) -> Run:
+def a_part(portfolio_id: str, own: Mapping[str, Any], unmatched: Iterable[str]) -> Rebalance:
     model = Model("Growth", (), (portfolio_id,), model_id="0" * 24)
-    part = new_run("0" * 24, model, 1, {}, now())
+    part = new_rebalance("0" * 24, model, 1, {}, now())
     overrides = {portfolio_id: own} if own else {}
     return replace(part, overrides_by_portfolio=overrides, unmatched=tuple(unmatched))
 
@@ -35,7 +35,7 @@ def test_a_security_is_listed_where_it_is_named_and_no_rebalance_that_names_it_h
     in_common: bool, in_own: tuple[bool, bool], has: tuple[bool, bool]
 ):
     own = {one: NAMED[named] for one, named in zip(PORTFOLIOS, in_own, strict=True)}
-    run = BookRun("1" * 24, Selection(), NAMED[in_common], Holdings("file"), now(), own)
+    run = Run("1" * 24, Selection(), NAMED[in_common], HoldingsRef("file"), now(), own)
     unmatched = Unmatched(run)
     naming = [in_common or named for named in in_own]
 
@@ -50,7 +50,7 @@ def test_a_security_is_listed_where_it_is_named_and_no_rebalance_that_names_it_h
 
 def test_nothing_is_known_of_a_rebalance_that_was_refused_but_which_portfolios_it_has():
     own = dict.fromkeys(PORTFOLIOS, NAMED[True])
-    unmatched = Unmatched(BookRun("1" * 24, Selection(), NAMED[True], Holdings("file"), now(), own))
+    unmatched = Unmatched(Run("1" * 24, Selection(), NAMED[True], HoldingsRef("file"), now(), own))
     part = a_part(PORTFOLIOS[0], NAMED[True], [X])
 
     unmatched.see(replace(part, refusal=Refusal("prices-missing", "no price", {})))

@@ -67,7 +67,7 @@ async def test_orders_that_were_refused_are_listed_and_end_with_1(
 async def test_orders_beyond_one_request_are_listed(
     ordergen: Ordergen, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order_commands, "MOST_IN_A_REQUEST", 7)
+    monkeypatch.setattr(order_commands, "MAX_ORDERS_PER_PAGE", 7)
     rebalance_id = await made(client, securities=10)
     await ordergen("hand-over", rebalance_id)
 

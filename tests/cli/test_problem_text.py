@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from typer.main import get_command
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from serve_app.cli import arguments, cli
@@ -238,7 +238,7 @@ async def test_a_malformed_id_is_a_wrong_argument(
     assert "\x1b" not in done.stderr
 
 
-def infeasible(portfolio_id: str) -> Rebalance:
+def infeasible(portfolio_id: str) -> PortfolioOutcome:
     """What the engine says of an account too small for a share."""
     model = Model("m", (Target(A, Decimal("0.5"), DriftBand(*[Decimal("0.01")] * 2)),), (P,))
     return rebalance(model, Portfolio(portfolio_id, Decimal(1000), {}, {A: Decimal("812.40")}))

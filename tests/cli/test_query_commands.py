@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Security, Status
+from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, PricedTarget, Status
 from serve_app.cli import cli
 from serve_app.cli.output import show, table
 from tests.support.command_server import WIDE, Ordergen, ordergen_at, served
@@ -169,7 +169,7 @@ async def test_what_is_left_outside_its_band_is_printed_with_what_holds_it(
 ) -> None:
     held = OutsideBand(A, Edge.ABOVE, Decimal("120.00"), ("direction", "cash_floor"))
 
-    def untouched(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance:
+    def untouched(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
         made = bought_one(portfolio_id, securities)
         return replace(made, status=Status.NO_TRADE, after=made.before, outside_band=(held,))
 

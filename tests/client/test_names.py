@@ -50,7 +50,7 @@ PAIRS: dict[type, type[Any]] = {
     answers.Transaction: TransactionAnswer,
     answers.Drift: DriftAnswer,
     answers.Binding: BindingAnswer,
-    answers.Rebalance: RebalanceAnswer,
+    answers.PortfolioOutcome: RebalanceAnswer,
     answers.PositionResult: stored_rebalances.PositionResult,
     answers.RebalanceResult: stored_rebalances.RebalanceResult,
     answers.TransactionLine: TransactionLine,

@@ -22,8 +22,8 @@ from tests.end_to_end.book import Book
 from tests.optimization.support.oracle import Row, best_by_milp, limit_of, rows_of
 
 Json = dict[str, Any]
-MOST_FOR_MILP = 30
-AT_A_TIME = 4
+MAX_SECURITIES_FOR_MILP = 30
+CONCURRENCY = 4
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ async def all_answered_rightly(
         for problem in problems:
             kinds[await _answered_rightly(http, problem)] += 1
 
-    await asyncio.gather(*(worker() for _ in range(AT_A_TIME)))
+    await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
     return kinds
 
 
@@ -181,7 +181,7 @@ def _check_optimal(rows: list[Row], limit: Fraction, body: Json) -> str:
         assert body["proof"] == "OPTIMAL"
         return "separable"
     assert body["proof"] in {"OPTIMAL", "OPTIMAL_WITHIN_GAP", "FEASIBLE_TIME_LIMIT"}
-    if len(rows) > MOST_FOR_MILP:
+    if len(rows) > MAX_SECURITIES_FOR_MILP:
         return "tight"
     optimum = best_by_milp(rows, limit)
     assert optimum is not None

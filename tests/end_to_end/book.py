@@ -17,7 +17,7 @@ from optimization.domain.portfolio import Portfolio
 from serve_app.simulator import Market, market_app
 
 JSON = (b"content-type", b"application/json")
-LONGEST_S = 60.0
+MAX_DURATION_S = 60.0
 
 
 class Kind(StrEnum):
@@ -164,7 +164,7 @@ async def _nowhere(_: Message) -> None:
 
 
 async def _wait(event: threading.Event) -> None:
-    async with asyncio.timeout(LONGEST_S):
+    async with asyncio.timeout(MAX_DURATION_S):
         while not event.is_set():  # noqa: ASYNC110 - the event is of another thread
             await asyncio.sleep(0.01)
 

@@ -4,9 +4,9 @@ import asyncio
 
 import ray
 
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from serve_app.deployments.handles import connect
-from storage.rebalance import Run
+from storage.rebalance import Rebalance
 
 
 @ray.remote(num_cpus=0)
@@ -15,7 +15,7 @@ class Nightly:
 
     async def rebalance(
         self, portfolio_ids: tuple[str, ...]
-    ) -> list[tuple[Run, Rebalance] | BaseException]:
+    ) -> list[tuple[Rebalance, PortfolioOutcome] | BaseException]:
         """What becomes of these portfolios, each rebalanced to its newest model."""
         _, optimizer = connect()
         calls = (optimizer.rebalance_portfolio(each, None, None, "job") for each in portfolio_ids)

@@ -12,7 +12,7 @@ import pytest
 from pymongo import MongoClient
 
 from optimization.domain.model import Model
-from serve_app.api.routes.optimize import LONG
+from serve_app.api.routes.optimize import MIN_LONG_BODY_BYTES
 from tests.end_to_end.acceptance import model_body
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import (
@@ -132,7 +132,7 @@ async def test_a_long_body_is_answered_elsewhere_and_as_a_short_one(
     text = json.dumps(given(book, model_for(book, book.market.portfolio_ids(count)))).encode()
 
     short = await http.post(PATH, content=text, headers=JSON)
-    long = await http.post(PATH, content=text + b" " * LONG, headers=JSON)
+    long = await http.post(PATH, content=text + b" " * MIN_LONG_BODY_BYTES, headers=JSON)
 
     assert short.status_code == long.status_code == 200, long.text
     assert long.content == short.content
@@ -158,7 +158,7 @@ async def test_a_long_body_is_refused_elsewhere_and_as_a_short_one(
     headers = {**JSON, "x-correlation-id": "long-or-short"}
 
     short = await http.post(PATH, content=text, headers=headers)
-    long = await http.post(PATH, content=text + b" " * LONG, headers=headers)
+    long = await http.post(PATH, content=text + b" " * MIN_LONG_BODY_BYTES, headers=headers)
 
     assert short.status_code in {400, 422}
     assert (long.status_code, long.content) == (short.status_code, short.content)

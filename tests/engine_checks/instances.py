@@ -11,13 +11,13 @@ import numpy as np
 
 from optimization.domain.model import DriftBand
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Security
+from optimization.domain.outcome import PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.exact.block import Bands, Block, bands, lot_limits
-from optimization.exact.block_builder import assemble
+from optimization.exact.block_builder import build_block
 from optimization.exact.scaled_integers import Integers
-from optimization.milp.data import CashProblem
-from optimization.solvers.cash_constrained import Tight, cash_problem
+from optimization.milp.data import CashMilpData
+from optimization.solvers.cash_constrained import CashConstrainedProblem, cash_problem
 from optimization.solvers.separable import solve
 from tests.engine_checks.rivals import Textbook
 
@@ -28,12 +28,12 @@ class Instance:
 
     portfolio: Portfolio
     cash_floor: Decimal
-    tight: Tight
-    cash: CashProblem
+    tight: CashConstrainedProblem
+    cash: CashMilpData
     textbook: Textbook
 
 
-def securities(rng: np.random.Generator, count: int) -> tuple[Security, ...]:
+def securities(rng: np.random.Generator, count: int) -> tuple[PricedTarget, ...]:
     """A model of ``count`` securities at one price snapshot."""
     step = Decimal("0.005") if count <= 190 else Decimal("0.0005")
     steps = int(Decimal("0.95") / step)
@@ -41,7 +41,7 @@ def securities(rng: np.random.Generator, count: int) -> tuple[Security, ...]:
     prices = np.clip(rng.lognormal(np.log(80), 0.8, count), 2, 4000)
     drifts = rng.integers(50, 301, count)
     return tuple(
-        Security(
+        PricedTarget(
             f"{i:024d}",
             Decimal(f"{price:.2f}"),
             int(weight) * step,
@@ -52,7 +52,7 @@ def securities(rng: np.random.Generator, count: int) -> tuple[Security, ...]:
 
 
 def portfolios(
-    rng: np.random.Generator, model: tuple[Security, ...], count: int
+    rng: np.random.Generator, model: tuple[PricedTarget, ...], count: int
 ) -> list[Portfolio]:
     """Accounts of 0.5 to 5 million, up to a fifth away from their targets."""
     prices = {security.security_id: security.price for security in model}
@@ -70,12 +70,12 @@ def portfolios(
 
 
 def instances(
-    rng: np.random.Generator, model: tuple[Security, ...], count: int, *, tight: bool
+    rng: np.random.Generator, model: tuple[PricedTarget, ...], count: int, *, tight: bool
 ) -> list[Instance]:
     """Problems that have a plan; tight ones lack part of what one lot less of each would free."""
     found: list[Instance] = []
     for portfolio in portfolios(rng, model, 20 * count):
-        assembled = assemble(model, (), [portfolio], RebalanceOptions())
+        assembled = build_block(model, (), [portfolio], RebalanceOptions())
         where = bands(assembled.block)
         best = solve(assembled.block, where)
         if not best.admits[0]:
@@ -100,7 +100,9 @@ def _instance(
     if not tight:
         block = replace(block, investable=block.market_value)
     invested = int((lots * block.lot_value).sum())
-    one = Tight(portfolio.portfolio_id, block, where, lots, invested - int(block.investable[0]))
+    one = CashConstrainedProblem(
+        portfolio.portfolio_id, block, where, lots, invested - int(block.investable[0])
+    )
     fewest, most = (limits[0] for limits in lot_limits(block, where))
     base = np.clip(where.target[0] // block.lot_value, fewest, most)
     unit = 10.0**-block.decimals

@@ -11,9 +11,9 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from optimization.milp.data import CashProblem
+from optimization.milp.data import CashMilpData
 from optimization.milp.formulations import gap_of
-from optimization.milp.parametric import ODD
+from optimization.milp.parametric import OBJECTIVE_SCALE
 
 Floats = NDArray[np.float64]
 
@@ -65,12 +65,12 @@ def raw_highs() -> highspy.Highs:
     return highs
 
 
-def hull_by_highspy(highs: highspy.Highs, problem: CashProblem, time_limit_s: float) -> float:
+def hull_by_highspy(highs: highspy.Highs, problem: CashMilpData, time_limit_s: float) -> float:
     """The convex hull with the cash row, handed to HiGHS directly: the limit of any modelling layer."""
     p, n = problem.lot_value, len(problem.lot_value)
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = 3 * n, 1
-    lp.col_cost_ = np.concatenate((problem.chord, p, p)) * ODD
+    lp.col_cost_ = np.concatenate((problem.chord, p, p)) * OBJECTIVE_SCALE
     lp.col_lower_ = np.zeros(3 * n)
     lp.col_upper_ = np.concatenate((problem.chords, problem.most_down, problem.most_up))
     lp.row_lower_, lp.row_upper_ = np.array([-highspy.kHighsInf]), np.array([problem.limit])
@@ -81,17 +81,17 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashProblem, time_limit_s: fl
     lp.integrality_ = [highspy.HighsVarType.kInteger] * (3 * n)
     highs.passModel(lp)
     highs.setOptionValue("time_limit", time_limit_s)
-    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain) * ODD)
+    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain) * OBJECTIVE_SCALE)
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfo().objective_function_value)
 
 
-def hull_by_arrays(highs: highspy.Highs, problem: CashProblem, time_limit_s: float) -> float:
+def hull_by_arrays(highs: highspy.Highs, problem: CashMilpData, time_limit_s: float) -> float:
     """The same without highspy's object for a program, the fastest way in that there is."""
     p, n = problem.lot_value, len(problem.lot_value)
     form, sense = int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize)
-    cost = np.concatenate((problem.chord, p, p)) * ODD
+    cost = np.concatenate((problem.chord, p, p)) * OBJECTIVE_SCALE
     most = np.concatenate((problem.chords, problem.most_down, problem.most_up))
     rows = np.array([-highspy.kHighsInf]), np.array([problem.limit])
     starts, indices = np.arange(3 * n + 1, dtype=np.int32), np.zeros(3 * n, dtype=np.int32)
@@ -100,22 +100,22 @@ def hull_by_arrays(highs: highspy.Highs, problem: CashProblem, time_limit_s: flo
     sizes = (3 * n, 1, 3 * n, form, sense, 0.0)
     highs.passModel(*sizes, cost, np.zeros(3 * n), most, *rows, *matrix, kinds)
     highs.setOptionValue("time_limit", time_limit_s)
-    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain) * ODD)
+    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain) * OBJECTIVE_SCALE)
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfoValue("objective_function_value")[1])
 
 
 def textbook_by_cvxpy(
-    book: Textbook, time_limit_s: float, desk: DeskTerms | None = None
+    book: Textbook, time_limit_s: float, coupled: DeskTerms | None = None
 ) -> float | None:
     """A CVXPY problem with cp.abs, built for this portfolio alone."""
     u = cp.Variable(len(book.price), integer=True)
     value = cp.multiply(book.price, u)
     rows = [u >= book.low, u <= book.high]
     spent = cp.sum(value)
-    if desk is not None:
-        more, spending = _desk_rows(book, desk, u)
+    if coupled is not None:
+        more, spending = _desk_rows(book, coupled, u)
         rows, spent = rows + more, spent + spending
     rows.append(spent <= book.limit)
     problem = cp.Problem(cp.Minimize(cp.sum(cp.abs(book.target - value))), rows)
@@ -125,7 +125,7 @@ def textbook_by_cvxpy(
 
 
 def _desk_rows(
-    book: Textbook, desk: DeskTerms, u: cp.Variable
+    book: Textbook, coupled: DeskTerms, u: cp.Variable
 ) -> tuple[list[cp.Constraint], cp.Expression]:
     n = len(book.price)
     buy, sell = cp.Variable(n, integer=True), cp.Variable(n, integer=True)
@@ -136,15 +136,15 @@ def _desk_rows(
     rows = [
         u == book.held + buy - sell,
         buy <= cp.multiply(most_buy, buys),
-        buy >= cp.multiply(desk.least_trade, buys),
+        buy >= cp.multiply(coupled.least_trade, buys),
         sell <= cp.multiply(most_sell, sells),
-        sell >= cp.multiply(desk.least_trade, sells),
+        sell >= cp.multiply(coupled.least_trade, sells),
         buys + sells <= 1,
-        turnover <= desk.turnover,
-        count <= desk.trades,
-        desk.groups @ cp.multiply(book.price, u) <= desk.group_high,
+        turnover <= coupled.turnover,
+        count <= coupled.trades,
+        coupled.groups @ cp.multiply(book.price, u) <= coupled.group_high,
     ]
-    return rows, desk.rate * turnover + desk.per_trade * count
+    return rows, coupled.rate * turnover + coupled.per_trade * count
 
 
 def textbook_by_scipy(book: Textbook, time_limit_s: float) -> float | None:

@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from optimization.domain.options import Percent, RebalanceOptions
-from optimization.domain.outcome import Rebalance, Security
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import Answer, rebalance, rebalance_all
 from optimization.errors import OptimizationError
-from optimization.exact.block_builder import priced
+from optimization.exact.block_builder import price_targets
 from tests.optimization.support.generated_problems import KINDS, Problem, Random, parts
 from tests.optimization.support.random_problems import random_problem, security_id
 
@@ -62,12 +62,12 @@ def problem(kind: str, number: int) -> Problem:
     return NAMED[kind](np.random.default_rng([SEED, number]))
 
 
-def book() -> tuple[tuple[Security, ...], list[Portfolio], RebalanceOptions]:
+def book() -> tuple[tuple[PricedTarget, ...], list[Portfolio], RebalanceOptions]:
     """Portfolios of one model at one price snapshot: whole and fractional ones, some with other holdings."""
     rng = np.random.default_rng(SEED)
     model, first = random_problem(rng, 6, 20_000, drift=0.03)
     prices = {**first.prices, security_id(6): Decimal("31.07")}
-    return priced(model, prices), [_account(rng, i, prices) for i in range(BOOK_SIZE)], FLOOR
+    return price_targets(model, prices), [_account(rng, i, prices) for i in range(BOOK_SIZE)], FLOOR
 
 
 def _account(rng: Random, number: int, prices: dict[str, Decimal]) -> Portfolio:
@@ -77,13 +77,13 @@ def _account(rng: Random, number: int, prices: dict[str, Decimal]) -> Portfolio:
 
 
 def together(
-    securities: tuple[Security, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
+    securities: tuple[PricedTarget, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
 ) -> list[str]:
     """Digests of what is said to these portfolios at once."""
     return [_short(_said(one)) for one in rebalance_all(securities, portfolios, options)]
 
 
-def text(answer: Rebalance) -> str:
+def text(answer: PortfolioOutcome) -> str:
     """Everything in an answer but the seconds it took."""
     said = answer.certificate
     why = answer.refusal
@@ -125,7 +125,7 @@ def _short(answer: str) -> str:
 
 
 def _said(answer: Answer) -> str:
-    return text(answer) if isinstance(answer, Rebalance) else repr(answer)
+    return text(answer) if isinstance(answer, PortfolioOutcome) else repr(answer)
 
 
 def recorded() -> Digests:

@@ -11,7 +11,7 @@ import pytest
 from optimization.domain.certificate import Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
-from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from tests.optimization.support.consistency import TooManyPlansError, right_plans
@@ -35,7 +35,7 @@ def held(cash: str, prices: dict[str, str], **shares: str) -> Portfolio:
     return Portfolio(PORTFOLIO, Decimal(cash), holdings, priced)
 
 
-def executed(portfolio: Portfolio, answer: Rebalance) -> Portfolio:
+def executed(portfolio: Portfolio, answer: PortfolioOutcome) -> Portfolio:
     """The portfolio once its trades are done and paid for."""
     ids = [security.security_id for security in (*answer.securities, *answer.others)]
     shares = dict(zip(ids, map(Decimal, answer.after), strict=True))
@@ -43,7 +43,7 @@ def executed(portfolio: Portfolio, answer: Rebalance) -> Portfolio:
     return replace(portfolio, cash=answer.cash_after, holdings=shares)
 
 
-def asked_again(problem: Problem, answer: Rebalance) -> Rebalance:
+def asked_again(problem: Problem, answer: PortfolioOutcome) -> PortfolioOutcome:
     model, portfolio, options = problem
     return rebalance(model, executed(portfolio, answer), replace(options, cash_flow=Decimal(0)))
 
@@ -160,12 +160,12 @@ def test_holdings_are_not_brought_into_their_bands_by_burning_cash():
 
 
 @pytest.fixture(scope="module")
-def answered() -> list[tuple[Problem, Rebalance]]:
+def answered() -> list[tuple[Problem, PortfolioOutcome]]:
     """Problems of every kind and their answers."""
     return [(problem, rebalance(*problem)) for problem in problems(PROBLEMS, seed=6)]
 
 
-def test_an_executed_plan_is_left_alone(answered: list[tuple[Problem, Rebalance]]):
+def test_an_executed_plan_is_left_alone(answered: list[tuple[Problem, PortfolioOutcome]]):
     for problem, answer in answered:
         if answer.status is Status.REBALANCED:
             again = asked_again(problem, answer)
@@ -174,7 +174,7 @@ def test_an_executed_plan_is_left_alone(answered: list[tuple[Problem, Rebalance]
 
 
 def test_a_fifth_of_the_problems_each_is_short_of_cash_has_a_large_fee_or_a_cycle(
-    answered: list[tuple[Problem, Rebalance]],
+    answered: list[tuple[Problem, PortfolioOutcome]],
 ):
     counts: Counter[str] = Counter()
     for (_, portfolio, options), answer in answered:
@@ -190,7 +190,7 @@ def test_a_fifth_of_the_problems_each_is_short_of_cash_has_a_large_fee_or_a_cycl
 
 
 def test_every_plan_is_the_best_at_the_base_it_leaves_or_says_what_would_be_better_there(
-    answered: list[tuple[Problem, Rebalance]],
+    answered: list[tuple[Problem, PortfolioOutcome]],
 ):
     for problem, answer in answered:
         certificate = answer.certificate
@@ -212,7 +212,7 @@ def test_every_plan_is_the_best_at_the_base_it_leaves_or_says_what_would_be_bett
 
 
 def test_only_where_no_plan_is_right_an_account_is_refused(
-    answered: list[tuple[Problem, Rebalance]],
+    answered: list[tuple[Problem, PortfolioOutcome]],
 ):
     for problem, answer in answered:
         if answer.certificate is None:

@@ -11,19 +11,19 @@ from optimization import (
     DriftBand,
     Model,
     Portfolio,
-    Rebalance,
+    PortfolioOutcome,
+    PricedTarget,
     RebalanceOptions,
     Scope,
-    Security,
     Status,
     Target,
     measure_drift,
-    priced,
+    price_targets,
     rebalance_all,
 )
 from optimization.drift import BandStatus, Edge, PortfolioDrift, Standing
-from optimization.exact.block_builder import assemble, others_of
-from optimization.exact.verification import broken
+from optimization.exact.block_builder import build_block, price_others
+from optimization.exact.verification import violated_constraints
 from tests.optimization.support.generated_problems import KINDS, Problem, plain
 
 A, B, P = "A" * 24, "B" * 24, "P" * 24
@@ -33,11 +33,13 @@ D = Decimal
 
 def security(
     weight: str = "0.5", low: str = "0.02", high: str = "0.05", price: str = "10"
-) -> Security:
-    return Security(A, D(price), D(weight), DriftBand(D(low), D(high)))
+) -> PricedTarget:
+    return PricedTarget(A, D(price), D(weight), DriftBand(D(low), D(high)))
 
 
-def measured(shares: str, cash: str, of: Security | None = None, **others: str) -> PortfolioDrift:
+def measured(
+    shares: str, cash: str, of: PricedTarget | None = None, **others: str
+) -> PortfolioDrift:
     model = of or security()
     held = {A: D(shares)} | {name: D(count) for name, count in others.items()}
     portfolio = Portfolio(P, D(cash), held, {A: model.price, B: D(4)})
@@ -101,7 +103,7 @@ def test_a_portfolio_worth_next_to_nothing_has_weights_of_any_length() -> None:
     portfolio = Portfolio(P, D("1E-18"), {A: most, B: -most}, {A: most, B: most})
     model = Model("m", (Target(A, D("0.5"), DriftBand(D(0), D(0))),), (P,))
 
-    long, short = measure_drift(priced(model, portfolio.prices), portfolio).standings
+    long, short = measure_drift(price_targets(model, portfolio.prices), portfolio).standings
 
     assert (long.actual, short.actual) == (D(10) ** 48, -(D(10) ** 48))
 
@@ -122,10 +124,10 @@ def test_it_agrees_with_the_verification_of_the_engine(kind: Callable[..., Probl
     outcomes: set[str] = set()
     for problem in [kind(rng) for _ in range(PROBLEMS)]:
         portfolio = problem.portfolio
-        model = priced(problem.model, portfolio.prices)
-        others = others_of(model, portfolio)
-        block = assemble(model, others, [portfolio], RebalanceOptions()).block
-        short, band, _ = broken(block, block.before)[0].tolist()
+        model = price_targets(problem.model, portfolio.prices)
+        others = price_others(model, portfolio)
+        block = build_block(model, others, [portfolio], RebalanceOptions()).block
+        short, band, _ = violated_constraints(block, block.before)[0].tolist()
 
         drift = measure_drift(model, portfolio)
 
@@ -140,9 +142,9 @@ def test_an_engine_that_trades_what_has_drifted_alone_leaves_what_is_in_band_and
     rng = np.random.default_rng(4)
     options, inside = RebalanceOptions(scope=Scope.DRIFTED_TO_TARGET), 0
     for problem in [plain(rng) for _ in range(600)]:
-        model = priced(problem.model, problem.portfolio.prices)
+        model = price_targets(problem.model, problem.portfolio.prices)
         (made,) = rebalance_all(model, [problem.portfolio], options)
-        untouched = isinstance(made, Rebalance) and made.status == Status.IN_BAND
+        untouched = isinstance(made, PortfolioOutcome) and made.status == Status.IN_BAND
         in_band = measure_drift(model, problem.portfolio).summary.status == BandStatus.WITHIN_BANDS
         assert untouched == (in_band and problem.portfolio.cash >= 0)
         inside += in_band

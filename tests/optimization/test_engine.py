@@ -10,11 +10,11 @@ import pytest
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance, Side, Status
+from optimization.domain.outcome import PortfolioOutcome, Side, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance, rebalance_all
 from optimization.errors import CertificationError, PricesMissingError, RuleError
-from optimization.exact.block_builder import priced
+from optimization.exact.block_builder import price_targets
 from optimization.solvers import coupled, relaxation
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, C, D, model, portfolio, trades
 
@@ -192,12 +192,12 @@ def test_a_negative_cash_floor_is_refused():
 def test_portfolios_with_prices_of_their_own_are_answered_by_those():
     first = portfolio("100", {"A": "10"})
     other = portfolio("100", {"A": "10", "D": "7"}, D="3")
-    securities = priced(model(A="0.5"), first.prices)
+    securities = price_targets(model(A="0.5"), first.prices)
 
     together = rebalance_all(securities, [first, other])
 
     assert together == [rebalance_all(securities, [one])[0] for one in (first, other)]
-    assert isinstance(together[1], Rebalance)
+    assert isinstance(together[1], PortfolioOutcome)
     assert together[1].market_value == 121
 
 
@@ -247,10 +247,14 @@ def wrongly(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     [
         ("solve", 5, {}),  # out of its band
         ("solve", -6, {}),  # short
-        ("solve_tight", 1, {"cash_floor": Decimal(55)}),  # inside its band, beyond the cash
-        ("solve_tight", -4, {"cash_floor": Decimal(55)}),  # out of its band
-        ("solve_desk", 1, {"maximum_trades": 1, "cash_floor": Decimal(55)}),
-        ("solve_desk", -4, {"turnover_cap": Decimal(70)}),
+        (
+            "solve_cash_constrained",
+            1,
+            {"cash_floor": Decimal(55)},
+        ),  # inside its band, beyond the cash
+        ("solve_cash_constrained", -4, {"cash_floor": Decimal(55)}),  # out of its band
+        ("solve_coupled", 1, {"maximum_trades": 1, "cash_floor": Decimal(55)}),
+        ("solve_coupled", -4, {"turnover_cap": Decimal(70)}),
     ],
 )
 def test_a_plan_that_fails_verification_is_never_returned(
@@ -300,7 +304,7 @@ def test_answers_do_not_depend_on_what_they_are_solved_with():
         for i, held in enumerate(Decimal(i % 3) / (1 + i % 2) for i in range(60))
     ]
     options = RebalanceOptions(cash_floor=Decimal(10))
-    securities = priced(wide, prices)
+    securities = price_targets(wide, prices)
 
     together = rebalance_all(securities, many, options)
     alone = [rebalance_all(securities, [one], options)[0] for one in many]

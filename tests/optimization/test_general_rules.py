@@ -14,15 +14,16 @@ import scipy.optimize
 from optimization.domain.certificate import Method
 from optimization.domain.model import DriftBand, Model, Target, relative_band
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.domain.weights import Weight, WrittenFraction
 from optimization.drift import measure_drift
-from optimization.engine import priced, rebalance, rebalance_all
+from optimization.engine import rebalance, rebalance_all
+from optimization.exact.block_builder import price_targets
 from tests.optimization.support.oracle import Row, best_by_enumeration, limit_of, rows_of
 
 WIDE = DriftBand(Decimal(1), Decimal(1))
-MOST_COMBINATIONS = 3_000
+MAX_COMBINATIONS = 3_000
 WITHIN = Fraction(1, 10**12)  # where thirds have digits without end
 IDS = ("VTI", "IE00B4L5Y983", "U 12-3", "株")
 
@@ -68,7 +69,7 @@ def random_general(draw: random.Random) -> tuple[Model, Portfolio]:
     return Model("General", targets, ("U1",)), Portfolio("U1", cash, held, prices)
 
 
-def assert_keeps_its_rules(answer: Rebalance, rows: list[Row], portfolio: Portfolio) -> None:
+def assert_keeps_its_rules(answer: PortfolioOutcome, rows: list[Row], portfolio: Portfolio) -> None:
     """Bands, whole shares, no short position and no overdraft, and the objective that it states."""
     by_id = {row.security_id: row for row in rows}
     spent, objective = Fraction(0), Fraction(0)
@@ -92,7 +93,7 @@ def test_small_general_problems_have_the_objective_of_exhaustive_enumeration(see
     while sum(tried[each] for each in ("a plan", "none")) < 150:
         model, portfolio = random_general(draw)
         rows = rows_of(model, portfolio)
-        if prod(len(row.counts) for row in rows) > MOST_COMBINATIONS or portfolio.market_value <= 0:
+        if prod(len(row.counts) for row in rows) > MAX_COMBINATIONS or portfolio.market_value <= 0:
             continue
         best = best_by_enumeration(rows, limit_of(portfolio))
         answer = rebalance(model, portfolio)
@@ -213,7 +214,7 @@ def test_thirds_are_exact_and_their_digits_end_somewhere():
     assert answer.certificate is not None
     # Three times 33.33... less 30: exactly 10, though no third of it has digits that end.
     assert (answer.after, answer.certificate.objective) == ((3, 3, 3), 10)
-    (first, *_) = measure_drift(priced(wide, prices), held).standings
+    (first, *_) = measure_drift(price_targets(wide, prices), held).standings
     assert (first.target, first.deviation) == (
         Decimal("33.333333333333"),
         Decimal("-33.333333333333"),
@@ -227,7 +228,7 @@ def test_a_seventh_is_inside_its_band_at_the_very_edge():
     prices = {"A": Decimal(1)}
     for shares, edge in ((99, "BELOW"), (100, None), (300, None), (301, "ABOVE")):
         held = Portfolio("U1", Decimal(1400 - shares), {"A": Decimal(shares)}, prices)
-        (standing,) = measure_drift(priced(model, prices), held).standings
+        (standing,) = measure_drift(price_targets(model, prices), held).standings
         assert (standing.edge and str(standing.edge)) == edge
 
 
@@ -276,7 +277,7 @@ def test_lots_of_18_decimals_are_counted_beyond_int64(direction: str):
 def test_general_answers_are_the_same_alone_and_in_a_block():
     model, prices = index_of(60, seed=7)
     accounts = [Portfolio(f"U{i}", Decimal(10_000 + 977 * i), {}, prices) for i in range(40)]
-    together = rebalance_all(priced(model, prices), accounts)
+    together = rebalance_all(price_targets(model, prices), accounts)
     assert together == [rebalance(model, account) for account in accounts]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from optimization.domain.certificate import Proof
 from optimization.engine import rebalance
-from optimization.exact.block_builder import assemble, others_of, priced
+from optimization.exact.block_builder import build_block, price_others, price_targets
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.relaxation import relax
 from optimization.time_budget import Budget
@@ -45,9 +45,11 @@ def test_a_plan_that_is_one_cent_better_is_found_among_sums_of_many_cents(
     # Of each of these HiGHS, given costs in whole cents, calls a plan optimal that is a cent worse.
     problem = problem_of(1, number)
     model, portfolio, options = problem.model, problem.portfolio, problem.options
-    securities = priced(model, portfolio.prices)
-    others = others_of(securities, portfolio)
-    at_market_value = relax(assemble(securities, others, [portfolio], options), options).desk(0)
+    securities = price_targets(model, portfolio.prices)
+    others = price_others(securities, portfolio)
+    at_market_value = relax(build_block(securities, others, [portfolio], options), options).coupled(
+        0
+    )
 
     plan = solve_at_base(at_market_value, options, Budget())
 

@@ -8,10 +8,10 @@ import pytest
 from optimization.domain.certificate import Method
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance, rebalance_all
-from optimization.exact.block_builder import priced
+from optimization.exact.block_builder import price_targets
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, model, portfolio
 
 
@@ -56,14 +56,16 @@ def test_amounts_of_more_digits_than_decimals_usually_have_are_not_rounded():
 
 def test_an_account_beyond_64_bits_changes_no_answer_beside_it():
     prices = {A: Decimal(1), B: Decimal(1)}
-    securities = priced(model(A="0.4", B="0.4"), prices)
+    securities = price_targets(model(A="0.4", B="0.4"), prices)
     shares = Decimal(10**19)
     small = Portfolio(PORTFOLIO, Decimal(1000), {}, prices)
     large = Portfolio(PORTFOLIO, Decimal(1000), {A: shares, B: -shares}, prices)
 
     answers = rebalance_all(securities, [small, large, small])
 
-    assert [answer.after for answer in answers if isinstance(answer, Rebalance)] == [(400, 400)] * 3
+    assert [answer.after for answer in answers if isinstance(answer, PortfolioOutcome)] == [
+        (400, 400)
+    ] * 3
 
 
 def test_bands_of_ten_decimals_are_exact_where_their_products_pass_64_bits():

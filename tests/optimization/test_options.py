@@ -18,7 +18,7 @@ from optimization.domain.options import (
     RebalanceOptions,
     Scope,
 )
-from optimization.domain.outcome import Rebalance, Side, Status
+from optimization.domain.outcome import PortfolioOutcome, Side, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from optimization.errors import OptionsConflictError, RuleError
@@ -43,16 +43,16 @@ def held(cash: str = "0", **shares: str) -> Portfolio:
     return Portfolio(PORTFOLIO, Decimal(cash), holdings, PRICES)
 
 
-def answer(portfolio: Portfolio, drift: str = "0.2", **options: Any) -> Rebalance:
+def answer(portfolio: Portfolio, drift: str = "0.2", **options: Any) -> PortfolioOutcome:
     return rebalance(model(drift), portfolio, RebalanceOptions(**options))
 
 
-def traded(result: Rebalance) -> dict[str, int | Decimal]:
+def traded(result: PortfolioOutcome) -> dict[str, int | Decimal]:
     sign = {Side.BUY: 1, Side.SELL: -1}
     return {t.security_id[0]: sign[t.side] * t.quantity for t in result.transactions}
 
 
-def limits(result: Rebalance) -> dict[str, str]:
+def limits(result: PortfolioOutcome) -> dict[str, str]:
     assert result.refusal is not None
     return {limit["option"]: limit["short_by"] for limit in result.refusal.members["limits"]}
 

@@ -12,12 +12,16 @@ from hypothesis import HealthCheck, assume, given, settings
 from optimization.domain.certificate import Method
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import DEFAULTS, rebalance
 from optimization.exact.block import bands
-from optimization.exact.block_builder import assemble, priced
-from optimization.solvers.cash_constrained import Tight, solve_by_program, solve_tight
+from optimization.exact.block_builder import build_block, price_targets
+from optimization.solvers.cash_constrained import (
+    CashConstrainedProblem,
+    solve_by_program,
+    solve_cash_constrained,
+)
 from optimization.solvers.separable import solve
 from optimization.time_budget import Budget
 from tests.optimization.support.oracle import best_by_enumeration, best_by_milp, limit_of, rows_of
@@ -27,11 +31,11 @@ from tests.optimization.support.random_problems import (
     tight_problems,
 )
 
-MOST_COMBINATIONS = 5_000
+MAX_COMBINATIONS = 5_000
 small = settings(max_examples=1_500, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def assert_agrees(answer: Rebalance, best: Fraction | None) -> None:
+def assert_agrees(answer: PortfolioOutcome, best: Fraction | None) -> None:
     if best is None:
         assert answer.status is Status.INFEASIBLE
         return
@@ -40,7 +44,9 @@ def assert_agrees(answer: Rebalance, best: Fraction | None) -> None:
     assert gap == 0 or (answer.certificate.method is Method.MILP and 0 < gap <= Fraction(1, 100))
 
 
-def assert_sound(answer: Rebalance, model: Model, portfolio: Portfolio, floor: Decimal) -> None:
+def assert_sound(
+    answer: PortfolioOutcome, model: Model, portfolio: Portfolio, floor: Decimal
+) -> None:
     """Every rule of the problem, from the answer alone."""
     rows = {row.security_id: row for row in rows_of(model, portfolio)}
     spent = Fraction(0)
@@ -62,7 +68,7 @@ def test_random_problems_have_the_objective_of_exhaustive_enumeration(
 ):
     model, portfolio = problem
     rows = rows_of(model, portfolio)
-    assume(prod(max(1, len(row.counts)) for row in rows) <= MOST_COMBINATIONS)
+    assume(prod(max(1, len(row.counts)) for row in rows) <= MAX_COMBINATIONS)
 
     answer = rebalance(model, portfolio)
 
@@ -78,7 +84,7 @@ def test_random_problems_short_of_cash_have_the_objective_of_exhaustive_enumerat
 ):
     model, portfolio, floor = problem
     rows = rows_of(model, portfolio)
-    assume(prod(max(1, len(row.counts)) for row in rows) <= MOST_COMBINATIONS)
+    assume(prod(max(1, len(row.counts)) for row in rows) <= MAX_COMBINATIONS)
 
     answer = rebalance(model, portfolio, RebalanceOptions(cash_floor=floor))
 
@@ -115,15 +121,15 @@ def test_the_cvxpy_program_reaches_the_objective_of_the_cover():
     rng = np.random.default_rng(7)
     for count in (3, 8, 9, 40):
         model, portfolio = random_problem(rng, count, 300_000, drift=0.05)
-        assembled = assemble(priced(model, portfolio.prices), (), [portfolio], DEFAULTS)
+        assembled = build_block(price_targets(model, portfolio.prices), (), [portfolio], DEFAULTS)
         where = bands(assembled.block)
         best = solve(assembled.block, where)
         for need in (1, 5_000, 77_777):
             block = assembled.block
             limit = best.invested - need
             short = replace(block, investable=limit)
-            tight = Tight(portfolio.portfolio_id, short, where, best.lots[0], need)
-            by_cover = solve_tight(tight, Budget(10.0))
+            tight = CashConstrainedProblem(portfolio.portfolio_id, short, where, best.lots[0], need)
+            by_cover = solve_cash_constrained(tight, Budget(10.0))
             by_program = solve_by_program(tight, Budget(10.0))
             assert not isinstance(by_cover, int)
             assert by_cover.certificate.method is Method.COVER

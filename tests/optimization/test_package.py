@@ -23,7 +23,7 @@ def loaded_after(statement: str) -> set[str]:
     [
         "import optimization.domain.model",
         "import storage.model_store",
-        "from optimization import Model, Rebalance, RebalanceOptions, priced",
+        "from optimization import Model, PortfolioOutcome, RebalanceOptions, price_targets",
     ],
 )
 def test_whoever_imports_domain_types_alone_loads_no_solver(statement: str):

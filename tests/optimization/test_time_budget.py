@@ -12,7 +12,7 @@ import pytest
 from optimization.domain.certificate import Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance, rebalance_all
 from optimization.errors import (
@@ -20,9 +20,9 @@ from optimization.errors import (
     NoSolutionInTimeError,
     SolverInterruptedError,
 )
-from optimization.exact.block_builder import priced
+from optimization.exact.block_builder import price_targets
 from optimization.milp import formulations
-from optimization.milp.parametric import CompiledProgram, SolverAnswer
+from optimization.milp.parametric import ParametricMilp, SolverAnswer
 from optimization.solvers import coupled
 from optimization.time_budget import Budget
 
@@ -44,7 +44,7 @@ def given_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         answer = SolverAnswer({}, 0.0, proven=True, infeasible=False, seconds=TAKEN_S)
         return answer, np.array([9.0])
 
-    monkeypatch.setattr(formulations, "solve_desk", solved)
+    monkeypatch.setattr(formulations, "solve_coupled", solved)
     return given
 
 
@@ -77,7 +77,7 @@ def accounts(*cash: int) -> list[Portfolio]:
 
 
 def all_rebalanced(portfolios: list[Portfolio], budget: Budget, **options: object):
-    securities = priced(HALF, portfolios[0].prices)
+    securities = price_targets(HALF, portfolios[0].prices)
     return rebalance_all(securities, portfolios, RebalanceOptions(**options), budget)  # pyright: ignore[reportArgumentType]
 
 
@@ -97,12 +97,12 @@ def test_a_portfolio_that_needs_no_search_takes_no_part_of_the_budget(
     def solved(_tight: object, budget: Budget):
         given.append(budget.left_s)
 
-    monkeypatch.setattr(coupled, "solve_tight", solved)
+    monkeypatch.setattr(coupled, "solve_cash_constrained", solved)
 
     # Six lots of 8 of 100.00 leave 52.00, less than the floor; 1000.00 and 2000.00 leave more.
     answers = all_rebalanced(accounts(2000, 100, 1000), Budget(6.0), cash_floor=Decimal(60))
 
-    assert [one.status for one in answers if isinstance(one, Rebalance)] == [
+    assert [one.status for one in answers if isinstance(one, PortfolioOutcome)] == [
         Status.REBALANCED,
         Status.INFEASIBLE,
         Status.REBALANCED,
@@ -121,10 +121,10 @@ def test_without_time_the_portfolios_that_need_a_search_say_so_and_the_others_ar
     monkeypatch: pytest.MonkeyPatch,
 ):
     nothing = SolverAnswer(None, 0.0, proven=False, infeasible=False, seconds=0.0)
-    monkeypatch.setattr(formulations, "solve_desk", lambda *_: (nothing, None))
+    monkeypatch.setattr(formulations, "solve_coupled", lambda *_: (nothing, None))
     answers = all_rebalanced(accounts(75, 1000), Budget(0.0), cash_ceiling=Decimal(40))
 
-    assert isinstance(answers[0], Rebalance)
+    assert isinstance(answers[0], PortfolioOutcome)
     assert answers[0].status is Status.REBALANCED
     assert isinstance(answers[1], NoSolutionInTimeError)
 
@@ -147,7 +147,7 @@ def test_an_interruption_between_two_portfolios_ends_the_call(monkeypatch: pytes
         assert share.is_interrupted
         return SolverAnswer(None, 0.0, proven=False, infeasible=False, seconds=0.0), None
 
-    monkeypatch.setattr(formulations, "solve_desk", solved)
+    monkeypatch.setattr(formulations, "solve_coupled", solved)
     with pytest.raises(SolverInterruptedError):
         all_rebalanced(accounts(1000, 1000), budget, cash_ceiling=Decimal(40))
     assert len(asked) == 1
@@ -181,7 +181,7 @@ def endless() -> Callable[[Budget], SolverAnswer]:
     half = weights.sum(axis=1) // 2
     rows = [over >= 0, weights @ x - over <= cp.Parameter(5, name="half"), over <= 4_000]
     rows.append(weights @ x + over >= half)
-    made = CompiledProgram(cp.Problem(cp.Minimize(cp.sum(over)), rows))
+    made = ParametricMilp(cp.Problem(cp.Minimize(cp.sum(over)), rows))
     return lambda budget: made.solve({"half": half * 1.0}, budget, 0.01)
 
 
@@ -193,6 +193,6 @@ def test_a_plan_whose_search_for_fewer_trades_ran_out_of_time_says_so(
 
     (plan,) = all_rebalanced(accounts(75), Budget(), cash_ceiling=Decimal(40), fewest_trades=True)
 
-    assert isinstance(plan, Rebalance)
+    assert isinstance(plan, PortfolioOutcome)
     assert plan.certificate is not None
     assert plan.certificate.proof is Proof.FEASIBLE_TIME_LIMIT

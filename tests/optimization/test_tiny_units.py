@@ -9,13 +9,13 @@ import pytest
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import GroupBand, RebalanceOptions
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from optimization.exact.block import bands
-from optimization.exact.block_builder import assemble, priced
-from optimization.exact.scaled_integers import grain_of, just_above
-from optimization.solvers.cash_constrained import Tight, solve_by_program
+from optimization.exact.block_builder import build_block, price_targets
+from optimization.exact.scaled_integers import granularity_of, just_above
+from optimization.solvers.cash_constrained import CashConstrainedProblem, solve_by_program
 from optimization.solvers.separable import solve
 from optimization.time_budget import Budget
 
@@ -27,7 +27,7 @@ MODEL = Model(
 )
 
 
-def answer(**options: Any) -> Rebalance:
+def answer(**options: Any) -> PortfolioOutcome:
     """1,000 in cash: 20 of A and 5 of B are the targets, for 300; minimum trades need the program."""
     options.setdefault("minimum_shares", Decimal(2))
     return rebalance(
@@ -43,10 +43,10 @@ def answer(**options: Any) -> Rebalance:
 def test_a_limit_that_the_best_plan_meets_exactly_keeps_it_and_a_hair_more_gives_it_up(
     option: str, met: int, sign: int, digits: int
 ):
-    hair = sign * Decimal(1).scaleb(-digits)
+    feasibility_margin = sign * Decimal(1).scaleb(-digits)
 
     assert answer(**{option: Decimal(met)}).after == (20, 5)
-    missed = answer(**{option: met + hair})
+    missed = answer(**{option: met + feasibility_margin})
 
     assert missed.after == (19, 5)
     assert missed.certificate is not None
@@ -58,9 +58,11 @@ def test_a_limit_that_the_best_plan_meets_exactly_keeps_it_and_a_hair_more_gives
 def test_a_group_s_bounds_are_met_exactly_or_missed_by_a_hair(
     low: str, high: str, after: tuple[int, int]
 ):
-    hair = Decimal("1E-12")
+    feasibility_margin = Decimal("1E-12")
     exact = GroupBand("both", frozenset({A, B}), Decimal(low), Decimal(high))
-    above = GroupBand("both", frozenset({A, B}), Decimal(low) + (hair if low != "0" else 0))
+    above = GroupBand(
+        "both", frozenset({A, B}), Decimal(low) + (feasibility_margin if low != "0" else 0)
+    )
 
     assert answer(groups=(exact,)).after == (20, 5)
     assert answer(groups=(above,)).after == after
@@ -92,12 +94,12 @@ def test_the_cash_row_alone_is_asked_again_where_prices_are_finer_than_floats():
     prices = {A: Decimal("10.00000000000001"), B: Decimal("20.00000000000003")}
     portfolio = Portfolio("P" * 24, Decimal(1000), {}, prices)
     options = RebalanceOptions(cash_floor=Decimal(700))
-    block = assemble(priced(MODEL, prices), (), [portfolio], options).block
+    block = build_block(price_targets(MODEL, prices), (), [portfolio], options).block
     where = bands(block)
     lots = solve(block, where).lots[0]
     assert lots.tolist() == [20, 5]
 
-    plan = solve_by_program(Tight("P" * 24, block, where, lots, 35), Budget(10.0))
+    plan = solve_by_program(CashConstrainedProblem("P" * 24, block, where, lots, 35), Budget(10.0))
 
     assert plan.lots.tolist() == [19, 5]
     assert plan.certificate.lower_bound < 1
@@ -105,13 +107,13 @@ def test_the_cash_row_alone_is_asked_again_where_prices_are_finer_than_floats():
 
 
 def test_sums_are_multiples_of_their_grain():
-    assert grain_of([Fraction(3, 4), Fraction(5, 2), 2]) == Fraction(1, 4)
-    assert grain_of([]) == 0
-    assert grain_of([0, 6, 4]) == 2
+    assert granularity_of([Fraction(3, 4), Fraction(5, 2), 2]) == Fraction(1, 4)
+    assert granularity_of([]) == 0
+    assert granularity_of([0, 6, 4]) == 2
 
 
 @pytest.mark.parametrize(
-    ("limit", "grain", "floats"),
+    ("limit", "granularity", "floats"),
     [
         ("7.1", "2", "6.25"),
         ("6", "2", "6.25"),
@@ -121,8 +123,8 @@ def test_sums_are_multiples_of_their_grain():
     ],
 )
 def test_floats_get_a_limit_a_hair_above_the_largest_sum_it_admits(
-    limit: str, grain: str, floats: str
+    limit: str, granularity: str, floats: str
 ):
-    found = just_above(Fraction(limit), Fraction(grain), Fraction(1, 4))
+    found = just_above(Fraction(limit), Fraction(granularity), Fraction(1, 4))
 
     assert found == Fraction(floats)

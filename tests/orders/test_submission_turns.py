@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.orders.admission import CANCEL_WITH_S, ORDERS_AT_A_TIME, Admission
-from serve_app.orders.submission import HandOvers
+from serve_app.orders.admission import CANCEL_BATCH_SIZE, CANCEL_WITH_S, Admission
+from serve_app.orders.submission import OrderSubmitter
 from storage.order import OpenOrdersRule
 from tests.support import flaky_order_service
 from tests.support.fakes import Stored
@@ -135,7 +135,7 @@ async def test_replace_cancels_no_more_and_records_what_it_cancelled(
     assert await calls_after_hanging_up(stored, second, service, "cancel", rule) == 1
 
     there = Counter(order["status"]["abbreviation"] for order in await desk.orders())
-    assert there == {"CNCLD": ORDERS_AT_A_TIME, "NEW": 50 - ORDERS_AT_A_TIME}
+    assert there == {"CNCLD": CANCEL_BATCH_SIZE, "NEW": 50 - CANCEL_BATCH_SIZE}
     lines = (await client.get(first)).json()["orders"]
     assert Counter(line["service_status"] for line in lines) == there
     assert len(desk.posted) == 1
@@ -148,7 +148,7 @@ async def test_replace_cancels_nothing_without_the_time_to_confirm_it_and_to_sen
 ) -> None:
     await client.post(await rebalanced(client, 2))
     second = await rebalanced(client, 2, name="Again")
-    stored._hand_overs = HandOvers(stored._with, PATIENT, CANCEL_WITH_S, settle_s=0.0)
+    stored._hand_overs = OrderSubmitter(stored._with, PATIENT, CANCEL_WITH_S, settle_s=0.0)
 
     answer = await handed_over(client, second, "REPLACE")
 

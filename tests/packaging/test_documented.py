@@ -15,7 +15,7 @@ from optimization.domain.outcome import Edge, OutsideBand, Refusal
 from storage import model_store, order, outcomes, schema
 from storage import rebalance as runs
 from storage import run as book
-from storage.idempotency_store import Claim
+from storage.idempotency_store import IdempotencyClaim
 from tests.storage.test_order_store import some
 from tests.storage.test_run_store import a_plan
 from tests.storage.test_run_store import a_run as a_book_run
@@ -59,17 +59,17 @@ def documents() -> dict[str, set[str]]:
     model = replace(a_model(), options=RebalanceOptions(maximum_trades=3), last_rebalance_date=NOON)
     rebalance = replace(
         a_run(),
-        book_run_id="6" * 24,
+        run_id="6" * 24,
         refusal=REFUSAL,
         unmatched=("A",),
         overrides_by_portfolio=OWN,
     )
-    book_run = a_book_run(claim=Claim("key", "me"), overrides_by_portfolio=OWN)
+    book_run = a_book_run(claim=IdempotencyClaim("key", "me"), overrides_by_portfolio=OWN)
     return {
         "models": set(model_store._contents(model)),
-        "rebalances": set(runs.run_document(rebalance)),
+        "rebalances": set(runs.rebalance_document(rebalance)),
         "results": set(full_outcome()),
-        "book_runs": {*book.book_run_document(book_run), *book.plan_document(a_plan())},
+        "book_runs": {*book.run_document(book_run), *book.plan_document(a_plan())},
         "orders": set(order.order_document(some("6" * 24, 1)[0])),
     }
 

@@ -11,7 +11,7 @@ import pytest
 from bson import Decimal128, ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
-from storage.model_store import Models
+from storage.model_store import ModelStore
 from storage.mongo.connection import Document
 
 pytestmark = pytest.mark.mongo
@@ -51,10 +51,10 @@ async def test_copied_models_keep_their_ids_and_versions(
     await asyncio.to_thread(exec, script, {})
     await asyncio.to_thread(exec, script, {})  # it can be repeated
 
-    models, total = await Models(database).page()
+    models, total = await ModelStore(database).page()
     assert total == 1
     assert (models[0].model_id, models[0].version) == (str(old["_id"]), 7)
     assert models[0].targets[0].weight == Decimal("0.25")
-    followed = await Models(database).followed_by(PORTFOLIO)
+    followed = await ModelStore(database).followed_by(PORTFOLIO)
     assert followed.model_id == models[0].model_id
     await database.client.drop_database(original)

@@ -12,11 +12,11 @@ import pytest
 
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance_all
 from optimization.errors import OptimizationError, RuleError, SolverInterruptedError
-from optimization.exact.block_builder import priced
+from optimization.exact.block_builder import price_targets
 from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
@@ -124,9 +124,9 @@ def test_the_example_of_an_infeasible_portfolio_is_what_the_engine_says_of_it() 
     prices = {SECURITY: Decimal("812.40")}
     portfolio = Portfolio(PORTFOLIO, Decimal("20000.00"), {}, prices)
 
-    (outcome,) = rebalance_all(priced(model, prices), [portfolio], RebalanceOptions())
+    (outcome,) = rebalance_all(price_targets(model, prices), [portfolio], RebalanceOptions())
 
-    assert isinstance(outcome, Rebalance)
+    assert isinstance(outcome, PortfolioOutcome)
     assert outcome == OF_PORTFOLIOS[0]
     assert outcome.refusal is not None
     assert outcome.refusal.code == INFEASIBLE.slug

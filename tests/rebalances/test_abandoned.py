@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import UpstreamUnavailableError
-from storage.idempotency_store import Idempotency
+from storage.idempotency_store import IdempotencyStore
 from tests.support.fakes import PRICE, A, Stored, posted
 from tests.support.in_process import Gate
 from tests.support.run_streams import run_over
@@ -213,7 +213,7 @@ async def test_a_claim_that_was_lost_meanwhile_is_not_answered_by_a_second_rebal
 ) -> None:
     asked = asyncio.create_task(client.post(path, headers=KEY))
     await gate.reached.wait()
-    keys = Idempotency(database)
+    keys = IdempotencyStore(database)
     claimed = await database["idempotency"].find_one({})
     await keys.release("monday", claimed["lease"]["token"])
     gate.open.set()

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
 from serve_app.cli import cli
-from serve_app.client import AsyncClient, Options, Position, Rebalance
+from serve_app.client import AsyncClient, Options, PortfolioOutcome, Position
 from serve_app.rebalances import replay as replaying
 from serve_app.settings import Settings
 from tests.support.fakes import PRICE, A, B, P, Q, R, Stored, no_metrics
@@ -46,7 +46,7 @@ async def service(settings: Settings, stored: Stored, database: Any) -> AsyncIte
         yield client
 
 
-async def rebalanced(service: AsyncClient, **options: Any) -> tuple[Rebalance, ...]:
+async def rebalanced(service: AsyncClient, **options: Any) -> tuple[PortfolioOutcome, ...]:
     model = await service.add_model("Growth", LINES, [P, Q, R, LOST])
     return await service.rebalance_model(model.model_id, Options(**options))
 
@@ -65,7 +65,7 @@ async def test_every_outcome_with_its_input_agrees_to_the_last_digit(
     options: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(replaying, "AT_A_TIME", 2)
+    monkeypatch.setattr(replaying, "OUTCOME_BATCH_SIZE", 2)
     outcomes = await rebalanced(service, **options)
     assert outcomes[0].status == "REBALANCED", outcomes[0].error
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from serve_app.runs.congestion_window import Window
+from serve_app.runs.congestion_window import CongestionWindow
 
 
 def test_a_window_begins_as_wide_as_it_may_be_and_grows_no_wider() -> None:
-    window = Window(64)
+    window = CongestionWindow(64)
     window.widen()
     assert window.size == 64
 
 
 def test_a_failure_halves_the_window() -> None:
-    window = Window(64)
+    window = CongestionWindow(64)
     sizes = []
     for _ in range(3):
         window.narrow()
@@ -21,7 +21,7 @@ def test_a_failure_halves_the_window() -> None:
 
 
 def test_something_is_always_under_way() -> None:
-    window = Window(4)
+    window = CongestionWindow(4)
     for _ in range(20):
         window.narrow()
     assert window.size == 1
@@ -29,7 +29,7 @@ def test_something_is_always_under_way() -> None:
 
 @pytest.mark.parametrize("size", [1, 4, 16])
 def test_a_window_of_successes_makes_room_for_one_more(size: int) -> None:
-    window = Window(2 * size)
+    window = CongestionWindow(2 * size)
     window.narrow()
     for _ in range(size + 1):
         window.widen()
@@ -37,7 +37,7 @@ def test_a_window_of_successes_makes_room_for_one_more(size: int) -> None:
 
 
 def test_after_a_failure_the_window_comes_back_to_its_width() -> None:
-    window = Window(16)
+    window = CongestionWindow(16)
     window.narrow()
     for _ in range(16 * 16):
         window.widen()

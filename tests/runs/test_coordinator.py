@@ -12,14 +12,14 @@ from ray.exceptions import WorkerCrashedError
 
 from serve_app.resources import Resources
 from serve_app.runs import chunk_attempts, coordinator
-from serve_app.runs.coordinator import MOST_TAKEOVERS, Coordinator
+from serve_app.runs.coordinator import MAX_TAKEOVERS, Coordinator
 from serve_app.runs.planner import now
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk, Report
 from storage.errors import StorageUnavailableError
-from storage.idempotency_store import Claim
-from storage.run import BookRun, BookRunStatus
-from storage.run_store import BookRuns
+from storage.idempotency_store import IdempotencyClaim
+from storage.run import Run, RunStatus
+from storage.run_store import RunStore
 from tests.runs.conftest import Added
 from tests.support.in_process import AttemptsHere, Upstreams
 from tests.support.runs import a_run, numbered
@@ -52,7 +52,7 @@ async def watched(made: Coordinator) -> AsyncIterator[None]:
     await asyncio.gather(watching, return_exceptions=True)
 
 
-async def over(resources: Resources, run_id: str) -> BookRun:
+async def over(resources: Resources, run_id: str) -> Run:
     async with asyncio.timeout(WITHIN_S):
         while not (run := await resources.book_runs.read(run_id)).status.is_over:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -70,7 +70,7 @@ async def test_a_portfolio_that_no_worker_survives_costs_the_others_of_its_chunk
     await Coordinator(settings, resources, Poisoned).begin(run)
     ended = await over(resources, run.run_id)
 
-    assert ended.status is BookRunStatus.COMPLETED
+    assert ended.status is RunStatus.COMPLETED
     assert ended.totals.counts == {"REBALANCED": 24, "FAILED": 1}
     (part,) = await resources.rebalances.parts(run.run_id)
     outcomes = await resources.rebalances.outcomes(part)
@@ -84,13 +84,13 @@ async def test_a_run_that_comes_no_further_whoever_takes_it_over_is_given_up(
 ) -> None:
     run = a_run((await added("followed", numbered(5))).model_id)
     await resources.book_runs.add(run, "a replica that died", 0)
-    before = {"takeovers": MOST_TAKEOVERS + 1, "lease.until": now() - timedelta(seconds=1)}
+    before = {"takeovers": MAX_TAKEOVERS + 1, "lease.until": now() - timedelta(seconds=1)}
     await database["book_runs"].update_one({}, {"$set": before})
 
     async with watched(Coordinator(settings, resources, AttemptsHere)):
         ended = await over(resources, run.run_id)
 
-    assert ended.status is BookRunStatus.STOPPED
+    assert ended.status is RunStatus.STOPPED
     assert ended.problem is not None
     assert "given up after 20 attempts" in ended.problem.detail
 
@@ -98,9 +98,9 @@ async def test_a_run_that_comes_no_further_whoever_takes_it_over_is_given_up(
 async def test_a_run_that_was_said_not_to_have_begun_is_cancelled_if_it_was_stored(
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
-    class Lossy(BookRuns):
+    class Lossy(RunStore):
         async def add(
-            self, run: BookRun, token: str, lease_s: float, completes: Claim | None = None
+            self, run: Run, token: str, lease_s: float, completes: IdempotencyClaim | None = None
         ) -> bool:
             await super().add(run, token, lease_s, completes)
             raise StorageUnavailableError("the database did not answer in time")
@@ -114,14 +114,14 @@ async def test_a_run_that_was_said_not_to_have_begun_is_cancelled_if_it_was_stor
             await made.begin(run)
         ended = await over(resources, run.run_id)
 
-    assert ended.status is BookRunStatus.CANCELLED
+    assert ended.status is RunStatus.CANCELLED
     assert ended.totals.counts == {}
 
 
-class Unreadable(BookRuns):
+class Unreadable(RunStore):
     """Book runs of a database that goes away after every write."""
 
-    async def read(self, run_id: str) -> BookRun:  # noqa: ARG002
+    async def read(self, run_id: str) -> Run:  # noqa: ARG002
         raise StorageUnavailableError("the database did not answer in time")
 
 
@@ -148,7 +148,7 @@ async def test_a_run_of_an_earlier_attempt_whose_caller_is_told_a_failure_is_can
     async with watched(Coordinator(settings, resources, AttemptsHere)):
         ended = await over(resources, run.run_id)
 
-    assert ended.status is BookRunStatus.CANCELLED
+    assert ended.status is RunStatus.CANCELLED
 
 
 async def test_a_run_whose_caller_is_told_that_the_database_is_away_is_ended(
@@ -162,7 +162,7 @@ async def test_a_run_whose_caller_is_told_that_the_database_is_away_is_ended(
         await Coordinator(replace_lease(settings), unreadable, AttemptsHere).over(run.run_id)
 
     async with asyncio.timeout(WITHIN_S):
-        while (await resources.book_runs.read(run.run_id)).status is not BookRunStatus.DISCARDING:  # noqa: ASYNC110
+        while (await resources.book_runs.read(run.run_id)).status is not RunStatus.DISCARDING:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

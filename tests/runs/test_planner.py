@@ -24,8 +24,8 @@ from serve_app.upstream.errors import (
 )
 from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
-from storage.rebalance import Run
-from storage.run import BookRun, Holdings, Plan, Selection
+from storage.rebalance import Rebalance
+from storage.run import HoldingsRef, Plan, Run, Selection
 from tests.runs.conftest import Added
 from tests.support.fakes import PRICE, A, B
 from tests.support.in_process import Upstreams
@@ -48,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Planned:
     """A run that was planned: its numbers, and what was stored of it."""
 
-    def __init__(self, plan: Plan, parts: tuple[Run, ...], chunks: list[Chunk]) -> None:
+    def __init__(self, plan: Plan, parts: tuple[Rebalance, ...], chunks: list[Chunk]) -> None:
         self.plan, self.parts, self.chunks = plan, parts, chunks
 
     @property
@@ -60,7 +60,7 @@ class Planned:
         return chosen
 
 
-async def planned(planner: Planner, resources: Resources, run: BookRun) -> Planned:
+async def planned(planner: Planner, resources: Resources, run: Run) -> Planned:
     plan = await planner.plan(run)
     chunks = [chunk async for chunk in resources.chunks.open(run.run_id)]
     return Planned(
@@ -171,13 +171,13 @@ async def test_chunks_of_a_file_are_in_the_order_of_its_rows(
     pq.write_table(pa.table(columns, schema=kinds), tmp_path / "book.parquet")
     planner = Planner(settings.model_copy(update={"holdings_directory": tmp_path}), resources)
 
-    run = a_run(model.model_id, holdings=Holdings(FILE, "book.parquet"))
+    run = a_run(model.model_id, holdings=HoldingsRef(FILE, "book.parquet"))
     made = await planned(planner, resources, run)
 
     assert made.by_model[str(model.model_id)] == list(ids)
     assert made.plan.holdings.fingerprint
     with pytest.raises(HoldingsFileError, match="is not in HOLDINGS_DIRECTORY"):
-        await planner.plan(replace(run, holdings=Holdings(FILE, "none.parquet")))
+        await planner.plan(replace(run, holdings=HoldingsRef(FILE, "none.parquet")))
 
 
 async def test_one_price_snapshot_serves_all_models_and_is_part_of_the_plan(

@@ -10,8 +10,8 @@ import pytest
 
 from optimization.domain.outcome import Status
 from serve_app.resources import Resources
-from serve_app.runs.progress import Tally
-from storage.chunk_store import Chunk, Chunks, Report
+from serve_app.runs.progress import RunProgress
+from storage.chunk_store import Chunk, ChunkStore, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.rebalance import new_rebalance_id
 from tests.support.runs import a_run, numbered
@@ -21,7 +21,7 @@ COUNT = 30
 REPORT = Report({Status.IN_BAND: 1}, {"SEPARABLE": 1}, {"solve": 0.5})
 
 
-class Watched(Chunks):
+class Watched(ChunkStore):
     """Counts the writes; the second one fails once, after it was made."""
 
     def __init__(self, database: Any) -> None:
@@ -46,13 +46,13 @@ def chunks(database: Any) -> Watched:
     return Watched(database)
 
 
-async def begun(resources: Resources, chunks: Watched) -> tuple[Tally, list[Chunk]]:
+async def begun(resources: Resources, chunks: Watched) -> tuple[RunProgress, list[Chunk]]:
     """A run that is held, and its chunks of one portfolio each."""
     run, rebalance_id = a_run(), new_rebalance_id()
     made = [Chunk(rebalance_id, at, (one,)) for at, one in enumerate(numbered(COUNT))]
     await chunks.add(run.run_id, made)
     await resources.book_runs.add(run, "us", 60)
-    tally = Tally(replace(resources, chunks=chunks), run.run_id, "us")
+    tally = RunProgress(replace(resources, chunks=chunks), run.run_id, "us")
     await tally.resume()
     return tally, made
 

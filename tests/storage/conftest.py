@@ -4,9 +4,9 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.mongo.connection import Document
-from storage.rebalance_store import Rebalances
+from storage.rebalance_store import RebalanceStore
 
 
 @pytest.fixture
-def rebalances(database: AsyncDatabase[Document]) -> Rebalances:
-    return Rebalances(database)
+def rebalances(database: AsyncDatabase[Document]) -> RebalanceStore:
+    return RebalanceStore(database)

@@ -6,7 +6,7 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.outcome import Status
-from storage.chunk_store import Chunk, Chunks, Report
+from storage.chunk_store import Chunk, ChunkStore, Report
 from storage.errors import LeaseLostError
 from storage.mongo.connection import Document
 from storage.rebalance import new_rebalance_id
@@ -21,8 +21,8 @@ PORTFOLIOS = tuple(f"{number:024}" for number in range(25))
 
 
 @pytest.fixture
-def chunks(database: AsyncDatabase[Document]) -> Chunks:
-    return Chunks(database)
+def chunks(database: AsyncDatabase[Document]) -> ChunkStore:
+    return ChunkStore(database)
 
 
 def chunks_of(rebalance_id: str, size: int = 10) -> list[Chunk]:
@@ -32,7 +32,7 @@ def chunks_of(rebalance_id: str, size: int = 10) -> list[Chunk]:
     ]
 
 
-async def test_open_chunks_are_what_is_left_in_order(chunks: Chunks) -> None:
+async def test_open_chunks_are_what_is_left_in_order(chunks: ChunkStore) -> None:
     run_id, rebalance_id = new_rebalance_id(), new_rebalance_id()
     made = chunks_of(rebalance_id)
     await chunks.add(run_id, made)
@@ -44,7 +44,7 @@ async def test_open_chunks_are_what_is_left_in_order(chunks: Chunks) -> None:
     assert await chunks.open_by_rebalance(run_id) == {rebalance_id: 2}
 
 
-async def test_more_open_chunks_than_a_page_come_all(chunks: Chunks) -> None:
+async def test_more_open_chunks_than_a_page_come_all(chunks: ChunkStore) -> None:
     run_id = new_rebalance_id()
     made = [Chunk(new_rebalance_id(), 0, PORTFOLIOS[:1]) for _ in range(230)]
     await chunks.add(run_id, made)
@@ -52,7 +52,7 @@ async def test_more_open_chunks_than_a_page_come_all(chunks: Chunks) -> None:
     assert sorted(chunk.chunk_id for chunk in found) == [chunk.chunk_id for chunk in made]
 
 
-async def test_events_begin_after_the_last_that_was_seen(chunks: Chunks) -> None:
+async def test_events_begin_after_the_last_that_was_seen(chunks: ChunkStore) -> None:
     run_id, rebalance_id = new_rebalance_id(), new_rebalance_id()
     made = chunks_of(rebalance_id)
     await chunks.add(run_id, made)
@@ -71,7 +71,7 @@ async def test_events_begin_after_the_last_that_was_seen(chunks: Chunks) -> None
     assert await chunks.errors(run_id, 10) == events[1:]
 
 
-async def test_the_first_report_of_a_chunk_stands(chunks: Chunks) -> None:
+async def test_the_first_report_of_a_chunk_stands(chunks: ChunkStore) -> None:
     run_id = new_rebalance_id()
     (chunk,) = chunks_of(new_rebalance_id(), len(PORTFOLIOS))
     await chunks.add(run_id, [chunk])
@@ -81,7 +81,7 @@ async def test_the_first_report_of_a_chunk_stands(chunks: Chunks) -> None:
     assert (event.number, event.report.counts) == (1, {Status.IN_BAND: 25})
 
 
-async def test_two_that_work_on_one_run_do_not_give_one_number_twice(chunks: Chunks) -> None:
+async def test_two_that_work_on_one_run_do_not_give_one_number_twice(chunks: ChunkStore) -> None:
     run_id = new_rebalance_id()
     first, second, _ = made = chunks_of(new_rebalance_id())
     await chunks.add(run_id, made)

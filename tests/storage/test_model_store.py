@@ -18,8 +18,8 @@ from storage.errors import (
     NotFoundError,
     StaleVersionError,
 )
-from storage.idempotency_store import Claim, Idempotency
-from storage.model_store import Models
+from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
+from storage.model_store import ModelStore
 from storage.mongo.connection import Document
 from tests.support.samples import NOON, a_model, numbered
 
@@ -29,23 +29,25 @@ pytestmark = pytest.mark.mongo
 
 
 @pytest.fixture
-def models(database: AsyncDatabase[Document]) -> Models:
-    return Models(database)
+def models(database: AsyncDatabase[Document]) -> ModelStore:
+    return ModelStore(database)
 
 
-async def test_an_added_model_gets_an_id_and_version_1_and_reads_back_equal(models: Models) -> None:
+async def test_an_added_model_gets_an_id_and_version_1_and_reads_back_equal(
+    models: ModelStore,
+) -> None:
     added = await models.add(replace(a_model(), last_rebalance_date=NOON))
     assert added.version == 1
     assert await models.read(str(added.model_id)) == added
 
 
 async def test_a_model_completes_the_claim_that_it_is_stored_with(
-    models: Models, database: AsyncDatabase[Document]
+    models: ModelStore, database: AsyncDatabase[Document]
 ) -> None:
-    keys = Idempotency(database)
+    keys = IdempotencyStore(database)
     await keys.claim("k", "hash", "me")
 
-    added = await models.add(a_model(), Claim("k", "me"))
+    added = await models.add(a_model(), IdempotencyClaim("k", "me"))
     await keys.release("k", "me")
 
     assert await keys.claim("k", "hash", "other") == added.model_id
@@ -53,13 +55,13 @@ async def test_a_model_completes_the_claim_that_it_is_stored_with(
 
 @pytest.mark.parametrize("owner", [None, "other"])
 async def test_a_model_whose_claim_was_lost_is_not_stored(
-    models: Models, database: AsyncDatabase[Document], owner: str | None
+    models: ModelStore, database: AsyncDatabase[Document], owner: str | None
 ) -> None:
     if owner:
-        await Idempotency(database).claim("k", "hash", owner)
+        await IdempotencyStore(database).claim("k", "hash", owner)
 
     with pytest.raises(IdempotencyInProgressError):
-        await models.add(a_model(), Claim("k", "me"))
+        await models.add(a_model(), IdempotencyClaim("k", "me"))
 
     assert await models.page() == ((), 0)
 
@@ -81,21 +83,21 @@ def any_model(draw: st.DrawFn) -> Model:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(any_model())
-async def test_every_model_reads_back_equal(models: Models, model: Model) -> None:
+async def test_every_model_reads_back_equal(models: ModelStore, model: Model) -> None:
     named = replace(model, name=uuid4().hex)
     added = await models.add(named)
     assert await models.read(str(added.model_id)) == added
     assert added == replace(named, model_id=added.model_id)
 
 
-async def test_drifts_of_more_than_34_digits_are_not_rounded(models: Models) -> None:
+async def test_drifts_of_more_than_34_digits_are_not_rounded(models: ModelStore) -> None:
     long = Decimal("0." + "123456789" * 6)
     target = Target(numbered("S", 1), Decimal("0.5"), DriftBand(long, long))
     added = await models.add(Model("Long", (target,), (numbered("P", 1),)))
     assert (await models.read(str(added.model_id))).targets == (target,)
 
 
-async def test_a_name_is_taken_once(models: Models) -> None:
+async def test_a_name_is_taken_once(models: ModelStore) -> None:
     await models.add(a_model("Growth"))
     other = await models.add(a_model("Income"))
     with pytest.raises(NameTakenError, match="Growth"):
@@ -104,7 +106,7 @@ async def test_a_name_is_taken_once(models: Models) -> None:
         await models.replace(replace(other, name="Growth"))
 
 
-async def test_of_8_simultaneous_additions_of_one_name_exactly_one_wins(models: Models) -> None:
+async def test_of_8_simultaneous_additions_of_one_name_exactly_one_wins(models: ModelStore) -> None:
     attempts = [models.add(a_model()) for _ in range(8)]
     answers = await asyncio.gather(*attempts, return_exceptions=True)
     assert sum(isinstance(answer, Model) for answer in answers) == 1
@@ -112,7 +114,7 @@ async def test_of_8_simultaneous_additions_of_one_name_exactly_one_wins(models: 
 
 
 async def test_a_replaced_model_is_one_version_higher_and_keeps_its_rebalance_date(
-    models: Models,
+    models: ModelStore,
 ) -> None:
     added = await models.add(replace(a_model(), last_rebalance_date=NOON))
     changed = replace(added, name="Renamed", targets=(), last_rebalance_date=None)
@@ -121,13 +123,15 @@ async def test_a_replaced_model_is_one_version_higher_and_keeps_its_rebalance_da
     assert await models.read(str(added.model_id)) == replaced
 
 
-async def test_replacing_may_set_the_rebalance_date(models: Models) -> None:
+async def test_replacing_may_set_the_rebalance_date(models: ModelStore) -> None:
     added = await models.add(a_model())
     replaced = await models.replace(replace(added, last_rebalance_date=NOON))
     assert replaced.last_rebalance_date == NOON
 
 
-async def test_of_8_simultaneous_replaces_with_one_version_exactly_one_wins(models: Models) -> None:
+async def test_of_8_simultaneous_replaces_with_one_version_exactly_one_wins(
+    models: ModelStore,
+) -> None:
     for round_ in range(10):
         added = await models.add(a_model(f"Round {round_}"))
         attempts = [
@@ -142,7 +146,7 @@ async def test_of_8_simultaneous_replaces_with_one_version_exactly_one_wins(mode
 
 
 async def test_a_stale_delete_changes_nothing_and_a_current_one_removes_the_model(
-    models: Models,
+    models: ModelStore,
 ) -> None:
     added = await models.add(a_model())
     model_id = str(added.model_id)
@@ -155,20 +159,22 @@ async def test_a_stale_delete_changes_nothing_and_a_current_one_removes_the_mode
             await attempt
 
 
-async def test_an_id_that_is_not_24_hex_digits_breaks_a_rule(models: Models) -> None:
+async def test_an_id_that_is_not_24_hex_digits_breaks_a_rule(models: ModelStore) -> None:
     for attempt in (models.read("Z" * 24), models.delete("1", 1), models.rebalanced("", NOON)):
         with pytest.raises(RuleError, match="24 hexadecimal digits"):
             await attempt
 
 
-async def test_an_absent_model_is_not_found(models: Models) -> None:
+async def test_an_absent_model_is_not_found(models: ModelStore) -> None:
     with pytest.raises(NotFoundError, match=f"model {ABSENT}"):
         await models.read(ABSENT)
     with pytest.raises(NotFoundError):
         await models.rebalanced(ABSENT, NOON)
 
 
-async def test_the_newest_of_several_models_is_the_one_a_portfolio_follows(models: Models) -> None:
+async def test_the_newest_of_several_models_is_the_one_a_portfolio_follows(
+    models: ModelStore,
+) -> None:
     shared = numbered("P", 7)
     first = await models.add(a_model("First", shared))
     second = await models.add(a_model("Second", numbered("P", 1), shared))
@@ -179,7 +185,7 @@ async def test_the_newest_of_several_models_is_the_one_a_portfolio_follows(model
 
 
 async def test_a_rebalance_moves_its_date_forwards_only_and_leaves_the_version(
-    models: Models,
+    models: ModelStore,
 ) -> None:
     model_id = str((await models.add(a_model())).model_id)
     for at in (NOON, NOON + timedelta(days=1), NOON - timedelta(days=1)):
@@ -188,7 +194,7 @@ async def test_a_rebalance_moves_its_date_forwards_only_and_leaves_the_version(
     assert (stored.last_rebalance_date, stored.version) == (NOON + timedelta(days=1), 1)
 
 
-async def test_pages_are_stable_and_count_everything(models: Models) -> None:
+async def test_pages_are_stable_and_count_everything(models: ModelStore) -> None:
     added = [await models.add(a_model(name)) for name in ("B", "C", "A", "E", "D")]
     assert await models.page() == (tuple(added), 5)
     assert await models.page(1, 2) == (tuple(added[1:3]), 5)
@@ -200,7 +206,7 @@ async def test_pages_are_stable_and_count_everything(models: Models) -> None:
     assert tied == tuple(reversed(added))
 
 
-async def test_a_sort_field_that_does_not_exist_is_named(models: Models) -> None:
+async def test_a_sort_field_that_does_not_exist_is_named(models: ModelStore) -> None:
     with pytest.raises(RuleError, match="targets"):
         await models.page(sort=(("targets", 1),))
 
@@ -215,7 +221,7 @@ def test_every_error_survives_pickling() -> None:
         assert (type(copied), str(copied)) == (type(error), str(error))
 
 
-async def test_a_model_is_read_with_one_page_of_its_portfolios(models: Models) -> None:
+async def test_a_model_is_read_with_one_page_of_its_portfolios(models: ModelStore) -> None:
     ids = tuple(f"{number:024}" for number in range(7))
     added = await models.add(replace(a_model(), portfolio_ids=ids))
     model_id = str(added.model_id)

@@ -15,9 +15,9 @@ from optimization.errors import RuleError
 from storage.errors import HandOverInProgressError
 from storage.mongo.connection import Document
 from storage.order import Order, OrderState, Settlement
-from storage.order_store import OrderBook
+from storage.order_store import OrderStore
 from storage.rebalance import new_rebalance_id
-from storage.submission_store import HandOvers
+from storage.submission_store import OrderSubmissionStore
 from tests.support.samples import NOON, numbered
 
 pytestmark = pytest.mark.mongo
@@ -39,17 +39,17 @@ def rebalance_id() -> str:
 
 
 @pytest.fixture
-def orders(database: AsyncDatabase[Document]) -> OrderBook:
-    return OrderBook(database)
+def orders(database: AsyncDatabase[Document]) -> OrderStore:
+    return OrderStore(database)
 
 
 @pytest.fixture
-def leases(database: AsyncDatabase[Document]) -> HandOvers:
-    return HandOvers(database)
+def leases(database: AsyncDatabase[Document]) -> OrderSubmissionStore:
+    return OrderSubmissionStore(database)
 
 
 async def test_orders_that_are_added_twice_are_there_once_and_in_order(
-    orders: OrderBook, rebalance_id: str
+    orders: OrderStore, rebalance_id: str
 ) -> None:
     await orders.add(some(rebalance_id, 7))
     await orders.add(some(rebalance_id, 9))
@@ -62,7 +62,7 @@ async def test_orders_that_are_added_twice_are_there_once_and_in_order(
 
 
 async def test_quantities_are_whole_where_they_are_and_exact_where_they_are_not(
-    orders: OrderBook, rebalance_id: str
+    orders: OrderStore, rebalance_id: str
 ) -> None:
     quantities = (Decimal("12.00"), Decimal("0.12345678"), 2**70)
     first = some(rebalance_id, 3)
@@ -76,7 +76,7 @@ async def test_quantities_are_whole_where_they_are_and_exact_where_they_are_not(
 
 
 async def test_of_20_claims_at_once_each_order_is_in_one(
-    orders: OrderBook, rebalance_id: str
+    orders: OrderStore, rebalance_id: str
 ) -> None:
     await orders.add(some(rebalance_id, 50))
 
@@ -92,7 +92,7 @@ async def test_of_20_claims_at_once_each_order_is_in_one(
 
 
 async def test_a_batch_is_settled_by_its_own_claim_alone(
-    orders: OrderBook, rebalance_id: str
+    orders: OrderStore, rebalance_id: str
 ) -> None:
     await orders.add(some(rebalance_id, 2))
     batch = await orders.claim(rebalance_id, 10, LATER, NOON)
@@ -110,7 +110,7 @@ async def test_a_batch_is_settled_by_its_own_claim_alone(
 
 
 async def test_a_batch_that_is_given_back_can_be_claimed_again(
-    orders: OrderBook, rebalance_id: str
+    orders: OrderStore, rebalance_id: str
 ) -> None:
     await orders.add(some(rebalance_id, 2))
     await orders.give_back(await orders.claim(rebalance_id, 10, LATER, NOON))
@@ -120,7 +120,7 @@ async def test_a_batch_that_is_given_back_can_be_claimed_again(
 
 
 async def test_orders_that_were_never_tried_go_out_before_those_that_failed(
-    orders: OrderBook, rebalance_id: str
+    orders: OrderStore, rebalance_id: str
 ) -> None:
     await orders.add(some(rebalance_id, 4))
     batch = await orders.claim(rebalance_id, 2, LATER, NOON)
@@ -135,7 +135,7 @@ async def test_orders_that_were_never_tried_go_out_before_those_that_failed(
 
 
 async def test_only_what_failed_or_is_overdue_may_go_out_again(
-    orders: OrderBook, rebalance_id: str
+    orders: OrderStore, rebalance_id: str
 ) -> None:
     await orders.add(some(rebalance_id, 4))
     batch = await orders.claim(rebalance_id, 4, LATER, NOON)
@@ -164,7 +164,7 @@ async def test_only_what_failed_or_is_overdue_may_go_out_again(
 
 
 async def test_an_order_that_failed_is_open_until_the_order_service_is_seen_not_to_have_it(
-    orders: OrderBook, rebalance_id: str
+    orders: OrderStore, rebalance_id: str
 ) -> None:
     await orders.add(some(rebalance_id, 2))
     batch = await orders.claim(rebalance_id, 2, LATER, NOON)
@@ -183,16 +183,16 @@ async def test_an_order_that_failed_is_open_until_the_order_service_is_seen_not_
     assert await states(orders, rebalance_id) == "SENT FAILED"
 
 
-async def open_keys(orders: OrderBook, rebalance_id: str) -> list[str]:
+async def open_keys(orders: OrderStore, rebalance_id: str) -> list[str]:
     return [one.key for one in await orders.page(rebalance_id, 0, 100) if one.is_open]
 
 
-async def states(orders: OrderBook, rebalance_id: str) -> str:
+async def states(orders: OrderStore, rebalance_id: str) -> str:
     return " ".join(order.state for order in await orders.page(rebalance_id, 0, 100))
 
 
 async def test_what_is_found_of_an_earlier_batch_does_not_touch_a_later_one(
-    orders: OrderBook, rebalance_id: str
+    orders: OrderStore, rebalance_id: str
 ) -> None:
     await orders.add(some(rebalance_id, 1))
     await orders.claim(rebalance_id, 1, LATER, NOON)
@@ -203,7 +203,7 @@ async def test_what_is_found_of_an_earlier_batch_does_not_touch_a_later_one(
     assert await states(orders, rebalance_id) == "SENDING"
 
 
-async def test_orders_of_one_rebalance_are_deleted_alone(orders: OrderBook) -> None:
+async def test_orders_of_one_rebalance_are_deleted_alone(orders: OrderStore) -> None:
     first, second = new_rebalance_id(), new_rebalance_id()
     await orders.add(some(first, 2) + some(second, 2))
 
@@ -218,7 +218,7 @@ async def test_orders_of_one_rebalance_are_deleted_alone(orders: OrderBook) -> N
 )
 async def test_a_broken_writer_of_orders_is_stopped(
     database: AsyncDatabase[Document],
-    orders: OrderBook,
+    orders: OrderStore,
     rebalance_id: str,
     field: str,
     wrong: object,
@@ -230,7 +230,7 @@ async def test_a_broken_writer_of_orders_is_stopped(
 
 
 async def test_of_20_beginners_one_gets_the_lease_and_the_others_learn_for_how_long(
-    leases: HandOvers, rebalance_id: str
+    leases: OrderSubmissionStore, rebalance_id: str
 ) -> None:
     found = await asyncio.gather(
         *(leases.begin(rebalance_id, f"owner {n}") for n in range(20)), return_exceptions=True
@@ -245,12 +245,12 @@ async def test_of_20_beginners_one_gets_the_lease_and_the_others_learn_for_how_l
 async def test_a_lease_that_ended_can_be_taken_and_its_old_owner_notices(
     database: AsyncDatabase[Document], rebalance_id: str
 ) -> None:
-    short = HandOvers(database, timedelta(0))
+    short = OrderSubmissionStore(database, timedelta(0))
     await short.begin(rebalance_id, "first")
     await short.prepared(rebalance_id, "first")
     await asyncio.sleep(0.005)
 
-    assert await HandOvers(database).begin(rebalance_id, "second")
+    assert await OrderSubmissionStore(database).begin(rebalance_id, "second")
 
     for change in (short.keep, short.prepared, short.next_batch):
         with pytest.raises(HandOverInProgressError):
@@ -261,7 +261,7 @@ async def test_a_lease_that_ended_can_be_taken_and_its_old_owner_notices(
 
 
 async def test_every_batch_has_a_timestamp_of_its_own_in_whole_milliseconds(
-    leases: HandOvers, rebalance_id: str
+    leases: OrderSubmissionStore, rebalance_id: str
 ) -> None:
     begin = datetime.now(UTC) - timedelta(milliseconds=1)
     await leases.begin(rebalance_id, "me")
@@ -277,7 +277,7 @@ async def test_every_batch_has_a_timestamp_of_its_own_in_whole_milliseconds(
 
 
 async def test_a_clock_that_was_set_back_gives_no_timestamp_a_second_time(
-    database: AsyncDatabase[Document], leases: HandOvers, rebalance_id: str
+    database: AsyncDatabase[Document], leases: OrderSubmissionStore, rebalance_id: str
 ) -> None:
     await leases.begin(rebalance_id, "me")
     ahead = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
@@ -289,7 +289,7 @@ async def test_a_clock_that_was_set_back_gives_no_timestamp_a_second_time(
 
 
 async def test_hand_overs_that_began_in_the_same_millisecond_give_different_timestamps(
-    database: AsyncDatabase[Document], leases: HandOvers
+    database: AsyncDatabase[Document], leases: OrderSubmissionStore
 ) -> None:
     rebalances = [new_rebalance_id() for _ in range(3)]
     for each in rebalances:
@@ -305,7 +305,7 @@ async def test_hand_overs_that_began_in_the_same_millisecond_give_different_time
 
 
 async def test_nothing_stays_of_a_hand_over_that_never_got_its_orders(
-    database: AsyncDatabase[Document], leases: HandOvers, rebalance_id: str
+    database: AsyncDatabase[Document], leases: OrderSubmissionStore, rebalance_id: str
 ) -> None:
     await leases.begin(rebalance_id, "me")
     await leases.end(rebalance_id, "me")

@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.certificate import Certificate, Method, Proof
-from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Refusal, Security, Status
+from optimization.domain.outcome import (
+    Edge,
+    OutsideBand,
+    PortfolioOutcome,
+    PricedTarget,
+    Refusal,
+    Status,
+)
 from storage.mongo.connection import Document
-from storage.rebalance_store import Rebalances
+from storage.rebalance_store import RebalanceStore
 from tests.support.samples import BAND, a_run, numbered, outcomes, securities
 
 pytestmark = pytest.mark.mongo
@@ -66,15 +73,15 @@ def refusals() -> st.SearchStrategy[Refusal]:
 
 
 @st.composite
-def any_outcome(draw: st.DrawFn) -> Rebalance:
+def any_outcome(draw: st.DrawFn) -> PortfolioOutcome:
     model = draw(st.sampled_from([securities(), ()]))
     outside = tuple(
-        Security(numbered("X", at), abs(draw(amounts())) + 1, Decimal(0), BAND)
+        PricedTarget(numbered("X", at), abs(draw(amounts())) + 1, Decimal(0), BAND)
         for at in range(draw(st.integers(0, 2)))
     )
     rows = st.lists(shares(), min_size=len(model + outside), max_size=len(model + outside))
     amount = st.one_of(st.none(), amounts())
-    return Rebalance(
+    return PortfolioOutcome(
         draw(st.uuids()).hex[:24],
         draw(st.sampled_from(Status)),
         *(draw(amount), draw(amount), draw(amount)),
@@ -92,14 +99,16 @@ def any_outcome(draw: st.DrawFn) -> Rebalance:
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(any_outcome())
-async def test_every_outcome_reads_back_equal(rebalances: Rebalances, expected: Rebalance) -> None:
+async def test_every_outcome_reads_back_equal(
+    rebalances: RebalanceStore, expected: PortfolioOutcome
+) -> None:
     run = await rebalances.open(a_run(1))
     await rebalances.record(run.rebalance_id, [0], [expected])
     assert await rebalances.outcomes(run) == (expected,)
 
 
 async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read(
-    rebalances: Rebalances, database: AsyncDatabase[Document]
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = await rebalances.open(a_run(1))
     await rebalances.record(run.rebalance_id, [0], outcomes(run))
@@ -118,7 +127,7 @@ async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read
 )
 @given(st.lists(any_outcome(), max_size=5))
 async def test_the_transactions_of_a_rebalance_are_counted_where_they_are_stored(
-    rebalances: Rebalances, database: AsyncDatabase[Document], expected: list[Rebalance]
+    rebalances: RebalanceStore, database: AsyncDatabase[Document], expected: list[PortfolioOutcome]
 ) -> None:
     run = await rebalances.open(a_run(len(expected)))
     await rebalances.record(run.rebalance_id, range(len(expected)), expected)

@@ -9,29 +9,29 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.errors import HandOverInProgressError
 from storage.mongo.connection import Document
-from storage.portfolio_claim_store import PortfolioClaims
+from storage.portfolio_claim_store import PortfolioClaimStore
 from storage.rebalance import new_rebalance_id
-from storage.submission_store import HandOvers
+from storage.submission_store import OrderSubmissionStore
 from tests.support.samples import numbered
 
 pytestmark = pytest.mark.mongo
 
 
 @pytest.fixture
-def leases(database: AsyncDatabase[Document]) -> HandOvers:
-    return HandOvers(database)
+def leases(database: AsyncDatabase[Document]) -> OrderSubmissionStore:
+    return OrderSubmissionStore(database)
 
 
 @pytest.fixture
-def claims(database: AsyncDatabase[Document], leases: HandOvers) -> PortfolioClaims:
-    return PortfolioClaims(database, leases)
+def claims(database: AsyncDatabase[Document], leases: OrderSubmissionStore) -> PortfolioClaimStore:
+    return PortfolioClaimStore(database, leases)
 
 
 def portfolios(*numbers: int) -> tuple[str, ...]:
     return tuple(numbered("P", number) for number in numbers)
 
 
-async def begun(leases: HandOvers) -> str:
+async def begun(leases: OrderSubmissionStore) -> str:
     """A rebalance that is being handed over, by an owner of the same name."""
     rebalance_id = new_rebalance_id()
     await leases.begin(rebalance_id, rebalance_id)
@@ -39,7 +39,7 @@ async def begun(leases: HandOvers) -> str:
 
 
 async def test_of_20_simultaneous_hand_overs_of_the_same_portfolios_one_gets_all_of_them(
-    leases: HandOvers, claims: PortfolioClaims, database: AsyncDatabase[Document]
+    leases: OrderSubmissionStore, claims: PortfolioClaimStore, database: AsyncDatabase[Document]
 ) -> None:
     ids = portfolios(*range(300))
     rebalances = [await begun(leases) for _ in range(20)]
@@ -56,7 +56,7 @@ async def test_of_20_simultaneous_hand_overs_of_the_same_portfolios_one_gets_all
 
 
 async def test_hand_overs_that_overlap_in_a_ring_do_not_all_keep_each_other_out(
-    leases: HandOvers, claims: PortfolioClaims
+    leases: OrderSubmissionStore, claims: PortfolioClaimStore
 ) -> None:
     for _ in range(10):
         wanted: list[Sequence[str]] = [portfolios(1, 2), portfolios(2, 3), portfolios(1, 3)]
@@ -73,7 +73,7 @@ async def test_hand_overs_that_overlap_in_a_ring_do_not_all_keep_each_other_out(
 
 
 async def test_a_claim_ends_with_the_lease_of_its_hand_over(
-    leases: HandOvers, claims: PortfolioClaims
+    leases: OrderSubmissionStore, claims: PortfolioClaimStore
 ) -> None:
     first, second = await begun(leases), await begun(leases)
     await claims.take(portfolios(1, 2), first, first)
@@ -91,10 +91,10 @@ async def test_a_claim_ends_with_the_lease_of_its_hand_over(
 
 
 async def test_a_hand_over_whose_process_died_loses_its_claims_with_its_lease(
-    database: AsyncDatabase[Document], claims: PortfolioClaims, leases: HandOvers
+    database: AsyncDatabase[Document], claims: PortfolioClaimStore, leases: OrderSubmissionStore
 ) -> None:
     dead, next_one = new_rebalance_id(), await begun(leases)
-    await HandOvers(database, timedelta(0)).begin(dead, "dead")
+    await OrderSubmissionStore(database, timedelta(0)).begin(dead, "dead")
     await claims.take(portfolios(1), dead, "dead")
     await asyncio.sleep(0.005)
 
@@ -103,10 +103,13 @@ async def test_a_hand_over_whose_process_died_loses_its_claims_with_its_lease(
 
 @pytest.mark.parametrize("change", ["keep", "prepared", "next_batch"])
 async def test_a_lapsed_hand_over_cannot_go_on_once_another_took_one_of_its_portfolios(
-    database: AsyncDatabase[Document], claims: PortfolioClaims, leases: HandOvers, change: str
+    database: AsyncDatabase[Document],
+    claims: PortfolioClaimStore,
+    leases: OrderSubmissionStore,
+    change: str,
 ) -> None:
     paused, next_one = new_rebalance_id(), await begun(leases)
-    await HandOvers(database, timedelta(0)).begin(paused, "paused")
+    await OrderSubmissionStore(database, timedelta(0)).begin(paused, "paused")
     await claims.take(portfolios(1, 2), paused, "paused")
     await asyncio.sleep(0.005)
     await claims.take(portfolios(2), next_one, next_one)
@@ -121,10 +124,10 @@ async def test_a_lapsed_hand_over_cannot_go_on_once_another_took_one_of_its_port
 
 
 async def test_a_lapsed_hand_over_goes_on_while_nobody_took_anything_of_it(
-    database: AsyncDatabase[Document], claims: PortfolioClaims, leases: HandOvers
+    database: AsyncDatabase[Document], claims: PortfolioClaimStore, leases: OrderSubmissionStore
 ) -> None:
     paused, next_one = new_rebalance_id(), await begun(leases)
-    await HandOvers(database, timedelta(0)).begin(paused, "paused")
+    await OrderSubmissionStore(database, timedelta(0)).begin(paused, "paused")
     await claims.take(portfolios(1, 2), paused, "paused")
     await asyncio.sleep(0.005)
     await claims.take(portfolios(3), next_one, next_one)

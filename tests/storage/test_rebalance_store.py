@@ -11,40 +11,40 @@ from pymongo.errors import BulkWriteError
 from optimization.domain.outcome import Status
 from optimization.errors import RuleError
 from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
-from storage.idempotency_store import Claim, Idempotency
+from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.mongo.connection import Document
 from storage.outcomes import result_id
-from storage.rebalance import Run, RunStatus, new_rebalance_id
-from storage.rebalance_store import Rebalances
+from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.rebalance_store import RebalanceStore
 from tests.support.samples import NOON, a_run, numbered, outcome, outcomes, securities
 
 pytestmark = pytest.mark.mongo
 
 
-async def stored_run(rebalances: Rebalances, portfolios: int = 12) -> Run:
+async def stored_run(rebalances: RebalanceStore, portfolios: int = 12) -> Rebalance:
     run = await rebalances.open(a_run(portfolios))
     await rebalances.record(run.rebalance_id, range(portfolios), outcomes(run))
     return run
 
 
 async def test_a_run_reads_back_equal_and_opening_it_again_keeps_the_first_prices(
-    rebalances: Rebalances,
+    rebalances: RebalanceStore,
 ) -> None:
     run = await rebalances.open(a_run())
     assert await rebalances.read(run.rebalance_id) == run
-    repriced = Run(
+    repriced = Rebalance(
         run.rebalance_id, run.model_id, 9, "Other", securities(1), {}, 1, NOON + timedelta(days=1)
     )
     assert await rebalances.open(repriced) == run
 
 
 async def test_a_run_completes_the_claim_that_it_is_stored_with(
-    rebalances: Rebalances, database: AsyncDatabase[Document]
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    keys, run = Idempotency(database), a_run(2)
+    keys, run = IdempotencyStore(database), a_run(2)
     await keys.claim("k", "hash", "me")
 
-    await rebalances.store(run, outcomes(run), Claim("k", "me"))
+    await rebalances.store(run, outcomes(run), IdempotencyClaim("k", "me"))
     await keys.release("k", "me")
 
     assert await keys.claim("k", "hash", "other") == run.rebalance_id
@@ -52,14 +52,14 @@ async def test_a_run_completes_the_claim_that_it_is_stored_with(
 
 @pytest.mark.parametrize("owner", [None, "other"])
 async def test_nothing_is_stored_of_a_run_whose_claim_was_lost(
-    rebalances: Rebalances, database: AsyncDatabase[Document], owner: str | None
+    rebalances: RebalanceStore, database: AsyncDatabase[Document], owner: str | None
 ) -> None:
-    keys, run = Idempotency(database), a_run(2)
+    keys, run = IdempotencyStore(database), a_run(2)
     if owner:
         await keys.claim("k", "hash", owner)
 
     with pytest.raises(IdempotencyInProgressError):
-        await rebalances.store(run, outcomes(run), Claim("k", "me"))
+        await rebalances.store(run, outcomes(run), IdempotencyClaim("k", "me"))
 
     assert await database["results"].count_documents({}) == 0
     with pytest.raises(NotFoundError):
@@ -67,13 +67,13 @@ async def test_nothing_is_stored_of_a_run_whose_claim_was_lost(
 
 
 async def test_of_a_claim_given_back_while_its_run_is_stored_one_of_the_two_counts(
-    rebalances: Rebalances, database: AsyncDatabase[Document]
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    keys = Idempotency(database)
+    keys = IdempotencyStore(database)
     for number in range(20):
         run, key = a_run(2), f"k{number}"
         await keys.claim(key, "hash", "me")
-        storing = rebalances.store(run, outcomes(run), Claim(key, "me"))
+        storing = rebalances.store(run, outcomes(run), IdempotencyClaim(key, "me"))
         stored, _ = await asyncio.gather(storing, keys.release(key, "me"), return_exceptions=True)
         is_stored = not isinstance(stored, IdempotencyInProgressError)
         assert (await keys.claim(key, "hash", "other") == run.rebalance_id) is is_stored
@@ -82,7 +82,7 @@ async def test_of_a_claim_given_back_while_its_run_is_stored_one_of_the_two_coun
         ) is is_stored
 
 
-async def test_recorded_outcomes_read_back_equal_in_order(rebalances: Rebalances) -> None:
+async def test_recorded_outcomes_read_back_equal_in_order(rebalances: RebalanceStore) -> None:
     run = await stored_run(rebalances)
     assert await rebalances.outcomes(run) == outcomes(run)
     assert await rebalances.outcomes(run, 5, 4) == outcomes(run, range(5, 9))
@@ -90,7 +90,7 @@ async def test_recorded_outcomes_read_back_equal_in_order(rebalances: Rebalances
     assert await rebalances.outcomes(run, 12, 10) == ()
 
 
-async def test_recording_again_changes_nothing(rebalances: Rebalances) -> None:
+async def test_recording_again_changes_nothing(rebalances: RebalanceStore) -> None:
     run = await stored_run(rebalances)
     other = a_run(12)
     changed = [outcome(other, ordinal + 1) for ordinal in range(12)]
@@ -98,7 +98,9 @@ async def test_recording_again_changes_nothing(rebalances: Rebalances) -> None:
     assert await rebalances.outcomes(run) == outcomes(run)
 
 
-async def test_a_writer_that_died_half_way_is_repeated_by_another(rebalances: Rebalances) -> None:
+async def test_a_writer_that_died_half_way_is_repeated_by_another(
+    rebalances: RebalanceStore,
+) -> None:
     run = await rebalances.open(a_run(2_500))
     await rebalances.record(run.rebalance_id, range(1_300), outcomes(run, range(1_300)))
     await rebalances.record(run.rebalance_id, range(2_500), outcomes(run))
@@ -106,7 +108,7 @@ async def test_a_writer_that_died_half_way_is_repeated_by_another(rebalances: Re
 
 
 async def test_recording_counts_what_is_stored_not_what_came_too_late(
-    rebalances: Rebalances,
+    rebalances: RebalanceStore,
 ) -> None:
     run = await rebalances.open(a_run(4))
     first = outcomes(run, range(2))
@@ -118,7 +120,7 @@ async def test_recording_counts_what_is_stored_not_what_came_too_late(
     assert await rebalances.record(run.rebalance_id, range(4), late) == expected
 
 
-async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: Rebalances) -> None:
+async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: RebalanceStore) -> None:
     run = await rebalances.open(a_run(1_500))
     await asyncio.gather(
         *(rebalances.record(run.rebalance_id, range(1_500), outcomes(run)) for _ in range(4))
@@ -127,7 +129,7 @@ async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: Reba
 
 
 async def test_any_other_failure_than_a_repetition_is_raised(
-    rebalances: Rebalances, database: AsyncDatabase[Document]
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = await stored_run(rebalances, 3)
     await database.command("collMod", "results", validator={"nothing": {"$exists": True}})
@@ -136,7 +138,7 @@ async def test_any_other_failure_than_a_repetition_is_raised(
 
 
 async def test_storing_a_run_that_the_database_refuses_says_why(
-    rebalances: Rebalances, database: AsyncDatabase[Document]
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = a_run(3)
     await database.command("collMod", "results", validator={"nothing": {"$exists": True}})
@@ -149,32 +151,32 @@ def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
         result_id(new_rebalance_id(), 10_000_000)
 
 
-async def test_as_many_outcomes_as_ordinals_are_needed(rebalances: Rebalances) -> None:
+async def test_as_many_outcomes_as_ordinals_are_needed(rebalances: RebalanceStore) -> None:
     run = await rebalances.open(a_run(3))
     with pytest.raises(ValueError, match="zip"):
         await rebalances.record(run.rebalance_id, range(2), outcomes(run))
 
 
 async def test_a_finished_run_counts_its_stored_outcomes_and_stays_finished(
-    rebalances: Rebalances,
+    rebalances: RebalanceStore,
 ) -> None:
     run = await stored_run(rebalances)
-    stopped = await rebalances.finish(run.rebalance_id, RunStatus.STOPPED, NOON)
+    stopped = await rebalances.finish(run.rebalance_id, RebalanceStatus.STOPPED, NOON)
     assert stopped.counts == {Status.REBALANCED: 6, Status.INFEASIBLE: 4, Status.FAILED: 2}
-    completed = await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, NOON)
-    assert (completed.status, completed.finished_at) == (RunStatus.COMPLETED, NOON)
+    completed = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
+    assert (completed.status, completed.finished_at) == (RebalanceStatus.COMPLETED, NOON)
     later = NOON + timedelta(hours=1)
-    assert await rebalances.finish(run.rebalance_id, RunStatus.STOPPED, later) == completed
+    assert await rebalances.finish(run.rebalance_id, RebalanceStatus.STOPPED, later) == completed
     assert await rebalances.read(run.rebalance_id) == completed
 
 
-async def test_finishing_an_absent_run_is_not_found(rebalances: Rebalances) -> None:
+async def test_finishing_an_absent_run_is_not_found(rebalances: RebalanceStore) -> None:
     with pytest.raises(NotFoundError, match="rebalance"):
-        await rebalances.finish(new_rebalance_id(), RunStatus.COMPLETED, NOON)
+        await rebalances.finish(new_rebalance_id(), RebalanceStatus.COMPLETED, NOON)
 
 
 async def test_the_outcome_of_one_portfolio_or_which_of_the_two_is_missing(
-    rebalances: Rebalances,
+    rebalances: RebalanceStore,
 ) -> None:
     await stored_run(rebalances)
     run = await stored_run(rebalances)
@@ -186,7 +188,7 @@ async def test_the_outcome_of_one_portfolio_or_which_of_the_two_is_missing(
         await rebalances.read(new_rebalance_id())
 
 
-async def test_runs_are_paged_newest_first_or_as_asked(rebalances: Rebalances) -> None:
+async def test_runs_are_paged_newest_first_or_as_asked(rebalances: RebalanceStore) -> None:
     runs = [
         await rebalances.open(a_run(count, name=name, started_at=NOON + timedelta(minutes=minute)))
         for minute, (name, count) in enumerate([("B", 2), ("A", 3), ("C", 1)])
@@ -205,7 +207,7 @@ async def test_runs_are_paged_newest_first_or_as_asked(rebalances: Rebalances) -
         await rebalances.page(sort=(("counts", 1),))
 
 
-async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: Rebalances) -> None:
+async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: RebalanceStore) -> None:
     first, second, third = [
         await rebalances.open(a_run(3, started_at=NOON + timedelta(minutes=at))) for at in range(3)
     ]
@@ -223,7 +225,7 @@ async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: Rebalance
     assert await rebalances.page_of_portfolios([numbered("P", 8)], 0, 10) == ((), 0)
 
 
-async def test_deleting_a_run_takes_its_outcomes_and_no_others(rebalances: Rebalances) -> None:
+async def test_deleting_a_run_takes_its_outcomes_and_no_others(rebalances: RebalanceStore) -> None:
     kept, gone = await stored_run(rebalances), await stored_run(rebalances)
     with pytest.raises(StaleVersionError):
         await rebalances.delete(gone.rebalance_id, 2)
@@ -236,7 +238,7 @@ async def test_deleting_a_run_takes_its_outcomes_and_no_others(rebalances: Rebal
 
 
 async def test_a_deletion_that_died_after_the_outcomes_is_done_by_the_next(
-    rebalances: Rebalances, database: AsyncDatabase[Document]
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = await stored_run(rebalances)
     await database["results"].delete_many({})
@@ -245,7 +247,7 @@ async def test_a_deletion_that_died_after_the_outcomes_is_done_by_the_next(
 
 
 async def test_outcomes_written_after_their_run_was_deleted_are_not_shown(
-    rebalances: Rebalances,
+    rebalances: RebalanceStore,
 ) -> None:
     run = await stored_run(rebalances, 3)
     await rebalances.delete(run.rebalance_id, 1)
@@ -256,8 +258,8 @@ async def test_outcomes_written_after_their_run_was_deleted_are_not_shown(
 async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
     database: AsyncDatabase[Document],
 ) -> None:
-    rebalances = Rebalances(database)
-    run = replace(a_run(3), status=RunStatus.COMPLETED)
+    rebalances = RebalanceStore(database)
+    run = replace(a_run(3), status=RebalanceStatus.COMPLETED)
 
     stored = await rebalances.store(run, outcomes(run))
 
@@ -266,8 +268,8 @@ async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
 
 
 async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Document]) -> None:
-    rebalances = Rebalances(database)
-    run = replace(a_run(3), status=RunStatus.COMPLETED)
+    rebalances = RebalanceStore(database)
+    run = replace(a_run(3), status=RebalanceStatus.COMPLETED)
     stored = await rebalances.store(run, outcomes(run))
 
     again = await rebalances.store(replace(run, model_name="another"), outcomes(run))
@@ -278,7 +280,7 @@ async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Docum
 async def test_the_outcomes_of_some_portfolios_come_in_their_order(
     database: AsyncDatabase[Document],
 ) -> None:
-    rebalances = Rebalances(database)
+    rebalances = RebalanceStore(database)
     run = await rebalances.open(a_run(4))
     await rebalances.record(run.rebalance_id, range(4), outcomes(run))
 

@@ -19,13 +19,13 @@ from pymongo.monitoring import (
 from optimization.domain.options import Direction, Percent
 from optimization.domain.outcome import Refusal, Status
 from storage.errors import IdempotencyInProgressError, LeaseLostError, NotFoundError
-from storage.idempotency_store import Claim, Idempotency
+from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.mongo.connection import Document
 from storage.mongo.connection import _settings as database_settings
 from storage.rebalance import new_rebalance_id
-from storage.rebalance_store import Rebalances
-from storage.run import BookRun, BookRunStatus, Holdings, Plan, Selection, Snapshot, Totals
-from storage.run_store import BookRuns
+from storage.rebalance_store import RebalanceStore
+from storage.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
+from storage.run_store import RunStore
 from tests.support.samples import a_run as a_part
 
 pytestmark = pytest.mark.mongo
@@ -37,20 +37,20 @@ SNAPSHOT = Snapshot("one", NOW, {"BRK.B": Decimal("481.25"), "$ODD": Decimal("0.
 
 
 @pytest.fixture
-def runs(database: AsyncDatabase[Document]) -> BookRuns:
-    return BookRuns(database)
+def runs(database: AsyncDatabase[Document]) -> RunStore:
+    return RunStore(database)
 
 
-def a_run(**fields: object) -> BookRun:
-    run = BookRun(new_rebalance_id(), Selection(), {}, Holdings("summaries"), NOW)
+def a_run(**fields: object) -> Run:
+    run = Run(new_rebalance_id(), Selection(), {}, HoldingsRef("summaries"), NOW)
     return replace(run, **fields)  # pyright: ignore[reportArgumentType]
 
 
 def a_plan(portfolios: int = 25, chunks: int = 3) -> Plan:
-    return Plan(SNAPSHOT, Holdings("file", "a.parquet", "7-9"), 1, portfolios, chunks, NOW)
+    return Plan(SNAPSHOT, HoldingsRef("file", "a.parquet", "7-9"), 1, portfolios, chunks, NOW)
 
 
-async def test_a_run_reads_back_with_its_selection_and_options(runs: BookRuns) -> None:
+async def test_a_run_reads_back_with_its_selection_and_options(runs: RunStore) -> None:
     run = a_run(
         selection=Selection((new_rebalance_id(),), PORTFOLIOS),
         overrides={
@@ -88,13 +88,13 @@ async def test_polls_and_leases_of_a_run_read_neither_its_portfolios_nor_their_o
 ) -> None:
     own = {PORTFOLIOS[0]: {"cash_floor": Percent(Decimal(2))}}
     run = a_run(selection=Selection((), PORTFOLIOS), overrides_by_portfolio=own)
-    part = replace(a_part(), book_run_id=run.run_id, overrides_by_portfolio=own)
-    await Rebalances(database).open(part)
+    part = replace(a_part(), run_id=run.run_id, overrides_by_portfolio=own)
+    await RebalanceStore(database).open(part)
     replies = Replies()
     async with AsyncMongoClient[Document](
         mongodb_uri, event_listeners=[replies], **database_settings(20_000, 5)
     ) as client:
-        runs, rebalances = BookRuns(client[database.name]), Rebalances(client[database.name])
+        runs, rebalances = RunStore(client[database.name]), RebalanceStore(client[database.name])
         await runs.add(run, "mine", LEASE_S)
 
         await runs.read(run.run_id)
@@ -109,23 +109,23 @@ async def test_polls_and_leases_of_a_run_read_neither_its_portfolios_nor_their_o
 
     assert len(replies.texts) >= 10
     assert [text for text in replies.texts if PORTFOLIOS[0] in text] == []
-    assert await Rebalances(database).parts(run.run_id, with_own_options=True) == (part,)
-    assert (await BookRuns(database).read_whole(run.run_id)).overrides_by_portfolio == own
+    assert await RebalanceStore(database).parts(run.run_id, with_own_options=True) == (part,)
+    assert (await RunStore(database).read_whole(run.run_id)).overrides_by_portfolio == own
 
 
-async def test_a_run_is_stored_once(runs: BookRuns) -> None:
+async def test_a_run_is_stored_once(runs: RunStore) -> None:
     run = a_run()
     assert await runs.add(run, "mine", LEASE_S)
     assert not await runs.add(run, "other", LEASE_S)
     await runs.renew(run.run_id, "mine", LEASE_S)
 
 
-async def test_a_run_whose_lease_is_held_is_nobody_elses(runs: BookRuns) -> None:
+async def test_a_run_whose_lease_is_held_is_nobody_elses(runs: RunStore) -> None:
     await runs.add(a_run(), "mine", LEASE_S)
     assert await runs.claim("other", LEASE_S) is None
 
 
-async def test_of_many_claimants_one_gets_a_run_whose_lease_ended(runs: BookRuns) -> None:
+async def test_of_many_claimants_one_gets_a_run_whose_lease_ended(runs: RunStore) -> None:
     run = a_run()
     await runs.add(run, "dead", -1.0)
     claims = await asyncio.gather(*(runs.claim(f"claimant {n}", LEASE_S) for n in range(8)))
@@ -133,7 +133,7 @@ async def test_of_many_claimants_one_gets_a_run_whose_lease_ended(runs: BookRuns
     assert claimed.run_id == run.run_id
 
 
-async def test_the_oldest_run_is_taken_over_first(runs: BookRuns) -> None:
+async def test_the_oldest_run_is_taken_over_first(runs: RunStore) -> None:
     older, newer = a_run(), a_run()
     for run in (newer, older):
         await runs.add(run, "dead", -1.0)
@@ -141,7 +141,7 @@ async def test_the_oldest_run_is_taken_over_first(runs: BookRuns) -> None:
     assert [one and one.run_id for one in claimed] == [older.run_id, newer.run_id, None]
 
 
-async def test_takeovers_are_counted_until_the_run_comes_further(runs: BookRuns) -> None:
+async def test_takeovers_are_counted_until_the_run_comes_further(runs: RunStore) -> None:
     run = a_run()
     await runs.add(run, "dead", -1.0)
     for _ in range(3):
@@ -151,7 +151,7 @@ async def test_takeovers_are_counted_until_the_run_comes_further(runs: BookRuns)
     assert (await runs.read(run.run_id)).takeovers == 0
 
 
-async def test_a_holder_that_lost_the_lease_changes_nothing(runs: BookRuns) -> None:
+async def test_a_holder_that_lost_the_lease_changes_nothing(runs: RunStore) -> None:
     run = a_run()
     await runs.add(run, "slow", -1.0)
     await runs.claim("quick", LEASE_S)
@@ -159,7 +159,7 @@ async def test_a_holder_that_lost_the_lease_changes_nothing(runs: BookRuns) -> N
     for write in (
         runs.planned(run.run_id, "slow", a_plan()),
         runs.progress(run.run_id, "slow", Totals(1), NOW),
-        runs.end(run.run_id, "slow", BookRunStatus.COMPLETED, Totals(), NOW),
+        runs.end(run.run_id, "slow", RunStatus.COMPLETED, Totals(), NOW),
         runs.renew(run.run_id, "slow", LEASE_S),
     ):
         with pytest.raises(LeaseLostError):
@@ -167,28 +167,28 @@ async def test_a_holder_that_lost_the_lease_changes_nothing(runs: BookRuns) -> N
     assert await runs.read(run.run_id) == before
 
 
-async def test_a_planned_run_has_its_numbers_and_its_prices(runs: BookRuns) -> None:
+async def test_a_planned_run_has_its_numbers_and_its_prices(runs: RunStore) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
     assert await runs.snapshot(run.run_id) is None
     await runs.planned(run.run_id, "mine", a_plan())
     stored = await runs.read(run.run_id)
-    assert stored.status is BookRunStatus.RUNNING
+    assert stored.status is RunStatus.RUNNING
     assert (stored.number_of_portfolios, stored.number_of_chunks) == (25, 3)
-    assert stored.holdings == Holdings("file", "a.parquet", "7-9")
+    assert stored.holdings == HoldingsRef("file", "a.parquet", "7-9")
     assert await runs.snapshot(run.run_id) == SNAPSHOT
 
 
-async def test_cancelling_is_told_to_the_holder_and_survives_the_plan(runs: BookRuns) -> None:
+async def test_cancelling_is_told_to_the_holder_and_survives_the_plan(runs: RunStore) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
-    assert (await runs.cancel(run.run_id)).status is BookRunStatus.CANCELLING
+    assert (await runs.cancel(run.run_id)).status is RunStatus.CANCELLING
     await runs.planned(run.run_id, "mine", a_plan())
-    assert await runs.renew(run.run_id, "mine", LEASE_S) is BookRunStatus.CANCELLING
+    assert await runs.renew(run.run_id, "mine", LEASE_S) is RunStatus.CANCELLING
 
 
 async def test_no_chunk_begins_before_the_plan_is_stored_or_after_the_run_is_cancelled(
-    runs: BookRuns,
+    runs: RunStore,
 ) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
@@ -200,7 +200,7 @@ async def test_no_chunk_begins_before_the_plan_is_stored_or_after_the_run_is_can
 
 
 async def test_of_simultaneous_beginnings_none_comes_after_the_cancelling(
-    runs: BookRuns, database: AsyncDatabase[Document]
+    runs: RunStore, database: AsyncDatabase[Document]
 ) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
@@ -223,27 +223,27 @@ async def test_of_simultaneous_beginnings_none_comes_after_the_cancelling(
 
 
 @pytest.mark.parametrize("first", ["cancel", "discard"])
-async def test_a_run_is_discarded_though_another_cancels_it(runs: BookRuns, first: str) -> None:
+async def test_a_run_is_discarded_though_another_cancels_it(runs: RunStore, first: str) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
     for step in (first, "discard", "cancel"):
         stored = await getattr(runs, step)(run.run_id)
-    assert stored.status is BookRunStatus.DISCARDING
+    assert stored.status is RunStatus.DISCARDING
     assert not stored.status.is_over
 
 
 @pytest.fixture
-def keys(database: AsyncDatabase[Document]) -> Idempotency:
-    return Idempotency(database)
+def keys(database: AsyncDatabase[Document]) -> IdempotencyStore:
+    return IdempotencyStore(database)
 
 
-CLAIM = Claim("k", "me")
+CLAIM = IdempotencyClaim("k", "me")
 
 
 async def test_a_run_holds_the_key_of_its_request_until_it_ends(
-    runs: BookRuns, database: AsyncDatabase[Document]
+    runs: RunStore, database: AsyncDatabase[Document]
 ) -> None:
-    keys = Idempotency(database, timedelta(0))
+    keys = IdempotencyStore(database, timedelta(0))
     run = a_run(claim=CLAIM)
     await keys.claim("k", "hash", "me")
     assert await runs.add(run, "mine", LEASE_S)
@@ -254,9 +254,9 @@ async def test_a_run_holds_the_key_of_its_request_until_it_ends(
         await keys.claim("k", "hash", "other")
 
 
-@pytest.mark.parametrize("status", [one for one in BookRunStatus if one.is_over])
+@pytest.mark.parametrize("status", [one for one in RunStatus if one.is_over])
 async def test_the_key_of_a_run_that_ended_answers_what_was_completed_or_is_free(
-    runs: BookRuns, keys: Idempotency, status: BookRunStatus
+    runs: RunStore, keys: IdempotencyStore, status: RunStatus
 ) -> None:
     run = a_run(claim=CLAIM)
     await keys.claim("k", "hash", "me")
@@ -264,23 +264,23 @@ async def test_the_key_of_a_run_that_ended_answers_what_was_completed_or_is_free
 
     await runs.end(run.run_id, "mine", status, Totals(), NOW, None, CLAIM)
 
-    expected = run.run_id if status is BookRunStatus.COMPLETED else None
+    expected = run.run_id if status is RunStatus.COMPLETED else None
     assert await keys.claim("k", "hash", "other") == expected
 
 
-async def test_who_lost_the_lease_settles_no_key(runs: BookRuns, keys: Idempotency) -> None:
+async def test_who_lost_the_lease_settles_no_key(runs: RunStore, keys: IdempotencyStore) -> None:
     run = a_run(claim=CLAIM)
     await keys.claim("k", "hash", "me")
     await runs.add(run, "quick", LEASE_S)
     with pytest.raises(LeaseLostError):
-        await runs.end(run.run_id, "slow", BookRunStatus.COMPLETED, Totals(), NOW, None, CLAIM)
+        await runs.end(run.run_id, "slow", RunStatus.COMPLETED, Totals(), NOW, None, CLAIM)
     with pytest.raises(IdempotencyInProgressError):
         await keys.claim("k", "hash", "other")
 
 
 @pytest.mark.parametrize("how", ["holds", "completes"])
 async def test_a_run_whose_key_was_lost_is_not_stored(
-    runs: BookRuns, keys: Idempotency, how: str
+    runs: RunStore, keys: IdempotencyStore, how: str
 ) -> None:
     await keys.claim("k", "hash", "me")
     await keys.release("k", "me")
@@ -292,7 +292,7 @@ async def test_a_run_whose_key_was_lost_is_not_stored(
 
 
 async def test_a_run_that_is_not_waited_for_is_what_its_key_answers_at_once(
-    runs: BookRuns, keys: Idempotency
+    runs: RunStore, keys: IdempotencyStore
 ) -> None:
     await keys.claim("k", "hash", "me")
     run = a_run()
@@ -300,8 +300,8 @@ async def test_a_run_that_is_not_waited_for_is_what_its_key_answers_at_once(
     assert await keys.claim("k", "hash", "other") == run.run_id
 
 
-@pytest.mark.parametrize("status", [one for one in BookRunStatus if one.is_over])
-async def test_what_is_over_stays_over(runs: BookRuns, status: BookRunStatus) -> None:
+@pytest.mark.parametrize("status", [one for one in RunStatus if one.is_over])
+async def test_what_is_over_stays_over(runs: RunStore, status: RunStatus) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
     problem = Refusal("upstream-unavailable", "It is down.", {"upstream": "pricing"})
@@ -312,13 +312,13 @@ async def test_what_is_over_stays_over(runs: BookRuns, status: BookRunStatus) ->
     assert await runs.claim("other", LEASE_S) is None
 
 
-async def test_an_unknown_run_is_not_found(runs: BookRuns) -> None:
+async def test_an_unknown_run_is_not_found(runs: RunStore) -> None:
     for attempt in (runs.read(new_rebalance_id()), runs.cancel(new_rebalance_id())):
         with pytest.raises(NotFoundError, match="there is no run"):
             await attempt
 
 
-async def test_a_page_has_the_newest_runs_first(runs: BookRuns) -> None:
+async def test_a_page_has_the_newest_runs_first(runs: RunStore) -> None:
     made = [a_run() for _ in range(5)]
     for run in made:
         await runs.add(run, "mine", LEASE_S)
@@ -326,13 +326,13 @@ async def test_a_page_has_the_newest_runs_first(runs: BookRuns) -> None:
     assert ([run.run_id for run in page], total) == ([made[3].run_id, made[2].run_id], 5)
 
 
-async def test_only_what_ended_before_a_moment_is_to_be_forgotten(runs: BookRuns) -> None:
+async def test_only_what_ended_before_a_moment_is_to_be_forgotten(runs: RunStore) -> None:
     old, recent, unfinished = a_run(), a_run(), a_run()
     for run in (old, recent, unfinished):
         await runs.add(run, "mine", LEASE_S)
     week_ago = NOW - timedelta(days=7)
-    await runs.end(old.run_id, "mine", BookRunStatus.COMPLETED, Totals(), week_ago)
-    await runs.end(recent.run_id, "mine", BookRunStatus.COMPLETED, Totals(), NOW)
+    await runs.end(old.run_id, "mine", RunStatus.COMPLETED, Totals(), week_ago)
+    await runs.end(recent.run_id, "mine", RunStatus.COMPLETED, Totals(), NOW)
     assert await runs.over_before(NOW - timedelta(days=1)) == (old.run_id,)
     for run in (old, unfinished):
         await runs.forget(run.run_id)

@@ -7,9 +7,9 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import WriteError
 
-from storage.model_store import Models
+from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
-from storage.rebalance_store import Rebalances
+from storage.rebalance_store import RebalanceStore
 from storage.schema import INDEXES, ensure_indexes
 from tests.support.samples import NOON, a_model, a_run, outcomes
 
@@ -43,7 +43,7 @@ async def test_a_validator_of_an_older_release_is_replaced(
     database = starters[0]
     await database.create_collection("models", validator={"title": {"$exists": True}})
     await asyncio.gather(*(ensure_indexes(database) for database in starters))
-    await Models(database).add(a_model())
+    await ModelStore(database).add(a_model())
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ async def test_a_validator_of_an_older_release_is_replaced(
 async def test_a_broken_writer_is_stopped(
     database: AsyncDatabase[Document], collection: str, field: str, wrong: Any
 ) -> None:
-    await Models(database).add(a_model())
-    run = await Rebalances(database).open(a_run(1))
-    await Rebalances(database).record(run.rebalance_id, [0], outcomes(run))
+    await ModelStore(database).add(a_model())
+    run = await RebalanceStore(database).open(a_run(1))
+    await RebalanceStore(database).record(run.rebalance_id, [0], outcomes(run))
     with pytest.raises(WriteError, match="validation"):
         await database[collection].update_one({}, {"$set": {field: wrong}})
 

@@ -14,21 +14,21 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from storage.chunk_store import Chunk, Chunks, Report
+from storage.chunk_store import Chunk, ChunkStore, Report
 from storage.embedded import server as embedded
 from storage.errors import StorageUnavailableError
-from storage.idempotency_store import Claim, Idempotency
-from storage.model_store import Models
+from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
+from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
-from storage.open_order_store import OpenOrders
+from storage.open_order_store import OpenOrderStore
 from storage.order import Batch, OrderState, Settlement
-from storage.order_store import OrderBook
-from storage.portfolio_claim_store import PortfolioClaims
-from storage.rebalance import RunStatus
-from storage.rebalance_store import Rebalances
-from storage.run import BookRun, BookRunStatus, Holdings, Plan, Selection, Snapshot, Totals
-from storage.run_store import BookRuns
-from storage.submission_store import HandOvers
+from storage.order_store import OrderStore
+from storage.portfolio_claim_store import PortfolioClaimStore
+from storage.rebalance import RebalanceStatus
+from storage.rebalance_store import RebalanceStore
+from storage.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
+from storage.run_store import RunStore
+from storage.submission_store import OrderSubmissionStore
 from tests.storage.embedded.test_server import freeze
 from tests.storage.test_order_store import some
 from tests.support.samples import NOON, a_model, a_run, numbered, outcomes
@@ -47,12 +47,11 @@ SNAPSHOT = Snapshot("one", NOON, {})
 ARGUMENTS: dict[str, Any] = {
     "at": NOON,
     "batch": Batch(ID, "claim", NOON, ORDERS),
-    "book_run_id": ID,
     "chunks": [CHUNK],
-    "claim": Claim("key", "me"),
+    "claim": IdempotencyClaim("key", "me"),
     "claimed_before": NOON,
     "closed": ["key"],
-    "completes": Claim("key", "me"),
+    "completes": IdempotencyClaim("key", "me"),
     "done_at": NOON,
     "finished_at": NOON,
     "first_number": 1,
@@ -70,7 +69,7 @@ ARGUMENTS: dict[str, Any] = {
     "orders": ORDERS,
     "ordinals": range(3),
     "owner": "me",
-    "plan": Plan(SNAPSHOT, Holdings("summaries"), 1, 1, 1, NOON),
+    "plan": Plan(SNAPSHOT, HoldingsRef("summaries"), 1, 1, 1, NOON),
     "portfolio_id": numbered("P", 0),
     "portfolio_ids": [numbered("P", 0)],
     "rebalance_id": ID,
@@ -83,7 +82,7 @@ ARGUMENTS: dict[str, Any] = {
     "run_id": ID,
     "security_ids": [numbered("S", 0)],
     "settlements": {"key": Settlement(OrderState.SENT, 1)},
-    "status": RunStatus.COMPLETED,
+    "status": RebalanceStatus.COMPLETED,
     "statuses": {"key": "FILL"},
     "timestamp": NOON,
     "token": "token",
@@ -91,24 +90,32 @@ ARGUMENTS: dict[str, Any] = {
     "version": 1,
 }
 OF_BOOK_RUNS: dict[str, Any] = {
-    "run": BookRun(ID, Selection(), {}, Holdings("summaries"), NOON),
-    "status": BookRunStatus.COMPLETED,
+    "run": Run(ID, Selection(), {}, HoldingsRef("summaries"), NOON),
+    "status": RunStatus.COMPLETED,
 }
 
 
 def stores(database: AsyncDatabase[Document]) -> Iterator[Any]:
-    hand_overs = HandOvers(database)
-    for kind in (Models, Rebalances, BookRuns, Chunks, Idempotency, OpenOrders, OrderBook):
+    hand_overs = OrderSubmissionStore(database)
+    for kind in (
+        ModelStore,
+        RebalanceStore,
+        RunStore,
+        ChunkStore,
+        IdempotencyStore,
+        OpenOrderStore,
+        OrderStore,
+    ):
         yield kind(database)
     yield hand_overs
-    yield PortfolioClaims(database, hand_overs)
+    yield PortfolioClaimStore(database, hand_overs)
 
 
 def methods(database: AsyncDatabase[Document]) -> dict[str, Callable[[], Any]]:
     """Every public method of every store by its name, bound to arguments for all that it takes."""
     found: dict[str, Callable[[], Any]] = {}
     for store in stores(database):
-        known = ARGUMENTS | (OF_BOOK_RUNS if isinstance(store, BookRuns) else {})
+        known = ARGUMENTS | (OF_BOOK_RUNS if isinstance(store, RunStore) else {})
         for name in (each for each in vars(type(store)) if not each.startswith("_")):
             method = getattr(store, name)
             taken = inspect.signature(method).parameters.values()

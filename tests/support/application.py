@@ -72,10 +72,10 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.fixture(params=[optimize.LONG, 0], ids=["here", "elsewhere"])
+@pytest.fixture(params=[optimize.MIN_LONG_BODY_BYTES, 0], ids=["here", "elsewhere"])
 def read_anywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies that are short, and bodies that are long enough to be read in another process."""
-    monkeypatch.setattr(optimize, "LONG", request.param)
+    monkeypatch.setattr(optimize, "MIN_LONG_BODY_BYTES", request.param)
 
 
 @pytest.fixture

@@ -8,36 +8,36 @@ from typing import Any
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import Model
-from optimization.domain.outcome import Rebalance, Refusal, Security, Status
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget, Refusal, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
-from optimization.exact.block_builder import priced
-from serve_app.deployments.model_store import ModelStore
-from serve_app.ports.optimize import GivenOptions, GivenText, Written
+from optimization.exact.block_builder import price_targets
+from serve_app.deployments import model_store
+from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.upstream.holdings.source import Balance
-from storage.chunk_store import Chunks
-from storage.idempotency_store import Claim, Idempotency
-from storage.model_store import Models
-from storage.open_order_store import OpenOrders
-from storage.order_store import OrderBook
-from storage.portfolio_claim_store import PortfolioClaims
-from storage.rebalance import Run, RunStatus, new_rebalance_id
-from storage.rebalance_store import Rebalances
-from storage.run_store import BookRuns
-from storage.submission_store import HandOvers
+from storage.chunk_store import ChunkStore
+from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
+from storage.model_store import ModelStore
+from storage.open_order_store import OpenOrderStore
+from storage.order_store import OrderStore
+from storage.portfolio_claim_store import PortfolioClaimStore
+from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.rebalance_store import RebalanceStore
+from storage.run_store import RunStore
+from storage.submission_store import OrderSubmissionStore
 
 A, B = "A" * 24, "B" * 24
 P, Q, R = "P" * 24, "Q" * 24, "R" * 24
 PRICE = Decimal("10.25")
 
 
-class Stored(ModelStore):
+class Stored(model_store.ModelStore):
     """The deployment of the store, in this process and on this database."""
 
     def __init__(self, database: Any) -> None:
-        self.models, self.rebalances = Models(database), Rebalances(database)
-        self.keys = Idempotency(database)
+        self.models, self.rebalances = ModelStore(database), RebalanceStore(database)
+        self.keys = IdempotencyStore(database)
         self.runs = self.rebalances.page
         nobody: Any = None
         self._with = resources_with(database, nobody)
@@ -47,27 +47,27 @@ def resources_with(database: Any, upstreams: Any) -> Resources:
     """What a deployment holds open, on this database and with this stand-in for every upstream."""
     return Resources(
         database=database,
-        models=Models(database),
-        rebalances=Rebalances(database),
-        idempotency=Idempotency(database),
+        models=ModelStore(database),
+        rebalances=RebalanceStore(database),
+        idempotency=IdempotencyStore(database),
         prices=upstreams,
         securities=upstreams,
         holdings=upstreams,
         sources={SUMMARIES: upstreams},
-        book_runs=BookRuns(database),
-        chunks=Chunks(database),
-        orders=OrderBook(database),
-        hand_overs=HandOvers(database),
+        book_runs=RunStore(database),
+        chunks=ChunkStore(database),
+        orders=OrderStore(database),
+        hand_overs=OrderSubmissionStore(database),
         order_service=upstreams,
         portfolios=upstreams,
-        open_orders=OpenOrders(database),
-        portfolio_claims=PortfolioClaims(database, HandOvers(database)),
+        open_orders=OpenOrderStore(database),
+        portfolio_claims=PortfolioClaimStore(database, OrderSubmissionStore(database)),
     )
 
 
-def bought_one(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance:
+def bought_one(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     """One share more of every security, paid from the cash."""
-    return Rebalance(
+    return PortfolioOutcome(
         portfolio_id=portfolio_id,
         status=Status.REBALANCED,
         market_value=Decimal("1000.50"),
@@ -82,13 +82,13 @@ def bought_one(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance
     )
 
 
-def refused(code: str, portfolio_id: str = P, **members: Any) -> Rebalance:
+def refused(code: str, portfolio_id: str = P, **members: Any) -> PortfolioOutcome:
     status = Status.INFEASIBLE if code == "infeasible" else Status.FAILED
     refusal = Refusal(code, "It is no use.", members)
-    return Rebalance(portfolio_id, status, None, None, None, refusal=refusal)
+    return PortfolioOutcome(portfolio_id, status, None, None, None, refusal=refusal)
 
 
-Outcome = Callable[[str, tuple[Security, ...]], Rebalance]
+Outcome = Callable[[str, tuple[PricedTarget, ...]], PortfolioOutcome]
 
 
 @dataclass
@@ -105,8 +105,8 @@ class FakeOptimizer:
         model_id: str,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-        claim: Claim | None = None,  # noqa: ARG002 - the ingress completes it, too
-    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        claim: IdempotencyClaim | None = None,  # noqa: ARG002 - the ingress completes it, too
+    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
         self.asked.append((options, correlation_id))
         if self.error is not None:
             raise self.error
@@ -115,7 +115,7 @@ class FakeOptimizer:
 
     async def preview_model(
         self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
-    ) -> tuple[Run, tuple[Rebalance, ...]]:
+    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
         return await self.rebalance_model(model_id, options, correlation_id)
 
     async def preview_portfolio(
@@ -124,7 +124,7 @@ class FakeOptimizer:
         model_id: str | None,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-    ) -> tuple[Run, Rebalance]:
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         return await self.rebalance_portfolio(portfolio_id, model_id, options, correlation_id)
 
     async def rebalance_portfolio(
@@ -133,8 +133,8 @@ class FakeOptimizer:
         model_id: str | None,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-        claim: Claim | None = None,  # noqa: ARG002 - the ingress completes it, too
-    ) -> tuple[Run, Rebalance]:
+        claim: IdempotencyClaim | None = None,  # noqa: ARG002 - the ingress completes it, too
+    ) -> tuple[Rebalance, PortfolioOutcome]:
         self.asked.append((options, correlation_id))
         models = self.stored.models
         model = await (models.read(model_id) if model_id else models.followed_by(portfolio_id))
@@ -148,12 +148,12 @@ class FakeOptimizer:
         prices: Mapping[str, Decimal],
         options: GivenOptions,
         correlation_id: str,
-    ) -> tuple[Rebalance, ...]:
+    ) -> tuple[PortfolioOutcome, ...]:
         self.asked.append((options.common, correlation_id))
-        securities = priced(model, {**dict.fromkeys(_ids(model), PRICE), **prices})
+        securities = price_targets(model, {**dict.fromkeys(_ids(model), PRICE), **prices})
         return tuple(self.outcome(balance.portfolio_id, securities) for balance in balances)
 
-    async def optimize_text(self, given: GivenText, correlation_id: str) -> Written:
+    async def optimize_text(self, given: RawRequest, correlation_id: str) -> RawResponse:
         self.asked.append((None, correlation_id))
         raise AssertionError(f"{given.path}: nobody is there to read a long body")
 
@@ -175,12 +175,12 @@ class FakeOptimizer:
 
     async def _run(
         self, model: Model, portfolio_ids: tuple[str, ...]
-    ) -> tuple[Run, tuple[Rebalance, ...]]:
+    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
         securities = tuple(
-            Security(target.security_id, PRICE, target.weight, target.band)
+            PricedTarget(target.security_id, PRICE, target.weight, target.band)
             for target in model.targets
         )
-        opened = Run(
+        opened = Rebalance(
             rebalance_id=new_rebalance_id(),
             model_id=str(model.model_id),
             model_version=model.version,
@@ -195,7 +195,7 @@ class FakeOptimizer:
         outcomes = tuple(self.outcome(portfolio_id, securities) for portfolio_id in portfolio_ids)
         await rebalances.record(run.rebalance_id, range(len(outcomes)), outcomes)
         return (
-            await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, datetime.now(UTC)),
+            await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, datetime.now(UTC)),
             outcomes,
         )
 
@@ -203,7 +203,7 @@ class FakeOptimizer:
 def _drift(model: Model, portfolio_id: str) -> PortfolioDrift:
     prices = dict.fromkeys([*_ids(model), B], PRICE)
     portfolio = Portfolio(portfolio_id, Decimal(1000), {B: Decimal("2.5")}, prices)
-    return measure_drift(priced(model, prices), portfolio)
+    return measure_drift(price_targets(model, prices), portfolio)
 
 
 def _ids(model: Model) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 CONFIG = Path(__file__).parents[2] / "schemathesis.toml"
 PHASES = "examples,coverage,fuzzing,stateful"
-LONGEST_S = 900
+MAX_DURATION_S = 900
 
 
 def findings(
@@ -36,7 +36,7 @@ def findings(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=LONGEST_S,
+        timeout=MAX_DURATION_S,
         check=False,
     )
     return done.returncode, done.stdout

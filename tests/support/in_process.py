@@ -13,10 +13,10 @@ from serve_app.deadline import bounded
 from serve_app.deployments import handles, optimizer
 from serve_app.deployments.long_bodies import answered
 from serve_app.observability.correlation import correlation_id
-from serve_app.ports.optimize import GivenText, Written
+from serve_app.ports.optimize import RawRequest, RawResponse
 from serve_app.resources import Resources
-from serve_app.runs.chunk_attempts import Attempts
-from serve_app.runs.chunk_tasks import recorded
+from serve_app.runs.chunk_attempts import ChunkAttempts
+from serve_app.runs.chunk_tasks import record_chunk
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
@@ -92,7 +92,7 @@ class Gate(Upstreams):
         return await super().holdings(portfolio_ids)
 
 
-class AttemptsHere(Attempts):
+class AttemptsHere(ChunkAttempts):
     """Works on the chunks in this process instead of in tasks."""
 
     async def _task(self, chunk: Chunk) -> Report | None:
@@ -109,7 +109,7 @@ class AttemptsHere(Attempts):
 
     async def _recorded(self, chunk: Chunk) -> Report | None:
         shared = await self._shared(chunk.rebalance_id)
-        return await recorded(shared, chunk, self._with, self._shares.next_s())
+        return await record_chunk(shared, chunk, self._with, self._shares.next_s())
 
     def interrupt(self) -> None:
         self.cancel()
@@ -130,7 +130,7 @@ class Deployed(optimizer.Optimizer):
             self._coordinator = Coordinator(settings, resources, AttemptsHere)
 
     @bounded
-    async def optimize_text(self, given: GivenText, correlated: str) -> Written:
+    async def optimize_text(self, given: RawRequest, correlated: str) -> RawResponse:
         correlation_id.set(correlated)
         return await answered(given, self._settings)
 

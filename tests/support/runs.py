@@ -5,7 +5,7 @@ from dataclasses import replace
 from serve_app.resources import SUMMARIES
 from serve_app.runs.planner import now
 from storage.rebalance import new_rebalance_id
-from storage.run import BookRun, Holdings, Selection
+from storage.run import HoldingsRef, Run, Selection
 
 
 def numbered(count: int, first: int = 0) -> tuple[str, ...]:
@@ -13,8 +13,8 @@ def numbered(count: int, first: int = 0) -> tuple[str, ...]:
     return tuple(f"{number:024}" for number in range(first, first + count))
 
 
-def a_run(*model_ids: str | None, **fields: object) -> BookRun:
+def a_run(*model_ids: str | None, **fields: object) -> Run:
     """A run over the followers of these models, or over everyone."""
     selection = Selection(tuple(str(model_id) for model_id in model_ids))
-    run = BookRun(new_rebalance_id(), selection, {}, Holdings(SUMMARIES), now())
+    run = Run(new_rebalance_id(), selection, {}, HoldingsRef(SUMMARIES), now())
     return replace(run, **fields)  # pyright: ignore[reportArgumentType]

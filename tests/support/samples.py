@@ -7,8 +7,8 @@ from bson import ObjectId
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.outcome import Rebalance, Refusal, Security, Status
-from storage.rebalance import Run, new_rebalance_id
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget, Refusal, Status
+from storage.rebalance import Rebalance, new_rebalance_id
 
 BAND = DriftBand(Decimal("0.01"), Decimal("0.025"))
 NOON = datetime(2026, 3, 2, 12, 0, 0, 123_000, tzinfo=UTC)
@@ -25,35 +25,37 @@ def a_model(name: str = "Growth", *portfolio_ids: str) -> Model:
     return Model(name, targets, portfolio_ids or (numbered("P", 0),))
 
 
-def securities(count: int = 3) -> tuple[Security, ...]:
+def securities(count: int = 3) -> tuple[PricedTarget, ...]:
     price = Decimal("12.3456")
     return tuple(
-        Security(numbered("S", at), price + at, Decimal("0.095"), BAND) for at in range(count)
+        PricedTarget(numbered("S", at), price + at, Decimal("0.095"), BAND) for at in range(count)
     )
 
 
-def a_run(portfolios: int = 3, *, name: str = "Growth", started_at: datetime = NOON) -> Run:
+def a_run(portfolios: int = 3, *, name: str = "Growth", started_at: datetime = NOON) -> Rebalance:
     model_id = str(ObjectId())
     options = {"cash_floor": Decimal("0.02"), "lots": {numbered("S", 1): 100}}
-    return Run(new_rebalance_id(), model_id, 4, name, securities(), options, portfolios, started_at)
+    return Rebalance(
+        new_rebalance_id(), model_id, 4, name, securities(), options, portfolios, started_at
+    )
 
 
-def outcomes(run: Run, ordinals: range | None = None) -> tuple[Rebalance, ...]:
+def outcomes(run: Rebalance, ordinals: range | None = None) -> tuple[PortfolioOutcome, ...]:
     """One outcome an ordinal: rebalanced ones, every third infeasible, every fifth failed."""
     chosen = range(run.number_of_portfolios) if ordinals is None else ordinals
     return tuple(outcome(run, ordinal) for ordinal in chosen)
 
 
-def outcome(run: Run, ordinal: int) -> Rebalance:
+def outcome(run: Rebalance, ordinal: int) -> PortfolioOutcome:
     portfolio_id = numbered("P", ordinal)
     if ordinal % 5 == 4:
         refusal = Refusal("prices-missing", "no price", {"securities": [numbered("S", 9)]})
-        return Rebalance(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
+        return PortfolioOutcome(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
     refused = ordinal % 3 == 2
     before = (Decimal("10.5"), -3, 2**40 + ordinal)
     after = before if refused else (11, 0, 2**40)
     refusal = Refusal("infeasible", "no whole lot", {"smallest_band": {"low": "0.02"}})
-    return Rebalance(
+    return PortfolioOutcome(
         portfolio_id,
         Status.INFEASIBLE if refused else Status.REBALANCED,
         Decimal("1000000.123456789012345678") + ordinal,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import httpx
 
-from serve_app.orders.submission import HandOvers
+from serve_app.orders.submission import OrderSubmitter
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.order_service import OrderService
 from serve_app.upstream.retry_policy import Policy
@@ -24,7 +24,7 @@ def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIEN
     names = type(stored._with).__slots__
     parts = {name: getattr(stored._with, name) for name in names} | {"order_service": service}
     stored._with = type(stored._with)(**parts)
-    stored._hand_overs = HandOvers(stored._with, arrive_within, settle_s=0.0)
+    stored._hand_overs = OrderSubmitter(stored._with, arrive_within, settle_s=0.0)
 
 
 async def rebalanced(

@@ -10,7 +10,7 @@ import httpx
 
 from serve_app.upstream.circuit_breaker import Breaker
 from serve_app.upstream.http_client import Client
-from serve_app.upstream.request_observer import Told
+from serve_app.upstream.request_observer import CallObserver
 from serve_app.upstream.retry_policy import Policy
 
 Answer = httpx.Response | bytes
@@ -25,7 +25,7 @@ def client_of(
     handler: Handler,
     policy: Policy = EAGER,
     upstream: str = "pricing",
-    told: Told | None = None,
+    told: CallObserver | None = None,
     breaker: Breaker | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Client:

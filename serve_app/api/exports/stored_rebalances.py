@@ -15,17 +15,17 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from serve_app.api.responses import trade_date_of
-from serve_app.api.schemas.stored_rebalances import PortfolioResult, portfolio_json, run_json
+from serve_app.api.schemas.stored_rebalances import PortfolioResult, portfolio_json, rebalance_json
 from serve_app.json_text import encoded
 from serve_app.problems.error_table import problem_of
-from storage.rebalance import Run
+from storage.rebalance import Rebalance
 
-AT_A_TIME: Final = 100  # portfolios that are read, and written to the caller, at once
-MOST_ON_PAGE: Final = 5_000  # portfolios, over all rebalances of a page
+OUTCOME_BATCH_SIZE: Final = 100  # portfolios that are read, and written to the caller, at once
+MAX_OUTCOMES_PER_PAGE: Final = 5_000  # portfolios, over all rebalances of a page
 
-Batch = Callable[[int, int], Awaitable[tuple[Rebalance, ...]]]
+Batch = Callable[[int, int], Awaitable[tuple[PortfolioOutcome, ...]]]
 """Reads the outcomes of some portfolios, by the place of the first and their number."""
 
 
@@ -33,7 +33,7 @@ Batch = Callable[[int, int], Awaitable[tuple[Rebalance, ...]]]
 class Portfolios:
     """``count`` portfolios of a rebalance from the place ``first`` on, as they are read."""
 
-    run: Run
+    run: Rebalance
     first: int
     count: int
     batch: Batch
@@ -54,7 +54,7 @@ def shares(counts: Iterable[int]) -> Iterator[int]:
     >>> list(shares([4_000, 3_000, 20]))
     [4000, 1000, 0]
     """
-    left = MOST_ON_PAGE
+    left = MAX_OUTCOMES_PER_PAGE
     for count in counts:
         yield min(count, left)
         left -= min(count, left)
@@ -88,7 +88,7 @@ async def page_text(page: Sequence[Listed], zone: tzinfo) -> AsyncIterator[bytes
 
 async def rebalance_text(listed: Listed, zone: tzinfo) -> AsyncIterator[bytes]:
     """A rebalance with its portfolios."""
-    head = run_json(listed.shown.run, [], listed.omitted, listed.link)
+    head = rebalance_json(listed.shown.run, [], listed.omitted, listed.link)
     begin = encoded(head).removesuffix(b"[]}")
     async for part in portfolios_text(listed.shown, zone):
         yield begin + part
@@ -100,8 +100,8 @@ async def portfolios_text(portfolios: Portfolios, zone: tzinfo) -> AsyncIterator
     """An array of portfolios."""
     separator = b"["
     end = portfolios.first + portfolios.count
-    for offset in range(portfolios.first, end, AT_A_TIME):
-        outcomes = await portfolios.batch(offset, min(AT_A_TIME, end - offset))
+    for offset in range(portfolios.first, end, OUTCOME_BATCH_SIZE):
+        outcomes = await portfolios.batch(offset, min(OUTCOME_BATCH_SIZE, end - offset))
         if outcomes:
             lines = portfolios_json(portfolios.run, outcomes, zone)
             yield separator + encoded(lines)[1:-1]
@@ -109,7 +109,9 @@ async def portfolios_text(portfolios: Portfolios, zone: tzinfo) -> AsyncIterator
     yield b"[]" if separator == b"[" else b"]"
 
 
-def portfolios_json(run: Run, outcomes: Iterable[Rebalance], zone: tzinfo) -> list[PortfolioResult]:
+def portfolios_json(
+    run: Rebalance, outcomes: Iterable[PortfolioOutcome], zone: tzinfo
+) -> list[PortfolioResult]:
     """Portfolios of a stored rebalance."""
     day = trade_date_of(run, zone)
     return [portfolio_json(each, day, problem_of(each.refusal)) for each in outcomes]

@@ -13,7 +13,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from optimization.domain.decimals import EXACT
-from optimization.domain.outcome import Rebalance, Side
+from optimization.domain.outcome import PortfolioOutcome, Side
 from serve_app.api.schemas.fields import DateText, Identifier, JsonNumber, ObjectIdentifier
 from serve_app.api.schemas.rebalances import TransactionType, side_of
 from serve_app.json_text import encoded, number, plain, whole
@@ -51,7 +51,9 @@ class TransactionLine(TypedDict):
     trade_date: DateText
 
 
-def lines_of(rebalance_id: str, outcomes: Iterable[Rebalance], trade_date: str) -> Iterator[Line]:
+def lines_of(
+    rebalance_id: str, outcomes: Iterable[PortfolioOutcome], trade_date: str
+) -> Iterator[Line]:
     """The transactions of some portfolios, in their order."""
     for outcome in outcomes:
         for drift in outcome.drifts:

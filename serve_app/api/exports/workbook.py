@@ -16,13 +16,13 @@ from serve_app.api.exports.transactions import COLUMNS, Line, Page
 from serve_app.json_text import plain
 from serve_app.problems.errors import TooManyRowsError
 
-MOST_ROWS: Final = 1_048_576  # of a sheet, its header with them
+MAX_SHEET_ROWS: Final = 1_048_576  # of a sheet, its header with them
 DIGITS: Final = 15
 WIDTHS: Final = (27, 27, 27, 17, 12, 14, 18, 12)
-AT_A_TIME: Final = 500  # rows, about 30 ms: so long other threads may wait for this one
+ROW_BATCH_SIZE: Final = 500  # rows, about 30 ms: so long other threads may wait for this one
 
 
-async def workbook(pages: AsyncIterator[Page], most_rows: int = MOST_ROWS) -> IO[bytes]:
+async def workbook(pages: AsyncIterator[Page], most_rows: int = MAX_SHEET_ROWS) -> IO[bytes]:
     """The whole workbook in a temporary file, at its beginning; the caller closes it.
 
     Rows go to the disk as they come. TooManyRowsError where a sheet is too short.
@@ -44,8 +44,8 @@ async def _write(
     sheet = _Sheet(file, directory, most_rows)
     try:
         async for page in pages:
-            for start in range(0, len(page), AT_A_TIME):
-                await asyncio.to_thread(sheet.write, page[start : start + AT_A_TIME])
+            for start in range(0, len(page), ROW_BATCH_SIZE):
+                await asyncio.to_thread(sheet.write, page[start : start + ROW_BATCH_SIZE])
     except BaseException:
         sheet.abandon()
         raise

@@ -12,7 +12,7 @@ from serve_app.api.content_negotiation import accepts
 from serve_app.api.etags import compressed_etag
 
 LEVEL = 4  # half as long again as the fastest, and two thirds of its length
-SMALLEST = 2_000  # bytes
+MIN_COMPRESSED_BYTES = 2_000  # bytes
 COMPRESSED_ALREADY = ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",)
 AS_THEY_ARE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, *COMPRESSED_ALREADY)
 
@@ -39,9 +39,13 @@ class Compression:
         codings = ",".join(Headers(scope=scope).getlist("accept-encoding"))
         responder: ASGIApp
         if accepts(codings, "gzip"):
-            responder = GZipResponder(self.app, SMALLEST, LEVEL, exclude_content_types=AS_THEY_ARE)
+            responder = GZipResponder(
+                self.app, MIN_COMPRESSED_BYTES, LEVEL, exclude_content_types=AS_THEY_ARE
+            )
         else:
-            responder = IdentityResponder(self.app, SMALLEST, exclude_content_types=AS_THEY_ARE)
+            responder = IdentityResponder(
+                self.app, MIN_COMPRESSED_BYTES, exclude_content_types=AS_THEY_ARE
+            )
         await responder(scope, receive, tagged)
 
 

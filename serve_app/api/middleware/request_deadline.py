@@ -12,8 +12,8 @@ from serve_app.problems.catalogue import INVALID
 from serve_app.problems.errors import DeadlineExceededError
 
 HEADER = "X-Request-Timeout"
-LONGEST_S = 3600.0
-RULE = f"seconds, above 0, at most {LONGEST_S:.0f}"
+MAX_DEADLINE_S = 3600.0
+RULE = f"seconds, above 0, at most {MAX_DEADLINE_S:.0f}"
 
 
 class Deadlines:
@@ -51,4 +51,4 @@ class Deadlines:
 
 def _seconds(given: str) -> float | None:
     seconds = float(given) if NUMBER.fullmatch(given) else 0.0
-    return seconds if 0 < seconds <= LONGEST_S else None
+    return seconds if 0 < seconds <= MAX_DEADLINE_S else None

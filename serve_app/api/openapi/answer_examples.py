@@ -25,9 +25,9 @@ from serve_app.api.schemas.rebalances import (
     BindingAnswer,
     OutsideBandAnswer,
     RebalanceAnswer,
-    rebalance_json,
+    outcome_json,
 )
-from serve_app.api.schemas.runs import RunAnswer, book_run_json, outcome_line
+from serve_app.api.schemas.runs import RunAnswer, outcome_line, run_json
 from serve_app.api.schemas.stored_rebalances import (
     Deleted,
     OutsideBandResult,
@@ -36,10 +36,10 @@ from serve_app.api.schemas.stored_rebalances import (
     RebalanceResult,
     deleted_json,
     portfolio_json,
-    run_json,
+    rebalance_json,
 )
 from serve_app.json_text import Json, encoded
-from storage.run import BookRun
+from storage.run import Run
 
 
 def _written(value: Any) -> Any:
@@ -47,14 +47,14 @@ def _written(value: Any) -> Any:
     return orjson.loads(encoded(value))
 
 
-def _state(run: BookRun, *rebalances: str) -> RunAnswer:
-    return book_run_json(run, rebalances, (), None)
+def _state(run: Run, *rebalances: str) -> RunAnswer:
+    return run_json(run, rebalances, (), None)
 
 
 _IDS = samples.REBALANCE, MODEL
-_REBALANCED = _written(rebalance_json(samples.SOLD, *_IDS, samples.DAY, None))
-_GIVEN = _written(rebalance_json(samples.SOLD, None, None, samples.DAY, None))
-_NOT_SOLD = _written(rebalance_json(samples.NOT_SOLD, *_IDS, samples.DAY, None))
+_REBALANCED = _written(outcome_json(samples.SOLD, *_IDS, samples.DAY, None))
+_GIVEN = _written(outcome_json(samples.SOLD, None, None, samples.DAY, None))
+_NOT_SOLD = _written(outcome_json(samples.NOT_SOLD, *_IDS, samples.DAY, None))
 _NOT_SOLD_STORED = _written(portfolio_json(samples.NOT_SOLD, samples.DAY, None))
 _STORED = portfolio_json(samples.SOLD, samples.DAY, None)
 _OUTCOME = _written(_STORED)
@@ -79,7 +79,7 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     OutsideBandResult: _NOT_SOLD_STORED["outside_band"][0],
     PositionResult: _OUTCOME["positions"][0],
     PortfolioResult: _OUTCOME,
-    RebalanceResult: _written(run_json(samples.STORED, [_STORED])),
+    RebalanceResult: _written(rebalance_json(samples.STORED, [_STORED])),
     Deleted: _written(deleted_json(samples.REBALANCE)),
     TransactionLine: _written(line_json(_LINES[0])),
     StandingAnswer: _DRIFT["drifts"][0],

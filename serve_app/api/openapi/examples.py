@@ -14,7 +14,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.errors import (
     CertificationError,
     EmptyModelError,
@@ -23,7 +23,7 @@ from optimization.errors import (
     PricesMissingError,
     RuleError,
 )
-from serve_app.api.exports.workbook import MOST_ROWS
+from serve_app.api.exports.workbook import MAX_SHEET_ROWS
 from serve_app.api.openapi.samples import (
     BREAKERS,
     CHECKS,
@@ -119,7 +119,7 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
         RuleError(("targets", 0, "weight"), Decimal("0.007"), "a target is a multiple of 0.005"),
     ),
     (OF_MODEL, IdempotencyMismatchError(KEY)),
-    (TRANSACTIONS, TooManyRowsError(MOST_ROWS)),
+    (TRANSACTIONS, TooManyRowsError(MAX_SHEET_ROWS)),
     (
         OF_PORTFOLIO,
         OptionsConflictError(
@@ -144,10 +144,10 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     ),
 )
 # What a single portfolio fails with.
-OF_PORTFOLIOS: tuple[Rebalance, ...] = (
+OF_PORTFOLIOS: tuple[PortfolioOutcome, ...] = (
     INFEASIBLE,
     *(
-        Rebalance(PORTFOLIO, Status.FAILED, None, None, None, refusal=refusal_of(error))
+        PortfolioOutcome(PORTFOLIO, Status.FAILED, None, None, None, refusal=refusal_of(error))
         for error in (
             NoSolutionInTimeError(PORTFOLIO, 30.0),
             PricesMissingError((SECURITY,)),
@@ -186,7 +186,7 @@ def _examples() -> Mapping[str, Json]:
     return {slugs[body["type"]]: body for body in bodies}
 
 
-def _different_failures() -> list[Rebalance]:
+def _different_failures() -> list[PortfolioOutcome]:
     _, first, second, *_ = OF_PORTFOLIOS
     return [first, replace(second, portfolio_id=OTHER_PORTFOLIO)]
 

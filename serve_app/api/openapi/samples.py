@@ -13,19 +13,19 @@ from typing import Final
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import Direction, RebalanceOptions
-from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Refusal, Side, Status
+from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Refusal, Side, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.drift import measure_drift
-from optimization.exact.block_builder import priced
+from optimization.exact.block_builder import price_targets
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.models import POSTED, ModelPost, model_of
 from serve_app.api.schemas.optimize import ASKED, OptimizeBody, given_options
 from serve_app.editing import with_portfolios, with_target, without_portfolios, without_target
 from storage.chunk_store import Event, Report
 from storage.order import Order, OrderState
-from storage.rebalance import Run, RunStatus
-from storage.run import BookRun, BookRunStatus, Holdings, Selection, Totals
-from storage.submission_store import HandOver
+from storage.rebalance import Rebalance, RebalanceStatus
+from storage.run import HoldingsRef, Run, RunStatus, Selection, Totals
+from storage.submission_store import OrderSubmission
 
 DAY: Final = "2026-11-23"
 REBALANCE: Final = "6720f1a2b3c4d5e6f7a8b9c0"
@@ -50,10 +50,10 @@ HELD: Final = Portfolio(
     _GIVEN.prices,
 )
 OPTIONS: Final = given_options(_GIVEN).of_all(30.0)
-SECURITIES: Final = priced(GROWTH, HELD.prices)
+SECURITIES: Final = price_targets(GROWTH, HELD.prices)
 DRIFT: Final = measure_drift(SECURITIES, HELD)
 
-SOLD: Final = Rebalance(
+SOLD: Final = PortfolioOutcome(
     PORTFOLIO,
     Status.REBALANCED,
     HELD.market_value,
@@ -67,7 +67,7 @@ SOLD: Final = Rebalance(
 )
 
 BUY_ONLY: Final = RebalanceOptions(direction=Direction.BUY_ONLY)
-NOT_SOLD: Final = Rebalance(
+NOT_SOLD: Final = PortfolioOutcome(
     PORTFOLIO,
     Status.NO_TRADE,
     HELD.market_value,
@@ -95,13 +95,13 @@ NARROW: Final = Model(
     (PORTFOLIO,),
 )
 IN_CASH: Final = Portfolio(PORTFOLIO, Decimal("20000.00"), {}, {SECURITY: Decimal("812.40")})
-INFEASIBLE: Final = Rebalance(
+INFEASIBLE: Final = PortfolioOutcome(
     PORTFOLIO,
     Status.INFEASIBLE,
     IN_CASH.market_value,
     IN_CASH.cash,
     IN_CASH.cash,
-    priced(NARROW, IN_CASH.prices),
+    price_targets(NARROW, IN_CASH.prices),
     before=(0,),
     after=(0,),
     refusal=Refusal(
@@ -141,7 +141,7 @@ INFEASIBLE: Final = Rebalance(
     ),
 )
 
-STORED: Final = Run(
+STORED: Final = Rebalance(
     REBALANCE,
     MODEL,
     GROWTH.version,
@@ -150,12 +150,12 @@ STORED: Final = Run(
     options={},
     number_of_portfolios=1,
     started_at=BEGUN_AT,
-    status=RunStatus.COMPLETED,
+    status=RebalanceStatus.COMPLETED,
     counts={SOLD.status: 1},
     finished_at=BEGUN_AT + timedelta(milliseconds=40),
 )
 
-QUEUED: Final = BookRun(RUN, Selection((MODEL,)), {}, Holdings("summaries"), BEGUN_AT)
+QUEUED: Final = Run(RUN, Selection((MODEL,)), {}, HoldingsRef("summaries"), BEGUN_AT)
 CHUNK: Final = Report(
     {Status.REBALANCED: 240, Status.IN_BAND: 10},
     {"SEPARABLE": 247, "COVER": 3},
@@ -163,7 +163,7 @@ CHUNK: Final = Report(
 )
 RUNNING: Final = replace(
     QUEUED,
-    status=BookRunStatus.RUNNING,
+    status=RunStatus.RUNNING,
     number_of_rebalances=1,
     number_of_portfolios=1200,
     number_of_chunks=5,
@@ -176,7 +176,7 @@ RUNNING: Final = replace(
     started_at=BEGUN_AT + timedelta(milliseconds=120),
     updated_at=BEGUN_AT + timedelta(milliseconds=936),
 )
-CANCELLING: Final = replace(RUNNING, status=BookRunStatus.CANCELLING)
+CANCELLING: Final = replace(RUNNING, status=RunStatus.CANCELLING)
 SECOND_CHUNK: Final = Event(2, REBALANCE, 250, 250, CHUNK, BEGUN_AT + timedelta(milliseconds=936))
 
 ORDER: Final = Order(
@@ -200,7 +200,7 @@ CHECKS: Final[dict[str, str]] = dict.fromkeys(("database", *UPSTREAMS), "healthy
 BREAKERS: Final[dict[str, str]] = dict.fromkeys(UPSTREAMS, "closed")
 
 
-def handed_over(order: Order) -> HandOver:
+def handed_over(order: Order) -> OrderSubmission:
     """The hand-over of a rebalance that has this order alone."""
     counts: Mapping[OrderState, int] = {state: int(state is order.state) for state in OrderState}
-    return HandOver(REBALANCE, counts, 1, (order,), 1)
+    return OrderSubmission(REBALANCE, counts, 1, (order,), 1)

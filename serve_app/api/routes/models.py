@@ -12,7 +12,7 @@ from serve_app.api.etags import Changed, IfNoneMatch, held_etag, model_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.pagination import MOST_MODELS, Models, Offset, order_by, page_headers
+from serve_app.api.pagination import MAX_MODELS_PER_PAGE, Models, Offset, order_by, page_headers
 from serve_app.api.path_parameters import ModelId
 from serve_app.api.schemas.models import (
     ModelAnswer,
@@ -47,7 +47,11 @@ WRONG_CHANGE = (
 
 @router.get("/models", response_model=list[ModelAnswer], responses=refuses(catalogue.INVALID))
 async def list_models(
-    request: Request, store: Store, order: Order, offset: Offset = 0, limit: Models = MOST_MODELS
+    request: Request,
+    store: Store,
+    order: Order,
+    offset: Offset = 0,
+    limit: Models = MAX_MODELS_PER_PAGE,
 ) -> Response:
     """A page of models, the oldest first unless sorted otherwise."""
     models, total = await store.page(offset, limit, order)

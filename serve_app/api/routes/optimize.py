@@ -21,12 +21,12 @@ from serve_app.api.schemas.optimize import (
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
 from serve_app.observability.correlation import correlation_id
-from serve_app.ports.optimize import GivenText
+from serve_app.ports.optimize import RawRequest
 from serve_app.problems import catalogue
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 
-LONG: Final = 250_000  # bytes, read in about 10 ms
+MIN_LONG_BODY_BYTES: Final = 250_000  # bytes, read in about 10 ms
 
 
 class BySize(APIRoute):
@@ -39,7 +39,7 @@ class BySize(APIRoute):
             exact = ExactRequest(request.scope, request.receive)
             # Here, because a body that is read elsewhere never reaches the dependencies.
             await require_known_parameters(exact)
-            if len(await exact.read()) >= LONG:
+            if len(await exact.read()) >= MIN_LONG_BODY_BYTES:
                 return await _answered_elsewhere(exact)
             await exact.decode()
             return await handle(exact)
@@ -92,7 +92,7 @@ def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
 
 async def _answered_elsewhere(request: Request) -> Response:
     settings = settings_of(request)
-    given = GivenText(await request.body(), request.url.path, _today(settings))
+    given = RawRequest(await request.body(), request.url.path, _today(settings))
     try:
         written = await optimizer_of(request).optimize_text(given, correlation_id.get())
     except BodyRefusedError as error:

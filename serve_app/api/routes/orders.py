@@ -18,13 +18,15 @@ from serve_app.json_text import encoded
 from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
 from storage.order import OrderState
-from storage.submission_store import HandOver, HandOverStatus
+from storage.submission_store import OrderSubmission, SubmissionStatus
 
 router = APIRouter(prefix="/api/v1", tags=["orders"], route_class=ExactRoute)
 
-MOST_LISTED: Final = 1000
-LISTED: Final = 100
-Limit = Annotated[int, Query(ge=1, le=MOST_LISTED, description="how many orders to answer"), WHOLE]
+MAX_ORDERS_PER_PAGE: Final = 1000
+DEFAULT_ORDERS_PER_PAGE: Final = 100
+Limit = Annotated[
+    int, Query(ge=1, le=MAX_ORDERS_PER_PAGE, description="how many orders to answer"), WHOLE
+]
 States = Annotated[
     list[OrderState], Query(max_length=8, description="only orders in these states; repeatable")
 ]
@@ -64,12 +66,12 @@ async def hand_over(
     """
     rule = (body or HandOverBody()).open_orders
     done, replayed = await once(
-        lambda: store.hand_over(rebalance_id, rule, MOST_LISTED, correlation_id.get()),
+        lambda: store.hand_over(rebalance_id, rule, MAX_ORDERS_PER_PAGE, correlation_id.get()),
         lambda handed: handed.rebalance_id,
-        lambda reference: store.handed_over(reference, 0, MOST_LISTED),
+        lambda reference: store.handed_over(reference, 0, MAX_ORDERS_PER_PAGE),
     )
-    headers = page_headers(request, 0, MOST_LISTED, done.listed) | replayed
-    return _answer(done, 200 if done.status is HandOverStatus.COMPLETE else 207, headers)
+    headers = page_headers(request, 0, MAX_ORDERS_PER_PAGE, done.listed) | replayed
+    return _answer(done, 200 if done.status is SubmissionStatus.COMPLETE else 207, headers)
 
 
 @router.get(
@@ -82,7 +84,7 @@ async def list_orders(
     rebalance_id: RebalanceId,
     store: Store,
     offset: Offset = 0,
-    limit: Limit = LISTED,
+    limit: Limit = DEFAULT_ORDERS_PER_PAGE,
     status: States = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Where the orders of a rebalance stand, a page at a time; NOT_SENT before it is handed over."""
@@ -90,5 +92,5 @@ async def list_orders(
     return _answer(found, 200, page_headers(request, offset, limit, found.listed))
 
 
-def _answer(found: HandOver, status: int, headers: dict[str, str]) -> Response:
+def _answer(found: OrderSubmission, status: int, headers: dict[str, str]) -> Response:
     return Response(encoded(hand_over_json(found)), status, headers, "application/json")

@@ -12,10 +12,10 @@ from serve_app.problems import catalogue
 
 router = APIRouter(prefix="/api/v1", tags=["portfolios"])
 
-MAX_NAMED: Final = 100  # more would not fit into the longest line of a request
+MAX_NAMED_PORTFOLIOS: Final = 100  # more would not fit into the longest line of a request
 Ids = Annotated[
     list[Identifier],
-    Query(min_length=1, max_length=MAX_NAMED, description="portfolio ids; repeatable"),
+    Query(min_length=1, max_length=MAX_NAMED_PORTFOLIOS, description="portfolio ids; repeatable"),
 ]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from serve_app.api.dependencies import Configured, ModelStore, Optimizer, Rebalancer, Store
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import AtMostOnce, Once
@@ -23,13 +23,13 @@ from serve_app.api.schemas.rebalances import RebalanceAnswer
 from serve_app.api.schemas.runs import RunAnswer
 from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
-from storage.rebalance import Run
+from storage.rebalance import Rebalance
 from storage.run import Selection
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
 
-MOST_UNMATCHED = 100
-Outcomes = tuple[Run, tuple[Rebalance, ...]]
+MAX_UNMATCHED_IDS = 100
+Outcomes = tuple[Rebalance, tuple[PortfolioOutcome, ...]]
 DryRun = Annotated[
     bool,
     Query(description="answer the same and store nothing; an Idempotency-Key is not looked at"),
@@ -154,12 +154,12 @@ async def _begun(
     return await accepted(store, run, PREFERENCE_APPLIED | replayed)
 
 
-def _location(run: Run) -> dict[str, str]:
+def _location(run: Rebalance) -> dict[str, str]:
     return {"Location": f"/api/v1/rebalance/{run.rebalance_id}"}
 
 
-def _unmatched(run: Run) -> dict[str, str]:
+def _unmatched(run: Rebalance) -> dict[str, str]:
     """The first of what the options name and nobody has."""
     if not run.unmatched:
         return {}
-    return {UNMATCHED_IDS: header_list(run.unmatched[:MOST_UNMATCHED])}
+    return {UNMATCHED_IDS: header_list(run.unmatched[:MAX_UNMATCHED_IDS])}

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from serve_app.api.dependencies import Configured, ModelStore, Rebalancer, Store
 from serve_app.api.event_stream import EventStream, OpenStreams, chunk_event, state_event
 from serve_app.api.exact_json import ExactRoute
-from serve_app.api.exports.stored_rebalances import AT_A_TIME, portfolios_json
+from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, portfolios_json
 from serve_app.api.idempotency import AtMostOnce
 from serve_app.api.openapi.answer_examples import EVENTS, OUTCOMES
 from serve_app.api.openapi.problem_answers import refuses
@@ -22,7 +22,7 @@ from serve_app.api.path_parameters import RunId
 from serve_app.api.run_progress import accepted, progress_json
 from serve_app.api.schemas.options import options_of
 from serve_app.api.schemas.runs import (
-    MOST_SHOWN,
+    MAX_LISTED_REBALANCES,
     RunAnswer,
     RunRequest,
     holdings_of,
@@ -35,7 +35,7 @@ from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
 from serve_app.retries import retry_while_unavailable
 from storage.errors import StorageUnavailableError
-from storage.run import BookRun
+from storage.run import Run
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=ExactRoute)
 
@@ -49,7 +49,7 @@ LastEvent = Annotated[
 ]
 LOOK_EVERY_S = 0.5
 ALIVE_EVERY = 30  # looks
-EVENTS_AT_A_TIME = 500
+EVENT_BATCH_SIZE = 500
 PATIENCE_S = 20.0
 ALIVE = b": still here\n\n"
 WRONG_RUN = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
@@ -144,7 +144,7 @@ async def stream_outcomes(run_id: RunId, store: Store, settings: Configured) -> 
     return StreamingResponse(_outcomes(store, run, settings.zone), 200, media_type=NDJSON)
 
 
-async def _events(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[bytes]:
+async def _events(store: ModelStore, run: Run, last: int) -> AsyncIterator[bytes]:
     """Events since the last one, and then as they come; a comment now and then keeps the line open.
 
     Should the database be away for long, the stream ends early: whoever comes back is told so.
@@ -154,12 +154,12 @@ async def _events(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[b
             yield event
 
 
-async def _followed(store: ModelStore, run: BookRun, last: int) -> AsyncIterator[bytes]:
+async def _followed(store: ModelStore, run: Run, last: int) -> AsyncIterator[bytes]:
     looks = 0
     while True:
         # What is over was over before the events were read: none of them can be missed.
         while events := await retry_while_unavailable(
-            partial(store.run_events, run.run_id, last, EVENTS_AT_A_TIME), PATIENCE_S
+            partial(store.run_events, run.run_id, last, EVENT_BATCH_SIZE), PATIENCE_S
         ):
             for event in events:
                 yield chunk_event(event)
@@ -177,12 +177,12 @@ async def _followed(store: ModelStore, run: BookRun, last: int) -> AsyncIterator
         run = await retry_while_unavailable(partial(store.book_run, run.run_id), PATIENCE_S)
 
 
-async def _outcomes(store: ModelStore, run: BookRun, zone: tzinfo) -> AsyncIterator[bytes]:
+async def _outcomes(store: ModelStore, run: Run, zone: tzinfo) -> AsyncIterator[bytes]:
     last: str | None = None
-    while parts := await store.run_parts(run.run_id, last, MOST_SHOWN):
+    while parts := await store.run_parts(run.run_id, last, MAX_LISTED_REBALANCES):
         for part in parts:
-            for offset in range(0, part.number_of_portfolios, AT_A_TIME):
-                found = await store.outcomes(part, offset, AT_A_TIME)
+            for offset in range(0, part.number_of_portfolios, OUTCOME_BATCH_SIZE):
+                found = await store.outcomes(part, offset, OUTCOME_BATCH_SIZE)
                 portfolios = portfolios_json(part, found, zone)
                 yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
         last = parts[-1].rebalance_id

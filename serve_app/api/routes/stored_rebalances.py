@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from serve_app.api.dependencies import Configured, Store
-from serve_app.api.etags import Changed, run_etag
+from serve_app.api.etags import Changed, rebalance_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import (
-    MOST_ON_PAGE,
+    MAX_OUTCOMES_PER_PAGE,
     Listed,
     Portfolios,
     page_text,
@@ -45,7 +45,9 @@ Order = Annotated[
     Sort,
     Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
 ]
-OnePage = Annotated[int, Query(ge=1, le=MOST_ON_PAGE, description="how many to answer"), WHOLE]
+OnePage = Annotated[
+    int, Query(ge=1, le=MAX_OUTCOMES_PER_PAGE, description="how many to answer"), WHOLE
+]
 WRONG_RUN = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 
 
@@ -108,7 +110,7 @@ async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Conf
     run = await store.run(rebalance_id)
     whole = Portfolios(run, 0, run.number_of_portfolios, partial(store.outcomes, run))
     text = rebalance_text(Listed(whole), settings.zone)
-    return await streamed(text, {"ETag": run_etag(run)})
+    return await streamed(text, {"ETag": rebalance_etag(run)})
 
 
 @router.get(
@@ -122,7 +124,7 @@ async def list_portfolios(
     store: Store,
     settings: Configured,
     offset: Offset = 0,
-    limit: OnePage = MOST_ON_PAGE,
+    limit: OnePage = MAX_OUTCOMES_PER_PAGE,
 ) -> Response:
     """A page of the portfolios of a rebalance, in their order in the model."""
     run = await store.run(rebalance_id)

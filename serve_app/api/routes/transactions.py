@@ -7,10 +7,10 @@ from typing import IO, Annotated, Any, Final
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from serve_app.api.content_negotiation import Accept, chosen
 from serve_app.api.dependencies import Configured, ModelStore, Store
-from serve_app.api.exports.stored_rebalances import AT_A_TIME
+from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE
 from serve_app.api.exports.transactions import (
     Page,
     TransactionLine,
@@ -27,7 +27,7 @@ from serve_app.api.responses import trade_date_of
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.fields import Identifier
 from serve_app.problems import catalogue
-from storage.rebalance import Run, RunStatus
+from storage.rebalance import Rebalance, RebalanceStatus
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"])
 
@@ -44,7 +44,9 @@ WRITERS: Final[dict[str, Writer]] = {
     **dict.fromkeys(LINES, json_lines),
 }
 FILES: Final = {CSV: "csv", XLSX: "xlsx"}
-MOST_CHOSEN: Final = 100  # portfolios; more would not fit into the longest line of a request
+MAX_CHOSEN_PORTFOLIOS: Final = (
+    100  # portfolios; more would not fit into the longest line of a request
+)
 CHUNK: Final = 65_536
 
 TEXT: Final = {"type": "string"}
@@ -55,7 +57,7 @@ CONTENT: Final[dict[str, Any]] = {
 }
 Chosen = Annotated[
     list[Identifier],
-    Query(max_length=MOST_CHOSEN, description="only these portfolios; may be repeated"),
+    Query(max_length=MAX_CHOSEN_PORTFOLIOS, description="only these portfolios; may be repeated"),
 ]
 
 
@@ -81,7 +83,7 @@ async def list_transactions(
         first = await store.outcomes_of(run, tuple(dict.fromkeys(portfolio_id)))
         end = 0
     else:
-        first, end = await store.outcomes(run, 0, AT_A_TIME), run.number_of_portfolios
+        first, end = await store.outcomes(run, 0, OUTCOME_BATCH_SIZE), run.number_of_portfolios
     pages = _pages(store, run, first, end, settings.zone)
     headers = _headers(run, media_type)
     if media_type == XLSX:
@@ -90,21 +92,21 @@ async def list_transactions(
 
 
 async def _pages(
-    store: ModelStore, run: Run, page: tuple[Rebalance, ...], end: int, zone: tzinfo
+    store: ModelStore, run: Rebalance, page: tuple[PortfolioOutcome, ...], end: int, zone: tzinfo
 ) -> AsyncIterator[Page]:
     """The lines of the first page and of those that follow it up to the portfolio ``end``."""
     day = trade_date_of(run, zone)
     yield tuple(lines_of(run.rebalance_id, page, day))
-    for offset in range(AT_A_TIME, end, AT_A_TIME):
-        page = await store.outcomes(run, offset, AT_A_TIME)
+    for offset in range(OUTCOME_BATCH_SIZE, end, OUTCOME_BATCH_SIZE):
+        page = await store.outcomes(run, offset, OUTCOME_BATCH_SIZE)
         yield tuple(lines_of(run.rebalance_id, page, day))
 
 
-def _headers(run: Run, media_type: str) -> dict[str, str]:
+def _headers(run: Rebalance, media_type: str) -> dict[str, str]:
     headers = {"Vary": "Accept", "X-Rebalance-Status": run.status}
     if media_type in FILES:
         # Of a run that is not whole the file says so wherever it goes.
-        part = "" if run.status is RunStatus.COMPLETED else f"-{run.status.lower()}"
+        part = "" if run.status is RebalanceStatus.COMPLETED else f"-{run.status.lower()}"
         name = f"transactions-{run.rebalance_id}{part}.{FILES[media_type]}"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return headers

@@ -12,7 +12,7 @@ from optimization.domain.identifiers import IDENTIFIER_RULE, MAX_IDENTIFIER_LENG
 from optimization.domain.weights import Weight, WrittenFraction
 from serve_app.api.schemas.fields import written
 
-MOST = 10**15  # with 18 decimals the 34 digits of a Decimal128
+MAX_AMOUNT = 10**15  # with 18 decimals the 34 digits of a Decimal128
 MAX_DECIMALS = 18
 MAX_WEIGHT_DECIMALS = 12
 
@@ -59,12 +59,15 @@ AnyIdentifier = Annotated[
 ]
 Amount = Annotated[
     Decimal,
-    Field(ge=-MOST, le=MOST),
+    Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT),
     at_most_decimals(MAX_DECIMALS),
-    written(rf"^-?{UNSIGNED}$", -MOST, MOST),
+    written(rf"^-?{UNSIGNED}$", -MAX_AMOUNT, MAX_AMOUNT),
 ]
 Price = Annotated[
-    Decimal, Field(ge=0, le=MOST), at_most_decimals(MAX_DECIMALS), written(AMOUNT, 0, MOST)
+    Decimal,
+    Field(ge=0, le=MAX_AMOUNT),
+    at_most_decimals(MAX_DECIMALS),
+    written(AMOUNT, 0, MAX_AMOUNT),
 ]
 Part = Annotated[
     Decimal, Field(ge=0, le=1), at_most_decimals(MAX_WEIGHT_DECIMALS), written(PART, 0, 1)

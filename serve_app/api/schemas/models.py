@@ -18,7 +18,7 @@ from optimization.domain.weights import weight_text
 from optimization.errors import RuleError
 from serve_app.api.schemas.fields import (
     FRACTION,
-    MOST_PLACES,
+    MAX_DECIMAL_PLACES,
     PORTFOLIO,
     SECURITY,
     WHOLE,
@@ -32,7 +32,9 @@ from serve_app.api.schemas.fields import (
 from serve_app.api.schemas.options import RebalanceOptionsBody, options_json, options_of
 from serve_app.json_text import Json, instant
 
-Drift = Annotated[Decimal, Field(ge=0, le=1, decimal_places=MOST_PLACES), written(FRACTION, 0, 1)]
+Drift = Annotated[
+    Decimal, Field(ge=0, le=1, decimal_places=MAX_DECIMAL_PLACES), written(FRACTION, 0, 1)
+]
 # Every multiple of 0.005 up to 0.95, with whatever zeros behind it.
 WEIGHT = r"^0(\.([0-9]|([0-8][0-9]|9[0-4])([05]0{0,7})?|950{0,8}))?$"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
@@ -71,7 +73,7 @@ class PositionBody(BaseModel):
         Field(
             ge=0,
             le=Decimal("0.95"),
-            decimal_places=MOST_PLACES,
+            decimal_places=MAX_DECIMAL_PLACES,
             description="0, or a multiple of 0.005",
         ),
         written(WEIGHT, 0, 0.95),

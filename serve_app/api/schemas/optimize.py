@@ -24,10 +24,10 @@ from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options
 from serve_app.json_text import AmbiguousTextError, Json, decoded, json_errors
 from serve_app.ports.optimize import GivenOptions
 
-MOST_PORTFOLIOS = 1_000
-MOST_HOLDINGS = 5_000
-MOST_PRICES = 50_000
-MOST_ERRORS = 20
+MAX_PORTFOLIOS = 1_000
+MAX_HOLDINGS = 5_000
+MAX_PRICES = 50_000
+MAX_ERRORS = 20
 Place = tuple[str | int, ...]
 # Lots and groups describe securities, not holdings: they may name what is priced and just not held.
 OF_A_UNIVERSE = ("lots", "groups")
@@ -115,7 +115,7 @@ class GivenPortfolio(BaseModel):
     cash: Annotated[Amount, Field(description="in currency; below 0 where it is overdrawn")]
     holdings: Annotated[
         dict[AnyIdentifier, Amount],
-        Field(max_length=MOST_HOLDINGS, description="shares by security id"),
+        Field(max_length=MAX_HOLDINGS, description="shares by security id"),
     ]
     options: Annotated[
         RebalanceOptionsBody | None,
@@ -132,11 +132,11 @@ class OptimizeBody(BaseModel):
     prices: Annotated[
         dict[AnyIdentifier, Price],
         Field(
-            max_length=MOST_PRICES,
+            max_length=MAX_PRICES,
             description="in currency by security id; one of 0 counts as missing",
         ),
     ]
-    portfolios: Annotated[list[GivenPortfolio], Field(min_length=1, max_length=MOST_PORTFOLIOS)]
+    portfolios: Annotated[list[GivenPortfolio], Field(min_length=1, max_length=MAX_PORTFOLIOS)]
     options: RebalanceOptionsBody | None = None
 
 
@@ -156,7 +156,7 @@ def given(text: bytes) -> OptimizeBody:
         raise BodyRefusedError(json_errors(error)) from error
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        kept = found[:MOST_ERRORS]
+        kept = found[:MAX_ERRORS]
         raise BodyRefusedError(
             [{**each, "loc": ("body", *each["loc"])} for each in kept]
         ) from error

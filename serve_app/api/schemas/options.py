@@ -30,8 +30,8 @@ from optimization.domain.options import (
 from serve_app.api.schemas.fields import WHOLE, ObjectIdentifier, written
 from serve_app.api.schemas.general_fields import (
     AMOUNT,
+    MAX_AMOUNT,
     MAX_DECIMALS,
-    MOST,
     Amount,
     AnyIdentifier,
     Part,
@@ -39,14 +39,17 @@ from serve_app.api.schemas.general_fields import (
 )
 from serve_app.json_text import Json, plain
 
-MOST_IDS = 5_000
+MAX_SECURITY_IDS = 5_000
 AMOUNTS = frozenset({"cash_floor", "cash_ceiling", "turnover_cap", "minimum_value"})
 DEFAULTS = RebalanceOptions()
 OPTIONS: Json = {"cash_floor": "2%", "maximum_trades": 10}
 
 PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8})?%")
 Money = Annotated[
-    Decimal, Field(ge=0, le=MOST), at_most_decimals(MAX_DECIMALS), written(AMOUNT, 0, MOST)
+    Decimal,
+    Field(ge=0, le=MAX_AMOUNT),
+    at_most_decimals(MAX_DECIMALS),
+    written(AMOUNT, 0, MAX_AMOUNT),
 ]
 MONEY = TypeAdapter[Decimal](Money)
 
@@ -78,7 +81,7 @@ AmountOrPercent = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": 1, "maximum": MOST},
+                {"type": "number", "minimum": 1, "maximum": MAX_AMOUNT},
                 {"type": "number", "const": 0},
                 {"type": "string", "pattern": r"^([1-9][0-9]{0,14}(\.[0-9]{1,18})?|0)$"},
                 {"type": "string", "pattern": r"^[0-9]{1,6}(\.[0-9]{1,8})?%$"},
@@ -111,7 +114,7 @@ Lot = Annotated[
     at_most_decimals(MAX_DECIMALS),
     written(r"^[0-9]{1,10}(\.[0-9]{1,18})?$", 1e-18, 10**9),
 ]
-Ids = Annotated[list[AnyIdentifier], Field(max_length=MOST_IDS)]
+Ids = Annotated[list[AnyIdentifier], Field(max_length=MAX_SECURITY_IDS)]
 
 
 class GroupBody(BaseModel):
@@ -120,7 +123,7 @@ class GroupBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    security_ids: Annotated[list[AnyIdentifier], Field(min_length=1, max_length=MOST_IDS)]
+    security_ids: Annotated[list[AnyIdentifier], Field(min_length=1, max_length=MAX_SECURITY_IDS)]
     low: Part = Decimal(0)
     high: Part = Decimal(1)
 
@@ -153,7 +156,9 @@ class RebalanceOptionsBody(BaseModel):
     frozen: Annotated[Ids | None, Field(description="neither bought nor sold")] = None
     lots: Annotated[
         dict[AnyIdentifier, Lot] | None,
-        Field(max_length=MOST_IDS, description="shares in a lot, by security; 1 by default"),
+        Field(
+            max_length=MAX_SECURITY_IDS, description="shares in a lot, by security; 1 by default"
+        ),
     ] = None
     minimum_shares: Annotated[Money | None, Field(description="of every trade")] = None
     minimum_value: Annotated[

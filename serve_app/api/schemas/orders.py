@@ -15,7 +15,7 @@ from serve_app.api.schemas.fields import (
 )
 from serve_app.json_text import instant, number
 from storage.order import OpenOrdersRule, Order, OrderState
-from storage.submission_store import HandOver, HandOverStatus
+from storage.submission_store import OrderSubmission, SubmissionStatus
 
 
 class HandOverBody(BaseModel):
@@ -52,6 +52,14 @@ class OrderLine(TypedDict):
     ]
 
 
+class HandOverStatus(StrEnum):
+    """How far a hand-over is."""
+
+    COMPLETE = SubmissionStatus.COMPLETE.value
+    PARTIAL = SubmissionStatus.PARTIAL.value
+    NOT_SENT = SubmissionStatus.NOT_SENT.value
+
+
 class HandOverAnswer(TypedDict):
     """Where the orders of a rebalance stand.
 
@@ -69,7 +77,7 @@ class HandOverAnswer(TypedDict):
     orders: list[OrderLine]
 
 
-def hand_over_json(hand_over: HandOver) -> HandOverAnswer:
+def hand_over_json(hand_over: OrderSubmission) -> HandOverAnswer:
     """Build the counts and the page of lines."""
     counts = {state.value: count for state, count in hand_over.counts.items()}
     return {

@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from optimization.domain.certificate import Method, Proof
-from optimization.domain.outcome import Drift, Edge, OutsideBand, Rebalance, Side, Status
+from optimization.domain.outcome import Drift, Edge, OutsideBand, PortfolioOutcome, Side, Status
 from optimization.domain.weights import weight_text
 from serve_app.api.schemas.fields import (
     DateText,
@@ -117,8 +117,8 @@ class RebalanceAnswer(TypedDict):
     error: ProblemInAnswer | None
 
 
-def rebalance_json(
-    rebalance: Rebalance,
+def outcome_json(
+    rebalance: PortfolioOutcome,
     rebalance_id: str | None,
     model_id: str | None,
     trade_date: str,

@@ -24,14 +24,14 @@ from serve_app.json_text import encoded, instant
 from serve_app.problems.catalogue import ProblemInAnswer
 from storage.chunk_store import Event
 from storage.options import OwnOverrides
-from storage.run import BookRun, BookRunStatus, Holdings, Selection
+from storage.run import HoldingsRef, Run, RunStatus, Selection
 
-MOST_MODELS = 10_000
-MOST_PORTFOLIOS = 100_000
-MOST_SHOWN = 100
+MAX_MODELS = 10_000
+MAX_PORTFOLIOS = 100_000
+MAX_LISTED_REBALANCES = 100
 # Portfolios of a run that have options of their own: these are stored in its document.
-MOST_WITH_OPTIONS = 10_000
-MOST_NAMED = 100_000  # securities that all of these options name
+MAX_PORTFOLIOS_WITH_OPTIONS = 10_000
+MAX_NAMED_SECURITIES = 100_000  # securities that all of these options name
 
 
 class HoldingsBody(BaseModel):
@@ -70,18 +70,18 @@ class RunRequest(BaseModel):
         },
     )
 
-    models: Annotated[
-        list[ObjectIdentifier] | None, Field(min_length=1, max_length=MOST_MODELS)
-    ] = None
+    models: Annotated[list[ObjectIdentifier] | None, Field(min_length=1, max_length=MAX_MODELS)] = (
+        None
+    )
     portfolios: Annotated[
-        list[Identifier] | None, Field(min_length=1, max_length=MOST_PORTFOLIOS)
+        list[Identifier] | None, Field(min_length=1, max_length=MAX_PORTFOLIOS)
     ] = None
     whole_book: bool = False
     options: RebalanceOptionsBody | None = None
     options_by_portfolio: Annotated[
         dict[Identifier, RebalanceOptionsBody] | None,
         Field(
-            max_length=MOST_WITH_OPTIONS,
+            max_length=MAX_PORTFOLIOS_WITH_OPTIONS,
             description="options of single portfolios, in place of those of the run by the same name",
         ),
     ] = None
@@ -121,7 +121,7 @@ class RunAnswer(TypedDict):
     """A run over a book. What is null is not known yet; ``rebalances`` and ``errors`` show the first 100."""
 
     run_id: ObjectIdentifier
-    status: Annotated[BookRunStatus, DocumentedAs(inlined(BookRunStatus))]
+    status: Annotated[RunStatus, DocumentedAs(inlined(RunStatus))]
     number_of_rebalances: int | None
     portfolios: Progress
     chunks: Progress
@@ -181,21 +181,19 @@ def own_options_of(body: RunRequest) -> OwnOverrides:
         except RuleError as error:
             raise RuleError((*place, *error.field), error.value, error.rule) from error
         named += sum(1 for _ in options.named_ids())
-        if named > MOST_NAMED:
-            rule = (
-                f"the options of single portfolios name at most {MOST_NAMED:,} securities together"
-            )
+        if named > MAX_NAMED_SECURITIES:
+            rule = f"the options of single portfolios name at most {MAX_NAMED_SECURITIES:,} securities together"
             raise RuleError(place, named, rule)
     return own
 
 
-def holdings_of(body: HoldingsBody | None) -> Holdings | None:
+def holdings_of(body: HoldingsBody | None) -> HoldingsRef | None:
     """Where the holdings come from, if the request says so."""
-    return None if body is None else Holdings(body.source, body.file)
+    return None if body is None else HoldingsRef(body.source, body.file)
 
 
-def book_run_json(
-    run: BookRun,
+def run_json(
+    run: Run,
     rebalances: tuple[str, ...],
     errors: tuple[Event, ...],
     error: ProblemInAnswer | None,
@@ -256,7 +254,7 @@ def _error_json(event: Event) -> ChunkError:
     }
 
 
-def _rate(run: BookRun) -> float | None:
+def _rate(run: Run) -> float | None:
     """Portfolios a second, from the first chunk that began to the last that is done."""
     if run.started_at is None or run.updated_at is None:
         return None

@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from optimization.domain.decimals import EXACT
-from optimization.domain.outcome import HUNDREDTH_PERCENT, Drift, OutsideBand, Rebalance, Status
+from optimization.domain.outcome import (
+    HUNDREDTH_PERCENT,
+    Drift,
+    OutsideBand,
+    PortfolioOutcome,
+    Status,
+)
 from serve_app.api.schemas.fields import (
     PORTFOLIO,
     DateText,
@@ -29,7 +35,7 @@ from serve_app.api.schemas.rebalances import (
 )
 from serve_app.json_text import instant, number, weight_number, whole
 from serve_app.problems.catalogue import ProblemInAnswer
-from storage.rebalance import Run, RunStatus
+from storage.rebalance import Rebalance, RebalanceStatus
 
 
 class PositionResult(TypedDict):
@@ -94,7 +100,7 @@ class RebalanceResult(TypedDict):
     number_of_portfolios: int
     version: int
     created_at: InstantText
-    status: Annotated[RunStatus, DocumentedAs(inlined(RunStatus))]
+    status: Annotated[RebalanceStatus, DocumentedAs(inlined(RebalanceStatus))]
     counts: Annotated[dict[str, int], counts_by(Status)]
     unmatched: Annotated[
         list[str],
@@ -133,8 +139,8 @@ class Deleted(TypedDict):
     message: str
 
 
-def run_json(
-    run: Run, portfolios: list[PortfolioResult], omitted: int = 0, link: str = ""
+def rebalance_json(
+    run: Rebalance, portfolios: list[PortfolioResult], omitted: int = 0, link: str = ""
 ) -> RebalanceResult:
     """Build a stored rebalance with the given portfolios of it, and where the omitted ones are."""
     cut: Cut = {"portfolios_omitted": omitted, "portfolios_link": link} if omitted else {}
@@ -148,7 +154,7 @@ def run_json(
         "created_at": instant(run.started_at),
         "status": run.status,
         "counts": {str(status): count for status, count in run.counts.items()},
-        "unmatched": list(run.unmatched) if run.status is RunStatus.COMPLETED else [],
+        "unmatched": list(run.unmatched) if run.status is RebalanceStatus.COMPLETED else [],
         **cut,
         "portfolios": portfolios,
     }
@@ -160,7 +166,7 @@ def deleted_json(rebalance_id: str) -> Deleted:
 
 
 def portfolio_json(
-    rebalance: Rebalance, trade_date: str, error: ProblemInAnswer | None
+    rebalance: PortfolioOutcome, trade_date: str, error: ProblemInAnswer | None
 ) -> PortfolioResult:
     """Build one portfolio of a stored rebalance."""
     return {
@@ -177,7 +183,7 @@ def portfolio_json(
     }
 
 
-def positions_json(rebalance: Rebalance, trade_date: str) -> list[PositionResult]:
+def positions_json(rebalance: PortfolioOutcome, trade_date: str) -> list[PositionResult]:
     """Build the securities of one portfolio of a stored rebalance."""
     return [_position_json(drift, trade_date) for drift in rebalance.drifts]
 

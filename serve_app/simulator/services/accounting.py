@@ -11,7 +11,7 @@ from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.population import Row
 from serve_app.simulator.services.transactions import error, transaction_routes
 
-MOST_IN_SUMMARY = 1000
+MAX_SUMMARY_ROWS = 1000
 ROWS_PER_PORTFOLIO = 4096  # row ids of portfolio k start after k times so many
 UPDATED = "2025-06-06T12:17:03Z"
 
@@ -43,7 +43,7 @@ class Accounting:
         # the real one means 404 but looks for another text in its own message
         if not rows:
             return error(500, "INTERNAL_ERROR", "Failed to retrieve portfolio summary")
-        rows = sorted(rows, key=_by_security)[:MOST_IN_SUMMARY]
+        rows = sorted(rows, key=_by_security)[:MAX_SUMMARY_ROWS]
         return answer(_summary_body(portfolio_id, rows))
 
     def _balances(self, question: Question) -> Answer:

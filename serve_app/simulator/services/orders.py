@@ -12,8 +12,8 @@ from serve_app.simulator.http import Answer, Question, Routes, answer, paged
 from serve_app.simulator.services.portfolios import portfolio_name
 from serve_app.simulator.world import Market
 
-MOST_IN_BATCH = 1000
-MOST_ORDERS = 100_000
+MAX_ORDERS_PER_BATCH = 1000
+MAX_ORDERS = 100_000
 OVERLOADED = (
     "Internal server error processing batch request: System temporarily overloaded"
     " - please retry in a few minutes"
@@ -109,10 +109,10 @@ class Orders:
             return answer({"code": "RUNTIME_ERROR", "message": "JSON parse error"}, 500)
         if not batch:
             return answer(_refused("No orders provided for processing"), 400)
-        if len(batch) > MOST_IN_BATCH:
-            text = f"Batch size {len(batch)} exceeds maximum allowed size of {MOST_IN_BATCH}"
+        if len(batch) > MAX_ORDERS_PER_BATCH:
+            text = f"Batch size {len(batch)} exceeds maximum allowed size of {MAX_ORDERS_PER_BATCH}"
             return answer(_refused(text), 413)
-        if len(self._all) + len(batch) > MOST_ORDERS:
+        if len(self._all) + len(batch) > MAX_ORDERS:
             return answer(_refused(OVERLOADED), 500)  # the real one means 503 and says 500
         results = [self._result(order, index) for index, order in enumerate(batch)]
         return _outcome(results)

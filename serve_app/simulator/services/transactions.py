@@ -8,8 +8,8 @@ from typing import Any
 from serve_app.simulator.http import Answer, Question, Routes, answer
 from serve_app.simulator.ledger import EFFECTS, Ledger, LedgerFullError
 
-MOST_IN_BATCH = 1000
-MOST = 10**10  # the service keeps DECIMAL(18,8)
+MAX_TRANSACTIONS_PER_BATCH = 1000
+AMOUNT_LIMIT = 10**10  # the service keeps DECIMAL(18,8)
 CASH_ONLY = frozenset({"DEP", "WD"})
 REQUIRED = ("portfolioId", "sourceId", "transactionType", "quantity", "price", "transactionDate")
 
@@ -35,8 +35,12 @@ def transaction_routes(ledger: Ledger) -> Routes:
             return error(400, "INVALID_JSON", "Invalid JSON format")
         if not batch:
             return error(400, "EMPTY_BATCH", "At least one transaction is required")
-        if len(batch) > MOST_IN_BATCH:
-            return error(400, "BATCH_TOO_LARGE", f"Maximum {MOST_IN_BATCH} transactions per batch")
+        if len(batch) > MAX_TRANSACTIONS_PER_BATCH:
+            return error(
+                400,
+                "BATCH_TOO_LARGE",
+                f"Maximum {MAX_TRANSACTIONS_PER_BATCH} transactions per batch",
+            )
         return _posted(ledger, batch)
 
     return {"POST /api/v1/transactions": post}
@@ -92,8 +96,8 @@ def _positive(field: str, value: object) -> Decimal:
         number = Decimal(str(value))
     except InvalidOperation as unreadable:
         raise _RefusedError(field, "must be a number") from unreadable
-    if not (number.is_finite() and 0 < number < MOST):
-        raise _RefusedError(field, f"must be greater than 0 and below {MOST}")
+    if not (number.is_finite() and 0 < number < AMOUNT_LIMIT):
+        raise _RefusedError(field, f"must be greater than 0 and below {AMOUNT_LIMIT}")
     return number
 
 

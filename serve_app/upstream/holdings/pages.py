@@ -13,8 +13,8 @@ from serve_app.upstream.http_client import Client, UpstreamHealth
 # A page of 1,000 balances takes about as long as so many summaries (benchmarks/bench_upstream.py).
 SUMMARIES_PER_PAGE = 15
 # Every page makes the service count and skip all rows before it.
-MOST_ROWS = 100_000
-PAGES_AT_A_TIME = 4
+MAX_ROWS = 100_000
+MAX_CONCURRENT_PAGES = 4
 
 
 class PagedAccounting:
@@ -51,7 +51,7 @@ class PagedAccounting:
         if wanted < SUMMARIES_PER_PAGE:
             return {}
         first, total = await self._page(0)
-        if total > MOST_ROWS or total * SUMMARIES_PER_PAGE > wanted * PAGE:
+        if total > MAX_ROWS or total * SUMMARIES_PER_PAGE > wanted * PAGE:
             return {}
         pages, totals = [first], {total}
 
@@ -60,7 +60,7 @@ class PagedAccounting:
             pages.append(page)
             totals.add(seen)
 
-        await for_each(range(PAGE, total, PAGE), read, PAGES_AT_A_TIME)
+        await for_each(range(PAGE, total, PAGE), read, MAX_CONCURRENT_PAGES)
         ids = [row.row_id for page in pages for row in page]
         consistent = totals == {len(ids)} and len(set(ids)) == len(ids)
         return _within_pages(pages) if consistent else {}

@@ -36,7 +36,7 @@ PORTFOLIO, SECURITY, QUANTITY = COLUMNS = ("portfolio_id", "security_id", "quant
 ARROW_SUFFIXES = (".arrow", ".feather")
 FILES_KNOWN = 4
 PARTS_DECODED = 2
-MOST_ROWS_OF_BATCH = 2**18  # a record batch may be a whole book
+MAX_ROWS_PER_BATCH = 2**18  # a record batch may be a whole book
 
 
 def holdings_file(directory: Path, name: str) -> "HoldingsFile":
@@ -184,14 +184,14 @@ def _batches(file: Path, name: str) -> Iterator[_Part]:
         _require_columns(name, opened.schema)
         sizes = [opened.get_batch(number).num_rows for number in range(opened.num_record_batches)]
     for number, size in enumerate(sizes):
-        for start in range(0, size, MOST_ROWS_OF_BATCH):
+        for start in range(0, size, MAX_ROWS_PER_BATCH):
             yield from _ranged(partial(_batch, file, number, start))
 
 
 def _batch(file: Path, number: int, start: int) -> Any:
     with pa.memory_map(str(file)) as source:
         opened: Any = pa.ipc.open_file(source)
-        batch = opened.get_batch(number).slice(start, MOST_ROWS_OF_BATCH)
+        batch = opened.get_batch(number).slice(start, MAX_ROWS_PER_BATCH)
     return pa.Table.from_batches([batch])
 
 

@@ -21,7 +21,7 @@ from serve_app.upstream.retry_policy import Policy
 POLICY = Policy(total_s=10.0, concurrency=16)
 HEALTH = "/health/ready"
 # A summary is cut, silently, after so many balances; cash may be one of them.
-MOST_IN_SUMMARY = 1000
+MAX_SUMMARY_ROWS = 1000
 MAX_BALANCES = 100_000  # of one portfolio
 PAGE = 1000
 READINGS = 3
@@ -76,7 +76,7 @@ class Accounting:
             rows = objects(summary["securities"])
             held = [(text(row["securityId"]), exact(row["netQuantity"])) for row in rows]
             balance = balance_of(portfolio_id, exact(summary["cashBalance"]), held)
-        if len(rows) + 1 >= MOST_IN_SUMMARY:
+        if len(rows) + 1 >= MAX_SUMMARY_ROWS:
             return await self._all_balances(portfolio_id)
         return balance
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from storage.model_store import MOST_PORTFOLIOS
+from storage.model_store import MAX_PORTFOLIOS_PER_MODEL
 from tests.support.fakes import P, Q, position, posted
 
 JSON = {"content-type": "application/json"}
@@ -86,7 +86,7 @@ async def test_more_portfolios_than_the_database_takes_are_refused_by_a_rule(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
     path = f"/api/v1/model/{model['model_id']}"
-    portfolios = [f"{number:024}" for number in range(MOST_PORTFOLIOS - 2)]
+    portfolios = [f"{number:024}" for number in range(MAX_PORTFOLIOS_PER_MODEL - 2)]
 
     full = await client.post(f"{path}/portfolio", json={"portfolios": portfolios})
     one_more = await client.post(f"{path}/portfolio", json={"portfolios": ["X" * 24]})
@@ -94,7 +94,7 @@ async def test_more_portfolios_than_the_database_takes_are_refused_by_a_rule(
     assert full.status_code == 200
     assert one_more.status_code == 422
     assert one_more.json()["errors"][0]["pointer"] == "/portfolios"
-    assert len((await client.get(path)).json()["portfolios"]) == MOST_PORTFOLIOS
+    assert len((await client.get(path)).json()["portfolios"]) == MAX_PORTFOLIOS_PER_MODEL
 
 
 async def test_fields_that_nobody_knows_are_ignored_in_a_model_and_refused_in_options(

@@ -10,15 +10,15 @@ import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ProblemError
 from serve_app.deadline import remaining_s
 from serve_app.settings import Settings
-from storage.idempotency_store import Claim
-from storage.rebalance import Run
+from storage.idempotency_store import IdempotencyClaim
+from storage.rebalance import Rebalance
 from tests.support.command_server import served
 from tests.support.fakes import FakeOptimizer, Stored, no_metrics
 
@@ -37,8 +37,8 @@ class SlowOptimizer(FakeOptimizer):
         model_id: str,
         options: Mapping[str, Any] | None,
         correlation_id: str,
-        claim: Claim | None = None,
-    ) -> tuple[Run, tuple[Rebalance, ...]]:
+        claim: IdempotencyClaim | None = None,
+    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
         self.remaining_s = remaining_s()
         try:
             await asyncio.sleep(self.seconds)

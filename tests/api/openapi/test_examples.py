@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from serve_app.api.app import api_app
@@ -21,7 +21,7 @@ from serve_app.api.dependencies import Collaborators
 from serve_app.api.openapi import samples
 from serve_app.api.openapi.answer_examples import OF_SHAPES
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
-from serve_app.api.schemas.rebalances import rebalance_json
+from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.deployments.handles import Optimizer
 from serve_app.json_text import encoded
 from serve_app.settings import Settings, settings_from
@@ -232,7 +232,7 @@ def members(value: Any) -> Any:
     ]
 
 
-SAMPLES: list[tuple[Rebalance, Model, Portfolio, RebalanceOptions]] = [
+SAMPLES: list[tuple[PortfolioOutcome, Model, Portfolio, RebalanceOptions]] = [
     (samples.SOLD, samples.GROWTH, samples.HELD, samples.OPTIONS),
     (samples.NOT_SOLD, samples.GROWTH, samples.HELD, samples.BUY_ONLY),
     (samples.INFEASIBLE, samples.NARROW, samples.IN_CASH, RebalanceOptions()),
@@ -241,7 +241,7 @@ SAMPLES: list[tuple[Rebalance, Model, Portfolio, RebalanceOptions]] = [
 
 @pytest.mark.parametrize(("outcome", "model", "portfolio", "options"), SAMPLES)
 def test_the_outcomes_of_the_examples_are_those_of_the_engine(
-    outcome: Rebalance, model: Model, portfolio: Portfolio, options: RebalanceOptions
+    outcome: PortfolioOutcome, model: Model, portfolio: Portfolio, options: RebalanceOptions
 ) -> None:
     found = rebalance(model, portfolio, options)
 
@@ -249,8 +249,8 @@ def test_the_outcomes_of_the_examples_are_those_of_the_engine(
     assert shown(found) == shown(outcome)
 
 
-def shown(outcome: Rebalance) -> bytes:
-    return encoded(rebalance_json(outcome, None, None, samples.DAY, None))
+def shown(outcome: PortfolioOutcome) -> bytes:
+    return encoded(outcome_json(outcome, None, None, samples.DAY, None))
 
 
 @pytest.mark.parametrize("shape", OF_SHAPES, ids=lambda shape: shape.__name__)

@@ -16,7 +16,7 @@ from optimization.errors import OptimizationError
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
 from serve_app.api.schemas.options import options_json
-from serve_app.api.schemas.rebalances import rebalance_json
+from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.json_text import encoded
 from serve_app.json_text import plain as digits
 from serve_app.settings import Settings, settings_from
@@ -98,13 +98,13 @@ async def test_the_answer_is_the_engines_to_the_byte(
 
         day = datetime.now(settings.zone).date().isoformat()
         if answer.status_code == 200:
-            assert answer.content == encoded([rebalance_json(made, None, None, day, None)])
+            assert answer.content == encoded([outcome_json(made, None, None, day, None)])
             continue
         (element,) = answer.json()["portfolios"]
         assert made.refusal is not None
         assert (answer.status_code, element["status"]) == (422, "INFEASIBLE")
         assert element["error"]["detail"] == made.refusal.detail
-        own = rebalance_json(made, None, None, day, element["error"])
+        own = outcome_json(made, None, None, day, element["error"])
         assert json.loads(encoded(own)) == element
 
 

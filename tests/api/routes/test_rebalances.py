@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from optimization.domain.outcome import Rebalance, Security
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget
 from serve_app.upstream.errors import UpstreamUnavailableError
 from tests.support.fakes import A, FakeOptimizer, P, Q, R, bought_one, posted, refused
 
@@ -21,7 +21,7 @@ async def rebalanced(client: httpx.AsyncClient, model: dict[str, Any]) -> list[d
     return answer.json()
 
 
-def mixed(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance:
+def mixed(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     if portfolio_id == P:
         return refused("infeasible", P, securities=[{"security_id": A}])
     return bought_one(portfolio_id, securities)

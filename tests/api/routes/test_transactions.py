@@ -11,29 +11,29 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
-from optimization.domain.outcome import Rebalance, Security
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget
 from serve_app.api.content_negotiation import chosen
 from serve_app.api.exports.transactions import COLUMNS, Line
 from serve_app.api.exports.workbook import workbook
 from serve_app.api.routes.transactions import OFFERED, XLSX
 from serve_app.problems.errors import NotAcceptableError, TooManyRowsError
-from storage.rebalance import RunStatus
+from storage.rebalance import RebalanceStatus
 from tests.support.fakes import A, B, FakeOptimizer, P, Q, R, Stored, bought_one, position, posted
 from tests.support.workbooks import rows_of
 
 NOWHERE = "0" * 24
 
 
-def sold(portfolio_id: str, securities: tuple[Security, ...]) -> Rebalance:
+def sold(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     """Some bought, some sold at prices with many digits; portfolio Q does not trade."""
     one = bought_one(portfolio_id, securities)
     if portfolio_id == Q:
-        return Rebalance(**{**fields(one), "after": one.before})
-    return Rebalance(**{**fields(one), "before": (2, 900_000), "after": (3, 0)})
+        return PortfolioOutcome(**{**fields(one), "after": one.before})
+    return PortfolioOutcome(**{**fields(one), "before": (2, 900_000), "after": (3, 0)})
 
 
-def fields(rebalance: Rebalance) -> dict[str, Any]:
-    return {name: getattr(rebalance, name) for name in Rebalance.__slots__}
+def fields(rebalance: PortfolioOutcome) -> dict[str, Any]:
+    return {name: getattr(rebalance, name) for name in PortfolioOutcome.__slots__}
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ async def test_a_list_that_is_longer_than_a_sheet_is_refused() -> None:
 async def test_the_list_of_a_run_that_is_not_whole_says_so(
     client: httpx.AsyncClient, stored: Stored, run: dict[str, Any]
 ) -> None:
-    unfinished = {"$set": {"status": RunStatus.STOPPED.value}}
+    unfinished = {"$set": {"status": RebalanceStatus.STOPPED.value}}
     await stored.models._models.database["rebalances"].update_one({}, unfinished)
 
     answer = await client.get(path(run), headers={"accept": "text/csv"})

@@ -11,9 +11,9 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import GroupBand, Percent, RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from optimization.exact.block import bands
-from optimization.exact.block_builder import assemble, others_of, priced
-from optimization.exact.constraints import Terms, terms_of
-from optimization.exact.evaluation import Evaluated, evaluate
+from optimization.exact.block_builder import build_block, price_others, price_targets
+from optimization.exact.constraints import CouplingConstraints, constraints_of
+from optimization.exact.evaluation import Evaluation, evaluate
 from optimization.exact.restrictions import restricted
 
 A, B, X = "A" * 24, "B" * 24, "X" * 24
@@ -30,11 +30,11 @@ HELD = Portfolio(
 )
 
 
-def evaluated(a: int, b: int, **options: Any) -> tuple[Terms, Evaluated]:
+def evaluate_lots(a: int, b: int, **options: Any) -> tuple[CouplingConstraints, Evaluation]:
     asked = RebalanceOptions(**options)
-    assembled = assemble(priced(MODEL, HELD.prices), (), [HELD], asked)
+    assembled = build_block(price_targets(MODEL, HELD.prices), (), [HELD], asked)
     block = assembled.block
-    terms = terms_of(asked, HELD, block, assembled.securities, assembled.lots)
+    terms = constraints_of(asked, HELD, block, assembled.securities, assembled.lots)
     return terms, evaluate(terms, block, bands(block), np.array([a, b]))
 
 
@@ -45,23 +45,23 @@ def in_currency(amount: Fraction) -> Fraction:
 
 def slack(a: int, b: int, **options: Any) -> dict[str, Fraction]:
     """In currency, or trades: amounts are whole here, so a unit is one of currency."""
-    return {limit.option: limit.slack for limit in evaluated(a, b, **options)[1].limits}
+    return {limit.option: limit.slack for limit in evaluate_lots(a, b, **options)[1].limits}
 
 
 def test_drift_is_the_distance_to_each_target_together():
     # 43 of A are 430 for 400, 24 of B are 480 for 500.
-    assert evaluated(43, 24)[1].objective == 50
+    assert evaluate_lots(43, 24)[1].objective == 50
 
 
 def test_costs_are_a_rate_of_what_is_traded_and_an_amount_for_each_trade():
     costs = {"cost_rate": Decimal("0.01"), "cost_per_trade": Decimal(3)}
 
     # 13 of A bought for 130, one of B sold for 20: 1.50 and twice 3
-    found = evaluated(43, 24, **costs)[1]
+    found = evaluate_lots(43, 24, **costs)[1]
     assert (in_currency(found.cost), in_currency(found.objective)) == (Fraction("7.5"), 50)
-    weighed = evaluated(43, 24, **costs, costs_in_objective=True)[1]
+    weighed = evaluate_lots(43, 24, **costs, costs_in_objective=True)[1]
     assert in_currency(weighed.objective) == Fraction("57.5")
-    assert in_currency(evaluated(43, 25, **costs)[1].cost) == Fraction("4.3")
+    assert in_currency(evaluate_lots(43, 25, **costs)[1].cost) == Fraction("4.3")
 
 
 def test_costs_are_taken_from_cash():
@@ -95,7 +95,7 @@ def test_turnover_and_the_number_of_trades_have_what_they_leave():
 def test_the_least_trade_is_in_lots_of_each_security(
     options: dict[str, Any], least: tuple[int, int]
 ):
-    assert evaluated(30, 25, **options)[0].least_trade == least
+    assert evaluate_lots(30, 25, **options)[0].least_trade == least
 
 
 def test_a_trade_below_the_least_breaks_it_and_no_trade_does_not():
@@ -122,9 +122,9 @@ def test_a_soft_band_costs_its_price_for_each_unit_outside():
     # B may be 400 to 600. 38 of 20 are 160 above, 19 of them 20 below.
     price = {"soft_band_price": Decimal("0.5")}
 
-    assert evaluated(40, 38, **price)[1].objective == 260 + 80
-    assert evaluated(40, 19, **price)[1].objective == 120 + 10
-    assert evaluated(40, 30, **price)[1].objective == 100
+    assert evaluate_lots(40, 38, **price)[1].objective == 260 + 80
+    assert evaluate_lots(40, 19, **price)[1].objective == 120 + 10
+    assert evaluate_lots(40, 30, **price)[1].objective == 100
 
 
 @pytest.mark.parametrize(
@@ -142,24 +142,24 @@ def test_a_holding_outside_the_model_may_be_worth_what_cannot_be_sold_of_it(
         "P" * 24, Decimal(970), {X: Decimal("7.5")}, {**HELD.prices, X: Decimal(4)}
     )
     asked = RebalanceOptions(soft_band_price=Decimal("0.5"), **options)
-    model = priced(MODEL, portfolio.prices)
-    assembled = assemble(model, others_of(model, portfolio), [portfolio], asked)
+    model = price_targets(MODEL, portfolio.prices)
+    assembled = build_block(model, price_others(model, portfolio), [portfolio], asked)
     block = assembled.block
     if options:
         block = restricted(block, assembled.securities, assembled.lots, asked)
-    terms = terms_of(asked, portfolio, block, assembled.securities, assembled.lots)
+    terms = constraints_of(asked, portfolio, block, assembled.securities, assembled.lots)
 
     cents = 10**block.decimals
     assert terms.edges[2] == (0, top * cents)
     # 3 shares more than that cost half of their 12
     kept, more = (
-        evaluate(terms, block, bands(block), np.array([40, 25, lots]))
+        evaluate_lots(terms, block, bands(block), np.array([40, 25, lots]))
         for lots in ((top - 2) // 4, (top - 2) // 4 + 3)
     )
     assert more.objective - kept.objective == (12 + 6) * cents
 
 
 def test_only_what_is_below_zero_is_broken():
-    found = evaluated(43, 24, cash_floor=Decimal(90), turnover_cap=Decimal(149))[1]
+    found = evaluate_lots(43, 24, cash_floor=Decimal(90), turnover_cap=Decimal(149))[1]
 
     assert [limit.option for limit in found.broken] == ["turnover_cap"]

@@ -10,10 +10,10 @@ import pytest
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import BandRule, Direction, GroupBand, Percent, RebalanceOptions
-from optimization.domain.outcome import Rebalance, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
-from optimization.milp.parametric import CompiledProgram
+from optimization.milp.parametric import ParametricMilp
 from tests.optimization.support.random_problems import security_id
 
 IDS = [security_id(i) for i in range(5)]
@@ -52,7 +52,7 @@ def problem(number: int) -> tuple[Model, Portfolio]:
     return model, Portfolio("P" * 24, Decimal(20_000), held, prices)
 
 
-def answer(number: int, lot: str, **options: Any) -> Rebalance:
+def answer(number: int, lot: str, **options: Any) -> PortfolioOutcome:
     model, portfolio = problem(number)
     lots = dict.fromkeys(IDS, Decimal(lot))
     return rebalance(model, portfolio, RebalanceOptions(**options, lots=lots))
@@ -62,9 +62,9 @@ def answer(number: int, lot: str, **options: Any) -> Rebalance:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The greatest number of lots, or steps, that each program was asked about."""
     greatest: list[float] = []
-    solve = CompiledProgram.solve
+    solve = ParametricMilp.solve
 
-    def watched(self: CompiledProgram, parameters: Any, *given: Any) -> Any:
+    def watched(self: ParametricMilp, parameters: Any, *given: Any) -> Any:
         lots = (
             "way",
             "least_trade",
@@ -77,7 +77,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         greatest.append(max(np.abs(parameters[one]).max() for one in lots if one in parameters))
         return solve(self, parameters, *given)
 
-    monkeypatch.setattr(CompiledProgram, "solve", watched)
+    monkeypatch.setattr(ParametricMilp, "solve", watched)
     return greatest
 
 

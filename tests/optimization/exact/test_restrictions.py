@@ -8,7 +8,7 @@ import pytest
 
 from optimization.domain.model import DriftBand
 from optimization.domain.options import Direction, RebalanceOptions, Scope
-from optimization.domain.outcome import Security
+from optimization.domain.outcome import PricedTarget
 from optimization.exact.block import Block, bands
 from optimization.exact.restrictions import restricted, restricting, scoped
 from optimization.exact.scaled_integers import INT64_SAFE
@@ -18,7 +18,8 @@ A, B = "A" * 24, "B" * 24
 ANY = INT64_SAFE
 LOTS = (Decimal(1),) * 2
 SECURITIES = tuple(
-    Security(one, Decimal(1), Decimal("0.3"), DriftBand(Decimal(0), Decimal(0))) for one in (A, B)
+    PricedTarget(one, Decimal(1), Decimal("0.3"), DriftBand(Decimal(0), Decimal(0)))
+    for one in (A, B)
 )
 
 

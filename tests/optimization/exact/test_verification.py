@@ -7,7 +7,7 @@ import pytest
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.exact.block import Block
-from optimization.exact.verification import broken
+from optimization.exact.verification import violated_constraints
 from tests.optimization.support.blocks import block
 
 BAND = (10, 315, 100, 200, 4)  # of 2000: 630, from 430 to 1030 in lots of 10
@@ -17,7 +17,7 @@ SHORT, OUT_OF_BAND, OVERDRAWN = 0, 1, 2
 
 def verdict(made: Block, *lots: int) -> list[bool]:
     """Short, out of a band, overdrawn."""
-    return broken(made, np.array([lots], dtype=made.lot_value.dtype))[0].tolist()
+    return violated_constraints(made, np.array([lots], dtype=made.lot_value.dtype))[0].tolist()
 
 
 @pytest.mark.parametrize("dtype", [np.int64, object])
@@ -120,7 +120,7 @@ def test_portfolios_are_judged_each_on_its_own():
         investable=np.array([2000, 400]),
     )
 
-    found = broken(two, np.array([[60], [60]]))
+    found = violated_constraints(two, np.array([[60], [60]]))
 
     assert found.tolist() == [KEPT, [False, True, True]]
 
@@ -146,7 +146,10 @@ def test_a_product_that_would_come_round_to_nothing_in_64_bits_is_seen_for_what_
         market_value=np.array([1000, 2**61]),
         investable=np.array([1000, 2**61]),
     )
-    assert broken(large, np.array([[500], [0]])).tolist() == [KEPT, [False, True, False]]
+    assert violated_constraints(large, np.array([[500], [0]])).tolist() == [
+        KEPT,
+        [False, True, False],
+    ]
 
 
 def test_the_gap_is_what_the_bound_leaves_open_and_seconds_are_no_part_of_an_answer():

@@ -8,7 +8,7 @@ import pytest
 from optimization.domain.certificate import Method
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import Direction, RebalanceOptions, Scope
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 
@@ -19,7 +19,7 @@ PRICES = {A: Decimal(8), B: Decimal(3), C: Decimal(1)}
 
 def answer(
     worth: str, low: str = "0.2", held: dict[str, Decimal] | None = None, **options: Any
-) -> Rebalance:
+) -> PortfolioOutcome:
     """Half in A at 8.00, from ``low`` below to 0.2 above it; 0.3 in B at 3.00, 0.1 around it."""
     wide = DriftBand(Decimal("0.1"), Decimal("0.1"))
     targets = (
@@ -33,7 +33,7 @@ def answer(
     return rebalance(model, portfolio, RebalanceOptions(**options))
 
 
-def bound_by(given: Rebalance) -> dict[str, str]:
+def bound_by(given: PortfolioOutcome) -> dict[str, str]:
     assert given.certificate is not None
     return {one.constraint: f"{one.slack}" for one in given.certificate.binding}
 

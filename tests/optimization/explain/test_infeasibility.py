@@ -100,7 +100,7 @@ def test_without_an_explanation_in_time_a_refusal_says_what_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ):
     nothing = SolverAnswer(None, 0.0, proven=False, infeasible=False, seconds=2.0)
-    monkeypatch.setattr(formulations, "solve_desk", lambda *_: (nothing, None))
+    monkeypatch.setattr(formulations, "solve_coupled", lambda *_: (nothing, None))
 
     found = refusal("100", "0.1", "0.5", cash_floor=Decimal(95))
 

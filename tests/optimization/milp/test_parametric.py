@@ -4,8 +4,8 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from optimization.milp.formulations import COUNT_GRAIN, gap_of
-from optimization.milp.parametric import CompiledProgram
+from optimization.milp.formulations import COUNT_GRANULARITY, gap_of
+from optimization.milp.parametric import ParametricMilp
 from optimization.time_budget import Budget
 
 
@@ -18,7 +18,7 @@ def knapsack(*more: cp.Constraint, x: cp.Variable | None = None) -> cp.Problem:
 
 
 def test_one_structure_answers_for_one_parameter_value_after_the_other():
-    program = CompiledProgram(knapsack())
+    program = ParametricMilp(knapsack())
 
     for limit, best in ((8, [1, 0, 1]), (11, [2, 0, 1]), (2, [0, 0, 0])):
         answer = program.solve(
@@ -34,7 +34,7 @@ def test_one_structure_answers_for_one_parameter_value_after_the_other():
 
 
 def test_a_bound_is_valid_for_the_plans_given_up_within_the_gap():
-    program = CompiledProgram(knapsack())
+    program = ParametricMilp(knapsack())
     values = {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": 11.0}
 
     for gap in (0.01, 3.0, 8.0):
@@ -44,7 +44,7 @@ def test_a_bound_is_valid_for_the_plans_given_up_within_the_gap():
 
 
 def test_an_array_shorter_than_its_parameter_leaves_the_other_places_zero():
-    program = CompiledProgram(knapsack())
+    program = ParametricMilp(knapsack())
 
     long = {"value": np.array([1.0, 1.0, 9.0]), "most": np.full(3, 5.0), "limit": 20.0}
     short = {"value": np.array([1.0]), "most": np.array([5.0]), "limit": 20.0}
@@ -58,7 +58,7 @@ def test_an_array_shorter_than_its_parameter_leaves_the_other_places_zero():
 def test_a_boolean_is_at_most_one_whatever_its_rows_say():
     x = cp.Variable(boolean=True, name="x")
     worth = cp.Parameter(name="worth")
-    program = CompiledProgram(cp.Problem(cp.Minimize(-worth * x), [x <= cp.Parameter(name="most")]))
+    program = ParametricMilp(cp.Problem(cp.Minimize(-worth * x), [x <= cp.Parameter(name="most")]))
 
     for most, best in ((5.0, 1), (0.5, 0), (1.0, 1)):
         answer = program.solve({"worth": 3.0, "most": most}, Budget(10.0), 0.01)
@@ -70,7 +70,7 @@ def test_a_row_of_one_variable_is_a_bound_divided_by_its_coefficient():
     x = cp.Variable(2, integer=True, name="x")
     most, least = cp.Parameter(name="most"), cp.Parameter(name="least")
     rows = [2 * x[0] <= most, -0.5 * x[1] <= least, x[0] >= -9, x[1] <= 9]
-    program = CompiledProgram(cp.Problem(cp.Minimize(x[1] - x[0]), rows))
+    program = ParametricMilp(cp.Problem(cp.Minimize(x[1] - x[0]), rows))
 
     for values, best in (((7.0, 2.0), [3, -4]), ((-8.0, -1.0), [-4, 2])):
         answer = program.solve({"most": values[0], "least": values[1]}, Budget(10.0), 0.01)
@@ -83,7 +83,7 @@ def test_rows_that_are_equations_are_kept_on_both_sides():
     total = cp.Parameter(2, name="total")
     rows = [x >= 0, x[0] + x[1] == total[0], x[2] + x[3] == total[1], x[0] + x[2] <= 5, x <= 9]
     cost = cp.Parameter(4, name="cost")
-    program = CompiledProgram(cp.Problem(cp.Minimize(cost @ x), rows))
+    program = ParametricMilp(cp.Problem(cp.Minimize(cost @ x), rows))
 
     for each, best in (([1.0, 2, 1, 3], [0, 7, 5, 3]), ([-1.0, -1, -1, -2], [5, 2, 0, 8])):
         answer = program.solve(
@@ -100,7 +100,7 @@ def test_places_beyond_the_count_are_not_there():
     spare = cp.Variable(name="spare")
     rows = [x <= cp.Parameter(3, name="most"), spare <= 1, cp.sum(x) + spare <= 7, x + spare >= 0]
     problem = cp.Problem(cp.Minimize(-cp.sum(x) - spare), rows)
-    program = CompiledProgram(problem, placed=[x])
+    program = ParametricMilp(problem, placed=[x])
 
     for count, best in ((1, 4.0), (3, 7.0), (2, 7.0)):
         answer = program.solve({"most": np.full(count, 3.0)}, Budget(10.0), 0.01, count)
@@ -117,7 +117,7 @@ def test_a_solve_ends_at_its_time_limit_each_time_anew():
     x, over = cp.Variable(40, boolean=True, name="x"), cp.Variable(5, name="over")
     rows = [over >= 0, weights @ x - over <= cp.Parameter(5, name="half"), over <= 4_000]
     rows.append(weights @ x + over >= weights.sum(axis=1) // 2)
-    program = CompiledProgram(cp.Problem(cp.Minimize(cp.sum(over)), rows))
+    program = ParametricMilp(cp.Problem(cp.Minimize(cp.sum(over)), rows))
 
     for _ in range(2):
         answer = program.solve({"half": weights.sum(axis=1) // 2 * 1.0}, Budget(0.01), 0.01)
@@ -126,7 +126,7 @@ def test_a_solve_ends_at_its_time_limit_each_time_anew():
 
 
 def test_the_solver_gets_no_more_time_than_is_left_however_long_it_has_run_before():
-    program = CompiledProgram(knapsack())
+    program = ParametricMilp(knapsack())
     values = {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": 8}
 
     for seconds in (50.0, 50.0, 5.0):
@@ -136,7 +136,7 @@ def test_the_solver_gets_no_more_time_than_is_left_however_long_it_has_run_befor
 
 
 def test_without_any_time_the_solver_is_not_asked():
-    program = CompiledProgram(knapsack())
+    program = ParametricMilp(knapsack())
     values = {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": 8}
 
     answer = program.solve(values, Budget(0.0), 0.01)
@@ -151,11 +151,11 @@ def test_a_coefficient_of_two_parameters_is_refused():
     both = cp.Parameter(name="one") + cp.Parameter(name="other")
 
     with pytest.raises(ValueError, match="one parameter only"):
-        CompiledProgram(knapsack(both * x[0] + x[1] <= 1, x=x))
+        ParametricMilp(knapsack(both * x[0] + x[1] <= 1, x=x))
 
 
 def test_bounds_that_cross_are_infeasible_and_the_next_ones_are_not():
-    program = CompiledProgram(knapsack())
+    program = ParametricMilp(knapsack())
     values = {"value": np.ones(3), "limit": 20.0}
 
     for most, infeasible in ((1.0, False), (-1.0, True), (1.0, False)):
@@ -173,15 +173,15 @@ def test_a_second_bound_on_one_side_of_a_variable_is_refused_by_its_name(
     again = sign * x[place] <= cp.Parameter(name="again")
 
     with pytest.raises(ValueError, match=f"variable x has more than one {side} bound"):
-        CompiledProgram(knapsack(again, x=x))
+        ParametricMilp(knapsack(again, x=x))
 
 
 def test_a_bound_whose_coefficient_is_a_parameter_is_refused():
     x = cp.Variable(3, integer=True, name="x")
 
     with pytest.raises(ValueError, match="coefficient may not be a parameter"):
-        CompiledProgram(knapsack(cp.Parameter(name="factor") * x[0] <= 1, x=x))
+        ParametricMilp(knapsack(cp.Parameter(name="factor") * x[0] <= 1, x=x))
 
 
 def test_a_number_of_trades_is_proven_to_less_than_one_trade():
-    assert 0 < gap_of(COUNT_GRAIN) < 1
+    assert 0 < gap_of(COUNT_GRANULARITY) < 1

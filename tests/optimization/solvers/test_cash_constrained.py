@@ -12,15 +12,15 @@ from optimization.domain.certificate import Method, Proof
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.block import bands
 from optimization.milp import formulations
-from optimization.milp.data import CashProblem
+from optimization.milp.data import CashMilpData
 from optimization.milp.parametric import SolverAnswer
 from optimization.solvers.cash_constrained import (
-    Tight,
+    CashConstrainedProblem,
     cash_problem,
     lower_bound,
     margin_for,
     solve_by_program,
-    solve_tight,
+    solve_cash_constrained,
 )
 from optimization.solvers.separable import solve
 from optimization.time_budget import Budget
@@ -30,15 +30,15 @@ from tests.optimization.support.blocks import block
 WIDE = (300, 700, 400, 300, 0)
 
 
-def tight(investable: int, *securities: tuple[int, int, int, int, int]) -> Tight:
+def tight(investable: int, *securities: tuple[int, int, int, int, int]) -> CashConstrainedProblem:
     made = replace(block(1000, *securities), investable=np.array([investable]))
     where = bands(made)
     separable = solve(made, where)
     need = int(separable.invested[0]) - investable
-    return Tight("P" * 24, made, where, separable.lots[0], need)
+    return CashConstrainedProblem("P" * 24, made, where, separable.lots[0], need)
 
 
-Answers = Callable[..., list[CashProblem]]
+Answers = Callable[..., list[CashMilpData]]
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
     def given(
         *said: tuple[float | None, float], proven: bool = True, infeasible: bool = False
-    ) -> list[CashProblem]:
-        asked: list[CashProblem] = []
+    ) -> list[CashMilpData]:
+        asked: list[CashMilpData] = []
 
-        def solved(problem: CashProblem, _time_limit_s: float):
+        def solved(problem: CashMilpData, _time_limit_s: float):
             change, bound = said[len(asked)]
             asked.append(problem)
             none = infeasible and change is None
@@ -64,7 +64,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 def test_the_cover_steps_down_by_what_is_missing():
-    plan = solve_tight(tight(599, WIDE), Budget(1.0))
+    plan = solve_cash_constrained(tight(599, WIDE), Budget(1.0))
 
     assert plan is not None
     assert plan.lots.tolist() == [1]
@@ -75,8 +75,8 @@ def test_the_cover_steps_down_by_what_is_missing():
 
 
 def test_all_that_can_be_freed_is_just_enough_or_there_is_no_plan():
-    assert solve_tight(tight(300, WIDE), Budget(1.0)) is not None
-    assert solve_tight(tight(299, WIDE), Budget(1.0)) is None
+    assert solve_cash_constrained(tight(300, WIDE), Budget(1.0)) is not None
+    assert solve_cash_constrained(tight(299, WIDE), Budget(1.0)) is None
 
 
 def test_the_program_has_amounts_above_the_lots_just_below_each_target():
@@ -95,7 +95,7 @@ def test_the_program_has_amounts_above_the_lots_just_below_each_target():
 def test_the_program_knows_the_part_of_a_unit_of_a_target():
     made = block(1001, WIDE)  # 7.007
     where = bands(made)
-    one = Tight("P" * 24, made, where, solve(made, where).lots[0], 0)
+    one = CashConstrainedProblem("P" * 24, made, where, solve(made, where).lots[0], 0)
 
     asked = cash_problem(one, np.array([2]), np.array([1]), np.array([3]))
 
@@ -143,7 +143,7 @@ def test_a_plan_at_the_time_limit_is_feasible_whatever_its_bound(answers: Answer
 
 
 @pytest.mark.parametrize(
-    ("bound", "grain", "lower"),
+    ("bound", "granularity", "lower"),
     [
         (Fraction(10), Fraction(1), Fraction(10)),
         (Fraction(99, 10), Fraction(1), Fraction(10)),  # nothing lies between 9 and 10
@@ -158,9 +158,9 @@ def test_a_plan_at_the_time_limit_is_feasible_whatever_its_bound(answers: Answer
     ],
 )
 def test_a_bound_is_rounded_up_to_what_an_objective_can_be(
-    bound: Fraction, grain: Fraction, lower: Fraction
+    bound: Fraction, granularity: Fraction, lower: Fraction
 ):
-    assert lower_bound(Fraction(10), bound, grain) == lower
+    assert lower_bound(Fraction(10), bound, granularity) == lower
 
 
 def test_drifts_differ_by_whole_multiples_of_one_amount(answers: Answers):
@@ -168,7 +168,7 @@ def test_drifts_differ_by_whole_multiples_of_one_amount(answers: Answers):
 
     solve_by_program(tight(599, WIDE), Budget(1.0))
 
-    assert asked[0].grain == 1.0  # lots of 3.00; two of them miss by 1.00, three by 2.00
+    assert asked[0].granularity == 1.0  # lots of 3.00; two of them miss by 1.00, three by 2.00
 
 
 def test_the_gap_is_half_of_what_objectives_differ_by_or_a_cent_where_floats_cannot_tell():

@@ -13,45 +13,45 @@ from optimization.domain.certificate import Binding, Method, Proof
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.evaluation import Limit
 from optimization.milp import formulations
-from optimization.milp.data import DeskProblem
+from optimization.milp.data import CoupledMilpData
 from optimization.milp.parametric import SolverAnswer
 from optimization.solvers.cash_constrained import Plan
-from optimization.solvers.coupled import conflict, nearest_plan, solve_desk, with_fewest_trades
-from optimization.solvers.coupled_data import UNBOUNDED, desk_problem
-from optimization.solvers.coupled_problem import Desk
+from optimization.solvers.coupled import conflict, nearest_plan, solve_coupled, with_fewest_trades
+from optimization.solvers.coupled_data import UNBOUNDED, coupled_milp_data
+from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.time_budget import Budget
-from tests.optimization.support.coupled_problems import NONE, TWO, WIDE, desk
+from tests.optimization.support.coupled_problems import NONE, TWO, WIDE, coupled
 
 FLOOR = Fraction(401)  # of 1000: one lot too few is left by two, 0.01 of it
 
 
 Said = tuple[list[float] | None, float]
-Answers = Callable[..., list[DeskProblem]]
+Answers = Callable[..., list[CoupledMilpData]]
 
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     """The solver is to give these answers, (lots above base or None, its bound), one after the other."""
 
-    def given(*said: Said, proven: bool = True, infeasible: bool = False) -> list[DeskProblem]:
-        asked: list[DeskProblem] = []
+    def given(*said: Said, proven: bool = True, infeasible: bool = False) -> list[CoupledMilpData]:
+        asked: list[CoupledMilpData] = []
 
-        def solved(problem: DeskProblem, _time_limit_s: float):
+        def solved(problem: CoupledMilpData, _time_limit_s: float):
             change, bound = said[len(asked)]
             asked.append(problem)
             none = infeasible and change is None
             answer = SolverAnswer({}, bound, proven=proven, infeasible=none, seconds=0.5)
             return answer, None if change is None else np.array(change)
 
-        monkeypatch.setattr(formulations, "solve_desk", solved)
+        monkeypatch.setattr(formulations, "solve_coupled", solved)
         monkeypatch.setattr(formulations, "solve_fewest_trades", solved)
         return asked
 
     return given
 
 
-def planned(one: Desk) -> Plan:
-    plan = solve_desk(one, Budget(1.0), fewest_trades=False)
+def planned(one: CoupledProblem) -> Plan:
+    plan = solve_coupled(one, Budget(1.0), fewest_trades=False)
     assert plan is not None
     return plan
 
@@ -59,7 +59,7 @@ def planned(one: Desk) -> Plan:
 def test_the_separable_optimum_that_keeps_every_limit_needs_no_program(answers: Answers):
     asked = answers()
 
-    plan = planned(desk(WIDE, cash_least=Fraction(390), per_trade=Fraction(10)))
+    plan = planned(coupled(WIDE, cash_least=Fraction(390), per_trade=Fraction(10)))
 
     assert (plan.lots.tolist(), plan.cost, asked) == ([2], Decimal("0.10"), [])
     assert plan.certificate.objective == plan.certificate.lower_bound == 1
@@ -80,14 +80,14 @@ def test_limits_costs_in_the_objective_and_soft_bands_need_the_program(
 ):
     asked = answers(([-1.0], 0.0))
 
-    assert planned(desk(WIDE, **given)).lots.tolist() == [1]
+    assert planned(coupled(WIDE, **given)).lots.tolist() == [1]
     assert len(asked) == 1
 
 
 def test_a_limit_that_is_broken_is_asked_for_again_with_more_than_that_taken_off(answers: Answers):
     asked = answers(([0.0], 1.00009), ([0.0], 9.0), ([-1.0], 9.0))
 
-    plan = planned(desk(WIDE, cash_least=FLOOR))
+    plan = planned(coupled(WIDE, cash_least=FLOOR))
 
     limits = [problem.limit for problem in asked]
     assert limits[0] - limits[1] == pytest.approx(0.040001, abs=1e-12)
@@ -103,7 +103,7 @@ def test_a_limit_that_is_broken_is_asked_for_again_with_more_than_that_taken_off
 def test_only_what_was_broken_is_tightened(answers: Answers):
     asked = answers(([0.0], 0.0), ([-1.0], 0.0))
 
-    planned(desk(WIDE, cash_least=FLOOR, turnover=Fraction(900)))
+    planned(coupled(WIDE, cash_least=FLOOR, turnover=Fraction(900)))
 
     assert asked[0].turnover == asked[1].turnover
     assert asked[0].limit > asked[1].limit
@@ -113,7 +113,7 @@ def test_a_margin_stays_when_another_limit_is_broken_next(answers: Answers):
     asked = answers(([0.0], 0.0), ([-1.0], 0.0), ([0.0], 0.0))
 
     with pytest.raises(CertificationError):  # 4.00 are too little, 7.00 too much
-        planned(desk(WIDE, cash_least=FLOOR, cash_most=Fraction(699)))
+        planned(coupled(WIDE, cash_least=FLOOR, cash_most=Fraction(699)))
 
     assert asked[2].limit == asked[1].limit < asked[0].limit
     assert asked[2].limit_low - asked[1].limit_low == pytest.approx(0.040001, abs=1e-12)
@@ -121,13 +121,13 @@ def test_a_margin_stays_when_another_limit_is_broken_next(answers: Answers):
 
 def test_the_lower_bound_is_at_least_the_separable_one_and_at_most_the_objective(answers: Answers):
     answers(([-1.0], -5.0))
-    assert planned(desk(WIDE, cash_least=FLOOR)).certificate.lower_bound == 1
+    assert planned(coupled(WIDE, cash_least=FLOOR)).certificate.lower_bound == 1
     answers(([-1.0], 7.0))
-    certificate = planned(desk(WIDE, cash_least=FLOOR)).certificate
+    certificate = planned(coupled(WIDE, cash_least=FLOOR)).certificate
     assert certificate.lower_bound == certificate.objective == 4
     assert certificate.proof is Proof.OPTIMAL
     answers(([-1.0], 7.0), proven=False)
-    certificate = planned(desk(WIDE, cash_least=FLOOR)).certificate
+    certificate = planned(coupled(WIDE, cash_least=FLOOR)).certificate
     assert certificate.proof is Proof.FEASIBLE_TIME_LIMIT
 
 
@@ -137,7 +137,7 @@ def test_under_soft_bands_no_plan_has_less_drift_than_the_nearest_lots(answers: 
     answers(([0.0], -99.0))
 
     plan = planned(
-        desk(above, soft_price=Fraction(1, 2), edges=((Fraction(1150), Fraction(1300)),))
+        coupled(above, soft_price=Fraction(1, 2), edges=((Fraction(1150), Fraction(1300)),))
     )
 
     assert plan.lots.tolist() == [2]
@@ -147,20 +147,20 @@ def test_under_soft_bands_no_plan_has_less_drift_than_the_nearest_lots(answers: 
 
 def test_an_infeasible_program_has_no_plan_and_one_out_of_time_no_answer(answers: Answers):
     answers((None, 0.0), infeasible=True)
-    assert solve_desk(desk(WIDE, cash_least=FLOOR), Budget(1.0), fewest_trades=False) is None
+    assert solve_coupled(coupled(WIDE, cash_least=FLOOR), Budget(1.0), fewest_trades=False) is None
     for said in ([(None, 0.0)], [([0.0], 0.0), (None, 0.0)]):
         answers(*said)
         with pytest.raises(NoSolutionInTimeError) as caught:
-            planned(desk(WIDE, cash_least=FLOOR))
+            planned(coupled(WIDE, cash_least=FLOOR))
         assert caught.value.time_limit_s == 1.0
 
 
 def test_a_band_without_a_lot_is_not_asked_for(answers: Answers):
     asked = answers()
 
-    none = desk((300, 700, 50, 50, 0), cash_least=FLOOR)
+    none = coupled((300, 700, 50, 50, 0), cash_least=FLOOR)
 
-    assert solve_desk(none, Budget(1.0), fewest_trades=False) is None
+    assert solve_coupled(none, Budget(1.0), fewest_trades=False) is None
     assert asked == []
 
 
@@ -178,7 +178,7 @@ def test_a_plan_that_cannot_be_repaired_is_not_returned(
     asked = answers(*said, infeasible=True)
 
     with pytest.raises(CertificationError) as caught:
-        planned(desk(WIDE, cash_least=FLOOR))
+        planned(coupled(WIDE, cash_least=FLOOR))
 
     assert caught.value.violations == broken
     assert len(asked) == min(len(said), 3)
@@ -187,7 +187,7 @@ def test_a_plan_that_cannot_be_repaired_is_not_returned(
 def test_what_one_more_lot_could_break_is_binding(answers: Answers):
     answers(([-1.0], 0.0))
     given = {"cash_least": FLOOR, "trades": 1, "turnover": Fraction(599)}
-    binding = planned(desk(WIDE, **given)).certificate.binding
+    binding = planned(coupled(WIDE, **given)).certificate.binding
     assert binding == (
         Binding("cash_floor", Decimal("2.99")),
         Binding("turnover_cap", Decimal("2.99")),
@@ -196,13 +196,13 @@ def test_what_one_more_lot_could_break_is_binding(answers: Answers):
 
     answers(([-1.0], 0.0))
     given = {"cash_least": FLOOR, "trades": 2, "turnover": Fraction(600)}
-    binding = planned(desk(WIDE, **given)).certificate.binding
+    binding = planned(coupled(WIDE, **given)).certificate.binding
     assert [one.constraint for one in binding] == ["cash_floor"]
 
 
-def two(**given: Any) -> tuple[Desk, Plan]:
+def two(**given: Any) -> tuple[CoupledProblem, Plan]:
     """A plan that trades one lot for one: 4.00 and 1.00 of drift, as much as no trade at all."""
-    one = desk(*TWO, worth=2000, **given)
+    one = coupled(*TWO, worth=2000, **given)
     lots = np.array([1, 2])
     plan = Plan(lots, planned(replace(one, terms=NONE)).certificate, Decimal("0.04"))
     return one, plan
@@ -225,9 +225,9 @@ def test_fewer_trades_are_looked_for_where_they_are_asked_for(
     answers: Answers, fewest_trades: bool, lots: list[int]
 ):
     asked = answers(([-1.0, 0.0], 0.0), ([0.0, -1.0], 0.0))
-    one = desk(*TWO, worth=2000, cash_least=Fraction(801))
+    one = coupled(*TWO, worth=2000, cash_least=Fraction(801))
 
-    plan = solve_desk(one, Budget(1.0), fewest_trades=fewest_trades)
+    plan = solve_coupled(one, Budget(1.0), fewest_trades=fewest_trades)
 
     assert plan is not None
     assert plan.lots.tolist() == lots
@@ -235,7 +235,7 @@ def test_fewer_trades_are_looked_for_where_they_are_asked_for(
 
 
 def test_the_solver_is_asked_for_fewest_trades_below_an_objective():
-    problem, base = desk_problem(desk(*TWO, worth=2000))
+    problem, base = coupled_milp_data(coupled(*TWO, worth=2000))
     for most, lots in ((3.000001, [2, 1]), (2.999999, [2, 2])):  # 5.00 of drift, or less
         _, change = formulations.solve_fewest_trades(
             replace(problem, objective_most=most), Budget(10.0)
@@ -263,7 +263,7 @@ def test_a_plan_with_fewer_trades_that_is_worse_or_breaks_something_is_not_taken
     assert with_fewest_trades(one, plan, Budget(1.0)) is plan
 
 
-def gives(problem: formulations.DeskProblem) -> tuple[float, float, float]:
+def gives(problem: formulations.CoupledMilpData) -> tuple[float, float, float]:
     """By how much the cash floor, other limits and restrictions may give."""
     return problem.give_floor, problem.give_limits, problem.give_restrictions
 
@@ -271,7 +271,7 @@ def gives(problem: formulations.DeskProblem) -> tuple[float, float, float]:
 def test_limits_in_conflict_are_those_that_give(answers: Answers):
     asked = answers(([0.0], 0.0))
 
-    given = conflict(desk(WIDE, cash_least=FLOOR, trades=0), Budget(1.0))
+    given = conflict(coupled(WIDE, cash_least=FLOOR, trades=0), Budget(1.0))
 
     assert given == (Limit("cash_floor", Fraction(-1)), Limit("maximum_trades", Fraction(-1)))
     assert gives(asked[0]) == (UNBOUNDED,) * 3
@@ -280,7 +280,7 @@ def test_limits_in_conflict_are_those_that_give(answers: Answers):
 def test_the_nearest_plan_leaves_bands_before_it_leaves_limits(answers: Answers):
     asked = answers(([0.0], 0.0), ([-2.0], 0.0))
 
-    lots, given = nearest_plan(desk(WIDE, cash_least=FLOOR, least_trade=(2,)), Budget(1.0))
+    lots, given = nearest_plan(coupled(WIDE, cash_least=FLOOR, least_trade=(2,)), Budget(1.0))
 
     assert lots is not None
     assert given == ()
@@ -294,7 +294,7 @@ def test_the_nearest_plan_leaves_bands_before_it_leaves_limits(answers: Answers)
 def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(answers: Answers):
     asked = answers((None, 0.0), ([0.0], 0.0))
 
-    lots, given = nearest_plan(desk(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), Budget(1.0))
+    lots, given = nearest_plan(coupled(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), Budget(1.0))
 
     assert lots is not None
     assert given == (Limit("cash_floor", Fraction(-1)),)
@@ -307,13 +307,13 @@ def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(
 def test_without_a_floor_there_is_none_to_give(answers: Answers, floor: int):
     asked = answers((None, 0.0), ([0.0], 0.0))
 
-    nearest_plan(desk(WIDE, cash_least=Fraction(floor)), Budget(1.0))
+    nearest_plan(coupled(WIDE, cash_least=Fraction(floor)), Budget(1.0))
 
     assert asked[1].give_floor == 0.0
 
 
 def test_without_a_plan_that_is_not_overdrawn_there_is_no_nearest_one(answers: Answers):
     answers((None, 0.0), (None, 0.0))
-    assert nearest_plan(desk(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())
+    assert nearest_plan(coupled(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())
     answers(*[([0.0], 0.0)] * 3, (None, 0.0))
-    assert nearest_plan(desk(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())
+    assert nearest_plan(coupled(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())

@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 
 from optimization.exact.constraints import Group
-from optimization.solvers.coupled_data import UNBOUNDED, desk_problem
-from optimization.solvers.coupled_problem import Desk
-from tests.optimization.support.coupled_problems import WIDE, desk
+from optimization.solvers.coupled_data import UNBOUNDED, coupled_milp_data
+from optimization.solvers.coupled_problem import CoupledProblem
+from tests.optimization.support.coupled_problems import WIDE, coupled
 
 # Of 20.00: 7.00 in lots of 3.00, from 3.00 to 10.00, two held; 6.00 in lots of 5.00, from 4.00 to 10.00, one held.
 A, B = (300, 350, 200, 150, 2), (500, 300, 100, 200, 1)
 GROUP = Group("g", frozenset({1}), Fraction(450), Fraction(1050))
 
 
-def pair(**given: object) -> Desk:
-    return desk(A, B, worth=2000, **given)
+def pair(**given: object) -> CoupledProblem:
+    return coupled(A, B, worth=2000, **given)
 
 
 def test_without_options_only_bands_and_cash_bind():
-    problem, base = desk_problem(pair())
+    problem, base = coupled_milp_data(pair())
 
     assert base.tolist() == [2, 1]
     assert problem.sign.tolist() == [1.0, 1.0]
@@ -46,7 +46,7 @@ def test_without_options_only_bands_and_cash_bind():
 
 
 def test_every_limit_is_above_these_lots_and_a_millionth_above_the_largest_sum_it_admits():
-    problem, _ = desk_problem(
+    problem, _ = coupled_milp_data(
         pair(
             cash_least=Fraction(201, 2),
             cash_most=Fraction(1195),
@@ -78,7 +78,7 @@ def test_every_limit_is_above_these_lots_and_a_millionth_above_the_largest_sum_i
 
 
 def test_costs_count_in_the_objective_where_they_are_to():
-    problem, _ = desk_problem(
+    problem, _ = coupled_milp_data(
         pair(rate=Fraction(1, 100), per_trade=Fraction(10), costs_in_objective=True)
     )
 
@@ -90,27 +90,31 @@ def test_costs_count_in_the_objective_where_they_are_to():
 
 def test_objectives_differ_by_whole_multiples_of_one_amount():
     # Lots of 3.00 and 5.00; one more than at or below the targets costs 1.00 and 3.00.
-    assert desk_problem(pair())[0].grain == 1.0
+    assert coupled_milp_data(pair())[0].granularity == 1.0
     paid = {"rate": Fraction(1, 100), "per_trade": Fraction(4)}
-    assert desk_problem(pair(**paid))[0].grain == 1.0  # costs are no part of the objective
+    assert (
+        coupled_milp_data(pair(**paid))[0].granularity == 1.0
+    )  # costs are no part of the objective
     weighed = pair(**paid, costs_in_objective=True)
-    assert desk_problem(weighed)[0].grain == pytest.approx(0.01)  # 0.03, 0.05 and 0.04
+    assert coupled_milp_data(weighed)[0].granularity == pytest.approx(0.01)  # 0.03, 0.05 and 0.04
     # Of what is outside 3.00 to 10.00 around 6.00, two and a half times: 7.50, 10.00, and 7.50 for a lot.
-    assert desk_problem(desk(WIDE, soft_price=Fraction(5, 2)))[0].grain == 0.5
+    assert coupled_milp_data(coupled(WIDE, soft_price=Fraction(5, 2)))[0].granularity == 0.5
     # A target of 7.007 in lots of 3.00: 0.986 for one more.
-    assert desk_problem(desk(WIDE, worth=1001))[0].grain == pytest.approx(0.002)
-    held = desk((300, 700, 400, 300, 3), worth=1001)  # the same from above
-    assert desk_problem(held)[0].grain == pytest.approx(0.002)
+    assert coupled_milp_data(coupled(WIDE, worth=1001))[0].granularity == pytest.approx(0.002)
+    held = coupled((300, 700, 400, 300, 3), worth=1001)  # the same from above
+    assert coupled_milp_data(held)[0].granularity == pytest.approx(0.002)
 
 
 def test_what_soft_bands_cost_counts_in_what_objectives_differ_by():
-    half = desk(WIDE, soft_price=Fraction(1, 2), edges=((Fraction(200), Fraction(1000)),))
-    assert desk_problem(half)[0].grain == 0.5  # 3.00, 1.00, 2.00 to either edge, 1.50 for a lot
+    half = coupled(WIDE, soft_price=Fraction(1, 2), edges=((Fraction(200), Fraction(1000)),))
+    assert (
+        coupled_milp_data(half)[0].granularity == 0.5
+    )  # 3.00, 1.00, 2.00 to either edge, 1.50 for a lot
 
     # 0.07 more than two lots: 3.00 below, 4.00 above.
-    soft = desk(WIDE, soft_price=Fraction(1), edges=((Fraction(307), Fraction(1007)),))
+    soft = coupled(WIDE, soft_price=Fraction(1), edges=((Fraction(307), Fraction(1007)),))
     rest = replace(soft.tight.block, remainder=np.array([[7]]))
-    assert replace(soft, tight=replace(soft.tight, block=rest)).grain == 100
+    assert replace(soft, tight=replace(soft.tight, block=rest)).granularity == 100
 
 
 def test_margins_tighten_the_limits_they_name():
@@ -118,8 +122,8 @@ def test_margins_tighten_the_limits_they_name():
     names = ("cash_floor", "cash_ceiling", "turnover_cap", "groups.g.low", "groups.g.high")
     margins = {name: Fraction(100 * at) for at, name in enumerate(names, start=1)}
 
-    free, _ = desk_problem(one)
-    held, _ = desk_problem(one, margins)
+    free, _ = coupled_milp_data(one)
+    held, _ = coupled_milp_data(one, margins)
 
     assert free.limit - held.limit == pytest.approx(1.0)
     assert held.limit_low - free.limit_low == pytest.approx(2.0)
@@ -168,7 +172,7 @@ class Seen:
 def test_every_security_is_seen_from_its_holding_towards_its_target(
     low: int, high: int, held: int, seen: Seen
 ):
-    problem, base = desk_problem(desk((300, 350, low, high, held), worth=2000))
+    problem, base = coupled_milp_data(coupled((300, 350, low, high, held), worth=2000))
 
     assert base.tolist() == [seen.base]
     assert problem.sign.tolist() == [seen.sign]
@@ -187,8 +191,8 @@ def test_limits_leave_out_what_the_way_to_these_lots_takes():
     # Six lots of the one are to be sold down to three, none of the other to be bought up to one.
     six, none = (300, 350, 350, 650, 6), (500, 300, 300, 200, 0)
     both = Group("g", frozenset({0, 1}), Fraction(400), Fraction(1650))
-    problem, base = desk_problem(
-        desk(
+    problem, base = coupled_milp_data(
+        coupled(
             six,
             none,
             worth=2000,
@@ -219,21 +223,21 @@ def test_trades_count_where_each_costs_or_has_a_least_size():
 
 
 def test_targets_and_worth_have_their_parts_of_units_and_lots():
-    one = desk(WIDE, worth=1001)  # 7.007
-    problem, _ = desk_problem(one)
+    one = coupled(WIDE, worth=1001)  # 7.007
+    problem, _ = coupled_milp_data(one)
     assert problem.cost_across.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
     assert problem.limit == pytest.approx(3.000001, abs=1e-12)  # 4.01: one more lot
 
     rest = replace(one.tight.block, remainder=np.array([[101]]))
-    problem, _ = desk_problem(replace(one, tight=replace(one.tight, block=rest)))
+    problem, _ = coupled_milp_data(replace(one, tight=replace(one.tight, block=rest)))
     assert problem.limit == pytest.approx(3.000001, abs=1e-12)  # 3.00: just one more
-    assert desk_problem(
+    assert coupled_milp_data(
         replace(one, tight=replace(one.tight, block=replace(rest, remainder=np.array([[102]]))))
     )[0].limit == pytest.approx(0.000001, abs=1e-12)
 
 
 def test_soft_bands_are_edges_in_the_program_and_no_bounds():
-    problem, base = desk_problem(desk(WIDE, soft_price=Fraction(5, 2)))
+    problem, base = coupled_milp_data(coupled(WIDE, soft_price=Fraction(5, 2)))
 
     assert base.tolist() == [2]
     assert problem.soft_price == 2.5
@@ -254,7 +258,7 @@ def test_soft_bands_are_edges_in_the_program_and_no_bounds():
 def test_under_soft_bands_lots_are_bounded_by_what_any_plan_can_need(
     worth: int, held: int, least_trade: int, most: int
 ):
-    soft = desk(
+    soft = coupled(
         (300, 0, 0, 100, held), worth=worth, soft_price=Fraction(1), least_trade=(least_trade,)
     )
 
@@ -263,13 +267,13 @@ def test_under_soft_bands_lots_are_bounded_by_what_any_plan_can_need(
 
 
 def test_each_security_has_its_own_least_trade_beyond_what_it_needs():
-    soft = desk(WIDE, WIDE, worth=100, soft_price=Fraction(1), least_trade=(1, 9))
+    soft = coupled(WIDE, WIDE, worth=100, soft_price=Fraction(1), least_trade=(1, 9))
 
     assert soft.bounds[1].tolist() == [2, 10]  # one lot is needed
 
 
 def test_restrictions_stay_hard_under_soft_bands():
-    soft = desk(WIDE, soft_price=Fraction(1))
+    soft = coupled(WIDE, soft_price=Fraction(1))
     block = soft.tight.block.restricted(np.array([[1]]), np.array([[2]]))
     held = replace(soft, tight=replace(soft.tight, block=block))
 
@@ -277,11 +281,11 @@ def test_restrictions_stay_hard_under_soft_bands():
     assert [held.keeps_bands(np.array([lots])) for lots in range(4)] == [False, True, True, False]
     assert soft.keeps_bands(np.array([0]))
     assert not soft.keeps_bands(np.array([-1]))
-    assert not desk(WIDE, WIDE, soft_price=Fraction(1)).keeps_bands(np.array([0, -1]))
+    assert not coupled(WIDE, WIDE, soft_price=Fraction(1)).keeps_bands(np.array([0, -1]))
 
 
 def test_hard_bands_are_kept_at_both_edges():
-    hard = desk(WIDE)
+    hard = coupled(WIDE)
 
     assert [hard.keeps_bands(np.array([lots])) for lots in range(5)] == [
         False,
@@ -307,6 +311,6 @@ def test_hard_bands_are_kept_at_both_edges():
     ],
 )
 def test_a_least_trade_may_leave_no_count_inside_a_band(held: int, least_trade: int, none: bool):
-    one = desk((300, 700, 400, 300, held), least_trade=(least_trade,))
+    one = coupled((300, 700, 400, 300, held), least_trade=(least_trade,))
 
     assert one.without_band().tolist() == ([0] if none else [])

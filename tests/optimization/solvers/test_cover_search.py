@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from optimization.solvers import cover_search as module
-from optimization.solvers.cover_search import Chords, Relaxation, promising
+from optimization.solvers.cover_search import Chords, FractionalCover, candidate_sets
 from optimization.solvers.subset_sum import TooManySumsError
 
 PARTS = 10
@@ -33,14 +33,14 @@ THREE = chords((10, 5), (10, 50), (10, 99))
     ],
 )
 def test_the_relaxation_takes_chords_by_their_ratio_and_then_full_steps(need: float, least: float):
-    assert Relaxation.of(TWO).least_drift(np.array([need])).tolist() == pytest.approx([least])
+    assert FractionalCover.of(TWO).least_drift(np.array([need])).tolist() == pytest.approx([least])
 
 
 @pytest.mark.parametrize(
     ("need", "ratio"), [(1, 20 / 7), (7, 20 / 7), (8, 3), (17, 3), (18, PARTS)]
 )
 def test_the_break_is_at_the_chord_that_is_taken_in_part(need: int, ratio: float):
-    assert Relaxation.of(TWO).break_ratio(need) == ratio
+    assert FractionalCover.of(TWO).break_ratio(need) == ratio
 
 
 @pytest.mark.parametrize(
@@ -56,36 +56,36 @@ def test_the_break_is_at_the_chord_that_is_taken_in_part(need: int, ratio: float
 def test_what_could_be_cheaper_than_the_best_cover_is_promising(
     best: int, found: list[tuple[int, tuple[int, ...]]]
 ):
-    assert promising(TWO, 12, best) == found
+    assert candidate_sets(TWO, 12, best) == found
 
 
 def test_reduced_costs_take_what_is_cheap_and_leave_what_is_dear():
     # 15 are 5 + 25 at best. Without the first 45 more, with the third 49 more: 60 is out of reach then.
-    assert promising(THREE, 15, 60) == [(55, (0, 1)), (5, (0,))]
-    assert promising(THREE, 15, 55) == []
+    assert candidate_sets(THREE, 15, 60) == [(55, (0, 1)), (5, (0,))]
+    assert candidate_sets(THREE, 15, 55) == []
 
 
 def test_a_dominated_set_is_not_kept():
     # 8 for 30 frees less than 10 for 30.
-    assert promising(chords((10, 30), (8, 30)), 10, 100) == [(30, (0,))]
-    assert promising(chords((10, 30), (8, 30)), 11, 65) == [(30, (0,)), (60, (0, 1))]
+    assert candidate_sets(chords((10, 30), (8, 30)), 10, 100) == [(30, (0,))]
+    assert candidate_sets(chords((10, 30), (8, 30)), 11, 65) == [(30, (0,)), (60, (0, 1))]
 
 
 def test_numbers_beyond_floats_leave_room_for_one_part_less():
     huge = 10**15
     large = chords((7 * huge, 20 * huge), (10 * huge, 30 * huge), dtype=object)
 
-    found = promising(large, 12 * huge, 50 * huge + 1)
+    found = candidate_sets(large, 12 * huge, 50 * huge + 1)
 
     assert found == [(50 * huge, (0, 1)), (30 * huge, (1,))]
 
 
 def test_too_many_states_are_given_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "MOST_STATES", 2)
-    assert len(promising(TWO, 12, 60)) == 2
+    monkeypatch.setattr(module, "MAX_STATES", 2)
+    assert len(candidate_sets(TWO, 12, 60)) == 2
 
     with pytest.raises(TooManySumsError):
-        promising(TWO, 12, 71)
+        candidate_sets(TWO, 12, 71)
 
 
 def test_chords_know_what_some_of_them_free_and_cost():

@@ -7,7 +7,7 @@ import pytest
 
 from optimization.solvers import subset_sum
 from optimization.solvers.knapsack_cover import Steps, cover, steps_of
-from optimization.solvers.subset_sum import FullSteps, TooManySumsError
+from optimization.solvers.subset_sum import BoundedSubsetSum, TooManySumsError
 
 PARTS = 10  # of a unit
 
@@ -112,31 +112,31 @@ def test_random_covers_have_the_least_drift_of_every_combination(seed: int):
 
 
 def test_full_steps_keep_only_securities_that_have_any_and_know_their_common_unit():
-    found = FullSteps.of([6, 9, 10], [3, 0, 2])
+    found = BoundedSubsetSum.of([6, 9, 10], [3, 0, 2])
 
     assert found.rows == ((0, 6, 3), (2, 10, 2))
     assert found.unit == 2
 
 
 def test_one_security_alone_is_the_least_sum_of_those_that_reach():
-    found = FullSteps.of([6, 10], [3, 2])
+    found = BoundedSubsetSum.of([6, 10], [3, 2])
 
     assert found.single(13) == (18, {0: 3})
     assert found.single(19) == (20, {1: 2})
     assert found.single(21) is None
     large = 2**60 + 1  # beyond what a float holds
-    assert FullSteps.of([3], [large]).single(3 * large) == (3 * large, {0: large})
+    assert BoundedSubsetSum.of([3], [large]).single(3 * large) == (3 * large, {0: large})
 
 
 def test_the_largest_lots_come_first_and_the_smallest_make_up_the_rest():
-    assert FullSteps.of([6, 10], [3, 2]).largest_first(27) == ({1: 2, 0: 2}, 32)
-    assert FullSteps.of([6, 10], [1, 2]).largest_first(21) == ({1: 2, 0: 1}, 26)
-    assert FullSteps.of([10, 6], [2, 3]).largest_first(27) == ({0: 2, 1: 2}, 32)
-    assert FullSteps.of([10, 6], [2, 3]).largest_first(8) == ({1: 2}, 12)
+    assert BoundedSubsetSum.of([6, 10], [3, 2]).largest_first(27) == ({1: 2, 0: 2}, 32)
+    assert BoundedSubsetSum.of([6, 10], [1, 2]).largest_first(21) == ({1: 2, 0: 1}, 26)
+    assert BoundedSubsetSum.of([10, 6], [2, 3]).largest_first(27) == ({0: 2, 1: 2}, 32)
+    assert BoundedSubsetSum.of([10, 6], [2, 3]).largest_first(8) == ({1: 2}, 12)
 
 
 def test_of_equal_lots_those_of_the_first_security_come_first():
-    equal = FullSteps.of([6, 6], [3, 2])
+    equal = BoundedSubsetSum.of([6, 6], [3, 2])
 
     assert equal.single(6) == (6, {0: 1})
     assert equal.largest_first(6) == ({0: 1}, 6)
@@ -155,30 +155,30 @@ def test_of_equal_lots_those_of_the_first_security_come_first():
     ],
 )
 def test_the_least_sum_in_a_range(short: int, most: int, found: tuple[int, dict[int, int]] | None):
-    assert FullSteps.of([6, 10], [3, 2]).least_sum(short, most) == found
+    assert BoundedSubsetSum.of([6, 10], [3, 2]).least_sum(short, most) == found
 
 
 def test_a_table_that_would_not_stay_small_takes_an_exact_hit_or_gives_up(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    many = FullSteps.of([6, 10], [10_000, 10_000])
-    monkeypatch.setattr(subset_sum, "MOST_BITS", 2_000)
+    many = BoundedSubsetSum.of([6, 10], [10_000, 10_000])
+    monkeypatch.setattr(subset_sum, "MAX_BITS", 2_000)
 
     found = many.least_sum(90_000, 90_100)
     assert found is not None
     freed_units, counts = found
     assert freed_units == 90_000 == 6 * counts.get(0, 0) + 10 * counts.get(1, 0)
     with pytest.raises(TooManySumsError):
-        FullSteps.of([6, 10], [10_000, 10_000]).least_sum(90_001, 90_100)
-    three = FullSteps.of([6, 10, 15], [1_000, 20_000, 100])
-    monkeypatch.setattr(subset_sum, "MOST_BITS", 5_000)
+        BoundedSubsetSum.of([6, 10], [10_000, 10_000]).least_sum(90_001, 90_100)
+    three = BoundedSubsetSum.of([6, 10, 15], [1_000, 20_000, 100])
+    monkeypatch.setattr(subset_sum, "MAX_BITS", 5_000)
     assert three.least_sum(100_005, 100_200) == (100_005, {0: 1_000, 1: 9_399, 2: 1})
-    assert FullSteps.of([5, 10], [9, 9]).least_sum(10, 10**9) == (10, {0: 2})
+    assert BoundedSubsetSum.of([5, 10], [9, 9]).least_sum(10, 10**9) == (10, {0: 2})
 
 
 def test_a_search_that_would_not_stay_small_has_no_answer(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(subset_sum, "MOST_BITS", 10)
-    monkeypatch.setattr("optimization.solvers.cover_search.MOST_STATES", 0)
+    monkeypatch.setattr(subset_sum, "MAX_BITS", 10)
+    monkeypatch.setattr("optimization.solvers.cover_search.MAX_STATES", 0)
 
     assert cover(steps((97, 30, 20), (89, 500, 10)), 1_003) is None
 
@@ -188,7 +188,7 @@ def test_chords_alone_in_tiny_units_need_no_sums_of_full_steps() -> None:
     huge = 10**15
     tiny = steps((10 * huge + 7, 3 * huge, 0), (7 * huge + 3, 2 * huge, 0))
 
-    assert FullSteps.of([5], [0]).least_sum(huge, 2 * huge) is None
+    assert BoundedSubsetSum.of([5], [0]).least_sum(huge, 2 * huge) is None
     assert cover(tiny, 8 * huge) == [1, 0]
     assert cover(tiny, 11 * huge) == [1, 1]
 
@@ -202,7 +202,7 @@ def test_numbers_beyond_64_bits_are_covered_the_same() -> None:
 
 
 def test_sums_in_tiny_units_give_up_before_they_take_any_memory() -> None:
-    full = FullSteps.of([10**15 + 1, 10**15 + 3], [50, 50])
+    full = BoundedSubsetSum.of([10**15 + 1, 10**15 + 3], [50, 50])
 
     with pytest.raises(TooManySumsError):
         full.least_sum(7 * 10**15, 8 * 10**15)

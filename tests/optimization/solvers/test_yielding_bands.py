@@ -14,7 +14,7 @@ from optimization import engine
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import BandRule, Direction, Percent, RebalanceOptions, Scope
-from optimization.domain.outcome import Edge, OutsideBand, Rebalance, Status
+from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from optimization.errors import (
@@ -57,7 +57,7 @@ def test_random_problems_have_the_least_violation_and_then_the_least_drift_of_al
     assert min(seen["yields"], seen["inside"], seen["refused"]) > PROBLEMS / 4 / 8
 
 
-def assert_reported(problem: Drawn, found: Rebalance, violation: Fraction) -> None:
+def assert_reported(problem: Drawn, found: PortfolioOutcome, violation: Fraction) -> None:
     """The list of securities outside adds up to the violation, and the status says what it says."""
     said = proven(found)
     assert sum(one.outside for one in found.outside_band) == said.violation, problem
@@ -272,15 +272,15 @@ def test_a_scope_without_money_is_named_and_the_cash_floor_is_not():
 def test_the_plan_of_least_violation_is_kept_where_no_time_is_left_for_less_drift(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    solve = formulations.solve_desk
+    solve = formulations.solve_coupled
 
-    def first_alone(problem: formulations.DeskProblem, budget: object) -> Any:
+    def first_alone(problem: formulations.CoupledMilpData, budget: object) -> Any:
         if problem.violation_most is None:
             return solve(problem, budget)
         nothing = SolverAnswer(None, 0.0, proven=False, infeasible=False, seconds=0.0)
         return nothing, None
 
-    monkeypatch.setattr(formulations, "solve_desk", first_alone)
+    monkeypatch.setattr(formulations, "solve_coupled", first_alone)
     model, prices = {A: ("0.4", "0.05"), B: ("0.4", "0.05")}, {A: "10", B: "10"}
 
     found = asked(model, "1000", {}, prices, maximum_trades=1)
@@ -294,14 +294,14 @@ def test_the_plan_of_least_violation_is_kept_where_no_time_is_left_for_less_drif
 def test_a_plan_is_kept_whenever_time_runs_out_on_the_way_to_the_base_that_its_costs_leave(
     monkeypatch: pytest.MonkeyPatch, answered: int
 ):
-    solve, calls = formulations.solve_desk, count()
+    solve, calls = formulations.solve_coupled, count()
 
     def until_late(problem: Any, budget: Any) -> Any:
         if next(calls) < answered:
             return solve(problem, budget)
         return SolverAnswer(None, 0.0, proven=False, infeasible=False, seconds=0.0), None
 
-    monkeypatch.setattr(formulations, "solve_desk", until_late)
+    monkeypatch.setattr(formulations, "solve_coupled", until_late)
     model, prices = {A: ("0.4", "0.05"), B: ("0.4", "0.05")}, {A: "10", B: "10"}
     given: dict[str, Any] = {"maximum_trades": 1, "cost_per_trade": Decimal(7)}
 

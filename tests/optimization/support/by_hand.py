@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.outcome import Rebalance, Side
+from optimization.domain.outcome import PortfolioOutcome, Side
 from optimization.domain.portfolio import Portfolio
 
 A, B, C, D = (letter * 24 for letter in "ABCD")
@@ -24,5 +24,5 @@ def portfolio(cash: str, prices: Mapping[str, str], **shares: str) -> Portfolio:
     )
 
 
-def trades(answer: Rebalance) -> list[tuple[Side, str, int | Decimal]]:
+def trades(answer: PortfolioOutcome) -> list[tuple[Side, str, int | Decimal]]:
     return [(t.side, t.security_id[0], t.quantity) for t in answer.transactions]

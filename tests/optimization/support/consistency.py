@@ -16,7 +16,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from tests.optimization.support.options_oracle import Money, Stated, choices_of, stated
 
-MOST_PLANS = 600
+MAX_PLANS = 600
 
 
 class TooManyPlansError(Exception):
@@ -58,7 +58,7 @@ def _possible_costs(model: Model, portfolio: Portfolio, options: RebalanceOption
         span = {*range(floor(min(changes)), ceil(max(changes)) + 1), *changes}
         lot = pair[0].lot * pair[0].row.price
         amounts.append([rate * lot * abs(change) + fee * (change != 0) for change in span])
-    if prod(map(len, amounts)) > MOST_PLANS:
+    if prod(map(len, amounts)) > MAX_PLANS:
         raise TooManyPlansError
     total = np.zeros(1, dtype=object)
     for one in amounts:

@@ -13,7 +13,7 @@ from optimization.domain.portfolio import Portfolio
 
 IDS = tuple(letter * 24 for letter in "ABC")
 PORTFOLIO = "P" * 24
-HIGHEST = Decimal("0.95")
+MAX_WEIGHT = Decimal("0.95")
 CENT = Decimal("0.01")
 Problem = tuple[Model, Portfolio, RebalanceOptions]
 Random = np.random.Generator
@@ -42,7 +42,7 @@ def anything(rng: Random) -> Problem:
 def short_of_cash(rng: Random) -> Problem:
     """Nearly all is to be invested, and a floor takes of the cash what lots and fees would need."""
     model, portfolio, options = anything(rng)
-    weight = HIGHEST / len(model.targets) // Decimal("0.005") * Decimal("0.005")
+    weight = MAX_WEIGHT / len(model.targets) // Decimal("0.005") * Decimal("0.005")
     targets = tuple(replace(one, weight=weight) for one in model.targets)
     floor = Percent(Decimal(int(rng.integers(4, 12))))
     some = _portfolio(rng, [one.security_id for one in targets], portfolio.cash.copy_abs())
@@ -80,7 +80,7 @@ def next_to_a_cycle(rng: Random) -> Problem:
 
 
 def _model(rng: Random, weights: dict[str, Decimal]) -> Model:
-    targets = tuple(Target(one, min(w, HIGHEST), _band(rng)) for one, w in weights.items())
+    targets = tuple(Target(one, min(w, MAX_WEIGHT), _band(rng)) for one, w in weights.items())
     return Model("Model", targets, (PORTFOLIO,))
 
 

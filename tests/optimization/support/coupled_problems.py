@@ -5,9 +5,9 @@ from fractions import Fraction
 from typing import Any
 
 from optimization.exact.block import bands
-from optimization.exact.constraints import Terms
-from optimization.solvers.cash_constrained import Tight
-from optimization.solvers.coupled_problem import Desk
+from optimization.exact.constraints import CouplingConstraints
+from optimization.solvers.cash_constrained import CashConstrainedProblem
+from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import solve
 from tests.optimization.support.blocks import block
 
@@ -15,7 +15,7 @@ from tests.optimization.support.blocks import block
 WIDE = (300, 700, 400, 300, 0)
 # Of 20.00: the same twice; two lots of one are held and one of the other.
 TWO = ((300, 350, 200, 150, 2), (300, 350, 200, 150, 1))
-NONE = Terms(
+NONE = CouplingConstraints(
     cash_least=Fraction(0),
     cash_most=None,
     turnover=None,
@@ -30,11 +30,13 @@ NONE = Terms(
 )
 
 
-def desk(*securities: tuple[int, int, int, int, int], worth: int = 1000, **given: Any) -> Desk:
+def coupled(
+    *securities: tuple[int, int, int, int, int], worth: int = 1000, **given: Any
+) -> CoupledProblem:
     made = block(worth, *securities)
     where = bands(made)
     separable = solve(made, where)
-    one = Tight("P" * 24, made, where, separable.lots[0], 0)
+    one = CashConstrainedProblem("P" * 24, made, where, separable.lots[0], 0)
     given.setdefault("least_trade", (1,) * len(securities))
     given.setdefault("edges", NONE.edges * len(securities))
-    return Desk(one, replace(NONE, **given))
+    return CoupledProblem(one, replace(NONE, **given))

@@ -15,19 +15,19 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from tests.optimization.support.consistency import TooManyPlansError, right_plans
 from tests.optimization.support.generated_problems import Problem
 from tests.optimization.support.options_oracle import Stated, stated
 from tests.optimization.support.oracle import INFEASIBLE, OPTIMAL
 
-MOST_ENUMERATED = 300_000
+MAX_ENUMERATED = 300_000
 CENT = Fraction(1, 100)
 WITHIN = Fraction(1, 1000)  # currency: what the other solver's floats may be off
 EXACT = Fraction(0)
 STOPPED = 1  # scipy.optimize.milp: by the time limit
 # Of costs in whole cents HiGHS gives plans up that are a cent better, where sums are rounded: costs are made odd.
-ODD = 1.1780972450961724
+OBJECTIVE_SCALE = 1.1780972450961724
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Best:
     exact: bool
 
 
-def of(problem: Problem, answer: Rebalance) -> Stated:
+def of(problem: Problem, answer: PortfolioOutcome) -> Stated:
     """The problem in whole numbers, at the base that the costs of the answer leave."""
     costs = Fraction(answer.cost)
     return stated(problem.model, problem.portfolio, problem.options, costs)
 
 
-def violations(problem: Stated, answer: Rebalance) -> list[str]:
+def violations(problem: Stated, answer: PortfolioOutcome) -> list[str]:
     """The rules that the plan breaks, among them that its objective is what it says."""
     change = {one.security.security_id: one for one in answer.drifts}
     places: list[int] = []
@@ -63,7 +63,7 @@ def violations(problem: Stated, answer: Rebalance) -> list[str]:
 
 def best(problem: Stated, time_limit_s: float, near: Fraction | None = None) -> Best:
     """The independent answer; a gap of half a cent at ``near`` is small enough."""
-    if problem.combinations <= MOST_ENUMERATED:
+    if problem.combinations <= MAX_ENUMERATED:
         least = problem.best()
         return Best(least, least, least is None, exact=True)
     alone = [int(np.argmin(part)) for part in problem.objective.parts]
@@ -73,7 +73,7 @@ def best(problem: Stated, time_limit_s: float, near: Fraction | None = None) -> 
     return _by_milp(problem, time_limit_s, near)
 
 
-def judged(problem: Problem, answer: Rebalance, time_limit_s: float) -> str:
+def judged(problem: Problem, answer: PortfolioOutcome, time_limit_s: float) -> str:
     """The engine's answer against the independent one.
 
     Under costs a refusal says that no plan keeps everything at the base that it leaves and is left alone there.
@@ -90,7 +90,7 @@ def judged(problem: Problem, answer: Rebalance, time_limit_s: float) -> str:
     return compared(answer, best(of(problem, answer), time_limit_s, near))
 
 
-def compared(answer: Rebalance, independent: Best) -> str:
+def compared(answer: PortfolioOutcome, independent: Best) -> str:
     """An answer against the independent one at its own base."""
     certificate, found, bound = answer.certificate, independent.found, independent.bound
     if certificate is None:
@@ -173,7 +173,7 @@ class _Choices:
         # SciPy's HiGHS ends some of these with a solve error, with or without its presolve: then the other.
         for presolve in (True, False):
             answer = scipy.optimize.milp(
-                self.cost[columns] * ODD,
+                self.cost[columns] * OBJECTIVE_SCALE,
                 integrality=np.ones(len(columns)),
                 bounds=scipy.optimize.Bounds(0, 1),
                 constraints=constraints,
@@ -193,7 +193,7 @@ def _by_milp(problem: Stated, time_limit_s: float, near: Fraction | None) -> Bes
     if answer.status == INFEASIBLE:
         return Best(None, None, infeasible=True, exact=False)
     bound = answer.mip_dual_bound
-    bound = None if bound is None or not np.isfinite(bound) else Fraction(bound / ODD)
+    bound = None if bound is None or not np.isfinite(bound) else Fraction(bound / OBJECTIVE_SCALE)
     found = None if answer.x is None else _evaluated(problem, columns[answer.x > 1 / 2])
     return Best(found, bound, infeasible=False, exact=False)
 

@@ -6,7 +6,7 @@ from typing import Any
 from optimization.domain.certificate import Certificate
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Rebalance
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 
@@ -20,7 +20,7 @@ def asked(
     held: dict[str, str],
     prices: dict[str, str],
     **options: Any,
-) -> Rebalance:
+) -> PortfolioOutcome:
     """The answer to one portfolio; a target is (weight, band on both sides)."""
     model = Model(
         "Model",
@@ -39,15 +39,15 @@ def asked(
     return rebalance(model, portfolio, RebalanceOptions(**options))
 
 
-def proven(found: Rebalance) -> Certificate:
+def proven(found: PortfolioOutcome) -> Certificate:
     assert found.certificate is not None, found.refusal
     return found.certificate
 
 
-def outside(found: Rebalance) -> dict[str, tuple[str, tuple[str, ...]]]:
+def outside(found: PortfolioOutcome) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Amount and holders of each security that is outside its band."""
     return {one.security_id: (f"{one.outside}", one.held_by) for one in found.outside_band}
 
 
-def changes(found: Rebalance) -> dict[str, int | Decimal]:
+def changes(found: PortfolioOutcome) -> dict[str, int | Decimal]:
     return {one.security.security_id: one.traded for one in found.drifts if one.traded}

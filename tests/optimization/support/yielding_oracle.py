@@ -16,7 +16,7 @@ from optimization.domain.options import BandRule, Direction, Percent, RebalanceO
 from optimization.domain.portfolio import Portfolio
 
 ZERO = Fraction(0)
-MOST_PLANS = 12_000
+MAX_PLANS = 12_000
 
 
 class TooManyPlansError(Exception):
@@ -80,7 +80,7 @@ def best(
     """The best of all plans that keep every restriction and limit, and every band unless they yield."""
     value, lines = Fraction(portfolio.market_value), list(lines_of(model, portfolio, options))
     ways = [list(_ways(line, options, value, yields=yields)) for line in lines]
-    if prod(map(len, ways)) > MOST_PLANS:
+    if prod(map(len, ways)) > MAX_PLANS:
         raise TooManyPlansError
     found: Best | None = None
     for plan in product(*ways):

@@ -16,7 +16,7 @@ from storage.embedded.engines import SECANTUS, find_engine
 from storage.embedded.process import await_primary, end, spawn
 from storage.embedded.server import Server, ended, start, stop
 from storage.errors import NoRoomError, ServerDidNotStartError
-from storage.model_store import Models
+from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from tests.support.samples import a_model
 
@@ -114,12 +114,12 @@ async def test_data_from_before_there_was_a_password_opens(tmp_path: Path) -> No
         pid = spawn(engine.command(tmp_path / "data", port), log, lock.fileno(), owned=True)
         await_primary(engine, pid, port, None, log, time.monotonic() + 60)
     open_to_all = connect(f"mongodb://127.0.0.1:{port}/?directConnection=true", "before")
-    added = await Models(open_to_all).add(a_model())
+    added = await ModelStore(open_to_all).add(a_model())
     await disconnect(open_to_all)
     end(pid)
 
     database = connect(start(tmp_path).uri, "before")
-    assert await Models(database).read(str(added.model_id)) == added
+    assert await ModelStore(database).read(str(added.model_id)) == added
     await disconnect(database)
     stop(tmp_path)
 

@@ -26,7 +26,7 @@ from storage.errors import (
     ServerDidNotStartError,
     StorageUnavailableError,
 )
-from storage.model_store import Models
+from storage.model_store import ModelStore
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
     Document,
@@ -37,8 +37,8 @@ from storage.mongo.connection import (
 )
 from storage.mongo.connection import _settings as database_settings
 from storage.outcomes import batches
-from storage.rebalance import RunStatus
-from storage.rebalance_store import Rebalances
+from storage.rebalance import RebalanceStatus
+from storage.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
 from tests.support.samples import NOON, a_model, a_run, outcomes
 
@@ -77,14 +77,14 @@ def eventually(condition: Callable[[], bool]) -> bool:
 async def test_data_survives_a_restart_and_the_port_is_kept(directory: Path) -> None:
     first = start(directory)
     database = connect(first.uri, "kept")
-    added = await Models(database).add(a_model())
+    added = await ModelStore(database).add(a_model())
     await disconnect(database)
     assert stop(directory)
     assert not is_alive(first.pid)
     second = start(directory)
     assert second.uri == first.uri
     database = connect(second.uri, "kept")
-    assert await Models(database).read(str(added.model_id)) == added
+    assert await ModelStore(database).read(str(added.model_id)) == added
     await disconnect(database)
 
 
@@ -183,7 +183,7 @@ async def test_a_frozen_server_is_reported_as_unavailable_without_its_address(
 ) -> None:
     server = start(directory)
     database = connect(server.uri, "frozen", timeout_ms=300)
-    models = Models(database)
+    models = ModelStore(database)
     added = await models.add(a_model())
     freeze(server.pid)
     for attempt in (ping(database), models.read(str(added.model_id)), models.replace(added)):
@@ -210,7 +210,7 @@ def test_an_absent_server_is_reported_as_unavailable(directory: Path) -> None:
 async def test_a_server_moves_to_another_port_when_its_own_is_taken(directory: Path) -> None:
     first = start(directory)
     database = connect(first.uri, "moved")
-    added = await Models(database).add(a_model())
+    added = await ModelStore(database).add(a_model())
     await disconnect(database)
     stop(directory)
     with socket.socket() as squatter:
@@ -218,7 +218,7 @@ async def test_a_server_moves_to_another_port_when_its_own_is_taken(directory: P
         second = start(directory)
     assert second.uri != first.uri
     database = connect(second.uri, "moved")
-    assert await Models(database).read(str(added.model_id)) == added
+    assert await ModelStore(database).read(str(added.model_id)) == added
     await disconnect(database)
 
 
@@ -288,7 +288,7 @@ def secantus(directory: Path) -> Server:
 async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, directory: Path) -> None:
     database = connect(secantus.uri, "alike", timeout_ms=20_000)
     await ensure_indexes(database)
-    models, rebalances = Models(database), Rebalances(database)
+    models, rebalances = ModelStore(database), RebalanceStore(database)
     added = await models.add(a_model())
     replaced = await models.replace(added)
     assert await models.page() == ((replaced,), 1)
@@ -297,12 +297,12 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     for _ in range(2):
         await rebalances.record(run.rebalance_id, range(12), outcomes(run))
     assert await rebalances.outcomes(run) == outcomes(run)
-    over = replace(a_run(5), status=RunStatus.COMPLETED)
+    over = replace(a_run(5), status=RebalanceStatus.COMPLETED)
     await rebalances.store(over, outcomes(over))
     assert await rebalances.count_transactions(over.rebalance_id) > 0
     assert await rebalances.outcomes(over) == outcomes(over)
     await rebalances.delete(over.rebalance_id, 1)
-    finished = await rebalances.finish(run.rebalance_id, RunStatus.COMPLETED, NOON)
+    finished = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
     page = await rebalances.page_of_portfolios([outcomes(run)[3].portfolio_id], 0, 10)
     assert page == (((finished, 1),), 1)
     await rebalances.delete(run.rebalance_id, 1)

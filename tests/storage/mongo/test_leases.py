@@ -14,13 +14,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 from storage.embedded.engines import MONGOD, SECANTUS
 from storage.embedded.server import start, stop
 from storage.errors import HandOverInProgressError, IdempotencyInProgressError
-from storage.idempotency_store import Idempotency
+from storage.idempotency_store import IdempotencyStore
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, connect, disconnect
 from storage.mongo.leases import FREE, Leases, is_holder
 from storage.rebalance import new_rebalance_id
-from storage.run import BookRun, Holdings, Selection
-from storage.run_store import BookRuns
-from storage.submission_store import HandOvers
+from storage.run import HoldingsRef, Run, Selection
+from storage.run_store import RunStore
+from storage.submission_store import OrderSubmissionStore
 
 pytestmark = pytest.mark.mongo
 
@@ -170,8 +170,8 @@ async def test_a_lapsed_lease_that_was_taken_away_is_not_renewed(leases: Leases)
 async def test_either_server_lets_a_run_be_taken_over_once_its_lease_has_lapsed(
     either: AsyncDatabase[Document],
 ) -> None:
-    runs = BookRuns(either)
-    run = BookRun(new_rebalance_id(), Selection(), {}, Holdings("summaries"), FAR)
+    runs = RunStore(either)
+    run = Run(new_rebalance_id(), Selection(), {}, HoldingsRef("summaries"), FAR)
     await runs.add(run, "dead", LAPSED_S)
     claimed = await runs.claim("mine", LEASE_S)
     assert claimed is not None
@@ -182,7 +182,7 @@ async def test_either_server_lets_a_run_be_taken_over_once_its_lease_has_lapsed(
 async def test_either_server_keeps_others_from_a_hand_over_and_its_timestamps_apart(
     either: AsyncDatabase[Document],
 ) -> None:
-    hand_overs, rebalance_id = HandOvers(either), new_rebalance_id()
+    hand_overs, rebalance_id = OrderSubmissionStore(either), new_rebalance_id()
     assert await hand_overs.begin(rebalance_id, "mine") is False
     stamps = [await hand_overs.next_batch(rebalance_id, "mine") for _ in range(20)]
     assert len(set(stamps)) == 20
@@ -194,7 +194,7 @@ async def test_either_server_keeps_others_from_a_hand_over_and_its_timestamps_ap
 async def test_either_server_gives_an_idempotency_key_to_one(
     either: AsyncDatabase[Document],
 ) -> None:
-    keys = Idempotency(either)
+    keys = IdempotencyStore(either)
     assert await keys.claim("k", "hash", "mine") is None
     with pytest.raises(IdempotencyInProgressError):
         await keys.claim("k", "hash", "other")

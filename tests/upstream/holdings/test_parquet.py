@@ -13,7 +13,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from serve_app.resources import FILE, identified, source_of
+from serve_app.resources import FILE, identify_holdings, source_of
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import (
     HoldingsFileError,
@@ -22,12 +22,12 @@ from serve_app.upstream.errors import (
 )
 from serve_app.upstream.holdings.files import fingerprint
 from serve_app.upstream.holdings.parquet import (
-    MOST_ROWS_OF_BATCH,
+    MAX_ROWS_PER_BATCH,
     HoldingsFile,
     holdings_file,
 )
 from serve_app.upstream.holdings.source import Balance
-from storage.run import Holdings
+from storage.run import HoldingsRef
 
 Row = tuple[str, str | None, Any]
 P, Q, R = "P" * 24, "Q" * 24, "R" * 24
@@ -172,7 +172,7 @@ async def test_row_groups_without_statistics_are_read_the_same(tmp_path: Path) -
 
 
 async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
-    ids = [f"{number:024}" for number in range(MOST_ROWS_OF_BATCH // 2 + 10)]
+    ids = [f"{number:024}" for number in range(MAX_ROWS_PER_BATCH // 2 + 10)]
     columns = {
         "portfolio_id": pa.array(ids * 2).sort(),
         "security_id": pa.array([None, A] * len(ids), pa.string()),
@@ -181,7 +181,7 @@ async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
     with pa.ipc.new_file(tmp_path / "book.arrow", pa.table(columns).schema) as writer:
         writer.write_batch(pa.record_batch(columns))
     file = holdings_file(tmp_path, "book.arrow")
-    wanted = [ids[0], ids[MOST_ROWS_OF_BATCH // 2 - 1], ids[MOST_ROWS_OF_BATCH // 2], ids[-1]]
+    wanted = [ids[0], ids[MAX_ROWS_PER_BATCH // 2 - 1], ids[MAX_ROWS_PER_BATCH // 2], ids[-1]]
     found = await file.holdings(wanted)
     assert found == {
         one: Balance(one, Decimal(2 * int(one)), {A: Decimal(2 * int(one) + 1)}) for one in wanted
@@ -221,13 +221,13 @@ def test_something_else_under_the_name_is_refused(tmp_path: Path, name: str) -> 
 
 def test_a_file_that_is_not_there_is_named_without_its_directory(tmp_path: Path) -> None:
     with pytest.raises(HoldingsFileError, match=r"none\.parquet is not in") as refused:
-        identified(in_directory(tmp_path), Holdings(FILE, "none.parquet"))
+        identify_holdings(in_directory(tmp_path), HoldingsRef(FILE, "none.parquet"))
     assert str(tmp_path) not in str(refused.value)
 
 
 def test_without_a_directory_no_file_is_read() -> None:
     with pytest.raises(HoldingsFileError, match="HOLDINGS_DIRECTORY is not set"):
-        identified(settings_from({}), Holdings(FILE, "book.parquet"))
+        identify_holdings(settings_from({}), HoldingsRef(FILE, "book.parquet"))
 
 
 @pytest.mark.parametrize("name", ["../book.parquet", "a/../../book.parquet", "link.parquet"])
@@ -237,7 +237,7 @@ def test_a_name_that_leads_out_of_the_directory_is_refused(tmp_path: Path, name:
     written(tmp_path / "book.parquet", table(ROWS))
     (directory / "link.parquet").symlink_to(tmp_path / "book.parquet")
     with pytest.raises(HoldingsFileError, match="outside HOLDINGS_DIRECTORY"):
-        identified(in_directory(directory), Holdings(FILE, name))
+        identify_holdings(in_directory(directory), HoldingsRef(FILE, name))
 
 
 def fifo(path: Path) -> None:
@@ -276,10 +276,10 @@ def test_what_is_no_regular_file_is_refused_by_its_name_and_never_opened(
     settings, name = in_directory(tmp_path), "odd.parquet"
     if inside:
         settings, name = in_directory(tmp_path.parent), f"{tmp_path.name}/odd.parquet"
-    book = Holdings(FILE, tmp_path.name if inside else name)
+    book = HoldingsRef(FILE, tmp_path.name if inside else name)
 
     with pytest.raises(HoldingsFileError) as refused:
-        identified(settings, book)
+        identify_holdings(settings, book)
 
     assert refused.value.file.startswith(name)
     assert str(tmp_path) not in str(refused.value)
@@ -289,34 +289,34 @@ def test_what_is_no_regular_file_is_refused_by_its_name_and_never_opened(
 def test_a_name_that_no_file_has_is_refused(tmp_path: Path, name: str) -> None:
     written(tmp_path / "book.parquet", table(ROWS))
     with pytest.raises(HoldingsFileError):
-        identified(in_directory(tmp_path), Holdings(FILE, name))
+        identify_holdings(in_directory(tmp_path), HoldingsRef(FILE, name))
 
 
 def test_a_link_within_the_directory_is_followed(tmp_path: Path) -> None:
     written(tmp_path / "2026-11-23.parquet", table(ROWS))
     (tmp_path / "newest.parquet").symlink_to("2026-11-23.parquet")
-    begun = identified(in_directory(tmp_path), Holdings(FILE, "newest.parquet"))
+    begun = identify_holdings(in_directory(tmp_path), HoldingsRef(FILE, "newest.parquet"))
     nothing: Any = None
     assert isinstance(source_of(in_directory(tmp_path), nothing, begun), HoldingsFile)
 
 
 def test_a_directory_without_a_file_is_no_book(tmp_path: Path) -> None:
     with pytest.raises(HoldingsFileError, match="without a file"):
-        identified(in_directory(tmp_path.parent), Holdings(FILE, tmp_path.name))
+        identify_holdings(in_directory(tmp_path.parent), HoldingsRef(FILE, tmp_path.name))
 
 
 async def test_a_file_that_changed_since_the_run_began_is_not_read_on(tmp_path: Path) -> None:
     settings: Settings = in_directory(tmp_path)
     resources: Any = None
     written(tmp_path / "book.parquet", table(ROWS))
-    begun = identified(settings, Holdings(FILE, "book.parquet"))
+    begun = identify_holdings(settings, HoldingsRef(FILE, "book.parquet"))
     assert isinstance(source_of(settings, resources, begun), HoldingsFile)
 
     written(tmp_path / "book.parquet", table([*ROWS, ("X" * 24, None, "5")]))
 
     with pytest.raises(HoldingsFileError, match="was changed while the run was going on"):
         source_of(settings, resources, begun)
-    again = identified(settings, replace(begun, fingerprint=None))
+    again = identify_holdings(settings, replace(begun, fingerprint=None))
     found = await source_of(settings, resources, again).holdings(["X" * 24])
     assert found["X" * 24] == Balance("X" * 24, Decimal(5), {})
 
