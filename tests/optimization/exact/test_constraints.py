@@ -153,7 +153,7 @@ def test_a_holding_outside_the_model_may_be_worth_what_cannot_be_sold_of_it(
     assert terms.edges[2] == (0, top * cents)
     # 3 shares more than that cost half of their 12
     kept, more = (
-        evaluate_lots(terms, block, bands(block), np.array([40, 25, lots]))
+        evaluate(terms, block, bands(block), np.array([40, 25, lots]))
         for lots in ((top - 2) // 4, (top - 2) // 4 + 3)
     )
     assert more.objective - kept.objective == (12 + 6) * cents
