@@ -1,5 +1,6 @@
 """The hand-over of a rebalance's orders: how many are in which state, and one line for each."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -82,7 +83,7 @@ def hand_over_json(hand_over: OrderSubmission) -> HandOverAnswer:
     counts = {state.value: count for state, count in hand_over.counts.items()}
     return {
         "rebalance_id": hand_over.rebalance_id,
-        "status": hand_over.status,
+        "status": HandOverStatus(hand_over.status),
         "number_of_transactions": hand_over.transactions,
         "number_of_orders": sum(counts.values()),
         "counts": counts,
