@@ -83,7 +83,7 @@ class Planner:
         rebalances, portfolios, chunks = 0, 0, 0
         begun = now()
         async for model, portfolio_ids in self._selected(run.selection):
-            part = await market.price_targets(_part(run, model, portfolio_ids, begun), model)
+            part = await market.priced(_part(run, model, portfolio_ids, begun), model)
             # The rows of a file are in the order of the ids.
             cut = self._cut(part, portfolio_ids if holdings.file is None else sorted(portfolio_ids))
             await self._with.rebalances.open(part)

@@ -54,7 +54,7 @@ class OrderLine(TypedDict):
 
 
 class HandOverStatus(StrEnum):
-    """How far a hand-over is."""
+    """Progress of a hand-over."""
 
     COMPLETE = SubmissionStatus.COMPLETE.value
     PARTIAL = SubmissionStatus.PARTIAL.value
