@@ -1,0 +1,34 @@
+"""JSON bodies of the documentation, read by the schemas of the routes that they are for."""
+
+import json
+import re
+from pathlib import Path
+
+from serve_app.api.schemas.models import ModelPost
+from serve_app.api.schemas.runs import RunRequest
+from serve_app.problems.catalogue import KINDS
+from serve_app.settings import settings_from
+from tests.support.optimize_bodies import PATH, client_of, optimize_app
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```json\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+def test_the_model_of_the_tutorial_keeps_the_rules() -> None:
+    (model,) = blocks("tutorial.md")
+
+    assert len(ModelPost.model_validate_json(model).positions) == 3
+
+
+async def test_the_bodies_of_the_page_of_the_api_are_accepted() -> None:
+    runs, optimize, problem = blocks("reference/api.md")
+
+    for line in runs.splitlines():
+        RunRequest.model_validate_json(line)
+    async with client_of(optimize_app(settings_from())) as client:
+        answer = await client.post(PATH, json=json.loads(optimize))
+    assert (answer.status_code, answer.json()[0]["status"]) == (200, "NO_TRADE")
+    assert json.loads(problem)["title"] == KINDS["stale-version"].title
