@@ -1,8 +1,11 @@
 """market_app: the five services behind one address."""
 
-from starlette.types import ASGIApp
+import asyncio
 
-from serve_app.simulator.http import Router
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serve_app.simulator.http import json_response
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.services.accounting import Accounting
 from serve_app.simulator.services.orders import Orders
@@ -14,11 +17,22 @@ from serve_app.simulator.world import Market
 
 def market_app(market: Market, latency_s: float = 0.0) -> ASGIApp:
     """An application with its own transactions, orders and count of price looks."""
-    services = (
-        Accounting(Ledger(market)).routes(),
-        pricing_routes(market),
-        security_routes(market),
-        portfolio_routes(market),
-        Orders(market).routes(),
+    # Routes are tried in this order: those that a rebalance asks most stand first.
+    routes = (
+        *Accounting(Ledger(market)).routes(),
+        *pricing_routes(market),
+        *Orders(market).routes(),
+        *security_routes(market),
+        *portfolio_routes(market),
     )
-    return Router(services, latency_s)
+    unknown = json_response({"detail": "Not Found"}, 404)
+    router = Router(routes, redirect_slashes=False, default=unknown)
+    return _delayed(router, latency_s) if latency_s > 0 else router
+
+
+def _delayed(app: ASGIApp, latency_s: float) -> ASGIApp:
+    async def delayed(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(latency_s)
+        await app(scope, receive, send)
+
+    return delayed

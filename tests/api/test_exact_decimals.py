@@ -24,9 +24,8 @@ from serve_app.client.models import DriftSummary
 from serve_app.json_text import encoded, whole
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
-from serve_app.simulator.http import Question
 from serve_app.simulator.ledger import Ledger
-from serve_app.simulator.services.accounting import Accounting
+from serve_app.simulator.services.accounting import summary_body
 from serve_app.upstream.holdings.balances import balance_of_rows, rows_of
 from serve_app.upstream.holdings.source import Balance
 from storage.mongo.decimal_codec import exact, stored_decimal
@@ -140,9 +139,7 @@ def of_the_simulated_market(draw: Draw) -> Iterator[Pair]:
     ledger.post(0, "1", "BUY", A, quantity, price)
     ledger.post(0, "2", "SHORT", A, short, other)
     (portfolio_id,) = ledger.market.portfolio_ids()
-    routes = Accounting(ledger).routes()
-    answer = routes["GET /api/v1/portfolios/{}/summary"](Question((portfolio_id,), {}, b""))
-    summary = json.loads(answer.body)
+    summary = summary_body(portfolio_id, ledger.rows(0))
     (held,) = [row for row in summary["securities"] if row["securityId"] == A]
     yield held["netQuantity"], Fraction(quantity) - Fraction(short)
     spent = Fraction(quantity) * Fraction(price) - Fraction(short) * Fraction(other)

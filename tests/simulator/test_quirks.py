@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.routing import Router
 
 from serve_app.simulator import Market
-from serve_app.simulator.http import Question
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.listings import DOTTED
 from serve_app.simulator.services.accounting import Accounting
@@ -122,13 +122,12 @@ async def test_a_summary_is_cut_at_a_thousand_balances_without_a_word() -> None:
     ledger = Ledger(market)
     for place in range(1200):
         ledger.post(0, str(place), "IN", f"{place:024x}", Decimal(1), Decimal(1))
-    routes = Accounting(ledger).routes()
+    transport = httpx.ASGITransport(Router(Accounting(ledger).routes()))
 
-    answer = routes["GET /api/v1/portfolios/{}/summary"](
-        Question((market.portfolio_id(0),), {}, b"")
-    )
+    async with httpx.AsyncClient(base_url="http://market", transport=transport) as http:
+        summary = await body(http, f"/api/v1/portfolios/{market.portfolio_id(0)}/summary")
 
-    assert json.loads(answer.body)["securityCount"] == 999
+    assert summary["securityCount"] == 999
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-5", "many", ""])

@@ -1,12 +1,17 @@
 """The simulated portfolio accounting service, with the traps of the real one."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from optimization.domain.decimals import EXACT
-from serve_app.simulator.http import Answer, Question, Routes, answer
+from serve_app.simulator.http import constant, json_response
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.population import Row
 from serve_app.simulator.services.transactions import error, transaction_routes
@@ -23,31 +28,29 @@ class Accounting:
         self._ledger = ledger
         self._market = ledger.market
 
-    def routes(self) -> Routes:
+    def routes(self) -> list[Route]:
         """Its routes, that of transactions with them."""
-        return {
-            "GET /api/v1/portfolios/{}/summary": self._summary,
-            "GET /api/v1/balances": self._balances,
-            "GET /api/v1/balance/{}": self._balance,
-            "GET /api/v2": lambda _: answer({"message": "API v2 not implemented yet"}, 501),
-            "GET /health": _health,
-            "GET /health/live": _health,
-            "GET /health/ready": _health,
-            **transaction_routes(self._ledger),
-        }
+        return [
+            Route("/api/v1/portfolios/{portfolio_id}/summary", self._summary),
+            Route("/api/v1/balances", self._balances),
+            Route("/api/v1/balance/{balance_id}", self._balance),
+            Route("/api/v2", constant({"message": "API v2 not implemented yet"}, 501)),
+            *(Route(path, _health) for path in ("/health", "/health/live", "/health/ready")),
+            *transaction_routes(self._ledger),
+        ]
 
-    def _summary(self, question: Question) -> Answer:
-        portfolio_id = question.parts[0]
+    async def _summary(self, request: Request) -> Response:
+        portfolio_id = request.path_params["portfolio_id"]
         number = self._market.number(portfolio_id)
         rows = () if number is None else self._ledger.rows(number)
         # the real one means 404 but looks for another text in its own message
         if not rows:
             return error(500, "INTERNAL_ERROR", "Failed to retrieve portfolio summary")
         rows = sorted(rows, key=_by_security)[:MAX_SUMMARY_ROWS]
-        return answer(_summary_body(portfolio_id, rows))
+        return json_response(summary_body(portfolio_id, rows))
 
-    def _balances(self, question: Question) -> Answer:
-        query = question.query
+    async def _balances(self, request: Request) -> Response:
+        query = request.query_params
         limit, offset = _limit(query.get("limit", "")), _offset(query.get("offset", ""))
         portfolio_id, security_id = query.get("portfolio_id"), query.get("security_id")
         if portfolio_id:
@@ -62,14 +65,15 @@ class Accounting:
         total = self._ledger.rows_before(self._market.portfolios)
         return _page(self._of_all(offset, limit), limit, offset, total)
 
-    def _balance(self, question: Question) -> Answer:
-        if not question.parts[0].isdecimal():
+    async def _balance(self, request: Request) -> Response:
+        balance_id = request.path_params["balance_id"]
+        if not balance_id.isdecimal():
             return error(400, "INVALID_ID", "Balance ID must be a valid integer")
-        number, place = divmod(int(question.parts[0]) - 1, ROWS_PER_PORTFOLIO)
+        number, place = divmod(int(balance_id) - 1, ROWS_PER_PORTFOLIO)
         rows = self._ledger.rows(number) if 0 <= number < self._market.portfolios else ()
         if place >= len(rows):
             return error(404, "NOT_FOUND", "Balance not found")
-        return answer(_body(self._market.portfolio_id(number), number, place, rows[place]))
+        return json_response(_body(self._market.portfolio_id(number), number, place, rows[place]))
 
     def _of(self, number: int | None) -> list[dict[str, Any]]:
         if number is None:
@@ -91,11 +95,12 @@ class Accounting:
         return found[skipped : skipped + limit]
 
 
-def _health(_: Question) -> Answer:
-    return answer({"status": "healthy", "timestamp": _now()})
+async def _health(_: Request) -> Response:
+    return json_response({"status": "healthy", "timestamp": _now()})
 
 
-def _summary_body(portfolio_id: str, rows: list[Row]) -> dict[str, Any]:
+def summary_body(portfolio_id: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """The summary of a portfolio with these balances."""
     cash: int | Decimal = 0
     securities: list[dict[str, str]] = []
     for security_id, long, short in rows:
@@ -145,7 +150,7 @@ def _body(portfolio_id: str, number: int, place: int, row: Row) -> dict[str, Any
     }
 
 
-def _page(rows: list[dict[str, Any]], limit: int, offset: int, total: int) -> Answer:
+def _page(rows: list[dict[str, Any]], limit: int, offset: int, total: int) -> Response:
     pagination = {
         "limit": limit,
         "offset": offset,
@@ -154,7 +159,7 @@ def _page(rows: list[dict[str, Any]], limit: int, offset: int, total: int) -> An
         "page": offset // limit + 1,
         "totalPages": -(-total // limit),
     }
-    return answer({"balances": rows, "pagination": pagination})
+    return json_response({"balances": rows, "pagination": pagination})
 
 
 def _limit(text: str) -> int:

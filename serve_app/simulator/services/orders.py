@@ -7,8 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from serve_app.simulator.http import Answer, Question, Routes, answer, paged
+from serve_app.simulator.http import MAX_BODY_BYTES, constant, json_response, paged
 from serve_app.simulator.services.portfolios import portfolio_name
 from serve_app.simulator.world import Market
 
@@ -85,35 +88,37 @@ class Orders:
         self._all: dict[int, dict[str, Any]] = {}
         self._made = 0
 
-    def routes(self) -> Routes:
+    def routes(self) -> list[Route]:
         """Its routes."""
-        return {
-            "POST /api/v1/orders": self._post,
-            "GET /api/v1/orders": self._search,
-            "GET /api/v1/order/{}": self._read,
-            "PUT /api/v1/order/{}": self._replace,
-            "DELETE /api/v1/order/{}": self._delete,
-            "POST /api/v1/orders/{}/submit": self._submit,
-            "GET /api/v1/blotters": lambda _: answer(REFERENCES["blotterId"][1]),
-            "GET /api/v1/statuses": lambda _: answer(REFERENCES["statusId"][1]),
-            "GET /api/v1/orderTypes": lambda _: answer(REFERENCES["orderTypeId"][1]),
-            "GET /api/v1/system/health": lambda _: answer({"status": "UP"}),
-        }
+        order = "/api/v1/order/{order_id}"
+        limit = MAX_BODY_BYTES
+        return [
+            Route("/api/v1/orders", self._post, methods=["POST"], max_body_size=limit),
+            Route("/api/v1/orders", self._search),
+            Route(order, self._read),
+            Route(order, self._replace, methods=["PUT"], max_body_size=limit),
+            Route(order, self._delete, methods=["DELETE"]),
+            Route("/api/v1/orders/{order_id}/submit", self._submit, methods=["POST"]),
+            Route("/api/v1/blotters", constant(REFERENCES["blotterId"][1])),
+            Route("/api/v1/statuses", constant(REFERENCES["statusId"][1])),
+            Route("/api/v1/orderTypes", constant(REFERENCES["orderTypeId"][1])),
+            Route("/api/v1/system/health", constant({"status": "UP"})),
+        ]
 
-    def _post(self, question: Question) -> Answer:
+    async def _post(self, request: Request) -> Response:
         try:
-            batch = json.loads(question.body, parse_float=Decimal)
+            batch = json.loads(await request.body(), parse_float=Decimal)
         except ValueError:
-            return answer({"code": "RUNTIME_ERROR", "message": "JSON parse error"}, 500)
+            return json_response({"code": "RUNTIME_ERROR", "message": "JSON parse error"}, 500)
         if not isinstance(batch, list):
-            return answer({"code": "RUNTIME_ERROR", "message": "JSON parse error"}, 500)
+            return json_response({"code": "RUNTIME_ERROR", "message": "JSON parse error"}, 500)
         if not batch:
-            return answer(_refused("No orders provided for processing"), 400)
+            return json_response(_refused("No orders provided for processing"), 400)
         if len(batch) > MAX_ORDERS_PER_BATCH:
             text = f"Batch size {len(batch)} exceeds maximum allowed size of {MAX_ORDERS_PER_BATCH}"
-            return answer(_refused(text), 413)
+            return json_response(_refused(text), 413)
         if len(self._all) + len(batch) > MAX_ORDERS:
-            return answer(_refused(OVERLOADED), 500)  # the real one means 503 and says 500
+            return json_response(_refused(OVERLOADED), 500)  # the real one means 503 and says 500
         results = [self._result(order, index) for index, order in enumerate(batch)]
         return _outcome(results)
 
@@ -155,10 +160,10 @@ class Orders:
             "version": order.get("version") or 1,
         }
 
-    def _search(self, question: Question) -> Answer:
+    async def _search(self, request: Request) -> Response:
         given = {
-            key: question.query[key]
-            for key in question.query
+            key: request.query_params[key]
+            for key in request.query_params
             if key not in ("limit", "offset", "sort")
         }
         if unknown := sorted(given.keys() - set(FILTERS)):
@@ -168,45 +173,45 @@ class Orders:
                 "message": text,
                 "validFilterFields": FILTERS,
             }
-            return answer(body, 400)
+            return json_response(body, 400)
         found = [order for order in self._all.values() if _passes(order, given)]
         try:
-            limit, offset, pagination = paged(question.query, len(found))
+            limit, offset, pagination = paged(request.query_params, len(found))
         except ValueError as error:
-            return answer({"error": "Invalid limit parameter", "message": str(error)}, 400)
-        return answer({"content": found[offset : offset + limit], "pagination": pagination})
+            return json_response({"error": "Invalid limit parameter", "message": str(error)}, 400)
+        return json_response({"content": found[offset : offset + limit], "pagination": pagination})
 
-    def _read(self, question: Question) -> Answer:
-        order = self._all.get(_id(question))
-        return Answer(404, b"") if order is None else answer(order)
+    async def _read(self, request: Request) -> Response:
+        order = self._all.get(_id(request))
+        return Response(status_code=404) if order is None else json_response(order)
 
-    def _replace(self, question: Question) -> Answer:
+    async def _replace(self, request: Request) -> Response:
         """Replace every field, as the real one does: no version is compared, no status stands in the way."""
-        order = self._all.get(_id(question))
+        order = self._all.get(_id(request))
         if order is None:
-            return Answer(404, b"")
-        given = json.loads(question.body, parse_float=Decimal)
+            return Response(status_code=404)
+        given = json.loads(await request.body(), parse_float=Decimal)
         order |= self._fields(given)
-        return answer(order)
+        return json_response(order)
 
-    def _delete(self, question: Question) -> Answer:
+    async def _delete(self, request: Request) -> Response:
         """Remove an order whatever its status and version; 409 is said of one that is not there."""
-        return Answer(409 if self._all.pop(_id(question), None) is None else 204, b"")
+        return Response(status_code=409 if self._all.pop(_id(request), None) is None else 204)
 
-    def _submit(self, question: Question) -> Answer:
+    async def _submit(self, request: Request) -> Response:
         """Send a NEW order to trade; here no trade service takes it further."""
-        order = self._all.get(_id(question))
+        order = self._all.get(_id(request))
         if order is None:
-            return answer({"code": "RUNTIME_ERROR", "message": "No value present"}, 500)
+            return json_response({"code": "RUNTIME_ERROR", "message": "No value present"}, 500)
         if order["status"]["abbreviation"] != "NEW":
-            return answer({"status": "not submitted"}, 400)
+            return json_response({"status": "not submitted"}, 400)
         sent = list(STATUSES).index("SENT")
         order |= {"status": REFERENCES["statusId"][1][sent], "tradeOrderId": order["id"]}
-        return answer(order)
+        return json_response(order)
 
 
-def _id(question: Question) -> int:
-    text = question.parts[0]
+def _id(request: Request) -> int:
+    text: str = request.path_params["order_id"]
     return int(text) if text.isdecimal() else 0
 
 
@@ -249,7 +254,7 @@ def _refused(message: str) -> dict[str, Any]:
     return {"status": "FAILURE", "message": message, **empty}
 
 
-def _outcome(results: list[dict[str, Any]]) -> Answer:
+def _outcome(results: list[dict[str, Any]]) -> Response:
     total = len(results)
     successful = sum(result["status"] == "SUCCESS" for result in results)
     status, text = "PARTIAL", f"{successful} of {total} orders processed successfully"
@@ -259,4 +264,4 @@ def _outcome(results: list[dict[str, Any]]) -> Answer:
         status, text = "FAILURE", "All orders failed to process"
     counts = {"totalReceived": total, "successful": successful, "failed": total - successful}
     body = {"status": status, "message": text, **counts, "orders": results}
-    return answer(body, 200 if successful == total else 207)
+    return json_response(body, 200 if successful == total else 207)

@@ -4,46 +4,50 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from serve_app.simulator.http import Answer, Question, Routes, answer, paged
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serve_app.simulator.http import json_response, paged
 from serve_app.simulator.world import FIRST_MADE_S, Market
 
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 NAME = re.compile(r"[A-Za-z0-9 _-]{1,200}")
 
 
-def portfolio_routes(market: Market) -> Routes:
+def portfolio_routes(market: Market) -> list[Route]:
     """Its reading routes; a search by part of a name goes through all names."""
 
-    def portfolio(question: Question) -> Answer:
-        wanted = question.parts[0]
+    async def portfolio(request: Request) -> Response:
+        wanted = request.path_params["portfolio_id"]
         if OBJECT_ID.fullmatch(wanted) is None:
-            return answer({"detail": "Internal server error"}, 500)
+            return json_response({"detail": "Internal server error"}, 500)
         number = market.number(wanted.lower())
         if number is None:
-            return answer({"detail": "Portfolio not found"}, 404)
-        return answer(_body(market, number))
+            return json_response({"detail": "Portfolio not found"}, 404)
+        return json_response(_body(market, number))
 
-    def portfolios(_: Question) -> Answer:
-        return answer([_body(market, number) for number in range(market.portfolios)])
+    async def portfolios(_: Request) -> Response:
+        return json_response([_body(market, number) for number in range(market.portfolios)])
 
-    def search(question: Question) -> Answer:
-        query = question.query
+    async def search(request: Request) -> Response:
+        query = request.query_params
         if complaint := _complaint(query.get("name"), query.get("name_like")):
-            return answer({"detail": complaint}, 400)
+            return json_response({"detail": complaint}, 400)
         found = _numbers(market, query.get("name"), query.get("name_like"))
         try:
             limit, offset, pagination = paged(query, len(found))
         except ValueError as error:
-            return answer({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
+            return json_response({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
         rows = [_body(market, number) for number in found[offset : offset + limit]]
-        return answer({"portfolios": rows, "pagination": pagination})
+        return json_response({"portfolios": rows, "pagination": pagination})
 
-    return {
-        "GET /api/v1/portfolio/{}": portfolio,
-        "GET /api/v1/portfolios": portfolios,
-        "GET /api/v2/portfolios": search,
-        "GET /api/fast/portfolios/search": search,
-    }
+    return [
+        Route("/api/v1/portfolio/{portfolio_id}", portfolio),
+        Route("/api/v1/portfolios", portfolios),
+        Route("/api/v2/portfolios", search),
+        Route("/api/fast/portfolios/search", search),
+    ]
 
 
 def portfolio_name(number: int) -> str:

@@ -3,37 +3,39 @@
 from itertools import count
 from typing import Any
 
-from serve_app.simulator.http import Answer, Question, Routes, answer
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serve_app.simulator.http import JSON, constant, json_response
 from serve_app.simulator.listings import Listing
 from serve_app.simulator.world import Market
 
 DATE = "2018-01-22"
 
 
-def pricing_routes(market: Market) -> Routes:
+def pricing_routes(market: Market) -> list[Route]:
     """Its routes; looks are numbered from 0, so a market answers the same looks the same way."""
     looks = count()
 
-    def prices(_: Question) -> Answer:
+    async def prices(_: Request) -> Response:
         rows = (_row(*priced) for priced in enumerate(market.prices(next(looks)), 1))
-        return Answer(200, f"[{','.join(rows)}]".encode())
+        return Response(f"[{','.join(rows)}]", media_type=JSON)
 
-    def price(question: Question) -> Answer:
-        ticker = question.parts[0]
+    async def price(request: Request) -> Response:
+        ticker: str = request.path_params["ticker"]
         for number, priced in enumerate(market.prices(next(looks)), 1):
             if priced[0].ticker == ticker:
-                return Answer(200, _row(number, priced).encode())
-        return answer(_not_found(ticker), 404)
+                return Response(_row(number, priced), media_type=JSON)
+        return json_response(_not_found(ticker), 404)
 
-    def health(_: Question) -> Answer:
-        return answer({"status": "UP"})
-
-    return {
-        "GET /api/v1/prices": prices,
-        "GET /api/v1/price/{}": price,
-        "GET /actuator/health/liveness": health,
-        "GET /actuator/health/readiness": health,
-    }
+    health = constant({"status": "UP"})
+    return [
+        Route("/api/v1/prices", prices),
+        Route("/api/v1/price/{ticker}", price),
+        Route("/actuator/health/liveness", health),
+        Route("/actuator/health/readiness", health),
+    ]
 
 
 def _row(number: int, priced: tuple[Listing, int]) -> str:

@@ -1,13 +1,17 @@
 """The simulated security service."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from serve_app.simulator.http import JSON, Answer, Question, Routes, answer, paged
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from serve_app.simulator.http import constant, json_response, paged
 from serve_app.simulator.listings import Listing
 from serve_app.simulator.world import Market
 
-TEXT = (b"content-type", b"text/plain; charset=utf-8")
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 TICKER = re.compile(r"[A-Za-z0-9.-]{1,50}")
 COMMON_STOCK = {
@@ -17,49 +21,49 @@ COMMON_STOCK = {
 }
 
 
-def security_routes(market: Market) -> Routes:
+def security_routes(market: Market) -> list[Route]:
     """Its routes; securities without a price are there, prices without a security are not."""
     listed = [one for one in market.listings() if one.security_id]
     by_id = {str(one.security_id): one for one in listed}
 
-    def security(question: Question) -> Answer:
-        wanted = question.parts[0]
+    async def security(request: Request) -> Response:
+        wanted = request.path_params["security_id"]
         if OBJECT_ID.fullmatch(wanted) is None:
-            return Answer(500, b"Internal Server Error", TEXT)
+            return PlainTextResponse("Internal Server Error", 500)
         if one := by_id.get(wanted.lower()):
-            return answer(_body(one))
-        return answer({"detail": "Security not found"}, 404)
+            return json_response(_body(one))
+        return json_response({"detail": "Security not found"}, 404)
 
-    def securities(_: Question) -> Answer:
-        return answer([_body(one) for one in listed])
+    async def securities(_: Request) -> Response:
+        return json_response([_body(one) for one in listed])
 
-    def search(question: Question) -> Answer:
-        query = question.query
+    async def search(request: Request) -> Response:
+        query = request.query_params
         if complaint := _complaint(query.get("ticker"), query.get("ticker_like")):
-            return answer({"detail": complaint}, 400)
-        matching = [one for one in listed if _matches(one, question)]
+            return json_response({"detail": complaint}, 400)
+        matching = [one for one in listed if _matches(one, query)]
         try:
             limit, offset, pagination = paged(query, len(matching))
         except ValueError as error:
-            return answer({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
+            return json_response({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
         rows = [_body(one, version=2) for one in matching[offset : offset + limit]]
-        return answer({"securities": rows, "pagination": pagination})
+        return json_response({"securities": rows, "pagination": pagination})
 
-    return {
-        "GET /api/v1/security/{}": security,
-        "GET /api/v1/securities": securities,
-        "GET /api/v2/securities": search,
-        "GET /health/liveness": lambda _: Answer(200, b'{"status":"alive"}', JSON),
-        "GET /health/readiness": lambda _: Answer(200, b'{"status":"ready"}', JSON),
-        "GET /health/startup": lambda _: Answer(200, b'{"status":"started"}', JSON),
-    }
+    return [
+        Route("/api/v1/security/{security_id}", security),
+        Route("/api/v1/securities", securities),
+        Route("/api/v2/securities", search),
+        Route("/health/liveness", constant({"status": "alive"})),
+        Route("/health/readiness", constant({"status": "ready"})),
+        Route("/health/startup", constant({"status": "started"})),
+    ]
 
 
-def _matches(listing: Listing, question: Question) -> bool:
-    if exact := question.query.get("ticker"):
+def _matches(listing: Listing, query: Mapping[str, str]) -> bool:
+    if exact := query.get("ticker"):
         # not escaped, as in the service: a dot matches any character
         return re.fullmatch(exact, listing.ticker, re.IGNORECASE) is not None
-    return question.query.get("ticker_like", "").lower() in listing.ticker.lower()
+    return query.get("ticker_like", "").lower() in listing.ticker.lower()
 
 
 def _complaint(exact: str | None, like: str | None) -> str | None:

@@ -5,7 +5,11 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from serve_app.simulator.http import Answer, Question, Routes, answer
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serve_app.simulator.http import MAX_BODY_BYTES, json_response
 from serve_app.simulator.ledger import EFFECTS, Ledger, LedgerFullError
 
 MAX_TRANSACTIONS_PER_BATCH = 1000
@@ -23,12 +27,12 @@ class _RefusedError(Exception):
         self.message = message
 
 
-def transaction_routes(ledger: Ledger) -> Routes:
+def transaction_routes(ledger: Ledger) -> list[Route]:
     """The one route. A transaction is applied at once and answered as processed."""
 
-    def post(question: Question) -> Answer:
+    async def post(request: Request) -> Response:
         try:
-            batch = json.loads(question.body, parse_float=Decimal)
+            batch = json.loads(await request.body(), parse_float=Decimal)
         except ValueError:
             return error(400, "INVALID_JSON", "Invalid JSON format")
         if not (isinstance(batch, list) and all(isinstance(one, dict) for one in batch)):
@@ -43,10 +47,11 @@ def transaction_routes(ledger: Ledger) -> Routes:
             )
         return _posted(ledger, batch)
 
-    return {"POST /api/v1/transactions": post}
+    path = "/api/v1/transactions"
+    return [Route(path, post, methods=["POST"], max_body_size=MAX_BODY_BYTES)]
 
 
-def _posted(ledger: Ledger, batch: list[dict[str, Any]]) -> Answer:
+def _posted(ledger: Ledger, batch: list[dict[str, Any]]) -> Response:
     successful: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for given in batch:
@@ -66,7 +71,7 @@ def _posted(ledger: Ledger, batch: list[dict[str, Any]]) -> Answer:
         "successRate": 100 * len(successful) / len(batch),
     }
     body = {"successful": successful, "failed": failed, "summary": summary}
-    return answer(body, 207 if failed else 201)
+    return json_response(body, 207 if failed else 201)
 
 
 def _apply(ledger: Ledger, given: dict[str, Any]) -> int:
@@ -105,7 +110,7 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, Decimal | int) else value
 
 
-def error(status: int, code: str, message: str) -> Answer:
+def error(status: int, code: str, message: str) -> Response:
     """The one shape of the accounting service's errors."""
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
-    return answer({"error": {"code": code, "message": message, "timestamp": now}}, status)
+    return json_response({"error": {"code": code, "message": message, "timestamp": now}}, status)
