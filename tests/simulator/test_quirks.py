@@ -9,6 +9,7 @@ import pytest
 from starlette.routing import Router
 
 from serve_app.simulator import Market
+from serve_app.simulator.http import MAX_BODY_BYTES
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.listings import DOTTED
 from serve_app.simulator.services.accounting import Accounting
@@ -226,6 +227,16 @@ async def test_wrong_questions_get_the_status_of_the_real_service(
     http: httpx.AsyncClient, path: str, status: int
 ) -> None:
     assert (await http.get(path)).status_code == status
+
+
+async def test_another_method_is_refused(http: httpx.AsyncClient) -> None:
+    assert (await http.delete("/api/v1/prices")).status_code == 405
+
+
+async def test_a_body_beyond_the_bound_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/api/v1/orders", content=b" " * (MAX_BODY_BYTES + 1))
+
+    assert answer.status_code == 413
 
 
 async def test_portfolios_are_listed_newest_first_and_found_by_name(
