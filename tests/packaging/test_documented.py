@@ -112,3 +112,16 @@ def test_every_layer_is_in_the_table_of_who_imports_whom() -> None:
         name for row in table.splitlines() for name in re.findall(r"\w+", row.rpartition(" | ")[2])
     }
     assert linted - listed == set()
+
+
+def test_every_name_of_the_glossary_is_a_name_of_the_code() -> None:
+    rows = re.findall(
+        r"^\| [^|]+ \| ([^|]*) \| .* \|$", (DOCS / "index.md").read_text(), re.MULTILINE
+    )
+    named = {name for row in rows for name in re.findall(r"`([A-Z][a-z]\w+)`", row)}
+    packages = ("optimization", "storage", "serve_app")
+    sources = [path.read_text() for each in packages for path in (DOCS.parent / each).rglob("*.py")]
+    defined = {name for text in sources for name in re.findall(r"^class (\w+)", text, re.MULTILINE)}
+
+    assert len(named) > 15
+    assert named - defined == set()
