@@ -13,22 +13,28 @@ from collections import Counter
 
 import ray
 
-from serve_app.deployments.handles import connect
+from serve_app.deployments.handles import connect_optimizer, connect_store
+from serve_app.ports.call_context import CallContext
+from serve_app.ports.options import NO_OVERRIDES
+from serve_app.rebalances.exactly_once import rebalance_model
 from storage.errors import StorageError
 from storage.mongo.sorting import DESCENDING
 
 
 async def main() -> None:
     """Rebalance every portfolio of the newest model and print what came of it."""
-    store, optimizer = connect()
-    models, _ = await store.page(0, 1, (("model_id", DESCENDING),))
+    store, optimizer = connect_store(), connect_optimizer()
+    models, _ = await store.list_models(0, 1, (("model_id", DESCENDING),))
     if not models:
         print("no model is stored yet")
         return
     model_id = models[0].model_id
     assert model_id is not None
     try:
-        run, outcomes = await optimizer.rebalance_model(model_id, None, "examples/in_cluster.py")
+        with CallContext(
+            "examples/in_cluster.py"
+        ).entered():  # the id in logs and upstream requests
+            run, outcomes = await rebalance_model(optimizer, model_id, NO_OVERRIDES)
     except StorageError as error:  # errors arrive as themselves
         print(f"{model_id}: {error}")
         return

@@ -12,8 +12,8 @@ from ray import serve
 from ray.serve import Application
 
 from serve_app.deployments.ingress import Ingress
-from serve_app.deployments.model_store import ModelStore
-from serve_app.deployments.optimizer import Optimizer
+from serve_app.deployments.model_store import StoreDeployment, open_store
+from serve_app.deployments.optimizer import OptimizerDeployment, open_optimizer
 from serve_app.local.stand_ins import complete, upstreams_line
 from serve_app.settings import Settings
 
@@ -47,6 +47,6 @@ def compose_application(
         options: dict[str, Any] = {"logging_config": logs, **scaling.get(name, {})}
         return serve.deployment(name=name, **options)(kind).bind(*arguments)
 
-    store = deployment("ModelStore", ModelStore, settings)
-    optimizer = deployment("Optimizer", Optimizer, settings)
+    store = deployment("ModelStore", StoreDeployment, settings, open_store)
+    optimizer = deployment("Optimizer", OptimizerDeployment, settings, open_optimizer)
     return deployment("Ingress", serve.ingress()(Ingress), settings, store, optimizer)

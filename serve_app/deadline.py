@@ -5,19 +5,15 @@ Clocks of machines differ, so what travels from one process to the next is how m
 
 import math
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
 
 MARGIN_S = 0.1
 MARGIN_OF_LEFT = 0.05  # HiGHS looks at its clock between steps: up to 0.3 s late in 10 s
 MARGIN_PER_PORTFOLIO_S = 0.001  # to verify, store and answer one; measured 0.7 ms
 MAX_MARGIN = 0.5  # of what is left: a short deadline is not all margin
 
-P = ParamSpec("P")
-R = TypeVar("R")
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
@@ -63,20 +59,6 @@ def reserved_for(portfolios: int) -> Generator[None]:
     margin = MARGIN_S + MARGIN_PER_PORTFOLIO_S * portfolios + MARGIN_OF_LEFT * left
     with within(left - min(margin, MAX_MARGIN * left)):
         yield
-
-
-def bounded(
-    method: Callable[P, Coroutine[Any, Any, R]],
-) -> Callable[P, Coroutine[Any, Any, R]]:
-    """A method of a deployment; a handle says in ``within_s`` how long the caller waits for it."""
-
-    @wraps(method)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        seconds: Any = kwargs.pop("within_s", None)
-        with within(seconds):
-            return await method(*args, **kwargs)
-
-    return call
 
 
 class Shares:

@@ -72,7 +72,7 @@ async def fan_out(
     return tuple(chain.from_iterable(results[first] for first in firsts))
 
 
-def cause_of(error: RayTaskError) -> Exception:
-    """Return what a task or a replica raised."""
-    cause: object = error.cause
-    return cause if isinstance(cause, Exception) else error
+def cause_of(error: BaseException) -> BaseException:
+    """Return the error that a task or a replica raised, without the wrapper of Ray."""
+    cause: object = error.cause if isinstance(error, RayTaskError) else error
+    return cause if isinstance(cause, BaseException) else error

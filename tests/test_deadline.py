@@ -1,7 +1,6 @@
 """Deadlines inside a process: what is left, what is reserved, and how pieces of work share it."""
 
 import asyncio
-import inspect
 import math
 import threading
 from decimal import Decimal
@@ -19,14 +18,12 @@ from serve_app.chunks.solve import ChunkInputs, solve_chunk
 from serve_app.deadline import (
     MAX_MARGIN,
     Shares,
-    bounded,
     remaining_s,
     reserved_for,
     sendable_s,
     unbounded,
     within,
 )
-from serve_app.deployments.optimizer import Optimizer
 from serve_app.upstream.holdings.source import Balance
 from tests.support.fakes import PRICE, A, P
 
@@ -84,33 +81,6 @@ def test_pieces_that_go_on_beside_each_other_take_equal_rounds():
         shares = Shares(5, 2)  # rounds of two, two and one
         found = [shares.next_s() for _ in range(6)]
     assert [round(60 / (one or 1)) for one in found] == [3, 2, 2, 1, 1, 1]
-
-
-async def test_a_bounded_method_knows_how_long_its_caller_waits():
-    @bounded
-    async def call(number: int) -> tuple[int, float]:
-        return number, remaining_s()
-
-    handle: Any = call
-    assert await handle(7) == (7, math.inf)
-    number, left = await handle(7, within_s=5.0)
-    assert (number, 4 < left <= 5) == (7, True)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name, method in inspect.getmembers(Optimizer, inspect.iscoroutinefunction)
-        if not name.startswith("_") and name != "look_at"
-    ],
-)
-async def test_every_method_of_the_optimizer_that_a_handle_calls_is_bounded(name: str):
-    method: Any = getattr(Optimizer, name)
-    assert hasattr(method, "__wrapped__")
-    with pytest.raises(TypeError) as refused:
-        await method(within_s=1.0)
-    assert "within_s" not in str(refused.value)
 
 
 async def test_a_solver_is_interrupted_when_nobody_waits_for_it_any_longer(

@@ -1,6 +1,5 @@
 """The HTTP application, made from its collaborators: in a replica of the ingress, and in tests."""
 
-from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import version
 
@@ -35,22 +34,17 @@ from serve_app.api.routes import (
     transactions,
 )
 from serve_app.api.routes import rebalances as rebalancing
-from serve_app.problems.catalogue import Kind
 from serve_app.settings import Settings
 
 
 def api_app(
     settings: Settings,
     collaborators: Collaborators,
-    more_problems: Mapping[type[BaseException], Kind] | None = None,
     *,
     server_answers_request_id: bool = False,
     watch: RequestWatch | None = None,
 ) -> FastAPI:
-    """The application; ``more_problems`` are errors that only the caller knows, such as Ray's.
-
-    ``watch`` counts the requests.
-    """
+    """The application; ``watch`` counts the requests."""
     app = FastAPI(
         title="Order Generation Service",
         version=version("order-generation-service"),
@@ -75,7 +69,7 @@ def api_app(
     app.add_exception_handler(HTTPException, answer_http)
     # Added from the inside out: a refusal, too, gets its headers.
     app.add_middleware(Deadlines)
-    app.add_middleware(Refusals, more=more_problems or {})
+    app.add_middleware(Refusals)
     app.add_middleware(RequestBodies, bounds=Bounds.of(settings))
     app.add_middleware(Compression)
     app.add_middleware(BodyDeadline)

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from fastapi import Depends, Header, Request
 
-from serve_app.api.dependencies import ModelStore, Store
+from serve_app.api.dependencies import Store
+from serve_app.ports.idempotency import IdempotencyKeys
 from storage.errors import StorageUnavailableError
 from storage.idempotency_store import IdempotencyClaim
 
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 class Once:
     """Does the work of a request at most once for its key."""
 
-    store: ModelStore
+    store: IdempotencyKeys
     key: str | None
     request_hash: str
     owner: str
@@ -52,7 +53,7 @@ class Once:
         if self.key is None:
             return await work(), {}
         try:
-            reference = await self.store.claim(self.key, self.request_hash, self.owner)
+            reference = await self.store.claim_key(self.key, self.request_hash, self.owner)
         except asyncio.CancelledError:
             await self._release(self.key)
             raise
@@ -68,11 +69,11 @@ class Once:
         return made, {}
 
     async def _release(self, key: str) -> None:
-        await asyncio.shield(self.store.release(key, self.owner))
+        await asyncio.shield(self.store.release_key(key, self.owner))
 
     async def _complete(self, key: str, reference: str) -> None:
         try:
-            await self.store.complete(key, self.owner, reference)
+            await self.store.complete_key(key, self.owner, reference)
         except StorageUnavailableError as error:
             # The work is done: refusing its answer now would only make the caller start it again.
             logger.warning("idempotency key %r stays claimed: %s", key, error)

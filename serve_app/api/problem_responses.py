@@ -32,9 +32,8 @@ logger = logging.getLogger(__name__)
 class Refusals:
     """Answers every error that the routes let through; what the table does not know is a 500."""
 
-    def __init__(self, app: ASGIApp, more: Mapping[type[BaseException], Kind]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.more = more
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -49,14 +48,12 @@ class Refusals:
         except Exception as error:
             if started or scope["type"] != "http":
                 raise  # half an answer cannot be taken back: the connection has to break
-            await answer_of(error, scope["path"], self.more)(scope, receive, send)
+            await answer_of(error, scope["path"])(scope, receive, send)
 
 
-def answer_of(
-    error: Exception, path: str, more: Mapping[type[BaseException], Kind] | None = None
-) -> Response:
+def answer_of(error: Exception, path: str) -> Response:
     """The answer to an error; nothing of an unknown one is shown, it is logged."""
-    kind = kind_of(error, more)
+    kind = kind_of(error)
     if kind is catalogue.INTERNAL:
         logger.error("unexpected error at %s", path, exc_info=error)
     return shown_answer(error, kind, path)

@@ -1,31 +1,23 @@
 """The ingress deployment: the HTTP application in a replica, in front of the handles. Never loads CVXPY."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import httpx
 import ray
 from fastapi import FastAPI
-from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
-from serve_app.deployments.handles import Optimizer, model_store
+from serve_app.deployments.handles import connect
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import HttpMetrics, named_as_ours
-from serve_app.problems import catalogue
-from serve_app.problems.catalogue import Kind
+from serve_app.ports.optimizer import Optimizer
+from serve_app.ports.store import Store
 from serve_app.settings import Settings
 
 METRICS_TIMEOUT_S = 5.0
-RAY_PROBLEMS: Mapping[type[BaseException], Kind] = {
-    BackPressureError: catalogue.OVERLOADED,
-    DeploymentUnavailableError: catalogue.OVERLOADED,
-    RayActorError: catalogue.OVERLOADED,
-}
 
 
 class Ingress:
@@ -36,22 +28,21 @@ class Ingress:
     ) -> None:
         self._settings = settings
         correlate_logs()
-        self._store = model_store(store)
-        self._optimizer = Optimizer(optimizer)
+        self._store = connect(Store, store)
+        self._optimizer = connect(Optimizer, optimizer)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The application that Serve's proxy calls."""
         checks = {"database": self._store.ping}
         # Each is asked by the deployment that calls it, where its circuit breaker is.
         of_optimizer, of_store = ("accounting", "pricing", "security"), ("order", "portfolio")
-        upstreams = {name: partial(self._optimizer.upstream_health, name) for name in of_optimizer}
-        upstreams |= {name: partial(self._store.upstream_health, name) for name in of_store}
+        upstreams = {name: partial(self._optimizer.check_upstream, name) for name in of_optimizer}
+        upstreams |= {name: partial(self._store.check_upstream, name) for name in of_store}
         parts = Collaborators(self._store, self._optimizer, checks, node_metrics, upstreams)
         # Serve's own middleware around it answers X-Request-ID.
         return api_app(
             self._settings,
             parts,
-            RAY_PROBLEMS,
             server_answers_request_id=True,
             watch=HttpMetrics(),
         )

@@ -1,20 +1,23 @@
-"""ModelStore: the deployment in front of the database, thin over storage. Never loads CVXPY.
+"""StoreDeployment: the deployment in front of the database, thin over storage. Never loads CVXPY.
 
-It hands orders over, too: that is reading what is stored and waiting for another service, and here it
-does not share a process with a solver.
+It submits orders, too, because that is reading what is stored and waiting for another service, and
+here it does not share a process with a solver.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import final
 
 from optimization.domain.model import Model, Target
 from optimization.domain.outcome import PortfolioOutcome
 from serve_app import editing
 from serve_app.editing import Versions
-from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.orders.submission import OrderSubmitter
+from serve_app.ports.port import serves
+from serve_app.ports.store import Store
 from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
@@ -31,39 +34,50 @@ from storage.submission_store import OrderSubmission
 EDIT_TRIES = 8
 
 
-class ModelStore:
-    """Models, stored runs and idempotency keys. Its methods are serve_app.api.dependencies.ModelStore."""
+@dataclass(frozen=True, slots=True)
+class StoreParts:
+    """Collaborators of the store in one process and its event loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        correlate_logs()
+    resources: Resources
+    hand_overs: OrderSubmitter
 
-    @cached_property
-    def _with(self) -> Resources:
-        # Not in __init__: connections belong to the event loop that the methods run in.
-        return open_resources(self._settings, OBSERVERS)
 
-    @cached_property
-    def _hand_overs(self) -> OrderSubmitter:
-        return OrderSubmitter(self._with)
+def open_store(settings: Settings) -> StoreParts:
+    """Open the collaborators of a replica, in the event loop that its methods run in."""
+    correlate_logs()
+    resources = open_resources(settings, OBSERVERS)
+    return StoreParts(resources, OrderSubmitter(resources))
 
-    async def add(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
+
+@final  # so that the type checker reports a method of the port that it lacks
+@serves(Store)
+class StoreDeployment(Store):
+    """Models, stored rebalances, runs, orders and idempotency keys."""
+
+    def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
+        parts = open_parts(settings)  # here, because Serve makes a replica inside its event loop
+        self._with = parts.resources
+        self._hand_overs = parts.hand_overs
+
+    async def add_model(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
         """Store a new model, and complete the claim with it."""
         return await self._with.models.add(model, claim)
 
-    async def read(self, model_id: str) -> Model:
+    async def read_model(self, model_id: str) -> Model:
         """The model with this id."""
         return await self._with.models.read(model_id)
 
-    async def page(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Model, ...], int]:
+    async def list_models(
+        self, offset: int, limit: int, sort: Sort
+    ) -> tuple[tuple[Model, ...], int]:
         """A page of models and the number of all."""
         return await self._with.models.page(offset, limit, sort)
 
-    async def replace(self, model: Model) -> Model:
+    async def replace_model(self, model: Model) -> Model:
         """Replace the model of this version."""
         return await self._with.models.replace(model)
 
-    async def delete(self, model_id: str, version: int) -> None:
+    async def delete_model(self, model_id: str, version: int) -> None:
         """Delete the model of this version."""
         await self._with.models.delete(model_id, version)
 
@@ -87,14 +101,14 @@ class ModelStore:
         return await self._edited(model_id, change, versions)
 
     async def add_portfolios(
-        self, model_id: str, portfolio_ids: Iterable[str], versions: Versions = None
+        self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
     ) -> Model:
         """Let more portfolios follow the stored model."""
         change = partial(editing.with_portfolios, portfolio_ids=portfolio_ids)
         return await self._edited(model_id, change, versions)
 
     async def remove_portfolios(
-        self, model_id: str, portfolio_ids: Iterable[str], versions: Versions = None
+        self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
     ) -> Model:
         """Let fewer portfolios follow the stored model."""
         change = partial(editing.without_portfolios, portfolio_ids=portfolio_ids)
@@ -117,108 +131,111 @@ class ModelStore:
                     raise
         raise AssertionError
 
-    async def runs(self, offset: int, limit: int, sort: Sort) -> tuple[tuple[Rebalance, ...], int]:
+    async def list_rebalances(
+        self, offset: int, limit: int, sort: Sort
+    ) -> tuple[tuple[Rebalance, ...], int]:
         """A page of runs and the number of all."""
         return await self._with.rebalances.page(offset, limit, sort)
 
-    async def runs_of(
+    async def list_rebalances_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """A page of the runs that hold these portfolios, with how many of them each holds."""
         return await self._with.rebalances.page_of_portfolios(portfolio_ids, offset, limit)
 
-    async def outcomes_among(
-        self, run: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
+    async def list_outcomes_of(
+        self, rebalance: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
         """A page of the outcomes of these portfolios in a run."""
-        return await self._with.rebalances.outcomes_among(run, portfolio_ids, offset, limit)
+        return await self._with.rebalances.outcomes_among(rebalance, portfolio_ids, offset, limit)
 
-    async def run(self, rebalance_id: str) -> Rebalance:
+    async def read_rebalance(self, rebalance_id: str) -> Rebalance:
         """The run with this id."""
         return await self._with.rebalances.read(rebalance_id)
 
-    async def outcomes(
-        self, run: Rebalance, offset: int = 0, limit: int | None = None
+    async def list_outcomes(
+        self, rebalance: Rebalance, offset: int = 0, limit: int | None = None
     ) -> tuple[PortfolioOutcome, ...]:
         """Outcomes of a run in order."""
-        return await self._with.rebalances.outcomes(run, offset, limit)
+        return await self._with.rebalances.outcomes(rebalance, offset, limit)
 
-    async def outcomes_of(
-        self, run: Rebalance, portfolio_ids: tuple[str, ...]
+    async def read_outcomes(
+        self, rebalance: Rebalance, portfolio_ids: tuple[str, ...]
     ) -> tuple[PortfolioOutcome, ...]:
         """Outcomes of some portfolios of a run."""
-        return await self._with.rebalances.outcomes_of(run, portfolio_ids)
+        return await self._with.rebalances.outcomes_of(rebalance, portfolio_ids)
 
-    async def outcome(
+    async def read_outcome(
         self, rebalance_id: str, portfolio_id: str
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """The outcome of one portfolio."""
         run = await self._with.rebalances.read(rebalance_id)
         return run, await self._with.rebalances.outcome(run, portfolio_id)
 
-    async def delete_run(self, rebalance_id: str, version: int) -> None:
+    async def delete_rebalance(self, rebalance_id: str, version: int) -> None:
         """Delete the run of this version with its outcomes, unless orders of it were sent."""
         await self._hand_overs.delete(rebalance_id, version)
 
-    async def hand_over(
-        self, rebalance_id: str, rule: OpenOrdersRule, most_listed: int, correlated: str
+    async def submit_orders(
+        self, rebalance_id: str, rule: OpenOrdersRule, limit: int
     ) -> OrderSubmission:
-        """Send the orders of a run that are not at the order service; where they stand then."""
-        correlation_id.set(correlated)
+        """Send the orders of a rebalance that the order service lacks."""
         await self._hand_overs.hand_over(rebalance_id, rule)
-        return await self._hand_overs.page(rebalance_id, 0, most_listed)
+        return await self._hand_overs.page(rebalance_id, 0, limit)
 
-    async def handed_over(
+    async def read_submission(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
     ) -> OrderSubmission:
         """Where the orders of a run stand, and a page of them."""
         return await self._hand_overs.page(rebalance_id, offset, limit, states)
 
-    async def book_run(self, run_id: str) -> Run:
+    async def read_run(self, run_id: str) -> Run:
         """The run over a book with this id."""
         return await self._with.book_runs.read(run_id)
 
-    async def book_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
+    async def list_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
         """A page of runs over a book and the number of all."""
         return await self._with.book_runs.page(offset, limit)
 
-    async def cancel_book_run(self, run_id: str) -> Run:
+    async def cancel_run(self, run_id: str) -> Run:
         """Let a run over a book begin nothing more."""
         return await self._with.book_runs.cancel(run_id)
 
-    async def run_parts(self, run_id: str, after: str | None, limit: int) -> tuple[Rebalance, ...]:
+    async def list_run_rebalances(
+        self, run_id: str, after: str | None, limit: int
+    ) -> tuple[Rebalance, ...]:
         """The rebalances that a run over a book consists of."""
         return await self._with.rebalances.parts(run_id, after, limit)
 
-    async def run_part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
+    async def list_run_rebalance_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
         """The ids of the first of these rebalances."""
         return await self._with.rebalances.part_ids(run_id, limit)
 
-    async def run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
+    async def list_run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
         """What was done of a run over a book since an event."""
         return await self._with.chunks.events(run_id, after, limit)
 
-    async def run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
+    async def list_run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
         """Chunks of a run over a book that were given up."""
         return await self._with.chunks.errors(run_id, limit)
 
-    async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
+    async def claim_key(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key."""
         return await self._with.idempotency.claim(key, request_hash, owner)
 
-    async def complete(self, key: str, owner: str, reference: str) -> None:
+    async def complete_key(self, key: str, owner: str, reference: str) -> None:
         """Keep what the work under a key made."""
         await self._with.idempotency.complete(key, owner, reference)
 
-    async def release(self, key: str, owner: str) -> None:
+    async def release_key(self, key: str, owner: str) -> None:
         """Give a key back."""
         await self._with.idempotency.release(key, owner)
 
-    async def portfolio_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+    async def name_portfolios(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         """Names of portfolios, None where the portfolio service has none or does not answer."""
         return await self._with.portfolios.names(portfolio_ids)
 
-    async def upstream_health(self, upstream: str) -> UpstreamHealth:
+    async def check_upstream(self, upstream: str) -> UpstreamHealth:
         """Ask the order or the portfolio service whether it is well."""
         asked = {"order": self._with.order_service, "portfolio": self._with.portfolios}
         return await asked[upstream].health()

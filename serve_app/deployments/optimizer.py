@@ -1,23 +1,28 @@
-"""Optimizer: the deployment that rebalances, thin over runs."""
+"""OptimizerDeployment: the deployment that rebalances, thin over runs."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
-
-from ray import serve
+from typing import final
 
 from optimization.domain.model import Model
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.drift import DriftSummary, PortfolioDrift
-from serve_app.deadline import bounded, unbounded
-from serve_app.deployments.handles import APPLICATION, announce
+from serve_app.api.schemas.optimize import GivenOptions
+from serve_app.deadline import unbounded
+from serve_app.deployments.handles import connect_optimizer
 from serve_app.deployments.long_bodies import answered_elsewhere
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
-from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
-from serve_app.rebalances.direct import DirectRebalancer, Outcomes, Overrides
+from serve_app.ports.optimize import RawRequest, RawResponse
+from serve_app.ports.optimizer import Optimizer
+from serve_app.ports.options import OptionOverrides
+from serve_app.ports.port import serves
+from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
+from serve_app.ports.runs import BeginRun
+from serve_app.rebalances.direct import DirectRebalancer
 from serve_app.rebalances.drift import DriftMeter
 from serve_app.rebalances.stateless import optimize_portfolios
 from serve_app.resources import Resources, identify_holdings, open_resources
@@ -27,174 +32,150 @@ from serve_app.runs.planner import Planner, now
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.http_client import UpstreamHealth
-from storage.idempotency_store import IdempotencyClaim
-from storage.options import OwnOverrides
 from storage.rebalance import Rebalance
-from storage.run import HoldingsRef, Run, Selection
+from storage.run import HoldingsRef, Run
 
 WARM_WORKERS = 2
 
 
-class Optimizer:
-    """Rebalances. Its methods are serve_app.api.dependencies.Optimizer, with the run's id given."""
+@dataclass(frozen=True, slots=True)
+class OptimizerParts:
+    """Collaborators of the optimizer in one process and its event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    resources: Resources
+    coordinator: Coordinator
+    answer_text: Callable[[RawRequest, Settings], Awaitable[RawResponse]]
+    watching: asyncio.Task[None] | None = None  # kept, because nothing else refers to the task
+
+
+def open_optimizer(settings: Settings) -> OptimizerParts:
+    """Open the collaborators of a replica, in the event loop that its methods run in."""
+    correlate_logs()
+    warm_workers(settings, WARM_WORKERS)
+    resources = open_resources(settings, OBSERVERS)
+    coordinator = Coordinator(settings, resources, announce=_announce)
+    watching = asyncio.get_running_loop().create_task(coordinator.watch())
+    return OptimizerParts(resources, coordinator, answered_elsewhere, watching)
+
+
+async def _announce(run_id: str) -> None:
+    """Let the replica that works on a run look at it; it may be another one."""
+    await connect_optimizer().look_at(run_id)
+
+
+@final  # so that the type checker reports a method of the port that it lacks
+@serves(Optimizer)
+class OptimizerDeployment(Optimizer):
+    """Rebalances, measures drift, and begins runs over a book."""
+
+    def __init__(
+        self, settings: Settings, open_parts: Callable[[Settings], OptimizerParts]
+    ) -> None:
         self._settings = settings
-        correlate_logs()
-        warm_workers(settings, WARM_WORKERS)
-        # Serve makes a replica inside the event loop that its methods run in.
-        self._watching = asyncio.get_running_loop().create_task(self._coordinator.watch())
+        self._parts = open_parts(settings)  # here: Serve makes a replica inside its event loop
+        self._with = self._parts.resources
+        self._coordinator = self._parts.coordinator
+        self._runs = DirectRebalancer(settings, self._with, self._coordinator)
+        self._drifts = DriftMeter(self._with)
 
-    @cached_property
-    def _with(self) -> Resources:
-        return open_resources(self._settings, OBSERVERS)
-
-    @cached_property
-    def _runs(self) -> DirectRebalancer:
-        return DirectRebalancer(self._settings, self._with, self._coordinator)
-
-    @cached_property
-    def _coordinator(self) -> Coordinator:
-        return Coordinator(self._settings, self._with, announce=_announce)
-
-    @cached_property
-    def _drifts(self) -> DriftMeter:
-        return DriftMeter(self._with)
-
-    @bounded
-    async def rebalance_model(
-        self,
-        rebalance_id: str,
-        model_id: str,
-        options: Overrides,
-        correlated: str,
-        claim: IdempotencyClaim | None = None,
-    ) -> Outcomes:
+    async def rebalance_model(self, command: RebalanceModel) -> Outcomes:
         """Rebalance every portfolio that follows a model."""
-        correlation_id.set(correlated)
-        model = await self._with.models.read(model_id)
-        return await self._runs.rebalance(rebalance_id, model, model.portfolio_ids, options, claim)
+        model = await self._with.models.read(command.model_id)
+        return await self._runs.rebalance(
+            command.rebalance_id,
+            model,
+            model.portfolio_ids,
+            command.overrides.values,
+            command.claim,
+        )
 
-    @bounded
     async def rebalance_portfolio(
-        self,
-        rebalance_id: str,
-        portfolio_id: str,
-        model_id: str | None,
-        options: Overrides,
-        correlated: str,
-        claim: IdempotencyClaim | None = None,
+        self, command: RebalancePortfolio
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
-        correlation_id.set(correlated)
-        model = await self._with.models.followed_by(portfolio_id, model_id)
-        alone = (portfolio_id,)
+        model = await self._with.models.followed_by(command.portfolio_id, command.model_id)
         run, outcomes = await self._runs.rebalance(
-            rebalance_id, model, alone, options, claim, alone=True
+            command.rebalance_id,
+            model,
+            (command.portfolio_id,),
+            command.overrides.values,
+            command.claim,
+            alone=True,
         )
         return run, outcomes[0]
 
-    @bounded
-    async def preview_model(self, model_id: str, options: Overrides, correlated: str) -> Outcomes:
-        """What a rebalance of the model would answer; nothing is stored."""
-        correlation_id.set(correlated)
+    async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Outcomes:
+        """Return the outcomes of a rebalance of the model without storing them."""
         model = await self._with.models.read(model_id)
-        return await self._runs.preview(model, model.portfolio_ids, options)
+        return await self._runs.preview(model, model.portfolio_ids, overrides.values)
 
-    @bounded
     async def preview_portfolio(
-        self, portfolio_id: str, model_id: str | None, options: Overrides, correlated: str
+        self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
     ) -> tuple[Rebalance, PortfolioOutcome]:
-        """What a rebalance of the portfolio would answer; nothing is stored."""
-        correlation_id.set(correlated)
+        """Return the outcome of a rebalance of the portfolio without storing it."""
         model = await self._with.models.followed_by(portfolio_id, model_id)
-        run, outcomes = await self._runs.preview(model, (portfolio_id,), options, alone=True)
+        alone = (portfolio_id,)
+        run, outcomes = await self._runs.preview(model, alone, overrides.values, alone=True)
         return run, outcomes[0]
 
-    @bounded
+    async def read_completed(self, rebalance_id: str) -> Outcomes | None:
+        """Return the outcomes of a rebalance whose answer was lost; wait for one under way."""
+        return await self._runs.settled(rebalance_id)
+
     async def optimize(
         self,
         model: Model,
         balances: Sequence[Balance],
         prices: Mapping[str, Decimal],
         options: GivenOptions,
-        correlated: str,
     ) -> tuple[PortfolioOutcome, ...]:
-        """What becomes of portfolios that are given whole; opens neither database nor upstream."""
-        correlation_id.set(correlated)
+        """Rebalance portfolios that are given whole; asks neither database nor upstream."""
         limit_s = self._settings.optimization_timeout
         return await optimize_portfolios(model, balances, prices, options, self._settings, limit_s)
 
-    @bounded
-    async def optimize_text(self, given: RawRequest, correlated: str) -> RawResponse:
-        """The same for a long text, which a worker process reads and answers."""
-        correlation_id.set(correlated)
-        return await answered_elsewhere(given, self._settings)
+    async def optimize_text(self, given: RawRequest) -> RawResponse:
+        """Do the same for a long text, which a worker process reads and answers."""
+        return await self._parts.answer_text(given, self._settings)
 
-    @bounded
-    async def portfolio_drift(
-        self, portfolio_id: str, model_id: str | None, correlated: str
+    async def measure_portfolio(
+        self, portfolio_id: str, model_id: str | None
     ) -> tuple[Model, PortfolioDrift]:
-        """Where a portfolio stands against the named model, or the newest that it follows."""
-        correlation_id.set(correlated)
+        """Measure a portfolio against the named model, or against the newest that it follows."""
         return await self._drifts.of_portfolio(portfolio_id, model_id)
 
-    @bounded
-    async def model_drift(
-        self, model_id: str, offset: int, limit: int, correlated: str
+    async def measure_portfolios(
+        self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[DriftSummary, ...], int]:
-        """A page of the portfolios of a model and the number of all."""
-        correlation_id.set(correlated)
+        """Measure one page of the portfolios of a model; also return the number of all."""
         return await self._drifts.of_model(model_id, offset, limit)
 
-    @bounded
-    async def settled(self, rebalance_id: str) -> Outcomes | None:
-        """What a run made before its answer was lost; one that is under way is waited for."""
-        return await self._runs.settled(rebalance_id)
-
-    @bounded
-    async def begin_run(
-        self,
-        run_id: str,
-        selection: Selection,
-        options: Overrides,
-        own: OwnOverrides,
-        holdings: HoldingsRef | None,
-        correlated: str,
-        claim: IdempotencyClaim | None = None,
-    ) -> Run:
+    async def begin_run(self, command: BeginRun) -> Run:
         """Begin a run over a book; it goes on by itself, here or in another replica."""
-        correlation_id.set(correlated)
-        await Planner(self._settings, self._with).check(selection, options or {}, own)
+        own = {each: given.values for each, given in command.overrides_by_portfolio.items()}
+        overrides = command.overrides.values
+        await Planner(self._settings, self._with).check(command.selection, overrides, own)
+        holdings = command.holdings or HoldingsRef(self._settings.holdings_source)
         run = Run(
-            run_id=run_id,
-            selection=selection,
-            overrides=options or {},
+            run_id=command.run_id,
+            selection=command.selection,
+            overrides=overrides,
             overrides_by_portfolio=own,
-            holdings=identify_holdings(
-                self._settings, holdings or HoldingsRef(self._settings.holdings_source)
-            ),
+            holdings=identify_holdings(self._settings, holdings),
             created_at=now(),
-            correlation_id=correlated,
+            correlation_id=correlation_id.get(),
         )
         with unbounded():
-            return await self._coordinator.begin(run, claim)
+            return await self._coordinator.begin(run, command.claim)
 
     async def look_at(self, run_id: str) -> None:
         """Look at once whether a run was cancelled, if it is worked on here."""
         self._coordinator.look_at(run_id)
 
-    @bounded
-    async def upstream_health(self, upstream: str) -> UpstreamHealth:
-        """Ask an upstream that a rebalance needs whether it is well."""
-        asked = {
+    async def check_upstream(self, upstream: str) -> UpstreamHealth:
+        """Ask an upstream that a rebalance needs for its health."""
+        checked = {
             "accounting": self._with.holdings,
             "pricing": self._with.prices,
             "security": self._with.securities,
         }
-        return await asked[upstream].health()
-
-
-async def _announce(run_id: str) -> None:
-    """Let the replica that works on a run look at it; it may be another one."""
-    await announce(serve.get_deployment_handle("Optimizer", APPLICATION), run_id)
+        return await checked[upstream].health()

@@ -4,11 +4,17 @@ Reading 16 MB of JSON takes half a second in which no other request of a process
 handing on what was read. So the text itself goes to the other process, and a text comes back.
 """
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, Protocol
 
+from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import PortfolioOutcome
+from serve_app.ports.port import repeatable
+from serve_app.upstream.holdings.source import Balance
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +53,25 @@ class RawResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class StatelessRebalancing(Protocol):
+    """Rebalances of portfolios that are given whole; they need neither database nor upstream."""
+
+    @repeatable
+    @abstractmethod
+    async def optimize(
+        self,
+        model: Model,
+        balances: Sequence[Balance],
+        prices: Mapping[str, Decimal],
+        options: GivenOptions,
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return the outcome of each portfolio, in their order."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def optimize_text(self, given: RawRequest) -> RawResponse:
+        """Answer the text of a request in another process."""
+        ...

@@ -22,4 +22,4 @@ class Store(
     DatabaseCheck,
     Protocol,
 ):
-    """The calls of the ModelStore deployment; its upstreams are "order" and "portfolio"."""
+    """Calls of the ModelStore deployment; its upstreams are order and portfolio."""

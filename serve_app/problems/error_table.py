@@ -21,6 +21,7 @@ from optimization.errors import (
     shown,
 )
 from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
+from serve_app.ports.errors import PortError
 from serve_app.problems import catalogue
 from serve_app.problems.catalogue import KINDS, Kind, ProblemInAnswer, problem
 from serve_app.problems.errors import (
@@ -160,6 +161,7 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
             headers=lambda e: {ACCEPT_HEADERS[e.header]: ", ".join(e.accepted)},
         ),
         row(TooManyRowsError, catalogue.TOO_MANY_ROWS),
+        row(PortError, catalogue.OVERLOADED),
         row(TooManyStreamsError, catalogue.OVERLOADED),
         row(DeadlineExceededError, catalogue.OUT_OF_PATIENCE),
         row(
@@ -241,12 +243,8 @@ def row_of(error: BaseException) -> Row[Any]:
     return next(found, UNFORESEEN)
 
 
-def kind_of(error: BaseException, more: Mapping[type[BaseException], Kind] | None = None) -> Kind:
-    """Look up the kind of an error; ``more`` are kinds of errors that only the caller knows."""
-    if more:
-        found = (more[base] for base in type(error).__mro__ if base in more)
-        if known := next(found, None):
-            return known
+def kind_of(error: BaseException) -> Kind:
+    """Look up the kind of an error."""
     kind = row_of(error).kind
     return kind if isinstance(kind, Kind) else kind(error)
 

@@ -18,6 +18,7 @@ from serve_app.chunks.unmatched_ids import held_outside, named_beyond
 from serve_app.deadline import reserved_for
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.metrics import count_outcomes, count_run, count_stopped_run
+from serve_app.ports.rebalances import Outcomes
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.runs.chunk_tasks import Work, outcomes_of, preview_chunks
@@ -31,8 +32,7 @@ from storage.options import options_document
 from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.run import HoldingsRef, Run, Selection
 
-Outcomes = tuple[Rebalance, tuple[PortfolioOutcome, ...]]
-Overrides = Mapping[str, Any] | None
+Overrides = Mapping[str, Any]
 """Options by name, in place of those that the model has."""
 
 
@@ -61,10 +61,10 @@ class DirectRebalancer:
         UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
         """
         begin = time.monotonic()
-        options_for(model, overrides or {}, self._settings)  # refused before anything begins
+        options_for(model, overrides, self._settings)  # refused before anything begins
         try:
             if len(portfolio_ids) > self._settings.run_fan_out_above:
-                made = await self._fanned_out(rebalance_id, model, overrides or {}, claim)
+                made = await self._fanned_out(rebalance_id, model, overrides, claim)
             else:
                 work = await self._begun(
                     rebalance_id, model, len(portfolio_ids), overrides, alone=alone
@@ -119,7 +119,7 @@ class DirectRebalancer:
         self,
         rebalance_id: str,
         model: Model,
-        overrides: Mapping[str, Any],
+        overrides: Overrides,
         claim: IdempotencyClaim | None,
     ) -> Outcomes:
         """As a run over a book of one model, which outlives this process if it has to."""
@@ -148,13 +148,13 @@ class DirectRebalancer:
         *,
         alone: bool,
     ) -> Work:
-        options = options_for(model, overrides or {}, self._settings)
+        options = options_for(model, overrides, self._settings)
         snapshot = await self._with.prices.snapshot()
         run = new_rebalance(rebalance_id, model, portfolios, options_document(options), now())
         run = replace(run, unmatched=named_beyond(model, options))
         holdings = HoldingsRef(self._settings.holdings_source)
         # What the model restricts is meant for all its portfolios, not for each of them.
-        named = restrictions_of(overrides or {}) if alone else None
+        named = restrictions_of(overrides) if alone else None
         work = Work(self._settings, run, snapshot, options, correlation_id.get(), holdings)
         return await self._at_prices(replace(work, must_match=named), model)
 

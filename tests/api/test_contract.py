@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from serve_app.ports.rebalances import RebalanceModel
 from tests.support.fakes import FakeOptimizer, P, R, Stored, position, posted
 
 UNKNOWN = "0" * 24
@@ -85,7 +86,7 @@ async def test_ten_rebalances_are_a_page_unless_said_otherwise(
     client: httpx.AsyncClient, optimizer: FakeOptimizer, stored: Stored, model: dict[str, Any]
 ) -> None:
     for _ in range(11):
-        await optimizer.rebalance_model(model["model_id"], None, "")
+        await optimizer.rebalance_model(RebalanceModel("", model["model_id"]))
 
     listed = await client.get("/api/v1/rebalances")
     found = await client.post("/api/v1/rebalances/portfolios", json={"portfolios": [P]})

@@ -21,7 +21,8 @@ THIS = {"if-match": '"1"'}
 async def strict(stored: Stored, optimizer: FakeOptimizer) -> AsyncIterator[httpx.AsyncClient]:
     """A service that wants If-Match with every change."""
     app = api_app(
-        settings_from({"require_if_match": True}), Collaborators(stored, optimizer, {}, no_metrics)
+        settings_from({"require_if_match": True}),
+        Collaborators(stored.port, optimizer, {}, no_metrics),
     )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test"

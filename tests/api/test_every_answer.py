@@ -11,14 +11,11 @@ from fastapi import FastAPI
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
-from serve_app.problems.catalogue import KINDS, OVERLOADED
+from serve_app.ports.errors import OverloadedError, ReplicaLostError
+from serve_app.problems.catalogue import KINDS
 from serve_app.problems.errors import NotReadyError, PreconditionFailedError
-from serve_app.settings import Settings, settings_from
+from serve_app.settings import settings_from
 from tests.support.fakes import FakeOptimizer, P, Stored, no_metrics, posted, refused
-
-
-class BusyError(Exception):
-    """Stands for an error that only the caller of api_app knows."""
 
 
 def client_of(app: FastAPI) -> httpx.AsyncClient:
@@ -96,7 +93,7 @@ async def test_origins_that_are_not_set_are_not_allowed(
     stored: Stored, optimizer: FakeOptimizer
 ) -> None:
     settings = settings_from({"cors_origins": "http://portal"})
-    app = api_app(settings, Collaborators(stored, optimizer, {}, no_metrics))
+    app = api_app(settings, Collaborators(stored.port, optimizer, {}, no_metrics))
 
     async with client_of(app) as client:
         allowed = await client.get("/health/live", headers={"origin": "http://portal"})
@@ -154,16 +151,14 @@ async def test_an_unexpected_error_is_logged_once_and_shows_nothing(
     assert len(caplog.records) == 1
 
 
-async def test_an_error_that_only_the_caller_knows_has_its_kind(
-    settings: Settings, stored: Stored, optimizer: FakeOptimizer
+@pytest.mark.parametrize("error", [ReplicaLostError("Optimizer"), OverloadedError("Optimizer")])
+async def test_a_deployment_that_cannot_take_the_call_is_a_503_to_be_sent_again(
+    client: httpx.AsyncClient, optimizer: FakeOptimizer, error: Exception
 ) -> None:
-    parts = Collaborators(stored, optimizer, {}, no_metrics)
-    app = api_app(settings, parts, {BusyError: OVERLOADED})
-    optimizer.error = BusyError("queue is full")
+    optimizer.error = error
+    model = (await client.post("/api/v1/models", json=posted())).json()
 
-    async with client_of(app) as client:
-        model = (await client.post("/api/v1/models", json=posted())).json()
-        answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
+    answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
 
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/overloaded")
     assert int(answer.headers["retry-after"]) > 0

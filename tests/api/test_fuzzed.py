@@ -120,7 +120,7 @@ async def client(stored: Stored, database: Any) -> AsyncIterator[httpx.AsyncClie
     world = Upstreams({A: PRICE, B: PRICE})
     world.owns(P, 1000, **{A: 2})
     world.owns(Q, 500, **{B: "3.5"})
-    parts = Collaborators(stored, optimizer_with(QUICK, database, world), {}, no_metrics)
+    parts = Collaborators(stored.port, optimizer_with(QUICK, database, world), {}, no_metrics)
     transport = httpx.ASGITransport(api_app(QUICK, parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -161,7 +161,7 @@ async def everything_stored_is_whole(client: httpx.AsyncClient, stored: Stored) 
     models = await client.get("/api/v1/models")
     runs = await client.get("/api/v1/rebalances?limit=100")
     assert (models.status_code, runs.status_code) == (200, 200)
-    database = stored._with.database
+    database = stored.resources.database
     told = {
         str(run["_id"]): run["number_of_portfolios"] async for run in database["rebalances"].find()
     }

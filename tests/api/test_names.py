@@ -56,7 +56,7 @@ async def test_a_name_may_be_of_any_script(client: httpx.AsyncClient) -> None:
 async def test_a_name_that_was_stored_before_is_shown_without_what_nobody_sees(
     client: httpx.AsyncClient, stored: Stored, model: dict[str, Any]
 ) -> None:
-    models = stored._with.database["models"]
+    models = stored.resources.database["models"]
     old = {"$set": {"name": "Grow\x1b[2Jth\u202e"}}
     await models.update_one({"_id": ObjectId(model["model_id"])}, old)
 

@@ -72,7 +72,7 @@ async def world() -> AsyncIterator[World]:
 async def client(
     settings: Settings, stored: Stored, database: Any, world: World
 ) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored, optimizer_with(settings, database, world), {}, no_metrics)
+    parts = Collaborators(stored.port, optimizer_with(settings, database, world), {}, no_metrics)
     transport = httpx.ASGITransport(api_app(settings, parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

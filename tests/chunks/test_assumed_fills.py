@@ -35,7 +35,7 @@ class World(Upstreams):
 @pytest.fixture
 def world(stored: Stored) -> World:
     world = World({A: PRICE, B: PRICE})
-    world.service = stored._with.order_service
+    world.service = stored.resources.order_service
     world.owns(P, 1000, **{A: 2})
     world.owns(Q, 500, **{B: 3})
     return world
@@ -45,7 +45,7 @@ def world(stored: Stored) -> World:
 async def client(
     settings: Settings, stored: Stored, database: Any, world: World
 ) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored, optimizer_with(settings, database, world), {}, no_metrics)
+    parts = Collaborators(stored.port, optimizer_with(settings, database, world), {}, no_metrics)
     transport = httpx.ASGITransport(api_app(settings, parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

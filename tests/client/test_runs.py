@@ -33,7 +33,9 @@ async def url(settings: Settings, stored: Stored, database: Any) -> AsyncIterato
     for portfolio_id in IDS:
         world.owns(portfolio_id, 1000, **{A: 2})
     optimizer = optimizer_with(settings, database, world)
-    async with served(api_app(settings, Collaborators(stored, optimizer, {}, no_metrics))) as url:
+    async with served(
+        api_app(settings, Collaborators(stored.port, optimizer, {}, no_metrics))
+    ) as url:
         yield url
 
 

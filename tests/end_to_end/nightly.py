@@ -5,7 +5,10 @@ import asyncio
 import ray
 
 from optimization.domain.outcome import PortfolioOutcome
-from serve_app.deployments.handles import connect
+from serve_app.deployments.handles import connect_optimizer
+from serve_app.ports.call_context import CallContext
+from serve_app.ports.options import NO_OVERRIDES
+from serve_app.rebalances.exactly_once import rebalance_portfolio
 from storage.rebalance import Rebalance
 
 
@@ -17,6 +20,7 @@ class Nightly:
         self, portfolio_ids: tuple[str, ...]
     ) -> list[tuple[Rebalance, PortfolioOutcome] | BaseException]:
         """What becomes of these portfolios, each rebalanced to its newest model."""
-        _, optimizer = connect()
-        calls = (optimizer.rebalance_portfolio(each, None, None, "job") for each in portfolio_ids)
-        return await asyncio.gather(*calls, return_exceptions=True)
+        optimizer = connect_optimizer()
+        calls = (rebalance_portfolio(optimizer, each, None, NO_OVERRIDES) for each in portfolio_ids)
+        with CallContext("job").entered():
+            return await asyncio.gather(*calls, return_exceptions=True)

@@ -100,15 +100,15 @@ async def test_a_process_that_dies_between_sending_and_recording_leaves_nothing_
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     path = await rebalanced(client, 3)
-    settle = stored._with.orders.settle
+    settle = stored.resources.orders.settle
 
     async def die(*_: Any) -> int:
         raise RuntimeError("killed")
 
-    stored._with.orders.settle = die
+    stored.resources.orders.settle = die
     with pytest.raises(RuntimeError, match="killed"):
-        await stored.hand_over(path.split("/")[4], OpenOrdersRule.REFUSE, 10, "")
-    stored._with.orders.settle = settle
+        await stored.deployment.submit_orders(path.split("/")[4], OpenOrdersRule.REFUSE, 10)
+    stored.resources.orders.settle = settle
     assert counts(await client.get(path)) == {"SENDING": 30}
 
     answer = await client.post(path)
@@ -130,12 +130,14 @@ async def test_a_caller_who_hangs_up_leaves_the_batch_that_is_out_to_be_settled(
 
     desk.faults = [slow]
     path = await rebalanced(client, 120)
-    call = asyncio.create_task(stored.hand_over(path.split("/")[4], OpenOrdersRule.REFUSE, 10, ""))
+    call = asyncio.create_task(
+        stored.deployment.submit_orders(path.split("/")[4], OpenOrdersRule.REFUSE, 10)
+    )
     await out.wait()
     call.cancel()
     await asyncio.wait([call])
     answered.set()
-    await asyncio.gather(*stored._hand_overs._under_way)
+    await asyncio.gather(*stored.hand_overs._under_way)
 
     assert call.cancelled()
     assert counts(await client.get(path)) == {"SENT": 1000, "PENDING": 200}
@@ -167,8 +169,8 @@ async def test_references_that_cannot_be_read_keep_a_claimed_batch_from_going_ou
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, read_at: str
 ) -> None:
     path = await rebalanced(client, 2)
-    service = stored._with.order_service
-    part: Any = stored._with.orders if read_at == "claim" else stored._with.hand_overs
+    service = stored.resources.order_service
+    part: Any = stored.resources.orders if read_at == "claim" else stored.resources.hand_overs
     go_on = getattr(part, read_at)
 
     async def forget_references(*given: Any) -> Any:

@@ -266,15 +266,15 @@ async def test_what_arrived_though_nobody_said_so_is_found_and_can_be_replaced(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     first = await rebalanced(client, 2)
-    settle = stored._with.orders.settle
+    settle = stored.resources.orders.settle
 
     async def die(*_: Any) -> int:
         raise RuntimeError("killed")
 
-    stored._with.orders.settle = die
+    stored.resources.orders.settle = die
     with pytest.raises(RuntimeError, match="killed"):
-        await stored.hand_over(rebalance_of(first), OpenOrdersRule.REFUSE, 10, "")
-    stored._with.orders.settle = settle
+        await stored.deployment.submit_orders(rebalance_of(first), OpenOrdersRule.REFUSE, 10)
+    stored.resources.orders.settle = settle
     assert counts(await client.get(first)) == {"SENDING": 20}
     second = await rebalanced(client, 2, name="Again")
 
@@ -291,10 +291,10 @@ async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, database: Any
 ) -> None:
     first, second = await rebalanced(client, 2), await rebalanced(client, 2, name="Again")
-    dead, parts = rebalance_of(first), stored._with
+    dead, parts = rebalance_of(first), stored.resources
     turn = Turn(parts.hand_overs, dead, 60.0)
     await parts.hand_overs.begin(dead, turn.owner)
-    await stored._hand_overs._prepare(await stored.run(dead), turn)
+    await stored.hand_overs._prepare(await stored.rebalances.read(dead), turn)
     ids = await parts.open_orders.pending_portfolios(dead)
     await parts.portfolio_claims.take(ids, dead, turn.owner)
 
@@ -315,7 +315,7 @@ async def test_a_hand_over_that_stands_still_for_longer_than_its_lease_sends_not
 ) -> None:
     first = await rebalanced(client, 120)  # 1,200 orders: two batches
     second = await rebalanced(client, 10, name="Again", first=110)
-    parts = stored._with
+    parts = stored.resources
     of = {"next_batch": parts.hand_overs, "claim": parts.orders, "place": parts.order_service}
     part: Any = of[pauses_in]
     go_on, calls = getattr(part, pauses_in), list[int]()

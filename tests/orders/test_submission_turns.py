@@ -37,9 +37,9 @@ async def calls_after_hanging_up(
         return await go_on(*given)
 
     setattr(part, method, hang_up)
-    request = asyncio.create_task(stored.hand_over(path.split("/")[4], rule, 10, ""))
+    request = asyncio.create_task(stored.deployment.submit_orders(path.split("/")[4], rule, 10))
     await asyncio.wait([request])
-    await asyncio.gather(*stored._hand_overs._under_way, return_exceptions=True)
+    await asyncio.gather(*stored.hand_overs._under_way, return_exceptions=True)
     setattr(part, method, go_on)
     assert request.cancelled()
     return len(calls)
@@ -49,7 +49,7 @@ async def test_storing_the_orders_ends_and_goes_on_where_it_ended(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     path = await rebalanced(client, 450, 1)  # three pages
-    orders = stored._with.orders
+    orders = stored.resources.orders
 
     assert await calls_after_hanging_up(stored, path, orders, "add") == 1
 
@@ -64,7 +64,7 @@ async def test_orders_are_not_stored_again_from_the_first_portfolio(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     path = await rebalanced(client, 450, 1)
-    orders = stored._with.orders
+    orders = stored.resources.orders
     add, places = orders.add, list[int]()
 
     async def fail_at_the_third(some: Any) -> None:
@@ -75,7 +75,7 @@ async def test_orders_are_not_stored_again_from_the_first_portfolio(
 
     orders.add = fail_at_the_third
     with pytest.raises(RuntimeError, match="killed"):
-        await stored.hand_over(path.split("/")[4], OpenOrdersRule.REFUSE, 10, "")
+        await stored.deployment.submit_orders(path.split("/")[4], OpenOrdersRule.REFUSE, 10)
     assert (await client.post(path)).status_code == 200
 
     assert places == [0, 200, 400, 200, 400]
@@ -88,7 +88,7 @@ async def test_looking_up_what_is_unsettled_ends(
     path = await rebalanced(client, 120)
     desk.faults = [flaky_order_service.refusing(1), flaky_order_service.refusing(1)]
     assert counts(await client.post(path)) == {"SENT": 1198, "FAILED": 2}
-    service = stored._with.order_service
+    service = stored.resources.order_service
 
     assert await calls_after_hanging_up(stored, path, service, "placed") == 1
 
@@ -105,7 +105,7 @@ async def test_the_decision_ends(
 ) -> None:
     path = await rebalanced(client, 501, 1)  # two pages
 
-    assert await calls_after_hanging_up(stored, path, getattr(stored._with, part), method) == 1
+    assert await calls_after_hanging_up(stored, path, getattr(stored.resources, part), method) == 1
 
     assert desk.posted == []
     assert (await client.post(path)).status_code == 200
@@ -117,7 +117,7 @@ async def test_looking_up_open_orders_ends(
     for number in range(6):  # four batches are looked up at once
         await client.post(await rebalanced(client, 1, 1, name=f"M{number}", first=number))
     path = await rebalanced(client, 6, 1, name="All")
-    service = stored._with.order_service
+    service = stored.resources.order_service
 
     assert await calls_after_hanging_up(stored, path, service, "placed") <= 4
 
@@ -130,7 +130,7 @@ async def test_replace_cancels_no_more_and_records_what_it_cancelled(
     first = await rebalanced(client, 5)
     await client.post(first)
     second = await rebalanced(client, 5, name="Again")
-    service, rule = stored._with.order_service, OpenOrdersRule.REPLACE
+    service, rule = stored.resources.order_service, OpenOrdersRule.REPLACE
 
     assert await calls_after_hanging_up(stored, second, service, "cancel", rule) == 1
 
@@ -148,7 +148,7 @@ async def test_replace_cancels_nothing_without_the_time_to_confirm_it_and_to_sen
 ) -> None:
     await client.post(await rebalanced(client, 2))
     second = await rebalanced(client, 2, name="Again")
-    stored._hand_overs = OrderSubmitter(stored._with, PATIENT, CANCEL_WITH_S, settle_s=0.0)
+    stored.hand_overs = OrderSubmitter(stored.resources, PATIENT, CANCEL_WITH_S, settle_s=0.0)
 
     answer = await handed_over(client, second, "REPLACE")
 
@@ -165,8 +165,8 @@ async def test_what_replace_cancelled_is_confirmed_however_long_the_look_ups_bef
 ) -> None:
     await client.post(await rebalanced(client, 2))
     second = await rebalanced(client, 2, name="Again")
-    no_time = Admission(stored._with, PATIENT, settle_s=0.0, look_up_for_s=-1.0)
-    stored._hand_overs._admission = no_time
+    no_time = Admission(stored.resources, PATIENT, settle_s=0.0, look_up_for_s=-1.0)
+    stored.hand_overs._admission = no_time
 
     answer = await handed_over(client, second, "REPLACE")
 

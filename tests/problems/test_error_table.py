@@ -21,6 +21,7 @@ from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_o
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.editing import EditError
+from serve_app.ports.errors import PortError
 from serve_app.problems.catalogue import INFEASIBLE, INTERNAL, KINDS, REFUSED
 from serve_app.problems.error_table import ERROR_TABLE, kind_of, problem_of, refusal_of
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError
@@ -47,7 +48,9 @@ def errors() -> list[Exception]:
     return [error for _, error in OF_REQUESTS]
 
 
-@pytest.mark.parametrize("base", [OptimizationError, StorageError, UpstreamError, EditError])
+@pytest.mark.parametrize(
+    "base", [OptimizationError, StorageError, UpstreamError, EditError, PortError]
+)
 def test_every_error_that_can_reach_an_answer_has_its_kind(base: type[Exception]) -> None:
     leaves = [each for each in classes_of(base) if not each.__subclasses__()]
 

@@ -195,9 +195,9 @@ class Lost:
     """A store whose answer to the completion of a key does not arrive."""
 
     def __init__(self, stored: Stored) -> None:
-        self._stored, self.completed = stored, 0
+        self._port, self.completed = stored.port, 0
         self._over = asyncio.Event()
-        stored.complete = self._complete  # pyright: ignore[reportAttributeAccessIssue]
+        self._port.complete_key = self._complete
 
     async def _complete(self, *_: str) -> None:
         self.completed += 1
@@ -205,7 +205,7 @@ class Lost:
 
     def found(self) -> None:
         self._over.set()
-        del self._stored.complete  # pyright: ignore[reportAttributeAccessIssue]
+        del self._port.complete_key
 
 
 async def test_a_claim_that_was_lost_meanwhile_is_not_answered_by_a_second_rebalance(

@@ -40,7 +40,7 @@ async def service(settings: Settings, stored: Stored, database: Any) -> AsyncIte
     world.owns(Q, "7500", **{B: "30.25", C: "-3"})
     world.owns(R, "0.50")
     optimizer = optimizer_with(settings, database, world)
-    parts = Collaborators(stored, optimizer, {}, no_metrics)
+    parts = Collaborators(stored.port, optimizer, {}, no_metrics)
     transport = httpx.ASGITransport(api_app(settings, parts))
     async with AsyncClient("http://test", transport=transport) as client:
         yield client

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
 from serve_app.api.routes import optimize
-from serve_app.deployments.handles import Optimizer
+from serve_app.ports.optimizer import Optimizer
 from serve_app.settings import Settings, settings_from
 from serve_app.simulator import Market
 from storage.mongo.connection import ping
@@ -62,7 +62,7 @@ def app(
     settings: Settings, stored: Stored, optimizer: FakeOptimizer | Optimizer, database: Any
 ) -> FastAPI:
     checks = {"database": lambda: ping(database)}
-    return api_app(settings, Collaborators(stored, optimizer, checks, no_metrics))
+    return api_app(settings, Collaborators(stored.port, optimizer, checks, no_metrics))
 
 
 @pytest.fixture

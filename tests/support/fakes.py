@@ -12,12 +12,18 @@ from optimization.domain.outcome import PortfolioOutcome, PricedTarget, Refusal,
 from optimization.domain.portfolio import Portfolio
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
 from optimization.exact.block_builder import price_targets
-from serve_app.deployments import model_store
+from serve_app.deployments.handles import connect
+from serve_app.deployments.model_store import StoreDeployment, StoreParts
+from serve_app.observability.correlation import correlation_id
+from serve_app.orders.submission import OrderSubmitter
 from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
+from serve_app.ports.options import OptionOverrides
+from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
+from serve_app.ports.store import Store
 from serve_app.resources import SUMMARIES, Resources
 from serve_app.upstream.holdings.source import Balance
 from storage.chunk_store import ChunkStore
-from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
+from storage.idempotency_store import IdempotencyStore
 from storage.model_store import ModelStore
 from storage.open_order_store import OpenOrderStore
 from storage.order_store import OrderStore
@@ -26,21 +32,37 @@ from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
 from storage.run_store import RunStore
 from storage.submission_store import OrderSubmissionStore
+from tests.support.local_handle import Handle
 
 A, B = "A" * 24, "B" * 24
 P, Q, R = "P" * 24, "Q" * 24, "R" * 24
 PRICE = Decimal("10.25")
 
 
-class Stored(model_store.ModelStore):
-    """The deployment of the store, in this process and on this database."""
+class Stored:
+    """The store of an application: its parts, to look into and to exchange, and a client of it."""
 
     def __init__(self, database: Any) -> None:
-        self.models, self.rebalances = ModelStore(database), RebalanceStore(database)
-        self.keys = IdempotencyStore(database)
-        self.runs = self.rebalances.page
         nobody: Any = None
-        self._with = resources_with(database, nobody)
+        self.resources = resources_with(database, nobody)
+        self.hand_overs = OrderSubmitter(self.resources)
+        handle: Any = Handle(lambda: self.deployment)
+        self.port = connect(Store, handle)
+
+    @property
+    def deployment(self) -> StoreDeployment:
+        """The deployment, on the parts of now."""
+        parts = StoreParts(self.resources, self.hand_overs)
+        nothing: Any = None
+        return StoreDeployment(nothing, lambda _: parts)
+
+    @property
+    def models(self) -> ModelStore:
+        return self.resources.models
+
+    @property
+    def rebalances(self) -> RebalanceStore:
+        return self.resources.rebalances
 
 
 def resources_with(database: Any, upstreams: Any) -> Resources:
@@ -98,48 +120,34 @@ class FakeOptimizer:
     stored: Stored
     outcome: Outcome = bought_one
     error: Exception | None = None
-    asked: list[tuple[Mapping[str, Any] | None, str]] = field(default_factory=list)
+    asked: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
 
-    async def rebalance_model(
-        self,
-        model_id: str,
-        options: Mapping[str, Any] | None,
-        correlation_id: str,
-        claim: IdempotencyClaim | None = None,  # noqa: ARG002 - the ingress completes it, too
-    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
-        self.asked.append((options, correlation_id))
+    async def rebalance_model(self, command: RebalanceModel) -> Outcomes:
+        self._note(command.overrides.values)
         if self.error is not None:
             raise self.error
-        model = await self.stored.read(model_id)
+        model = await self.stored.models.read(command.model_id)
         return await self._run(model, model.portfolio_ids)
 
-    async def preview_model(
-        self, model_id: str, options: Mapping[str, Any] | None, correlation_id: str
-    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
-        return await self.rebalance_model(model_id, options, correlation_id)
+    async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Outcomes:
+        return await self.rebalance_model(RebalanceModel("", model_id, overrides))
 
     async def preview_portfolio(
-        self,
-        portfolio_id: str,
-        model_id: str | None,
-        options: Mapping[str, Any] | None,
-        correlation_id: str,
+        self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
     ) -> tuple[Rebalance, PortfolioOutcome]:
-        return await self.rebalance_portfolio(portfolio_id, model_id, options, correlation_id)
+        command = RebalancePortfolio("", portfolio_id, model_id, overrides)
+        return await self.rebalance_portfolio(command)
 
     async def rebalance_portfolio(
-        self,
-        portfolio_id: str,
-        model_id: str | None,
-        options: Mapping[str, Any] | None,
-        correlation_id: str,
-        claim: IdempotencyClaim | None = None,  # noqa: ARG002 - the ingress completes it, too
+        self, command: RebalancePortfolio
     ) -> tuple[Rebalance, PortfolioOutcome]:
-        self.asked.append((options, correlation_id))
-        models = self.stored.models
-        model = await (models.read(model_id) if model_id else models.followed_by(portfolio_id))
-        run, (rebalance,) = await self._run(model, (portfolio_id,))
+        self._note(command.overrides.values)
+        model = await self.stored.models.followed_by(command.portfolio_id, command.model_id)
+        run, (rebalance,) = await self._run(model, (command.portfolio_id,))
         return run, rebalance
+
+    async def read_completed(self, _: str) -> Outcomes | None:
+        return None
 
     async def optimize(
         self,
@@ -147,31 +155,29 @@ class FakeOptimizer:
         balances: Sequence[Balance],
         prices: Mapping[str, Decimal],
         options: GivenOptions,
-        correlation_id: str,
     ) -> tuple[PortfolioOutcome, ...]:
-        self.asked.append((options.common, correlation_id))
+        self._note(options.common)
         securities = price_targets(model, {**dict.fromkeys(_ids(model), PRICE), **prices})
         return tuple(self.outcome(balance.portfolio_id, securities) for balance in balances)
 
-    async def optimize_text(self, given: RawRequest, correlation_id: str) -> RawResponse:
-        self.asked.append((None, correlation_id))
+    async def optimize_text(self, given: RawRequest) -> RawResponse:
         raise AssertionError(f"{given.path}: nobody is there to read a long body")
 
-    async def portfolio_drift(
-        self, portfolio_id: str, model_id: str | None, correlation_id: str
+    async def measure_portfolio(
+        self, portfolio_id: str, model_id: str | None
     ) -> tuple[Model, PortfolioDrift]:
-        self.asked.append((None, correlation_id))
-        models = self.stored.models
-        model = await (models.read(model_id) if model_id else models.followed_by(portfolio_id))
+        model = await self.stored.models.followed_by(portfolio_id, model_id)
         return model, _drift(model, portfolio_id)
 
-    async def model_drift(
-        self, model_id: str, offset: int, limit: int, correlation_id: str
+    async def measure_portfolios(
+        self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[DriftSummary, ...], int]:
-        self.asked.append((None, correlation_id))
         model, total = await self.stored.models.followers(model_id, offset, limit)
         ids = model.portfolio_ids if model else ()
         return tuple(_drift(model, each).summary for each in ids if model), total
+
+    def _note(self, options: Mapping[str, Any]) -> None:
+        self.asked.append((options, correlation_id.get()))
 
     async def _run(
         self, model: Model, portfolio_ids: tuple[str, ...]

@@ -1,7 +1,7 @@
 """The real optimizer of the routes in this process: the real database, upstreams that are five lines each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,12 +9,10 @@ from typing import Any
 
 from ray.exceptions import TaskCancelledError
 
-from serve_app.deadline import bounded
-from serve_app.deployments import handles, optimizer
+from serve_app.deployments.handles import connect
 from serve_app.deployments.long_bodies import answered
-from serve_app.observability.correlation import correlation_id
-from serve_app.ports.optimize import RawRequest, RawResponse
-from serve_app.resources import Resources
+from serve_app.deployments.optimizer import OptimizerDeployment, OptimizerParts
+from serve_app.ports.optimizer import Optimizer
 from serve_app.runs.chunk_attempts import ChunkAttempts
 from serve_app.runs.chunk_tasks import record_chunk
 from serve_app.runs.coordinator import Coordinator
@@ -24,6 +22,7 @@ from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report
 from tests.support.fakes import PRICE, A, B, P, Q, resources_with
+from tests.support.local_handle import Handle
 
 
 @dataclass
@@ -120,69 +119,15 @@ class AttemptsHere(ChunkAttempts):
         return self._settings.run_window
 
 
-class Deployed(optimizer.Optimizer):
-    """The class of the deployment, without a cluster around it."""
-
-    def __init__(self, settings: Settings, resources: Resources | None) -> None:
-        self._settings = settings
-        if resources is not None:
-            self._with = resources
-            self._coordinator = Coordinator(settings, resources, AttemptsHere)
-
-    @bounded
-    async def optimize_text(self, given: RawRequest, correlated: str) -> RawResponse:
-        correlation_id.set(correlated)
-        return await answered(given, self._settings)
-
-
-@dataclass
-class Method:
-    """A method of a deployment as a handle has it."""
-
-    call: Callable[..., Awaitable[Any]]
-
-    def remote(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        return Response(asyncio.ensure_future(self.call(*args, **kwargs)))
-
-
-@dataclass
-class Response:
-    """The answer of a deployment, on its way."""
-
-    work: asyncio.Future[Any]
-
-    def __await__(self) -> Any:
-        # As with Serve, to stop waiting does not end the call.
-        return asyncio.shield(self.work).__await__()
-
-    def cancel(self) -> None:
-        self.work.cancel()
-
-
-@dataclass
-class Broadcast:
-    """The answers of all replicas: here there is one."""
-
-    work: Awaitable[Any]
-
-    async def results_async(self, **_: Any) -> list[Any]:
-        return [await self.work]
-
-
-class Handle:
-    """Calls a deployment in this process."""
-
-    def __init__(self, deployed: object) -> None:
-        self._deployed = deployed
-
-    def __getattr__(self, name: str) -> Method:
-        return Method(getattr(self._deployed, name))
-
-    def broadcast(self, name: str, *args: Any) -> Broadcast:
-        return Broadcast(getattr(self._deployed, name)(*args))
-
-
-def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> handles.Optimizer:
+def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> Optimizer:
     """What the ingress calls, down to these upstreams and this database."""
-    handle: Any = Handle(Deployed(settings, resources_with(database, upstreams)))
-    return handles.Optimizer(handle)
+    resources = resources_with(database, upstreams)
+    coordinator = Coordinator(settings, resources, AttemptsHere)
+    return optimizer_of(settings, OptimizerParts(resources, coordinator, answered))
+
+
+def optimizer_of(settings: Settings, parts: OptimizerParts) -> Optimizer:
+    """The optimizer of these parts, behind a handle as the ingress has one."""
+    deployment = OptimizerDeployment(settings, lambda _: parts)
+    handle: Any = Handle(lambda: deployment)
+    return connect(Optimizer, handle)

@@ -8,10 +8,11 @@ from fastapi import FastAPI
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
-from serve_app.deployments import handles
+from serve_app.deployments.long_bodies import answered
+from serve_app.deployments.optimizer import OptimizerParts
 from serve_app.settings import Settings
 from tests.support.fakes import no_metrics
-from tests.support.in_process import Deployed, Handle
+from tests.support.in_process import optimizer_of
 
 Json = dict[str, Any]
 PATH = "/api/v1/optimize"
@@ -20,9 +21,9 @@ JSON = {"content-type": "application/json"}
 
 def optimize_app(settings: Settings) -> FastAPI:
     """An application that has neither a database nor an upstream."""
-    handle: Any = Handle(Deployed(settings, None))
     nothing: Any = None
-    collaborators = Collaborators(nothing, handles.Optimizer(handle), {}, no_metrics)
+    optimizer = optimizer_of(settings, OptimizerParts(nothing, nothing, answered))
+    collaborators = Collaborators(nothing, optimizer, {}, no_metrics)
     return api_app(settings, collaborators)
 
 

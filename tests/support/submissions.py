@@ -1,5 +1,6 @@
 """What the tests of hand-overs share: rebalances of any size, and a store that hands over to a desk."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -21,10 +22,8 @@ def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIEN
     """Let the store hand over to this desk; after so long an order does not arrive any more."""
     policy = Policy(backoff_s=0.0, breaker_threshold=100)
     service = OrderService(Client("order", "http://desk", policy, desk), "Default")
-    names = type(stored._with).__slots__
-    parts = {name: getattr(stored._with, name) for name in names} | {"order_service": service}
-    stored._with = type(stored._with)(**parts)
-    stored._hand_overs = OrderSubmitter(stored._with, arrive_within, settle_s=0.0)
+    stored.resources = replace(stored.resources, order_service=service)
+    stored.hand_overs = OrderSubmitter(stored.resources, arrive_within, settle_s=0.0)
 
 
 async def rebalanced(

@@ -75,9 +75,9 @@ async def _serve(
     optimizer = optimizer_with(QUICK, database, Generous(Priced()))
     checks = {"database": lambda: ping(database)}
     stored = Stored(database)
-    stored._with = replace(stored._with, portfolios=Generous(Priced()))
+    stored.resources = replace(stored.resources, portfolios=Generous(Priced()))
     reachable(stored, OrderDesk(Market(seed=7, portfolios=1)))
-    app = api_app(QUICK, Collaborators(stored, optimizer, checks, no_metrics))
+    app = api_app(QUICK, Collaborators(stored.port, optimizer, checks, no_metrics))
     config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

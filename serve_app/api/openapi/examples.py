@@ -37,6 +37,7 @@ from serve_app.api.responses import Heading, all_refused, one_refused
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
 from serve_app.editing import TargetDiffersError, TargetExistsError
 from serve_app.json_text import Json, decoded, json_errors
+from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.problems.catalogue import KINDS, Kind
 from serve_app.problems.error_table import kind_of, refusal_of
 from serve_app.problems.errors import (
@@ -133,6 +134,8 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (OF_PORTFOLIO, UpstreamUnavailableError("pricing", "/api/v1/prices answered 503", 2.0)),
     (ORDERS, OrdersInDoubtError(REBALANCE, 1000, 180)),
     (ONE_MODEL, StorageUnavailableError("the database did not answer in time")),
+    (OF_MODEL, ReplicaLostError("Optimizer")),
+    (OF_MODEL, OverloadedError("Optimizer")),
     (f"/api/v1/runs/{REBALANCE}/events", TooManyStreamsError(200)),
     (
         "/health/ready",

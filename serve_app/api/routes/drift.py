@@ -17,7 +17,6 @@ from serve_app.api.schemas.drift import (
 )
 from serve_app.api.schemas.fields import ObjectIdentifier
 from serve_app.json_text import encoded
-from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import problem_of
 
@@ -46,7 +45,7 @@ async def measure_portfolio(
     portfolio_id: PortfolioId, optimizer: Rebalancer, model_id: NamedModel = None
 ) -> Response:
     """Where every security of a portfolio stands against its band, without a plan."""
-    model, drift = await optimizer.portfolio_drift(portfolio_id, model_id, correlation_id.get())
+    model, drift = await optimizer.measure_portfolio(portfolio_id, model_id)
     body = portfolio_drift_json(drift, str(model.model_id))
     return Response(encoded(body), media_type="application/json")
 
@@ -64,7 +63,7 @@ async def measure_portfolios(
     limit: Portfolios = 100,
 ) -> Response:
     """Which portfolios of a model are out of band; one that FAILED is among them and says why."""
-    summaries, total = await optimizer.model_drift(model_id, offset, limit, correlation_id.get())
+    summaries, total = await optimizer.measure_portfolios(model_id, offset, limit)
     lines = [drift_summary_json(each, problem_of(each.refusal)) for each in summaries]
     headers = page_headers(request, offset, limit, total)
     return Response(encoded(lines), headers=headers, media_type="application/json")

@@ -54,7 +54,7 @@ async def list_models(
     limit: Models = MAX_MODELS_PER_PAGE,
 ) -> Response:
     """A page of models, the oldest first unless sorted otherwise."""
-    models, total = await store.page(offset, limit, order)
+    models, total = await store.list_models(offset, limit, order)
     body = encoded([model_json(model) for model in models])
     return _json(body, headers=page_headers(request, offset, limit, total))
 
@@ -80,7 +80,7 @@ async def add_model(body: ModelPost, store: Store, once: AtMostOnce) -> Response
         return replace(new, model_id=model_id)
 
     model, replayed = await once(
-        lambda: store.add(new, once.claim), lambda added: str(added.model_id), recall
+        lambda: store.add_model(new, once.claim), lambda added: str(added.model_id), recall
     )
     location = {"Location": f"/api/v1/model/{model.model_id}"}
     return _answer(model, status=201, headers=location | replayed)
@@ -95,7 +95,7 @@ async def read_model(
     model_id: ModelId, store: Store, if_none_match: IfNoneMatch = None
 ) -> Response:
     """A model."""
-    model = await store.read(model_id)
+    model = await store.read_model(model_id)
     held = held_etag(model_etag(model), if_none_match)
     if held is not None:
         return Response(status_code=304, headers={"ETag": held})
@@ -112,7 +112,7 @@ async def replace_model(
 ) -> Response:
     """Replace the whole model, if its version is still the stored one."""
     changed.require(body.version)
-    return _answer(await store.replace(replacement_of(model_id, body)))
+    return _answer(await store.replace_model(replacement_of(model_id, body)))
 
 
 @router.delete(
@@ -125,7 +125,7 @@ async def delete_model(
 ) -> Response:
     """Remove the model, if its version is still the stored one; its rebalances stay."""
     changed.require(version)
-    await store.delete(model_id, version)
+    await store.delete_model(model_id, version)
     return Response(status_code=204)
 
 

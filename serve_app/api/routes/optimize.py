@@ -20,7 +20,6 @@ from serve_app.api.schemas.optimize import (
     given_options,
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
-from serve_app.observability.correlation import correlation_id
 from serve_app.ports.optimize import RawRequest
 from serve_app.problems import catalogue
 from serve_app.settings import Settings
@@ -79,7 +78,6 @@ async def optimize(
         balances_of(body),
         body.prices,
         given_options(body),
-        correlation_id.get(),
     )
     heading = Heading(None, None, _today(settings))
     return await answer_of_all(request.url.path, heading, rebalances, {})
@@ -94,7 +92,7 @@ async def _answered_elsewhere(request: Request) -> Response:
     settings = settings_of(request)
     given = RawRequest(await request.body(), request.url.path, _today(settings))
     try:
-        written = await optimizer_of(request).optimize_text(given, correlation_id.get())
+        written = await optimizer_of(request).optimize_text(given)
     except BodyRefusedError as error:
         raise RequestValidationError(error.errors) from error
     return response_from(written)

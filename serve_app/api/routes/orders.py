@@ -15,7 +15,6 @@ from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.fields import WHOLE
 from serve_app.api.schemas.orders import HandOverAnswer, HandOverBody, hand_over_json
 from serve_app.json_text import encoded
-from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
 from storage.order import OrderState
 from storage.submission_store import OrderSubmission, SubmissionStatus
@@ -66,9 +65,9 @@ async def hand_over(
     """
     rule = (body or HandOverBody()).open_orders
     done, replayed = await once(
-        lambda: store.hand_over(rebalance_id, rule, MAX_ORDERS_PER_PAGE, correlation_id.get()),
+        lambda: store.submit_orders(rebalance_id, rule, MAX_ORDERS_PER_PAGE),
         lambda handed: handed.rebalance_id,
-        lambda reference: store.handed_over(reference, 0, MAX_ORDERS_PER_PAGE),
+        lambda reference: store.read_submission(reference, 0, MAX_ORDERS_PER_PAGE),
     )
     headers = page_headers(request, 0, MAX_ORDERS_PER_PAGE, done.listed) | replayed
     return _answer(done, 200 if done.status is SubmissionStatus.COMPLETE else 207, headers)
@@ -88,7 +87,7 @@ async def list_orders(
     status: States = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Where the orders of a rebalance stand, a page at a time; NOT_SENT before it is handed over."""
-    found = await store.handed_over(rebalance_id, offset, limit, tuple(dict.fromkeys(status)))
+    found = await store.read_submission(rebalance_id, offset, limit, tuple(dict.fromkeys(status)))
     return _answer(found, 200, page_headers(request, offset, limit, found.listed))
 
 

@@ -22,5 +22,5 @@ Ids = Annotated[
 @router.get("/portfolios", responses=refuses(catalogue.INVALID, catalogue.OVERLOADED))
 async def name_portfolios(store: Store, ids: Ids) -> list[PortfolioName]:
     """Names of portfolios, in the order of the ids; null where the portfolio service has none or is down."""
-    names = await store.portfolio_names(tuple(dict.fromkeys(ids)))
+    names = await store.name_portfolios(tuple(dict.fromkeys(ids)))
     return [PortfolioName(portfolio_id=each, name=name) for each, name in names.items()]

@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from optimization.domain.outcome import PortfolioOutcome
-from serve_app.api.dependencies import Configured, ModelStore, Optimizer, Rebalancer, Store
+from serve_app.api.dependencies import Configured, Rebalancer, Store
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import AtMostOnce, Once
 from serve_app.api.openapi.problem_answers import refuses
@@ -21,15 +20,17 @@ from serve_app.api.schemas.options import (
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
 from serve_app.api.schemas.runs import RunAnswer
-from serve_app.observability.correlation import correlation_id
+from serve_app.ports.options import OptionOverrides
+from serve_app.ports.rebalances import Outcomes
+from serve_app.ports.runs import BeginRun, RunControl, StoredRuns
 from serve_app.problems import catalogue
-from storage.rebalance import Rebalance
+from serve_app.rebalances import exactly_once
+from storage.rebalance import Rebalance, new_rebalance_id
 from storage.run import Selection
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
 
 MAX_UNMATCHED_IDS = 100
-Outcomes = tuple[Rebalance, tuple[PortfolioOutcome, ...]]
 DryRun = Annotated[
     bool,
     Query(description="answer the same and store nothing; an Idempotency-Key is not looked at"),
@@ -77,19 +78,18 @@ async def rebalance_model(
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
         return await _begun(store, optimizer, once, selection, options)
-    wanted = options_of(options)
+    wanted = OptionOverrides(options_of(options))
     if dry_run:
-        asked = model_id, wanted, correlation_id.get()
-        run, rebalances = await optimizer.preview_model(*asked)
+        run, rebalances = await optimizer.preview_model(model_id, wanted)
         heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
         return await answer_of_all(request.url.path, heading, rebalances, _unmatched(run))
 
     async def recall(rebalance_id: str) -> Outcomes:
-        run = await store.run(rebalance_id)
-        return run, await store.outcomes(run)
+        run = await store.read_rebalance(rebalance_id)
+        return run, await store.list_outcomes(run)
 
     (run, rebalances), replayed = await once(
-        lambda: optimizer.rebalance_model(model_id, wanted, correlation_id.get(), once.claim),
+        lambda: exactly_once.rebalance_model(optimizer, model_id, wanted, once.claim),
         lambda outcomes: outcomes[0].rebalance_id,
         recall,
     )
@@ -119,37 +119,34 @@ async def rebalance_portfolio(
     if respond_async and not dry_run:
         selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
         return await _begun(store, optimizer, once, selection, options)
-    wanted = options_of(options)
+    wanted = OptionOverrides(options_of(options))
     if dry_run:
-        asked = portfolio_id, model_id, wanted, correlation_id.get()
-        run, rebalance = await optimizer.preview_portfolio(*asked)
+        run, rebalance = await optimizer.preview_portfolio(portfolio_id, model_id, wanted)
         heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
         return answer_of_one(request.url.path, heading, rebalance, {})
     (run, rebalance), replayed = await once(
-        lambda: optimizer.rebalance_portfolio(
-            portfolio_id, model_id, wanted, correlation_id.get(), once.claim
+        lambda: exactly_once.rebalance_portfolio(
+            optimizer, portfolio_id, model_id, wanted, once.claim
         ),
         lambda outcome: outcome[0].rebalance_id,
-        lambda rebalance_id: store.outcome(rebalance_id, portfolio_id),
+        lambda rebalance_id: store.read_outcome(rebalance_id, portfolio_id),
     )
     heading = Heading(run.rebalance_id, run.model_id, trade_date_of(run, settings.zone))
     return answer_of_one(request.url.path, heading, rebalance, _location(run) | replayed)
 
 
 async def _begun(
-    store: ModelStore,
-    optimizer: Optimizer,
+    store: StoredRuns,
+    optimizer: RunControl,
     once: Once,
     selection: Selection,
     options: RebalanceOptionsBody | None,
 ) -> Response:
     """The run that does it, on its way."""
+    overrides = OptionOverrides(options_of(options))
+    command = BeginRun(new_rebalance_id(), selection, overrides, claim=once.claim)
     run, replayed = await once(
-        lambda: optimizer.begin_run(
-            selection, options_of(options), {}, None, correlation_id.get(), once.claim
-        ),
-        lambda run: run.run_id,
-        store.book_run,
+        lambda: optimizer.begin_run(command), lambda run: run.run_id, store.read_run
     )
     return await accepted(store, run, PREFERENCE_APPLIED | replayed)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
-from serve_app.api.dependencies import Configured, ModelStore, Rebalancer, Store
+from serve_app.api.dependencies import Configured, Rebalancer, Store
 from serve_app.api.event_stream import EventStream, OpenStreams, chunk_event, state_event
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, portfolios_json
@@ -31,10 +31,12 @@ from serve_app.api.schemas.runs import (
     selection_of,
 )
 from serve_app.json_text import encoded
-from serve_app.observability.correlation import correlation_id
+from serve_app.ports.options import OptionOverrides
+from serve_app.ports.runs import BeginRun, StoredRuns
 from serve_app.problems import catalogue
 from serve_app.retries import retry_while_unavailable
 from storage.errors import StorageUnavailableError
+from storage.rebalance import new_rebalance_id
 from storage.run import Run
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=ExactRoute)
@@ -75,18 +77,16 @@ async def begin_run(
     body: RunRequest, store: Store, optimizer: Rebalancer, once: AtMostOnce
 ) -> Response:
     """Rebalance several models, a list of portfolios or the whole book; answered before it is done."""
-    own = own_options_of(body)
+    command = BeginRun(
+        new_rebalance_id(),
+        selection_of(body),
+        OptionOverrides(options_of(body.options)),
+        {each: OptionOverrides(given) for each, given in own_options_of(body).items()},
+        holdings_of(body.holdings),
+        once.claim,
+    )
     run, replayed = await once(
-        lambda: optimizer.begin_run(
-            selection_of(body),
-            options_of(body.options),
-            own,
-            holdings_of(body.holdings),
-            correlation_id.get(),
-            once.claim,
-        ),
-        lambda run: run.run_id,
-        store.book_run,
+        lambda: optimizer.begin_run(command), lambda run: run.run_id, store.read_run
     )
     return await accepted(store, run, replayed)
 
@@ -96,7 +96,7 @@ async def list_runs(
     request: Request, store: Store, offset: Offset = 0, limit: Runs = 10
 ) -> Response:
     """A page of runs, the newest first."""
-    runs, total = await store.book_runs(offset, limit)
+    runs, total = await store.list_runs(offset, limit)
     listed = [await progress_json(store, run) for run in runs]
     return _json(listed, 200, page_headers(request, offset, limit, total))
 
@@ -104,15 +104,15 @@ async def list_runs(
 @router.get("/runs/{run_id}", response_model=RunAnswer, responses=WRONG_RUN)
 async def read_run(run_id: RunId, store: Store) -> Response:
     """Where a run stands."""
-    return _json(await progress_json(store, await store.book_run(run_id)))
+    return _json(await progress_json(store, await store.read_run(run_id)))
 
 
 @router.delete("/runs/{run_id}", status_code=202, response_model=RunAnswer, responses=WRONG_RUN)
 async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Response:
     """Begin nothing more of a run; what is done or under way stays, and one that is over stays as it is."""
-    run = await store.cancel_book_run(run_id)
+    run = await store.cancel_run(run_id)
     if not run.status.is_over:
-        await optimizer.announce(run.run_id)
+        await optimizer.look_at(run.run_id)
     return _json(await progress_json(store, run), 202)
 
 
@@ -129,7 +129,7 @@ async def follow_run(
     run_id: RunId, store: Store, streams: OpenStreams, last: LastEvent = None
 ) -> Response:
     """Server-sent events: `chunk` for portfolios that are done, `progress`, and `end` when the run is over."""
-    run = await store.book_run(run_id)
+    run = await store.read_run(run_id)
     return EventStream(_events(store, run, int(last or 0)), streams)
 
 
@@ -140,11 +140,11 @@ async def follow_run(
 )
 async def stream_outcomes(run_id: RunId, store: Store, settings: Configured) -> Response:
     """JSON lines: the outcome of every portfolio that has one, in the order of rebalances and portfolios."""
-    run = await store.book_run(run_id)
+    run = await store.read_run(run_id)
     return StreamingResponse(_outcomes(store, run, settings.zone), 200, media_type=NDJSON)
 
 
-async def _events(store: ModelStore, run: Run, last: int) -> AsyncIterator[bytes]:
+async def _events(store: StoredRuns, run: Run, last: int) -> AsyncIterator[bytes]:
     """Events since the last one, and then as they come; a comment now and then keeps the line open.
 
     Should the database be away for long, the stream ends early: whoever comes back is told so.
@@ -154,12 +154,12 @@ async def _events(store: ModelStore, run: Run, last: int) -> AsyncIterator[bytes
             yield event
 
 
-async def _followed(store: ModelStore, run: Run, last: int) -> AsyncIterator[bytes]:
+async def _followed(store: StoredRuns, run: Run, last: int) -> AsyncIterator[bytes]:
     looks = 0
     while True:
         # What is over was over before the events were read: none of them can be missed.
         while events := await retry_while_unavailable(
-            partial(store.run_events, run.run_id, last, EVENT_BATCH_SIZE), PATIENCE_S
+            partial(store.list_run_events, run.run_id, last, EVENT_BATCH_SIZE), PATIENCE_S
         ):
             for event in events:
                 yield chunk_event(event)
@@ -174,15 +174,15 @@ async def _followed(store: ModelStore, run: Run, last: int) -> AsyncIterator[byt
         if looks == 0:
             yield ALIVE
         await asyncio.sleep(LOOK_EVERY_S)
-        run = await retry_while_unavailable(partial(store.book_run, run.run_id), PATIENCE_S)
+        run = await retry_while_unavailable(partial(store.read_run, run.run_id), PATIENCE_S)
 
 
-async def _outcomes(store: ModelStore, run: Run, zone: tzinfo) -> AsyncIterator[bytes]:
+async def _outcomes(store: Store, run: Run, zone: tzinfo) -> AsyncIterator[bytes]:
     last: str | None = None
-    while parts := await store.run_parts(run.run_id, last, MAX_LISTED_REBALANCES):
+    while parts := await store.list_run_rebalances(run.run_id, last, MAX_LISTED_REBALANCES):
         for part in parts:
             for offset in range(0, part.number_of_portfolios, OUTCOME_BATCH_SIZE):
-                found = await store.outcomes(part, offset, OUTCOME_BATCH_SIZE)
+                found = await store.list_outcomes(part, offset, OUTCOME_BATCH_SIZE)
                 portfolios = portfolios_json(part, found, zone)
                 yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
         last = parts[-1].rebalance_id

@@ -63,10 +63,10 @@ async def list_rebalances(
     limit: Runs = 10,
 ) -> Response:
     """A page of rebalances, the newest first, with up to 5,000 of their portfolios in all."""
-    runs, total = await store.runs(offset, limit, order)
+    runs, total = await store.list_rebalances(offset, limit, order)
     page: list[Listed] = []
     for run, shown in zip(runs, shares(run.number_of_portfolios for run in runs), strict=True):
-        portfolios = Portfolios(run, 0, shown, partial(store.outcomes, run))
+        portfolios = Portfolios(run, 0, shown, partial(store.list_outcomes, run))
         rest = f"/api/v1/rebalance/{run.rebalance_id}/portfolios?offset={shown}"
         page.append(Listed(portfolios, run.number_of_portfolios - shown, rest))
     headers = page_headers(request, offset, limit, total)
@@ -91,11 +91,11 @@ async def list_rebalances_of_portfolios(
     A page has up to 5,000 portfolios in all; where a rebalance is cut, the same body sent to the link has the whole.
     """
     wanted = tuple(dict.fromkeys(body.portfolios))
-    found, total = await store.runs_of(wanted, offset, limit)
+    found, total = await store.list_rebalances_of(wanted, offset, limit)
     page: list[Listed] = []
     for place, shown in enumerate(shares(count for _, count in found), offset):
         run, count = found[place - offset]
-        portfolios = Portfolios(run, 0, shown, partial(store.outcomes_among, run, wanted))
+        portfolios = Portfolios(run, 0, shown, partial(store.list_outcomes_of, run, wanted))
         alone = f"{request.url.path}?offset={place}&limit=1"
         page.append(Listed(portfolios, count - shown, alone))
     headers = page_headers(request, offset, limit, total)
@@ -107,8 +107,8 @@ async def list_rebalances_of_portfolios(
 )
 async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Configured) -> Response:
     """A rebalance with all its portfolios and their positions, as long as it may be."""
-    run = await store.run(rebalance_id)
-    whole = Portfolios(run, 0, run.number_of_portfolios, partial(store.outcomes, run))
+    run = await store.read_rebalance(rebalance_id)
+    whole = Portfolios(run, 0, run.number_of_portfolios, partial(store.list_outcomes, run))
     text = rebalance_text(Listed(whole), settings.zone)
     return await streamed(text, {"ETag": rebalance_etag(run)})
 
@@ -127,9 +127,9 @@ async def list_portfolios(
     limit: OnePage = MAX_OUTCOMES_PER_PAGE,
 ) -> Response:
     """A page of the portfolios of a rebalance, in their order in the model."""
-    run = await store.run(rebalance_id)
+    run = await store.read_rebalance(rebalance_id)
     count = max(0, min(limit, run.number_of_portfolios - offset))
-    page = Portfolios(run, offset, count, partial(store.outcomes, run))
+    page = Portfolios(run, offset, count, partial(store.list_outcomes, run))
     headers = page_headers(request, offset, limit, run.number_of_portfolios)
     return await streamed(portfolios_text(page, settings.zone), headers)
 
@@ -143,7 +143,7 @@ async def list_positions(
     rebalance_id: RebalanceId, portfolio_id: PortfolioId, store: Store, settings: Configured
 ) -> Response:
     """The positions of one portfolio in a rebalance."""
-    run, rebalance = await store.outcome(rebalance_id, portfolio_id)
+    run, rebalance = await store.read_outcome(rebalance_id, portfolio_id)
     return _json(positions_json(rebalance, trade_date_of(run, settings.zone)))
 
 
@@ -165,7 +165,7 @@ async def delete_rebalance(
 ) -> Response:
     """Remove a rebalance with its portfolios, if its version is the stored one and no order was sent."""
     changed.require(version)
-    await store.delete_run(rebalance_id, version)
+    await store.delete_rebalance(rebalance_id, version)
     return _json(deleted_json(rebalance_id))
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from optimization.domain.outcome import PortfolioOutcome
 from serve_app.api.content_negotiation import Accept, chosen
-from serve_app.api.dependencies import Configured, ModelStore, Store
+from serve_app.api.dependencies import Configured, Store
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE
 from serve_app.api.exports.transactions import (
     Page,
@@ -26,6 +26,7 @@ from serve_app.api.path_parameters import RebalanceId
 from serve_app.api.responses import trade_date_of
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.fields import Identifier
+from serve_app.ports.stored_rebalances import StoredRebalances
 from serve_app.problems import catalogue
 from storage.rebalance import Rebalance, RebalanceStatus
 
@@ -78,12 +79,12 @@ async def list_transactions(
 ) -> Response:
     """The trade list of a rebalance, as long as it may be: JSON, JSON lines, CSV or a workbook."""
     media_type = chosen(accept, OFFERED)
-    run = await store.run(rebalance_id)
+    run = await store.read_rebalance(rebalance_id)
     if portfolio_id:
-        first = await store.outcomes_of(run, tuple(dict.fromkeys(portfolio_id)))
+        first = await store.read_outcomes(run, tuple(dict.fromkeys(portfolio_id)))
         end = 0
     else:
-        first, end = await store.outcomes(run, 0, OUTCOME_BATCH_SIZE), run.number_of_portfolios
+        first, end = await store.list_outcomes(run, 0, OUTCOME_BATCH_SIZE), run.number_of_portfolios
     pages = _pages(store, run, first, end, settings.zone)
     headers = _headers(run, media_type)
     if media_type == XLSX:
@@ -92,13 +93,17 @@ async def list_transactions(
 
 
 async def _pages(
-    store: ModelStore, run: Rebalance, page: tuple[PortfolioOutcome, ...], end: int, zone: tzinfo
+    store: StoredRebalances,
+    run: Rebalance,
+    page: tuple[PortfolioOutcome, ...],
+    end: int,
+    zone: tzinfo,
 ) -> AsyncIterator[Page]:
     """The lines of the first page and of those that follow it up to the portfolio ``end``."""
     day = trade_date_of(run, zone)
     yield tuple(lines_of(run.rebalance_id, page, day))
     for offset in range(OUTCOME_BATCH_SIZE, end, OUTCOME_BATCH_SIZE):
-        page = await store.outcomes(run, offset, OUTCOME_BATCH_SIZE)
+        page = await store.list_outcomes(run, offset, OUTCOME_BATCH_SIZE)
         yield tuple(lines_of(run.rebalance_id, page, day))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,15 +10,13 @@ import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from optimization.domain.outcome import PortfolioOutcome
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Collaborators
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ProblemError
 from serve_app.deadline import remaining_s
+from serve_app.ports.rebalances import Outcomes, RebalanceModel
 from serve_app.settings import Settings
-from storage.idempotency_store import IdempotencyClaim
-from storage.rebalance import Rebalance
 from tests.support.command_server import served
 from tests.support.fakes import FakeOptimizer, Stored, no_metrics
 
@@ -32,20 +30,14 @@ class SlowOptimizer(FakeOptimizer):
     was_ended = False
     remaining_s = 0.0
 
-    async def rebalance_model(
-        self,
-        model_id: str,
-        options: Mapping[str, Any] | None,
-        correlation_id: str,
-        claim: IdempotencyClaim | None = None,
-    ) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
+    async def rebalance_model(self, command: RebalanceModel) -> Outcomes:
         self.remaining_s = remaining_s()
         try:
             await asyncio.sleep(self.seconds)
         except asyncio.CancelledError:
             self.was_ended = True
             raise
-        return await super().rebalance_model(model_id, options, correlation_id, claim)
+        return await super().rebalance_model(command)
 
 
 @pytest.fixture
@@ -55,7 +47,7 @@ def optimizer(stored: Stored) -> SlowOptimizer:
 
 @pytest.fixture
 def app(settings: Settings, stored: Stored, optimizer: Any) -> FastAPI:
-    return api_app(settings, Collaborators(stored, optimizer, {}, no_metrics))
+    return api_app(settings, Collaborators(stored.port, optimizer, {}, no_metrics))
 
 
 @pytest.fixture

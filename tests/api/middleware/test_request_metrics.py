@@ -40,7 +40,7 @@ def seen() -> Seen:
 async def client(
     settings: Settings, stored: Stored, optimizer: FakeOptimizer, seen: Seen
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = api_app(settings, Collaborators(stored, optimizer, {}, no_metrics), watch=seen)
+    app = api_app(settings, Collaborators(stored.port, optimizer, {}, no_metrics), watch=seen)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

@@ -22,8 +22,8 @@ from serve_app.api.openapi import samples
 from serve_app.api.openapi.answer_examples import OF_SHAPES
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.rebalances import outcome_json
-from serve_app.deployments.handles import Optimizer
 from serve_app.json_text import encoded
+from serve_app.ports.optimizer import Optimizer
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.circuit_breaker import BreakerState
 from serve_app.upstream.http_client import UpstreamHealth
@@ -88,10 +88,10 @@ async def well() -> UpstreamHealth:
 def app(
     settings: Settings, stored: Stored, optimizer: Optimizer, database: Any, upstreams: Any
 ) -> FastAPI:
-    stored._with = replace(stored._with, portfolios=upstreams)
+    stored.resources = replace(stored.resources, portfolios=upstreams)
     checks = {"database": lambda: ping(database)}
     states = dict.fromkeys(samples.UPSTREAMS, well)
-    return api_app(settings, Collaborators(stored, optimizer, checks, no_metrics, states))
+    return api_app(settings, Collaborators(stored.port, optimizer, checks, no_metrics, states))
 
 
 class Asker:

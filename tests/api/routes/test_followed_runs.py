@@ -41,7 +41,7 @@ def gate() -> Gate:
 async def client(
     settings: Settings, stored: Stored, database: Any, gate: Gate
 ) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored, optimizer_with(settings, database, gate), {}, no_metrics)
+    parts = Collaborators(stored.port, optimizer_with(settings, database, gate), {}, no_metrics)
     transport = httpx.ASGITransport(api_app(settings, parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -123,14 +123,14 @@ async def test_what_is_no_number_of_an_event_is_refused(
 async def test_a_stream_outlives_a_database_that_is_away_for_a_moment(
     client: httpx.AsyncClient, run_id: str, gate: Gate, stored: Stored
 ) -> None:
-    read, failures = stored.run_events, iter(range(3))
+    read, failures = stored.port.list_run_events, iter(range(3))
 
     async def away(*args: Any) -> Any:
         if next(failures, None) is not None:
             raise StorageUnavailableError("the database cannot be reached")
         return await read(*args)
 
-    stored.run_events = away  # pyright: ignore[reportAttributeAccessIssue]
+    stored.port.list_run_events = away
     gate.open.set()
     events = await followed(client, run_id)
     assert [number for kind, number, _ in events if kind == "chunk"] == ["1", "2", "3"]
@@ -148,7 +148,8 @@ async def test_one_stream_too_many_is_refused_for_now(
     gate.open.set()
     await run_over(client, run_id)
     app = api_app(
-        settings, Collaborators(stored, optimizer_with(settings, database, gate), {}, no_metrics)
+        settings,
+        Collaborators(stored.port, optimizer_with(settings, database, gate), {}, no_metrics),
     )
     app.state.streams = Streams(1)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as one:

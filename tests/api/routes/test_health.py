@@ -70,7 +70,9 @@ async def ask(stored: Stored, optimizer: FakeOptimizer, database: Any) -> AsyncI
         **upstreams: Callable[[], Awaitable[UpstreamHealth]] | upstream_servers.Handler | Client,
     ) -> Mapping[str, httpx.Response]:
         checks = {name: check_of(upstreams.get(name, well)) for name in UPSTREAMS}
-        parts = Collaborators(stored, optimizer, {"database": database_check}, no_metrics, checks)
+        parts = Collaborators(
+            stored.port, optimizer, {"database": database_check}, no_metrics, checks
+        )
         transport = httpx.ASGITransport(api_app(settings, parts))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             paths = ("/health/live", "/health/ready", *ALWAYS_200)

@@ -118,7 +118,9 @@ async def test_the_answer_is_that_of_a_stored_model_with_the_same_holdings(
 ) -> None:
     rng = np.random.default_rng(6)
     world = Upstreams()
-    async with client_with(settings, stored, optimizer_with(settings, database, world)) as other:
+    async with client_with(
+        settings, stored.port, optimizer_with(settings, database, world)
+    ) as other:
         for number in range(PER_KIND):
             problem = kind(rng)
             given = asked_of(problem)

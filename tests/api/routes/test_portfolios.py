@@ -21,7 +21,7 @@ class Named:
 @pytest.fixture(autouse=True)
 def named(stored: Stored) -> None:
     named: Any = Named()
-    stored._with = replace(stored._with, portfolios=named)
+    stored.resources = replace(stored.resources, portfolios=named)
 
 
 async def test_names_stand_in_the_order_of_the_ids_and_each_once(

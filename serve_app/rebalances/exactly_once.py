@@ -1,0 +1,76 @@
+"""Rebalances that happen once, although a replica may die before it returns their outcomes."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import stamina
+
+from optimization.domain.outcome import PortfolioOutcome
+from serve_app.ports.errors import ReplicaLostError
+from serve_app.ports.options import OptionOverrides
+from serve_app.ports.rebalances import (
+    Outcomes,
+    RebalanceModel,
+    RebalancePortfolio,
+    Rebalancing,
+)
+from storage.idempotency_store import IdempotencyClaim
+from storage.rebalance import Rebalance, new_rebalance_id
+
+MAX_ATTEMPTS: Final = 3
+
+
+class _NothingStoredError(ReplicaLostError):
+    """The replica died and nothing is stored under the id: another attempt repeats no work."""
+
+
+_repeat = stamina.AsyncRetryingCaller(
+    attempts=MAX_ATTEMPTS, timeout=None, wait_initial=0.0, wait_jitter=0.0
+).on(_NothingStoredError)
+
+
+async def rebalance_model(
+    optimizer: Rebalancing,
+    model_id: str,
+    overrides: OptionOverrides,
+    claim: IdempotencyClaim | None = None,
+) -> Outcomes:
+    """Rebalance every portfolio that follows a model."""
+
+    async def rebalance(rebalance_id: str) -> Outcomes:
+        command = RebalanceModel(rebalance_id, model_id, overrides, claim)
+        return await optimizer.rebalance_model(command)
+
+    return await _repeat(_attempt, optimizer, rebalance)
+
+
+async def rebalance_portfolio(
+    optimizer: Rebalancing,
+    portfolio_id: str,
+    model_id: str | None,
+    overrides: OptionOverrides,
+    claim: IdempotencyClaim | None = None,
+) -> tuple[Rebalance, PortfolioOutcome]:
+    """Rebalance one portfolio to the named model, or to the newest that it follows."""
+
+    async def rebalance(rebalance_id: str) -> Outcomes:
+        command = RebalancePortfolio(rebalance_id, portfolio_id, model_id, overrides, claim)
+        run, outcome = await optimizer.rebalance_portfolio(command)
+        return run, (outcome,)
+
+    run, (outcome,) = await _repeat(_attempt, optimizer, rebalance)
+    return run, outcome
+
+
+async def _attempt(
+    optimizer: Rebalancing, rebalance: Callable[[str], Awaitable[Outcomes]]
+) -> Outcomes:
+    """Rebalance under a new id; after a lost replica return what it stored under that id."""
+    rebalance_id = new_rebalance_id()
+    try:
+        return await rebalance(rebalance_id)
+    except ReplicaLostError as error:
+        completed = await optimizer.read_completed(rebalance_id)
+        if completed is None:
+            raise _NothingStoredError(error.deployment) from error
+        return completed

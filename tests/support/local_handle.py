@@ -1,0 +1,55 @@
+"""Handles of deployments without a cluster: calls of this process, that are cancelled as Serve's are."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Method:
+    """A method of a deployment as a handle has it."""
+
+    call: Callable[..., Awaitable[Any]]
+
+    def remote(self, *args: Any, **kwargs: Any) -> "Response":
+        return Response(asyncio.ensure_future(self.call(*args, **kwargs)))
+
+
+@dataclass
+class Response:
+    """The answer of a deployment, on its way."""
+
+    work: asyncio.Future[Any]
+
+    def __await__(self) -> Any:
+        # As with Serve, to stop waiting does not end the call.
+        return asyncio.shield(self.work).__await__()
+
+    def cancel(self) -> None:
+        self.work.cancel()
+
+
+@dataclass
+class Broadcast:
+    """The answers of all replicas: here there is one."""
+
+    work: Awaitable[Any]
+
+    async def results_async(self, **_: Any) -> list[Any]:
+        return [await self.work]
+
+
+class Handle:
+    """Calls a deployment in this process; the deployment is looked up at every call."""
+
+    deployment_name = "here"
+
+    def __init__(self, deployment: Callable[[], object]) -> None:
+        self._deployment = deployment
+
+    def options(self, *, method_name: str) -> Method:
+        return Method(getattr(self._deployment(), method_name))
+
+    def broadcast(self, method_name: str, *args: Any, **kwargs: Any) -> Broadcast:
+        return Broadcast(getattr(self._deployment(), method_name)(*args, **kwargs))
