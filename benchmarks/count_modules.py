@@ -91,7 +91,7 @@ async def rebalance(uri: str) -> Entries:
     settings = settings_from({})
     stored, optimizer = Stored(database), optimizer_with(settings, database, upstreams)
     checks = {"database": lambda: ping(database)}
-    app = api_app(settings, Collaborators(stored, optimizer, checks, no_metrics))
+    app = api_app(settings, Collaborators(stored.port, optimizer, checks, no_metrics))
     transport = httpx.ASGITransport(app)
     entries = Entries()
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:

@@ -191,7 +191,7 @@ async def test_the_list_of_a_run_that_is_not_whole_says_so(
     client: httpx.AsyncClient, stored: Stored, run: dict[str, Any]
 ) -> None:
     unfinished = {"$set": {"status": RebalanceStatus.STOPPED.value}}
-    await stored.models._models.database["rebalances"].update_one({}, unfinished)
+    await stored.resources.database["rebalances"].update_one({}, unfinished)
 
     answer = await client.get(path(run), headers={"accept": "text/csv"})
 
