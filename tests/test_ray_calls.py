@@ -65,6 +65,6 @@ async def test_the_error_of_a_task_arrives_as_itself() -> None:
         await fan_out(ITEMS, 10, lambda *_: task_of(broken()), 2)
 
 
-def test_a_cause_that_is_no_exception_leaves_the_error_of_ray() -> None:
-    error = RayTaskError("task", "traceback", KeyboardInterrupt())
-    assert cause_of(error) is error
+def test_an_error_without_a_cause_is_its_own() -> None:
+    for error in (RayTaskError("task", "traceback", None), LookupError("7")):
+        assert cause_of(error) is error
