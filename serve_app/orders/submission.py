@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from optimization.domain.outcome import PortfolioOutcome, Side
 from serve_app.observability.metrics import count_orders
-from serve_app.orders.admission import SETTLE_S, Admission
+from serve_app.orders.admission import Admission
 from serve_app.orders.open_orders import ARRIVE_WITHIN, ReadBack, look_up_batch, read_back
 from serve_app.orders.submission_turn import Turn, TurnOverError
 from serve_app.resources import Resources
@@ -60,10 +60,10 @@ class OrderSubmitter:
         arrive_within: timedelta = ARRIVE_WITHIN,
         send_for_s: float = SEND_FOR_S,
         count: Callable[[Mapping[str, int]], None] = count_orders,
-        settle_s: float = SETTLE_S,
+        admission: Admission | None = None,
     ) -> None:
         self._with = resources
-        self._admission = Admission(resources, arrive_within, settle_s)
+        self._admission = admission or Admission(resources, arrive_within)
         self._arrive_within = arrive_within
         self._send_for_s = send_for_s
         self._count = count

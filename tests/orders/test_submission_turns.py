@@ -148,7 +148,10 @@ async def test_replace_cancels_nothing_without_the_time_to_confirm_it_and_to_sen
 ) -> None:
     await client.post(await rebalanced(client, 2))
     second = await rebalanced(client, 2, name="Again")
-    stored.hand_overs = OrderSubmitter(stored.resources, PATIENT, CANCEL_WITH_S, settle_s=0.0)
+    admission = Admission(stored.resources, PATIENT, settle_s=0.0)
+    stored.hand_overs = OrderSubmitter(
+        stored.resources, PATIENT, CANCEL_WITH_S, admission=admission
+    )
 
     answer = await handed_over(client, second, "REPLACE")
 
@@ -166,7 +169,7 @@ async def test_what_replace_cancelled_is_confirmed_however_long_the_look_ups_bef
     await client.post(await rebalanced(client, 2))
     second = await rebalanced(client, 2, name="Again")
     no_time = Admission(stored.resources, PATIENT, settle_s=0.0, look_up_for_s=-1.0)
-    stored.hand_overs._admission = no_time
+    stored.hand_overs = OrderSubmitter(stored.resources, PATIENT, admission=no_time)
 
     answer = await handed_over(client, second, "REPLACE")
 

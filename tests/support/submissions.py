@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import httpx
 
+from serve_app.orders.admission import Admission
 from serve_app.orders.submission import OrderSubmitter
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.order_service import OrderService
@@ -23,7 +24,8 @@ def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIEN
     policy = Policy(backoff_s=0.0, breaker_threshold=100)
     service = OrderService(Client("order", "http://desk", policy, desk), "Default")
     stored.resources = replace(stored.resources, order_service=service)
-    stored.hand_overs = OrderSubmitter(stored.resources, arrive_within, settle_s=0.0)
+    admission = Admission(stored.resources, arrive_within, settle_s=0.0)
+    stored.hand_overs = OrderSubmitter(stored.resources, arrive_within, admission=admission)
 
 
 async def rebalanced(
