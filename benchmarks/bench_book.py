@@ -3,8 +3,9 @@
     python benchmarks/bench_book.py [--portfolios 100000] [--positions 50] [--models 10] [--singles]
 
 It writes a Parquet file of the book, starts the service with a database of its own in a temporary
-directory, begins one run over everything and follows it. A small run goes before, in which the workers load what
-they need. With ``--singles`` single rebalances are asked for before the run and during it.
+directory, begins one run over everything and follows it. A small run goes before, in which the
+workers load what they need. With ``--singles`` single rebalances are asked for before the run and
+during it.
 """
 
 import argparse
@@ -68,7 +69,7 @@ def models_of(market: Market, portfolios: int, positions: int, models: int) -> l
 
 
 def write_book(path: Path, market: Market, models: list[Model], seed: int = 5) -> None:
-    """Holdings around the targets of portfolios worth 1 to 20 million: a third of them out of a band."""
+    """Holdings of portfolios worth 1 to 20 million, a third of them outside a band."""
     prices = {str(one.security_id): one.quote.price for one in market.securities() if one.quote}
     rng = np.random.default_rng(seed)
     schema = pa.schema(
@@ -178,7 +179,7 @@ def followed(call: Caller, run_id: str, look: Callable[[], None]) -> dict[str, A
 def book_table(
     run: dict[str, Any], whole_s: float, memory: Memory, spent: dict[str, float]
 ) -> Table:
-    """What became of the run, how fast, and where the time went."""
+    """Print the counts of the run, its speed and the time of each stage."""
     table = Table(title=f"{run['portfolios']['done']:,} portfolios from a file, {run['status']}")
     table.add_column("")
     table.add_column("", justify="right")
@@ -252,7 +253,8 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> None:
         for name, times in (("idle", idle[50:]), ("during the run", busy)):
             p50, _, p99, longest = percentiles_ms(times)
             console.print(
-                f"single rebalances, {name}: p50 {p50:.1f} ms, p99 {p99:.1f}, longest {longest:.1f} ({len(times)})"
+                f"single rebalances, {name}: p50 {p50:.1f} ms, p99 {p99:.1f},"
+                f" longest {longest:.1f} ({len(times)})"
             )
         console.print(f"p99 ratio {percentiles_ms(busy)[2] / percentiles_ms(idle[50:])[2]:.1f}")
     console.print(f"load of the machine: {os.getloadavg()[0]:.1f}")

@@ -2,11 +2,12 @@
 
     python benchmarks/bench_engine.py [--problems 12] [--sizes 10 50 100 500] [--seed 1]
 
-The problems are those of tests/engine_checks, instances.py, the other ways those of rivals.py. *slack*: the separable optimum
-leaves enough cash; *tight*: the cash floor is above what it leaves, so the row binds; *desk*: options that
-couple securities. Times are of one processor (CPU time: what else runs on the machine counts little), the median over
-the problems, each the best of a few turns taken alternately. Where a rival runs into its time limit of 5 s
-the ratio is a lower bound. *floor*: accounts of cash alone, of which 5 % stay.
+The problems are those of instances.py in tests/engine_checks, the other ways those of rivals.py.
+*slack*: the separable optimum leaves enough cash; *tight*: the cash floor is above what it leaves,
+so the row binds; *desk*: options that couple securities. Times are CPU times of one processor,
+because they hardly depend on what else the machine does: the median over the problems, each the
+best of a few turns taken alternately. Where a rival runs into its time limit of 5 s the ratio is a
+lower bound. *floor*: accounts of cash alone, of which 5 % stay.
 """
 
 import argparse
@@ -238,7 +239,7 @@ def _terms(one: Instance, options: RebalanceOptions, ids: Sequence[str]) -> Desk
 def discrete_allocation(
     rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison
 ) -> str:
-    """The task of PyPortfolioOpt's lp_portfolio: whole shares for cash alone, no bands, 5 % kept back.
+    """The task of PyPortfolioOpt's lp_portfolio: whole shares for cash, no bands, 5 % kept back.
 
     It minimises the drift and what is left of the cash; we minimise the drift.
     """

@@ -1,9 +1,10 @@
-"""The whole service on this machine: single requests, runs of many portfolios, and how alive it stays meanwhile.
+"""The whole service on this machine: requests, runs of many portfolios, and its liveness.
 
-    python benchmarks/bench_service.py [--portfolios 1000] [--positions 50] [--requests 500] [--runs 5]
+    python benchmarks/bench_service.py [--portfolios 1000] [--positions 50] [--requests 500]
+        [--runs 5]
 
-It starts the service on a free port, with its own database in a temporary directory and the simulated
-market. One caller, one connection; the caller shares the processors with all of it.
+It starts the service on a free port, with its own database in a temporary directory and the
+simulated market. One caller, one connection; the caller shares the processors with all of it.
 """
 
 import argparse

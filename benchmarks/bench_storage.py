@@ -1,4 +1,4 @@
-"""What storing costs next to the bare driver: ratios on one embedded server, medians of interleaved runs."""
+"""Cost of storing next to the bare driver: medians of interleaved runs on one server."""
 
 import asyncio
 import random

@@ -1,9 +1,10 @@
-"""Modules that a rebalance of ten portfolios enters: how many files one has to know to follow a request.
+"""Modules that a rebalance of ten portfolios enters: the files to know to follow a request.
 
-Run it with ``python benchmarks/count_modules.py``. The service is the real one in a single process, on a
-real database: ingress, optimizer and solver with nothing between them but the calls that Ray would carry. Only the
-upstreams are faked, and the few lines that Serve itself calls in each replica are not seen. A module counts if a function of its own is entered; the body of a module or of a class, which runs
-when it is imported, does not count, nor does a method that ``dataclass`` generates.
+Run it with ``python benchmarks/count_modules.py``. The service is the real one in a single process,
+on a real database: ingress, optimizer and solver with nothing between them but the calls that Ray
+would carry. Only the upstreams are faked, and the few lines that Serve itself calls in each replica
+are not seen. A module counts if a function of its own is entered. The body of a module or of a
+class does not count, because it runs at import; nor does a method that ``dataclass`` generates.
 """
 
 import asyncio
@@ -131,8 +132,8 @@ def main() -> None:
     console.print(table(entries))
     by_library = len(entries.functions) - len(entries.called_by_ours)
     console.print(
-        f"{len(entries.functions)} modules: {len(entries.called_by_ours)} entered by a module of ours,"
-        f" {by_library} by a library alone"
+        f"{len(entries.functions)} modules: {len(entries.called_by_ours)} entered by a module"
+        f" of ours, {by_library} by a library alone"
     )
 
 

@@ -1,10 +1,11 @@
-"""A caller inside the cluster: Python and handles instead of HTTP, with the same objects and errors.
+"""A caller inside the cluster: handles instead of HTTP, with the same objects and errors.
 
     $ RAY_AUTH_MODE=token .venv/bin/ray job submit --address http://127.0.0.1:8265 \\
         -- $PWD/.venv/bin/python $PWD/examples/in_cluster.py
 
-Rebalances the newest model, as a job of the cluster whose dashboard has that address (`make serve` prints
-it). Outside a job RAY_ADDRESS names the cluster; the caller needs its Python, its Ray and this package.
+Rebalances the newest model, as a job of the cluster whose dashboard has that address (`make serve`
+prints it). Outside a job RAY_ADDRESS names the cluster; the caller needs its Python, its Ray and
+this package.
 """
 
 import asyncio

@@ -1,13 +1,15 @@
-"""`ordergen`: the service, from a terminal. A command loads what it needs, so that `--help` is answered at once.
+"""`ordergen`: the service from a terminal.
 
-    serving.py   serve, demo, stop, check-config
-    asking.py    models, rebalance, optimize, show, drift, export: through serve_app.client
-    orders.py    hand-over, orders
-    runs.py      runs list, begin, show, follow, cancel
-    doctor.py    doctor: what keeps the service from working here
-    replay.py    replay: solve a stored rebalance again
+A command loads what it needs, because `--help` would otherwise wait for imports.
 
-The exit codes are in ending.py.
+    service_commands.py  serve, demo, stop, check-config
+    query_commands.py    models, rebalance, optimize, show, drift, export: through serve_app.client
+    order_commands.py    hand-over, orders
+    run_commands.py      runs list, begin, show, follow, cancel
+    doctor_command.py    doctor: what keeps the service from working here
+    replay_command.py    replay: solve a stored rebalance again
+
+The exit codes are in exit_codes.py.
 """
 
 import typer
@@ -23,7 +25,8 @@ from serve_app.cli import (
 
 EPILOG = (
     "Exit codes: 0 done; 1 refused, nothing rebalanced, a check failed or a difference found; "
-    "2 a wrong argument, id, file or setting; 3 the service does not answer in time; 130 interrupted."
+    "2 a wrong argument, id, file or setting; 3 the service does not answer in time; "
+    "130 interrupted."
 )
 
 cli = typer.Typer(

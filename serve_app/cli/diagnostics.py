@@ -1,4 +1,4 @@
-"""What `ordergen doctor` looks at; each look ends within seconds and raises nothing."""
+"""The checks of `ordergen doctor`; each ends within seconds and raises nothing."""
 
 import asyncio
 import platform
@@ -23,7 +23,7 @@ MAX_CLOCK_SKEW_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was found in one place; the remedy is for what is not ok."""
+    """The finding of one check, with a remedy unless it is ok."""
 
     name: str
     verdict: Literal["ok", "warn", "fail"]
@@ -63,7 +63,7 @@ def _ray() -> Check:
 
 
 def _solver() -> Check:
-    """One portfolio that only the solver can settle: a group of securities, and a number of trades."""
+    """Solve a portfolio with a group and a limit on trades, which need the solver."""
     try:
         from optimization.domain.model import DriftBand, Model, Target
         from optimization.domain.options import GroupBand, RebalanceOptions
@@ -105,7 +105,7 @@ def _database(settings: Settings) -> Check:
         hello = asyncio.run(_hello(uri, settings.database_name))
     except StorageUnavailableError as error:
         return Check("database", "fail", f"MONGODB_URI: {error}", remedy)
-    except Exception as error:  # noqa: BLE001 - a refused login, an odd URI: only the kind may be shown
+    except Exception as error:  # noqa: BLE001 - a URI has a password: only the kind is shown
         return Check("database", "fail", f"MONGODB_URI: {type(error).__name__}", remedy)
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         remedy = "rebalances are stored in transactions: make it a replica set"

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and what a person did wrong in a few lines instead of a traceback."""
+"""Exit codes of commands, and a few lines instead of a traceback for a mistake."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager

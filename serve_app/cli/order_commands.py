@@ -12,7 +12,7 @@ from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
     from serve_app.client import Client
-    from serve_app.client.models import HandOver, OrderLine
+    from serve_app.client.models import OrderLine, OrderSubmission
 
 commands = typer.Typer()
 
@@ -26,7 +26,7 @@ States = Annotated[
 
 
 class OpenOrders(StrEnum):
-    """What to do about open orders of other rebalances of the same portfolios."""
+    """Treatment of open orders that other rebalances of the portfolios have left."""
 
     REFUSE = "refuse"
     ADD = "add"
@@ -87,8 +87,8 @@ def orders(
             show(tables.orders(found))
 
 
-def _handed_over(client: "Client", rebalance_id: str, open_orders: OpenOrders) -> "HandOver":
-    """What became of all orders: a request sends for a bounded time, and the next one goes on."""
+def _handed_over(client: "Client", rebalance_id: str, open_orders: OpenOrders) -> "OrderSubmission":
+    """Repeat the request until all orders are sent, because one sends for a bounded time."""
     from serve_app.cli.output import say
 
     sent = client.list_orders(rebalance_id, limit=1).counts["SENT"]
@@ -100,7 +100,9 @@ def _handed_over(client: "Client", rebalance_id: str, open_orders: OpenOrders) -
         say(f"{sent:,} of {handed.number_of_orders:,} orders are sent")
 
 
-def _listed(client: "Client", rebalance_id: str, states: Sequence[str], most: int) -> "HandOver":
+def _listed(
+    client: "Client", rebalance_id: str, states: Sequence[str], most: int
+) -> "OrderSubmission":
     """The counts of all orders, and the first lines of those in these states, or in any."""
     lines: list[OrderLine] = []
     while True:

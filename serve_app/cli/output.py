@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs; everything else goes to stderr."""
+"""Output of commands: tables for people, JSON for programs, all else to stderr."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ NUMBERS = frozenset({"int", "float", "Decimal"})
 
 
 def show_json(value: Any) -> None:
-    """One JSON text; decimals are numbers of their own digits."""
+    """Print a value as JSON; decimals are numbers with their own digits."""
     text = orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2).decode()
     if not text.isascii():  # orjson itself escapes what ASCII has of control characters
         text = "".join(
@@ -29,7 +29,7 @@ def show_json(value: Any) -> None:
 
 
 def show(table: Table) -> None:
-    """A table on stdout; ids and numbers are folded only where the terminal is too narrow for them."""
+    """Print a table; fold ids and numbers only if the terminal is too narrow for them."""
     console = Console(highlight=False, markup=False, emoji=False)
     unbounded = console.options.update_width(sys.maxsize)
     if Measurement.get(console, unbounded, table).minimum > console.width:
@@ -55,7 +55,7 @@ def say(text: str) -> None:
 
 
 def working(text: str) -> AbstractContextManager[Any]:
-    """That something takes its time, on a terminal."""
+    """Show on a terminal that something takes its time."""
     return Console(stderr=True).status(text)
 
 
@@ -90,7 +90,7 @@ def _cell(value: Any) -> str:
 
 
 def _is_hidden(character: str) -> bool:
-    """Whether a terminal does something else than print it: control, bidi, zero-width, line breaks."""
+    """Whether a terminal would obey it instead of printing it, such as a line break."""
     return category(character) in HIDDEN
 
 

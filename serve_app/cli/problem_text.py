@@ -1,4 +1,4 @@
-"""Lines for a person about a refusal: the reason, what is in the way, and what would help, each once."""
+"""Lines for a person about a refusal: its reason, the obstacle and the remedy, each once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -47,14 +47,13 @@ def reasons(failures: Iterable[tuple[str, Problem]]) -> list[str]:
         lines.append(f"{portfolio_id}: {problem.get('detail') or problem.get('title')}")
         lines += _indented(details(problem))
     if len(failures) > MAX_LISTED_ENTRIES:
-        lines.append(
-            f"{len(failures) - MAX_LISTED_ENTRIES:,} more have no plan; --json has the reason of each"
-        )
+        more = len(failures) - MAX_LISTED_ENTRIES
+        lines.append(f"{more:,} more have no plan; --json has the reason of each")
     return [visible(line) for line in lines]
 
 
 def details(problem: Problem) -> Iterator[str]:
-    """What the members of a problem say beyond its detail."""
+    """Return lines for the members of a problem that its detail does not say."""
     detail = str(problem.get("detail", ""))
     yield from _some(_securities(problem.get("securities"), detail), "securities")
     limits = [_brief(each) for each in _mappings(problem.get("limits"))]

@@ -82,7 +82,7 @@ def _short(value: object) -> str:
 
 
 def _database(settings: "Settings") -> str:
-    """Where it answers; one that is embedded is started if it does not run."""
+    """Return the address of the database; start an embedded one that does not run."""
     from serve_app.settings import SettingsError
     from storage.embedded import server
 

@@ -67,7 +67,7 @@ def check_config(config: Config = None) -> None:
 
 
 def _supervised(config: Path | None, market: dict[str, object], *, demonstration: bool) -> None:
-    """Check what can be checked, then run the service below this process, and say when all is over."""
+    """Run the checks, then the service as a child process, and say when all is over."""
     with one_line_errors():
         from serve_app.launch.preflight import configured, require_startable
         from serve_app.launch.supervisor import supervise

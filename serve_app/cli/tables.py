@@ -9,8 +9,8 @@ from rich.table import Table
 from serve_app.cli.output import table
 from serve_app.client.models import (
     DriftSummary,
-    HandOver,
     Model,
+    OrderSubmission,
     PortfolioDrift,
     PortfolioOutcome,
     PortfolioResult,
@@ -176,14 +176,14 @@ def drifts(found: Iterable[DriftSummary]) -> Table:
     return table("Drift", columns, rows)
 
 
-def handed_over(found: HandOver) -> Table:
+def handed_over(found: OrderSubmission) -> Table:
     """One line for all orders of a rebalance."""
     counts = {status: count for status, count in found.counts.items() if count}
     row = (found.rebalance_id, found.status, found.number_of_transactions, _counts(counts))
     return table("Hand-over", ("rebalance", "status", "transactions", "orders"), [row])
 
 
-def orders(found: HandOver) -> Table:
+def orders(found: OrderSubmission) -> Table:
     """One line an order, and what the order service said last."""
     columns = ("portfolio", "", "security", "quantity", "status", "there", "order", "message")
     rows = [

@@ -1,4 +1,4 @@
-"""What a client sends: the bodies of requests, and Call, which is one request and how its answer is read."""
+"""Bodies of requests, and Call: one request together with the reader of its answer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,7 +35,7 @@ class Group(TypedDict, total=False):
 
 
 class Options(TypedDict, total=False):
-    """How to rebalance, see docs/reference/api.md; amounts may be Decimals or the text of one ("2.5%")."""
+    """Options of a rebalance (docs/reference/options.md); an amount may be text, "2.5%"."""
 
     cash_floor: Amount | Currency | None
     cash_ceiling: Amount | Currency | None
@@ -97,7 +97,7 @@ class Call(Generic[T]):
         return replace(self, params={name: params.get_list(name) for name in params})
 
     def with_headers(self, headers: Mapping[str, str]) -> "Call[T]":
-        """The same call with more headers."""
+        """Return the call with more headers."""
         return replace(self, headers={**self.headers, **headers})
 
 

@@ -25,15 +25,15 @@ MAX_ATTEMPTS = 20
 
 
 class Client(Routes):
-    """The service over HTTP; a refusal is a ProblemError, an unreachable service an httpx.TransportError.
+    """The service over HTTP. It raises ProblemError when refused, httpx.TransportError when lost.
 
     with Client("http://127.0.0.1:8088") as client:
         for model in client.list_models():
             print(model.name, client.rebalance_model(model.model_id, {"cash_floor": "2%"}))
 
-    Each try ends ``timeout_s`` after the last byte that was received; the service is told, and ends what it does for
-    an answer that has not begun by then. What can safely be repeated is tried again for ``retry_s``. Threads may
-    share a client.
+    Each try ends ``timeout_s`` after the last byte that was received. The service is told, and ends
+    its work for an answer that has not begun by then. Requests that can safely be repeated are
+    tried again for ``retry_s``. Threads may share a client.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Client(Routes):
 
 
 class AsyncClient(Routes):
-    """``Client`` for an event loop: answers are awaited, lists and streams are asynchronous iterators.
+    """``Client`` for an event loop: answers are awaited, lists and streams iterated with async for.
 
     async with AsyncClient("http://127.0.0.1:8088") as client:
         models = [model async for model in client.list_models()]
@@ -179,7 +179,8 @@ class AsyncClient(Routes):
 
 
 def _settings(url: str, timeout_s: float, headers: Mapping[str, str] | None) -> dict[str, Any]:
-    # Proxies of the environment would take requests to this machine elsewhere: one is given as the transport.
+    # A proxy is given as the transport, because one of the environment would also catch
+    # requests to this machine.
     timeout = httpx.Timeout(timeout_s + GRACE_S, connect=min(CONNECT_S, timeout_s))
     told = httpx.Headers({DEADLINE: f"{timeout_s:g}"} if timeout_s <= MAX_DEADLINE_S else {})
     told.update(headers)

@@ -1,7 +1,7 @@
 """Every route as a function that builds its Call, under the name that the route has in the service.
 
-A ``version`` is sent as If-Match: a change of another version is refused. An ``idempotency_key`` is made
-unless it is given; whoever wants to repeat a request in another process gives one.
+A ``version`` is sent as If-Match: a change of another version is refused. An ``idempotency_key`` is
+made unless it is given: give one to repeat a request in another process.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ from serve_app.client.call import (
 from serve_app.client.models import (
     Deleted,
     DriftSummary,
-    HandOver,
     Health,
     Model,
+    OrderSubmission,
     PortfolioDrift,
     PortfolioName,
     PortfolioOutcome,
@@ -46,12 +46,12 @@ MEDIA_TYPES: dict[str, str] = {
 
 
 def live() -> Call[Health]:
-    """That the process answers."""
+    """Check that the process answers."""
     return Call("GET", "/health/live", answer_as(Health), repeatable=True)
 
 
 def ready() -> Call[Health]:
-    """That every part answers; the ProblemError of one that does not is not tried again."""
+    """Check that every part answers; a part that does not is a ProblemError at once."""
     return Call("GET", "/health/ready", answer_as(Health))
 
 
@@ -161,7 +161,7 @@ def optimize(request: Any) -> Call[tuple[PortfolioOutcome, ...]]:
 
 
 def measure_portfolio(portfolio_id: str, *, model_id: str | None = None) -> Call[PortfolioDrift]:
-    """Where every security of a portfolio stands against its band, without a plan."""
+    """Measure each security of a portfolio against its band, without a plan."""
     return get(PortfolioDrift, "portfolio", portfolio_id, "drift", model_id=model_id)
 
 
@@ -229,21 +229,21 @@ def hand_over(
     *,
     open_orders: Literal["REFUSE", "ADD", "REPLACE"] | None = None,
     idempotency_key: str | None = None,
-) -> Call[HandOver]:
+) -> Call[OrderSubmission]:
     """Send the orders that are not at the order service yet, never one twice.
 
-    Open orders of other rebalances of the same portfolios refuse it unless ``open_orders`` says otherwise.
+    Open orders that other rebalances have left refuse it unless ``open_orders`` says otherwise.
     """
     body = None if open_orders is None else {"open_orders": open_orders}
-    return work(HandOver, ("rebalance", rebalance_id, "orders"), body, idempotency_key)
+    return work(OrderSubmission, ("rebalance", rebalance_id, "orders"), body, idempotency_key)
 
 
 def list_orders(
     rebalance_id: str, *, status: Sequence[str] = (), offset: int = 0, limit: int = 1000
-) -> Call[HandOver]:
-    """Where the orders of a rebalance stand, one page of them."""
+) -> Call[OrderSubmission]:
+    """Read a page of the orders of a rebalance, with their states."""
     steps = ("rebalance", rebalance_id, "orders")
-    return get(HandOver, *steps, status=status, offset=offset, limit=limit)
+    return get(OrderSubmission, *steps, status=status, offset=offset, limit=limit)
 
 
 def name_portfolios(portfolio_ids: Sequence[str]) -> Call[tuple[PortfolioName, ...]]:
@@ -261,7 +261,7 @@ def begin_run(
     holdings: dict[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Call[Run]:
-    """Rebalance several models, a list of portfolios or the whole book; answered before it is done."""
+    """Begin to rebalance several models, a list of portfolios or the whole book."""
     asked = {
         "models": models,
         "portfolios": portfolios,
@@ -279,7 +279,7 @@ def list_runs(*, limit: int = 10) -> Call[tuple[Run, ...]]:
 
 
 def read_run(run_id: str) -> Call[Run]:
-    """Where a run stands."""
+    """Read the state of a run."""
     return get(Run, "runs", run_id)
 
 
@@ -289,7 +289,7 @@ def cancel_run(run_id: str) -> Call[Run]:
 
 
 def follow_run(run_id: str, *, after: int = 0) -> Events:
-    """What happens in a run until it is over, from behind the chunk ``after``; resumed when the line breaks."""
+    """Follow a run to its end, from behind the chunk ``after``, over broken connections."""
     found = get(None, "runs", run_id, "events")
     return Events(found.with_headers({"Last-Event-ID": str(after)}), after)
 

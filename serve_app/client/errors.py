@@ -10,7 +10,8 @@ import httpx
 MAX_RETRY_AFTER_S = 30.0
 MAX_DETAIL_LENGTH = 300
 IN_PROGRESS = "/problems/request-in-progress"
-# The answer to these was lost, or they never arrived. A time-out of the answer is the caller's own wish.
+# Requests that never arrived, or whose answer was lost. A time-out of the answer is not among
+# them, because it is the caller's own wish.
 LOST = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -21,11 +22,11 @@ LOST = (
 
 
 class ProblemError(Exception):
-    """The service refused: what its problem+json (RFC 9457) says.
+    """A refusal by the service, from its problem+json (RFC 9457).
 
     ``type`` is stable and made for programs, ``detail`` a sentence for people, ``errors`` names the
-    values of the request that break a rule, ``members`` is everything else that the problem has, and
-    ``problem`` the whole document.
+    values of the request that break a rule, ``members`` is everything else that the problem has,
+    and ``problem`` the whole document.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class ProblemError(Exception):
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Each value that breaks a rule, and the rule; without those that the detail names already."""
+        """Each value that breaks a rule, and the rule, except those that the detail names."""
         every = (_place(error) for error in self.errors)
         return tuple(place for place in every if place not in self.detail)
 

@@ -1,4 +1,4 @@
-"""What the service answers, as frozen dataclasses: the names of the API, every decimal a Decimal.
+"""Answers of the service as frozen dataclasses, with the names of the API and exact decimals.
 
 Fields that a newer service has beyond these are left out. An ``error`` is a problem as it came.
 """
@@ -76,7 +76,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class OutsideBand:
-    """A security that a plan leaves outside its band, and the options, or whole_lots, that hold it."""
+    """A security that a plan leaves outside its band, and what holds it: options or whole_lots."""
 
     security_id: str
     side: Literal["BELOW", "ABOVE"]
@@ -86,7 +86,7 @@ class OutsideBand:
 
 @dataclass(frozen=True, slots=True)
 class PortfolioOutcome:
-    """What became of one portfolio."""
+    """The outcome of one portfolio."""
 
     portfolio_id: str
     rebalance_id: str | None
@@ -154,7 +154,8 @@ class PortfolioResult:
 class RebalanceResult:
     """A stored rebalance; ``counts`` says how many portfolios had which outcome.
 
-    In a list that is cut, ``portfolios_omitted`` says how many are not in it, ``portfolios_link`` where they are.
+    In a list that is cut, ``portfolios_omitted`` says how many are missing and
+    ``portfolios_link`` leads to them.
     """
 
     rebalance_id: str
@@ -196,7 +197,7 @@ class PortfolioName:
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """Where one order stands."""
+    """One order and its state."""
 
     portfolio_id: str
     security_id: str
@@ -210,8 +211,8 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
-class HandOver:
-    """Where the orders of a rebalance stand; COMPLETE when all are SENT, NOT_SENT while none went out."""
+class OrderSubmission:
+    """The orders of a rebalance: COMPLETE when all are SENT, NOT_SENT while none went out."""
 
     rebalance_id: str
     status: Literal["COMPLETE", "PARTIAL", "NOT_SENT"]
@@ -242,7 +243,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class PortfolioDrift:
-    """Where a portfolio stands against a model."""
+    """The drift of a portfolio from a model."""
 
     portfolio_id: str
     model_id: str
@@ -268,7 +269,7 @@ class LargestDeviation:
 
 @dataclass(frozen=True, slots=True)
 class DriftSummary:
-    """What matters of one portfolio's drift; of one that FAILED only the error is known."""
+    """A line of drift for one portfolio; of one that FAILED only the error is known."""
 
     portfolio_id: str
     status: Literal["WITHIN_BANDS", "OUT_OF_BAND", "FAILED"]
@@ -284,7 +285,7 @@ class DriftSummary:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """That it is gone."""
+    """The confirmation of a deletion."""
 
     message: str
 
@@ -293,8 +294,8 @@ class Deleted:
 class Health:
     """How the service is.
 
-    ``checks`` has each part that was asked, ``breakers`` the circuit to each upstream, ``simulated``
-    the upstreams that are simulated.
+    ``checks`` has each part that was asked, ``breakers`` the circuit to each upstream,
+    ``simulated`` the upstreams that are simulated.
     """
 
     status: str

@@ -1,4 +1,4 @@
-"""What the service answers about runs over a book, and the events of one that is followed."""
+"""Answers of the service about runs over a book, and the events of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Where the holdings come from."""
+    """The source of the holdings."""
 
     source: Literal["summaries", "pages", "file"]
     file: str | None = None
@@ -38,7 +38,7 @@ class ChunkError:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a run over a book stands; what is None is not known yet."""
+    """The state of a run over a book; a field that is not known yet is None."""
 
     run_id: str
     status: Literal[
@@ -83,4 +83,4 @@ class ChunkDone:
 
 
 RunEvent = ChunkDone | Run
-"""An event of a run that is followed: a chunk of it is done, or where it stands; the last one is over."""
+"""An event of a run: a chunk that is done, or the state of the run; the last state is final."""

@@ -1,7 +1,7 @@
-"""Streamed answers: from the parts of a response to values, with a bound on what one value may take.
+"""Streamed answers: the parts of a response become values, each with a bound on its length.
 
-A line of JSON ends with a line feed alone, because other characters that Unicode calls the end of a line may
-stand inside of a JSON text; server-sent events are taken apart by httpx-sse, which knows the same.
+A line of JSON ends with a line feed alone, because other characters that Unicode calls the end of
+a line may stand inside of a JSON text; httpx-sse takes server-sent events apart by the same rule.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -87,7 +87,7 @@ class Reading(Protocol[T_co]):
 
 
 class _Unresumed:
-    """A stream of bytes that is lost where it breaks, because the service starts it from the beginning."""
+    """A stream of bytes that is lost if it breaks, because the service would start it anew."""
 
     def parts(self, response: httpx.Response) -> Iterator[bytes]:
         return response.iter_bytes()

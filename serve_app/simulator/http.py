@@ -1,4 +1,4 @@
-"""What the simulated services share about HTTP: JSON responses and pages."""
+"""JSON responses and pages, as the simulated services share them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

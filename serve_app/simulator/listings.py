@@ -30,7 +30,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A ticker; without ``security_id`` only its price exists, without ``quote`` only the security."""
+    """A ticker: only a price without ``security_id``, only a security without ``quote``."""
 
     ticker: str
     security_id: str | None

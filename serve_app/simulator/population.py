@@ -22,7 +22,7 @@ class Row(NamedTuple):
 
 
 class Kind(Enum):
-    """What is special about a portfolio."""
+    """The peculiarity of a portfolio."""
 
     ORDINARY = auto()
     ALL_CASH = auto()
@@ -53,7 +53,7 @@ class Shares:
 
 
 class Book(NamedTuple):
-    """What a portfolio can hold: the securities of its strategy, and others."""
+    """The securities that a portfolio can hold: those of its strategy, and others."""
 
     held: Sequence[tuple[str, float, float]]  # security id, weight, mean price
     others: Sequence[tuple[str, float]]  # security id, mean price

@@ -1,4 +1,4 @@
-"""Market: securities, prices, strategies and portfolios of the simulated market, all from a seed."""
+"""Market: securities, prices, strategies and portfolios of the simulation, from a seed."""
 
 import hashlib
 from collections.abc import Mapping
@@ -30,9 +30,10 @@ class Strategy:
 class Market:
     """A world that is the same for the same arguments; portfolios are derived, not stored.
 
-    Portfolio ``k`` follows strategy ``k % strategies`` with ``positions`` securities each. Prices come
-    from ``prices_file`` (price_date,ticker,price,price_std; the newest date unless ``price_date``
-    names one), else they are synthetic. With ``sampled`` every look at the prices is a new sample.
+    Portfolio ``k`` follows strategy ``k % strategies`` with ``positions`` securities each. Prices
+    come from ``prices_file`` (price_date,ticker,price,price_std; the newest date unless
+    ``price_date`` names one), else they are synthetic. With ``sampled`` every look at the prices is
+    a new sample.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Market:
         return self._listings
 
     def securities(self) -> tuple[Listing, ...]:
-        """What has both a security and a price, by ticker."""
+        """Listings with both a security and a price, by ticker."""
         return tuple(one for one in self._listings if one.security_id and one.quote)
 
     def portfolio_id(self, number: int) -> str:

@@ -24,7 +24,7 @@ WELL = {"python", "ray", "solver", "settings", "database", "upstreams", "service
 
 @pytest.fixture(autouse=True)
 def collected() -> Iterator[None]:
-    """The driver leaves the socket of a connection that was not made in time to the collector, which warns of it."""
+    """Collect the socket of a connection that was not made in time, of which Python warns."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

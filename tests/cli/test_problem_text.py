@@ -1,4 +1,4 @@
-"""What every command that asks the service does with a refusal, on stderr, as JSON and by its exit code."""
+"""Refusals by every command that asks the service: on stderr, as JSON, by the exit code."""
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -239,7 +239,7 @@ async def test_a_malformed_id_is_a_wrong_argument(
 
 
 def infeasible(portfolio_id: str) -> PortfolioOutcome:
-    """What the engine says of an account too small for a share."""
+    """The engine's refusal of an account too small for a share."""
     model = Model("m", (Target(A, Decimal("0.5"), DriftBand(*[Decimal("0.01")] * 2)),), (P,))
     return rebalance(model, Portfolio(portfolio_id, Decimal(1000), {}, {A: Decimal("812.40")}))
 

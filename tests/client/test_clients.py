@@ -1,4 +1,4 @@
-"""The Python client, awaited against the application in this process and blocking against a port."""
+"""The Python client: awaited against the application in process, blocking against a port."""
 
 import asyncio
 from collections.abc import AsyncIterator

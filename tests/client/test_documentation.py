@@ -1,4 +1,4 @@
-"""The Python of docs/reference/python.md, run block after block against the application on a port."""
+"""The blocks of Python in docs/reference/python.md, run against the application on a port."""
 
 import asyncio
 import re

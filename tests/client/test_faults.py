@@ -1,9 +1,10 @@
-"""The Python client when things go wrong on the way: what it repeats, what it does not, how it resumes."""
+"""Faults on the way to the Python client: what it repeats, and how it resumes a stream."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -388,5 +389,6 @@ def test_a_list_that_breaks_off_is_an_error_and_not_shorter() -> None:
 
 
 def test_what_is_no_number_text_or_list_cannot_be_sent() -> None:
+    anything: Any = object()
     with Client("http://test", transport=Line()) as client, pytest.raises(TypeError):
-        client.add_model("Growth", [Position("A" * 24, *[Decimal(0)] * 3)], object())  # type: ignore[arg-type]
+        client.add_model("Growth", [Position("A" * 24, *[Decimal(0)] * 3)], anything)

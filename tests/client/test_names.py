@@ -55,7 +55,7 @@ PAIRS: dict[type, type[Any]] = {
     answers.RebalanceResult: stored_rebalances.RebalanceResult,
     answers.TransactionLine: TransactionLine,
     answers.OrderLine: orders.OrderLine,
-    answers.HandOver: orders.HandOverAnswer,
+    answers.OrderSubmission: orders.HandOverAnswer,
     answers.Standing: drift.StandingAnswer,
     answers.PortfolioDrift: drift.PortfolioDriftAnswer,
     answers.LargestDeviation: drift.LargestDeviation,

@@ -1,4 +1,4 @@
-"""Runs over a book through the Python client and `ordergen`, on the real coordinator in this process."""
+"""Runs through the Python client and `ordergen`, on the real coordinator in this process."""
 
 import asyncio
 import json

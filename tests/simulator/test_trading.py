@@ -1,4 +1,4 @@
-"""What a client can do to the market: post transactions, hand over orders."""
+"""Changes that a client makes to the market: transactions and orders."""
 
 from decimal import Decimal
 from typing import Any

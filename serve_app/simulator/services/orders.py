@@ -186,7 +186,7 @@ class Orders:
         return Response(status_code=404) if order is None else json_response(order)
 
     async def _replace(self, request: Request) -> Response:
-        """Replace every field, as the real one does: no version is compared, no status stands in the way."""
+        """Replace every field whatever the version and status, as the real service does."""
         order = self._all.get(_id(request))
         if order is None:
             return Response(status_code=404)

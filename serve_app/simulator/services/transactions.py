@@ -1,4 +1,4 @@
-"""POST /api/v1/transactions of the simulated accounting service: trades come to rest in the ledger."""
+"""POST /api/v1/transactions of the simulated accounting service, into the ledger."""
 
 import json
 from datetime import UTC, datetime
