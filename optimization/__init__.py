@@ -14,8 +14,9 @@
 >>> answer.cash_after, answer.certificate.objective
 (Decimal('509.00'), Decimal('38.00'))
 
-The names below are the interface. Those that load the solver come when they are first asked for, so that
-whoever imports a model or an error alone, the store and the ingress among them, never pays for it.
+The names in ``__all__`` are the interface. ``rebalance`` and ``rebalance_all`` load the solver on
+first use, because the store and the ingress import models and errors alone and should not pay for
+it.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Where a portfolio stands against the bands of its model, without a plan. Exact; loads no solver."""
+"""Drift of a portfolio from the bands of its model, without a plan. Exact; loads no solver."""
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -20,45 +20,46 @@ class BandStatus(StrEnum):
 
     WITHIN_BANDS = "WITHIN_BANDS"
     OUT_OF_BAND = "OUT_OF_BAND"
-    FAILED = "FAILED"  # what it holds, or is worth, is not known
+    FAILED = "FAILED"  # holdings or market value are unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One security of a portfolio and its band; all amounts are in currency."""
+    """Position of one security relative to its target and band; amounts in currency."""
 
     security: PricedTarget
     quantity: Decimal
     value: Decimal
     target: Decimal
-    lower: Decimal  # the edges of the band; no holding may be short, so never below 0
+    lower: Decimal  # edges of the band; at least 0, because no holding may be short
     upper: Decimal
-    edge: Edge | None  # where it is outside
-    actual: Decimal  # its weight, 4 decimals, half up; 0 where the market value is 0
+    edge: Edge | None  # the violated edge; None inside the band
+    actual: Decimal  # weight, 4 decimals, half up; 0 if the market value is 0
 
     @property
     def deviation(self) -> Decimal:
-        """How far it is above its target, or below if negative."""
-        return _written(EXACT.subtract(self.value, self.target))
+        """Value above the target, negative below it."""
+        return _as_decimal(EXACT.subtract(self.value, self.target))
 
     @property
     def outside(self) -> Decimal:
-        """How far it is outside its band; 0 inside."""
+        """Value outside the band; 0 inside."""
         match self.edge:
             case Edge.BELOW:
-                return _written(EXACT.subtract(self.lower, self.value))
+                return _as_decimal(EXACT.subtract(self.lower, self.value))
             case Edge.ABOVE:
-                return _written(EXACT.subtract(self.value, self.upper))
+                return _as_decimal(EXACT.subtract(self.value, self.upper))
             case None:
                 return ZERO
 
 
 @dataclass(frozen=True, slots=True)
 class DriftSummary:
-    """What matters of a portfolio's drift; nothing but ``refusal`` is known of one that FAILED.
+    """Drift of a portfolio in a few numbers; a FAILED one has nothing but ``refusal``.
 
-    ``drift`` is the sum of all deviations from target, whichever their sign; ``out_of_band`` counts
-    securities, ``largest`` is the one that is farthest from its target, the first of equals.
+    ``drift`` is the sum of absolute deviations from target, ``out_of_band`` the number of
+    securities outside their bands, ``largest`` the standing with the largest deviation, the first
+    of equals.
     """
 
     portfolio_id: str
@@ -72,31 +73,33 @@ class DriftSummary:
 
     @property
     def drift_weight(self) -> Decimal | None:
-        """The drift as a part of market value, 4 decimals."""
+        """Drift as a fraction of market value, 4 decimals."""
         return _weight(self.drift, self.market_value)
 
     @property
     def cash_weight(self) -> Decimal | None:
-        """The cash as a part of market value, 4 decimals."""
+        """Cash as a fraction of market value, 4 decimals."""
         return _weight(self.cash, self.market_value)
 
 
 @dataclass(frozen=True, slots=True)
 class PortfolioDrift:
-    """Every security of a portfolio: those of its model, then the other holdings by id."""
+    """Summary and standings of a portfolio: its model's securities, then other holdings by id."""
 
     summary: DriftSummary
     standings: tuple[Standing, ...]
 
 
 def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> PortfolioDrift:
-    """Where each security stands, at MV w for a target and MV (w - l) <= u p <= MV (w + h) for a band.
+    """Measure each security against its target MV w and its band MV (w - l) <= u p <= MV (w + h).
 
-    ``model`` is the model at the portfolio's prices (see ``priced``). Only the bands count: the cash
-    may be overdrawn. What a holding outside the model has below one share cannot be sold, and is in band.
+    ``model`` holds the targets at the portfolio's prices (see ``price_targets``). Cash plays no
+    part and may be overdrawn. The unsellable fraction of a share outside the model counts as in
+    band.
 
     >>> from optimization.domain.model import DriftBand
-    >>> fund = PricedTarget("F" * 24, Decimal(10), Decimal("0.5"), DriftBand(Decimal("0.1"), Decimal("0.1")))
+    >>> band = DriftBand(Decimal("0.1"), Decimal("0.1"))
+    >>> fund = PricedTarget("F" * 24, Decimal(10), Decimal("0.5"), band)
     >>> held = Portfolio("P" * 24, Decimal(300), {"F" * 24: Decimal(70)}, {"F" * 24: Decimal(10)})
     >>> (standing,) = measure_drift((fund,), held).standings
     >>> str(standing.edge), standing.outside, standing.deviation, standing.actual
@@ -108,19 +111,19 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
         _standing(each, portfolio.holdings.get(each.security_id, ZERO), market_value)
         for each in columns
     )
-    away = [standing.deviation.copy_abs() for standing in standings]
+    deviations = [standing.deviation.copy_abs() for standing in standings]
     count = sum(standing.edge is not None for standing in standings)
     drift = ZERO
-    for amount in away:
+    for amount in deviations:
         drift = EXACT.add(drift, amount)
     summary = DriftSummary(
         portfolio_id=portfolio.portfolio_id,
         status=BandStatus.OUT_OF_BAND if count else BandStatus.WITHIN_BANDS,
         market_value=market_value,
         cash=portfolio.cash,
-        drift=_written(drift),
+        drift=_as_decimal(drift),
         out_of_band=count,
-        largest=standings[away.index(max(away))] if away else None,
+        largest=standings[deviations.index(max(deviations))] if deviations else None,
     )
     return PortfolioDrift(summary, standings)
 
@@ -133,10 +136,10 @@ def _standing(security: PricedTarget, quantity: Decimal, market_value: Decimal) 
     return Standing(
         security,
         quantity,
-        _written(value),
-        _written(product(weight, market_value)),
-        _written(lower),
-        _written(upper),
+        _as_decimal(value),
+        _as_decimal(product(weight, market_value)),
+        _as_decimal(lower),
+        _as_decimal(upper),
         _edge(security, quantity, value, lower, upper),
         _weight(value, market_value) or ZERO,
     )
@@ -158,8 +161,8 @@ def _weight(amount: Decimal | None, market_value: Decimal | None) -> Decimal | N
     return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)
 
 
-def _written(amount: Decimal | Fraction) -> Decimal:
-    """An amount in the digits that it needs, at least cents; those of thirds end at the twelfth."""
+def _as_decimal(amount: Decimal | Fraction) -> Decimal:
+    """Write an amount with the digits it needs: at least cents, and 12 for a repeating fraction."""
     if isinstance(amount, Fraction):
         return fraction_to_decimal(amount, 0)
     decimals = decimals_of(amount)

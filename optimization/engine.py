@@ -1,4 +1,8 @@
-"""rebalance(...): separable, then the cash row, within a time budget; every answer verified exactly."""
+"""rebalance and rebalance_all: find a plan for each portfolio and verify it exactly.
+
+The separable optimum answers most portfolios in blocks. The others get a search, within a time
+budget: the cash row alone, coupling options, costs, or bands that yield.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,10 +41,10 @@ from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.relaxation import SeparableRelaxation, relax
-from optimization.solvers.yielding_bands import solve_yielding, yielding
+from optimization.solvers.yielding_bands import soften_bands, solve_yielding
 from optimization.time_budget import Budget
 
-BLOCK_SIZE = 512  # of 50 securities they stay in the processor's cache; larger blocks are slower
+BLOCK_SIZE = 512  # because 512 rows of 50 securities fit the processor's cache
 DEFAULTS = RebalanceOptions()
 NO_VIOLATION = Decimal("0.00")
 NOT_AFTER_COSTS = (
@@ -50,13 +54,13 @@ NOT_AFTER_COSTS = (
 
 Answer: TypeAlias = PortfolioOutcome | NoSolutionInTimeError | CertificationError
 Search: TypeAlias = Callable[[Budget], Answer]
-"""The rest of the work on a portfolio for which the separable optimum is not enough."""
+"""A deferred search for a portfolio that its separable optimum does not answer."""
 
 
 def rebalance(
     model: Model, portfolio: Portfolio, options: RebalanceOptions = DEFAULTS
 ) -> PortfolioOutcome:
-    """The whole-share plan of least drift for one portfolio, or why there is none.
+    """Find the whole-share plan of least drift for one portfolio, or the reason why none exists.
 
     Raises PricesMissingError, NoSolutionInTimeError and CertificationError.
 
@@ -79,14 +83,15 @@ def rebalance_all(
     options: RebalanceOptions = DEFAULTS,
     budget: Budget | None = None,
 ) -> list[Answer]:
-    """The plans of many portfolios of one model, in their order.
+    """Find the plans of many portfolios of one model, in their order.
 
-    ``securities`` is the model at the portfolios' price snapshot (see ``priced``). Whole holdings are
-    solved in blocks, the others one by one; each answer is the same whatever it was solved with. A
-    portfolio without a plan in time, or without one that passes verification, has that error here.
+    ``securities`` is the model at the portfolios' price snapshot (see ``price_targets``). Whole
+    holdings are solved in blocks, the others one by one; an answer does not depend on its
+    neighbours. A portfolio without a plan in time, or without a verified plan, has that error in
+    its place.
 
-    ``budget`` is shared by the portfolios that need a search; each has at most its ``time_limit_s``.
-    Raises SolverInterruptedError if the budget is interrupted.
+    ``budget`` is shared by the portfolios that need a search; each takes at most its
+    ``time_limit_s``. Raises SolverInterruptedError if the budget is interrupted.
 
     >>> from optimization.domain.model import DriftBand, Target
     >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
@@ -97,48 +102,56 @@ def rebalance_all(
     [29, 29]
     """
     if options.cash_flow:
-        portfolios = [_with_flow(portfolio, options.cash_flow) for portfolio in portfolios]
+        portfolios = [_add_cash_flow(portfolio, options.cash_flow) for portfolio in portfolios]
     budget = budget or Budget()
     answers: dict[int, Answer] = {}
     searches: dict[int, Search] = {}
-    for place, found in _found(securities, portfolios, options):
+    for place, found in _answers_or_searches(securities, portfolios, options):
         if budget.is_interrupted:
             raise SolverInterruptedError
         if callable(found):
             searches[place] = found
         else:
             answers[place] = found
-    # Only now is it known how many portfolios share the budget.
-    for left, place in zip(range(len(searches), 0, -1), searches, strict=True):
-        if budget.is_interrupted:
-            raise SolverInterruptedError
-        answers[place] = searches[place](budget.share(left, options.time_limit_s))
+    # After the loop above, because only now is the number of portfolios that share it known.
+    answers |= _run_searches(searches, budget, options.time_limit_s)
     return [answers[place] for place in range(len(portfolios))]
 
 
-def _found(
+def _run_searches(
+    searches: Mapping[int, Search], budget: Budget, time_limit_s: float
+) -> dict[int, Answer]:
+    answers: dict[int, Answer] = {}
+    for waiting, place in zip(range(len(searches), 0, -1), searches, strict=True):
+        if budget.is_interrupted:
+            raise SolverInterruptedError
+        answers[place] = searches[place](budget.share(waiting, time_limit_s))
+    return answers
+
+
+def _answers_or_searches(
     securities: tuple[PricedTarget, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
 ) -> Iterator[tuple[int, Answer | Search]]:
-    """The answer for each portfolio that has one without a search, by its place."""
-    together = {} if options.restricts or options.couples else _blockable(portfolios)
+    """Yield the place of each portfolio with its answer, or with the search that it needs."""
+    together = {} if options.restricts or options.couples else _find_blockable(portfolios)
     blockable = list(together)
     for first in range(0, len(blockable), BLOCK_SIZE):
         places = blockable[first : first + BLOCK_SIZE]
         some, whole = [portfolios[place] for place in places], [together[place] for place in places]
         assembled = build_block(securities, (), some, options, whole)
-        yield from zip(places, _answers(assembled, options), strict=True)
+        yield from zip(places, _answer_block(assembled, options), strict=True)
     for place in set(range(len(portfolios))).difference(together):
         others = price_others(securities, portfolios[place])
         assembled = build_block(securities, others, [portfolios[place]], options)
-        yield place, _answers(assembled, options)[0]
+        yield place, _answer_block(assembled, options)[0]
 
 
-def _with_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
+def _add_cash_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
     return replace(portfolio, cash=EXACT.add(portfolio.cash, flow))
 
 
-def _blockable(portfolios: Sequence[Portfolio]) -> dict[int, Mapping[str, int]]:
-    """The portfolios that can share arrays, by their places: one price mapping, whole shares."""
+def _find_blockable(portfolios: Sequence[Portfolio]) -> dict[int, Mapping[str, int]]:
+    """Find the portfolios that can share arrays, by place: one price mapping, whole shares."""
     found: dict[int, Mapping[str, int]] = {}
     for place, portfolio in enumerate(portfolios):
         if portfolio.prices is portfolios[0].prices:
@@ -148,7 +161,7 @@ def _blockable(portfolios: Sequence[Portfolio]) -> dict[int, Mapping[str, int]]:
     return found
 
 
-def _answers(assembled: BlockWithIds, options: RebalanceOptions) -> list[Answer | Search]:
+def _answer_block(assembled: BlockWithIds, options: RebalanceOptions) -> list[Answer | Search]:
     relaxed = relax(assembled, options)
     block, separable = relaxed.block, relaxed.separable
     fast = separable.admits & (separable.invested <= block.investable) & (not options.couples)
@@ -156,16 +169,16 @@ def _answers(assembled: BlockWithIds, options: RebalanceOptions) -> list[Answer 
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
-            answers.append(_uncertified(assembled, row, "separable"))
+            answers.append(_certification_error(assembled, row, "separable"))
         elif is_fast:
-            answers.append(_separable(relaxed, row))
+            answers.append(_separable_answer(relaxed, row))
         else:
-            answers.append(partial(_coupled, relaxed, row))
+            answers.append(partial(_solve_coupled, relaxed, row))
     return answers
 
 
-def _separable(relaxed: SeparableRelaxation, row: int) -> Answer:
-    """A portfolio whose separable optimum keeps every row."""
+def _separable_answer(relaxed: SeparableRelaxation, row: int) -> Answer:
+    """Answer a portfolio whose separable optimum keeps every row."""
     assembled, block, separable = relaxed.assembled, relaxed.block, relaxed.separable
     drift = parts_to_decimal(relaxed.drifts[row], block.denominator, block.decimals)
     lots = separable.lots[row]
@@ -175,45 +188,45 @@ def _separable(relaxed: SeparableRelaxation, row: int) -> Answer:
         kept = find_binding_constraints(*one, lots, assembled.securities, relaxed.options)
         certificate = replace(certificate, binding=kept)
     if not relaxed.options.restricts:
-        return assembled.rebalance(row, lots, certificate)
+        return assembled.make_outcome(row, lots, certificate)
     return _answer(relaxed, row, relaxed.coupled(row), Plan(lots, certificate), Budget())
 
 
-def _coupled(relaxed: SeparableRelaxation, row: int, budget: Budget) -> Answer:
-    """A portfolio with coupling options, an empty band, or too little cash for its separable optimum."""
+def _solve_coupled(relaxed: SeparableRelaxation, row: int, budget: Budget) -> Answer:
+    """Search for a plan of a portfolio that its separable optimum does not answer."""
     assembled, options = relaxed.assembled, relaxed.options
     try:
-        relaxed, coupled, plan = _solved(relaxed, row, budget)
+        relaxed, coupled, plan = _solve(relaxed, row, budget)
     except (NoSolutionInTimeError, CertificationError) as error:
         return error
     if plan is None:
         refusal = explain_refusal(relaxed, row, budget)
         if options.has_costs and not (refusal.members["securities"] or refusal.members["limits"]):
             refusal = replace(refusal, detail=NOT_AFTER_COSTS)
-        return assembled.rebalance(row, refusal=refusal)
-    if not coupled.keeps_bands(plan.lots) or coupled.evaluate(plan.lots).broken:
-        return _uncertified(assembled, row, plan.certificate.method)
-    tight, yields = coupled.tight, coupled.terms.bands_yield
-    one = tight.block, tight.bands, plan.lots
+        return assembled.make_outcome(row, refusal=refusal)
+    if not coupled.keeps_bands(plan.lots) or coupled.evaluate(plan.lots).violated_limits:
+        return _certification_error(assembled, row, plan.certificate.method)
+    cash_problem, yields = coupled.cash_problem, coupled.constraints.bands_yield
+    one = cash_problem.block, cash_problem.bands, plan.lots
     kept = find_binding_constraints(*one, assembled.securities, options, bands_yield=yields)
     certificate = replace(plan.certificate, binding=plan.certificate.binding + kept)
     return _answer(relaxed, row, coupled, replace(plan, certificate=certificate), budget)
 
 
-def _solved(
+def _solve(
     relaxed: SeparableRelaxation, row: int, budget: Budget
 ) -> tuple[SeparableRelaxation, CoupledProblem, Plan | None]:
-    """The plan of one portfolio, with bands that hold or, where that leaves none, yield; and what it is stated at."""
+    """Solve one portfolio with hard bands, then with yielding ones if that leaves no plan."""
     options = relaxed.options
-    coupled, plan = _planned(relaxed, row, budget, bands_yield=False)
+    coupled, plan = _solve_at_bands(relaxed, row, budget, bands_yield=False)
     if plan is not None or not do_bands_yield(relaxed, row, budget):
         return relaxed, coupled, plan
     if options.scope is not Scope.ALL:
         relaxed = relax(relaxed.assembled, options, bands_yield=True)
-    return relaxed, *_planned(relaxed, row, budget, bands_yield=True)
+    return relaxed, *_solve_at_bands(relaxed, row, budget, bands_yield=True)
 
 
-def _planned(
+def _solve_at_bands(
     relaxed: SeparableRelaxation, row: int, budget: Budget, *, bands_yield: bool
 ) -> tuple[CoupledProblem, Plan | None]:
     options = relaxed.options
@@ -222,33 +235,35 @@ def _planned(
     coupled = relaxed.coupled(row)
     if not bands_yield:
         return coupled, solve_at_base(coupled, options, budget)
-    coupled = yielding(coupled)
+    coupled = soften_bands(coupled)
     return coupled, solve_yielding(coupled, budget, fewest_trades=options.fewest_trades)
 
 
 def _answer(
     relaxed: SeparableRelaxation, row: int, coupled: CoupledProblem, plan: Plan, budget: Budget
 ) -> Answer:
-    """The answer that a plan is, with what it leaves outside its bands."""
+    """Turn a verified plan into an answer that lists the positions outside their bands."""
     certificate, outside = plan.certificate, tuple[OutsideBand, ...]()
     total = total_outside(coupled, plan.lots)
-    if coupled.terms.soft_price is None:  # bands hold, and what is kept for good is outside them
+    if (
+        coupled.constraints.soft_price is None
+    ):  # bands hold, and what is kept for good is outside them
         certificate = replace(certificate, violation=total, violation_lower_bound=total)
-    elif relaxed.options.soft_band_price is not None:  # of 0, too
+    elif relaxed.options.soft_band_price is not None:  # a price of 0 counts
         certificate = replace(certificate, violation=total)
-    elif certificate.other_base is not None:  # of a cycle: what is least is known at the other base
+    elif certificate.other_base is not None:  # a cycle: its bound belongs to the other base
         certificate = replace(certificate, violation=total, violation_lower_bound=NO_VIOLATION)
     elif certificate.violation != total:
-        return _uncertified(relaxed.assembled, row, certificate.method)
+        return _certification_error(relaxed.assembled, row, certificate.method)
     if total:
-        if relaxed.options.has_costs:  # what is outside is so at the base that the plan leaves
-            relaxed = relax(relaxed.assembled, relaxed.options, coupled.tight.block.costs)
+        if relaxed.options.has_costs:  # violations are measured at the base that the plan leaves
+            relaxed = relax(relaxed.assembled, relaxed.options, coupled.block.costs)
         outside = outside_bands(relaxed, row, coupled, plan.lots, budget)
-    return relaxed.assembled.rebalance(
+    return relaxed.assembled.make_outcome(
         row, plan.lots, certificate, cost=plan.cost, outside_band=outside
     )
 
 
-def _uncertified(assembled: BlockWithIds, row: int, method: str) -> CertificationError:
-    broken_by = f"the {method.lower()} plan breaks a constraint"
-    return CertificationError(assembled.portfolios[row].portfolio_id, (broken_by,))
+def _certification_error(assembled: BlockWithIds, row: int, method: str) -> CertificationError:
+    violation = f"the {method.lower()} plan violates a constraint"
+    return CertificationError(assembled.portfolios[row].portfolio_id, (violation,))

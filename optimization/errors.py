@@ -1,17 +1,18 @@
-"""Everything optimization raises.
+"""Errors of the optimization package.
 
 OptimizationError
 ├── RuleError (also ValueError)      a value breaks a rule of a model, a portfolio or the options
 ├── PricesMissingError               securities without a price above 0
-├── EmptyModelError                  a model without a target, to which everything would be sold unasked
-├── UnmatchedIdsError                securities of a restriction that nobody holds and no model has
-├── OptionsConflictError             options that contradict each other, found before anything is solved
-├── NoSolutionInTimeError            the time budget ended without a plan; this is not infeasibility
-├── SolverInterruptedError           the budget was interrupted: nobody waits for the result
-└── CertificationError               no path gave a plan that passes exact verification
+├── EmptyModelError                  a model without a target: rebalancing it would sell everything
+├── UnmatchedIdsError                a restriction names securities that no portfolio or model has
+├── OptionsConflictError             options that contradict each other, detected before solving
+├── NoSolutionInTimeError            the time budget ended without a plan; not infeasibility
+├── SolverInterruptedError           the budget was interrupted: the caller no longer waits
+└── CertificationError               no solution method gave a plan that passes exact verification
 
-Infeasibility is an answer, not an error: see result.Refusal.
-Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
+Infeasibility is an answer, not an error: see domain.outcome.Refusal.
+Every class passes all its arguments to ``super().__init__``, because pickling between processes
+restores an exception from them.
 """
 
 from decimal import Decimal
@@ -31,10 +32,11 @@ class OptimizationError(Exception):
 class RuleError(OptimizationError, ValueError):
     """A value breaks a rule.
 
-    ``field`` is the path of the value from the object that was being made, such as
-    ``("targets", 3, "weight")``; ``rule`` says what would have been right.
+    ``field`` is the path of the value inside the rejected object, such as ``("targets", 3,
+    "weight")``; ``rule`` states the rule.
 
-    >>> print(RuleError(("targets", 3, "weight"), Decimal("0.003"), "a target is a multiple of 0.005"))
+    >>> field, rule = ("targets", 3, "weight"), "a target is a multiple of 0.005"
+    >>> print(RuleError(field, Decimal("0.003"), rule))
     targets.3.weight is 0.003: a target is a multiple of 0.005
     """
 
@@ -50,7 +52,7 @@ class RuleError(OptimizationError, ValueError):
 
 
 class PricesMissingError(OptimizationError):
-    """These securities are held or targeted and have no price, or one that is not above 0.
+    """Held or targeted securities have no price above 0.
 
     >>> print(PricesMissingError(("BND", "VTI")))
     no price above 0 for BND, VTI
@@ -65,21 +67,21 @@ class PricesMissingError(OptimizationError):
 
 
 class EmptyModelError(OptimizationError):
-    """A model without a target, and options that do not ask for everything to be sold.
+    """A model has no target, and the options do not ask to sell everything.
 
     >>> print(EmptyModelError())
-    the model has no target above 0: to sell everything, say liquidate: true
+    the model has no target above 0: to sell everything, set liquidate: true
     """
 
     def __str__(self) -> str:
-        return "the model has no target above 0: to sell everything, say liquidate: true"
+        return "the model has no target above 0: to sell everything, set liquidate: true"
 
 
 class UnmatchedIdsError(OptimizationError):
     """Restrictions name securities that are in no portfolio of the call and not in the model.
 
-    ``places`` are the path of each restriction and the id that it names; a misspelt id would
-    otherwise restrict nothing, in silence.
+    ``places`` pairs the path of each restriction with the id that it names. The engine refuses such
+    ids, because a misspelt id would otherwise restrict nothing, silently.
 
     >>> print(UnmatchedIdsError(((("do_not_sell",), "VIT"),)))
     do_not_sell names VIT, which is in no portfolio of the call and not in the model
@@ -115,7 +117,7 @@ class OptionsConflictError(OptimizationError):
 
 
 class NoSolutionInTimeError(OptimizationError):
-    """The time limit passed before any plan was found.
+    """The time limit passed before the solver found a plan.
 
     >>> print(NoSolutionInTimeError("P" * 24, 2.5))
     no plan was found for portfolio PPPPPPPPPPPPPPPPPPPPPPPP within 2.5 s; one may exist
@@ -134,7 +136,7 @@ class NoSolutionInTimeError(OptimizationError):
 
 
 class SolverInterruptedError(OptimizationError):
-    """Nobody waits for the result any longer; what was found is discarded.
+    """The caller no longer waits for the result; the engine discards it.
 
     >>> print(SolverInterruptedError())
     the solver was interrupted
@@ -145,7 +147,7 @@ class SolverInterruptedError(OptimizationError):
 
 
 class CertificationError(OptimizationError):
-    """A plan that no path could make pass exact verification; it is never returned.
+    """No solution method gave a plan that passes exact verification; no plan is returned.
 
     >>> print(CertificationError("P" * 24, ("turnover_cap",)))
     no verified plan for portfolio PPPPPPPPPPPPPPPPPPPPPPPP: turnover_cap
@@ -161,6 +163,6 @@ class CertificationError(OptimizationError):
 
 
 def shown(value: object) -> str:
-    """A value as an error may show it: short, decimals without exponent."""
+    """Shorten a value for an error message; decimals without exponent."""
     text = f"{value:f}" if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

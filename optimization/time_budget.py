@@ -1,4 +1,4 @@
-"""A time budget: for all calls of the solver that one portfolio needs, and for all portfolios of a call."""
+"""Time budget of solver calls: for one portfolio, and for all portfolios of a call."""
 
 import math
 import time
@@ -8,9 +8,9 @@ from threading import Event
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many seconds from now on, or fewer if another thread interrupts it.
+    """Seconds from now on; another thread may interrupt it.
 
-    The shares of a budget are interrupted with it.
+    Interrupting a budget interrupts all its shares.
     """
 
     total_s: float = math.inf
@@ -19,18 +19,18 @@ class Budget:
 
     @property
     def left_s(self) -> float:
-        """What is left of it, never below 0."""
+        """Seconds left, at least 0."""
         return max(0.0, self.begin + self.total_s - time.perf_counter())
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether nobody waits for the result any longer."""
+        """Whether the caller has given up on the result."""
         return self.interruption.is_set()
 
     def interrupt(self) -> None:
-        """End the running call of the solver; no other one begins."""
+        """Stop the running solver call and start no other one."""
         self.interruption.set()
 
     def share(self, count: float, most_s: float = math.inf) -> "Budget":
-        """One of ``count`` equal parts of what is left, of at most ``most_s`` seconds."""
+        """Allot one of ``count`` equal parts of the seconds left, at most ``most_s``."""
         return Budget(min(most_s, self.left_s / count), interruption=self.interruption)

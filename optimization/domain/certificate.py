@@ -1,4 +1,4 @@
-"""Certificate: the proof that comes with an answer."""
+"""Certificate: the proof of optimality that comes with an answer."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -8,7 +8,7 @@ from optimization.domain.decimals import EXACT
 
 
 class Method(StrEnum):
-    """The path that found an answer.
+    """Solution method that found a plan.
 
     >>> print(*Method)
     SEPARABLE COVER MILP
@@ -20,7 +20,7 @@ class Method(StrEnum):
 
 
 class Proof(StrEnum):
-    """How good an answer is known to be.
+    """Quality of a plan that is proven.
 
     >>> print(*Proof)
     OPTIMAL OPTIMAL_WITHIN_GAP FIXED_POINT_CYCLE FEASIBLE_TIME_LIMIT
@@ -36,9 +36,9 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A constraint that keeps the plan from less drift, and what is left of it (currency, or trades).
+    """Binding constraint: it keeps the plan from less drift. Slack in currency, or in trades.
 
-    An option by its name, or the band of a security.
+    ``constraint`` is the name of an option, or the band of a security.
 
     >>> Binding("maximum_trades", Decimal(0)).slack
     Decimal('0')
@@ -50,16 +50,20 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Objective and lower bound in currency, how they were reached, and what binds.
+    """Objective and lower bound of a plan in currency, the method, and the binding constraints.
 
-    Both are exact, save the lower bound of the modelling path: that one is the better of the exact
-    separable one and the solver's, a float, rounded up to the next amount that an objective can be.
-    Of a cycle, the lower bound is that of a plan which is better at this base, but leaves ``other_base``, where it
-    is not: the base that a plan leaves is what the next one is measured at.
-    ``violation`` is what all positions are outside their bands together, in currency; where bands
-    yield no plan has less than its lower bound, and the objective is the least at that violation. With
-    a soft_band_price the objective has the violation in it, and the bound is 0.
-    ``seconds`` is what a solver took; it is not part of what makes two answers equal.
+    Both amounts are exact, except the lower bound of a MILP: the better of the exact separable
+    bound and the solver's dual bound, a float, rounded up to the next value that an objective can
+    take.
+
+    ``other_base`` is set for a cycle: the lower bound then belongs to a plan that is better at this
+    base but leaves ``other_base``, where it is not better.
+
+    ``violation`` is the total value of positions outside their bands. If bands yield, no plan has
+    less than ``violation_lower_bound``, and the objective is minimal at that violation. With a
+    soft_band_price the objective contains the violation, and its bound is 0.
+
+    ``seconds`` is solver time and is not compared.
 
     >>> bounds = Decimal("38.00"), Decimal("37.9951")
     >>> Certificate(Proof.OPTIMAL_WITHIN_GAP, Method.MILP, *bounds).gap
@@ -79,5 +83,5 @@ class Certificate:
 
     @property
     def gap(self) -> Decimal:
-        """How far the objective may be above the true optimum, in currency."""
+        """Distance of the objective from its lower bound, in currency."""
         return EXACT.subtract(self.objective, self.lower_bound)

@@ -1,4 +1,4 @@
-"""Ids of securities and portfolios: tickers, ISINs, account numbers, whatever people have."""
+"""Ids of securities and portfolios: tickers, ISINs, account numbers."""
 
 import re
 from functools import lru_cache
@@ -9,16 +9,18 @@ MAX_IDENTIFIER_LENGTH = 64
 IDENTIFIER_RULE = (
     f"an id has 1 to {MAX_IDENTIFIER_LENGTH} printable characters, without blanks at its ends"
 )
-# str.isprintable lets these pass although nothing is seen of them: joiners, fillers, variation selectors.
+# Listed because str.isprintable accepts them although they are invisible: joiners, fillers,
+# variation selectors.
 INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 
 def is_visible(text: str) -> bool:
-    """Return whether a text has no control, bidi, zero-width or otherwise invisible character.
+    """Whether a text has no control, bidi, zero-width or otherwise invisible character.
 
-    The space is the only blank that it may have.
+    The space is the only blank allowed.
 
     >>> is_visible("Müller & Söhne"), is_visible("VTI\\u200b")
     (True, False)
@@ -27,14 +29,14 @@ def is_visible(text: str) -> bool:
 
 
 def require_visible(field: tuple[str | int, ...], name: str) -> None:
-    """Refuse a name with a character that a person cannot see."""
+    """Refuse a name that contains an invisible character."""
     if not is_visible(name):
         rule = "a name has no control, bidi, zero-width or otherwise invisible characters"
         raise RuleError(field, name, rule)
 
 
 def visible(text: str) -> str:
-    """The text with a replacement character for each that nobody can see.
+    """Replace every invisible character of a text.
 
     >>> visible("Growth\\x1b[2J")
     'Growth\ufffd[2J'

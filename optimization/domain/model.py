@@ -1,4 +1,4 @@
-"""Model, Target and DriftBand: an investment model and its rules, checked when one is made."""
+"""Model, Target and DriftBand: an investment model, validated on construction."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MAX_NAME_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class DriftBand:
-    """How far below and above its target a security may stay, as fractions of market value.
+    """Tolerance below and above a target, as fractions of market value.
 
     A band that is wider below than above is a cap.
 
@@ -33,7 +33,7 @@ class DriftBand:
 
 
 def relative_band(weight: Weight, relative: Decimal, absolute: Decimal | None = None) -> DriftBand:
-    """The band of a target whose drift is a part of the target, and at most ``absolute``, on both sides.
+    """Make a band as a fraction of its target, at most ``absolute``, on both sides.
 
     The 5/25 rule is 0.25 of the target and at most 0.05 of market value.
 
@@ -57,11 +57,12 @@ def _require_part(field: tuple[str, ...], value: Weight, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One line of a model: the weight a security should have, as a part of market value.
+    """One line of a model: the target weight of a security, as a fraction of market value.
 
-    The weight is a Decimal of up to 12 digits after the point, or a Fraction (see weights.py).
+    The weight is a Decimal of up to 12 decimals, or a Fraction (see weights.py).
 
-    >>> Target("5f3e9a7b1c2d4e6f8a9b0c1d", Decimal("0.25"), DriftBand(Decimal(0), Decimal("0.01"))).weight
+    >>> band = DriftBand(Decimal(0), Decimal("0.01"))
+    >>> Target("5f3e9a7b1c2d4e6f8a9b0c1d", Decimal("0.25"), band).weight
     Decimal('0.25')
     """
 
@@ -75,11 +76,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Target weights and the portfolios that follow them, within the general rules (see rules.py).
+    """Target weights and the portfolios that follow them, within the general rules.
 
-    A target of zero is dropped, the name is trimmed; ``version`` counts changes of the model and
-    is not touched by a rebalance, which only sets ``last_rebalance_date``. ``model_id`` is given
-    by the store. ``options`` are what a rebalance of this model asks for unless it says otherwise.
+    A target of zero is dropped, the name is trimmed. ``version`` counts changes of the model; a
+    rebalance sets ``last_rebalance_date`` alone. The store assigns ``model_id``. ``options`` are
+    the defaults of every rebalance of the model. The rules are ``model_rules.GENERAL``.
 
     >>> band = DriftBand(Decimal("0.01"), Decimal("0.01"))
     >>> Model(" Growth ", (Target("A" * 24, Decimal("0.6"), band),), ("P" * 24,)).name
@@ -128,10 +129,10 @@ def _require_portfolios(portfolio_ids: tuple[str, ...]) -> None:
 
 
 def require_targets(targets: Collection[object], options: RebalanceOptions) -> None:
-    """Refuse to rebalance to nothing unasked: the engine would sell everything.
+    """Refuse a model without targets unless ``liquidate`` is set: the engine would sell everything.
 
-    Raises EmptyModelError; and OptionsConflictError where ``liquidate`` is asked of a model with
-    targets, because nobody can tell which of the two is meant.
+    Raises EmptyModelError; and OptionsConflictError if ``liquidate`` is set for a model with
+    targets, because the two requests contradict each other.
     """
     if not targets and not options.liquidate:
         raise EmptyModelError

@@ -1,4 +1,4 @@
-"""ModelRules: what the ids, targets and bands of a model may be, as a value that can be chosen and shown."""
+"""ModelRules: a named set of limits on the ids, targets and bands of a model."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 GLOBECO_IDENTIFIER = re.compile(r"[A-Za-z0-9]{24}")
-# The engine counts weights in parts of the common denominator: it may have the digits of a Decimal128.
+# Digits of a Decimal128, because the engine counts weights in parts of the common denominator.
 MAX_DENOMINATOR = 10**34
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRules:
-    """Limits of a model; ``GENERAL`` is what the engine takes at all, ``GLOBECO`` a contract within it.
+    """Limits of a model: ``GENERAL`` are the engine's own, ``GLOBECO`` a stricter contract.
 
     >>> GENERAL.max_targets, GLOBECO.max_invested
     (5000, Decimal('0.95'))
@@ -43,7 +43,7 @@ class ModelRules:
 
     @property
     def description(self) -> dict[str, str | int | bool]:
-        """The rules as a document shows them."""
+        """The rules as plain data, for a document."""
         return {
             "name": self.name,
             "ids": self.identifier_rule,
@@ -68,7 +68,7 @@ class ModelRules:
             self.check_identifier(("options", *field), security_id)
 
     def check_sum(self, targets: Sequence["Target"]) -> None:
-        """Raise RuleError for the number of the targets of a model, or for their sum."""
+        """Raise RuleError for the number of targets, or for their sum."""
         if denominator_of(target.weight for target in targets) > MAX_DENOMINATOR:
             rule = "the targets have a common denominator of at most 34 digits"
             raise RuleError(("targets",), "fractions", rule)
@@ -81,7 +81,7 @@ class ModelRules:
             raise RuleError(("targets",), count, rule)
 
     def check_target(self, target: "Target", field: Path = ()) -> None:
-        """Raise RuleError for one line of a model that stands at ``field``."""
+        """Raise RuleError for one line of a model, found at ``field``."""
         self.check_identifier((*field, "security_id"), target.security_id)
         weight, band = target.weight, target.band
         finite = not isinstance(weight, Decimal) or weight.is_finite()
@@ -98,7 +98,7 @@ class ModelRules:
             raise RuleError((*field, "band", "low"), _shown(band.low), rule)
 
     def check_identifier(self, field: Path, value: str) -> None:
-        """Raise RuleError for an id of another form."""
+        """Raise RuleError for an id that does not match the rules."""
         if not self.is_identifier(value):
             raise RuleError(field, value, self.identifier_rule)
 

@@ -1,4 +1,4 @@
-"""RebalanceOptions: what one rebalance may ask beyond its model."""
+"""RebalanceOptions: the options of one rebalance beyond its model."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
 
 
 class Direction(StrEnum):
-    """Which trades are wanted at all.
+    """Permitted direction of trades.
 
     >>> Direction("BUY_ONLY")
     <Direction.BUY_ONLY: 'BUY_ONLY'>
@@ -26,7 +26,7 @@ class Direction(StrEnum):
 
 
 class Scope(StrEnum):
-    """Which securities are traded, and how far.
+    """Securities to trade, and how far.
 
     >>> print(*Scope)
     ALL DRIFTED_TO_TARGET DRIFTED_TO_EDGE
@@ -38,18 +38,18 @@ class Scope(StrEnum):
 
 
 class OpenOrders(StrEnum):
-    """What a rebalance does about orders that were sent before and are not known to be filled.
+    """Treatment of orders that were sent earlier and may be unfilled.
 
     >>> OpenOrders("COUNT")
     <OpenOrders.COUNT: 'COUNT'>
     """
 
     IGNORE = "IGNORE"
-    COUNT = "COUNT"  # start from holdings and cash as if they were filled
+    COUNT = "COUNT"  # start from the holdings and cash that filled orders would leave
 
 
 class BandRule(StrEnum):
-    """Whether drift bands hold, or yield to whatever is in the way by as little as it takes.
+    """Whether drift bands are hard limits, or yield by the least amount that admits a plan.
 
     >>> print(*BandRule)
     HARD YIELD
@@ -61,7 +61,7 @@ class BandRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Percent:
-    """A part of the market value, in percent.
+    """A percentage of the market value.
 
     >>> Percent(Decimal("2.5")).of(Decimal(1000))
     Decimal('25.000')
@@ -73,7 +73,7 @@ class Percent:
         return bool(self.value)
 
     def of(self, market_value: Decimal) -> Decimal:
-        """The amount in currency, exact."""
+        """Convert to an amount in currency, exactly."""
         return EXACT.scaleb(EXACT.multiply(self.value, market_value), -2)
 
 
@@ -82,7 +82,7 @@ Amount = Decimal | Percent
 
 @dataclass(frozen=True, slots=True)
 class GroupBand:
-    """Bounds on the weight of several securities together, as fractions of market value.
+    """Bounds on the total weight of several securities, as fractions of market value.
 
     >>> GroupBand("energy", frozenset({"A" * 24}), Decimal(0), Decimal("0.2")).name
     'energy'
@@ -110,27 +110,28 @@ class GroupBand:
 
 @dataclass(frozen=True, slots=True)
 class RebalanceOptions:
-    """Options of one rebalance; the defaults ask for nothing.
+    """Options of one rebalance; the defaults restrict nothing.
 
-    Cash: a plan leaves at least ``cash_floor`` and at most ``cash_ceiling``, each in currency or as
-    a Percent of what is left of the market value after costs. ``cash_flow`` is paid in (out, if negative) before anything else, so
-    market value and cash already have it.
+    Cash: a plan leaves at least ``cash_floor`` and at most ``cash_ceiling``, in currency or as a
+    Percent of market value after costs. ``cash_flow`` is paid in (out, if negative) first, so
+    market value and cash include it.
 
     Trades: ``direction``; ``scope``; ``do_not_buy``, ``do_not_sell`` and ``frozen`` securities; a
-    holding outside the model that may not be sold is kept. ``lots`` gives the lot of a security in
-    shares (1 by default, fractions allowed). A trade has at least ``minimum_shares`` shares and is
-    worth ``minimum_value``; at most ``maximum_trades`` of them are worth ``turnover_cap`` together.
+    holding outside the model that may not be sold is kept. ``lots`` maps a security to the shares
+    of its lot (1 by default, fractions allowed). A trade has at least ``minimum_shares`` shares and
+    is worth at least ``minimum_value``. A plan has at most ``maximum_trades`` trades, worth at most
+    ``turnover_cap`` together.
 
-    Costs: ``cost_rate`` of each traded amount and ``cost_per_trade`` are paid from cash; with
-    ``costs_in_objective`` they are weighed against drift.
+    Costs: cash pays ``cost_rate`` of each traded amount and ``cost_per_trade`` for each trade;
+    ``costs_in_objective`` adds them to the drift that is minimised.
 
-    Bands: ``groups``; ``bands`` says whether drift bands hold or yield. Unsaid, they yield to
-    restrictions without which a plan inside every band exists. With a ``soft_band_price`` a band
-    may be left, at that price for each unit of currency outside it. ``fewest_trades`` breaks ties
-    of drift. ``time_limit_s`` is what the solver may take for one portfolio, all its calls together.
-    ``liquidate`` says that a model without a target is meant: everything is sold.
+    Bands: ``groups`` bound groups of securities. ``bands`` says whether drift bands hold or yield;
+    by default they yield to restrictions if lifting those would admit a plan inside every band. A
+    ``soft_band_price`` permits violations at that price per unit of currency. ``fewest_trades``
+    breaks ties of drift. ``time_limit_s`` bounds all solver calls of one portfolio together.
+    ``liquidate`` confirms that a model without targets is intended: everything is sold.
 
-    ``open_orders`` says which holdings a portfolio is given with: the engine does not look at it.
+    ``open_orders`` chooses the holdings that a portfolio is built from; the engine ignores it.
 
     >>> RebalanceOptions(cash_floor=Percent(Decimal(2)), maximum_trades=5).maximum_trades
     5
@@ -167,7 +168,7 @@ class RebalanceOptions:
         _require_consistent(self)
 
     def named_ids(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """Every security that a restriction names, with the place where it stands."""
+        """Yield every security that a restriction names, with its path."""
         for name in ("do_not_buy", "do_not_sell", "frozen"):
             for security_id in sorted(getattr(self, name)):
                 yield (name,), security_id
@@ -178,7 +179,7 @@ class RebalanceOptions:
                 yield ("groups", index, "security_ids"), security_id
 
     def unmatched(self, known: Container[str]) -> tuple[tuple[tuple[str | int, ...], str], ...]:
-        """What restrictions name beyond these securities, with the place of each."""
+        """Find the securities that restrictions name and ``known`` lacks, each with its path."""
         return tuple(
             (place, security_id)
             for place, security_id in self.named_ids()
@@ -187,14 +188,14 @@ class RebalanceOptions:
 
     @property
     def restricts(self) -> bool:
-        """Whether single securities are bound by more than their bands."""
+        """Whether a single security is restricted beyond its band."""
         named = (self.do_not_buy, self.do_not_sell, self.frozen, self.lots)
         narrowed = self.direction is not Direction.FULL or self.scope is not Scope.ALL
         return narrowed or any(named) or any((self.minimum_shares, self.minimum_value))
 
     @property
     def couples(self) -> bool:
-        """Whether anything but the cash floor ties securities or trades together."""
+        """Whether a constraint besides the cash floor couples securities or trades."""
         caps = (self.maximum_trades, self.turnover_cap, self.cash_ceiling, self.soft_band_price)
         tied = self.groups or self.minimum_shares or self.minimum_value or self.has_costs
         return bool(tied) or any(cap is not None for cap in caps)
@@ -206,21 +207,23 @@ class RebalanceOptions:
 
     @property
     def renews(self) -> bool:
-        """Whether a limit begins anew with each request, so that the same one may go on where the last ended."""
+        """Whether a limit starts anew with each request, so repeated requests may trade further."""
         caps = (self.maximum_trades, self.turnover_cap)
         return self.scope is not Scope.ALL or any(cap is not None for cap in caps)
 
     @property
     def restrictions(self) -> tuple[str, ...]:
-        """The names of the restrictions that are given; unlike scope they outrank bands.
+        """The names of the active restrictions; unlike scope, restrictions outrank bands.
 
         >>> RebalanceOptions(minimum_value=Decimal(50), scope=Scope.DRIFTED_TO_EDGE).restrictions
         ('minimum_value',)
         """
-        return tuple(name for name in OUTRANKING_BANDS if getattr(self, name) != self._lifted(name))
+        return tuple(
+            name for name in OUTRANKING_BANDS if getattr(self, name) != self._default_of(name)
+        )
 
     def without(self, names: Iterable[str]) -> "RebalanceOptions":
-        """The same options with some of them lifted.
+        """Lift some of the options.
 
         A lot below one share restricts nothing, and stays.
 
@@ -228,9 +231,9 @@ class RebalanceOptions:
         >>> RebalanceOptions(lots=fine | round_lot).without(["lots"]).lots == fine
         True
         """
-        return replace(self, **{name: self._lifted(name) for name in names})
+        return replace(self, **{name: self._default_of(name) for name in names})
 
-    def _lifted(self, name: str) -> Any:
+    def _default_of(self, name: str) -> Any:
         if name == "lots":
             return {security_id: lot for security_id, lot in self.lots.items() if lot < 1}
         return _default(name)
@@ -255,7 +258,7 @@ class RebalanceOptions:
 
 
 def restrictions_of(overrides: Mapping[str, Any]) -> RebalanceOptions:
-    """Of options by name those that name securities.
+    """Select the options that name securities.
 
     >>> restrictions_of({"cash_floor": Decimal(9), "frozen": frozenset({"VTI"})}).unmatched(())
     ((('frozen',), 'VTI'),)
@@ -282,7 +285,7 @@ def _default(name: str) -> Any:
 
 
 def amount(value: Amount, market_value: Decimal) -> Decimal:
-    """An amount in currency, whether it was given so or in percent."""
+    """Convert an amount or a percentage to currency."""
     return value.of(market_value) if isinstance(value, Percent) else value
 
 
@@ -295,34 +298,34 @@ def _require_range(
 
 
 def _require_consistent(options: RebalanceOptions) -> None:
-    """Refuse options that exclude each other whatever the portfolio."""
+    """Refuse options that contradict each other for every portfolio."""
     floor, ceiling = options.cash_floor, options.cash_ceiling
     if type(floor) is type(ceiling) and _number(floor) > _number(ceiling):
         detail = "the cash floor is above the cash ceiling"
         raise OptionsConflictError(detail, ("cash_floor", "cash_ceiling"))
     _require_consistent_groups(options)
     if options.costs_in_objective and not (options.cost_rate or options.cost_per_trade):
-        detail = "costs are to count in the objective, but there are none"
+        detail = "costs_in_objective needs a cost_rate or a cost_per_trade above 0"
         raise OptionsConflictError(detail, ("costs_in_objective", "cost_rate", "cost_per_trade"))
     if options.bands is not None and options.soft_band_price is not None:
-        detail = f"bands are {options.bands} and have a price too: one of the two says what they do"
+        detail = f"bands is {options.bands}, but soft_band_price is set too: set one of the two"
         raise OptionsConflictError(detail, ("bands", "soft_band_price"))
     cap = options.turnover_cap
     least = options.minimum_value
     if type(cap) is type(least) and 0 < _number(cap) < _number(least):
-        detail = "the turnover cap is below the least value of a single trade"
+        detail = "the turnover cap is below the minimum value of a single trade"
         raise OptionsConflictError(detail, ("turnover_cap", "minimum_value"))
 
 
 def _require_consistent_groups(options: RebalanceOptions) -> None:
     groups = options.groups
     if len({group.name for group in groups}) < len(groups):
-        raise OptionsConflictError("two groups have one name", ("groups",))
+        raise OptionsConflictError("two groups have the same name", ("groups",))
     for part, whole in permutations(groups, 2):
         if part.low > whole.high and part.security_ids <= whole.security_ids:
             detail = (
-                f"group {part.name} is at least {part.low:f}, and group {whole.name}, "
-                f"which has all its securities, at most {whole.high:f}"
+                f"group {part.name} is at least {part.low:f}, but group {whole.name}, "
+                f"which contains all its securities, is at most {whole.high:f}"
             )
             raise OptionsConflictError(detail, ("groups",))
     asking = [group for group in groups if group.low > 0]
@@ -335,7 +338,7 @@ def _require_consistent_groups(options: RebalanceOptions) -> None:
         together = reduce(EXACT.add, (group.low for group in asking), cash)
         if together > 1:
             names = " and ".join([group.name for group in asking] + ["the cash floor"] * (cash > 0))
-            detail = f"{names} are {together:f} of market value together at least"
+            detail = f"{names} together take at least {together:f} of market value"
             raise OptionsConflictError(detail, ("groups", "cash_floor"))
 
 

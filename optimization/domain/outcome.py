@@ -1,4 +1,4 @@
-"""Rebalance, Transaction and Drift: what the engine answers. Imports no solver."""
+"""PortfolioOutcome, Transaction and Drift: the answers of the engine. Imports no solver."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ HUNDREDTH_PERCENT = Decimal("0.0001")
 
 
 class Status(StrEnum):
-    """What became of a portfolio.
+    """Outcome of one portfolio.
 
     >>> print(*Status)
     REBALANCED IN_BAND NO_TRADE INFEASIBLE FAILED
@@ -29,7 +29,7 @@ class Status(StrEnum):
 
 
 class Side(StrEnum):
-    """The two kinds of transaction.
+    """Side of a transaction.
 
     >>> Side("SELL")
     <Side.SELL: 'SELL'>
@@ -54,7 +54,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class PricedTarget:
-    """A security as one rebalance sees it: its price, its target (0 outside the model), its band.
+    """A security in one rebalance: its price, its target (0 outside the model), its band.
 
     >>> band = DriftBand(Decimal("0.01"), Decimal("0.02"))
     >>> PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.25"), band).price
@@ -69,7 +69,7 @@ class PricedTarget:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One security of a rebalance: shares before and after, and where that leaves it.
+    """One security of a rebalance: shares before and after, and its weight after.
 
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> security = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
@@ -81,7 +81,7 @@ class Drift:
     security: PricedTarget
     original_quantity: int | Decimal
     adjusted_quantity: int | Decimal
-    base: Decimal  # market value of the whole portfolio after the costs of the rebalance
+    base: Decimal  # market value of the portfolio after the costs of the rebalance
 
     @property
     def traded(self) -> int | Decimal:
@@ -93,14 +93,14 @@ class Drift:
 
     @property
     def traded_quantity(self) -> int | Decimal:
-        """Shares bought or sold, exact and without a sign."""
+        """Shares bought or sold, exact, unsigned."""
         traded = self.traded
-        # abs() of a Decimal rounds to the 28 digits of the ambient context.
+        # Not abs(), because abs of a Decimal rounds to the 28 digits of the ambient context.
         return abs(traded) if isinstance(traded, int) else traded.copy_abs()
 
     @property
     def actual(self) -> Decimal:
-        """The weight after the rebalance, 4 decimals, half up; 0 where nothing is left."""
+        """Weight after the rebalance, 4 decimals, half up; 0 if the base is 0."""
         if self.base == 0:
             return Decimal("0.0000")
         value = EXACT.multiply(Decimal(self.adjusted_quantity), self.security.price)
@@ -109,7 +109,7 @@ class Drift:
 
 
 class Edge(StrEnum):
-    """The side on which a security is outside its band.
+    """Edge of a band that a security violates.
 
     >>> print(*Edge)
     BELOW ABOVE
@@ -121,9 +121,9 @@ class Edge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutsideBand:
-    """A security that a plan leaves outside its band, by how much (currency), and what holds it.
+    """A security that a plan leaves outside its band: by how much (currency), and why.
 
-    ``held_by`` names options, or ``whole_lots`` where no number of whole shares is closer.
+    ``held_by`` names options, or ``whole_lots`` if no number of whole shares is closer.
 
     >>> OutsideBand("A" * 24, Edge.ABOVE, Decimal("120.00"), ("direction",)).held_by
     ('direction',)
@@ -137,10 +137,10 @@ class OutsideBand:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a portfolio has no plan: plain data that can be stored and shown.
+    """Reason why a portfolio has no plan, as plain data to store and show.
 
-    ``code`` is the name of the reason (``infeasible``, ``prices-missing``, ...), ``detail`` a
-    sentence, ``members`` what a program needs: strings, whole numbers, lists and mappings of those.
+    ``code`` names the reason (``infeasible``, ``prices-missing``, ...), ``detail`` is a sentence,
+    ``members`` are the facts for a program: strings, whole numbers, lists and mappings of those.
 
     >>> limits = [{"option": "cash_floor", "short_by": "10.00"}]
     >>> refusal = Refusal("infeasible", "No feasible solution exists: ...", {"limits": limits})
@@ -155,17 +155,19 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PortfolioOutcome:
-    """The answer for one portfolio, whatever became of it.
+    """The answer for one portfolio, rebalanced or refused.
 
-    ``securities`` are the model's (one tuple shared by a whole run), ``others`` what the portfolio
-    holds outside the model; ``before`` and ``after`` are shares aligned with ``securities + others``.
-    A refused portfolio trades nothing: ``after`` equals ``before``, ``refusal`` says why; where not
-    even its holdings are known (FAILED) the amounts are None and there are no shares.
+    ``securities`` are the model's, one tuple shared by a whole rebalance; ``others`` are the
+    holdings outside the model. ``before`` and ``after`` are shares aligned with ``securities +
+    others``. A refused portfolio trades nothing: ``after`` equals ``before``, and ``refusal`` gives
+    the reason. If its holdings are unknown (FAILED), the amounts are None and there are no shares.
 
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> fund = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
-    >>> before, after = Decimal(1000), Decimal("86.50")
-    >>> answer = PortfolioOutcome("P" * 24, Status.REBALANCED, before, before, after, (fund,), (), (0,), (29,))
+    >>> value, cash = Decimal(1000), Decimal("86.50")
+    >>> answer = PortfolioOutcome(
+    ...     "P" * 24, Status.REBALANCED, value, value, cash, (fund,), (), (0,), (29,)
+    ... )
     >>> answer.transactions[0].quantity, answer.turnover
     (29, Decimal('913.50'))
     """
@@ -181,13 +183,13 @@ class PortfolioOutcome:
     after: tuple[int | Decimal, ...] = ()
     certificate: Certificate | None = None
     refusal: Refusal | None = None
-    counted_orders: int = 0  # open orders that ``before`` and ``cash_before`` have as if filled
+    counted_orders: int = 0  # open orders that ``before`` and ``cash_before`` treat as filled
     cost: Decimal = Decimal(0)  # of the trades, paid from cash
     outside_band: tuple[OutsideBand, ...] = ()
 
     @property
     def base(self) -> Decimal | None:
-        """The amount that weights are fractions of: market value after costs."""
+        """Market value after costs, the amount that weights are fractions of."""
         if self.market_value is None or not self.cost:
             return self.market_value
         return EXACT.subtract(self.market_value, self.cost)
@@ -217,7 +219,7 @@ class PortfolioOutcome:
 
     @property
     def turnover(self) -> Decimal:
-        """The value of everything bought and sold, in currency."""
+        """Total value bought and sold, in currency."""
         total = Decimal(0)
         for drift in self.drifts:
             value = EXACT.multiply(drift.traded_quantity, drift.security.price)

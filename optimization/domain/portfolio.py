@@ -1,4 +1,4 @@
-"""Portfolio: what is owned, at one price snapshot."""
+"""Portfolio: holdings and cash at one price snapshot."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,13 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """Cash, holdings in shares (fractional or negative ones too) and the prices they are valued at.
+    """Cash, holdings in shares (fractional or negative too) and the prices that value them.
 
-    ``prices`` may hold more securities than are held: one snapshot serves a whole run. Holdings of
-    zero shares are dropped.
+    ``prices`` may contain more securities than are held, because one snapshot serves a whole run.
+    Holdings of zero shares are dropped.
 
-    >>> Portfolio("P" * 24, Decimal(100), {"A" * 24: Decimal(3)}, {"A" * 24: Decimal("2.5")}).market_value
+    >>> prices = {"A" * 24: Decimal("2.5")}
+    >>> Portfolio("P" * 24, Decimal(100), {"A" * 24: Decimal(3)}, prices).market_value
     Decimal('107.5')
     """
 
@@ -31,7 +32,7 @@ class Portfolio:
         held = {security: shares for security, shares in self.holdings.items() if shares}
         object.__setattr__(self, "holdings", held)
         prices, total, plus = self.prices, self.cash, EXACT.fma
-        # A book has millions of holdings: each is looked at once, and once more only to say what is wrong.
+        # One pass, because a book has millions of holdings; _wrong() repeats it after a failure.
         try:
             for security, shares in held.items():
                 price = prices[security]
@@ -47,10 +48,10 @@ class Portfolio:
         raise self._wrong()
 
     def _wrong(self) -> OptimizationError:
-        """The first rule that is broken."""
+        """Find the first rule that the portfolio breaks."""
         if not self.cash.is_finite():
             return RuleError(("cash",), self.cash, "cash is a finite amount")
-        missing = unpriced(self.holdings, self.prices)
+        missing = find_unpriced(self.holdings, self.prices)
         if missing:
             return PricesMissingError(missing)
         for security, shares in self.holdings.items():
@@ -59,10 +60,10 @@ class Portfolio:
         raise AssertionError
 
 
-def unpriced(security_ids: Iterable[str], prices: Mapping[str, Decimal]) -> tuple[str, ...]:
-    """The securities without a price above 0, in order of their ids.
+def find_unpriced(security_ids: Iterable[str], prices: Mapping[str, Decimal]) -> tuple[str, ...]:
+    """Find the securities without a price above 0, in order of their ids.
 
-    >>> unpriced(["VTI", "OLD"], {"VTI": Decimal(200), "OLD": Decimal(0)})
+    >>> find_unpriced(["VTI", "OLD"], {"VTI": Decimal(200), "OLD": Decimal(0)})
     ('OLD',)
     """
     found = ((each, prices.get(each, ZERO)) for each in security_ids)

@@ -1,4 +1,4 @@
-"""Weights: exact parts of market value, as decimals or as fractions such as 1/3."""
+"""Weights: exact fractions of market value, as decimals or as fractions such as 1/3."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ NOT_WRITTEN = "a fraction is written as two whole numbers of up to 12 digits, su
 
 
 class WrittenFraction(Fraction):
-    """A fraction that keeps the text it was given as; it computes and compares as its value.
+    """A fraction that keeps its original text; it computes and compares by value.
 
     >>> third = WrittenFraction.of("2/6")
     >>> str(third), third == Fraction(1, 3)
@@ -28,7 +28,7 @@ class WrittenFraction(Fraction):
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Read a fraction; raise ValueError for a text that is none."""
+        """Read a fraction; raise ValueError for any other text."""
         found = FRACTION.fullmatch(text)
         if found is None:
             raise ValueError(NOT_WRITTEN)
@@ -53,7 +53,7 @@ class WrittenFraction(Fraction):
 
 
 def weight_text(weight: Weight) -> str:
-    """The digits of a weight, never in exponent form, or the text of a fraction.
+    """Write a weight without an exponent, or as the text of a fraction.
 
     >>> weight_text(Decimal("1E-3")), weight_text(Fraction(1, 12))
     ('0.001', '1/12')
@@ -62,7 +62,7 @@ def weight_text(weight: Weight) -> str:
 
 
 def product(weight: Weight, factor: Decimal) -> Weight:
-    """A part of a weight, exact; a Decimal wherever its digits end.
+    """Multiply a weight by a factor, exactly; a Decimal if the weight is one.
 
     >>> product(WrittenFraction.of("1/3"), Decimal("0.25")), product(Decimal("0.4"), Decimal("0.2"))
     (Fraction(1, 12), Decimal('0.08'))
@@ -73,7 +73,7 @@ def product(weight: Weight, factor: Decimal) -> Weight:
 
 
 def total(weights: Iterable[Weight]) -> Weight:
-    """The exact sum; a Decimal as long as every weight is one.
+    """Add weights exactly; a Decimal as long as every weight is one.
 
     >>> total([WrittenFraction.of("1/3")] * 3) == 1
     True
@@ -88,7 +88,7 @@ def total(weights: Iterable[Weight]) -> Weight:
 
 
 def difference(weight: Weight, less: Weight) -> Weight:
-    """One weight less another, exact.
+    """Subtract one weight from another, exactly.
 
     >>> difference(Fraction(1, 3), Decimal("0.25"))
     Fraction(1, 12)
@@ -99,7 +99,7 @@ def difference(weight: Weight, less: Weight) -> Weight:
 
 
 def denominator_of(weights: Iterable[Weight]) -> int:
-    """The least multiple of a power of ten in whose parts all weights are whole.
+    """Least common denominator of the weights that is a multiple of their power of ten.
 
     >>> denominator_of([Decimal("0.005"), Decimal("0.1")]), denominator_of([Fraction(1, 3)])
     (1000, 3)
@@ -113,10 +113,10 @@ def denominator_of(weights: Iterable[Weight]) -> int:
     return lcm(10**digits, parts)
 
 
-def in_parts(weight: Weight, denominator: int) -> int:
-    """A weight in whole parts of ``1 / denominator``, which ``denominator_of`` has found.
+def to_parts(weight: Weight, denominator: int) -> int:
+    """Convert a weight to whole parts of ``1 / denominator``, as found by ``denominator_of``.
 
-    >>> in_parts(Decimal("0.25"), 300), in_parts(Fraction(1, 3), 300)
+    >>> to_parts(Decimal("0.25"), 300), to_parts(Fraction(1, 3), 300)
     (75, 100)
     """
     if isinstance(weight, Decimal):

@@ -1,4 +1,8 @@
-"""Violations: by how much positions of one portfolio are outside their bands, exact, at the block's base."""
+"""Band violations: the amounts by which positions of one portfolio are outside their bands, exact.
+
+With V the base, position i is worth v and its band is [V (w - l), V (w + h)], cut off at 0. Its
+violation is max(V (w - l) - v, v - V (w + h), 0).
+"""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -12,42 +16,47 @@ Edges = tuple[tuple[Fraction, Fraction], ...]
 
 
 def edges_of(block: Block) -> Edges:
-    """The least and the most that each position may be worth in its band, in units, unrounded.
+    """Lower and upper edge of each band, in units, unrounded, for the violation of a plan.
 
-    Without a position below zero; what a holding outside the model has below one lot counts as sold.
+    No edge is below zero. A holding outside the model counts as sold once less than a lot remains.
     """
     parts = block.denominator
     return tuple((Fraction(low, parts), Fraction(high, parts)) for low, high in _edges(block))
 
 
 def total_violation(block: Block, lots: Integers) -> Fraction:
-    """What all positions of a plan are outside their bands together, in units; whole numbers on the way."""
+    """Sum of all violations of a plan, in units; computed in whole numbers."""
     parts, edges = block.denominator, zip(_edges(block), worth_of(block, lots), strict=True)
     rows = ((low, high, worth * parts) for (low, high), worth in edges)
     return Fraction(sum(max(low - at, at - high, 0) for low, high, at in rows), parts)
 
 
+def scaled_edges(block: Block) -> Iterator[tuple[int, int]]:
+    """Yield V (w - l) and V (w + h) of each security, in units / denominator."""
+    value = int(block.base[0])
+    rows = zip(block.weight.tolist(), block.low.tolist(), block.high.tolist(), strict=True)
+    return ((value * (weight - low), value * (weight + high)) for weight, low, high in rows)
+
+
+def remainders_of(block: Block) -> list[int]:
+    """Value of each position below one lot, in units."""
+    return np.broadcast_to(block.remainder[0], block.lot_value.shape).tolist()
+
+
 def _edges(block: Block) -> Iterator[tuple[int, int]]:
-    """The edges in units / denominator."""
-    value, parts = int(block.base[0]), block.denominator
-    outside: list[bool] = block.outside.tolist()
-    rest: list[int] = np.broadcast_to(block.remainder[0], block.lot_value.shape).tolist()
-    columns = (block.weight, block.low, block.high)
-    rows = zip(*(column.tolist() for column in columns), outside, rest, strict=True)
-    for weight, low, high, is_outside, below_one_lot in rows:
-        if is_outside:
-            yield 0, below_one_lot * parts
-        else:
-            yield max(value * (weight - low), 0), value * (weight + high)
+    """Yield the edges in units / denominator."""
+    rows = zip(scaled_edges(block), block.outside.tolist(), remainders_of(block), strict=True)
+    for (low, high), is_outside, rest in rows:
+        yield (0, rest * block.denominator) if is_outside else (max(low, 0), high)
 
 
 def worth_of(block: Block, lots: Integers) -> list[int]:
-    """The value of each position of a plan, in units; ``lots`` of shape (n,)."""
+    """Value of each position of a plan, in units; ``lots`` of shape (n,)."""
     return (lots * block.lot_value + np.broadcast_to(block.remainder[0], lots.shape)).tolist()
 
 
 def violations(edges: Sequence[tuple[Fraction, Fraction]], worth: Sequence[int]) -> list[Fraction]:
-    """What each position is below or above its edges; 0 between them.
+    """Distance of each position from its band; 0 inside.
 
     >>> violations([(Fraction(30), Fraction(70))] * 3, [25, 50, 100])
     [Fraction(5, 1), Fraction(0, 1), Fraction(30, 1)]

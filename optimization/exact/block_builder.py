@@ -1,4 +1,4 @@
-"""From domain objects to the arrays of problem.py, exactly."""
+"""Block builder: domain objects to the integer arrays of block.py, exactly."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from optimization.domain.decimals import EXACT, decimals_of
 from optimization.domain.model import DriftBand, Model
 from optimization.domain.options import Amount, Percent, RebalanceOptions, amount
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, PricedTarget, Refusal, Status
-from optimization.domain.portfolio import Portfolio, unpriced
-from optimization.domain.weights import Weight, denominator_of, in_parts
+from optimization.domain.portfolio import Portfolio, find_unpriced
+from optimization.domain.weights import Weight, denominator_of, to_parts
 from optimization.errors import PricesMissingError
 from optimization.exact.block import Block, fits_int64, largest_number
-from optimization.exact.odd_lots import columns_of
+from optimization.exact.odd_lots import Columns, columns_of
 from optimization.exact.scaled_integers import TOO_LARGE, Integers, integers, to_decimal, to_units
 
 ZERO, ONE = Decimal(0), Decimal(1)
@@ -26,7 +26,7 @@ _id_of = attrgetter("security_id")
 
 @dataclass(frozen=True, slots=True)
 class BlockWithIds:
-    """A block and what belongs to its rows and columns."""
+    """A block with the portfolios of its rows and the securities of its columns."""
 
     block: Block
     portfolios: tuple[Portfolio, ...]
@@ -38,7 +38,7 @@ class BlockWithIds:
     fractions: tuple[tuple[Decimal, ...], ...]  # of a lot, per portfolio and column; empty if whole
     in_shares: bool  # every lot is one share
 
-    def rebalance(
+    def make_outcome(
         self,
         row: int,
         lots: Integers | None = None,
@@ -47,21 +47,17 @@ class BlockWithIds:
         cost: Decimal = ZERO,
         outside_band: tuple[OutsideBand, ...] = (),
     ) -> PortfolioOutcome:
-        """The answer for one portfolio: with these lots of every column, or with no trade at all."""
-        portfolio, block = self.portfolios[row], self.block
-        columns = len(self.securities) - len(block.odd_lots)
+        """Make the answer for one portfolio: with these lots of every column, or untraded."""
+        portfolio = self.portfolios[row]
+        columns = len(self.securities) - len(self.block.odd_lots)
         others = self.securities[len(self.model) : columns] or price_others(self.model, portfolio)
         outside = others[columns - len(self.model) :]  # no columns of the block
         sold = [_quantity(portfolio.holdings[one.security_id]) for one in outside]
-        before = (*self._held(row), *sold)
+        before = (*self._quantities_before(row), *sold)
         after, cash_after = before, portfolio.cash
         if lots is not None:
-            after = (*self._shares(row, lots), *(0,) * len(sold))
-            value = int(
-                (lots * block.lot_value + block.remainder[row % len(block.remainder)]).sum()
-            )
-            left = to_decimal(int(block.market_value[row]) - value, block.decimals)
-            cash_after = EXACT.subtract(left, cost)
+            after = (*self._quantities_after(row, lots), *(0,) * len(sold))
+            cash_after = EXACT.subtract(self._cash_before_costs(row, lots), cost)
         untouched = Status.NO_TRADE if outside_band else Status.IN_BAND
         traded = untouched if after == before else Status.REBALANCED
         return PortfolioOutcome(
@@ -80,14 +76,20 @@ class BlockWithIds:
             outside_band=outside_band,
         )
 
-    def _held(self, row: int) -> Iterable[int | Decimal]:
+    def _cash_before_costs(self, row: int, lots: Integers) -> Decimal:
+        block = self.block
+        rest = block.remainder[row % len(block.remainder)]
+        invested = int((lots * block.lot_value + rest).sum())
+        return to_decimal(int(block.market_value[row]) - invested, block.decimals)
+
+    def _quantities_before(self, row: int) -> Iterable[int | Decimal]:
         if self.in_shares and not self.fractions[row]:
             return self.block.before[row].tolist()
         holdings = self.portfolios[row].holdings
         columns = self.securities[: len(self.securities) - len(self.block.odd_lots)]
         return [_quantity(holdings.get(one.security_id, ZERO)) for one in columns]
 
-    def _shares(self, row: int, lots: Integers) -> Iterable[int | Decimal]:
+    def _quantities_after(self, row: int, lots: Integers) -> Iterable[int | Decimal]:
         whole: list[int] = lots.tolist()
         parts = self.fractions[row]
         if not self.in_shares:
@@ -104,14 +106,15 @@ class BlockWithIds:
 
 
 def price_targets(model: Model, prices: Mapping[str, Decimal]) -> tuple[PricedTarget, ...]:
-    """The securities of a model at one price snapshot; PricesMissingError names those without.
+    """Price the targets of a model at one snapshot; PricesMissingError names those without a price.
 
     >>> from optimization.domain.model import Target
     >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
-    >>> price_targets(Model("Growth", (target,), ("P" * 24,)), {"A" * 24: Decimal("31.50")})[0].price
+    >>> model = Model("Growth", (target,), ("P" * 24,))
+    >>> price_targets(model, {"A" * 24: Decimal("31.50")})[0].price
     Decimal('31.50')
     """
-    missing = unpriced(map(_id_of, model.targets), prices)
+    missing = find_unpriced(map(_id_of, model.targets), prices)
     if missing:
         raise PricesMissingError(missing)
     return tuple(
@@ -123,7 +126,7 @@ def price_targets(model: Model, prices: Mapping[str, Decimal]) -> tuple[PricedTa
 def price_others(
     securities: Sequence[PricedTarget], portfolio: Portfolio
 ) -> tuple[PricedTarget, ...]:
-    """Holdings outside the model, by id: target and band are 0, so they are sold."""
+    """Price the holdings outside the model, by id; target and band are 0, so they are sold."""
     outside = portfolio.holdings.keys() - map(_id_of, securities)
     return tuple(
         PricedTarget(security_id, portfolio.prices[security_id], ZERO, OUTSIDE)
@@ -132,7 +135,7 @@ def price_others(
 
 
 def whole_holdings(portfolio: Portfolio) -> Mapping[str, int] | None:
-    """The holdings as whole numbers; None where one is a fraction."""
+    """Holdings as whole numbers; None if one is fractional."""
     shares = list(portfolio.holdings.values())
     whole = list(map(int, shares))
     return dict(zip(portfolio.holdings, whole, strict=True)) if whole == shares else None
@@ -145,65 +148,86 @@ def build_block(
     options: RebalanceOptions,
     whole: Sequence[Mapping[str, int]] = (),
 ) -> BlockWithIds:
-    """One block of portfolios that share one price mapping; columns are the model, then ``others``.
+    """Build a block of portfolios with one price mapping; columns: the model, then ``others``.
 
-    Holdings that are no column must be whole: they are sold to the last share. Who has the holdings of all
-    portfolios as ``whole`` numbers, and lots of one share, saves converting them again.
+    Holdings outside these columns must be whole: they are sold to the last share. A caller that has
+    the holdings of all portfolios as ``whole`` numbers, in lots of one share, saves a second
+    conversion.
     """
-    securities = (*model, *others)
-    ids = [*map(_id_of, securities)]
-    lots = tuple(options.lots.get(security_id, ONE) for security_id in ids)
-    in_shares = all(lot == 1 for lot in lots)
-    odd_lots: tuple[tuple[int, int], ...] = ()
-    if in_shares or not others:
-        cut = [(list(map(one.get, ids, repeat(0))), ()) for one in whole] or [
-            _cut(list(map(portfolio.holdings.get, ids, repeat(ZERO))), lots, in_shares)
-            for portfolio in portfolios
-        ]
-    else:
-        (portfolio,) = portfolios
-        columns = columns_of(model, others, portfolio, options)
-        securities, lots, odd_lots = columns.securities, columns.lots, columns.odd_lots
-        cut = [_cut(list(columns.held), lots, in_shares)]
-    before, fractions = [row for row, _ in cut], tuple(parts for _, parts in cut)
+    columns, held = _columns_and_lots(model, others, portfolios, options, whole)
+    securities, lots, odd_lots = columns.securities, columns.lots, columns.odd_lots
+    before, fractions = [row for row, _ in held], tuple(parts for _, parts in held)
     decimals = _decimals(securities, lots, portfolios, fractions, options)
-    price = [
-        to_units(EXACT.multiply(security.price, lot), decimals)
-        for security, lot in zip(securities, lots, strict=True)
-    ]
+    price = _lot_prices(securities, lots, decimals)
     market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
     gross = max((sum(map(mul, map(abs, row), price)) for row in before), default=0)
     denominator = denominator_of(part for security in securities for part in _parts(security))
-    fee = to_units(options.cost_per_trade, decimals)
-    asked = fee * len(securities) + int(EXACT.scaleb(_number(options.cash_floor), decimals))
-    largest = largest_number(market_value, price, gross + asked, len(securities))
+    charges = _largest_charges(options, len(securities), decimals)
+    largest = largest_number(market_value, price, gross + charges, len(securities))
     size = largest if fits_int64(largest, denominator) else TOO_LARGE
-    shape = (len(portfolios), len(securities))
 
-    def counted(weights: Iterable[Weight]) -> Integers:
-        return integers((in_parts(weight, denominator) for weight in weights), size)
+    def parts(weights: Iterable[Weight]) -> Integers:
+        return integers((to_parts(weight, denominator) for weight in weights), size)
 
     block = Block(
         decimals=decimals,
         denominator=denominator,
         lot_value=integers(price, size),
-        weight=counted(security.weight for security in securities),
-        low=counted(security.band.low for security in securities),
-        high=counted(security.band.high for security in securities),
+        weight=parts(security.weight for security in securities),
+        low=parts(security.band.low for security in securities),
+        high=parts(security.band.high for security in securities),
         remainder=_remainders(securities, fractions, decimals, size),
-        before=integers(chain.from_iterable(before), size).reshape(shape),
+        before=integers(chain.from_iterable(before), size).reshape(len(portfolios), len(price)),
         market_value=integers(market_value, size),
-        investable=integers(
-            (investable(portfolio.market_value, options, decimals) for portfolio in portfolios),
-            size,
-        ),
+        investable=integers((_investable(one, options, decimals) for one in portfolios), size),
         odd_lots=odd_lots,
     )
+    in_shares = all(options.lots.get(one.security_id, ONE) == 1 for one in securities)
     return BlockWithIds(block, tuple(portfolios), securities, model, lots, fractions, in_shares)
 
 
+def _columns_and_lots(
+    model: tuple[PricedTarget, ...],
+    others: tuple[PricedTarget, ...],
+    portfolios: Sequence[Portfolio],
+    options: RebalanceOptions,
+    whole: Sequence[Mapping[str, int]],
+) -> tuple[Columns, list[tuple[list[int], tuple[Decimal, ...]]]]:
+    """Lay out the columns of a block, and split the holdings of each portfolio into lots."""
+    securities = (*model, *others)
+    ids = [*map(_id_of, securities)]
+    lots = tuple(options.lots.get(security_id, ONE) for security_id in ids)
+    in_shares = all(lot == 1 for lot in lots)
+    if others and not in_shares:
+        (portfolio,) = portfolios
+        columns = columns_of(model, others, portfolio, options)
+        return columns, [_split_into_lots(list(columns.held), columns.lots, in_shares)]
+    columns = Columns(securities, lots, (), ())
+    if whole:
+        return columns, [(list(map(one.get, ids, repeat(0))), ()) for one in whole]
+    holdings = (list(map(one.holdings.get, ids, repeat(ZERO))) for one in portfolios)
+    return columns, [_split_into_lots(held, lots, in_shares) for held in holdings]
+
+
+def _lot_prices(
+    securities: Sequence[PricedTarget], lots: Sequence[Decimal], decimals: int
+) -> list[int]:
+    rows = zip(securities, lots, strict=True)
+    return [to_units(EXACT.multiply(security.price, lot), decimals) for security, lot in rows]
+
+
+def _largest_charges(options: RebalanceOptions, securities: int, decimals: int) -> int:
+    """Upper bound on fees and cash floor in units, for the int64 guard."""
+    fee = to_units(options.cost_per_trade, decimals)
+    return fee * securities + int(EXACT.scaleb(_number(options.cash_floor), decimals))
+
+
+def _investable(portfolio: Portfolio, options: RebalanceOptions, decimals: int) -> int:
+    return investable(portfolio.market_value, options, decimals)
+
+
 def investable(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
-    """The base less the cash floor, rounded down to whole units: the sums compared to it are whole."""
+    """Base less the cash floor, in whole units rounded down, because positions are whole too."""
     left = EXACT.subtract(base, amount(options.cash_floor, base))
     return int(EXACT.scaleb(left, decimals).to_integral_value(ROUND_FLOOR))
 
@@ -213,7 +237,7 @@ def _parts(security: PricedTarget) -> tuple[Weight, Weight, Weight]:
 
 
 def _number(value: Amount) -> Decimal:
-    """What an amount says in currency: one in percent says no more than the market value."""
+    """Amount in currency whose digits count; a percentage adds no digits to the market value's."""
     return ZERO if isinstance(value, Percent) else value
 
 
@@ -222,10 +246,10 @@ def _quantity(shares: Decimal) -> int | Decimal:
     return whole if whole == shares else shares
 
 
-def _cut(
+def _split_into_lots(
     held: list[Decimal], lots: Sequence[Decimal], in_shares: bool
 ) -> tuple[list[int], tuple[Decimal, ...]]:
-    """Whole lots of each holding, rounded down, and what it has beyond them; empty where none has anything."""
+    """Split each holding into whole lots, rounded down, and the rest; no rests if all are zero."""
     if in_shares:
         whole = list(map(int, held))
         if whole == held:
@@ -243,7 +267,7 @@ def _decimals(
     fractions: Sequence[tuple[Decimal, ...]],
     options: RebalanceOptions,
 ) -> int:
-    """Digits after the point in which every amount of the block is a whole number, costs of trades too."""
+    """Decimals in which every amount of the block is a whole number, costs of trades included."""
     prices = [decimals_of(security.price) for security in securities]
     needed = [0, *prices, decimals_of(options.cost_per_trade)]
     of_rate = decimals_of(options.cost_rate)

@@ -1,7 +1,7 @@
-"""Terms: the options of one portfolio in exact numbers.
+"""Coupling constraints: the options of one portfolio that couple securities or trades, exact.
 
-Money is in units of the block (see units.py), as Fractions where a rate or a percentage makes parts of a
-unit. What a plan makes of them is evaluation.py.
+Money is in units of the block (scaled_integers.py), as Fractions if a rate or a percentage yields
+parts of a unit. evaluation.py checks a plan against these constraints.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from optimization.domain.decimals import EXACT
 from optimization.domain.options import Amount, Percent, RebalanceOptions, amount
 from optimization.domain.outcome import PricedTarget
 from optimization.domain.portfolio import Portfolio
-from optimization.exact.band_violations import Edges
+from optimization.exact.band_violations import Edges, remainders_of, scaled_edges
 from optimization.exact.block import Block
 from optimization.exact.restrictions import least_trades
 from optimization.exact.scaled_integers import to_decimal
@@ -21,24 +21,24 @@ from optimization.exact.scaled_integers import to_decimal
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Bounds on the value of some positions together, in units."""
+    """Bounds on the total value of some positions, in units."""
 
     name: str
     columns: frozenset[int]
     low: Fraction
     high: Fraction
 
-    def lowered(self, shares: tuple[Fraction, Fraction], by: Fraction) -> "Group":
-        """The same bounds at a base that is lower by so many units."""
+    def lower_base(self, shares: tuple[Fraction, Fraction], by: Fraction) -> "Group":
+        """Restate the bounds at a base that is lower by ``by`` units."""
         low, high = shares
         return replace(self, low=self.low - by * low, high=self.high - by * high)
 
 
 @dataclass(frozen=True, slots=True)
 class BaseShares:
-    """The limits of Terms as fractions of the base: what each loses with a unit of it."""
+    """Limits as fractions of the base: the amount by which each falls per unit of base."""
 
-    cash_least: Fraction  # 0 of a floor in currency, as of the ceiling
+    cash_least: Fraction  # 0 for a floor in currency; the ceiling likewise
     cash_most: Fraction
     groups: tuple[tuple[Fraction, Fraction], ...]
     edges: tuple[tuple[Fraction, Fraction], ...]
@@ -46,9 +46,10 @@ class BaseShares:
 
 @dataclass(frozen=True, slots=True)
 class CouplingConstraints:
-    """The coupling options at one base; None where one is not asked for. Money in units.
+    """Coupling constraints at one base; None for an option that is not set. Money in units.
 
-    With ``shares`` a plan is held to the base that its own costs leave: limits move with it, and bands are limits.
+    With ``shares`` a plan is held to the base that its own costs leave: limits move with the costs,
+    and bands become limits.
     """
 
     cash_least: Fraction
@@ -61,15 +62,15 @@ class CouplingConstraints:
     soft_price: Fraction | None
     least_trade: tuple[int, ...]  # lots, per column, at least 1
     groups: tuple[Group, ...]
-    edges: Edges  # of the bands, in units
+    edges: Edges  # edges of the bands, in units
     shares: BaseShares | None = None
-    least_by: tuple[str, ...] = ()  # the option that sets the least trade, per column
-    violation_most: Fraction | None = None  # of bands that yield: no more than this, all together
-    violation_alone: bool = False  # is the objective, whatever the drift and the costs
+    least_by: tuple[str, ...] = ()  # the option that sets least_trade, per column
+    violation_most: Fraction | None = None  # upper limit on the sum of violations
+    violation_alone: bool = False  # the objective is the violation, without drift and costs
 
     @property
     def cash_floor_alone(self) -> bool:
-        """Whether nothing but the cash floor ties securities or trades together."""
+        """Whether the cash floor is the only constraint that couples securities or trades."""
         caps = (self.cash_most, self.turnover, self.trades)
         free = not (self.rate or self.per_trade or self.groups)
         return free and caps == (None, None, None) and max(self.least_trade, default=1) == 1
@@ -80,23 +81,24 @@ class CouplingConstraints:
         return self.soft_price is not None
 
     @property
-    def counted(self) -> bool:
-        """Whether trades count, beside what they move.
+    def counts_trades(self) -> bool:
+        """Whether the number of trades matters, besides their value.
 
-        At the plan's own base they do, because to buy and sell the same would otherwise burn cash to keep a limit.
+        At the plan's own base it does, because a plan could otherwise buy and sell the same
+        security to burn cash and so keep a limit.
         """
         least = max(self.least_trade, default=1)
         counts = self.trades is not None or self.per_trade > 0 or least > 1
         return counts or self.shares is not None
 
-    def lowered(self, shares: BaseShares, by: Fraction) -> "CouplingConstraints":
-        """The terms at a base that is lower by so many units."""
+    def lower_base(self, shares: BaseShares, by: Fraction) -> "CouplingConstraints":
+        """Restate the constraints at a base that is lower by ``by`` units."""
         most, groups = self.cash_most, zip(self.groups, shares.groups, strict=True)
         return replace(
             self,
             cash_least=self.cash_least - by * shares.cash_least,
             cash_most=None if most is None else most - by * shares.cash_most,
-            groups=tuple(group.lowered(of_base, by) for group, of_base in groups),
+            groups=tuple(group.lower_base(of_base, by) for group, of_base in groups),
             edges=tuple(
                 (low - by * low_share, high - by * high_share)
                 for (low, high), (low_share, high_share) in zip(
@@ -113,7 +115,10 @@ def constraints_of(
     securities: Sequence[PricedTarget],
     lots: Sequence[Decimal],
 ) -> CouplingConstraints:
-    """The options at the block's base; ``lots`` in shares, per column. Turnover is of market value."""
+    """State the options at the block's base; ``lots`` in shares, per column.
+
+    Turnover is a fraction of market value, before costs.
+    """
     market_value, scale = portfolio.market_value, 10**block.decimals
     base = EXACT.subtract(market_value, to_decimal(block.costs, block.decimals))
 
@@ -135,7 +140,7 @@ def constraints_of(
         soft_price=None if soft is None else Fraction(soft),
         least_trade=tuple(max(1, *pair) for pair in needed),
         groups=tuple(_groups(options, Fraction(base) * scale, securities)),
-        # Only bands that a plan may leave, or that move with its costs, are asked about their edges.
+        # Computed for yielding bands and under costs alone, because nothing else reads the edges.
         edges=tuple(band_edges(block)) if soft is not None or options.has_costs else (),
         least_by=tuple(
             "minimum_value" if of_value >= of_shares else "minimum_shares"
@@ -158,7 +163,7 @@ def _groups(
 
 
 def shares_of(options: RebalanceOptions, block: Block) -> BaseShares:
-    """The limits of a portfolio as fractions of the base."""
+    """State the limits of a portfolio as fractions of the base."""
 
     def part(value: Amount | None) -> Fraction:
         return Fraction(value.value) / 100 if isinstance(value, Percent) else Fraction(0)
@@ -176,25 +181,20 @@ def shares_of(options: RebalanceOptions, block: Block) -> BaseShares:
 
 
 def band_edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
-    """The least and the most that each position may be worth in its band, unrounded.
+    """Lower and upper edge of each band, in units, unrounded, for a limit of the program.
 
-    What cannot be sold of a holding outside the model is no violation, nor is a short position that
-    may not be bought back.
+    The unsellable part of a holding outside the model, and a short position that may not be bought
+    back, widen their bands and so violate nothing.
     """
-    value, parts = int(block.base[0]), block.denominator
     outside: list[bool] = block.outside.tolist()
-    short: list[bool] = block.kept_short[0].tolist()
-    columns = (block.weight, block.low, block.high, block.lot_value)
-    for i, (weight, low, high, lot) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
-        bottom, top = (
-            Fraction(value * (weight - low), parts),
-            Fraction(value * (weight + high), parts),
-        )
-        rest = int(block.remainder[0, i % block.remainder.shape[1]])
+    short: list[bool] = block.is_kept_short[0].tolist()
+    rests, lot_value = remainders_of(block), block.lot_value.tolist()
+    for i, (low, high) in enumerate(scaled_edges(block)):
+        bottom, top = Fraction(low, block.denominator), Fraction(high, block.denominator)
         if outside[i]:
             kept = 0 if block.least is None else max(int(block.least[0, i]), 0)
-            top = max(top, kept * lot + rest)
+            top = max(top, Fraction(kept * lot_value[i] + rests[i]))
         if short[i]:
-            held = int(block.before[0, i]) * lot + rest
+            held = Fraction(int(block.before[0, i]) * lot_value[i] + rests[i])
             bottom, top = min(bottom, held), max(top, held)
-        yield bottom, Fraction(top)
+        yield bottom, top

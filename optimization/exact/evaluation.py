@@ -1,26 +1,25 @@
-"""Evaluation: what a plan makes of the terms of its portfolio, in exact numbers.
+"""Evaluation: the objective, cost and slacks of a plan, in exact numbers.
 
-The check behind every answer that has options: it shares no code with the program that proposes the plan.
+Every answer with options passes this check. It shares no code with the program that proposes the
+plan, because an error of the program would otherwise repeat itself here.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
-from optimization.exact.band_violations import violations
+from optimization.exact.band_violations import violations, worth_of
 from optimization.exact.block import Bands, Block
 from optimization.exact.constraints import CouplingConstraints
 from optimization.exact.scaled_integers import Integers
 
-VIOLATION = "bands"  # the name of the limit on what positions are outside their bands
-BAND = "band."  # how the limits begin that are edges of bands
+VIOLATION = "bands"  # name of the limit on the sum of violations
+BAND = "band."  # prefix of the limits that are edges of bands
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit and what a plan leaves of it: units of money, or trades; negative where it is broken."""
+    """A limit and its slack in a plan: units of money, or trades; negative if violated."""
 
     option: str
     slack: Fraction
@@ -28,90 +27,106 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A plan under its terms."""
+    """Objective, cost and slacks of a plan."""
 
     objective: Fraction  # units
     cost: Fraction  # units
     limits: tuple[Limit, ...]
 
     @property
-    def broken(self) -> tuple[Limit, ...]:
-        """The limits that the plan breaks."""
+    def violated_limits(self) -> tuple[Limit, ...]:
+        """The limits with a negative slack."""
         return tuple(limit for limit in self.limits if limit.slack < 0)
 
 
-def evaluate(terms: CouplingConstraints, block: Block, bands: Bands, lots: Integers) -> Evaluation:
-    """The objective, the cost and every limit of a plan for one portfolio; ``lots`` of shape (n,)."""
+def evaluate(
+    constraints: CouplingConstraints, block: Block, bands: Bands, lots: Integers
+) -> Evaluation:
+    """Evaluate a plan for one portfolio against every limit; ``lots`` of shape (n,).
+
+    objective = drift + soft_price * violation + cost, each if its option asks for it. Cash,
+    turnover, cost and group values are sums over positions worth z p + r at lots z.
+    """
     p: list[int] = block.lot_value.tolist()
     after: list[int] = lots.tolist()
     before: list[int] = block.before[0].tolist()
-    rest: list[int] = np.broadcast_to(block.remainder[0], lots.shape).tolist()
     traded = [abs(z - z0) for z, z0 in zip(after, before, strict=True)]
     joined = sum(bool(traded[main] and traded[odd]) for main, odd in block.odd_lots)
     count = sum(change != 0 for change in traded) - joined
     turnover = sum(change * value for change, value in zip(traded, p, strict=True))
-    worth = [z * value + r for z, value, r in zip(after, p, rest, strict=True)]
-    outside = sum(violations(terms.edges, worth), Fraction(0)) if terms.bands_yield else Fraction(0)
-    cost = terms.rate * turnover + terms.per_trade * count
-    cash = int(block.market_value[0]) - sum(worth) - cost
+    worth = worth_of(block, lots)
+    cost = constraints.rate * turnover + constraints.per_trade * count
+    outside = Fraction(0)
+    if constraints.bands_yield:
+        outside = sum(violations(constraints.edges, worth), outside)
     base = Fraction(int(block.base[0]))
-    if terms.shares is not None:
-        terms = terms.lowered(terms.shares, cost - block.costs)
+    if constraints.shares is not None:
+        constraints = constraints.lower_base(constraints.shares, cost - block.costs)
         base = int(block.market_value[0]) - cost
-    limits = [Limit("cash_floor", cash - terms.cash_least)]
-    if terms.cash_most is not None:
-        # Of the base, not of what this plan pays: to trade more would otherwise be a way below the ceiling.
-        limits.append(Limit("cash_ceiling", terms.cash_most - (base - sum(worth))))
-    if terms.turnover is not None:
-        limits.append(Limit("turnover_cap", terms.turnover - turnover))
-    if terms.trades is not None:
-        limits.append(Limit("maximum_trades", Fraction(terms.trades - count)))
-    limits += _minimum_trades(terms, traded, p)
-    for group in terms.groups:
-        value = sum(worth[column] for column in group.columns)
-        limits.append(Limit(f"groups.{group.name}.low", value - group.low))
-        limits.append(Limit(f"groups.{group.name}.high", group.high - value))
-    if terms.shares is not None:
-        limits += _of_bands(terms, worth)
-    if terms.violation_most is not None:
-        limits.append(Limit(VIOLATION, terms.violation_most - outside))
+    limits = [
+        Limit("cash_floor", int(block.market_value[0]) - sum(worth) - cost - constraints.cash_least)
+    ]
+    if constraints.cash_most is not None:
+        # Measured on the base: a plan could otherwise trade more to pay its way below the ceiling.
+        limits.append(Limit("cash_ceiling", constraints.cash_most - (base - sum(worth))))
+    limits += _caps(constraints, turnover, count)
+    limits += _minimum_trades(constraints, traded, p)
+    limits += _group_limits(constraints, worth)
+    if constraints.shares is not None:
+        limits += _band_limits(constraints, worth)
+    if constraints.violation_most is not None:
+        limits.append(Limit(VIOLATION, constraints.violation_most - outside))
     drift = _drift(block, bands, after)
-    return Evaluation(_objective(terms, drift, outside, cost), cost, tuple(limits))
+    return Evaluation(_objective(constraints, drift, outside, cost), cost, tuple(limits))
 
 
 def _objective(
-    terms: CouplingConstraints, drift: Fraction, outside: Fraction, cost: Fraction
+    constraints: CouplingConstraints, drift: Fraction, outside: Fraction, cost: Fraction
 ) -> Fraction:
-    if terms.violation_alone:
+    if constraints.violation_alone:
         return outside
-    weighed = cost if terms.costs_in_objective else 0
-    return drift + (terms.soft_price or 0) * outside + weighed
+    weighed = cost if constraints.costs_in_objective else 0
+    return drift + (constraints.soft_price or 0) * outside + weighed
+
+
+def _caps(constraints: CouplingConstraints, turnover: int, count: int) -> Iterator[Limit]:
+    if constraints.turnover is not None:
+        yield Limit("turnover_cap", constraints.turnover - turnover)
+    if constraints.trades is not None:
+        yield Limit("maximum_trades", Fraction(constraints.trades - count))
 
 
 def _minimum_trades(
-    terms: CouplingConstraints, traded: Sequence[int], p: Sequence[int]
+    constraints: CouplingConstraints, traded: Sequence[int], p: Sequence[int]
 ) -> list[Limit]:
-    """What the trade that is closest to its least size has above it, for each option that sets one."""
-    if all(least == 1 for least in terms.least_trade):
+    """Slack of the smallest trade above its minimum, for each option that sets a minimum."""
+    if all(least == 1 for least in constraints.least_trade):
         return []
     spare: dict[str, list[Fraction]] = {}
-    names = terms.least_by or ("minimum_value",) * len(p)
-    for change, least, value, name in zip(traded, terms.least_trade, p, names, strict=True):
+    names = constraints.least_by or ("minimum_value",) * len(p)
+    for change, least, value, name in zip(traded, constraints.least_trade, p, names, strict=True):
         if least > 1:
             spare.setdefault(name, [])
             spare[name] += [Fraction((change - least) * value)] * (change > 0)
     return [Limit(name, min(spare[name], default=Fraction(0))) for name in sorted(spare)]
 
 
-def _of_bands(terms: CouplingConstraints, worth: Sequence[int]) -> Iterator[Limit]:
-    """Both edges of every band as limits, by the number of the column."""
-    for column, ((low, high), value) in enumerate(zip(terms.edges, worth, strict=True)):
+def _group_limits(constraints: CouplingConstraints, worth: Sequence[int]) -> Iterator[Limit]:
+    for group in constraints.groups:
+        value = sum(worth[column] for column in group.columns)
+        yield Limit(f"groups.{group.name}.low", value - group.low)
+        yield Limit(f"groups.{group.name}.high", group.high - value)
+
+
+def _band_limits(constraints: CouplingConstraints, worth: Sequence[int]) -> Iterator[Limit]:
+    """Yield both edges of every band as limits, by column number."""
+    for column, ((low, high), value) in enumerate(zip(constraints.edges, worth, strict=True)):
         yield Limit(edge_name(column, "low"), value - low)
         yield Limit(edge_name(column, "high"), high - value)
 
 
 def edge_name(column: int, side: str) -> str:
-    """The name of an edge of a band among the limits."""
+    """Name an edge of a band as a limit."""
     return f"{BAND}{column}.{side}"
 
 

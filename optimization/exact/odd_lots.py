@@ -1,9 +1,9 @@
-"""Odd lots: what a holding outside the model has beyond its round lots, as columns of a block.
+"""Odd lots: the part of a holding outside the model beyond its round lots, as columns of a block.
 
-Its target is 0, so the odd remainder may be sold, whole and with all the round lots beside it; only the
-fraction of a share that is left then is kept. A holding below one round lot, or whose round lots alone
-are less than the least trade, is a single lot: it is sold whole or not at all. A short position is bought
-back to the last share, and no further.
+The target of such a holding is 0, so its odd remainder may be sold: whole, and together with all
+round lots. Only a fraction of a share is kept. A holding below one round lot, or whose round lots
+alone are less than the least trade, is a single lot: it is sold whole or not at all. A short
+position is bought back to the last whole share.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ ZERO, ONE = Decimal(0), Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Securities, their lots and what is held of each; odd remainders stand last."""
+    """Securities, their lots and holdings; odd remainders stand last."""
 
     securities: tuple[PricedTarget, ...]
     lots: tuple[Decimal, ...]
     held: tuple[Decimal, ...]
-    odd_lots: tuple[tuple[int, int], ...]  # a column of round lots, that of its odd remainder
+    odd_lots: tuple[tuple[int, int], ...]  # (column of round lots, column of their odd remainder)
 
 
 def columns_of(
@@ -33,7 +33,7 @@ def columns_of(
     portfolio: Portfolio,
     options: RebalanceOptions,
 ) -> Columns:
-    """The columns of one portfolio: the model, its other holdings, and odd remainders of these."""
+    """Lay out the columns of one portfolio: its model, other holdings, and their odd remainders."""
     securities = [*model, *others]
     lots = [options.lots.get(security.security_id, ONE) for security in securities]
     held = [portfolio.holdings.get(security.security_id, ZERO) for security in securities]
@@ -43,7 +43,7 @@ def columns_of(
         if whole < 0 and lots[column] > 1:
             lots[column] = whole.copy_negate()
             continue
-        odd = _beyond_round_lots(held[column], lots[column])
+        odd = _odd_remainder(held[column], lots[column])
         if odd <= 0:
             continue
         round_lots = EXACT.subtract(whole, odd)
@@ -58,8 +58,8 @@ def columns_of(
     return Columns(tuple(securities), tuple(lots), tuple(held), tuple(odd_lots))
 
 
-def _beyond_round_lots(held: Decimal, lot: Decimal) -> Decimal:
-    """Whole shares beyond the last round lot; 0 of a short position, and of lots below a share."""
+def _odd_remainder(held: Decimal, lot: Decimal) -> Decimal:
+    """Whole shares beyond the last round lot; 0 for a short position, and for fractional lots."""
     if held <= 0 or lot < 1:
         return ZERO
     beyond = EXACT.subtract(held, EXACT.multiply(EXACT.divide_int(held, lot), lot))

@@ -1,4 +1,4 @@
-"""Options that bind single securities: bounds on their lots, so that everything stays separable."""
+"""Restrictions: options that bind single securities as bounds on lots, which separate."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -16,22 +16,22 @@ from optimization.exact.scaled_integers import INT64_SAFE, Integers
 UNLIMITED = 2**256  # lots
 
 
-def restricted(
+def restrict_block(
     block: Block,
     securities: Sequence[PricedTarget],
     lots: Sequence[Decimal],
     options: RebalanceOptions,
 ) -> Block:
-    """One portfolio's block with the bounds of direction, named securities and dust.
+    """Add the bounds of direction, named securities and dust to a block of one portfolio.
 
-    A short position that may not be bought back is kept, and so is a holding outside the model
-    that is smaller than the least trade; ``lots`` in shares, per column.
+    A short position that may not be bought back is kept, and so is dust: a holding outside the
+    model below the least trade. ``lots`` in shares, per column.
     """
     ids = [security.security_id for security in securities]
     bought = np.array([may_buy(options, security_id) for security_id in ids], dtype=bool)
     sold = np.array([may_sell(options, security_id) for security_id in ids], dtype=bool)
     least = np.where(sold[None, :], 0, block.before)
-    # Beyond int64 a lot may be so small that more than any of its numbers are held.
+    # Larger beyond int64, because a holding may then have more lots than any int64 bound.
     unlimited = UNLIMITED if block.before.dtype == np.object_ else INT64_SAFE
     most = np.where(bought[None, :], unlimited, block.before)
     kept = ~bought[None, :] & (block.before < 0) | _dust(block, lots, options)
@@ -40,16 +40,17 @@ def restricted(
     owned = np.array([lots[i] != options.lots.get(one, 1) for i, one in enumerate(ids)])
     if owned.any():  # odd remainders, which cannot be bought
         most = np.where(owned[None, :], np.minimum(most, np.maximum(block.before, 0)), most)
-    return block.restricted(least, most)
+    return block.with_bounds(least, most)
 
 
 def least_trades(
     block: Block, lots: Sequence[Decimal], options: RebalanceOptions
 ) -> list[tuple[int, int]]:
-    """The lots of the least trade by minimum_shares and by minimum_value, per column.
+    """Lots of the least trade by minimum_shares and by minimum_value, per column.
 
-    An odd remainder has none: it is sold only with lots that are enough. A trade that is larger than all
-    that is owned is none, however much larger: so the numbers of a block bound this one too.
+    An odd remainder has no minimum, because it is sold only with round lots that meet it. Each
+    minimum is capped just above twice everything owned: a larger trade is impossible anyway, and
+    the numbers of a block then bound the minimum too.
     """
     if not (options.minimum_shares or options.minimum_value):
         return [(0, 0)] * len(lots)
@@ -69,14 +70,14 @@ def least_trades(
 
 
 def _dust(block: Block, lots: Sequence[Decimal], options: RebalanceOptions) -> NDArray[np.bool_]:
-    """The holdings outside the model that are smaller than the least trade; shape (1, n)."""
+    """Whether each holding is outside the model and below the least trade; shape (1, n)."""
     held: list[int] = np.abs(block.before[0]).tolist()
     needed = least_trades(block, lots, options)
     small = [0 < z < max(pair) for z, pair in zip(held, needed, strict=True)]
     return (np.array(small, dtype=bool) & block.outside)[None, :]
 
 
-def scoped(
+def apply_scope(
     block: Block,
     bands: Bands,
     lots: Sequence[Decimal],
@@ -84,9 +85,10 @@ def scoped(
     *,
     bands_yield: bool = False,
 ) -> Block:
-    """The same with what is inside its band left alone, and the rest moved as far as the scope says.
+    """Freeze positions inside their bands, and move the others as far as the scope says.
 
-    To the edge is just back inside, or as far inside as the least trade. Where bands yield it may be less.
+    DRIFTED_TO_EDGE moves a position just inside its band, or farther by the least trade. Yielding
+    bands may stop it before the edge.
     """
     if options.scope is Scope.ALL or block.least is None or block.most is None:
         return block
@@ -94,7 +96,7 @@ def scoped(
     before = block.before
     inside = (fewest <= before) & (before <= most)
     if bands_yield:
-        return _scoped_yielding(block, bands, lots, options, inside)
+        return _apply_soft_scope(block, bands, lots, options, inside)
     edge = np.minimum(np.maximum(before, fewest), most)
     if options.minimum_shares or options.minimum_value:
         trade = _least_trade(block, lots, options)
@@ -105,7 +107,7 @@ def scoped(
     fixed &= fewest <= most
     place = np.where(inside, before, edge)
     least = np.where(fixed, np.maximum(block.least, place), block.least)
-    return block.restricted(least, np.where(fixed, np.minimum(block.most, place), block.most))
+    return block.with_bounds(least, np.where(fixed, np.minimum(block.most, place), block.most))
 
 
 def _least_trade(block: Block, lots: Sequence[Decimal], options: RebalanceOptions) -> Integers:
@@ -113,7 +115,7 @@ def _least_trade(block: Block, lots: Sequence[Decimal], options: RebalanceOption
     return np.array(needed, dtype=block.before.dtype)
 
 
-def _scoped_yielding(
+def _apply_soft_scope(
     block: Block,
     bands: Bands,
     lots: Sequence[Decimal],
@@ -124,7 +126,7 @@ def _scoped_yielding(
     assert block.most is not None
     before, least, most = block.before, block.least, block.most
     if options.scope is Scope.DRIFTED_TO_EDGE:
-        fewest_inside, most_inside = lot_limits(block.unrestricted(), bands)
+        fewest_inside, most_inside = lot_limits(block.without_bounds(), bands)
         trade, below = _least_trade(block, lots, options), before < fewest_inside
         farthest = (
             np.minimum(most_inside, before - trade),
@@ -132,29 +134,29 @@ def _scoped_yielding(
         )
         least = np.maximum(least, np.where(below, before, farthest[0]))
         most = np.minimum(most, np.where(below, farthest[1], before))
-    return block.restricted(np.where(inside, before, least), np.where(inside, before, most))
+    return block.with_bounds(np.where(inside, before, least), np.where(inside, before, most))
 
 
 def may_buy(options: RebalanceOptions, security_id: str) -> bool:
-    """Whether the options let a security be bought."""
+    """Whether the options permit buying a security."""
     kept_out = security_id in options.do_not_buy or security_id in options.frozen
     return options.direction is not Direction.SELL_ONLY and not kept_out
 
 
 def may_sell(options: RebalanceOptions, security_id: str) -> bool:
-    """Whether the options let a security be sold."""
+    """Whether the options permit selling a security."""
     kept_in = security_id in options.do_not_sell or security_id in options.frozen
     return options.direction is not Direction.BUY_ONLY and not kept_in
 
 
-def restricting(options: RebalanceOptions, security_id: str, *, buying: bool) -> str:
-    """The option that keeps a security from being bought, or sold, for an explanation."""
+def restricting_option(options: RebalanceOptions, security_id: str, *, buying: bool) -> str:
+    """Name the option that prevents buying, or selling, a security."""
     for name in ("frozen", "do_not_buy" if buying else "do_not_sell"):
         if security_id in getattr(options, name):
             return name
     kept = Direction.SELL_ONLY if buying else Direction.BUY_ONLY
     if options.direction is kept:
         return "direction"
-    if options.scope is Scope.ALL:  # nothing else binds a single security but that it is dust
+    if options.scope is Scope.ALL:  # dust, because no other option is left to bind it
         return "minimum_value" if options.minimum_value else "minimum_shares"
     return "scope"

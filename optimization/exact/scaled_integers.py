@@ -1,7 +1,8 @@
-"""Decimal <-> exact integers, and the guard that keeps int64 from overflowing.
+"""Decimal <-> exact integers, and the guard against int64 overflow.
 
-Inside the engine money is a whole number of *units* of ``10**-decimals`` currency, a weight a whole
-number of ``1/denominator`` parts. Both scales are chosen from the data, so nothing is ever rounded.
+Inside the engine money is a whole number of *units* of ``10**-decimals`` currency, and a weight is
+a whole number of parts of ``1 / denominator``. Both scales come from the data, so nothing is
+rounded.
 """
 
 from collections.abc import Iterable
@@ -15,18 +16,18 @@ from numpy.typing import NDArray
 
 from optimization.domain.decimals import EXACT
 
-# A quarter of the int64 range: sums and differences of two guarded numbers still fit.
+# A quarter of the int64 range, because sums and differences of two guarded numbers must fit.
 INT64_SAFE = 2**61
 TOO_LARGE = 2**64
 
-EXTRA_DIGITS = 12  # of an amount whose digits do not end, beyond those of the unit
+EXTRA_DIGITS = 12  # digits of a repeating fraction beyond those of the unit
 
 # int64, or Python integers (dtype object) where the guard says int64 could overflow.
 Integers = NDArray[Any]
 
 
 def to_units(value: Decimal, decimals: int) -> int:
-    """A value as a whole number of ``10**-decimals``; exact, or ValueError.
+    """Convert a value to whole units of ``10**-decimals``; exact, or ValueError.
 
     >>> to_units(Decimal("12.34"), 2)
     1234
@@ -42,7 +43,7 @@ def to_units(value: Decimal, decimals: int) -> int:
 
 
 def to_decimal(units: int, decimals: int) -> Decimal:
-    """The amount of a whole number of ``10**-decimals``, written the same whatever the scale.
+    """Convert units of ``10**-decimals`` to an amount in a canonical form, whatever the scale.
 
     At least cents, and no further trailing zeros.
 
@@ -59,9 +60,9 @@ def to_decimal(units: int, decimals: int) -> Decimal:
 
 
 def fraction_to_decimal(units: Fraction, decimals: int) -> Decimal:
-    """The same for a fraction of units: exact, or half even at the twelfth digit where they do not end.
+    """Convert a fraction of units: exact, or half even at the twelfth digit if it repeats.
 
-    Sums and products of decimals have digits that end, those of thirds have not.
+    Sums and products of decimals end; thirds repeat.
 
     >>> fraction_to_decimal(Fraction(12345, 4), 2), fraction_to_decimal(Fraction(200, 3), 2)
     (Decimal('30.8625'), Decimal('0.66666666666667'))
@@ -78,7 +79,7 @@ def fraction_to_decimal(units: Fraction, decimals: int) -> Decimal:
 
 
 def parts_to_decimal(parts: int, denominator: int, decimals: int) -> Decimal:
-    """The amount of so many ``1 / denominator`` of a unit.
+    """Convert parts of ``1 / denominator`` of a unit to an amount.
 
     >>> parts_to_decimal(12345, 1000, 2), parts_to_decimal(1, 3, 0)
     (Decimal('0.12345'), Decimal('0.333333333333'))
@@ -90,7 +91,7 @@ def parts_to_decimal(parts: int, denominator: int, decimals: int) -> Decimal:
 
 
 def granularity_of(amounts: Iterable[Fraction | int]) -> Fraction:
-    """The greatest amount of which all are whole multiples, and with them their sums; 0 of zeros.
+    """Greatest common divisor of the amounts, as a Fraction; 0 if all are zero.
 
     >>> granularity_of([Fraction(3, 2), 4])
     Fraction(1, 2)
@@ -101,10 +102,10 @@ def granularity_of(amounts: Iterable[Fraction | int]) -> Fraction:
 
 
 def just_above(limit: Fraction, granularity: Fraction, feasibility_margin: Fraction) -> Fraction:
-    """A limit on sums of multiples of ``grain`` as floats may have it.
+    """Limit on sums of multiples of ``granularity``, in a form that is safe in floats.
 
-    A hair above the largest sum that it admits, and at least as far below the next: neither is
-    then taken for the other within a tolerance.
+    The result is a feasibility margin above the largest admissible sum, and at least as far below
+    the next one, because a solver could otherwise confuse the two within its tolerance.
 
     >>> just_above(Fraction(71, 10), Fraction(2), Fraction(1, 4))
     Fraction(25, 4)
@@ -115,15 +116,15 @@ def just_above(limit: Fraction, granularity: Fraction, feasibility_margin: Fract
 
 
 def integers(values: Iterable[int], largest: int) -> Integers:
-    """An array of whole numbers: int64 where ``largest`` bounds what will be computed from them."""
+    """Array of whole numbers: int64 if ``largest``, a bound on all results, fits; else objects."""
     dtype = np.int64 if largest < INT64_SAFE else np.object_
     return np.array(list(values), dtype=dtype)
 
 
-def rounded(counts: NDArray[np.float64], like: Integers) -> Integers:
-    """Counts of a solver as whole numbers of the same kind as ``like``; also those beyond int64.
+def round_counts(counts: NDArray[np.float64], like: Integers) -> Integers:
+    """Round the solver's counts to whole numbers of the dtype of ``like``, also beyond int64.
 
-    >>> rounded(np.array([2.9999999, 1e25]), np.array([2**80], dtype=np.object_))
+    >>> round_counts(np.array([2.9999999, 1e25]), np.array([2**80], dtype=np.object_))
     array([3, 10000000000000000905969664], dtype=object)
     """
     if like.dtype == np.object_:

@@ -1,4 +1,4 @@
-"""Exact verification of plans: the constraints that each of them violates."""
+"""Exact verification: the constraints that a plan violates."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +8,11 @@ from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
 
 def violated_constraints(block: Block, lots: Integers) -> NDArray[np.bool_]:
-    """Which plans break a constraint: shape (B, 3), columns short, band, cash.
+    """Check plans against their constraints: shape (B, 3), columns short, band, cash.
 
-    Exact, and by products alone, where separable.py and cover.py divide: M (w - l) <= u p <= M (w + h) at the
-    base M, u >= 0, and the cash row. ``lots`` has shape (B, n). A sold holding may keep what is below one lot.
+    Exact, by products alone, where separable.py and knapsack_cover.py divide: u >= 0, the cash row,
+    and M (w - l) <= u p <= M (w + h) at the base M. ``lots`` has shape (B, n). A sold holding may
+    keep less than one lot.
     """
     value, base = lots * block.lot_value + block.remainder, block.base[:, None]
     low, high = block.weight - block.low, block.weight + block.high
@@ -22,7 +23,7 @@ def violated_constraints(block: Block, lots: Integers) -> NDArray[np.bool_]:
     scaled = value * block.denominator
     kept = 0 if block.least is None else np.maximum(block.least, 0)
     sold = block.outside & (lots <= kept)
-    short = block.kept_short
+    short = block.is_kept_short
     band = ((scaled < base * low) | ((scaled > base * high) & ~sold)) & ~short
     if block.least is not None and block.most is not None:
         band |= (lots < block.least) | (lots > block.most)

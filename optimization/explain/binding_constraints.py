@@ -1,4 +1,4 @@
-"""What keeps single securities from the lots nearest to their targets, for a certificate."""
+"""Binding constraints: the restrictions and bands that keep a plan from the nearest lots."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -9,7 +9,7 @@ from optimization.domain.certificate import Binding
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PricedTarget
 from optimization.exact.block import Bands, Block, lot_limits
-from optimization.exact.restrictions import restricting
+from optimization.exact.restrictions import restricting_option
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
 from optimization.solvers.separable import nearest_lots
 
@@ -23,39 +23,40 @@ def find_binding_constraints(
     *,
     bands_yield: bool = False,
 ) -> tuple[Binding, ...]:
-    """The restrictions and the bands that bind the plan of one portfolio (B = 1); ``lots`` of shape (n,).
+    """Find the restrictions and bands that bind the plan of one portfolio (B = 1).
 
-    One binds where the next lot towards the target would break it: a restriction is named once, by its
-    option, and leaves nothing; a band by its security, with what is left to its edge.
+    ``lots`` has shape (n,). A constraint binds if the next lot towards the target would violate it.
+    A restriction appears once, by its option, with slack 0; a band by its security, with the slack
+    to its edge.
     """
     nearest = np.maximum(nearest_lots(block, bands)[0], 0)
-    allowed, inside = lot_limits(block, bands), lot_limits(block.unrestricted(), bands)
+    allowed, inside = lot_limits(block, bands), lot_limits(block.without_bounds(), bands)
     if bands_yield:
         allowed = (block.least, block.most)
     found: dict[str, Binding] = {}
     for column in np.flatnonzero(nearest != lots).tolist():
         buying = bool(nearest[column] > lots[column])
-        if not _at(allowed, column, lots, buying=buying):
+        if not _is_reached(allowed, column, lots, buying=buying):
             continue
         security_id = securities[column].security_id
-        if not bands_yield and _at(inside, column, lots, buying=buying):
-            name, slack = f"band.{security_id}", _to_edge(block, column, lots, upper=buying)
+        if not bands_yield and _is_reached(inside, column, lots, buying=buying):
+            name, slack = f"band.{security_id}", _slack_to_edge(block, column, lots, upper=buying)
         else:
-            name, slack = restricting(options, security_id, buying=buying), Fraction(0)
+            name, slack = restricting_option(options, security_id, buying=buying), Fraction(0)
         found[name] = Binding(name, fraction_to_decimal(slack, block.decimals))
     return tuple(found[name] for name in sorted(found))
 
 
-def _at(
+def _is_reached(
     limits: tuple[Integers | None, Integers | None], column: int, lots: Integers, *, buying: bool
 ) -> bool:
-    """Whether the fewest or the most lots are reached."""
+    """Whether a position is at its fewest, or most, lots."""
     limit = limits[buying]
     return limit is not None and bool(limit[0, column] == lots[column])
 
 
-def _to_edge(block: Block, column: int, lots: Integers, *, upper: bool) -> Fraction:
-    """What a position is worth inside its band from the upper or the lower edge, in units."""
+def _slack_to_edge(block: Block, column: int, lots: Integers, *, upper: bool) -> Fraction:
+    """Distance of a position from the upper or lower edge of its band, inside it, in units."""
     drift = int(block.high[column]) if upper else -int(block.low[column])
     weight = Fraction(int(block.weight[column]) + drift, block.denominator)
     rest = int(block.remainder[0, column % block.remainder.shape[1]])

@@ -1,9 +1,10 @@
-"""What a plan leaves outside its band, by how much, and what holds it there.
+"""Positions outside their bands in a plan: by how much, and which option holds them there.
 
-Each restriction that was given, the scope, and each limit is lifted in turn, on every security, and the least
-violation is looked for anew: what is lifted holds the securities whose violation falls with the sum of all. Where
-lifting a single one changes nothing, all are lifted and put back one by one as long as the violation still falls:
-what is left is a smallest set. Where no number of whole shares is closer to the band, whole lots hold it.
+The search lifts each restriction, the scope and each limit in turn, on every security, and
+minimises the violation again. An option holds a security if lifting it lowers the security's
+violation and the sum of all. If no single option does, the search lifts all of them and restores
+one after another while the violation stays lower; the rest is a minimal set. Whole lots hold a
+security if no number of whole shares is closer to its band.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,10 +19,10 @@ from optimization.exact.band_violations import edges_of, total_violation, violat
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.relaxation import SeparableRelaxation, restate
-from optimization.solvers.yielding_bands import least_violation, yielding
+from optimization.solvers.yielding_bands import least_violation, soften_bands
 from optimization.time_budget import Budget
 
-EXPLANATION_TIME_S = 2.0  # for each thing that an answer explains
+EXPLANATION_TIME_S = 2.0  # for each explanation in an answer
 WHOLE_LOTS, CASH_FLOOR, SOFT_PRICE = "whole_lots", "cash_floor", "soft_band_price"
 
 Amounts = Mapping[str, Fraction]  # by security, currency
@@ -30,7 +31,7 @@ Amounts = Mapping[str, Fraction]  # by security, currency
 def outside_bands(
     relaxed: SeparableRelaxation, row: int, coupled: CoupledProblem, lots: Integers, budget: Budget
 ) -> tuple[OutsideBand, ...]:
-    """The securities that a plan leaves outside their bands, in the order of the columns."""
+    """List the securities that a plan leaves outside their bands, in the order of the columns."""
     amounts = outside_amounts(relaxed, coupled, lots)
     if not amounts:
         return ()
@@ -49,21 +50,21 @@ def outside_bands(
 
 
 def total_outside(coupled: CoupledProblem, lots: Integers) -> Decimal:
-    """What all positions of a plan are outside their bands together, in currency."""
-    block = coupled.tight.block
+    """Sum of all violations of a plan, in currency."""
+    block = coupled.block
     return fraction_to_decimal(total_violation(block, lots), block.decimals)
 
 
 def _currency(coupled: CoupledProblem, amount: Fraction) -> Decimal:
-    decimals = coupled.tight.block.decimals
+    decimals = coupled.block.decimals
     return fraction_to_decimal(amount * 10**decimals, decimals)
 
 
 def outside_amounts(
     relaxed: SeparableRelaxation, coupled: CoupledProblem, lots: Integers
 ) -> dict[str, Fraction]:
-    """What each security is outside its band; those that are inside are left out."""
-    block = coupled.tight.block
+    """Violation of each security in currency; securities inside their bands are omitted."""
+    block = coupled.block
     each = violations(edges_of(block), worth_of(block, lots))
     found: dict[str, Fraction] = {}
     for security, amount in zip(relaxed.assembled.securities, each, strict=True):
@@ -76,7 +77,7 @@ def outside_amounts(
 def _sides(
     relaxed: SeparableRelaxation, coupled: CoupledProblem, lots: Integers
 ) -> dict[str, Edge]:
-    block = coupled.tight.block
+    block = coupled.block
     rows = zip(relaxed.assembled.securities, edges_of(block), worth_of(block, lots), strict=True)
     return {
         security.security_id: Edge.BELOW if worth < low else Edge.ABOVE
@@ -87,7 +88,7 @@ def _sides(
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """The search for what holds each security, with the violations that were found when something was lifted."""
+    """Search for the options that hold each security, with a memory of the violations found."""
 
     relaxed: SeparableRelaxation
     row: int
@@ -99,25 +100,25 @@ class _Search:
     )
 
     def holders(self) -> dict[str, tuple[str, ...]]:
-        """The names of what holds each security."""
+        """Name the options that hold each security."""
         closest = self._closest_in_shares()
         liftable = tuple(self._liftable())
         return {
             security: (WHOLE_LOTS,)
             if closest.get(security, Fraction(0)) >= amount
-            else self._holding(security, liftable)
+            else self._find_holders(security, liftable)
             for security, amount in self.amounts.items()
         }
 
-    def _holding(self, security: str, liftable: tuple[str, ...]) -> tuple[str, ...]:
-        alone = tuple(name for name in liftable if self._falls(security, {name}))
+    def _find_holders(self, security: str, liftable: tuple[str, ...]) -> tuple[str, ...]:
+        alone = tuple(name for name in liftable if self._does_violation_fall(security, {name}))
         if alone:
             return alone
-        if not self._falls(security, set(liftable)):
+        if not self._does_violation_fall(security, set(liftable)):
             return liftable if self.known[frozenset(liftable)] is None else (WHOLE_LOTS,)
         smallest = set(liftable)
         for name in liftable:
-            if self._falls(security, smallest - {name}):
+            if self._does_violation_fall(security, smallest - {name}):
                 smallest.discard(name)
         return tuple(name for name in liftable if name in smallest)
 
@@ -132,8 +133,8 @@ class _Search:
         if options.groups:
             yield "groups"
 
-    def _falls(self, security: str, names: set[str]) -> bool:
-        """Whether the violation of a security, and of all together, is less without these."""
+    def _does_violation_fall(self, security: str, names: set[str]) -> bool:
+        """Whether lifting these options lowers the violation of a security and the sum of all."""
         if not names:
             return False
         key = frozenset(names)
@@ -145,32 +146,32 @@ class _Search:
         return found.get(security, Fraction(0)) < self.amounts[security]
 
     def _least_without(self, names: frozenset[str]) -> Amounts | None:
-        """The violations without these; None where they are not found in time."""
-        relaxed, coupled = self._restated(names)
+        """Minimise the violations without these options; None if the time is not enough."""
+        relaxed, coupled = self._restate_without(names)
         try:
             least = least_violation(coupled, self.budget)
         except (NoSolutionInTimeError, CertificationError):
             return None
         return None if least is None else outside_amounts(relaxed, coupled, least.lots)
 
-    def _restated(self, names: frozenset[str]) -> tuple[SeparableRelaxation, CoupledProblem]:
+    def _restate_without(self, names: frozenset[str]) -> tuple[SeparableRelaxation, CoupledProblem]:
         options = self.relaxed.options.without(name for name in names if name != CASH_FLOOR)
         relaxed = restate(self.relaxed, self.row, options, bands_yield=True)
         coupled = relaxed.coupled(0)
         if CASH_FLOOR in names:
-            # Twice everything that can be bought, so that the floor is below whatever a plan spends.
-            worth = abs(coupled.tight.base) + sum(
-                map(abs, worth_of(coupled.tight.block, coupled.bounds[1]))
+            # Twice everything that can be bought, because the floor must be below any plan's cash.
+            worth = abs(coupled.cash_problem.base) + sum(
+                map(abs, worth_of(coupled.block, coupled.bounds[1]))
             )
             coupled = replace(
-                coupled, terms=replace(coupled.terms, cash_least=Fraction(-2 * worth))
+                coupled, constraints=replace(coupled.constraints, cash_least=Fraction(-2 * worth))
             )
-        return relaxed, yielding(coupled)
+        return relaxed, soften_bands(coupled)
 
     def _closest_in_shares(self) -> Amounts:
-        """What each security is outside its band at the whole shares that are closest to it."""
+        """Violation of each security at the whole shares closest to its band."""
         portfolio = self.relaxed.assembled.portfolios[self.row]
-        block, found = self.coupled.tight.block, dict[str, Fraction]()
+        block, found = self.coupled.block, dict[str, Fraction]()
         rows = zip(self.relaxed.assembled.securities, edges_of(block), strict=True)
         for security, (low, high) in rows:
             price = Fraction(security.price) * 10**block.decimals

@@ -1,7 +1,7 @@
-"""The numbers of one integer program: what program.py fills its parameters with.
+"""Parameters of the integer programs in formulations.py.
 
-Money is in currency, as floats; arrays have a place for each security, shape (n,). The variables that the names
-refer to are those of program.py.
+Money is in currency, as floats; arrays have one entry per security, shape (n,). The variables named
+in comments are those of formulations.py.
 """
 
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from optimization.milp.sparse_form import Floats
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineLots:
-    """Securities that a program counts in steps of many lots, not whole; see fine_lots.py."""
+    """Securities counted in steps of many lots; see fine_lots.py."""
 
     lots_per_step: Floats  # shape (n,): 1 where lots are whole variables
-    overstated: float  # the objective of a plan may be so much less than the program has it
+    overstated: float  # amount by which the program may overstate the objective of a plan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CashMilpData:
-    """Drift under the cash row, shifted by k; arrays of shape (n,), money in currency."""
+    """Drift under the cash row, shifted by k lots; arrays of shape (n,), money in currency."""
 
     lot_value: Floats
-    chord: Floats  # drift of one lot above k
-    chords: Floats  # 1 where that lot is inside the band, else 0
+    cost_across: Floats  # drift added by one lot above k
+    can_cross: Floats  # 1 if that lot is inside the band, else 0
     most_down: Floats  # whole lots from k down to the band's edge
     most_up: Floats  # whole lots from k + 1 up to the band's edge
-    limit: float  # what may still be invested above k lots of everything
+    limit: float  # cash that may be invested above k lots of everything
     granularity: float = (
         0.0  # all objectives differ by whole multiples of it; 0 where it is not known
     )
@@ -35,12 +35,14 @@ class CashMilpData:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OwnBase:
-    """What moves the limits of a CoupledMilpData with the costs of its plan, beyond those of the way to ``base``."""
+    """Rates at which the limits of a CoupledMilpData move with the plan's costs beyond ``base``."""
 
     rate_value: Floats  # cost of a lot, shape (n,), currency
-    floor_counts: float  # how much of the costs the limit on spending is short of: 1 less the share of the base
+    floor_counts: (
+        float  # costs count this much against the cash floor: 1 less its share of the base
+    )
     ceiling_counts: float
-    group_low_share: Floats  # shape (m,): so much of the costs the limit gives way by
+    group_low_share: Floats  # shape (m,): fraction of the costs by which the limit falls
     group_high_share: Floats
     band_low_share: Floats  # shape (n,)
     band_high_share: Floats
@@ -48,56 +50,57 @@ class OwnBase:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OddLots:
-    """Odd remainders, each sold only where no lot is left beside it, and then no trade of its own."""
+    """Odd remainders: sold only if no lot is left beside them, and then no trade of their own."""
 
-    odd_lots: Floats  # (m, n): of the lots above ``base``
+    odd_lots: Floats  # (m, n): coefficients of the lots above ``base``
     odd_limit: Floats  # (m,)
-    untied: Floats  # (n,): 1 where a trade needs no boolean, else 0
-    tied_way: Floats  # (n,): the way, but 0 where a trade needs no boolean
+    untied: Floats  # (n,): 1 if a trade needs no boolean, else 0
+    tied_approach: Floats  # (n,): approach, but 0 if a trade needs no boolean
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CoupledMilpData:
-    """Drift, costs and soft bands under every coupling option, counted from ``base``; money in currency.
+    """Drift, costs and soft bands under every coupling option, counted from ``base``.
 
-    Arrays have shape (n,), those of groups (m,) or (m, n). A limit that is not asked for is one that cannot bind.
+    Money is in currency. Arrays have shape (n,), those of groups (m,) or (m, n). A limit that is
+    not set has a value that cannot bind.
     """
 
-    counted: bool  # whether trades count, beside what they move
-    sign: Floats  # 1 where more lots lead from the holding to the target, -1 where fewer do
+    counts_trades: bool  # whether the number of trades matters, besides their value
+    sign: Floats  # 1 if the target is above the holding, -1 if below
     lot_value: Floats
-    step_value: Floats  # sign * lot_value: what a step towards the target and beyond it is worth
-    cost_across: Floats  # in the objective: of the step across the target,
-    cost_left: Floats  # of a lot that is left of the way,
-    cost_further: Floats  # of a lot away or beyond
-    spent_forth: Floats  # from cash: for a lot towards the target and beyond it,
-    spent_back: Floats  # for a lot away from it
-    chords: Floats  # 1 where the band admits the step across, else 0
-    way: Floats  # lots from the holding to base
-    most_left: Floats  # of these, so many may be left
-    most_away: Floats  # lots to the far side of the holding
-    most_beyond: Floats  # lots beyond the step across the target
+    step_value: Floats  # sign * lot_value: value of a lot in the direction of the target
+    cost_across: Floats  # objective coefficient of the step across the target,
+    cost_undone: Floats  # of a lot of the approach left undone,
+    cost_further: Floats  # of a lot of retreat or overshoot
+    spent_toward: Floats  # cash spent on a lot traded toward the target,
+    spent_away: Floats  # on a lot traded away from it
+    can_cross: Floats  # 1 if the band admits the step across, else 0
+    approach: Floats  # lots from the holding to ``base``
+    most_undone: Floats  # upper bound on lots of the approach left undone
+    most_retreat: Floats  # upper bound on lots on the far side of the holding
+    most_overshoot: Floats  # upper bound on lots past the step across the target
     least_trade: Floats  # lots
-    per_trade: float  # cost of a trade, in the cash row
-    cost_per_trade: float  # the same in the objective
+    per_trade: float  # cost of a trade in the cash row
+    cost_per_trade: float  # cost of a trade in the objective
     band_low: Floats
     band_high: Floats
-    soft_price: float | None  # None: no band may be left
-    limit: float  # this and those below: less what the trades from the holdings to base make
+    soft_price: float | None  # None: bands are hard
+    limit: float  # this limit and the next ones exclude the trades from the holdings to ``base``
     limit_low: float
     turnover: float
     trades: float
-    group_value: Floats  # step_value where the security is in the group
+    group_value: Floats  # step_value if the security is in the group, else 0
     group_low: Floats
     group_high: Floats
-    give_floor: float = 0.0  # how much of the cash floor may be given up
-    give_limits: float = 0.0  # how much the cash ceiling and the bounds of groups may give
-    give_restrictions: float = 0.0  # how much turnover and the number of trades may
-    objective_most: float = 0.0  # for the second stage
+    max_slack_floor: float = 0.0  # elastic slack of the cash floor
+    max_slack_limits: float = 0.0  # elastic slack of the cash ceiling and of the groups
+    max_slack_restrictions: float = 0.0  # elastic slack of turnover and the number of trades
+    objective_most: float = 0.0  # objective limit of the second stage
     odd_lots: OddLots | None = None
-    violation_most: float | None = None  # of positions outside their bands; None: any amount
+    violation_most: float | None = None  # limit on the sum of violations; None: no limit
     granularity: float = (
         0.0  # all objectives differ by whole multiples of it; 0 where it is not known
     )
-    own_base: OwnBase | None = None  # None: limits are what they are, whatever the plan costs
+    own_base: OwnBase | None = None  # None: limits do not move with the costs of the plan
     fine: FineLots | None = None

@@ -1,9 +1,10 @@
-"""A CVXPY problem compiled once and re-solved by parameters at the speed of the bare solver.
+"""A CVXPY problem, compiled once and re-solved by parameters at the speed of the bare solver.
 
-CVXPY's canonicalisation is affine in the parameters (DPP): cost, matrix and right-hand side are linear in the
-parameter vector theta. ``get_problem_data`` runs once a process and size; a solve fills theta, gathers from it
-what HiGHS wants to know, and hands that over. Rows with a single variable become its bounds. A problem is
-compiled for a number of places (securities) and cut down to those that a solve has.
+CVXPY's canonicalisation is affine in the parameters (DPP): cost, matrix and right-hand side are
+linear in the parameter vector theta. ``get_problem_data`` runs once per process and size. A solve
+fills theta, gathers the arrays of HiGHS from it, and passes them on. Rows with a single variable
+become its bounds. A problem is compiled for a padded number of securities and cut down to those
+that a solve has.
 """
 
 import math
@@ -16,16 +17,19 @@ from typing import Any
 import cvxpy as cp
 import highspy
 import numpy as np
+from numpy.typing import NDArray
 
 from optimization.errors import SolverInterruptedError
-from optimization.milp.sparse_form import Chosen, Floats, SparseForm, structure_of
+from optimization.milp.sparse_form import Chosen, Floats, SparseForm, sparse_form_of
 from optimization.time_budget import Budget
 
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
 MINIMISE = int(highspy.ObjSense.kMinimize)
-# Of HiGHS: at its default of 10^-6 sums of six-decimal prices pass for each other. In accounts of 10^9 and more,
-# floats are not that exact, and some searches end in an error: they begin anew with the next one. A looser
-# tolerance is a relaxation, so that the bound holds, and a plan is verified exactly whatever it was found at.
+# Feasibility tolerances of HiGHS. The default of 10^-6 is too loose, because sums of six-decimal
+# prices then pass for each other. The loosening steps exist because floats in accounts of 10^9 and
+# more are not that exact and some searches end in an error: such a search restarts with the next
+# tolerance. A looser tolerance is a relaxation, so the bound holds, and every plan is verified
+# exactly afterwards.
 TOLERANCES = (1e-9, 1e-8, 1e-7, 1e-6)
 TOLERANCE_NAMES = ("mip_feasibility_tolerance", "primal_feasibility_tolerance")
 FAILED = frozenset(
@@ -36,12 +40,13 @@ FAILED = frozenset(
         highspy.HighsModelStatus.kUnknown,
     }
 )
-# Searches within the search. Among so many lots they can sit for several times the time limit and hear no
-# interruption.
+# Sub-MIP heuristics are off from so many lots on, because they may then run for several times the
+# time limit and ignore interruption.
 VAST = 2**16
 SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens")
-# Costs are handed over times this. Of costs that are multiples of a cent HiGHS wants a plan that is a cent better,
-# to within its tolerance: below the rounding of sums of ten thousands, so that it gives the better plan up.
+# Costs are scaled by this irrational factor, because HiGHS demands a whole improvement of a cent
+# from costs that are multiples of a cent. Rounding in sums of ten thousands then hides the
+# improvement, and HiGHS would otherwise give the better plan up.
 OBJECTIVE_SCALE = 1.0471975511965976
 NOTHING: Mapping[str, Chosen] = MappingProxyType({})
 FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
@@ -49,19 +54,19 @@ FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SolverAnswer:
-    """What the solver says; floats throughout, to be verified exactly before anyone believes them."""
+    """Result of the solver, in floats; the caller verifies it exactly."""
 
-    values: Mapping[str, Floats] | None  # by variable; None without a feasible point
-    bound: float  # no plan has less: the solver's, less the gap within which it gives plans up
+    values: Mapping[str, Floats] | None  # by variable; None without an incumbent
+    bound: float  # dual bound of the solver, less the absolute gap
     proven: bool  # optimal within the gap
     infeasible: bool
     seconds: float
 
 
 class ParametricMilp:
-    """One structure, many parameter values. Not thread-safe; cannot be pickled; build per process.
+    """One sparse form, many parameter values. Not thread-safe, not picklable.
 
-    The ``placed`` variables have an entry for each place, all others are whole whatever the count.
+    ``placed`` variables have one entry per security; all others keep their size at every count.
     """
 
     def __init__(self, problem: cp.Problem, placed: Sequence[cp.Variable] = ()) -> None:
@@ -71,14 +76,14 @@ class ParametricMilp:
         self._theta[-1] = 1.0
         self._parameters = _views(problem.parameters(), cone.param_id_to_col, self._theta)
         self._placed = frozenset(variable.name() for variable in placed)
-        self._whole = structure_of(data, _slices(problem.variables(), cone.var_id_to_col))
-        self._structures: dict[int | None, SparseForm] = {}
+        self._whole = sparse_form_of(data, _slices(problem.variables(), cone.var_id_to_col))
+        self._forms: dict[int | None, SparseForm] = {}
         self._budget = Budget()
         self._highs = self._interruptible_highs()
 
     @property
     def parameters(self) -> Iterable[str]:
-        """Their names."""
+        """Names of the parameters."""
         return self._parameters.keys()
 
     def solve(
@@ -89,26 +94,34 @@ class ParametricMilp:
         count: int | None = None,
         fractional: Mapping[str, Chosen] = NOTHING,
     ) -> SolverAnswer:
-        """Fill the parameters (every one of the problem's) and solve, for the first ``count`` places.
+        """Fill every parameter and solve for the first ``count`` securities.
 
-        An array smaller than its parameter fills the first places; the others are zero. A plan is looked for
-        that no other is better than by more than ``absolute_gap``. The ``fractional`` places of variables
-        need not be whole.
+        An array smaller than its parameter fills the first entries; the others are zero. The search
+        stops once no plan can be better by more than ``absolute_gap``. The ``fractional`` entries
+        of variables are continuous.
 
         Raises SolverInterruptedError as soon as the budget is interrupted.
         """
         begin = time.perf_counter()
-        if budget.left_s == 0:  # even to load a problem would be too late
+        if budget.left_s == 0:  # no time is left even to load the problem
             return SolverAnswer(None, -math.inf, proven=False, infeasible=False, seconds=0.0)
-        shape = self._structures.get(count) or self._cut(count)
+        form = self._forms.get(count) or self._shrink(count)
         self._fill(parameters)
-        cost, values, row_lower, row_upper, lower, upper = shape.fill(self._theta)
+        self._budget = budget
+        self._run(form, form.kinds_but(fractional), absolute_gap)
+        if budget.is_interrupted:
+            # A new instance, because one that was interrupted interrupts every later run too.
+            self._highs = self._interruptible_highs()
+            raise SolverInterruptedError
+        return self._answer(form, absolute_gap, begin)
+
+    def _run(self, form: SparseForm, kinds: NDArray[np.int32], absolute_gap: float) -> None:
+        """Run HiGHS on the problem, at the first tolerance that ends without an error."""
+        cost, values, row_lower, row_upper, lower, upper = form.fill(self._theta)
         highs = self._highs
         sizes = (len(cost), len(row_upper), len(values), COLUMNWISE, MINIMISE, 0.0)
-        rows = (row_lower, row_upper, shape.starts, shape.indices, values)
-        kinds = shape.kinds_but(fractional)
-        self._budget = budget
-        is_vast = upper[shape.kinds == 1].max(initial=0.0) >= VAST
+        rows = (row_lower, row_upper, form.starts, form.indices, values)
+        is_vast = upper[form.kinds == 1].max(initial=0.0) >= VAST
         for name in SUB_SEARCHES:
             highs.setOptionValue(name, not is_vast)
         highs.setOptionValue("mip_abs_gap", absolute_gap * OBJECTIVE_SCALE)
@@ -116,15 +129,11 @@ class ParametricMilp:
             highs.passModel(*sizes, cost * OBJECTIVE_SCALE, lower, upper, *rows, kinds)
             for name in TOLERANCE_NAMES:
                 highs.setOptionValue(name, tolerance)
-            highs.setOptionValue("time_limit", budget.left_s)  # of this run alone, as 1.15 counts
+            # The time left, because HiGHS 1.15 counts the limit from the start of this run.
+            highs.setOptionValue("time_limit", self._budget.left_s)
             highs.run()
             if highs.getModelStatus() not in FAILED:
                 break
-        if budget.is_interrupted:
-            # An instance that was interrupted once interrupts every later run, too.
-            self._highs = self._interruptible_highs()
-            raise SolverInterruptedError
-        return self._answer(shape, absolute_gap, begin)
 
     def _interruptible_highs(self) -> highspy.Highs:
         highs = _quiet_highs()
@@ -136,12 +145,12 @@ class ParametricMilp:
         if self._budget.is_interrupted:
             event.interrupt()
 
-    def _cut(self, count: int | None) -> SparseForm:
+    def _shrink(self, count: int | None) -> SparseForm:
         kept = np.ones(len(self._whole.kinds), dtype=bool)
         for name in self._placed if count is not None else ():
             place = self._whole.variables[name]
             kept[place.start + count : place.stop] = False
-        self._structures[count] = made = self._whole.cut(kept)
+        self._forms[count] = made = self._whole.select_columns(kept)
         return made
 
     def _fill(self, parameters: Mapping[str, Floats | float]) -> None:
@@ -155,19 +164,19 @@ class ParametricMilp:
             else:
                 view[tuple(map(slice, value.shape))] = value
 
-    def _answer(self, shape: SparseForm, absolute_gap: float, begin: float) -> SolverAnswer:
+    def _answer(self, form: SparseForm, absolute_gap: float, begin: float) -> SolverAnswer:
         highs = self._highs
         status = highs.getModelStatus()
         proven = status == highspy.HighsModelStatus.kOptimal
         reached = "objective_function_value" if proven else "mip_dual_bound"
-        # At a time limit without a feasible point the solution is all zeros: "sell everything".
+        # Read only with an incumbent, because all zeros would otherwise mean "sell everything".
         values: dict[str, Floats] | None = None
         if highs.getInfoValue("primal_solution_status")[1] == FEASIBLE:
             point = np.array(highs.getSolution().col_value)
-            values = {name: point[place] for name, place in shape.variables.items()}
+            values = {name: point[place] for name, place in form.variables.items()}
         return SolverAnswer(
             values,
-            # A search that ends has given up what is better than its plan by less than the gap.
+            # Less the gap, because a finished search may have pruned plans that are better by less.
             float(highs.getInfoValue(reached)[1]) / OBJECTIVE_SCALE - absolute_gap,
             proven=proven,
             infeasible=status == highspy.HighsModelStatus.kInfeasible,
@@ -176,7 +185,7 @@ class ParametricMilp:
 
 
 def _views(named: list[Any], columns: Mapping[int, int], theta: Floats) -> dict[str, Floats]:
-    """The places of each parameter in theta, in its shape."""
+    """Entries of each parameter in theta, in its shape."""
     return {
         one.name(): theta[columns[one.id] : columns[one.id] + one.size].reshape(
             one.shape, order="F"

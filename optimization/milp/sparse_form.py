@@ -1,8 +1,9 @@
-"""What of a compiled problem never changes, and from where in the parameter vector everything else comes.
+"""Sparse form of a compiled problem: its fixed structure, and the source of every number in theta.
 
-In these programs each number that HiGHS wants, a cost, a coefficient, a limit or a bound, is one entry of the
-parameter vector theta times a constant (or a constant: the last entry of theta is 1). So a whole problem is
-one gather, ``factor * theta[place]``, several times cheaper than the sparse product it stands for.
+Each number that HiGHS takes - a cost, a coefficient, a limit or a bound - is one entry of the
+parameter vector theta times a constant (or a constant alone: the last entry of theta is 1). A whole
+problem is therefore one gather, ``factor * theta[place]``, several times cheaper than the sparse
+product that it replaces.
 """
 
 from collections.abc import Mapping
@@ -20,16 +21,16 @@ Chosen = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SparseForm:
-    """A mixed integer program but for theta.
+    """A mixed-integer program without theta.
 
-    The gathered numbers are, one after the other: costs of the columns, values of the matrix, lower and upper
+    The gathered numbers are, in order: costs of the columns, values of the matrix, lower and upper
     limits of the rows, lower and upper bounds of the columns.
     """
 
     starts: NDArray[np.int32]  # column-wise matrix
     indices: NDArray[np.int32]
-    kinds: NDArray[np.int32]  # 1 where a column is whole
-    least: Floats  # bounds of boolean columns, infinite for the others
+    kinds: NDArray[np.int32]  # 1 if a column is integer
+    least: Floats  # lower bounds of boolean columns, infinite for the others
     most: Floats
     place: Places
     factor: Floats
@@ -37,7 +38,7 @@ class SparseForm:
     rows: int
 
     def fill(self, theta: Floats) -> list[Floats]:
-        """The six parts at this theta."""
+        """Compute the six parts at this theta."""
         flat = self.factor * theta[self.place]
         parts: list[Floats] = []
         first = 0
@@ -49,7 +50,7 @@ class SparseForm:
         return parts
 
     def kinds_but(self, fractional: Mapping[str, Chosen]) -> NDArray[np.int32]:
-        """The kinds of the columns, with these places of variables not whole."""
+        """Kinds of the columns, with the chosen entries of variables continuous."""
         if not fractional:
             return self.kinds
         kinds = self.kinds.copy()
@@ -57,8 +58,8 @@ class SparseForm:
             kinds[self.variables[name]][chosen] = 0
         return kinds
 
-    def cut(self, columns: Chosen) -> "SparseForm":
-        """The same with some of the columns, and without the rows that have none of them."""
+    def select_columns(self, columns: Chosen) -> "SparseForm":
+        """Keep some of the columns, and the rows that have any of them."""
         values = np.repeat(columns, np.diff(self.starts))
         rows = np.zeros(self.rows, dtype=bool)
         rows[self.indices[values]] = True
@@ -66,7 +67,7 @@ class SparseForm:
         before = np.concatenate(([0], np.cumsum(columns))).tolist()
         return SparseForm(
             starts=_starts(np.diff(self.starts)[columns]),
-            indices=_renumbered(rows)[self.indices[values]],
+            indices=_renumber(rows)[self.indices[values]],
             kinds=self.kinds[columns],
             least=self.least[columns],
             most=self.most[columns],
@@ -85,20 +86,23 @@ class SparseForm:
         return columns, len(self.indices), self.rows, self.rows, columns, columns
 
 
-def structure_of(data: Any, variables: Mapping[str, slice]) -> SparseForm:
-    """That of CVXPY's problem data for HiGHS; rows with a single variable become its bounds."""
+def sparse_form_of(data: Any, variables: Mapping[str, slice]) -> SparseForm:
+    """Extract the sparse form from CVXPY's problem data for HiGHS.
+
+    Rows with a single variable become bounds of that variable.
+    """
     cone = data["param_prob"]
-    entries = _Entries.of(cone.reduced_A, int(data["dims"].zero))
-    columns, kept = int(cone.x.size), entries.in_rows
+    entries = _Entries.from_cone(cone.reduced_A, int(data["dims"].zero))
+    columns, kept = int(cone.x.size), entries.is_in_rows
     rows = np.zeros(entries.rows, dtype=bool)
     rows[entries.row[kept]] = True
     limits = entries.limits()
     equal = np.flatnonzero(rows) < entries.zero_rows
     parts = (
-        _Gather.of(sp.csr_array(cone.q)[:-1]),
-        _Gather.of(entries.maps[np.flatnonzero(kept)]),
-        limits.at(rows).where(equal, -np.inf),
-        limits.at(rows),
+        _Gather.from_maps(sp.csr_array(cone.q)[:-1]),
+        _Gather.from_maps(entries.maps[np.flatnonzero(kept)]),
+        limits.select(rows).where(equal, -np.inf),
+        limits.select(rows),
         *_bounds(entries, limits, columns, variables),
     )
     least, most = np.full(columns, -np.inf), np.full(columns, np.inf)
@@ -107,7 +111,7 @@ def structure_of(data: Any, variables: Mapping[str, slice]) -> SparseForm:
     kinds[[*data["bool_vars_idx"], *data["int_vars_idx"]]] = 1
     return SparseForm(
         starts=_starts(np.bincount(entries.column[kept], minlength=columns)),
-        indices=_renumbered(rows)[entries.row[kept]],
+        indices=_renumber(rows)[entries.row[kept]],
         kinds=kinds,
         least=least,
         most=most,
@@ -120,14 +124,14 @@ def structure_of(data: Any, variables: Mapping[str, slice]) -> SparseForm:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Gather:
-    """Numbers of which each is one entry of theta times a constant."""
+    """Numbers that are each one entry of theta times a constant."""
 
     place: Places
     factor: Floats
 
     @staticmethod
-    def of(maps: Any) -> "_Gather":
-        """Linear maps of theta, a row for each number."""
+    def from_maps(maps: Any) -> "_Gather":
+        """Read linear maps of theta, one row per number."""
         maps = sp.csr_array(maps)
         maps.eliminate_zeros()
         counts = np.diff(maps.indptr)
@@ -138,18 +142,18 @@ class _Gather:
         place[counts == 1], factor[counts == 1] = maps.indices, maps.data
         return _Gather(place, factor)
 
-    def at(self, chosen: Any) -> "_Gather":
-        """Some of them."""
+    def select(self, chosen: Any) -> "_Gather":
+        """Select some of the numbers."""
         return _Gather(self.place[chosen], self.factor[chosen])
 
     def where(self, chosen: Chosen, otherwise: float) -> "_Gather":
-        """These where chosen, elsewhere a constant."""
+        """Replace the numbers that are not chosen by a constant."""
         return _Gather(np.where(chosen, self.place, -1), np.where(chosen, self.factor, otherwise))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entries:
-    """Entries of the matrix (A b) of the rows A x <= b, the first of them A x = b, as maps of theta."""
+    """Entries of (A b) in the rows A x <= b, the first of them A x = b, as maps of theta."""
 
     maps: Any
     row: Places
@@ -159,8 +163,8 @@ class _Entries:
     is_limit: Chosen
 
     @staticmethod
-    def of(reduced: Any, zero_rows: int) -> "_Entries":
-        """CVXPY's cone form is A x + s = b with A stored negated."""
+    def from_cone(reduced: Any, zero_rows: int) -> "_Entries":
+        """Read CVXPY's cone form A x + s = b, which stores A negated."""
         row, starts, (rows, columns) = reduced.problem_data_index
         column = np.repeat(np.arange(columns), np.diff(starts))
         is_limit = column == columns - 1
@@ -169,37 +173,37 @@ class _Entries:
         return _Entries(maps, np.asarray(row), column, int(rows), zero_rows, is_limit)
 
     @property
-    def single(self) -> Chosen:
-        """Those that are alone in an inequality."""
+    def is_single(self) -> Chosen:
+        """Whether each entry is the only one of an inequality."""
         in_row = np.bincount(self.row[~self.is_limit], minlength=self.rows)
         return ~self.is_limit & (in_row[self.row] == 1) & (self.row >= self.zero_rows)
 
     @property
-    def in_rows(self) -> Chosen:
-        """All others but the limits."""
-        return ~self.is_limit & ~self.single
+    def is_in_rows(self) -> Chosen:
+        """Whether each entry stays in a row: neither single nor a limit."""
+        return ~self.is_limit & ~self.is_single
 
     def limits(self) -> _Gather:
-        """b, one number for each row, 0 where there is no entry."""
+        """The vector b, one number per row, 0 without an entry."""
         chosen = np.flatnonzero(self.is_limit)
         shape = (self.rows, len(chosen))
         scatter = sp.csr_array(
             (np.ones(len(chosen)), (self.row[chosen], np.arange(len(chosen)))), shape=shape
         )
-        return _Gather.of(scatter @ self.maps[chosen])
+        return _Gather.from_maps(scatter @ self.maps[chosen])
 
 
 def _bounds(
     entries: _Entries, limits: _Gather, columns: int, variables: Mapping[str, slice]
 ) -> tuple[_Gather, _Gather]:
     """Lower and upper bounds of the columns."""
-    single = np.flatnonzero(entries.single)
-    coefficient = _constants(entries.maps[single])
-    bound = limits.at(entries.row[single])
+    is_single = np.flatnonzero(entries.is_single)
+    coefficient = _constants(entries.maps[is_single])
+    bound = limits.select(entries.row[is_single])
     bound = _Gather(bound.place, bound.factor / coefficient)
     sides: list[_Gather] = []
     for side, chosen in (("lower", coefficient < 0), ("upper", coefficient > 0)):
-        column = entries.column[single][chosen]
+        column = entries.column[is_single][chosen]
         _require_once(column, side, variables)
         place = np.full(columns, -1, dtype=np.intp)
         factor = np.full(columns, np.inf if side == "upper" else -np.inf)
@@ -209,7 +213,7 @@ def _bounds(
 
 
 def _constants(maps: Any) -> Floats:
-    """Coefficients of rows with a single variable, which depend on no parameter in these programs."""
+    """Coefficients of rows with a single variable, which no parameter of these programs changes."""
     dense = maps.toarray()
     if dense[:, :-1].any():
         raise ValueError("a bound's coefficient may not be a parameter")
@@ -217,7 +221,7 @@ def _constants(maps: Any) -> Floats:
 
 
 def _require_once(columns: Places, side: str, variables: Mapping[str, slice]) -> None:
-    """Refuse two rows that bound one variable on one side: only the last of them would be kept."""
+    """Refuse two rows that bound one variable on one side, because only the last would be kept."""
     twice = np.flatnonzero(np.bincount(columns) > 1).tolist()
     for name, place in variables.items():
         if any(place.start <= column < place.stop for column in twice):
@@ -228,5 +232,5 @@ def _starts(counts: Places) -> NDArray[np.int32]:
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
 
 
-def _renumbered(kept: Chosen) -> NDArray[np.int32]:
+def _renumber(kept: Chosen) -> NDArray[np.int32]:
     return (np.cumsum(kept) - 1).astype(np.int32)

@@ -1,20 +1,21 @@
-"""The base that costs leave: which market value the bands, limits and targets of a plan are fractions of.
+"""Base iteration: find the base B = MV - C that a plan's own costs C leave.
 
-A plan is right where it is the optimum at the base B that its own costs leave, B = MV - C. So B is looked for
-by iteration, B_0 = MV and B_(i+1) = MV - C_i, with C_i the costs of the optimum at B_i:
+Bands, limits and targets are fractions of the base. A plan is consistent if it is the optimum at
+the base that its own costs leave. The iteration B_0 = MV, B_(i+1) = MV - C_i looks for it, with C_i
+the costs of the optimum at B_i:
 
-* **Fixed point.** The base returns at once: the plan is the optimum at its own base. From the executed plan
-  the market value is this base, and C(z - u) <= C(z - z*) + C(z* - u) says that whatever z* can pay for u
-  could pay for too: no trade is the optimum there, and the iteration begins there.
-* **Cycle.** A few bases follow each other. The plan with the least costs is taken, of equal ones the one of
-  fewest lots, provided that it keeps everything at its own base.
-* **No plan**, at a base on the way, or none of the cycle that keeps its bands. Whether there is a plan at all is
-  asked with every band and limit held to the plan's own base inside the program (Shares in terms.py), where
-  targets alone are of the base; from the base of that plan the iteration begins anew.
+* **Fixed point.** The base repeats at once: the plan is the optimum at its own base. After
+  execution the market value is this base, and C(z - u) <= C(z - z*) + C(z* - u) says that z* could
+  pay for every u that z can pay for. No trade is then the optimum, and the iteration starts there.
+* **Cycle.** A few bases repeat in turn. The plan of least costs is taken, among equal ones the one
+  of fewest lots, provided that it keeps every limit at its own base.
+* **No plan**, at some base, or none of the cycle that keeps its bands. The program is then solved
+  with every band and limit held to the plan's own base (BaseShares in constraints.py), and targets
+  alone at the given base. The iteration restarts from the base of that plan.
 
-Of a cycle, and of plans whose bands hold at no other base than their own, it is not known that they are left
-alone once they are executed. So that is tried, and a plan that would be traded again is not taken: what brings a
-holding into its band is then what the trades cost, and the next request gets the same for less.
+A plan of a cycle, or one whose bands hold at no base but its own, may be traded again after its
+execution. after_costs.py tests this and rejects such a plan, because its trades would only pay for
+the costs of the previous ones.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,14 +30,14 @@ from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.yielding_bands import violation_of
 
-MAX_ROUNDS = 25  # bases of one iteration; a longer one is taken for a cycle of all that it met
+MAX_ROUNDS = 25  # bases of one iteration; a longer one counts as a cycle of all its bases
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One portfolio as a function of the costs that its base is short of, in units."""
+    """One portfolio as a function of the costs subtracted from its base, in units."""
 
-    desk_after: Callable[[int], CoupledProblem]
+    problem_after: Callable[[int], CoupledProblem]
     solve: Callable[[CoupledProblem], Plan | None]
 
 
@@ -49,23 +50,23 @@ class Step:
 
     @property
     def costs(self) -> int:
-        """The costs of the plan, in units."""
+        """Costs of the plan, in units."""
         return costs_of(self.coupled, self.plan)
 
     @property
     def traded_lots(self) -> int:
-        """All lots bought or sold."""
-        return int(abs(self.plan.lots - self.coupled.tight.block.before[0]).sum())
+        """Total lots bought or sold."""
+        return int(abs(self.plan.lots - self.coupled.block.before[0]).sum())
 
     @property
     def is_settled(self) -> bool:
-        """Whether the same request is known to trade nothing once the plan is executed."""
-        fixed = self.plan.certificate.other_base is None and self.coupled.terms.shares is None
+        """Whether an equal request is known to trade nothing after the plan is executed."""
+        fixed = self.plan.certificate.other_base is None and self.coupled.constraints.shares is None
         return fixed or self.traded_lots == 0
 
 
 def costs_of(coupled: CoupledProblem, plan: Plan) -> int:
-    """The costs of a plan, in units; a block under options that cost has units in which they are whole."""
+    """Costs of a plan, in units; the units of a block under costs make them whole."""
     cost = coupled.evaluate(plan.lots).cost
     if cost.denominator != 1:
         raise ValueError(f"costs of {cost} are no whole number of units")
@@ -73,29 +74,33 @@ def costs_of(coupled: CoupledProblem, plan: Plan) -> int:
 
 
 def plans_after_costs(at_base: Statement, at_own_base: Statement) -> Iterator[Step]:
-    """The plans of a portfolio that keep everything at the base that they leave, the best first.
+    """Yield the plans of a portfolio that keep every limit at the base they leave, the best first.
 
-    Stated with limits of a given base; where no plan of these keeps them, with limits of the plan's own base,
-    which leads to bases at which there is one.
+    Limits are stated at a given base first. If no such plan keeps them, they are stated at the
+    plan's own base, which leads to bases that have a plan.
     """
-    yield from _consistent(at_base, 0)
-    for step in _consistent(at_own_base, 0):
-        yield from _consistent(at_base, step.costs)
+    yield from _consistent_steps(at_base, 0)
+    for step in _consistent_steps(at_own_base, 0):
+        yield from _consistent_steps(at_base, step.costs)
         better = _optimum(at_base, step.costs)
-        yield step if better is None else Step(step.coupled, _beside(step, step.coupled, better))
+        yield (
+            step
+            if better is None
+            else Step(step.coupled, _certify_at_own_base(step, step.coupled, better))
+        )
 
 
-def _consistent(statement: Statement, costs: int) -> Iterator[Step]:
-    """A fixed point, or the plans of a cycle that keep everything at the base that they leave."""
+def _consistent_steps(statement: Statement, costs: int) -> Iterator[Step]:
+    """Yield a fixed point, or the plans of a cycle that keep every limit at the base they leave."""
     steps = _iterate(statement, costs)
-    if len(steps) == 1 and steps[0].costs == steps[0].coupled.tight.block.costs:
+    if len(steps) == 1 and steps[0].costs == steps[0].coupled.block.costs:
         yield steps[0]
         return
     for step in sorted(steps, key=_rank_late if any(map(_is_late, steps)) else _rank):
-        own, lots = statement.desk_after(step.costs), step.plan.lots
-        if own.keeps_bands(lots) and not own.evaluate(lots).broken:
-            there = (one for one in steps if one.coupled.tight.base == own.tight.base)
-            yield Step(own, _beside(step, own, next(there, None)))
+        own, lots = statement.problem_after(step.costs), step.plan.lots
+        if own.keeps_bands(lots) and not own.evaluate(lots).violated_limits:
+            there = (one for one in steps if one.coupled.cash_problem.base == own.cash_problem.base)
+            yield Step(own, _certify_at_own_base(step, own, next(there, None)))
 
 
 def _rank(step: Step) -> tuple[int, int]:
@@ -103,7 +108,7 @@ def _rank(step: Step) -> tuple[int, int]:
 
 
 def _rank_late(step: Step) -> tuple[Decimal, int, int]:
-    # Searches that ran out of time are no cycle: the cheapest may just be the one that found least.
+    # Ranked by objective, because the cheapest of unfinished searches may have found least.
     return step.plan.certificate.objective, *_rank(step)
 
 
@@ -112,13 +117,13 @@ def _is_late(step: Step) -> bool:
 
 
 def _iterate(statement: Statement, costs: int) -> tuple[Step, ...]:
-    """The steps that the iteration ends in: one that is fixed, or a cycle; none where a base has no plan.
+    """Iterate to a fixed point or a cycle; no steps if a base has no plan.
 
-    Those met in time where time runs out after the first.
+    If the time runs out after the first base, the steps found so far.
     """
     met: dict[int, Step] = {}
     while costs not in met and len(met) < MAX_ROUNDS:
-        coupled = statement.desk_after(costs)
+        coupled = statement.problem_after(costs)
         try:
             plan = statement.solve(coupled)
         except NoSolutionInTimeError:
@@ -139,14 +144,14 @@ def _unproven(step: Step) -> Step:
 
 
 def _optimum(statement: Statement, costs: int) -> Step | None:
-    coupled = statement.desk_after(costs)
+    coupled = statement.problem_after(costs)
     plan = statement.solve(coupled)
     return None if plan is None else Step(coupled, plan)
 
 
-def _beside(step: Step, own: CoupledProblem, better: Step | None) -> Plan:
-    """A plan as it stands at its own base, beside the optimum there, which leaves another base."""
-    certificate, decimals = step.plan.certificate, own.tight.block.decimals
+def _certify_at_own_base(step: Step, own: CoupledProblem, better: Step | None) -> Plan:
+    """Certify a plan at its own base, beside the optimum there, which leaves another base."""
+    certificate, decimals = step.plan.certificate, own.block.decimals
     objective = fraction_to_decimal(own.evaluate(step.plan.lots).objective, decimals)
     if better is None:  # time ran out before its base was looked at
         nothing = EXACT.multiply(Decimal(0), objective)
@@ -161,7 +166,7 @@ def _beside(step: Step, own: CoupledProblem, better: Step | None) -> Plan:
     proof = certificate.proof
     if proof is not Proof.FEASIBLE_TIME_LIMIT:
         proof = Proof.FIXED_POINT_CYCLE
-    other = int(own.tight.block.market_value[0]) - better.costs
+    other = int(own.block.market_value[0]) - better.costs
     said = replace(
         certificate,
         proof=proof,

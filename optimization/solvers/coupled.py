@@ -1,7 +1,7 @@
-"""Plans under options that couple: the CVXPY program, verified exactly; fewest trades; the nearest plan."""
+"""Plans under coupling constraints: verified MILPs, fewest trades, and the nearest plan."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -10,7 +10,6 @@ import numpy as np
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.options import RebalanceOptions
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.exact.constraints import band_edges
 from optimization.exact.evaluation import BAND, VIOLATION, Evaluation, Limit
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
 from optimization.milp import formulations
@@ -25,129 +24,131 @@ from optimization.solvers.cash_constrained import (
     proof_of,
     solve_cash_constrained,
 )
-from optimization.solvers.coupled_data import UNBOUNDED, coupled_milp_data, rounded_plans
+from optimization.solvers.coupled_data import candidate_plans, coupled_milp_data
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import drift_of, nearest_lots
 from optimization.time_budget import Budget
-
-BAND_PRICE = 1000.0  # of one unit of value outside a band in the nearest plan, against drift
 
 
 def solve_at_base(
     coupled: CoupledProblem, options: RebalanceOptions, budget: Budget
 ) -> Plan | None:
-    """The optimum of one portfolio at the base that its desk is stated at; None where there is no plan."""
+    """Find the optimum of one portfolio at the base of its problem; None if there is no plan."""
     if options.couples:
         plan = solve_coupled(coupled, budget, fewest_trades=options.fewest_trades)
-        return None if plan is None else or_no_trade(coupled, plan)
-    if len(coupled.without_band()):
+        return None if plan is None else prefer_no_trade(coupled, plan)
+    if len(coupled.find_empty_bands()):
         return None
-    plan = solve_cash_constrained(coupled.tight, budget)
+    plan = solve_cash_constrained(coupled.cash_problem, budget)
     if plan is None or not options.fewest_trades:
-        return None if plan is None else or_no_trade(coupled, plan)
-    return with_fewest_trades(coupled, or_no_trade(coupled, plan), budget)
+        return None if plan is None else prefer_no_trade(coupled, plan)
+    return minimize_trades(coupled, prefer_no_trade(coupled, plan), budget)
 
 
 def solve_coupled(coupled: CoupledProblem, budget: Budget, *, fewest_trades: bool) -> Plan | None:
-    """The optimum under the terms; None where the solver finds that there is none."""
-    if len(coupled.without_band()):
+    """Find the optimum under the constraints; None if the solver proves that there is no plan."""
+    if len(coupled.find_empty_bands()):
         return None
     plan = separable_plan(coupled) or solve_program(coupled, budget)
     if plan is None or not fewest_trades:
         return plan
-    return with_fewest_trades(coupled, plan, budget)
+    return minimize_trades(coupled, plan, budget)
 
 
 def separable_plan(coupled: CoupledProblem) -> Plan | None:
-    """The separable optimum where it keeps every limit: it is then the optimum of the whole."""
-    terms, lots = coupled.terms, coupled.tight.lots
-    separates = coupled.bands_bound or coupled.terms.soft_price == 0
-    if terms.costs_in_objective or not separates or not coupled.keeps_bands(lots):
+    """The separable optimum if it keeps every limit, because it is then optimal overall."""
+    constraints, lots = coupled.constraints, coupled.cash_problem.lots
+    separates = coupled.bands_bound or coupled.constraints.soft_price == 0
+    if constraints.costs_in_objective or not separates or not coupled.keeps_bands(lots):
         return None
     found = coupled.evaluate(lots)
-    if found.broken:
+    if found.violated_limits:
         return None
-    objective = fraction_to_decimal(found.objective, coupled.tight.block.decimals)
+    objective = fraction_to_decimal(found.objective, coupled.block.decimals)
     certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, objective, objective)
-    return Plan(lots, certificate, fraction_to_decimal(found.cost, coupled.tight.block.decimals))
+    return Plan(lots, certificate, fraction_to_decimal(found.cost, coupled.block.decimals))
 
 
 def solve_program(coupled: CoupledProblem, budget: Budget) -> Plan | None:
-    """The optimum under the terms by the CVXPY program; None where the solver finds that there is none."""
+    """Find the optimum under the constraints by MILP; None if the solver proves infeasibility.
+
+    Each round verifies the rounded plan exactly. A limit met only within the solver's tolerance is
+    tightened and the program solved again, at most MAX_TIGHTENINGS times.
+    """
     margins: dict[str, Fraction] = {}
     bound = -np.inf
     for _ in range(MAX_TIGHTENINGS):
-        problem, base = coupled_milp_data(coupled, margins)
-        answer, change = formulations.solve_coupled(problem, budget)
+        data, base = coupled_milp_data(coupled, margins)
+        answer, change = formulations.solve_coupled(data, budget)
         if answer.infeasible and margins:
             break
         if answer.infeasible:
             return None
         if change is None:
-            raise NoSolutionInTimeError(coupled.tight.portfolio_id, budget.total_s)
-        bound = bound if margins else answer.bound  # of tightened limits it proves nothing
-        lots, found, is_kept = _verified(coupled, problem, base, change)
+            raise NoSolutionInTimeError(coupled.cash_problem.portfolio_id, budget.total_s)
+        bound = bound if margins else answer.bound  # tightened limits prove no bound
+        lots, found, is_kept = verify_rounded(coupled, data, base, change)
         if is_kept:
             return _plan(coupled, lots, base, found, replace(answer, bound=bound))
-        if not found.broken:
-            raise CertificationError(coupled.tight.portfolio_id, ("a band",))
-        margins = _wider(margins, found.broken, coupled)
-    raise CertificationError(coupled.tight.portfolio_id, tuple(margins))
+        if not found.violated_limits:
+            raise CertificationError(coupled.cash_problem.portfolio_id, ("a band",))
+        margins = widen_margins(margins, found.violated_limits, coupled)
+    raise CertificationError(coupled.cash_problem.portfolio_id, tuple(margins))
 
 
-def _verified(
-    coupled: CoupledProblem, problem: CoupledMilpData, base: Integers, change: Floats
+def verify_rounded(
+    coupled: CoupledProblem, data: CoupledMilpData, base: Integers, change: Floats
 ) -> tuple[Integers, Evaluation, bool]:
-    """The lots that the solver means, what they make of the terms, and whether they keep everything."""
+    """Choose the rounded lots that keep every limit, else the nearest; with their evaluation."""
     nearest: tuple[Integers, Evaluation, bool] | None = None
-    for lots in rounded_plans(coupled, problem, base, change):
+    for lots in candidate_plans(coupled, data, base, change):
         found = coupled.evaluate(lots)
-        if coupled.keeps_bands(lots) and not found.broken:
+        if coupled.keeps_bands(lots) and not found.violated_limits:
             return lots, found, True
         nearest = nearest or (lots, found, False)
     assert nearest is not None
     return nearest
 
 
-def _wider(
-    margins: Mapping[str, Fraction], broken: Sequence[Limit], coupled: CoupledProblem
+def widen_margins(
+    margins: Mapping[str, Fraction], violated_limits: Sequence[Limit], coupled: CoupledProblem
 ) -> dict[str, Fraction]:
-    """Margins on limits that were met only within the solver's tolerance: more than that taken off."""
-    more = {limit.option: margin_for(-limit.slack, coupled.tight.block) for limit in broken}
+    """Widen the margins of limits that a plan exceeds within the solver's tolerance."""
+    more = {limit.option: margin_for(-limit.slack, coupled.block) for limit in violated_limits}
     return {
         name: margins.get(name, Fraction(0)) + more.get(name, 0) for name in {**margins, **more}
     }
 
 
-def with_fewest_trades(coupled: CoupledProblem, plan: Plan, budget: Budget) -> Plan:
-    """A plan of the same objective with fewer trades, if the solver finds one; else the same plan."""
-    problem, base = coupled_milp_data(coupled)
+def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: Budget) -> Plan:
+    """Replace a plan by one of equal objective with fewer trades, if the solver finds one."""
+    data, base = coupled_milp_data(coupled)
     first = coupled.evaluate(plan.lots)
-    above_base = float(first.objective - _at_base(coupled, base)) * coupled.unit
-    overstated = 0.0 if problem.fine is None else problem.fine.overstated
-    problem = replace(problem, objective_most=above_base + overstated + 1e-6)
-    answer, change = formulations.solve_fewest_trades(problem, budget)
-    if not (answer.proven or answer.infeasible):  # there may be one with fewer trades
+    above_base = float(first.objective - _objective_at_base(coupled, base)) * coupled.unit
+    overstated = 0.0 if data.fine is None else data.fine.overstated
+    data = replace(data, objective_most=above_base + overstated + 1e-6)
+    answer, change = formulations.solve_fewest_trades(data, budget)
+    if not (answer.proven or answer.infeasible):  # a plan with fewer trades may exist
         late = replace(plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
         plan = replace(plan, certificate=late)
     if change is None:
         return plan
-    lots, found, is_kept = _verified(coupled, problem, base, change)
-    before = coupled.tight.block.before[0]
+    lots, found, is_kept = verify_rounded(coupled, data, base, change)
+    before = coupled.block.before[0]
     fewer = (lots != before).sum() < (plan.lots != before).sum()
     if not (fewer and is_kept) or found.objective > first.objective:
         return plan
-    cost = fraction_to_decimal(found.cost, coupled.tight.block.decimals)
-    objective = fraction_to_decimal(found.objective, coupled.tight.block.decimals)
+    cost = fraction_to_decimal(found.cost, coupled.block.decimals)
+    objective = fraction_to_decimal(found.objective, coupled.block.decimals)
     return Plan(lots, replace(plan.certificate, objective=objective), cost)
 
 
-def or_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
-    """The plan, or none at all where that is as good: what was executed is then left alone.
+def prefer_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
+    """Replace a plan by no trade if that is as good, so that an executed plan stays unchanged.
 
-    A plan of the program that is proven within a gap is no reason to trade for less than that gap either.
+    A plan proven within a gap is no reason to trade for less than that gap either.
     """
-    block = coupled.tight.block
+    block = coupled.block
     before = block.before[0]
     proven_within = plan.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
     gap = Fraction(formulations.ABSOLUTE_GAP) if proven_within else Fraction(0)
@@ -158,7 +159,7 @@ def or_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
     found = coupled.evaluate(before)
     objective = fraction_to_decimal(found.objective, block.decimals)
     least = coupled.evaluate(plan.lots).objective + gap * 10**block.decimals
-    if found.broken or found.objective > least:
+    if found.violated_limits or found.objective > least:
         return plan
     lower = min(plan.certificate.lower_bound, objective)
     proof = Proof.OPTIMAL if lower == objective else plan.certificate.proof
@@ -170,83 +171,23 @@ def or_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
 
 
 def _is_farther(coupled: CoupledProblem, before: Integers, plan: Plan, gap: Fraction) -> bool:
-    """Whether drift alone says that no trade is worse than the plan, so that nothing else need be looked at."""
-    terms, tight = coupled.terms, coupled.tight
-    if terms.costs_in_objective or terms.violation_alone or terms.soft_price:
+    """Whether drift alone makes no trade worse than the plan, so that evaluation can be skipped."""
+    constraints, cash_problem = coupled.constraints, coupled.cash_problem
+    if constraints.costs_in_objective or constraints.violation_alone or constraints.soft_price:
         return False
-    least = tight.drift_units(plan.lots) + gap * 10**tight.block.decimals
-    return tight.drift_units(before) > least
+    least = cash_problem.drift_units(plan.lots) + gap * 10**cash_problem.block.decimals
+    return cash_problem.drift_units(before) > least
 
 
-def conflict(coupled: CoupledProblem, budget: Budget) -> tuple[Limit, ...]:
-    """The limits that exclude each other while every band holds, each with what it would have to give."""
-    return _relaxed(coupled, budget, Gives(UNBOUNDED, UNBOUNDED, UNBOUNDED))[1]
-
-
-def nearest_plan(
-    coupled: CoupledProblem, budget: Budget
-) -> tuple[Integers | None, tuple[Limit, ...]]:
-    """The plan that leaves bands by as little as it must, and the limits that give, only if they must.
-
-    Restrictions hold in it. No plan if each overdraws the account.
-    """
-    if not coupled.terms.bands_yield:
-        edges, price = tuple(band_edges(coupled.tight.block)), Fraction(BAND_PRICE)
-        soft = replace(coupled.terms, soft_price=price, edges=edges, shares=None)
-        coupled = replace(coupled, terms=soft)
-    floor = max(0.0, float(coupled.terms.cash_least) * coupled.unit)
-    for gives in (Gives(), Gives(floor=floor, limits=UNBOUNDED)):
-        lots, given = _relaxed(coupled, budget, gives)
-        if lots is not None:
-            return lots, given
-    return None, ()
-
-
-@dataclass(frozen=True, slots=True)
-class Gives:
-    """By how much limits may be broken: the cash floor, other limits, and restrictions; currency or trades."""
-
-    floor: float = 0.0
-    limits: float = 0.0
-    restrictions: float = 0.0
-
-
-def _relaxed(
-    coupled: CoupledProblem, budget: Budget, gives: Gives
-) -> tuple[Integers | None, tuple[Limit, ...]]:
-    """The best plan when limits may give so much, and the limits that do."""
-    rounding = coupled.rounding
-    margins: dict[str, Fraction] = {}
-    for _ in range(MAX_TIGHTENINGS):
-        problem, base = coupled_milp_data(coupled, margins)
-        problem = replace(
-            problem,
-            give_floor=gives.floor,
-            give_limits=gives.limits,
-            give_restrictions=gives.restrictions,
-            granularity=0.0,
-        )
-        change = formulations.solve_coupled(problem, budget)[1]
-        if change is None:
-            return None, ()
-        lots, found, _ = _verified(coupled, problem, base, change)
-        # A limit that is broken by no more than rounding does not give: it is asked for again, tightened.
-        missed = [limit for limit in found.broken if not gives.limits or -limit.slack <= rounding]
-        if not missed:
-            return lots, found.broken
-        margins = _wider(margins, missed, coupled)
-    return None, ()
-
-
-def _at_base(coupled: CoupledProblem, base: Integers) -> Fraction:
-    """What of the objective the program does not see: at ``base`` lots, but for costs of a trade as such."""
-    block, terms = coupled.tight.block, coupled.terms
-    if terms.violation_alone:
+def _objective_at_base(coupled: CoupledProblem, base: Integers) -> Fraction:
+    """Objective at ``base`` lots, which the program omits; without the fixed costs of trades."""
+    block, constraints = coupled.block, coupled.constraints
+    if constraints.violation_alone:
         return Fraction(0)
-    drift = Fraction(drift_of(block, coupled.tight.bands, base[None, :])[0], block.denominator)
-    if not terms.costs_in_objective:
+    drift = Fraction(drift_of(block, coupled.bands, base[None, :])[0], block.denominator)
+    if not constraints.costs_in_objective:
         return drift
-    return drift + terms.rate * int((np.abs(base - block.before[0]) * block.lot_value).sum())
+    return drift + constraints.rate * int((np.abs(base - block.before[0]) * block.lot_value).sum())
 
 
 def _plan(
@@ -256,11 +197,11 @@ def _plan(
     found: Evaluation,
     answer: formulations.SolverAnswer,
 ) -> Plan:
-    decimals = coupled.tight.block.decimals
+    decimals = coupled.block.decimals
     objective, lower = fraction_to_decimal(found.objective, decimals), _separable_bound(coupled)
     if np.isfinite(answer.bound):
         scale = 10**decimals
-        bound = _at_base(coupled, base) / scale + Fraction(answer.bound)
+        bound = _objective_at_base(coupled, base) / scale + Fraction(answer.bound)
         solver = lower_bound(found.objective / scale, bound, coupled.granularity / scale)
         lower = max(lower, fraction_to_decimal(solver * scale, decimals))
     proof = proof_of(answer, objective, lower)
@@ -271,19 +212,19 @@ def _plan(
 
 
 def _separable_bound(coupled: CoupledProblem) -> Decimal:
-    """Drift, or violation, without any coupling: no plan has less, whatever its costs."""
-    if coupled.terms.violation_alone:
-        least = coupled.evaluate(coupled.tight.lots).objective
-        return fraction_to_decimal(least, coupled.tight.block.decimals)
+    """Separable lower bound: drift, or violation, without coupling and costs."""
+    if coupled.constraints.violation_alone:
+        least = coupled.evaluate(coupled.cash_problem.lots).objective
+        return fraction_to_decimal(least, coupled.block.decimals)
     if coupled.bands_bound:
-        return coupled.tight.drift(coupled.tight.lots)
-    return coupled.tight.drift(nearest_lots(coupled.tight.block, coupled.tight.bands)[0])
+        return coupled.cash_problem.drift(coupled.cash_problem.lots)
+    return coupled.cash_problem.drift(nearest_lots(coupled.block, coupled.bands)[0])
 
 
 def _binding(coupled: CoupledProblem, found: Evaluation) -> tuple[Binding, ...]:
-    """The limits that one more lot of something could break."""
-    lot = max(coupled.tight.block.lot_value.tolist(), default=0)
-    decimals = coupled.tight.block.decimals
+    """Limits that one more lot could violate."""
+    lot = max(coupled.block.lot_value.tolist(), default=0)
+    decimals = coupled.block.decimals
     return tuple(
         Binding(limit.option, Decimal(int(limit.slack)))
         if limit.option == "maximum_trades"

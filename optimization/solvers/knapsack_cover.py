@@ -1,19 +1,19 @@
-"""The cash row alone, solved exactly: a minimum knapsack cover on top of the separable optimum.
+"""Minimum knapsack cover on top of the separable optimum: the cash row alone, solved exactly.
 
-Where the separable optimum costs more than there is, some positions must step down. A position one
-lot above its target can take a *chord* step (from the lot above the target to the one below), which
-frees one lot's value p for a drift of 2 t - 2 p z + p <= p; every further, *full* step frees p for a
-drift of exactly p. By convexity a chord is never worse than a full step of the same security, so the
-cheapest way down is
+If the separable optimum overspends, some positions must step down. A position one lot above its
+target can take a *chord* step (from the lot above the target to the lot below), which raises one
+lot's value p for a drift of 2 t - 2 p z + p <= p. Every further, *full* step raises p for a drift
+of exactly p. By convexity a chord is never worse than a full step of the same security, so the
+cheapest cover is
 
     minimise    sum_i c_i x_i + sum_j p_j n_j          x_i in {0, 1}, 0 <= n_j <= m_j whole
-    subject to  sum_i p_i x_i + sum_j p_j n_j >= need
+    subject to  sum_i p_i x_i + sum_j p_j n_j >= shortfall
 
 Exact, in four steps: a greedy cover; the linear relaxation, whose reduced costs fix most chords; a
-dynamic program over the undecided ones that keeps the undominated (freed, drift) states whose bound
-beats the best cover (chords.py); full steps for what a state still lacks (full_steps.py). Kellerer,
-Pferschy and Pisinger, *Knapsack Problems* (2004), chapters 4, 5 and 13. Bounds are floats with a margin
-and only ever discard; every value that is kept or compared for the answer is a whole number.
+dynamic program over the others that keeps the undominated (raised, drift) states whose bound beats
+the best cover (cover_search.py); full steps for the rest of a state's shortfall (subset_sum.py).
+See Kellerer, Pferschy and Pisinger, *Knapsack Problems* (2004), chapters 4, 5 and 13. Bounds are
+floats with a margin and only discard; every value kept or compared for the answer is whole.
 """
 
 from collections.abc import Iterator
@@ -30,23 +30,23 @@ GREEDY_PREFIXES = 40
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What can be freed, per security: lists of length n; money in units."""
+    """Downward steps of each security: lists of length n; money in units."""
 
     lot_value: list[int]
-    chord: list[int | None]  # drift of the chord in units / denominator; None where there is none
+    chord: list[int | None]  # drift of the chord in units / denominator; None without one
     full: list[int]  # number of further steps
     denominator: int
 
     @property
     def most(self) -> int:
-        """All that can be freed."""
+        """Cash that all steps together raise."""
         rows = zip(self.lot_value, self.chord, self.full, strict=True)
         return sum(p * (m + (c is not None)) for p, c, m in rows)
 
 
 @dataclass(frozen=True, slots=True)
 class _Cover:
-    """A way to free enough: chords by their place in the order, full steps per security."""
+    """A cover: chords by their place in the order, full steps per security."""
 
     drift: int
     chords: tuple[int, ...]
@@ -61,7 +61,7 @@ def steps_of(
     part: Integers,
     denominator: int,
 ) -> Steps:
-    """The downward steps from the separable optimum of one portfolio, lots >= fewest; arrays (n,)."""
+    """Steps down from the separable optimum of one portfolio, lots >= fewest; arrays (n,)."""
     columns = (array.tolist() for array in (lot_value, lots, fewest, target, part))
     chords: list[int | None] = []
     fulls: list[int] = []
@@ -73,17 +73,17 @@ def steps_of(
     return Steps(lot_value.tolist(), chords, fulls, denominator)
 
 
-def cover(steps: Steps, need: int) -> list[int] | None:
-    """Lots to give up per security so that ``need`` units are freed at the least drift.
+def cover(steps: Steps, shortfall: int) -> list[int] | None:
+    """Choose lots to give up per security that raise ``shortfall`` units at the least drift.
 
-    None where the search does not stay small; the modelling path then answers. The caller has
-    checked that ``steps.most >= need > 0``.
+    None if the search grows too large; the MILP then answers. Precondition:
+    ``steps.most >= shortfall > 0``.
     """
-    return _Search(steps, need).run()
+    return _Search(steps, shortfall).run()
 
 
 class _Search:
-    def __init__(self, steps: Steps, need: int) -> None:
+    def __init__(self, steps: Steps, shortfall: int) -> None:
         rows = sorted(
             (c / p, i, p, c)
             for i, (p, c) in enumerate(zip(steps.lot_value, steps.chord, strict=True))
@@ -92,19 +92,19 @@ class _Search:
         dtype = np.object_ if steps.most * steps.denominator >= INT64_SAFE else np.int64
         gain, drift = (np.array([row[at] for row in rows], dtype=dtype) for at in (2, 3))
         self.steps = steps
-        self.need = need
+        self.shortfall = shortfall
         self.security = [i for _, i, _, _ in rows]
         self.chords = Chords(gain, drift, steps.denominator)
-        self.gains: list[int] = [0, *np.cumsum(gain).tolist()]  # freed by the first j chords
+        self.gains: list[int] = [0, *np.cumsum(gain).tolist()]  # raised by the first j chords
         self.drifts: list[int] = [0, *np.cumsum(drift).tolist()]
-        self.full = BoundedSubsetSum.of(steps.lot_value, steps.full)
+        self.full = BoundedSubsetSum.from_steps(steps.lot_value, steps.full)
 
     def run(self) -> list[int] | None:
         best = self._greedy()
         try:
             best = self._all_chords(best)
-            for drift, chords in candidate_sets(self.chords, self.need, best.drift):
-                best = self._completed(best, drift, chords)
+            for drift, chords in candidate_sets(self.chords, self.shortfall, best.drift):
+                best = self._complete(best, drift, chords)
         except TooManySumsError:
             return None
         lots = [best.full.get(i, 0) for i in range(len(self.steps.lot_value))]
@@ -113,53 +113,53 @@ class _Search:
         return lots
 
     def _greedy(self) -> _Cover:
-        """The best of: the first j chords, then one more chord or full steps of one security."""
-        enough = next((j for j, freed in enumerate(self.gains) if freed >= self.need), None)
+        """Best greedy cover: the first j chords, then one more chord or steps of one security."""
+        enough = next((j for j, raised in enumerate(self.gains) if raised >= self.shortfall), None)
         last = len(self.security) if enough is None else enough
         found = (
             candidate
             for first in range(max(0, last - GREEDY_PREFIXES), last + 1)
-            for candidate in self._finished(first)
+            for candidate in self._completions(first)
         )
         return min(found, key=lambda cover: cover.drift, default=None) or self._largest_first()
 
-    def _finished(self, first: int) -> Iterator[_Cover]:
+    def _completions(self, first: int) -> Iterator[_Cover]:
         prefix = tuple(range(first))
-        short = self.need - self.gains[first]
-        if short <= 0:
+        shortfall = self.shortfall - self.gains[first]
+        if shortfall <= 0:
             yield _Cover(self.drifts[first], prefix, {})
             return
         gain, drift = self.chords.gain[first:], self.chords.drift[first:]
-        closing = np.flatnonzero(gain >= short)
+        closing = np.flatnonzero(gain >= shortfall)
         if len(closing):
             place = int(closing[np.argmin(drift[closing])])
             yield _Cover(self.drifts[first] + int(drift[place]), (*prefix, first + place), {})
-        single = self.full.single(short)
+        single = self.full.single(shortfall)
         if single is not None:
-            freed, counts = single
-            yield _Cover(self.drifts[first] + freed * self.steps.denominator, prefix, counts)
+            raised, counts = single
+            yield _Cover(self.drifts[first] + raised * self.steps.denominator, prefix, counts)
 
     def _largest_first(self) -> _Cover:
-        counts, freed = self.full.largest_first(self.need - self.gains[-1])
-        drift = self.drifts[-1] + freed * self.steps.denominator
+        counts, raised = self.full.largest_first(self.shortfall - self.gains[-1])
+        drift = self.drifts[-1] + raised * self.steps.denominator
         return _Cover(drift, tuple(range(len(self.security))), counts)
 
     def _all_chords(self, best: _Cover) -> _Cover:
-        """Where all chords together are too few, their completion is usually the optimum."""
-        if self.gains[-1] >= self.need:
+        """Complete all chords together if they are too few, because that is usually the optimum."""
+        if self.gains[-1] >= self.shortfall:
             return best
-        return self._completed(best, self.drifts[-1], tuple(range(len(self.security))))
+        return self._complete(best, self.drifts[-1], tuple(range(len(self.security))))
 
-    def _completed(self, best: _Cover, drift: int, chords: tuple[int, ...]) -> _Cover:
-        """The better of ``best`` and these chords with the full steps they still need."""
-        short = self.need - self.chords.freed(chords)
-        if short <= 0:
+    def _complete(self, best: _Cover, drift: int, chords: tuple[int, ...]) -> _Cover:
+        """The better of ``best`` and these chords completed with full steps."""
+        shortfall = self.shortfall - self.chords.cash_raised(chords)
+        if shortfall <= 0:
             return min(best, _Cover(drift, chords, {}), key=lambda cover: cover.drift)
         most = -(-(best.drift - drift) // self.steps.denominator) - 1
-        if most < short:
+        if most < shortfall:
             return best
-        found = self.full.least_sum(short, most)
+        found = self.full.least_sum(shortfall, most)
         if found is None:
             return best
-        freed, counts = found
-        return _Cover(drift + freed * self.steps.denominator, chords, counts)
+        raised, counts = found
+        return _Cover(drift + raised * self.steps.denominator, chords, counts)

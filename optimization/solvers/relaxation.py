@@ -1,7 +1,7 @@
-"""Relaxation: a block under the options that bind single securities, without the rows that couple them.
+"""Separable relaxation: a block under options that bind single securities, without coupling rows.
 
-Everything here is a function of the base, the amount that weights are fractions of: market value less the
-costs of trading. Who knows these costs can state, and solve, each portfolio at the base that they leave.
+Everything here depends on the base, market value less trading costs. A caller that knows the costs
+can state and solve each portfolio at the base that they leave.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.exact.block import Bands, Block, bands
 from optimization.exact.block_builder import BlockWithIds, build_block, investable, price_others
 from optimization.exact.constraints import constraints_of
-from optimization.exact.restrictions import restricted, scoped
+from optimization.exact.restrictions import apply_scope, restrict_block
 from optimization.exact.scaled_integers import to_decimal
 from optimization.solvers.cash_constrained import CashConstrainedProblem
 from optimization.solvers.coupled_problem import CoupledProblem
@@ -23,7 +23,7 @@ from optimization.solvers.separable import Separable, drift_of, solve
 
 @dataclass(frozen=True, eq=False)
 class SeparableRelaxation:
-    """A block at its base, with the bounds of single securities, and the separable optimum."""
+    """A block at its base, with bounds of single securities, and its separable optimum."""
 
     assembled: BlockWithIds
     options: RebalanceOptions
@@ -33,19 +33,21 @@ class SeparableRelaxation:
 
     @cached_property
     def drifts(self) -> list[int]:
-        """The objective of the separable optimum of each portfolio, in units / denominator."""
+        """Drift of the separable optimum of each portfolio, in units / denominator."""
         return drift_of(self.block, self.bands, self.separable.lots)
 
     def coupled(self, row: int) -> CoupledProblem:
-        """One portfolio under the options that couple securities or trades."""
+        """One portfolio with its coupling constraints."""
         assembled, block = self.assembled, self.block.rows([row])
-        need = int(self.separable.invested[row]) - int(block.investable[0])
+        shortfall = int(self.separable.invested[row]) - int(block.investable[0])
         portfolio, lots = assembled.portfolios[row], self.separable.lots[row]
-        tight = CashConstrainedProblem(
-            portfolio.portfolio_id, block, self.bands.rows([row]), lots, need
+        cash_problem = CashConstrainedProblem(
+            portfolio.portfolio_id, block, self.bands.rows([row]), lots, shortfall
         )
-        terms = constraints_of(self.options, portfolio, block, assembled.securities, assembled.lots)
-        return CoupledProblem(tight, terms)
+        constraints = constraints_of(
+            self.options, portfolio, block, assembled.securities, assembled.lots
+        )
+        return CoupledProblem(cash_problem, constraints)
 
 
 def relax(
@@ -55,34 +57,35 @@ def relax(
     *,
     bands_yield: bool = False,
 ) -> SeparableRelaxation:
-    """The relaxation of a block at market value, or of a single portfolio at the base after ``costs``.
+    """Relax a block at market value, or a single portfolio at the base after ``costs``.
 
-    Bands hold in it even if they yield; only a scope then lets what it moves stop before the edge.
+    Bands hold in the relaxation even if they yield; ``bands_yield`` only lets a scope stop before
+    an edge.
     """
     block = assembled.block
     if costs:
-        block = _after_costs(assembled, options, costs)
+        block = _charge_costs(assembled, options, costs)
     if options.restricts:
-        block = restricted(block, assembled.securities, assembled.lots, options)
+        block = restrict_block(block, assembled.securities, assembled.lots, options)
     where = bands(block)
-    block = scoped(block, where, assembled.lots, options, bands_yield=bands_yield)
+    block = apply_scope(block, where, assembled.lots, options, bands_yield=bands_yield)
     return SeparableRelaxation(assembled, options, block, where, solve(block, where))
 
 
 def restate(
     relaxed: SeparableRelaxation, row: int, options: RebalanceOptions, *, bands_yield: bool = False
 ) -> SeparableRelaxation:
-    """The relaxation of one portfolio of a block, at the same base, under other options."""
+    """Relax one portfolio of a block again, at the same base, under other options."""
     model, portfolio = relaxed.assembled.model, relaxed.assembled.portfolios[row]
     assembled = build_block(model, price_others(model, portfolio), [portfolio], options)
-    # Without lots or costs amounts may have fewer digits; what is below them is no part of the base then.
+    # Rescaled, because without lots or costs the amounts of the new block may have fewer digits.
     costs = to_decimal(relaxed.block.costs, relaxed.block.decimals)
     units = int(EXACT.scaleb(costs, assembled.block.decimals))
     return relax(assembled, options, units, bands_yield=bands_yield)
 
 
-def _after_costs(assembled: BlockWithIds, options: RebalanceOptions, costs: int) -> Block:
+def _charge_costs(assembled: BlockWithIds, options: RebalanceOptions, costs: int) -> Block:
     block, (portfolio,) = assembled.block, assembled.portfolios
     paid = to_decimal(costs, block.decimals)
     left = investable(EXACT.subtract(portfolio.market_value, paid), options, block.decimals)
-    return block.after_costs(costs, np.array([left], dtype=block.investable.dtype))
+    return block.with_costs(costs, np.array([left], dtype=block.investable.dtype))

@@ -1,8 +1,9 @@
-"""The optimum of each security on its own: the integer program without coupling rows, solved exactly.
+"""Separable optimum: each security on its own, without coupling rows, solved exactly.
 
-With t the target of a position and p the value of one lot, the drift |t - p z| over whole z is convex and
-smallest at k = floor(t / p) or k + 1; clipped to the band it is the optimum of that security. Where the cash
-row holds at this point it is the optimum of the whole problem, and always a lower bound of it.
+With t the target of a position and p the value of one lot, the drift |t - p z| over whole z is
+convex and minimal at k = floor(t / p) or k + 1; clipped to the band it is the optimum of that
+security. It is the optimum of the whole problem if the cash row holds there, and always a lower
+bound.
 """
 
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ from optimization.exact.scaled_integers import Integers
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Separable:
-    """The separable optimum of a block.
+    """Separable optimum of a block.
 
-    ``lots`` has shape (B, n); ``admits`` says of each portfolio whether every band holds a whole
-    lot. Where it is False ``lots`` means nothing. ``clipped`` says whether a band or a restriction keeps
-    any security from the lots nearest to its target.
+    ``lots`` has shape (B, n). ``admits`` tells for each portfolio whether every band holds a whole
+    lot; otherwise its ``lots`` are meaningless. ``clipped`` tells whether a band or a restriction
+    moves a security off the lots nearest to its target.
     """
 
     lots: Integers
@@ -29,7 +30,7 @@ class Separable:
 
 
 def solve(block: Block, bands: Bands) -> Separable:
-    """Exact separable optimum; a tie goes to fewer traded lots."""
+    """Compute the exact separable optimum; a tie goes to fewer traded lots."""
     lots = nearest_lots(block, bands)
     value = lots * block.lot_value
     outside = (value < bands.lower) | (value > bands.upper)
@@ -44,15 +45,15 @@ def solve(block: Block, bands: Bands) -> Separable:
 
 
 def nearest_lots(block: Block, bands: Bands) -> Integers:
-    """The whole lots nearest to each target, band or no band; shape (B, n).
+    """Whole lots nearest to each target, regardless of bands; shape (B, n).
 
-    Up to k + 1 when 2 (t - k p) > p. On a tie to the one of the two that trades fewer lots: down when k
-    or fewer are held, up otherwise.
+    k + 1 if 2 (t - k p) > p, else k. A tie goes to the side that trades fewer lots: down if k or
+    fewer are held, up otherwise.
     """
     lots = bands.target // block.lot_value
     over = 2 * (bands.target - lots * block.lot_value) - block.lot_value
     up = over > 0
-    # The part of a unit beyond the target, doubled below 2, decides what whole units leave open.
+    # Parts of a unit, because whole units leave a tie open that the parts decide.
     row, column = np.nonzero((over == 0) | (over == -1))
     over = over[row, column] * block.denominator + 2 * bands.part[row, column]
     up[row, column] = (over > 0) | ((over == 0) & (block.before > lots)[row, column])
@@ -60,10 +61,10 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
 
 
 def drift_of(block: Block, bands: Bands, lots: Integers) -> list[int]:
-    """Total drift sum |t - p z| of each portfolio, in units / denominator; exact Python integers."""
-    away = bands.target - lots * block.lot_value
-    sign = np.where(away >= 0, 1, -1)
-    whole = np.abs(away).sum(axis=1)
+    """Total drift sum |t - p z| of each portfolio, in units / denominator; exact integers."""
+    distance = bands.target - lots * block.lot_value
+    sign = np.where(distance >= 0, 1, -1)
+    whole = np.abs(distance).sum(axis=1)
     part = (sign * bands.part).sum(axis=1)
     return [
         int(units) * block.denominator + int(parts)

@@ -1,18 +1,18 @@
-"""Bands that yield: the least violation of bands in currency first, the least drift (and costs) second.
+"""Yielding bands: least violation of bands in currency first, least drift (and costs) second.
 
-Each security on its own: violation and drift are both convex in its lots, so the best of (violation, drift) is
-next to an edge of the band or next to the target, clipped to what restrictions admit. To clip the lots nearest
-to the target is wrong: of a lot worth 400, a band of 100..350 and a target of 190, no lot drifts less and one lot
-violates less.
+Violation and drift of a security are both convex in its lots, so its lexicographic optimum is next
+to an edge of the band or next to the target, clipped to the restrictions. Clipping the lots nearest
+to the target is wrong: for a lot worth 400, a band of 100..350 and a target of 190, no lot drifts
+less and one lot violates less.
 
-Where this point keeps every limit it is the optimum. Where nothing but the cash floor is in its way, only steps
-down help, none below what is held and may not be sold:
+If this point keeps every limit, it is the optimum. If only the cash floor fails, only steps down
+help, down to holdings that may not be sold:
 
-* steps that leave every violation as it is are enough: the cover of cover.py, and its optimum;
-* they are not: all of them are taken, and what is still missing is a cover of its own, whose steps cost what they
-  add to violations - at first what the edge is away, then all that they free.
+* steps that leave every violation unchanged may suffice: a knapsack cover (knapsack_cover.py);
+* otherwise all of them are taken, and the rest of the shortfall is a second cover, whose steps cost
+  the violation they add: first the distance to the edge, then all that they raise.
 
-All else is the program, once for the violation and once more for the drift at no more violation than that.
+Any other case takes two MILPs: one for the violation, one for the drift at no more violation.
 """
 
 from collections.abc import Sequence
@@ -35,10 +35,10 @@ from optimization.solvers.cash_constrained import (
     margin_for,
 )
 from optimization.solvers.coupled import (
-    or_no_trade,
+    minimize_trades,
+    prefer_no_trade,
     separable_plan,
     solve_program,
-    with_fewest_trades,
 )
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.knapsack_cover import Steps, cover, steps_of
@@ -48,7 +48,7 @@ from optimization.time_budget import Budget
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeastViolation:
-    """Lots of the least violation that is known, and what is known of it; in units."""
+    """Lots of the least known violation, with its lower bound; in units."""
 
     lots: Integers
     violation: Fraction
@@ -56,23 +56,27 @@ class LeastViolation:
     is_proven: bool = True
 
 
-def yielding(coupled: CoupledProblem) -> CoupledProblem:
-    """The same portfolio with bands that yield, at the separable optimum of (violation, drift)."""
-    terms = replace(coupled.terms, soft_price=Fraction(0), edges=edges_of(coupled.tight.block))
-    soft = replace(coupled, terms=terms)
-    return replace(soft, tight=replace(coupled.tight, lots=closest_lots(soft, *soft.bounds)))
+def soften_bands(coupled: CoupledProblem) -> CoupledProblem:
+    """Make bands yield, and restate the separable optimum as that of (violation, drift)."""
+    constraints = replace(
+        coupled.constraints, soft_price=Fraction(0), edges=edges_of(coupled.block)
+    )
+    soft = replace(coupled, constraints=constraints)
+    return replace(
+        soft, cash_problem=replace(coupled.cash_problem, lots=closest_lots(soft, *soft.bounds))
+    )
 
 
 def closest_lots(coupled: CoupledProblem, least: Integers, most: Integers) -> Integers:
-    """The lots of each security with the least (violation, drift) between bounds; shape (n,).
+    """Lots of each security with the least (violation, drift) between bounds; shape (n,).
 
     A tie goes to fewer traded lots, then to fewer lots.
     """
-    block, bands, parts = coupled.tight.block, coupled.tight.bands, coupled.tight.block.denominator
+    block, bands, parts = coupled.block, coupled.bands, coupled.block.denominator
     rows = zip(
         block.lot_value.tolist(),
-        coupled.tight.remainder.tolist(),
-        coupled.terms.edges,
+        coupled.cash_problem.remainder.tolist(),
+        coupled.constraints.edges,
         bands.target[0].tolist(),
         bands.part[0].tolist(),
         block.before[0].tolist(),
@@ -103,46 +107,46 @@ def _closest(
 
 
 def solve_yielding(coupled: CoupledProblem, budget: Budget, *, fewest_trades: bool) -> Plan | None:
-    """The plan of least violation and then of least drift; None where limits alone leave none.
+    """Find the plan of least violation, then of least drift; None if limits exclude every plan.
 
-    ``desk`` is one that yields.
+    ``coupled`` has yielding bands.
     """
-    plan = _separable_or_cover(coupled) or _programmed(coupled, budget)
+    plan = _separable_or_cover(coupled) or _solve_in_two_stages(coupled, budget)
     if plan is None or not fewest_trades:
         return plan
     outside = violation_of(coupled, plan.lots)
-    fewer = with_fewest_trades(_capped(coupled, outside), plan, budget)
+    fewer = minimize_trades(_cap_violation(coupled, outside), plan, budget)
     return plan if violation_of(coupled, fewer.lots) != outside else fewer
 
 
 def violation_of(coupled: CoupledProblem, lots: Integers) -> Fraction:
-    """What all positions are outside their bands together, in units."""
-    return sum(violations(coupled.terms.edges, worth_of(coupled.tight.block, lots)), Fraction(0))
+    """Sum of all violations of a plan, in units."""
+    return sum(violations(coupled.constraints.edges, worth_of(coupled.block, lots)), Fraction(0))
 
 
 def least_violation(coupled: CoupledProblem, budget: Budget) -> LeastViolation | None:
-    """The least violation under every restriction and limit; None where there is no plan at all."""
-    lots = coupled.tight.lots
-    if coupled.keeps_bands(lots) and not coupled.evaluate(lots).broken:
-        return _exact(coupled, lots)
-    if not coupled.terms.cash_floor_alone:
-        return _by_program(coupled, budget)
+    """Find the least violation under every restriction and limit; None if there is no plan."""
+    lots = coupled.cash_problem.lots
+    if coupled.keeps_bands(lots) and not coupled.evaluate(lots).violated_limits:
+        return _exact_violation(coupled, lots)
+    if not coupled.constraints.cash_floor_alone:
+        return _minimize_violation(coupled, budget)
     fewest = _fewest_at_no_violation(coupled)
     still = _shortfall(coupled, fewest)
     if still <= 0:
-        return _exact(coupled, fewest)
+        return _exact_violation(coupled, fewest)
     steps = _violation_steps(coupled, fewest)
     if steps.most < still:
         return None
     given_up = cover(steps, still)
     if given_up is None:
-        return _by_program(coupled, budget)
-    return _exact(coupled, fewest - np.array(given_up, dtype=fewest.dtype))
+        return _minimize_violation(coupled, budget)
+    return _exact_violation(coupled, fewest - np.array(given_up, dtype=fewest.dtype))
 
 
 def _separable_or_cover(coupled: CoupledProblem) -> Plan | None:
     plan = separable_plan(coupled)
-    if plan is None and coupled.terms.cash_floor_alone:
+    if plan is None and coupled.constraints.cash_floor_alone:
         plan = _cover_at_no_violation(coupled)
     if plan is None:
         return None
@@ -152,57 +156,61 @@ def _separable_or_cover(coupled: CoupledProblem) -> Plan | None:
 
 
 def _cover_at_no_violation(coupled: CoupledProblem) -> Plan | None:
-    """The least drift within the cash floor, where no violation has to rise for it."""
-    tight, fewest, need = (
-        coupled.tight,
+    """Find the least drift within the cash floor if no violation has to rise for it."""
+    cash_problem, fewest, shortfall = (
+        coupled.cash_problem,
         _fewest_at_no_violation(coupled),
-        _shortfall(coupled, coupled.tight.lots),
+        _shortfall(coupled, coupled.cash_problem.lots),
     )
-    target, part, parts = tight.bands.target[0], tight.bands.part[0], tight.block.denominator
-    steps = steps_of(tight.block.lot_value, tight.lots, fewest, target, part, parts)
-    if need <= 0 or steps.most < need:
+    target, part, parts = (
+        cash_problem.bands.target[0],
+        cash_problem.bands.part[0],
+        cash_problem.block.denominator,
+    )
+    steps = steps_of(cash_problem.block.lot_value, cash_problem.lots, fewest, target, part, parts)
+    if shortfall <= 0 or steps.most < shortfall:
         return None
-    given_up = cover(steps, need)
+    given_up = cover(steps, shortfall)
     if given_up is None:
         return None
-    lots = tight.lots - np.array(given_up, dtype=tight.lots.dtype)
-    drift, binding = tight.drift(lots), (cash_binding(tight, lots),)
+    lots = cash_problem.lots - np.array(given_up, dtype=cash_problem.lots.dtype)
+    drift, binding = cash_problem.drift(lots), (cash_binding(cash_problem, lots),)
     return Plan(lots, Certificate(Proof.OPTIMAL, Method.COVER, drift, drift, binding))
 
 
 def _shortfall(coupled: CoupledProblem, lots: Integers) -> int:
-    """What lots spend beyond the cash floor, in whole units; not above 0 if nothing."""
+    """Spending of lots beyond the cash floor, in whole units; 0 or negative if there is none."""
     (cash,) = coupled.evaluate(lots).limits
     return ceil(-cash.slack)
 
 
 def _fewest_at_no_violation(coupled: CoupledProblem) -> Integers:
-    """How far each security can step down from the separable optimum without more violation of its band."""
-    tight, (least, _) = coupled.tight, coupled.bounds
+    """Fewest lots of each security that violate its band no more than the separable optimum."""
+    cash_problem, (least, _) = coupled.cash_problem, coupled.bounds
     rows = zip(
-        tight.lots.tolist(),
+        cash_problem.lots.tolist(),
         least.tolist(),
-        tight.block.lot_value.tolist(),
-        tight.remainder.tolist(),
-        coupled.terms.edges,
+        cash_problem.block.lot_value.tolist(),
+        cash_problem.remainder.tolist(),
+        coupled.constraints.edges,
         strict=True,
     )
     fewest: list[int] = []
     for lots, bound, value, rest, (low, high) in rows:
         lowest = max(bound, ceil((low - rest) / value))
-        if lots * value + rest > high:  # as far above the band as the next lot is below it, perhaps
+        if lots * value + rest > high:  # the next lot may be as far below the band as this is above
             level = high + low == (2 * lots - 1) * value + 2 * rest
             lowest = max(bound, lots - level)
         fewest.append(min(lots, lowest))
-    return np.array(fewest, dtype=tight.lots.dtype)
+    return np.array(fewest, dtype=cash_problem.lots.dtype)
 
 
 def _violation_steps(coupled: CoupledProblem, fewest: Integers) -> Steps:
-    """The steps down from there: what each adds to the violation is at most what it frees."""
-    block, (least, _) = coupled.tight.block, coupled.bounds
+    """Steps down from these lots; each adds at most as much violation as the cash it raises."""
+    block, (least, _) = coupled.block, coupled.bounds
     parts, values = block.denominator, block.lot_value.tolist()
-    before = violations(coupled.terms.edges, worth_of(block, fewest))
-    after = violations(coupled.terms.edges, worth_of(block, fewest - 1))
+    before = violations(coupled.constraints.edges, worth_of(block, fewest))
+    after = violations(coupled.constraints.edges, worth_of(block, fewest - 1))
     first: list[int | None] = []
     further: list[int] = []
     for value, room, low, high in zip(
@@ -215,59 +223,57 @@ def _violation_steps(coupled: CoupledProblem, fewest: Integers) -> Steps:
     return Steps(values, first, further, parts)
 
 
-def _programmed(coupled: CoupledProblem, budget: Budget) -> Plan | None:
+def _solve_in_two_stages(coupled: CoupledProblem, budget: Budget) -> Plan | None:
     least = least_violation(coupled, budget)
     if least is None:
         return None
     try:
-        capped = _capped(coupled, least.violation + _slack_for_rounding(coupled))
+        capped = _cap_violation(coupled, least.violation + _slack_for_rounding(coupled))
         plan = solve_program(capped, budget)
-        plan = plan and or_no_trade(capped, plan)
+        plan = plan and prefer_no_trade(capped, plan)
     except (NoSolutionInTimeError, CertificationError):
         plan = None
-    return _certified(coupled, least, plan or _as_found(coupled, least))
+    return _certify(coupled, least, plan or _plan_of_least_violation(coupled, least))
 
 
 def _slack_for_rounding(coupled: CoupledProblem) -> Fraction:
-    """What fine lots need between two limits, so that rounding one way or the other keeps both."""
+    """Slack between two limits that fine lots need, so that rounding either way keeps both."""
     rounding = coupled.rounding
     return (
-        MAX_TIGHTENINGS * margin_for(Fraction(rounding), coupled.tight.block)
-        if rounding
-        else Fraction(0)
+        MAX_TIGHTENINGS * margin_for(Fraction(rounding), coupled.block) if rounding else Fraction(0)
     )
 
 
-def _by_program(coupled: CoupledProblem, budget: Budget) -> LeastViolation | None:
-    terms = replace(coupled.terms, soft_price=Fraction(1), violation_alone=True)
-    plan = solve_program(replace(coupled, terms=terms), budget.share(2))
+def _minimize_violation(coupled: CoupledProblem, budget: Budget) -> LeastViolation | None:
+    constraints = replace(coupled.constraints, soft_price=Fraction(1), violation_alone=True)
+    plan = solve_program(replace(coupled, constraints=constraints), budget.share(2))
     if plan is None:
         return None
-    bound = Fraction(plan.certificate.lower_bound) * 10**coupled.tight.block.decimals
+    bound = Fraction(plan.certificate.lower_bound) * 10**coupled.block.decimals
     proven = plan.certificate.proof is not Proof.FEASIBLE_TIME_LIMIT
     return LeastViolation(plan.lots, violation_of(coupled, plan.lots), bound, proven)
 
 
-def _exact(coupled: CoupledProblem, lots: Integers) -> LeastViolation:
+def _exact_violation(coupled: CoupledProblem, lots: Integers) -> LeastViolation:
     outside = violation_of(coupled, lots)
     return LeastViolation(lots, outside, outside)
 
 
-def _capped(coupled: CoupledProblem, most: Fraction) -> CoupledProblem:
-    """The same portfolio with its bands violated by no more than this."""
-    return replace(coupled, terms=replace(coupled.terms, violation_most=most))
+def _cap_violation(coupled: CoupledProblem, most: Fraction) -> CoupledProblem:
+    """Limit the sum of violations to ``most``."""
+    return replace(coupled, constraints=replace(coupled.constraints, violation_most=most))
 
 
-def _as_found(coupled: CoupledProblem, least: LeastViolation) -> Plan:
-    """The plan of least violation itself, of whose drift nothing better is known than its least ever."""
-    tight, found = coupled.tight, coupled.evaluate(least.lots)
+def _plan_of_least_violation(coupled: CoupledProblem, least: LeastViolation) -> Plan:
+    """The plan of least violation itself, whose drift is bounded by the separable optimum alone."""
+    cash_problem, found = coupled.cash_problem, coupled.evaluate(least.lots)
     objective = _currency(coupled, found.objective)
-    lower = tight.drift(nearest_lots(tight.block, tight.bands)[0])
+    lower = cash_problem.drift(nearest_lots(cash_problem.block, cash_problem.bands)[0])
     certificate = Certificate(Proof.FEASIBLE_TIME_LIMIT, Method.MILP, objective, lower, (), SOLVER)
     return Plan(least.lots, certificate, _currency(coupled, found.cost))
 
 
-def _certified(coupled: CoupledProblem, least: LeastViolation, plan: Plan) -> Plan:
+def _certify(coupled: CoupledProblem, least: LeastViolation, plan: Plan) -> Plan:
     outside = violation_of(coupled, plan.lots)
     bound, proof = min(least.lower_bound, outside), plan.certificate.proof
     if not least.is_proven:
@@ -284,4 +290,4 @@ def _certified(coupled: CoupledProblem, least: LeastViolation, plan: Plan) -> Pl
 
 
 def _currency(coupled: CoupledProblem, units: Fraction) -> Decimal:
-    return fraction_to_decimal(units, coupled.tight.block.decimals)
+    return fraction_to_decimal(units, coupled.block.decimals)

@@ -17,7 +17,7 @@ from optimization.exact.block import Bands, Block, bands, lot_limits
 from optimization.exact.block_builder import build_block
 from optimization.exact.scaled_integers import Integers
 from optimization.milp.data import CashMilpData
-from optimization.solvers.cash_constrained import CashConstrainedProblem, cash_problem
+from optimization.solvers.cash_constrained import CashConstrainedProblem, cash_milp_data
 from optimization.solvers.separable import solve
 from tests.engine_checks.rivals import Textbook
 
@@ -114,4 +114,4 @@ def _instance(
         held=block.before[0].astype(float),
         limit=float(block.investable[0]) * unit,
     )
-    return Instance(portfolio, floor, one, cash_problem(one, base, fewest, most), textbook)
+    return Instance(portfolio, floor, one, cash_milp_data(one, base, fewest, most), textbook)

@@ -51,10 +51,13 @@ MODULES = (
     "exact.evaluation",
     "exact.restrictions",
     "solvers.coupled_problem",
+    "solvers.coupled_limits",
     "solvers.coupled_data",
     "solvers.coupled",
+    "solvers.elastic",
     "exact.fine_lots",
     "milp.sparse_form",
+    "milp.coupled_rows",
     "milp.formulations",
     "milp.parametric",
     "exact.verification",
@@ -65,6 +68,7 @@ MODULES = (
     "solvers.base_iteration",
     "after_costs",
     "engine",
+    "explain.empty_bands",
     "explain.infeasibility",
     "explain.binding_constraints",
 )
@@ -81,7 +85,7 @@ MEMORY = 4 << 30  # bytes more than the process has
 SOME = 40  # problems that are asked before the module's own tests are run
 REMEMBERED = 12  # problems that killed the mutants before are asked first
 # A line's effect outlasts the problem that reached it, because a program is compiled once.
-COMPILED_ONCE = {"milp.formulations", "milp.sparse_form", "milp.parametric"}
+COMPILED_ONCE = {"milp.coupled_rows", "milp.formulations", "milp.sparse_form", "milp.parametric"}
 BOOK = ("book", 0)
 
 ANSWERS, BY_TESTS, SURVIVED, TIMED_OUT = "answers", "tests", "survived", "timed out"

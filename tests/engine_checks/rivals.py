@@ -70,9 +70,9 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashMilpData, time_limit_s: f
     p, n = problem.lot_value, len(problem.lot_value)
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = 3 * n, 1
-    lp.col_cost_ = np.concatenate((problem.chord, p, p)) * OBJECTIVE_SCALE
+    lp.col_cost_ = np.concatenate((problem.cost_across, p, p)) * OBJECTIVE_SCALE
     lp.col_lower_ = np.zeros(3 * n)
-    lp.col_upper_ = np.concatenate((problem.chords, problem.most_down, problem.most_up))
+    lp.col_upper_ = np.concatenate((problem.can_cross, problem.most_down, problem.most_up))
     lp.row_lower_, lp.row_upper_ = np.array([-highspy.kHighsInf]), np.array([problem.limit])
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_ = np.arange(3 * n + 1, dtype=np.int32)
@@ -81,7 +81,7 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashMilpData, time_limit_s: f
     lp.integrality_ = [highspy.HighsVarType.kInteger] * (3 * n)
     highs.passModel(lp)
     highs.setOptionValue("time_limit", time_limit_s)
-    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain) * OBJECTIVE_SCALE)
+    highs.setOptionValue("mip_abs_gap", gap_of(problem.granularity) * OBJECTIVE_SCALE)
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfo().objective_function_value)
@@ -91,8 +91,8 @@ def hull_by_arrays(highs: highspy.Highs, problem: CashMilpData, time_limit_s: fl
     """The same without highspy's object for a program, the fastest way in that there is."""
     p, n = problem.lot_value, len(problem.lot_value)
     form, sense = int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize)
-    cost = np.concatenate((problem.chord, p, p)) * OBJECTIVE_SCALE
-    most = np.concatenate((problem.chords, problem.most_down, problem.most_up))
+    cost = np.concatenate((problem.cost_across, p, p)) * OBJECTIVE_SCALE
+    most = np.concatenate((problem.can_cross, problem.most_down, problem.most_up))
     rows = np.array([-highspy.kHighsInf]), np.array([problem.limit])
     starts, indices = np.arange(3 * n + 1, dtype=np.int32), np.zeros(3 * n, dtype=np.int32)
     matrix = starts, indices, np.concatenate((p, -p, p))
@@ -100,7 +100,7 @@ def hull_by_arrays(highs: highspy.Highs, problem: CashMilpData, time_limit_s: fl
     sizes = (3 * n, 1, 3 * n, form, sense, 0.0)
     highs.passModel(*sizes, cost, np.zeros(3 * n), most, *rows, *matrix, kinds)
     highs.setOptionValue("time_limit", time_limit_s)
-    highs.setOptionValue("mip_abs_gap", gap_of(problem.grain) * OBJECTIVE_SCALE)
+    highs.setOptionValue("mip_abs_gap", gap_of(problem.granularity) * OBJECTIVE_SCALE)
     highs.run()
     np.array(highs.getSolution().col_value)
     return float(highs.getInfoValue("objective_function_value")[1])
@@ -115,7 +115,7 @@ def textbook_by_cvxpy(
     rows = [u >= book.low, u <= book.high]
     spent = cp.sum(value)
     if coupled is not None:
-        more, spending = _desk_rows(book, coupled, u)
+        more, spending = _coupling_rows(book, coupled, u)
         rows, spent = rows + more, spent + spending
     rows.append(spent <= book.limit)
     problem = cp.Problem(cp.Minimize(cp.sum(cp.abs(book.target - value))), rows)
@@ -124,7 +124,7 @@ def textbook_by_cvxpy(
     return None if problem.value is None else float(problem.value)
 
 
-def _desk_rows(
+def _coupling_rows(
     book: Textbook, coupled: DeskTerms, u: cp.Variable
 ) -> tuple[list[cp.Constraint], cp.Expression]:
     n = len(book.price)

@@ -263,7 +263,7 @@ def test_a_plan_that_fails_verification_is_never_returned(
     held = portfolio("100", {"A": "10"})  # five shares, two to eight inside the band
     wrongly(path, more)
 
-    with pytest.raises(CertificationError, match="plan breaks a constraint"):
+    with pytest.raises(CertificationError, match="plan violates a constraint"):
         rebalance(model("0.3", A="0.5"), held, RebalanceOptions(**options))
 
 

@@ -283,7 +283,7 @@ def test_contradictory_options_are_refused_before_anything_is_solved(options: di
 
 def test_two_groups_of_one_name_are_refused():
     group = GroupBand("tech", frozenset({A}))
-    with pytest.raises(OptionsConflictError, match="one name"):
+    with pytest.raises(OptionsConflictError, match="same name"):
         RebalanceOptions(groups=(group, group))
 
 
@@ -298,7 +298,8 @@ def test_a_group_that_asks_for_more_than_a_group_around_it_allows_is_refused():
         with pytest.raises(OptionsConflictError) as caught:
             RebalanceOptions(groups=groups)
         assert str(caught.value) == (
-            "group chips is at least 0.3, and group tech, which has all its securities, at most 0.2"
+            "group chips is at least 0.3, but group tech, "
+            "which contains all its securities, is at most 0.2"
         )
         assert caught.value.options == ("groups",)
     RebalanceOptions(groups=(chips, group("tech", A, B, high="0.3")))
@@ -313,13 +314,13 @@ def test_separate_groups_that_ask_for_more_than_there_is_are_refused():
         RebalanceOptions(groups=(low, high), cash_floor=Percent(Decimal("5.5")))
 
     assert str(caught.value) == (
-        "bonds and shares and the cash floor are 1.005 of market value together at least"
+        "bonds and shares and the cash floor together take at least 1.005 of market value"
     )
     RebalanceOptions(groups=(low, high), cash_floor=Percent(Decimal(5)))
     RebalanceOptions(groups=(low, high), cash_floor=Decimal(1_000_000))
     more = group("more", B, low="0.45")
     RebalanceOptions(groups=(low, high, more))  # may be of the shares
-    with pytest.raises(OptionsConflictError, match=r"^bonds and more are 1.05 of market value"):
+    with pytest.raises(OptionsConflictError, match=r"^bonds and more together take at least 1.05 of"):
         RebalanceOptions(groups=(low, more, group("any", A, B, C)))
 
 

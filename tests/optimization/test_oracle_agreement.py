@@ -124,13 +124,15 @@ def test_the_cvxpy_program_reaches_the_objective_of_the_cover():
         assembled = build_block(price_targets(model, portfolio.prices), (), [portfolio], DEFAULTS)
         where = bands(assembled.block)
         best = solve(assembled.block, where)
-        for need in (1, 5_000, 77_777):
+        for shortfall in (1, 5_000, 77_777):
             block = assembled.block
-            limit = best.invested - need
+            limit = best.invested - shortfall
             short = replace(block, investable=limit)
-            tight = CashConstrainedProblem(portfolio.portfolio_id, short, where, best.lots[0], need)
-            by_cover = solve_cash_constrained(tight, Budget(10.0))
-            by_program = solve_by_program(tight, Budget(10.0))
+            problem = CashConstrainedProblem(
+                portfolio.portfolio_id, short, where, best.lots[0], shortfall
+            )
+            by_cover = solve_cash_constrained(problem, Budget(10.0))
+            by_program = solve_by_program(problem, Budget(10.0))
             assert not isinstance(by_cover, int)
             assert by_cover.certificate.method is Method.COVER
             gap = by_program.certificate.objective - by_cover.certificate.objective

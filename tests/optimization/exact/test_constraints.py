@@ -14,7 +14,7 @@ from optimization.exact.block import bands
 from optimization.exact.block_builder import build_block, price_others, price_targets
 from optimization.exact.constraints import CouplingConstraints, constraints_of
 from optimization.exact.evaluation import Evaluation, evaluate
-from optimization.exact.restrictions import restricted
+from optimization.exact.restrictions import restrict_block
 
 A, B, X = "A" * 24, "B" * 24, "X" * 24
 BAND = DriftBand(Decimal("0.1"), Decimal("0.1"))
@@ -34,8 +34,8 @@ def evaluate_lots(a: int, b: int, **options: Any) -> tuple[CouplingConstraints, 
     asked = RebalanceOptions(**options)
     assembled = build_block(price_targets(MODEL, HELD.prices), (), [HELD], asked)
     block = assembled.block
-    terms = constraints_of(asked, HELD, block, assembled.securities, assembled.lots)
-    return terms, evaluate(terms, block, bands(block), np.array([a, b]))
+    constraints = constraints_of(asked, HELD, block, assembled.securities, assembled.lots)
+    return constraints, evaluate(constraints, block, bands(block), np.array([a, b]))
 
 
 def in_currency(amount: Fraction) -> Fraction:
@@ -146,14 +146,14 @@ def test_a_holding_outside_the_model_may_be_worth_what_cannot_be_sold_of_it(
     assembled = build_block(model, price_others(model, portfolio), [portfolio], asked)
     block = assembled.block
     if options:
-        block = restricted(block, assembled.securities, assembled.lots, asked)
-    terms = constraints_of(asked, portfolio, block, assembled.securities, assembled.lots)
+        block = restrict_block(block, assembled.securities, assembled.lots, asked)
+    constraints = constraints_of(asked, portfolio, block, assembled.securities, assembled.lots)
 
     cents = 10**block.decimals
-    assert terms.edges[2] == (0, top * cents)
+    assert constraints.edges[2] == (0, top * cents)
     # 3 shares more than that cost half of their 12
     kept, more = (
-        evaluate(terms, block, bands(block), np.array([40, 25, lots]))
+        evaluate(constraints, block, bands(block), np.array([40, 25, lots]))
         for lots in ((top - 2) // 4, (top - 2) // 4 + 3)
     )
     assert more.objective - kept.objective == (12 + 6) * cents
@@ -162,4 +162,4 @@ def test_a_holding_outside_the_model_may_be_worth_what_cannot_be_sold_of_it(
 def test_only_what_is_below_zero_is_broken():
     found = evaluate_lots(43, 24, cash_floor=Decimal(90), turnover_cap=Decimal(149))[1]
 
-    assert [limit.option for limit in found.broken] == ["turnover_cap"]
+    assert [limit.option for limit in found.violated_limits] == ["turnover_cap"]

@@ -66,11 +66,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     def watched(self: ParametricMilp, parameters: Any, *given: Any) -> Any:
         lots = (
-            "way",
+            "approach",
             "least_trade",
-            "most_left",
-            "most_away",
-            "most_beyond",
+            "most_undone",
+            "most_retreat",
+            "most_overshoot",
             "most_down",
             "most_up",
         )

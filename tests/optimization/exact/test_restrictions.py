@@ -10,7 +10,7 @@ from optimization.domain.model import DriftBand
 from optimization.domain.options import Direction, RebalanceOptions, Scope
 from optimization.domain.outcome import PricedTarget
 from optimization.exact.block import Block, bands
-from optimization.exact.restrictions import restricted, restricting, scoped
+from optimization.exact.restrictions import apply_scope, restrict_block, restricting_option
 from optimization.exact.scaled_integers import INT64_SAFE
 from tests.optimization.support.blocks import block
 
@@ -26,7 +26,7 @@ SECURITIES = tuple(
 def bounds(*held: int, **options: Any) -> list[tuple[int, int]]:
     """Fewest and most lots of A and B."""
     rows = ((10, 300, 0, 0, lots) for lots in held)
-    made = restricted(block(1000, *rows), SECURITIES, LOTS, RebalanceOptions(**options))
+    made = restrict_block(block(1000, *rows), SECURITIES, LOTS, RebalanceOptions(**options))
     assert made.least is not None
     assert made.most is not None
     return list(zip(made.least[0].tolist(), made.most[0].tolist(), strict=True))
@@ -53,10 +53,10 @@ def test_what_may_not_be_bought_or_sold_is_bounded_by_what_is_held(
 
 def within(scope: Scope, held: int, least: int = 0, most: int = ANY) -> tuple[int, int]:
     """Bounds on one security of 300 to 500 in lots of 10: 30 to 50."""
-    made = block(1000, (10, 400, 100, 100, held)).restricted(
+    made = block(1000, (10, 400, 100, 100, held)).with_bounds(
         np.array([[least]]), np.array([[most]])
     )
-    found = scoped(made, bands(made), LOTS, RebalanceOptions(scope=scope))
+    found = apply_scope(made, bands(made), LOTS, RebalanceOptions(scope=scope))
     return _bounds(found)
 
 
@@ -103,5 +103,5 @@ def test_the_option_that_keeps_a_security_from_being_bought_or_sold_is_named(
 ):
     asked = RebalanceOptions(**options)
 
-    assert restricting(asked, A, buying=True) == of_buying
-    assert restricting(asked, A, buying=False) == of_selling
+    assert restricting_option(asked, A, buying=True) == of_buying
+    assert restricting_option(asked, A, buying=False) == of_selling

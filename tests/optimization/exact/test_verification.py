@@ -81,7 +81,7 @@ def test_a_holding_outside_the_model_is_sold_but_for_what_is_below_a_lot():
 
 def test_a_holding_outside_the_model_that_may_not_be_sold_is_kept():
     outside = block(2000, (10, 0, 0, 0, 4), (10, 0, 0, 0, 0))
-    kept = outside.restricted(np.array([[4, 0]]), np.array([[4, 9]]))
+    kept = outside.with_bounds(np.array([[4, 0]]), np.array([[4, 9]]))
 
     assert verdict(kept, 4, 0) == KEPT
     assert verdict(kept, 4, 1) == [False, True, False]
@@ -89,7 +89,7 @@ def test_a_holding_outside_the_model_that_may_not_be_sold_is_kept():
 
 
 def test_a_short_holding_outside_the_model_may_only_be_bought_back():
-    outside = block(2000, (10, 0, 0, 0, -4)).restricted(np.array([[-4]]), np.array([[9]]))
+    outside = block(2000, (10, 0, 0, 0, -4)).with_bounds(np.array([[-4]]), np.array([[9]]))
 
     assert verdict(outside, 0) == KEPT
     assert verdict(outside, -4)[SHORT]
@@ -97,7 +97,7 @@ def test_a_short_holding_outside_the_model_may_only_be_bought_back():
 
 def test_a_security_of_the_model_has_no_such_allowance():
     # A target of nothing with a band up to 20 is a target all the same.
-    target = block(2000, (10, 0, 0, 10, 4)).restricted(np.array([[4]]), np.array([[9]]))
+    target = block(2000, (10, 0, 0, 10, 4)).with_bounds(np.array([[4]]), np.array([[9]]))
 
     assert verdict(target, 4) == [False, True, False]
     without_room_above = replace(block(2000, (10, 1, 1, 0, 0)), remainder=np.array([[7]]))
@@ -106,7 +106,7 @@ def test_a_security_of_the_model_has_no_such_allowance():
 
 @pytest.mark.parametrize(("lots", "kept"), [(44, False), (45, True), (60, True), (61, False)])
 def test_restrictions_bind_inside_a_band(lots: int, kept: bool):
-    made = block(2000, BAND).restricted(np.array([[45]]), np.array([[60]]))
+    made = block(2000, BAND).with_bounds(np.array([[45]]), np.array([[60]]))
 
     assert verdict(made, lots) == [False, not kept, False]
 

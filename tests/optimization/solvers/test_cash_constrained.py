@@ -16,7 +16,7 @@ from optimization.milp.data import CashMilpData
 from optimization.milp.parametric import SolverAnswer
 from optimization.solvers.cash_constrained import (
     CashConstrainedProblem,
-    cash_problem,
+    cash_milp_data,
     lower_bound,
     margin_for,
     solve_by_program,
@@ -30,12 +30,12 @@ from tests.optimization.support.blocks import block
 WIDE = (300, 700, 400, 300, 0)
 
 
-def tight(investable: int, *securities: tuple[int, int, int, int, int]) -> CashConstrainedProblem:
+def problem(investable: int, *securities: tuple[int, int, int, int, int]) -> CashConstrainedProblem:
     made = replace(block(1000, *securities), investable=np.array([investable]))
     where = bands(made)
     separable = solve(made, where)
-    need = int(separable.invested[0]) - investable
-    return CashConstrainedProblem("P" * 24, made, where, separable.lots[0], need)
+    shortfall = int(separable.invested[0]) - investable
+    return CashConstrainedProblem("P" * 24, made, where, separable.lots[0], shortfall)
 
 
 Answers = Callable[..., list[CashMilpData]]
@@ -64,7 +64,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 def test_the_cover_steps_down_by_what_is_missing():
-    plan = solve_cash_constrained(tight(599, WIDE), Budget(1.0))
+    plan = solve_cash_constrained(problem(599, WIDE), Budget(1.0))
 
     assert plan is not None
     assert plan.lots.tolist() == [1]
@@ -75,18 +75,18 @@ def test_the_cover_steps_down_by_what_is_missing():
 
 
 def test_all_that_can_be_freed_is_just_enough_or_there_is_no_plan():
-    assert solve_cash_constrained(tight(300, WIDE), Budget(1.0)) is not None
-    assert solve_cash_constrained(tight(299, WIDE), Budget(1.0)) is None
+    assert solve_cash_constrained(problem(300, WIDE), Budget(1.0)) is not None
+    assert solve_cash_constrained(problem(299, WIDE), Budget(1.0)) is None
 
 
 def test_the_program_has_amounts_above_the_lots_just_below_each_target():
-    one = tight(599, WIDE)
+    one = problem(599, WIDE)
 
-    asked = cash_problem(one, np.array([2]), np.array([1]), np.array([4]), Fraction(50))
+    asked = cash_milp_data(one, np.array([2]), np.array([1]), np.array([4]), Fraction(50))
 
     assert asked.lot_value.tolist() == [3.0]
-    assert asked.chord.tolist() == [1.0]  # 2.00 above the target instead of 1.00 below
-    assert asked.chords.tolist() == [1.0]
+    assert asked.cost_across.tolist() == [1.0]  # 2.00 above the target instead of 1.00 below
+    assert asked.can_cross.tolist() == [1.0]
     assert (asked.most_down.tolist(), asked.most_up.tolist()) == ([1.0], [1.0])
     # 0.01 too little, so a lot of 3.00 has to go: a millionth above that, less the margin of 0.50.
     assert asked.limit == pytest.approx(-3.0 + 0.000001 - 0.5, abs=1e-12)
@@ -97,22 +97,24 @@ def test_the_program_knows_the_part_of_a_unit_of_a_target():
     where = bands(made)
     one = CashConstrainedProblem("P" * 24, made, where, solve(made, where).lots[0], 0)
 
-    asked = cash_problem(one, np.array([2]), np.array([1]), np.array([3]))
+    asked = cash_milp_data(one, np.array([2]), np.array([1]), np.array([3]))
 
-    assert asked.chord.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
+    assert asked.cost_across.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
     assert asked.limit == pytest.approx(3.000001, abs=1e-12)  # one more lot of 4.01
 
 
 def test_at_the_edge_of_its_band_a_security_has_no_chord_upward():
-    asked = cash_problem(tight(599, WIDE), np.array([2]), np.array([2]), np.array([2]), Fraction(0))
+    asked = cash_milp_data(
+        problem(599, WIDE), np.array([2]), np.array([2]), np.array([2]), Fraction(0)
+    )
 
-    assert (asked.chords.tolist(), asked.most_up.tolist()) == ([0.0], [0.0])
+    assert (asked.can_cross.tolist(), asked.most_up.tolist()) == ([0.0], [0.0])
 
 
 def test_a_plan_that_overspends_is_asked_for_again_with_more_than_that_taken_off(answers: Answers):
     asked = answers((0.0, 1.00009), (-1.0, 2.5))
 
-    plan = solve_by_program(tight(599, WIDE), Budget(1.0))
+    plan = solve_by_program(problem(599, WIDE), Budget(1.0))
 
     # Two lots are 0.01 too much: four times that and a millionth come off.
     first, second = (problem.limit for problem in asked)
@@ -126,9 +128,9 @@ def test_a_plan_that_overspends_is_asked_for_again_with_more_than_that_taken_off
 
 def test_the_lower_bound_is_at_least_the_separable_one_and_at_most_the_objective(answers: Answers):
     answers((-1.0, -5.0))
-    assert solve_by_program(tight(599, WIDE), Budget(1.0)).certificate.lower_bound == 1
+    assert solve_by_program(problem(599, WIDE), Budget(1.0)).certificate.lower_bound == 1
     answers((-1.0, 7.0))
-    plan = solve_by_program(tight(599, WIDE), Budget(1.0))
+    plan = solve_by_program(problem(599, WIDE), Budget(1.0))
     assert plan.certificate.lower_bound == plan.certificate.objective == 4
     assert plan.certificate.proof is Proof.OPTIMAL
 
@@ -137,7 +139,7 @@ def test_a_plan_at_the_time_limit_is_feasible_whatever_its_bound(answers: Answer
     answers((-1.0, 7.0), proven=False)
 
     assert (
-        solve_by_program(tight(599, WIDE), Budget(1.0)).certificate.proof
+        solve_by_program(problem(599, WIDE), Budget(1.0)).certificate.proof
         is Proof.FEASIBLE_TIME_LIMIT
     )
 
@@ -166,7 +168,7 @@ def test_a_bound_is_rounded_up_to_what_an_objective_can_be(
 def test_drifts_differ_by_whole_multiples_of_one_amount(answers: Answers):
     asked = answers((-1.0, 0.0))
 
-    solve_by_program(tight(599, WIDE), Budget(1.0))
+    solve_by_program(problem(599, WIDE), Budget(1.0))
 
     assert asked[0].granularity == 1.0  # lots of 3.00; two of them miss by 1.00, three by 2.00
 
@@ -184,7 +186,7 @@ def test_without_a_plan_in_time_there_is_no_answer(
     answers(*said)
 
     with pytest.raises(NoSolutionInTimeError) as caught:
-        solve_by_program(tight(599, WIDE), Budget(1.0))
+        solve_by_program(problem(599, WIDE), Budget(1.0))
 
     assert caught.value.time_limit_s == 1.0
 
@@ -198,12 +200,12 @@ def test_a_plan_that_overspends_three_times_or_cannot_be_repaired_is_not_returne
     asked = answers(*said, infeasible=True)
 
     with pytest.raises(CertificationError):
-        solve_by_program(tight(599, WIDE), Budget(1.0))
+        solve_by_program(problem(599, WIDE), Budget(1.0))
     assert len(asked) == min(len(said), 3)
 
 
 def test_margins_are_four_times_the_excess_and_a_millionth_of_currency():
-    made = tight(599, WIDE).block
+    made = problem(599, WIDE).block
 
     assert margin_for(Fraction(3), made) == 12 + Fraction(1, 10_000)
     assert margin_for(Fraction(-3), made) == Fraction(1, 10_000)
@@ -212,7 +214,7 @@ def test_margins_are_four_times_the_excess_and_a_millionth_of_currency():
 @pytest.mark.parametrize(("target", "base"), [(700, 2), (100, 1), (999, 3)])
 def test_the_program_counts_from_inside_the_band(answers: Answers, target: int, base: int):
     asked = answers((0.0, 0.0))
-    one = tight(5000, (300, target, target - 300, max(1000 - target, 0), 0))
+    one = problem(5000, (300, target, target - 300, max(1000 - target, 0), 0))
 
     plan = solve_by_program(one, Budget(1.0))
 

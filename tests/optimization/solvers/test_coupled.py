@@ -16,9 +16,11 @@ from optimization.milp import formulations
 from optimization.milp.data import CoupledMilpData
 from optimization.milp.parametric import SolverAnswer
 from optimization.solvers.cash_constrained import Plan
-from optimization.solvers.coupled import conflict, nearest_plan, solve_coupled, with_fewest_trades
-from optimization.solvers.coupled_data import UNBOUNDED, coupled_milp_data
+from optimization.solvers.coupled import minimize_trades, solve_coupled
+from optimization.solvers.coupled_data import coupled_milp_data
+from optimization.solvers.coupled_limits import UNBOUNDED
 from optimization.solvers.coupled_problem import CoupledProblem
+from optimization.solvers.elastic import find_conflict, find_nearest_plan
 from optimization.time_budget import Budget
 from tests.optimization.support.coupled_problems import NONE, TWO, WIDE, coupled
 
@@ -204,7 +206,7 @@ def two(**given: Any) -> tuple[CoupledProblem, Plan]:
     """A plan that trades one lot for one: 4.00 and 1.00 of drift, as much as no trade at all."""
     one = coupled(*TWO, worth=2000, **given)
     lots = np.array([1, 2])
-    plan = Plan(lots, planned(replace(one, terms=NONE)).certificate, Decimal("0.04"))
+    plan = Plan(lots, planned(replace(one, constraints=NONE)).certificate, Decimal("0.04"))
     return one, plan
 
 
@@ -212,7 +214,7 @@ def test_a_plan_of_the_same_objective_with_fewer_trades_is_taken(answers: Answer
     one, plan = two()
     asked = answers(([0.0, -1.0], 0.0))
 
-    fewer = with_fewest_trades(one, plan, Budget(1.0))
+    fewer = minimize_trades(one, plan, Budget(1.0))
 
     # 5.00 of drift, 2.00 at two lots of each: what is above that, and a millionth.
     assert asked[0].objective_most == pytest.approx(3.000001, abs=1e-12)
@@ -260,32 +262,32 @@ def test_a_plan_with_fewer_trades_that_is_worse_or_breaks_something_is_not_taken
     one, plan = two(**given)
     answers((change, 0.0))
 
-    assert with_fewest_trades(one, plan, Budget(1.0)) is plan
+    assert minimize_trades(one, plan, Budget(1.0)) is plan
 
 
-def gives(problem: formulations.CoupledMilpData) -> tuple[float, float, float]:
+def slacks(problem: formulations.CoupledMilpData) -> tuple[float, float, float]:
     """By how much the cash floor, other limits and restrictions may give."""
-    return problem.give_floor, problem.give_limits, problem.give_restrictions
+    return problem.max_slack_floor, problem.max_slack_limits, problem.max_slack_restrictions
 
 
 def test_limits_in_conflict_are_those_that_give(answers: Answers):
     asked = answers(([0.0], 0.0))
 
-    given = conflict(coupled(WIDE, cash_least=FLOOR, trades=0), Budget(1.0))
+    given = find_conflict(coupled(WIDE, cash_least=FLOOR, trades=0), Budget(1.0))
 
     assert given == (Limit("cash_floor", Fraction(-1)), Limit("maximum_trades", Fraction(-1)))
-    assert gives(asked[0]) == (UNBOUNDED,) * 3
+    assert slacks(asked[0]) == (UNBOUNDED,) * 3
 
 
 def test_the_nearest_plan_leaves_bands_before_it_leaves_limits(answers: Answers):
     asked = answers(([0.0], 0.0), ([-2.0], 0.0))
 
-    lots, given = nearest_plan(coupled(WIDE, cash_least=FLOOR, least_trade=(2,)), Budget(1.0))
+    lots, given = find_nearest_plan(coupled(WIDE, cash_least=FLOOR, least_trade=(2,)), Budget(1.0))
 
     assert lots is not None
     assert given == ()
     assert lots.tolist() == [0]
-    assert [gives(one) for one in asked] == [(0.0, 0.0, 0.0)] * 2
+    assert [slacks(one) for one in asked] == [(0.0, 0.0, 0.0)] * 2
     assert asked[0].limit - asked[1].limit == pytest.approx(0.040001, abs=1e-12)
     assert asked[0].soft_price == 1000.0
     assert asked[0].least_trade.tolist() == [2.0]
@@ -294,12 +296,14 @@ def test_the_nearest_plan_leaves_bands_before_it_leaves_limits(answers: Answers)
 def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(answers: Answers):
     asked = answers((None, 0.0), ([0.0], 0.0))
 
-    lots, given = nearest_plan(coupled(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), Budget(1.0))
+    lots, given = find_nearest_plan(
+        coupled(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), Budget(1.0)
+    )
 
     assert lots is not None
     assert given == (Limit("cash_floor", Fraction(-1)),)
     assert lots.tolist() == [2]
-    assert gives(asked[1]) == (4.01, UNBOUNDED, 0.0)
+    assert slacks(asked[1]) == (4.01, UNBOUNDED, 0.0)
     assert asked[0].soft_price == 3.0
 
 
@@ -307,13 +311,13 @@ def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(
 def test_without_a_floor_there_is_none_to_give(answers: Answers, floor: int):
     asked = answers((None, 0.0), ([0.0], 0.0))
 
-    nearest_plan(coupled(WIDE, cash_least=Fraction(floor)), Budget(1.0))
+    find_nearest_plan(coupled(WIDE, cash_least=Fraction(floor)), Budget(1.0))
 
-    assert asked[1].give_floor == 0.0
+    assert asked[1].max_slack_floor == 0.0
 
 
 def test_without_a_plan_that_is_not_overdrawn_there_is_no_nearest_one(answers: Answers):
     answers((None, 0.0), (None, 0.0))
-    assert nearest_plan(coupled(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())
+    assert find_nearest_plan(coupled(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())
     answers(*[([0.0], 0.0)] * 3, (None, 0.0))
-    assert nearest_plan(coupled(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())
+    assert find_nearest_plan(coupled(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from optimization.exact.constraints import Group
-from optimization.solvers.coupled_data import UNBOUNDED, coupled_milp_data
+from optimization.solvers.coupled_data import coupled_milp_data
+from optimization.solvers.coupled_limits import UNBOUNDED
 from optimization.solvers.coupled_problem import CoupledProblem
 from tests.optimization.support.coupled_problems import WIDE, coupled
 
@@ -27,16 +28,16 @@ def test_without_options_only_bands_and_cash_bind():
     assert problem.sign.tolist() == [1.0, 1.0]
     assert problem.lot_value.tolist() == problem.step_value.tolist() == [3.0, 5.0]
     assert problem.cost_across.tolist() == [1.0, 3.0]  # 2.00 and 4.00 above instead of 1.00 below
-    assert problem.cost_left.tolist() == problem.cost_further.tolist() == [3.0, 5.0]
-    assert problem.spent_forth.tolist() == [3.0, 5.0]
-    assert problem.spent_back.tolist() == [-3.0, -5.0]
-    assert problem.chords.tolist() == [1.0, 1.0]
-    assert problem.way.tolist() == problem.most_left.tolist() == [0.0, 0.0]
-    assert problem.most_away.tolist() == [1.0, 0.0]
-    assert problem.most_beyond.tolist() == [0.0, 0.0]
+    assert problem.cost_undone.tolist() == problem.cost_further.tolist() == [3.0, 5.0]
+    assert problem.spent_toward.tolist() == [3.0, 5.0]
+    assert problem.spent_away.tolist() == [-3.0, -5.0]
+    assert problem.can_cross.tolist() == [1.0, 1.0]
+    assert problem.approach.tolist() == problem.most_undone.tolist() == [0.0, 0.0]
+    assert problem.most_retreat.tolist() == [1.0, 0.0]
+    assert problem.most_overshoot.tolist() == [0.0, 0.0]
     assert problem.least_trade.tolist() == [1.0, 1.0]
     assert problem.band_low.tolist() == problem.band_high.tolist() == [0.0, 0.0]
-    assert (problem.counted, problem.soft_price, problem.trades) == (False, None, 2.0)
+    assert (problem.counts_trades, problem.soft_price, problem.trades) == (False, None, 2.0)
     # 9.00 are left above these lots: nine lots of a common 1.00, and a millionth.
     assert problem.limit == pytest.approx(9.000001, abs=1e-12)
     assert (problem.limit_low, problem.turnover) == (-UNBOUNDED, UNBOUNDED)
@@ -59,12 +60,12 @@ def test_every_limit_is_above_these_lots_and_a_millionth_above_the_largest_sum_i
         )
     )
 
-    assert problem.counted
-    assert problem.spent_forth.tolist() == pytest.approx([3.03, 5.05])
-    assert problem.spent_back.tolist() == pytest.approx([-2.97, -4.95])
+    assert problem.counts_trades
+    assert problem.spent_toward.tolist() == pytest.approx([3.03, 5.05])
+    assert problem.spent_away.tolist() == pytest.approx([-2.97, -4.95])
     assert problem.per_trade == 0.1
     assert problem.cost_across.tolist() == [1.0, 3.0]
-    assert problem.cost_left.tolist() == problem.cost_further.tolist() == [3.0, 5.0]
+    assert problem.cost_undone.tolist() == problem.cost_further.tolist() == [3.0, 5.0]
     assert problem.cost_per_trade == 0.0
     assert problem.trades == 3.0
     assert problem.least_trade.tolist() == [1.0, 2.0]
@@ -83,7 +84,9 @@ def test_costs_count_in_the_objective_where_they_are_to():
     )
 
     assert problem.cost_across.tolist() == pytest.approx([1.03, 3.05])
-    assert problem.cost_left.tolist() == pytest.approx([2.97, 4.95])  # what is left is not paid for
+    assert problem.cost_undone.tolist() == pytest.approx(
+        [2.97, 4.95]
+    )  # what is left is not paid for
     assert problem.cost_further.tolist() == pytest.approx([3.03, 5.05])
     assert problem.cost_per_trade == 0.1
 
@@ -113,8 +116,8 @@ def test_what_soft_bands_cost_counts_in_what_objectives_differ_by():
 
     # 0.07 more than two lots: 3.00 below, 4.00 above.
     soft = coupled(WIDE, soft_price=Fraction(1), edges=((Fraction(307), Fraction(1007)),))
-    rest = replace(soft.tight.block, remainder=np.array([[7]]))
-    assert replace(soft, tight=replace(soft.tight, block=rest)).granularity == 100
+    rest = replace(soft.block, remainder=np.array([[7]]))
+    assert replace(soft, cash_problem=replace(soft.cash_problem, block=rest)).granularity == 100
 
 
 def test_margins_tighten_the_limits_they_name():
@@ -138,11 +141,11 @@ class Seen:
 
     sign: int
     base: int
-    way: int
-    left: int
-    away: int
+    approach: int
+    undone: int
+    retreat: int
     across: float | None  # drift of the step; None where there is none
-    beyond: int
+    overshoot: int
 
 
 # Of 20.00: 7.00 in lots of 3.00. Two miss by 1.00, three by 2.00.
@@ -150,23 +153,23 @@ class Seen:
     ("low", "high", "held", "seen"),
     [
         # none to six lots inside the band
-        (350, 650, 0, Seen(1, 2, way=2, left=2, away=0, across=1.0, beyond=3)),
-        (350, 650, 1, Seen(1, 2, way=1, left=1, away=1, across=1.0, beyond=3)),
-        (350, 650, 2, Seen(1, 2, way=0, left=0, away=2, across=1.0, beyond=3)),
-        (350, 650, 3, Seen(-1, 3, way=0, left=0, away=3, across=-1.0, beyond=2)),
-        (350, 650, 5, Seen(-1, 3, way=2, left=2, away=1, across=-1.0, beyond=2)),
+        (350, 650, 0, Seen(1, 2, approach=2, undone=2, retreat=0, across=1.0, overshoot=3)),
+        (350, 650, 1, Seen(1, 2, approach=1, undone=1, retreat=1, across=1.0, overshoot=3)),
+        (350, 650, 2, Seen(1, 2, approach=0, undone=0, retreat=2, across=1.0, overshoot=3)),
+        (350, 650, 3, Seen(-1, 3, approach=0, undone=0, retreat=3, across=-1.0, overshoot=2)),
+        (350, 650, 5, Seen(-1, 3, approach=2, undone=2, retreat=1, across=-1.0, overshoot=2)),
         # seven are above the band: one has to go, of the four on the way three may stay
-        (350, 650, 7, Seen(-1, 3, way=4, left=3, away=0, across=-1.0, beyond=2)),
+        (350, 650, 7, Seen(-1, 3, approach=4, undone=3, retreat=0, across=-1.0, overshoot=2)),
         # two lots at least, none are held: the whole way has to be gone
-        (150, 650, 0, Seen(1, 2, way=2, left=0, away=0, across=1.0, beyond=3)),
+        (150, 650, 0, Seen(1, 2, approach=2, undone=0, retreat=0, across=1.0, overshoot=3)),
         # four or five lots: the target is below the band, and from below even the first lot inside is beyond it
-        (-250, 450, 1, Seen(1, 4, way=3, left=0, away=0, across=3.0, beyond=0)),
-        (-250, 450, 6, Seen(-1, 4, way=2, left=1, away=0, across=None, beyond=0)),
+        (-250, 450, 1, Seen(1, 4, approach=3, undone=0, retreat=0, across=3.0, overshoot=0)),
+        (-250, 450, 6, Seen(-1, 4, approach=2, undone=1, retreat=0, across=None, overshoot=0)),
         # none or one: the target is above the band
-        (350, -150, 5, Seen(-1, 1, way=4, left=0, away=0, across=3.0, beyond=0)),
-        (350, -150, 0, Seen(1, 1, way=1, left=1, away=0, across=None, beyond=0)),
+        (350, -150, 5, Seen(-1, 1, approach=4, undone=0, retreat=0, across=3.0, overshoot=0)),
+        (350, -150, 0, Seen(1, 1, approach=1, undone=1, retreat=0, across=None, overshoot=0)),
         # short of two lots
-        (350, 650, -2, Seen(1, 2, way=4, left=2, away=0, across=1.0, beyond=3)),
+        (350, 650, -2, Seen(1, 2, approach=4, undone=2, retreat=0, across=1.0, overshoot=3)),
     ],
 )
 def test_every_security_is_seen_from_its_holding_towards_its_target(
@@ -177,14 +180,14 @@ def test_every_security_is_seen_from_its_holding_towards_its_target(
     assert base.tolist() == [seen.base]
     assert problem.sign.tolist() == [seen.sign]
     assert problem.step_value.tolist() == [3.0 * seen.sign]
-    assert problem.spent_forth.tolist() == [3.0 * seen.sign]
-    assert problem.spent_back.tolist() == [-3.0 * seen.sign]
-    assert problem.way.tolist() == [seen.way]
-    assert problem.most_left.tolist() == [seen.left]
-    assert problem.most_away.tolist() == [seen.away]
-    assert problem.chords.tolist() == [seen.across is not None]
+    assert problem.spent_toward.tolist() == [3.0 * seen.sign]
+    assert problem.spent_away.tolist() == [-3.0 * seen.sign]
+    assert problem.approach.tolist() == [seen.approach]
+    assert problem.most_undone.tolist() == [seen.undone]
+    assert problem.most_retreat.tolist() == [seen.retreat]
+    assert problem.can_cross.tolist() == [seen.across is not None]
     assert seen.across is None or problem.cost_across.tolist() == [seen.across]
-    assert problem.most_beyond.tolist() == [seen.beyond]
+    assert problem.most_overshoot.tolist() == [seen.overshoot]
 
 
 def test_limits_leave_out_what_the_way_to_these_lots_takes():
@@ -203,7 +206,7 @@ def test_limits_leave_out_what_the_way_to_these_lots_takes():
         )
     )
 
-    assert (base.tolist(), problem.way.tolist()) == ([3, 1], [3.0, 1.0])
+    assert (base.tolist(), problem.approach.tolist()) == ([3, 1], [3.0, 1.0])
     # 14.00 of them leave 6.00; their way of 14.00 costs 0.14.
     assert problem.limit == pytest.approx(5.860001, abs=1e-12)
     assert problem.limit_low == pytest.approx(6 - 15 - 0.000001, abs=1e-12)
@@ -214,12 +217,14 @@ def test_limits_leave_out_what_the_way_to_these_lots_takes():
 
 
 def test_trades_count_where_each_costs_or_has_a_least_size():
-    assert not pair(rate=Fraction(1, 100), turnover=Fraction(5), groups=(GROUP,)).terms.counted
-    assert not pair(cash_most=Fraction(5)).terms.counted
-    assert not pair(cash_most=Fraction(5), rate=Fraction(1, 100)).terms.counted
-    assert pair(per_trade=Fraction(1)).terms.counted
-    assert pair(trades=0).terms.counted
-    assert pair(least_trade=(1, 2)).terms.counted
+    assert not pair(
+        rate=Fraction(1, 100), turnover=Fraction(5), groups=(GROUP,)
+    ).constraints.counts_trades
+    assert not pair(cash_most=Fraction(5)).constraints.counts_trades
+    assert not pair(cash_most=Fraction(5), rate=Fraction(1, 100)).constraints.counts_trades
+    assert pair(per_trade=Fraction(1)).constraints.counts_trades
+    assert pair(trades=0).constraints.counts_trades
+    assert pair(least_trade=(1, 2)).constraints.counts_trades
 
 
 def test_targets_and_worth_have_their_parts_of_units_and_lots():
@@ -228,11 +233,16 @@ def test_targets_and_worth_have_their_parts_of_units_and_lots():
     assert problem.cost_across.tolist() == pytest.approx([1.993 - 1.007], abs=1e-12)
     assert problem.limit == pytest.approx(3.000001, abs=1e-12)  # 4.01: one more lot
 
-    rest = replace(one.tight.block, remainder=np.array([[101]]))
-    problem, _ = coupled_milp_data(replace(one, tight=replace(one.tight, block=rest)))
+    rest = replace(one.block, remainder=np.array([[101]]))
+    problem, _ = coupled_milp_data(replace(one, cash_problem=replace(one.cash_problem, block=rest)))
     assert problem.limit == pytest.approx(3.000001, abs=1e-12)  # 3.00: just one more
     assert coupled_milp_data(
-        replace(one, tight=replace(one.tight, block=replace(rest, remainder=np.array([[102]]))))
+        replace(
+            one,
+            cash_problem=replace(
+                one.cash_problem, block=replace(rest, remainder=np.array([[102]]))
+            ),
+        )
     )[0].limit == pytest.approx(0.000001, abs=1e-12)
 
 
@@ -242,7 +252,7 @@ def test_soft_bands_are_edges_in_the_program_and_no_bounds():
     assert base.tolist() == [2]
     assert problem.soft_price == 2.5
     assert (problem.band_low.tolist(), problem.band_high.tolist()) == ([-3.0], [4.0])
-    assert (problem.way.tolist(), problem.most_left.tolist()) == ([2.0], [2.0])
+    assert (problem.approach.tolist(), problem.most_undone.tolist()) == ([2.0], [2.0])
 
 
 @pytest.mark.parametrize(
@@ -274,8 +284,8 @@ def test_each_security_has_its_own_least_trade_beyond_what_it_needs():
 
 def test_restrictions_stay_hard_under_soft_bands():
     soft = coupled(WIDE, soft_price=Fraction(1))
-    block = soft.tight.block.restricted(np.array([[1]]), np.array([[2]]))
-    held = replace(soft, tight=replace(soft.tight, block=block))
+    block = soft.block.with_bounds(np.array([[1]]), np.array([[2]]))
+    held = replace(soft, cash_problem=replace(soft.cash_problem, block=block))
 
     assert [bound.tolist() for bound in held.bounds] == [[1], [2]]
     assert [held.keeps_bands(np.array([lots])) for lots in range(4)] == [False, True, True, False]
@@ -313,4 +323,4 @@ def test_hard_bands_are_kept_at_both_edges():
 def test_a_least_trade_may_leave_no_count_inside_a_band(held: int, least_trade: int, none: bool):
     one = coupled((300, 700, 400, 300, held), least_trade=(least_trade,))
 
-    assert one.without_band().tolist() == ([0] if none else [])
+    assert one.find_empty_bands().tolist() == ([0] if none else [])

@@ -21,7 +21,7 @@ THREE = chords((10, 5), (10, 50), (10, 99))
 
 
 @pytest.mark.parametrize(
-    ("need", "least"),
+    ("shortfall", "least"),
     [
         (-3, 0),
         (0, 0),
@@ -32,15 +32,19 @@ THREE = chords((10, 5), (10, 50), (10, 99))
         (20, 80),  # and three units of full steps
     ],
 )
-def test_the_relaxation_takes_chords_by_their_ratio_and_then_full_steps(need: float, least: float):
-    assert FractionalCover.of(TWO).least_drift(np.array([need])).tolist() == pytest.approx([least])
+def test_the_relaxation_takes_chords_by_their_ratio_and_then_full_steps(
+    shortfall: float, least: float
+):
+    assert FractionalCover.from_chords(TWO).least_drift(
+        np.array([shortfall])
+    ).tolist() == pytest.approx([least])
 
 
 @pytest.mark.parametrize(
-    ("need", "ratio"), [(1, 20 / 7), (7, 20 / 7), (8, 3), (17, 3), (18, PARTS)]
+    ("shortfall", "ratio"), [(1, 20 / 7), (7, 20 / 7), (8, 3), (17, 3), (18, PARTS)]
 )
-def test_the_break_is_at_the_chord_that_is_taken_in_part(need: int, ratio: float):
-    assert FractionalCover.of(TWO).break_ratio(need) == ratio
+def test_the_break_is_at_the_chord_that_is_taken_in_part(shortfall: int, ratio: float):
+    assert FractionalCover.from_chords(TWO).break_ratio(shortfall) == ratio
 
 
 @pytest.mark.parametrize(
@@ -89,5 +93,5 @@ def test_too_many_states_are_given_up(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_chords_know_what_some_of_them_free_and_cost():
-    assert (THREE.freed((0, 2)), THREE.cost((0, 2))) == (20, 104)
-    assert THREE.at(np.array([2, 0])).drift.tolist() == [99, 5]
+    assert (THREE.cash_raised((0, 2)), THREE.cost((0, 2))) == (20, 104)
+    assert THREE.select(np.array([2, 0])).drift.tolist() == [99, 5]

@@ -27,19 +27,21 @@ def drift(of: Steps, given_up: list[int]) -> int:
     return total
 
 
-def freed(of: Steps, given_up: list[int]) -> int:
+def raised(of: Steps, given_up: list[int]) -> int:
     return sum(p * lots for p, lots in zip(of.lot_value, given_up, strict=True))
 
 
-def least_drift(of: Steps, need: int) -> int:
+def least_drift(of: Steps, shortfall: int) -> int:
     """By trying every combination."""
     rooms = (m + (c is not None) for m, c in zip(of.full, of.chord, strict=True))
     combinations = product(*(range(room + 1) for room in rooms))
-    return min(drift(of, list(lots)) for lots in combinations if freed(of, list(lots)) >= need)
+    return min(
+        drift(of, list(lots)) for lots in combinations if raised(of, list(lots)) >= shortfall
+    )
 
 
 @pytest.mark.parametrize(
-    ("need", "given_up"),
+    ("shortfall", "given_up"),
     [
         (7, [0, 1]),  # the chord of 7 at 2
         (8, [1, 0]),  # the chord of 10 at 3
@@ -49,12 +51,12 @@ def least_drift(of: Steps, need: int) -> int:
         (25, [2, 1]),  # or 10 more for 10
     ],
 )
-def test_the_cheapest_steps_are_given_up(need: int, given_up: list[int]):
-    assert cover(steps((10, 30, 2), (7, 20, 1)), need) == given_up
+def test_the_cheapest_steps_are_given_up(shortfall: int, given_up: list[int]):
+    assert cover(steps((10, 30, 2), (7, 20, 1)), shortfall) == given_up
 
 
 @pytest.mark.parametrize(
-    ("securities", "need", "given_up"),
+    ("securities", "shortfall", "given_up"),
     [
         # 4 for 1.9 are one too few; with 2 for 1.3 they are less drift than 9 for 4.1
         (((9, 41, 0), (4, 19, 1), (2, 13, 0)), 5, [0, 1, 1]),
@@ -64,9 +66,9 @@ def test_the_cheapest_steps_are_given_up(need: int, given_up: list[int]):
     ],
 )
 def test_chords_that_free_one_too_little_are_joined_by_another(
-    securities: tuple[tuple[int, int, int], ...], need: int, given_up: list[int]
+    securities: tuple[tuple[int, int, int], ...], shortfall: int, given_up: list[int]
 ):
-    assert cover(steps(*securities), need) == given_up
+    assert cover(steps(*securities), shortfall) == given_up
 
 
 def test_a_step_from_one_above_the_target_is_a_chord_and_the_others_are_full():
@@ -104,39 +106,39 @@ def test_random_covers_have_the_least_drift_of_every_combination(seed: int):
         chord = int(rng.integers(0, p * PARTS + 1)) if rng.random() < 0.7 else None
         rows.append((p, chord, int(rng.integers(0, 4))))
     of = steps(*rows)
-    for need in range(1, of.most + 1, max(1, of.most // 12)):
-        given_up = cover(of, need)
+    for shortfall in range(1, of.most + 1, max(1, of.most // 12)):
+        given_up = cover(of, shortfall)
         assert given_up is not None
-        assert freed(of, given_up) >= need
-        assert drift(of, given_up) == least_drift(of, need)
+        assert raised(of, given_up) >= shortfall
+        assert drift(of, given_up) == least_drift(of, shortfall)
 
 
 def test_full_steps_keep_only_securities_that_have_any_and_know_their_common_unit():
-    found = BoundedSubsetSum.of([6, 9, 10], [3, 0, 2])
+    found = BoundedSubsetSum.from_steps([6, 9, 10], [3, 0, 2])
 
     assert found.rows == ((0, 6, 3), (2, 10, 2))
     assert found.unit == 2
 
 
 def test_one_security_alone_is_the_least_sum_of_those_that_reach():
-    found = BoundedSubsetSum.of([6, 10], [3, 2])
+    found = BoundedSubsetSum.from_steps([6, 10], [3, 2])
 
     assert found.single(13) == (18, {0: 3})
     assert found.single(19) == (20, {1: 2})
     assert found.single(21) is None
     large = 2**60 + 1  # beyond what a float holds
-    assert BoundedSubsetSum.of([3], [large]).single(3 * large) == (3 * large, {0: large})
+    assert BoundedSubsetSum.from_steps([3], [large]).single(3 * large) == (3 * large, {0: large})
 
 
 def test_the_largest_lots_come_first_and_the_smallest_make_up_the_rest():
-    assert BoundedSubsetSum.of([6, 10], [3, 2]).largest_first(27) == ({1: 2, 0: 2}, 32)
-    assert BoundedSubsetSum.of([6, 10], [1, 2]).largest_first(21) == ({1: 2, 0: 1}, 26)
-    assert BoundedSubsetSum.of([10, 6], [2, 3]).largest_first(27) == ({0: 2, 1: 2}, 32)
-    assert BoundedSubsetSum.of([10, 6], [2, 3]).largest_first(8) == ({1: 2}, 12)
+    assert BoundedSubsetSum.from_steps([6, 10], [3, 2]).largest_first(27) == ({1: 2, 0: 2}, 32)
+    assert BoundedSubsetSum.from_steps([6, 10], [1, 2]).largest_first(21) == ({1: 2, 0: 1}, 26)
+    assert BoundedSubsetSum.from_steps([10, 6], [2, 3]).largest_first(27) == ({0: 2, 1: 2}, 32)
+    assert BoundedSubsetSum.from_steps([10, 6], [2, 3]).largest_first(8) == ({1: 2}, 12)
 
 
 def test_of_equal_lots_those_of_the_first_security_come_first():
-    equal = BoundedSubsetSum.of([6, 6], [3, 2])
+    equal = BoundedSubsetSum.from_steps([6, 6], [3, 2])
 
     assert equal.single(6) == (6, {0: 1})
     assert equal.largest_first(6) == ({0: 1}, 6)
@@ -145,7 +147,7 @@ def test_of_equal_lots_those_of_the_first_security_come_first():
 
 
 @pytest.mark.parametrize(
-    ("short", "most", "found"),
+    ("shortfall", "most", "found"),
     [
         (13, 99, (16, {0: 1, 1: 1})),
         (19, 99, (20, {1: 2})),
@@ -154,14 +156,16 @@ def test_of_equal_lots_those_of_the_first_security_come_first():
         (39, 99, None),
     ],
 )
-def test_the_least_sum_in_a_range(short: int, most: int, found: tuple[int, dict[int, int]] | None):
-    assert BoundedSubsetSum.of([6, 10], [3, 2]).least_sum(short, most) == found
+def test_the_least_sum_in_a_range(
+    shortfall: int, most: int, found: tuple[int, dict[int, int]] | None
+):
+    assert BoundedSubsetSum.from_steps([6, 10], [3, 2]).least_sum(shortfall, most) == found
 
 
 def test_a_table_that_would_not_stay_small_takes_an_exact_hit_or_gives_up(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    many = BoundedSubsetSum.of([6, 10], [10_000, 10_000])
+    many = BoundedSubsetSum.from_steps([6, 10], [10_000, 10_000])
     monkeypatch.setattr(subset_sum, "MAX_BITS", 2_000)
 
     found = many.least_sum(90_000, 90_100)
@@ -169,11 +173,11 @@ def test_a_table_that_would_not_stay_small_takes_an_exact_hit_or_gives_up(
     freed_units, counts = found
     assert freed_units == 90_000 == 6 * counts.get(0, 0) + 10 * counts.get(1, 0)
     with pytest.raises(TooManySumsError):
-        BoundedSubsetSum.of([6, 10], [10_000, 10_000]).least_sum(90_001, 90_100)
-    three = BoundedSubsetSum.of([6, 10, 15], [1_000, 20_000, 100])
+        BoundedSubsetSum.from_steps([6, 10], [10_000, 10_000]).least_sum(90_001, 90_100)
+    three = BoundedSubsetSum.from_steps([6, 10, 15], [1_000, 20_000, 100])
     monkeypatch.setattr(subset_sum, "MAX_BITS", 5_000)
     assert three.least_sum(100_005, 100_200) == (100_005, {0: 1_000, 1: 9_399, 2: 1})
-    assert BoundedSubsetSum.of([5, 10], [9, 9]).least_sum(10, 10**9) == (10, {0: 2})
+    assert BoundedSubsetSum.from_steps([5, 10], [9, 9]).least_sum(10, 10**9) == (10, {0: 2})
 
 
 def test_a_search_that_would_not_stay_small_has_no_answer(monkeypatch: pytest.MonkeyPatch):
@@ -188,7 +192,7 @@ def test_chords_alone_in_tiny_units_need_no_sums_of_full_steps() -> None:
     huge = 10**15
     tiny = steps((10 * huge + 7, 3 * huge, 0), (7 * huge + 3, 2 * huge, 0))
 
-    assert BoundedSubsetSum.of([5], [0]).least_sum(huge, 2 * huge) is None
+    assert BoundedSubsetSum.from_steps([5], [0]).least_sum(huge, 2 * huge) is None
     assert cover(tiny, 8 * huge) == [1, 0]
     assert cover(tiny, 11 * huge) == [1, 1]
 
@@ -202,7 +206,7 @@ def test_numbers_beyond_64_bits_are_covered_the_same() -> None:
 
 
 def test_sums_in_tiny_units_give_up_before_they_take_any_memory() -> None:
-    full = BoundedSubsetSum.of([10**15 + 1, 10**15 + 3], [50, 50])
+    full = BoundedSubsetSum.from_steps([10**15 + 1, 10**15 + 3], [50, 50])
 
     with pytest.raises(TooManySumsError):
         full.least_sum(7 * 10**15, 8 * 10**15)

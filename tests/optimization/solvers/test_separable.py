@@ -134,12 +134,12 @@ def test_limits_of_lots_are_the_band_s_and_the_restriction_s():
     where = bands(made)
 
     assert [limit[0, 0] for limit in lot_limits(made, where)] == [1, 5]
-    kept = made.restricted(np.array([[4]]), np.array([[9]]))
+    kept = made.with_bounds(np.array([[4]]), np.array([[9]]))
     assert [limit[0, 0] for limit in lot_limits(kept, where)] == [4, 5]
     assert solve(kept, where).lots[0].tolist() == [4]
-    sold = made.restricted(np.array([[0]]), np.array([[2]]))
+    sold = made.with_bounds(np.array([[0]]), np.array([[2]]))
     assert solve(sold, where).lots[0].tolist() == [2]
-    beyond = made.restricted(np.array([[6]]), np.array([[9]]))
+    beyond = made.with_bounds(np.array([[6]]), np.array([[9]]))
     assert solve(beyond, where).admits.tolist() == [False]
 
 
@@ -174,7 +174,7 @@ def test_a_holding_outside_the_model_is_sold_or_kept_where_it_may_not_be():
     assert bands(cheapest).upper[0, 0] == 0
     assert solve(cheapest, bands(cheapest)).lots[0].tolist() == [0]
 
-    kept = made.restricted(np.array([[4]]), np.array([[9]]))
+    kept = made.with_bounds(np.array([[4]]), np.array([[9]]))
     found = solve(kept, bands(kept))
     assert (found.lots[0].tolist(), found.admits.tolist()) == ([4], [True])
 

@@ -1,0 +1,97 @@
+"""Empty bands: securities without a lot inside their bands, and the smallest bands with one."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from optimization.domain.decimals import EXACT
+from optimization.domain.options import RebalanceOptions
+from optimization.domain.outcome import PricedTarget
+from optimization.domain.weights import weight_text
+from optimization.exact.block import lot_limits
+from optimization.exact.restrictions import restricting_option
+from optimization.solvers.cash_constrained import CashConstrainedProblem
+from optimization.solvers.coupled_problem import CoupledProblem
+
+MICRO = 1_000_000  # drifts are proposed in millionths
+
+
+def find_empty_bands(
+    coupled: CoupledProblem, securities: Sequence[PricedTarget], options: RebalanceOptions
+) -> list[dict[str, Any]]:
+    """Describe every security without a lot inside its band, with the option that prevents one."""
+    cash_problem = coupled.cash_problem
+    fewest, most = (limits[0] for limits in lot_limits(cash_problem.block, cash_problem.bands))
+    free, before = cash_problem.block.without_bounds(), cash_problem.block.before[0]
+    band_fewest, band_most = (limits[0] for limits in lot_limits(free, cash_problem.bands))
+    entries: list[dict[str, Any]] = []
+    for column in coupled.find_empty_bands().tolist():
+        security = securities[column]
+        around = {int(most[column]), int(fewest[column])}
+        option = None
+        if band_fewest[column] <= band_most[column]:
+            option = coupled.constraints.least_by[column]
+            if fewest[column] > most[column]:
+                buying = bool(before[column] < band_fewest[column])
+                option = restricting_option(options, security.security_id, buying=buying)
+            around = {int(before[column])}
+        entries.append(_empty_band(cash_problem, column, around, security, option))
+    return entries
+
+
+def _empty_band(
+    cash_problem: CashConstrainedProblem,
+    column: int,
+    around: set[int],
+    security: PricedTarget,
+    option: str | None,
+) -> dict[str, Any]:
+    """Describe one empty band and the smallest band that admits a lot near it."""
+    entry: dict[str, Any] = {
+        "security_id": security.security_id,
+        "price": f"{security.price:f}",
+        "target": weight_text(security.weight),
+        "low_drift": weight_text(security.band.low),
+        "high_drift": weight_text(security.band.high),
+    }
+    if option is not None:
+        entry["option"] = option
+    bands = [
+        _admitting_band(security, lots, _drift(cash_problem, column, lots))
+        for lots in sorted(around)
+        if lots >= 0 and cash_problem.base > 0
+    ]
+    if bands:
+        entry["smallest_band"] = min(bands, key=lambda band: band[0])[1]
+    return entry
+
+
+def _drift(cash_problem: CashConstrainedProblem, column: int, lots: int) -> Fraction:
+    """Actual weight less target weight, for a number of lots."""
+    block = cash_problem.block
+    value = lots * int(block.lot_value[column]) + int(cash_problem.remainder[column])
+    return Fraction(value, cash_problem.base) - Fraction(
+        int(block.weight[column]), block.denominator
+    )
+
+
+def _admitting_band(
+    security: PricedTarget, lots: int, drift: Fraction
+) -> tuple[Fraction, dict[str, str]]:
+    """Smallest band that contains this drift, with its width; a cap only if the band was one."""
+    band = security.band
+    low, high = max(band.low, _round_up(-drift)), max(band.high, _round_up(drift))
+    if band.low <= band.high:
+        high = max(high, low)
+    width = Fraction(low) + Fraction(high)
+    return width, {
+        "low_drift": weight_text(low),
+        "high_drift": weight_text(high),
+        "lots": str(lots),
+    }
+
+
+def _round_up(drift: Fraction) -> Decimal:
+    scaled = drift * MICRO
+    return EXACT.divide(Decimal(-(-scaled.numerator // scaled.denominator)), MICRO)
