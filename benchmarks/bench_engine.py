@@ -25,7 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from optimization.domain.model import DriftBand
-from optimization.domain.options import GroupBand, Percent, RebalanceOptions
+from optimization.domain.option_values import GroupBand, Percent
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance_all

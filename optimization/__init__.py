@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target, relative_band
 from optimization.domain.model_rules import GENERAL, GLOBECO, ModelRules
-from optimization.domain.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.domain.option_values import Direction, GroupBand, Percent, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import (
     Drift,
     PortfolioOutcome,

@@ -12,7 +12,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from optimization.domain.options import BandRule, RebalanceOptions
+from optimization.domain.option_values import BandRule
+from optimization.domain.options import RebalanceOptions
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.block_builder import BlockWithIds, build_block, price_others
 from optimization.exact.constraints import shares_of

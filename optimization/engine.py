@@ -16,7 +16,8 @@ from optimization.after_costs import do_bands_yield, plan_after_costs
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.decimals import EXACT
 from optimization.domain.model import Model
-from optimization.domain.options import RebalanceOptions, Scope
+from optimization.domain.option_values import Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.errors import (

@@ -3,109 +3,23 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from enum import StrEnum
 from functools import reduce
 from itertools import combinations, permutations
 from typing import Any, Final
 
 from optimization.domain.decimals import EXACT
-from optimization.domain.identifiers import require_identifier, require_visible
+from optimization.domain.identifiers import require_identifier
+from optimization.domain.option_values import (
+    Amount,
+    BandRule,
+    Direction,
+    GroupBand,
+    OpenOrders,
+    Percent,
+    Scope,
+    require_range,
+)
 from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
-
-
-class Direction(StrEnum):
-    """Permitted direction of trades.
-
-    >>> Direction("BUY_ONLY")
-    <Direction.BUY_ONLY: 'BUY_ONLY'>
-    """
-
-    FULL = "FULL"
-    BUY_ONLY = "BUY_ONLY"
-    SELL_ONLY = "SELL_ONLY"
-
-
-class Scope(StrEnum):
-    """Securities to trade, and how far.
-
-    >>> print(*Scope)
-    ALL DRIFTED_TO_TARGET DRIFTED_TO_EDGE
-    """
-
-    ALL = "ALL"  # every security, to its target
-    DRIFTED_TO_TARGET = "DRIFTED_TO_TARGET"  # only what is outside its band, to its target
-    DRIFTED_TO_EDGE = "DRIFTED_TO_EDGE"  # only what is outside its band, just back inside
-
-
-class OpenOrders(StrEnum):
-    """Treatment of orders that were sent earlier and may be unfilled.
-
-    >>> OpenOrders("COUNT")
-    <OpenOrders.COUNT: 'COUNT'>
-    """
-
-    IGNORE = "IGNORE"
-    COUNT = "COUNT"  # start from the holdings and cash that filled orders would leave
-
-
-class BandRule(StrEnum):
-    """Whether drift bands are hard limits, or yield by the least amount that admits a plan.
-
-    >>> print(*BandRule)
-    HARD YIELD
-    """
-
-    HARD = "HARD"
-    YIELD = "YIELD"
-
-
-@dataclass(frozen=True, slots=True)
-class Percent:
-    """A percentage of the market value.
-
-    >>> Percent(Decimal("2.5")).of(Decimal(1000))
-    Decimal('25.000')
-    """
-
-    value: Decimal
-
-    def __bool__(self) -> bool:
-        return bool(self.value)
-
-    def of(self, market_value: Decimal) -> Decimal:
-        """Convert to an amount in currency, exactly."""
-        return EXACT.scaleb(EXACT.multiply(self.value, market_value), -2)
-
-
-Amount = Decimal | Percent
-
-
-@dataclass(frozen=True, slots=True)
-class GroupBand:
-    """Bounds on the total weight of several securities, as fractions of market value.
-
-    >>> GroupBand("energy", frozenset({"A" * 24}), Decimal(0), Decimal("0.2")).name
-    'energy'
-    """
-
-    name: str
-    security_ids: frozenset[str]
-    low: Decimal = Decimal(0)
-    high: Decimal = Decimal(1)
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.name) <= 100:
-            raise RuleError(("groups", self.name, "name"), self.name, "1 to 100 characters")
-        require_visible(("groups",), self.name)
-        if not self.security_ids:
-            raise RuleError(("groups", self.name, "security_ids"), [], "at least one security")
-        _require_range(("groups", self.name, "low"), self.low, 0, 1)
-        _require_range(("groups", self.name, "high"), self.high, 0, 1)
-        if self.low > self.high:
-            detail = (
-                f"group {self.name} has the low bound {self.low:f} above the high {self.high:f}"
-            )
-            raise OptionsConflictError(detail, ("groups",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +156,10 @@ class RebalanceOptions:
         for name in ("cash_floor", "cash_ceiling", "turnover_cap"):
             most = 100 if isinstance(getattr(self, name), Percent) else None
             most = None if name == "turnover_cap" else most
-            _require_range((name,), _number(getattr(self, name)), 0, most)
+            require_range((name,), _number(getattr(self, name)), 0, most)
         for name in ("minimum_shares", "minimum_value", "cost_per_trade", "soft_band_price"):
-            _require_range((name,), _number(getattr(self, name)), 0, None)
-        _require_range(("cost_rate",), self.cost_rate, 0, Decimal("0.5"))
+            require_range((name,), _number(getattr(self, name)), 0, None)
+        require_range(("cost_rate",), self.cost_rate, 0, Decimal("0.5"))
         if not self.cash_flow.is_finite():
             raise RuleError(("cash_flow",), self.cash_flow, "a cash flow is a finite amount")
         for security_id, lot in self.lots.items():
@@ -282,19 +196,6 @@ OUTRANKING_BANDS: Final = (
 
 def _default(name: str) -> Any:
     return getattr(_DEFAULTS, name)
-
-
-def amount(value: Amount, market_value: Decimal) -> Decimal:
-    """Convert an amount or a percentage to currency."""
-    return value.of(market_value) if isinstance(value, Percent) else value
-
-
-def _require_range(
-    path: tuple[str, ...], value: Decimal, least: Decimal | int, most: Decimal | int | None
-) -> None:
-    if not (value.is_finite() and value >= least and (most is None or value <= most)):
-        rule = f"from {least}" if most is None else f"from {least} to {most}"
-        raise RuleError(path, value, rule)
 
 
 def _require_consistent(options: RebalanceOptions) -> None:

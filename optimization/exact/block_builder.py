@@ -10,7 +10,8 @@ from operator import attrgetter, mul
 from optimization.domain.certificate import Certificate
 from optimization.domain.decimals import EXACT, decimals_of
 from optimization.domain.model import DriftBand, Model
-from optimization.domain.options import Amount, Percent, RebalanceOptions, amount
+from optimization.domain.option_values import Amount, Percent, amount
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, PricedTarget, Refusal, Status
 from optimization.domain.portfolio import Portfolio, find_unpriced
 from optimization.domain.weights import Weight, denominator_of, to_parts

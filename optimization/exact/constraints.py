@@ -10,7 +10,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from optimization.domain.decimals import EXACT
-from optimization.domain.options import Amount, Percent, RebalanceOptions, amount
+from optimization.domain.option_values import Amount, Percent, amount
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.exact.band_violations import Edges, remainders_of, scaled_edges

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
 from optimization.domain.decimals import EXACT
-from optimization.domain.options import RebalanceOptions, amount
+from optimization.domain.option_values import amount
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PricedTarget
 from optimization.domain.portfolio import Portfolio
 

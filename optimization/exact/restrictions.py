@@ -8,7 +8,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.options import Direction, Percent, RebalanceOptions, Scope
+from optimization.domain.option_values import Direction, Percent, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PricedTarget
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers

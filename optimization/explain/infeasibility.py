@@ -5,7 +5,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from optimization.domain.options import BandRule, RebalanceOptions, Scope
+from optimization.domain.option_values import BandRule, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Refusal, Transaction
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.evaluation import Limit

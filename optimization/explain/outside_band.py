@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from optimization.domain.options import Scope
+from optimization.domain.option_values import Scope
 from optimization.domain.outcome import Edge, OutsideBand
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.band_violations import edges_of, total_violation, violations, worth_of

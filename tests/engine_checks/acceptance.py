@@ -1,9 +1,9 @@
-"""Random rebalancing problems put to the whole service over HTTP, every answer checked independently.
+"""Random rebalancing problems sent to the service over HTTP, every answer checked independently.
 
     python tests/engine_checks/acceptance.py [--problems 500] [--seed 2]
 
-It starts the service on a free port with its own database and upstreams, and ends with an AssertionError
-at the first answer that is not the right one.
+It starts the service on a free port with its own database and upstreams, and ends with an
+AssertionError at the first answer that is not the right one.
 """
 
 import argparse

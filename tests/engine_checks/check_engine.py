@@ -1,10 +1,12 @@
 """Random problems, each put to the engine and to an independent answer; counts what differs.
 
-    python tests/engine_checks/check_engine.py [--problems 10000] [--seed 1] [--processes 1] [--methods MILP,refused]
+    python tests/engine_checks/check_engine.py [--problems 10000] [--seed 1] [--processes 1]
+                                               [--methods MILP,refused]
 
-Small problems are enumerated in whole numbers; larger ones go to scipy.optimize.milp with a binary variable
-for each share count (judge.py). Every plan is also held against every rule and every option, in whole
-numbers. Ends with 1 where anything differs, and prints the number of each such problem.
+Small problems are enumerated in whole numbers; larger ones go to scipy.optimize.milp with a binary
+variable for each share count (judge.py). Every plan is also held against every rule and every
+option, in whole numbers. Ends with 1 where anything differs, and prints the number of each such
+problem.
 """
 
 import argparse
@@ -41,7 +43,7 @@ def verdict(problem: Problem, time_limit_s: float, methods: str) -> tuple[str, s
 def verdicts(
     seed: int, numbers: range, time_limit_s: float, methods: str
 ) -> list[tuple[str, str, str]]:
-    """Those of several problems."""
+    """Judge the answers to several problems."""
     return [verdict(problem_of(seed, number), time_limit_s, methods) for number in numbers]
 
 

@@ -1,7 +1,7 @@
 """Random models and accounts for the benchmarks of the engine, in the form of every contender.
 
-Prices are lognormal around 80, clipped to 2..4000; targets are multiples of 0.005 (of 0.0005 above 190
-securities) that sum to 0.95; bands are 0.5..3 %.
+Prices are lognormal around 80, clipped to 2..4000; targets are multiples of 0.005 (of 0.0005 above
+190 securities) that sum to 0.95; bands are 0.5..3 %.
 """
 
 from dataclasses import dataclass, replace

@@ -1,17 +1,20 @@
-"""Mutants of the engine: small changes of its code, each of which some specification should notice.
+"""Mutants of the engine: small changes of its code, each of which a specification should detect.
 
-    python tests/engine_checks/mutants.py [--modules solvers.knapsack_cover] [--every 3] [--first 0] [--found FILE] [--again]
+    python tests/engine_checks/mutants.py [--modules solvers.knapsack_cover] [--every 3]
+                                          [--first 0] [--found FILE] [--again]
 
-For each mutant a process is forked that holds the third-party libraries already. It imports the engine with one
-place of one module changed, answers recorded problems that reach this place (tests/optimization/recorded.py), runs
-the module's own tests, answers the rest of the problems, runs the other tests of tests/optimization (but those by
-Hypothesis and those that only draw further problems), and ends at the first other answer or failure. ``--every 3``
-takes each third mutant of a module. Outcomes are appended to ``--found``; what stands there is not run again;
-with ``--again`` only that is run which survived.
+Each mutant runs in a forked process that already holds the third-party libraries. The process
+imports the engine with one place of one module changed, answers the recorded problems that reach
+this place (tests/optimization/recorded.py), runs the module's own tests, answers the other
+problems, runs the other tests of tests/optimization (except those of Hypothesis and those that only
+draw further problems), and stops at the first different answer or failure. ``--every 3`` takes each
+third mutant of a module. Outcomes are appended to ``--found`` and not run again; ``--again`` runs
+the survivors anew.
 
-mutmut does not replace this script. It leaves decorated functions alone, properties and cached functions among them,
-of which the engine has many, and it runs pytest for every mutant. Here a mutant meets the recorded answers that reach
-its line first, which takes a few seconds of a processor, and most do not survive them.
+mutmut does not replace this script. It skips decorated functions, such as properties and cached
+functions, of which the engine has many, and it runs pytest for every mutant. Here a mutant meets
+the recorded answers that reach its line first; they take a few seconds of processor time, and most
+mutants do not survive them.
 """
 
 import argparse
@@ -180,7 +183,7 @@ def _end_after(seconds: float) -> None:
 
 
 def mutated(module: str, code: CodeType, asked: list[Asked]) -> dict[str, Any]:
-    """How a mutant fares."""
+    """Run a mutant until the first difference."""
     sys.meta_path.insert(0, _Finder(module, code))
     try:
         found = first_difference(asked[:SOME])
@@ -195,7 +198,7 @@ def mutated(module: str, code: CodeType, asked: list[Asked]) -> dict[str, Any]:
 
 
 def unchanged() -> dict[str, Any]:
-    """What the engine as it is loads, and which problems reach which of its lines."""
+    """Load the unchanged engine, and record which problems reach which of its lines."""
     reached: dict[str, list[int]] = {}
     lines: set[tuple[str, int]] = set()
     inside = str(ROOT / "optimization")
@@ -223,7 +226,7 @@ def unchanged() -> dict[str, Any]:
 
 
 def forked(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What work says in a fork of this process; ``timed out`` where it was ended."""
+    """Run work in a fork of this process; ``timed out`` if it was stopped."""
     reads, writes = os.pipe()
     process = os.fork()
     if process == 0:

@@ -1,7 +1,8 @@
 """Mutations: every small change of a module of the engine, one at a time, as code.
 
-Changed are comparisons, arithmetic, and/or, not, whole and float constants (one more, one less), truth values,
-strings (but messages), conditions (always, never), min/max and their like, statements left out, keywords left out.
+Changed are comparisons, arithmetic, and/or, not, whole and float constants (one more, one less),
+truth values, strings (but messages), conditions (always, never), min/max and their like, statements
+left out, keywords left out.
 """
 
 import ast
@@ -63,7 +64,7 @@ SILENT_KEYWORDS = {"strict", "dtype", "kind"}
 
 
 def places(tree: ast.AST, inside: ast.AST | None = None) -> Iterator[tuple[ast.AST, Put, Any]]:
-    """What may be changed: an expression or statement, how to replace it, the statement that it is in."""
+    """Find the nodes that may change, with their setter and their statement."""
     for field, value in ast.iter_fields(tree):
         if field in UNSEEN or isinstance(tree, ast.Import | ast.ImportFrom | ast.JoinedStr):
             continue
@@ -93,7 +94,7 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 def changes(node: ast.AST) -> list[ast.AST]:
-    """What may stand in the place of a node."""
+    """List the replacements of a node."""
     for kind, change in CHANGES.items():
         if isinstance(node, kind):
             return change(node)

@@ -1,6 +1,6 @@
-"""What the engine is measured against: the same problems as a textbook or another library states them.
+"""Rivals of the engine: the same problems as a textbook or another library states them.
 
-Money is in currency, floats throughout. Every rival gets one thread and the engine's gap of one cent.
+Money is in currency, floats throughout. Each rival gets one thread and the engine's gap of a cent.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ QUIET = {
 
 @dataclass(frozen=True)
 class Textbook:
-    """One portfolio as the written requirement has it: |t - p u| over whole shares in [low, high]."""
+    """One portfolio as the requirement states it: |t - p u| over whole shares in [low, high]."""
 
     price: Floats
     target: Floats  # currency
@@ -66,7 +66,7 @@ def raw_highs() -> highspy.Highs:
 
 
 def hull_by_highspy(highs: highspy.Highs, problem: CashMilpData, time_limit_s: float) -> float:
-    """The convex hull with the cash row, handed to HiGHS directly: the limit of any modelling layer."""
+    """Convex hull with the cash row, passed to HiGHS directly: the limit of any modelling layer."""
     p, n = problem.lot_value, len(problem.lot_value)
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = 3 * n, 1
@@ -88,7 +88,7 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashMilpData, time_limit_s: f
 
 
 def hull_by_arrays(highs: highspy.Highs, problem: CashMilpData, time_limit_s: float) -> float:
-    """The same without highspy's object for a program, the fastest way in that there is."""
+    """Solve the hull through highspy's arrays, its fastest interface."""
     p, n = problem.lot_value, len(problem.lot_value)
     form, sense = int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize)
     cost = np.concatenate((problem.cost_across, p, p)) * OBJECTIVE_SCALE

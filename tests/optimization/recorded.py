@@ -1,15 +1,16 @@
-"""Recorded answers: digests of what the engine says to random problems.
+"""Recorded answers: digests of the engine's answers to random problems.
 
     python -m tests.optimization.recorded                  records every answer anew
-    python -m tests.optimization.recorded plain 17         prints the problem and the answer of one
+    python -m tests.optimization.recorded plain 17         prints one problem and its answer
 
-Besides the kinds of generated.py there is a book: many portfolios of one model, answered together.
+Besides the kinds of generated_problems.py there is a book: many portfolios of one model, answered
+together.
 
-The engine gives one problem one answer, to the last digit, on every machine: so a digest of the complete answer
-is a specification. It says that an answer changed, not which one is right; that answers to such problems are
-right is what test_generated.py and tests/engine_checks/check_engine.py show. Record anew only where a change of answers
-is meant (another choice among equal plans, another sentence, another version of HiGHS), and let check_engine
-pass first.
+The engine gives one problem one answer, to the last digit, on every machine, so a digest of the
+complete answer is a specification. It detects that an answer changed, not which one is right; that
+answers are right is tested by test_generated.py and tests/engine_checks/check_engine.py. Record
+anew only for an intended change of answers (another choice among equal plans, another sentence,
+another version of HiGHS), and let check_engine pass first.
 """
 
 import json
@@ -23,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from optimization.domain.options import Percent, RebalanceOptions
+from optimization.domain.option_values import Percent
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import Answer, rebalance, rebalance_all
@@ -58,12 +60,12 @@ Digests = dict[str, list[str | None]]  # by kind; None where the answer is not r
 
 
 def problem(kind: str, number: int) -> Problem:
-    """The same problem for the same kind and number."""
+    """Draw the problem of a kind and number, always the same."""
     return NAMED[kind](np.random.default_rng([SEED, number]))
 
 
 def book() -> tuple[tuple[PricedTarget, ...], list[Portfolio], RebalanceOptions]:
-    """Portfolios of one model at one price snapshot: whole and fractional ones, some with other holdings."""
+    """Portfolios of one model at one snapshot, whole and fractional, some with other holdings."""
     rng = np.random.default_rng(SEED)
     model, first = random_problem(rng, 6, 20_000, drift=0.03)
     prices = {**first.prices, security_id(6): Decimal("31.07")}
@@ -79,12 +81,12 @@ def _account(rng: Random, number: int, prices: dict[str, Decimal]) -> Portfolio:
 def together(
     securities: tuple[PricedTarget, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
 ) -> list[str]:
-    """Digests of what is said to these portfolios at once."""
+    """Digests of the answers to these portfolios in one call."""
     return [_short(_said(one)) for one in rebalance_all(securities, portfolios, options)]
 
 
 def text(answer: PortfolioOutcome) -> str:
-    """Everything in an answer but the seconds it took."""
+    """Write an answer as text, without the seconds it took."""
     said = answer.certificate
     why = answer.refusal
     outside = [[o.security_id, o.side, f"{o.outside}", *o.held_by] for o in answer.outside_band]
@@ -107,7 +109,7 @@ def text(answer: PortfolioOutcome) -> str:
 
 
 def answered(kind: str, number: int) -> str:
-    """What the engine says to a problem, as text; an error by its name."""
+    """Answer a problem, as text; an error by its representation."""
     asked = problem(kind, number)
     try:
         return _said(rebalance(asked.model, asked.portfolio, asked.options))
@@ -116,7 +118,7 @@ def answered(kind: str, number: int) -> str:
 
 
 def digest(kind: str, number: int) -> str:
-    """The answer in a few digits."""
+    """Digest of the answer to a problem."""
     return _short(answered(kind, number))
 
 
@@ -129,19 +131,19 @@ def _said(answer: Answer) -> str:
 
 
 def recorded() -> Digests:
-    """The file."""
+    """Read the recorded digests."""
     return json.loads(FILE.read_text())
 
 
 def differences(kind: str, digests: list[str | None]) -> Iterator[str]:
-    """The problems that are answered otherwise than recorded, with what is said now."""
+    """Yield the problems whose answers differ from the recorded ones, with the answers."""
     for number, known in enumerate(digests):
         if known is not None and digest(kind, number) != known:
             yield f"{kind} {number} is answered otherwise than recorded: {answered(kind, number)}"
 
 
 def record() -> None:
-    """Write the file; whether a problem is left out is decided once, when it is first answered."""
+    """Write the file; a problem is left out for good if its first answer was slow."""
     before = recorded() if FILE.exists() else {}
     digests: Digests = {}
     for kind, count in COUNTS.items():

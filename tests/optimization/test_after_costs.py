@@ -1,4 +1,4 @@
-"""Weights are of what costs leave, and a plan that is executed and paid for is left alone."""
+"""Costs: weights are fractions of the base after costs, and an executed plan stays unchanged."""
 
 from collections import Counter
 from dataclasses import replace
@@ -10,7 +10,8 @@ import pytest
 
 from optimization.domain.certificate import Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import Direction, GroupBand, Percent, RebalanceOptions, Scope
+from optimization.domain.option_values import Direction, GroupBand, Percent, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
@@ -49,7 +50,8 @@ def asked_again(problem: Problem, answer: PortfolioOutcome) -> PortfolioOutcome:
 
 
 def test_a_band_is_of_what_a_fee_leaves():
-    # A fee of 10,000 on 100,000: 1,000 shares sold would leave 50,000 of 90,000, outside of 45..55 %.
+    # A fee of 10,000 on 100,000: 1,000 shares sold would leave 50,000 of 90,000, outside of 45..55
+    # %.
     answer = rebalance(
         model("0.05", "0.05", A="0.5"),
         held("25000", {"A": "25"}, A="3000"),
@@ -74,7 +76,8 @@ def test_a_band_is_of_what_a_fee_leaves():
 def test_a_deposit_is_invested_for_a_fee_though_it_cures_no_overweight(
     renewed: dict[str, Any], held_by: tuple[str, ...]
 ):
-    # A is 600 of 1,000, above 55 %, and may not be sold; what is left after 2 buys 19 of B, up to 20 % of 998.
+    # A is 600 of 1,000, above 55 %, and may not be sold; what is left after 2 buys 19 of B, up to
+    # 20 % of 998.
     problem = (
         model("0.05", "0.05", A="0.5", B="0.2"),
         held("400", {"A": "10", "B": "10"}, A="60"),
@@ -114,7 +117,8 @@ def test_a_floor_a_ceiling_and_groups_are_parts_of_what_costs_leave():
 
 
 def test_the_cheapest_plan_of_a_cycle_is_taken_and_names_the_other_base():
-    # At 202 the target 50.5 is nearer to one share of 100; for 3 it is bought, and at 199 none is nearer.
+    # At 202 the target 50.5 is nearer to one share of 100; for 3 it is bought, and at 199 none is
+    # nearer.
     answer = rebalance(
         model("0.25", "0.5", A="0.25"),
         held("202", {"A": "100"}),
@@ -132,7 +136,8 @@ def test_the_cheapest_plan_of_a_cycle_is_taken_and_names_the_other_base():
 
 
 def test_a_plan_exists_though_none_keeps_the_bands_of_the_market_value():
-    # 0.55 of 1,000 admits no share of 600; of the 950 that selling one for 50 leaves it does not either.
+    # 0.55 of 1,000 admits no share of 600; of the 950 that selling one for 50 leaves it does not
+    # either.
     # Bought for 100 of 1,200, one of 600 is 0.5454 of 1,100.
     wide = model("0.05", "0.05", A="0.55")
     options = RebalanceOptions(cost_per_trade=Decimal(100))
@@ -144,7 +149,8 @@ def test_a_plan_exists_though_none_keeps_the_bands_of_the_market_value():
 
 
 def test_holdings_are_not_brought_into_their_bands_by_burning_cash():
-    # B at 20 is bought for nothing but its fee, which would bring A down to 0.7; the next request undoes it.
+    # B at 20 is bought for nothing but its fee, which would bring A down to 0.7; the next request
+    # undoes it.
     options = RebalanceOptions(cost_rate=Decimal("0.1"), minimum_shares=Decimal(2))
     wide = replace(
         model("0.2", "0.2", A="0.895"),

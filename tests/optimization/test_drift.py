@@ -1,4 +1,4 @@
-"""Where a portfolio stands against its bands, by numbers worked out by hand and against the engine."""
+"""Drift of a portfolio from its bands, by hand and against the engine."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What the engine promises: exact optima, inside every band, never overdrawn, or refused with reasons."""
+"""Promises of the engine: exact optima inside every band without overdraft, or a refusal."""
 
 from collections.abc import Callable
 from dataclasses import replace

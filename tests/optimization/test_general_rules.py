@@ -1,4 +1,4 @@
-"""The engine over everything that the general rules admit, beside answers that share nothing with it."""
+"""The engine on everything the general rules admit, against answers that share nothing with it."""
 
 import random
 from decimal import Decimal
@@ -118,7 +118,7 @@ def test_small_general_problems_have_the_objective_of_exhaustive_enumeration(see
 
 @cache
 def index_of(count: int, seed: int = 1) -> tuple[Model, dict[str, Decimal]]:
-    """An index of so many names at 12 decimals that sum to exactly 1, and prices of up to 18 decimals."""
+    """An index of many names with weights of 12 decimals that sum to 1, prices of 18 decimals."""
     draw = random.Random(seed)
     sizes = [draw.paretovariate(1.2) for _ in range(count)]
     parts = [int(size / sum(sizes) * 10**12) for size in sizes]
@@ -158,7 +158,8 @@ def test_an_index_of_5000_names_has_the_separable_optimum_where_there_is_cash():
 def least_by_scipy(rows: list[Row], limit: Fraction) -> tuple[float, float]:
     """The least drift of buying from nothing by steps down from the nearest counts, and its bound.
 
-    A step from above the target to below costs 2 t - 2 p z + p, each further one p: a knapsack cover.
+    A step from above the target to below costs 2 t - 2 p z + p, each further one p: a knapsack
+    cover.
     """
     counts = [nearest(row) for row in rows]
     base = sum((row.drift(z) for row, z in zip(rows, counts, strict=True)), Fraction(0))

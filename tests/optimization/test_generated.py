@@ -1,6 +1,7 @@
-"""Random problems that are few enough to enumerate have the objective that an independent judge finds.
+"""Random problems, few enough to enumerate, have the objective of an independent judge.
 
-The large ones are for tests/engine_checks/check_engine.py: the judge's solver needs its time for them.
+The large ones are left to tests/engine_checks/check_engine.py, because the judge's solver needs
+minutes for them.
 """
 
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Prices of many decimals and amounts beyond 64 bits: the same answers, exact."""
+"""Prices of many decimals and amounts beyond 64 bits: exact answers all the same."""
 
 from decimal import Decimal
 from fractions import Fraction

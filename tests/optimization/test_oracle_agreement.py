@@ -1,4 +1,4 @@
-"""The engine agrees with independent answers: enumeration on small problems, scipy's MILP on larger ones."""
+"""The engine agrees with enumeration on small problems and scipy's MILP on larger ones."""
 
 from dataclasses import replace
 from decimal import Decimal

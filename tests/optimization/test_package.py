@@ -1,4 +1,4 @@
-"""The names of the package, and that only those that solve load a solver."""
+"""Public names of the package; only those that solve load the solver."""
 
 import subprocess
 import sys

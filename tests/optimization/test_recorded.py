@@ -1,4 +1,4 @@
-"""The engine answers as it did when its answers were recorded; recorded.py says what that means."""
+"""The engine gives its recorded answers; recorded.py explains their meaning."""
 
 import pytest
 

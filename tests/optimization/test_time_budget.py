@@ -1,4 +1,4 @@
-"""One time budget for all calls of the solver that a portfolio needs, and for all portfolios of a call."""
+"""Time budget: one for all solver calls of a portfolio, and for all portfolios of a call."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ TAKEN_S = 0.01
 
 @pytest.fixture
 def given_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the solver is given; it takes some of that each time and answers what overdraws the account."""
+    """Record the time the solver is given; it uses some and answers with an overdraft."""
     given: list[float] = []
 
     def solved(_problem: object, budget: Budget):

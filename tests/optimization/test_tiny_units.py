@@ -1,4 +1,4 @@
-"""Limits that a plan meets or misses by far less than a cent, and by less than floats can tell."""
+"""Limits that a plan meets or misses by far less than a cent, and by less than floats resolve."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -8,7 +8,8 @@ import pytest
 
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import GroupBand, RebalanceOptions
+from optimization.domain.option_values import GroupBand
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
@@ -28,7 +29,7 @@ MODEL = Model(
 
 
 def answer(**options: Any) -> PortfolioOutcome:
-    """1,000 in cash: 20 of A and 5 of B are the targets, for 300; minimum trades need the program."""
+    """Rebalance 1,000 in cash to 20 of A and 5 of B; minimum trades need the program."""
     options.setdefault("minimum_shares", Decimal(2))
     return rebalance(
         MODEL, Portfolio("P" * 24, Decimal(1000), {}, PRICES), RebalanceOptions(**options)
@@ -82,7 +83,8 @@ def test_what_floats_cannot_tell_apart_is_asked_again_and_its_bound_is_of_the_fi
 
     assert found.after == (19, 5)
     assert found.certificate is not None
-    # At the base after 2.9E-10 of costs 190 are that much of 0.2 nearer to the one target, 100 of 0.1 farther.
+    # At the base after 2.9E-10 of costs 190 are that much of 0.2 nearer to the one target, 100 of
+    # 0.1 farther.
     assert found.certificate.method is Method.MILP
     assert found.certificate.objective == Decimal("9.999999999971")
     assert found.certificate.lower_bound < Decimal("1E-9")

@@ -1,4 +1,4 @@
-"""The rules of models: those that the engine takes, and the narrower ones of the GlobeCo contract."""
+"""Rules of models: the general ones of the engine, and the stricter GlobeCo contract."""
 
 import pickle
 from copy import copy, deepcopy
@@ -9,7 +9,8 @@ import pytest
 
 from optimization.domain.model import DriftBand, Model, Target, relative_band
 from optimization.domain.model_rules import GENERAL, GLOBECO
-from optimization.domain.options import GroupBand, RebalanceOptions
+from optimization.domain.option_values import GroupBand
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.weights import Weight, WrittenFraction
 from optimization.errors import RuleError
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import GroupBand, Percent, RebalanceOptions
+from optimization.domain.option_values import GroupBand, Percent
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from optimization.exact.block import bands
 from optimization.exact.block_builder import build_block, price_others, price_targets
@@ -39,7 +40,7 @@ def evaluate_lots(a: int, b: int, **options: Any) -> tuple[CouplingConstraints, 
 
 
 def in_currency(amount: Fraction) -> Fraction:
-    """Amounts are whole here, so a unit is one of currency, or with a rate of a percent a hundredth."""
+    """Convert units to currency: a unit is 1, or 0.01 with a rate of a percent."""
     return amount / 100
 
 

@@ -1,4 +1,4 @@
-"""Lots of which there are more than an integer program can count: a billionth of a share, and the like."""
+"""Fine lots: more lots than an integer program can count, such as a billionth of a share."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -9,7 +9,8 @@ import pytest
 
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import BandRule, Direction, GroupBand, Percent, RebalanceOptions
+from optimization.domain.option_values import BandRule, Direction, GroupBand, Percent
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
@@ -38,7 +39,7 @@ COUNTED = 2**21
 
 
 def problem(number: int) -> tuple[Model, Portfolio]:
-    """Five securities, held at up to 3 % of their target above or below it, in tenths of a share."""
+    """Five securities within 3 % of their targets, in tenths of a share."""
     rng = np.random.default_rng([13, number])
     prices = {one: Decimal(int(rng.integers(2_000, 40_000))).scaleb(-2) for one in IDS}
     weights = [Decimal(each).scaleb(-2) for each in (20, 20, 20, 15, 15)]

@@ -1,4 +1,4 @@
-"""What stays of a holding that may not or cannot be traded whole: dust, frozen shorts, odd remainders of round lots."""
+"""Holdings that may not or cannot be traded whole: dust, frozen shorts, odd remainders."""
 
 from decimal import Decimal
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from optimization.domain.certificate import Method
-from optimization.domain.options import BandRule
+from optimization.domain.option_values import BandRule
 from optimization.domain.outcome import Edge, OutsideBand, Status
 from tests.optimization.support.plans import A, X, asked, changes, outside, proven
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from optimization.domain.model import DriftBand
-from optimization.domain.options import Direction, RebalanceOptions, Scope
+from optimization.domain.option_values import Direction, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PricedTarget
 from optimization.exact.block import Block, bands
 from optimization.exact.restrictions import apply_scope, restrict_block, restricting_option

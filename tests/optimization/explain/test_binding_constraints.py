@@ -7,7 +7,8 @@ import pytest
 
 from optimization.domain.certificate import Method
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import Direction, RebalanceOptions, Scope
+from optimization.domain.option_values import Direction, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance

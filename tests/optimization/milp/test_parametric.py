@@ -1,4 +1,4 @@
-"""A CVXPY problem compiled once: the same answers as CVXPY's own, and what cannot be compiled is refused."""
+"""A CVXPY problem compiled once answers as CVXPY does, or is refused when it is compiled."""
 
 import cvxpy as cp
 import numpy as np

@@ -1,4 +1,4 @@
-"""A portfolio short of cash, in numbers worked out by hand; the program's answers are given where they matter."""
+"""A portfolio short of cash, by hand; the solver's answers are scripted where they matter."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,8 @@ from optimization.solvers.separable import solve
 from optimization.time_budget import Budget
 from tests.optimization.support.blocks import block
 
-# 7.00 of 10.00 in lots of 3.00, from 3.00 to 10.00: two lots miss by 1.00, one by 4.00, three by 2.00.
+# 7.00 of 10.00 in lots of 3.00, from 3.00 to 10.00: two lots miss by 1.00, one by 4.00, three by
+# 2.00.
 WIDE = (300, 700, 400, 300, 0)
 
 
@@ -43,7 +44,7 @@ Answers = Callable[..., list[CashMilpData]]
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """The solver is to give these answers, (lots above base or None, its bound), one after the other."""
+    """Script the answers of the solver: (lots above base or None, its bound), in order."""
 
     def given(
         *said: tuple[float | None, float], proven: bool = True, infeasible: bool = False
@@ -120,7 +121,8 @@ def test_a_plan_that_overspends_is_asked_for_again_with_more_than_that_taken_off
     first, second = (problem.limit for problem in asked)
     assert first - second == pytest.approx(0.040001, abs=1e-12)
     assert plan.lots.tolist() == [1]
-    # The bound is that of the first question: 1.00 of drift at two lots and 1.00009 more; drifts differ by 1.00.
+    # The bound is that of the first question: 1.00 of drift at two lots and 1.00009 more; drifts
+    # differ by 1.00.
     assert plan.certificate.lower_bound == 3
     assert plan.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
     assert plan.certificate.seconds == 0.5

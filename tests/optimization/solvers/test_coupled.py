@@ -1,4 +1,4 @@
-"""Plans under coupling options: what becomes of the program's answers, which are given here, in numbers by hand."""
+"""Plans under coupling options from scripted answers of the program, by hand."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,7 +33,7 @@ Answers = Callable[..., list[CoupledMilpData]]
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """The solver is to give these answers, (lots above base or None, its bound), one after the other."""
+    """Script the answers of the solver: (lots above base or None, its bound), in order."""
 
     def given(*said: Said, proven: bool = True, infeasible: bool = False) -> list[CoupledMilpData]:
         asked: list[CoupledMilpData] = []

@@ -1,4 +1,4 @@
-"""What the program is told about a portfolio under coupling options, in numbers worked out by hand."""
+"""Parameters of the program for a portfolio under coupling options, by hand."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,7 +12,8 @@ from optimization.solvers.coupled_limits import UNBOUNDED
 from optimization.solvers.coupled_problem import CoupledProblem
 from tests.optimization.support.coupled_problems import WIDE, coupled
 
-# Of 20.00: 7.00 in lots of 3.00, from 3.00 to 10.00, two held; 6.00 in lots of 5.00, from 4.00 to 10.00, one held.
+# Of 20.00: 7.00 in lots of 3.00, from 3.00 to 10.00, two held; 6.00 in lots of 5.00, from 4.00 to
+# 10.00, one held.
 A, B = (300, 350, 200, 150, 2), (500, 300, 100, 200, 1)
 GROUP = Group("g", frozenset({1}), Fraction(450), Fraction(1050))
 
@@ -100,7 +101,8 @@ def test_objectives_differ_by_whole_multiples_of_one_amount():
     )  # costs are no part of the objective
     weighed = pair(**paid, costs_in_objective=True)
     assert coupled_milp_data(weighed)[0].granularity == pytest.approx(0.01)  # 0.03, 0.05 and 0.04
-    # Of what is outside 3.00 to 10.00 around 6.00, two and a half times: 7.50, 10.00, and 7.50 for a lot.
+    # Of what is outside 3.00 to 10.00 around 6.00, two and a half times: 7.50, 10.00, and 7.50 for
+    # a lot.
     assert coupled_milp_data(coupled(WIDE, soft_price=Fraction(5, 2)))[0].granularity == 0.5
     # A target of 7.007 in lots of 3.00: 0.986 for one more.
     assert coupled_milp_data(coupled(WIDE, worth=1001))[0].granularity == pytest.approx(0.002)
@@ -162,7 +164,8 @@ class Seen:
         (350, 650, 7, Seen(-1, 3, approach=4, undone=3, retreat=0, across=-1.0, overshoot=2)),
         # two lots at least, none are held: the whole way has to be gone
         (150, 650, 0, Seen(1, 2, approach=2, undone=0, retreat=0, across=1.0, overshoot=3)),
-        # four or five lots: the target is below the band, and from below even the first lot inside is beyond it
+        # four or five lots: the target is below the band, and from below even the first lot inside
+        # is beyond it
         (-250, 450, 1, Seen(1, 4, approach=3, undone=0, retreat=0, across=3.0, overshoot=0)),
         (-250, 450, 6, Seen(-1, 4, approach=2, undone=1, retreat=0, across=None, overshoot=0)),
         # none or one: the target is above the band

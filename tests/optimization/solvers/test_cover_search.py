@@ -1,4 +1,4 @@
-"""Sets of chords, against numbers worked out by hand. Parts are tenths of a unit: a full step costs 10 a unit."""
+"""Sets of chords, by hand. Parts are tenths of a unit: a full step costs 10 a unit."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,8 @@ def test_the_break_is_at_the_chord_that_is_taken_in_part(shortfall: int, ratio: 
 @pytest.mark.parametrize(
     ("best", "found"),
     [
-        # Both cost 50, the second and two units of full steps cost 30 + 20; the first alone 20 + 50.
+        # Both cost 50, the second and two units of full steps cost 30 + 20; the first alone 20 +
+        # 50.
         (60, [(50, (0, 1)), (30, (1,))]),
         (51, [(50, (0, 1)), (30, (1,))]),
         (50, []),
@@ -64,7 +65,8 @@ def test_what_could_be_cheaper_than_the_best_cover_is_promising(
 
 
 def test_reduced_costs_take_what_is_cheap_and_leave_what_is_dear():
-    # 15 are 5 + 25 at best. Without the first 45 more, with the third 49 more: 60 is out of reach then.
+    # 15 are 5 + 25 at best. Without the first 45 more, with the third 49 more: 60 is out of reach
+    # then.
     assert candidate_sets(THREE, 15, 60) == [(55, (0, 1)), (5, (0,))]
     assert candidate_sets(THREE, 15, 55) == []
 

@@ -1,4 +1,4 @@
-"""The cash row as a cover: numbers worked out by hand, and every combination of small ones tried."""
+"""Knapsack cover of the cash row: by hand, and against every combination of small problems."""
 
 from itertools import product
 

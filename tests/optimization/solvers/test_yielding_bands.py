@@ -1,4 +1,4 @@
-"""Bands that yield to restrictions: the least violation first, then the least drift, and what holds each security."""
+"""Bands that yield to restrictions: least violation, then least drift, and what holds each."""
 
 from collections import Counter
 from dataclasses import replace
@@ -13,7 +13,8 @@ import pytest
 from optimization import engine
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import BandRule, Direction, Percent, RebalanceOptions, Scope
+from optimization.domain.option_values import BandRule, Direction, Percent, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
@@ -90,7 +91,8 @@ DEPOSIT: dict[str, Any] = {
 
 
 def test_a_deposit_that_cures_no_overweight_is_spent_by_the_cover():
-    # Of 1,000: A is at 60 where 45 is the most; B lacks 5 of its target and C 10, for which there are 10.
+    # Of 1,000: A is at 60 where 45 is the most; B lacks 5 of its target and C 10, for which there
+    # are 10.
     found = asked(cash="100", held={A: "60", B: "20", C: "10"}, **DEPOSIT)
 
     assert found.status is Status.REBALANCED

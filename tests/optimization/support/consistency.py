@@ -1,7 +1,8 @@
-"""The plans of a small problem that are right after their own costs, by trying every base and every plan.
+"""Consistent plans of a small problem under costs, found by trying every base and every plan.
 
-A plan is right where it is the optimum at the base that its costs leave. For each amount that any plan could
-cost, the problem at that base is enumerated; it has a right plan where one of its best costs that very amount.
+A plan is consistent if it is the optimum at the base that its costs leave. For each amount that a
+plan could cost, the problem at that base is enumerated; the plan is consistent if one of its
+optima costs exactly that amount.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Random problems whose costs are large beside their lots: whatever comes, short of cash, or next to a cycle."""
+"""Random problems with costs large beside their lots: mixed, short of cash, near a cycle."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import Direction, GroupBand, Percent, RebalanceOptions
+from optimization.domain.option_values import Direction, GroupBand, Percent
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 
 IDS = tuple(letter * 24 for letter in "ABC")
@@ -51,7 +52,7 @@ def short_of_cash(rng: Random) -> Problem:
 
 
 def next_to_a_cycle(rng: Random) -> Problem:
-    """The target of the first is nearer to one lot more before its fee is paid, and not afterwards."""
+    """One more lot of the first is nearer to its target before the fee is paid, not after."""
     first, second, _ = IDS
     price, other = (Decimal(int(rng.integers(40, 120))) for _ in range(2))
     fee, lots = Decimal(int(rng.integers(5, 60))), int(rng.integers(0, 5))

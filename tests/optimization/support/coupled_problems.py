@@ -1,4 +1,4 @@
-"""Desks of one portfolio, in whole numbers that can be worked out by hand."""
+"""Coupled problems of one portfolio, in whole numbers for work by hand."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -11,7 +11,8 @@ from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import solve
 from tests.optimization.support.blocks import block
 
-# Of 10.00: 7.00 in lots of 3.00, from 3.00 to 10.00. Two lots miss by 1.00, one by 4.00, three by 2.00.
+# Of 10.00: 7.00 in lots of 3.00, from 3.00 to 10.00. Two lots miss by 1.00, one by 4.00, three by
+# 2.00.
 WIDE = (300, 700, 400, 300, 0)
 # Of 20.00: the same twice; two lots of one are held and one of the other.
 TWO = ((300, 350, 200, 150, 2), (300, 350, 200, 150, 1))

@@ -1,4 +1,4 @@
-"""Random problems by the thousand, from a numpy generator: small ones to enumerate, larger ones to solve twice."""
+"""Random problems from numpy: small ones to enumerate, larger ones to solve twice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,14 +8,8 @@ from typing import Any
 import numpy as np
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import (
-    BandRule,
-    Direction,
-    GroupBand,
-    Percent,
-    RebalanceOptions,
-    Scope,
-)
+from optimization.domain.option_values import BandRule, Direction, GroupBand, Percent, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from optimization.errors import OptionsConflictError
 from tests.optimization.support.random_problems import PORTFOLIO, random_problem, security_id
@@ -27,7 +21,7 @@ ROUND_PRICES = ["0.25", "0.5", "1", "2", "2.5", "4", "5", "8", "10", "20", "25",
 
 @dataclass(frozen=True)
 class Problem:
-    """What the engine is asked."""
+    """Input of the engine."""
 
     kind: str
     model: Model
@@ -36,7 +30,7 @@ class Problem:
 
 
 def hard(problem: Problem) -> Problem:
-    """The same problem with bands that hold whatever restricts it, unless they have a price."""
+    """Make bands hard whatever restricts the problem, unless they have a price."""
     if problem.options.soft_band_price is not None:
         return problem
     return replace(problem, options=replace(problem.options, bands=BandRule.HARD))
@@ -119,7 +113,7 @@ def round_numbers(rng: Random) -> Problem:
 
 
 def tiny_units(rng: Random) -> Problem:
-    """Holdings of 6 to 8 decimals at prices of 6, bands of 4; often a floor that some plan meets exactly."""
+    """Holdings of 6 to 8 decimals, prices of 6, bands of 4; often a floor met exactly by a plan."""
     count, digits = int(rng.integers(1, 5)), int(rng.integers(6, 9))
     prices = {security_id(i): parts(rng, 10**6, 60 * 10**6, 6) for i in range(count)}
     targets = tuple(
@@ -217,7 +211,7 @@ def large_in_tiny_units(rng: Random) -> Problem:
 
 
 def large_with_options(rng: Random) -> Problem:
-    """Six to fifteen securities under costs, minimum trade, number of trades, turnover and a group."""
+    """Six to fifteen securities under costs, minimum and number of trades, turnover, a group."""
     count = int(rng.integers(6, 16))
     model, portfolio = random_problem(rng, count, 200_000, drift=0.05)
     ids = [target.security_id for target in model.targets]
@@ -289,7 +283,7 @@ KINDS: dict[Callable[[Random], Problem], int] = {
 
 
 def problem_of(seed: int, number: int) -> Problem:
-    """The same problem for the same seed and number, whoever asks."""
+    """Draw the problem of a seed and number, always the same."""
     rng = np.random.default_rng([seed, number])
     shares = np.array(list(KINDS.values()))
     return list(KINDS)[int(rng.choice(len(KINDS), p=shares / shares.sum()))](rng)

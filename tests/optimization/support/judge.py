@@ -1,9 +1,10 @@
 """Whether an answer breaks a rule, and what the best answer would have been; all from the inputs.
 
-Few enough combinations are all tried, in whole numbers. Larger problems go to scipy.optimize.milp in a
-formulation that shares nothing with the engine's: a binary variable for each change of each security, exactly
-one of them taken, so that |.|, minimum trades, costs and soft bands are only numbers in columns. Its plans are
-evaluated exactly before anyone believes them; its bound is a float.
+Few enough combinations are all tried, in whole numbers. Larger problems go to scipy.optimize.milp
+in a formulation that shares nothing with the engine's: a binary variable for each change of each
+security, exactly one of them taken, so that |.|, minimum trades, costs and soft bands are only
+numbers in columns. Its plans are evaluated exactly before anyone believes them; its bound is a
+float.
 """
 
 from collections.abc import Sequence
@@ -26,13 +27,14 @@ CENT = Fraction(1, 100)
 WITHIN = Fraction(1, 1000)  # currency: what the other solver's floats may be off
 EXACT = Fraction(0)
 STOPPED = 1  # scipy.optimize.milp: by the time limit
-# Of costs in whole cents HiGHS gives plans up that are a cent better, where sums are rounded: costs are made odd.
+# Of costs in whole cents HiGHS gives plans up that are a cent better, where sums are rounded: costs
+# are made odd.
 OBJECTIVE_SCALE = 1.1780972450961724
 
 
 @dataclass(frozen=True)
 class Best:
-    """A plan's objective, exactly evaluated, and what no plan goes below; None where not known."""
+    """Exact objective of a plan, and a lower bound of all plans; None if unknown."""
 
     found: Fraction | None
     bound: Fraction | None
@@ -74,9 +76,9 @@ def best(problem: Stated, time_limit_s: float, near: Fraction | None = None) -> 
 
 
 def judged(problem: Problem, answer: PortfolioOutcome, time_limit_s: float) -> str:
-    """The engine's answer against the independent one.
+    """Compare the engine's answer with the independent one.
 
-    Under costs a refusal says that no plan keeps everything at the base that it leaves and is left alone there.
+    Under costs a refusal claims that no plan keeps everything at its own base and stays unchanged.
     """
     certificate, near = answer.certificate, None
     if certificate is None and problem.options.has_costs:
@@ -91,7 +93,7 @@ def judged(problem: Problem, answer: PortfolioOutcome, time_limit_s: float) -> s
 
 
 def compared(answer: PortfolioOutcome, independent: Best) -> str:
-    """An answer against the independent one at its own base."""
+    """Compare an answer with the independent one at its own base."""
     certificate, found, bound = answer.certificate, independent.found, independent.bound
     if certificate is None:
         if found is not None:
@@ -147,8 +149,8 @@ class _Choices:
     def useful(self, most: float) -> np.ndarray:
         """Columns that a plan of at most this objective may take, by the duals of the relaxation.
 
-        For any prices y <= 0 of the rows, a plan costs at least y @ limits and for each security the
-        least of its reduced costs: what lifts that above ``most`` is in no such plan.
+        For any prices y <= 0 of the rows, a plan costs at least y @ limits and for each security
+        the least of its reduced costs: what lifts that above ``most`` is in no such plan.
         """
         relaxed = scipy.optimize.linprog(
             self.cost, self.rows, self.limits, self.one_each, np.ones(int(self.owner.max()) + 1)
@@ -170,7 +172,8 @@ class _Choices:
             scipy.optimize.LinearConstraint(self.rows[:, columns], -np.inf, self.limits),
         ]
         options = {"mip_rel_gap": gap, "time_limit": time_limit_s}
-        # SciPy's HiGHS ends some of these with a solve error, with or without its presolve: then the other.
+        # SciPy's HiGHS ends some of these with a solve error, with or without its presolve: then
+        # the other.
         for presolve in (True, False):
             answer = scipy.optimize.milp(
                 self.cost[columns] * OBJECTIVE_SCALE,
@@ -203,7 +206,7 @@ def _floats(problem: Stated, parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _evaluated(problem: Stated, taken: np.ndarray) -> Fraction | None:
-    """The exact objective of a plan of the other solver; None if it keeps its limits only nearly."""
+    """Exact objective of the other solver's plan; None if it violates a limit slightly."""
     first = np.cumsum([0, *(len(changes) for changes in problem.changes)])[:-1]
     objective, broken = problem.picked((taken - first).tolist())
     return None if broken else objective

@@ -1,7 +1,8 @@
-"""What every change of every security means under the options, and the best combination by trying them all.
+"""Meaning of every change of every security under the options, and the best combination of changes.
 
-Written from the words of RebalanceOptions in fractions and whole numbers; nothing of the engine is used but
-its inputs. Every rule binds either one security alone, which leaves it some changes, or a sum over securities.
+Written from the text of RebalanceOptions in fractions and whole numbers; nothing of the engine is
+used but its inputs. Each rule binds either one security alone, and limits its changes, or a sum
+over securities.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from math import ceil, floor, lcm, prod
 import numpy as np
 
 from optimization.domain.model import Model
-from optimization.domain.options import Direction, Percent, RebalanceOptions, Scope
+from optimization.domain.option_values import Direction, Percent, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from tests.optimization.support.oracle import Row, rows_of
 
@@ -76,7 +78,7 @@ class Stated:
         return Fraction(sum(parts), self.unit), broken
 
     def best(self) -> Fraction | None:
-        """The least objective of all combinations, in currency; None where none keeps every limit."""
+        """Least objective of all combinations, in currency; None if none keeps every limit."""
         if not all(map(len, self.changes)):
             return None
         objective, keeps = self.totals()
@@ -105,7 +107,7 @@ def _totals(of: Sum) -> np.ndarray:
 def best_with_options(
     model: Model, portfolio: Portfolio, options: RebalanceOptions, costs: Fraction = NOTHING
 ) -> Fraction | None:
-    """The least objective in currency at the base after ``costs``, None if no plan keeps everything there."""
+    """Least objective (currency) at the base after ``costs``; None if no plan keeps the limits."""
     problem = stated(model, portfolio, options, costs)
     if problem.combinations > TOO_MANY:
         raise TooManyError
@@ -115,7 +117,7 @@ def best_with_options(
 def stated(
     model: Model, portfolio: Portfolio, options: RebalanceOptions, costs: Fraction = NOTHING
 ) -> Stated:
-    """The problem of one portfolio at the base after ``costs``; what its plans cost is paid from cash."""
+    """State one portfolio at the base after ``costs``; its plans pay their costs from cash."""
     portfolio = replace(portfolio, cash=portfolio.cash + options.cash_flow)
     money = Money(Fraction(portfolio.cash), Fraction(portfolio.market_value), costs)
     return _in_whole_numbers(choices_of(model, portfolio, options, money), options, money)
@@ -123,7 +125,7 @@ def stated(
 
 @dataclass(frozen=True)
 class Money:
-    """What a portfolio has, and what weights are fractions of."""
+    """Money of a portfolio, and the base of its weights."""
 
     cash: Fraction
     market_value: Fraction
@@ -148,7 +150,7 @@ def choices_of(
 
 @dataclass(frozen=True)
 class _Money:
-    """What one security's changes mean, as amounts that are linear in the change."""
+    """Amounts of one security's changes, linear in the change."""
 
     held: Fraction
     lot: Fraction
@@ -222,7 +224,7 @@ def _in_whole_numbers(choices: Sequence[Choice], options: RebalanceOptions, has:
 def _bounds(
     options: RebalanceOptions, has: Money
 ) -> Mapping[str, tuple[Fraction | None, Fraction | None]]:
-    """Low and high of every sum over securities: cash spent, traded amounts, trades, groups' worth."""
+    """Bounds of every sum over securities: cash spent, turnover, trades, group values."""
     ceiling, cap, most = options.cash_ceiling, options.turnover_cap, options.maximum_trades
     value, cash = has.base, has.cash
     bounds: dict[str, tuple[Fraction | None, Fraction | None]] = {
@@ -360,7 +362,7 @@ def _is_large_enough(row: Row, lot: Fraction, change: Fraction, options: Rebalan
 
 
 def _soft_high(choice: Choice, options: RebalanceOptions) -> Fraction:
-    """The upper edge of a soft band; what cannot be sold of a holding outside the model is no violation."""
+    """Upper edge of a soft band; an unsellable rest outside the model violates nothing."""
     row = choice.row
     if not choice.outside:
         return row.high

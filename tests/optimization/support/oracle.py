@@ -1,6 +1,7 @@
 """Independent answers to check the engine against: exhaustive enumeration and scipy's MILP on |.|.
 
-Written from the statement of the problem in fractions, sharing nothing with the engine but its inputs.
+Written from the statement of the problem in fractions, sharing nothing with the engine but its
+inputs.
 """
 
 from collections.abc import Iterator
@@ -109,7 +110,8 @@ def best_by_milp(rows: list[Row], limit: Fraction) -> float | None:
         scipy.optimize.LinearConstraint(rows_of_a, np.concatenate((away, -away)), np.inf),
         scipy.optimize.LinearConstraint(spend, -np.inf, cash),
     ]
-    # SciPy's HiGHS ends some of these with a solve error, with or without its presolve: then the other.
+    # SciPy's HiGHS ends some of these with a solve error, with or without its presolve: then the
+    # other.
     for presolve in (True, False):
         answer = _milp(rows, constraints, presolve=presolve)
         if answer.status in {OPTIMAL, INFEASIBLE}:

@@ -1,4 +1,4 @@
-"""A request for one portfolio in a few words, and what its answer says."""
+"""A request for one portfolio in a few words, and the parts of its answer."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,8 +1,9 @@
-"""The plan that SPEC's words ask for where bands may yield, by trying all plans of two or three securities.
+"""Oracle of yielding bands: tries all plans of two or three securities.
 
-In fractions, from the words of RebalanceOptions and of docs/explanation/engine.md alone; nothing of the engine is used but its
-inputs. A plan is a number of shares of each security. What single securities may do is listed first; all
-combinations are then held against the limits that tie them together, and ranked by violation and by drift.
+In fractions, from the text of RebalanceOptions and of docs/explanation/engine.md alone; nothing of
+the engine is used but its inputs. A plan is a number of shares of each security. The shares that a
+single security may have are listed first; all combinations are checked against the limits that
+couple them, and ranked by violation and by drift.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,8 @@ from itertools import product
 from math import ceil, floor, prod
 
 from optimization.domain.model import Model
-from optimization.domain.options import BandRule, Direction, Percent, RebalanceOptions, Scope
+from optimization.domain.option_values import BandRule, Direction, Percent, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 
 ZERO = Fraction(0)
@@ -25,7 +27,7 @@ class TooManyPlansError(Exception):
 
 @dataclass(frozen=True)
 class Line:
-    """One security and what it is about."""
+    """One security with its price, target and holding."""
 
     security_id: str
     price: Fraction
@@ -37,14 +39,14 @@ class Line:
     outside: bool  # of the model
 
     def violation(self, shares: Fraction) -> Fraction:
-        """What a position is outside its band; what cannot be sold of a holding outside the model is not."""
+        """Violation of a position; an unsellable rest outside the model violates nothing."""
         value = shares * self.price
         high = self.unsellable * self.price if self.outside else self.high
         return max(self.low - value, value - high, ZERO)
 
     @property
     def unsellable(self) -> Fraction:
-        """Shares outside the model below a lot, or where a lot is a share or more below one share."""
+        """Unsellable shares outside the model: below a lot, or below a share if lots are whole."""
         if not self.outside:
             return ZERO
         least = min(self.lot, Fraction(1))
@@ -60,7 +62,7 @@ class Best:
 
 
 def answer(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> Best | None:
-    """What the engine has to find, or None where it has to refuse."""
+    """The answer the engine must find; None if it must refuse."""
     hard = best(model, portfolio, options, yields=False)
     if hard is not None or options.bands is BandRule.HARD:
         return hard
@@ -77,7 +79,7 @@ def answer(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> Bes
 def best(
     model: Model, portfolio: Portfolio, options: RebalanceOptions, *, yields: bool
 ) -> Best | None:
-    """The best of all plans that keep every restriction and limit, and every band unless they yield."""
+    """Best of all plans that keep every restriction, every limit, and every hard band."""
     value, lines = Fraction(portfolio.market_value), list(lines_of(model, portfolio, options))
     ways = [list(_ways(line, options, value, yields=yields)) for line in lines]
     if prod(map(len, ways)) > MAX_PLANS:
@@ -154,7 +156,7 @@ def _in_scope(
 
 
 def _is_before_edge(line: Line, shares: Fraction, options: RebalanceOptions) -> bool:
-    """Whether the way from the holding does not go on once the band, or the place where it would be, is reached.
+    """Whether a trade stops once it reaches the band, or the place of an empty band.
 
     Unless the least trade is farther.
     """
@@ -170,7 +172,7 @@ def _is_before_edge(line: Line, shares: Fraction, options: RebalanceOptions) -> 
 
 
 def _reachable(line: Line, options: RebalanceOptions, value: Fraction) -> Iterator[Fraction]:
-    """All shares of a lot's grid that are not short and of any use; beside them the odd remainder closed."""
+    """All useful, non-negative shares on a lot's grid, and the odd remainder sold."""
     worth = line.lot * line.price
     least = max(Fraction(options.minimum_shares), Fraction(options.minimum_value) / line.price)
     top = max(line.high, line.target, line.held * line.price, value) + worth + least * line.price

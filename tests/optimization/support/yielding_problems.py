@@ -1,4 +1,4 @@
-"""Small random problems in which restrictions meet bands: shorts, fractions, round lots and dust among them."""
+"""Small random problems of restrictions against bands: shorts, fractions, round lots and dust."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -6,14 +6,8 @@ from decimal import Decimal
 import numpy as np
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import (
-    BandRule,
-    Direction,
-    GroupBand,
-    Percent,
-    RebalanceOptions,
-    Scope,
-)
+from optimization.domain.option_values import BandRule, Direction, GroupBand, Percent, Scope
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from optimization.errors import OptionsConflictError
 from tests.optimization.support.generated_problems import Random, parts
@@ -34,7 +28,7 @@ Drawn = tuple[Model, Portfolio, RebalanceOptions]
 
 
 def drawn(rng: Random) -> Drawn:
-    """One or two securities of a model and up to one other holding, under one to four restrictions."""
+    """One or two securities and up to one other holding, under one to four restrictions."""
     count, others = int(rng.integers(1, 3)), int(rng.integers(0, 2))
     ids = [security_id(i) for i in range(count + others)]
     digits = int(rng.choice([0, 0, 2]))

@@ -1,0 +1,118 @@
+"""Values of options: directions, scopes, rules for bands and orders, percentages and groups."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from optimization.domain.decimals import EXACT
+from optimization.domain.identifiers import require_visible
+from optimization.errors import OptionsConflictError, RuleError
+
+
+class Direction(StrEnum):
+    """Permitted direction of trades.
+
+    >>> Direction("BUY_ONLY")
+    <Direction.BUY_ONLY: 'BUY_ONLY'>
+    """
+
+    FULL = "FULL"
+    BUY_ONLY = "BUY_ONLY"
+    SELL_ONLY = "SELL_ONLY"
+
+
+class Scope(StrEnum):
+    """Securities to trade, and how far.
+
+    >>> print(*Scope)
+    ALL DRIFTED_TO_TARGET DRIFTED_TO_EDGE
+    """
+
+    ALL = "ALL"  # every security, to its target
+    DRIFTED_TO_TARGET = "DRIFTED_TO_TARGET"  # only what is outside its band, to its target
+    DRIFTED_TO_EDGE = "DRIFTED_TO_EDGE"  # only what is outside its band, just back inside
+
+
+class OpenOrders(StrEnum):
+    """Treatment of orders that were sent earlier and may be unfilled.
+
+    >>> OpenOrders("COUNT")
+    <OpenOrders.COUNT: 'COUNT'>
+    """
+
+    IGNORE = "IGNORE"
+    COUNT = "COUNT"  # start from the holdings and cash that filled orders would leave
+
+
+class BandRule(StrEnum):
+    """Whether drift bands are hard limits, or yield by the least amount that admits a plan.
+
+    >>> print(*BandRule)
+    HARD YIELD
+    """
+
+    HARD = "HARD"
+    YIELD = "YIELD"
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """A percentage of the market value.
+
+    >>> Percent(Decimal("2.5")).of(Decimal(1000))
+    Decimal('25.000')
+    """
+
+    value: Decimal
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def of(self, market_value: Decimal) -> Decimal:
+        """Convert to an amount in currency, exactly."""
+        return EXACT.scaleb(EXACT.multiply(self.value, market_value), -2)
+
+
+Amount = Decimal | Percent
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBand:
+    """Bounds on the total weight of several securities, as fractions of market value.
+
+    >>> GroupBand("energy", frozenset({"A" * 24}), Decimal(0), Decimal("0.2")).name
+    'energy'
+    """
+
+    name: str
+    security_ids: frozenset[str]
+    low: Decimal = Decimal(0)
+    high: Decimal = Decimal(1)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name) <= 100:
+            raise RuleError(("groups", self.name, "name"), self.name, "1 to 100 characters")
+        require_visible(("groups",), self.name)
+        if not self.security_ids:
+            raise RuleError(("groups", self.name, "security_ids"), [], "at least one security")
+        require_range(("groups", self.name, "low"), self.low, 0, 1)
+        require_range(("groups", self.name, "high"), self.high, 0, 1)
+        if self.low > self.high:
+            detail = (
+                f"group {self.name} has the low bound {self.low:f} above the high {self.high:f}"
+            )
+            raise OptionsConflictError(detail, ("groups",))
+
+
+def amount(value: Amount, market_value: Decimal) -> Decimal:
+    """Convert an amount or a percentage to currency."""
+    return value.of(market_value) if isinstance(value, Percent) else value
+
+
+def require_range(
+    path: tuple[str, ...], value: Decimal, least: Decimal | int, most: Decimal | int | None
+) -> None:
+    """Raise RuleError unless a value is finite and in the range."""
+    if not (value.is_finite() and value >= least and (most is None or value <= most)):
+        rule = f"from {least}" if most is None else f"from {least} to {most}"
+        raise RuleError(path, value, rule)
