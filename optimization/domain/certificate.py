@@ -28,9 +28,7 @@ class Proof(StrEnum):
 
     OPTIMAL = "OPTIMAL"
     OPTIMAL_WITHIN_GAP = "OPTIMAL_WITHIN_GAP"
-    FIXED_POINT_CYCLE = (
-        "FIXED_POINT_CYCLE"  # no plan is the optimum at the base that its costs leave
-    )
+    FIXED_POINT_CYCLE = "FIXED_POINT_CYCLE"  # no plan is the optimum at its own base
     FEASIBLE_TIME_LIMIT = "FEASIBLE_TIME_LIMIT"
 
 
@@ -77,7 +75,7 @@ class Certificate:
     binding: tuple[Binding, ...] = ()
     solver: str = "exact"
     seconds: float = field(default=0.0, compare=False)
-    other_base: Decimal | None = None  # where the proof is FIXED_POINT_CYCLE
+    other_base: Decimal | None = None  # set if the proof is FIXED_POINT_CYCLE
     violation: Decimal = Decimal("0.00")
     violation_lower_bound: Decimal = Decimal("0.00")
 

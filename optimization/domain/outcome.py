@@ -184,7 +184,7 @@ class PortfolioOutcome:
     certificate: Certificate | None = None
     refusal: Refusal | None = None
     counted_orders: int = 0  # open orders that ``before`` and ``cash_before`` treat as filled
-    cost: Decimal = Decimal(0)  # of the trades, paid from cash
+    cost: Decimal = Decimal(0)  # trading costs, paid from cash
     outside_band: tuple[OutsideBand, ...] = ()
 
     @property

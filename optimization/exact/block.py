@@ -31,9 +31,7 @@ class Block:
     least: Integers | None = None  # shape (B, n), lots: lower bound besides the band
     most: Integers | None = None  # shape (B, n), lots: upper bound besides the band
     costs: int = 0  # units: trading costs, subtracted from the base of all weights
-    odd_lots: tuple[
-        tuple[int, int], ...
-    ] = ()  # columns of one holding: its lots, its odd remainder
+    odd_lots: tuple[tuple[int, int], ...] = ()  # (column of lots, column of odd remainder)
 
     @property
     def base(self) -> Integers:

@@ -32,11 +32,10 @@ class BlockWithIds:
     block: Block
     portfolios: tuple[Portfolio, ...]
     securities: tuple[PricedTarget, ...]  # one per column
-    model: tuple[
-        PricedTarget, ...
-    ]  # the first columns; then other holdings, then their odd remainders
+    # The first columns; other holdings and their odd remainders follow.
+    model: tuple[PricedTarget, ...]
     lots: tuple[Decimal, ...]  # shares in a lot, per column
-    fractions: tuple[tuple[Decimal, ...], ...]  # of a lot, per portfolio and column; empty if whole
+    fractions: tuple[tuple[Decimal, ...], ...]  # rest below a lot, per portfolio and column
     in_shares: bool  # every lot is one share
 
     def make_outcome(

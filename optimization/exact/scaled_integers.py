@@ -22,7 +22,7 @@ TOO_LARGE = 2**64
 
 EXTRA_DIGITS = 12  # digits of a repeating fraction beyond those of the unit
 
-# int64, or Python integers (dtype object) where the guard says int64 could overflow.
+# int64, or Python integers (dtype object) if the guard says that int64 could overflow.
 Integers = NDArray[Any]
 
 

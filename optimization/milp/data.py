@@ -13,7 +13,7 @@ from optimization.milp.sparse_form import Floats
 class FineLots:
     """Securities counted in steps of many lots; see fine_lots.py."""
 
-    lots_per_step: Floats  # shape (n,): 1 where lots are whole variables
+    lots_per_step: Floats  # shape (n,): 1 if lots are integer variables
     overstated: float  # amount by which the program may overstate the objective of a plan
 
 
@@ -27,9 +27,7 @@ class CashMilpData:
     most_down: Floats  # whole lots from k down to the band's edge
     most_up: Floats  # whole lots from k + 1 up to the band's edge
     limit: float  # cash that may be invested above k lots of everything
-    granularity: float = (
-        0.0  # all objectives differ by whole multiples of it; 0 where it is not known
-    )
+    granularity: float = 0.0  # granularity of the objective; 0 if unknown
     fine: FineLots | None = None
 
 
@@ -99,8 +97,6 @@ class CoupledMilpData:
     objective_most: float = 0.0  # objective limit of the second stage
     odd_lots: OddLots | None = None
     violation_most: float | None = None  # limit on the sum of violations; None: no limit
-    granularity: float = (
-        0.0  # all objectives differ by whole multiples of it; 0 where it is not known
-    )
+    granularity: float = 0.0  # granularity of the objective; 0 if unknown
     own_base: OwnBase | None = None  # None: limits do not move with the costs of the plan
     fine: FineLots | None = None

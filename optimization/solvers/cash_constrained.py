@@ -29,10 +29,8 @@ from optimization.time_budget import Budget
 
 MAX_TIGHTENINGS = 3
 FEASIBILITY_MARGIN = Fraction(1, 1_000_000)  # currency
-DIGIT, FLOAT_NOISE = (
-    Fraction(1, 10_000),
-    Fraction(1, 10_000_000),
-)  # of a bound: its last one, what floats are off
+DIGIT = Fraction(1, 10_000)  # last digit of a bound
+FLOAT_NOISE = Fraction(1, 10_000_000)  # error of a float bound
 SOLVER = f"HiGHS {version('highspy')}"
 
 
