@@ -25,7 +25,7 @@ from optimization.domain.outcome import (
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import MAX_INT64, exact, storable
 
-COLLECTION = "results"
+COLLECTION = "outcomes"
 OUTCOME_BATCH_SIZE: Final = 1_000  # more would hold up an event loop for tenths of a second
 MAX_PORTFOLIOS_PER_REBALANCE: Final = 10_000_000  # an ordinal has seven digits
 NO_VIOLATION: Final = Decimal("0.00")

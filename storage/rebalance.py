@@ -71,7 +71,7 @@ def new_rebalance_id() -> str:
 
 def rebalance_document(run: Rebalance) -> Document:
     """What is stored of a run."""
-    part_of = {} if run.run_id is None else {"book_run_id": ObjectId(run.run_id)}
+    part_of = {} if run.run_id is None else {"run_id": ObjectId(run.run_id)}
     refused = {} if run.refusal is None else {"problem": problem_document(run.refusal)}
     unmatched = {"unmatched": list(run.unmatched)} if run.unmatched else {}
     return {
@@ -112,5 +112,5 @@ def rebalance_from(document: Document) -> Rebalance:
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
         unmatched=tuple(document.get("unmatched", ())),
         overrides_by_portfolio=own_from(document),
-        run_id=str(document["book_run_id"]) if "book_run_id" in document else None,
+        run_id=str(document["run_id"]) if "run_id" in document else None,
     )

@@ -163,7 +163,7 @@ class RebalanceStore:
 
         The options of single portfolios come only where they are wanted.
         """
-        wanted: Document = {"book_run_id": ObjectId(run_id)}
+        wanted: Document = {"run_id": ObjectId(run_id)}
         if after is not None:
             wanted["_id"] = {"$gt": ObjectId(after)}
         hidden = None if with_own_options else BUT_OWN_OPTIONS
@@ -173,7 +173,7 @@ class RebalanceStore:
     @translating
     async def part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
         """The ids of the first runs over single models that a book run consists of."""
-        wanted = {"book_run_id": ObjectId(run_id)}
+        wanted = {"run_id": ObjectId(run_id)}
         cursor = self._runs.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
         return tuple([str(document["_id"]) async for document in cursor])
 
@@ -183,7 +183,7 @@ class RebalanceStore:
 
         The outcomes go first: after a crash between the two the parts are still there to be removed.
         """
-        parts = {"book_run_id": ObjectId(run_id)}
+        parts = {"run_id": ObjectId(run_id)}
         async for part in self._runs.find(parts, {"_id": 1}):
             with timeout(WRITER_TIMEOUT_S):
                 await self._results.delete_many({"_id": ids_of(str(part["_id"]))})

@@ -33,7 +33,7 @@ from storage.run import (
     totals_document,
 )
 
-COLLECTION = "book_runs"
+COLLECTION = "runs"
 GOING: Final = (RunStatus.QUEUED, RunStatus.RUNNING)
 BUT_PRICES: Final = {"snapshot": 0}
 # A book of portfolios, or of their options, is megabytes, which polls must not read again and again.

@@ -22,8 +22,16 @@ from storage.mongo import leases
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
 from storage.order import OrderState
 
+NAMESPACE_NOT_FOUND: Final = 26
 NAMESPACE_EXISTS: Final = 48
 DAY_S: Final = 24 * 60 * 60
+FORMER_RUNS: Final = "book_runs"
+FORMER_NAMES: Final[Mapping[str, str]] = {
+    FORMER_RUNS: run_store.COLLECTION,
+    "results": outcomes.COLLECTION,
+    "hand_overs": submission_store.COLLECTION,
+}
+"""Collections by the names that they had before 0.1.0."""
 
 INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
     model_store.COLLECTION: (
@@ -35,17 +43,17 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         IndexModel([("last_rebalance_date", 1), ("_id", 1)], name="last_rebalance_date"),
     ),
     rebalance_store.COLLECTION: (
-        # the page of runs, newest first
+        # the page of rebalances, newest first
         IndexModel([("started_at", -1), ("_id", -1)], name="newest"),
-        # runs sorted by model_name
+        # rebalances sorted by model_name
         IndexModel([("model_name", 1), ("_id", 1)], name="model_name"),
-        # runs sorted by number_of_portfolios
+        # rebalances sorted by number_of_portfolios
         IndexModel([("number_of_portfolios", 1), ("_id", 1)], name="number_of_portfolios"),
-        # the parts of a run over a book
-        IndexModel([("book_run_id", 1), ("_id", 1)], name="parts", sparse=True),
+        # the rebalances of a run
+        IndexModel([("run_id", 1), ("_id", 1)], name="of_run", sparse=True),
     ),
     outcomes.COLLECTION: (
-        # the runs of a portfolio, its outcome in one of them; covers the ids
+        # the rebalances of a portfolio, its outcome in one of them; covers the ids
         IndexModel([("portfolio_id", 1), ("_id", -1)], name="portfolio"),
     ),
     run_store.COLLECTION: (
@@ -97,7 +105,7 @@ WHOLE: Final = {"bsonType": ["int", "long"]}
 DECIMAL: Final = {"bsonType": ["decimal", "string"]}
 # Its items are not looked at: checking a hundred numbers a result costs a fifth of the writing.
 SHARES: Final = {"bsonType": "array"}
-RESULT_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}
+OUTCOME_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}
 
 
 def _record(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> Document:
@@ -148,7 +156,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     ),
     outcomes.COLLECTION: _record(
         {
-            "_id": RESULT_ID,
+            "_id": OUTCOME_ID,
             "portfolio_id": STRING,
             "status": STRING,
             "securities": WHOLE,
@@ -187,7 +195,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     ),
     chunk_store.COLLECTION: _record(
         {
-            "_id": RESULT_ID,
+            "_id": OUTCOME_ID,
             "run_id": {"bsonType": "objectId"},
             "rebalance_id": {"bsonType": "objectId"},
             "first": WHOLE,
@@ -235,10 +243,28 @@ SCHEMAS: Final[Mapping[str, Document]] = {
 async def ensure_indexes(database: AsyncDatabase[Document]) -> None:
     """Create what is missing of collections, validators and indexes; any number may do so at once."""
     with timeout(WRITER_TIMEOUT_S):
+        await _adopt_former_names(database)
         for name, indexes in INDEXES.items():
             await _ensure_validator(database, name, {"$jsonSchema": SCHEMAS[name]})
             if indexes:
                 await database[name].create_indexes(list(indexes))
+
+
+async def _adopt_former_names(database: AsyncDatabase[Document]) -> None:
+    """Rename what a database of before calls otherwise; of several that start at once, one does it."""
+    present = set(await database.list_collection_names())
+    for former in FORMER_NAMES.keys() & present:
+        if former == FORMER_RUNS:
+            # The sparse index of the former field stays, because it is empty and costs nothing.
+            await database[rebalance_store.COLLECTION].update_many(
+                {"book_run_id": {"$exists": True}}, {"$rename": {"book_run_id": "run_id"}}
+            )
+        # The former name goes last, because it marks what is still to be done if this process ends here.
+        try:
+            await database[former].rename(FORMER_NAMES[former])
+        except OperationFailure as error:
+            if error.code != NAMESPACE_NOT_FOUND:
+                raise
 
 
 async def _ensure_validator(

@@ -18,7 +18,7 @@ from storage.mongo.connection import Document, require_object_id, translating
 from storage.mongo.leases import NOW_MS, Leases, held_by, is_holder
 from storage.order import Order, OrderState
 
-COLLECTION = "hand_overs"
+COLLECTION = "order_submissions"
 LEASE: Final = timedelta(minutes=3)  # outlasts one batch: its request, and the reading back
 STEP_MS: Final = 1  # what the order service's timestamps surely keep
 

@@ -166,7 +166,7 @@ async def everything_stored_is_whole(client: httpx.AsyncClient, stored: Stored) 
         str(run["_id"]): run["number_of_portfolios"] async for run in database["rebalances"].find()
     }
     kept: dict[str, int] = {}
-    async for result in database["results"].find({}, {"_id": 1}):
+    async for result in database["outcomes"].find({}, {"_id": 1}):
         kept[result["_id"][:24]] = kept.get(result["_id"][:24], 0) + 1
     assert kept == told
     assert await database["idempotency"].count_documents({}) == 0

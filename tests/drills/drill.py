@@ -173,9 +173,9 @@ class Drill:
         with MongoClient[Json](self.uri) as client:
             database = client[self.database]
             found: list[tuple[str, str]] = []
-            for part in database["rebalances"].find({"book_run_id": ObjectId(run_id)}):
+            for part in database["rebalances"].find({"run_id": ObjectId(run_id)}):
                 of_part = {"_id": {"$regex": f"^{part['_id']}:"}}
-                rows = list(database["results"].find(of_part, {"portfolio_id": 1, "status": 1}))
+                rows = list(database["outcomes"].find(of_part, {"portfolio_id": 1, "status": 1}))
                 assert part["status"] != "RUNNING"
                 assert part["counts"] == Counter(row["status"] for row in rows)
                 found += [(row["portfolio_id"], row["status"]) for row in rows]

@@ -49,14 +49,14 @@ async def cancelled(http: httpx.AsyncClient, run_id: str) -> None:
 
 
 def outcomes_of(stored: Database[Json], rebalance_id: str) -> Counter[str]:
-    rows = stored["results"].find({"_id": {"$regex": f"^{rebalance_id}:"}}, {"status": 1})
+    rows = stored["outcomes"].find({"_id": {"$regex": f"^{rebalance_id}:"}}, {"status": 1})
     return Counter(row["status"] for row in rows)
 
 
 def nothing_is_left_over(stored: Database[Json]) -> bool:
     """Whether every stored outcome belongs to a stored rebalance."""
     rebalances = {str(one["_id"]) for one in stored["rebalances"].find({}, {"_id": 1})}
-    owners = {row["_id"][:24] for row in stored["results"].find({}, {"_id": 1})}
+    owners = {row["_id"][:24] for row in stored["outcomes"].find({}, {"_id": 1})}
     return owners <= rebalances
 
 
@@ -69,10 +69,10 @@ async def test_no_chunk_begins_after_the_answer_and_those_under_way_are_kept(
             run_id = await begun(http, model_id)
             await reached(trouble)
             await cancelled(http, run_id)
-            document = stored["book_runs"].find_one({"_id": ObjectId(run_id)})
+            document = stored["runs"].find_one({"_id": ObjectId(run_id)})
         ended = await run_over(http, run_id)
 
-        after = stored["book_runs"].find_one({"_id": ObjectId(run_id)})
+        after = stored["runs"].find_one({"_id": ObjectId(run_id)})
         assert document is not None
         assert after is not None
         assert after["chunk_begun_at"] == document["chunk_begun_at"] <= after["cancelled_at"]
@@ -95,10 +95,10 @@ async def test_a_run_whose_replica_died_is_cancelled_by_another(
         for replica in await replicas_of("Optimizer"):
             os.kill(replica, signal.SIGKILL)
         await cancelled(http, run_id)
-        document = stored["book_runs"].find_one({"_id": ObjectId(run_id)})
+        document = stored["runs"].find_one({"_id": ObjectId(run_id)})
     ended = await run_over(http, run_id)
 
-    after = stored["book_runs"].find_one({"_id": ObjectId(run_id)})
+    after = stored["runs"].find_one({"_id": ObjectId(run_id)})
     assert document is not None
     assert after is not None
     assert after["chunk_begun_at"] == document["chunk_begun_at"] <= after["cancelled_at"]

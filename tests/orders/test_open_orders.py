@@ -300,7 +300,7 @@ async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_
 
     refused = await client.post(second)
     ended = {"$set": {"lease.until": datetime(2026, 1, 1, tzinfo=UTC)}}
-    await database["hand_overs"].update_one({"_id": dead}, ended)
+    await database["order_submissions"].update_one({"_id": dead}, ended)
     answer = await client.post(second)
 
     assert (refused.status_code, slug(refused)) == (409, "hand-over-in-progress")
@@ -326,7 +326,7 @@ async def test_a_hand_over_that_stands_still_for_longer_than_its_lease_sends_not
             return await go_on(*given)
         answer = await go_on(*given) if pauses_in == "next_batch" else None
         lapsed = {"$set": {"lease.until": datetime(2026, 1, 1, tzinfo=UTC)}}
-        await database["hand_overs"].update_one({"_id": rebalance_of(first)}, lapsed)
+        await database["order_submissions"].update_one({"_id": rebalance_of(first)}, lapsed)
         sent = await client.post(second)
         assert (sent.status_code, counts(sent)) == (200, {"SENT": 100})
         return answer or await go_on(*given)

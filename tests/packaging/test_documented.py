@@ -68,8 +68,8 @@ def documents() -> dict[str, set[str]]:
     return {
         "models": set(model_store._contents(model)),
         "rebalances": set(runs.rebalance_document(rebalance)),
-        "results": set(full_outcome()),
-        "book_runs": {*book.run_document(book_run), *book.plan_document(a_plan())},
+        "outcomes": set(full_outcome()),
+        "runs": {*book.run_document(book_run), *book.plan_document(a_plan())},
         "orders": set(order.order_document(some("6" * 24, 1)[0])),
     }
 

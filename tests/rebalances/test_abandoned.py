@@ -87,7 +87,7 @@ async def is_over(client: httpx.AsyncClient) -> Json | None:
 async def nothing_is_stored(client: httpx.AsyncClient, database: Any) -> bool:
     answer = await client.get("/api/v1/rebalances")
     models = (await client.get("/api/v1/models")).json()
-    empty = [await database[name].count_documents({}) for name in ("results", "chunks")]
+    empty = [await database[name].count_documents({}) for name in ("outcomes", "chunks")]
     dates = [model["last_rebalance_date"] for model in models]
     return (answer.json(), empty, dates) == ([], [0, 0], [None])
 
@@ -171,7 +171,7 @@ async def test_no_chunk_begins_once_the_caller_has_gone(
     gate.open.set()
     await is_over(client)
 
-    (run,) = await database["book_runs"].find().to_list()
+    (run,) = await database["runs"].find().to_list()
     assert run["chunk_begun_at"] <= run["cancelled_at"]
 
 

@@ -82,7 +82,7 @@ async def test_a_digit_that_was_changed_is_found_and_ends_with_1(
     assert outcomes[0].objective is not None
     wrong = outcomes[0].objective + Decimal("0.0000001")
     changed = {"$set": {"objective": Decimal128(wrong)}, "$inc": {"after.0": 1}}
-    await database["results"].update_one({"portfolio_id": P}, changed)
+    await database["outcomes"].update_one({"portfolio_id": P}, changed)
 
     again = await replay(mongodb_uri, database, outcomes[0].rebalance_id)
 
@@ -97,7 +97,7 @@ async def test_what_a_time_limit_ended_is_counted_apart(
 ) -> None:
     outcomes = await rebalanced(service)
     ended = {"$set": {"proof": "FEASIBLE_TIME_LIMIT"}}
-    await database["results"].update_one({"portfolio_id": Q}, ended)
+    await database["outcomes"].update_one({"portfolio_id": Q}, ended)
 
     again = await replay(mongodb_uri, database, outcomes[0].rebalance_id)
 

@@ -85,7 +85,7 @@ async def test_a_run_that_comes_no_further_whoever_takes_it_over_is_given_up(
     run = a_run((await added("followed", numbered(5))).model_id)
     await resources.book_runs.add(run, "a replica that died", 0)
     before = {"takeovers": MAX_TAKEOVERS + 1, "lease.until": now() - timedelta(seconds=1)}
-    await database["book_runs"].update_one({}, {"$set": before})
+    await database["runs"].update_one({}, {"$set": before})
 
     async with watched(Coordinator(settings, resources, AttemptsHere)):
         ended = await over(resources, run.run_id)

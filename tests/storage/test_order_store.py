@@ -281,7 +281,7 @@ async def test_a_clock_that_was_set_back_gives_no_timestamp_a_second_time(
 ) -> None:
     await leases.begin(rebalance_id, "me")
     ahead = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-    await database["hand_overs"].update_one({}, {"$set": {"last_batch_at": ahead}})
+    await database["order_submissions"].update_one({}, {"$set": {"last_batch_at": ahead}})
 
     stamps = [await leases.next_batch(rebalance_id, "me") for _ in range(2)]
 
@@ -294,7 +294,7 @@ async def test_hand_overs_that_began_in_the_same_millisecond_give_different_time
     rebalances = [new_rebalance_id() for _ in range(3)]
     for each in rebalances:
         await leases.begin(each, each)
-    await database["hand_overs"].update_many({}, {"$set": {"started_at": NOON}})
+    await database["order_submissions"].update_many({}, {"$set": {"started_at": NOON}})
 
     stamps = list[datetime]()
     for each in rebalances:
@@ -310,6 +310,6 @@ async def test_nothing_stays_of_a_hand_over_that_never_got_its_orders(
     await leases.begin(rebalance_id, "me")
     await leases.end(rebalance_id, "me")
 
-    assert await database["hand_overs"].count_documents({}) == 0
+    assert await database["order_submissions"].count_documents({}) == 0
     with pytest.raises(RuleError):
         await leases.begin("x", "me")

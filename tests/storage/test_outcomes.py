@@ -113,7 +113,7 @@ async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read
     run = await rebalances.open(a_run(1))
     await rebalances.record(run.rebalance_id, [0], outcomes(run))
 
-    (stored,) = await database["results"].find({}).to_list()
+    (stored,) = await database["outcomes"].find({}).to_list()
     (read,) = await rebalances.outcomes(run)
 
     assert not {"outside_band", "violation", "violation_lower_bound"} & stored.keys()
@@ -133,5 +133,5 @@ async def test_the_transactions_of_a_rebalance_are_counted_where_they_are_stored
     await rebalances.record(run.rebalance_id, range(len(expected)), expected)
     traded = sum(sum(map(ne, each.before, each.after)) for each in expected)
     assert await rebalances.count_transactions(run.rebalance_id) == traded
-    await database["results"].update_many({}, {"$unset": {"transactions": ""}})  # as once stored
+    await database["outcomes"].update_many({}, {"$unset": {"transactions": ""}})  # as once stored
     assert await rebalances.count_transactions(run.rebalance_id) == traded

@@ -61,7 +61,7 @@ async def test_nothing_is_stored_of_a_run_whose_claim_was_lost(
     with pytest.raises(IdempotencyInProgressError):
         await rebalances.store(run, outcomes(run), IdempotencyClaim("k", "me"))
 
-    assert await database["results"].count_documents({}) == 0
+    assert await database["outcomes"].count_documents({}) == 0
     with pytest.raises(NotFoundError):
         await rebalances.read(run.rebalance_id)
 
@@ -132,7 +132,7 @@ async def test_any_other_failure_than_a_repetition_is_raised(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = await stored_run(rebalances, 3)
-    await database.command("collMod", "results", validator={"nothing": {"$exists": True}})
+    await database.command("collMod", "outcomes", validator={"nothing": {"$exists": True}})
     with pytest.raises(BulkWriteError):
         await rebalances.record(run.rebalance_id, range(2, 5), outcomes(run, range(2, 5)))
 
@@ -141,7 +141,7 @@ async def test_storing_a_run_that_the_database_refuses_says_why(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = a_run(3)
-    await database.command("collMod", "results", validator={"nothing": {"$exists": True}})
+    await database.command("collMod", "outcomes", validator={"nothing": {"$exists": True}})
     with pytest.raises(BulkWriteError, match="failed validation"):
         await rebalances.store(run, outcomes(run))
 
@@ -241,7 +241,7 @@ async def test_a_deletion_that_died_after_the_outcomes_is_done_by_the_next(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = await stored_run(rebalances)
-    await database["results"].delete_many({})
+    await database["outcomes"].delete_many({})
     await rebalances.delete(run.rebalance_id, 1)
     assert await rebalances.page() == ((), 0)
 

@@ -217,7 +217,7 @@ async def test_of_simultaneous_beginnings_none_comes_after_the_cancelling(
     await runs.cancel(run.run_id)
 
     assert sum(await asyncio.gather(*beginning)) > 0
-    stored = await database["book_runs"].find_one()
+    stored = await database["runs"].find_one()
     assert stored is not None
     assert stored["chunk_begun_at"] <= stored["cancelled_at"]
 

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import WriteError
 
@@ -46,6 +47,26 @@ async def test_a_validator_of_an_older_release_is_replaced(
     await ModelStore(database).add(a_model())
 
 
+async def test_collections_and_fields_of_before_get_their_names_and_keep_their_documents(
+    starters: list[AsyncDatabase[Document]],
+) -> None:
+    database, a_run_id = starters[0], ObjectId()
+    await database["book_runs"].insert_one({"_id": a_run_id})
+    await database["results"].insert_one({"_id": "one"})
+    await database["hand_overs"].insert_one({"_id": "two"})
+    await database["rebalances"].create_index([("book_run_id", 1)], name="parts", sparse=True)
+    await database["rebalances"].insert_many([{"_id": 1, "book_run_id": a_run_id}, {"_id": 2}])
+
+    await asyncio.gather(*(ensure_indexes(each) for each in starters))
+
+    assert not {"book_runs", "results", "hand_overs"} & {*await database.list_collection_names()}
+    assert await database["runs"].find().to_list() == [{"_id": a_run_id}]
+    assert await database["outcomes"].find().to_list() == [{"_id": "one"}]
+    assert await database["order_submissions"].find().to_list() == [{"_id": "two"}]
+    found = await database["rebalances"].find().sort("_id").to_list()
+    assert found == [{"_id": 1, "run_id": a_run_id}, {"_id": 2}]
+
+
 @pytest.mark.parametrize(
     ("collection", "field", "wrong"),
     [
@@ -53,8 +74,8 @@ async def test_a_validator_of_an_older_release_is_replaced(
         ("models", "portfolios", []),
         ("models", "positions", [{"security_id": "S"}]),
         ("rebalances", "started_at", "today"),
-        ("results", "before", 0.5),
-        ("results", "market_value", 1.5),
+        ("outcomes", "before", 0.5),
+        ("outcomes", "market_value", 1.5),
     ],
 )
 async def test_a_broken_writer_is_stopped(
@@ -75,7 +96,7 @@ async def test_a_broken_writer_is_stopped(
         ("rebalances", {}, [("started_at", -1), ("_id", -1)], "newest"),
         ("rebalances", {}, [("model_name", 1), ("_id", 1)], "model_name"),
         ("rebalances", {}, [("number_of_portfolios", -1), ("_id", -1)], "number_of_portfolios"),
-        ("results", {"portfolio_id": "P"}, [("_id", -1)], "portfolio"),
+        ("outcomes", {"portfolio_id": "P"}, [("_id", -1)], "portfolio"),
         (
             "orders",
             {"rebalance_id": "R", "state": "PENDING"},

@@ -155,7 +155,7 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
             for first in range(0, run.number_of_portfolios, 50):
                 ordinals = range(first, first + 50)
                 for batch in batches(run.rebalance_id, ordinals, outcomes(run, ordinals)):
-                    client["killed"]["results"].insert_many(batch)
+                    client["killed"]["outcomes"].insert_many(batch)
                 acknowledged.extend(ordinals)
 
     writer = threading.Thread(target=write)
@@ -164,7 +164,7 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
     os.kill(server.pid, signal.SIGKILL)
     writer.join()
     database = connect(start(directory).uri, "killed")
-    found = database["results"].find({}, {"_id": 1})
+    found = database["outcomes"].find({}, {"_id": 1})
     stored = {int(document["_id"].partition(":")[2]) async for document in found}
     assert stored >= set(acknowledged)
     await disconnect(database)
