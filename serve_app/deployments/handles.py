@@ -53,7 +53,7 @@ def connect_optimizer() -> Optimizer:
 
 
 def connect(port: type[PortT], handle: DeploymentHandle[Any]) -> PortT:
-    """Return a client that has the methods of the port and calls the deployment behind the handle."""
+    """Return a client with the methods of the port, which calls the deployment of the handle."""
     forwarders = {name: _forwarder(name, method, handle) for name, method in methods_of(port)}
     client: Any = type(f"Remote{port.__name__}", (port,), forwarders)
     return client()

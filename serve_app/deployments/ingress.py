@@ -1,4 +1,4 @@
-"""The ingress deployment: the HTTP application in a replica, in front of the handles. Never loads CVXPY."""
+"""Ingress: the deployment of the HTTP application, in front of the ports. Never loads CVXPY."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ METRICS_TIMEOUT_S = 5.0
 
 
 class Ingress:
-    """Builds its application inside the replica, where its handles work."""
+    """Build the HTTP application inside the replica, because handles work there alone."""
 
     def __init__(
         self, settings: Settings, store: DeploymentHandle[Any], optimizer: DeploymentHandle[Any]
@@ -32,7 +32,7 @@ class Ingress:
         self._optimizer = connect(Optimizer, optimizer)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        """The application that Serve's proxy calls."""
+        """Return the application that the proxy of Serve calls."""
         checks = {"database": self._store.ping}
         # Each is asked by the deployment that calls it, where its circuit breaker is.
         of_optimizer, of_store = ("accounting", "pricing", "security"), ("order", "portfolio")
@@ -49,7 +49,7 @@ class Ingress:
 
 
 async def node_metrics() -> str:
-    """What the Ray node of this replica exports: its own metrics and all of ours."""
+    """Read the metrics that the Ray node of this replica exports: its own and all of ours."""
     here = ray.get_runtime_context().get_node_id()
     node = next(node for node in ray.nodes() if node["NodeID"] == here)
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"

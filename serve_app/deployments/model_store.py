@@ -64,13 +64,13 @@ class StoreDeployment(Store):
         return await self._with.models.add(model, claim)
 
     async def read_model(self, model_id: str) -> Model:
-        """The model with this id."""
+        """Read the model with this id."""
         return await self._with.models.read(model_id)
 
     async def list_models(
         self, offset: int, limit: int, sort: Sort
     ) -> tuple[tuple[Model, ...], int]:
-        """A page of models and the number of all."""
+        """Return one page of models and the number of all."""
         return await self._with.models.page(offset, limit, sort)
 
     async def replace_model(self, model: Model) -> Model:
@@ -84,40 +84,40 @@ class StoreDeployment(Store):
     async def add_target(self, model_id: str, target: Target, versions: Versions = None) -> Model:
         """Add a target to the stored model."""
         change = partial(editing.with_target, target=target)
-        return await self._edited(model_id, change, versions)
+        return await self._edit(model_id, change, versions)
 
     async def replace_target(
         self, model_id: str, target: Target, versions: Versions = None
     ) -> Model:
         """Replace a target of the stored model; a weight of 0 removes it."""
         change = partial(editing.with_replaced_target, target=target)
-        return await self._edited(model_id, change, versions)
+        return await self._edit(model_id, change, versions)
 
     async def remove_target(
         self, model_id: str, target: Target, versions: Versions = None
     ) -> Model:
         """Remove a target of the stored model that has these values."""
         change = partial(editing.without_target, target=target)
-        return await self._edited(model_id, change, versions)
+        return await self._edit(model_id, change, versions)
 
     async def add_portfolios(
         self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
     ) -> Model:
         """Let more portfolios follow the stored model."""
         change = partial(editing.with_portfolios, portfolio_ids=portfolio_ids)
-        return await self._edited(model_id, change, versions)
+        return await self._edit(model_id, change, versions)
 
     async def remove_portfolios(
         self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
     ) -> Model:
         """Let fewer portfolios follow the stored model."""
         change = partial(editing.without_portfolios, portfolio_ids=portfolio_ids)
-        return await self._edited(model_id, change, versions)
+        return await self._edit(model_id, change, versions)
 
-    async def _edited(
+    async def _edit(
         self, model_id: str, change: Callable[[Model], Model], versions: Versions
     ) -> Model:
-        """Read, change, compare-and-set; again when somebody else was faster."""
+        """Read, change and compare-and-set; start over if another caller was faster."""
         for attempt in range(EDIT_TRIES):
             before = await self._with.models.read(model_id)
             editing.require_version(before, versions)
@@ -134,46 +134,46 @@ class StoreDeployment(Store):
     async def list_rebalances(
         self, offset: int, limit: int, sort: Sort
     ) -> tuple[tuple[Rebalance, ...], int]:
-        """A page of runs and the number of all."""
+        """Return one page of rebalances and the number of all."""
         return await self._with.rebalances.page(offset, limit, sort)
 
     async def list_rebalances_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
-        """A page of the runs that hold these portfolios, with how many of them each holds."""
+        """Return one page of the rebalances of these portfolios, with the number of them in each."""
         return await self._with.rebalances.page_of_portfolios(portfolio_ids, offset, limit)
 
     async def list_outcomes_of(
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
-        """A page of the outcomes of these portfolios in a run."""
+        """Return one page of the outcomes of these portfolios in a rebalance."""
         return await self._with.rebalances.outcomes_among(rebalance, portfolio_ids, offset, limit)
 
     async def read_rebalance(self, rebalance_id: str) -> Rebalance:
-        """The run with this id."""
+        """Read the rebalance with this id."""
         return await self._with.rebalances.read(rebalance_id)
 
     async def list_outcomes(
         self, rebalance: Rebalance, offset: int = 0, limit: int | None = None
     ) -> tuple[PortfolioOutcome, ...]:
-        """Outcomes of a run in order."""
+        """Return one page of the outcomes of a rebalance, in their order."""
         return await self._with.rebalances.outcomes(rebalance, offset, limit)
 
     async def read_outcomes(
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...]
     ) -> tuple[PortfolioOutcome, ...]:
-        """Outcomes of some portfolios of a run."""
+        """Return the outcomes of some portfolios of a rebalance."""
         return await self._with.rebalances.outcomes_of(rebalance, portfolio_ids)
 
     async def read_outcome(
         self, rebalance_id: str, portfolio_id: str
     ) -> tuple[Rebalance, PortfolioOutcome]:
-        """The outcome of one portfolio."""
-        run = await self._with.rebalances.read(rebalance_id)
-        return run, await self._with.rebalances.outcome(run, portfolio_id)
+        """Return the outcome of one portfolio, and its rebalance."""
+        rebalance = await self._with.rebalances.read(rebalance_id)
+        return rebalance, await self._with.rebalances.outcome(rebalance, portfolio_id)
 
     async def delete_rebalance(self, rebalance_id: str, version: int) -> None:
-        """Delete the run of this version with its outcomes, unless orders of it were sent."""
+        """Delete a rebalance of this version with its outcomes, unless an order of it was sent."""
         await self._hand_overs.delete(rebalance_id, version)
 
     async def submit_orders(
@@ -186,37 +186,37 @@ class StoreDeployment(Store):
     async def read_submission(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
     ) -> OrderSubmission:
-        """Where the orders of a run stand, and a page of them."""
+        """Return the states of the orders of a rebalance, and one page of the orders."""
         return await self._hand_overs.page(rebalance_id, offset, limit, states)
 
     async def read_run(self, run_id: str) -> Run:
-        """The run over a book with this id."""
+        """Read the run with this id."""
         return await self._with.book_runs.read(run_id)
 
     async def list_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
-        """A page of runs over a book and the number of all."""
+        """Return one page of runs and the number of all."""
         return await self._with.book_runs.page(offset, limit)
 
     async def cancel_run(self, run_id: str) -> Run:
-        """Let a run over a book begin nothing more."""
+        """Record that a run starts nothing more."""
         return await self._with.book_runs.cancel(run_id)
 
     async def list_run_rebalances(
         self, run_id: str, after: str | None, limit: int
     ) -> tuple[Rebalance, ...]:
-        """The rebalances that a run over a book consists of."""
+        """Return one page of the rebalances of a run."""
         return await self._with.rebalances.parts(run_id, after, limit)
 
     async def list_run_rebalance_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
-        """The ids of the first of these rebalances."""
+        """Return the ids of the first rebalances of a run."""
         return await self._with.rebalances.part_ids(run_id, limit)
 
     async def list_run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
-        """What was done of a run over a book since an event."""
+        """Return the events of a run behind the one of this number."""
         return await self._with.chunks.events(run_id, after, limit)
 
     async def list_run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
-        """Chunks of a run over a book that were given up."""
+        """Return the first chunks of a run that were given up."""
         return await self._with.chunks.errors(run_id, limit)
 
     async def claim_key(self, key: str, request_hash: str, owner: str) -> str | None:
@@ -224,22 +224,22 @@ class StoreDeployment(Store):
         return await self._with.idempotency.claim(key, request_hash, owner)
 
     async def complete_key(self, key: str, owner: str, reference: str) -> None:
-        """Keep what the work under a key made."""
+        """Store the id of what the work under a key made."""
         await self._with.idempotency.complete(key, owner, reference)
 
     async def release_key(self, key: str, owner: str) -> None:
-        """Give a key back."""
+        """Return a key after a failure."""
         await self._with.idempotency.release(key, owner)
 
     async def name_portfolios(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
-        """Names of portfolios, None where the portfolio service has none or does not answer."""
+        """Return names of portfolios; None where the portfolio service has no answer."""
         return await self._with.portfolios.names(portfolio_ids)
 
     async def check_upstream(self, upstream: str) -> UpstreamHealth:
-        """Ask the order or the portfolio service whether it is well."""
-        asked = {"order": self._with.order_service, "portfolio": self._with.portfolios}
-        return await asked[upstream].health()
+        """Ask the order or the portfolio service for its health."""
+        checked = {"order": self._with.order_service, "portfolio": self._with.portfolios}
+        return await checked[upstream].health()
 
     async def ping(self) -> None:
-        """Return if the database answers."""
+        """Raise StorageUnavailableError unless the database responds."""
         await ping(self._with.database)
