@@ -18,7 +18,7 @@ from serve_app.api.middleware.request_headers import RequestHeaders
 from serve_app.api.middleware.request_metrics import Measured, RequestWatch
 from serve_app.api.openapi.document import documented
 from serve_app.api.openapi.explorer import add_explorer
-from serve_app.api.problem_responses import Refusals, answer_http, answer_invalid
+from serve_app.api.problem_responses import ErrorResponses, answer_http, answer_invalid
 from serve_app.api.query_parameters import require_known_parameters
 from serve_app.api.response_headers import EXPOSED
 from serve_app.api.routes import (
@@ -69,7 +69,7 @@ def api_app(
     app.add_exception_handler(HTTPException, answer_http)
     # Added from the inside out: a refusal, too, gets its headers.
     app.add_middleware(Deadlines)
-    app.add_middleware(Refusals)
+    app.add_middleware(ErrorResponses)
     app.add_middleware(RequestBodies, bounds=Bounds.of(settings))
     app.add_middleware(Compression)
     app.add_middleware(BodyDeadline)

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotentRequest:
     """Does the work of a request at most once for its key."""
 
     store: IdempotencyKeys
@@ -79,14 +79,14 @@ class Once:
             logger.warning("idempotency key %r stays claimed: %s", key, error)
 
 
-async def once(request: Request, store: Store, key: Key = None) -> Once:
+async def once(request: Request, store: Store, key: Key = None) -> IdempotentRequest:
     """The key of a request, and what tells the request from another one under the same key."""
     how = request.headers.get("Prefer", "")  # says what kind of answer is to be repeated
     digest = hashlib.sha256(
         f"{request.method} {request.url.path}?{request.url.query}\n{how}\n".encode()
     )
     digest.update(await request.body())
-    return Once(store, key, digest.hexdigest(), uuid4().hex)
+    return IdempotentRequest(store, key, digest.hexdigest(), uuid4().hex)
 
 
-AtMostOnce = Annotated[Once, Depends(once)]
+Idempotent = Annotated[IdempotentRequest, Depends(once)]

@@ -29,7 +29,7 @@ MAX_FIELD_NAME_LENGTH = 60
 logger = logging.getLogger(__name__)
 
 
-class Refusals:
+class ErrorResponses:
     """Answers every error that the routes let through; what the table does not know is a 500."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -34,7 +34,7 @@ from serve_app.upstream.holdings.source import Found, HoldingsSource, held_by
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
 
-Told = Callable[[Sequence[PortfolioOutcome], float], None]
+OnSolved = Callable[[Sequence[PortfolioOutcome], float], None]
 OwnOptions = Mapping[str, RebalanceOptions | OptimizationError]
 """The options of portfolios that have their own, or what is wrong with them, by portfolio id."""
 NONE_OWN: OwnOptions = MappingProxyType({})
@@ -131,7 +131,7 @@ async def solve_chunk(
     model: tuple[PricedTarget, ...],
     portfolios: ChunkInputs,
     options: RebalanceOptions,
-    told: Told,
+    told: OnSolved,
     own: OwnOptions = NONE_OWN,
 ) -> list[PortfolioOutcome]:
     """What becomes of each portfolio, in their order; one that fails does not stop the others.

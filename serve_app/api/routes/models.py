@@ -10,7 +10,7 @@ from optimization.domain.model import Model
 from serve_app.api.dependencies import Store
 from serve_app.api.etags import Changed, IfNoneMatch, held_etag, model_etag
 from serve_app.api.exact_json import ExactRoute
-from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import MAX_MODELS_PER_PAGE, Models, Offset, order_by, page_headers
 from serve_app.api.path_parameters import ModelId
@@ -71,7 +71,7 @@ async def list_models(
         catalogue.IN_PROGRESS,
     ),
 )
-async def add_model(body: ModelPost, store: Store, once: AtMostOnce) -> Response:
+async def add_model(body: ModelPost, store: Store, once: Idempotent) -> Response:
     """Store a new model."""
     new = model_of(body)
 

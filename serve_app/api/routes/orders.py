@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from serve_app.api.dependencies import Store
 from serve_app.api.exact_json import ExactRoute
-from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, page_headers
 from serve_app.api.path_parameters import RebalanceId
@@ -55,7 +55,7 @@ async def hand_over(
     request: Request,
     rebalance_id: RebalanceId,
     store: Store,
-    once: AtMostOnce,
+    once: Idempotent,
     body: HandOverBody | None = None,
 ) -> Response:
     """Send the orders of a completed rebalance that are not at the order service yet, never one twice.

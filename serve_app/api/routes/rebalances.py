@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from serve_app.api.dependencies import Configured, Rebalancer, Store
 from serve_app.api.exact_json import ExactRoute
-from serve_app.api.idempotency import AtMostOnce, Once
+from serve_app.api.idempotency import Idempotent, IdempotentRequest
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.path_parameters import ModelId, PortfolioId
 from serve_app.api.response_headers import UNMATCHED_IDS, header_list
@@ -69,7 +69,7 @@ async def rebalance_model(
     store: Store,
     optimizer: Rebalancer,
     settings: Configured,
-    once: AtMostOnce,
+    once: Idempotent,
     options: RebalanceOptionsBody | None = None,
     dry_run: DryRun = False,
     respond_async: RespondAsync = False,
@@ -109,7 +109,7 @@ async def rebalance_portfolio(
     store: Store,
     optimizer: Rebalancer,
     settings: Configured,
-    once: AtMostOnce,
+    once: Idempotent,
     options: PortfolioRebalanceOptionsBody | None = None,
     dry_run: DryRun = False,
     respond_async: RespondAsync = False,
@@ -138,7 +138,7 @@ async def rebalance_portfolio(
 async def _begun(
     store: StoredRuns,
     optimizer: RunControl,
-    once: Once,
+    once: IdempotentRequest,
     selection: Selection,
     options: RebalanceOptionsBody | None,
 ) -> Response:

@@ -14,7 +14,7 @@ from serve_app.api.dependencies import Configured, Rebalancer, Store
 from serve_app.api.event_stream import EventStream, OpenStreams, chunk_event, state_event
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, portfolios_json
-from serve_app.api.idempotency import AtMostOnce
+from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.answer_examples import EVENTS, OUTCOMES
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, page_headers
@@ -74,7 +74,7 @@ NDJSON = "application/x-ndjson"
     ),
 )
 async def begin_run(
-    body: RunRequest, store: Store, optimizer: Rebalancer, once: AtMostOnce
+    body: RunRequest, store: Store, optimizer: Rebalancer, once: Idempotent
 ) -> Response:
     """Rebalance several models, a list of portfolios or the whole book; answered before it is done."""
     command = BeginRun(

@@ -1,0 +1,119 @@
+"""One word for one thing: no name in the code is one that the glossary has replaced."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("optimization", "storage", "serve_app")
+GLOSSARY = ROOT / "docs/index.md"
+
+# What a class, function, module or constant was called, and what it is called now.
+RETIRED: Mapping[str, str] = {
+    # classes
+    "Assembled": "BlockWithIds",
+    "AtMostOnce": "Idempotent",
+    "Attempts": "ChunkAttempts",
+    "BookRun": "Run",
+    "BookRunStatus": "RunStatus",
+    "BookRuns": "RunStore",
+    "CashProblem": "CashMilpData",
+    "CompiledProgram": "ParametricMilp",
+    "Desk": "CoupledProblem",
+    "DeskProblem": "CoupledMilpData",
+    "Drive": "RunDriver",
+    "Evaluated": "Evaluation",
+    "FullSteps": "BoundedSubsetSum",
+    "GivenText": "RawRequest",
+    "HandOver": "OrderSubmission",
+    "HandOvers": "OrderSubmissionStore",
+    "Once": "IdempotentRequest",
+    "OrderBook": "OrderStore",
+    "Question": "starlette.requests.Request",
+    "Refusals": "ErrorResponses",
+    "Structure": "SparseForm",
+    "Tally": "RunProgress",
+    "Terms": "CouplingConstraints",
+    "Tight": "CashConstrainedProblem",
+    "Told": "OnSolved",
+    "Written": "RawResponse",
+    # functions
+    "assemble": "build_block",
+    "book_run": "run",
+    "book_run_json": "run_json",
+    "cancel_book_run": "cancel_run",
+    "desk_problem": "coupled_problem",
+    "gathered": "fill",
+    "kept_from_nearest": "binding_constraints",
+    "persistently": "retry_while_unavailable",
+    "promising": "candidate_sets",
+    # modules
+    "asked": "arguments",
+    "asking": "query_commands",
+    "assembly": "block_builder",
+    "book": "run",
+    "book_runs": "run_store",
+    "chords": "cover_search",
+    "collaborators": "dependencies",
+    "compiled": "parametric",
+    "desk": "coupled_problem",
+    "desk_plans": "coupled",
+    "desk_program": "coupled_data",
+    "elsewhere": "long_bodies",
+    "ending": "exit_codes",
+    "full_steps": "subset_sum",
+    "hand_overs": "submission_store",
+    "market": "simulator",
+    "order_book": "order_store",
+    "rebalancing": "rebalances",
+    "tally": "progress",
+    "terms": "constraints",
+    "tight": "cash_constrained",
+    "wire": "schemas",
+    # constants
+    "HAIR": "FEASIBILITY_MARGIN",
+    "NOISE": "FLOAT_NOISE",
+    "REPAIRS": "MAX_TIGHTENINGS",
+}
+
+
+def test_no_class_function_module_or_constant_has_a_retired_name() -> None:
+    found = {name: places for name, places in names().items() if name in RETIRED}
+
+    assert {f"{name} -> {RETIRED[name]}": places for name, places in found.items()} == {}
+
+
+def test_the_glossary_names_none_of_the_retired() -> None:
+    rows = re.findall(r"^\| [^|]+ \| ([^|]*) \| ", GLOSSARY.read_text(), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+    assert len(named) > 15
+    assert named.isdisjoint(RETIRED)
+
+
+def names() -> Mapping[str, list[str]]:
+    """Where each class, function, module and module constant of the three packages is defined."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            place = str(path.relative_to(ROOT))
+            steps = path.relative_to(ROOT).with_suffix("").parts
+            for name in (steps[-1], *defined(ast.parse(path.read_text()))):
+                found[name].append(place)
+            if steps[-1] == "__init__":
+                found[steps[-2]].append(place)
+    return found
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """The names of classes, functions and methods, and of what a module assigns."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        for target in targets:
+            yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
