@@ -27,7 +27,7 @@ async def answered(asked: RawRequest, settings: Settings) -> RawResponse:
 
 
 async def answered_elsewhere(asked: RawRequest, settings: Settings) -> RawResponse:
-    """The same in a worker process, so that nobody here waits while the text is read."""
+    """Answer in a worker process, because reading the text would hold up the event loop here."""
     task = _text_task.remote(asked, settings, correlation_id.get(), sendable_s())
     return await result_of(task)
 

@@ -84,7 +84,7 @@ class Coordinator:
             await self._over(run.run_id)
 
     async def over(self, run_id: str) -> None:
-        """Likewise, of a run that was stored before."""
+        """Return when every portfolio of a run that was stored before has its outcome."""
         with self._cancelled_with_caller(run_id):
             await self._over(run_id)
 

@@ -40,7 +40,7 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """The same for the same change, wherever the line has moved."""
+        """A key that stays with the change when its line moves."""
         return f"{self.module}: {self.before} -> {self.after}"
 
 

@@ -1,4 +1,4 @@
-"""The names of bounds: a constant says MAX or MIN, and of what."""
+"""The language of the code, as far as a machine can see it."""
 
 import ast
 import re
@@ -8,10 +8,24 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("optimization", "storage", "serve_app", "tests", "benchmarks", "examples")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+# A docstring needs nothing that stands before it.
+DEPENDENT = re.compile(r"(That|Whoever|Likewise|The same)\b")
+# A bound says MAX or MIN, and of what.
 WITHOUT_SUBJECT = re.compile(
     r"_?(MOST|LONGEST|LEAST|SMALLEST|LOWEST|LARGEST|HIGHEST|FEWEST)(_\w+)?"
     r"|(\w+_)?AT_(A_TIME|ONCE)|LISTED"
 )
+
+
+def test_no_docstring_depends_on_what_stands_before_it() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
+        for path in SOURCES
+        for text in docstrings(path)
+        if DEPENDENT.match(text)
+    ]
+
+    assert found == []
 
 
 def test_constants_of_bounds_say_max_or_min_and_of_what() -> None:
@@ -23,6 +37,13 @@ def test_constants_of_bounds_say_max_or_min_and_of_what() -> None:
     ]
 
     assert found == []
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """The docstrings of a module, its classes and its functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
 
 
 def constants(path: Path) -> Iterator[str]:

@@ -49,7 +49,7 @@ async def ready(parts: Parts, settings: Configured) -> Health:
 @router.get("/health")
 @router.get("/health/health", include_in_schema=False)
 async def health(parts: Parts, settings: Configured) -> Health:
-    """The same parts, and always 200.
+    """Report the parts as `ready` does, always with 200.
 
     ``status`` is ``healthy``, ``degraded`` where an upstream is not well, ``unhealthy`` where the
     database is not.

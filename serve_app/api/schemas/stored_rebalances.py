@@ -134,7 +134,7 @@ class PortfoliosQuery(BaseModel):
 
 
 class Deleted(TypedDict):
-    """That it is gone."""
+    """The confirmation of a deletion."""
 
     message: str
 
