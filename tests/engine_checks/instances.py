@@ -28,7 +28,7 @@ class Instance:
 
     portfolio: Portfolio
     cash_floor: Decimal
-    tight: CashConstrainedProblem
+    cash_problem: CashConstrainedProblem
     cash: CashMilpData
     textbook: Textbook
 
