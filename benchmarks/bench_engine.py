@@ -154,7 +154,9 @@ def with_cash_row(
 
     if cash == "tight":
         times = duel(
-            problems, lambda one: solve_cash_constrained(one.cash_problem, Budget(TIME_LIMIT_S)), bare
+            problems,
+            lambda one: solve_cash_constrained(one.cash_problem, Budget(TIME_LIMIT_S)),
+            bare,
         )
         table.add(size, cash, times, ">= 2" if size >= 50 else "", "cover / HiGHS, hull")
     for other, name in ((bare, "bare"), (arrays, "bare, by arrays")):

@@ -18,8 +18,9 @@ from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.band_violations import edges_of, total_violation, violations, worth_of
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
 from optimization.solvers.coupled_problem import CoupledProblem
+from optimization.solvers.least_violation import least_violation
 from optimization.solvers.relaxation import SeparableRelaxation, restate
-from optimization.solvers.yielding_bands import least_violation, soften_bands
+from optimization.solvers.yielding_bands import soften_bands
 from optimization.time_budget import Budget
 
 EXPLANATION_TIME_S = 2.0  # for each explanation in an answer

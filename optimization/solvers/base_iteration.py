@@ -28,7 +28,7 @@ from optimization.errors import NoSolutionInTimeError
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled_problem import CoupledProblem
-from optimization.solvers.yielding_bands import violation_of
+from optimization.solvers.least_violation import violation_of
 
 MAX_ROUNDS = 25  # bases of one iteration; a longer one counts as a cycle of all its bases
 
