@@ -14,7 +14,8 @@ from optimization.domain.outcome import PricedTarget
 from optimization.errors import NoSolutionInTimeError, SolverInterruptedError
 from optimization.time_budget import Budget
 from serve_app.chunks import solve as rebalancing
-from serve_app.chunks.solve import ChunkInputs, solve_chunk
+from serve_app.chunks.fetch import ChunkInputs
+from serve_app.chunks.solve import solve_chunk
 from serve_app.deadline import (
     MAX_MARGIN,
     Shares,

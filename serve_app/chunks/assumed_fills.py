@@ -7,7 +7,7 @@ from decimal import Decimal
 from optimization.domain.decimals import EXACT
 from optimization.domain.outcome import Side
 from optimization.errors import PricesMissingError
-from serve_app.chunks.solve import ChunkInputs
+from serve_app.chunks.fetch import ChunkInputs
 from serve_app.orders.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp
 from serve_app.resources import Resources
 from serve_app.upstream.errors import OrdersPartlyFilledError, UpstreamUnavailableError

@@ -5,8 +5,11 @@ from typing import Any
 
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions, restrictions_of
-from optimization.domain.outcome import PortfolioOutcome
-from serve_app.chunks.solve import OwnOptions, merge_restrictions
+from optimization.domain.outcome import PortfolioOutcome, PricedTarget
+from optimization.errors import (
+    UnmatchedIdsError,
+)
+from serve_app.chunks.fetch import ChunkInputs
 from serve_app.problems.catalogue import NO_PRICES
 from storage.rebalance import Rebalance
 from storage.run import Run
@@ -28,14 +31,6 @@ def held_outside(outcomes: Iterable[PortfolioOutcome]) -> Iterator[str]:
             yield security.security_id
         if outcome.refusal is not None and outcome.refusal.code == NO_PRICES.slug:
             yield from outcome.refusal.members.get("securities", ())
-
-
-def own_options(
-    run: Rebalance, options: RebalanceOptions, portfolio_ids: Iterable[str]
-) -> OwnOptions:
-    """The options of those portfolios that have their own, or what is wrong with them."""
-    own = run.overrides_by_portfolio
-    return {each: merge_restrictions(options, own[each]) for each in portfolio_ids if each in own}
 
 
 class Unmatched:
@@ -65,3 +60,20 @@ class Unmatched:
 def _ids_of(options: Iterable[Mapping[str, Any]]) -> set[str]:
     named = (restrictions_of(each).named_ids() for each in options)
     return {security_id for ids in named for _, security_id in ids}
+
+
+def require_matched(
+    restrictions: RebalanceOptions, model: tuple[PricedTarget, ...], portfolios: ChunkInputs
+) -> None:
+    """Raise UnmatchedIdsError for what restrictions name and neither the model nor a portfolio has.
+
+    Where a portfolio's holdings could not be had, nobody knows.
+    """
+    known = {security.security_id for security in model}
+    for balance in portfolios.balances:
+        if isinstance(balance, Exception):
+            return
+        known.update(balance.holdings)
+    unmatched = restrictions.unmatched(known)
+    if unmatched:
+        raise UnmatchedIdsError(unmatched)

@@ -13,15 +13,16 @@ from typing import Any
 from optimization.domain.model import Model
 from optimization.domain.options import restrictions_of
 from optimization.domain.outcome import PortfolioOutcome
-from serve_app.chunks.solve import UNPRICED, price_model
+from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import held_outside, named_beyond
+from serve_app.chunks.work import Work, outcomes_of
 from serve_app.deadline import reserved_for
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.metrics import count_outcomes, count_run, count_stopped_run
 from serve_app.ports.rebalances import Outcomes
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
-from serve_app.runs.chunk_tasks import Work, outcomes_of, preview_chunks
+from serve_app.runs.chunk_tasks import preview_chunks
 from serve_app.runs.coordinator import Coordinator
 from serve_app.runs.planner import new_rebalance, now, options_for
 from serve_app.settings import Settings

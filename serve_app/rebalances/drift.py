@@ -9,7 +9,8 @@ from optimization.domain.outcome import PricedTarget
 from optimization.domain.portfolio import Portfolio
 from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, measure_drift
 from optimization.errors import RuleError
-from serve_app.chunks.solve import UNPRICED, ChunkInputs, failed_outcome, fetch_chunk, price_model
+from serve_app.chunks.fetch import UNPRICED, ChunkInputs, fetch_chunk, price_model
+from serve_app.chunks.outcomes import failed_outcome
 from serve_app.problems.errors import PortfolioDataError
 from serve_app.resources import Resources
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError

@@ -12,7 +12,10 @@ from optimization.domain.model import Model, require_targets
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, PricedTarget
 from optimization.exact.block_builder import price_targets
-from serve_app.chunks.solve import UNPRICED, ChunkInputs, OwnOptions, failed_outcome, solve_chunk
+from serve_app.chunks.fetch import UNPRICED, ChunkInputs
+from serve_app.chunks.outcomes import failed_outcome
+from serve_app.chunks.own_options import OwnOptions
+from serve_app.chunks.solve import solve_chunk
 from serve_app.deadline import Shares, reserved_for, within
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs

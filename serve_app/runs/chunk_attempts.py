@@ -10,13 +10,14 @@ import ray
 import stamina
 from ray.exceptions import RayError, TaskCancelledError
 
-from serve_app.chunks.solve import refused_outcome
+from serve_app.chunks.outcomes import refused_outcome
+from serve_app.chunks.work import Work
 from serve_app.deadline import Shares
 from serve_app.problems.error_table import refusal_of
 from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses, retry_while_unavailable
-from serve_app.runs.chunk_tasks import Work, chunk_task, report_of
+from serve_app.runs.chunk_tasks import chunk_task, report_of
 from serve_app.runs.congestion_window import CongestionWindow
 from serve_app.runs.progress import summed
 from serve_app.settings import Settings

@@ -19,7 +19,7 @@ from optimization.errors import (
     OptionsConflictError,
     RuleError,
 )
-from serve_app.chunks.solve import UNPRICED, price_model
+from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import named_beyond
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources, identify_holdings

@@ -18,7 +18,7 @@ from serve_app.api.exports.transactions import line_json, lines_of
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.api.schemas.stored_rebalances import portfolio_json
 from serve_app.chunks.assumed_fills import as_if_filled
-from serve_app.chunks.solve import ChunkInputs
+from serve_app.chunks.fetch import ChunkInputs
 from serve_app.cli import tables
 from serve_app.client.models import DriftSummary
 from serve_app.json_text import encoded, whole

@@ -1,0 +1,72 @@
+"""Fetch a chunk: what portfolios hold, and the prices of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from optimization.domain.model import Model
+from optimization.domain.outcome import PricedTarget
+from optimization.errors import (
+    PricesMissingError,
+    RuleError,
+)
+from optimization.exact.block_builder import price_targets
+from serve_app.upstream.holdings.source import Found, HoldingsSource, held_by
+from serve_app.upstream.prices import PriceSnapshot
+from serve_app.upstream.securities import Securities
+
+UNPRICED: Final = (PricesMissingError, RuleError)
+"""Errors of a model that lacks prices of its own: the refusal of each of its portfolios then."""
+
+
+async def prices_of(
+    security_ids: frozenset[str], securities: Securities, snapshot: PriceSnapshot
+) -> dict[str, Decimal]:
+    """Price by security id; what has no ticker or no price is left out."""
+    tickers = await securities.tickers(security_ids)
+    return {
+        security_id: snapshot.prices[ticker]
+        for security_id, ticker in tickers.items()
+        if ticker in snapshot.prices
+    }
+
+
+async def price_model(
+    model: Model, securities: Securities, snapshot: PriceSnapshot
+) -> tuple[PricedTarget, ...]:
+    """Price the targets of a model; raises one of UNPRICED if one has no usable price."""
+    ids = frozenset(target.security_id for target in model.targets)
+    return price_targets(model, await prices_of(ids, securities, snapshot))
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkInputs:
+    """What is known of some portfolios before they are solved."""
+
+    portfolio_ids: Sequence[str]
+    balances: Sequence[Found]
+    prices: Mapping[str, Decimal]
+
+
+async def fetch_chunk(
+    model: tuple[PricedTarget, ...],
+    portfolio_ids: Sequence[str],
+    source: HoldingsSource,
+    securities: Securities,
+    snapshot: PriceSnapshot,
+    tries: int = 1,
+    also_priced: frozenset[str] = frozenset(),
+) -> ChunkInputs:
+    """What the portfolios hold, and the prices of all of it and of some other securities.
+
+    Raises UpstreamUnavailableError where an upstream does not answer (see ``held_by``).
+    """
+    found = await held_by(source, portfolio_ids, tries)
+    held = (balance.holdings for balance in found.values() if not isinstance(balance, Exception))
+    held_ids = frozenset(security_id for holdings in held for security_id in holdings)
+    model_prices = {security.security_id: security.price for security in model}
+    wanted = (held_ids | also_priced) - model_prices.keys()
+    others = await prices_of(wanted, securities, snapshot)
+    balances = [found[portfolio_id] for portfolio_id in portfolio_ids]
+    return ChunkInputs(portfolio_ids, balances, {**others, **model_prices})

@@ -1,0 +1,32 @@
+"""Options of portfolios that have their own."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from optimization.domain.options import RebalanceOptions
+from optimization.errors import OptimizationError, OptionsConflictError, RuleError
+from storage.rebalance import Rebalance
+
+OwnOptions = Mapping[str, RebalanceOptions | OptimizationError]
+"""The options of portfolios that have their own, or what is wrong with them, by portfolio id."""
+NONE_OWN: OwnOptions = MappingProxyType({})
+
+
+def own_options(
+    run: Rebalance, options: RebalanceOptions, portfolio_ids: Iterable[str]
+) -> OwnOptions:
+    """Merge the options of those portfolios that have their own over the options of all."""
+    own = run.overrides_by_portfolio
+    return {each: override_options(options, own[each]) for each in portfolio_ids if each in own}
+
+
+def override_options(
+    options: RebalanceOptions, overrides: Mapping[str, Any]
+) -> RebalanceOptions | OptimizationError:
+    """Replace the options of the same names; return the error of options that exclude each other."""
+    try:
+        return replace(options, **overrides)
+    except (RuleError, OptionsConflictError) as error:
+        return error
