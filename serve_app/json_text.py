@@ -39,14 +39,14 @@ class RepeatedNameError(AmbiguousTextError):
     """An object has a member twice."""
 
     kind = "repeated_name"
-    rule = "the name stands twice in its object; each may stand once"
+    rule = "the object has two members of this name"
 
 
 class LoneSurrogateError(AmbiguousTextError):
     """A text or a name holds half of a surrogate pair, which no UTF-8 can write."""
 
     kind = "lone_surrogate"
-    rule = "a text or a name holds half of a surrogate pair, which is no character"
+    rule = "a text or a name has an unpaired surrogate, which is not a character"
 
 
 class _RepeatedError(Exception):

@@ -23,7 +23,7 @@ class Collaborators:
     """Everything the application needs from outside.
 
     ``checks`` and ``upstreams`` are what readiness asks, by the name of the part: a check that raises
-    or does not answer in time names its part as failing. ``metrics`` gives Prometheus text.
+    or does not answer in time names its part as failing. ``metrics`` gives the text of Prometheus.
     """
 
     store: store.Store

@@ -25,9 +25,10 @@ QUOTE = '"'
 GZIP = ".gzip"
 
 IfMatch = Annotated[
-    str | None, Header(description="the ETag of the version that is changed; 412 for another one")
+    str | None,
+    Header(description="ETag of the version to change; any other version is answered with 412"),
 ]
-IfNoneMatch = Annotated[str | None, Header(description="the ETag of what the caller has")]
+IfNoneMatch = Annotated[str | None, Header(description="ETag of the caller's copy")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ Key = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=r"^[!-~]{1,255}$",
-        description="a new one for every new request; a repeated one is answered without new work",
+        description="a new key per new request; a repeated key returns the first answer",
     ),
 ]
 

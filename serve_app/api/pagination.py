@@ -15,15 +15,19 @@ MAX_SORT_BY_LENGTH = 200  # characters: the Link of a page has them up to four t
 MAX_RUNS_PER_PAGE = 100
 MAX_PORTFOLIOS_PER_PAGE = 1000
 
-Offset = Annotated[int, Query(ge=0, lt=2**31, description="how many to skip"), WHOLE]
-Runs = Annotated[int, Query(ge=1, le=MAX_RUNS_PER_PAGE, description="how many to answer"), WHOLE]
+Offset = Annotated[int, Query(ge=0, lt=2**31, description="number of items to skip"), WHOLE]
+Runs = Annotated[int, Query(ge=1, le=MAX_RUNS_PER_PAGE, description="most items to return"), WHOLE]
 Models = Annotated[
     int,
-    Query(ge=1, le=MAX_MODELS_PER_PAGE, description="how many to answer; the Link header leads on"),
+    Query(
+        ge=1,
+        le=MAX_MODELS_PER_PAGE,
+        description="most items to return; the Link header leads to the next page",
+    ),
     WHOLE,
 ]
 Portfolios = Annotated[
-    int, Query(ge=1, le=MAX_PORTFOLIOS_PER_PAGE, description="how many to answer"), WHOLE
+    int, Query(ge=1, le=MAX_PORTFOLIOS_PER_PAGE, description="most items to return"), WHOLE
 ]
 
 
@@ -48,8 +52,8 @@ def page_headers(request: Request, offset: int, limit: int, total: int) -> dict[
 
 
 def order_by(*fields: str) -> Callable[[str], Sort]:
-    """The dependency that reads ``sort_by``: a comma list of these fields, each with + or -."""
-    description = f"a comma list of {', '.join(fields)}, each with an optional + or -"
+    """Make the dependency that reads ``sort_by``, a comma-separated list of these fields."""
+    description = f"comma-separated list of {', '.join(fields)}, each with an optional + or -"
 
     name = f" *[+-]?({'|'.join(fields)}) *"
     pattern = f"^({name}(,{name})*)?$"  # only shown: the answer to another one names the fields

@@ -131,9 +131,9 @@ def _invalid(entry: Mapping[str, Any]) -> Json:
         name = ".".join(_shortened(str(step)) for step in path)
         return {"parameter": name, "detail": entry["msg"]}
     if entry["type"] == "json_invalid":  # path is an offset then
-        return {"pointer": "", "detail": f"not JSON: {entry['ctx']['error']} at {path[0]}"}
+        return {"pointer": "", "detail": f"invalid JSON: {entry['ctx']['error']} at {path[0]}"}
     unknown = entry["type"] == "extra_forbidden"
-    detail = "there is no such field" if unknown else entry["msg"]
+    detail = "unknown field" if unknown else entry["msg"]
     # "[key]" is pydantic's mark of a key that breaks a rule; a name may be as long as the body
     steps = [_shortened(str(step)) for step in path if step != "[key]"]
     return {"pointer": json_pointer(steps), "detail": detail}

@@ -15,7 +15,7 @@ RESPOND_ASYNC = "respond-async"
 PREFERENCE_APPLIED = {"Preference-Applied": RESPOND_ASYNC}
 Prefer = Annotated[
     list[str] | None,
-    Header(description="`respond-async` (RFC 7240) is answered with 202 before the work is done"),
+    Header(description="`respond-async` (RFC 7240) returns 202 before the work is done"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The error table: one row for each error that can reach an answer.
+"""Error table: one row for each class of errors that can reach an answer.
 
 A row serves whole answers and single portfolios alike, so both say the same of an error.
 """

@@ -1,4 +1,4 @@
-"""Errors of requests and of a portfolio's data, which no lower layer knows.
+"""Errors of requests and of a portfolio's data that no lower layer raises.
 
 Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
 """
@@ -9,7 +9,7 @@ from optimization.errors import RuleError, shown
 
 
 class PreconditionFailedError(Exception):
-    """The If-Match of a request names another version than the request changes."""
+    """If-Match names another version than the stored one."""
 
     def __init__(self, if_match: str, version: int) -> None:
         super().__init__(if_match, version)
@@ -19,18 +19,18 @@ class PreconditionFailedError(Exception):
     def __str__(self) -> str:
         if self.if_match.startswith("W/"):
             return f"a weak ETag never matches If-Match; version {self.version} is stored"
-        return f"If-Match names another version than {self.version}"
+        return f"If-Match does not match version {self.version}, which is stored"
 
 
 class PreconditionRequiredError(Exception):
-    """This service wants an If-Match with every change, and the request has none."""
+    """A change without If-Match, which this service requires."""
 
     def __str__(self) -> str:
-        return "a change needs If-Match with the ETag of what was read"
+        return "a change requires If-Match with the ETag of the last read"
 
 
 class NotAcceptableError(Exception):
-    """A caller wants none of the media types that a route offers."""
+    """The caller accepts none of the media types that the route offers."""
 
     def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
         super().__init__(accept, offered)
@@ -38,11 +38,11 @@ class NotAcceptableError(Exception):
         self.offered = offered
 
     def __str__(self) -> str:
-        return f"the answer can be {', '.join(self.offered)}"
+        return f"the answer is available as {', '.join(self.offered)}"
 
 
 class UnsupportedMediaTypeError(Exception):
-    """The body of a request has a media type or a coding that is not taken."""
+    """The request body has an unsupported media type or coding."""
 
     def __init__(self, header: str, value: str, accepted: tuple[str, ...]) -> None:
         super().__init__(header, value, accepted)
@@ -51,18 +51,19 @@ class UnsupportedMediaTypeError(Exception):
         self.accepted = accepted
 
     def __str__(self) -> str:
-        return f"{self.header} is {shown(self.value)}: it can be {', '.join(self.accepted)}, or left out"
+        accepted = ", ".join(self.accepted)
+        return f"{self.header} is {shown(self.value)}: send {accepted}, or leave the header out"
 
 
 class BodyCodingError(Exception):
-    """A body that its Content-Encoding says to be gzip is not."""
+    """The body is not gzip, although Content-Encoding says so."""
 
     def __str__(self) -> str:
-        return "the body is not one whole gzip stream, as Content-Encoding says"
+        return "the body is not one complete gzip stream, although Content-Encoding is gzip"
 
 
 class DeadlineExceededError(Exception):
-    """The work took longer than the caller waits."""
+    """The request exceeded the time that its caller allows."""
 
     def __init__(self, header: str, seconds: float) -> None:
         super().__init__(header, seconds)
@@ -70,22 +71,22 @@ class DeadlineExceededError(Exception):
         self.seconds = seconds
 
     def __str__(self) -> str:
-        return f"it took longer than the {self.seconds:g} s of {self.header}"
+        return f"the request took longer than the {self.seconds:g} s of {self.header}"
 
 
 class TooManyStreamsError(Exception):
-    """So many streams of events are open that there is no room for another."""
+    """The limit of open event streams is reached."""
 
     def __init__(self, most: int) -> None:
         super().__init__(most)
         self.most = most
 
     def __str__(self) -> str:
-        return f"{self.most} streams of events are open"
+        return f"{self.most} event streams are already open"
 
 
 class NotReadyError(Exception):
-    """Parts that the service needs are not well, or not asked for a while."""
+    """Required parts are failing, or their circuit breakers are open."""
 
     def __init__(
         self, failing: tuple[str, ...], checks: Mapping[str, str], breakers: Mapping[str, str]
@@ -100,7 +101,7 @@ class NotReadyError(Exception):
 
 
 class PortfolioDataError(Exception):
-    """Prices or holdings of a portfolio that break a rule; nothing of the request does."""
+    """Prices or holdings of a portfolio break a rule; the request itself is valid."""
 
     def __init__(self, field: tuple[str | int, ...], value: object, rule: str) -> None:
         super().__init__(field, value, rule)

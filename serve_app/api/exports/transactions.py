@@ -39,7 +39,7 @@ Page = Sequence[Line]
 
 
 class TransactionLine(TypedDict):
-    """One transaction of a stored rebalance, with the price that it was planned at."""
+    """One transaction of a stored rebalance, with the price it was planned at."""
 
     rebalance_id: ObjectIdentifier
     portfolio_id: Identifier

@@ -15,12 +15,12 @@ from serve_app.json_text import Json
 from serve_app.problems import catalogue
 from serve_app.problems.catalogue import KINDS, Kind
 
-DESCRIPTION = """Keeps investment models and rebalances the portfolios that follow them: the whole-share
-holdings closest to the model, as a trade list, exact to the last share.
+DESCRIPTION = """Stores investment models and rebalances the portfolios that follow them: returns the
+trades to the whole-share holdings closest to the model, exact to the last share.
 
-Every error is one shape, `application/problem+json`, and its `type` is a page of this service.
-Every request may say in `X-Request-Timeout` for how many seconds its caller waits, and in
-`X-Correlation-ID` how its lines in the logs are found."""
+Every error is an `application/problem+json` document whose `type` is a page of this service.
+Every request may limit its own duration with `X-Request-Timeout`, in seconds, and name itself in
+the logs with `X-Correlation-ID`."""
 OF_BODIES = (catalogue.NOT_JSON, catalogue.BODY_SLOW, catalogue.TOO_LARGE, catalogue.UNSUPPORTED)
 OF_ALL = (catalogue.INVALID,)  # an unknown query parameter, at least
 
@@ -40,6 +40,7 @@ def documented(app: FastAPI) -> Json:
         schemas = document["components"]["schemas"]
         schemas |= {"Problem": own, **parts}
         _restore_examples(schemas)
+        _leave_doctests_out(schemas)
         for shape, example in OF_SHAPES.items():
             schemas[shape.__name__]["examples"] = [example]
         for operation in _operations(document):
@@ -65,6 +66,13 @@ def _restore_examples(schemas: Json) -> None:
         extra = model.model_config.get("json_schema_extra")
         if isinstance(extra, dict) and "examples" in extra and model.__name__ in schemas:
             schemas[model.__name__]["examples"] = extra["examples"]
+
+
+def _leave_doctests_out(schemas: Json) -> None:
+    """Cut the description of each shape before the examples that its class has for Python."""
+    for schema in schemas.values():
+        if "description" in schema:
+            schema["description"] = schema["description"].partition("\n\n>>>")[0]
 
 
 def _operations(document: Json) -> Iterator[Json]:

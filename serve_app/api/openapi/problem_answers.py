@@ -16,12 +16,12 @@ class ErrorPlace(BaseModel):
     """One value that breaks a rule."""
 
     pointer: str | None = Field(None, description="JSON pointer into the body")
-    parameter: str | None = Field(None, description="name of a parameter or header")
+    parameter: str | None = Field(None, description="name of the parameter or header")
     detail: str
 
 
 class Problem(BaseModel):
-    """RFC 9457: what went wrong; further members depend on the type."""
+    """An error (RFC 9457); further members depend on the type."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/v1", tags=["drift"])
 
 NamedModel = Annotated[
     ObjectIdentifier | None,
-    Query(description="which of the models that it follows; the newest by default"),
+    Query(description="one of the models that the portfolio follows; the newest by default"),
 ]
 UNREACHABLE = (catalogue.UPSTREAM_DOWN, catalogue.OVERLOADED, catalogue.BROKEN_CONTRACT)
 
@@ -44,7 +44,7 @@ UNREACHABLE = (catalogue.UPSTREAM_DOWN, catalogue.OVERLOADED, catalogue.BROKEN_C
 async def measure_portfolio(
     portfolio_id: PortfolioId, optimizer: Rebalancer, model_id: NamedModel = None
 ) -> Response:
-    """Where every security of a portfolio stands against its band, without a plan."""
+    """Measure the drift of every security of a portfolio, without a plan."""
     model, drift = await optimizer.measure_portfolio(portfolio_id, model_id)
     body = portfolio_drift_json(drift, str(model.model_id))
     return Response(encoded(body), media_type="application/json")
@@ -62,7 +62,7 @@ async def measure_portfolios(
     offset: Offset = 0,
     limit: Portfolios = 100,
 ) -> Response:
-    """Which portfolios of a model are out of band; one that FAILED is among them and says why."""
+    """List the drift of a model's portfolios; a FAILED portfolio is listed with its reason."""
     summaries, total = await optimizer.measure_portfolios(model_id, offset, limit)
     lines = [drift_summary_json(each, problem_of(each.refusal)) for each in summaries]
     headers = page_headers(request, offset, limit, total)

@@ -32,13 +32,13 @@ http_requests_total{method="GET",route="/api/v1/models",status="200"} 3.0
 
 @router.get("/health/live")
 async def live() -> Health:
-    """The process answers; nothing else is asked."""
+    """Report that the process responds; nothing else is checked."""
     return Health(status=HEALTHY)
 
 
 @router.get("/health/ready", responses=refuses(catalogue.NOT_READY))
 async def ready(parts: Parts, settings: Configured) -> Health:
-    """Every part that is needed is well, or 503 with the names of those that are not."""
+    """Check every required part; 503 names those that fail."""
     found = await _examine(parts)
     failing = tuple(name for name in found.failing if name not in NOT_NEEDED)
     if failing:
@@ -49,10 +49,10 @@ async def ready(parts: Parts, settings: Configured) -> Health:
 @router.get("/health")
 @router.get("/health/health", include_in_schema=False)
 async def health(parts: Parts, settings: Configured) -> Health:
-    """Report the parts as `ready` does, always with 200.
+    """Check the parts of /health/ready; the status is always 200.
 
-    ``status`` is ``healthy``, ``degraded`` where an upstream is not well, ``unhealthy`` where the
-    database is not.
+    ``status`` is ``healthy``, ``degraded`` if an upstream is failing, ``unhealthy`` if the
+    database is.
     """
     found = await _examine(parts)
     status = "degraded" if found.failing else HEALTHY
@@ -67,7 +67,7 @@ async def health(parts: Parts, settings: Configured) -> Health:
     responses={200: {"content": {METRICS: {"example": METRICS_EXAMPLE}}}},
 )
 async def metrics(parts: Parts) -> Response:
-    """Prometheus text."""
+    """Export metrics as Prometheus text."""
     text = await parts.metrics()
     return Response(text, media_type=f"{METRICS}; version=0.0.4; charset=utf-8")
 

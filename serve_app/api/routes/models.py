@@ -32,7 +32,7 @@ from storage.mongo.sorting import Sort
 
 router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
 
-StoredVersion = Annotated[Version, Query(description="the version that is stored")]
+StoredVersion = Annotated[Version, Query(description="the stored version")]
 Order = Annotated[Sort, Depends(order_by("model_id", "name", "last_rebalance_date"))]
 
 WRONG_MODEL = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
@@ -53,7 +53,7 @@ async def list_models(
     offset: Offset = 0,
     limit: Models = MAX_MODELS_PER_PAGE,
 ) -> Response:
-    """A page of models, the oldest first unless sorted otherwise."""
+    """List models, the oldest first by default."""
     models, total = await store.list_models(offset, limit, order)
     body = encoded([model_json(model) for model in models])
     return _json(body, headers=page_headers(request, offset, limit, total))
@@ -89,12 +89,12 @@ async def add_model(body: ModelPost, store: Store, once: Idempotent) -> Response
 @router.get(
     "/model/{model_id}",
     response_model=ModelAnswer,
-    responses={304: {"description": "The caller has it"}, **refuses(*WRONG_MODEL)},
+    responses={304: {"description": "The caller's copy is current"}, **refuses(*WRONG_MODEL)},
 )
 async def read_model(
     model_id: ModelId, store: Store, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """A model."""
+    """Read a model."""
     model = await store.read_model(model_id)
     held = held_etag(model_etag(model), if_none_match)
     if held is not None:
@@ -110,7 +110,7 @@ async def read_model(
 async def replace_model(
     model_id: ModelId, body: ModelPut, store: Store, changed: Changed
 ) -> Response:
-    """Replace the whole model, if its version is still the stored one."""
+    """Replace the whole model if its version is still the stored one."""
     changed.require(body.version)
     return _answer(await store.replace_model(replacement_of(model_id, body)))
 
@@ -123,7 +123,7 @@ async def replace_model(
 async def delete_model(
     model_id: ModelId, version: StoredVersion, store: Store, changed: Changed
 ) -> Response:
-    """Remove the model, if its version is still the stored one; its rebalances stay."""
+    """Delete the model if its version is still the stored one; its rebalances stay."""
     changed.require(version)
     await store.delete_model(model_id, version)
     return Response(status_code=204)
@@ -159,7 +159,7 @@ async def replace_position(
 async def remove_position(
     model_id: ModelId, body: PositionBody, store: Store, changed: Changed
 ) -> Response:
-    """Remove a security; every value has to be the stored one."""
+    """Remove a security; every value must match the stored position."""
     return _answer(await store.remove_target(model_id, target_of(body), changed.versions))
 
 
@@ -169,7 +169,7 @@ async def remove_position(
 async def add_portfolios(
     model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
 ) -> Response:
-    """Add portfolios; the ones already there are ignored."""
+    """Add portfolios; those already in the model are ignored."""
     return _answer(await store.add_portfolios(model_id, tuple(body.portfolios), changed.versions))
 
 
@@ -179,7 +179,7 @@ async def add_portfolios(
 async def remove_portfolios(
     model_id: ModelId, body: PortfoliosBody, store: Store, changed: Changed
 ) -> Response:
-    """Remove portfolios; the ones not there are ignored, one has to stay."""
+    """Remove portfolios; unknown ones are ignored, and at least one must remain."""
     return _answer(
         await store.remove_portfolios(model_id, tuple(body.portfolios), changed.versions)
     )

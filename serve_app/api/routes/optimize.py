@@ -69,9 +69,9 @@ router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
 async def optimize(
     request: Request, body: OptimizeBody, optimizer: Rebalancer, settings: Configured
 ) -> Response:
-    """Rebalance portfolios that are given whole to a model that is given; nothing is stored.
+    """Rebalance the portfolios of the request to the model of the request; nothing is stored.
 
-    One element for each portfolio, in the order given. The ids of a rebalance and a model are null.
+    Returns one element per portfolio, in the order given; rebalance_id and model_id are null.
     """
     rebalances = await optimizer.optimize(
         given_model(body),

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/v1", tags=["orders"], route_class=ExactRoute)
 MAX_ORDERS_PER_PAGE: Final = 1000
 DEFAULT_ORDERS_PER_PAGE: Final = 100
 Limit = Annotated[
-    int, Query(ge=1, le=MAX_ORDERS_PER_PAGE, description="how many orders to answer"), WHOLE
+    int, Query(ge=1, le=MAX_ORDERS_PER_PAGE, description="most orders to return"), WHOLE
 ]
 States = Annotated[
     list[OrderState], Query(max_length=8, description="only orders in these states; repeatable")
@@ -58,10 +58,10 @@ async def hand_over(
     once: Idempotent,
     body: HandOverBody | None = None,
 ) -> Response:
-    """Send the orders of a completed rebalance that are not at the order service yet, never one twice.
+    """Send the orders of a completed rebalance that are not at the order service yet, none twice.
 
-    Orders of other rebalances of the same portfolios that are neither filled nor cancelled refuse it,
-    unless ``open_orders`` says otherwise; a later rebalance whose orders were sent refuses it always.
+    Refused if portfolios have open orders of other rebalances, unless ``open_orders`` allows it.
+    Always refused if orders of a later rebalance were sent.
     """
     rule = (body or HandOverBody()).open_orders
     done, replayed = await once(
@@ -86,7 +86,7 @@ async def list_orders(
     limit: Limit = DEFAULT_ORDERS_PER_PAGE,
     status: States = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
-    """Where the orders of a rebalance stand, a page at a time; NOT_SENT before it is handed over."""
+    """List the orders of a rebalance; NOT_SENT before it is handed over."""
     found = await store.read_submission(rebalance_id, offset, limit, tuple(dict.fromkeys(status)))
     return _answer(found, 200, page_headers(request, offset, limit, found.listed))
 

@@ -21,6 +21,6 @@ Ids = Annotated[
 
 @router.get("/portfolios", responses=refuses(catalogue.INVALID, catalogue.OVERLOADED))
 async def name_portfolios(store: Store, ids: Ids) -> list[PortfolioName]:
-    """Names of portfolios, in the order of the ids; null where the portfolio service has none or is down."""
+    """Look up portfolio names; null if unknown or the portfolio service is down."""
     names = await store.name_portfolios(tuple(dict.fromkeys(ids)))
     return [PortfolioName(portfolio_id=each, name=name) for each, name in names.items()]

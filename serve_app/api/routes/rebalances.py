@@ -33,9 +33,9 @@ router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=ExactRoute)
 MAX_UNMATCHED_IDS = 100
 DryRun = Annotated[
     bool,
-    Query(description="answer the same and store nothing; an Idempotency-Key is not looked at"),
+    Query(description="return the same answer and store nothing; an Idempotency-Key is ignored"),
 ]
-ACCEPTED = {202: {"model": RunAnswer, "description": "It goes on; Location says where it stands"}}
+ACCEPTED = {202: {"model": RunAnswer, "description": "Accepted; Location is the run to poll"}}
 REFUSALS = refuses(
     catalogue.BAD_ID,
     catalogue.NOT_FOUND,
@@ -74,7 +74,7 @@ async def rebalance_model(
     dry_run: DryRun = False,
     respond_async: RespondAsync = False,
 ) -> Response:
-    """Rebalance every portfolio that follows the model; one element for each."""
+    """Rebalance every portfolio that follows the model; returns one element per portfolio."""
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
         return await _begun(store, optimizer, once, selection, options)
@@ -114,7 +114,7 @@ async def rebalance_portfolio(
     dry_run: DryRun = False,
     respond_async: RespondAsync = False,
 ) -> Response:
-    """Rebalance one portfolio to the newest model that it follows, or to the one that is named."""
+    """Rebalance one portfolio to the newest model it follows, or to the named model."""
     model_id = options.model_id if options else None
     if respond_async and not dry_run:
         selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))

@@ -46,7 +46,7 @@ LastEvent = Annotated[
     Header(
         alias="Last-Event-ID",
         pattern=r"^[0-9]{1,9}$",
-        description="the number of the last event that was received: the stream goes on after it",
+        description="number of the last event received; the stream resumes after it",
     ),
 ]
 LOOK_EVERY_S = 0.5
@@ -76,7 +76,7 @@ NDJSON = "application/x-ndjson"
 async def begin_run(
     body: RunRequest, store: Store, optimizer: Rebalancer, once: Idempotent
 ) -> Response:
-    """Rebalance several models, a list of portfolios or the whole book; answered before it is done."""
+    """Rebalance several models, a list of portfolios or the whole book, in the background."""
     command = BeginRun(
         new_rebalance_id(),
         selection_of(body),
@@ -95,7 +95,7 @@ async def begin_run(
 async def list_runs(
     request: Request, store: Store, offset: Offset = 0, limit: Runs = 10
 ) -> Response:
-    """A page of runs, the newest first."""
+    """List runs, the newest first."""
     runs, total = await store.list_runs(offset, limit)
     listed = [await progress_json(store, run) for run in runs]
     return _json(listed, 200, page_headers(request, offset, limit, total))
@@ -103,13 +103,13 @@ async def list_runs(
 
 @router.get("/runs/{run_id}", response_model=RunAnswer, responses=WRONG_RUN)
 async def read_run(run_id: RunId, store: Store) -> Response:
-    """Where a run stands."""
+    """Read the state of a run."""
     return _json(await progress_json(store, await store.read_run(run_id)))
 
 
 @router.delete("/runs/{run_id}", status_code=202, response_model=RunAnswer, responses=WRONG_RUN)
 async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Response:
-    """Begin nothing more of a run; what is done or under way stays, and one that is over stays as it is."""
+    """Start no more work of a run; the outcomes of finished and running chunks stay."""
     run = await store.cancel_run(run_id)
     if not run.status.is_over:
         await optimizer.look_at(run.run_id)
@@ -128,7 +128,7 @@ async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Resp
 async def follow_run(
     run_id: RunId, store: Store, streams: OpenStreams, last: LastEvent = None
 ) -> Response:
-    """Server-sent events: `chunk` for portfolios that are done, `progress`, and `end` when the run is over."""
+    """Stream server-sent events: `chunk`, `progress`, and `end` once the run is over."""
     run = await store.read_run(run_id)
     return EventStream(_events(store, run, int(last or 0)), streams)
 
@@ -139,7 +139,7 @@ async def follow_run(
     response_class=StreamingResponse,
 )
 async def stream_outcomes(run_id: RunId, store: Store, settings: Configured) -> Response:
-    """JSON lines: the outcome of every portfolio that has one, in the order of rebalances and portfolios."""
+    """Stream the known outcomes as JSON lines, in the order of rebalances and portfolios."""
     run = await store.read_run(run_id)
     return StreamingResponse(_outcomes(store, run, settings.zone), 200, media_type=NDJSON)
 

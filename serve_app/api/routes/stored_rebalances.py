@@ -40,13 +40,13 @@ from storage.mongo.sorting import Sort
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 
-StoredVersion = Annotated[Version, Query(description="the version that is stored")]
+StoredVersion = Annotated[Version, Query(description="the stored version")]
 Order = Annotated[
     Sort,
     Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
 ]
 OnePage = Annotated[
-    int, Query(ge=1, le=MAX_OUTCOMES_PER_PAGE, description="how many to answer"), WHOLE
+    int, Query(ge=1, le=MAX_OUTCOMES_PER_PAGE, description="most items to return"), WHOLE
 ]
 WRONG_RUN = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 
@@ -62,7 +62,7 @@ async def list_rebalances(
     offset: Offset = 0,
     limit: Runs = 10,
 ) -> Response:
-    """A page of rebalances, the newest first, with up to 5,000 of their portfolios in all."""
+    """List rebalances, the newest first, with up to 5,000 of their portfolios in all."""
     runs, total = await store.list_rebalances(offset, limit, order)
     page: list[Listed] = []
     for run, shown in zip(runs, shares(run.number_of_portfolios for run in runs), strict=True):
@@ -86,9 +86,10 @@ async def list_rebalances_of_portfolios(
     offset: Offset = 0,
     limit: Runs = 10,
 ) -> Response:
-    """The rebalances that hold any of these portfolios, newest first, cut down to them.
+    """List the rebalances of these portfolios, the newest first, with no other portfolios.
 
-    A page has up to 5,000 portfolios in all; where a rebalance is cut, the same body sent to the link has the whole.
+    A page has up to 5,000 portfolios in all. If a rebalance is cut, send the same body to its
+    link for all of them.
     """
     wanted = tuple(dict.fromkeys(body.portfolios))
     found, total = await store.list_rebalances_of(wanted, offset, limit)
@@ -106,7 +107,7 @@ async def list_rebalances_of_portfolios(
     "/rebalance/{rebalance_id}", response_model=RebalanceResult, responses=refuses(*WRONG_RUN)
 )
 async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Configured) -> Response:
-    """A rebalance with all its portfolios and their positions, as long as it may be."""
+    """Read a rebalance with all its portfolios and their positions, streamed at any length."""
     run = await store.read_rebalance(rebalance_id)
     whole = Portfolios(run, 0, run.number_of_portfolios, partial(store.list_outcomes, run))
     text = rebalance_text(Listed(whole), settings.zone)
@@ -126,7 +127,7 @@ async def list_portfolios(
     offset: Offset = 0,
     limit: OnePage = MAX_OUTCOMES_PER_PAGE,
 ) -> Response:
-    """A page of the portfolios of a rebalance, in their order in the model."""
+    """List the portfolios of a rebalance, in the order of the model."""
     run = await store.read_rebalance(rebalance_id)
     count = max(0, min(limit, run.number_of_portfolios - offset))
     page = Portfolios(run, offset, count, partial(store.list_outcomes, run))
@@ -142,7 +143,7 @@ async def list_portfolios(
 async def list_positions(
     rebalance_id: RebalanceId, portfolio_id: PortfolioId, store: Store, settings: Configured
 ) -> Response:
-    """The positions of one portfolio in a rebalance."""
+    """List the positions of one portfolio in a rebalance."""
     run, rebalance = await store.read_outcome(rebalance_id, portfolio_id)
     return _json(positions_json(rebalance, trade_date_of(run, settings.zone)))
 
@@ -163,7 +164,7 @@ async def list_positions(
 async def delete_rebalance(
     rebalance_id: RebalanceId, version: StoredVersion, store: Store, changed: Changed
 ) -> Response:
-    """Remove a rebalance with its portfolios, if its version is the stored one and no order was sent."""
+    """Delete a rebalance if its version is the stored one and no order of it was sent."""
     changed.require(version)
     await store.delete_rebalance(rebalance_id, version)
     return _json(deleted_json(rebalance_id))

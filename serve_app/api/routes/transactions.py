@@ -58,7 +58,7 @@ CONTENT: Final[dict[str, Any]] = {
 }
 Chosen = Annotated[
     list[Identifier],
-    Query(max_length=MAX_CHOSEN_PORTFOLIOS, description="only these portfolios; may be repeated"),
+    Query(max_length=MAX_CHOSEN_PORTFOLIOS, description="only these portfolios; repeatable"),
 ]
 
 
@@ -66,7 +66,7 @@ Chosen = Annotated[
     "/rebalance/{rebalance_id}/transactions",
     response_model=list[TransactionLine],
     responses={
-        200: {"description": "The transactions, by Accept", "content": CONTENT},
+        200: {"description": "Transactions in the format that Accept asks for", "content": CONTENT},
         **refuses(*WRONG_RUN, catalogue.NOT_ACCEPTABLE, catalogue.TOO_MANY_ROWS),
     },
 )
@@ -77,7 +77,7 @@ async def list_transactions(
     settings: Configured,
     portfolio_id: Chosen = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
-    """The trade list of a rebalance, as long as it may be: JSON, JSON lines, CSV or a workbook."""
+    """List all transactions of a rebalance as JSON, JSON lines, CSV or a workbook."""
     media_type = chosen(accept, OFFERED)
     run = await store.read_rebalance(rebalance_id)
     if portfolio_id:

@@ -33,17 +33,17 @@ class StandingAnswer(TypedDict):
     low_drift: DecimalText
     high_drift: DecimalText
     actual: Weight
-    lower_edge: Annotated[
-        DecimalText, Field(description="the least value inside the band, at least 0")
+    lower_edge: Annotated[DecimalText, Field(description="least value inside the band, at least 0")]
+    upper_edge: Annotated[DecimalText, Field(description="greatest value inside the band")]
+    deviation: Annotated[
+        DecimalText, Field(description="distance from the target; negative if below")
     ]
-    upper_edge: Annotated[DecimalText, Field(description="the greatest value inside the band")]
-    deviation: Annotated[DecimalText, Field(description="above the target; below, if negative")]
     side: Annotated[BandSide | None, Field(description="null inside the band")]
-    outside: Annotated[DecimalText, Field(description="how far outside the band; 0 inside")]
+    outside: Annotated[DecimalText, Field(description="distance from the band; 0 inside")]
 
 
 class PortfolioDriftAnswer(TypedDict):
-    """Where a portfolio stands against a model; no plan is made."""
+    """Drift of a portfolio from a model, without a plan."""
 
     portfolio_id: Identifier
     status: Annotated[BandStatus, DocumentedAs(Literal["WITHIN_BANDS", "OUT_OF_BAND"])]
@@ -51,30 +51,30 @@ class PortfolioDriftAnswer(TypedDict):
     cash: DecimalText
     cash_weight: Weight
     total_drift: Annotated[
-        DecimalText, Field(description="all deviations from target, without signs")
+        DecimalText, Field(description="sum of all deviations from target, without signs")
     ]
     total_drift_weight: Weight
-    out_of_band: Annotated[int, Field(description="how many securities")]
+    out_of_band: Annotated[int, Field(description="number of securities")]
     model_id: ObjectIdentifier
     drifts: Annotated[
         list[StandingAnswer],
-        Field(description="the securities of the model, then the other holdings"),
+        Field(description="securities of the model, then the other holdings"),
     ]
 
 
 class LargestDeviation(TypedDict):
-    """The security that is farthest from its target."""
+    """The security farthest from its target."""
 
     security_id: Identifier
     deviation: Annotated[
-        DecimalText, Field(description="in currency; below the target, if negative")
+        DecimalText, Field(description="in currency; negative if below the target")
     ]
     target: DecimalText
     actual: Weight
 
 
 class DriftSummaryAnswer(TypedDict):
-    """What matters of one portfolio's drift; of one that FAILED only the error is known."""
+    """Summary of one portfolio's drift; a FAILED portfolio has an error and no amounts."""
 
     portfolio_id: Identifier
     status: Annotated[BandStatus, DocumentedAs(inlined(BandStatus))]
@@ -83,7 +83,7 @@ class DriftSummaryAnswer(TypedDict):
     cash_weight: Weight | None
     total_drift: DecimalText | None
     total_drift_weight: Weight | None
-    out_of_band: Annotated[int | None, Field(description="how many securities")]
+    out_of_band: Annotated[int | None, Field(description="number of securities")]
     largest_deviation: LargestDeviation | None
     error: ProblemInAnswer | None
 

@@ -69,7 +69,7 @@ def _number(value: object) -> object:
 
 def _whole_number(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("true and false are no numbers")  # pydantic would take them for 1 and 0
+        raise ValueError("true and false are not numbers")  # pydantic would take them for 1 and 0
     if isinstance(value, str) and not WHOLE_NUMBER.fullmatch(value):
         raise ValueError("a whole number has ASCII digits, and may have a sign")
     return value

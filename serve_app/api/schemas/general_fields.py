@@ -101,6 +101,6 @@ WeightText = Annotated[
     Field(
         pattern=r"^[0-9]+(\.[0-9]+)?$|^[0-9]+/[0-9]+$",
         examples=["0.25"],
-        description="a decimal, or a fraction such as 1/3 where the target was given as one",
+        description="a decimal, or a fraction such as 1/3 if the target was given as a fraction",
     ),
 ]

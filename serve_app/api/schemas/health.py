@@ -4,10 +4,10 @@ from pydantic import BaseModel
 
 
 class Health(BaseModel):
-    """How the service is.
+    """State of the service.
 
-    ``checks`` has each part that was asked as ``healthy`` or ``failing``, ``breakers`` the circuit to
-    each upstream: ``closed``, ``open``, ``half-open``, or ``unknown`` where nothing could tell.
+    ``checks`` has each part as ``healthy`` or ``failing``, ``breakers`` the circuit to
+    each upstream: ``closed``, ``open``, ``half-open``, or ``unknown`` if it could not be read.
     ``simulated`` names the upstreams that the simulated market stands in for: all or none.
     """
 

@@ -78,8 +78,10 @@ class PositionBody(BaseModel):
         ),
         written(WEIGHT, 0, 0.95),
     ]
-    high_drift: Annotated[Drift, Field(description="how far above the target, of market value")]
-    low_drift: Annotated[Drift, Field(description="how far below, at most high_drift")]
+    high_drift: Annotated[
+        Drift, Field(description="how far above the target, in parts of market value")
+    ]
+    low_drift: Annotated[Drift, Field(description="how far below the target; at most high_drift")]
 
 
 class ModelPost(BaseModel):
@@ -91,12 +93,12 @@ class ModelPost(BaseModel):
     positions: list[PositionBody] = []
     portfolios: Annotated[list[Identifier], Field(min_length=1)]
     rebalance_options: RebalanceOptionsBody | None = Field(
-        None, description="what a rebalance of the model asks for unless it says otherwise"
+        None, description="default options of a rebalance of the model"
     )
 
 
 class ModelPut(ModelPost):
-    """The whole of a model, and the version that it replaces."""
+    """A whole model, and the version that it replaces."""
 
     model_config = _example(**POSTED, version=1)
 
@@ -122,7 +124,7 @@ class PositionAnswer(TypedDict):
 
 
 class ModelAnswer(TypedDict):
-    """A model as it is stored."""
+    """A stored model."""
 
     model_id: ObjectIdentifier
     name: str

@@ -51,25 +51,28 @@ def _strict(**example: Any) -> ConfigDict:
 
 
 class GivenPosition(BaseModel):
-    """One line of the model: a target, and its band either as two drifts or relative to the target."""
+    """One line of the model; the band is two drifts, or relative to the target."""
 
     model_config = _strict(**POSITION)
 
     security_id: AnyIdentifier
     target: Annotated[
-        WeightOrFraction, Field(description="of market value; up to 12 decimals, or a fraction")
+        WeightOrFraction,
+        Field(description="in parts of market value; up to 12 decimals, or a fraction"),
     ]
     low_drift: Annotated[
-        Part | None, Field(description="how far below the target, of market value")
+        Part | None, Field(description="how far below the target, in parts of market value")
     ] = None
     high_drift: Annotated[
-        Part | None, Field(description="how far above; less than low_drift makes the band a cap")
+        Part | None,
+        Field(description="how far above the target; less than low_drift makes the band a cap"),
     ] = None
     relative_drift: Annotated[
-        Part | None, Field(description="how far on both sides, of the target itself")
+        Part | None, Field(description="how far on both sides, in parts of the target")
     ] = None
     absolute_drift: Annotated[
-        Part | None, Field(description="at most so much of market value, with relative_drift")
+        Part | None,
+        Field(description="upper limit of the band in parts of market value, with relative_drift"),
     ] = None
 
     @model_validator(mode="after")
@@ -77,7 +80,7 @@ class GivenPosition(BaseModel):
         sides = self.low_drift is not None, self.high_drift is not None
         if self.relative_drift is None:
             if self.absolute_drift is not None:
-                raise PydanticCustomError("band", "absolute_drift goes with relative_drift")
+                raise PydanticCustomError("band", "absolute_drift requires relative_drift")
             if not all(sides):
                 raise PydanticCustomError("band", TWO_BANDS)
         elif any(sides):
@@ -95,9 +98,9 @@ class GivenPosition(BaseModel):
 
 
 class GivenModel(BaseModel):
-    """A model that need not be stored, under the general rules.
+    """A model under the general rules; it need not be stored.
 
-    Targets sum to 1 at most; up to 5,000 of them are above 0.
+    Targets sum to at most 1, and at most 5,000 of them are above 0.
     """
 
     model_config = _strict(**ASKED["model"])
@@ -107,24 +110,24 @@ class GivenModel(BaseModel):
 
 
 class GivenPortfolio(BaseModel):
-    """What one portfolio owns; shares may be fractions, and below 0 where they are short."""
+    """Cash and holdings of one portfolio; holdings may be fractional or negative."""
 
     model_config = _strict(**OWNED)
 
     portfolio_id: AnyIdentifier
-    cash: Annotated[Amount, Field(description="in currency; below 0 where it is overdrawn")]
+    cash: Annotated[Amount, Field(description="in currency; negative if overdrawn")]
     holdings: Annotated[
         dict[AnyIdentifier, Amount],
         Field(max_length=MAX_HOLDINGS, description="shares by security id"),
     ]
     options: Annotated[
         RebalanceOptionsBody | None,
-        Field(description="of this portfolio, in place of those of the call by the same name"),
+        Field(description="options of this portfolio, each in place of the call's"),
     ] = None
 
 
 class OptimizeBody(BaseModel):
-    """A model, the prices of its securities and of all holdings, and the portfolios to bring to it."""
+    """A model, portfolios to rebalance to it, and prices of all securities of both."""
 
     model_config = _strict(**ASKED)
 
@@ -133,7 +136,7 @@ class OptimizeBody(BaseModel):
         dict[AnyIdentifier, Price],
         Field(
             max_length=MAX_PRICES,
-            description="in currency by security id; one of 0 counts as missing",
+            description="in currency, by security id; a price of 0 counts as missing",
         ),
     ]
     portfolios: Annotated[list[GivenPortfolio], Field(min_length=1, max_length=MAX_PORTFOLIOS)]
@@ -206,7 +209,7 @@ def _checked(
 ) -> Iterator[tuple[Place, str]]:
     """What the restrictions of some options name that nobody knows; their merger over ``common`` is checked."""
     if "open_orders" in options:
-        rule = "there are no orders here: give holdings and cash with them"
+        rule = "POST /optimize knows no orders: include them in holdings and cash"
         raise RuleError((*place, "open_orders"), options["open_orders"], rule)
     try:
         RebalanceOptions(**{**common, **options})
@@ -230,5 +233,5 @@ def _require_unique(portfolio_ids: tuple[str, ...]) -> None:
     for index, portfolio_id in enumerate(portfolio_ids):
         if portfolio_id in seen:
             place = ("portfolios", index, "portfolio_id")
-            raise RuleError(place, portfolio_id, "each portfolio may stand once in a request")
+            raise RuleError(place, portfolio_id, "a request may have each portfolio only once")
         seen.add(portfolio_id)

@@ -93,7 +93,7 @@ AmountOrPercent = Annotated[
                 },
             ],
             "description": "in currency, or of market value as in 2.5%; "
-            "a bare number between 0 and 1 is refused, because it may mean either",
+            "a bare number between 0 and 1 is refused, because it could mean either",
             "examples": ["2.5%", 1000, {"amount": "0.02"}],
         }
     ),
@@ -118,7 +118,7 @@ Ids = Annotated[list[AnyIdentifier], Field(max_length=MAX_SECURITY_IDS)]
 
 
 class GroupBody(BaseModel):
-    """Bounds on the weight of several securities together, as fractions of market value."""
+    """Bounds on the combined weight of several securities, in parts of market value."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -129,10 +129,10 @@ class GroupBody(BaseModel):
 
 
 class RebalanceOptionsBody(BaseModel):
-    """How to rebalance; an option that does not exist is refused by its name.
+    """Options of a rebalance; an unknown option is refused by name.
 
-    Amounts are in currency, or where it says so a part of market value such as "2.5%". What is not
-    given is as the model says, and null is the default.
+    Amounts are in currency, or where noted in percent of market value such as "2.5%". An option that
+    is left out is taken from the model, and null means the default.
     """
 
     model_config = ConfigDict(
@@ -141,24 +141,26 @@ class RebalanceOptionsBody(BaseModel):
     )
 
     cash_floor: Annotated[
-        AmountOrPercent | None, Field(description="the least cash that must be left; or percent")
+        AmountOrPercent | None, Field(description="least cash that must remain; or percent")
     ] = None
     cash_ceiling: Annotated[
-        AmountOrPercent | None, Field(description="the most cash that may be left; or percent")
+        AmountOrPercent | None, Field(description="greatest cash that may remain; or percent")
     ] = None
-    cash_flow: Annotated[Amount | None, Field(description="paid in first; out, if negative")] = None
+    cash_flow: Annotated[
+        Amount | None, Field(description="paid in before the rebalance; paid out if negative")
+    ] = None
     direction: Direction | None = None
     scope: Annotated[
-        Scope | None, Field(description="everything, or only what is outside its band")
+        Scope | None, Field(description="all securities, or only those outside their bands")
     ] = None
     do_not_buy: Ids | None = None
     do_not_sell: Ids | None = None
-    frozen: Annotated[Ids | None, Field(description="neither bought nor sold")] = None
+    frozen: Annotated[
+        Ids | None, Field(description="securities that are neither bought nor sold")
+    ] = None
     lots: Annotated[
         dict[AnyIdentifier, Lot] | None,
-        Field(
-            max_length=MAX_SECURITY_IDS, description="shares in a lot, by security; 1 by default"
-        ),
+        Field(max_length=MAX_SECURITY_IDS, description="shares per lot, by security; 1 by default"),
     ] = None
     minimum_shares: Annotated[Money | None, Field(description="of every trade")] = None
     minimum_value: Annotated[
@@ -166,12 +168,15 @@ class RebalanceOptionsBody(BaseModel):
     ] = None
     maximum_trades: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = None
     turnover_cap: Annotated[
-        AmountOrPercent | None, Field(description="the most that all trades are worth; or percent")
+        AmountOrPercent | None,
+        Field(description="greatest value of all trades together; or percent"),
     ] = None
-    cost_rate: Annotated[CostRate | None, Field(description="of each traded amount")] = None
+    cost_rate: Annotated[
+        CostRate | None, Field(description="cost in parts of each traded amount")
+    ] = None
     cost_per_trade: Money | None = None
     costs_in_objective: Annotated[
-        StrictBool | None, Field(description="weigh the costs against drift")
+        StrictBool | None, Field(description="weigh costs against drift")
     ] = None
     groups: Annotated[list[GroupBody] | None, Field(max_length=200)] = None
     bands: Annotated[
@@ -182,25 +187,25 @@ class RebalanceOptionsBody(BaseModel):
         ),
     ] = None
     soft_band_price: Annotated[
-        BandPrice | None, Field(description="of one unit of currency outside")
+        BandPrice | None, Field(description="price of one unit of currency outside a band")
     ] = None
-    fewest_trades: Annotated[StrictBool | None, Field(description="among equal drift")] = None
+    fewest_trades: Annotated[
+        StrictBool | None, Field(description="prefer fewer trades among plans of equal drift")
+    ] = None
     liquidate: Annotated[
         StrictBool | None,
-        Field(
-            description="sell everything to a model without a target, which is refused otherwise"
-        ),
+        Field(description="allow a model without a target, to which everything is sold"),
     ] = None
     open_orders: Annotated[
-        OpenOrders | None, Field(description="whether holdings are taken as if they were filled")
+        OpenOrders | None, Field(description="whether open orders count as if they were filled")
     ] = None
 
 
 class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):
-    """The options for one portfolio."""
+    """Options for one portfolio."""
 
     model_id: ObjectIdentifier | None = Field(
-        None, description="which of the models that it follows; the newest by default"
+        None, description="one of the models that the portfolio follows; the newest by default"
     )
 
 

@@ -1,4 +1,4 @@
-"""The hand-over of a rebalance's orders: how many are in which state, and one line for each."""
+"""Orders of a rebalance as they are handed over: counts by state, and one line for each order."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -20,7 +20,7 @@ from storage.submission_store import OrderSubmission, SubmissionStatus
 
 
 class HandOverBody(BaseModel):
-    """How to hand a rebalance over."""
+    """Options of a hand-over."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"open_orders": "REPLACE"}]}
@@ -29,27 +29,27 @@ class HandOverBody(BaseModel):
     open_orders: Annotated[
         OpenOrdersRule,
         Field(
-            description="what to do about open orders of other rebalances of the same portfolios: "
-            "send nothing, send on top of them, or cancel them first"
+            description="how to treat open orders of other rebalances of the same portfolios: "
+            "send nothing, send in addition, or cancel them first"
         ),
     ] = OpenOrdersRule.REFUSE
 
 
 class OrderLine(TypedDict):
-    """One order; ``message`` is what the order service, or the way to it, said last."""
+    """One order; ``message`` is the last answer of the order service, or why there is none."""
 
     portfolio_id: Identifier
     security_id: Identifier
     transaction_type: Side
     quantity: JsonNumber
     status: OrderState
-    order_id: Annotated[int | None, Field(description="its id at the order service, once SENT")]
+    order_id: Annotated[int | None, Field(description="id at the order service, once SENT")]
     message: str | None
     order_timestamp: Annotated[
-        InstantText | None, Field(description="the orderTimestamp it went out with last")
+        InstantText | None, Field(description="orderTimestamp of the last attempt to send it")
     ]
     service_status: Annotated[
-        str | None, Field(description="the status that it had when it was looked up last")
+        str | None, Field(description="status at the order service, from the last look-up")
     ]
 
 
@@ -62,12 +62,12 @@ class HandOverStatus(StrEnum):
 
 
 class HandOverAnswer(TypedDict):
-    """Where the orders of a rebalance stand.
+    """State of the orders of a rebalance.
 
-    Before the first hand-over there are no orders, and ``number_of_transactions`` says how many there
-    will be. SENT ones are at the order service. FAILED ones it refused, PENDING ones were not sent: the next
-    POST sends them. Of SENDING and UNKNOWN ones it is not known whether they arrived: the next POST
-    looks them up first. ``status`` is COMPLETE when all are SENT, NOT_SENT while none went out.
+    Before the first hand-over there are no orders yet, only ``number_of_transactions``. SENT orders
+    are at the order service. FAILED orders were refused by it, and PENDING orders were not sent: the
+    next POST sends both. SENDING and UNKNOWN orders may have arrived: the next POST looks them up
+    first. ``status`` is COMPLETE once all orders are SENT, and NOT_SENT while none is.
     """
 
     rebalance_id: ObjectIdentifier

@@ -6,7 +6,7 @@ from serve_app.api.schemas.fields import Identifier
 
 
 class PortfolioName(TypedDict):
-    """A portfolio and its name at the portfolio service, null where that has none or does not answer."""
+    """A portfolio and its name; null if unknown or the portfolio service is down."""
 
     portfolio_id: Identifier
     name: str | None

@@ -41,7 +41,7 @@ class TransactionAnswer(TypedDict):
 
 
 class DriftAnswer(TypedDict):
-    """One security before and after; ``actual`` is its weight of the base afterwards, 4 decimals."""
+    """One security before and after; ``actual`` is the weight afterwards, 4 decimals."""
 
     security_id: AnyIdentifier
     original_quantity: DecimalText
@@ -53,30 +53,28 @@ class DriftAnswer(TypedDict):
 
 
 class BindingAnswer(TypedDict):
-    """A constraint that keeps the plan from less drift; ``slack`` in currency, or in trades."""
+    """A constraint that keeps the plan from less drift; ``slack`` in currency or trades."""
 
     constraint: str
     slack: DecimalText
 
 
 class OutsideBandAnswer(TypedDict):
-    """A security that the plan leaves outside its band, and the options, or whole_lots, that hold it."""
+    """A security outside its band, and the options (or whole_lots) that hold it."""
 
     security_id: AnyIdentifier
     side: BandSide
-    outside: Annotated[DecimalText, Field(description="by how much, in currency")]
+    outside: Annotated[DecimalText, Field(description="distance from the band, in currency")]
     held_by: list[str]
 
 
 class RebalanceAnswer(TypedDict):
-    """What became of one portfolio."""
+    """Outcome of one portfolio."""
 
     portfolio_id: AnyIdentifier
-    rebalance_id: Annotated[
-        ObjectIdentifier | None, Field(description="null where nothing is stored")
-    ]
+    rebalance_id: Annotated[ObjectIdentifier | None, Field(description="null if nothing is stored")]
     model_id: Annotated[
-        ObjectIdentifier | None, Field(description="null where the model is not a stored one")
+        ObjectIdentifier | None, Field(description="null if the model is not stored")
     ]
     status: Outcome
     transactions: list[TransactionAnswer]
@@ -84,9 +82,7 @@ class RebalanceAnswer(TypedDict):
     market_value: DecimalText | None
     base: Annotated[
         DecimalText | None,
-        Field(
-            description="market value after costs: what bands, limits and weights are fractions of"
-        ),
+        Field(description="market value after costs; bands, limits and weights are parts of it"),
     ]
     cash_before_rebalance: DecimalText | None
     cash_after_rebalance: DecimalText | None
@@ -97,21 +93,19 @@ class RebalanceAnswer(TypedDict):
     proof: ProofText | None
     other_base: Annotated[
         DecimalText | None,
-        Field(
-            description="of a FIXED_POINT_CYCLE: what the plan leaves that is better at the base"
-        ),
+        Field(description="for FIXED_POINT_CYCLE: base after the plan that is better at this base"),
     ]
     method: MethodText | None
     binding: list[BindingAnswer]
     open_orders_counted: Annotated[
-        int, Field(description="open orders that holdings and cash before have as if filled")
+        int, Field(description="open orders that cash and holdings include as if filled")
     ]
     violation: Annotated[
         DecimalText | None,
-        Field(description="what all securities are outside their bands together, in currency"),
+        Field(description="sum of the distances of all securities from their bands, in currency"),
     ]
     violation_lower_bound: Annotated[
-        DecimalText | None, Field(description="no plan has a violation below this")
+        DecimalText | None, Field(description="no plan has a smaller violation")
     ]
     outside_band: list[OutsideBandAnswer]
     error: ProblemInAnswer | None

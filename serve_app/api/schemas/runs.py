@@ -35,7 +35,7 @@ MAX_NAMED_SECURITIES = 100_000  # securities that all of these options name
 
 
 class HoldingsBody(BaseModel):
-    """Where the holdings come from: the accounting service, or a file in HOLDINGS_DIRECTORY."""
+    """Source of the holdings: the accounting service, or a file in HOLDINGS_DIRECTORY."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,7 +44,7 @@ class HoldingsBody(BaseModel):
         str | None,
         Field(
             pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,254}$",
-            description="with the source `file`: Parquet or Arrow, one row a holding",
+            description="for the source `file`: Parquet or Arrow, one row per holding",
             examples=["2026-11-23.parquet"],
         ),
     ] = None
@@ -52,15 +52,17 @@ class HoldingsBody(BaseModel):
     @model_validator(mode="after")
     def _file_with_its_source(self) -> Self:
         if (self.source == "file") != (self.file is not None):
-            raise ValueError("a file belongs to the source file, and only to it")
+            raise ValueError(
+                "file is required with the source file, and refused with every other source"
+            )
         return self
 
 
 class RunRequest(BaseModel):
-    """Which portfolios to rebalance, each once: to the newest model that it follows.
+    """Portfolios to rebalance, each once, to the newest model that it follows.
 
-    ``models`` are all followers of these; ``portfolios`` are these, of those models if both are given;
-    ``whole_book`` is everyone.
+    ``models`` selects all their followers; ``portfolios`` selects these, but only followers of
+    ``models`` if both are given; ``whole_book`` selects all.
     """
 
     model_config = ConfigDict(
@@ -82,7 +84,7 @@ class RunRequest(BaseModel):
         dict[Identifier, RebalanceOptionsBody] | None,
         Field(
             max_length=MAX_PORTFOLIOS_WITH_OPTIONS,
-            description="options of single portfolios, in place of those of the run by the same name",
+            description="options of single portfolios, each in place of the run's",
         ),
     ] = None
     holdings: HoldingsBody | None = None
@@ -90,12 +92,12 @@ class RunRequest(BaseModel):
     @model_validator(mode="after")
     def _some_selection(self) -> Self:
         if self.whole_book == (self.models is not None or self.portfolios is not None):
-            raise ValueError("either whole_book, or models or portfolios or both")
+            raise ValueError("select either whole_book, or models, portfolios or both")
         return self
 
 
 class Progress(TypedDict):
-    """How many of how many."""
+    """Number done, and the total."""
 
     done: int
     total: int | None
@@ -109,16 +111,16 @@ class HoldingsSource(TypedDict):
 
 
 class ChunkError(TypedDict):
-    """Portfolios that stand together and have the same trouble."""
+    """Consecutive portfolios that failed for the same reason."""
 
     rebalance_id: ObjectIdentifier
-    first: Annotated[int, Field(description="the place of the first of them in the rebalance")]
+    first: Annotated[int, Field(description="place of the first portfolio in the rebalance")]
     portfolios: int
     detail: str
 
 
 class RunAnswer(TypedDict):
-    """A run over a book. What is null is not known yet; ``rebalances`` and ``errors`` show the first 100."""
+    """State of a run; null is not known yet. ``rebalances`` and ``errors`` list the first 100."""
 
     run_id: ObjectIdentifier
     status: Annotated[RunStatus, DocumentedAs(inlined(RunStatus))]
@@ -126,8 +128,10 @@ class RunAnswer(TypedDict):
     portfolios: Progress
     chunks: Progress
     counts: Annotated[dict[str, int], counts_by(Status)]
-    methods: Annotated[dict[str, int], Field(description="portfolios by the way they were solved")]
-    seconds: Annotated[dict[str, float], Field(description="work by stage, over all processors")]
+    methods: Annotated[dict[str, int], Field(description="portfolios by solution method")]
+    seconds: Annotated[
+        dict[str, float], Field(description="work by stage, summed over all processors")
+    ]
     portfolios_per_second: float | None
     remaining_seconds: float | None
     holdings: Annotated[HoldingsSource, DocumentedAs(HoldingsBody)]
@@ -135,7 +139,9 @@ class RunAnswer(TypedDict):
     errors: list[ChunkError]
     unmatched: Annotated[
         list[str],
-        Field(description="what options name and nobody has; known when all portfolios are done"),
+        Field(
+            description="ids that options name and nobody has; known once all portfolios are done"
+        ),
     ]
     error: ProblemInAnswer | None
     created_at: InstantText
@@ -174,7 +180,7 @@ def own_options_of(body: RunRequest) -> OwnOverrides:
     for portfolio_id, given in (body.options_by_portfolio or {}).items():
         place = ("options_by_portfolio", portfolio_id)
         if selected is not None and portfolio_id not in selected:
-            raise RuleError(place, portfolio_id, "it is not among the portfolios of the run")
+            raise RuleError(place, portfolio_id, "the run does not select this portfolio")
         own[portfolio_id] = options_of(given)
         try:
             options = RebalanceOptions(**{**common, **own[portfolio_id]})
@@ -182,7 +188,7 @@ def own_options_of(body: RunRequest) -> OwnOverrides:
             raise RuleError((*place, *error.field), error.value, error.rule) from error
         named += sum(1 for _ in options.named_ids())
         if named > MAX_NAMED_SECURITIES:
-            rule = f"the options of single portfolios name at most {MAX_NAMED_SECURITIES:,} securities together"
+            rule = f"options of single portfolios may name at most {MAX_NAMED_SECURITIES:,} securities in total"
             raise RuleError(place, named, rule)
     return own
 

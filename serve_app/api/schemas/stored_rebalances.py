@@ -39,7 +39,7 @@ from storage.rebalance import Rebalance, RebalanceStatus
 
 
 class PositionResult(TypedDict):
-    """One security of a stored rebalance; the last three are null where nothing is traded."""
+    """One security of a stored rebalance; the last three members are null if it is not traded."""
 
     security_id: Identifier
     price: JsonNumber
@@ -60,11 +60,11 @@ class PositionResult(TypedDict):
 
 
 class OutsideBandResult(TypedDict):
-    """A security that was left outside its band, and the options, or whole_lots, that held it."""
+    """A security that was left outside its band, and the options (or whole_lots) that held it."""
 
     security_id: Identifier
     side: BandSide
-    outside: Annotated[JsonNumber, Field(description="by how much, in currency")]
+    outside: Annotated[JsonNumber, Field(description="distance from the band, in currency")]
     held_by: list[str]
 
 
@@ -104,13 +104,15 @@ class RebalanceResult(TypedDict):
     counts: Annotated[dict[str, int], counts_by(Status)]
     unmatched: Annotated[
         list[str],
-        Field(description="what options name and nobody has; known when all portfolios are done"),
+        Field(
+            description="ids that options name and nobody has; known once all portfolios are done"
+        ),
     ]
     portfolios_omitted: NotRequired[
         Annotated[
             int,
             Field(
-                description="how many are not listed here, where a list is cut",
+                description="number of portfolios left out here, if the list is cut",
                 json_schema_extra={"default": 0},
             ),
         ]
@@ -119,14 +121,14 @@ class RebalanceResult(TypedDict):
         Annotated[
             str,
             DocumentedAs(str | None),
-            Field(description="where those that are omitted are, where a list is cut"),
+            Field(description="link to the omitted portfolios, if the list is cut"),
         ]
     ]
     portfolios: list[PortfolioResult]
 
 
 class PortfoliosQuery(BaseModel):
-    """The portfolios whose rebalances are asked for."""
+    """Portfolios whose rebalances are listed."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"portfolios": [PORTFOLIO]}]})
 
@@ -134,7 +136,7 @@ class PortfoliosQuery(BaseModel):
 
 
 class Deleted(TypedDict):
-    """The confirmation of a deletion."""
+    """Confirmation of a deletion."""
 
     message: str
 
