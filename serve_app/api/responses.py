@@ -1,4 +1,4 @@
-"""What became of portfolios as the answer of a route: elements, or the problem that all of them share."""
+"""Outcomes of portfolios as the response of a route: elements, or the problem that all share."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
 from serve_app.json_text import encoded
 from serve_app.ports.optimize import RawResponse
 from serve_app.problems import catalogue
-from serve_app.problems.error_table import kind_of_refusal, problem_of, retry_headers
+from serve_app.problems.error_table import kind_of_refusal, retry_headers
 from storage.rebalance import Rebalance
 
 ENCODING_BATCH_SIZE = (
@@ -31,6 +31,13 @@ def written_of(response: Response) -> RawResponse:
 def response_from(written: RawResponse) -> Response:
     """The response that another process wrote."""
     return Response(written.body, written.status, written.headers)
+
+
+def json_response(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Write a value as the JSON body of a response."""
+    return Response(encoded(value), status, headers, "application/json")
 
 
 def trade_date_of(run: Rebalance, zone: tzinfo) -> str:
@@ -63,8 +70,7 @@ def answer_of_one(
     """The element of the only portfolio, or the problem that it has."""
     if rebalance.status in WITHOUT_PLAN and rebalance.refusal is not None:
         return one_refused(path, heading, rebalance, headers)
-    text = encoded(_element(heading, rebalance))
-    return Response(text, headers=headers, media_type="application/json")
+    return json_response(_element(heading, rebalance), headers=headers)
 
 
 async def _array_of(heading: Heading, rebalances: Sequence[PortfolioOutcome]) -> bytes:
@@ -81,9 +87,8 @@ async def _array_of(heading: Heading, rebalances: Sequence[PortfolioOutcome]) ->
 
 
 def _element(heading: Heading, rebalance: PortfolioOutcome) -> RebalanceAnswer:
-    error = problem_of(rebalance.refusal)
     ids = heading.rebalance_id, heading.model_id
-    return outcome_json(rebalance, *ids, heading.trade_date, error)
+    return outcome_json(rebalance, *ids, heading.trade_date)
 
 
 def one_refused(

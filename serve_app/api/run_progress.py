@@ -5,10 +5,9 @@ from typing import Annotated
 from fastapi import Depends, Header
 from starlette.responses import Response
 
+from serve_app.api.responses import json_response
 from serve_app.api.schemas.runs import MAX_LISTED_REBALANCES, RunAnswer, run_json
-from serve_app.json_text import encoded
 from serve_app.ports.runs import StoredRuns
-from serve_app.problems.error_table import problem_of
 from storage.run import Run
 
 RESPOND_ASYNC = "respond-async"
@@ -30,12 +29,11 @@ RespondAsync = Annotated[bool, Depends(_responds_async)]
 async def accepted(store: StoredRuns, run: Run, headers: dict[str, str]) -> Response:
     """The answer to a request whose work goes on."""
     location = {"Location": f"/api/v1/runs/{run.run_id}"}
-    body = encoded(await progress_json(store, run))
-    return Response(body, 202, location | headers, "application/json")
+    return json_response(await progress_json(store, run), 202, location | headers)
 
 
 async def progress_json(store: StoredRuns, run: Run) -> RunAnswer:
     """A run with the first of its rebalances and of its troubles."""
     ids = await store.list_run_rebalance_ids(run.run_id, MAX_LISTED_REBALANCES)
     errors = await store.list_run_errors(run.run_id, MAX_LISTED_REBALANCES)
-    return run_json(run, ids, errors, problem_of(run.problem))
+    return run_json(run, ids, errors)

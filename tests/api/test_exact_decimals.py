@@ -80,12 +80,12 @@ def of_an_outcome(draw: Draw) -> Iterator[Pair]:
     yield drift.actual, actual
     yield made.transactions[0].quantity, abs(traded)
     yield made.turnover, abs(traded) * price
-    shown = json.loads(encoded(outcome_json(made, None, None, "", None)), parse_float=Decimal)
+    shown = json.loads(encoded(outcome_json(made, None, None, "")), parse_float=Decimal)
     yield shown["transactions"][0]["quantity"], abs(traded)
     yield shown["drifts"][0]["actual"], actual
     yield shown["drifts"][0]["adjusted_quantity"], after
     yield shown["base"], base
-    stored = json.loads(encoded(portfolio_json(made, "", None)), parse_float=Decimal)
+    stored = json.loads(encoded(portfolio_json(made, "")), parse_float=Decimal)
     position = stored["positions"][0]
     yield position["trade_quantity"], abs(traded)
     yield position["adjusted_position_market_value"], after * price

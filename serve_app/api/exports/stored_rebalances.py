@@ -19,7 +19,6 @@ from optimization.domain.outcome import PortfolioOutcome
 from serve_app.api.responses import trade_date_of
 from serve_app.api.schemas.stored_rebalances import PortfolioResult, portfolio_json, rebalance_json
 from serve_app.json_text import encoded
-from serve_app.problems.error_table import problem_of
 from storage.rebalance import Rebalance
 
 OUTCOME_BATCH_SIZE: Final = 100  # portfolios that are read, and written to the caller, at once
@@ -114,4 +113,4 @@ def portfolios_json(
 ) -> list[PortfolioResult]:
     """Portfolios of a stored rebalance."""
     day = trade_date_of(run, zone)
-    return [portfolio_json(each, day, problem_of(each.refusal)) for each in outcomes]
+    return [portfolio_json(each, day) for each in outcomes]

@@ -48,18 +48,18 @@ def _written(value: Any) -> Any:
 
 
 def _state(run: Run, *rebalances: str) -> RunAnswer:
-    return run_json(run, rebalances, (), None)
+    return run_json(run, rebalances, ())
 
 
 _IDS = samples.REBALANCE, MODEL
-_REBALANCED = _written(outcome_json(samples.SOLD, *_IDS, samples.DAY, None))
-_GIVEN = _written(outcome_json(samples.SOLD, None, None, samples.DAY, None))
-_NOT_SOLD = _written(outcome_json(samples.NOT_SOLD, *_IDS, samples.DAY, None))
-_NOT_SOLD_STORED = _written(portfolio_json(samples.NOT_SOLD, samples.DAY, None))
-_STORED = portfolio_json(samples.SOLD, samples.DAY, None)
+_REBALANCED = _written(outcome_json(samples.SOLD, *_IDS, samples.DAY))
+_GIVEN = _written(outcome_json(samples.SOLD, None, None, samples.DAY))
+_NOT_SOLD = _written(outcome_json(samples.NOT_SOLD, *_IDS, samples.DAY))
+_NOT_SOLD_STORED = _written(portfolio_json(samples.NOT_SOLD, samples.DAY))
+_STORED = portfolio_json(samples.SOLD, samples.DAY)
 _OUTCOME = _written(_STORED)
 _DRIFT = _written(portfolio_drift_json(samples.DRIFT, MODEL))
-_SUMMARY = _written(drift_summary_json(samples.DRIFT.summary, None))
+_SUMMARY = _written(drift_summary_json(samples.DRIFT.summary))
 _SENT = _written(hand_over_json(samples.handed_over(samples.ORDER)))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
 _QUEUED = _written(_state(samples.QUEUED))

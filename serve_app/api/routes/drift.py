@@ -9,6 +9,7 @@ from serve_app.api.dependencies import Rebalancer
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, page_headers
 from serve_app.api.path_parameters import ModelId, PortfolioId
+from serve_app.api.responses import json_response
 from serve_app.api.schemas.drift import (
     DriftSummaryAnswer,
     PortfolioDriftAnswer,
@@ -16,9 +17,7 @@ from serve_app.api.schemas.drift import (
     portfolio_drift_json,
 )
 from serve_app.api.schemas.fields import ObjectIdentifier
-from serve_app.json_text import encoded
 from serve_app.problems import catalogue
-from serve_app.problems.error_table import problem_of
 
 router = APIRouter(prefix="/api/v1", tags=["drift"])
 
@@ -46,8 +45,7 @@ async def measure_portfolio(
 ) -> Response:
     """Measure the drift of every security of a portfolio, without a plan."""
     model, drift = await optimizer.measure_portfolio(portfolio_id, model_id)
-    body = portfolio_drift_json(drift, str(model.model_id))
-    return Response(encoded(body), media_type="application/json")
+    return json_response(portfolio_drift_json(drift, str(model.model_id)))
 
 
 @router.get(
@@ -64,6 +62,5 @@ async def measure_portfolios(
 ) -> Response:
     """List the drift of a model's portfolios; a FAILED portfolio is listed with its reason."""
     summaries, total = await optimizer.measure_portfolios(model_id, offset, limit)
-    lines = [drift_summary_json(each, problem_of(each.refusal)) for each in summaries]
-    headers = page_headers(request, offset, limit, total)
-    return Response(encoded(lines), headers=headers, media_type="application/json")
+    lines = [drift_summary_json(each) for each in summaries]
+    return json_response(lines, headers=page_headers(request, offset, limit, total))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from optimization.domain.model import Model
@@ -14,25 +14,24 @@ from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import MAX_MODELS_PER_PAGE, Models, Offset, order_by, page_headers
 from serve_app.api.path_parameters import ModelId
+from serve_app.api.query_parameters import StoredVersion
+from serve_app.api.responses import json_response
 from serve_app.api.schemas.models import (
     ModelAnswer,
     ModelPost,
     ModelPut,
     PortfoliosBody,
     PositionBody,
-    Version,
     model_json,
     model_of,
     replacement_of,
     target_of,
 )
-from serve_app.json_text import encoded
 from serve_app.problems import catalogue
 from storage.mongo.sorting import Sort
 
 router = APIRouter(prefix="/api/v1", tags=["models"], route_class=ExactRoute)
 
-StoredVersion = Annotated[Version, Query(description="the stored version")]
 Order = Annotated[Sort, Depends(order_by("model_id", "name", "last_rebalance_date"))]
 
 WRONG_MODEL = (catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
@@ -55,8 +54,8 @@ async def list_models(
 ) -> Response:
     """List models, the oldest first by default."""
     models, total = await store.list_models(offset, limit, order)
-    body = encoded([model_json(model) for model in models])
-    return _json(body, headers=page_headers(request, offset, limit, total))
+    listed = [model_json(model) for model in models]
+    return json_response(listed, headers=page_headers(request, offset, limit, total))
 
 
 @router.post(
@@ -186,8 +185,4 @@ async def remove_portfolios(
 
 
 def _answer(model: Model, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return _json(encoded(model_json(model)), status, {"ETag": model_etag(model), **(headers or {})})
-
-
-def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, status, headers, "application/json")
+    return json_response(model_json(model), status, {"ETag": model_etag(model), **(headers or {})})

@@ -11,10 +11,10 @@ from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, page_headers
 from serve_app.api.path_parameters import RebalanceId
+from serve_app.api.responses import json_response
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.fields import WHOLE
 from serve_app.api.schemas.orders import HandOverAnswer, HandOverBody, hand_over_json
-from serve_app.json_text import encoded
 from serve_app.problems import catalogue
 from storage.order import OrderState
 from storage.submission_store import OrderSubmission, SubmissionStatus
@@ -92,4 +92,4 @@ async def list_orders(
 
 
 def _answer(found: OrderSubmission, status: int, headers: dict[str, str]) -> Response:
-    return Response(encoded(hand_over_json(found)), status, headers, "application/json")
+    return json_response(hand_over_json(found), status, headers)

@@ -19,6 +19,7 @@ from serve_app.api.openapi.answer_examples import EVENTS, OUTCOMES
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, page_headers
 from serve_app.api.path_parameters import RunId
+from serve_app.api.responses import json_response
 from serve_app.api.run_progress import accepted, progress_json
 from serve_app.api.schemas.options import options_of
 from serve_app.api.schemas.runs import (
@@ -30,7 +31,6 @@ from serve_app.api.schemas.runs import (
     own_options_of,
     selection_of,
 )
-from serve_app.json_text import encoded
 from serve_app.ports.options import OptionOverrides
 from serve_app.ports.runs import BeginRun, StoredRuns
 from serve_app.problems import catalogue
@@ -98,13 +98,13 @@ async def list_runs(
     """List runs, the newest first."""
     runs, total = await store.list_runs(offset, limit)
     listed = [await progress_json(store, run) for run in runs]
-    return _json(listed, 200, page_headers(request, offset, limit, total))
+    return json_response(listed, 200, page_headers(request, offset, limit, total))
 
 
 @router.get("/runs/{run_id}", response_model=RunAnswer, responses=WRONG_RUN)
 async def read_run(run_id: RunId, store: Store) -> Response:
     """Read the state of a run."""
-    return _json(await progress_json(store, await store.read_run(run_id)))
+    return json_response(await progress_json(store, await store.read_run(run_id)))
 
 
 @router.delete("/runs/{run_id}", status_code=202, response_model=RunAnswer, responses=WRONG_RUN)
@@ -113,7 +113,7 @@ async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Resp
     run = await store.cancel_run(run_id)
     if not run.status.is_over:
         await optimizer.look_at(run.run_id)
-    return _json(await progress_json(store, run), 202)
+    return json_response(await progress_json(store, run), 202)
 
 
 @router.get(
@@ -186,7 +186,3 @@ async def _outcomes(store: Store, run: Run, zone: tzinfo) -> AsyncIterator[bytes
                 portfolios = portfolios_json(part, found, zone)
                 yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
         last = parts[-1].rebalance_id
-
-
-def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(encoded(value), status, headers, "application/json")

@@ -22,9 +22,9 @@ from serve_app.api.exports.stored_rebalances import (
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, order_by, page_headers
 from serve_app.api.path_parameters import PortfolioId, RebalanceId
-from serve_app.api.responses import trade_date_of
+from serve_app.api.query_parameters import StoredVersion
+from serve_app.api.responses import json_response, trade_date_of
 from serve_app.api.schemas.fields import WHOLE
-from serve_app.api.schemas.models import Version
 from serve_app.api.schemas.stored_rebalances import (
     Deleted,
     PortfolioResult,
@@ -34,13 +34,11 @@ from serve_app.api.schemas.stored_rebalances import (
     deleted_json,
     positions_json,
 )
-from serve_app.json_text import encoded
 from serve_app.problems import catalogue
 from storage.mongo.sorting import Sort
 
 router = APIRouter(prefix="/api/v1", tags=["rebalances"], route_class=ExactRoute)
 
-StoredVersion = Annotated[Version, Query(description="the stored version")]
 Order = Annotated[
     Sort,
     Depends(order_by("rebalance_id", "model_name", "rebalance_date", "number_of_portfolios")),
@@ -145,7 +143,7 @@ async def list_positions(
 ) -> Response:
     """List the positions of one portfolio in a rebalance."""
     run, rebalance = await store.read_outcome(rebalance_id, portfolio_id)
-    return _json(positions_json(rebalance, trade_date_of(run, settings.zone)))
+    return json_response(positions_json(rebalance, trade_date_of(run, settings.zone)))
 
 
 @router.delete(
@@ -167,8 +165,4 @@ async def delete_rebalance(
     """Delete a rebalance if its version is the stored one and no order of it was sent."""
     changed.require(version)
     await store.delete_rebalance(rebalance_id, version)
-    return _json(deleted_json(rebalance_id))
-
-
-def _json(value: object, headers: dict[str, str] | None = None) -> Response:
-    return Response(encoded(value), 200, headers, "application/json")
+    return json_response(deleted_json(rebalance_id))

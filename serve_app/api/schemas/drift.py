@@ -18,6 +18,7 @@ from serve_app.api.schemas.fields import (
 from serve_app.api.schemas.rebalances import BandSide
 from serve_app.json_text import plain, string, whole
 from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.error_table import problem_of
 
 Weight = Annotated[DecimalText, Field(description="of market value, 4 decimals")]
 
@@ -105,7 +106,7 @@ def portfolio_drift_json(drift: PortfolioDrift, model_id: str) -> PortfolioDrift
     }
 
 
-def drift_summary_json(summary: DriftSummary, error: ProblemInAnswer | None) -> DriftSummaryAnswer:
+def drift_summary_json(summary: DriftSummary) -> DriftSummaryAnswer:
     """Build one line of the portfolios of a model."""
     return {
         "portfolio_id": summary.portfolio_id,
@@ -117,7 +118,7 @@ def drift_summary_json(summary: DriftSummary, error: ProblemInAnswer | None) -> 
         "total_drift_weight": string(summary.drift_weight),
         "out_of_band": None if summary.market_value is None else summary.out_of_band,
         "largest_deviation": _largest_json(summary.largest),
-        "error": error,
+        "error": problem_of(summary.refusal),
     }
 
 

@@ -23,6 +23,7 @@ from serve_app.api.schemas.fields import (
 from serve_app.api.schemas.general_fields import AnyIdentifier, WeightText
 from serve_app.json_text import number, plain, string, whole
 from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.error_table import problem_of
 
 Outcome = Annotated[Status, DocumentedAs(inlined(Status))]
 TransactionType = Annotated[Side, DocumentedAs(inlined(Side))]
@@ -116,7 +117,6 @@ def outcome_json(
     rebalance_id: str | None,
     model_id: str | None,
     trade_date: str,
-    error: ProblemInAnswer | None,
 ) -> RebalanceAnswer:
     """Build one portfolio's element of an answer."""
     drifts = tuple(rebalance.drifts)
@@ -151,7 +151,7 @@ def outcome_json(
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
         "outside_band": [_outside_json(each) for each in rebalance.outside_band],
-        "error": error,
+        "error": problem_of(rebalance.refusal),
     }
 
 

@@ -22,6 +22,7 @@ from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options
 from serve_app.api.schemas.stored_rebalances import PortfolioResult
 from serve_app.json_text import encoded, instant
 from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.error_table import problem_of
 from storage.chunk_store import Event
 from storage.options import OwnOverrides
 from storage.run import HoldingsRef, Run, RunStatus, Selection
@@ -202,7 +203,6 @@ def run_json(
     run: Run,
     rebalances: tuple[str, ...],
     errors: tuple[Event, ...],
-    error: ProblemInAnswer | None,
 ) -> RunAnswer:
     """Build the state of a run."""
     done = run.totals.portfolios
@@ -224,7 +224,7 @@ def run_json(
         "rebalances": list(rebalances),
         "errors": [_error_json(event) for event in errors],
         "unmatched": list(run.totals.unmatched),
-        "error": error,
+        "error": problem_of(run.problem),
         "created_at": instant(run.created_at),
         "started_at": instant(run.started_at),
         "updated_at": instant(run.updated_at),

@@ -35,6 +35,7 @@ from serve_app.api.schemas.rebalances import (
 )
 from serve_app.json_text import instant, number, weight_number, whole
 from serve_app.problems.catalogue import ProblemInAnswer
+from serve_app.problems.error_table import problem_of
 from storage.rebalance import Rebalance, RebalanceStatus
 
 
@@ -167,9 +168,7 @@ def deleted_json(rebalance_id: str) -> Deleted:
     return {"message": f"Rebalance {rebalance_id} deleted successfully"}
 
 
-def portfolio_json(
-    rebalance: PortfolioOutcome, trade_date: str, error: ProblemInAnswer | None
-) -> PortfolioResult:
+def portfolio_json(rebalance: PortfolioOutcome, trade_date: str) -> PortfolioResult:
     """Build one portfolio of a stored rebalance."""
     return {
         "portfolio_id": rebalance.portfolio_id,
@@ -181,7 +180,7 @@ def portfolio_json(
         "status": rebalance.status,
         "open_orders_counted": rebalance.counted_orders,
         "outside_band": [_outside_json(each) for each in rebalance.outside_band],
-        "error": error,
+        "error": problem_of(rebalance.refusal),
     }
 
 

@@ -250,7 +250,7 @@ def test_the_outcomes_of_the_examples_are_those_of_the_engine(
 
 
 def shown(outcome: PortfolioOutcome) -> bytes:
-    return encoded(outcome_json(outcome, None, None, samples.DAY, None))
+    return encoded(outcome_json(outcome, None, None, samples.DAY))
 
 
 @pytest.mark.parametrize("shape", OF_SHAPES, ids=lambda shape: shape.__name__)

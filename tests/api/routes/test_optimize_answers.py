@@ -98,13 +98,13 @@ async def test_the_answer_is_the_engines_to_the_byte(
 
         day = datetime.now(settings.zone).date().isoformat()
         if answer.status_code == 200:
-            assert answer.content == encoded([outcome_json(made, None, None, day, None)])
+            assert answer.content == encoded([outcome_json(made, None, None, day)])
             continue
         (element,) = answer.json()["portfolios"]
         assert made.refusal is not None
         assert (answer.status_code, element["status"]) == (422, "INFEASIBLE")
         assert element["error"]["detail"] == made.refusal.detail
-        own = outcome_json(made, None, None, day, element["error"])
+        own = outcome_json(made, None, None, day)
         assert json.loads(encoded(own)) == element
 
 
