@@ -1,4 +1,4 @@
-"""The HTTP application, made from its collaborators: in a replica of the ingress, and in tests."""
+"""The HTTP application: routes, middleware and error handlers around its collaborators."""
 
 from functools import partial
 from importlib.metadata import version
@@ -44,7 +44,7 @@ def api_app(
     server_answers_request_id: bool = False,
     watch: RequestWatch | None = None,
 ) -> FastAPI:
-    """The application; ``watch`` counts the requests."""
+    """Make the application; ``watch`` counts its requests."""
     app = FastAPI(
         title="Order Generation Service",
         version=version("order-generation-service"),

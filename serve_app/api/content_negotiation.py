@@ -1,4 +1,4 @@
-"""Which of a route's media types a caller wants: the Accept header (RFC 9110, 12.5.1)."""
+"""Content negotiation by the Accept header (RFC 9110, 12.5.1)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,17 +20,17 @@ class Range(NamedTuple):
 
     @property
     def exactness(self) -> int:
-        """How much of a media type is named: an exact range counts more than one with ``*``."""
+        """Specificity of the range: an exact range outweighs one with ``*``."""
         return (self.kind != "*") + (self.subtype != "*")
 
     def fits(self, media_type: str) -> bool:
-        """Whether the media type is in the range."""
+        """Tell whether the media type is in the range."""
         kind, _, subtype = media_type.partition("/")
         return self.kind in {"*", kind} and self.subtype in {"*", subtype}
 
 
 def chosen(accept: str, offered: Sequence[str]) -> str:
-    """The offered media type that is wanted most; NotAcceptableError where none is wanted.
+    """Choose the offered media type of the highest quality, or raise NotAcceptableError.
 
     Of several wanted alike it is the one that is named most exactly, then the first offered.
 
@@ -53,7 +53,7 @@ def chosen(accept: str, offered: Sequence[str]) -> str:
 
 
 def accepts(codings: str, coding: str) -> bool:
-    """Whether an Accept-Encoding header (RFC 9110, 12.5.3) wants this coding.
+    """Tell whether an Accept-Encoding header (RFC 9110, 12.5.3) accepts this coding.
 
     >>> accepts("gzip;q=0, br", "gzip"), accepts("*;q=0.5", "gzip"), accepts("", "gzip")
     (False, True, False)
@@ -66,13 +66,13 @@ def accepts(codings: str, coding: str) -> bool:
 
 
 def _quality(parameters: Sequence[str]) -> float | None:
-    """The q of a part of a header, 1 unless it is given; None where it is not a number."""
+    """Read the quality of a part of a header, 1 by default; None if it is not a number."""
     quality = next((p[2:].strip() for p in parameters if p.startswith("q=")), "1")
     return float(quality) if QUALITY.fullmatch(quality) else None
 
 
 def _ranges(accept: str) -> Iterator[Range]:
-    """The ranges of a header; what is not one is passed over, and so are parameters but q."""
+    """Parse the ranges of a header; malformed parts and parameters other than q are skipped."""
     for part in accept.split(","):
         name, *parameters = (piece.strip() for piece in part.lower().split(";"))
         kind, slash, subtype = name.partition("/")

@@ -42,7 +42,7 @@ def _store(request: Request) -> store.Store:
 
 
 def optimizer_of(request: Request) -> optimizer.Optimizer:
-    """What rebalances for this application."""
+    """Return the port that rebalances for this application."""
     return _collaborators(request).optimizer
 
 

@@ -1,4 +1,4 @@
-"""ETag, If-Match and If-None-Match: who changes something says which version it was read at.
+"""ETag, If-Match and If-None-Match: optimistic locking of changes, and cached reads.
 
 An ETag is the version, and behind a dot what changes the representation but not the version: a
 rebalance gives its model another date, and compression another text. If-Match looks at the version
@@ -33,13 +33,13 @@ IfNoneMatch = Annotated[str | None, Header(description="ETag of the caller's cop
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What If-Match allows to be changed; without the header, anything."""
+    """The versions that If-Match allows to change; all of them without the header."""
 
     if_match: str | None
 
     @property
     def versions(self) -> Versions:
-        """The versions that may be changed; None for all."""
+        """Versions that may be changed; None for all."""
         if self.if_match is None:
             return None
         tags = [tag.strip() for tag in self.if_match.split(",")]
@@ -57,7 +57,7 @@ class Precondition:
 async def precondition(
     settings: Configured, if_match: IfMatch = None
 ) -> AsyncGenerator[Precondition]:
-    """The If-Match of a request; a version that turns out stale has failed it."""
+    """Read the If-Match of a request; a version found stale later fails it, too."""
     if if_match is None and settings.require_if_match:
         raise PreconditionRequiredError
     found = Precondition(if_match)
@@ -73,27 +73,27 @@ Changed = Annotated[Precondition, Depends(precondition, scope="function")]
 
 
 def model_etag(model: Model) -> str:
-    """The version of a model, and the date of its last rebalance."""
+    """Make the ETag of a model from its version and the date of its last rebalance."""
     rebalanced = model.last_rebalance_date
     date = f".{round(rebalanced.timestamp() * 1000):x}" if rebalanced else ""
     return f'"{model.version}{date}"'
 
 
 def rebalance_etag(run: Rebalance) -> str:
-    """The version of a stored rebalance, and how far it is; weak while portfolios are added."""
+    """Make the ETag of a stored rebalance; weak while portfolios are added."""
     weak = "W/" if run.status is RebalanceStatus.RUNNING else ""
     return f'{weak}"{run.version}.{run.status.lower()}"'
 
 
 def held_etag(etag: str, if_none_match: str | None) -> str | None:
-    """The ETag of what the caller has of just what would be answered, compressed or not."""
+    """Find the caller's ETag of the current representation, compressed or not."""
     tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
     known = (each for each in (etag, compressed_etag(etag)) if each in tags or "*" in tags)
     return next(known, None)
 
 
 def compressed_etag(etag: str) -> str:
-    """The ETag of the same representation in gzip, which is another one (RFC 9110, 8.8.3).
+    """Make the ETag of the gzip coding, which RFC 9110, 8.8.3 wants distinct.
 
     >>> compressed_etag('"3.18a"')
     '"3.18a.gzip"'

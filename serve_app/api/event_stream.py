@@ -1,4 +1,4 @@
-"""Streams of events, of which an ingress has so many open at a time."""
+"""Server-sent events, with a cap on concurrent streams per ingress."""
 
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def chunk_event(event: Event) -> bytes:
-    """A chunk of a run that is done, as a server-sent event."""
+    """Write a finished chunk of a run as a server-sent event."""
     text = encoded(event_json(event)).decode()
     return format_sse_event(event="chunk", id=str(event.number), data_str=text)
 
 
 def state_event(state: RunAnswer, *, is_over: bool) -> bytes:
-    """Where a run stands, as a server-sent event; the last one of its stream if the run is over."""
+    """Write the state of a run as a server-sent event, the last one if the run is over."""
     return format_sse_event(
         event="end" if is_over else "progress", data_str=encoded(state).decode()
     )
@@ -39,7 +39,7 @@ class Streams:
 
     @contextmanager
     def one_more(self) -> Generator[None]:
-        """For as long as a stream is open. Raises TooManyStreamsError instead of one too many."""
+        """Count a stream while it is open, or raise TooManyStreamsError."""
         if self._open >= self._most:
             raise TooManyStreamsError(self._most)
         self._open += 1
@@ -57,7 +57,7 @@ class EventStream(StreamingResponse):
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events, or nothing where there is no room for them."""
+        """Send the events, unless too many streams are open."""
         with self._streams.one_more():
             await super().__call__(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""Request bodies without a float on the way, and without a field that is lost unsaid."""
+"""Exact request bodies: numbers are never floats, and ignored fields are named."""
 
 import json
 import logging
@@ -23,19 +23,19 @@ logger = logging.getLogger(__name__)
 
 
 class ExactRequest(Request):
-    """A request whose JSON numbers arrive as the Decimals that were written."""
+    """A request whose JSON numbers are read as Decimals."""
 
     _value: Any = None
 
     async def read(self) -> bytes:
-        """The body; raises before the framework could turn the reason into a general one."""
+        """Read the body; raises HTTPException, because the framework would hide the reason."""
         try:
             return await self.body()
         except ClientDisconnect:
             raise HTTPException(400) from None
 
     async def decode(self) -> None:
-        """Read the body as JSON, once; raises RequestValidationError where that cannot be done."""
+        """Decode the body as JSON, once; raises RequestValidationError if it is not JSON."""
         body = await self.read()
         if not body:
             return
@@ -45,12 +45,12 @@ class ExactRequest(Request):
             raise RequestValidationError(json_errors(error)) from error
 
     async def json(self) -> Any:
-        """The value of the body, which ``decode`` has read."""
+        """Return the value that ``decode`` has read."""
         return self._value
 
 
 class ExactRoute(APIRoute):
-    """A route that reads its body exactly, and names the fields that it ignores by contract."""
+    """A route that reads its body exactly, and names the fields it ignores by contract."""
 
     def get_route_handler(self) -> Any:
         handle = super().get_route_handler()
@@ -74,7 +74,7 @@ def _name_ignored(value: Any, shape: Any, answer: Response) -> None:
     found = ignored_fields(value, shape, MAX_NAMED_FIELDS)
     if found:
         pointers = (json_pointer([str(step) for step in path]) for path in found)
-        # A URI fragment's way to write a pointer: a header has ASCII alone, and a name may have commas.
+        # Written as a URI fragment, because a header is ASCII and a name may have commas.
         named = header_list((each[:MAX_POINTER_LENGTH] for each in pointers), safe="/~[]$")
         answer.headers[IGNORED_FIELDS] = named
         logger.info("ignored fields of a body: %s", named)

@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same key and request give the same answer, whatever was done in between."""
+"""Idempotency-Key: the same key with the same request gives the same answer."""
 
 import asyncio
 import hashlib
@@ -40,7 +40,7 @@ class IdempotentRequest:
 
     @property
     def claim(self) -> IdempotencyClaim | None:
-        """The key as work gets it that settles it together with what it stores."""
+        """The claim that the work settles in one transaction with its results."""
         return None if self.key is None else IdempotencyClaim(self.key, self.owner)
 
     async def __call__(
@@ -49,7 +49,7 @@ class IdempotentRequest:
         reference_of: Callable[[T], str],
         recall: Callable[[str], Awaitable[T]],
     ) -> tuple[T, dict[str, str]]:
-        """What the work made, now or before, and the headers that say which."""
+        """Return the result of the work, new or replayed, and the headers that tell which."""
         if self.key is None:
             return await work(), {}
         try:
@@ -80,7 +80,7 @@ class IdempotentRequest:
 
 
 async def once(request: Request, store: Store, key: Key = None) -> IdempotentRequest:
-    """The key of a request, and what tells the request from another one under the same key."""
+    """Read the key of a request, and hash what distinguishes it from others of the same key."""
     how = request.headers.get("Prefer", "")  # says what kind of answer is to be repeated
     digest = hashlib.sha256(
         f"{request.method} {request.url.path}?{request.url.query}\n{how}\n".encode()

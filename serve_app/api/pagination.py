@@ -32,7 +32,7 @@ Portfolios = Annotated[
 
 
 def page_headers(request: Request, offset: int, limit: int, total: int) -> dict[str, str]:
-    """X-Total-Count, and the Link (RFC 8288) to the first, previous, next and last page."""
+    """Make X-Total-Count, and the Link (RFC 8288) to the first, previous, next and last page."""
     last = max(0, (total - 1) // limit * limit)
     pages = {"first": 0, "prev": max(0, offset - limit), "next": offset + limit, "last": last}
     if offset == 0:
@@ -44,10 +44,10 @@ def page_headers(request: Request, offset: int, limit: int, total: int) -> dict[
         for name, value in request.query_params.multi_items()
         if name not in {"offset", "limit"}
     ]
-    links = (
-        f'<{request.url.path}?{urlencode([*others, ("offset", at), ("limit", limit)])}>; rel="{rel}"'
-        for rel, at in pages.items()
-    )
+    queries = {
+        rel: urlencode([*others, ("offset", at), ("limit", limit)]) for rel, at in pages.items()
+    }
+    links = (f'<{request.url.path}?{query}>; rel="{rel}"' for rel, query in queries.items())
     return {"Link": ", ".join(links), "X-Total-Count": str(total)}
 
 

@@ -1,4 +1,4 @@
-"""Errors into application/problem+json answers, wherever in a request they appear."""
+"""Responses to errors, as application/problem+json."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class ErrorResponses:
-    """Answers every error that the routes let through; what the table does not know is a 500."""
+    """Answers every error that a route raises; an error outside the table is a 500."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -52,7 +52,7 @@ class ErrorResponses:
 
 
 def answer_of(error: Exception, path: str) -> Response:
-    """The answer to an error; nothing of an unknown one is shown, it is logged."""
+    """Answer an error; an unforeseen one is logged and shows nothing of itself."""
     kind = kind_of(error)
     if kind is catalogue.INTERNAL:
         logger.error("unexpected error at %s", path, exc_info=error)
@@ -60,7 +60,7 @@ def answer_of(error: Exception, path: str) -> Response:
 
 
 def shown_answer(error: Exception, kind: Kind, path: str) -> Response:
-    """The whole answer to an error of this kind."""
+    """Build the response to an error of this kind."""
     detail, headers = detail_of(error, kind), headers_of(error, kind)
     return response(kind, detail, path, members_of(error), headers)
 
@@ -72,27 +72,27 @@ def response(
     members: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A whole answer that is a problem."""
+    """Build the response of a problem."""
     own = {"instance": path, "correlation_id": correlation_id.get()}
     body = problem(kind, detail, {**(members or {}), **own})
     return Response(encoded(body), kind.status, headers, "application/problem+json")
 
 
 async def answer_invalid(request: Request, error: Exception) -> Response:
-    """The answer to parameters or a body that the wire models refuse."""
+    """Answer parameters or a body that violate their schema."""
     assert isinstance(error, RequestValidationError)
     return invalid_answer(error.errors(), request.url.path)
 
 
 def invalid_answer(found: Sequence[Mapping[str, Any]], path: str) -> Response:
-    """The answer to what breaks a rule, as the framework lists it; the first of them are shown."""
+    """Answer violations as the framework lists them; the first ones are shown."""
     errors = [_invalid(entry) for entry in found[:MAX_ERRORS]]
     detail = "; ".join(f"{_place(entry)}: {entry['detail']}" for entry in errors[:3])
     return response(_kind_of_invalid(found), detail, path, {"errors": errors})
 
 
 async def answer_http(request: Request, error: Exception) -> Response:
-    """The answer to what the framework itself refuses: no such route, another method ..."""
+    """Answer a refusal of the framework: unknown route, method not allowed ..."""
     assert isinstance(error, HTTPException)
     headers = {**(error.headers or {})}
     if error.status_code == catalogue.NO_METHOD.status:
@@ -101,13 +101,13 @@ async def answer_http(request: Request, error: Exception) -> Response:
 
 
 def http_answer(status: int, path: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer of this status where the status says everything."""
+    """Answer with a status that needs no further detail."""
     kind = catalogue.OF_STATUS.get(status, catalogue.BAD_REQUEST)
     return response(kind, f"{kind.title}.", path, headers=headers)
 
 
 def _methods(request: Request) -> list[str]:
-    """Every method of a path; the router knows only those of the first route that matches."""
+    """List all methods of a path, because the router knows only its first matching route."""
     paths: Mapping[str, Mapping[str, Any]] = request.app.openapi()["paths"]
     found = {
         method.upper()

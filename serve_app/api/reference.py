@@ -1,4 +1,4 @@
-"""Writes the reference in docs/: the OpenAPI document, and a page for every kind of problem.
+"""Generator of the reference in docs/: the OpenAPI document, and a page per kind of problem.
 
 python -m serve_app.api.reference           writes what is missing or old
 python -m serve_app.api.reference --check   writes nothing, and fails if something would be written
@@ -22,7 +22,7 @@ PROBLEMS = Path("problems")
 
 
 def reference() -> dict[Path, str]:
-    """The text of every file, by its path in docs/."""
+    """Generate the text of every file, by its path in docs/."""
     document = openapi()
     answers = _answered(document)
     pages = {
@@ -40,13 +40,13 @@ def reference() -> dict[Path, str]:
 
 
 def openapi() -> Json:
-    """The document, which neither a setting nor a collaborator changes."""
+    """Generate the document; it depends on no setting and no collaborator."""
     nobody: Any = None
     return api_app(Settings.model_construct(), nobody).openapi()
 
 
 def _sorted(part: Any) -> Any:
-    """The document with its names sorted, because the framework orders some by chance; examples stay."""
+    """Sort names outside examples, because the framework orders some by chance."""
     if isinstance(part, dict):
         return {
             name: part[name] if name in ("example", "examples") else _sorted(part[name])
@@ -56,7 +56,7 @@ def _sorted(part: Any) -> Any:
 
 
 def _answered(document: Json) -> Mapping[str, list[str]]:
-    """The routes by the kinds of problems that they answer."""
+    """Group routes by the kinds of problems they answer."""
     found: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -67,7 +67,7 @@ def _answered(document: Json) -> Mapping[str, list[str]]:
 
 
 def stale(docs: Path) -> dict[Path, str | None]:
-    """What has to be written, by its path; None for a page whose problem is gone."""
+    """Find the files to write, by path; None for a page whose problem is gone."""
     wanted = {docs / path: text for path, text in reference().items()}
     gone = dict.fromkeys(set((docs / PROBLEMS).glob("*.md")) - wanted.keys())
     old = {
@@ -79,7 +79,7 @@ def stale(docs: Path) -> dict[Path, str | None]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or with --check say what is old."""
+    """Write the files, or with --check report outdated ones."""
     changes = stale(DOCS)
     if arguments == ["--check"]:
         for path in sorted(changes):

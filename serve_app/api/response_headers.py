@@ -1,4 +1,4 @@
-"""Names of response headers, those that scripts of other origins may read, and lists as their values."""
+"""Names of response headers, those exposed to scripts of other origins, and list values."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -30,7 +30,7 @@ MAX_LIST_BYTES: Final = 4_000  # because a proxy refuses an answer with more tha
 
 
 def header_list(items: Iterable[str], safe: str = "/") -> str:
-    """A comma list of percent-encoded items, as many of the first as fit into 4,000 bytes.
+    """Join percent-encoded items with commas, as many as fit into 4,000 bytes.
 
     >>> header_list(["VTI", "A, B", "株"])
     'VTI, A%2C%20B, %E6%A0%AA'

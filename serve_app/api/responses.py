@@ -24,12 +24,12 @@ WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
 
 
 def written_of(response: Response) -> RawResponse:
-    """A whole response as plain data, which another process can send."""
+    """Turn a response into plain data, which another process can send."""
     return RawResponse(response.status_code, dict(response.headers), bytes(response.body))
 
 
 def response_from(written: RawResponse) -> Response:
-    """The response that another process wrote."""
+    """Make the response that another process wrote."""
     return Response(written.body, written.status, written.headers)
 
 
@@ -41,13 +41,13 @@ def json_response(
 
 
 def trade_date_of(run: Rebalance, zone: tzinfo) -> str:
-    """The day of the run in the configured zone: a replayed answer keeps it."""
+    """Return the day of the run in the configured zone; a replayed answer keeps it."""
     return run.started_at.astimezone(zone).date().isoformat()
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What all elements of an answer share; an id is None where nothing is stored under one."""
+    """Members shared by all elements of an answer; an id is None if nothing is stored."""
 
     rebalance_id: str | None
     model_id: str | None
@@ -57,7 +57,7 @@ class Heading:
 async def answer_of_all(
     path: str, heading: Heading, rebalances: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
-    """One element per portfolio, or a problem if none has a plan."""
+    """Answer with one element per portfolio, or with a problem if none has a plan."""
     if rebalances and all(rebalance.status in WITHOUT_PLAN for rebalance in rebalances):
         return all_refused(path, heading, rebalances, headers)
     text = await _array_of(heading, rebalances)
@@ -67,16 +67,16 @@ async def answer_of_all(
 def answer_of_one(
     path: str, heading: Heading, rebalance: PortfolioOutcome, headers: Mapping[str, str]
 ) -> Response:
-    """The element of the only portfolio, or the problem that it has."""
+    """Answer with the element of the only portfolio, or with its problem."""
     if rebalance.status in WITHOUT_PLAN and rebalance.refusal is not None:
         return one_refused(path, heading, rebalance, headers)
     return json_response(_element(heading, rebalance), headers=headers)
 
 
 async def _array_of(heading: Heading, rebalances: Sequence[PortfolioOutcome]) -> bytes:
-    """A JSON array of portfolios; other requests get their turn in between.
+    """Write a JSON array of portfolios, yielding to other requests in between.
 
-    Each part becomes text at once: tens of thousands of living dicts would keep the collector busy.
+    Each part becomes text at once, because tens of thousands of live dicts slow the collector down.
     """
     parts: list[bytes] = []
     for start in range(0, len(rebalances), ENCODING_BATCH_SIZE):
@@ -94,7 +94,7 @@ def _element(heading: Heading, rebalance: PortfolioOutcome) -> RebalanceAnswer:
 def one_refused(
     path: str, heading: Heading, rebalance: PortfolioOutcome, headers: Mapping[str, str]
 ) -> Response:
-    """The problem of the only portfolio."""
+    """Answer with the problem of the only portfolio."""
     assert rebalance.refusal is not None
     members = {
         **rebalance.refusal.members,
@@ -110,7 +110,7 @@ def one_refused(
 def all_refused(
     path: str, heading: Heading, rebalances: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
-    """The problem that all portfolios share, or that none was rebalanced."""
+    """Answer with the problem that all portfolios share, or with NONE_REBALANCED."""
     kinds = {kind_of_refusal(each.refusal) for each in rebalances if each.refusal is not None}
     kind = kinds.pop() if len(kinds) == 1 else catalogue.NONE_REBALANCED
     of_model = f" of model {heading.model_id}" if heading.model_id else ""

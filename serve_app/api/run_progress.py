@@ -1,4 +1,4 @@
-"""Where a run over a book stands, as the routes that begin and watch one answer it."""
+"""State of a run, as the routes that begin and follow runs answer it."""
 
 from typing import Annotated
 
@@ -27,13 +27,13 @@ RespondAsync = Annotated[bool, Depends(_responds_async)]
 
 
 async def accepted(store: StoredRuns, run: Run, headers: dict[str, str]) -> Response:
-    """The answer to a request whose work goes on."""
+    """Answer a request whose work continues in the background."""
     location = {"Location": f"/api/v1/runs/{run.run_id}"}
     return json_response(await progress_json(store, run), 202, location | headers)
 
 
 async def progress_json(store: StoredRuns, run: Run) -> RunAnswer:
-    """A run with the first of its rebalances and of its troubles."""
+    """Read the state of a run with its first rebalances and errors."""
     ids = await store.list_run_rebalance_ids(run.run_id, MAX_LISTED_REBALANCES)
     errors = await store.list_run_errors(run.run_id, MAX_LISTED_REBALANCES)
     return run_json(run, ids, errors)

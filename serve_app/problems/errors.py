@@ -1,6 +1,7 @@
 """Errors of requests and of a portfolio's data that no lower layer raises.
 
-Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
+Every class passes all its arguments to ``super().__init__``, otherwise it could not be unpickled in
+another process.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Stored rebalances as JSON text, a batch of their portfolios at a time: a page may be longer than the memory."""
+"""Stored rebalances as streamed JSON text, because a page may not fit into memory."""
 
 from collections.abc import (
     AsyncIterator,
@@ -48,7 +48,7 @@ class Listed:
 
 
 def shares(counts: Iterable[int]) -> Iterator[int]:
-    """How many portfolios each rebalance of a page may show.
+    """Split the portfolios that a page may show among its rebalances, in their order.
 
     >>> list(shares([4_000, 3_000, 20]))
     [4000, 1000, 0]
@@ -60,7 +60,7 @@ def shares(counts: Iterable[int]) -> Iterator[int]:
 
 
 async def streamed(text: AsyncIterator[bytes], headers: Mapping[str, str]) -> Response:
-    """The answer of this text; until its first part is there, an error is a whole answer, too."""
+    """Stream the text; an error before its first part is still a whole answer."""
     first = await anext(text)
 
     async def whole() -> AsyncIterator[bytes]:
@@ -72,7 +72,7 @@ async def streamed(text: AsyncIterator[bytes], headers: Mapping[str, str]) -> Re
 
 
 async def page_text(page: Sequence[Listed], zone: tzinfo) -> AsyncIterator[bytes]:
-    """An array of rebalances."""
+    """Write an array of rebalances."""
     if not page:
         yield b"[]"
         return
@@ -86,7 +86,7 @@ async def page_text(page: Sequence[Listed], zone: tzinfo) -> AsyncIterator[bytes
 
 
 async def rebalance_text(listed: Listed, zone: tzinfo) -> AsyncIterator[bytes]:
-    """A rebalance with its portfolios."""
+    """Write a rebalance with its portfolios."""
     head = rebalance_json(listed.shown.run, [], listed.omitted, listed.link)
     begin = encoded(head).removesuffix(b"[]}")
     async for part in portfolios_text(listed.shown, zone):
@@ -96,7 +96,7 @@ async def rebalance_text(listed: Listed, zone: tzinfo) -> AsyncIterator[bytes]:
 
 
 async def portfolios_text(portfolios: Portfolios, zone: tzinfo) -> AsyncIterator[bytes]:
-    """An array of portfolios."""
+    """Write an array of portfolios."""
     separator = b"["
     end = portfolios.first + portfolios.count
     for offset in range(portfolios.first, end, OUTCOME_BATCH_SIZE):
@@ -111,6 +111,6 @@ async def portfolios_text(portfolios: Portfolios, zone: tzinfo) -> AsyncIterator
 def portfolios_json(
     run: Rebalance, outcomes: Iterable[PortfolioOutcome], zone: tzinfo
 ) -> list[PortfolioResult]:
-    """Portfolios of a stored rebalance."""
+    """Build portfolios of a stored rebalance."""
     day = trade_date_of(run, zone)
     return [portfolio_json(each, day) for each in outcomes]

@@ -1,6 +1,6 @@
-"""The trade list of a stored rebalance: its lines, and the texts that they are written as.
+"""Transactions of a stored rebalance as JSON, JSON lines and CSV.
 
-Each writer takes pages of lines and gives text page by page: a list may be longer than the memory.
+Each writer turns pages of lines into text page by page, because a list may not fit into memory.
 """
 
 import csv
@@ -54,7 +54,7 @@ class TransactionLine(TypedDict):
 def lines_of(
     rebalance_id: str, outcomes: Iterable[PortfolioOutcome], trade_date: str
 ) -> Iterator[Line]:
-    """The transactions of some portfolios, in their order."""
+    """List the transactions of some portfolios, in their order."""
     for outcome in outcomes:
         for drift in outcome.drifts:
             side = side_of(drift)
@@ -68,7 +68,7 @@ def lines_of(
 
 
 async def json_array(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
-    """One JSON array."""
+    """Write one JSON array."""
     yield b"["
     separator = b""
     async for page in pages:
@@ -79,25 +79,25 @@ async def json_array(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
 
 
 async def json_lines(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
-    """One JSON object a line, each line ended."""
+    """Write one JSON object per line, each line terminated."""
     async for page in pages:
         yield b"".join(encoded(line_json(line)) + b"\n" for line in page)
 
 
 async def csv_rows(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
-    """RFC 4180: a header, lines ended by CR LF, decimals digit by digit."""
+    """Write CSV (RFC 4180): a header, CR LF, decimals digit by digit."""
     yield _csv([COLUMNS])
     async for page in pages:
         yield _csv(_cells(line) for line in page)
 
 
 def csv_text(lines: Iterable[Line]) -> bytes:
-    """A whole table of these lines."""
+    """Write a whole table of these lines."""
     return _csv([COLUMNS, *map(_cells, lines)])
 
 
 def guarded(text: str) -> str:
-    """Text that no spreadsheet takes for a formula.
+    """Quote text that a spreadsheet would take for a formula.
 
     >>> guarded("=1+1"), guarded("AAPL")
     ("'=1+1", 'AAPL')

@@ -1,6 +1,6 @@
-"""The trade list of a stored rebalance as an Excel workbook.
+"""Transactions of a stored rebalance as an Excel workbook.
 
-A spreadsheet keeps 15 significant digits of a number. What has more is written as text: it stays exact.
+Numbers of more than 15 significant digits are written as text, because a spreadsheet rounds them.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ ROW_BATCH_SIZE: Final = 500  # rows, about 30 ms: so long other threads may wait
 
 
 async def workbook(pages: AsyncIterator[Page], most_rows: int = MAX_SHEET_ROWS) -> IO[bytes]:
-    """The whole workbook in a temporary file, at its beginning; the caller closes it.
+    """Write the workbook to a temporary file, rewound; the caller closes it.
 
     Rows go to the disk as they come. TooManyRowsError where a sheet is too short.
     """
@@ -85,7 +85,7 @@ class _Sheet:
         self._book.close()
 
     def abandon(self) -> None:
-        """Close the rows on the disk without making a workbook of them."""
+        """Discard the rows written so far."""
         self._sheet.row_data_fh.close()
 
     def _write_row(self, line: Line) -> None:

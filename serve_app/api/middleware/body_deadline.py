@@ -1,4 +1,4 @@
-"""A deadline for request bodies, as plain ASGI: the proxy bounds pauses of a long body, and this bounds all of it."""
+"""Deadline of whole request bodies, as plain ASGI; the proxy limits only pauses within them."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ BODY_WITHIN_S = 120.0
 
 
 class BodyDeadline:
-    """Answers 408 to a body that has not arrived in time, because it keeps a place of the ingress meanwhile."""
+    """Answers 408 to a late body, because it occupies a place of the ingress meanwhile."""
 
     def __init__(self, app: ASGIApp, within_s: float = BODY_WITHIN_S) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Answers in gzip where the caller accepts it, as plain ASGI."""
+"""Compression of answers with gzip if the caller accepts it, as plain ASGI."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import (
@@ -18,9 +18,9 @@ AS_THEY_ARE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, *COMPRESSED_ALREADY)
 
 
 class Compression:
-    """Compresses every answer of more than 2 kB, part by part; streams of events and workbooks go as they are.
+    """Compresses answers of more than 2 kB part by part, except event streams and workbooks.
 
-    A compressed answer is another representation, and has an ETag of its own.
+    A compressed answer has an ETag of its own, because it is another representation.
     """
 
     def __init__(self, app: ASGIApp) -> None:

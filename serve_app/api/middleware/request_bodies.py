@@ -1,4 +1,4 @@
-"""What the body of a request may be, as plain ASGI: how long, of which media type, in which coding."""
+"""Checks of request bodies, as plain ASGI: size, media type and content coding."""
 
 import asyncio
 import re
@@ -27,29 +27,29 @@ GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS  # with its header, and no other
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The most bytes of a body, by the path of the request."""
+    """Size limits of bodies in bytes, by path of the request."""
 
     otherwise: int
     by_path: tuple[tuple[re.Pattern[str], int], ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The bounds that the settings give."""
+        """Read the limits from the settings."""
         models = (OF_MODELS, settings.max_model_body_mb * MB)
         optimize = (OF_OPTIMIZE, settings.max_optimize_body_mb * MB)
         return cls(settings.max_body_mb * MB, (models, optimize))
 
     def of_path(self, path: str) -> int:
-        """The most bytes of a body that is sent to this path."""
+        """Look up the limit of bodies sent to this path."""
         found = (most for pattern, most in self.by_path if pattern.fullmatch(path))
         return next(found, self.otherwise)
 
 
 class RequestBodies:
-    """Hands every body on as JSON that is not compressed, or refuses it while it arrives.
+    """Passes every body on as uncompressed JSON, or refuses it while it arrives.
 
-    A body that is too long is refused by its announced length or as soon as it is, also once inflated. Nothing is
-    asked of a request whose body is empty or is not read.
+    A body is refused once its announced, received or inflated length exceeds the limit. An empty or
+    unread body is not checked.
     """
 
     def __init__(self, app: ASGIApp, bounds: Bounds) -> None:
@@ -77,7 +77,7 @@ class _Body:
         self._begun = False
 
     async def receive(self) -> Message:
-        """The next part of the body, as it is handed on."""
+        """Receive the next part of the body, as it is passed on."""
         announced = self._headers.get("content-length", "0")
         if not announced.isdecimal() or int(announced[:20]) > self._most:
             raise HTTPException(413)
@@ -97,7 +97,7 @@ class _Body:
         return {**message, "body": part}
 
     def _begin(self) -> None:
-        """Refuse a body of another kind before any of it is read."""
+        """Refuse an unsupported body before any of it is read."""
         self._begun = True
         media_type = self._headers.get("content-type", "")
         if media_type and not JSON_TYPE.fullmatch(media_type.partition(";")[0].strip()):
@@ -110,13 +110,13 @@ class _Body:
 
 
 class _Inflater:
-    """One gzip stream, inflated no further than it may."""
+    """One gzip stream, inflated up to a limit."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(GZIP_FORMAT)
 
     def inflate(self, part: bytes, most: int, more: bool) -> bytes:
-        """What this part holds, ending one byte beyond the most."""
+        """Inflate a part up to one byte beyond the limit."""
         try:
             text = self._stream.decompress(part, most + 1)
         except zlib.error as error:
@@ -128,7 +128,7 @@ class _Inflater:
 
 
 def _as_plain_json(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of the body as it is handed on."""
+    """Describe the body as it is passed on."""
     changed = {b"content-type", b"content-encoding", b"content-length"}
     kept = [(name, value) for name, value in headers if name.lower() not in changed]
     return [*kept, (b"content-type", JSON.encode())]

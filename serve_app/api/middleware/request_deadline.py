@@ -1,4 +1,4 @@
-"""Deadlines: a caller says for how long it waits, and nothing of its request goes on after that."""
+"""Deadline of a request: X-Request-Timeout limits the time of all its work."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ RULE = f"seconds, above 0, at most {MAX_DEADLINE_S:.0f}"
 
 
 class Deadlines:
-    """Ends a request that its caller no longer waits for; an answer that has begun is finished."""
+    """Stops a request at its deadline; an answer already started is finished."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

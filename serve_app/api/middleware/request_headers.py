@@ -1,4 +1,4 @@
-"""The ids and the security headers of every response, as plain ASGI."""
+"""Ids and security headers of every response, as plain ASGI."""
 
 from contextlib import suppress
 
@@ -54,11 +54,11 @@ class RequestHeaders:
 
 
 class _HeadAnsweredError(Exception):
-    """Ends an answer whose body nobody gets."""
+    """Stops an answer to HEAD, whose body is discarded."""
 
 
 async def _answer_head(scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
-    """Answer as to GET, without the body; a stream ends with its first part."""
+    """Answer like GET without the body; a stream ends with its first part."""
 
     async def bodiless(message: Message) -> None:
         if message["type"] != "http.response.body":

@@ -1,4 +1,4 @@
-"""How many requests there are and how long they take, as plain ASGI; who counts them is told."""
+"""Number and duration of requests, as plain ASGI."""
 
 import time
 from typing import Protocol
@@ -10,19 +10,19 @@ OTHER = "other"
 
 
 class RequestWatch(Protocol):
-    """Who counts requests."""
+    """Counter of requests."""
 
     def begun(self) -> None:
-        """A request came."""
+        """Note the start of a request."""
         ...
 
     def ended(self, method: str, route: str, status: str, milliseconds: float) -> None:
-        """It was answered; the status is "none" if nobody waited for it to the end."""
+        """Note the end of a request; the status is "none" if the client hung up."""
         ...
 
 
 class Measured:
-    """Tells a watch of every request. Its labels are bounded: the template of the route, not the path."""
+    """Reports every request to a watch, by the template of its route to bound the labels."""
 
     def __init__(self, app: ASGIApp, watch: RequestWatch) -> None:
         self.app = app
@@ -51,6 +51,6 @@ class Measured:
 
 
 def route_of(scope: Scope) -> str:
-    """The template of the route that took a request, such as /api/v1/model/{model_id}."""
+    """Find the template of the route of a request, such as /api/v1/model/{model_id}."""
     route = scope.get("route")
     return getattr(route, "path", None) or scope.get("root_path") or OTHER

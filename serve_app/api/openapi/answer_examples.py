@@ -1,4 +1,4 @@
-"""An example of every answer: the JSON that the service makes from the objects of samples.py."""
+"""Example of every answer: the JSON that the service builds from the objects of samples.py."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -43,7 +43,7 @@ from storage.run import Run
 
 
 def _written(value: Any) -> Any:
-    """The value as a client reads it."""
+    """Write and read the value, as a client gets it."""
     return orjson.loads(encoded(value))
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the application, completed: problems of bodies, an example for every body."""
+"""The OpenAPI document, completed with problems of bodies and an example of every body."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +15,8 @@ from serve_app.json_text import Json
 from serve_app.problems import catalogue
 from serve_app.problems.catalogue import KINDS, Kind
 
-DESCRIPTION = """Stores investment models and rebalances the portfolios that follow them: returns the
-trades to the whole-share holdings closest to the model, exact to the last share.
+DESCRIPTION = """Stores investment models and rebalances the portfolios that follow them. It
+returns the trades to the whole-share holdings closest to the model, exact to the last share.
 
 Every error is an `application/problem+json` document whose `type` is a page of this service.
 Every request may limit its own duration with `X-Request-Timeout`, in seconds, and name itself in
@@ -26,7 +26,7 @@ OF_ALL = (catalogue.INVALID,)  # an unknown query parameter, at least
 
 
 def documented(app: FastAPI) -> Json:
-    """The OpenAPI document of the application, made once."""
+    """Make the OpenAPI document of the application, once."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -58,7 +58,7 @@ def documented(app: FastAPI) -> Json:
 
 
 def _restore_examples(schemas: Json) -> None:
-    """As they were written: the framework leaves every member out that is null."""
+    """Restore examples as written, because the framework drops members that are null."""
     waiting: list[type[BaseModel]] = [BaseModel]
     while waiting:
         model = waiting.pop()
@@ -81,7 +81,7 @@ def _operations(document: Json) -> Iterator[Json]:
 
 
 def _leave_null_out(schema: Json) -> None:
-    """A header or a query has a text or is not there: none can be null, as None in the code reads."""
+    """Drop null from a parameter's schema, because a header or query is absent instead."""
     parts = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
     if len(parts) == 1:
         del schema["anyOf"]
@@ -89,7 +89,7 @@ def _leave_null_out(schema: Json) -> None:
 
 
 def _add_problems(responses: Json, kinds: tuple[Kind, ...]) -> None:
-    """Problems that a route has though it does not name them."""
+    """Add the problems that every route has."""
     for kind in (*kinds, *OF_ALL):
         answer = responses.get(str(kind.status), {})
         named = answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
@@ -112,7 +112,7 @@ def _add_examples(operation: Json, schemas: Json) -> None:
 
 
 def _example(schema: Json, schemas: Json) -> Any:
-    """The first example of a schema, or a list of the one that its items have."""
+    """Find the first example of a schema, or a list of its items' example."""
     if "$ref" in schema:
         return _example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if "examples" in schema:

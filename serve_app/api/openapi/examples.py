@@ -1,6 +1,6 @@
-"""An example of every kind of problem: for the OpenAPI document, the pages of the service, and docs/problems.
+"""Example of every kind of problem: for the OpenAPI document, the problem pages and docs/problems.
 
-Each is the answer that the service gives to an error of that kind, so that none can differ from it.
+Each example is the answer of the service to an error of that kind, so the two cannot differ.
 """
 
 import json
@@ -91,7 +91,7 @@ ANOTHER_REBALANCE = "6b03944ad41a9fc9100ec950"
 OPEN = {"portfolio_id": PORTFOLIO, "rebalance_ids": [ANOTHER_REBALANCE], "open_orders": 40}
 LATER = {"portfolio_id": PORTFOLIO, "rebalance_id": ANOTHER_REBALANCE}
 
-# What a whole request fails with, and where.
+# Errors of whole requests, and the paths of these.
 OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (ONE_MODEL, NotFoundError("model", MODEL)),
     (TRANSACTIONS, NotAcceptableError("image/png", ("application/json", "text/csv"))),
@@ -146,7 +146,7 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
         ),
     ),
 )
-# What a single portfolio fails with.
+# Outcomes of portfolios without a plan.
 OF_PORTFOLIOS: tuple[PortfolioOutcome, ...] = (
     INFEASIBLE,
     *(
@@ -164,13 +164,13 @@ OF_PORTFOLIOS: tuple[PortfolioOutcome, ...] = (
 
 
 def example_of(kind: Kind) -> Json:
-    """A whole problem of this kind, as an answer has it."""
+    """Make a whole problem of this kind, as an answer has it."""
     return {**_examples()[kind.slug], "correlation_id": CORRELATION}
 
 
 @cache
 def _examples() -> Mapping[str, Json]:
-    """The body of an answer of every kind, by the name of the kind."""
+    """Make the body of an answer of every kind, by code."""
     answers = [shown_answer(error, kind_of(error), path) for path, error in OF_REQUESTS]
     answers += [one_refused(OF_PORTFOLIO, HEADING, each, {}) for each in OF_PORTFOLIOS]
     answers += [

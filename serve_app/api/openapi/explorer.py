@@ -1,4 +1,4 @@
-"""The pages that show the OpenAPI document in a browser; all that they load comes from this service."""
+"""Pages that show the OpenAPI document in a browser, with scripts from this service alone."""
 
 import base64
 import hashlib
@@ -57,7 +57,7 @@ def _add_page(app: FastAPI, path: str, html: str) -> None:
 
 
 def _policy(html: str) -> str:
-    """What the page needs and no more: its own script by its hash, styles that its library writes.
+    """Build the least policy of a page: its own script by hash, styles that its library writes.
 
     ReDoc searches in a worker that it makes from a blob.
     """

@@ -1,4 +1,4 @@
-"""Which operations take the ids that an operation answers with, as links of the OpenAPI document."""
+"""Links of the OpenAPI document: operations that take the ids of an answer."""
 
 from serve_app.json_text import Json
 

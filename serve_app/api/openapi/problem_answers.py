@@ -1,4 +1,4 @@
-"""OpenAPI: the problems a route can answer, and the shape they share."""
+"""Problem answers of routes in the OpenAPI document, and their shared shape."""
 
 from collections import defaultdict
 from typing import Any
@@ -35,7 +35,7 @@ class Problem(BaseModel):
 
 
 def refuses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
-    """The problem answers of a route, beside those that every route has."""
+    """List the problem answers of a route, with those of every route."""
     by_status: dict[int, list[Kind]] = defaultdict(list)
     of_all = (
         catalogue.BAD_REQUEST,
@@ -49,7 +49,7 @@ def refuses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
 
 
 def answer_with(kinds: list[Kind]) -> dict[str, Any]:
-    """A problem answer as the document has it, with an example of each kind."""
+    """Build a problem answer of the document, with an example of each kind."""
     examples = {kind.slug: {"summary": kind.title, "value": example_of(kind)} for kind in kinds}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
     title = "; ".join(kind.title for kind in kinds)

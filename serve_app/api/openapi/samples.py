@@ -1,7 +1,7 @@
-"""One small case in domain objects, from which the examples of the OpenAPI document are made.
+"""One small case as domain objects, from which all examples of the OpenAPI document are made.
 
-The requests of the document begin it: a model with one security, and a portfolio that holds too much of it. The
-outcomes are what the engine answers, which a test computes anew because the ingress never loads the solver.
+The requests of the document give a model with one security, and a portfolio that holds too much
+of it. A test compares the outcomes with the engine, because the ingress never loads the solver.
 """
 
 from collections.abc import Mapping
@@ -201,6 +201,6 @@ BREAKERS: Final[dict[str, str]] = dict.fromkeys(UPSTREAMS, "closed")
 
 
 def handed_over(order: Order) -> OrderSubmission:
-    """The hand-over of a rebalance that has this order alone."""
+    """Make the hand-over of a rebalance with this order alone."""
     counts: Mapping[OrderState, int] = {state: int(state is order.state) for state in OrderState}
     return OrderSubmission(REBALANCE, counts, 1, (order,), 1)

@@ -1,4 +1,4 @@
-"""The routes that say who is out of band; nothing is solved and nothing stored."""
+"""Routes of drift reports; nothing is solved or stored."""
 
 from typing import Annotated
 

@@ -81,7 +81,7 @@ class Findings:
 
     @property
     def failing(self) -> tuple[str, ...]:
-        """Parts that are not well, or not even asked for a while."""
+        """Parts that fail, or whose circuit breaker is open."""
         is_open = BreakerState.OPEN.value
         return tuple(
             name
@@ -100,7 +100,7 @@ def _told(status: str, found: Findings, settings: Settings) -> Health:
 
 
 async def _examine(parts: Collaborators) -> Findings:
-    """Ask every part at the same time; the slowest cannot hold up the answer or another part."""
+    """Check all parts concurrently, so that a slow part delays no other part."""
     calls: Mapping[str, Callable[[], Awaitable[Any]]] = {**parts.checks, **parts.upstreams}
     tasks = {name: asyncio.create_task(_answered(call)) for name, call in calls.items()}
     late: set[asyncio.Task[Any]] = set()
@@ -120,7 +120,7 @@ async def _examine(parts: Collaborators) -> Findings:
 
 
 async def _answered(call: Callable[[], Awaitable[Any]]) -> Any:
-    """The answer of a check, FAILING if it raises."""
+    """Run a check; FAILING if it raises."""
     try:
         return await call()
     except Exception:  # noqa: BLE001 - whatever it is, the part is not well

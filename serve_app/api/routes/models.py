@@ -1,4 +1,4 @@
-"""The routes of the models."""
+"""Routes of models."""
 
 from dataclasses import replace
 from typing import Annotated

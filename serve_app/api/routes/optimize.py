@@ -1,4 +1,4 @@
-"""The route that rebalances what is given: no database, no upstream."""
+"""Route that rebalances the portfolios of the request, without database and upstreams."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -29,7 +29,7 @@ MIN_LONG_BODY_BYTES: Final = 250_000  # bytes, read in about 10 ms
 
 
 class BySize(APIRoute):
-    """A route whose long bodies are read and answered elsewhere."""
+    """A route whose long bodies are processed in another process."""
 
     def get_route_handler(self) -> Any:
         handle = super().get_route_handler()
@@ -84,7 +84,7 @@ async def optimize(
 
 
 def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
-    """What the portfolios own, in their order."""
+    """Convert the portfolios to their balances, in order."""
     return tuple(Balance(each.portfolio_id, each.cash, each.holdings) for each in body.portfolios)
 
 

@@ -1,4 +1,4 @@
-"""The routes that hand a rebalance's orders over to the order service, and show where they stand."""
+"""Routes that hand the orders of a rebalance over to the order service, and list them."""
 
 from typing import Annotated, Final
 

@@ -1,4 +1,4 @@
-"""The route that names portfolios."""
+"""Route of portfolio names."""
 
 from typing import Annotated, Final
 

@@ -1,4 +1,4 @@
-"""Pages that explain the problems: served as HTML under the type of each, written as markdown to docs/."""
+"""Pages of the problems: HTML under the type of each, and markdown for docs/problems."""
 
 import json
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ router = APIRouter(prefix="/problems", include_in_schema=False)
 
 @router.get("")
 async def list_problems() -> HTMLResponse:
-    """Every kind of problem."""
+    """List every kind of problem."""
     return HTMLResponse(index_page("problems.html.j2"))
 
 
 @router.get("/{slug}")
 async def explain_problem(slug: str) -> HTMLResponse:
-    """One kind of problem and what to do about it."""
+    """Explain one kind of problem and its remedy."""
     if slug not in KINDS:
         raise HTTPException(404)
     return HTMLResponse(problem_page("problem.html.j2", KINDS[slug]))

@@ -1,4 +1,4 @@
-"""The routes that rebalance."""
+"""Routes that rebalance."""
 
 from typing import Annotated
 
@@ -142,7 +142,7 @@ async def _begun(
     selection: Selection,
     options: RebalanceOptionsBody | None,
 ) -> Response:
-    """The run that does it, on its way."""
+    """Begin a run in the background, and answer with its state."""
     overrides = OptionOverrides(options_of(options))
     command = BeginRun(new_rebalance_id(), selection, overrides, claim=once.claim)
     run, replayed = await once(
@@ -156,7 +156,7 @@ def _location(run: Rebalance) -> dict[str, str]:
 
 
 def _unmatched(run: Rebalance) -> dict[str, str]:
-    """The first of what the options name and nobody has."""
+    """Make the header of ids that options name and nobody has."""
     if not run.unmatched:
         return {}
     return {UNMATCHED_IDS: header_list(run.unmatched[:MAX_UNMATCHED_IDS])}

@@ -1,4 +1,4 @@
-"""The routes of runs over a book: begun with one request, watched, cancelled, read with others."""
+"""Routes of runs: begin, list, read, follow, cancel."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -145,9 +145,9 @@ async def stream_outcomes(run_id: RunId, store: Store, settings: Configured) -> 
 
 
 async def _events(store: StoredRuns, run: Run, last: int) -> AsyncIterator[bytes]:
-    """Events since the last one, and then as they come; a comment now and then keeps the line open.
+    """Stream events after the last one; a comment now and then keeps the connection open.
 
-    Should the database be away for long, the stream ends early: whoever comes back is told so.
+    If the database is away for long, the stream ends early, and a reconnecting client learns why.
     """
     with suppress(StorageUnavailableError):
         async for event in _followed(store, run, last):

@@ -1,4 +1,4 @@
-"""The routes of the rebalances that are stored."""
+"""Routes of stored rebalances."""
 
 from functools import partial
 from typing import Annotated

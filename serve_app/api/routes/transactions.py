@@ -1,4 +1,4 @@
-"""The route of the trade list of a stored rebalance."""
+"""Route of the transactions of a stored rebalance."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import tzinfo
@@ -99,7 +99,7 @@ async def _pages(
     end: int,
     zone: tzinfo,
 ) -> AsyncIterator[Page]:
-    """The lines of the first page and of those that follow it up to the portfolio ``end``."""
+    """Read the lines of the first page, and of the next pages up to the portfolio ``end``."""
     day = trade_date_of(run, zone)
     yield tuple(lines_of(run.rebalance_id, page, day))
     for offset in range(OUTCOME_BATCH_SIZE, end, OUTCOME_BATCH_SIZE):

@@ -1,4 +1,4 @@
-"""Kinds of fields that several bodies have."""
+"""Types of members that several bodies share."""
 
 import re
 from collections.abc import Iterator
@@ -35,9 +35,9 @@ WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class NumberText:
-    """A decimal of a request: a JSON number, or a string of its ASCII digits, sign, point and exponent.
+    """A decimal of a request: a JSON number, or a string of ASCII digits, sign, point and exponent.
 
-    Python, and so the framework, would also read "1_000", digits of other scripts, "NaN" and "Infinity".
+    Python alone would also accept "1_000", digits of other scripts, "NaN" and "Infinity".
     """
 
     pattern: str
@@ -57,7 +57,7 @@ class NumberText:
 
 
 def written(pattern: str, low: float, high: float) -> NumberText:
-    """How a request writes a decimal between these, and how the document shows it."""
+    """Describe a decimal of a request: its pattern as text, and its limits."""
     return NumberText(pattern, low, high)
 
 
@@ -75,7 +75,7 @@ def _whole_number(value: object) -> object:
     return value
 
 
-# After the limits of an `Annotated[int, ...]`, otherwise pydantic shows them under names of its own.
+# Stands after the limits of an `Annotated[int, ...]`, otherwise pydantic renames these.
 WHOLE: Final = BeforeValidator(_whole_number)
 DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["0.005"])]
 
@@ -84,8 +84,8 @@ DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", examples=["
 class DocumentedAs:
     """Documents a member of an answer by the schema of another type than its builder writes.
 
-    Answers are built as plain dicts of JSON text, because models of tens of thousands of lines would
-    take seconds to make; so a date is a string in Python, and a date in the schema.
+    Answers are plain dicts of JSON text, because models of tens of thousands of lines would take
+    seconds to make. So a date is a string in Python, and a date in the schema.
     """
 
     shape: Any
@@ -95,7 +95,7 @@ class DocumentedAs:
 
 
 def inlined(values: type[StrEnum]) -> Any:
-    """Make a literal of the values of an enumeration, which is no component of the document then."""
+    """Make a literal of an enumeration's values, because an enumeration would be a component."""
     literal: Any = Literal
     return literal[tuple(each.value for each in values)]
 
@@ -118,7 +118,7 @@ InstantText = Annotated[str, DocumentedAs(datetime)]
 
 
 def ignored_fields(value: Any, shape: type[BaseModel], most: int) -> list[tuple[str | int, ...]]:
-    """The paths of fields in a body that its shape does not have and passes over; the first of them."""
+    """List the first paths of a body that its shape ignores."""
     return list(islice(_ignored(value, shape, ()), most))
 
 
@@ -139,7 +139,7 @@ def _ignored(
 
 
 def _shapes(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The shapes of the rows of a list."""
+    """Find the shapes of the rows of a list."""
     for each in get_args(annotation):
         if isinstance(each, type) and issubclass(each, BaseModel):
             yield each

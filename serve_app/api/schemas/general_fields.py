@@ -1,4 +1,4 @@
-"""Fields under the general rules: readable ids, weights that may be fractions, amounts of up to 18 decimals."""
+"""Types under the general rules: readable ids, weights as fractions, amounts of 18 decimals."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,7 +19,7 @@ MAX_WEIGHT_DECIMALS = 12
 UNSIGNED = r"[0-9]{1,16}(\.[0-9]{1,18})?"
 AMOUNT = rf"^{UNSIGNED}$"
 PART = r"^(0(\.[0-9]{1,12})?|1(\.0{1,12})?)$"
-# Of what is refused this names the blanks at the ends and the characters that nobody means to write.
+# The pattern names blanks at the ends and invisible characters, not all that is refused.
 HIDDEN = r"\u0000-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff"
 READABLE = rf"^[^\s{HIDDEN}]([^{HIDDEN}]{{0,{MAX_IDENTIFIER_LENGTH - 2}}}[^\s{HIDDEN}])?$"
 
@@ -31,7 +31,7 @@ def _readable(value: str) -> str:
 
 
 def at_most_decimals(most: int) -> AfterValidator:
-    """Refuse a number of more digits after the point; zeros at the end do not count."""
+    """Refuse a number with more decimals; trailing zeros do not count."""
 
     def check(value: Decimal) -> Decimal:
         # The first digit alone may be far behind: then the others are not worth counting.
@@ -76,7 +76,7 @@ _part: Callable[[object], Decimal] = TypeAdapter[Decimal](Part).validate_python
 
 
 def _weight(value: object) -> Weight:
-    """A part of market value, or the text of a fraction."""
+    """Read a weight: a part of market value, or the text of a fraction."""
     if isinstance(value, str) and "/" in value:
         return WrittenFraction.of(value)
     return _part(value)

@@ -1,4 +1,4 @@
-"""The health of the service as JSON."""
+"""Health of the service as JSON."""
 
 from pydantic import BaseModel
 

@@ -1,6 +1,6 @@
-"""Models: the bodies of requests and answers, and their way to the domain and back.
+"""Models: bodies of requests and answers, and conversions from and to the domain.
 
-The bodies of the original's routes ignore fields they do not know: its clients send some.
+Bodies of the original's routes ignore unknown fields, because its clients send some.
 """
 
 from collections.abc import Sequence
@@ -136,7 +136,7 @@ class ModelAnswer(TypedDict):
 
 
 def target_of(body: PositionBody) -> Target:
-    """A position of a stored model as the domain knows it."""
+    """Convert a position of a stored model to a target."""
     band = DriftBand(body.low_drift, body.high_drift)
     target = Target(body.security_id, body.target, band)
     GLOBECO.check_target(target)
@@ -144,12 +144,12 @@ def target_of(body: PositionBody) -> Target:
 
 
 def targets_of(positions: Sequence[PositionBody]) -> tuple[Target, ...]:
-    """The positions of a request; an error says which of them breaks a rule."""
+    """Convert the positions of a request; an error names the invalid one."""
     return tuple(_target_at(index, position) for index, position in enumerate(positions))
 
 
 def model_of(body: ModelPost) -> Model:
-    """A new model."""
+    """Convert a request to a new model."""
     targets = targets_of(body.positions)
     options = None
     if body.rebalance_options is not None:
@@ -160,7 +160,7 @@ def model_of(body: ModelPost) -> Model:
 
 
 def replacement_of(model_id: str, body: ModelPut) -> Model:
-    """The model that replaces version ``body.version``."""
+    """Convert a request to the model that replaces version ``body.version``."""
     new = model_of(body)
     return Model(
         new.name,
@@ -206,5 +206,5 @@ def _position_json(target: Target) -> PositionAnswer:
 
 
 def _in_utc(value: datetime | None) -> datetime | None:
-    """A date without a zone is UTC, as the original reads it."""
+    """Read a date without a zone as UTC, because the original does."""
     return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value

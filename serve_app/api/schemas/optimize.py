@@ -1,4 +1,4 @@
-"""POST /optimize: everything that a rebalance needs, in one body."""
+"""Body of POST /optimize: everything that a rebalance needs."""
 
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -89,7 +89,7 @@ class GivenPosition(BaseModel):
 
     @property
     def band(self) -> DriftBand:
-        """The band in market value, whichever way it was given."""
+        """Band in parts of market value, whichever way it was given."""
         if self.relative_drift is not None:
             return relative_band(self.target, self.relative_drift, self.absolute_drift)
         assert self.low_drift is not None
@@ -144,7 +144,7 @@ class OptimizeBody(BaseModel):
 
 
 class BodyRefusedError(Exception):
-    """What breaks the rules of a body that was read in another process, as the framework lists it."""
+    """Violations in a body that another process read, as the framework lists them."""
 
     def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(errors)
@@ -152,7 +152,7 @@ class BodyRefusedError(Exception):
 
 
 def given(text: bytes) -> OptimizeBody:
-    """The body that a JSON text holds; raises BodyRefusedError."""
+    """Parse a JSON text; raises BodyRefusedError."""
     try:
         return OptimizeBody.model_validate(decoded(text))
     except (json.JSONDecodeError, AmbiguousTextError) as error:
@@ -166,7 +166,7 @@ def given(text: bytes) -> OptimizeBody:
 
 
 def given_model(body: OptimizeBody) -> Model:
-    """The model with the portfolios that follow it; raises RuleError with the place in the body."""
+    """Convert to the model with its portfolios; raises RuleError with the place in the body."""
     ids = tuple(portfolio.portfolio_id for portfolio in body.portfolios)
     _require_unique(ids)
     try:
@@ -185,7 +185,7 @@ class KnownIds:
 
 
 def given_options(body: OptimizeBody) -> GivenOptions:
-    """The options, each of them checked.
+    """Convert the options, each of them checked.
 
     Raises RuleError and UnmatchedIdsError with the place in the body, and OptionsConflictError.
     """
@@ -207,7 +207,7 @@ def given_options(body: OptimizeBody) -> GivenOptions:
 def _checked(
     place: Place, options: Mapping[str, Any], common: Mapping[str, Any], names: KnownIds
 ) -> Iterator[tuple[Place, str]]:
-    """What the restrictions of some options name that nobody knows; their merger over ``common`` is checked."""
+    """Check options merged over ``common``; returns unknown ids of their restrictions."""
     if "open_orders" in options:
         rule = "POST /optimize knows no orders: include them in holdings and cash"
         raise RuleError((*place, "open_orders"), options["open_orders"], rule)

@@ -1,4 +1,4 @@
-"""RebalanceOptions as JSON: of a request, and as the default of a model."""
+"""RebalanceOptions as JSON: in requests, and as defaults of models."""
 
 import re
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ MONEY = TypeAdapter[Decimal](Money)
 
 
 def _amount_or_percent(value: object) -> Decimal | Percent:
-    """ "2.5%" of market value, an amount in currency, or {"amount": "0.02"} for less than one unit of it."""
+    """Read a percentage such as "2.5%", an amount in currency, or {"amount": "0.02"}."""
     if isinstance(value, str) and PERCENT.fullmatch(value):
         return Percent(Decimal(value[:-1]))
     if isinstance(value, Mapping):
@@ -68,8 +68,8 @@ def _amount_or_percent(value: object) -> Decimal | Percent:
         part, percent = plain(amount), plain(EXACT.scaleb(amount, 2).normalize(EXACT))
         raise PydanticCustomError(
             "ambiguous",
-            'an amount between 0 and 1 may mean a part: write "{percent}%" for {percent} percent of '
-            'market value, or {"amount": "{part}"} for {part} in currency',
+            'an amount between 0 and 1 may mean a part: write "{percent}%" for {percent} percent '
+            'of market value, or {"amount": "{part}"} for {part} in currency',
             {"part": part, "percent": percent},
         )
     return amount
@@ -131,8 +131,8 @@ class GroupBody(BaseModel):
 class RebalanceOptionsBody(BaseModel):
     """Options of a rebalance; an unknown option is refused by name.
 
-    Amounts are in currency, or where noted in percent of market value such as "2.5%". An option that
-    is left out is taken from the model, and null means the default.
+    Amounts are in currency, or where noted in percent of market value such as "2.5%". An absent
+    option is taken from the model, and null means the default.
     """
 
     model_config = ConfigDict(
@@ -182,7 +182,7 @@ class RebalanceOptionsBody(BaseModel):
     bands: Annotated[
         BandRule | None,
         Field(
-            description="whether drift bands hold or yield by as little as it takes; by default they "
+            description="whether drift bands hold or yield as little as possible; by default they "
             "yield to restrictions without which a plan inside every band exists"
         ),
     ] = None
@@ -210,7 +210,7 @@ class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):
 
 
 def options_of(body: RebalanceOptionsBody | None) -> dict[str, Any]:
-    """The options that were given, by name, as the domain knows them; null is the default."""
+    """Convert the given options to domain values by name; null is the default."""
     if body is None:
         return {}
     given = {name: getattr(body, name) for name in body.model_fields_set if name != "model_id"}
@@ -218,7 +218,7 @@ def options_of(body: RebalanceOptionsBody | None) -> dict[str, Any]:
 
 
 def options_json(options: RebalanceOptions) -> Json:
-    """Options as a model shows them: what is not a default."""
+    """Build the options of a model that differ from the defaults."""
     shown: Json = {}
     for field in fields(options):
         value = getattr(options, field.name)

@@ -65,8 +65,8 @@ class HandOverAnswer(TypedDict):
     """State of the orders of a rebalance.
 
     Before the first hand-over there are no orders yet, only ``number_of_transactions``. SENT orders
-    are at the order service. FAILED orders were refused by it, and PENDING orders were not sent: the
-    next POST sends both. SENDING and UNKNOWN orders may have arrived: the next POST looks them up
+    are at the order service. FAILED orders were refused by it, PENDING orders were not sent; the
+    next POST sends both. SENDING and UNKNOWN orders may have arrived; the next POST looks them up
     first. ``status`` is COMPLETE once all orders are SENT, and NOT_SENT while none is.
     """
 

@@ -1,4 +1,4 @@
-"""Answers of the routes that rebalance: their fractions are JSON strings of the Decimal's own digits.
+"""Answers of the routes that rebalance; fractions are JSON strings of the Decimal's digits.
 
 A TypedDict declares each shape once, for its builder and for the OpenAPI document. The answers are
 plain dicts, because 20,000 drifts of them take about 60 ms.

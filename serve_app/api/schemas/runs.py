@@ -105,7 +105,7 @@ class Progress(TypedDict):
 
 
 class HoldingsSource(TypedDict):
-    """Where the holdings of a run come from."""
+    """Source of the holdings of a run."""
 
     source: str
     file: str | None
@@ -165,13 +165,13 @@ class ChunkDone(TypedDict):
 
 
 def selection_of(body: RunRequest) -> Selection:
-    """What is selected, each only once."""
+    """Convert the selection, without repetitions."""
     models = tuple(dict.fromkeys(model.lower() for model in body.models or ()))
     return Selection(models, tuple(dict.fromkeys(body.portfolios or ())))
 
 
 def own_options_of(body: RunRequest) -> OwnOverrides:
-    """The options of single portfolios by name, each checked as merged over those of the run.
+    """Convert the options of single portfolios, each checked as merged over those of the run.
 
     Raises RuleError with the place in the body, and OptionsConflictError.
     """
@@ -189,13 +189,14 @@ def own_options_of(body: RunRequest) -> OwnOverrides:
             raise RuleError((*place, *error.field), error.value, error.rule) from error
         named += sum(1 for _ in options.named_ids())
         if named > MAX_NAMED_SECURITIES:
-            rule = f"options of single portfolios may name at most {MAX_NAMED_SECURITIES:,} securities in total"
+            most = f"at most {MAX_NAMED_SECURITIES:,} securities in total"
+            rule = f"options of single portfolios may name {most}"
             raise RuleError(place, named, rule)
     return own
 
 
 def holdings_of(body: HoldingsBody | None) -> HoldingsRef | None:
-    """Where the holdings come from, if the request says so."""
+    """Convert the source of the holdings, if given."""
     return None if body is None else HoldingsRef(body.source, body.file)
 
 
@@ -247,7 +248,7 @@ def event_json(event: Event) -> ChunkDone:
 
 
 def outcome_line(rebalance_id: str, portfolio: PortfolioResult) -> bytes:
-    """Write one JSON line of a run's outcomes: a portfolio, and the rebalance that it belongs to."""
+    """Write one JSON line of a run's outcomes: a portfolio, and the id of its rebalance."""
     return encoded({"rebalance_id": rebalance_id, **portfolio}) + b"\n"
 
 
@@ -261,7 +262,7 @@ def _error_json(event: Event) -> ChunkError:
 
 
 def _rate(run: Run) -> float | None:
-    """Portfolios a second, from the first chunk that began to the last that is done."""
+    """Portfolios per second, from the start of the first chunk to the end of the last."""
     if run.started_at is None or run.updated_at is None:
         return None
     seconds = (run.updated_at - run.started_at).total_seconds()

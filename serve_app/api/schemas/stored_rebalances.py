@@ -223,7 +223,7 @@ def _value(shares: Decimal | int, price: Decimal) -> Fragment | int:
 
 
 def _actual_drift(drift: Drift) -> Decimal:
-    """The drift relative to the target, 4 decimals, half up."""
+    """Compute the drift relative to the target, 4 decimals, half up."""
     weight = drift.security.weight
     if weight == 0:
         return Decimal("0.0000")
