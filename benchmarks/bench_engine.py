@@ -35,7 +35,7 @@ from optimization.exact.block_builder import build_block
 from optimization.milp import formulations
 from optimization.solvers.cash_constrained import solve_cash_constrained
 from optimization.solvers.separable import solve
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 from tests.engine_checks.instances import Instance, instances, portfolios, securities
 from tests.engine_checks.rivals import (
     DeskTerms,
@@ -144,7 +144,7 @@ def with_cash_row(
     problems = instances(rng, model, count, tight=cash == "tight")
 
     def compiled(one: Instance) -> object:
-        return formulations.solve_cash(one.cash, Budget(TIME_LIMIT_S))
+        return formulations.solve_cash(one.cash, TimeBudget(TIME_LIMIT_S))
 
     def bare(one: Instance) -> object:
         return hull_by_highspy(highs, one.cash, TIME_LIMIT_S)
@@ -155,7 +155,7 @@ def with_cash_row(
     if cash == "tight":
         times = duel(
             problems,
-            lambda one: solve_cash_constrained(one.cash_problem, Budget(TIME_LIMIT_S)),
+            lambda one: solve_cash_constrained(one.cash_problem, TimeBudget(TIME_LIMIT_S)),
             bare,
         )
         table.add(size, cash, times, ">= 2" if size >= 50 else "", "cover / HiGHS, hull")

@@ -23,12 +23,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
-from optimization.domain.model import DriftBand, Model, Target, relative_band
+from optimization.domain.decimals import EXACT, decimals_of
+from optimization.domain.identifiers import (
+    IDENTIFIER_RULE,
+    MAX_IDENTIFIER_LENGTH,
+    is_identifier,
+    visible,
+)
+from optimization.domain.model import DriftBand, Model, Target, relative_band, require_targets
 from optimization.domain.model_rules import GENERAL, GLOBECO, ModelRules
-from optimization.domain.option_values import Direction, GroupBand, Percent, Scope
-from optimization.domain.options import RebalanceOptions
+from optimization.domain.option_values import (
+    BandRule,
+    Direction,
+    GroupBand,
+    OpenOrders,
+    Percent,
+    Scope,
+)
+from optimization.domain.options import RebalanceOptions, restrictions_of
 from optimization.domain.outcome import (
+    HUNDREDTH_PERCENT,
     Drift,
+    Edge,
+    OutsideBand,
     PortfolioOutcome,
     PricedTarget,
     Refusal,
@@ -37,8 +54,8 @@ from optimization.domain.outcome import (
     Transaction,
 )
 from optimization.domain.portfolio import Portfolio
-from optimization.domain.weights import WrittenFraction
-from optimization.drift import measure_drift
+from optimization.domain.weights import Weight, WrittenFraction, weight_text
+from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, Standing, measure_drift
 from optimization.errors import (
     CertificationError,
     EmptyModelError,
@@ -50,29 +67,42 @@ from optimization.errors import (
     UnmatchedIdsError,
 )
 from optimization.exact.block_builder import price_targets
+from optimization.time_budget import TimeBudget
 
 if TYPE_CHECKING:
-    from optimization.engine import rebalance, rebalance_all
+    from optimization.engine import Answer, rebalance, rebalance_all
 
 __all__ = [
+    "EXACT",
     "GENERAL",
     "GLOBECO",
+    "HUNDREDTH_PERCENT",
+    "IDENTIFIER_RULE",
+    "MAX_IDENTIFIER_LENGTH",
+    "Answer",
+    "BandRule",
+    "BandStatus",
     "Binding",
     "Certificate",
     "CertificationError",
     "Direction",
     "Drift",
     "DriftBand",
+    "DriftSummary",
+    "Edge",
     "EmptyModelError",
     "GroupBand",
     "Method",
     "Model",
     "ModelRules",
     "NoSolutionInTimeError",
+    "OpenOrders",
     "OptimizationError",
     "OptionsConflictError",
+    "OutsideBand",
     "Percent",
     "Portfolio",
+    "PortfolioDrift",
     "PortfolioOutcome",
     "PricedTarget",
     "PricesMissingError",
@@ -82,19 +112,28 @@ __all__ = [
     "RuleError",
     "Scope",
     "Side",
+    "Standing",
     "Status",
     "Target",
+    "TimeBudget",
     "Transaction",
     "UnmatchedIdsError",
+    "Weight",
     "WrittenFraction",
+    "decimals_of",
+    "is_identifier",
     "measure_drift",
     "price_targets",
     "rebalance",
     "rebalance_all",
     "relative_band",
+    "require_targets",
+    "restrictions_of",
+    "visible",
+    "weight_text",
 ]
 
-_WITH_SOLVER = ("rebalance", "rebalance_all")
+_WITH_SOLVER = ("Answer", "rebalance", "rebalance_all")
 
 
 def __getattr__(name: str) -> Any:

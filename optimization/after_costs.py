@@ -24,11 +24,11 @@ from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.relaxation import SeparableRelaxation, relax, restate
 from optimization.solvers.yielding_bands import soften_bands, solve_yielding
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 
 def plan_after_costs(
-    relaxed: SeparableRelaxation, budget: Budget, *, bands_yield: bool
+    relaxed: SeparableRelaxation, budget: TimeBudget, *, bands_yield: bool
 ) -> tuple[CoupledProblem, Plan | None]:
     """Solve one portfolio under costs; return its problem at the resulting base, and the plan."""
     options = relaxed.options
@@ -42,7 +42,7 @@ def plan_after_costs(
     return relax(relaxed.assembled, options, step.costs).coupled(0), step.plan
 
 
-def _avoid_reversals(step: Step, relaxed: SeparableRelaxation, budget: Budget) -> Step:
+def _avoid_reversals(step: Step, relaxed: SeparableRelaxation, budget: TimeBudget) -> Step:
     """Prefer a plan without the trades that costs alone cause, if one is found in time."""
     try:
         moved = _find_moved_by_costs(step, relaxed, budget)
@@ -54,7 +54,11 @@ def _avoid_reversals(step: Step, relaxed: SeparableRelaxation, budget: Budget) -
 
 
 def _find_stable_step(
-    relaxed: SeparableRelaxation, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
+    relaxed: SeparableRelaxation,
+    options: RebalanceOptions,
+    budget: TimeBudget,
+    *,
+    bands_yield: bool,
 ) -> Step | None:
     """Find the first plan that a second, equal request leaves unchanged."""
     statements = _statements(relaxed.assembled, options, budget, bands_yield=bands_yield)
@@ -65,7 +69,7 @@ def _find_stable_step(
 
 
 def _find_moved_by_costs(
-    step: Step, relaxed: SeparableRelaxation, budget: Budget
+    step: Step, relaxed: SeparableRelaxation, budget: TimeBudget
 ) -> frozenset[str]:
     """Find the securities that leave their market-value targets only because trades cost money.
 
@@ -83,7 +87,7 @@ def _find_moved_by_costs(
 
 
 def _is_stable(
-    step: Step, relaxed: SeparableRelaxation, budget: Budget, *, bands_yield: bool
+    step: Step, relaxed: SeparableRelaxation, budget: TimeBudget, *, bands_yield: bool
 ) -> bool:
     """Whether an equal request trades nothing after the plan is executed and paid for.
 
@@ -121,7 +125,7 @@ def _trades(step: Step, assembled: BlockWithIds) -> dict[str, int]:
 
 
 def _first_plan(
-    assembled: BlockWithIds, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
+    assembled: BlockWithIds, options: RebalanceOptions, budget: TimeBudget, *, bands_yield: bool
 ) -> Step | None:
     """Find the first plan that pays for its trades, stable or not."""
     statements = _statements(assembled, options, budget, bands_yield=bands_yield)
@@ -129,7 +133,7 @@ def _first_plan(
 
 
 def _statements(
-    assembled: BlockWithIds, options: RebalanceOptions, budget: Budget, *, bands_yield: bool
+    assembled: BlockWithIds, options: RebalanceOptions, budget: TimeBudget, *, bands_yield: bool
 ) -> tuple[Statement, Statement]:
     """State a portfolio with its limits at a given base, and at the base of each plan."""
 
@@ -156,7 +160,7 @@ def _statements(
     return Statement(at_base, solve), Statement(at_own_base, solve)
 
 
-def do_bands_yield(relaxed: SeparableRelaxation, row: int, budget: Budget) -> bool:
+def do_bands_yield(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> bool:
     """Whether a portfolio without a plan inside all bands gets a plan outside them.
 
     With no explicit ``bands`` option, bands yield to restrictions if lifting those restrictions

@@ -16,7 +16,11 @@ ZERO = Decimal(0)
 
 
 class BandStatus(StrEnum):
-    """Whether every security of a portfolio is inside its band."""
+    """Whether every security of a portfolio is inside its band.
+
+    >>> print(*BandStatus)
+    WITHIN_BANDS OUT_OF_BAND FAILED
+    """
 
     WITHIN_BANDS = "WITHIN_BANDS"
     OUT_OF_BAND = "OUT_OF_BAND"
@@ -25,7 +29,15 @@ class BandStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Position of one security relative to its target and band; amounts in currency."""
+    """Position of one security relative to its target and band; amounts in currency.
+
+    >>> from optimization.domain.model import DriftBand
+    >>> band = DriftBand(Decimal("0.1"), Decimal("0.1"))
+    >>> fund = PricedTarget("F" * 24, Decimal(10), Decimal("0.5"), band)
+    >>> amounts = (Decimal(value) for value in (70, 700, 500, 400, 600))
+    >>> Standing(fund, *amounts, Edge.ABOVE, Decimal("0.7")).deviation
+    Decimal('200.00')
+    """
 
     security: PricedTarget
     quantity: Decimal
@@ -60,6 +72,9 @@ class DriftSummary:
     ``drift`` is the sum of absolute deviations from target, ``out_of_band`` the number of
     securities outside their bands, ``largest`` the standing with the largest deviation, the first
     of equals.
+
+    >>> DriftSummary("P" * 24, BandStatus.OUT_OF_BAND, Decimal(1000), drift=Decimal(200)).drift_weight
+    Decimal('0.2000')
     """
 
     portfolio_id: str
@@ -84,7 +99,12 @@ class DriftSummary:
 
 @dataclass(frozen=True, slots=True)
 class PortfolioDrift:
-    """Summary and standings of a portfolio: its model's securities, then other holdings by id."""
+    """Summary and standings of a portfolio: its model's securities, then other holdings by id.
+
+    >>> failed = DriftSummary("P" * 24, BandStatus.FAILED)
+    >>> PortfolioDrift(failed, ()).standings
+    ()
+    """
 
     summary: DriftSummary
     standings: tuple[Standing, ...]

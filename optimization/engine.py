@@ -43,7 +43,7 @@ from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.relaxation import SeparableRelaxation, relax
 from optimization.solvers.yielding_bands import soften_bands, solve_yielding
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 BLOCK_SIZE = 512  # because 512 rows of 50 securities fit the processor's cache
 DEFAULTS = RebalanceOptions()
@@ -54,7 +54,7 @@ NOT_AFTER_COSTS = (
 )
 
 Answer: TypeAlias = PortfolioOutcome | NoSolutionInTimeError | CertificationError
-Search: TypeAlias = Callable[[Budget], Answer]
+Search: TypeAlias = Callable[[TimeBudget], Answer]
 """A deferred search for a portfolio that its separable optimum does not answer."""
 
 
@@ -82,7 +82,7 @@ def rebalance_all(
     securities: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions = DEFAULTS,
-    budget: Budget | None = None,
+    budget: TimeBudget | None = None,
 ) -> list[Answer]:
     """Find the plans of many portfolios of one model, in their order.
 
@@ -104,7 +104,7 @@ def rebalance_all(
     """
     if options.cash_flow:
         portfolios = [_add_cash_flow(portfolio, options.cash_flow) for portfolio in portfolios]
-    budget = budget or Budget()
+    budget = budget or TimeBudget()
     answers: dict[int, Answer] = {}
     searches: dict[int, Search] = {}
     for place, found in _answers_or_searches(securities, portfolios, options):
@@ -120,7 +120,7 @@ def rebalance_all(
 
 
 def _run_searches(
-    searches: Mapping[int, Search], budget: Budget, time_limit_s: float
+    searches: Mapping[int, Search], budget: TimeBudget, time_limit_s: float
 ) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
     for waiting, place in zip(range(len(searches), 0, -1), searches, strict=True):
@@ -190,10 +190,10 @@ def _separable_answer(relaxed: SeparableRelaxation, row: int) -> Answer:
         certificate = replace(certificate, binding=kept)
     if not relaxed.options.restricts:
         return assembled.make_outcome(row, lots, certificate)
-    return _answer(relaxed, row, relaxed.coupled(row), Plan(lots, certificate), Budget())
+    return _answer(relaxed, row, relaxed.coupled(row), Plan(lots, certificate), TimeBudget())
 
 
-def _solve_coupled(relaxed: SeparableRelaxation, row: int, budget: Budget) -> Answer:
+def _solve_coupled(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> Answer:
     """Search for a plan of a portfolio that its separable optimum does not answer."""
     assembled, options = relaxed.assembled, relaxed.options
     try:
@@ -215,7 +215,7 @@ def _solve_coupled(relaxed: SeparableRelaxation, row: int, budget: Budget) -> An
 
 
 def _solve(
-    relaxed: SeparableRelaxation, row: int, budget: Budget
+    relaxed: SeparableRelaxation, row: int, budget: TimeBudget
 ) -> tuple[SeparableRelaxation, CoupledProblem, Plan | None]:
     """Solve one portfolio with hard bands, then with yielding ones if that leaves no plan."""
     options = relaxed.options
@@ -228,7 +228,7 @@ def _solve(
 
 
 def _solve_at_bands(
-    relaxed: SeparableRelaxation, row: int, budget: Budget, *, bands_yield: bool
+    relaxed: SeparableRelaxation, row: int, budget: TimeBudget, *, bands_yield: bool
 ) -> tuple[CoupledProblem, Plan | None]:
     options = relaxed.options
     if options.has_costs:
@@ -241,7 +241,7 @@ def _solve_at_bands(
 
 
 def _answer(
-    relaxed: SeparableRelaxation, row: int, coupled: CoupledProblem, plan: Plan, budget: Budget
+    relaxed: SeparableRelaxation, row: int, coupled: CoupledProblem, plan: Plan, budget: TimeBudget
 ) -> Answer:
     """Turn a verified plan into an answer that lists the positions outside their bands."""
     certificate, outside = plan.certificate, tuple[OutsideBand, ...]()

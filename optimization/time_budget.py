@@ -7,10 +7,13 @@ from threading import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class TimeBudget:
     """Seconds from now on; another thread may interrupt it.
 
     Interrupting a budget interrupts all its shares.
+
+    >>> TimeBudget(60.0).left_s > 59
+    True
     """
 
     total_s: float = math.inf
@@ -31,6 +34,6 @@ class Budget:
         """Stop the running solver call and start no other one."""
         self.interruption.set()
 
-    def share(self, count: float, most_s: float = math.inf) -> "Budget":
+    def share(self, count: float, most_s: float = math.inf) -> "TimeBudget":
         """Allot one of ``count`` equal parts of the seconds left, at most ``most_s``."""
-        return Budget(min(most_s, self.left_s / count), interruption=self.interruption)
+        return TimeBudget(min(most_s, self.left_s / count), interruption=self.interruption)

@@ -11,7 +11,7 @@ Every class passes all its arguments to ``super().__init__`` so that it survives
 from collections.abc import Iterable
 from dataclasses import replace
 
-from optimization.domain.model import Model, Target
+from optimization import Model, Target
 from storage.errors import StaleVersionError
 
 Versions = frozenset[int] | None

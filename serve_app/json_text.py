@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, NoReturn, overload
 
 import orjson
 
-from optimization.domain.weights import Weight
+from optimization import Weight
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]

@@ -14,7 +14,7 @@ from pymongo import UpdateOne, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
-from optimization.domain.outcome import Status
+from optimization import Status
 from storage.errors import LeaseLostError
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
 from storage.outcomes import is_repetition, repetition_allowed, result_id

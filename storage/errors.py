@@ -32,7 +32,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from optimization.domain.outcome import Refusal
+from optimization import Refusal
 
 
 class StorageError(Exception):

@@ -11,9 +11,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from optimization.domain.identifiers import visible
-from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.model_rules import GLOBECO, ModelRules
+from optimization import GLOBECO, DriftBand, Model, ModelRules, Target, visible
 from optimization.errors import RuleError
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim

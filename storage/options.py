@@ -5,8 +5,7 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import Any, Final
 
-from optimization.domain.identifiers import visible
-from optimization.domain.options import (
+from optimization import (
     BandRule,
     Direction,
     GroupBand,
@@ -14,6 +13,7 @@ from optimization.domain.options import (
     Percent,
     RebalanceOptions,
     Scope,
+    visible,
 )
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import exact, storable

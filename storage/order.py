@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from optimization.domain.outcome import Side
+from optimization import Side
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import MAX_INT64, exact
 from storage.outcomes import result_id

@@ -12,13 +12,16 @@ from typing import Any, Final, cast
 
 from pymongo.errors import BulkWriteError
 
-from optimization.domain.certificate import Binding, Certificate, Method, Proof
-from optimization.domain.model import DriftBand
-from optimization.domain.outcome import (
+from optimization import (
+    Binding,
+    Certificate,
+    DriftBand,
     Edge,
+    Method,
     OutsideBand,
     PortfolioOutcome,
     PricedTarget,
+    Proof,
     Refusal,
     Status,
 )

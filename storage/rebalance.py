@@ -8,7 +8,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from optimization.domain.outcome import PricedTarget, Refusal, Status
+from optimization import PricedTarget, Refusal, Status
 from optimization.errors import RuleError
 from storage.mongo.connection import Document, require_object_id
 from storage.mongo.decimal_codec import storable

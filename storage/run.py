@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bson import ObjectId
 
-from optimization.domain.outcome import Refusal, Status
+from optimization import Refusal, Status
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import exact, storable, to_milliseconds

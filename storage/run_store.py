@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from optimization.domain.outcome import Refusal
+from optimization import Refusal
 from storage.errors import LeaseLostError, NotFoundError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import Document, require_object_id, run_transaction, translating

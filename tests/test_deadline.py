@@ -12,7 +12,7 @@ from optimization.domain.model import DriftBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PricedTarget
 from optimization.errors import NoSolutionInTimeError, SolverInterruptedError
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 from serve_app.chunks import solve as rebalancing
 from serve_app.chunks.fetch import ChunkInputs
 from serve_app.chunks.solve import solve_chunk
@@ -90,7 +90,7 @@ async def test_a_solver_is_interrupted_when_nobody_waits_for_it_any_longer(
     begun, ended = threading.Event(), threading.Event()
 
     def endless(*arguments: Any) -> Any:
-        budget: Budget = arguments[-1]
+        budget: TimeBudget = arguments[-1]
         begun.set()
         budget.interruption.wait(WITHIN_S)
         ended.set()
@@ -106,7 +106,7 @@ async def test_a_solver_is_interrupted_when_nobody_waits_for_it_any_longer(
 
 
 async def test_the_solver_gets_what_is_left_of_the_deadline(monkeypatch: pytest.MonkeyPatch):
-    found: list[Budget] = []
+    found: list[TimeBudget] = []
 
     def solve(*arguments: Any) -> list[Any]:
         found.append(arguments[-1])

@@ -133,6 +133,8 @@ def require_targets(targets: Collection[object], options: RebalanceOptions) -> N
 
     Raises EmptyModelError; and OptionsConflictError if ``liquidate`` is set for a model with
     targets, because the two requests contradict each other.
+
+    >>> require_targets((), RebalanceOptions(liquidate=True))
     """
     if not targets and not options.liquidate:
         raise EmptyModelError

@@ -18,13 +18,13 @@ from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.elastic import find_conflict, find_nearest_plan
 from optimization.solvers.relaxation import SeparableRelaxation, restate
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 CODE = "infeasible"
 MAX_LISTED_SECURITIES = 3
 
 
-def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: Budget) -> Refusal:
+def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> Refusal:
     """Explain why one portfolio has no plan.
 
     The refusal names every security without a lot inside its band, and the smallest band that would
@@ -65,7 +65,7 @@ def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: Budget) -> R
 
 
 def has_plan(
-    relaxed: SeparableRelaxation, row: int, options: RebalanceOptions, budget: Budget
+    relaxed: SeparableRelaxation, row: int, options: RebalanceOptions, budget: TimeBudget
 ) -> bool:
     """Whether a portfolio has a plan inside every band under other options.
 
@@ -75,7 +75,9 @@ def has_plan(
     return solve_at_base(other.coupled(0), options, budget) is not None
 
 
-def _find_excluding_options(relaxed: SeparableRelaxation, row: int, budget: Budget) -> list[str]:
+def _find_excluding_options(
+    relaxed: SeparableRelaxation, row: int, budget: TimeBudget
+) -> list[str]:
     """Find the scope and the restrictions that each exclude every plan."""
     options = relaxed.options
     names = [*options.restrictions, *(["scope"] if options.scope is not Scope.ALL else [])]
@@ -133,7 +135,7 @@ def _options_text(options: RebalanceOptions, names: Sequence[str]) -> str:
     return " or ".join(f"{name} {v}" if isinstance(v, StrEnum) else name for name, v in values)
 
 
-def _find_conflict(coupled: CoupledProblem, budget: Budget) -> list[dict[str, str]]:
+def _find_conflict(coupled: CoupledProblem, budget: TimeBudget) -> list[dict[str, str]]:
     return [
         _limit(coupled, limit)
         for limit in find_conflict(coupled, budget.share(1, EXPLANATION_TIME_S))
@@ -169,7 +171,7 @@ def _shares(quantity: int | Decimal) -> str:
     return str(quantity) if isinstance(quantity, int) else f"{quantity:f}"
 
 
-def _nearest(relaxed: SeparableRelaxation, row: int, budget: Budget) -> dict[str, Any] | None:
+def _nearest(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> dict[str, Any] | None:
     """Find the plan that leaves bands least, under every restriction given."""
     options = relaxed.options
     if options.scope is not Scope.ALL:

@@ -21,7 +21,7 @@ from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.least_violation import least_violation
 from optimization.solvers.relaxation import SeparableRelaxation, restate
 from optimization.solvers.yielding_bands import soften_bands
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 EXPLANATION_TIME_S = 2.0  # for each explanation in an answer
 WHOLE_LOTS, CASH_FLOOR, SOFT_PRICE = "whole_lots", "cash_floor", "soft_band_price"
@@ -30,7 +30,11 @@ Amounts = Mapping[str, Fraction]  # by security, currency
 
 
 def outside_bands(
-    relaxed: SeparableRelaxation, row: int, coupled: CoupledProblem, lots: Integers, budget: Budget
+    relaxed: SeparableRelaxation,
+    row: int,
+    coupled: CoupledProblem,
+    lots: Integers,
+    budget: TimeBudget,
 ) -> tuple[OutsideBand, ...]:
     """List the securities that a plan leaves outside their bands, in the order of the columns."""
     amounts = outside_amounts(relaxed, coupled, lots)
@@ -95,7 +99,7 @@ class _Search:
     row: int
     coupled: CoupledProblem
     amounts: Amounts
-    budget: Budget
+    budget: TimeBudget
     known: dict[frozenset[str], Amounts | None] = field(
         default_factory=dict[frozenset[str], Amounts | None]
     )

@@ -57,7 +57,7 @@ from optimization.milp.coupled_rows import (
 from optimization.milp.data import CashMilpData, CoupledMilpData
 from optimization.milp.parametric import ParametricMilp, SolverAnswer
 from optimization.milp.sparse_form import Floats
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 MIN_PADDED_SIZE = 8
 ABSOLUTE_GAP = 0.01  # currency, because sums of six-decimal prices do not close at 0 in time
@@ -71,19 +71,19 @@ def gap_of(granularity: float) -> float:
     return granularity / 2 if granularity >= MIN_GRANULARITY else ABSOLUTE_GAP
 
 
-def solve_cash(data: CashMilpData, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
+def solve_cash(data: CashMilpData, budget: TimeBudget) -> tuple[SolverAnswer, Floats | None]:
     """Solve the cash-constrained program: lots above k of each security; None without a plan."""
     return _solve(_cash_program(padded_size(len(data.lot_value))), data, budget)
 
 
-def solve_coupled(data: CoupledMilpData, budget: Budget) -> tuple[SolverAnswer, Floats | None]:
+def solve_coupled(data: CoupledMilpData, budget: TimeBudget) -> tuple[SolverAnswer, Floats | None]:
     """Solve the coupled program: lots above ``base`` of each security; None without a plan."""
     program = _program_of(data, counts_trades=data.counts_trades, fewest_trades=False)
     return _solve(program, data, budget)
 
 
 def solve_fewest_trades(
-    data: CoupledMilpData, budget: Budget
+    data: CoupledMilpData, budget: TimeBudget
 ) -> tuple[SolverAnswer, Floats | None]:
     """Minimise trades among the plans whose objective is at most ``objective_most``."""
     program = _program_of(data, counts_trades=True, fewest_trades=True)
@@ -107,7 +107,7 @@ def _program_of(
 
 
 def _solve(
-    program: ParametricMilp, data: CashMilpData | CoupledMilpData, budget: Budget
+    program: ParametricMilp, data: CashMilpData | CoupledMilpData, budget: TimeBudget
 ) -> tuple[SolverAnswer, Floats | None]:
     count = len(data.lot_value)
     is_coupled = isinstance(data, CoupledMilpData)

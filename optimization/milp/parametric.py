@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from optimization.errors import SolverInterruptedError
 from optimization.milp.sparse_form import Chosen, Floats, SparseForm, sparse_form_of
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
 MINIMISE = int(highspy.ObjSense.kMinimize)
@@ -78,7 +78,7 @@ class ParametricMilp:
         self._placed = frozenset(variable.name() for variable in placed)
         self._whole = sparse_form_of(data, _slices(problem.variables(), cone.var_id_to_col))
         self._forms: dict[int | None, SparseForm] = {}
-        self._budget = Budget()
+        self._budget = TimeBudget()
         self._highs = self._interruptible_highs()
 
     @property
@@ -89,7 +89,7 @@ class ParametricMilp:
     def solve(
         self,
         parameters: Mapping[str, Floats | float],
-        budget: Budget,
+        budget: TimeBudget,
         absolute_gap: float,
         count: int | None = None,
         fractional: Mapping[str, Chosen] = NOTHING,

@@ -25,7 +25,7 @@ from optimization.milp.data import CashMilpData, FineLots
 from optimization.milp.sparse_form import Chosen
 from optimization.solvers.knapsack_cover import cover, steps_of
 from optimization.solvers.separable import drift_of
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 MAX_TIGHTENINGS = 3
 FEASIBILITY_MARGIN = Fraction(1, 1_000_000)  # currency
@@ -73,7 +73,7 @@ class CashConstrainedProblem:
         return Fraction(parts, self.block.denominator)
 
 
-def solve_cash_constrained(problem: CashConstrainedProblem, budget: Budget) -> Plan | None:
+def solve_cash_constrained(problem: CashConstrainedProblem, budget: TimeBudget) -> Plan | None:
     """Find the optimum under the cash row; None if even the fewest lots overspend."""
     fewest = lot_limits(problem.block, problem.bands)[0][0]
     target, part = problem.bands.target[0], problem.bands.part[0]
@@ -101,7 +101,7 @@ def remaining_cash(problem: CashConstrainedProblem, lots: Integers) -> int:
     return int(problem.block.investable[0]) - invested
 
 
-def solve_by_program(problem: CashConstrainedProblem, budget: Budget) -> Plan:
+def solve_by_program(problem: CashConstrainedProblem, budget: TimeBudget) -> Plan:
     """Find the optimum under the cash row by CVXPY and HiGHS, verified exactly."""
     fewest, most = (limits[0] for limits in lot_limits(problem.block, problem.bands))
     floor = problem.bands.target[0] // problem.block.lot_value

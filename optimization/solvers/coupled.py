@@ -27,11 +27,11 @@ from optimization.solvers.cash_constrained import (
 from optimization.solvers.coupled_data import candidate_plans, coupled_milp_data
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.separable import drift_of, nearest_lots
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 
 def solve_at_base(
-    coupled: CoupledProblem, options: RebalanceOptions, budget: Budget
+    coupled: CoupledProblem, options: RebalanceOptions, budget: TimeBudget
 ) -> Plan | None:
     """Find the optimum of one portfolio at the base of its problem; None if there is no plan."""
     if options.couples:
@@ -45,7 +45,9 @@ def solve_at_base(
     return minimize_trades(coupled, prefer_no_trade(coupled, plan), budget)
 
 
-def solve_coupled(coupled: CoupledProblem, budget: Budget, *, fewest_trades: bool) -> Plan | None:
+def solve_coupled(
+    coupled: CoupledProblem, budget: TimeBudget, *, fewest_trades: bool
+) -> Plan | None:
     """Find the optimum under the constraints; None if the solver proves that there is no plan."""
     if len(coupled.find_empty_bands()):
         return None
@@ -69,7 +71,7 @@ def separable_plan(coupled: CoupledProblem) -> Plan | None:
     return Plan(lots, certificate, fraction_to_decimal(found.cost, coupled.block.decimals))
 
 
-def solve_program(coupled: CoupledProblem, budget: Budget) -> Plan | None:
+def solve_program(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
     """Find the optimum under the constraints by MILP; None if the solver proves infeasibility.
 
     Each round verifies the rounded plan exactly. A limit met only within the solver's tolerance is
@@ -120,7 +122,7 @@ def widen_margins(
     }
 
 
-def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: Budget) -> Plan:
+def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: TimeBudget) -> Plan:
     """Replace a plan by one of equal objective with fewer trades, if the solver finds one."""
     data, base = coupled_milp_data(coupled)
     first = coupled.evaluate(plan.lots)

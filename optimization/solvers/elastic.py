@@ -16,18 +16,18 @@ from optimization.solvers.coupled import verify_rounded, widen_margins
 from optimization.solvers.coupled_data import coupled_milp_data
 from optimization.solvers.coupled_limits import UNBOUNDED
 from optimization.solvers.coupled_problem import CoupledProblem
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 BAND_PRICE = 1000.0  # price of a unit outside a band in the nearest plan, against 1 for drift
 
 
-def find_conflict(coupled: CoupledProblem, budget: Budget) -> tuple[Limit, ...]:
+def find_conflict(coupled: CoupledProblem, budget: TimeBudget) -> tuple[Limit, ...]:
     """Find limits that exclude each other inside all bands, and the elastic slack of each."""
     return _solve_elastic(coupled, budget, Slacks(UNBOUNDED, UNBOUNDED, UNBOUNDED))[1]
 
 
 def find_nearest_plan(
-    coupled: CoupledProblem, budget: Budget
+    coupled: CoupledProblem, budget: TimeBudget
 ) -> tuple[Integers | None, tuple[Limit, ...]]:
     """Find the plan that leaves bands least, and the limits that give if they must.
 
@@ -55,7 +55,7 @@ class Slacks:
 
 
 def _solve_elastic(
-    coupled: CoupledProblem, budget: Budget, slacks: Slacks
+    coupled: CoupledProblem, budget: TimeBudget, slacks: Slacks
 ) -> tuple[Integers | None, tuple[Limit, ...]]:
     """Solve the elastic relaxation with these slacks; return the plan and the limits that give."""
     rounding = coupled.rounding

@@ -18,7 +18,7 @@ from optimization.exact.scaled_integers import Integers
 from optimization.solvers.coupled import solve_program
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.knapsack_cover import Steps, cover
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +75,7 @@ def violation_of(coupled: CoupledProblem, lots: Integers) -> Fraction:
     return sum(violations(coupled.constraints.edges, worth_of(coupled.block, lots)), Fraction(0))
 
 
-def least_violation(coupled: CoupledProblem, budget: Budget) -> LeastViolation | None:
+def least_violation(coupled: CoupledProblem, budget: TimeBudget) -> LeastViolation | None:
     """Find the least violation under every restriction and limit; None if there is no plan."""
     lots = coupled.cash_problem.lots
     if coupled.keeps_bands(lots) and not coupled.evaluate(lots).violated_limits:
@@ -140,7 +140,7 @@ def _violation_steps(coupled: CoupledProblem, fewest: Integers) -> Steps:
     return Steps(values, first, further, parts)
 
 
-def _minimize_violation(coupled: CoupledProblem, budget: Budget) -> LeastViolation | None:
+def _minimize_violation(coupled: CoupledProblem, budget: TimeBudget) -> LeastViolation | None:
     constraints = replace(coupled.constraints, soft_price=Fraction(1), violation_alone=True)
     plan = solve_program(replace(coupled, constraints=constraints), budget.share(2))
     if plan is None:

@@ -49,7 +49,7 @@ from optimization.solvers.least_violation import (
     violation_of,
 )
 from optimization.solvers.separable import nearest_lots
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 
 def soften_bands(coupled: CoupledProblem) -> CoupledProblem:
@@ -63,7 +63,9 @@ def soften_bands(coupled: CoupledProblem) -> CoupledProblem:
     )
 
 
-def solve_yielding(coupled: CoupledProblem, budget: Budget, *, fewest_trades: bool) -> Plan | None:
+def solve_yielding(
+    coupled: CoupledProblem, budget: TimeBudget, *, fewest_trades: bool
+) -> Plan | None:
     """Find the plan of least violation, then of least drift; None if limits exclude every plan.
 
     ``coupled`` has yielding bands.
@@ -110,7 +112,7 @@ def _cover_at_no_violation(coupled: CoupledProblem) -> Plan | None:
     return Plan(lots, Certificate(Proof.OPTIMAL, Method.COVER, drift, drift, binding))
 
 
-def _solve_in_two_stages(coupled: CoupledProblem, budget: Budget) -> Plan | None:
+def _solve_in_two_stages(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
     least = least_violation(coupled, budget)
     if least is None:
         return None

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
-from optimization.domain.model import Model
+from optimization import Model
 from serve_app.api.dependencies import Configured
 from serve_app.editing import Versions
 from serve_app.problems.errors import PreconditionFailedError, PreconditionRequiredError

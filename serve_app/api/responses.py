@@ -7,7 +7,7 @@ from datetime import tzinfo
 
 from starlette.responses import Response
 
-from optimization.domain.outcome import PortfolioOutcome, Status
+from optimization import PortfolioOutcome, Status
 from serve_app.api.problem_responses import response
 from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
 from serve_app.json_text import encoded

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from optimization.domain.decimals import EXACT
-from optimization.domain.outcome import Side
+from optimization import EXACT, Side
 from optimization.errors import PricesMissingError
 from serve_app.chunks.fetch import ChunkInputs
 from serve_app.orders.open_orders import LOOK_UP_FOR_S, OpenOrdersLookUp

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from optimization.domain.model import Model
-from optimization.domain.outcome import PricedTarget
+from optimization import Model, PricedTarget, price_targets
 from optimization.errors import (
     PricesMissingError,
     RuleError,
 )
-from optimization.exact.block_builder import price_targets
 from serve_app.upstream.holdings.source import Found, HoldingsSource, held_by
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities

@@ -2,7 +2,7 @@
 
 import logging
 
-from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
+from optimization import PortfolioOutcome, Refusal, Status
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of, refusal_of
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from optimization.domain.options import RebalanceOptions
+from optimization import RebalanceOptions
 from optimization.errors import OptimizationError, OptionsConflictError, RuleError
 from storage.rebalance import Rebalance
 

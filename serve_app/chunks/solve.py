@@ -7,18 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
-from optimization.domain.model import require_targets
-from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import PortfolioOutcome, PricedTarget
-from optimization.domain.portfolio import Portfolio
-from optimization.engine import rebalance_all
+from optimization import (
+    Portfolio,
+    PortfolioOutcome,
+    PricedTarget,
+    RebalanceOptions,
+    TimeBudget,
+    rebalance_all,
+    require_targets,
+)
 from optimization.errors import (
     EmptyModelError,
     OptimizationError,
     OptionsConflictError,
     SolverInterruptedError,
 )
-from optimization.time_budget import Budget
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.chunks.outcomes import failed_outcome
 from serve_app.chunks.own_options import NONE_OWN, OwnOptions
@@ -44,7 +47,7 @@ async def solve_chunk(
     ``own`` are the options of portfolios that have others than ``options``. The solver gets what is
     left of the deadline. ``on_solved`` gets the outcomes and the seconds that they took.
     """
-    budget = Budget(remaining_s())
+    budget = TimeBudget(remaining_s())
     solving = asyncio.get_running_loop().run_in_executor(
         _solver, _solve_timed, model, portfolios, options, own, budget
     )
@@ -62,7 +65,7 @@ def _solve_timed(
     inputs: ChunkInputs,
     options: RebalanceOptions,
     own: OwnOptions,
-    budget: Budget,
+    budget: TimeBudget,
 ) -> tuple[list[PortfolioOutcome], float]:
     begin = time.perf_counter()
     outcomes = _solve(model, inputs, options, own, budget)
@@ -74,7 +77,7 @@ def _solve(
     inputs: ChunkInputs,
     options: RebalanceOptions,
     own: OwnOptions,
-    budget: Budget,
+    budget: TimeBudget,
 ) -> list[PortfolioOutcome]:
     pairs = zip(inputs.portfolio_ids, inputs.balances, strict=True)
     made = [_portfolio(portfolio_id, balance, inputs.prices) for portfolio_id, balance in pairs]
@@ -102,7 +105,7 @@ def _solve_each(
     model: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
-    budget: Budget,
+    budget: TimeBudget,
 ) -> Sequence[PortfolioOutcome | Exception]:
     """Solve one block; where a portfolio trips the engine, solve each alone, to lose only that one."""
     try:

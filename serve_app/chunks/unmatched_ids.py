@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from optimization.domain.model import Model
-from optimization.domain.options import RebalanceOptions, restrictions_of
-from optimization.domain.outcome import PortfolioOutcome, PricedTarget
+from optimization import Model, PortfolioOutcome, PricedTarget, RebalanceOptions, restrictions_of
 from optimization.errors import (
     UnmatchedIdsError,
 )

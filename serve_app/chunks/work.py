@@ -4,8 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from optimization.domain.options import OpenOrders, RebalanceOptions
-from optimization.domain.outcome import PortfolioOutcome, Refusal
+from optimization import OpenOrders, PortfolioOutcome, RebalanceOptions, Refusal
 from optimization.errors import OptimizationError
 from serve_app.chunks.assumed_fills import as_if_filled, counted_orders
 from serve_app.chunks.fetch import fetch_chunk

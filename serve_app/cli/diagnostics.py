@@ -65,10 +65,15 @@ def _ray() -> Check:
 def _solver() -> Check:
     """Solve a portfolio with a group and a limit on trades, which need the solver."""
     try:
-        from optimization.domain.model import DriftBand, Model, Target
-        from optimization.domain.options import GroupBand, RebalanceOptions
-        from optimization.domain.portfolio import Portfolio
-        from optimization.engine import rebalance
+        from optimization import (
+            DriftBand,
+            GroupBand,
+            Model,
+            Portfolio,
+            RebalanceOptions,
+            Target,
+            rebalance,
+        )
 
         ids = [letter * 24 for letter in "AB"]
         band = DriftBand(Decimal("0.2"), Decimal("0.2"))

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import final
 
-from optimization.domain.model import Model, Target
-from optimization.domain.outcome import PortfolioOutcome
+from optimization import Model, PortfolioOutcome, Target
 from serve_app import editing
 from serve_app.editing import Versions
 from serve_app.observability.logs import correlate_logs

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import final
 
-from optimization.domain.model import Model
-from optimization.domain.outcome import PortfolioOutcome
-from optimization.drift import DriftSummary, PortfolioDrift
+from optimization import DriftSummary, Model, PortfolioDrift, PortfolioOutcome
 from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.deadline import unbounded
 from serve_app.deployments.handles import connect_optimizer

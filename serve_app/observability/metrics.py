@@ -11,7 +11,7 @@ from functools import cache
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from optimization.domain.outcome import PortfolioOutcome, Status
+from optimization import PortfolioOutcome, Status
 from serve_app.observability.observers import Observers
 from storage.chunk_store import Report
 

@@ -15,7 +15,7 @@ from math import ceil
 from typing import Final
 from uuid import uuid4
 
-from optimization.domain.outcome import PortfolioOutcome, Side
+from optimization import PortfolioOutcome, Side
 from serve_app.observability.metrics import count_orders
 from serve_app.orders.admission import Admission
 from serve_app.orders.open_orders import ARRIVE_WITHIN, ReadBack, look_up_batch, read_back

@@ -3,8 +3,7 @@
 from abc import abstractmethod
 from typing import Protocol
 
-from optimization.domain.model import Model
-from optimization.drift import DriftSummary, PortfolioDrift
+from optimization import DriftSummary, Model, PortfolioDrift
 from serve_app.ports.port import repeatable
 
 

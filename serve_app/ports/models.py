@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from typing import Protocol
 
-from optimization.domain.model import Model, Target
+from optimization import Model, Target
 from serve_app.editing import Versions
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim

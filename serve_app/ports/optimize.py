@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from optimization.domain.model import Model
-from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import PortfolioOutcome
+from optimization import Model, PortfolioOutcome, RebalanceOptions
 from serve_app.ports.port import repeatable
 from serve_app.upstream.holdings.source import Balance
 

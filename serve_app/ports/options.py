@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from optimization.domain.options import RebalanceOptions
+from optimization import RebalanceOptions
 
 
 @dataclass(frozen=True, slots=True)

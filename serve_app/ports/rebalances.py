@@ -4,7 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
-from optimization.domain.outcome import PortfolioOutcome
+from optimization import PortfolioOutcome
 from serve_app.ports.options import NO_OVERRIDES, OptionOverrides
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim

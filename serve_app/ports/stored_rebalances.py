@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from typing import Protocol
 
-from optimization.domain.outcome import PortfolioOutcome
+from optimization import PortfolioOutcome
 from serve_app.ports.port import repeatable
 from storage.mongo.sorting import Sort
 from storage.rebalance import Rebalance

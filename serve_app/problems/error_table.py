@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final, Generic, TypeVar
 
-from optimization.domain.outcome import Refusal
+from optimization import Refusal
 from optimization.errors import (
     UNMATCHED_RULE,
     CertificationError,

@@ -10,9 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from optimization.domain.model import Model
-from optimization.domain.options import restrictions_of
-from optimization.domain.outcome import PortfolioOutcome
+from optimization import Model, PortfolioOutcome, restrictions_of
 from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import held_outside, named_beyond
 from serve_app.chunks.work import Work, outcomes_of

@@ -4,10 +4,15 @@ import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 
-from optimization.domain.model import Model
-from optimization.domain.outcome import PricedTarget
-from optimization.domain.portfolio import Portfolio
-from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, measure_drift
+from optimization import (
+    BandStatus,
+    DriftSummary,
+    Model,
+    Portfolio,
+    PortfolioDrift,
+    PricedTarget,
+    measure_drift,
+)
 from optimization.errors import RuleError
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs, fetch_chunk, price_model
 from serve_app.chunks.outcomes import failed_outcome

@@ -5,7 +5,7 @@ from typing import Final
 
 import stamina
 
-from optimization.domain.outcome import PortfolioOutcome
+from optimization import PortfolioOutcome
 from serve_app.ports.errors import ReplicaLostError
 from serve_app.ports.options import OptionOverrides
 from serve_app.ports.rebalances import (

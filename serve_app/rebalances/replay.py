@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from optimization.domain.certificate import Proof
-from optimization.domain.decimals import EXACT
-from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import PortfolioOutcome, Status
-from optimization.domain.portfolio import Portfolio
-from optimization.engine import Answer, rebalance_all
+from optimization import (
+    EXACT,
+    Answer,
+    Portfolio,
+    PortfolioOutcome,
+    Proof,
+    RebalanceOptions,
+    Status,
+    rebalance_all,
+)
 from optimization.errors import NoSolutionInTimeError
 from storage.options import options_from
 from storage.rebalance import Rebalance

@@ -8,10 +8,14 @@ from decimal import Decimal
 import ray
 from ray import ObjectRef
 
-from optimization.domain.model import Model, require_targets
-from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import PortfolioOutcome, PricedTarget
-from optimization.exact.block_builder import price_targets
+from optimization import (
+    Model,
+    PortfolioOutcome,
+    PricedTarget,
+    RebalanceOptions,
+    price_targets,
+    require_targets,
+)
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.chunks.outcomes import failed_outcome
 from serve_app.chunks.own_options import OwnOptions

@@ -15,7 +15,7 @@ from functools import cache
 import ray
 from ray import ObjectRef
 
-from optimization.domain.outcome import PortfolioOutcome, Status
+from optimization import PortfolioOutcome, Status
 from serve_app.chunks.work import Work, match, outcomes_of
 from serve_app.deadline import reserved_for, within
 from serve_app.observability.logs import correlate_logs

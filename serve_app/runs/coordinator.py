@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
-from optimization.domain.outcome import Refusal
+from optimization import Refusal
 from serve_app.problems.catalogue import INTERNAL
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable

@@ -11,9 +11,7 @@ from typing import Any, TypeVar
 import stamina
 from bson import ObjectId
 
-from optimization.domain.model import Model, require_targets
-from optimization.domain.options import RebalanceOptions, restrictions_of
-from optimization.domain.outcome import Refusal
+from optimization import Model, RebalanceOptions, Refusal, require_targets, restrictions_of
 from optimization.errors import (
     EmptyModelError,
     OptionsConflictError,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from optimization.domain.outcome import Refusal, Status
+from optimization import Refusal, Status
 from serve_app.chunks.unmatched_ids import Unmatched
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from itertools import accumulate
 
-from optimization.domain.decimals import EXACT
+from optimization import EXACT
 from serve_app.simulator.population import Row
 from serve_app.simulator.world import Market
 

@@ -29,7 +29,7 @@ from typing import Any, Final
 import orjson
 from async_lru import alru_cache
 
-from optimization.domain.outcome import Side
+from optimization import Side
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamContractError
 from serve_app.upstream.exact_values import objects, text, whole

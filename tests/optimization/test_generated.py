@@ -14,7 +14,7 @@ from optimization.engine import rebalance
 from optimization.exact.block_builder import build_block, price_others, price_targets
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.relaxation import relax
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 from tests.optimization.support.generated_problems import KINDS, hard, problem_of
 from tests.optimization.support.judge import judged, of, violations
 
@@ -52,7 +52,7 @@ def test_a_plan_that_is_one_cent_better_is_found_among_sums_of_many_cents(
         0
     )
 
-    plan = solve_at_base(at_market_value, options, Budget())
+    plan = solve_at_base(at_market_value, options, TimeBudget())
 
     assert plan is not None
     certificate = plan.certificate

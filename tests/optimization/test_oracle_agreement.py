@@ -23,7 +23,7 @@ from optimization.solvers.cash_constrained import (
     solve_cash_constrained,
 )
 from optimization.solvers.separable import solve
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 from tests.optimization.support.oracle import best_by_enumeration, best_by_milp, limit_of, rows_of
 from tests.optimization.support.random_problems import (
     random_problem,
@@ -131,8 +131,8 @@ def test_the_cvxpy_program_reaches_the_objective_of_the_cover():
             problem = CashConstrainedProblem(
                 portfolio.portfolio_id, short, where, best.lots[0], shortfall
             )
-            by_cover = solve_cash_constrained(problem, Budget(10.0))
-            by_program = solve_by_program(problem, Budget(10.0))
+            by_cover = solve_cash_constrained(problem, TimeBudget(10.0))
+            by_program = solve_by_program(problem, TimeBudget(10.0))
             assert not isinstance(by_cover, int)
             assert by_cover.certificate.method is Method.COVER
             gap = by_program.certificate.objective - by_cover.certificate.objective

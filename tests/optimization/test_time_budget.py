@@ -24,7 +24,7 @@ from optimization.exact.block_builder import price_targets
 from optimization.milp import formulations
 from optimization.milp.parametric import ParametricMilp, SolverAnswer
 from optimization.solvers import coupled
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 A = "A" * 24
 HALF = Model("Half", (Target(A, Decimal("0.5"), DriftBand(Decimal("0.3"), Decimal("0.3"))),), (A,))
@@ -38,7 +38,7 @@ def given_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Record the time the solver is given; it uses some and answers with an overdraft."""
     given: list[float] = []
 
-    def solved(_problem: object, budget: Budget):
+    def solved(_problem: object, budget: TimeBudget):
         given.append(budget.left_s)
         time.sleep(TAKEN_S)
         answer = SolverAnswer({}, 0.0, proven=True, infeasible=False, seconds=TAKEN_S)
@@ -66,7 +66,7 @@ def test_nothing_is_left_of_a_budget_that_is_spent_and_never_less(given_s: list[
 
     assert given_s[0] > 0
     assert given_s[2] == 0.0
-    assert Budget(1.0, begin=0.0).left_s == 0.0
+    assert TimeBudget(1.0, begin=0.0).left_s == 0.0
 
 
 def accounts(*cash: int) -> list[Portfolio]:
@@ -76,13 +76,13 @@ def accounts(*cash: int) -> list[Portfolio]:
     ]
 
 
-def all_rebalanced(portfolios: list[Portfolio], budget: Budget, **options: object):
+def all_rebalanced(portfolios: list[Portfolio], budget: TimeBudget, **options: object):
     securities = price_targets(HALF, portfolios[0].prices)
     return rebalance_all(securities, portfolios, RebalanceOptions(**options), budget)  # pyright: ignore[reportArgumentType]
 
 
 def test_portfolios_that_need_a_search_share_what_is_left_of_the_call(given_s: list[float]):
-    answers = all_rebalanced(accounts(100, 100), Budget(6.0), cash_ceiling=Decimal(40))
+    answers = all_rebalanced(accounts(100, 100), TimeBudget(6.0), cash_ceiling=Decimal(40))
 
     assert [type(one) for one in answers] == [CertificationError] * 2
     assert 2.9 < given_s[0] <= 3.0
@@ -94,13 +94,13 @@ def test_a_portfolio_that_needs_no_search_takes_no_part_of_the_budget(
 ):
     given: list[float] = []
 
-    def solved(_tight: object, budget: Budget):
+    def solved(_tight: object, budget: TimeBudget):
         given.append(budget.left_s)
 
     monkeypatch.setattr(coupled, "solve_cash_constrained", solved)
 
     # Six lots of 8 of 100.00 leave 52.00, less than the floor; 1000.00 and 2000.00 leave more.
-    answers = all_rebalanced(accounts(2000, 100, 1000), Budget(6.0), cash_floor=Decimal(60))
+    answers = all_rebalanced(accounts(2000, 100, 1000), TimeBudget(6.0), cash_floor=Decimal(60))
 
     assert [one.status for one in answers if isinstance(one, PortfolioOutcome)] == [
         Status.REBALANCED,
@@ -112,7 +112,7 @@ def test_a_portfolio_that_needs_no_search_takes_no_part_of_the_budget(
 
 
 def test_no_portfolio_gets_more_than_its_own_time_limit(given_s: list[float]):
-    all_rebalanced(accounts(100), Budget(60.0), cash_ceiling=Decimal(40), time_limit_s=2.0)
+    all_rebalanced(accounts(100), TimeBudget(60.0), cash_ceiling=Decimal(40), time_limit_s=2.0)
 
     assert 1.9 < given_s[0] <= 2.0
 
@@ -122,7 +122,7 @@ def test_without_time_the_portfolios_that_need_a_search_say_so_and_the_others_ar
 ):
     nothing = SolverAnswer(None, 0.0, proven=False, infeasible=False, seconds=0.0)
     monkeypatch.setattr(formulations, "solve_coupled", lambda *_: (nothing, None))
-    answers = all_rebalanced(accounts(75, 1000), Budget(0.0), cash_ceiling=Decimal(40))
+    answers = all_rebalanced(accounts(75, 1000), TimeBudget(0.0), cash_ceiling=Decimal(40))
 
     assert isinstance(answers[0], PortfolioOutcome)
     assert answers[0].status is Status.REBALANCED
@@ -130,7 +130,7 @@ def test_without_time_the_portfolios_that_need_a_search_say_so_and_the_others_ar
 
 
 def test_a_budget_that_was_interrupted_begins_nothing(given_s: list[float]):
-    budget = Budget()
+    budget = TimeBudget()
     budget.interrupt()
     with pytest.raises(SolverInterruptedError):
         all_rebalanced(accounts(75), budget)
@@ -139,9 +139,9 @@ def test_a_budget_that_was_interrupted_begins_nothing(given_s: list[float]):
 
 
 def test_an_interruption_between_two_portfolios_ends_the_call(monkeypatch: pytest.MonkeyPatch):
-    budget, asked = Budget(), []
+    budget, asked = TimeBudget(), []
 
-    def solved(problem: object, share: Budget):
+    def solved(problem: object, share: TimeBudget):
         asked.append(problem)
         budget.interrupt()
         assert share.is_interrupted
@@ -154,26 +154,26 @@ def test_an_interruption_between_two_portfolios_ends_the_call(monkeypatch: pytes
 
 
 def test_the_solver_stops_when_another_thread_interrupts_its_budget(
-    endless: Callable[[Budget], SolverAnswer],
+    endless: Callable[[TimeBudget], SolverAnswer],
 ):
-    budget = Budget(600.0)
+    budget = TimeBudget(600.0)
     threading.Timer(0.2, budget.interrupt).start()
     with pytest.raises(SolverInterruptedError):
         endless(budget)
 
 
 def test_the_program_that_was_interrupted_answers_the_next_call(
-    endless: Callable[[Budget], SolverAnswer],
+    endless: Callable[[TimeBudget], SolverAnswer],
 ):
-    budget = Budget(600.0)
+    budget = TimeBudget(600.0)
     threading.Timer(0.1, budget.interrupt).start()
     with pytest.raises(SolverInterruptedError):
         endless(budget)
-    assert endless(Budget(2.0)).values is not None
+    assert endless(TimeBudget(2.0)).values is not None
 
 
 @pytest.fixture
-def endless() -> Callable[[Budget], SolverAnswer]:
+def endless() -> Callable[[TimeBudget], SolverAnswer]:
     """A program that keeps the solver busy far beyond the patience of any test."""
     rng = np.random.default_rng(1)
     weights = rng.integers(0, 100, (5, 60))
@@ -191,7 +191,9 @@ def test_a_plan_whose_search_for_fewer_trades_ran_out_of_time_says_so(
     late = SolverAnswer(None, 0.0, proven=False, infeasible=False, seconds=1.0)
     monkeypatch.setattr(formulations, "solve_fewest_trades", lambda *_: (late, None))
 
-    (plan,) = all_rebalanced(accounts(75), Budget(), cash_ceiling=Decimal(40), fewest_trades=True)
+    (plan,) = all_rebalanced(
+        accounts(75), TimeBudget(), cash_ceiling=Decimal(40), fewest_trades=True
+    )
 
     assert isinstance(plan, PortfolioOutcome)
     assert plan.certificate is not None

@@ -18,7 +18,7 @@ from optimization.exact.block_builder import build_block, price_targets
 from optimization.exact.scaled_integers import granularity_of, just_above
 from optimization.solvers.cash_constrained import CashConstrainedProblem, solve_by_program
 from optimization.solvers.separable import solve
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 A, B = "A" * 24, "B" * 24
 PRICES = {A: Decimal(10), B: Decimal(20)}
@@ -101,7 +101,9 @@ def test_the_cash_row_alone_is_asked_again_where_prices_are_finer_than_floats():
     lots = solve(block, where).lots[0]
     assert lots.tolist() == [20, 5]
 
-    plan = solve_by_program(CashConstrainedProblem("P" * 24, block, where, lots, 35), Budget(10.0))
+    plan = solve_by_program(
+        CashConstrainedProblem("P" * 24, block, where, lots, 35), TimeBudget(10.0)
+    )
 
     assert plan.lots.tolist() == [19, 5]
     assert plan.certificate.lower_bound < 1

@@ -15,7 +15,7 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from optimization.domain.outcome import PortfolioOutcome
+from optimization import PortfolioOutcome
 from serve_app.api.responses import trade_date_of
 from serve_app.api.schemas.stored_rebalances import PortfolioResult, portfolio_json, rebalance_json
 from serve_app.json_text import encoded

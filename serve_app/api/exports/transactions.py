@@ -12,8 +12,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from optimization.domain.decimals import EXACT
-from optimization.domain.outcome import PortfolioOutcome, Side
+from optimization import EXACT, PortfolioOutcome, Side
 from serve_app.api.schemas.fields import DateText, Identifier, JsonNumber, ObjectIdentifier
 from serve_app.api.schemas.rebalances import TransactionType, side_of
 from serve_app.json_text import encoded, number, plain, whole

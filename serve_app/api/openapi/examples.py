@@ -14,7 +14,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from optimization.domain.outcome import PortfolioOutcome, Status
+from optimization import PortfolioOutcome, Status
 from optimization.errors import (
     CertificationError,
     EmptyModelError,

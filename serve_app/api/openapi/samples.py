@@ -10,13 +10,26 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from optimization.domain.certificate import Binding, Certificate, Method, Proof
-from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.options import Direction, RebalanceOptions
-from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Refusal, Side, Status
-from optimization.domain.portfolio import Portfolio
-from optimization.drift import measure_drift
-from optimization.exact.block_builder import price_targets
+from optimization import (
+    Binding,
+    Certificate,
+    Direction,
+    DriftBand,
+    Edge,
+    Method,
+    Model,
+    OutsideBand,
+    Portfolio,
+    PortfolioOutcome,
+    Proof,
+    RebalanceOptions,
+    Refusal,
+    Side,
+    Status,
+    Target,
+    measure_drift,
+    price_targets,
+)
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.models import POSTED, ModelPost, model_of
 from serve_app.api.schemas.optimize import ASKED, OptimizeBody, given_options

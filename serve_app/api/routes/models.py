@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from optimization.domain.model import Model
+from optimization import Model
 from serve_app.api.dependencies import Store
 from serve_app.api.etags import Changed, IfNoneMatch, held_etag, model_etag
 from serve_app.api.exact_json import ExactRoute

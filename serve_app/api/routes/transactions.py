@@ -7,7 +7,7 @@ from typing import IO, Annotated, Any, Final
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
-from optimization.domain.outcome import PortfolioOutcome
+from optimization import PortfolioOutcome
 from serve_app.api.content_negotiation import Accept, chosen
 from serve_app.api.dependencies import Configured, Store
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE

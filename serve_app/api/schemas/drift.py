@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from optimization.domain.weights import weight_text
-from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, Standing
+from optimization import BandStatus, DriftSummary, PortfolioDrift, Standing, weight_text
 from serve_app.api.schemas.fields import (
     DecimalText,
     DocumentedAs,

@@ -7,9 +7,14 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from optimization.domain.decimals import decimals_of
-from optimization.domain.identifiers import IDENTIFIER_RULE, MAX_IDENTIFIER_LENGTH, is_identifier
-from optimization.domain.weights import Weight, WrittenFraction
+from optimization import (
+    IDENTIFIER_RULE,
+    MAX_IDENTIFIER_LENGTH,
+    Weight,
+    WrittenFraction,
+    decimals_of,
+    is_identifier,
+)
 from serve_app.api.schemas.fields import written
 
 MAX_AMOUNT = 10**15  # with 18 decimals the 34 digits of a Decimal128

@@ -11,10 +11,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict
 
-from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.model_rules import GLOBECO
-from optimization.domain.options import RebalanceOptions
-from optimization.domain.weights import weight_text
+from optimization import GLOBECO, DriftBand, Model, RebalanceOptions, Target, weight_text
 from optimization.errors import RuleError
 from serve_app.api.schemas.fields import (
     FRACTION,

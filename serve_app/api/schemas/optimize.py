@@ -8,8 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from optimization.domain.model import DriftBand, Model, Target, relative_band
-from optimization.domain.options import RebalanceOptions, restrictions_of
+from optimization import DriftBand, Model, RebalanceOptions, Target, relative_band, restrictions_of
 from optimization.errors import RuleError, UnmatchedIdsError
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.api.schemas.general_fields import (

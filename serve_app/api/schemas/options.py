@@ -17,8 +17,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from optimization.domain.decimals import EXACT
-from optimization.domain.options import (
+from optimization import (
+    EXACT,
     BandRule,
     Direction,
     GroupBand,

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from optimization.domain.outcome import Side
+from optimization import Side
 from serve_app.api.schemas.fields import (
     DocumentedAs,
     Identifier,

@@ -9,9 +9,17 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from optimization.domain.certificate import Method, Proof
-from optimization.domain.outcome import Drift, Edge, OutsideBand, PortfolioOutcome, Side, Status
-from optimization.domain.weights import weight_text
+from optimization import (
+    Drift,
+    Edge,
+    Method,
+    OutsideBand,
+    PortfolioOutcome,
+    Proof,
+    Side,
+    Status,
+    weight_text,
+)
 from serve_app.api.schemas.fields import (
     DateText,
     DecimalText,

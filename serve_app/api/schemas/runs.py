@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
-from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import Status
+from optimization import RebalanceOptions, Status
 from optimization.errors import RuleError
 from serve_app.api.schemas.fields import (
     MODEL,

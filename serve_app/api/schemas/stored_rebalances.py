@@ -7,14 +7,7 @@ from orjson import Fragment
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from optimization.domain.decimals import EXACT
-from optimization.domain.outcome import (
-    HUNDREDTH_PERCENT,
-    Drift,
-    OutsideBand,
-    PortfolioOutcome,
-    Status,
-)
+from optimization import EXACT, HUNDREDTH_PERCENT, Drift, OutsideBand, PortfolioOutcome, Status
 from serve_app.api.schemas.fields import (
     PORTFOLIO,
     DateText,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from optimization.domain.decimals import EXACT
+from optimization import EXACT
 from serve_app.simulator.http import constant, json_response
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.population import Row

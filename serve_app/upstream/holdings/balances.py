@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any, NamedTuple
 
-from optimization.domain.decimals import EXACT
+from optimization import EXACT
 from serve_app.upstream.exact_values import exact, objects, text, whole
 from serve_app.upstream.holdings.source import Balance
 

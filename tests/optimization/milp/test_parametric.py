@@ -6,7 +6,7 @@ import pytest
 
 from optimization.milp.formulations import COUNT_GRANULARITY, gap_of
 from optimization.milp.parametric import ParametricMilp
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 
 
 def knapsack(*more: cp.Constraint, x: cp.Variable | None = None) -> cp.Problem:
@@ -23,7 +23,7 @@ def test_one_structure_answers_for_one_parameter_value_after_the_other():
     for limit, best in ((8, [1, 0, 1]), (11, [2, 0, 1]), (2, [0, 0, 0])):
         answer = program.solve(
             {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": limit},
-            Budget(10.0),
+            TimeBudget(10.0),
             0.01,
         )
         assert answer.values is not None
@@ -38,7 +38,7 @@ def test_a_bound_is_valid_for_the_plans_given_up_within_the_gap():
     values = {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": 11.0}
 
     for gap in (0.01, 3.0, 8.0):
-        answer = program.solve(values, Budget(10.0), gap)
+        answer = program.solve(values, TimeBudget(10.0), gap)
         assert answer.proven
         assert -15 - 2 * gap < answer.bound <= -15  # 2 4 + 7
 
@@ -48,8 +48,8 @@ def test_an_array_shorter_than_its_parameter_leaves_the_other_places_zero():
 
     long = {"value": np.array([1.0, 1.0, 9.0]), "most": np.full(3, 5.0), "limit": 20.0}
     short = {"value": np.array([1.0]), "most": np.array([5.0]), "limit": 20.0}
-    program.solve(long, Budget(10.0), 0.01)
-    answer = program.solve(short, Budget(10.0), 0.01)
+    program.solve(long, TimeBudget(10.0), 0.01)
+    answer = program.solve(short, TimeBudget(10.0), 0.01)
 
     assert answer.values is not None
     assert answer.values["x"].round().tolist() == [5, 0, 0]
@@ -61,7 +61,7 @@ def test_a_boolean_is_at_most_one_whatever_its_rows_say():
     program = ParametricMilp(cp.Problem(cp.Minimize(-worth * x), [x <= cp.Parameter(name="most")]))
 
     for most, best in ((5.0, 1), (0.5, 0), (1.0, 1)):
-        answer = program.solve({"worth": 3.0, "most": most}, Budget(10.0), 0.01)
+        answer = program.solve({"worth": 3.0, "most": most}, TimeBudget(10.0), 0.01)
         assert answer.values is not None
         assert answer.values["x"].tolist() == [best]
 
@@ -73,7 +73,7 @@ def test_a_row_of_one_variable_is_a_bound_divided_by_its_coefficient():
     program = ParametricMilp(cp.Problem(cp.Minimize(x[1] - x[0]), rows))
 
     for values, best in (((7.0, 2.0), [3, -4]), ((-8.0, -1.0), [-4, 2])):
-        answer = program.solve({"most": values[0], "least": values[1]}, Budget(10.0), 0.01)
+        answer = program.solve({"most": values[0], "least": values[1]}, TimeBudget(10.0), 0.01)
         assert answer.values is not None
         assert answer.values["x"].tolist() == best
 
@@ -87,7 +87,7 @@ def test_rows_that_are_equations_are_kept_on_both_sides():
 
     for each, best in (([1.0, 2, 1, 3], [0, 7, 5, 3]), ([-1.0, -1, -1, -2], [5, 2, 0, 8])):
         answer = program.solve(
-            {"total": np.array([7.0, 8.0]), "cost": np.array(each)}, Budget(10.0), 0.01
+            {"total": np.array([7.0, 8.0]), "cost": np.array(each)}, TimeBudget(10.0), 0.01
         )
         assert answer.values is not None
         found = answer.values["x"].round().tolist()
@@ -103,7 +103,7 @@ def test_places_beyond_the_count_are_not_there():
     program = ParametricMilp(problem, placed=[x])
 
     for count, best in ((1, 4.0), (3, 7.0), (2, 7.0)):
-        answer = program.solve({"most": np.full(count, 3.0)}, Budget(10.0), 0.01, count)
+        answer = program.solve({"most": np.full(count, 3.0)}, TimeBudget(10.0), 0.01, count)
         assert answer.values is not None
         assert len(answer.values["x"]) == count
         assert answer.values["spare"].shape == (1,)
@@ -120,7 +120,7 @@ def test_a_solve_ends_at_its_time_limit_each_time_anew():
     program = ParametricMilp(cp.Problem(cp.Minimize(cp.sum(over)), rows))
 
     for _ in range(2):
-        answer = program.solve({"half": weights.sum(axis=1) // 2 * 1.0}, Budget(0.01), 0.01)
+        answer = program.solve({"half": weights.sum(axis=1) // 2 * 1.0}, TimeBudget(0.01), 0.01)
         assert not answer.proven
         assert not answer.infeasible
 
@@ -130,7 +130,7 @@ def test_the_solver_gets_no_more_time_than_is_left_however_long_it_has_run_befor
     values = {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": 8}
 
     for seconds in (50.0, 50.0, 5.0):
-        program.solve(values, Budget(seconds), 0.01)
+        program.solve(values, TimeBudget(seconds), 0.01)
         # HiGHS counts the limit from the beginning of each run.
         assert program._highs.getOptionValue("time_limit")[1] <= seconds
 
@@ -139,7 +139,7 @@ def test_without_any_time_the_solver_is_not_asked():
     program = ParametricMilp(knapsack())
     values = {"value": np.array([4.0, 5.0, 7.0]), "most": np.full(3, 2.0), "limit": 8}
 
-    answer = program.solve(values, Budget(0.0), 0.01)
+    answer = program.solve(values, TimeBudget(0.0), 0.01)
 
     assert (answer.values, answer.bound, answer.seconds) == (None, -np.inf, 0.0)
     assert not answer.proven
@@ -159,7 +159,9 @@ def test_bounds_that_cross_are_infeasible_and_the_next_ones_are_not():
     values = {"value": np.ones(3), "limit": 20.0}
 
     for most, infeasible in ((1.0, False), (-1.0, True), (1.0, False)):
-        answer = program.solve({**values, "most": np.array([1.0, most, 1.0])}, Budget(10.0), 0.01)
+        answer = program.solve(
+            {**values, "most": np.array([1.0, most, 1.0])}, TimeBudget(10.0), 0.01
+        )
         assert answer.infeasible == infeasible
         assert (answer.values is None) == infeasible
 

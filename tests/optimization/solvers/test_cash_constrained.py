@@ -23,7 +23,7 @@ from optimization.solvers.cash_constrained import (
     solve_cash_constrained,
 )
 from optimization.solvers.separable import solve
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 from tests.optimization.support.blocks import block
 
 # 7.00 of 10.00 in lots of 3.00, from 3.00 to 10.00: two lots miss by 1.00, one by 4.00, three by
@@ -65,7 +65,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 def test_the_cover_steps_down_by_what_is_missing():
-    plan = solve_cash_constrained(problem(599, WIDE), Budget(1.0))
+    plan = solve_cash_constrained(problem(599, WIDE), TimeBudget(1.0))
 
     assert plan is not None
     assert plan.lots.tolist() == [1]
@@ -76,8 +76,8 @@ def test_the_cover_steps_down_by_what_is_missing():
 
 
 def test_all_that_can_be_freed_is_just_enough_or_there_is_no_plan():
-    assert solve_cash_constrained(problem(300, WIDE), Budget(1.0)) is not None
-    assert solve_cash_constrained(problem(299, WIDE), Budget(1.0)) is None
+    assert solve_cash_constrained(problem(300, WIDE), TimeBudget(1.0)) is not None
+    assert solve_cash_constrained(problem(299, WIDE), TimeBudget(1.0)) is None
 
 
 def test_the_program_has_amounts_above_the_lots_just_below_each_target():
@@ -115,7 +115,7 @@ def test_at_the_edge_of_its_band_a_security_has_no_chord_upward():
 def test_a_plan_that_overspends_is_asked_for_again_with_more_than_that_taken_off(answers: Answers):
     asked = answers((0.0, 1.00009), (-1.0, 2.5))
 
-    plan = solve_by_program(problem(599, WIDE), Budget(1.0))
+    plan = solve_by_program(problem(599, WIDE), TimeBudget(1.0))
 
     # Two lots are 0.01 too much: four times that and a millionth come off.
     first, second = (problem.limit for problem in asked)
@@ -130,9 +130,9 @@ def test_a_plan_that_overspends_is_asked_for_again_with_more_than_that_taken_off
 
 def test_the_lower_bound_is_at_least_the_separable_one_and_at_most_the_objective(answers: Answers):
     answers((-1.0, -5.0))
-    assert solve_by_program(problem(599, WIDE), Budget(1.0)).certificate.lower_bound == 1
+    assert solve_by_program(problem(599, WIDE), TimeBudget(1.0)).certificate.lower_bound == 1
     answers((-1.0, 7.0))
-    plan = solve_by_program(problem(599, WIDE), Budget(1.0))
+    plan = solve_by_program(problem(599, WIDE), TimeBudget(1.0))
     assert plan.certificate.lower_bound == plan.certificate.objective == 4
     assert plan.certificate.proof is Proof.OPTIMAL
 
@@ -141,7 +141,7 @@ def test_a_plan_at_the_time_limit_is_feasible_whatever_its_bound(answers: Answer
     answers((-1.0, 7.0), proven=False)
 
     assert (
-        solve_by_program(problem(599, WIDE), Budget(1.0)).certificate.proof
+        solve_by_program(problem(599, WIDE), TimeBudget(1.0)).certificate.proof
         is Proof.FEASIBLE_TIME_LIMIT
     )
 
@@ -170,7 +170,7 @@ def test_a_bound_is_rounded_up_to_what_an_objective_can_be(
 def test_drifts_differ_by_whole_multiples_of_one_amount(answers: Answers):
     asked = answers((-1.0, 0.0))
 
-    solve_by_program(problem(599, WIDE), Budget(1.0))
+    solve_by_program(problem(599, WIDE), TimeBudget(1.0))
 
     assert asked[0].granularity == 1.0  # lots of 3.00; two of them miss by 1.00, three by 2.00
 
@@ -188,7 +188,7 @@ def test_without_a_plan_in_time_there_is_no_answer(
     answers(*said)
 
     with pytest.raises(NoSolutionInTimeError) as caught:
-        solve_by_program(problem(599, WIDE), Budget(1.0))
+        solve_by_program(problem(599, WIDE), TimeBudget(1.0))
 
     assert caught.value.time_limit_s == 1.0
 
@@ -202,7 +202,7 @@ def test_a_plan_that_overspends_three_times_or_cannot_be_repaired_is_not_returne
     asked = answers(*said, infeasible=True)
 
     with pytest.raises(CertificationError):
-        solve_by_program(problem(599, WIDE), Budget(1.0))
+        solve_by_program(problem(599, WIDE), TimeBudget(1.0))
     assert len(asked) == min(len(said), 3)
 
 
@@ -218,7 +218,7 @@ def test_the_program_counts_from_inside_the_band(answers: Answers, target: int, 
     asked = answers((0.0, 0.0))
     one = problem(5000, (300, target, target - 300, max(1000 - target, 0), 0))
 
-    plan = solve_by_program(one, Budget(1.0))
+    plan = solve_by_program(one, TimeBudget(1.0))
 
     assert plan.lots.tolist() == [base]
     assert asked[0].most_down.tolist() == [base - 1.0]

@@ -21,7 +21,7 @@ from optimization.solvers.coupled_data import coupled_milp_data
 from optimization.solvers.coupled_limits import UNBOUNDED
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.elastic import find_conflict, find_nearest_plan
-from optimization.time_budget import Budget
+from optimization.time_budget import TimeBudget
 from tests.optimization.support.coupled_problems import NONE, TWO, WIDE, coupled
 
 FLOOR = Fraction(401)  # of 1000: one lot too few is left by two, 0.01 of it
@@ -53,7 +53,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 def planned(one: CoupledProblem) -> Plan:
-    plan = solve_coupled(one, Budget(1.0), fewest_trades=False)
+    plan = solve_coupled(one, TimeBudget(1.0), fewest_trades=False)
     assert plan is not None
     return plan
 
@@ -149,7 +149,9 @@ def test_under_soft_bands_no_plan_has_less_drift_than_the_nearest_lots(answers: 
 
 def test_an_infeasible_program_has_no_plan_and_one_out_of_time_no_answer(answers: Answers):
     answers((None, 0.0), infeasible=True)
-    assert solve_coupled(coupled(WIDE, cash_least=FLOOR), Budget(1.0), fewest_trades=False) is None
+    assert (
+        solve_coupled(coupled(WIDE, cash_least=FLOOR), TimeBudget(1.0), fewest_trades=False) is None
+    )
     for said in ([(None, 0.0)], [([0.0], 0.0), (None, 0.0)]):
         answers(*said)
         with pytest.raises(NoSolutionInTimeError) as caught:
@@ -162,7 +164,7 @@ def test_a_band_without_a_lot_is_not_asked_for(answers: Answers):
 
     none = coupled((300, 700, 50, 50, 0), cash_least=FLOOR)
 
-    assert solve_coupled(none, Budget(1.0), fewest_trades=False) is None
+    assert solve_coupled(none, TimeBudget(1.0), fewest_trades=False) is None
     assert asked == []
 
 
@@ -214,7 +216,7 @@ def test_a_plan_of_the_same_objective_with_fewer_trades_is_taken(answers: Answer
     one, plan = two()
     asked = answers(([0.0, -1.0], 0.0))
 
-    fewer = minimize_trades(one, plan, Budget(1.0))
+    fewer = minimize_trades(one, plan, TimeBudget(1.0))
 
     # 5.00 of drift, 2.00 at two lots of each: what is above that, and a millionth.
     assert asked[0].objective_most == pytest.approx(3.000001, abs=1e-12)
@@ -229,7 +231,7 @@ def test_fewer_trades_are_looked_for_where_they_are_asked_for(
     asked = answers(([-1.0, 0.0], 0.0), ([0.0, -1.0], 0.0))
     one = coupled(*TWO, worth=2000, cash_least=Fraction(801))
 
-    plan = solve_coupled(one, Budget(1.0), fewest_trades=fewest_trades)
+    plan = solve_coupled(one, TimeBudget(1.0), fewest_trades=fewest_trades)
 
     assert plan is not None
     assert plan.lots.tolist() == lots
@@ -240,7 +242,7 @@ def test_the_solver_is_asked_for_fewest_trades_below_an_objective():
     problem, base = coupled_milp_data(coupled(*TWO, worth=2000))
     for most, lots in ((3.000001, [2, 1]), (2.999999, [2, 2])):  # 5.00 of drift, or less
         _, change = formulations.solve_fewest_trades(
-            replace(problem, objective_most=most), Budget(10.0)
+            replace(problem, objective_most=most), TimeBudget(10.0)
         )
         assert change is not None
         assert (base + change.round()).tolist() == lots
@@ -262,7 +264,7 @@ def test_a_plan_with_fewer_trades_that_is_worse_or_breaks_something_is_not_taken
     one, plan = two(**given)
     answers((change, 0.0))
 
-    assert minimize_trades(one, plan, Budget(1.0)) is plan
+    assert minimize_trades(one, plan, TimeBudget(1.0)) is plan
 
 
 def slacks(problem: formulations.CoupledMilpData) -> tuple[float, float, float]:
@@ -273,7 +275,7 @@ def slacks(problem: formulations.CoupledMilpData) -> tuple[float, float, float]:
 def test_limits_in_conflict_are_those_that_give(answers: Answers):
     asked = answers(([0.0], 0.0))
 
-    given = find_conflict(coupled(WIDE, cash_least=FLOOR, trades=0), Budget(1.0))
+    given = find_conflict(coupled(WIDE, cash_least=FLOOR, trades=0), TimeBudget(1.0))
 
     assert given == (Limit("cash_floor", Fraction(-1)), Limit("maximum_trades", Fraction(-1)))
     assert slacks(asked[0]) == (UNBOUNDED,) * 3
@@ -282,7 +284,9 @@ def test_limits_in_conflict_are_those_that_give(answers: Answers):
 def test_the_nearest_plan_leaves_bands_before_it_leaves_limits(answers: Answers):
     asked = answers(([0.0], 0.0), ([-2.0], 0.0))
 
-    lots, given = find_nearest_plan(coupled(WIDE, cash_least=FLOOR, least_trade=(2,)), Budget(1.0))
+    lots, given = find_nearest_plan(
+        coupled(WIDE, cash_least=FLOOR, least_trade=(2,)), TimeBudget(1.0)
+    )
 
     assert lots is not None
     assert given == ()
@@ -297,7 +301,7 @@ def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(
     asked = answers((None, 0.0), ([0.0], 0.0))
 
     lots, given = find_nearest_plan(
-        coupled(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), Budget(1.0)
+        coupled(WIDE, cash_least=FLOOR, soft_price=Fraction(3)), TimeBudget(1.0)
     )
 
     assert lots is not None
@@ -311,13 +315,13 @@ def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(
 def test_without_a_floor_there_is_none_to_give(answers: Answers, floor: int):
     asked = answers((None, 0.0), ([0.0], 0.0))
 
-    find_nearest_plan(coupled(WIDE, cash_least=Fraction(floor)), Budget(1.0))
+    find_nearest_plan(coupled(WIDE, cash_least=Fraction(floor)), TimeBudget(1.0))
 
     assert asked[1].max_slack_floor == 0.0
 
 
 def test_without_a_plan_that_is_not_overdrawn_there_is_no_nearest_one(answers: Answers):
     answers((None, 0.0), (None, 0.0))
-    assert find_nearest_plan(coupled(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())
+    assert find_nearest_plan(coupled(WIDE, cash_least=FLOOR), TimeBudget(1.0)) == (None, ())
     answers(*[([0.0], 0.0)] * 3, (None, 0.0))
-    assert find_nearest_plan(coupled(WIDE, cash_least=FLOOR), Budget(1.0)) == (None, ())
+    assert find_nearest_plan(coupled(WIDE, cash_least=FLOOR), TimeBudget(1.0)) == (None, ())
