@@ -167,7 +167,7 @@ def _money(choice: Choice, options: RebalanceOptions) -> _Money:
     row = choice.row
     held, lot = row.held * row.price, choice.lot * row.price
     price = Fraction(options.soft_band_price or 0)
-    edges = (held, lot, row.low, _soft_high(choice, options))
+    edges = (held, lot, _soft_low(choice, options), _soft_high(choice, options))
     soft = tuple(price * amount for amount in edges)
     return _Money(held, lot, row.target, Fraction(options.cost_rate) * lot, soft)
 
@@ -359,6 +359,15 @@ def _is_large_enough(row: Row, lot: Fraction, change: Fraction, options: Rebalan
     shares = abs(change) * lot
     enough_shares = shares >= Fraction(options.minimum_shares)
     return enough_shares and shares * row.price >= Fraction(options.minimum_value)
+
+
+def _soft_low(choice: Choice, options: RebalanceOptions) -> Fraction:
+    """Lower edge of a soft band; a short position that may not be bought back violates nothing."""
+    row = choice.row
+    buy, _ = _allowed(row.security_id, options)
+    if row.held >= 0 or (buy and not (choice.outside and _is_dust(row, choice.lot, options))):
+        return row.low
+    return min(row.low, row.held * row.price)
 
 
 def _soft_high(choice: Choice, options: RebalanceOptions) -> Fraction:
