@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.settings import settings_from
 from storage.embedded.server import start, stop
 from storage.mongo.connection import connect, disconnect, ping
@@ -92,7 +92,7 @@ async def rebalance(uri: str) -> Entries:
     settings = settings_from({})
     stored, optimizer = Stored(database), optimizer_with(settings, database, upstreams)
     checks = {"database": lambda: ping(database)}
-    app = api_app(settings, Collaborators(stored.port, optimizer, checks, no_metrics))
+    app = api_app(settings, Ports(stored.port, optimizer, checks, no_metrics))
     transport = httpx.ASGITransport(app)
     entries = Entries()
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:

@@ -31,6 +31,13 @@ from optimization.domain.identifiers import (
     visible,
 )
 from optimization.domain.model import DriftBand, Model, Target, relative_band, require_targets
+from optimization.domain.model_edits import (
+    with_portfolios,
+    with_replaced_target,
+    with_target,
+    without_portfolios,
+    without_target,
+)
 from optimization.domain.model_rules import GENERAL, GLOBECO, ModelRules
 from optimization.domain.option_values import (
     BandRule,
@@ -131,6 +138,11 @@ __all__ = [
     "restrictions_of",
     "visible",
     "weight_text",
+    "with_portfolios",
+    "with_replaced_target",
+    "with_target",
+    "without_portfolios",
+    "without_target",
 ]
 
 _WITH_SOLVER = ("Answer", "rebalance", "rebalance_all")

@@ -8,7 +8,11 @@ OptimizationError
 ├── OptionsConflictError             options that contradict each other, detected before solving
 ├── NoSolutionInTimeError            the time budget ended without a plan; not infeasibility
 ├── SolverInterruptedError           the budget was interrupted: the caller no longer waits
-└── CertificationError               no solution method gave a plan that passes exact verification
+├── CertificationError               no solution method gave a plan that passes exact verification
+└── EditError                        a model cannot be changed in this way
+    ├── TargetExistsError            the security has a target already
+    ├── TargetUnknownError           the security has no target
+    └── TargetDiffersError           the target is not the one that was to be removed
 
 Infeasibility is an answer, not an error: see domain.outcome.Refusal.
 Every class passes all its arguments to ``super().__init__``, because pickling between processes
@@ -160,6 +164,39 @@ class CertificationError(OptimizationError):
 
     def __str__(self) -> str:
         return f"no verified plan for portfolio {self.portfolio_id}: {'; '.join(self.violations)}"
+
+
+class EditError(OptimizationError):
+    """Base of the errors of a change of a model.
+
+    >>> print(TargetExistsError("VTI"))
+    security VTI is already in the model
+    """
+
+    def __init__(self, security_id: str) -> None:
+        super().__init__(security_id)
+        self.security_id = security_id
+
+
+class TargetExistsError(EditError):
+    """The security has a target already."""
+
+    def __str__(self) -> str:
+        return f"security {self.security_id} is already in the model"
+
+
+class TargetUnknownError(EditError):
+    """The security has no target."""
+
+    def __str__(self) -> str:
+        return f"security {self.security_id} is not in the model"
+
+
+class TargetDiffersError(EditError):
+    """The stored target has other values."""
+
+    def __str__(self) -> str:
+        return f"security {self.security_id} is in the model with other values"
 
 
 def shown(value: object) -> str:

@@ -58,10 +58,10 @@ class Resources:
     securities: Securities
     holdings: HoldingsService  # the one that the settings choose
     sources: Mapping[str, HoldingsService]
-    book_runs: RunStore
+    runs: RunStore
     chunks: ChunkStore
     orders: OrderStore
-    hand_overs: OrderSubmissionStore
+    submissions: OrderSubmissionStore
     order_service: OrderService
     open_orders: OpenOrderStore
     portfolio_claims: PortfolioClaimStore
@@ -87,7 +87,7 @@ def open_resources(
     url = settings.portfolio_accounting_service_url
     balance = client("accounting", url, summaries.POLICY)
     sources = {SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)}
-    hand_overs = OrderSubmissionStore(database)
+    submissions = OrderSubmissionStore(database)
     return Resources(
         database,
         ModelStore(database),
@@ -100,10 +100,10 @@ def open_resources(
         RunStore(database),
         ChunkStore(database),
         OrderStore(database),
-        hand_overs,
+        submissions,
         _order_service(settings, watch),
         OpenOrderStore(database),
-        PortfolioClaimStore(database, hand_overs),
+        PortfolioClaimStore(database, submissions),
         Portfolios(client("portfolio", settings.portfolio_service_url, portfolios.POLICY)),
     )
 

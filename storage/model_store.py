@@ -27,6 +27,8 @@ from storage.mongo.sorting import ASCENDING, DESCENDING, Sort, sort_order
 from storage.options import options_document, options_from
 
 COLLECTION = "models"
+Versions = frozenset[int] | None
+"""Versions of a model that may be changed; None for any."""
 SORT_FIELDS: Final = {
     "model_id": "_id",
     "name": "name",
@@ -41,6 +43,13 @@ MAX_PORTFOLIOS_PER_MODEL: Final = 100_000
 MAX_NAMED_MODELS: Final = 5  # models in one sentence
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
 NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
+
+
+def require_version(model: Model, versions: Versions) -> None:
+    """Raise StaleVersionError unless this version of the model may be changed."""
+    if versions is not None and model.version not in versions:
+        expected = max(versions, default=0)
+        raise StaleVersionError("model", str(model.model_id), expected, model.version)
 
 
 class ModelStore:

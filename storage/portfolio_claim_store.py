@@ -29,9 +29,11 @@ class _ClaimsChangedError(Exception):
 class PortfolioClaimStore:
     """The claims of one database."""
 
-    def __init__(self, database: AsyncDatabase[Document], hand_overs: OrderSubmissionStore) -> None:
+    def __init__(
+        self, database: AsyncDatabase[Document], submissions: OrderSubmissionStore
+    ) -> None:
         self._claims = database[COLLECTION]
-        self._hand_overs = hand_overs
+        self._submissions = submissions
 
     @translating
     async def take(self, portfolio_ids: Sequence[str], rebalance_id: str, owner: str) -> None:
@@ -56,7 +58,7 @@ class PortfolioClaimStore:
         claims = [document async for document in cursor]
         others = {claim["owner"]: claim["rebalance_id"] for claim in claims}
         others.pop(owner, None)
-        active = await self._hand_overs.end_lapsed(set(others.values())) if others else {}
+        active = await self._submissions.end_lapsed(set(others.values())) if others else {}
         for each in others.keys() & active.keys():
             raise HandOverInProgressError(others[each], active[each])
         return {claim["_id"]: claim["owner"] for claim in claims}

@@ -59,8 +59,8 @@ class OrderSubmissionStore:
     """The hand-overs of one database."""
 
     def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:
-        self._hand_overs = database[COLLECTION]
-        self._leases = Leases(self._hand_overs)
+        self._submissions = database[COLLECTION]
+        self._leases = Leases(self._submissions)
         self._lease_s = lease.total_seconds()
 
     @translating
@@ -109,19 +109,19 @@ class OrderSubmissionStore:
     async def is_prepared(self, rebalance_id: str) -> bool:
         """Whether all orders of a rebalance are stored."""
         wanted = {"_id": rebalance_id, "prepared": True}
-        return await self._hand_overs.find_one(wanted, {"_id": 1}) is not None
+        return await self._submissions.find_one(wanted, {"_id": 1}) is not None
 
     @translating
     async def end(self, rebalance_id: str, owner: str) -> None:
         """Give the lease back; of a hand-over that never got its orders nothing stays."""
         unprepared = {**held_by(rebalance_id, owner), "prepared": False}
-        await self._hand_overs.delete_one(unprepared)
+        await self._submissions.delete_one(unprepared)
         await self._leases.release(rebalance_id, owner)
 
     @translating
     async def forget(self, rebalance_id: str, owner: str) -> None:
         """Remove the hand-over."""
-        await self._hand_overs.delete_one(held_by(rebalance_id, owner))
+        await self._submissions.delete_one(held_by(rebalance_id, owner))
 
     async def _changed(self, rebalance_id: str, owner: str, changes: Document) -> Document:
         document = await self._leases.renew(rebalance_id, owner, self._lease_s, changes)

@@ -1,4 +1,4 @@
-"""The HTTP application: routes, middleware and error handlers around its collaborators."""
+"""The HTTP application: routes, middleware and error handlers around its ports."""
 
 from functools import partial
 from importlib.metadata import version
@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.api.event_stream import Streams
 from serve_app.api.middleware.body_deadline import BodyDeadline
 from serve_app.api.middleware.compression import Compression
@@ -39,7 +39,7 @@ from serve_app.settings import Settings
 
 def api_app(
     settings: Settings,
-    collaborators: Collaborators,
+    ports: Ports,
     *,
     server_answers_request_id: bool = False,
     watch: RequestWatch | None = None,
@@ -56,7 +56,7 @@ def api_app(
         redoc_url=None,
     )
     app.state.settings = settings
-    app.state.collaborators = collaborators
+    app.state.ports = ports
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalancing, optimize, drift, runs)
     about_rebalances = (stored_rebalances, transactions, orders)

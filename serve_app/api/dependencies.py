@@ -19,7 +19,7 @@ UpstreamCheck = Callable[[], Awaitable[UpstreamHealth]]
 
 
 @dataclass(frozen=True, slots=True)
-class Collaborators:
+class Ports:
     """Everything the application needs from outside.
 
     ``checks`` and ``upstreams`` are what readiness asks, by the name of the part: a check that raises
@@ -33,17 +33,17 @@ class Collaborators:
     upstreams: Mapping[str, UpstreamCheck] = field(default_factory=dict[str, UpstreamCheck])
 
 
-def _collaborators(request: Request) -> Collaborators:
-    return request.app.state.collaborators
+def _ports(request: Request) -> Ports:
+    return request.app.state.ports
 
 
 def _store(request: Request) -> store.Store:
-    return _collaborators(request).store
+    return _ports(request).store
 
 
 def optimizer_of(request: Request) -> optimizer.Optimizer:
     """Return the port that rebalances for this application."""
-    return _collaborators(request).optimizer
+    return _ports(request).optimizer
 
 
 def settings_of(request: Request) -> Settings:
@@ -51,7 +51,7 @@ def settings_of(request: Request) -> Settings:
     return request.app.state.settings
 
 
-Parts = Annotated[Collaborators, Depends(_collaborators)]
+Parts = Annotated[Ports, Depends(_ports)]
 Store = Annotated[store.Store, Depends(_store)]
 Rebalancer = Annotated[optimizer.Optimizer, Depends(optimizer_of)]
 Configured = Annotated[Settings, Depends(settings_of)]

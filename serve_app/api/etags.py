@@ -14,9 +14,9 @@ from fastapi import Depends, Header
 
 from optimization import Model
 from serve_app.api.dependencies import Configured
-from serve_app.editing import Versions
 from serve_app.problems.errors import PreconditionFailedError, PreconditionRequiredError
 from storage.errors import StaleVersionError
+from storage.model_store import Versions
 from storage.rebalance import Rebalance, RebalanceStatus
 
 VERSION = re.compile(r'"?([0-9]{1,10})(?:\..*)?"?')

@@ -15,7 +15,7 @@ from serve_app.api.schemas.optimize import MAX_ERRORS
 from serve_app.json_text import Json, encoded
 from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
-from serve_app.problems.catalogue import Kind, problem
+from serve_app.problems.catalogue import ProblemKind, problem
 from serve_app.problems.error_table import (
     detail_of,
     headers_of,
@@ -59,14 +59,14 @@ def answer_of(error: Exception, path: str) -> Response:
     return shown_answer(error, kind, path)
 
 
-def shown_answer(error: Exception, kind: Kind, path: str) -> Response:
+def shown_answer(error: Exception, kind: ProblemKind, path: str) -> Response:
     """Build the response to an error of this kind."""
     detail, headers = detail_of(error, kind), headers_of(error, kind)
     return response(kind, detail, path, members_of(error), headers)
 
 
 def response(
-    kind: Kind,
+    kind: ProblemKind,
     detail: str,
     path: str,
     members: Mapping[str, Any] | None = None,
@@ -118,7 +118,7 @@ def _methods(request: Request) -> list[str]:
     return sorted(found) or ["GET"]
 
 
-def _kind_of_invalid(found: Sequence[Mapping[str, Any]]) -> Kind:
+def _kind_of_invalid(found: Sequence[Mapping[str, Any]]) -> ProblemKind:
     if any(entry["loc"][0] == "path" for entry in found):
         return catalogue.BAD_ID
     unreadable = any(entry["type"] == "json_invalid" for entry in found)

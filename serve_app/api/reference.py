@@ -26,8 +26,8 @@ def reference() -> dict[Path, str]:
     document = openapi()
     answers = _answered(document)
     pages = {
-        PROBLEMS / f"{kind.slug}.md": problem_page(
-            "problem.md.j2", kind, answers.get(kind.slug, ())
+        PROBLEMS / f"{kind.code}.md": problem_page(
+            "problem.md.j2", kind, answers.get(kind.code, ())
         )
         for kind in KINDS.values()
     }

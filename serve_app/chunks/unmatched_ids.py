@@ -27,7 +27,7 @@ def held_outside(outcomes: Iterable[PortfolioOutcome]) -> Iterator[str]:
     for outcome in outcomes:
         for security in outcome.others:
             yield security.security_id
-        if outcome.refusal is not None and outcome.refusal.code == NO_PRICES.slug:
+        if outcome.refusal is not None and outcome.refusal.code == NO_PRICES.code:
             yield from outcome.refusal.members.get("securities", ())
 
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.deployments.handles import connect
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import HttpMetrics, named_as_ours
@@ -38,7 +38,7 @@ class Ingress:
         of_optimizer, of_store = ("accounting", "pricing", "security"), ("order", "portfolio")
         upstreams = {name: partial(self._optimizer.check_upstream, name) for name in of_optimizer}
         upstreams |= {name: partial(self._store.check_upstream, name) for name in of_store}
-        parts = Collaborators(self._store, self._optimizer, checks, node_metrics, upstreams)
+        parts = Ports(self._store, self._optimizer, checks, node_metrics, upstreams)
         # Serve's own middleware around it answers X-Request-ID.
         return api_app(
             self._settings,

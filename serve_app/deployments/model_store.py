@@ -9,9 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import final
 
-from optimization import Model, PortfolioOutcome, Target
-from serve_app import editing
-from serve_app.editing import Versions
+from optimization import (
+    Model,
+    PortfolioOutcome,
+    Target,
+    with_portfolios,
+    with_replaced_target,
+    with_target,
+    without_portfolios,
+    without_target,
+)
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.orders.submission import OrderSubmitter
@@ -23,6 +30,7 @@ from serve_app.upstream.http_client import UpstreamHealth
 from storage.chunk_store import Event
 from storage.errors import StaleVersionError
 from storage.idempotency_store import IdempotencyClaim
+from storage.model_store import Versions, require_version
 from storage.mongo.connection import ping
 from storage.mongo.sorting import Sort
 from storage.order import OpenOrdersRule, OrderState
@@ -38,7 +46,7 @@ class StoreParts:
     """Collaborators of the store in one process and its event loop."""
 
     resources: Resources
-    hand_overs: OrderSubmitter
+    submitter: OrderSubmitter
 
 
 def open_store(settings: Settings) -> StoreParts:
@@ -56,7 +64,7 @@ class StoreDeployment(Store):
     def __init__(self, settings: Settings, open_parts: Callable[[Settings], StoreParts]) -> None:
         parts = open_parts(settings)  # here, because Serve makes a replica inside its event loop
         self._with = parts.resources
-        self._hand_overs = parts.hand_overs
+        self._submitter = parts.submitter
 
     async def add_model(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
         """Store a new model, and complete the claim with it."""
@@ -82,35 +90,35 @@ class StoreDeployment(Store):
 
     async def add_target(self, model_id: str, target: Target, versions: Versions = None) -> Model:
         """Add a target to the stored model."""
-        change = partial(editing.with_target, target=target)
+        change = partial(with_target, target=target)
         return await self._edit(model_id, change, versions)
 
     async def replace_target(
         self, model_id: str, target: Target, versions: Versions = None
     ) -> Model:
         """Replace a target of the stored model; a weight of 0 removes it."""
-        change = partial(editing.with_replaced_target, target=target)
+        change = partial(with_replaced_target, target=target)
         return await self._edit(model_id, change, versions)
 
     async def remove_target(
         self, model_id: str, target: Target, versions: Versions = None
     ) -> Model:
         """Remove a target of the stored model that has these values."""
-        change = partial(editing.without_target, target=target)
+        change = partial(without_target, target=target)
         return await self._edit(model_id, change, versions)
 
     async def add_portfolios(
         self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
     ) -> Model:
         """Let more portfolios follow the stored model."""
-        change = partial(editing.with_portfolios, portfolio_ids=portfolio_ids)
+        change = partial(with_portfolios, portfolio_ids=portfolio_ids)
         return await self._edit(model_id, change, versions)
 
     async def remove_portfolios(
         self, model_id: str, portfolio_ids: tuple[str, ...], versions: Versions = None
     ) -> Model:
         """Let fewer portfolios follow the stored model."""
-        change = partial(editing.without_portfolios, portfolio_ids=portfolio_ids)
+        change = partial(without_portfolios, portfolio_ids=portfolio_ids)
         return await self._edit(model_id, change, versions)
 
     async def _edit(
@@ -119,7 +127,7 @@ class StoreDeployment(Store):
         """Read, change and compare-and-set; start over if another caller was faster."""
         for attempt in range(EDIT_TRIES):
             before = await self._with.models.read(model_id)
-            editing.require_version(before, versions)
+            require_version(before, versions)
             after = change(before)
             if after == before:
                 return before
@@ -173,32 +181,32 @@ class StoreDeployment(Store):
 
     async def delete_rebalance(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance of this version with its outcomes, unless an order of it was sent."""
-        await self._hand_overs.delete(rebalance_id, version)
+        await self._submitter.delete(rebalance_id, version)
 
     async def submit_orders(
         self, rebalance_id: str, rule: OpenOrdersRule, limit: int
     ) -> OrderSubmission:
         """Send the orders of a rebalance that the order service lacks."""
-        await self._hand_overs.hand_over(rebalance_id, rule)
-        return await self._hand_overs.page(rebalance_id, 0, limit)
+        await self._submitter.hand_over(rebalance_id, rule)
+        return await self._submitter.page(rebalance_id, 0, limit)
 
     async def read_submission(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
     ) -> OrderSubmission:
         """Return the states of the orders of a rebalance, and one page of the orders."""
-        return await self._hand_overs.page(rebalance_id, offset, limit, states)
+        return await self._submitter.page(rebalance_id, offset, limit, states)
 
     async def read_run(self, run_id: str) -> Run:
         """Read the run with this id."""
-        return await self._with.book_runs.read(run_id)
+        return await self._with.runs.read(run_id)
 
     async def list_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
         """Return one page of runs and the number of all."""
-        return await self._with.book_runs.page(offset, limit)
+        return await self._with.runs.page(offset, limit)
 
     async def cancel_run(self, run_id: str) -> Run:
         """Record that a run starts nothing more."""
-        return await self._with.book_runs.cancel(run_id)
+        return await self._with.runs.cancel(run_id)
 
     async def list_run_rebalances(
         self, run_id: str, after: str | None, limit: int

@@ -79,7 +79,7 @@ class OrderSubmitter:
         what was sent before stays sent, and the next call goes on. Raises what ``Admission`` raises
         where other rebalances are in the way.
         """
-        turn = Turn(self._with.hand_overs, rebalance_id, self._send_for_s)
+        turn = Turn(self._with.submissions, rebalance_id, self._send_for_s)
         work = asyncio.create_task(self._leased(turn, rule))
         self._under_way.add(work)
         work.add_done_callback(self._ended)
@@ -93,22 +93,22 @@ class OrderSubmitter:
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
     ) -> OrderSubmission:
         """Where the orders of a rebalance stand; none before it is handed over."""
-        run = await self._with.rebalances.read(rebalance_id)
+        rebalance = await self._with.rebalances.read(rebalance_id)
         orders = self._with.orders
-        counts = await orders.counts(run.rebalance_id)
-        page = await orders.page(run.rebalance_id, offset, limit, states)
+        counts = await orders.counts(rebalance.rebalance_id)
+        page = await orders.page(rebalance.rebalance_id, offset, limit, states)
         listed = sum(counts[state] for state in states or OrderState)
         transactions = sum(counts.values())
-        prepared = await self._with.hand_overs.is_prepared(run.rebalance_id)
+        prepared = await self._with.submissions.is_prepared(rebalance.rebalance_id)
         if not prepared:
-            transactions = await self._with.rebalances.count_transactions(run.rebalance_id)
-        return OrderSubmission(run.rebalance_id, counts, transactions, page, listed, prepared)
+            transactions = await self._with.rebalances.count_transactions(rebalance.rebalance_id)
+        return OrderSubmission(rebalance.rebalance_id, counts, transactions, page, listed, prepared)
 
     async def delete(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance of which no order ever went out; OrdersSentError otherwise."""
         rebalance_id, owner = rebalance_id.lower(), uuid4().hex
         await self._require_over(rebalance_id)
-        leases = self._with.hand_overs
+        leases = self._with.submissions
         await leases.begin(rebalance_id, owner)  # so that none goes out meanwhile
         try:
             counts = await self._with.orders.counts(rebalance_id)
@@ -122,13 +122,13 @@ class OrderSubmitter:
             await asyncio.shield(leases.end(rebalance_id, owner))
 
     async def _require_over(self, rebalance_id: str) -> None:
-        run = await self._with.rebalances.read(rebalance_id)
-        if run.status is not RebalanceStatus.RUNNING or run.run_id is None:
+        rebalance = await self._with.rebalances.read(rebalance_id)
+        if rebalance.status is not RebalanceStatus.RUNNING or rebalance.run_id is None:
             return
         with suppress(NotFoundError):  # the run was forgotten
-            book_run = await self._with.book_runs.read(run.run_id)
-            if not book_run.status.is_over:
-                raise RunGoesOnError(rebalance_id, book_run.run_id)
+            run = await self._with.runs.read(rebalance.run_id)
+            if not run.status.is_over:
+                raise RunGoesOnError(rebalance_id, run.run_id)
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         self._under_way.discard(work)
@@ -136,17 +136,17 @@ class OrderSubmitter:
             logger.info("a hand-over ended: %s", error)
 
     async def _leased(self, turn: Turn, rule: OpenOrdersRule) -> None:
-        leases = self._with.hand_overs
+        leases = self._with.submissions
         prepared = await leases.begin(turn.rebalance_id, turn.owner)
         try:
-            run = await self._with.rebalances.read(turn.rebalance_id)
-            if run.status is not RebalanceStatus.COMPLETED:
-                raise NotCompletedError(turn.rebalance_id, run.status)
+            rebalance = await self._with.rebalances.read(turn.rebalance_id)
+            if rebalance.status is not RebalanceStatus.COMPLETED:
+                raise NotCompletedError(turn.rebalance_id, rebalance.status)
             await self._with.order_service.references()  # the first to say if it is down
             if not prepared:
-                await self._prepare(run, turn)
+                await self._prepare(rebalance, turn)
             await self._look_up(turn)
-            await self._admission.admit(run, turn, rule)
+            await self._admission.admit(rebalance, turn, rule)
             while await self._sent_one(turn):
                 pass
         except TurnOverError:
@@ -156,18 +156,18 @@ class OrderSubmitter:
         finally:
             await asyncio.shield(leases.end(turn.rebalance_id, turn.owner))
 
-    async def _prepare(self, run: Rebalance, turn: Turn) -> None:
+    async def _prepare(self, rebalance: Rebalance, turn: Turn) -> None:
         """Store the orders of a whole run, all of them pending, from where an earlier request ended."""
-        last = await self._with.orders.last_place(run.rebalance_id)
+        last = await self._with.orders.last_place(rebalance.rebalance_id)
         first = (
             last - last % OUTCOME_BATCH_SIZE
         )  # these may not all be stored; those before them are
-        for offset in range(first, run.number_of_portfolios, OUTCOME_BATCH_SIZE):
+        for offset in range(first, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
             if offset > first:
                 await turn.go_on()
-            outcomes = await self._with.rebalances.outcomes(run, offset, OUTCOME_BATCH_SIZE)
-            await self._with.orders.add(tuple(_orders_of(run, offset, outcomes)))
-        await self._with.hand_overs.prepared(run.rebalance_id, turn.owner)
+            outcomes = await self._with.rebalances.outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)
+            await self._with.orders.add(tuple(_orders_of(rebalance, offset, outcomes)))
+        await self._with.submissions.prepared(rebalance.rebalance_id, turn.owner)
 
     async def _look_up(self, turn: Turn) -> None:
         """Settle what earlier requests left unsettled, batch by batch."""
@@ -186,7 +186,7 @@ class OrderSubmitter:
                 return False
             # Read before anything is claimed, because what is claimed has to go out at once.
             await self._with.order_service.references()
-            timestamp = await self._with.hand_overs.next_batch(rebalance_id, owner)
+            timestamp = await self._with.submissions.next_batch(rebalance_id, owner)
             claimed_at = time.monotonic()
             batch = await self._with.orders.claim(
                 rebalance_id, MAX_ORDERS_PER_BATCH, timestamp, datetime.now(UTC)
@@ -249,19 +249,19 @@ class OrderSubmitter:
 
 
 def _orders_of(
-    run: Rebalance, offset: int, outcomes: Iterable[PortfolioOutcome]
+    rebalance: Rebalance, offset: int, outcomes: Iterable[PortfolioOutcome]
 ) -> Iterator[Order]:
     """The orders of consecutive portfolios of a run, the first at place ``offset``."""
     for place, outcome in enumerate(outcomes, offset):
         for transaction in outcome.transactions:
             yield Order(
-                run.rebalance_id,
+                rebalance.rebalance_id,
                 place,
                 outcome.portfolio_id,
                 transaction.security_id,
                 Side(transaction.side),
                 transaction.quantity,
-                run.started_at,
+                rebalance.started_at,
             )
 
 

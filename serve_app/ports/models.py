@@ -4,9 +4,9 @@ from abc import abstractmethod
 from typing import Protocol
 
 from optimization import Model, Target
-from serve_app.editing import Versions
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim
+from storage.model_store import Versions
 from storage.mongo.sorting import Sort
 
 

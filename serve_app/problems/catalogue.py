@@ -14,11 +14,11 @@ from serve_app.json_text import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemKind:
     """A kind of problem: its status and title in answers, and the advice on its page."""
 
     status: int
-    slug: str
+    code: str
     title: str
     advice: str
     is_transient: bool = False
@@ -27,77 +27,77 @@ class Kind:
     @property
     def uri(self) -> str:
         """The stable type of the problem."""
-        return f"/problems/{self.slug}"
+        return f"/problems/{self.code}"
 
 
 _READ = "Read it again, repeat the change, and send it with the current version."
 _LATER = "Send the same request again after the seconds in Retry-After."
 
-BAD_REQUEST = Kind(400, "bad-request", "Bad request", "Check the encoding of the body.")
-NOT_JSON = Kind(
+BAD_REQUEST = ProblemKind(400, "bad-request", "Bad request", "Check the encoding of the body.")
+NOT_JSON = ProblemKind(
     400,
     "not-json",
     "Invalid JSON",
     "Send one JSON text in UTF-8. NaN and Infinity are not JSON numbers.",
 )
-BAD_ID = Kind(400, "bad-id", "Invalid id in the path", "An id has 24 characters.")
-NOT_FOUND = Kind(404, "not-found", "Not found", "Check the id.")
-NO_ROUTE = Kind(404, "unknown-route", "Unknown route", "/docs lists all routes.")
-NO_METHOD = Kind(
+BAD_ID = ProblemKind(400, "bad-id", "Invalid id in the path", "An id has 24 characters.")
+NOT_FOUND = ProblemKind(404, "not-found", "Not found", "Check the id.")
+NO_ROUTE = ProblemKind(404, "unknown-route", "Unknown route", "/docs lists all routes.")
+NO_METHOD = ProblemKind(
     405,
     "method-not-allowed",
     "Method not allowed",
     "Use one of the methods in Allow; /docs lists all routes.",
 )
-NOT_ACCEPTABLE = Kind(
+NOT_ACCEPTABLE = ProblemKind(
     406, "not-acceptable", "Not acceptable", "Accept one of the offered media types."
 )
-BODY_SLOW = Kind(
+BODY_SLOW = ProblemKind(
     408,
     "body-too-slow",
     "Request body timed out",
     "A body must arrive within 120 s. Send it over a faster connection, or in several requests.",
 )
-NAME_TAKEN = Kind(409, "name-taken", "Model name already in use", "Choose another name.")
-RUN_CANCELLED = Kind(
+NAME_TAKEN = ProblemKind(409, "name-taken", "Model name already in use", "Choose another name.")
+RUN_CANCELLED = ProblemKind(
     409,
     "run-cancelled",
     "Cancelled before completion",
     "Results from before the cancellation are stored. Send the request again to rebalance "
     "all portfolios.",
 )
-RUN_GOES_ON = Kind(
+RUN_GOES_ON = ProblemKind(
     409, "run-goes-on", "Run in progress", "Wait until the named run is over, or cancel it."
 )
-STALE = Kind(409, "stale-version", "Version conflict", _READ)
-IN_MODEL = Kind(
+STALE = ProblemKind(409, "stale-version", "Version conflict", _READ)
+IN_MODEL = ProblemKind(
     409, "security-in-model", "Security already in the model", "Use PUT to change a position."
 )
-DIFFERS = Kind(
+DIFFERS = ProblemKind(
     409,
     "position-differs",
     "Position differs from the stored one",
     "Send the position with its stored values.",
 )
-IN_PROGRESS = Kind(
+IN_PROGRESS = ProblemKind(
     409, "request-in-progress", "First request of the key in progress", _LATER, is_transient=True
 )
-NOT_COMPLETED = Kind(
+NOT_COMPLETED = ProblemKind(
     409,
     "rebalance-not-completed",
     "Rebalance not completed",
     "Orders are handed over for a whole rebalance only. Wait until it is COMPLETED.",
 )
-HANDING_OVER = Kind(
+HANDING_OVER = ProblemKind(
     409, "hand-over-in-progress", "Hand-over in progress", _LATER, is_transient=True
 )
-ORDERS_SENT = Kind(
+ORDERS_SENT = ProblemKind(
     409,
     "orders-sent",
     "Orders already sent",
     "The record of the orders is kept, because otherwise they could be sent a second time.",
 )
-ORDERS_OPEN = Kind(
+ORDERS_OPEN = ProblemKind(
     409,
     "orders-open",
     "Open orders of other rebalances",
@@ -105,46 +105,46 @@ ORDERS_OPEN = Kind(
     "orders are filled, rebalance with open_orders COUNT, or hand over with open_orders "
     "REPLACE (cancel them first) or ADD (send anyway).",
 )
-SUPERSEDED = Kind(
+SUPERSEDED = ProblemKind(
     409,
     "rebalance-superseded",
     "Superseded by a later rebalance",
     "Nothing was sent, because the rebalance does not take the later orders into account. "
     "Hand over the later rebalance, or make a new one.",
 )
-PRECONDITION = Kind(412, "precondition-failed", "Precondition failed", _READ)
-TOO_LARGE = Kind(
+PRECONDITION = ProblemKind(412, "precondition-failed", "Precondition failed", _READ)
+TOO_LARGE = ProblemKind(
     413,
     "body-too-large",
     "Request body too large",
     "MAX_BODY_MB is the limit, MAX_MODEL_BODY_MB for models and runs, and "
     "MAX_OPTIMIZE_BODY_MB for POST /optimize. Send the portfolios in several requests.",
 )
-UNSUPPORTED = Kind(
+UNSUPPORTED = ProblemKind(
     415,
     "unsupported-media-type",
     "Unsupported media type or coding",
     "Send JSON as application/json or without Content-Type, either plain or compressed with gzip.",
 )
-PRECONDITION_REQUIRED = Kind(
+PRECONDITION_REQUIRED = ProblemKind(
     428,
     "precondition-required",
     "Precondition required",
     "Send the ETag of the last read in If-Match, because REQUIRE_IF_MATCH is set here.",
 )
-INVALID = Kind(
+INVALID = ProblemKind(
     422,
     "invalid-request",
     "Invalid request",
     "The errors name each invalid value and the rule it breaks.",
 )
-KEY_REUSED = Kind(
+KEY_REUSED = ProblemKind(
     422,
     "idempotency-key-reused",
     "Idempotency key reused",
     "Use a new key for each new request; repeat a key only with the same body.",
 )
-INFEASIBLE = Kind(
+INFEASIBLE = ProblemKind(
     422,
     "infeasible",
     "No feasible solution exists",
@@ -152,39 +152,41 @@ INFEASIBLE = Kind(
     "securities or limits that conflict, the options that would admit a plan, and the "
     "nearest plan.",
 )
-OUT_OF_TIME = Kind(
+OUT_OF_TIME = ProblemKind(
     422,
     "no-solution-in-time",
     "No solution within the time limit",
     "A plan may exist: raise the time limit or relax an option.",
 )
-NO_PRICES = Kind(
+NO_PRICES = ProblemKind(
     422,
     "prices-missing",
     "Prices missing",
     "No source has a price above 0 for the named securities; a price of 0 counts as missing.",
 )
-EMPTY_MODEL = Kind(
+EMPTY_MODEL = ProblemKind(
     422,
     "empty-model",
     "Model without a target",
     "A rebalance to this model would sell everything. Give the model a target above 0, or "
     "confirm the sale with liquidate: true.",
 )
-CONFLICT = Kind(422, "options-conflict", "Conflicting options", "Drop one of the named options.")
-TOO_MANY_ROWS = Kind(
+CONFLICT = ProblemKind(
+    422, "options-conflict", "Conflicting options", "Drop one of the named options."
+)
+TOO_MANY_ROWS = ProblemKind(
     422,
     "too-many-rows",
     "Too many transactions for a workbook",
     "Request CSV or JSON lines, which have no limit, or fewer portfolios.",
 )
-NO_HOLDINGS = Kind(
+NO_HOLDINGS = ProblemKind(
     422,
     "holdings-missing",
     "Holdings missing",
     "The accounting service has neither cash nor holdings for the portfolio.",
 )
-PARTLY_FILLED = Kind(
+PARTLY_FILLED = ProblemKind(
     422,
     "orders-partly-filled",
     "Open orders partly filled",
@@ -192,43 +194,45 @@ PARTLY_FILLED = Kind(
     "counted. Wait until they are filled or cancelled, or rebalance with open_orders "
     "IGNORE.",
 )
-HOLDINGS_FILE = Kind(
+HOLDINGS_FILE = ProblemKind(
     422,
     "holdings-file",
     "Unusable holdings file",
     "The file must be in HOLDINGS_DIRECTORY, have the columns portfolio_id, security_id "
     "and quantity, and stay unchanged during the run.",
 )
-REFUSED = Kind(
+REFUSED = ProblemKind(
     422,
     "refused",
     "Portfolio not rebalanced",
     "The detail gives the reason; the portfolio did not trade.",
 )
-NONE_REBALANCED = Kind(
+NONE_REBALANCED = ProblemKind(
     422,
     "none-rebalanced",
     "No portfolio rebalanced",
     "Each listed portfolio has a reason of its own.",
 )
-UNVERIFIED = Kind(
+UNVERIFIED = ProblemKind(
     500,
     "unverified-plan",
     "Plan failed verification",
     "A plan that breaks a limit is never returned. Report the portfolio, because this is a "
     "defect of the service.",
 )
-INTERNAL = Kind(
+INTERNAL = ProblemKind(
     500, "internal-error", "Internal error", "Report the correlation id; the log has the cause."
 )
-BROKEN_CONTRACT = Kind(
+BROKEN_CONTRACT = ProblemKind(
     502,
     "upstream-contract",
     "Upstream contract broken",
     "Sending the request again does not help; check the upstream and its version.",
 )
-UPSTREAM_DOWN = Kind(503, "upstream-unavailable", "Upstream unavailable", _LATER, is_transient=True)
-IN_DOUBT = Kind(
+UPSTREAM_DOWN = ProblemKind(
+    503, "upstream-unavailable", "Upstream unavailable", _LATER, is_transient=True
+)
+IN_DOUBT = ProblemKind(
     503,
     "orders-in-doubt",
     "Orders in doubt",
@@ -237,20 +241,24 @@ IN_DOUBT = Kind(
     "service, and only the missing ones are sent.",
     is_transient=True,
 )
-STORAGE_DOWN = Kind(503, "storage-unavailable", "Database unavailable", _LATER, is_transient=True)
-OVERLOADED = Kind(503, "overloaded", "Overloaded", _LATER, is_transient=True)
-OUT_OF_PATIENCE = Kind(
+STORAGE_DOWN = ProblemKind(
+    503, "storage-unavailable", "Database unavailable", _LATER, is_transient=True
+)
+OVERLOADED = ProblemKind(503, "overloaded", "Overloaded", _LATER, is_transient=True)
+OUT_OF_PATIENCE = ProblemKind(
     504,
     "deadline-exceeded",
     "Deadline exceeded",
     "The work was stopped. Allow more time, or let it continue in the background with "
     "Prefer: respond-async.",
 )
-NOT_READY = Kind(503, "not-ready", "Not ready", "The failing parts are named.", is_transient=True)
+NOT_READY = ProblemKind(
+    503, "not-ready", "Not ready", "The failing parts are named.", is_transient=True
+)
 
 # fmt: off
-KINDS: Mapping[str, Kind] = {
-    kind.slug: kind
+KINDS: Mapping[str, ProblemKind] = {
+    kind.code: kind
     for kind in (
         BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, BODY_SLOW,
         NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL, DIFFERS, IN_PROGRESS,
@@ -263,7 +271,7 @@ KINDS: Mapping[str, Kind] = {
 }
 # fmt: on
 
-OF_STATUS: Mapping[int, Kind] = {
+OF_STATUS: Mapping[int, ProblemKind] = {
     kind.status: kind for kind in (BAD_REQUEST, NO_ROUTE, NO_METHOD, BODY_SLOW, TOO_LARGE)
 }
 
@@ -277,7 +285,9 @@ class ProblemInAnswer(TypedDict, extra_items=object):
     detail: str
 
 
-def problem(kind: Kind, detail: str, members: Mapping[str, Any] | None = None) -> ProblemInAnswer:
+def problem(
+    kind: ProblemKind, detail: str, members: Mapping[str, Any] | None = None
+) -> ProblemInAnswer:
     """Build the document of a problem; its own members cannot replace the standard ones."""
     standard: Json = {
         "type": kind.uri,

@@ -17,13 +17,15 @@ from optimization.errors import (
     OptionsConflictError,
     PricesMissingError,
     RuleError,
+    TargetDiffersError,
+    TargetExistsError,
+    TargetUnknownError,
     UnmatchedIdsError,
     shown,
 )
-from serve_app.editing import TargetDiffersError, TargetExistsError, TargetUnknownError
 from serve_app.ports.errors import PortError
 from serve_app.problems import catalogue
-from serve_app.problems.catalogue import KINDS, Kind, ProblemInAnswer, problem
+from serve_app.problems.catalogue import KINDS, ProblemInAnswer, ProblemKind, problem
 from serve_app.problems.errors import (
     BodyCodingError,
     DeadlineExceededError,
@@ -78,7 +80,7 @@ ACCEPT_HEADERS: Final[Mapping[str, str]] = {
 class Row(Generic[ErrorT]):
     """The answer to one class of errors; its columns are functions of the error."""
 
-    kind: Kind | Callable[[ErrorT], Kind]
+    kind: ProblemKind | Callable[[ErrorT], ProblemKind]
     members: Callable[[ErrorT], Members]
     detail: Callable[[ErrorT], str]
     retry_after_s: Callable[[ErrorT], int]
@@ -87,7 +89,7 @@ class Row(Generic[ErrorT]):
 
 def row(
     error: type[ErrorT],
-    kind: Kind | Callable[[ErrorT], Kind],
+    kind: ProblemKind | Callable[[ErrorT], ProblemKind],
     members: Callable[[ErrorT], Members] = lambda _: {},
     *,
     detail: Callable[[ErrorT], str] = str,
@@ -118,7 +120,7 @@ def _errors_of_unmatched(error: UnmatchedIdsError) -> Members:
     }
 
 
-def _kind_of_ended_run(error: RunEndedError) -> Kind:
+def _kind_of_ended_run(error: RunEndedError) -> ProblemKind:
     return kind_of_refusal(error.problem) if error.problem else catalogue.RUN_CANCELLED
 
 
@@ -243,13 +245,13 @@ def row_of(error: BaseException) -> Row[Any]:
     return next(found, UNFORESEEN)
 
 
-def kind_of(error: BaseException) -> Kind:
+def kind_of(error: BaseException) -> ProblemKind:
     """Look up the kind of an error."""
     kind = row_of(error).kind
-    return kind if isinstance(kind, Kind) else kind(error)
+    return kind if isinstance(kind, ProblemKind) else kind(error)
 
 
-def detail_of(error: BaseException, kind: Kind) -> str:
+def detail_of(error: BaseException, kind: ProblemKind) -> str:
     """Write the sentence of an error; an unforeseen one shows nothing of itself."""
     if kind is catalogue.INTERNAL:
         return "The cause is in the log, under the correlation id."
@@ -261,13 +263,13 @@ def members_of(error: BaseException) -> Members:
     return row_of(error).members(error)
 
 
-def headers_of(error: BaseException, kind: Kind) -> Mapping[str, str]:
+def headers_of(error: BaseException, kind: ProblemKind) -> Mapping[str, str]:
     """Make the headers of a whole answer to an error."""
     found = row_of(error)
     return {**found.headers(error), **retry_headers(kind, found.retry_after_s(error))}
 
 
-def retry_headers(kind: Kind, seconds: int = DEFAULT_RETRY_AFTER_S) -> Mapping[str, str]:
+def retry_headers(kind: ProblemKind, seconds: int = DEFAULT_RETRY_AFTER_S) -> Mapping[str, str]:
     """Make the header that says when to send the request again, if that can help."""
     return {"Retry-After": str(seconds)} if kind.is_transient else {}
 
@@ -281,10 +283,10 @@ def refusal_of(error: BaseException) -> Refusal:
     if isinstance(error, RuleError):
         error = PortfolioDataError(error.field, error.value, error.rule)
     kind = kind_of(error)
-    return Refusal(kind.slug, detail_of(error, kind), members_of(error))
+    return Refusal(kind.code, detail_of(error, kind), members_of(error))
 
 
-def kind_of_refusal(refusal: Refusal) -> Kind:
+def kind_of_refusal(refusal: Refusal) -> ProblemKind:
     """Look up the kind of a refusal by its code."""
     return KINDS.get(refusal.code, catalogue.REFUSED)
 

@@ -49,7 +49,7 @@ async def record_chunk(
 ) -> Report | None:
     """Fetch, solve and record one chunk; None if its run may begin no more of them."""
     run_id = work.run.run_id
-    if run_id is not None and not await resources.book_runs.begin_chunk(run_id):
+    if run_id is not None and not await resources.runs.begin_chunk(run_id):
         return None
     with within(within_s), reserved_for(len(chunk.portfolio_ids)):
         outcomes, seconds = await outcomes_of(work, chunk, resources)

@@ -63,8 +63,8 @@ class Coordinator:
         token = uuid4().hex
         try:
             lease_s = self._settings.run_lease_s
-            if not await self._with.book_runs.add(run, token, lease_s, completes):
-                return await self._with.book_runs.read(run.run_id)
+            if not await self._with.runs.add(run, token, lease_s, completes):
+                return await self._with.runs.read(run.run_id)
         except (StorageUnavailableError, asyncio.CancelledError):
             # Perhaps it is stored all the same: what is said not to have begun must not go on.
             if completes is None:
@@ -93,7 +93,7 @@ class Coordinator:
             await asyncio.shield(self._going[run_id])
         # Elsewhere, or let go because the database was away for long: whoever goes on with it ends it.
         lease_s = self._settings.run_lease_s
-        read = partial(self._with.book_runs.read, run_id)
+        read = partial(self._with.runs.read, run_id)
         while True:
             run = await retry_while_unavailable(read, lease_s)
             if run.status.is_over:
@@ -119,7 +119,7 @@ class Coordinator:
     async def _cancelled(self, run_id: str) -> None:
         try:
             async with asyncio.timeout(self._settings.run_lease_s):
-                await retry_while_unavailable(lambda: self._with.book_runs.discard(run_id))
+                await retry_while_unavailable(lambda: self._with.runs.discard(run_id))
             self.look_at(run_id)
             if self._announce is not None and run_id not in self._going:
                 await self._announce(run_id)
@@ -145,13 +145,13 @@ class Coordinator:
 
     async def _taken_over(self) -> bool:
         token = uuid4().hex
-        run = await self._with.book_runs.claim(token, self._settings.run_lease_s)
+        run = await self._with.runs.claim(token, self._settings.run_lease_s)
         if run is None:
             return False
         logger.warning("run %s is taken over", run.run_id)
         if run.takeovers > MAX_TAKEOVERS:
             detail = f"given up after {MAX_TAKEOVERS} attempts that came no further; the log has the causes"
-            problem = Refusal(INTERNAL.slug, detail, {})
+            problem = Refusal(INTERNAL.code, detail, {})
             await self._drive_of(run, token).give_up(problem)
             return True
         self._drive(run, token)
@@ -190,9 +190,9 @@ class Coordinator:
         while runs := await self._with.rebalances.older_than(before, DELETION_BATCH_SIZE):
             for run in runs:
                 await _forgotten(self._with.rebalances, run.rebalance_id, run.version)
-        for run_id in await self._with.book_runs.over_before(before):
+        for run_id in await self._with.runs.over_before(before):
             await self._with.chunks.forget(run_id)
-            await self._with.book_runs.forget(run_id)
+            await self._with.runs.forget(run_id)
 
 
 async def _repeated(call: Callable[[], Awaitable[None]], every_s: float) -> None:

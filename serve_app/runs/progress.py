@@ -51,7 +51,7 @@ class RunProgress:
 
     async def _store(self, reports: Sequence[tuple[Chunk, Report]]) -> None:
         """What fails is still waiting, and has the same numbers the next time."""
-        done, progress = self._with.chunks.done, self._with.book_runs.progress
+        done, progress = self._with.chunks.done, self._with.runs.progress
         first = self._number + 1
         totals = reduce(_sum, (report for _, report in reports), self.totals)
         await retry_while_unavailable(lambda: done(self._run_id, first, reports, now()))

@@ -86,7 +86,7 @@ class RunDriver:
     async def _renew(self) -> tuple[RunStatus, float]:
         """Renew the lease; return the status of the run and the moment when the lease ends."""
         until = time.monotonic() + self._settings.run_lease_s
-        renew = self._with.book_runs.renew
+        renew = self._with.runs.renew
         status = await renew(self._run.run_id, self._token, self._settings.run_lease_s)
         return status, until
 
@@ -128,13 +128,13 @@ class RunDriver:
             self._planning.cancel()
         if not self._planning.cancelled():
             plan = self._planning.result()
-            await self._with.book_runs.planned(self._run.run_id, self._token, plan)
+            await self._with.runs.planned(self._run.run_id, self._token, plan)
 
     async def _resume(self) -> None:
         """Learn where the run stands; end the rebalances that have no open chunks."""
-        self._run = await self._with.book_runs.read_whole(self._run.run_id)
+        self._run = await self._with.runs.read_whole(self._run.run_id)
         await self._tally.resume()
-        snapshot = await self._with.book_runs.snapshot(self._run.run_id)
+        snapshot = await self._with.runs.snapshot(self._run.run_id)
         self._attempts.begin(self._run, snapshot, sum(self._tally.left.values()))
         self._heed(self._run.status)  # it may have been cancelled before it was planned
         if self._run.number_of_chunks is not None:
@@ -188,7 +188,7 @@ class RunDriver:
         # Of a run that ended early nobody knows what the others hold.
         ids = unmatched.ids if status is RunStatus.COMPLETED else ()
         totals = replace(totals, counts=counts, unmatched=ids)
-        end, claim = self._with.book_runs.end, self._run.claim
+        end, claim = self._with.runs.end, self._run.claim
         await retry_while_unavailable(
             lambda: end(self._run.run_id, self._token, status, totals, now(), problem, claim)
         )
@@ -196,7 +196,7 @@ class RunDriver:
     async def _is_discarded(self) -> bool:
         """Whether nobody waits for the run any longer; what was done of it is removed then."""
         run_id = self._run.run_id
-        run = await retry_while_unavailable(lambda: self._with.book_runs.read(run_id))
+        run = await retry_while_unavailable(lambda: self._with.runs.read(run_id))
         if run.status is not RunStatus.DISCARDING:
             return False
         await retry_while_unavailable(lambda: self._with.rebalances.forget_parts(run_id))

@@ -21,7 +21,7 @@ class Row(NamedTuple):
     short: int | Decimal
 
 
-class Kind(Enum):
+class PortfolioKind(Enum):
     """The peculiarity of a portfolio."""
 
     ORDINARY = auto()
@@ -35,7 +35,14 @@ class Kind(Enum):
     UNFUNDED = auto()  # has no balances at all
 
 
-ODD = (Kind.FRACTIONAL, Kind.SHORT, Kind.OVERDRAWN, Kind.UNPRICED, Kind.EMPTY, Kind.UNFUNDED)
+ODD = (
+    PortfolioKind.FRACTIONAL,
+    PortfolioKind.SHORT,
+    PortfolioKind.OVERDRAWN,
+    PortfolioKind.UNPRICED,
+    PortfolioKind.EMPTY,
+    PortfolioKind.UNFUNDED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +72,15 @@ class Deck:
 
     def __init__(self, seed: int, shares: Shares, positions: int) -> None:
         odd = round(DECK * shares.odd)
-        kinds = [Kind.ALL_CASH] * round(DECK * shares.all_cash)
-        kinds += [Kind.TINY] * round(DECK * shares.tiny)
+        kinds = [PortfolioKind.ALL_CASH] * round(DECK * shares.all_cash)
+        kinds += [PortfolioKind.TINY] * round(DECK * shares.tiny)
         kinds += [ODD[index % len(ODD)] for index in range(odd)]
-        kinds += [Kind.ORDINARY] * (DECK - len(kinds))
+        kinds += [PortfolioKind.ORDINARY] * (DECK - len(kinds))
         seeded("deck", seed).shuffle(kinds)
         self._kinds = tuple(kinds)
         self._rows = tuple(accumulate((_row_count(kind, positions) for kind in kinds), initial=0))
 
-    def kind(self, number: int) -> Kind:
+    def kind(self, number: int) -> PortfolioKind:
         """The kind of portfolio ``number``."""
         return self._kinds[number % DECK]
 
@@ -83,19 +90,19 @@ class Deck:
         return decks * self._rows[DECK] + self._rows[rest]
 
 
-def derived_rows(kind: Kind, rng: Random, book: Book) -> tuple[Row, ...]:
+def derived_rows(kind: PortfolioKind, rng: Random, book: Book) -> tuple[Row, ...]:
     """The balances of one portfolio: cash first, then by security id."""
-    if kind is Kind.UNFUNDED:
+    if kind is PortfolioKind.UNFUNDED:
         return ()
-    if kind is Kind.EMPTY:
+    if kind is PortfolioKind.EMPTY:
         return (Row(None, 0, 0),)
-    value = _tiny_value(rng) if kind is Kind.TINY else _value(rng)
-    if kind is Kind.ALL_CASH:
+    value = _tiny_value(rng) if kind is PortfolioKind.TINY else _value(rng)
+    if kind is PortfolioKind.ALL_CASH:
         return (Row(None, money(value), 0),)
     rows = _holdings(rng, book, value)
     _make_odd(kind, rng, rows, book)
     rows.sort()
-    cash = value * rng.uniform(0.01, 0.09) * (-1 if kind is Kind.OVERDRAWN else 1)
+    cash = value * rng.uniform(0.01, 0.09) * (-1 if kind is PortfolioKind.OVERDRAWN else 1)
     return (Row(None, money(cash), 0), *rows)
 
 
@@ -104,10 +111,10 @@ def money(amount: float) -> Decimal:
     return Decimal(round(amount * 100)).scaleb(-2)
 
 
-def _row_count(kind: Kind, positions: int) -> int:
-    if kind is Kind.UNFUNDED:
+def _row_count(kind: PortfolioKind, positions: int) -> int:
+    if kind is PortfolioKind.UNFUNDED:
         return 0
-    return 1 if kind in (Kind.EMPTY, Kind.ALL_CASH) else positions + 1
+    return 1 if kind in (PortfolioKind.EMPTY, PortfolioKind.ALL_CASH) else positions + 1
 
 
 def _value(rng: Random) -> float:
@@ -134,13 +141,13 @@ def _holdings(rng: Random, book: Book, value: float) -> list[Row]:
     return rows
 
 
-def _make_odd(kind: Kind, rng: Random, rows: list[Row], book: Book) -> None:
+def _make_odd(kind: PortfolioKind, rng: Random, rows: list[Row], book: Book) -> None:
     first = rows[0]
-    if kind is Kind.FRACTIONAL:
+    if kind is PortfolioKind.FRACTIONAL:
         for place in range(0, len(rows), 3):
             part = Decimal(rng.randrange(1, 10**8)).scaleb(-8)
             rows[place] = rows[place]._replace(long=rows[place].long + part)
-    elif kind is Kind.SHORT:
+    elif kind is PortfolioKind.SHORT:
         rows[0] = first._replace(long=0, short=first.long + 1)
-    elif kind is Kind.UNPRICED:
+    elif kind is PortfolioKind.UNPRICED:
         rows[0] = Row(rng.choice(book.unpriced), first.long + 1, 0)

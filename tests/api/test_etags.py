@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.settings import settings_from
 from storage.rebalance import RebalanceStatus
 from tests.support.fakes import B, FakeOptimizer, P, R, Stored, no_metrics, position, posted
@@ -22,7 +22,7 @@ async def strict(stored: Stored, optimizer: FakeOptimizer) -> AsyncIterator[http
     """A service that wants If-Match with every change."""
     app = api_app(
         settings_from({"require_if_match": True}),
-        Collaborators(stored.port, optimizer, {}, no_metrics),
+        Ports(stored.port, optimizer, {}, no_metrics),
     )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test"

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.problems.catalogue import KINDS
 from serve_app.problems.errors import NotReadyError, PreconditionFailedError
@@ -93,7 +93,7 @@ async def test_origins_that_are_not_set_are_not_allowed(
     stored: Stored, optimizer: FakeOptimizer
 ) -> None:
     settings = settings_from({"cors_origins": "http://portal"})
-    app = api_app(settings, Collaborators(stored.port, optimizer, {}, no_metrics))
+    app = api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))
 
     async with client_of(app) as client:
         allowed = await client.get("/health/live", headers={"origin": "http://portal"})

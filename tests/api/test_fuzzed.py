@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.settings import settings_from
 from tests.support.fakes import PRICE, A, B, P, Q, Stored, no_metrics, position, posted
 from tests.support.in_process import Upstreams, optimizer_with
@@ -120,7 +120,7 @@ async def client(stored: Stored, database: Any) -> AsyncIterator[httpx.AsyncClie
     world = Upstreams({A: PRICE, B: PRICE})
     world.owns(P, 1000, **{A: 2})
     world.owns(Q, 500, **{B: "3.5"})
-    parts = Collaborators(stored.port, optimizer_with(QUICK, database, world), {}, no_metrics)
+    parts = Ports(stored.port, optimizer_with(QUICK, database, world), {}, no_metrics)
     transport = httpx.ASGITransport(api_app(QUICK, parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

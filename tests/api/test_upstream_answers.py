@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.prices import Prices
@@ -72,7 +72,7 @@ async def world() -> AsyncIterator[World]:
 async def client(
     settings: Settings, stored: Stored, database: Any, world: World
 ) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored.port, optimizer_with(settings, database, world), {}, no_metrics)
+    parts = Ports(stored.port, optimizer_with(settings, database, world), {}, no_metrics)
     transport = httpx.ASGITransport(api_app(settings, parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

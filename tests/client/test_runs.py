@@ -10,7 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ChunkDone, Client, Model, Position, ProblemError, Run
 from serve_app.settings import Settings, settings_from
@@ -33,9 +33,7 @@ async def url(settings: Settings, stored: Stored, database: Any) -> AsyncIterato
     for portfolio_id in IDS:
         world.owns(portfolio_id, 1000, **{A: 2})
     optimizer = optimizer_with(settings, database, world)
-    async with served(
-        api_app(settings, Collaborators(stored.port, optimizer, {}, no_metrics))
-    ) as url:
+    async with served(api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))) as url:
         yield url
 
 

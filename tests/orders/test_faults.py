@@ -137,7 +137,7 @@ async def test_a_caller_who_hangs_up_leaves_the_batch_that_is_out_to_be_settled(
     call.cancel()
     await asyncio.wait([call])
     answered.set()
-    await asyncio.gather(*stored.hand_overs._under_way)
+    await asyncio.gather(*stored.submitter._under_way)
 
     assert call.cancelled()
     assert counts(await client.get(path)) == {"SENT": 1000, "PENDING": 200}
@@ -170,7 +170,7 @@ async def test_references_that_cannot_be_read_keep_a_claimed_batch_from_going_ou
 ) -> None:
     path = await rebalanced(client, 2)
     service = stored.resources.order_service
-    part: Any = stored.resources.orders if read_at == "claim" else stored.resources.hand_overs
+    part: Any = stored.resources.orders if read_at == "claim" else stored.resources.submissions
     go_on = getattr(part, read_at)
 
     async def forget_references(*given: Any) -> Any:

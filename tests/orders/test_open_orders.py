@@ -292,9 +292,9 @@ async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_
 ) -> None:
     first, second = await rebalanced(client, 2), await rebalanced(client, 2, name="Again")
     dead, parts = rebalance_of(first), stored.resources
-    turn = Turn(parts.hand_overs, dead, 60.0)
-    await parts.hand_overs.begin(dead, turn.owner)
-    await stored.hand_overs._prepare(await stored.rebalances.read(dead), turn)
+    turn = Turn(parts.submissions, dead, 60.0)
+    await parts.submissions.begin(dead, turn.owner)
+    await stored.submitter._prepare(await stored.rebalances.read(dead), turn)
     ids = await parts.open_orders.pending_portfolios(dead)
     await parts.portfolio_claims.take(ids, dead, turn.owner)
 
@@ -316,7 +316,7 @@ async def test_a_hand_over_that_stands_still_for_longer_than_its_lease_sends_not
     first = await rebalanced(client, 120)  # 1,200 orders: two batches
     second = await rebalanced(client, 10, name="Again", first=110)
     parts = stored.resources
-    of = {"next_batch": parts.hand_overs, "claim": parts.orders, "place": parts.order_service}
+    of = {"next_batch": parts.submissions, "claim": parts.orders, "place": parts.order_service}
     part: Any = of[pauses_in]
     go_on, calls = getattr(part, pauses_in), list[int]()
 

@@ -117,7 +117,7 @@ async def test_what_is_refused_is_a_207_and_goes_out_again_alone(
 async def test_a_request_sends_for_a_bounded_time_and_the_next_one_goes_on(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
-    stored.hand_overs = OrderSubmitter(stored.resources, PATIENT, send_for_s=0.0)
+    stored.submitter = OrderSubmitter(stored.resources, PATIENT, send_for_s=0.0)
     path = await rebalanced(client, 2)
 
     first = await client.post(path)
@@ -131,7 +131,7 @@ async def test_orders_are_counted_by_what_became_of_them(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     seen = Counter[str]()
-    stored.hand_overs = OrderSubmitter(stored.resources, PATIENT, count=seen.update)
+    stored.submitter = OrderSubmitter(stored.resources, PATIENT, count=seen.update)
     path = await rebalanced(client, 3)
     desk.faults = [flaky_order_service.saved_but_called_a_failure, flaky_order_service.refusing(2)]
 

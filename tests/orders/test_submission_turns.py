@@ -39,7 +39,7 @@ async def calls_after_hanging_up(
     setattr(part, method, hang_up)
     request = asyncio.create_task(stored.deployment.submit_orders(path.split("/")[4], rule, 10))
     await asyncio.wait([request])
-    await asyncio.gather(*stored.hand_overs._under_way, return_exceptions=True)
+    await asyncio.gather(*stored.submitter._under_way, return_exceptions=True)
     setattr(part, method, go_on)
     assert request.cancelled()
     return len(calls)
@@ -149,9 +149,7 @@ async def test_replace_cancels_nothing_without_the_time_to_confirm_it_and_to_sen
     await client.post(await rebalanced(client, 2))
     second = await rebalanced(client, 2, name="Again")
     admission = Admission(stored.resources, PATIENT, settle_s=0.0)
-    stored.hand_overs = OrderSubmitter(
-        stored.resources, PATIENT, CANCEL_WITH_S, admission=admission
-    )
+    stored.submitter = OrderSubmitter(stored.resources, PATIENT, CANCEL_WITH_S, admission=admission)
 
     answer = await handed_over(client, second, "REPLACE")
 
@@ -169,7 +167,7 @@ async def test_what_replace_cancelled_is_confirmed_however_long_the_look_ups_bef
     await client.post(await rebalanced(client, 2))
     second = await rebalanced(client, 2, name="Again")
     no_time = Admission(stored.resources, PATIENT, settle_s=0.0, look_up_for_s=-1.0)
-    stored.hand_overs = OrderSubmitter(stored.resources, PATIENT, admission=no_time)
+    stored.submitter = OrderSubmitter(stored.resources, PATIENT, admission=no_time)
 
     answer = await handed_over(client, second, "REPLACE")
 

@@ -101,7 +101,7 @@ def test_the_page_of_the_api_names_every_kind_of_problem_under_its_status() -> N
         for slug in slugs.split(", ")
     }
 
-    assert named == {(kind.status, kind.slug) for kind in KINDS.values()}
+    assert named == {(kind.status, kind.code) for kind in KINDS.values()}
 
 
 def test_every_kind_of_problem_has_its_page_and_every_page_its_kind() -> None:

@@ -15,12 +15,11 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance_all
-from optimization.errors import OptimizationError, RuleError, SolverInterruptedError
+from optimization.errors import EditError, OptimizationError, RuleError, SolverInterruptedError
 from optimization.exact.block_builder import price_targets
 from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
-from serve_app.editing import EditError
 from serve_app.ports.errors import PortError
 from serve_app.problems.catalogue import INFEASIBLE, INTERNAL, KINDS, REFUSED
 from serve_app.problems.error_table import ERROR_TABLE, kind_of, problem_of, refusal_of
@@ -83,7 +82,7 @@ def test_an_error_that_nobody_foresees_shows_nothing_wherever_it_appears(
     single = refusal_of(error)
 
     assert kind_of(error) is INTERNAL
-    assert single.code == INTERNAL.slug
+    assert single.code == INTERNAL.code
     assert b"secret" not in whole.body
     assert "secret" not in single.detail
 
@@ -132,7 +131,7 @@ def test_the_example_of_an_infeasible_portfolio_is_what_the_engine_says_of_it() 
     assert isinstance(outcome, PortfolioOutcome)
     assert outcome == OF_PORTFOLIOS[0]
     assert outcome.refusal is not None
-    assert outcome.refusal.code == INFEASIBLE.slug
+    assert outcome.refusal.code == INFEASIBLE.code
 
 
 @pytest.mark.parametrize(("path", "error"), OF_REQUESTS, ids=lambda each: type(each).__name__)

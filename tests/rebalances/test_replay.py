@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, Options, PortfolioOutcome, Position
 from serve_app.rebalances import replay as replaying
@@ -40,7 +40,7 @@ async def service(settings: Settings, stored: Stored, database: Any) -> AsyncIte
     world.owns(Q, "7500", **{B: "30.25", C: "-3"})
     world.owns(R, "0.50")
     optimizer = optimizer_with(settings, database, world)
-    parts = Collaborators(stored.port, optimizer, {}, no_metrics)
+    parts = Ports(stored.port, optimizer, {}, no_metrics)
     transport = httpx.ASGITransport(api_app(settings, parts))
     async with AsyncClient("http://test", transport=transport) as client:
         yield client

@@ -54,7 +54,7 @@ async def watched(made: Coordinator) -> AsyncIterator[None]:
 
 async def over(resources: Resources, run_id: str) -> Run:
     async with asyncio.timeout(WITHIN_S):
-        while not (run := await resources.book_runs.read(run_id)).status.is_over:  # noqa: ASYNC110
+        while not (run := await resources.runs.read(run_id)).status.is_over:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return run
 
@@ -83,7 +83,7 @@ async def test_a_run_that_comes_no_further_whoever_takes_it_over_is_given_up(
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
     run = a_run((await added("followed", numbered(5))).model_id)
-    await resources.book_runs.add(run, "a replica that died", 0)
+    await resources.runs.add(run, "a replica that died", 0)
     before = {"takeovers": MAX_TAKEOVERS + 1, "lease.until": now() - timedelta(seconds=1)}
     await database["runs"].update_one({}, {"$set": before})
 
@@ -133,14 +133,14 @@ async def test_a_run_that_began_is_answered_whatever_the_database_does_next(
 
     begun = await Coordinator(settings, unreadable, AttemptsHere).begin(run)
 
-    assert begun == await resources.book_runs.read(run.run_id) == run
+    assert begun == await resources.runs.read(run.run_id) == run
 
 
 async def test_a_run_of_an_earlier_attempt_whose_caller_is_told_a_failure_is_cancelled(
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
     run = a_run((await added("followed", numbered(5))).model_id)
-    await resources.book_runs.add(run, "a replica that died", 0)
+    await resources.runs.add(run, "a replica that died", 0)
     unreadable = replace(resources, book_runs=Unreadable(database))
 
     with pytest.raises(StorageUnavailableError):
@@ -155,14 +155,14 @@ async def test_a_run_whose_caller_is_told_that_the_database_is_away_is_ended(
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
     run = a_run((await added("followed", numbered(5))).model_id)
-    await resources.book_runs.add(run, "another replica", 600)
+    await resources.runs.add(run, "another replica", 600)
     unreadable = replace(resources, book_runs=Unreadable(database))
 
     with pytest.raises(StorageUnavailableError):
         await Coordinator(replace_lease(settings), unreadable, AttemptsHere).over(run.run_id)
 
     async with asyncio.timeout(WITHIN_S):
-        while (await resources.book_runs.read(run.run_id)).status is not RunStatus.DISCARDING:  # noqa: ASYNC110
+        while (await resources.runs.read(run.run_id)).status is not RunStatus.DISCARDING:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

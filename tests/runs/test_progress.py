@@ -51,7 +51,7 @@ async def begun(resources: Resources, chunks: Watched) -> tuple[RunProgress, lis
     run, rebalance_id = a_run(), new_rebalance_id()
     made = [Chunk(rebalance_id, at, (one,)) for at, one in enumerate(numbered(COUNT))]
     await chunks.add(run.run_id, made)
-    await resources.book_runs.add(run, "us", 60)
+    await resources.runs.add(run, "us", 60)
     tally = RunProgress(replace(resources, chunks=chunks), run.run_id, "us")
     await tally.resume()
     return tally, made
@@ -65,7 +65,7 @@ async def test_chunks_that_are_done_together_are_written_together_each_under_its
     were_last = await asyncio.gather(*(tally.note(chunk, REPORT) for chunk in made))
 
     assert chunks.writes < COUNT / 2
-    (run,), _ = await resources.book_runs.page(0, 10)
+    (run,), _ = await resources.runs.page(0, 10)
     events = await chunks.events(run.run_id)
     assert [event.number for event in events] == list(range(1, COUNT + 1))
     assert sorted(event.first for event in events) == list(range(COUNT))
@@ -80,7 +80,7 @@ async def test_who_lost_the_lease_notes_nothing_more_whoever_writes_it(
     resources: Resources, chunks: Watched
 ) -> None:
     tally, made = await begun(resources, chunks)
-    (run,), _ = await resources.book_runs.page(0, 10)
+    (run,), _ = await resources.runs.page(0, 10)
     await chunks.done(run.run_id, 1, [(made[0], REPORT)], run.created_at)  # by another
 
     noted = await asyncio.gather(

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.api.routes import optimize
 from serve_app.ports.optimizer import Optimizer
 from serve_app.settings import Settings, settings_from
@@ -62,7 +62,7 @@ def app(
     settings: Settings, stored: Stored, optimizer: FakeOptimizer | Optimizer, database: Any
 ) -> FastAPI:
     checks = {"database": lambda: ping(database)}
-    return api_app(settings, Collaborators(stored.port, optimizer, checks, no_metrics))
+    return api_app(settings, Ports(stored.port, optimizer, checks, no_metrics))
 
 
 @pytest.fixture

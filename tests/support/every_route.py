@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.settings import settings_from
 from tests.support.fakes import A, P, no_metrics, position, posted
 
 NOBODY: Any = None
-DOCUMENT: dict[str, Any] = api_app(
-    settings_from(), Collaborators(NOBODY, NOBODY, {}, no_metrics)
-).openapi()
+DOCUMENT: dict[str, Any] = api_app(settings_from(), Ports(NOBODY, NOBODY, {}, no_metrics)).openapi()
 JSON = {"content-type": "application/json"}
 IDS = {"portfolio_id": P}
 OPTIONS: dict[str, Any] = {

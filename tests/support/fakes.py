@@ -45,14 +45,14 @@ class Stored:
     def __init__(self, database: Any) -> None:
         nobody: Any = None
         self.resources = resources_with(database, nobody)
-        self.hand_overs = OrderSubmitter(self.resources)
+        self.submitter = OrderSubmitter(self.resources)
         handle: Any = Handle(lambda: self.deployment)
         self.port = connect(Store, handle)
 
     @property
     def deployment(self) -> StoreDeployment:
         """The deployment, on the parts of now."""
-        parts = StoreParts(self.resources, self.hand_overs)
+        parts = StoreParts(self.resources, self.submitter)
         nothing: Any = None
         return StoreDeployment(nothing, lambda _: parts)
 
@@ -76,10 +76,10 @@ def resources_with(database: Any, upstreams: Any) -> Resources:
         securities=upstreams,
         holdings=upstreams,
         sources={SUMMARIES: upstreams},
-        book_runs=RunStore(database),
+        runs=RunStore(database),
         chunks=ChunkStore(database),
         orders=OrderStore(database),
-        hand_overs=OrderSubmissionStore(database),
+        submissions=OrderSubmissionStore(database),
         order_service=upstreams,
         portfolios=upstreams,
         open_orders=OpenOrderStore(database),

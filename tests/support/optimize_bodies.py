@@ -7,7 +7,7 @@ import httpx
 from fastapi import FastAPI
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.deployments.long_bodies import answered
 from serve_app.deployments.optimizer import OptimizerParts
 from serve_app.settings import Settings
@@ -23,7 +23,7 @@ def optimize_app(settings: Settings) -> FastAPI:
     """An application that has neither a database nor an upstream."""
     nothing: Any = None
     optimizer = optimizer_of(settings, OptimizerParts(nothing, nothing, answered))
-    collaborators = Collaborators(nothing, optimizer, {}, no_metrics)
+    collaborators = Ports(nothing, optimizer, {}, no_metrics)
     return api_app(settings, collaborators)
 
 

@@ -25,7 +25,7 @@ def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIEN
     service = OrderService(Client("order", "http://desk", policy, desk), "Default")
     stored.resources = replace(stored.resources, order_service=service)
     admission = Admission(stored.resources, arrive_within, settle_s=0.0)
-    stored.hand_overs = OrderSubmitter(stored.resources, arrive_within, admission=admission)
+    stored.submitter = OrderSubmitter(stored.resources, arrive_within, admission=admission)
 
 
 async def rebalanced(

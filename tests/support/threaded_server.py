@@ -12,7 +12,7 @@ from decimal import Decimal
 import uvicorn
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
 from serve_app.upstream.holdings.source import Balance, Found
@@ -77,7 +77,7 @@ async def _serve(
     stored = Stored(database)
     stored.resources = replace(stored.resources, portfolios=Generous(Priced()))
     reachable(stored, OrderDesk(Market(seed=7, portfolios=1)))
-    app = api_app(QUICK, Collaborators(stored.port, optimizer, checks, no_metrics))
+    app = api_app(QUICK, Ports(stored.port, optimizer, checks, no_metrics))
     config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -13,7 +13,7 @@ from serve_app.api.openapi.links import add_links
 from serve_app.api.openapi.problem_answers import MEDIA_TYPE, Problem, answer_with
 from serve_app.json_text import Json
 from serve_app.problems import catalogue
-from serve_app.problems.catalogue import KINDS, Kind
+from serve_app.problems.catalogue import KINDS, ProblemKind
 
 DESCRIPTION = """Stores investment models and rebalances the portfolios that follow them. It
 returns the trades to the whole-share holdings closest to the model, exact to the last share.
@@ -88,7 +88,7 @@ def _leave_null_out(schema: Json) -> None:
         schema |= parts[0]
 
 
-def _add_problems(responses: Json, kinds: tuple[Kind, ...]) -> None:
+def _add_problems(responses: Json, kinds: tuple[ProblemKind, ...]) -> None:
     """Add the problems that every route has."""
     for kind in (*kinds, *OF_ALL):
         answer = responses.get(str(kind.status), {})

@@ -22,6 +22,8 @@ from optimization.errors import (
     OptionsConflictError,
     PricesMissingError,
     RuleError,
+    TargetDiffersError,
+    TargetExistsError,
 )
 from serve_app.api.exports.workbook import MAX_SHEET_ROWS
 from serve_app.api.openapi.samples import (
@@ -35,10 +37,9 @@ from serve_app.api.openapi.samples import (
 from serve_app.api.problem_responses import http_answer, invalid_answer, shown_answer
 from serve_app.api.responses import Heading, all_refused, one_refused
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
-from serve_app.editing import TargetDiffersError, TargetExistsError
 from serve_app.json_text import Json, decoded, json_errors
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
-from serve_app.problems.catalogue import KINDS, Kind
+from serve_app.problems.catalogue import KINDS, ProblemKind
 from serve_app.problems.error_table import kind_of, refusal_of
 from serve_app.problems.errors import (
     DeadlineExceededError,
@@ -163,9 +164,9 @@ OF_PORTFOLIOS: tuple[PortfolioOutcome, ...] = (
 )
 
 
-def example_of(kind: Kind) -> Json:
+def example_of(kind: ProblemKind) -> Json:
     """Make a whole problem of this kind, as an answer has it."""
-    return {**_examples()[kind.slug], "correlation_id": CORRELATION}
+    return {**_examples()[kind.code], "correlation_id": CORRELATION}
 
 
 @cache

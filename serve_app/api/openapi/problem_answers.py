@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serve_app.api.openapi.examples import example_of
 from serve_app.problems import catalogue
-from serve_app.problems.catalogue import Kind
+from serve_app.problems.catalogue import ProblemKind
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -34,9 +34,9 @@ class Problem(BaseModel):
     errors: list[ErrorPlace] | None = None
 
 
-def refuses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+def refuses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
     """List the problem answers of a route, with those of every route."""
-    by_status: dict[int, list[Kind]] = defaultdict(list)
+    by_status: dict[int, list[ProblemKind]] = defaultdict(list)
     of_all = (
         catalogue.BAD_REQUEST,
         catalogue.INTERNAL,
@@ -48,9 +48,9 @@ def refuses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     return {status: answer_with(of_status) for status, of_status in sorted(by_status.items())}
 
 
-def answer_with(kinds: list[Kind]) -> dict[str, Any]:
+def answer_with(kinds: list[ProblemKind]) -> dict[str, Any]:
     """Build a problem answer of the document, with an example of each kind."""
-    examples = {kind.slug: {"summary": kind.title, "value": example_of(kind)} for kind in kinds}
+    examples = {kind.code: {"summary": kind.title, "value": example_of(kind)} for kind in kinds}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
     title = "; ".join(kind.title for kind in kinds)
     return {"description": title, "content": {MEDIA_TYPE: content}}

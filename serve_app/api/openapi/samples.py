@@ -29,11 +29,14 @@ from optimization import (
     Target,
     measure_drift,
     price_targets,
+    with_portfolios,
+    with_target,
+    without_portfolios,
+    without_target,
 )
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.models import POSTED, ModelPost, model_of
 from serve_app.api.schemas.optimize import ASKED, OptimizeBody, given_options
-from serve_app.editing import with_portfolios, with_target, without_portfolios, without_target
 from storage.chunk_store import Event, Report
 from storage.order import Order, OrderState
 from storage.rebalance import Rebalance, RebalanceStatus

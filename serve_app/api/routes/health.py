@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from serve_app.api.dependencies import Collaborators, Configured, Parts
+from serve_app.api.dependencies import Configured, Parts, Ports
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.schemas.health import Health
 from serve_app.problems import catalogue
@@ -99,7 +99,7 @@ def _told(status: str, found: Findings, settings: Settings) -> Health:
     )
 
 
-async def _examine(parts: Collaborators) -> Findings:
+async def _examine(parts: Ports) -> Findings:
     """Check all parts concurrently, so that a slow part delays no other part."""
     calls: Mapping[str, Callable[[], Awaitable[Any]]] = {**parts.checks, **parts.upstreams}
     tasks = {name: asyncio.create_task(_answered(call)) for name, call in calls.items()}

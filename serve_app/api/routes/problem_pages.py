@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from serve_app.api.openapi.examples import example_of
-from serve_app.problems.catalogue import KINDS, Kind
+from serve_app.problems.catalogue import KINDS, ProblemKind
 
 TEMPLATES: Final = Environment(
     loader=PackageLoader("serve_app.api.routes"),
@@ -39,11 +39,11 @@ async def explain_problem(slug: str) -> HTMLResponse:
 
 def index_page(template: str) -> str:
     """Render the list of all kinds, by status and code."""
-    kinds = sorted(KINDS.values(), key=lambda kind: (kind.status, kind.slug))
+    kinds = sorted(KINDS.values(), key=lambda kind: (kind.status, kind.code))
     return TEMPLATES.get_template(template).render(kinds=kinds)
 
 
-def problem_page(template: str, kind: Kind, routes: Sequence[str] = ()) -> str:
+def problem_page(template: str, kind: ProblemKind, routes: Sequence[str] = ()) -> str:
     """Render the page of one kind, with the routes that answer it."""
     example = json.dumps(example_of(kind), indent=2, ensure_ascii=False)
     return TEMPLATES.get_template(template).render(kind=kind, example=example, routes=routes)

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ProblemError
 from serve_app.deadline import remaining_s
@@ -47,7 +47,7 @@ def optimizer(stored: Stored) -> SlowOptimizer:
 
 @pytest.fixture
 def app(settings: Settings, stored: Stored, optimizer: Any) -> FastAPI:
-    return api_app(settings, Collaborators(stored.port, optimizer, {}, no_metrics))
+    return api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))
 
 
 @pytest.fixture

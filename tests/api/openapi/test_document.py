@@ -7,16 +7,14 @@ import jsonschema
 import pytest
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.api.openapi.examples import example_of
 from serve_app.problems.catalogue import INTERNAL, KINDS, UNVERIFIED
 from serve_app.settings import settings_from
 from tests.support.fakes import no_metrics
 
 NOBODY: Any = None
-DOCUMENT: dict[str, Any] = api_app(
-    settings_from(), Collaborators(NOBODY, NOBODY, {}, no_metrics)
-).openapi()
+DOCUMENT: dict[str, Any] = api_app(settings_from(), Ports(NOBODY, NOBODY, {}, no_metrics)).openapi()
 PROBLEM = "application/problem+json"
 ANNOTATIONS = ("title", "description", "default", "examples", "format")
 

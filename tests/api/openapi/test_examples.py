@@ -17,7 +17,7 @@ from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.api.openapi import samples
 from serve_app.api.openapi.answer_examples import OF_SHAPES
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
@@ -91,7 +91,7 @@ def app(
     stored.resources = replace(stored.resources, portfolios=upstreams)
     checks = {"database": lambda: ping(database)}
     states = dict.fromkeys(samples.UPSTREAMS, well)
-    return api_app(settings, Collaborators(stored.port, optimizer, checks, no_metrics, states))
+    return api_app(settings, Ports(stored.port, optimizer, checks, no_metrics, states))
 
 
 class Asker:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.api.event_stream import Streams
 from serve_app.settings import Settings, settings_from
 from storage.errors import StorageUnavailableError
@@ -41,7 +41,7 @@ def gate() -> Gate:
 async def client(
     settings: Settings, stored: Stored, database: Any, gate: Gate
 ) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Collaborators(stored.port, optimizer_with(settings, database, gate), {}, no_metrics)
+    parts = Ports(stored.port, optimizer_with(settings, database, gate), {}, no_metrics)
     transport = httpx.ASGITransport(api_app(settings, parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -149,7 +149,7 @@ async def test_one_stream_too_many_is_refused_for_now(
     await run_over(client, run_id)
     app = api_app(
         settings,
-        Collaborators(stored.port, optimizer_with(settings, database, gate), {}, no_metrics),
+        Ports(stored.port, optimizer_with(settings, database, gate), {}, no_metrics),
     )
     app.state.streams = Streams(1)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as one:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.api.routes import health
 from serve_app.settings import settings_from
 from serve_app.upstream.errors import UpstreamUnavailableError
@@ -70,9 +70,7 @@ async def ask(stored: Stored, optimizer: FakeOptimizer, database: Any) -> AsyncI
         **upstreams: Callable[[], Awaitable[UpstreamHealth]] | upstream_servers.Handler | Client,
     ) -> Mapping[str, httpx.Response]:
         checks = {name: check_of(upstreams.get(name, well)) for name in UPSTREAMS}
-        parts = Collaborators(
-            stored.port, optimizer, {"database": database_check}, no_metrics, checks
-        )
+        parts = Ports(stored.port, optimizer, {"database": database_check}, no_metrics, checks)
         transport = httpx.ASGITransport(api_app(settings, parts))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             paths = ("/health/live", "/health/ready", *ALWAYS_200)

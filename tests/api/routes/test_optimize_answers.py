@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from optimization import Portfolio, rebalance
 from optimization.errors import OptimizationError
 from serve_app.api.app import api_app
-from serve_app.api.dependencies import Collaborators
+from serve_app.api.dependencies import Ports
 from serve_app.api.schemas.options import options_json
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.json_text import encoded
@@ -45,7 +45,7 @@ def app(settings: Settings) -> FastAPI:
 
 
 def client_with(settings: Settings, store: Any, optimizer: Any) -> httpx.AsyncClient:
-    app = api_app(settings, Collaborators(store, optimizer, {}, no_metrics))
+    app = api_app(settings, Ports(store, optimizer, {}, no_metrics))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
