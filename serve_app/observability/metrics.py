@@ -22,7 +22,8 @@ MILLISECONDS = [
     *(each * 1000 for each in SECONDS[7:]),
 ]
 OWN = re.compile(
-    r"^(# (?:HELP|TYPE) )?ray_(?=(?:http|rebalance|solver|orders|upstream|database)_)", re.MULTILINE
+    r"^(# (?:HELP|TYPE) )?ray_(?=(?:http|rebalances?|solver|orders|upstream|database)_)",
+    re.MULTILINE,
 )
 
 
@@ -61,20 +62,20 @@ class HttpMetrics:
 
 
 @cache
-def _runs() -> Counter:
-    description = "Runs by how they ended"
-    return Counter("rebalance_runs_total", description, ("status",))
+def _rebalances() -> Counter:
+    description = "Rebalances by status at their end"
+    return Counter("rebalances_total", description, ("status",))
 
 
 @cache
-def _run_seconds() -> Histogram:
-    description = "Seconds from the begin of a run to its last stored outcome"
-    return Histogram("rebalance_run_duration_seconds", description, SECONDS, ("size",))
+def _rebalance_seconds() -> Histogram:
+    description = "Seconds from the start of a rebalance to its last stored outcome"
+    return Histogram("rebalance_duration_seconds", description, SECONDS, ("size",))
 
 
 @cache
 def _portfolios() -> Counter:
-    description = "Portfolios of runs by what became of them"
+    description = "Portfolios by status of their outcome"
     return Counter("rebalance_portfolios_total", description, ("outcome",))
 
 
@@ -98,8 +99,8 @@ def _solve_seconds() -> Histogram:
 
 @cache
 def _orders() -> Counter:
-    description = "Orders that went to the order service by what became of them"
-    return Counter("orders_handed_over_total", description, ("outcome",))
+    description = "Orders submitted to the order service by outcome"
+    return Counter("orders_submitted_total", description, ("outcome",))
 
 
 @cache
@@ -132,11 +133,11 @@ def _command_seconds() -> Histogram:
     return Histogram("database_command_duration_seconds", description, SHORT_S, ("command",))
 
 
-def count_run(portfolios: int, seconds: float) -> None:
+def count_rebalance(portfolios: int, seconds: float) -> None:
     """Note a run that is over."""
     size = "one" if portfolios == 1 else "many"
-    _runs().inc(1, {"status": "COMPLETED"})
-    _run_seconds().observe(seconds, {"size": size})
+    _rebalances().inc(1, {"status": "COMPLETED"})
+    _rebalance_seconds().observe(seconds, {"size": size})
 
 
 def count_outcomes(counts: Mapping[Status, int]) -> None:
@@ -152,9 +153,9 @@ def count_chunk(report: Report) -> None:
         _stage_seconds().observe(seconds, {"stage": stage})
 
 
-def count_stopped_run() -> None:
+def count_stopped_rebalance() -> None:
     """Note a run that ended early."""
-    _runs().inc(1, {"status": "STOPPED"})
+    _rebalances().inc(1, {"status": "STOPPED"})
 
 
 def count_solved(outcomes: Sequence[PortfolioOutcome], seconds: float) -> None:

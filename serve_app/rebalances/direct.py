@@ -16,7 +16,7 @@ from serve_app.chunks.unmatched_ids import held_outside, named_beyond
 from serve_app.chunks.work import Work, outcomes_of
 from serve_app.deadline import reserved_for
 from serve_app.observability.correlation import correlation_id
-from serve_app.observability.metrics import count_outcomes, count_run, count_stopped_run
+from serve_app.observability.metrics import count_outcomes, count_rebalance, count_stopped_rebalance
 from serve_app.ports.rebalances import Outcomes
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
@@ -70,9 +70,9 @@ class DirectRebalancer:
                 )
                 made = await self._solved_here(work, portfolio_ids, claim)
         except BaseException:
-            count_stopped_run()
+            count_stopped_rebalance()
             raise
-        count_run(len(portfolio_ids), time.monotonic() - begin)
+        count_rebalance(len(portfolio_ids), time.monotonic() - begin)
         return made
 
     async def preview(
