@@ -27,8 +27,9 @@ from rich.table import Table
 from optimization.domain.model import DriftBand
 from optimization.domain.option_values import GroupBand, Percent
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import PortfolioOutcome, PricedTarget
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import PricedTarget
 from optimization.engine import rebalance_all
 from optimization.exact.block import Block, bands
 from optimization.exact.block_builder import build_block

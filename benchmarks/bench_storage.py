@@ -23,7 +23,8 @@ from rich.table import Table
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.outcome import PortfolioOutcome, PricedTarget, Status
+from optimization.domain.outcome import PortfolioOutcome, Status
+from optimization.domain.priced_targets import PricedTarget
 from serve_app.api.exports.stored_rebalances import (
     MAX_OUTCOMES_PER_PAGE,
     Listed,

@@ -54,13 +54,13 @@ from optimization.domain.outcome import (
     Edge,
     OutsideBand,
     PortfolioOutcome,
-    PricedTarget,
     Refusal,
     Side,
     Status,
     Transaction,
 )
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import PricedTarget, price_targets
 from optimization.domain.weights import Weight, WrittenFraction, weight_text
 from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, Standing, measure_drift
 from optimization.errors import (
@@ -73,7 +73,6 @@ from optimization.errors import (
     RuleError,
     UnmatchedIdsError,
 )
-from optimization.exact.block_builder import price_targets
 from optimization.time_budget import TimeBudget
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from enum import StrEnum
 from fractions import Fraction
 
 from optimization.domain.decimals import EXACT, decimals_of
-from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, PricedTarget, Refusal
+from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, Refusal
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import PricedTarget, price_others
 from optimization.domain.weights import Weight, difference, product, total
-from optimization.exact.block_builder import price_others
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal, to_units
 
 ZERO = Decimal(0)

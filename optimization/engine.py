@@ -18,21 +18,16 @@ from optimization.domain.decimals import EXACT
 from optimization.domain.model import Model
 from optimization.domain.option_values import Scope
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import OutsideBand, PortfolioOutcome, PricedTarget
+from optimization.domain.outcome import OutsideBand, PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import PricedTarget, price_others, price_targets
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
     OptimizationError,
     SolverInterruptedError,
 )
-from optimization.exact.block_builder import (
-    BlockWithIds,
-    build_block,
-    price_others,
-    price_targets,
-    whole_holdings,
-)
+from optimization.exact.block_builder import BlockWithIds, build_block, whole_holdings
 from optimization.exact.scaled_integers import parts_to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import find_binding_constraints

@@ -8,8 +8,7 @@ from typing import Any
 
 from optimization.domain.certificate import Certificate
 from optimization.domain.decimals import EXACT
-from optimization.domain.model import DriftBand
-from optimization.domain.weights import Weight
+from optimization.domain.priced_targets import PricedTarget
 
 HUNDREDTH_PERCENT = Decimal("0.0001")
 
@@ -50,21 +49,6 @@ class Transaction:
     side: Side
     security_id: str
     quantity: int | Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class PricedTarget:
-    """A security in one rebalance: its price, its target (0 outside the model), its band.
-
-    >>> band = DriftBand(Decimal("0.01"), Decimal("0.02"))
-    >>> PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.25"), band).price
-    Decimal('31.50')
-    """
-
-    security_id: str
-    price: Decimal
-    weight: Weight
-    band: DriftBand
 
 
 @dataclass(frozen=True, slots=True)

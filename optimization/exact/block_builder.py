@@ -9,19 +9,17 @@ from operator import attrgetter, mul
 
 from optimization.domain.certificate import Certificate
 from optimization.domain.decimals import EXACT, decimals_of
-from optimization.domain.model import DriftBand, Model
 from optimization.domain.option_values import Amount, Percent, amount
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import OutsideBand, PortfolioOutcome, PricedTarget, Refusal, Status
-from optimization.domain.portfolio import Portfolio, find_unpriced
+from optimization.domain.outcome import OutsideBand, PortfolioOutcome, Refusal, Status
+from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import PricedTarget, price_others
 from optimization.domain.weights import Weight, denominator_of, to_parts
-from optimization.errors import PricesMissingError
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.odd_lots import Columns, columns_of
 from optimization.exact.scaled_integers import TOO_LARGE, Integers, integers, to_decimal, to_units
 
 ZERO, ONE = Decimal(0), Decimal(1)
-OUTSIDE = DriftBand(ZERO, ZERO)
 _id_of = attrgetter("security_id")
 
 
@@ -103,35 +101,6 @@ class BlockWithIds:
         return [
             EXACT.add(Decimal(n), part) if part else n for n, part in zip(whole, parts, strict=True)
         ]
-
-
-def price_targets(model: Model, prices: Mapping[str, Decimal]) -> tuple[PricedTarget, ...]:
-    """Price the targets of a model at one snapshot; PricesMissingError names those without a price.
-
-    >>> from optimization.domain.model import Target
-    >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
-    >>> model = Model("Growth", (target,), ("P" * 24,))
-    >>> price_targets(model, {"A" * 24: Decimal("31.50")})[0].price
-    Decimal('31.50')
-    """
-    missing = find_unpriced(map(_id_of, model.targets), prices)
-    if missing:
-        raise PricesMissingError(missing)
-    return tuple(
-        PricedTarget(target.security_id, prices[target.security_id], target.weight, target.band)
-        for target in model.targets
-    )
-
-
-def price_others(
-    securities: Sequence[PricedTarget], portfolio: Portfolio
-) -> tuple[PricedTarget, ...]:
-    """Price the holdings outside the model, by id; target and band are 0, so they are sold."""
-    outside = portfolio.holdings.keys() - map(_id_of, securities)
-    return tuple(
-        PricedTarget(security_id, portfolio.prices[security_id], ZERO, OUTSIDE)
-        for security_id in sorted(outside)
-    )
 
 
 def whole_holdings(portfolio: Portfolio) -> Mapping[str, int] | None:

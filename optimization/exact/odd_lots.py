@@ -12,8 +12,8 @@ from decimal import ROUND_FLOOR, Decimal
 from optimization.domain.decimals import EXACT
 from optimization.domain.option_values import amount
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import PricedTarget
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import PricedTarget
 
 ZERO, ONE = Decimal(0), Decimal(1)
 

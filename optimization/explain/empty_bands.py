@@ -7,7 +7,7 @@ from typing import Any
 
 from optimization.domain.decimals import EXACT
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import PricedTarget
+from optimization.domain.priced_targets import PricedTarget
 from optimization.domain.weights import weight_text
 from optimization.exact.block import lot_limits
 from optimization.exact.restrictions import restricting_option

@@ -11,8 +11,9 @@ import numpy as np
 
 from optimization.domain.decimals import EXACT
 from optimization.domain.options import RebalanceOptions
+from optimization.domain.priced_targets import price_others
 from optimization.exact.block import Bands, Block, bands
-from optimization.exact.block_builder import BlockWithIds, build_block, investable, price_others
+from optimization.exact.block_builder import BlockWithIds, build_block, investable
 from optimization.exact.constraints import constraints_of
 from optimization.exact.restrictions import apply_scope, restrict_block
 from optimization.exact.scaled_integers import to_decimal

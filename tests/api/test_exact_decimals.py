@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from optimization.domain.model import DriftBand
-from optimization.domain.outcome import PortfolioOutcome, PricedTarget, Side, Status
+from optimization.domain.outcome import PortfolioOutcome, Side, Status
+from optimization.domain.priced_targets import PricedTarget
 from serve_app.api.exports.transactions import line_json, lines_of
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.api.schemas.stored_rebalances import portfolio_json

@@ -26,11 +26,11 @@ import numpy as np
 
 from optimization.domain.option_values import Percent
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import PortfolioOutcome, PricedTarget
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import PricedTarget, price_targets
 from optimization.engine import Answer, rebalance, rebalance_all
 from optimization.errors import OptimizationError
-from optimization.exact.block_builder import price_targets
 from tests.optimization.support.generated_problems import KINDS, Problem, Random, parts
 from tests.optimization.support.random_problems import random_problem, security_id
 

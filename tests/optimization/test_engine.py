@@ -12,9 +12,9 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Side, Status
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import price_targets
 from optimization.engine import rebalance, rebalance_all
 from optimization.errors import CertificationError, PricesMissingError, RuleError
-from optimization.exact.block_builder import price_targets
 from optimization.solvers import coupled, relaxation
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, C, D, model, portfolio, trades
 

@@ -16,10 +16,10 @@ from optimization.domain.model import DriftBand, Model, Target, relative_band
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import price_targets
 from optimization.domain.weights import Weight, WrittenFraction
 from optimization.drift import measure_drift
 from optimization.engine import rebalance, rebalance_all
-from optimization.exact.block_builder import price_targets
 from tests.optimization.support.oracle import Row, best_by_enumeration, limit_of, rows_of
 
 WIDE = DriftBand(Decimal(1), Decimal(1))

@@ -10,8 +10,8 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import price_targets
 from optimization.engine import rebalance, rebalance_all
-from optimization.exact.block_builder import price_targets
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, model, portfolio
 
 

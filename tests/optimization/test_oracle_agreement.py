@@ -14,9 +14,10 @@ from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import price_targets
 from optimization.engine import DEFAULTS, rebalance
 from optimization.exact.block import bands
-from optimization.exact.block_builder import build_block, price_targets
+from optimization.exact.block_builder import build_block
 from optimization.solvers.cash_constrained import (
     CashConstrainedProblem,
     solve_by_program,

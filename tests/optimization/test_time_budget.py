@@ -14,13 +14,13 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import price_targets
 from optimization.engine import rebalance, rebalance_all
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
     SolverInterruptedError,
 )
-from optimization.exact.block_builder import price_targets
 from optimization.milp import formulations
 from optimization.milp.parametric import ParametricMilp, SolverAnswer
 from optimization.solvers import coupled

@@ -12,9 +12,10 @@ from optimization.domain.option_values import GroupBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import price_targets
 from optimization.engine import rebalance
 from optimization.exact.block import bands
-from optimization.exact.block_builder import build_block, price_targets
+from optimization.exact.block_builder import build_block
 from optimization.exact.scaled_integers import granularity_of, just_above
 from optimization.solvers.cash_constrained import CashConstrainedProblem, solve_by_program
 from optimization.solvers.separable import solve

@@ -14,9 +14,9 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import price_targets
 from optimization.engine import rebalance_all
 from optimization.errors import EditError, OptimizationError, RuleError, SolverInterruptedError
-from optimization.exact.block_builder import price_targets
 from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY

@@ -8,10 +8,10 @@ from typing import Any
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import Model
-from optimization.domain.outcome import PortfolioOutcome, PricedTarget, Refusal, Status
+from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import Portfolio
+from optimization.domain.priced_targets import PricedTarget, price_targets
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
-from optimization.exact.block_builder import price_targets
 from serve_app.deployments.handles import connect
 from serve_app.deployments.model_store import StoreDeployment, StoreParts
 from serve_app.observability.correlation import correlation_id

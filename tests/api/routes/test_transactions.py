@@ -11,7 +11,8 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
-from optimization.domain.outcome import PortfolioOutcome, PricedTarget
+from optimization.domain.outcome import PortfolioOutcome
+from optimization.domain.priced_targets import PricedTarget
 from serve_app.api.content_negotiation import chosen
 from serve_app.api.exports.transactions import COLUMNS, Line
 from serve_app.api.exports.workbook import workbook
