@@ -55,6 +55,7 @@ class Transaction:
 class Drift:
     """One security of a rebalance: shares before and after, and its weight after.
 
+    >>> from optimization.domain.model import DriftBand
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> security = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
     >>> line = Drift(security, 30, 28, base=Decimal(1000))
@@ -146,6 +147,7 @@ class PortfolioOutcome:
     others``. A refused portfolio trades nothing: ``after`` equals ``before``, and ``refusal`` gives
     the reason. If its holdings are unknown (FAILED), the amounts are None and there are no shares.
 
+    >>> from optimization.domain.model import DriftBand
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> fund = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
     >>> value, cash = Decimal(1000), Decimal("86.50")
