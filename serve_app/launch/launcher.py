@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from serve_app.launch.database_keeper import Say, kept_database
+from serve_app.launch.database_supervisor import Say, kept_database
 from serve_app.launch.ray_environment import (
     OTHERS,
     close_token,

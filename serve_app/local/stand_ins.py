@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
 from serve_app.simulator import Market, run
 from storage.embedded import server
-from storage.embedded.kept_server import RestartingServer
+from storage.embedded.restarting_server import RestartingServer
 from storage.errors import ServerEndedError
 from storage.mongo.connection import connect, disconnect
 from storage.schema import ensure_indexes

@@ -8,12 +8,12 @@ from pydantic import SecretStr
 
 from serve_app.settings import Settings
 from storage.embedded import server
-from storage.embedded.kept_server import RestartingServer
+from storage.embedded.restarting_server import RestartingServer
 
 Say = Callable[[str], None]
 
 
-class KeptDatabase:
+class SupervisedDatabase:
     """A running server and the settings that name it; ``watch`` is called now and then."""
 
     def __init__(self, settings: Settings, kept: RestartingServer, say: Say) -> None:
@@ -41,7 +41,7 @@ class KeptDatabase:
 
 
 @contextmanager
-def kept_database(settings: Settings, say: Say) -> Generator[KeptDatabase | None]:
+def kept_database(settings: Settings, say: Say) -> Generator[SupervisedDatabase | None]:
     """The embedded database for as long as the block runs; None where MONGODB_URI is set."""
     if settings.mongodb_uri is not None:
         yield None
@@ -51,6 +51,6 @@ def kept_database(settings: Settings, say: Say) -> Generator[KeptDatabase | None
     took_s = time.monotonic() - begin
     say(f"database   {kept.server.engine}, data in {settings.data_directory} ({took_s:.1f} s)")
     try:
-        yield KeptDatabase(settings, kept, say)
+        yield SupervisedDatabase(settings, kept, say)
     finally:
         server.stop(settings.data_directory)

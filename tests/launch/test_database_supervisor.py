@@ -12,13 +12,13 @@ from threading import Thread
 import pytest
 from pymongo import MongoClient
 
-from serve_app.launch.database_keeper import KeptDatabase, kept_database
+from serve_app.launch.database_supervisor import SupervisedDatabase, kept_database
 from serve_app.local import stand_ins
 from serve_app.local.stand_ins import DatabaseKeeper
 from serve_app.settings import settings_from
 from storage.embedded import server as embedded
-from storage.embedded.kept_server import MAX_RESTARTS
 from storage.embedded.process import answers
+from storage.embedded.restarting_server import MAX_RESTARTS
 from storage.errors import ServerEndedError
 from storage.mongo.connection import Document
 from tests.launch.test_supervisor import eventually
@@ -32,26 +32,26 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def database(tmp_path: Path, said: list[str]) -> Iterator[KeptDatabase]:
+def database(tmp_path: Path, said: list[str]) -> Iterator[SupervisedDatabase]:
     settings = settings_from({"data_directory": tmp_path / "data", "mongodb_uri": None})
     with kept_database(settings, said.append) as kept:
         assert kept is not None
         yield kept
 
 
-def uri_of(database: KeptDatabase) -> str:
+def uri_of(database: SupervisedDatabase) -> str:
     assert database.settings.mongodb_uri is not None
     return database.settings.mongodb_uri.get_secret_value()
 
 
-def kill(database: KeptDatabase) -> None:
+def kill(database: SupervisedDatabase) -> None:
     server, directory = database._kept.server, database.settings.data_directory
     os.kill(server.pid, signal.SIGKILL)
     assert eventually(lambda: embedded.ended(directory, server) is not None)
 
 
 def test_a_killed_server_is_started_again_at_its_address_with_its_data(
-    database: KeptDatabase, said: list[str]
+    database: SupervisedDatabase, said: list[str]
 ) -> None:
     address = uri_of(database)
     with MongoClient[Document](address, w="majority") as client:
@@ -67,7 +67,7 @@ def test_a_killed_server_is_started_again_at_its_address_with_its_data(
         assert client["any"]["rows"].count_documents({}) == 1
 
 
-def test_a_server_that_ends_again_and_again_is_given_up(database: KeptDatabase) -> None:
+def test_a_server_that_ends_again_and_again_is_given_up(database: SupervisedDatabase) -> None:
     for _ in range(MAX_RESTARTS):
         kill(database)
         database.watch()
@@ -77,7 +77,7 @@ def test_a_server_that_ends_again_and_again_is_given_up(database: KeptDatabase) 
 
 
 def test_a_server_whose_port_another_program_takes_is_given_up(
-    database: KeptDatabase, tmp_path: Path
+    database: SupervisedDatabase, tmp_path: Path
 ) -> None:
     port = int((tmp_path / "data" / "port").read_text())
     kill(database)
@@ -97,7 +97,7 @@ def refuse(squatter: socket.socket) -> None:
             squatter.accept()[0].close()
 
 
-def test_a_server_that_does_not_start_again_says_why(database: KeptDatabase) -> None:
+def test_a_server_that_does_not_start_again_says_why(database: SupervisedDatabase) -> None:
     data = database.settings.data_directory / "data"
     kill(database)
     (data / "storage.bson").write_text("not a database")
