@@ -1,7 +1,7 @@
-"""Chunks: the portfolios of a book run cut into pieces, each with what became of it.
+"""Chunks of a run: slices of its portfolios, each with a report once the chunk is done.
 
-The open chunks are what a run still has to do, whoever goes on with it; the numbers of the done ones
-are the run's events.
+The open chunks are the remaining work of a run, for any process that continues the run. The
+numbered reports of the done chunks are the events of the run.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -37,28 +37,28 @@ class Chunk:
 
     @property
     def chunk_id(self) -> str:
-        """The id of its first result."""
+        """The id of the chunk, which is the id of its first outcome."""
         return result_id(self.rebalance_id, self.first)
 
     @property
     def ordinals(self) -> range:
-        """The places of its portfolios in the rebalance."""
+        """The ordinals of the chunk's portfolios in the rebalance."""
         return range(self.first, self.first + len(self.portfolio_ids))
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a chunk: portfolios by outcome and by method, seconds by stage of the work."""
+    """Result of a chunk: portfolios by outcome and by method, seconds by stage of the work."""
 
     counts: Mapping[Status, int]
     methods: Mapping[str, int]
     seconds: Mapping[str, float]
-    error: str | None = None  # why it was given up, if it was
+    error: str | None = None  # reason why the chunk was given up
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A chunk that is done; ``number`` counts them from 1 in the order in which they were."""
+    """A done chunk; ``number`` counts the done chunks of a run from 1, in order of completion."""
 
     number: int
     rebalance_id: str
@@ -69,14 +69,14 @@ class Event:
 
 
 class ChunkStore:
-    """The chunks of all book runs of one database."""
+    """The chunks of all runs of one database."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._chunks = database[COLLECTION]
 
     @translating
     async def add(self, run_id: str, chunks: Sequence[Chunk]) -> None:
-        """Store open chunks; those that are there already stay."""
+        """Store open chunks; a chunk that is stored already stays as it is."""
         for start in range(0, len(chunks), CHUNK_BATCH_SIZE):
             documents = [
                 _document(run_id, chunk) for chunk in chunks[start : start + CHUNK_BATCH_SIZE]
@@ -85,7 +85,7 @@ class ChunkStore:
                 await self._chunks.insert_many(documents, ordered=False)
 
     async def open(self, run_id: str) -> AsyncIterator[Chunk]:
-        """The chunks that are still to be done, in order; a page of them is in memory at a time."""
+        """Yield the open chunks in order, with one page of chunks in memory at a time."""
         last = ""
         while page := await self._open_after(run_id, last):
             for document in page:
@@ -95,13 +95,13 @@ class ChunkStore:
     @translating
     async def _open_after(self, run_id: str, last: str) -> list[Document]:
         wanted = {"run_id": ObjectId(run_id), "state": OPEN, "_id": {"$gt": last}}
-        # By its ids alone it would read the chunks of every other run, too.
+        # The hint is needed, because by ids alone the query reads the chunks of all runs.
         cursor = self._chunks.find(wanted, sort=[("_id", 1)], limit=CHUNK_BATCH_SIZE, hint="open")
         return await cursor.to_list()
 
     @translating
     async def open_by_rebalance(self, run_id: str) -> dict[str, int]:
-        """How many chunks each rebalance of the run still has to do; those without any are left out."""
+        """Count the open chunks of each rebalance of the run; a rebalance without any is absent."""
         pipeline = [
             {"$match": {"run_id": ObjectId(run_id), "state": OPEN}},
             {"$group": {"_id": "$rebalance_id", "chunks": {"$sum": 1}}},
@@ -118,10 +118,11 @@ class ChunkStore:
         reports: Sequence[tuple[Chunk, Report]],
         done_at: datetime,
     ) -> None:
-        """Note what became of chunks under numbers that count up; the first report of a chunk stands.
+        """Store the reports of chunks under ascending numbers; the first report of a chunk stands.
 
-        In their order: a number is there no sooner than those before it. Raises LeaseLostError where a
-        number is taken: somebody else works on the run.
+        The writes are ordered, because a reader of events must not see a number before the lower
+        numbers. Raises LeaseLostError if a number is taken, because another process then works on
+        the run.
         """
         updates = [
             UpdateOne(
@@ -142,7 +143,7 @@ class ChunkStore:
 
     @translating
     async def events(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[Event, ...]:
-        """The chunks that were done after the event of this number, in that order."""
+        """The chunks that were done after the event with this number, in order of completion."""
         wanted = {"run_id": ObjectId(run_id), "number": {"$gt": after}}
         cursor = self._chunks.find(wanted, sort=[("number", 1)], limit=limit)
         return tuple([_event_from(document) async for document in cursor])

@@ -1,22 +1,22 @@
-"""Everything storage raises.
+"""Error tree of the storage package.
 
 StorageError
 ├── NotFoundError                  nothing is stored under this id
 ├── NameTakenError                 another model has this name
 ├── StaleVersionError              the caller changed a version that is no longer the stored one
-├── LeaseLostError                 another works on the run by now
+├── LeaseLostError                 another process works on the run by now
 ├── RunEndedError                  the run ended before every portfolio had its outcome
 ├── RunGoesOnError                 a run still writes to the rebalance
 ├── StorageUnavailableError        the database did not answer in time or cannot be reached
-├── IdempotencyMismatchError       the key came before with another request
-├── IdempotencyInProgressError     the request of this key is still being worked on
+├── IdempotencyMismatchError       the key was used before with another request
+├── IdempotencyInProgressError     the first request with this key is still in progress
 ├── HandOverError                  the orders of a rebalance
 │   ├── HandOverInProgressError    another request hands them over now
 │   ├── NotCompletedError          the rebalance is not completed
-│   ├── OrdersInDoubtError         of some it is not known whether they arrived
+│   ├── OrdersInDoubtError         it is not known whether some orders arrived
 │   ├── OrdersOpenError            portfolios have open orders of other rebalances
 │   ├── SupersededError            orders of a later rebalance of the portfolios were sent
-│   └── OrdersSentError            some were sent
+│   └── OrdersSentError            some orders were sent
 └── EmbeddedServerError            the embedded database server
     ├── NoServerBinaryError        no database server was found on this machine
     ├── DataDirectoryLockedError   another server owns the data directory
@@ -25,7 +25,8 @@ StorageError
     ├── ServerDidNotStartError     the server ended, or did not answer, while it was starting
     └── ServerEndedError           the server ended, and starting it again is in vain
 
-Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
+Every class passes all its arguments to ``super().__init__``, because otherwise its objects do not
+survive pickling between processes.
 """
 
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ class StorageError(Exception):
 
 
 class NotFoundError(StorageError):
-    """Nothing is stored under this id; ``entity`` says of what: "model", "rebalance" ..."""
+    """Nothing is stored under this id; ``entity`` names the kind: "model", "rebalance" ..."""
 
     def __init__(self, entity: str, entity_id: str) -> None:
         super().__init__(entity, entity_id)
@@ -80,7 +81,7 @@ class StaleVersionError(StorageError):
 
 
 class LeaseLostError(StorageError):
-    """Another works on the run by now: what this one wanted to write was not written."""
+    """Another process works on the run by now; nothing was written for this process."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(run_id)
@@ -128,7 +129,7 @@ class StorageUnavailableError(StorageError):
 
 
 class IdempotencyMismatchError(StorageError):
-    """The idempotency key came before, with another request."""
+    """The idempotency key was used before with another request."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -139,7 +140,7 @@ class IdempotencyMismatchError(StorageError):
 
 
 class IdempotencyInProgressError(StorageError):
-    """The first request of this idempotency key is still being worked on."""
+    """The first request with this idempotency key is still in progress."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -150,11 +151,11 @@ class IdempotencyInProgressError(StorageError):
 
 
 class HandOverError(StorageError):
-    """Base of what keeps the orders of a rebalance from being handed over, or from being forgotten."""
+    """Base of the errors that keep the orders of a rebalance from being sent, or forgotten."""
 
 
 class HandOverInProgressError(HandOverError):
-    """Another request hands the orders over; should it have died, its lease ends by itself."""
+    """Another request hands the orders over; the lease of a dead request ends by itself."""
 
     def __init__(self, rebalance_id: str, leased_for_s: int) -> None:
         super().__init__(rebalance_id, leased_for_s)
@@ -166,7 +167,7 @@ class HandOverInProgressError(HandOverError):
 
 
 class NotCompletedError(HandOverError):
-    """The orders of a rebalance are wanted that is not completed."""
+    """Orders are requested of a rebalance that is not completed."""
 
     def __init__(self, rebalance_id: str, status: str) -> None:
         super().__init__(rebalance_id, status)
@@ -178,7 +179,7 @@ class NotCompletedError(HandOverError):
 
 
 class OrdersInDoubtError(HandOverError):
-    """Requests with these orders went out, and it is not known whether they arrived."""
+    """Requests with these orders were sent, and it is not known whether the orders arrived."""
 
     def __init__(self, rebalance_id: str, count: int, retry_after_s: int) -> None:
         super().__init__(rebalance_id, count, retry_after_s)
@@ -188,13 +189,14 @@ class OrdersInDoubtError(HandOverError):
 
     def __str__(self) -> str:
         return (
-            f"of {self.count} orders of rebalance {self.rebalance_id} it is not known whether they arrived; "
+            f"of {self.count} orders of rebalance {self.rebalance_id} "
+            "it is not known whether they arrived; "
             f"in {self.retry_after_s} s it will be"
         )
 
 
 class OrdersSentError(HandOverError):
-    """The rebalance cannot be forgotten: orders of it were sent."""
+    """The rebalance cannot be forgotten, because its orders were sent."""
 
     def __init__(self, rebalance_id: str, count: int) -> None:
         super().__init__(rebalance_id, count)
@@ -210,7 +212,7 @@ class OrdersSentError(HandOverError):
 class OrdersOpenError(HandOverError):
     """Portfolios have orders of other rebalances that are not known to be filled or cancelled.
 
-    ``portfolios`` lists the first ones with these rebalances, the numbers count all of them.
+    ``portfolios`` lists the first portfolios with these rebalances, the numbers count all.
     """
 
     def __init__(
@@ -234,7 +236,8 @@ class OrdersOpenError(HandOverError):
         first = self.portfolios[0]
         return (
             f"portfolios of rebalance {self.rebalance_id} have open orders of other rebalances "
-            f"(portfolios: {self.number_of_portfolios}, orders: {self.number_of_orders}; the first is "
+            f"(portfolios: {self.number_of_portfolios}, orders: {self.number_of_orders}; "
+            "the first is "
             f"{first['portfolio_id']}, with orders of {', '.join(first['rebalance_ids'])})"
         )
 
@@ -242,7 +245,7 @@ class OrdersOpenError(HandOverError):
 class SupersededError(HandOverError):
     """Orders of a later rebalance were sent for portfolios of this one.
 
-    ``portfolios`` lists the first ones with that rebalance, the number counts all of them.
+    ``portfolios`` lists the first portfolios with that rebalance, the number counts all.
     """
 
     def __init__(
@@ -270,7 +273,7 @@ class EmbeddedServerError(StorageError):
 
 
 class NoServerBinaryError(EmbeddedServerError):
-    """No database server was found; ``tried`` says what was looked at and why it was no use."""
+    """No database server was found; ``tried`` lists each candidate and why it is unusable."""
 
     def __init__(self, tried: tuple[str, ...]) -> None:
         super().__init__(tried)
@@ -292,7 +295,7 @@ class DataDirectoryLockedError(EmbeddedServerError):
 
 
 class PortTakenError(EmbeddedServerError):
-    """Another program has the port of the server; 0 if no loopback port is free."""
+    """Another program has the port of the server; ``port`` is 0 if no loopback port is free."""
 
     def __init__(self, port: int) -> None:
         super().__init__(port)
@@ -303,7 +306,7 @@ class PortTakenError(EmbeddedServerError):
 
 
 class NoRoomError(EmbeddedServerError):
-    """The disk of the data directory has less room than the server takes."""
+    """The disk of the data directory has less room than the server needs."""
 
     def __init__(self, data_directory: Path, free_mb: int, needed_mb: int) -> None:
         super().__init__(data_directory, free_mb, needed_mb)
@@ -313,13 +316,14 @@ class NoRoomError(EmbeddedServerError):
 
     def __str__(self) -> str:
         return (
-            f"the disk of {self.data_directory} has {self.free_mb} MB free, the embedded database needs "
+            f"the disk of {self.data_directory} has {self.free_mb} MB free, "
+            "the embedded database needs "
             f"{self.needed_mb} MB: make room there, or set DATA_DIRECTORY to another disk"
         )
 
 
 class ServerDidNotStartError(EmbeddedServerError):
-    """The server ended, or did not answer, while it was starting; its log says more."""
+    """The server ended, or did not answer, while it was starting; the server's log says more."""
 
     def __init__(self, engine: str, reason: str, log: Path) -> None:
         super().__init__(engine, reason, log)
@@ -332,7 +336,7 @@ class ServerDidNotStartError(EmbeddedServerError):
 
 
 class ServerEndedError(EmbeddedServerError):
-    """The server ended while it was in use; ``obstacle`` keeps it from being started again."""
+    """The server ended while in use; ``obstacle`` is the reason why a restart fails."""
 
     def __init__(self, engine: str, reason: str, obstacle: str) -> None:
         super().__init__(engine, reason, obstacle)

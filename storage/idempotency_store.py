@@ -1,4 +1,4 @@
-"""Idempotency keys in MongoDB: the lease of a key is the claim to do its work."""
+"""Idempotency keys in MongoDB: the lease of a key is the claim to do the key's work."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,21 +19,22 @@ DONE: Final = "DONE"
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyClaim:
-    """A key, and whose it is until the work under it is done."""
+    """An idempotency key and its owner, until the work under the key is done."""
 
     key: str
     owner: str
 
 
 class IdempotencyStore:
-    """The keys of requests that start work; they are kept for 24 hours.
+    """The keys of requests that start work; a key is kept for 24 hours.
 
-    A claim is given up ``lease`` after it was made, for its process may have died: the lease should
-    outlast the longest work. Whose it is says ``owner``: one that lost its claim to another can
-    neither complete it nor give it back, and a call that is repeated changes nothing.
+    A claim lapses ``lease`` after it was made, because its process may have died; the lease should
+    outlast the longest work. ``owner`` identifies the claimant: an owner that lost the claim can
+    neither complete nor release it, and a repeated call changes nothing.
 
-    Work that stores something settles its claim in the transaction that stores it, so that a key that
-    was given back leads to nothing. A run that goes on without its caller holds the claim until it ends.
+    Work that stores something settles its claim in the same transaction, because otherwise a
+    released key could lead to stored work. A run that continues without its caller holds the claim
+    until the run ends.
     """
 
     def __init__(self, database: AsyncDatabase[Document], lease: timedelta = LEASE) -> None:
@@ -43,10 +44,14 @@ class IdempotencyStore:
 
     @translating
     async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
-        """None when the work is the owner's to do, else the reference to what it made before."""
+        """Claim the key for the owner: None if the claim succeeds.
+
+        Otherwise the reference to the work that was stored under the key before.
+        """
         asked = {"$literal": request_hash}
         new = {"request_hash": asked, "state": CLAIMED, "created_at": "$$NOW"}
-        # A key that a run holds is not taken over: the run goes on, or another replica continues it.
+        # A key that a run holds is not taken over, because this replica or another continues the
+        # run.
         is_open = {
             "$and": [
                 {"$eq": ["$state", CLAIMED]},
@@ -65,21 +70,21 @@ class IdempotencyStore:
 
     @translating
     async def complete(self, key: str, owner: str, reference: str) -> None:
-        """Keep what the owner's work made."""
+        """Store the reference to the result of the owner's work."""
         done = {"state": DONE, "reference": reference}
         await self._keys.update_one(_held(key, owner), {"$set": done})
 
     @translating
     async def release(self, key: str, owner: str) -> None:
-        """Give the owner's key back after a failure, so that a retry does the work.
+        """Release the owner's key after a failure, so that a retry does the work.
 
-        A key that a run holds stays: the run may still complete what is asked for again.
+        A key that a run holds stays, because the run may still complete the work.
         """
         await self._keys.delete_one(_held(key, owner) | {"run_id": None})
 
 
 class ClaimTransactions:
-    """Claims as transactions of other collections settle them."""
+    """Settlement of claims inside the transactions of other collections."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._keys = database[COLLECTION]
@@ -87,17 +92,20 @@ class ClaimTransactions:
     async def complete(
         self, claim: IdempotencyClaim, reference: str, session: AsyncClientSession
     ) -> None:
-        """Let the key answer what is stored; raises IdempotencyInProgressError if the claim was lost."""
+        """Let the key lead to the stored work; IdempotencyInProgressError if the claim was lost."""
         await self._set(claim, {"state": DONE, "reference": reference}, session)
 
     async def hold(self, claim: IdempotencyClaim, run_id: str, session: AsyncClientSession) -> None:
-        """Let a run hold the claim until it ends; raises IdempotencyInProgressError if it was lost."""
+        """Let a run hold the claim until the run ends.
+
+        Raises IdempotencyInProgressError if the claim was lost.
+        """
         await self._set(claim, {"run_id": run_id}, session)
 
     async def settle(
         self, key: str, run_id: str, session: AsyncClientSession, *, is_completed: bool
     ) -> None:
-        """End the claim that a run holds: the key answers with the run, or is free again."""
+        """End the claim that a run holds: the key leads to the run, or is free again."""
         held = {"_id": key, "state": CLAIMED, "run_id": run_id}
         if is_completed:
             done = {"state": DONE, "reference": run_id}

@@ -1,4 +1,4 @@
-"""Models in MongoDB: one document a model, every change one atomic operation."""
+"""Models in MongoDB: one document a model, one atomic operation a change."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -37,10 +37,10 @@ SORT_FIELDS: Final = {
 BUT_ITS_PORTFOLIOS: Final = dict.fromkeys(
     ("name", "positions", "version", "last_rebalance_date", "options"), 1
 )
-# The index of portfolios takes one entry for each in a single transaction, which has to fit the cache of a
-# small server: at 256 MB 100,000 are stored in 0.2 s and 200,000 are refused.
+# The index of portfolios takes an entry for each portfolio in one transaction, which has to fit the
+# cache of a small server: with 256 MB, 100,000 portfolios take 0.2 s and 200,000 are refused.
 MAX_PORTFOLIOS_PER_MODEL: Final = 100_000
-MAX_NAMED_MODELS: Final = 5  # models in one sentence
+MAX_NAMED_MODELS: Final = 5  # model ids in one sentence
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
 NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
@@ -53,7 +53,7 @@ def require_version(model: Model, versions: Versions) -> None:
 
 
 class ModelStore:
-    """The stored models of one database; what is added or changed keeps ``rules``."""
+    """The stored models of one database; every added or changed model keeps ``rules``."""
 
     def __init__(self, database: AsyncDatabase[Document], rules: ModelRules = GLOBECO) -> None:
         self._models = database[COLLECTION]
@@ -62,10 +62,10 @@ class ModelStore:
 
     @translating
     async def add(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
-        """Store a new model; it comes back with its id and version 1.
+        """Store a new model, and return the model with its id and version 1.
 
-        The transaction that stores it completes the claim, too; raises IdempotencyInProgressError if
-        the claim was lost.
+        The same transaction completes the claim. Raises IdempotencyInProgressError if the claim was
+        lost.
         """
         self._rules.check(model)
         now = to_milliseconds(datetime.now(UTC))
@@ -100,19 +100,20 @@ class ModelStore:
     async def page(
         self, offset: int = 0, limit: int | None = None, sort: Sort = ()
     ) -> tuple[tuple[Model, ...], int]:
-        """A page of models, the oldest first unless sorted otherwise, and how many there are."""
+        """Return a page of models, by default the oldest first, and the number of models."""
         order = sort_order(sort, SORT_FIELDS, OLDEST_FIRST)
         total = await self._models.count_documents({}, hint="_id_")
-        if limit == 0:  # which MongoDB would take for no limit
+        if limit == 0:  # because MongoDB takes 0 for no limit
             return (), total
         cursor = self._models.find(sort=order, skip=offset, limit=limit or 0)
         return tuple([model_from(document) async for document in cursor]), total
 
     @translating
     async def replace(self, model: Model) -> Model:
-        """Store a changed model if ``model.version`` is still the stored one; it comes back one higher.
+        """Store a changed model if ``model.version`` is still the stored version.
 
-        A ``last_rebalance_date`` or ``options`` of None leaves what is stored.
+        The returned model has the next version. A ``last_rebalance_date`` or ``options`` of None
+        keeps the stored value.
         """
         self._rules.check(model)
         model_id = str(model.model_id)
@@ -134,16 +135,16 @@ class ModelStore:
 
     @translating
     async def delete(self, model_id: str, version: int) -> None:
-        """Remove the model if ``version`` is still the stored one; its runs stay."""
+        """Remove the model if ``version`` is still the stored version; its rebalances stay."""
         key = {"_id": require_object_id("model_id", model_id), "version": version}
         if (await self._models.delete_one(key)).deleted_count == 0:
             await self._raise_why_unmatched(model_id, version)
 
     @translating
     async def followed_by(self, portfolio_id: str, model_id: str | None = None) -> Model:
-        """The model with this id, or else the newest, that the portfolio follows.
+        """The model with this id that the portfolio follows; without an id the newest such model.
 
-        Of the model's portfolios it has this one alone: there may be a million others.
+        The returned model holds this portfolio alone, because the model may have many others.
         """
         following: Document = {"portfolios": portfolio_id}
         if model_id is not None:
@@ -159,7 +160,10 @@ class ModelStore:
 
     @translating
     async def newest_first(self, model_ids: Sequence[str] = ()) -> tuple[str, ...]:
-        """The ids of these models, or of all, the newest first; one that is not stored is an error."""
+        """Return the ids of these models, or of all models, the newest first.
+
+        Raises NotFoundError for a model that is not stored.
+        """
         wanted = {"_id": {"$in": [require_object_id("model_id", each) for each in model_ids]}}
         cursor = self._models.find(wanted if model_ids else {}, {"_id": 1}, sort=list(NEWEST_MODEL))
         found = tuple([str(document["_id"]) async for document in cursor])
@@ -172,9 +176,10 @@ class ModelStore:
     async def newest_of_many(
         self, portfolio_ids: Sequence[str] = (), model_ids: Sequence[str] = ()
     ) -> dict[str, str]:
-        """By portfolio the newest model that it follows: of these, or else of those that follow several.
+        """Return the newest followed model by portfolio.
 
-        With ``model_ids`` only these models count.
+        Without ``portfolio_ids`` the result holds the portfolios that follow several models. With
+        ``model_ids`` only these models count.
         """
         among: Document = {}
         if model_ids:
@@ -202,7 +207,10 @@ class ModelStore:
 
     @translating
     async def followers(self, model_id: str, offset: int, limit: int) -> tuple[Model | None, int]:
-        """The model with one page of its portfolios, and how many it has; None beyond the last page."""
+        """Return the model with one page of its portfolios, and the number of its portfolios.
+
+        The model is None beyond the last page.
+        """
         pipeline: list[Document] = [
             {"$match": {"_id": require_object_id("model_id", model_id)}},
             {
@@ -221,7 +229,7 @@ class ModelStore:
 
     @translating
     async def rebalanced(self, model_id: str, at: datetime) -> None:
-        """Note a rebalance: the version stays, and a later date is never replaced by an earlier one."""
+        """Store the date of a rebalance unless a later date is stored; the version stays."""
         outcome = await self._models.update_one(
             {"_id": require_object_id("model_id", model_id)},
             {"$max": {"last_rebalance_date": at}},
@@ -243,7 +251,7 @@ class ModelStore:
 
 
 def not_followed(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
-    """The error of a portfolio that follows none of these models, or none at all where none is named.
+    """Error for a portfolio that follows none of these models, or no model if none is named.
 
     >>> print(not_followed("P1", ["M1"]), not_followed("P1", []), sep="; ")
     there is no portfolio P1 in model M1; there is no model followed by portfolio P1
@@ -281,9 +289,9 @@ def _contents(model: Model) -> Document:
 
 
 def model_from(document: Document) -> Model:
-    """The model a document holds."""
+    """Convert a document to a model."""
     return Model(
-        name=visible(document["name"]),  # older names may hold anything
+        name=visible(document["name"]),  # because older names may hold any character
         targets=tuple(_targets(document["positions"])),
         portfolio_ids=tuple(document["portfolios"]),
         version=document["version"],
@@ -294,8 +302,8 @@ def model_from(document: Document) -> Model:
 
 
 def _targets(positions: list[Document]) -> Iterator[Target]:
-    # A model has few different bands, and checking each costs a third of the reading. By identity:
-    # equal decimals may be written differently, and are shown as they were written.
+    # Cached, because a model has few different bands and each check costs a third of the reading. By
+    # identity, because equal decimals may be written differently and are shown as written.
     bands: dict[tuple[int, int], DriftBand] = {}
     for position in positions:
         low, high = position["low_drift"], position["high_drift"]

@@ -1,4 +1,4 @@
-"""OpenOrders: orders of portfolios across rebalances, of which nobody knows that they are filled or cancelled."""
+"""Open orders of portfolios across rebalances: not known to be filled or cancelled."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ class OpenOrderStore:
     async def of_portfolios(
         self, portfolio_ids: Sequence[str], of: str | None = None, but_of: str | None = None
     ) -> tuple[Order, ...]:
-        """Open orders of these portfolios in all rebalances, in one, or in all but one."""
+        """Return open orders of these portfolios in all rebalances, in one, or in all but one."""
         wanted: Document = {"portfolio_id": {"$in": list(portfolio_ids)}, "open": True}
         if of is not None:
             wanted["rebalance_id"] = of
@@ -40,7 +40,7 @@ class OpenOrderStore:
     async def later(
         self, portfolio_ids: Sequence[str], rebalance_id: str, moment: datetime
     ) -> Mapping[str, str]:
-        """The latest rebalance, by portfolio, that began after a moment and of which orders went out."""
+        """Return by portfolio the latest rebalance that began after a moment and sent orders."""
         wanted = {
             "portfolio_id": {"$in": list(portfolio_ids)},
             "rebalanced_at": {"$gte": moment},
@@ -55,14 +55,14 @@ class OpenOrderStore:
         with timeout(WRITER_TIMEOUT_S):
             cursor = self._orders.find(wanted, fields, sort=[("rebalanced_at", 1)])
             async for document in cursor:
-                # Of two that began in the same millisecond the one with the higher id counts as the later.
+                # By id as well, because two rebalances may begin in the same millisecond.
                 if (document["rebalanced_at"], document["rebalance_id"]) > (moment, rebalance_id):
                     found[document["portfolio_id"]] = document["rebalance_id"]
         return found
 
     @translating
     async def mark(self, statuses: Mapping[str, str], closed: Iterable[str]) -> None:
-        """Keep the status that the order service gives of sent orders, by key; some are closed by it."""
+        """Store the status of sent orders at the order service, by key, and close some orders."""
         over = frozenset(closed)
         changes = [
             UpdateOne(
@@ -80,7 +80,7 @@ class OpenOrderStore:
 
     @translating
     async def pending_portfolios(self, rebalance_id: str) -> tuple[str, ...]:
-        """Portfolios with orders of the rebalance that are still to be sent, ascending."""
+        """Return the portfolios with pending orders of the rebalance, ascending."""
         pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
         stages = [{"$match": pending}, {"$group": {"_id": "$portfolio_id"}}, {"$sort": {"_id": 1}}]
         with timeout(WRITER_TIMEOUT_S):
@@ -97,7 +97,7 @@ class OpenOrderStore:
 
     @translating
     async def release(self, rebalance_id: str) -> None:
-        """Let the orders of a rebalance that were held be sent."""
+        """Allow the held orders of a rebalance to be sent again."""
         held = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value, "held": True}
         with timeout(WRITER_TIMEOUT_S):
             await self._orders.update_many(held, {"$unset": {"held": "", "message": ""}})

@@ -1,4 +1,4 @@
-"""RebalanceOptions and their document: what was asked for, nothing that is a default."""
+"""RebalanceOptions and their document, which leaves out defaults."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -31,7 +31,7 @@ OwnOverrides = Mapping[str, Mapping[str, Any]]
 
 
 def options_document(options: RebalanceOptions) -> Document:
-    """What is stored of options. The time limit is a setting of the service, not of a model or run."""
+    """Convert options to a document without the time limit, which is a setting of the service."""
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     return {
         name: _stored(value)
@@ -41,22 +41,22 @@ def options_document(options: RebalanceOptions) -> Document:
 
 
 def options_from(document: Mapping[str, Any]) -> RebalanceOptions:
-    """The options that a document holds."""
+    """Convert a document to options."""
     return RebalanceOptions(**overrides_from(document))
 
 
 def overrides_document(overrides: Mapping[str, Any]) -> Document:
-    """What is stored of options that a request gave by name: all of them, also what is a default."""
+    """Convert the options that a request gave by name to a document that keeps defaults, too."""
     return {name: _stored(value) for name, value in overrides.items()}
 
 
 def overrides_from(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The options by name that a document holds."""
+    """Convert a document to options by name."""
     return {name: _value(name, value) for name, value in document.items()}
 
 
 def own_document(own: OwnOverrides) -> Document:
-    """What is stored of the options of single portfolios; pairs, since an id may have a dot."""
+    """Convert the options of single portfolios to pairs, because an id may contain a dot."""
     if not own:
         return {}
     return {
@@ -65,7 +65,7 @@ def own_document(own: OwnOverrides) -> Document:
 
 
 def own_from(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The options of single portfolios that a document holds."""
+    """Convert a document to the options of single portfolios."""
     return {each: overrides_from(given) for each, given in document.get(OWN_OPTIONS, ())}
 
 

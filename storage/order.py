@@ -1,8 +1,8 @@
-"""Order: one transaction of a rebalance on its way to the order service, and its document.
+"""Order: one transaction of a rebalance for the order service, and its document.
 
-An order is open from the moment it goes out until the order service says that it is filled or cancelled,
-or until it is certain not to have arrived. A failed one is open until it is looked up, because the order
-service calls an order failed that it saved.
+An order is open from the moment it is sent until the order service reports it filled or cancelled,
+or until it is certain that the order did not arrive. A failed order is open until it is looked up,
+because the order service may report a saved order as failed.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,23 @@ from storage.outcomes import result_id
 
 
 class OrderState(StrEnum):
-    """Where an order stands."""
+    """State of an order on its way to the order service."""
 
-    PENDING = "PENDING"  # it is not at the order service and may be sent
-    SENDING = "SENDING"  # claimed for a request; should its process die, nobody knows the rest
-    SENT = "SENT"  # the order service has it; final
-    FAILED = "FAILED"  # the order service says that it was refused
-    UNKNOWN = "UNKNOWN"  # a request with it went out and the answer does not say what became of it
+    PENDING = "PENDING"  # not at the order service; may be sent
+    SENDING = "SENDING"  # claimed for a request; in doubt if the process dies
+    SENT = "SENT"  # at the order service; final
+    FAILED = "FAILED"  # refused by the order service
+    UNKNOWN = "UNKNOWN"  # sent, but the response does not tell the outcome
 
 
 class OpenOrdersRule(StrEnum):
-    """What a hand-over does about open orders of other rebalances of its portfolios."""
+    """Treatment of open orders of other rebalances of the portfolios in a hand-over."""
 
     REFUSE = "REFUSE"  # send nothing
-    ADD = "ADD"  # send on top of them
-    REPLACE = "REPLACE"  # cancel them, and send for those portfolios whose orders all were
+    ADD = "ADD"  # send in addition to the open orders
+    REPLACE = (
+        "REPLACE"  # cancel open orders; send for portfolios whose open orders all were cancelled
+    )
 
 
 IN_DOUBT: Final = (OrderState.SENDING, OrderState.UNKNOWN)
@@ -41,10 +43,10 @@ UNSETTLED: Final = (*IN_DOUBT, OrderState.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One transaction; ``place`` is the portfolio's in the rebalance, which began at ``rebalanced_at``.
+    """One transaction of a rebalance that began at ``rebalanced_at``.
 
-    ``timestamp`` is that of the batch it went out with last, which no other batch has. ``service_status``
-    is the abbreviation of the status that the order service gave last.
+    ``place`` is the ordinal of the portfolio in the rebalance. ``timestamp`` identifies the batch
+    that last sent the order. ``service_status`` abbreviates the last status at the order service.
     """
 
     rebalance_id: str
@@ -63,7 +65,7 @@ class Order:
 
     @property
     def key(self) -> str:
-        """The id that makes it the same order however often it is made."""
+        """The deterministic id of the order, which makes a repeated write harmless."""
         return f"{result_id(self.rebalance_id, self.place)}:{self.security_id}"
 
 
@@ -79,7 +81,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of an order of a batch."""
+    """Outcome of one order of a batch."""
 
     state: OrderState
     order_id: int | None = None
@@ -87,12 +89,12 @@ class Settlement:
 
 
 def place_of(key: str) -> int:
-    """The place of a portfolio in its rebalance, from the key of one of its orders."""
+    """Extract the ordinal of the portfolio in its rebalance from the key of an order."""
     return int(key[25:32])
 
 
 def order_document(order: Order) -> Document:
-    """What is stored of an order that was never sent."""
+    """Convert an order that was never sent to a document."""
     shares = int(order.quantity)
     small = shares == order.quantity and shares <= MAX_INT64
     return {
@@ -109,7 +111,7 @@ def order_document(order: Order) -> Document:
 
 
 def order_from(document: Document) -> Order:
-    """The order a document holds."""
+    """Convert a document to an order."""
     quantity = document["quantity"]
     return Order(
         rebalance_id=document["rebalance_id"],

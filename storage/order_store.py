@@ -1,7 +1,7 @@
 """OrderStore: the stored orders of all rebalances, one document each.
 
-Every change of a state names the state, and where it matters the claim, that it starts from: of any
-number of processes that want one order one gets it.
+Every change of a state names the previous state, and where needed the claim, because otherwise two
+processes could both take one order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,7 @@ class OrderStore:
 
     @translating
     async def add(self, orders: Sequence[Order]) -> None:
-        """Store orders that are to be sent; what is stored already stays."""
+        """Store orders to send; an order that is stored already stays as it is."""
         for start in range(0, len(orders), OUTCOME_BATCH_SIZE):
             documents = [
                 order_document(order) for order in orders[start : start + OUTCOME_BATCH_SIZE]
@@ -48,7 +48,7 @@ class OrderStore:
 
     @translating
     async def last_place(self, rebalance_id: str) -> int:
-        """The last portfolio of a rebalance, by its place, of which an order is stored; 0 without any."""
+        """Return the highest ordinal of a portfolio with a stored order; 0 without orders."""
         last = await self._orders.find_one(
             {"rebalance_id": rebalance_id}, {"_id": 1}, sort=[("_id", -1)]
         )
@@ -58,7 +58,7 @@ class OrderStore:
     async def claim(
         self, rebalance_id: str, most: int, timestamp: datetime, now: datetime
     ) -> Batch:
-        """Claim pending orders for a request that goes out next; those never tried come first."""
+        """Claim pending orders for the next request; orders with the fewest attempts come first."""
         claim = uuid4().hex
         pending = {
             "rebalance_id": rebalance_id,
@@ -83,9 +83,9 @@ class OrderStore:
 
     @translating
     async def give_back(self, batch: Batch) -> None:
-        """Make the orders of a batch pending again: it never went out."""
+        """Make the orders of a batch pending again, because the batch was never sent."""
         await self._orders.update_many(
-            self._claimed(batch),
+            self._claim_filter(batch),
             {
                 "$set": {"state": OrderState.PENDING.value},
                 "$unset": {"claim": "", "timestamp": "", "open": ""},
@@ -94,11 +94,11 @@ class OrderStore:
 
     @translating
     async def settle(self, batch: Batch, settlements: Mapping[str, Settlement]) -> int:
-        """Keep what became of the orders of a batch, by key; how many were still its own."""
-        # Without the rebalance: only its _id then leads to an order, and no plan has to be tried.
+        """Store the outcomes of a batch's orders, by key, and count the orders that were its own."""
+        # Without the rebalance, because then the database uses the _id and tries no other plan.
         mine = {"state": OrderState.SENDING.value, "claim": batch.claim}
         changes = [
-            UpdateOne({"_id": key, **mine}, _settled(settlement))
+            UpdateOne({"_id": key, **mine}, _settlement_update(settlement))
             for key, settlement in settlements.items()
         ]
         with timeout(WRITER_TIMEOUT_S):
@@ -106,13 +106,13 @@ class OrderStore:
 
     @translating
     async def timestamps(self, rebalance_id: str) -> tuple[datetime, ...]:
-        """The batches of which orders are unsettled, by their timestamps."""
+        """Return the timestamps of the batches that have unsettled orders."""
         found = await self._orders.distinct("timestamp", _in(rebalance_id, UNSETTLED))
         return tuple(sorted(found))
 
     @translating
     async def unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
-        """The unsettled orders of one batch."""
+        """Return the unsettled orders of one batch."""
         within = {**_in(rebalance_id, UNSETTLED), "timestamp": timestamp}
         return tuple([order_from(document) async for document in self._orders.find(within)])
 
@@ -123,7 +123,7 @@ class OrderStore:
         changes = [
             UpdateOne(
                 {"_id": key, "state": unsettled, "timestamp": timestamp},
-                _settled(Settlement(OrderState.SENT, order_id)),
+                _settlement_update(Settlement(OrderState.SENT, order_id)),
             )
             for key, order_id in order_ids.items()
         ]
@@ -133,7 +133,7 @@ class OrderStore:
 
     @translating
     async def close_failed(self, timestamp: datetime, keys: Sequence[str]) -> None:
-        """Let failed orders of a batch, by key, be open no more: the order service does not have them."""
+        """Close failed orders of a batch, by key, because the order service does not have them."""
         failed = {"_id": {"$in": list(keys)}, "state": OrderState.FAILED.value}
         if keys:
             with timeout(WRITER_TIMEOUT_S):
@@ -149,10 +149,10 @@ class OrderStore:
         claimed_before: datetime,
         failed: bool = True,
     ) -> None:
-        """Make orders of a batch pending again that the order service was seen not to have.
+        """Make orders of a batch pending again that the order service does not have.
 
-        Those in doubt that were claimed before this moment, because they cannot arrive any more, and
-        failed ones.
+        These are failed orders, and orders in doubt that were claimed before this moment, because
+        they cannot arrive any more.
         """
         overdue = {
             "state": {"$in": [state.value for state in IN_DOUBT]},
@@ -169,7 +169,7 @@ class OrderStore:
 
     @translating
     async def in_doubt(self, rebalance_id: str) -> tuple[int, datetime | None]:
-        """How many orders are in doubt, and when the last of them was claimed."""
+        """Return the number of orders in doubt, and the time of the last claim of such an order."""
         of_run = {"$match": _in(rebalance_id, IN_DOUBT)}
         tally = {"$group": {"_id": None, "count": {"$sum": 1}, "last": {"$max": "$claimed_at"}}}
         groups = await self._orders.aggregate([of_run, tally])
@@ -179,7 +179,7 @@ class OrderStore:
 
     @translating
     async def counts(self, rebalance_id: str) -> dict[OrderState, int]:
-        """How many orders of a rebalance are in which state; every state is there."""
+        """Count the orders of a rebalance by state, with 0 for a state without orders."""
         of_run = {"$match": {"rebalance_id": rebalance_id}}
         by_state = {"$group": {"_id": "$state", "count": {"$sum": 1}}}
         with timeout(WRITER_TIMEOUT_S):
@@ -191,8 +191,8 @@ class OrderStore:
     async def page(
         self, rebalance_id: str, offset: int, limit: int, states: Iterable[OrderState] = ()
     ) -> tuple[Order, ...]:
-        """A page of the orders of a rebalance in their order, all or those in some states."""
-        if limit == 0:  # which MongoDB would take for no limit
+        """Return a page of the orders of a rebalance, in all states or in some."""
+        if limit == 0:  # because MongoDB takes 0 for no limit
             return ()
         chosen = tuple(states)
         wanted = _in(rebalance_id, chosen) if chosen else {"rebalance_id": rebalance_id}
@@ -207,7 +207,7 @@ class OrderStore:
         with timeout(WRITER_TIMEOUT_S):
             await self._orders.delete_many({"rebalance_id": rebalance_id})
 
-    def _claimed(self, batch: Batch) -> Document:
+    def _claim_filter(self, batch: Batch) -> Document:
         return {
             "rebalance_id": batch.rebalance_id,
             "state": OrderState.SENDING.value,
@@ -219,7 +219,7 @@ def _in(rebalance_id: str, states: Sequence[OrderState]) -> Document:
     return {"rebalance_id": rebalance_id, "state": {"$in": [state.value for state in states]}}
 
 
-def _settled(settlement: Settlement) -> Document:
+def _settlement_update(settlement: Settlement) -> Document:
     given: dict[str, Any] = {"state": settlement.state.value, "open": True}
     gone = {"message": ""}
     if settlement.order_id is not None:

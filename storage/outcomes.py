@@ -1,7 +1,8 @@
-"""The document of one portfolio's result, and the writing of many.
+"""The document of one portfolio's outcome, and batches of such documents.
 
-A result is small because its run holds the securities of the model once: here stand two arrays of
-shares, aligned with the run's securities followed by ``other`` (holdings outside the model).
+An outcome is small, because its rebalance holds the securities of the model once. The outcome has
+two arrays of shares, aligned with the securities of the rebalance followed by ``other`` (holdings
+outside the model).
 """
 
 from array import array
@@ -29,17 +30,17 @@ from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import MAX_INT64, exact, storable
 
 COLLECTION = "outcomes"
-OUTCOME_BATCH_SIZE: Final = 1_000  # more would hold up an event loop for tenths of a second
-MAX_PORTFOLIOS_PER_REBALANCE: Final = 10_000_000  # an ordinal has seven digits
+OUTCOME_BATCH_SIZE: Final = 1_000  # because more block the event loop for tenths of a second
+MAX_PORTFOLIOS_PER_REBALANCE: Final = 10_000_000  # because an ordinal has seven digits
 NO_VIOLATION: Final = Decimal("0.00")
 DUPLICATE_KEY: Final = 11_000
 
 
 class repetition_allowed:  # noqa: N801 - used as a statement
-    """Let an insert pass that failed only because its documents were there."""
+    """Context manager that accepts a failed insert if only its documents existed already."""
 
     def __enter__(self) -> None:
-        """Nothing is prepared."""
+        """Do nothing, because only the exit matters."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         """Swallow duplicate keys, nothing else."""
@@ -47,7 +48,7 @@ class repetition_allowed:  # noqa: N801 - used as a statement
 
 
 def is_repetition(error: BulkWriteError) -> bool:
-    """Whether an insert failed only because its documents were there."""
+    """True if an insert failed only because its documents existed already."""
     details: Mapping[str, Any] = error.details
     if details["writeConcernErrors"]:
         return False
@@ -57,7 +58,7 @@ def is_repetition(error: BulkWriteError) -> bool:
 def batches(
     rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[PortfolioOutcome]
 ) -> Iterator[list[Document]]:
-    """The documents of results, as many at a time as one insert should hold."""
+    """Yield the documents of outcomes in batches for one insert each."""
     for start in range(0, max(len(ordinals), len(rebalances)), OUTCOME_BATCH_SIZE):
         end = start + OUTCOME_BATCH_SIZE
         rows = zip(ordinals[start:end], rebalances[start:end], strict=True)
@@ -65,7 +66,7 @@ def batches(
 
 
 def result_id(rebalance_id: str, ordinal: int) -> str:
-    """The deterministic id that makes a repeated write harmless; sorts as the ordinals do."""
+    """Build the deterministic id that makes a repeated write harmless; ids sort like ordinals."""
     if not 0 <= ordinal < MAX_PORTFOLIOS_PER_REBALANCE:
         raise ValueError(
             f"ordinal {ordinal} is not within 0 and {MAX_PORTFOLIOS_PER_REBALANCE - 1}"
@@ -74,21 +75,21 @@ def result_id(rebalance_id: str, ordinal: int) -> str:
 
 
 def ids_of(rebalance_id: str) -> Document:
-    """The range that holds the ids of all results of a run."""
+    """Filter for the ids of all outcomes of a rebalance."""
     return {"$gte": f"{rebalance_id}:", "$lt": f"{rebalance_id};"}
 
 
 def result_document(document_id: str, rebalance: PortfolioOutcome) -> Document:
-    """What is stored of a rebalance; what it does not have is left out."""
+    """Convert the outcome of a portfolio to a document without the fields that are None."""
     document: Document = {
         "_id": document_id,
         "portfolio_id": rebalance.portfolio_id,
         "status": rebalance.status.value,
-        # Says which securities the arrays begin with: the run's, or none.
+        # Tells whether the arrays begin with the securities of the rebalance.
         "securities": len(rebalance.securities),
         "before": _shares(rebalance.before),
         "after": _shares(rebalance.after),
-        # How many, because counting them in the arrays of a large run takes a minute.
+        # Stored, because counting transactions in the arrays of a large rebalance takes a minute.
         "transactions": sum(map(ne, rebalance.before, rebalance.after)),
     }
     amounts = ("market_value", "cash_before", "cash_after")
@@ -109,7 +110,7 @@ def result_document(document_id: str, rebalance: PortfolioOutcome) -> Document:
 
 
 def outcome_from(document: Document, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
-    """The rebalance a document holds, given the securities of its run."""
+    """Convert a document to an outcome, given the securities of its rebalance."""
     return PortfolioOutcome(
         portfolio_id=document["portfolio_id"],
         status=Status(document["status"]),
@@ -129,7 +130,7 @@ def outcome_from(document: Document, securities: tuple[PricedTarget, ...]) -> Po
 
 
 def security_document(security: PricedTarget) -> Document:
-    """A security at the price of a run."""
+    """Convert a security with its price to a document."""
     return {
         "security_id": security.security_id,
         "price": security.price,
@@ -140,7 +141,7 @@ def security_document(security: PricedTarget) -> Document:
 
 
 def security_from(document: Document) -> PricedTarget:
-    """The security a document holds."""
+    """Convert a document to a security with its price."""
     band = DriftBand(exact(document["low_drift"]), exact(document["high_drift"]))
     price, weight = exact(document["price"]), exact(document["target"])
     return PricedTarget(document["security_id"], price, weight, band)
@@ -166,14 +167,14 @@ def _outside_from(document: Mapping[str, Any]) -> OutsideBand:
 
 def _shares(row: tuple[int | Decimal, ...]) -> Sequence[int | Decimal]:
     try:
-        array("q", cast("tuple[int, ...]", row))  # refuses what is not a whole number of 64 bits
+        array("q", cast("tuple[int, ...]", row))  # fails unless all are 64-bit integers
     except (TypeError, OverflowError):
         return [_number(shares) for shares in row]
     return row
 
 
 def _number(shares: int | Decimal) -> int | Decimal:
-    # Whole shares are integers wherever they fit: a fourth of the bytes of a Decimal128.
+    # Whole shares become integers if they fit, because these take a fourth of the bytes.
     whole = int(shares)
     return whole if whole == shares and abs(whole) <= MAX_INT64 else Decimal(shares)
 
@@ -225,6 +226,6 @@ def _certificate(document: Document) -> Certificate | None:
 
 
 def problem_document(refusal: Refusal) -> Document:
-    """What is stored of the reason why there is no plan."""
+    """Convert the reason why there is no plan to a document."""
     members = storable(refusal.members)
     return {"code": refusal.code, "detail": refusal.detail, "members": members}

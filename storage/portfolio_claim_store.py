@@ -1,8 +1,9 @@
-"""PortfolioClaimStore: which hand-over may send orders for a portfolio, so that no two do at a time.
+"""Claims on portfolios: the right of one hand-over at a time to send orders for a portfolio.
 
-A claim belongs to the lease of a hand-over and ends with it: nothing has to give it back, and a process
-that died holds it no longer than its lease. A claim of which the lease has lapsed is taken together with
-the lease: otherwise its hand-over could renew the lease and send for the portfolio beside the new one.
+A claim belongs to the lease of a hand-over and ends with the lease, so nothing has to release the
+claim, and a dead process holds its claims no longer than its lease. A claim whose lease has lapsed
+is taken together with the lease, because otherwise the old hand-over could renew the lease and send
+orders for the portfolio beside the new hand-over.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ class _ClaimsChangedError(Exception):
 
 
 class PortfolioClaimStore:
-    """The claims of one database."""
+    """The portfolio claims of one database."""
 
     def __init__(
         self, database: AsyncDatabase[Document], submissions: OrderSubmissionStore
@@ -37,10 +38,11 @@ class PortfolioClaimStore:
 
     @translating
     async def take(self, portfolio_ids: Sequence[str], rebalance_id: str, owner: str) -> None:
-        """Claim portfolios for the owner of a hand-over; HandOverInProgressError names one that has any.
+        """Claim portfolios for the owner of a hand-over.
 
-        The ids have to ascend, from call to call as well: of hand-overs that want the same portfolios
-        at the same time one then gets all of its own.
+        Raises HandOverInProgressError if another hand-over at work has a claim on any of them. The
+        ids must ascend, also from call to call, because then one of several concurrent hand-overs
+        gets all its portfolios.
         """
         try:
             await self._take(portfolio_ids, rebalance_id, owner)
@@ -53,7 +55,7 @@ class PortfolioClaimStore:
         await self._replace(portfolio_ids, owners, rebalance_id, owner)
 
     async def _require_free(self, portfolio_ids: Sequence[str], owner: str) -> dict[str, str]:
-        """Owners of the claims as they are now, none of which is at work."""
+        """Return the present owners of the claims; raise if one of them is at work."""
         cursor = self._claims.find({"_id": {"$in": list(portfolio_ids)}})
         claims = [document async for document in cursor]
         others = {claim["owner"]: claim["rebalance_id"] for claim in claims}
@@ -66,9 +68,9 @@ class PortfolioClaimStore:
     async def _replace(
         self, portfolio_ids: Sequence[str], owners: dict[str, str], rebalance_id: str, owner: str
     ) -> None:
-        """Replace the claims of these owners; _ClaimsChangedError if one has another by now."""
+        """Replace the claims of these owners; _ClaimsChangedError if an owner changed meanwhile."""
         mine = {"$set": {"rebalance_id": rebalance_id, "owner": owner}}
-        # A claim that has another owner by now does not match, and cannot be inserted a second time.
+        # A claim whose owner changed does not match, and cannot be inserted a second time.
         changes = [
             UpdateOne({"_id": each, "owner": owners.get(each)}, mine, upsert=True)
             for each in portfolio_ids

@@ -1,4 +1,4 @@
-"""Run: one rebalance of many portfolios, and its document."""
+"""Rebalance: one rebalance of the portfolios of a model, and its document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from storage.outcomes import (
 
 
 class RebalanceStatus(StrEnum):
-    """Where a run stands."""
+    """State of a rebalance."""
 
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"  # every portfolio has its outcome; final
@@ -33,8 +33,8 @@ class RebalanceStatus(StrEnum):
 class Rebalance:
     """One rebalance of the portfolios of a model, without its outcomes.
 
-    ``securities`` are the rows of the model with the one price snapshot of the run; portfolios are
-    known by their ordinals 0 .. number_of_portfolios - 1. ``counts`` is filled when the run ends.
+    ``securities`` are the rows of the model at the prices of the rebalance. The portfolios have the
+    ordinals 0 .. number_of_portfolios - 1. ``counts`` is filled when the rebalance ends.
     """
 
     rebalance_id: str
@@ -49,11 +49,10 @@ class Rebalance:
     counts: Mapping[Status, int] = field(default_factory=dict[Status, int])
     finished_at: datetime | None = None
     version: int = 1
-    run_id: str | None = None  # the run over a book that this one is a part of
+    run_id: str | None = None  # the run that this rebalance is a part of
     refusal: Refusal | None = None  # why none of its portfolios can be rebalanced
-    unmatched: tuple[
-        str, ...
-    ] = ()  # what options name and nobody has of whom the holdings are known
+    # Securities that options name and that no portfolio with known holdings has.
+    unmatched: tuple[str, ...] = ()
     overrides_by_portfolio: OwnOverrides = field(default_factory=dict[str, Mapping[str, Any]])
 
     def __post_init__(self) -> None:
@@ -65,12 +64,12 @@ class Rebalance:
 
 
 def new_rebalance_id() -> str:
-    """An id for a run that is about to be opened."""
+    """Generate an id for a rebalance that is about to be opened."""
     return str(ObjectId())
 
 
 def rebalance_document(run: Rebalance) -> Document:
-    """What is stored of a run."""
+    """Convert a rebalance to a document."""
     part_of = {} if run.run_id is None else {"run_id": ObjectId(run.run_id)}
     refused = {} if run.refusal is None else {"problem": problem_document(run.refusal)}
     unmatched = {"unmatched": list(run.unmatched)} if run.unmatched else {}
@@ -95,7 +94,7 @@ def rebalance_document(run: Rebalance) -> Document:
 
 
 def rebalance_from(document: Document) -> Rebalance:
-    """The run a document holds."""
+    """Convert a document to a rebalance."""
     return Rebalance(
         rebalance_id=str(document["_id"]),
         model_id=str(document["model_id"]),

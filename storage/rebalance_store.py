@@ -1,4 +1,4 @@
-"""Runs in MongoDB: one document a run, one small document a portfolio of it."""
+"""Rebalances in MongoDB: one document a rebalance, one small document a portfolio."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,11 +37,11 @@ SORT_FIELDS: Final = {
     "number_of_portfolios": "number_of_portfolios",
 }
 NEWEST_FIRST: Final = (("rebalance_date", DESCENDING),)
-BUT_OWN_OPTIONS: Final = {OWN_OPTIONS: 0}  # megabytes, which only the work on a run needs
+BUT_OWN_OPTIONS: Final = {OWN_OPTIONS: 0}  # because they are megabytes that only a run needs
 
 
 class RebalanceStore:
-    """The stored runs of one database, with the outcomes of their portfolios."""
+    """The stored rebalances of one database, with the outcomes of their portfolios."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._runs = database[COLLECTION]
@@ -50,9 +50,10 @@ class RebalanceStore:
 
     @translating
     async def open(self, run: Rebalance) -> Rebalance:
-        """Store a run before its first outcome; if it is there already, the stored one comes back.
+        """Store a rebalance before its first outcome, and return the stored rebalance.
 
-        Whoever resumes a run goes on with the returned one: it has the price snapshot.
+        A process that resumes a rebalance continues with the returned one, because that has the
+        prices of the first process.
         """
         try:
             await self._runs.insert_one(rebalance_document(run))
@@ -64,9 +65,9 @@ class RebalanceStore:
     async def record(
         self, rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[PortfolioOutcome]
     ) -> Mapping[Status, int]:
-        """Store the outcomes of the portfolios with these ordinals; what is stored already stays.
+        """Store the outcomes of the portfolios with these ordinals; stored outcomes stay.
 
-        The answer counts what is stored of them now.
+        Returns the counts of the outcomes that are stored now for these ordinals.
         """
         are_new = True
         for batch in results.batches(rebalance_id, ordinals, rebalances):
@@ -83,7 +84,7 @@ class RebalanceStore:
 
     @translating
     async def match(self, rebalance_id: str, security_ids: Iterable[str]) -> None:
-        """Note that somebody holds these; what is noted twice changes nothing."""
+        """Record that a portfolio holds these securities; a repeated call changes nothing."""
         await self._runs.update_one(
             {"_id": ObjectId(rebalance_id)},
             {"$pullAll": {"unmatched": list(security_ids)}},
@@ -96,9 +97,10 @@ class RebalanceStore:
         rebalances: Sequence[PortfolioOutcome],
         claim: IdempotencyClaim | None = None,
     ) -> Rebalance:
-        """Store a run that is over with all its outcomes: both or neither, in one transaction.
+        """Store a finished rebalance with all its outcomes in one transaction.
 
-        The transaction completes the claim, too; raises IdempotencyInProgressError if it was lost.
+        The same transaction completes the claim. Raises IdempotencyInProgressError if the claim was
+        lost.
         """
 
         async def insert(session: AsyncClientSession) -> None:
@@ -120,7 +122,7 @@ class RebalanceStore:
     async def finish(
         self, rebalance_id: str, status: RebalanceStatus, finished_at: datetime
     ) -> Rebalance:
-        """End a run with the counts of its stored outcomes; a completed run stays as it is."""
+        """End a rebalance with the counts of its outcomes; a completed rebalance stays as it is."""
         found = await self._counts(ids_of(rebalance_id))
         counts = {status.value: count for status, count in found.items()}
         ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
@@ -136,7 +138,7 @@ class RebalanceStore:
 
     @translating
     async def read(self, rebalance_id: str) -> Rebalance:
-        """The run with this id."""
+        """Return the rebalance with this id."""
         key = {"_id": require_object_id("rebalance_id", rebalance_id)}
         document = await self._runs.find_one(key)
         if document is None:
@@ -147,7 +149,7 @@ class RebalanceStore:
     async def page(
         self, offset: int = 0, limit: int | None = None, sort: Sort = ()
     ) -> tuple[tuple[Rebalance, ...], int]:
-        """A page of runs, the newest first unless sorted otherwise, and how many there are."""
+        """Return a page of rebalances, by default the newest first, and their number."""
         return await self._page({}, offset, limit, sort)
 
     @translating
@@ -159,9 +161,9 @@ class RebalanceStore:
         *,
         with_own_options: bool = False,
     ) -> tuple[Rebalance, ...]:
-        """The runs over single models that a book run consists of, in the order of their ids.
+        """Return the rebalances of a run, in the order of their ids.
 
-        The options of single portfolios come only where they are wanted.
+        The options of single portfolios are read only on request, because they are megabytes.
         """
         wanted: Document = {"run_id": ObjectId(run_id)}
         if after is not None:
@@ -172,16 +174,17 @@ class RebalanceStore:
 
     @translating
     async def part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
-        """The ids of the first runs over single models that a book run consists of."""
+        """Return the ids of the first rebalances of a run."""
         wanted = {"run_id": ObjectId(run_id)}
         cursor = self._runs.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
         return tuple([str(document["_id"]) async for document in cursor])
 
     @translating
     async def forget_parts(self, run_id: str) -> None:
-        """Remove the parts of a book run, with what was recorded of them.
+        """Remove the rebalances of a run with their outcomes.
 
-        The outcomes go first: after a crash between the two the parts are still there to be removed.
+        The outcomes go first, because otherwise a crash in between leaves outcomes without a
+        rebalance.
         """
         parts = {"run_id": ObjectId(run_id)}
         async for part in self._runs.find(parts, {"_id": 1}):
@@ -192,7 +195,7 @@ class RebalanceStore:
 
     @translating
     async def older_than(self, moment: datetime, limit: int) -> tuple[Rebalance, ...]:
-        """Runs that began before this moment, some of them."""
+        """Return at most ``limit`` rebalances that began before this moment."""
         cursor = self._runs.find({"started_at": {"$lt": moment}}, BUT_OWN_OPTIONS, limit=limit)
         return tuple([rebalance_from(document) async for document in cursor])
 
@@ -200,7 +203,10 @@ class RebalanceStore:
     async def page_of_portfolios(
         self, portfolio_ids: Sequence[str], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
-        """The runs that hold any of these portfolios, newest first, each with how many of them it holds."""
+        """Return the rebalances of any of these portfolios, each with the number of them it has.
+
+        The newest come first.
+        """
         held = {"portfolio_id": {"$in": list(portfolio_ids)}}
         rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
         groups = await self._results.aggregate(
@@ -215,7 +221,7 @@ class RebalanceStore:
     async def outcomes_among(
         self, run: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
-        """A page of the outcomes of those of these portfolios that the run holds, in their order in it."""
+        """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
         held = {"portfolio_id": {"$in": list(portfolio_ids)}}
         return await self._found(run, held, offset, limit)
 
@@ -223,9 +229,9 @@ class RebalanceStore:
     async def outcomes(
         self, run: Rebalance, offset: int = 0, limit: int | None = None
     ) -> tuple[PortfolioOutcome, ...]:
-        """The stored outcomes of ordinals offset .. offset + limit - 1, in order.
+        """Return the stored outcomes with the ordinals offset .. offset + limit - 1, in order.
 
-        Looked up by their ids: the last page of a run costs what the first one does.
+        The outcomes are looked up by id, because then the last page costs no more than the first.
         """
         end = run.number_of_portfolios
         end = end if limit is None else min(end, offset + limit)
@@ -238,14 +244,14 @@ class RebalanceStore:
 
     @translating
     async def outcome(self, run: Rebalance, portfolio_id: str) -> PortfolioOutcome:
-        """What became of one portfolio in the run."""
+        """Return the outcome of one portfolio in the rebalance."""
         return (await self.outcomes_of(run, (portfolio_id,)))[0]
 
     @translating
     async def outcomes_of(
         self, run: Rebalance, portfolio_ids: Sequence[str]
     ) -> tuple[PortfolioOutcome, ...]:
-        """What became of these portfolios in the run, in their order in it."""
+        """Return the outcomes of these portfolios in the rebalance, by ordinal."""
         found = await self._found(run, {"portfolio_id": {"$in": list(portfolio_ids)}})
         missing = set(portfolio_ids).difference(each.portfolio_id for each in found)
         if missing:
@@ -254,12 +260,12 @@ class RebalanceStore:
 
     @translating
     async def count_transactions(self, rebalance_id: str) -> int:
-        """Number of transactions of all portfolios."""
+        """Count the transactions of all portfolios of the rebalance."""
         pairs = {"$zip": {"inputs": ["$before", "$after"]}}
         is_traded = {"$ne": [{"$arrayElemAt": ["$$pair", 0]}, {"$arrayElemAt": ["$$pair", 1]}]}
         traded = {"$filter": {"input": pairs, "as": "pair", "cond": is_traded}}
         of_run = {"$match": {"_id": ids_of(rebalance_id)}}
-        # Results of before the number was stored have the arrays alone.
+        # Outcomes that predate the stored number have the arrays alone.
         number = {"$ifNull": ["$transactions", {"$size": traded}]}
         summed = {"$group": {"_id": None, "count": {"$sum": number}}}
         with timeout(WRITER_TIMEOUT_S):
@@ -268,9 +274,10 @@ class RebalanceStore:
 
     @translating
     async def delete(self, rebalance_id: str, version: int) -> None:
-        """Remove a run and its outcomes if ``version`` is still the stored one.
+        """Remove a rebalance and its outcomes if ``version`` is still the stored version.
 
-        The outcomes go first: after a crash between the two the run is still there to be deleted.
+        The outcomes go first, because otherwise a crash in between leaves outcomes without a
+        rebalance.
         """
         key = {"_id": require_object_id("rebalance_id", rebalance_id), "version": version}
         if await self._runs.find_one(key, {"_id": 1}) is None:
@@ -285,7 +292,7 @@ class RebalanceStore:
     ) -> tuple[tuple[Rebalance, ...], int]:
         order = sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
         total = await self._runs.count_documents(matching, hint="_id_")
-        if limit == 0:  # which MongoDB would take for no limit
+        if limit == 0:  # because MongoDB takes 0 for no limit
             return (), total
         skip, limit = offset, limit or 0
         cursor = self._runs.find(matching, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit)

@@ -1,4 +1,4 @@
-"""Run: a rebalance of one or many models under one price snapshot, and its document."""
+"""Run: the rebalances of one or more models at one price snapshot, and its document."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,21 +23,19 @@ from storage.options import (
 
 
 class RunStatus(StrEnum):
-    """Where a book run stands."""
+    """State of a run."""
 
-    QUEUED = "QUEUED"  # accepted; its portfolios and prices are being looked up
+    QUEUED = "QUEUED"  # accepted; portfolios and prices are being looked up
     RUNNING = "RUNNING"
-    CANCELLING = "CANCELLING"  # nothing new begins; what is under way is finished
-    DISCARDING = (
-        "DISCARDING"  # nobody waits for it: what is under way ends, what was done is removed
-    )
+    CANCELLING = "CANCELLING"  # no new chunk begins; begun chunks are finished
+    DISCARDING = "DISCARDING"  # the caller is gone; begun chunks are finished, outcomes are removed
     COMPLETED = "COMPLETED"  # every portfolio has its outcome
-    CANCELLED = "CANCELLED"  # what was done before stays
-    STOPPED = "STOPPED"  # could not go on; the problem says why, what was done before stays
+    CANCELLED = "CANCELLED"  # earlier outcomes stay
+    STOPPED = "STOPPED"  # failed; the problem tells why, earlier outcomes stay
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen."""
+        """True if the run has reached a final state."""
         return self not in UNFINISHED
 
 
@@ -51,9 +49,10 @@ UNFINISHED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which portfolios: the followers of these models, or these portfolios, or both, or all.
+    """The portfolios of a run: followers of these models, these portfolios, both, or all.
 
-    Each is rebalanced once, to the newest model that it follows (of those that are named, if any are).
+    Each portfolio is rebalanced once, to the newest model that it follows. If models are named,
+    only these models count.
     """
 
     model_ids: tuple[str, ...] = ()
@@ -62,9 +61,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class HoldingsRef:
-    """Where a run takes its holdings from: a source by name, and the file of a bulk source.
+    """Reference to the holdings of a run: a source by name, and the file of a bulk source.
 
-    ``fingerprint`` tells the file as it was when the run began.
+    ``fingerprint`` identifies the content of the file when the run began.
     """
 
     source: str
@@ -74,7 +73,7 @@ class HoldingsRef:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The prices of a run by ticker, as they were at one moment."""
+    """The prices of a run by ticker, at one moment."""
 
     snapshot_id: str
     taken_at: datetime
@@ -83,7 +82,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What there is to do in a run, and at which prices; None where there were none to be had."""
+    """The work of a run and its prices; ``snapshot`` is None if no prices were available."""
 
     snapshot: Snapshot | None
     holdings: HoldingsRef
@@ -95,23 +94,23 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the chunks that are done."""
+    """Sums over the done chunks of a run."""
 
     chunks: int = 0
     counts: Mapping[Status, int] = field(default_factory=dict[Status, int])
     methods: Mapping[str, int] = field(default_factory=dict[str, int])
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
-    unmatched: tuple[str, ...] = ()  # what options name and nobody has, once all is done
+    unmatched: tuple[str, ...] = ()  # securities that options name and no portfolio has
 
     @property
     def portfolios(self) -> int:
-        """The portfolios that have their outcome."""
+        """The number of portfolios with an outcome."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run over a book. What is None is not known before the run was planned, or ended."""
+    """A run; a field is None until the run was planned, or has ended."""
 
     run_id: str
     selection: Selection
@@ -120,14 +119,14 @@ class Run:
     created_at: datetime
     overrides_by_portfolio: OwnOverrides = field(default_factory=dict[str, Mapping[str, Any]])
     correlation_id: str = ""
-    stops_on_outage: bool = False  # else the portfolios that could not be fetched are FAILED
+    stops_on_outage: bool = False  # otherwise portfolios that could not be fetched are FAILED
     status: RunStatus = RunStatus.QUEUED
     number_of_rebalances: int | None = None
     number_of_portfolios: int | None = None
     number_of_chunks: int | None = None
     totals: Totals = field(default_factory=Totals)
-    problem: Refusal | None = None  # why it stopped
-    takeovers: int = 0  # since it last came further
+    problem: Refusal | None = None  # reason why the run stopped
+    takeovers: int = 0  # since the last progress of the run
     started_at: datetime | None = None
     updated_at: datetime | None = None
     finished_at: datetime | None = None
@@ -135,7 +134,7 @@ class Run:
 
 
 def run_document(run: Run) -> Document:
-    """What is stored of a run that was accepted."""
+    """Convert an accepted run to a document."""
     claim = {} if run.claim is None else {"claim": asdict(run.claim)}
     return {
         **claim,
@@ -156,7 +155,7 @@ def run_document(run: Run) -> Document:
 
 
 def run_from(document: Document) -> Run:
-    """The run a document holds."""
+    """Convert a document to a run."""
     selection, problem = document["selection"], document.get("problem")
     claim = document.get("claim")
     return Run(
@@ -186,7 +185,7 @@ def run_from(document: Document) -> Run:
 
 
 def plan_document(plan: Plan) -> Document:
-    """What is stored of a plan, beside the fields of its run."""
+    """Convert a plan to the fields that it adds to the document of its run."""
     return {
         "holdings": _holdings_document(plan.holdings),
         "number_of_rebalances": plan.rebalances,
@@ -198,7 +197,7 @@ def plan_document(plan: Plan) -> Document:
 
 
 def snapshot_from(document: Document) -> Snapshot | None:
-    """The prices that the document of a run holds, if it was planned with any."""
+    """Convert the document of a run to its prices; None if the run has no prices."""
     stored = document.get("snapshot")
     if stored is None:
         return None
@@ -218,13 +217,13 @@ def _snapshot_document(snapshot: Snapshot) -> Document:
     return {
         "snapshot_id": snapshot.snapshot_id,
         "taken_at": snapshot.taken_at,
-        # pairs: a ticker may have a dot, which a field name should not
+        # Pairs, because a ticker may contain a dot and a field name should not.
         "prices": [[ticker, price] for ticker, price in snapshot.prices.items()],
     }
 
 
 def totals_document(totals: Totals) -> Document:
-    """What is stored of totals."""
+    """Convert totals to a document."""
     return {
         "chunks": totals.chunks,
         "counts": {status.value: count for status, count in totals.counts.items()},

@@ -1,4 +1,4 @@
-"""Runs over a book in MongoDB, each worked on by the process that holds its lease.
+"""Runs in MongoDB; the process that holds the lease of a run works on the run.
 
 When a lease lapses, another process continues with the open chunks.
 """
@@ -36,12 +36,12 @@ from storage.run import (
 COLLECTION = "runs"
 GOING: Final = (RunStatus.QUEUED, RunStatus.RUNNING)
 BUT_PRICES: Final = {"snapshot": 0}
-# A book of portfolios, or of their options, is megabytes, which polls must not read again and again.
+# Portfolios and their options are megabytes, which repeated polls of a run must not read.
 BUT_LISTS: Final = {**BUT_PRICES, "selection.portfolio_ids": 0, OWN_OPTIONS: 0}
 
 
 class RunStore:
-    """The book runs of one database."""
+    """The runs of one database."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._runs = database[COLLECTION]
@@ -52,16 +52,16 @@ class RunStore:
     async def add(
         self, run: Run, token: str, lease_s: float, completes: IdempotencyClaim | None = None
     ) -> bool:
-        """Store a new run whose lease the caller holds; false if it is there already.
+        """Store a new run whose lease the caller holds; False if the run is stored already.
 
-        The claim of the run, or the one that it completes, is settled with it: raises
-        IdempotencyInProgressError if that was lost.
+        The same transaction settles the claim of the run. Raises IdempotencyInProgressError if the
+        claim was lost.
         """
         document = run_document(run)
 
         async def insert(session: AsyncClientSession) -> None:
             await self._runs.insert_one(document, session=session)
-            # In the transaction, because nobody else may see the run without a lease.
+            # In the transaction, because no other process may see the run without a lease.
             await self._leases.acquire(
                 document["_id"], token, lease_s, projection={"_id": 1}, session=session
             )
@@ -78,12 +78,12 @@ class RunStore:
 
     @translating
     async def read(self, run_id: str) -> Run:
-        """The run with this id, without its portfolios and their options."""
+        """Return the run with this id, without its portfolios and their options."""
         return await self._found(run_id, BUT_LISTS)
 
     @translating
     async def read_whole(self, run_id: str) -> Run:
-        """The run with this id, with its portfolios and their options."""
+        """Return the run with this id, with its portfolios and their options."""
         return await self._found(run_id, BUT_PRICES)
 
     async def _found(self, run_id: str, projection: Document) -> Run:
@@ -95,20 +95,20 @@ class RunStore:
 
     @translating
     async def page(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
-        """A page of runs, the newest first, and how many there are."""
+        """Return a page of runs, the newest first, and the number of runs."""
         total = await self._runs.count_documents({}, hint="_id_")
         cursor = self._runs.find({}, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
         return tuple([run_from(document) async for document in cursor]), total
 
     @translating
     async def snapshot(self, run_id: str) -> Snapshot | None:
-        """The prices of a run that was planned."""
+        """Return the prices of a planned run."""
         document = await self._runs.find_one({"_id": ObjectId(run_id)}, {"snapshot": 1})
         return None if document is None else snapshot_from(document)
 
     @translating
     async def claim(self, token: str, lease_s: float) -> Run | None:
-        """Take over the oldest unfinished run that nobody works on."""
+        """Take over the oldest unfinished run whose lease is free."""
         unfinished = {"status": {"$in": [status.value for status in UNFINISHED]}}
         document = await self._leases.acquire_first(unfinished, token, lease_s, BUT_PRICES)
         if document is None:
@@ -127,9 +127,10 @@ class RunStore:
 
     @translating
     async def begin_chunk(self, run_id: str) -> bool:
-        """Begin a chunk of the run; false once the run was cancelled.
+        """Begin a chunk of the run; False after the run was cancelled.
 
-        Both are writes to one document, because otherwise they would have no order.
+        The begin and the cancellation write to one document, because otherwise they would have no
+        order.
         """
         begun = await self._runs.update_one(
             {"_id": ObjectId(run_id), "status": RunStatus.RUNNING.value},
@@ -139,14 +140,14 @@ class RunStore:
 
     @translating
     async def planned(self, run_id: str, token: str, plan: Plan) -> None:
-        """Note what there is to do: from here on the chunks say what is left of it."""
+        """Store the plan of the run; afterwards the open chunks are the remaining work."""
         await self._write(run_id, token, {"$set": plan_document(plan)})
-        # A run that was cancelled meanwhile stays so.
+        # A run that was cancelled meanwhile stays cancelled.
         await self._move(run_id, token, RunStatus.QUEUED, RunStatus.RUNNING)
 
     @translating
     async def progress(self, run_id: str, token: str, totals: Totals, at: datetime) -> None:
-        """Note what is done so far."""
+        """Store the totals of the done chunks."""
         fields = {"totals": totals_document(totals), "updated_at": at, "takeovers": 0}
         await self._write(run_id, token, {"$set": fields})
 
@@ -161,7 +162,7 @@ class RunStore:
         problem: Refusal | None = None,
         claim: IdempotencyClaim | None = None,
     ) -> None:
-        """End a run, settle the claim that it holds, and give its lease up."""
+        """End a run, settle the claim of the run, and release its lease."""
         fields: Document = {
             "status": status.value,
             "totals": totals_document(totals),
@@ -185,11 +186,11 @@ class RunStore:
         await run_transaction(self._runs.database, end)
 
     async def cancel(self, run_id: str) -> Run:
-        """Let no chunk of a run begin any more, and return the run. One that is over stays over."""
+        """Cancel a run, so that no chunk begins, and return the run; a finished run stays."""
         return await self._cancel(run_id, RunStatus.CANCELLING, GOING)
 
     async def discard(self, run_id: str) -> Run:
-        """Cancel a run that nobody waits for: nothing of it stays unless it was completed."""
+        """Cancel a run without a caller; its outcomes are removed unless the run was completed."""
         before = (*GOING, RunStatus.CANCELLING)
         return await self._cancel(run_id, RunStatus.DISCARDING, before)
 
@@ -204,14 +205,14 @@ class RunStore:
 
     @translating
     async def over_before(self, moment: datetime) -> tuple[str, ...]:
-        """The runs that ended before this moment."""
+        """Return the ids of the runs that ended before this moment."""
         ended = {"finished_at": {"$lt": moment}}
         cursor = self._runs.find(ended, {"_id": 1})
         return tuple([str(document["_id"]) async for document in cursor])
 
     @translating
     async def forget(self, run_id: str) -> None:
-        """Remove a run that is over."""
+        """Remove a finished run."""
         over = {"$nin": [status.value for status in UNFINISHED]}
         await self._runs.delete_one({"_id": ObjectId(run_id), "status": over})
 

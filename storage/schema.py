@@ -1,4 +1,4 @@
-"""Every index with the query it serves, and the validators that stop a broken writer."""
+"""Indexes with the queries they serve, and validators against a broken writer."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -59,14 +59,14 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
     run_store.COLLECTION: (
         # the unfinished runs, the oldest first
         IndexModel([("status", 1), ("_id", 1)], name="unfinished"),
-        # the runs that are to be forgotten
+        # the finished runs that are due to be removed
         IndexModel([("finished_at", 1)], name="finished"),
     ),
     chunk_store.COLLECTION: (
-        # what a run still has to do, in order
+        # the open chunks of a run, in order
         IndexModel([("run_id", 1), ("state", 1), ("_id", 1)], name="open"),
-        # what was done of a run since an event; two that take themselves for the holder of the lease
-        # do not give one number twice
+        # the done chunks of a run since an event; unique, because otherwise two processes that take
+        # themselves for the holder of the lease could give one number twice
         IndexModel(
             [("run_id", 1), ("number", 1)],
             name="events",
@@ -75,11 +75,11 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         ),
     ),
     idempotency_store.COLLECTION: (
-        # keys are forgotten after a day
+        # keys expire after a day
         IndexModel([("created_at", 1)], name="forgotten", expireAfterSeconds=DAY_S),
     ),
     order_store.COLLECTION: (
-        # the next orders to send, the least tried first; those in a state, counted
+        # the next orders to send, the least tried first; counts by state
         IndexModel(
             [("rebalance_id", 1), ("state", 1), ("attempts", 1), ("_id", 1)], name="next_in_state"
         ),
@@ -101,9 +101,9 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
 STRING: Final = {"bsonType": "string"}
 DATE: Final = {"bsonType": "date"}
 WHOLE: Final = {"bsonType": ["int", "long"]}
-# A string where 34 digits are not enough; never a double: amounts are exact.
+# A string if 34 digits are not enough; never a double, because amounts are exact.
 DECIMAL: Final = {"bsonType": ["decimal", "string"]}
-# Its items are not looked at: checking a hundred numbers a result costs a fifth of the writing.
+# Without a schema of items, because checking a hundred numbers costs a fifth of the writing.
 SHARES: Final = {"bsonType": "array"}
 OUTCOME_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}
 
@@ -241,7 +241,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
 
 @translating
 async def ensure_indexes(database: AsyncDatabase[Document]) -> None:
-    """Create what is missing of collections, validators and indexes; any number may do so at once."""
+    """Create missing collections, validators and indexes; concurrent calls are safe."""
     with timeout(WRITER_TIMEOUT_S):
         await _adopt_former_names(database)
         for name, indexes in INDEXES.items():
@@ -251,7 +251,7 @@ async def ensure_indexes(database: AsyncDatabase[Document]) -> None:
 
 
 async def _adopt_former_names(database: AsyncDatabase[Document]) -> None:
-    """Rename what a database of before calls otherwise; of several that start at once, one does it."""
+    """Rename the collections and fields of an older database; concurrent calls are safe."""
     present = set(await database.list_collection_names())
     for former in FORMER_NAMES.keys() & present:
         if former == FORMER_RUNS:
@@ -259,7 +259,7 @@ async def _adopt_former_names(database: AsyncDatabase[Document]) -> None:
             await database[rebalance_store.COLLECTION].update_many(
                 {"book_run_id": {"$exists": True}}, {"$rename": {"book_run_id": "run_id"}}
             )
-        # The former name goes last, because it marks what is still to be done if this process ends here.
+        # The collection is renamed last, because its former name marks unfinished work.
         try:
             await database[former].rename(FORMER_NAMES[former])
         except OperationFailure as error:
@@ -279,6 +279,6 @@ async def _ensure_validator(
             raise
     else:
         return
-    # collMod locks the collection: a replica that finds nothing to change leaves it alone.
+    # Only on a difference, because collMod locks the collection.
     if (await database[name].options()).get("validator") != validator:
         await database.command("collMod", name, validator=validator)

@@ -1,8 +1,8 @@
-"""Hand-overs: who hands the orders of a rebalance over now, and the timestamps of the batches.
+"""Submissions of orders (hand-overs): the lease of each, and the timestamps of its batches.
 
-A hand-over is leased: its process renews the lease with every batch, and one that died loses it. A
-lease that has lapsed is taken away by whoever needs what it holds, so that a process which merely stood
-still cannot renew it and go on.
+The process of a hand-over renews its lease with every batch, and a dead process loses the lease. A
+hand-over that needs what a lapsed lease holds removes that lease, because otherwise a process that
+was merely suspended could renew the lease and continue.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,24 +19,25 @@ from storage.mongo.leases import NOW_MS, Leases, held_by, is_holder
 from storage.order import Order, OrderState
 
 COLLECTION = "order_submissions"
-LEASE: Final = timedelta(minutes=3)  # outlasts one batch: its request, and the reading back
-STEP_MS: Final = 1  # what the order service's timestamps surely keep
+LEASE: Final = timedelta(minutes=3)  # outlasts the request and the look-up of one batch
+STEP_MS: Final = 1  # the precision that the order service's timestamps surely have
 
 
 class SubmissionStatus(StrEnum):
     """Progress of a hand-over."""
 
-    COMPLETE = "COMPLETE"  # the order service has every order
+    COMPLETE = "COMPLETE"  # every order is at the order service
     PARTIAL = "PARTIAL"
-    NOT_SENT = "NOT_SENT"  # no order went out
+    NOT_SENT = "NOT_SENT"  # no order was sent
 
 
 @dataclass(frozen=True, slots=True)
 class OrderSubmission:
     """Counts of the orders of a rebalance by state, and a page of the orders.
 
-    ``listed`` counts the orders in the states that were asked for, of which ``orders`` is the page.
-    ``transactions`` counts those of the rebalance; before the first hand-over there are no orders of them.
+    ``listed`` counts the orders in the requested states, ``orders`` is a page of them.
+    ``transactions`` counts the transactions of the rebalance, which have no orders before the first
+    hand-over.
     """
 
     rebalance_id: str
@@ -48,7 +49,7 @@ class OrderSubmission:
 
     @property
     def status(self) -> SubmissionStatus:
-        """Whether all, some or none of the orders went out."""
+        """Progress of the hand-over: all, some or none of the orders were sent."""
         pending, total = self.counts[OrderState.PENDING], sum(self.counts.values())
         if self.is_prepared and self.counts[OrderState.SENT] == total:
             return SubmissionStatus.COMPLETE
@@ -65,9 +66,9 @@ class OrderSubmissionStore:
 
     @translating
     async def begin(self, rebalance_id: str, owner: str) -> bool:
-        """Take the lease of a hand-over; whether all its orders are stored already.
+        """Take the lease of a hand-over, and return True if all its orders are stored already.
 
-        HandOverInProgressError while another owner has it.
+        Raises HandOverInProgressError while another owner has the lease.
         """
         require_object_id("rebalance_id", rebalance_id)
         new = {"started_at": "$$NOW", "prepared": False}
@@ -78,42 +79,42 @@ class OrderSubmissionStore:
 
     @translating
     async def keep(self, rebalance_id: str, owner: str) -> None:
-        """Renew the lease; HandOverInProgressError if it was taken away."""
-        await self._changed(rebalance_id, owner, {})
+        """Renew the lease; HandOverInProgressError if the lease was removed."""
+        await self._renew(rebalance_id, owner, {})
 
     @translating
     async def prepared(self, rebalance_id: str, owner: str) -> None:
-        """Keep that all orders are stored."""
-        await self._changed(rebalance_id, owner, {"prepared": True})
+        """Record that all orders are stored."""
+        await self._renew(rebalance_id, owner, {"prepared": True})
 
     @translating
     async def next_batch(self, rebalance_id: str, owner: str) -> datetime:
-        """Renew the lease for another batch; its timestamp, which no other batch of its portfolios has.
+        """Renew the lease, and return a timestamp that no other batch of the portfolios has.
 
-        It is the moment, not a count from the first one: two hand-overs that begin at once would count
-        the same, and one of them would later take the orders of the other for its own.
+        The timestamp is the present moment and no counter, because two hand-overs that begin at
+        once would count alike, and one of them would later take the other's orders for its own.
         """
         later = {"$max": [NOW_MS, {"$add": [{"$toLong": "$last_batch_at"}, STEP_MS]}]}
         change = {"last_batch_at": {"$toDate": later}}
-        document = await self._changed(rebalance_id, owner, change)
+        document = await self._renew(rebalance_id, owner, change)
         return document["last_batch_at"]
 
     @translating
     async def end_lapsed(self, rebalance_ids: Iterable[str]) -> Mapping[str, int]:
-        """Take away the leases that have lapsed; owners of the others, with the seconds they have left."""
+        """Remove lapsed leases, and return the seconds until the other leases lapse, by owner."""
         ids = tuple(rebalance_ids)
         await self._leases.release_lapsed(ids)
         return await self._leases.seconds_left(ids)
 
     @translating
     async def is_prepared(self, rebalance_id: str) -> bool:
-        """Whether all orders of a rebalance are stored."""
+        """True if all orders of a rebalance are stored."""
         wanted = {"_id": rebalance_id, "prepared": True}
         return await self._submissions.find_one(wanted, {"_id": 1}) is not None
 
     @translating
     async def end(self, rebalance_id: str, owner: str) -> None:
-        """Give the lease back; of a hand-over that never got its orders nothing stays."""
+        """Release the lease; remove the hand-over if its orders were never stored."""
         unprepared = {**held_by(rebalance_id, owner), "prepared": False}
         await self._submissions.delete_one(unprepared)
         await self._leases.release(rebalance_id, owner)
@@ -123,7 +124,7 @@ class OrderSubmissionStore:
         """Remove the hand-over."""
         await self._submissions.delete_one(held_by(rebalance_id, owner))
 
-    async def _changed(self, rebalance_id: str, owner: str, changes: Document) -> Document:
+    async def _renew(self, rebalance_id: str, owner: str, changes: Document) -> Document:
         document = await self._leases.renew(rebalance_id, owner, self._lease_s, changes)
         if document is None:
             await self._raise_in_progress(rebalance_id)

@@ -1,7 +1,8 @@
 """Access control of an embedded mongod: its key file, and the user that the service connects as.
 
-The key is generated once and kept in the data directory, readable by its owner alone. Whoever has it is
-the server's internal user; the password of the service's own user, which has fewer rights, is derived from it.
+The key is generated once and kept in the data directory, readable by its owner alone. The holder of
+the key is the server's internal user. The service connects as a user with fewer rights, whose
+password is derived from the key.
 """
 
 import hmac
@@ -21,15 +22,18 @@ USER_EXISTS: Final = 51003
 
 
 def ensure_key_file(path: Path) -> Path:
-    """Make the key file unless it exists; its path. The caller holds the lock of the directory."""
+    """Create the key file unless it exists, and return its path.
+
+    The caller holds the lock of the directory, because otherwise two starters could write two keys.
+    """
     if not path.exists():
         write_private(path, secrets.token_hex(KEY_BYTES))
-    path.chmod(PRIVATE_FILE)  # mongod refuses a key that others may read
+    path.chmod(PRIVATE_FILE)  # because mongod refuses a key that others may read
     return path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that its owner alone may read, in one step for whoever reads meanwhile."""
+    """Write a file that its owner alone may read; a concurrent reader never sees half a file."""
     written = path.with_name(f"{path.name}.new")
     written.unlink(missing_ok=True)
     descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
@@ -39,14 +43,14 @@ def write_private(path: Path, text: str) -> None:
 
 
 def service_uri(port: int, key_file: Path | None) -> str:
-    """The address for the service's own user; without a key file for anybody."""
+    """The URI of the service's own user; without a key file, a URI without a login."""
     login = "" if key_file is None else f"{USER}:{_password(key_file)}@"
     source = "" if key_file is None else "&authSource=admin"
     return f"mongodb://{login}127.0.0.1:{port}/?directConnection=true{source}"
 
 
 def internal_uri(port: int, key_file: Path | None) -> str:
-    """The address for the server's internal user, who configures it and makes the other one."""
+    """The URI of the server's internal user, which configures the server and creates users."""
     if key_file is None:
         return service_uri(port, None)
     login = f"__system:{key_file.read_text()}"
@@ -55,9 +59,10 @@ def internal_uri(port: int, key_file: Path | None) -> str:
 
 
 def ensure_user(client: MongoClient[dict[str, Any]], key_file: Path) -> None:
-    """Make the service's user, or give the one that exists its password and roles.
+    """Create the service's user, or update the password and roles of an existing user.
 
-    ``client`` is the internal user's. Data from before there was access control gets the user here too.
+    ``client`` is connected as the internal user. A data directory that predates access control gets
+    its user here, too.
     """
     credentials: dict[str, Any] = {
         "pwd": _password(key_file),

@@ -1,6 +1,7 @@
-"""The database servers that can be embedded, in the order in which they are looked for.
+"""The database servers that can be embedded, in the order of the search.
 
-They are started as programs and never imported: mongod is SSPL, SecantusDB GPL-2.0-only.
+A server is started as a program and never imported, because of the licences: mongod is SSPL,
+SecantusDB is GPL-2.0-only.
 """
 
 import re
@@ -37,7 +38,10 @@ class Engine:
 
     @property
     def has_access_control(self) -> bool:
-        """Whether it asks for a password. SecantusDB would have to be started once without."""
+        """True if the server asks for a password.
+
+        SecantusDB does not, because it would have to be started once without access control.
+        """
         return self.kind == MONGOD
 
     def command(self, data: Path, port: int, key_file: Path | None = None) -> tuple[str, ...]:
@@ -48,13 +52,13 @@ class Engine:
 
 
 class UnusableError(Exception):
-    """Why a candidate is no use; find_engine turns it into NoServerBinaryError."""
+    """Reason why a candidate cannot be used; find_engine turns it into NoServerBinaryError."""
 
 
 def find_engine(mongod: str | None = None, kind: str | None = None) -> Engine:
-    """The first server that runs here.
+    """Return the first server that runs on this machine.
 
-    ``mongod`` names the one and only program wanted, ``kind`` what the data was written by.
+    ``mongod`` restricts the search to one program, ``kind`` to the engine that wrote the data.
     """
     places = {
         "PATH": (MONGOD, mongod_on_path),
@@ -75,7 +79,7 @@ def find_engine(mongod: str | None = None, kind: str | None = None) -> Engine:
 
 
 def mongod_on_path() -> Engine:
-    """The mongod that the machine has."""
+    """The mongod on the search path of the machine."""
     found = shutil.which(MONGOD)
     if found is None:
         raise UnusableError("no mongod")
@@ -97,7 +101,7 @@ def mongod_in_wheel() -> Engine:
 
 
 def secantus() -> Engine:
-    """SecantusDB, where no mongod runs."""
+    """SecantusDB, for machines on which no mongod runs."""
     try:
         version = metadata.version(SECANTUS)
     except metadata.PackageNotFoundError as error:
@@ -106,7 +110,10 @@ def secantus() -> Engine:
 
 
 def mongod_at(path: Path) -> Engine:
-    """The mongod at this path if it runs: a slim system may lack a library it needs."""
+    """The mongod at this path, if it runs.
+
+    The program is run for its version, because a slim system may lack a library of mongod.
+    """
     try:
         answer = subprocess.run(  # noqa: S603
             [str(path), "--version"],
@@ -135,7 +142,7 @@ def _make_executable(path: Path) -> None:
 
 
 def mongod_options(data: Path, port: int) -> tuple[str, ...]:
-    """Loopback alone, one node of a replica set, little memory and disk, a quick stop."""
+    """Options of mongod: loopback alone, a replica set of one, small footprint, quick stop."""
     return (
         f"--dbpath={data}",
         f"--port={port}",
@@ -147,23 +154,27 @@ def mongod_options(data: Path, port: int) -> tuple[str, ...]:
         "--wiredTigerCacheSizeGB=0.5",
         "--quiet",
         "--setParameter=diagnosticDataCollectionEnabled=false",
-        # Nobody reads the past: a collection that was dropped keeps its files open that long.
+        # No history, because a dropped collection would keep its files open for that long.
         "--setParameter=minSnapshotHistoryWindowInSeconds=0",
-        # A primary without secondaries has nobody to hand over to: the default waits 15 s.
+        # No wait for a new primary, because there is no secondary; the default is 15 s.
         "--setParameter=shutdownTimeoutMillisForSignaledShutdown=100",
     )
 
 
 def access_options(key_file: Path | None) -> tuple[str, ...]:
-    """A password for everybody; none of the rights that a first caller on loopback has otherwise."""
+    """Options that require a password of every client, also of the first client on loopback."""
     if key_file is None:
         return ()
     return ("--auth", f"--keyFile={key_file}", "--setParameter=enableLocalhostAuthBypass=false")
 
 
 def secantus_options(data: Path, port: int) -> tuple[str, ...]:
-    """Loopback alone; without --sync-on-commit acknowledged writes are lost in a crash."""
-    configuration = data / "secantusd.toml"  # empty: keeps one in the home directory out
+    """Options of SecantusDB: loopback alone, and a sync on every commit.
+
+    Without --sync-on-commit a crash loses acknowledged writes.
+    """
+    # An empty file, because otherwise SecantusDB reads a configuration in the home directory.
+    configuration = data / "secantusd.toml"
     configuration.touch(mode=0o600)
     return (
         f"--config={configuration}",

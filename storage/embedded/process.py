@@ -1,4 +1,4 @@
-"""One server process: started, waited for, made a replica set of one, ended."""
+"""Life of one server process: start, wait for readiness, make a replica set of one, end."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from storage.errors import ServerDidNotStartError
 from storage.mongo.connection import Document
 
 ANSWER_WITHIN_MS: Final = 2_000
-CONNECT_WITHIN_MS: Final = 200  # on loopback somebody listens or nobody does
+CONNECT_WITHIN_MS: Final = 200  # short, because loopback connects or refuses at once
 STOP_WITHIN_S: Final = 15.0
 DETACH_WITHIN_S: Final = 30.0
 POLL_S: Final = 0.02
@@ -30,8 +30,8 @@ OWNER_ALONE: Final = 0o077
 LOG_TAIL_BYTES: Final = 200_000
 NO_ROOM: Final = (b"No space left on device", b"Disk quota exceeded", b"File too large")
 
-# A server that can open no more files ends at once; a shell allows 1,024 by default, and every
-# collection and index is a file.
+# Raises the limit of open files, because every collection and index is a file, a shell allows 1,024
+# by default, and a server that can open no more files ends at once.
 _OPEN_FILES: Final = """
 import contextlib, resource
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -40,7 +40,7 @@ with contextlib.suppress(ValueError):  # macOS has a lower bound of its own
 """
 
 # Sets PR_SET_PDEATHSIG (1) and becomes the server: the kernel then ends the server with its owner,
-# even an owner that was killed. A fresh interpreter does it, which has no threads to trip over.
+# even an owner that was killed. A fresh interpreter does this, because it has no other threads.
 _LAUNCHER: Final = f"""
 import ctypes, os, signal, sys
 {_OPEN_FILES}
@@ -49,8 +49,8 @@ if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
 
-# Becomes nobody's child before it becomes the server: Ray kills the children of a worker that ends, and the worker
-# that builds an application ends at once.
+# Detaches from its parent before it becomes the server, because Ray kills the children of a worker
+# that ends, and the worker that builds an application ends at once.
 _DETACHER: Final = f"""
 import os, sys
 {_OPEN_FILES}
@@ -62,15 +62,15 @@ os.close(int(sys.argv[1]))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
-# Kept for reaping: a Popen that is collected while its process runs warns.
+# Children to reap, because a Popen that is collected while its process runs warns.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def spawn(command: Sequence[str], log: Path, lock: int, *, owned: bool) -> int:
-    """Start a server that inherits the lock; its process id.
+    """Start a server that inherits the lock, and return its process id.
 
-    Its own session keeps it out of the terminal's Ctrl-C, which it would not survive as long as the
-    service that still drains its requests.
+    The server gets its own session, because otherwise the terminal's Ctrl-C would end the server
+    before the service has drained its requests.
     """
     for pid in tuple(_children):
         if not is_alive(pid):
@@ -79,7 +79,7 @@ def spawn(command: Sequence[str], log: Path, lock: int, *, owned: bool) -> int:
         return _spawn_detached(command, log, lock)
     if sys.platform == "linux":
         command = (sys.executable, "-ISc", _LAUNCHER, str(os.getpid()), *command)
-    process = _started(command, log, lock)
+    process = _start_process(command, log, lock)
     _children[process.pid] = process
     return process.pid
 
@@ -88,9 +88,9 @@ def _spawn_detached(command: Sequence[str], log: Path, lock: int) -> int:
     reader, writer = os.pipe()
     detacher = (sys.executable, "-ISc", _DETACHER, str(writer), *command)
     try:
-        detaching = _started(detacher, log, lock, writer)
+        detaching = _start_process(detacher, log, lock, writer)
     finally:
-        os.close(writer)  # ours, because the reader waits until nobody has one
+        os.close(writer)  # our copy, because the reader waits until every writer is closed
     with os.fdopen(reader, "rb") as answer:
         try:
             detaching.wait(DETACH_WITHIN_S)
@@ -103,8 +103,8 @@ def _spawn_detached(command: Sequence[str], log: Path, lock: int) -> int:
     return int(pid)
 
 
-def _started(command: Sequence[str], log: Path, *inherited: int) -> subprocess.Popen[bytes]:
-    if log.exists():  # of the server before, which may have died of what stands in it
+def _start_process(command: Sequence[str], log: Path, *inherited: int) -> subprocess.Popen[bytes]:
+    if log.exists():  # keep the log of the previous server, because it may say why that ended
         log.replace(log.with_name(f"{log.name}.previous"))
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE), "wb") as output:
         return subprocess.Popen(  # noqa: S603
@@ -120,7 +120,7 @@ def _started(command: Sequence[str], log: Path, *inherited: int) -> subprocess.P
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; a child of ours that ended is reaped."""
+    """True if the process runs; a child of this process that ended is reaped."""
     child = _children.get(pid)
     if child is not None:
         return child.poll() is None
@@ -132,10 +132,10 @@ def is_alive(pid: int) -> bool:
 
 
 def end(pid: int) -> None:
-    """Ask the server to stop, insist after 15 s."""
+    """Ask the server to stop, and kill the server after 15 s."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-        os.kill(pid, signal.SIGCONT)  # a frozen one would never see the request
+        os.kill(pid, signal.SIGCONT)  # because a suspended process does not see SIGTERM
         deadline = time.monotonic() + STOP_WITHIN_S
         while is_alive(pid) and time.monotonic() < deadline:
             time.sleep(POLL_S)
@@ -147,7 +147,7 @@ def end(pid: int) -> None:
 
 
 def answers(uri: str) -> bool:
-    """Whether a server answers at this address."""
+    """True if a server answers at this address."""
     patience: dict[str, Any] = {
         "timeoutMS": ANSWER_WITHIN_MS,
         "serverSelectionTimeoutMS": CONNECT_WITHIN_MS,
@@ -163,9 +163,9 @@ def answers(uri: str) -> bool:
 def await_primary(
     engine: Engine, pid: int, port: int, key_file: Path | None, log: Path, until: float
 ) -> None:
-    """Return once the server takes writes; ``until`` is a moment of the monotonic clock.
+    """Wait until the server takes writes; ``until`` is a moment of the monotonic clock.
 
-    With a key file the service's user exists then.
+    With a key file the service's user exists afterwards.
     """
 
     def pause() -> None:
@@ -175,7 +175,7 @@ def await_primary(
             raise ServerDidNotStartError(str(engine), "it does not answer", log)
         time.sleep(POLL_S)
 
-    # The driver looks at a silent address only twice a second.
+    # Poll here, because the driver tries a silent address only twice a second.
     while not _listens(port):
         pause()
     uri = internal_uri(port, key_file)
@@ -185,7 +185,7 @@ def await_primary(
 
 
 def end_reason(log: Path) -> str:
-    """Why a server ended, as the end of a sentence: by its log, if that had room for it."""
+    """Reason why a server ended, as the end of a sentence, from its log if the log has one."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
         tail = file.read()
@@ -206,7 +206,7 @@ def _takes_writes(
         if engine.kind == MONGOD:
             _configure(client, f"127.0.0.1:{port}")
     except PyMongoError:
-        return False  # it is still recovering or electing itself
+        return False  # the server is still recovering or electing itself
     return False
 
 
@@ -219,7 +219,7 @@ def _configure(client: MongoClient[Document], host: str) -> None:
         members = [{"_id": 0, "host": host}]
         client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
         return
-    if configuration["members"][0]["host"] != host:  # the port of the last time was taken
+    if configuration["members"][0]["host"] != host:  # because the last port was taken
         configuration["members"][0]["host"] = host
         configuration["version"] += 1
         client.admin.command("replSetReconfig", configuration, force=True)

@@ -1,4 +1,4 @@
-"""An embedded server that is started again if it ends, with its data and at its address."""
+"""An embedded server that is restarted when it ends, with its data and at its address."""
 
 import time
 from collections import deque
@@ -14,9 +14,9 @@ RESTARTS_WITHIN_S: Final = 60.0
 
 
 class RestartingServer:
-    """A running server; who keeps it asks ``reason_of_end`` now and then, and calls ``restart``.
+    """A running server; its keeper polls ``reason_of_end`` and then calls ``restart``.
 
-    One that is ``owned`` ends with this process, and has its data directory for itself.
+    An ``owned`` server ends with this process and has exclusive use of its data directory.
     """
 
     def __init__(self, directory: Path, mongod: str | None, *, owned: bool) -> None:
@@ -27,27 +27,27 @@ class RestartingServer:
         self.server = self._start(same_port=False)
 
     def reason_of_end(self) -> str | None:
-        """Why the server no longer runs, as the end of a sentence; None while it runs."""
+        """Reason why the server ended, as the end of a sentence; None while the server runs."""
         return server.ended(self._directory, self.server)
 
     def restart(self, reason: str) -> None:
-        """Start the server again, which ended for this reason; raise ServerEndedError if that fails.
+        """Restart the server, which ended for this reason; raise ServerEndedError if that fails.
 
-        It fails, too, after three starts in a minute, and where another program has its port: those
-        who use the server know its old address alone.
+        The restart also fails after three starts in a minute, and if another program has the port,
+        because the clients of the server know its old address alone.
         """
         now = time.monotonic()
         if len(self._restarts) == MAX_RESTARTS and now - self._restarts[0] < RESTARTS_WITHIN_S:
             log = self._directory / "server.log"
             obstacle = f"it was started {MAX_RESTARTS} times in a minute (see {log})"
-            raise self._ended(reason, obstacle)
+            raise self._end_error(reason, obstacle)
         self._restarts.append(now)
         try:
             again = self._start(same_port=True)
         except (EmbeddedServerError, OSError) as error:
-            raise self._ended(reason, str(error)) from error
+            raise self._end_error(reason, str(error)) from error
         if again.uri != self.server.uri:
-            raise self._ended(reason, "somebody else started it at another address")
+            raise self._end_error(reason, "somebody else started it at another address")
         self.server = again
 
     def _start(self, *, same_port: bool) -> Server:
@@ -59,5 +59,5 @@ class RestartingServer:
             same_port=same_port,
         )
 
-    def _ended(self, reason: str, obstacle: str) -> ServerEndedError:
+    def _end_error(self, reason: str, obstacle: str) -> ServerEndedError:
         return ServerEndedError(self.server.engine, reason, obstacle)

@@ -1,11 +1,13 @@
 """The embedded database server: one process a data directory, for a service on one machine.
 
-The starter takes an flock on the directory and the server inherits it, so the lock lasts exactly as
-long as the server. ``server.json``, written once the server takes writes, lets others attach.
+The starter takes an flock on the directory and the server inherits the flock, so the lock lasts
+exactly as long as the server. ``server.json``, written once the server takes writes, lets other
+processes attach.
 
     data directory/  lock, server.json, secret, port, engine, server.log, data/
 
-Everything in it is for its owner alone: ``server.json`` holds the password, ``secret`` the key of the server.
+The owner alone can read the directory, because ``server.json`` holds the password and ``secret``
+holds the key of the server.
 """
 
 import fcntl
@@ -44,16 +46,16 @@ from storage.errors import (
     ServerDidNotStartError,
 )
 
-START_WITHIN_S: Final = 60.0  # after a crash the server reads its journal first
+START_WITHIN_S: Final = 60.0  # because after a crash the server reads its journal first
 PRIVATE_DIRECTORY: Final = 0o700
 FILES: Final = ("lock", "server.json", "port", "engine", "server.log")
-MIN_ROOM_MB: Final = 120  # mongod ends where it cannot add a file of 100 MB to its journal
-MIN_ROOM_OF_NEW_MB: Final = 350  # two of these at once, and a little data
+MIN_ROOM_MB: Final = 120  # because mongod ends if it cannot add 100 MB to its journal
+MIN_ROOM_OF_NEW_MB: Final = 350  # two journal files of 100 MB, and a little data
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: where it answers, its process, its engine by name and version.
+    """A running server: its URI, process id, and engine by name and version.
 
     The URI holds the password.
     """
@@ -71,26 +73,26 @@ def start(
     exclusive: bool = False,
     same_port: bool = False,
 ) -> Server:
-    """The server of this directory: attached to if one runs, else started.
+    """Attach to the server of this directory if it runs, otherwise start a server.
 
-    ``mongod`` is the program to use instead of those that are looked for. A server that is ``owned``
-    ends with this process and must be started from its main thread; another runs until ``stop``.
-    With ``exclusive`` a server that runs already raises DataDirectoryLockedError, with ``same_port``
-    another program at the port of the last time PortTakenError.
+    ``mongod`` is the program to use instead of a search for one. An ``owned`` server ends with this
+    process and must be started from its main thread; any other server runs until ``stop``. With
+    ``exclusive``, a server that runs already raises DataDirectoryLockedError. With ``same_port``,
+    another program at the last port raises PortTakenError.
     """
-    # The kernel ties the server's life to the thread that started it, not to the process.
+    # The main thread alone, because the kernel ties the server's life to the starting thread.
     if owned and threading.current_thread() is not threading.main_thread():
         raise RuntimeError("an owned server is started from the main thread")
     directory = data_directory.resolve()
     directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     until = time.monotonic() + START_WITHIN_S
     while time.monotonic() < until:
-        with _locked(directory) as lock:
+        with _lock_directory(directory) as lock:
             if lock is not None:
                 return _launch(directory, mongod, lock, until, owned=owned, same_port=same_port)
         if exclusive:
             raise DataDirectoryLockedError(directory)
-        server = _noted(directory)
+        server = _read_note(directory)
         if server is not None and answers(server.uri):
             return server
         time.sleep(POLL_S)
@@ -98,33 +100,33 @@ def start(
 
 
 def stop(data_directory: Path) -> bool:
-    """End the server of this directory; False if none ran. Its data stays."""
+    """End the server of this directory and keep the data; False if no server ran."""
     directory = data_directory.resolve()
     until = time.monotonic() + START_WITHIN_S
     while time.monotonic() < until and _is_served(directory):
-        server = _noted(directory)
+        server = _read_note(directory)
         if server is not None:
-            (directory / "server.json").unlink()  # first, so that nobody starts it again
+            (directory / "server.json").unlink()  # first, because a keeper would restart it
             end(server.pid)
             return True
-        time.sleep(POLL_S)  # it is still starting
+        time.sleep(POLL_S)  # the server is still starting
     return False
 
 
 def ended(data_directory: Path, server: Server) -> str | None:
-    """Why a server no longer runs, as the end of a sentence; None while it runs."""
+    """Reason why a server ended, as the end of a sentence; None while the server runs."""
     if is_alive(server.pid):
         return None
     return end_reason(data_directory.resolve() / "server.log")
 
 
 def is_stopped(data_directory: Path) -> bool:
-    """Whether the server of this directory was told to stop, or never started."""
+    """True if the server of this directory was told to stop, or never started."""
     return not (data_directory.resolve() / "server.json").exists()
 
 
 @contextmanager
-def _locked(directory: Path) -> Generator[int | None]:
+def _lock_directory(directory: Path) -> Generator[int | None]:
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,13 +137,13 @@ def _locked(directory: Path) -> Generator[int | None]:
     try:
         yield lock
     finally:
-        os.close(lock)  # the server holds it from here on
+        os.close(lock)  # the server holds the lock from here on
 
 
 def _is_served(directory: Path) -> bool:
     if not directory.is_dir():
         return False
-    with _locked(directory) as lock:
+    with _lock_directory(directory) as lock:
         return lock is None
 
 
@@ -150,7 +152,7 @@ def _launch(
 ) -> Server:
     note = directory / "server.json"
     _require_room(directory)
-    note.unlink(missing_ok=True)  # of a server that was killed
+    note.unlink(missing_ok=True)  # left by a server that was killed
     _make_private(directory)
     kind = directory / "engine"
     engine = find_engine(mongod, kind.read_text() if kind.exists() else None)
@@ -164,7 +166,7 @@ def _launch(
         server = Server(service_uri(port, key_file), pid, str(engine))
         write_private(note, json.dumps(asdict(server)))
     except BaseException:
-        end(pid)  # without its note nobody could use it, and its lock would keep everybody out
+        end(pid)  # because without its note the server is unusable, yet holds the lock
         raise
     return server
 
@@ -177,7 +179,7 @@ def _require_room(directory: Path) -> None:
 
 
 def _make_private(directory: Path) -> None:
-    """Close what an earlier version left open; a directory that was given keeps its own mode."""
+    """Make private what an earlier version left readable; an existing directory keeps its mode."""
     (directory / "data").mkdir(exist_ok=True)
     (directory / "data").chmod(PRIVATE_DIRECTORY)
     for name in FILES:
@@ -185,7 +187,7 @@ def _make_private(directory: Path) -> None:
             path.chmod(PRIVATE_FILE)
 
 
-def _noted(directory: Path) -> Server | None:
+def _read_note(directory: Path) -> Server | None:
     try:
         return Server(**json.loads((directory / "server.json").read_text()))
     except FileNotFoundError:

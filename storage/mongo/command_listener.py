@@ -1,4 +1,4 @@
-"""Commands to the database as the driver reports them, told to whoever counts them."""
+"""Listener that passes the commands which the driver reports on to a callback."""
 
 from collections.abc import Callable
 
@@ -14,18 +14,18 @@ CallObserver = Callable[[str, str, float], None]
 
 
 class CommandWatch(CommandListener):
-    """Called by the driver in the thread, or on the event loop, that sent the command."""
+    """Listener that the driver calls in the thread, or on the event loop, of the command."""
 
     def __init__(self, told: CallObserver) -> None:
         self._told = told
 
     def started(self, event: CommandStartedEvent) -> None:
-        """Nothing is known of it yet."""
+        """Do nothing, because the duration is known only at the end."""
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """The database answered."""
+        """Report a command that the database answered."""
         self._told(event.command_name, "answered", event.duration_micros / 1e6)
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """It refused, or did not answer in time."""
+        """Report a command that was refused or timed out."""
         self._told(event.command_name, "failed", event.duration_micros / 1e6)

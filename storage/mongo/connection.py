@@ -1,4 +1,4 @@
-"""Connections to MongoDB, and the one translation of its failures.
+"""Connections to MongoDB, and the translation of driver failures.
 
 A client can be neither pickled nor moved to another process or event loop: pass the URI around and
 connect where the database is used.
@@ -29,9 +29,9 @@ from storage.mongo.command_listener import CallObserver, CommandWatch
 from storage.mongo.decimal_codec import TYPE_REGISTRY
 
 REQUEST_TIMEOUT_MS = 2_000
-WRITER_TIMEOUT_S = 20  # outlasts the election of a new primary
+WRITER_TIMEOUT_S = 20  # because a write has to outlast the election of a new primary
 MAX_CONNECTIONS = 20
-CACHE_FULL = 388  # TransactionTooLargeForCache: other large writes take its room
+CACHE_FULL = 388  # TransactionTooLargeForCache: other large writes fill the cache
 
 Document: TypeAlias = dict[str, Any]
 P = ParamSpec("P")
@@ -45,10 +45,10 @@ def connect(
     most_connections: int = MAX_CONNECTIONS,
     told: CallObserver | None = None,
 ) -> AsyncDatabase[Document]:
-    """The database for one event loop; nothing is sent before the first operation.
+    """Return the database for one event loop; nothing is sent before the first operation.
 
     Every operation ends within ``timeout_ms``. Writes are acknowledged by the majority, journaled.
-    ``told`` hears of every command.
+    ``told`` is called after every command.
     """
     client: AsyncMongoClient[Document] = AsyncMongoClient(
         uri,
@@ -72,13 +72,13 @@ def _settings(timeout_ms: int, most_connections: int) -> dict[str, Any]:
 
 
 async def disconnect(database: AsyncDatabase[Document], within_s: float = 2.0) -> None:
-    """Close the connections; a dead server is not waited for."""
+    """Close the connections within a time limit, because a dead server would never respond."""
     with suppress(TimeoutError):
         await asyncio.wait_for(database.client.close(), within_s)
 
 
 async def ping(database: AsyncDatabase[Document]) -> None:
-    """Return if the database answers, else raise StorageUnavailableError."""
+    """Raise StorageUnavailableError unless the database responds."""
     with failures_translated():
         await database.command("ping")
 
@@ -86,13 +86,13 @@ async def ping(database: AsyncDatabase[Document]) -> None:
 async def run_transaction(
     database: AsyncDatabase[Document], callback: Callable[[AsyncClientSession], Awaitable[None]]
 ) -> None:
-    """Run ``callback`` in a transaction that commits, repeats included, within the client's time-out.
+    """Run ``callback`` in a transaction, within the client's time-out with all repeats.
 
     The callback may run more than once.
     """
     client = database.client
-    # The client's own timeoutMS bounds each operation alone, because the driver takes a time-out for
-    # a reason to repeat the transaction, which it does for 120 s.
+    # An explicit bound, because the client's timeoutMS bounds each operation alone: the driver
+    # repeats a transaction that timed out, for up to 120 s.
     with timeout(client.options.timeout):
         async with client.start_session() as session:
             await session.with_transaction(callback)
@@ -100,7 +100,7 @@ async def run_transaction(
 
 @contextmanager
 def failures_translated() -> Generator[None]:
-    """Raise what the driver reports about an absent or slow server as StorageUnavailableError."""
+    """Raise the driver's errors about an absent or slow server as StorageUnavailableError."""
     try:
         yield
     except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
@@ -116,7 +116,7 @@ def _is_passing(error: PyMongoError) -> bool:
 
 
 def _detail(error: PyMongoError) -> str:
-    # The driver's own text names hosts and may name users: only the kind of failure goes out.
+    # Only the kind of failure, because the driver's own text names hosts and may name users.
     if error.timeout:
         return "the database did not answer in time"
     if _is_passing(error):
@@ -127,7 +127,7 @@ def _detail(error: PyMongoError) -> str:
 def translating(
     method: Callable[P, Coroutine[Any, Any, R]],
 ) -> Callable[P, Coroutine[Any, Any, R]]:
-    """``failures_translated`` for a coroutine function."""
+    """Decorate a coroutine function with ``failures_translated``."""
 
     @wraps(method)
     async def translated(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -138,7 +138,7 @@ def translating(
 
 
 def require_object_id(field: str, value: str) -> ObjectId:
-    """The ObjectId of 24 hexadecimal digits; anything else breaks a rule of ``field``."""
+    """Convert 24 hexadecimal digits to an ObjectId; any other value breaks a rule of ``field``."""
     try:
         return ObjectId(value)
     except (InvalidId, TypeError) as error:

@@ -1,7 +1,7 @@
 """Decimal <-> BSON Decimal128, exact.
 
-Decimal128 has 34 digits. A Decimal that needs more is stored as a string, never rounded; whoever
-reads a Decimal from a document passes it through ``exact``.
+Decimal128 has 34 digits. A Decimal that needs more digits is stored as a string, never rounded, so
+a reader passes every stored Decimal through ``exact``.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ MAX_INT64 = 2**63 - 1
 
 
 def stored_decimal(value: Decimal) -> Decimal128 | str:
-    """A Decimal as a document holds it, equal to it whatever its length.
+    """Convert a Decimal to its equal in a document: a Decimal128, or a string if too long.
 
     >>> stored_decimal(Decimal("1.10"))
     Decimal128('1.10')
@@ -33,7 +33,8 @@ def stored_decimal(value: Decimal) -> Decimal128 | str:
     whole, _, fraction = text.lstrip("-").partition(".")
     digits = whole + fraction
     if len(digits) <= DIGITS and digits.isdecimal():
-        # Equals Decimal128(value) in a fifth of its time; five a result, it bounds the writing.
+        # Not Decimal128(value), because that takes five times as long and bounds the writing of
+        # outcomes, which have five decimals each.
         coefficient = int(digits)
         high = (EXPONENT_BIAS - len(fraction)) << 49 | coefficient >> 64
         if text[0] == "-":
@@ -45,7 +46,7 @@ def stored_decimal(value: Decimal) -> Decimal128 | str:
         return text
 
 
-@lru_cache(maxsize=16_384)  # weights, drifts and prices repeat
+@lru_cache(maxsize=16_384)  # because weights, drifts and prices repeat
 def _from_bid(bid: bytes) -> Decimal:
     bits = int.from_bytes(bid, "little")
     if bits >> 125 & 0b11 == 0b11:  # infinities and NaN
@@ -56,24 +57,24 @@ def _from_bid(bid: bytes) -> Decimal:
 
 
 class DecimalCodec(TypeCodec):
-    """The one place where the database's decimals and ours meet."""
+    """Codec between the Decimal128 of the database and Python's Decimal."""
 
     @property
     def python_type(self) -> type[Decimal]:
-        """What is written."""
+        """The type that is written."""
         return Decimal
 
     @property
     def bson_type(self) -> type[Decimal128]:
-        """What is read."""
+        """The type that is read."""
         return Decimal128
 
     def transform_python(self, value: Decimal) -> Decimal128 | str:
-        """Write a Decimal."""
+        """Convert a Decimal for the database."""
         return stored_decimal(value)
 
     def transform_bson(self, value: Decimal128) -> Decimal:
-        """Read a Decimal128."""
+        """Convert a Decimal128 of the database."""
         return _from_bid(value.bid)
 
 
@@ -81,12 +82,12 @@ TYPE_REGISTRY = TypeRegistry([DecimalCodec()])
 
 
 def exact(value: Decimal | str | int) -> Decimal:
-    """A stored decimal, also one that was too long for Decimal128."""
+    """Convert a stored number to a Decimal, also a number too long for Decimal128."""
     return value if isinstance(value, Decimal) else Decimal(value)
 
 
 def storable(value: Any) -> Any:
-    """Free-form data (options, the members of a refusal) with no whole number beyond 64 bits."""
+    """Convert free-form data (options, members of a refusal) to data within 64-bit integers."""
     if isinstance(value, Mapping):
         return {str(key): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -97,6 +98,6 @@ def storable(value: Any) -> Any:
 
 
 def to_milliseconds(at: datetime) -> datetime:
-    """A moment as the database keeps it: UTC, whole milliseconds."""
+    """Round a moment to the precision of the database: UTC, whole milliseconds."""
     at = at.astimezone(UTC)
     return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -1,7 +1,8 @@
-"""Leases: which process works on a document, and until when.
+"""Leases: the exclusive right of a process to work on a document until a deadline.
 
-The database's clock alone decides whether a lease has lapsed, because the clocks of replicas differ.
-Writes of a holder name its token, so that one which lost the lease without noticing changes nothing.
+The database's clock alone decides whether a lease has lapsed, because the clocks of replicas
+differ. Every write of a holder names its token, because otherwise a holder that lost the lease
+without noticing could still change the document.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,14 +36,14 @@ SCHEMA: Final = {
 class Leases:
     """The leases on the documents of one collection, in the field ``lease``: {token, until}.
 
-    A document without a lease is free, and so is one whose lease has lapsed. A call that is repeated
-    with the same token renews the lease.
+    A document is free if it has no lease or if its lease has lapsed. A repeated call with the same
+    token renews the lease.
     """
 
     def __init__(self, collection: AsyncCollection[Document]) -> None:
         self._collection = collection
 
-    # SecantusDB returns nothing to an upsert that lost the race for the insert, MongoDB tries again.
+    # SecantusDB returns nothing to an upsert that lost the race for the insert; MongoDB retries.
     @stamina.retry(on=StorageUnavailableError, attempts=MAX_TRIES, timeout=None, wait_max=0)
     async def acquire(
         self,
@@ -55,10 +56,10 @@ class Leases:
         projection: Document | None = None,
         session: AsyncClientSession | None = None,
     ) -> Document:
-        """Lease a document if it is free, and return it: ``is_holder`` tells whether that worked.
+        """Lease a document if it is free, and return the document for ``is_holder``.
 
-        A missing document is inserted. ``defaults`` are expressions for the fields that it lacks,
-        ``only_if`` is an expression over the fields that has to be true besides.
+        A missing document is inserted. ``defaults`` are expressions for missing fields, ``only_if``
+        is a further condition: an expression over the fields.
         """
         is_mine = {"$eq": ["$lease.token", {"$literal": token}]}
         is_available = {"$and": [{"$or": [_LAPSED, is_mine]}, only_if]}
@@ -80,7 +81,7 @@ class Leases:
     async def acquire_first(
         self, matching: Document, token: str, lease_s: float, projection: Document
     ) -> Document | None:
-        """Lease the first free document that matches, by its id; None if there is none."""
+        """Lease the first free document that matches, in the order of ids; None without a match."""
         return await self._collection.find_one_and_update(
             {**matching, **FREE},
             [{"$set": {"lease": _lease(token, lease_s)}}],
@@ -97,7 +98,7 @@ class Leases:
         changes: Mapping[str, Any] | None = None,
         projection: Document | None = None,
     ) -> Document | None:
-        """Hold a lease for longer and set ``changes``, which are expressions; None if it was lost."""
+        """Extend a lease and set ``changes``, which are expressions; None if the lease was lost."""
         return await self._collection.find_one_and_update(
             held_by(key, token),
             [{"$set": {**(changes or {}), "lease": _lease(token, lease_s)}}],
@@ -106,15 +107,15 @@ class Leases:
         )
 
     async def release(self, key: object, token: str) -> None:
-        """Give a lease up, unless it was lost."""
+        """Release a lease, unless it was lost."""
         await self._collection.update_one(held_by(key, token), RELEASED)
 
     async def release_lapsed(self, keys: Iterable[object]) -> None:
-        """Take lapsed leases away, so that their holders cannot renew them."""
+        """Remove lapsed leases, because otherwise their holders could still renew them."""
         await self._collection.update_many({"_id": {"$in": list(keys)}, **FREE}, RELEASED)
 
     async def seconds_left(self, keys: Iterable[object]) -> Mapping[str, int]:
-        """Whole seconds that the leases on documents have left, at least one, by token."""
+        """Return the whole seconds until the leases lapse, at least 1, by token."""
         leased = {"_id": {"$in": list(keys)}, "lease": {"$ne": None}}
         left = {"$subtract": [{"$toLong": "$lease.until"}, NOW_MS]}
         # An aggregation, because SecantusDB does not know $$NOW in the projection of a find.
@@ -124,17 +125,17 @@ class Leases:
 
 
 def held_by(key: object, token: str) -> Document:
-    """Filter of a document on which the token has the lease."""
+    """Filter for a document whose lease belongs to the token."""
     return {"_id": key, "lease.token": token}
 
 
 def is_holder(document: Document, token: str) -> bool:
-    """Whether the token has the lease on a document, by what was read of it."""
+    """True if the lease in the document belongs to the token."""
     lease: Mapping[str, Any] = document.get("lease") or {}
     return lease.get("token") == token
 
 
 def _lease(token: str, lease_s: float) -> Document:
-    """Expression of a lease from now on."""
+    """Expression for a lease that begins now."""
     until = {"$add": ["$$NOW", round(lease_s * 1000)]}
     return {"token": {"$literal": token}, "until": until}

@@ -1,4 +1,4 @@
-"""Sort orders a caller may ask for."""
+"""Sort orders that a caller may request."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ Sort = tuple[tuple[str, int], ...]
 
 
 def sort_order(sort: Sort, fields: Mapping[str, str], default: Sort) -> list[tuple[str, int]]:
-    """The stored fields to sort by, ended by ``_id`` so that equal values never change places."""
+    """Return the stored fields to sort by, with ``_id`` last to keep equal values in place."""
     order: dict[str, int] = {}
     for name, direction in sort or default:
         if name not in fields:
