@@ -302,8 +302,8 @@ def model_from(document: Document) -> Model:
 
 
 def _targets(positions: list[Document]) -> Iterator[Target]:
-    # Cached, because a model has few different bands and each check costs a third of the reading. By
-    # identity, because equal decimals may be written differently and are shown as written.
+    # Cached, because a model has few different bands and each check costs a third of the reading.
+    # By identity, because equal decimals may be written differently and are shown as written.
     bands: dict[tuple[int, int], DriftBand] = {}
     for position in positions:
         low, high = position["low_drift"], position["high_drift"]

@@ -94,7 +94,7 @@ class OrderStore:
 
     @translating
     async def settle(self, batch: Batch, settlements: Mapping[str, Settlement]) -> int:
-        """Store the outcomes of a batch's orders, by key, and count the orders that were its own."""
+        """Store the outcomes of a batch's orders, by key, and count the settled orders."""
         # Without the rebalance, because then the database uses the _id and tries no other plan.
         mine = {"state": OrderState.SENDING.value, "claim": batch.claim}
         changes = [
