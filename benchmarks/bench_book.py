@@ -1,11 +1,11 @@
-"""A rebalance of a whole book from a bulk file, end to end: read, solved exactly, stored.
+"""Benchmark of a run over a whole book from a bulk file: read, solved exactly, stored.
 
     python benchmarks/bench_book.py [--portfolios 100000] [--positions 50] [--models 10] [--singles]
 
-It writes a Parquet file of the book, starts the service with a database of its own in a temporary
-directory, begins one run over everything and follows it. A small run goes before, in which the
-workers load what they need. With ``--singles`` single rebalances are asked for before the run and
-during it.
+The script writes a Parquet file of the book, starts the service with a database in a temporary
+directory, begins one run over all portfolios and follows the run. A small run goes before, because
+the workers load their modules in it. ``--singles`` requests single rebalances before and during the
+run.
 """
 
 import argparse
@@ -48,12 +48,12 @@ console = Console(width=120)
 
 
 def portfolio_id(number: int) -> str:
-    """Sorted as the numbers are."""
+    """Build an id that sorts like its number."""
     return f"BookPortfolio{number:011d}"
 
 
 def models_of(market: Market, portfolios: int, positions: int, models: int) -> list[Model]:
-    """Models of so many securities at nearly equal weights, each for its share of the book."""
+    """Build models at nearly equal weights, each followed by its share of the book."""
     band = DriftBand(Decimal("0.01"), Decimal("0.01"))
     priced = [str(one.security_id) for one in market.securities() if one.quote]
     made: list[Model] = []
@@ -69,7 +69,7 @@ def models_of(market: Market, portfolios: int, positions: int, models: int) -> l
 
 
 def write_book(path: Path, market: Market, models: list[Model], seed: int = 5) -> None:
-    """Holdings of portfolios worth 1 to 20 million, a third of them outside a band."""
+    """Write holdings of portfolios worth 1 to 20 million, a third of them outside a band."""
     prices = {str(one.security_id): one.quote.price for one in market.securities() if one.quote}
     rng = np.random.default_rng(seed)
     schema = pa.schema(
@@ -96,7 +96,7 @@ def write_book(path: Path, market: Market, models: list[Model], seed: int = 5) -
 
 
 async def store(settings: Settings, models: list[Model]) -> None:
-    """As the API would, which has a bound for the size of a body."""
+    """Store models directly, because the API has a bound for the size of a body."""
     assert settings.mongodb_uri is not None
     uri = settings.mongodb_uri.get_secret_value()
     database = connect(uri, settings.database_name, timeout_ms=60_000)
@@ -106,7 +106,7 @@ async def store(settings: Settings, models: list[Model]) -> None:
 
 
 class Memory:
-    """The most memory of each kind of process of the service, from samples."""
+    """Peak memory of each kind of process of the service, from samples."""
 
     def __init__(self) -> None:
         self.base = self._now()
@@ -123,14 +123,14 @@ class Memory:
         for process in descendants(os.getpid()):
             try:
                 kind, own = _kind(process), _own_memory(process)
-            except (FileNotFoundError, ProcessLookupError):  # it has ended
+            except (FileNotFoundError, ProcessLookupError):  # the process has ended
                 continue
             used[kind] = used.get(kind, 0) + own
         return used
 
 
 def descendants(ancestor: int) -> list[Path]:
-    """The processes of Linux that this one started, and those that they started."""
+    """List the descendants of a Linux process."""
     parents: dict[int, int] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -143,7 +143,7 @@ def descendants(ancestor: int) -> list[Path]:
 
 
 def processor_s() -> dict[str, float]:
-    """Seconds of a processor that each kind of process of the service has had."""
+    """Measure the CPU seconds of each kind of process of the service."""
     ticks = os.sysconf("SC_CLK_TCK")
     spent: dict[str, float] = {}
     for process in descendants(os.getpid()):
@@ -154,7 +154,7 @@ def processor_s() -> dict[str, float]:
 
 
 def _own_memory(process: Path) -> int:
-    """Bytes that this process alone has."""
+    """Read the bytes of memory that belong to this process alone."""
     lines = (process / "smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
@@ -167,7 +167,7 @@ def _kind(process: Path) -> str:
 
 
 def followed(call: Caller, run_id: str, look: Callable[[], None]) -> dict[str, Any]:
-    """The run when it is over."""
+    """Poll the run until it is over, and return the run."""
     while True:
         run = json.loads(call("GET", f"/api/v1/runs/{run_id}"))
         look()
@@ -204,7 +204,7 @@ def book_table(
 
 
 def singles(port: int, portfolio: str, stop: Callable[[int], bool]) -> list[float]:
-    """Single rebalances, one after the other, until told to stop."""
+    """Time single rebalances, one after the other, until ``stop`` is true."""
     call, times = Caller(port), list[float]()
     while not stop(len(times)):
         times.append(seconds(lambda: call("POST", f"/api/v1/portfolio/{portfolio}/rebalance")))
@@ -212,7 +212,7 @@ def singles(port: int, portfolio: str, stop: Callable[[int], bool]) -> list[floa
 
 
 def measure(settings: Settings, arguments: argparse.Namespace) -> None:
-    """Run over the book once, and print."""
+    """Run over the book once, and print the tables."""
     call = Caller(settings.port)
     market = Market(settings.market_seed, settings.market_portfolios)
     single = market.portfolio_id(0)

@@ -57,7 +57,7 @@ One = TypeVar("One")
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """The processor time of the work."""
+    """Measure the processor time of the work."""
     begin = time.process_time()
     work()
     return (time.process_time() - begin) * 1e3
@@ -69,7 +69,7 @@ def duel(
     theirs: Callable[[One], object],
     turns: int = 3,
 ) -> tuple[float, float]:
-    """Median milliseconds of both, turn by turn."""
+    """Measure the median milliseconds of both contenders, in alternate turns."""
     ours(problems[0]), theirs(problems[0])
     rows: list[tuple[float, float]] = []
     for problem in problems:
@@ -82,7 +82,7 @@ def duel(
 
 
 class Comparison:
-    """The table."""
+    """Table of the comparisons."""
 
     def __init__(self) -> None:
         self._table = Table(
@@ -91,24 +91,24 @@ class Comparison:
         )  # fmt: skip
 
     def add(self, size: int, cash: str, times: tuple[float, float], target: str, what: str) -> None:
-        """One duel."""
+        """Add a duel to the table."""
         ours, theirs = times
         cells = (f"{ours:,.4g}", f"{theirs:,.4g}", f"{theirs / ours:,.3g}", target, what)
         self._table.add_row(str(size), cash, *cells)
 
     def print(self) -> None:
-        """All of them."""
+        """Print the table."""
         Console(width=150).print(self._table)
 
 
 def each_portfolio_ms(blocks: Sequence[Block], portfolios: int) -> float:
-    """The separable optimum of all blocks, the best of several turns."""
+    """Time the separable optimum of all blocks, as the best of several turns."""
     turns = [milliseconds(lambda: [solve(o, bands(o)) for o in blocks]) for _ in range(15)]
     return min(turns) / portfolios
 
 
 def separable(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison) -> str:
-    """Blocks of arrays against the same one by one, and against the public function."""
+    """Compare blocks of arrays with single portfolios and with the public function."""
     size = len(model)
     made = portfolios(rng, model, MAX_BLOCK)
     block = build_block(model, (), made, RebalanceOptions()).block
@@ -140,7 +140,7 @@ def with_cash_row(
     table: Comparison,
     cash: str,
 ) -> None:
-    """The cash row: cover, compiled program, and the other ways."""
+    """Compare the ways to solve the cash row: cover, compiled program, and rivals."""
     size, highs = len(model), raw_highs()
     problems = instances(rng, model, count, tight=cash == "tight")
 
@@ -175,7 +175,7 @@ def against_abs(
     cash: str,
     target: str,
 ) -> None:
-    """The compiled hull against |.| as a textbook has it."""
+    """Compare the compiled hull with the textbook form of |.|."""
     size = len(problems[0].cash.lot_value)
     by_cvxpy = duel(
         problems, compiled, lambda one: textbook_by_cvxpy(one.textbook, TIME_LIMIT_S), 1
@@ -190,7 +190,7 @@ def against_abs(
 def coupled(
     rng: np.random.Generator, model: tuple[PricedTarget, ...], count: int, table: Comparison
 ) -> None:
-    """Options that couple securities, by themselves and all at once."""
+    """Compare the coupling options, one by one and all together."""
     size = len(model)
     ids = [security.security_id for security in model]
     thirds = [frozenset(ids[first::3]) for first in range(3)]
@@ -223,7 +223,7 @@ def coupled(
 
 
 def _terms(one: Instance, options: RebalanceOptions, ids: Sequence[str]) -> DeskTerms:
-    """The options as a textbook takes them; what is not asked for cannot bind."""
+    """Convert options to the terms of a textbook; absent options become limits that never bind."""
     worth = float(one.portfolio.market_value)
     groups = options.groups or (GroupBand("all", frozenset(ids)),)
     cap, trades = options.turnover_cap, options.maximum_trades
@@ -245,7 +245,7 @@ def discrete_allocation(
 ) -> str:
     """The task of PyPortfolioOpt's lp_portfolio: whole shares for cash, no bands, 5 % kept back.
 
-    It minimises the drift and what is left of the cash; we minimise the drift.
+    lp_portfolio minimises the drift and the remaining cash; the engine minimises the drift.
     """
     weights = {s.security_id: float(s.weight) / 0.95 for s in model}
     series = pd.Series({s.security_id: float(s.price) for s in model})
@@ -285,7 +285,7 @@ def discrete_allocation(
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all comparisons, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=12)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 50, 100, 500])

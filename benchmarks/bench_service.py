@@ -1,10 +1,10 @@
-"""The whole service on this machine: requests, runs of many portfolios, and its liveness.
+"""Benchmark of the whole service on one machine: requests, runs, and liveness.
 
     python benchmarks/bench_service.py [--portfolios 1000] [--positions 50] [--requests 500]
         [--runs 5]
 
-It starts the service on a free port, with its own database in a temporary directory and the
-simulated market. One caller, one connection; the caller shares the processors with all of it.
+The script starts the service on a free port, with its own database in a temporary directory and the
+simulated market. One caller with one connection shares the processors with the service.
 """
 
 import argparse
@@ -37,7 +37,7 @@ WARM_UP = 50
 BETWEEN_PINGS_S = 0.01
 ROUTED_WITHIN_S = 30
 LONG_BODY = (1_000, 520)  # portfolios, holdings of each: 16 MB
-# What the service that this one replaces does on a machine of the same size.
+# Figures of the replaced service on a machine of the same size.
 ORIGINAL_PORTFOLIO_MS = 107
 ORIGINAL_PORTFOLIOS_PER_S = 15
 
@@ -45,7 +45,7 @@ console = Console()
 
 
 class Caller:
-    """One kept connection: the standard library costs least beside what is measured."""
+    """Caller with one open connection of the standard library, because that costs least."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
@@ -59,7 +59,7 @@ class Caller:
         return content
 
     def status(self, path: str) -> int:
-        """How a GET is answered, whatever it is."""
+        """Send a GET, and return the status of the response."""
         self._connection.request("GET", path)
         answer = self._connection.getresponse()
         answer.read()
@@ -67,28 +67,28 @@ class Caller:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long the work takes."""
+    """Measure the seconds of the work."""
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
 
 
 def percentiles_ms(times_s: list[float]) -> tuple[float, float, float, float]:
-    """Median, 95th and 99th percentile and the longest."""
+    """Compute the median, 95th and 99th percentile and maximum."""
     cut = statistics.quantiles(times_s, n=100, method="inclusive")
     return 1000 * cut[49], 1000 * cut[94], 1000 * cut[98], 1000 * max(times_s)
 
 
 def repeated(work: Callable[[], object], times: int) -> list[float]:
-    """How long each time takes, after a warm-up."""
+    """Measure the seconds of each repetition, after a warm-up."""
     for _ in range(min(WARM_UP, times)):
         work()
     return [seconds(work) for _ in range(times)]
 
 
 def deploy_hop(port: int) -> None:
-    """Beside the service: an ingress that asks a replica that does nothing."""
-    from ray import serve  # noqa: PLC0415 - after its environment is set
+    """Deploy an ingress that calls an idle replica, beside the service."""
+    from ray import serve  # noqa: PLC0415 - because its environment has to be set first
 
     class Nothing:
         async def __call__(self) -> str:
@@ -104,14 +104,15 @@ def deploy_hop(port: int) -> None:
     options: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "max_ongoing_requests": 100}
     nothing = serve.deployment(**options)(Nothing).bind()
     serve.run(serve.deployment(**options)(Asks).bind(nothing), name="hop", route_prefix="/hop")
-    # The proxy is told of it a little later; a connection from before never learns of it.
+    # New connections, because the proxy learns of the application later and an older connection
+    # never does.
     until = time.monotonic() + ROUTED_WITHIN_S
     while Caller(port).status("/hop") != http.HTTPStatus.OK and time.monotonic() < until:
         time.sleep(0.1)
 
 
 def model_of(name: str, securities: list[str], portfolio_ids: tuple[str, ...]) -> dict[str, object]:
-    """As near to equal weights as steps of half a percent allow, 95 % in all."""
+    """Build a model of nearly equal weights in steps of half a percent, 95 % in total."""
     steps, more = divmod(190, len(securities))
     positions = [
         {"security_id": each, "target": str(Decimal(5 * (steps + (n < more))) / 1000), **BAND}
@@ -121,7 +122,7 @@ def model_of(name: str, securities: list[str], portfolio_ids: tuple[str, ...]) -
 
 
 def ping(port: int, stop: Event, results: Connection) -> None:
-    """In a process of its own: how long /health/live takes, again and again."""
+    """Time /health/live repeatedly, in a process of its own."""
     call, times = Caller(port), list[float]()
     while not stop.is_set():
         times.append(seconds(lambda: call("GET", "/health/live")))
@@ -130,7 +131,7 @@ def ping(port: int, stop: Event, results: Connection) -> None:
 
 
 def pinged(port: int, work: Callable[[], object]) -> list[float]:
-    """How long /health/live takes while the work is done."""
+    """Time /health/live during the work."""
     context = multiprocessing.get_context("spawn")
     stop, (receiving, sending) = context.Event(), context.Pipe(duplex=False)
     process = context.Process(target=ping, args=(port, stop, sending))
@@ -145,7 +146,7 @@ def pinged(port: int, work: Callable[[], object]) -> list[float]:
 
 
 def measure_requests(call: Caller, model_id: str, portfolio_id: str, times: int) -> Table:
-    """Single requests, one after the other."""
+    """Time single requests, one after the other."""
     rebalance = f"/api/v1/portfolio/{portfolio_id}/rebalance"
     model = f"/api/v1/model/{model_id}"
     rows: Mapping[str, Callable[[], object]] = {
@@ -164,7 +165,7 @@ def measure_requests(call: Caller, model_id: str, portfolio_id: str, times: int)
 
 
 def measure_runs(port: int, model_id: str, portfolios: int, runs: int) -> Table:
-    """Runs of many portfolios, after one for warm-up, and /health/live meanwhile."""
+    """Time runs of many portfolios, after a warm-up, and /health/live during the runs."""
     call, path = Caller(port), f"/api/v1/model/{model_id}/rebalance"
     call("POST", path)
     times: list[float] = []
@@ -186,7 +187,7 @@ def measure_runs(port: int, model_id: str, portfolios: int, runs: int) -> Table:
 
 
 def long_body() -> bytes:
-    """A body of POST /optimize of 16 MB."""
+    """Build a body of POST /optimize of 16 MB."""
     portfolios, holdings = LONG_BODY
     prices = {f"S{number:023}": f"{5 + number % 195}.25" for number in range(5_000)}
     securities = list(prices)
@@ -203,7 +204,7 @@ def long_body() -> bytes:
 
 
 def measure_long_body(port: int, times: int) -> Table:
-    """A long body, after one for warm-up, and /health/live meanwhile."""
+    """Time a long body, after a warm-up, and /health/live meanwhile."""
     call, body = Caller(port), long_body()
     call("POST", "/api/v1/optimize", body)
     taken: list[float] = []
@@ -224,7 +225,7 @@ def measure_long_body(port: int, times: int) -> Table:
 
 
 def measure(port: int, market: Market, arguments: argparse.Namespace) -> None:
-    """Make the models, measure, print."""
+    """Store the models, measure, and print."""
     deploy_hop(port)
     call = Caller(port)
     own = list(market.strategies[0].weights)

@@ -1,4 +1,4 @@
-"""Cost of storing next to the bare driver: medians of interleaved runs on one server."""
+"""Benchmark of the stores against the bare driver: medians of interleaved runs on one server."""
 
 import asyncio
 import random
@@ -83,7 +83,7 @@ def outcome(ordinal: int) -> PortfolioOutcome:
 
 
 def subdocuments(document_id: str, rebalance: PortfolioOutcome) -> Document:
-    """The shape we do not use: one subdocument a position, every value written out."""
+    """Build the rejected shape of an outcome: one subdocument a position, with every value."""
     positions = [
         {
             "security_id": drift.security.security_id,
@@ -212,7 +212,7 @@ async def paging(database: AsyncDatabase[Document], table: Table) -> None:
 
 
 async def listing(database: AsyncDatabase[Document], table: Table) -> None:
-    """The text of a page of GET /rebalances, as the ingress writes it to the caller."""
+    """Time the JSON text of a page of GET /rebalances, as the ingress writes it."""
     rebalances = RebalanceStore(database)
     run = a_run(MAX_OUTCOMES_PER_PAGE)
     rows = [outcome(ordinal) for ordinal in range(MAX_OUTCOMES_PER_PAGE)]

@@ -1,6 +1,8 @@
-"""Holdings from the simulated market: how many portfolios a second, by client and by route.
+"""Benchmark of holdings from the simulated market: portfolios a second, by client and route.
 
-Run it with ``python benchmarks/bench_upstream.py``; the market has a process of its own.
+    python benchmarks/bench_upstream.py
+
+The market has a process of its own.
 """
 
 import asyncio
@@ -26,12 +28,12 @@ REPEATS = 5
 
 
 def serve(urls: "Queue[str]") -> None:
-    """Run the market and tell its URL."""
+    """Run the market, and put its URL into the queue."""
     run(Market(seed=7, portfolios=PORTFOLIOS), ready=urls.put)
 
 
 async def raw(url: str, ids: tuple[str, ...], concurrency: int) -> None:
-    """Bodies alone, unread, over aiohttp: about what the market can serve."""
+    """Fetch bodies over aiohttp without parsing: about the capacity of the market."""
     waiting = iter(ids)
     async with aiohttp.ClientSession(url) as session:
 
@@ -46,7 +48,7 @@ async def raw(url: str, ids: tuple[str, ...], concurrency: int) -> None:
 async def summaries(
     url: str, ids: tuple[str, ...], concurrency: int, plain_httpx: bool = False
 ) -> None:
-    """The client as the service uses it, on either transport."""
+    """Fetch summaries with the service's client, on either transport."""
     policy = replace(POLICY, concurrency=concurrency)
     limits = httpx.Limits(max_connections=concurrency + 1)
     transport = httpx.AsyncHTTPTransport(limits=limits) if plain_httpx else None
@@ -55,13 +57,13 @@ async def summaries(
 
 
 async def paged(url: str, ids: tuple[str, ...]) -> None:
-    """The whole book by pages."""
+    """Fetch the whole book by pages."""
     async with Client("accounting", url, POLICY) as client:
         await PagedAccounting(client).holdings(ids)
 
 
 async def measured(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
-    """Median seconds of wall time and of this process's processor time."""
+    """Measure the median seconds of wall time and of this process's CPU time."""
     await work()
     walls: list[float] = []
     processors: list[float] = []
@@ -74,7 +76,7 @@ async def measured(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
 
 
 async def compare(url: str) -> Table:
-    """All cases, one line each."""
+    """Measure all cases, with one line each."""
     ids = Market(seed=7, portfolios=PORTFOLIOS).portfolio_ids()
     cases: list[tuple[str, Callable[[], Awaitable[None]]]] = []
     for concurrency in (16, 32):

@@ -41,14 +41,14 @@ FUNCTION = CO_NEWLOCALS | CO_OPTIMIZED
 
 @dataclass
 class Entries:
-    """Modules by the functions of theirs that were entered, and who called the first ones."""
+    """Entered modules by their entered functions, with the callers of the first functions."""
 
     functions: dict[str, set[str]] = field(default_factory=lambda: defaultdict[str, set[str]](set))
     called_by_ours: set[str] = field(default_factory=set[str])
     _names: dict[str, str | None] = field(default_factory=dict[str, str | None])
 
     def note(self, frame: FrameType, event: str, _: Any) -> None:
-        """Take down the entry of a function: a hook for sys.setprofile."""
+        """Record the entry of a function: a hook for sys.setprofile."""
         code = frame.f_code
         if event != "call" or code.co_flags & FUNCTION != FUNCTION:
             return
@@ -57,7 +57,7 @@ class Entries:
             return
         self.functions[name].add(code.co_qualname)
         caller = frame.f_back and self._name(frame.f_back.f_code.co_filename)
-        # Middleware is put around the application by Starlette: who calls it does not know it.
+        # Middleware counts as called by a library, because Starlette wraps it around the app.
         is_asgi = code.co_varnames[1:4] == ("scope", "receive", "send")
         if caller not in (None, name) and not is_asgi:
             self.called_by_ours.add(name)
@@ -72,7 +72,7 @@ class Entries:
 
 @contextmanager
 def noted(entries: Entries) -> Iterator[None]:
-    """Take down every entry in this thread and in those that are begun in the block."""
+    """Record every entry in this thread and in threads that begin inside the block."""
     threading.setprofile(entries.note)
     sys.setprofile(entries.note)
     try:
@@ -106,7 +106,7 @@ async def rebalance(uri: str) -> Entries:
 
 
 def table(entries: Entries) -> Table:
-    """One line for each module: what is called by a library alone stands in the last rows."""
+    """Build a row for each module; modules that only a library calls are last."""
     shown = Table(title="a rebalance of ten portfolios, upstreams faked")
     for heading in ("module", "entered by", "functions"):
         shown.add_column(heading)

@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation from the account of docs/how-to/options.md.
+"""Pictures of the documentation, drawn from the account of docs/how-to/options.md.
 
 $ python examples/draw_pictures.py
 """
@@ -33,6 +33,11 @@ def line(x1: float, y1: float, x2: float, y2: float, color: str = INK, more: str
     )
 
 
+def rectangle(x: float, y: float, width: float, height: int, color: str) -> str:
+    size = f'width="{width:.1f}" height="{height}"'
+    return f'<rect x="{x:.1f}" y="{y}" {size} fill="{color}"/>'
+
+
 def text(x: float, y: float, words: str, anchor: str = "middle", color: str = INK) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{color}">{words}</text>'
 
@@ -51,7 +56,7 @@ def picture(title: str, width: int, height: int, parts: Iterable[str]) -> str:
 
 
 def after() -> dict[str, Decimal]:
-    """Holdings after the plan of the engine."""
+    """Compute the holdings after the plan of the engine."""
     targets = tuple(Target(name, weight, BAND) for name, weight in TARGETS.items())
     answer = rebalance(
         Model("Recipes", targets, ("ANNA",)), Portfolio("ANNA", CASH, HOLDINGS, PRICES)
@@ -64,7 +69,7 @@ def after() -> dict[str, Decimal]:
 
 
 def bands() -> str:
-    """Band and target of each security, with its weight before and after the plan."""
+    """Draw band and target of each security, with its weight before and after the plan."""
     held, parts = (
         after(),
         [text(90, 30, "drift from the target, in percent of market value", "start")],
@@ -81,7 +86,7 @@ def bands() -> str:
         before, now = (x(held_now[name] * PRICES[name] / VALUE) for held_now in (HOLDINGS, held))
         parts += [
             text(20, y + 5, f"{name} {target * 100:.0f} %", "start"),
-            f'<rect x="{low:.1f}" y="{y - 14}" width="{high - low:.1f}" height="28" fill="{PALE}"/>',
+            rectangle(low, y - 14, high - low, 28, PALE),
             line(low, y - 14, low, y + 14, BLUE),
             line(high, y - 14, high, y + 14, BLUE),
             line(400, y - 18, 400, y + 18, INK, 'stroke-dasharray="4 3"'),
@@ -104,7 +109,7 @@ def bands() -> str:
 
 
 def hull() -> str:
-    """Drift of SHIP over whole shares, with the convex hull that the program states."""
+    """Draw the drift of SHIP over whole shares, with the convex hull of the program."""
     price, target = PRICES["SHIP"], TARGETS["SHIP"] * VALUE
     nearest = int(target / price)
     counts = range(nearest - 2, nearest + 4)

@@ -2,7 +2,7 @@
 
     $ python examples/http_client.py http://127.0.0.1:8088
 
-It needs no more than the package serve_app.client, httpx, pydantic, orjson and stamina.
+The example needs only the package serve_app.client, httpx, pydantic, orjson and stamina.
 """
 
 import sys
@@ -23,7 +23,7 @@ def main() -> int:
             return 1
         try:
             outcomes = client.rebalance_model(newest.model_id, {"cash_floor": "2%"})
-        except ProblemError as problem:  # nothing else is raised for a refusal
+        except ProblemError as problem:  # the only error for a refusal
             print(f"{newest.name}: {problem.detail}")
             return 1
         for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""A caller over HTTP with an event loop: try several models at the same time, store nothing.
+"""A caller over HTTP with an event loop: preview several models concurrently, store nothing.
 
 $ python examples/http_client_async.py http://127.0.0.1:8088
 """
@@ -14,7 +14,7 @@ MAX_MODELS = 10
 
 
 async def main() -> None:
-    """Print what a rebalance of each of the newest models would trade."""
+    """Print the trades that a rebalance of each of the newest models would make."""
     async with AsyncClient(URL) as client:
         models: list[Model] = []
         async for model in client.list_models(sort_by="-model_id", limit=MAX_MODELS):
@@ -27,7 +27,7 @@ async def main() -> None:
 
 
 async def turnover(client: AsyncClient, model: Model) -> str:
-    """The value of all trades, exact."""
+    """Compute the exact value of all trades of a preview."""
     try:
         outcomes = await client.rebalance_model(model.model_id, dry_run=True)
     except ProblemError as problem:

@@ -3,9 +3,9 @@
     $ RAY_AUTH_MODE=token .venv/bin/ray job submit --address http://127.0.0.1:8265 \\
         -- $PWD/.venv/bin/python $PWD/examples/in_cluster.py
 
-Rebalances the newest model, as a job of the cluster whose dashboard has that address (`make serve`
-prints it). Outside a job RAY_ADDRESS names the cluster; the caller needs its Python, its Ray and
-this package.
+The example rebalances the newest model, as a job of the cluster whose dashboard has this address
+(`make serve` prints the address). Outside a job RAY_ADDRESS names the cluster; the caller needs the
+cluster's versions of Python and Ray, and this package.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from storage.mongo.sorting import DESCENDING
 
 
 async def main() -> None:
-    """Rebalance every portfolio of the newest model and print what came of it."""
+    """Rebalance every portfolio of the newest model, and print the outcomes."""
     store, optimizer = connect_store(), connect_optimizer()
     models, _ = await store.list_models(0, 1, (("model_id", DESCENDING),))
     if not models:
@@ -36,7 +36,7 @@ async def main() -> None:
             "examples/in_cluster.py"
         ).entered():  # the id in logs and upstream requests
             run, outcomes = await rebalance_model(optimizer, model_id, NO_OVERRIDES)
-    except StorageError as error:  # errors arrive as themselves
+    except StorageError as error:  # because errors keep their class between processes
         print(f"{model_id}: {error}")
         return
     counts = Counter(str(outcome.status) for outcome in outcomes)
@@ -46,7 +46,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    # "auto": without an address Ray would start another, empty cluster.
+    # "auto", because without an address Ray would start another, empty cluster.
     ray.init("auto", logging_level=logging.ERROR)
     # Handles need an event loop, which a plain driver does not have.
     asyncio.run(main())

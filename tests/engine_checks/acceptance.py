@@ -2,8 +2,8 @@
 
     python tests/engine_checks/acceptance.py [--problems 500] [--seed 2]
 
-It starts the service on a free port with its own database and upstreams, and ends with an
-AssertionError at the first answer that is not the right one.
+The script starts the service on a free port with its own database and upstreams, and ends with an
+AssertionError at the first wrong answer.
 """
 
 import argparse
@@ -29,14 +29,14 @@ console = Console()
 
 
 async def put(settings: Settings, book: Book, problems: int, seed: int) -> Counter[str]:
-    """All problems to the running service; how many had which kind of answer."""
+    """Send all problems to the running service, and count the answers by kind."""
     url = url_of(settings)
     async with httpx.AsyncClient(base_url=url, timeout=120, trust_env=False) as http:
         return await all_answered_rightly(http, book, problems, seed)
 
 
 def main() -> None:
-    """Start the service, put the problems, say what the answers were."""
+    """Start the service, send the problems, print the counts of the answers."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in {"problems": 500, "seed": 2}.items():
         parser.add_argument(f"--{name}", type=int, default=default)

@@ -1,12 +1,12 @@
-"""Random problems, each put to the engine and to an independent answer; counts what differs.
+"""Random problems, each given to the engine and to an independent solver, and the differences.
 
     python tests/engine_checks/check_engine.py [--problems 10000] [--seed 1] [--processes 1]
                                                [--methods MILP,refused]
 
 Small problems are enumerated in whole numbers; larger ones go to scipy.optimize.milp with a binary
 variable for each share count (judge.py). Every plan is also held against every rule and every
-option, in whole numbers. Ends with 1 where anything differs, and prints the number of each such
-problem.
+option, in whole numbers. The exit code is 1 if anything differs, and the number of each such
+problem is printed.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from tests.optimization.support.judge import judged, of, violations
 
 
 def verdict(problem: Problem, time_limit_s: float, methods: str) -> tuple[str, str, str]:
-    """Kind, method, and how the engine's answer compares; of other methods nothing is asked."""
+    """Return kind, method, and comparison of the engine's answer, for the given methods alone."""
     try:
         answer = rebalance(problem.model, problem.portfolio, problem.options)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is to be seen
+    except Exception as error:  # noqa: BLE001 - because every error is a finding
         return problem.kind, "none", f"error: {error!r}"
     certificate = answer.certificate
     method = "refused" if certificate is None else str(certificate.method)
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def report(found: list[tuple[str, str, str]], title: str) -> int:
-    """The table by kind and method; how many answers are wrong."""
+    """Print the table by kind and method, and count the wrong answers."""
     columns = ("agreed", "violation", "difference", "error", "undecided", "disproved")
     table = Table("problems", "method", *columns, title=title)
     counts = Counter((kind, method, said.split(":")[0]) for kind, method, said in found)

@@ -87,8 +87,8 @@ LEFT_OUT = {
 }
 ONE_ANSWER_S, ALL_TESTS_S = 4, 60  # of the processor
 MEMORY = 4 << 30  # bytes more than the process has
-SOME = 40  # problems that are asked before the module's own tests are run
-REMEMBERED = 12  # problems that killed the mutants before are asked first
+SOME = 40  # problems that are answered before the module's own tests run
+REMEMBERED = 12  # problems that killed earlier mutants, which are answered first
 # A line's effect outlasts the problem that reached it, because a program is compiled once.
 COMPILED_ONCE = {"milp.coupled_rows", "milp.formulations", "milp.sparse_form", "milp.parametric"}
 BOOK = ("book", 0)
@@ -97,7 +97,7 @@ ANSWERS, BY_TESTS, SURVIVED, TIMED_OUT = "answers", "tests", "survived", "timed 
 
 
 class _Mutated(SourceFileLoader):
-    """A module of which the code is given."""
+    """Loader of a module with the given code."""
 
     code: CodeType
 
@@ -106,7 +106,7 @@ class _Mutated(SourceFileLoader):
 
 
 class _Finder:
-    """Finds one module, mutated."""
+    """Finder of one mutated module."""
 
     def __init__(self, module: str, code: CodeType) -> None:
         self.name, self.path = f"optimization.{module}", str(path_of(module))
@@ -134,7 +134,7 @@ def problems() -> list[Asked]:
 
 
 def first_difference(asked: Iterable[Asked], seconds: float = ONE_ANSWER_S) -> Asked | None:
-    """The first problem that is answered otherwise than recorded."""
+    """Find the first problem whose answer differs from the recorded one."""
     _end_after(seconds)
     from tests.optimization import recorded
 
@@ -155,7 +155,7 @@ def _tests_of(module: str) -> str:
 
 
 def noticed_by_tests(*, of: str = "", but: str = "") -> bool:
-    """Whether a test notices: those ``of`` one module, or all ``but`` those."""
+    """True if a test fails: a test ``of`` one module, or any test ``but`` those."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     import pytest
 
@@ -320,7 +320,7 @@ def _import(name: str) -> None:
 
 
 def report(found: list[dict[str, Any]]) -> None:
-    """A table by module, and who survived."""
+    """Print a table by module, and the survivors."""
     columns = (ANSWERS, BY_TESTS, TIMED_OUT, SURVIVED)
     table = Table("module", "mutants", *columns)
     for module in dict.fromkeys(one["module"] for one in found):

@@ -1,8 +1,8 @@
 """Mutations: every small change of a module of the engine, one at a time, as code.
 
-Changed are comparisons, arithmetic, and/or, not, whole and float constants (one more, one less),
-truth values, strings (but messages), conditions (always, never), min/max and their like, statements
-left out, keywords left out.
+The changes concern comparisons, arithmetic, and/or, not, whole and float constants (one more, one
+less), truth values, strings (but messages), conditions (always, never), min/max and their like, and
+leave out statements and keywords.
 """
 
 import ast
@@ -46,20 +46,23 @@ class Mutant:
 
 Put = Callable[[ast.AST], None]
 COMPARED = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+    ast.In: ast.NotIn, ast.NotIn: ast.In,
 }  # fmt: skip
 COMPUTED = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mult, ast.Div: ast.Mult,
-    ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mult,
+    ast.Div: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult,
+    ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
     ast.LShift: ast.RShift, ast.RShift: ast.LShift,
 }  # fmt: skip
 CALLED = {
-    "min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum", "any": "all", "all": "any",
-    "ceil": "int", "sorted": "list", "abs": "int", "zeros": "ones", "ones": "zeros",
+    "min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum",
+    "any": "all", "all": "any", "ceil": "int",
+    "sorted": "list", "abs": "int", "zeros": "ones", "ones": "zeros",
 }  # fmt: skip
 UNSEEN = {"annotation", "returns", "decorator_list", "bases", "type_params"}
-# Contracts between lines, data types, and kinds of sorting: no answer of theirs is specified.
+# Contracts between lines, data types, and kinds of sorting, because no test specifies them.
 SILENT_KEYWORDS = {"strict", "dtype", "kind"}
 
 
@@ -192,7 +195,7 @@ CHANGES: dict[type[ast.AST], Callable[[Any], list[ast.AST]]] = {
 
 
 def mutants(module: str) -> Iterator[tuple[Mutant, CodeType]]:
-    """Every mutant of a module with its code; one of each key."""
+    """Yield every mutant of a module with its code, one for each key."""
     path = path_of(module)
     source = path.read_text()
     functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]

@@ -1,4 +1,4 @@
-"""Rivals of the engine: the same problems as a textbook or another library states them.
+"""Rivals of the engine: its problems, as a textbook or another library states them.
 
 Money is in currency, floats throughout. Each rival gets one thread and the engine's gap of a cent.
 """

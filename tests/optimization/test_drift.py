@@ -153,7 +153,7 @@ def test_an_engine_that_trades_what_has_drifted_alone_leaves_what_is_in_band_and
 
 
 def check_amounts(drift: PortfolioDrift, portfolio: Portfolio) -> None:
-    """Every amount again, in fractions."""
+    """Recompute every amount in fractions."""
     value, total = Fraction(portfolio.market_value), Fraction(0)
     for each in drift.standings:
         held = Fraction(portfolio.holdings.get(each.security.security_id, D(0)))

@@ -48,7 +48,7 @@ def random_band(draw: random.Random, weight: Weight) -> DriftBand:
 
 
 def random_general(draw: random.Random) -> tuple[Model, Portfolio]:
-    """Few shares of prices of up to 18 decimals, so that every plan can be tried."""
+    """Draw few shares at prices of up to 18 decimals, because then every plan can be tried."""
     count = draw.randint(1, 4)
     weights = random_weights(draw, count)
     targets = tuple(

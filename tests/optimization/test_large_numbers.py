@@ -97,7 +97,8 @@ def test_a_number_of_an_option_beyond_64_bits_has_an_answer(option: str, digits:
     value = 10**digits if option == "maximum_trades" else Decimal(10) ** digits
     account = Portfolio("P" * 24, Decimal(1000), {A: Decimal(3)}, {A: Decimal(10), B: Decimal(7)})
 
-    answer = rebalance(model(A="0.5", B="0.4"), account, RebalanceOptions(**{option: value}))  # pyright: ignore[reportArgumentType]
+    options = RebalanceOptions(**{option: value})  # pyright: ignore[reportArgumentType]
+    answer = rebalance(model(A="0.5", B="0.4"), account, options)
 
     assert (answer.refusal is None) == (option != "cash_floor")
     if option.startswith("minimum"):

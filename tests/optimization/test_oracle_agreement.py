@@ -48,7 +48,7 @@ def assert_agrees(answer: PortfolioOutcome, best: Fraction | None) -> None:
 def assert_sound(
     answer: PortfolioOutcome, model: Model, portfolio: Portfolio, floor: Decimal
 ) -> None:
-    """Every rule of the problem, from the answer alone."""
+    """Check every rule of the problem, from the answer alone."""
     rows = {row.security_id: row for row in rows_of(model, portfolio)}
     spent = Fraction(0)
     for drift in answer.drifts:

@@ -78,7 +78,8 @@ def accounts(*cash: int) -> list[Portfolio]:
 
 def all_rebalanced(portfolios: list[Portfolio], budget: TimeBudget, **options: object):
     securities = price_targets(HALF, portfolios[0].prices)
-    return rebalance_all(securities, portfolios, RebalanceOptions(**options), budget)  # pyright: ignore[reportArgumentType]
+    typed = RebalanceOptions(**options)  # pyright: ignore[reportArgumentType]
+    return rebalance_all(securities, portfolios, typed, budget)
 
 
 def test_portfolios_that_need_a_search_share_what_is_left_of_the_call(given_s: list[float]):

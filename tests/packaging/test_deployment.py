@@ -14,7 +14,7 @@ from serve_app.settings import Settings, SettingsError
 
 ROOT = Path(__file__).parents[2]
 SERVE_CONFIG = ROOT / "serve_config.yaml"
-# The schema of KubeRay lies beside the checkout where there is one; it is not ours to copy.
+# The schema of KubeRay lies beside the checkout if at all, because it is not ours to copy.
 RAYSERVICE_SCHEMA = ROOT.parent / "shared/data/rayservice-v1.schema.json"
 
 

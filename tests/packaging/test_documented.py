@@ -1,4 +1,4 @@
-"""The tables of the documentation that repeat what the code says, held against it."""
+"""Comparison of tables in the documentation with the code that they describe."""
 
 import re
 import tomllib
@@ -55,7 +55,7 @@ def full_outcome() -> dict[str, Any]:
 
 
 def documents() -> dict[str, set[str]]:
-    """By collection the fields of documents that have everything that one may have."""
+    """Collect the fields of complete documents, by collection."""
     model = replace(a_model(), options=RebalanceOptions(maximum_trades=3), last_rebalance_date=NOON)
     rebalance = replace(
         a_run(),
@@ -75,7 +75,7 @@ def documents() -> dict[str, set[str]]:
 
 
 def described(collection: str) -> str:
-    """What docs/reference/storage.md says of the documents of a collection."""
+    """Extract the description of a collection's documents from docs/reference/storage.md."""
     block = (DOCS / "reference/storage.md").read_text().split("```")[1]
     found = re.search(rf"^{collection} .*\n(?: +.*\n)*", block, re.MULTILINE)
     assert found is not None, collection

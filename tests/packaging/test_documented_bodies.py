@@ -1,4 +1,4 @@
-"""JSON bodies of the documentation, read by the schemas of the routes that they are for."""
+"""JSON bodies of the documentation, parsed by the schemas of their routes."""
 
 import json
 import re

@@ -135,6 +135,6 @@ def shown(default: object) -> str:
 
 
 def anchors(document: Path) -> set[str]:
-    """The headings of a document as GitHub makes links to them."""
+    """The headings of a document in the form of GitHub's link anchors."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""What a newcomer does first, with the real commands: the demonstration, the request of the README, an example."""
+"""First steps of a newcomer with the real commands: demonstration, README request, example."""
 
 import os
 import re
@@ -33,13 +33,13 @@ class Demonstration:
 
     @property
     def children(self) -> list[int]:
-        """Every process below the first one."""
+        """Every descendant of the first process."""
         return descendants(self.process.pid)
 
 
 @pytest.fixture(scope="module")
 def demonstration() -> Iterator[Demonstration]:
-    """`ordergen demo` beside whatever else this machine runs."""
+    """A running `ordergen demo` with ports and directories of its own."""
     with tempfile.TemporaryDirectory(prefix="og-") as directory:
         environment = environment_in(Path(directory))
         log = Path(directory) / "log"
@@ -116,7 +116,8 @@ def test_nothing_listens_beyond_loopback_but_the_calls_between_replicas(
     ports = listening(demonstration.children)
     assert len(ports) > 10
     beyond = {name for name, address, _ in ports if not ip_address(address).is_loopback}
-    assert beyond <= {"ray::ServeRepli"}, ports  # a port that Ray 2.60 has no setting for
+    # Replicas have a port for which Ray 2.60 has no setting.
+    assert beyond <= {"ray::ServeRepli"}, ports
 
 
 def test_sockets_files_and_directories_are_for_their_owner_alone(
@@ -152,7 +153,7 @@ def test_a_database_that_is_killed_is_started_again_with_its_data(
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes below this one, by the parent that each has in /proc."""
+    """List the descendants of a process, by the parent ids in /proc."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -194,7 +195,7 @@ def listening(pids: Iterable[int]) -> list[tuple[str, str, int]]:
 
 
 def environment_in(directory: Path) -> dict[str, str]:
-    """Ports and directories of its own, and none of the settings of the machine."""
+    """Environment with ports and directories of its own, without the machine's settings."""
     ports = dict(
         zip(
             ("PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT"),
@@ -224,7 +225,7 @@ def free_ports(count: int) -> list[str]:
 
 
 def text_with(log: Path, last: str, process: subprocess.Popen[bytes]) -> str:
-    """What was printed once it holds the last words."""
+    """Wait until the log contains the last words, and return its text."""
     until = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < until and process.poll() is None:
         if last in (text := log.read_text()):

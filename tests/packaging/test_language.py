@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("optimization", "storage", "serve_app", "tests", "benchmarks", "examples")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-# A docstring needs nothing that stands before it.
+# Openings of a docstring that depends on the text before it.
 DEPENDENT = re.compile(r"(That|Whoever|Likewise|The same)\b")
-# A bound says MAX or MIN, and of what.
+# Names of bounds without MAX or MIN and a noun.
 WITHOUT_SUBJECT = re.compile(
     r"_?(MOST|LONGEST|LEAST|SMALLEST|LOWEST|LARGEST|HIGHEST|FEWEST)(_\w+)?"
     r"|(\w+_)?AT_(A_TIME|ONCE)|LISTED"

@@ -1,4 +1,4 @@
-"""The copy of models that docs/how-to/move-from-globeco.md describes, from documents as the original stores them."""
+"""The model copy of docs/how-to/move-from-globeco.md, from documents of the original service."""
 
 import asyncio
 import re
@@ -49,7 +49,7 @@ async def test_copied_models_keep_their_ids_and_versions(
     script = script.replace("order-generation", database.name)
 
     await asyncio.to_thread(exec, script, {})
-    await asyncio.to_thread(exec, script, {})  # it can be repeated
+    await asyncio.to_thread(exec, script, {})  # a second time, because the copy may be repeated
 
     models, total = await ModelStore(database).page()
     assert total == 1

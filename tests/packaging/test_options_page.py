@@ -1,4 +1,4 @@
-"""The recipes of docs/how-to/options.md: each body is sent, and the answer is the one that the page shows."""
+"""The recipes of docs/how-to/options.md: each body gets the response that the page shows."""
 
 import json
 import re
@@ -32,11 +32,11 @@ def test_every_option_has_a_recipe() -> None:
     text = PAGE.read_text()
 
     missing = [name for name in RebalanceOptions.__dataclass_fields__ if f'"{name}"' not in text]
-    assert missing == ["time_limit_s"]  # a setting, not an option of a request
+    assert missing == ["time_limit_s"]  # because it is a setting, not an option of a request
 
 
 def summary(answer: httpx.Response) -> str:
-    """What the page shows of an answer."""
+    """Format a response as the page does."""
     if answer.status_code == 200:
         return "".join(map(plan, answer.json()))
     problem = answer.json()
@@ -48,7 +48,7 @@ def summary(answer: httpx.Response) -> str:
 
 
 def plan(outcome: dict[str, Any]) -> str:
-    """A plan in two lines."""
+    """Format a plan in two lines."""
     trades = ", ".join(
         f"{each['transaction_type']} {each['quantity']} {each['security_id']}"
         for each in outcome["transactions"]

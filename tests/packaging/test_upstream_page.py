@@ -1,4 +1,4 @@
-"""The requests and answers of docs/how-to/connect-your-services.md, sent and read by the clients of the service."""
+"""The exchanges of docs/how-to/connect-your-services.md, sent and read by the service's clients."""
 
 import json
 import re
@@ -46,7 +46,7 @@ class Exchange(NamedTuple):
 
 
 def exchanges() -> dict[str, Exchange]:
-    """What the page says, by method and path."""
+    """Extract the exchanges of the page, by method and path."""
     found: dict[str, Exchange] = {}
     blocks = [block.partition("\n\n") for block in BLOCK.findall(PAGE.read_text())]
     for (request, _, body), (status, _, answer) in zip(blocks[::2], blocks[1::2], strict=True):
@@ -56,7 +56,7 @@ def exchanges() -> dict[str, Exchange]:
 
 
 class Documented(httpx.AsyncBaseTransport):
-    """Answers what the page says, and remembers what it was asked."""
+    """Transport that responds as the page says, and records the requests."""
 
     def __init__(self) -> None:
         self.exchanges = exchanges()

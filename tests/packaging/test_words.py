@@ -1,4 +1,4 @@
-"""One word for one thing: no name in the code is one that the glossary has replaced."""
+"""One word for one thing: the code has no name that the glossary has replaced."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("optimization", "storage", "serve_app")
 GLOSSARY = ROOT / "docs/index.md"
 
-# What a class, function, module or constant was called, and what it is called now.
+# Retired names of classes, functions, modules and constants, and their present names.
 RETIRED: Mapping[str, str] = {
     # classes
     "Assembled": "BlockWithIds",
@@ -98,7 +98,7 @@ def test_the_glossary_names_none_of_the_retired() -> None:
 
 
 def names() -> Mapping[str, list[str]]:
-    """Where each class, function, module and module constant of the three packages is defined."""
+    """List where each class, function, module and constant of the packages is defined."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -112,7 +112,7 @@ def names() -> Mapping[str, list[str]]:
 
 
 def defined(tree: ast.Module) -> Iterator[str]:
-    """The names of classes, functions and methods, and of what a module assigns."""
+    """The names of classes, functions and methods, and the names that a module assigns."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name

@@ -1,4 +1,4 @@
-"""The stores that more than one module asks."""
+"""Fixtures of the stores that several modules use."""
 
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase

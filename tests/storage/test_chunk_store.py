@@ -1,4 +1,4 @@
-"""Chunks of a run over a book: what is left, what happened, and who reports it."""
+"""Chunks of a run: the open chunks, the events, and the exclusive right to report."""
 
 from datetime import UTC, datetime
 
@@ -36,7 +36,7 @@ async def test_open_chunks_are_what_is_left_in_order(chunks: ChunkStore) -> None
     run_id, rebalance_id = new_rebalance_id(), new_rebalance_id()
     made = chunks_of(rebalance_id)
     await chunks.add(run_id, made)
-    await chunks.add(run_id, made)  # a plan that was stored twice
+    await chunks.add(run_id, made)  # a second time, because a plan may be stored twice
     await chunks.done(
         run_id, 1, [(made[1], Report({Status.IN_BAND: 10}, {"SEPARABLE": 10}, {}))], NOW
     )

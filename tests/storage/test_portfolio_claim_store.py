@@ -1,4 +1,4 @@
-"""Claims of portfolios: of hand-overs that want the same portfolios one gets them, and an ended lease keeps nobody out."""
+"""Claims on portfolios: one of several hand-overs gets them, and an ended lease blocks nobody."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def portfolios(*numbers: int) -> tuple[str, ...]:
 
 
 async def begun(leases: OrderSubmissionStore) -> str:
-    """A rebalance that is being handed over, by an owner of the same name."""
+    """Begin a hand-over of a new rebalance, with the rebalance id as its owner."""
     rebalance_id = new_rebalance_id()
     await leases.begin(rebalance_id, rebalance_id)
     return rebalance_id

@@ -1,4 +1,4 @@
-"""Runs over a book: leases, what is left to do, what was done."""
+"""Stored runs: leases, remaining work, progress."""
 
 import asyncio
 from collections import Counter
@@ -68,7 +68,7 @@ async def test_a_run_reads_back_with_its_selection_and_options(runs: RunStore) -
 
 
 class Replies(CommandListener):
-    """Every answer of the database, as text."""
+    """Listener that keeps every reply of the database as text."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

@@ -112,7 +112,7 @@ def stores(database: AsyncDatabase[Document]) -> Iterator[Any]:
 
 
 def methods(database: AsyncDatabase[Document]) -> dict[str, Callable[[], Any]]:
-    """Every public method of every store by its name, bound to arguments for all that it takes."""
+    """List every public method of every store by name, bound to arguments."""
     found: dict[str, Callable[[], Any]] = {}
     for store in stores(database):
         known = ARGUMENTS | (OF_BOOK_RUNS if isinstance(store, RunStore) else {})
@@ -127,7 +127,7 @@ def methods(database: AsyncDatabase[Document]) -> dict[str, Callable[[], Any]]:
 
 
 async def called(call: Callable[[], Any]) -> str:
-    """What became of a call: the name of its error, or that it still waits."""
+    """Outcome of a call: the name of its error, or a note that the call still waits."""
     try:
         async with asyncio.timeout(GIVE_UP_S):
             answer = call()

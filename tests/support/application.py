@@ -1,4 +1,7 @@
-"""The application on the real database and the simulated order service; the optimizer is a fake or has fake upstreams."""
+"""Fixtures of the application on the real database and the simulated order service.
+
+The optimizer is a fake, or the real optimizer on fake upstreams.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -39,7 +42,7 @@ def stored(database: Any, desk: OrderDesk) -> Stored:
 
 @pytest.fixture
 def upstreams() -> Upstreams | None:
-    """Upstreams of the real optimizer, in a module that overrides this; else the optimizer is a fake."""
+    """Upstreams of the real optimizer if a module overrides this; otherwise a fake optimizer."""
     return None
 
 
@@ -74,7 +77,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(params=[optimize.MIN_LONG_BODY_BYTES, 0], ids=["here", "elsewhere"])
 def read_anywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bodies that are short, and bodies that are long enough to be read in another process."""
+    """Parametrize by the process that reads bodies: the ingress or another process."""
     monkeypatch.setattr(optimize, "MIN_LONG_BODY_BYTES", request.param)
 
 

@@ -1,4 +1,4 @@
-"""The application on a real port, for callers that block, and the command that asks it."""
+"""The application on a real port, for blocking callers, and the command line on it."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ WIDE = {"COLUMNS": "200"}
 
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncGenerator[str]:
-    """Serve the application from this event loop; gives the URL."""
+    """Serve the application from this event loop, and yield the URL."""
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
@@ -33,7 +33,7 @@ async def served(app: FastAPI) -> AsyncGenerator[str]:
 
 
 def ordergen_at(url: str) -> Ordergen:
-    """`ordergen` of a person with a wide terminal."""
+    """Return a caller of `ordergen` with a wide terminal."""
 
     async def run(*arguments: str, stdin: str | None = None) -> Result:
         runner = CliRunner(env={**WIDE, "ORDERGEN_URL": url})

@@ -1,4 +1,4 @@
-"""Every operation of the OpenAPI document, with what it takes to call it."""
+"""Every operation of the OpenAPI document, with the arguments of a call."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ OPTIONS: dict[str, Any] = {
     "lots": {A: "0.5"},
     "groups": [{"name": "g", "security_ids": [A], "low": 0, "high": "0.9"}],
 }
-# Bodies with an object wherever a body can have one.
+# Bodies with an object in every place that may hold an object.
 RICH: dict[str, Any] = {
     "add_model": posted(rebalance_options=OPTIONS),
     "replace_model": posted(rebalance_options=OPTIONS, version=1),
@@ -38,7 +38,7 @@ RICH: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Operation:
-    """A method of a path; ``body`` is an example that it takes, None where it takes none."""
+    """A method of a path; ``body`` is an example of its body, None if it has no body."""
 
     name: str
     method: str
@@ -80,7 +80,7 @@ WITH_BODY = [each for each in operations() if each.body is not None]
 
 
 def objects(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The paths of all objects with a member."""
+    """Yield the paths of all objects that have a member."""
     if isinstance(value, dict):
         if value:
             yield path
@@ -92,7 +92,7 @@ def objects(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
 
 
 def changed_at(value: Any, path: tuple[str | int, ...], member: dict[str, Any]) -> Any:
-    """A copy whose object at this path has another member."""
+    """Return a copy with another member in the object at this path."""
     changed = copy.deepcopy(value)
     inner = changed
     for step in path:
@@ -102,7 +102,7 @@ def changed_at(value: Any, path: tuple[str | int, ...], member: dict[str, Any]) 
 
 
 def with_repeated(value: Any, path: tuple[str | int, ...]) -> tuple[bytes, str]:
-    """The JSON text whose object at this path has its first member twice, and the pointer of it."""
+    """Return JSON text that repeats the first member of the object at this path, and a pointer."""
     changed = copy.deepcopy(value)
     inner = changed
     for step in path:

@@ -1,4 +1,4 @@
-"""What the tests of the routes are made of: the real store, a fake optimizer, small bodies."""
+"""Parts of the route tests: the real store, a fake optimizer, small bodies."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ PRICE = Decimal("10.25")
 
 
 class Stored:
-    """The store of an application: its parts, to look into and to exchange, and a client of it."""
+    """The store of an application: its parts, to inspect and to replace, and a client."""
 
     def __init__(self, database: Any) -> None:
         nobody: Any = None
@@ -51,7 +51,7 @@ class Stored:
 
     @property
     def deployment(self) -> StoreDeployment:
-        """The deployment, on the parts of now."""
+        """The deployment on the present parts."""
         parts = StoreParts(self.resources, self.submitter)
         nothing: Any = None
         return StoreDeployment(nothing, lambda _: parts)
@@ -66,7 +66,7 @@ class Stored:
 
 
 def resources_with(database: Any, upstreams: Any) -> Resources:
-    """What a deployment holds open, on this database and with this stand-in for every upstream."""
+    """Build the resources of a deployment on this database, with one fake for every upstream."""
     return Resources(
         database=database,
         models=ModelStore(database),
@@ -88,7 +88,7 @@ def resources_with(database: Any, upstreams: Any) -> Resources:
 
 
 def bought_one(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
-    """One share more of every security, paid from the cash."""
+    """Build an outcome that buys one share of every security from the cash."""
     return PortfolioOutcome(
         portfolio_id=portfolio_id,
         status=Status.REBALANCED,
@@ -115,7 +115,7 @@ Outcome = Callable[[str, tuple[PricedTarget, ...]], PortfolioOutcome]
 
 @dataclass
 class FakeOptimizer:
-    """Records what ``outcome`` makes of each portfolio, or raises ``error``."""
+    """Optimizer that records the result of ``outcome`` for each portfolio, or raises ``error``."""
 
     stored: Stored
     outcome: Outcome = bought_one

@@ -1,4 +1,4 @@
-"""The simulated order service behind a connection that a test can spoil, one request after the other."""
+"""The simulated order service behind a connection that a test can break, request by request."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ OVERLOADED = (
 
 
 class OrderDesk(httpx.AsyncBaseTransport):
-    """Each POST takes the next of ``faults``, if there is one; GETs pass."""
+    """Transport to the order service: each POST takes the next of ``faults``, GETs pass."""
 
     def __init__(self, market: Market) -> None:
         self._market = httpx.ASGITransport(market_app(market))
@@ -36,7 +36,7 @@ class OrderDesk(httpx.AsyncBaseTransport):
         return await self._market.handle_async_request(request)
 
     async def orders(self) -> list[dict[str, Any]]:
-        """Everything that the order service has."""
+        """Return all orders of the order service."""
         found: list[dict[str, Any]] = []
         async with httpx.AsyncClient(transport=self._market, base_url="http://desk") as http:
             while True:
@@ -47,12 +47,12 @@ class OrderDesk(httpx.AsyncBaseTransport):
                     return found
 
     async def status(self, order_id: int) -> str:
-        """The status of an order."""
+        """Return the status of an order."""
         found = {order["id"]: order["status"]["abbreviation"] for order in await self.orders()}
         return found[order_id]
 
     async def update(self, order_id: int, status: str) -> None:
-        """Give an order another status, as whoever trades it does."""
+        """Change the status of an order, as a trader does."""
         async with httpx.AsyncClient(transport=self._market, base_url="http://desk") as http:
             path = f"/api/v1/order/{order_id}"
             order = (await http.get(path)).json()
@@ -79,7 +79,7 @@ class OrderDesk(httpx.AsyncBaseTransport):
             assert answer.status_code == 204
 
     async def natural_keys(self) -> list[tuple[str, str]]:
-        """Portfolio and security of everything that it has, sorted."""
+        """Return portfolio and security of all orders, sorted."""
         return sorted(
             (order["portfolio"]["portfolioId"], order["security"]["securityId"])
             for order in await self.orders()
@@ -87,7 +87,7 @@ class OrderDesk(httpx.AsyncBaseTransport):
 
 
 def unread(response: httpx.Response) -> httpx.Response:
-    """A whole response as it comes from a connection, its body still to be read."""
+    """Convert a response to the form that a connection gives, with an unread body."""
     if not response.is_stream_consumed:
         return response
     stream = httpx.ByteStream(response.content)
@@ -118,7 +118,7 @@ async def answered_in_reverse(send: Send, request: httpx.Request) -> httpx.Respo
 
 
 async def saved_but_called_a_failure(send: Send, request: httpx.Request) -> httpx.Response:
-    """What the real service answers when it cannot make the answer of an order that it saved."""
+    """Save the order but respond with an error, as the real service may do."""
     body = await _answered(send, request)
     first = body["orders"][0]
     message = "Failed to create order: unknown error"
@@ -131,7 +131,7 @@ async def saved_but_called_a_failure(send: Send, request: httpx.Request) -> http
 
 
 async def without_an_index(send: Send, request: httpx.Request) -> httpx.Response:
-    """What the real service answers for an order whose worker is still at it: saved, index -1."""
+    """Save the order but respond with index -1, as the real service does for a busy worker."""
     body = await _answered(send, request)
     message = "Future execution failed: null"
     body["orders"][0] = {"status": "FAILURE", "message": message, "requestIndex": -1}
@@ -139,7 +139,7 @@ async def without_an_index(send: Send, request: httpx.Request) -> httpx.Response
 
 
 def only_the_first(count: int, status: int = 500) -> Fault:
-    """A service that saves some orders of a batch, and then an error answers for all of them."""
+    """Fault of a service that saves some orders of a batch and responds with an error."""
 
     async def cut(send: Send, request: httpx.Request) -> httpx.Response:
         kept = json.loads(request.content)[:count]
@@ -151,7 +151,7 @@ def only_the_first(count: int, status: int = 500) -> Fault:
 
 
 def refusing(count: int, message: str = "Blotter ID is required") -> Fault:
-    """A service that refuses the first orders of a batch and takes the others."""
+    """Fault of a service that refuses the first orders of a batch and accepts the others."""
 
     async def refused(send: Send, request: httpx.Request) -> httpx.Response:
         orders = json.loads(request.content)

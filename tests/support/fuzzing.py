@@ -1,4 +1,4 @@
-"""Starts schemathesis with the committed configuration."""
+"""Runs of schemathesis with the committed configuration."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ MAX_DURATION_S = 900
 def findings(
     url: str, examples: int, directory: Path, without: tuple[str, ...] = ()
 ) -> tuple[int, str]:
-    """How it ended and what it printed; ``examples`` of each route, the same ones every time.
+    """Run schemathesis with fixed ``examples`` of each route; return exit code and output.
 
     Routes whose path matches one of ``without`` are left out.
     """
@@ -31,7 +31,7 @@ def findings(
     ]
     done = subprocess.run(
         command,
-        cwd=directory,  # where it would write its reports
+        cwd=directory,  # because schemathesis writes its reports there
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""The real optimizer of the routes in this process: the real database, upstreams that are five lines each."""
+"""The real optimizer in this process, on the real database and upstreams of five lines each."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ from tests.support.local_handle import Handle
 
 @dataclass
 class Upstreams:
-    """All of them: a security's id is its ticker; ``down`` names one that does not answer."""
+    """Fake of all upstreams: ids equal tickers; ``down`` names an upstream that fails."""
 
     prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     balances: dict[str, Found] = field(default_factory=dict[str, Found])
@@ -57,7 +57,7 @@ class Upstreams:
 
 
 def two_owners() -> Upstreams:
-    """Upstreams at which P owns two of A, and Q three of B."""
+    """Build upstreams at which P owns two of A, and Q three of B."""
     world = Upstreams({A: PRICE, B: PRICE})
     world.owns(P, 1000, **{A: 2})
     world.owns(Q, 500, **{B: 3})
@@ -66,9 +66,10 @@ def two_owners() -> Upstreams:
 
 @dataclass
 class Gate(Upstreams):
-    """Holdings are there once the gate is open; a cancelled call ends once it may, at first at once.
+    """Upstreams that give holdings once the gate is open.
 
-    With ``trouble`` it ends like a call that went wrong before it heard that it is cancelled.
+    A cancelled call ends once it may, by default at once. With ``trouble`` the call ends with an
+    error, like a call that failed before the cancellation reached it.
     """
 
     open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,7 +93,7 @@ class Gate(Upstreams):
 
 
 class AttemptsHere(ChunkAttempts):
-    """Works on the chunks in this process instead of in tasks."""
+    """Chunk attempts in this process instead of in Ray tasks."""
 
     async def _task(self, chunk: Chunk) -> Report | None:
         work = asyncio.create_task(self._recorded(chunk))
@@ -120,14 +121,14 @@ class AttemptsHere(ChunkAttempts):
 
 
 def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> Optimizer:
-    """What the ingress calls, down to these upstreams and this database."""
+    """Build the optimizer that the ingress calls, on these upstreams and this database."""
     resources = resources_with(database, upstreams)
     coordinator = Coordinator(settings, resources, AttemptsHere)
     return optimizer_of(settings, OptimizerParts(resources, coordinator, answered))
 
 
 def optimizer_of(settings: Settings, parts: OptimizerParts) -> Optimizer:
-    """The optimizer of these parts, behind a handle as the ingress has one."""
+    """Build the optimizer from these parts, behind a handle like that of the ingress."""
     deployment = OptimizerDeployment(settings, lambda _: parts)
     handle: Any = Handle(lambda: deployment)
     return connect(Optimizer, handle)

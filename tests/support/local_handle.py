@@ -1,4 +1,4 @@
-"""Handles of deployments without a cluster: calls of this process, that are cancelled as Serve's are."""
+"""Handles of deployments without a cluster: calls in this process, cancelled like Serve's."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass
 class Method:
-    """A method of a deployment as a handle has it."""
+    """A method of a deployment, as a handle offers it."""
 
     call: Callable[..., Awaitable[Any]]
 
@@ -18,12 +18,12 @@ class Method:
 
 @dataclass
 class Response:
-    """The answer of a deployment, on its way."""
+    """A pending response of a deployment."""
 
     work: asyncio.Future[Any]
 
     def __await__(self) -> Any:
-        # As with Serve, to stop waiting does not end the call.
+        # Shielded, because with Serve the end of the wait does not end the call either.
         return asyncio.shield(self.work).__await__()
 
     def cancel(self) -> None:
@@ -32,7 +32,7 @@ class Response:
 
 @dataclass
 class Broadcast:
-    """The answers of all replicas: here there is one."""
+    """The responses of all replicas, here of one."""
 
     work: Awaitable[Any]
 
@@ -41,7 +41,7 @@ class Broadcast:
 
 
 class Handle:
-    """Calls a deployment in this process; the deployment is looked up at every call."""
+    """Handle to a deployment in this process, which is looked up at every call."""
 
     deployment_name = "here"
 

@@ -1,4 +1,4 @@
-"""Bodies of POST /optimize with tickers for ids, their answers, and an application that does nothing else."""
+"""Bodies of POST /optimize with tickers for ids, and an application for this route alone."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ JSON = {"content-type": "application/json"}
 
 
 def optimize_app(settings: Settings) -> FastAPI:
-    """An application that has neither a database nor an upstream."""
+    """Build an application without a database and without upstreams."""
     nothing: Any = None
     optimizer = optimizer_of(settings, OptimizerParts(nothing, nothing, answered))
     collaborators = Ports(nothing, optimizer, {}, no_metrics)
@@ -38,7 +38,7 @@ def line(security_id: str, target: object, **band: object) -> Json:
 
 
 def asked(*positions: Json, cash: object = "1000", **holdings: object) -> Json:
-    """Everything costs 10."""
+    """Build a body in which every price is 10."""
     lines = positions or (line("VTI", "0.6"), line("BND", "0.4"))
     names = [each["security_id"] for each in lines]
     return {

@@ -1,4 +1,4 @@
-"""Waiting for runs, and reading their streams."""
+"""Polls of runs until they end, and readers of their event streams."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ WITHIN_S = 60.0
 
 
 async def run_over(client: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
-    """The run when it is over."""
+    """Poll a run until it is over, and return the run."""
     async with asyncio.timeout(WITHIN_S):
         while True:
             answer = await client.get(f"/api/v1/runs/{run_id}")
@@ -23,7 +23,7 @@ async def run_over(client: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
 
 
 def events_of(text: str) -> list[tuple[str, str | None, Any]]:
-    """Server-sent events: kind, id and data of each; comments are left out."""
+    """Parse server-sent events to kind, id and data, without comments."""
     found = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if line[:1] != ":")

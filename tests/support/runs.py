@@ -9,12 +9,12 @@ from storage.run import HoldingsRef, Run, Selection
 
 
 def numbered(count: int, first: int = 0) -> tuple[str, ...]:
-    """Ids of portfolios."""
+    """Generate ids of portfolios."""
     return tuple(f"{number:024}" for number in range(first, first + count))
 
 
 def a_run(*model_ids: str | None, **fields: object) -> Run:
-    """A run over the followers of these models, or over everyone."""
+    """Build a run over the followers of these models, or over all portfolios."""
     selection = Selection(tuple(str(model_id) for model_id in model_ids))
     run = Run(new_rebalance_id(), selection, {}, HoldingsRef(SUMMARIES), now())
     return replace(run, **fields)  # pyright: ignore[reportArgumentType]

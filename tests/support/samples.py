@@ -1,4 +1,4 @@
-"""Models, runs and outcomes to store."""
+"""Sample models, rebalances and outcomes to store."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ OPTIMAL = Certificate(Proof.OPTIMAL, Method.COVER, Decimal("17.25"), Decimal("17
 
 
 def numbered(kind: str, number: int) -> str:
-    """An id of 24 characters, such as P00000000000000000000007."""
+    """Build an id of 24 characters, such as P00000000000000000000007."""
     return f"{kind}{number:023}"
 
 
@@ -42,7 +42,7 @@ def a_run(portfolios: int = 3, *, name: str = "Growth", started_at: datetime = N
 
 
 def outcomes(run: Rebalance, ordinals: range | None = None) -> tuple[PortfolioOutcome, ...]:
-    """One outcome an ordinal: rebalanced ones, every third infeasible, every fifth failed."""
+    """Build an outcome for each ordinal: every third is infeasible, every fifth failed."""
     chosen = range(run.number_of_portfolios) if ordinals is None else ordinals
     return tuple(outcome(run, ordinal) for ordinal in chosen)
 

@@ -1,4 +1,4 @@
-"""What the tests of hand-overs share: rebalances of any size, and a store that hands over to a desk."""
+"""Helpers of the hand-over tests: rebalances of any size, and a store with an order desk."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,7 @@ NO_WAIT = timedelta(0)
 
 
 def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIENT) -> None:
-    """Let the store hand over to this desk; after so long an order does not arrive any more."""
+    """Connect the store to this desk; ``arrive_within`` bounds the delay of an order."""
     policy = Policy(backoff_s=0.0, breaker_threshold=100)
     service = OrderService(Client("order", "http://desk", policy, desk), "Default")
     stored.resources = replace(stored.resources, order_service=service)
@@ -35,7 +35,7 @@ async def rebalanced(
     name: str = "Growth",
     first: int = 0,
 ) -> str:
-    """The path of the orders of a rebalance that buys each security for each portfolio."""
+    """Store a rebalance that buys each security for each portfolio; return its orders' path."""
     ids = [f"P{number:023}" for number in range(first, first + portfolios)]
     positions = [position(security, "0.05") for security in SECURITIES[:securities]]
     body = posted(name=name, positions=positions, portfolios=ids)
@@ -55,7 +55,7 @@ async def each_is_there_once(desk: OrderDesk, portfolios: int, securities: int =
 
 
 async def handed_over(client: httpx.AsyncClient, path: str, rule: str) -> httpx.Response:
-    """The answer to a hand-over that does this about open orders."""
+    """Hand the orders over under this rule about open orders, and return the response."""
     return await client.post(path, json={"open_orders": rule})
 
 
@@ -66,7 +66,7 @@ def counts(answer: httpx.Response) -> dict[str, int]:
 
 
 def rebalance_of(path: str) -> str:
-    """The id in the path of the orders of a rebalance."""
+    """Extract the rebalance id from the path of its orders."""
     return path.split("/")[4]
 
 

@@ -1,4 +1,4 @@
-"""The application behind a real HTTP server in a thread: the real database and optimizer, generous upstreams."""
+"""The application behind a real HTTP server in a thread, with real database and optimizer."""
 
 import asyncio
 import socket
@@ -28,7 +28,7 @@ QUICK = settings_from({"optimization_timeout": 0.2})
 
 
 class Priced(dict[str, Decimal]):
-    """Whatever is asked for has a price."""
+    """Prices that have every requested ticker."""
 
     def __contains__(self, ticker: object) -> bool:
         return True
@@ -38,7 +38,7 @@ class Priced(dict[str, Decimal]):
 
 
 class Generous(Upstreams):
-    """Every portfolio owns something."""
+    """Upstreams at which every portfolio owns something."""
 
     async def holdings(self, portfolio_ids: Mapping[str, Found]) -> Mapping[str, Found]:
         return {each: Balance(each, Decimal(1000), {A: Decimal(2)}) for each in portfolio_ids}
@@ -52,7 +52,7 @@ class Generous(Upstreams):
 
 @contextmanager
 def served(mongodb_uri: str, database_name: str) -> Generator[str]:
-    """Serve from a thread with an event loop of its own; gives the URL."""
+    """Serve from a thread with its own event loop, and yield the URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         stop = threading.Event()
         thread = threading.Thread(

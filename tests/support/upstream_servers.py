@@ -1,4 +1,4 @@
-"""Upstreams of the tests: real HTTP servers whose answers a test writes, down to the bytes."""
+"""Upstreams of the tests: real HTTP servers with responses that a test writes byte by byte."""
 
 import asyncio
 import socket
@@ -29,14 +29,14 @@ def client_of(
     breaker: Breaker | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Client:
-    """A client of a new server, both for as long as the test goes on."""
+    """Start a server and a client of it, both for the duration of the test."""
     client = Client(upstream, url_of(handler), policy, transport, told, breaker)
     opened.push_async_callback(client.close)
     return client
 
 
 def url_of(handler: Handler) -> str:
-    """The address of a new server."""
+    """Start a server, and return its address."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     serving = asyncio.get_running_loop().create_task(_serve(listener, handler))
     opened.push_async_callback(_end, serving)
@@ -44,7 +44,7 @@ def url_of(handler: Handler) -> str:
 
 
 def raw(body: bytes, *headers: str, length: int | None = None, status: str = "200 OK") -> bytes:
-    """An answer as it goes over the wire, with a Content-Length that may be a lie."""
+    """Build the bytes of a response, with a Content-Length that may be wrong."""
     lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", *headers]
     lines.append(f"Content-Length: {len(body) if length is None else length}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -68,7 +68,7 @@ async def _serve(listener: socket.socket, handler: Handler) -> None:
 async def _converse(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler
 ) -> None:
-    """Answer until the client goes; bytes are sent as they are, and an error breaks the connection."""
+    """Respond until the client leaves; bytes are sent unchanged, an error breaks the connection."""
     try:
         while True:
             answer = handler(await _request(reader))
@@ -83,7 +83,7 @@ async def _converse(
             writer.write(raw(answer.content, *headers, status=head))
             await writer.drain()
     except asyncio.IncompleteReadError:
-        pass  # the client went
+        pass  # the client left
     except (httpx.HTTPError, OSError):
         writer.transport.abort()
     finally:

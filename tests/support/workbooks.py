@@ -1,4 +1,4 @@
-"""Reads the cells of a workbook as they stand in its XML: numbers digit by digit."""
+"""Reader of the cells of a workbook's XML, with every digit of a number."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ DAYS = "H"
 
 
 def rows_of(content: bytes) -> list[list[str | Decimal]]:
-    """The rows of the first sheet; its last column holds days."""
+    """Return the rows of the first sheet; its last column holds days."""
     with ZipFile(BytesIO(content)) as archive:
         sheet = ET.fromstring(archive.read("xl/worksheets/sheet1.xml"))
     return [

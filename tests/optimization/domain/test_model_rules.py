@@ -182,7 +182,11 @@ def test_a_relative_band_is_a_part_of_the_target_and_at_most_the_absolute_one(
     weight: str | Weight, relative: str, absolute: str | None, drift: Weight
 ):
     weight = Decimal(weight) if isinstance(weight, str) else weight
-    band = relative_band(weight, Decimal(relative), absolute and Decimal(absolute))  # pyright: ignore[reportArgumentType]
+    band = relative_band(
+        weight,
+        Decimal(relative),
+        absolute and Decimal(absolute),  # pyright: ignore[reportArgumentType]
+    )
     assert band == DriftBand(drift, drift)
 
 

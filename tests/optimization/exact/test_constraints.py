@@ -1,4 +1,4 @@
-"""What the options make of a plan, in numbers worked out by hand."""
+"""Slack of a plan under the options, in numbers worked out by hand."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -46,7 +46,7 @@ def in_currency(amount: Fraction) -> Fraction:
 
 
 def slack(a: int, b: int, **options: Any) -> dict[str, Fraction]:
-    """In currency, or trades: amounts are whole here, so a unit is one of currency."""
+    """Slack of each limit in currency or trades, because a unit is one of currency here."""
     return {limit.option: limit.slack for limit in evaluate_lots(a, b, **options)[1].limits}
 
 

@@ -25,7 +25,7 @@ SECURITIES = tuple(
 
 
 def bounds(*held: int, **options: Any) -> list[tuple[int, int]]:
-    """Fewest and most lots of A and B."""
+    """Compute the fewest and the most lots of A and B."""
     rows = ((10, 300, 0, 0, lots) for lots in held)
     made = restrict_block(block(1000, *rows), SECURITIES, LOTS, RebalanceOptions(**options))
     assert made.least is not None
@@ -53,7 +53,7 @@ def test_what_may_not_be_bought_or_sold_is_bounded_by_what_is_held(
 
 
 def within(scope: Scope, held: int, least: int = 0, most: int = ANY) -> tuple[int, int]:
-    """Bounds on one security of 300 to 500 in lots of 10: 30 to 50."""
+    """Compute the bounds on a security with a band of 300 to 500, in lots of 10: 30 to 50."""
     made = block(1000, (10, 400, 100, 100, held)).with_bounds(
         np.array([[least]]), np.array([[most]])
     )
@@ -94,8 +94,14 @@ def test_a_band_without_a_lot_is_not_fixed_anywhere():
     ("options", "of_buying", "of_selling"),
     [
         ({"frozen": frozenset({A}), "do_not_buy": frozenset({A})}, "frozen", "frozen"),
-        ({"do_not_buy": frozenset({A}), "direction": Direction.BUY_ONLY}, "do_not_buy", "direction"),
-        ({"do_not_sell": frozenset({A}), "direction": Direction.SELL_ONLY}, "direction", "do_not_sell"),
+        (
+            {"do_not_buy": frozenset({A}), "direction": Direction.BUY_ONLY},
+            "do_not_buy", "direction",
+        ),
+        (
+            {"do_not_sell": frozenset({A}), "direction": Direction.SELL_ONLY},
+            "direction", "do_not_sell",
+        ),
         ({"frozen": frozenset({B}), "scope": Scope.DRIFTED_TO_EDGE}, "scope", "scope"),
     ],
 )  # fmt: skip

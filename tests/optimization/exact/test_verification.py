@@ -16,7 +16,7 @@ SHORT, OUT_OF_BAND, OVERDRAWN = 0, 1, 2
 
 
 def verdict(made: Block, *lots: int) -> list[bool]:
-    """Short, out of a band, overdrawn."""
+    """List the violations of a plan: short, out of a band, overdrawn."""
     return violated_constraints(made, np.array([lots], dtype=made.lot_value.dtype))[0].tolist()
 
 

@@ -1,4 +1,4 @@
-"""Which bands and restrictions a plan is said to be bound by, in numbers worked out by hand."""
+"""Bands and restrictions reported as binding, in numbers worked out by hand."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ PRICES = {A: Decimal(8), B: Decimal(3), C: Decimal(1)}
 def answer(
     worth: str, low: str = "0.2", held: dict[str, Decimal] | None = None, **options: Any
 ) -> PortfolioOutcome:
-    """Half in A at 8.00, from ``low`` below to 0.2 above it; 0.3 in B at 3.00, 0.1 around it."""
+    """Rebalance to 0.5 of A at 8.00, from ``low`` below to 0.2 above, and 0.3 of B at 3.00."""
     wide = DriftBand(Decimal("0.1"), Decimal("0.1"))
     targets = (
         Target(A, Decimal("0.5"), DriftBand(Decimal(low), Decimal("0.2"))),

@@ -1,4 +1,4 @@
-"""What a refusal says, in numbers worked out by hand."""
+"""Contents of a refusal, in numbers worked out by hand."""
 
 from decimal import Decimal
 from typing import Any
@@ -25,7 +25,7 @@ def refusal(
     held: str = "0",
     **options: Any,
 ) -> Refusal:
-    """Of a portfolio whose securities have one price and one band; ``held`` of the first."""
+    """Refusal of a portfolio with one price and one band; it holds ``held`` of the first."""
     ids = [f"{i:024d}" for i in range(len(weights))]
     band = DriftBand(Decimal(drift), Decimal(high or drift))
     targets = (Target(one, Decimal(w), band) for one, w in zip(ids, weights, strict=True))

@@ -10,7 +10,7 @@ from optimization.time_budget import TimeBudget
 
 
 def knapsack(*more: cp.Constraint, x: cp.Variable | None = None) -> cp.Problem:
-    """Most value of whole things, 0 to ``most`` of each, that weigh at most ``limit`` together."""
+    """State a knapsack: the most value of whole items, 0 to ``most`` of each, within ``limit``."""
     x = x or cp.Variable(3, integer=True, name="x")
     value, most = cp.Parameter(3, name="value"), cp.Parameter(3, name="most")
     rows = [x >= 0, x <= most, np.array([3, 4, 5]) @ x <= cp.Parameter(name="limit"), *more]

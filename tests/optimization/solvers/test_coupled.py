@@ -205,7 +205,7 @@ def test_what_one_more_lot_could_break_is_binding(answers: Answers):
 
 
 def two(**given: Any) -> tuple[CoupledProblem, Plan]:
-    """A plan that trades one lot for one: 4.00 and 1.00 of drift, as much as no trade at all."""
+    """Build a plan that trades one lot for one: 4.00 and 1.00 of drift, the drift of no trade."""
     one = coupled(*TWO, worth=2000, **given)
     lots = np.array([1, 2])
     plan = Plan(lots, planned(replace(one, constraints=NONE)).certificate, Decimal("0.04"))
@@ -268,7 +268,7 @@ def test_a_plan_with_fewer_trades_that_is_worse_or_breaks_something_is_not_taken
 
 
 def slacks(problem: formulations.CoupledMilpData) -> tuple[float, float, float]:
-    """By how much the cash floor, other limits and restrictions may give."""
+    """Extract the bounds of the slacks of the cash floor, other limits and restrictions."""
     return problem.max_slack_floor, problem.max_slack_limits, problem.max_slack_restrictions
 
 

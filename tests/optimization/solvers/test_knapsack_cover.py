@@ -19,7 +19,7 @@ def steps(*securities: tuple[int, int | None, int]) -> Steps:
 
 
 def drift(of: Steps, given_up: list[int]) -> int:
-    """In tenths of a unit: the chord first, then full steps."""
+    """Drift of a cover in tenths of a unit: the chord first, then full steps."""
     total = 0
     for p, chord, lots in zip(of.lot_value, of.chord, given_up, strict=True):
         chords = min(lots, 1) if chord is not None else 0
@@ -32,7 +32,7 @@ def raised(of: Steps, given_up: list[int]) -> int:
 
 
 def least_drift(of: Steps, shortfall: int) -> int:
-    """By trying every combination."""
+    """Find the least drift by enumeration of every combination."""
     rooms = (m + (c is not None) for m, c in zip(of.full, of.chord, strict=True))
     combinations = product(*(range(room + 1) for room in rooms))
     return min(

@@ -33,7 +33,7 @@ class Right:
 
 
 def right_plans(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> Iterator[Right]:
-    """All fixed points, by what they cost."""
+    """Yield all fixed points, in the order of their costs."""
     for costs in sorted(_possible_costs(model, portfolio, options)):
         problem = stated(model, portfolio, options, costs)
         best = problem.best()
@@ -48,7 +48,7 @@ def _objectives_that_cost(problem: Stated, costs: Fraction) -> set[Fraction]:
 
 
 def _possible_costs(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> set[Fraction]:
-    """What the plans that keep each band at some base down to half of market value cost."""
+    """Costs of the plans that keep each band at some base from half of market value up."""
     portfolio = replace(portfolio, cash=portfolio.cash + options.cash_flow)
     cash, value = Fraction(portfolio.cash), Fraction(portfolio.market_value)
     money = [Money(cash, value, costs) for costs in (Fraction(0), value / 2)]

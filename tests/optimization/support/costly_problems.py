@@ -21,14 +21,14 @@ Random = np.random.Generator
 
 
 def problems(count: int, seed: int) -> Iterator[Problem]:
-    """As many of each kind."""
+    """Yield the same number of problems of each kind."""
     kinds = (anything, short_of_cash, next_to_a_cycle)
     for number in range(count):
         yield kinds[number % len(kinds)](np.random.default_rng([seed, number]))
 
 
 def anything(rng: Random) -> Problem:
-    """One to three securities with costs and other options."""
+    """Draw one to three securities with costs and other options."""
     ids = IDS[: int(rng.integers(1, 4))]
     parts = rng.integers(1, 60, len(ids))
     whole = int(rng.choice([100, 150, 190]))
@@ -41,7 +41,7 @@ def anything(rng: Random) -> Problem:
 
 
 def short_of_cash(rng: Random) -> Problem:
-    """Nearly all is to be invested, and a floor takes of the cash what lots and fees would need."""
+    """Draw a problem that invests nearly all, with a floor that leaves too little for the fees."""
     model, portfolio, options = anything(rng)
     weight = MAX_WEIGHT / len(model.targets) // Decimal("0.005") * Decimal("0.005")
     targets = tuple(replace(one, weight=weight) for one in model.targets)
@@ -52,7 +52,7 @@ def short_of_cash(rng: Random) -> Problem:
 
 
 def next_to_a_cycle(rng: Random) -> Problem:
-    """One more lot of the first is nearer to its target before the fee is paid, not after."""
+    """Draw a problem in which one more lot is nearer to its target only before the fee."""
     first, second, _ = IDS
     price, other = (Decimal(int(rng.integers(40, 120))) for _ in range(2))
     fee, lots = Decimal(int(rng.integers(5, 60))), int(rng.integers(0, 5))

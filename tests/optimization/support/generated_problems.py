@@ -48,7 +48,7 @@ def price(rng: Random, least: int, most: int) -> Decimal:
 
 
 def plain(rng: Random) -> Problem:
-    """Any few holdings, fractional and short ones too, some of them outside the model."""
+    """Draw a few holdings, also fractional and short ones, some of them outside the model."""
     count = int(rng.integers(1, 5))
     prices = {security_id(i): price(rng, 1, 400) for i in range(count)}
     steps = rng.integers(0, 190 // count + 1, count)
@@ -67,7 +67,7 @@ def plain(rng: Random) -> Problem:
 
 
 def tight(rng: Random) -> Problem:
-    """Wide bands and a cash floor that often binds."""
+    """Draw wide bands and a cash floor that often binds."""
     count = int(rng.integers(1, 5))
     prices = {security_id(i): price(rng, 1, 60) for i in range(count)}
     targets = tuple(
@@ -86,7 +86,7 @@ def tight(rng: Random) -> Problem:
 
 
 def round_numbers(rng: Random) -> Problem:
-    """Edges of bands that fall exactly on whole shares, where floats are off by one."""
+    """Draw edges of bands exactly on whole shares, because floats are off by one there."""
     count = int(rng.integers(1, 4))
     prices = {security_id(i): Decimal(str(rng.choice(ROUND_PRICES))) for i in range(count)}
     step = int(rng.choice([1, 2, 4]))
@@ -113,7 +113,7 @@ def round_numbers(rng: Random) -> Problem:
 
 
 def tiny_units(rng: Random) -> Problem:
-    """Holdings of 6 to 8 decimals, prices of 6, bands of 4; often a floor met exactly by a plan."""
+    """Draw holdings of 6 to 8 decimals, prices of 6 and bands of 4, often with an exact floor."""
     count, digits = int(rng.integers(1, 5)), int(rng.integers(6, 9))
     prices = {security_id(i): parts(rng, 10**6, 60 * 10**6, 6) for i in range(count)}
     targets = tuple(
@@ -133,7 +133,7 @@ def tiny_units(rng: Random) -> Problem:
 
 
 def met_exactly(rng: Random, model: Model, portfolio: Portfolio) -> Decimal:
-    """The cash that whole lots a little below the targets leave, or a hair more or less."""
+    """Compute the cash that lots a little below the targets leave, or a tiny bit more or less."""
     left, value = portfolio.cash, portfolio.market_value
     for target in model.targets:
         price = portfolio.prices[target.security_id]
@@ -144,7 +144,7 @@ def met_exactly(rng: Random, model: Model, portfolio: Portfolio) -> Decimal:
 
 
 def sometimes_mixed(rng: Random, problem: Problem) -> Problem:
-    """One in three with one to three options on top."""
+    """Add one to three options to one problem in three."""
     if rng.random() < 2 / 3:
         return problem
     ids, worth = sorted(problem.portfolio.prices), int(problem.portfolio.market_value)
@@ -156,7 +156,7 @@ def sometimes_mixed(rng: Random, problem: Problem) -> Problem:
 def chosen(
     rng: Random, names: list[str], ids: list[str], worth: int, base: RebalanceOptions
 ) -> RebalanceOptions:
-    """These options with random values that do not contradict each other."""
+    """Draw random values of these options that do not contradict each other."""
     while True:
         given = {name: OPTIONS[name](rng, ids, worth) for name in names}
         if "costs_in_objective" in given:
@@ -168,7 +168,7 @@ def chosen(
 
 
 def with_options(rng: Random) -> Problem:
-    """One to four options at once, on few securities; one of them may be outside the model."""
+    """Draw one to four options on a few securities; one security may be outside the model."""
     count = int(rng.integers(1, 5))
     prices = {security_id(i): price(rng, 3, 60) for i in range(count + 1)}
     targets = tuple(
@@ -189,7 +189,7 @@ def with_options(rng: Random) -> Problem:
 
 
 def large(rng: Random) -> Problem:
-    """Five to forty securities; a cash floor in two of three."""
+    """Draw five to forty securities, with a cash floor in two of three problems."""
     count, digits = int(rng.integers(5, 41)), int(rng.choice([2, 2, 6]))
     drift = float(rng.choice([0.01, 0.03, 0.05]))
     model, portfolio = random_problem(rng, count, 200_000, drift=drift, digits=digits)
@@ -200,7 +200,7 @@ def large(rng: Random) -> Problem:
 
 
 def large_in_tiny_units(rng: Random) -> Problem:
-    """Five to fifteen fractional holdings at prices of six decimals, short of cash."""
+    """Draw five to fifteen fractional holdings at prices of six decimals, short of cash."""
     count = int(rng.integers(5, 16))
     drift = float(rng.choice([0.0125, 0.0333, 0.05]))
     model, whole = random_problem(rng, count, 200_000, drift=drift, digits=6)
@@ -211,7 +211,7 @@ def large_in_tiny_units(rng: Random) -> Problem:
 
 
 def large_with_options(rng: Random) -> Problem:
-    """Six to fifteen securities under costs, minimum and number of trades, turnover, a group."""
+    """Draw six to fifteen securities with costs, limits of trades, turnover, and a group."""
     count = int(rng.integers(6, 16))
     model, portfolio = random_problem(rng, count, 200_000, drift=0.05)
     ids = [target.security_id for target in model.targets]

@@ -1,9 +1,9 @@
-"""Whether an answer breaks a rule, and what the best answer would have been; all from the inputs.
+"""Independent judge of an answer: the rules it breaks, and the best answer, from the inputs alone.
 
-Few enough combinations are all tried, in whole numbers. Larger problems go to scipy.optimize.milp
-in a formulation that shares nothing with the engine's: a binary variable for each change of each
-security, exactly one of them taken, so that |.|, minimum trades, costs and soft bands are only
-numbers in columns. Its plans are evaluated exactly before anyone believes them; its bound is a
+Small problems are enumerated in whole numbers. Larger problems go to scipy.optimize.milp in a
+formulation that shares nothing with the engine's: a binary variable for each change of each
+security, with exactly one taken, so that |.|, minimum trades, costs and soft bands are only numbers
+in columns. SciPy's plans are evaluated exactly, because SciPy computes in floats; its bound is a
 float.
 """
 
@@ -24,11 +24,11 @@ from tests.optimization.support.oracle import INFEASIBLE, OPTIMAL
 
 MAX_ENUMERATED = 300_000
 CENT = Fraction(1, 100)
-WITHIN = Fraction(1, 1000)  # currency: what the other solver's floats may be off
+WITHIN = Fraction(1, 1000)  # currency: tolerance for the other solver's floats
 EXACT = Fraction(0)
 STOPPED = 1  # scipy.optimize.milp: by the time limit
-# Of costs in whole cents HiGHS gives plans up that are a cent better, where sums are rounded: costs
-# are made odd.
+# An odd factor for costs, because with costs in whole cents HiGHS discards plans that are a cent
+# better when it rounds sums.
 OBJECTIVE_SCALE = 1.1780972450961724
 
 
@@ -43,13 +43,13 @@ class Best:
 
 
 def of(problem: Problem, answer: PortfolioOutcome) -> Stated:
-    """The problem in whole numbers, at the base that the costs of the answer leave."""
+    """State the problem in whole numbers, at the base that the costs of the answer leave."""
     costs = Fraction(answer.cost)
     return stated(problem.model, problem.portfolio, problem.options, costs)
 
 
 def violations(problem: Stated, answer: PortfolioOutcome) -> list[str]:
-    """The rules that the plan breaks, among them that its objective is what it says."""
+    """List the rules that the plan breaks, with a wrong objective among them."""
     change = {one.security.security_id: one for one in answer.drifts}
     places: list[int] = []
     for (security_id, lot), changes in zip(problem.lots.items(), problem.changes, strict=True):
@@ -64,7 +64,7 @@ def violations(problem: Stated, answer: PortfolioOutcome) -> list[str]:
 
 
 def best(problem: Stated, time_limit_s: float, near: Fraction | None = None) -> Best:
-    """The independent answer; a gap of half a cent at ``near`` is small enough."""
+    """Find the independent answer; a gap of half a cent at ``near`` is small enough."""
     if problem.combinations <= MAX_ENUMERATED:
         least = problem.best()
         return Best(least, least, least is None, exact=True)
@@ -165,15 +165,15 @@ class _Choices:
         return np.flatnonzero(bound + reduced - least[self.owner] <= most)
 
     def least(self, columns: np.ndarray, gap: float, time_limit_s: float) -> Any:
-        """What SciPy finds with these columns alone."""
+        """Solve with these columns alone in SciPy."""
         one_each = self.one_each[:, columns]
         constraints = [
             scipy.optimize.LinearConstraint(one_each, 1, 1),
             scipy.optimize.LinearConstraint(self.rows[:, columns], -np.inf, self.limits),
         ]
         options = {"mip_rel_gap": gap, "time_limit": time_limit_s}
-        # SciPy's HiGHS ends some of these with a solve error, with or without its presolve: then
-        # the other.
+        # With presolve and without, because SciPy's HiGHS ends some problems with a solve error in
+        # one of the two.
         for presolve in (True, False):
             answer = scipy.optimize.milp(
                 self.cost[columns] * OBJECTIVE_SCALE,

@@ -47,7 +47,7 @@ class Sum:
     high: int | None = None
 
     def admits(self, total: np.ndarray | int) -> np.ndarray | bool:
-        """Whether totals are inside the bounds."""
+        """True if totals are inside the bounds."""
         above = self.low is None or total >= self.low
         below = self.high is None or total <= self.high
         return above & below
@@ -65,7 +65,7 @@ class Stated:
 
     @property
     def combinations(self) -> int:
-        """How many ways there are to pick."""
+        """Number of combinations of changes."""
         return prod(len(changes) for changes in self.changes)
 
     def picked(self, places: Sequence[int]) -> tuple[Fraction, list[str]]:
@@ -93,7 +93,7 @@ class Stated:
         return _totals(self.objective), keeps
 
     def total_of(self, name: str) -> np.ndarray:
-        """One of the sums, of each combination."""
+        """Compute one of the sums for each combination."""
         return next(_totals(limit) for limit in self.limits if limit.name == name)
 
 

@@ -156,7 +156,7 @@ def _in_scope(
 
 
 def _is_before_edge(line: Line, shares: Fraction, options: RebalanceOptions) -> bool:
-    """Whether a trade stops once it reaches the band, or the place of an empty band.
+    """True if a trade stops once it reaches the band, or the place of an empty band.
 
     Unless the least trade is farther.
     """
@@ -197,7 +197,7 @@ def _is_admitted(line: Line, shares: Fraction, options: RebalanceOptions) -> boo
 
 
 def _is_dust(line: Line, options: RebalanceOptions) -> bool:
-    """Whether all that could be traded of a holding is less than the least trade."""
+    """True if all that could be traded of a holding is less than the least trade."""
     least = min(line.lot, Fraction(1))
     shares = floor(line.held / least) * least
     small = abs(shares) < Fraction(options.minimum_shares)

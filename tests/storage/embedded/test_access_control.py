@@ -1,4 +1,4 @@
-"""The embedded database among strangers: who may read its files, who may ask it, and a disk without room."""
+"""Access to the embedded database and its files, and a disk without room."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def test_everything_of_the_embedded_database_is_for_its_owner_alone(
     server: Server, directory: Path
 ) -> None:
     stop(directory)
-    start(directory)  # a second time: what the first one left is there too
+    start(directory)  # a second time, because the files of the first start matter, too
 
     paths = [directory, *directory.rglob("*")]
     assert {path.name for path in paths} >= {"secret", "server.json", "server.log", "lock", "data"}
@@ -82,7 +82,7 @@ def test_a_caller_without_the_password_gets_nothing(
 def test_another_user_of_the_machine_cannot_read_the_password(
     server: Server, directory: Path
 ) -> None:
-    directory.chmod(0o755)  # as a directory may be that was there before
+    directory.chmod(0o755)  # because an existing directory may have this mode
     for name in ("secret", "server.json", "server.log", "data"):
         look = ["setpriv", "--reuid=65534", "--clear-groups", "test", "-r", directory / name]
         assert subprocess.run([*AS_ROOT, *look], check=False).returncode == 1

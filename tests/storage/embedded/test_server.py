@@ -171,7 +171,7 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
 
 
 def freeze(pid: int) -> None:
-    """Stop every thread of a process; the signal returns before the last of them stands still."""
+    """Stop a process, and wait, because the signal returns before every thread has stopped."""
     os.kill(pid, signal.SIGSTOP)
     tasks = Path(f"/proc/{pid}/task")
     while any("State:\tT" not in (task / "status").read_text() for task in tasks.iterdir()):
@@ -198,7 +198,7 @@ async def test_a_frozen_server_is_reported_as_unavailable_without_its_address(
 def test_an_absent_server_is_reported_as_unavailable(directory: Path) -> None:
     server = start(directory)
     stop(directory)
-    # Without an event loop: there the driver forgets a socket when it is closed while it connects.
+    # Without an event loop, because there the driver leaks a socket that is closed during connect.
     with (
         MongoClient[Document](server.uri, timeoutMS=300) as client,
         pytest.raises(StorageUnavailableError),
@@ -249,7 +249,7 @@ async def test_a_collection_that_was_dropped_leaves_no_files_open(directory: Pat
     made = set(files.iterdir()) - before
     assert len(made) > 10
     await database.client.drop_database(database.name)
-    # Their files go with a checkpoint, which the server takes once a minute, or when it is asked to.
+    # A checkpoint, because only a checkpoint removes the files of dropped collections.
     port = int((directory / "port").read_text())
     with MongoClient[Document](internal_uri(port, directory / "secret")) as client:
         assert eventually(
@@ -279,7 +279,7 @@ def test_a_server_that_ends_at_once_points_to_its_log(directory: Path) -> None:
 @pytest.fixture
 def secantus(directory: Path) -> Server:
     directory.mkdir()
-    (directory / "engine").write_text(SECANTUS)  # as if it had been the one found before
+    (directory / "engine").write_text(SECANTUS)  # as after an earlier start with SecantusDB
     server = start(directory)
     assert server.engine.startswith(SECANTUS)
     return server

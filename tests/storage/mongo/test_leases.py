@@ -1,4 +1,4 @@
-"""Leases on both of the servers that can be embedded: each has its own ideas of $$NOW."""
+"""Leases on both embedded servers, because the two differ in the meaning of $$NOW."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -34,14 +34,14 @@ DEFAULTS = {"made_at": "$$NOW", "state": "NEW"}
 @pytest.fixture(scope="module")
 def secantus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("secantus")
-    (directory / "engine").write_text(SECANTUS)  # as if it had been the one found before
+    (directory / "engine").write_text(SECANTUS)  # as after an earlier start with SecantusDB
     yield start(Path(directory)).uri
     stop(directory)
 
 
 @pytest.fixture(params=[MONGOD, SECANTUS])
 async def either(request: pytest.FixtureRequest) -> AsyncIterator[AsyncDatabase[Document]]:
-    """A new database of the one and the other server."""
+    """A new database of each embedded server in turn."""
     fixture = "mongodb_uri" if request.param == MONGOD else "secantus_uri"
     fresh = connect(
         request.getfixturevalue(fixture), f"test-{uuid4().hex}", WRITER_TIMEOUT_S * 1_000
