@@ -33,7 +33,7 @@ class Row:
 
     @property
     def counts(self) -> range:
-        """Yield every k such that held + k shares are in the band and not short."""
+        """The changes k such that held + k shares are in the band and not short."""
         least = max(ceil(self.low / self.price - self.held), ceil(-self.held))
         most = floor(self.high / self.price - self.held)
         if self.target == self.high == 0 and most < least:  # below one share: cannot be sold
