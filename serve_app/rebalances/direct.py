@@ -1,6 +1,7 @@
-"""Runs: the portfolios of a model, solved and answered - here if they are few, else by tasks of a book run.
+"""Direct rebalances: solve the portfolios of a model while the caller waits.
 
-A run has one price snapshot from its begin to its end.
+Few portfolios are solved in this process, many by the tasks of a run. One price snapshot serves
+the whole rebalance.
 """
 
 import time
@@ -32,11 +33,11 @@ from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.run import HoldingsRef, Run, Selection
 
 Overrides = Mapping[str, Any]
-"""Options by name, in place of those that the model has."""
+"""Options by name that replace the options of the model."""
 
 
 class DirectRebalancer:
-    """Rebalances and answers, in one process and its event loop."""
+    """Rebalances portfolios in one process and its event loop, and returns their outcomes."""
 
     def __init__(self, settings: Settings, resources: Resources, coordinator: Coordinator) -> None:
         self._settings = settings
@@ -53,27 +54,30 @@ class DirectRebalancer:
         *,
         alone: bool = False,
     ) -> Outcomes:
-        """Rebalance these portfolios of the model, store what became of them, and answer it.
+        """Rebalance these portfolios of the model; store and return their outcomes.
 
-        What is stored settles the claim. ``alone`` says that one portfolio is asked for: what its
-        restrictions name and nobody has is refused then (UnmatchedIdsError). Raises
-        UpstreamUnavailableError as soon as an upstream is down; what was solved before stays.
+        The stored rebalance settles the claim. ``alone`` marks a request for a single portfolio:
+        its restrictions then must name securities of the model or the portfolio, otherwise
+        UnmatchedIdsError. Raises UpstreamUnavailableError as soon as an upstream is down; outcomes
+        solved before stay stored.
         """
         begin = time.monotonic()
-        options_for(model, overrides, self._settings)  # refused before anything begins
+        options_for(
+            model, overrides, self._settings
+        )  # first, because bad options must start nothing
         try:
             if len(portfolio_ids) > self._settings.run_fan_out_above:
-                made = await self._fanned_out(rebalance_id, model, overrides, claim)
+                outcomes = await self._fan_out(rebalance_id, model, overrides, claim)
             else:
-                work = await self._begun(
+                work = await self._begin(
                     rebalance_id, model, len(portfolio_ids), overrides, alone=alone
                 )
-                made = await self._solved_here(work, portfolio_ids, claim)
+                outcomes = await self._solve_here(work, portfolio_ids, claim)
         except BaseException:
             count_stopped_rebalance()
             raise
         count_rebalance(len(portfolio_ids), time.monotonic() - begin)
-        return made
+        return outcomes
 
     async def preview(
         self,
@@ -83,20 +87,20 @@ class DirectRebalancer:
         *,
         alone: bool = False,
     ) -> Outcomes:
-        """What ``rebalance`` would answer; nothing is stored, so the id of the run leads nowhere."""
+        """Return what ``rebalance`` would; store nothing, so the rebalance id leads nowhere."""
         count = len(portfolio_ids)
-        work = await self._begun(new_rebalance_id(), model, count, overrides, alone=alone)
+        work = await self._begin(new_rebalance_id(), model, count, overrides, alone=alone)
         whole = Chunk(work.run.rebalance_id, 0, portfolio_ids)
         with reserved_for(len(portfolio_ids)):
             if work.refusal is None and count > self._settings.run_fan_out_above:
                 outcomes = await preview_chunks(work, whole)
             else:
                 outcomes = tuple((await outcomes_of(work, whole, self._with))[0])
-        return _matched(work.run, outcomes), outcomes
+        return _drop_matched(work.run, outcomes), outcomes
 
     async def settled(self, rebalance_id: str) -> Outcomes | None:
-        """What a run made before its answer was lost; one that is under way is waited for."""
-        with suppress(NotFoundError):  # a run without tasks
+        """Return a rebalance whose answer was lost; wait for it first if it is still running."""
+        with suppress(NotFoundError):  # because a rebalance solved in one process has no run
             await self._coordinator.over(rebalance_id)
         try:
             run = await self._with.rebalances.read(rebalance_id)
@@ -106,22 +110,22 @@ class DirectRebalancer:
             return None
         return run, await self._with.rebalances.outcomes(run)
 
-    async def _solved_here(
+    async def _solve_here(
         self, work: Work, portfolio_ids: tuple[str, ...], claim: IdempotencyClaim | None
     ) -> Outcomes:
         chunk = Chunk(work.run.rebalance_id, 0, portfolio_ids)
         with reserved_for(len(portfolio_ids)):
             outcomes, _ = await outcomes_of(work, chunk, self._with)
-        return await self._recorded(work.run, outcomes, claim)
+        return await self._record(work.run, outcomes, claim)
 
-    async def _fanned_out(
+    async def _fan_out(
         self,
         rebalance_id: str,
         model: Model,
         overrides: Overrides,
         claim: IdempotencyClaim | None,
     ) -> Outcomes:
-        """As a run over a book of one model, which outlives this process if it has to."""
+        """Rebalance the model as a run, because a run survives the loss of this process."""
         assert model.model_id is not None
         run = Run(
             run_id=rebalance_id,
@@ -138,7 +142,7 @@ class DirectRebalancer:
         stored = await self._with.rebalances.read(rebalance_id)
         return stored, await self._with.rebalances.outcomes(stored)
 
-    async def _begun(
+    async def _begin(
         self,
         rebalance_id: str,
         model: Model,
@@ -152,41 +156,42 @@ class DirectRebalancer:
         run = new_rebalance(rebalance_id, model, portfolios, options_document(options), now())
         run = replace(run, unmatched=named_beyond(model, options))
         holdings = HoldingsRef(self._settings.holdings_source)
-        # What the model restricts is meant for all its portfolios, not for each of them.
+        # Only the caller's restrictions must match, because those of the model are meant for all
+        # its portfolios together and not for each.
         named = restrictions_of(overrides) if alone else None
         work = Work(self._settings, run, snapshot, options, correlation_id.get(), holdings)
         return await self._at_prices(replace(work, must_match=named), model)
 
     async def _at_prices(self, work: Work, model: Model) -> Work:
-        """The work with the prices of its model, or with the reason why it has none."""
+        """Add the prices of the model to the work, or the refusal if it has none."""
         try:
             securities = await price_model(model, self._with.securities, work.snapshot)
         except UNPRICED as error:
             return replace(work, refusal=refusal_of(error))
         return replace(work, run=replace(work.run, securities=securities))
 
-    async def _recorded(
+    async def _record(
         self, run: Rebalance, outcomes: Sequence[PortfolioOutcome], claim: IdempotencyClaim | None
     ) -> Outcomes:
-        """Store a run that is over."""
+        """Store a completed rebalance and date its model."""
         counts = Counter(outcome.status for outcome in outcomes)
         count_outcomes(counts)
         run = replace(
-            _matched(run, outcomes),
+            _drop_matched(run, outcomes),
             status=RebalanceStatus.COMPLETED,
             counts=counts,
             finished_at=now(),
         )
         stored = await self._with.rebalances.store(run, outcomes, claim)
-        await self._dated(run)  # not beside it: a rebalance that is not stored leaves no date
+        await self._date_model(run)  # afterwards, because an unstored rebalance must leave no date
         return stored, tuple(outcomes)
 
-    async def _dated(self, run: Rebalance) -> None:
-        # A model that was deleted while its portfolios were rebalanced has no date to set.
+    async def _date_model(self, run: Rebalance) -> None:
+        # Ignored, because a model may be deleted while its portfolios are rebalanced.
         with suppress(NotFoundError):
             await self._with.models.rebalanced(run.model_id, run.started_at)
 
 
-def _matched(run: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:
+def _drop_matched(run: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:
     held = set(held_outside(outcomes))
     return replace(run, unmatched=tuple(each for each in run.unmatched if each not in held))

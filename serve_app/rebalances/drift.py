@@ -1,4 +1,4 @@
-"""Who is out of band: holdings and prices fetched as for a rebalance, then measured instead of solved."""
+"""Drift: holdings and prices are fetched as for a rebalance, then measured instead of solved."""
 
 import asyncio
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ FORESEEN = (HoldingsMissingError, UpstreamContractError, *UNPRICED)
 
 
 class DriftMeter:
-    """Measures portfolios of stored models, in one process and its event loop; stores nothing."""
+    """Measures the drift of portfolios from stored models; stores nothing."""
 
     def __init__(self, resources: Resources) -> None:
         self._with = resources
@@ -33,13 +33,13 @@ class DriftMeter:
     async def of_portfolio(
         self, portfolio_id: str, model_id: str | None
     ) -> tuple[Model, PortfolioDrift]:
-        """The drift of one portfolio from the named model, or from the newest that it follows.
+        """Measure one portfolio against the named model, or the newest model that it follows.
 
-        Raises what a portfolio of a larger call would have as its refusal.
+        Raises the error that a page of portfolios would report as the refusal of this one.
         """
         model = await self._with.models.followed_by(portfolio_id, model_id)
         try:
-            securities, portfolios = await self._fetched(model)
+            securities, portfolios = await self._fetch(model)
             portfolio = _portfolio(portfolio_id, portfolios.balances[0], portfolios.prices)
             return model, measure_drift(securities, portfolio)
         except RuleError as error:
@@ -48,25 +48,25 @@ class DriftMeter:
     async def of_model(
         self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[DriftSummary, ...], int]:
-        """One page of the portfolios that follow a model, in its order, and how many there are."""
+        """Measure one page of the portfolios that follow a model; also return their number."""
         model, total = await self._with.models.followers(model_id, offset, limit)
         if model is None:
             return (), total
         try:
-            securities, portfolios = await self._fetched(model)
+            securities, portfolios = await self._fetch(model)
         except UNPRICED as error:
-            return tuple(_failed(each, error) for each in model.portfolio_ids), total
-        # A page of 1,000 takes a fraction of a second, which the event loop need not wait for.
-        return await asyncio.to_thread(_measured, securities, portfolios), total
+            return tuple(_failed_summary(each, error) for each in model.portfolio_ids), total
+        # In a thread, because a page of 1,000 would block the event loop for a noticeable time.
+        return await asyncio.to_thread(_summarize, securities, portfolios), total
 
-    async def _fetched(self, model: Model) -> tuple[tuple[PricedTarget, ...], ChunkInputs]:
+    async def _fetch(self, model: Model) -> tuple[tuple[PricedTarget, ...], ChunkInputs]:
         snapshot = await self._with.prices.snapshot()
         securities = await price_model(model, self._with.securities, snapshot)
         sources = self._with.holdings, self._with.securities
         return securities, await fetch_chunk(securities, model.portfolio_ids, *sources, snapshot)
 
 
-def _measured(
+def _summarize(
     securities: tuple[PricedTarget, ...], portfolios: ChunkInputs
 ) -> tuple[DriftSummary, ...]:
     pairs = zip(portfolios.portfolio_ids, portfolios.balances, strict=True)
@@ -82,7 +82,7 @@ def _summary(
     try:
         return measure_drift(securities, _portfolio(portfolio_id, balance, prices)).summary
     except FORESEEN as error:
-        return _failed(portfolio_id, error)
+        return _failed_summary(portfolio_id, error)
 
 
 def _portfolio(portfolio_id: str, balance: Found, prices: Mapping[str, Decimal]) -> Portfolio:
@@ -91,6 +91,6 @@ def _portfolio(portfolio_id: str, balance: Found, prices: Mapping[str, Decimal])
     return Portfolio(portfolio_id, balance.cash, balance.holdings, prices)
 
 
-def _failed(portfolio_id: str, error: Exception) -> DriftSummary:
+def _failed_summary(portfolio_id: str, error: Exception) -> DriftSummary:
     refusal = failed_outcome(portfolio_id, error).refusal
     return DriftSummary(portfolio_id, BandStatus.FAILED, refusal=refusal)

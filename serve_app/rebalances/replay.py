@@ -1,4 +1,7 @@
-"""A stored rebalance solved again: every outcome holds its complete input, so the answers have to agree."""
+"""Replay: solve a stored rebalance again and compare the outcomes.
+
+Every outcome holds its complete input, so both answers must agree.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -27,7 +30,7 @@ WITHOUT_INPUT, BY_TIME = "failed, without input", "ended by time"
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A portfolio whose outcome was solved again; the differences are stored and new values by name."""
+    """A portfolio solved again, and by field name the stored and the new values that differ."""
 
     portfolio_id: str
     verdict: str
@@ -37,79 +40,83 @@ class Compared:
 async def replay_rebalance(
     run: Rebalance, stored: RebalanceStore, time_limit_s: float
 ) -> AsyncIterator[Compared]:
-    """Every outcome of a run beside what the engine answers today, a page at a time."""
+    """Compare every stored outcome with the engine's answer of today, one page at a time."""
     options = replace(options_from(run.options), time_limit_s=time_limit_s)
     for offset in range(0, run.number_of_portfolios, OUTCOME_BATCH_SIZE):
         page = await stored.outcomes(run, offset, OUTCOME_BATCH_SIZE)
-        for compared in _compared(run, page, options):
+        for compared in _compare_page(run, page, options):
             yield compared
 
 
 def counted(verdicts: Counter[str]) -> str:
-    """How many of which verdict, in one line."""
+    """Format the number of portfolios by verdict, in one line."""
     order = (AGREE, DIFFER, WITHOUT_INPUT, BY_TIME)
     return ", ".join(f"{verdicts[each]:,} {each}" for each in order if verdicts[each])
 
 
-def _compared(
+def _compare_page(
     run: Rebalance, page: Sequence[PortfolioOutcome], options: RebalanceOptions
 ) -> Iterator[Compared]:
-    # What a search found until its time was over depends on the machine.
-    solvable = [each for each in page if each.cash_before is not None and not _by_time(each)]
-    answers = _answers(run, solvable, options)
+    # Not solved again, because the result of a search that ran out of time depends on the machine.
+    solvable = [
+        each for each in page if each.cash_before is not None and not _is_ended_by_time(each)
+    ]
+    answers = _solve_again(run, solvable, options)
     for outcome in page:
         if outcome.cash_before is None:
             yield Compared(outcome.portfolio_id, WITHOUT_INPUT, {})
-        elif _by_time(outcome):
+        elif _is_ended_by_time(outcome):
             yield Compared(outcome.portfolio_id, BY_TIME, {})
         else:
-            yield _beside(outcome, answers[outcome.portfolio_id])
+            yield _compare(outcome, answers[outcome.portfolio_id])
 
 
-def _answers(
+def _solve_again(
     run: Rebalance, outcomes: Sequence[PortfolioOutcome], options: RebalanceOptions
 ) -> Mapping[str, Answer]:
-    """What the engine answers today, by portfolio id."""
+    """Solve the stored inputs again; return the answers by portfolio id."""
     own = run.overrides_by_portfolio
     alike: dict[RebalanceOptions, list[PortfolioOutcome]] = defaultdict(list)
     for outcome in outcomes:
         alike[replace(options, **own.get(outcome.portfolio_id, {}))].append(outcome)
-    found: dict[str, Answer] = {}
-    for asked, some in alike.items():
-        portfolios = _portfolios(run, some, asked.cash_flow)
+    answers: dict[str, Answer] = {}
+    for merged, group in alike.items():
+        portfolios = _portfolios(run, group, merged.cash_flow)
         ids = [portfolio.portfolio_id for portfolio in portfolios]
-        found.update(zip(ids, rebalance_all(run.securities, portfolios, asked), strict=True))
-    return found
+        answers.update(zip(ids, rebalance_all(run.securities, portfolios, merged), strict=True))
+    return answers
 
 
 def _portfolios(
     run: Rebalance, outcomes: Sequence[PortfolioOutcome], cash_flow: Decimal
 ) -> list[Portfolio]:
-    """The portfolios as they were before: a run has one price of each security."""
+    """Rebuild the portfolios as they were before; a rebalance has one price for each security."""
     columns = [(*run.securities, *outcome.others) for outcome in outcomes]
     prices = {each.security_id: each.price for row in columns for each in row}
-    made: list[Portfolio] = []
+    portfolios: list[Portfolio] = []
     for outcome, row in zip(outcomes, columns, strict=True):
         ids = [security.security_id for security in row]
         held = dict(zip(ids, map(Decimal, outcome.before), strict=True))
         assert outcome.cash_before is not None
         cash = EXACT.subtract(outcome.cash_before, cash_flow)
-        made.append(Portfolio(outcome.portfolio_id, cash, held, prices))
-    return made
+        portfolios.append(Portfolio(outcome.portfolio_id, cash, held, prices))
+    return portfolios
 
 
-def _beside(stored: PortfolioOutcome, answer: Answer) -> Compared:
-    if isinstance(answer, NoSolutionInTimeError) or _by_time(answer):
+def _compare(stored: PortfolioOutcome, answer: Answer) -> Compared:
+    if isinstance(answer, NoSolutionInTimeError) or _is_ended_by_time(answer):
         return Compared(stored.portfolio_id, BY_TIME, {})
-    new = _shown(answer)
+    new = _comparable_fields(answer)
     differences = {
-        name: (value, new[name]) for name, value in _shown(stored).items() if value != new[name]
+        name: (value, new[name])
+        for name, value in _comparable_fields(stored).items()
+        if value != new[name]
     }
     return Compared(stored.portfolio_id, DIFFER if differences else AGREE, differences)
 
 
-def _shown(answer: Answer) -> dict[str, object]:
-    """What has to agree."""
+def _comparable_fields(answer: Answer) -> dict[str, object]:
+    """Select the fields of an answer that must agree, by name."""
     if not isinstance(answer, PortfolioOutcome):
         names = ("holdings", "cash", "objective", "lower_bound")
         return {"status": f"{Status.FAILED}: {answer}", **dict.fromkeys(names)}
@@ -123,6 +130,6 @@ def _shown(answer: Answer) -> dict[str, object]:
     }
 
 
-def _by_time(answer: Answer) -> bool:
+def _is_ended_by_time(answer: Answer) -> bool:
     proof = answer.certificate if isinstance(answer, PortfolioOutcome) else None
     return proof is not None and proof.proof is Proof.FEASIBLE_TIME_LIMIT

@@ -1,4 +1,4 @@
-"""Portfolios that are given whole, solved here or by Ray tasks: no database, no upstream."""
+"""Stateless rebalances: portfolios given whole, solved without a database or an upstream."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -29,12 +29,12 @@ from serve_app.ray_calls import fan_out, tasks_at_a_time
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 
-SOLVE_BATCH_SIZE = 50  # portfolios, after which another request may use the solver of this process
+SOLVE_BATCH_SIZE = 50  # portfolios, because other requests use the one solver between two batches
 
 
 @dataclass(frozen=True, slots=True)
 class StatelessWork:
-    """What all portfolios of one call share; put into the object store once."""
+    """Input that all portfolios of one call share; put into the object store once."""
 
     securities: tuple[PricedTarget, ...]
     prices: Mapping[str, Decimal]
@@ -51,9 +51,9 @@ async def optimize_portfolios(
     settings: Settings,
     time_limit_s: float,
 ) -> tuple[PortfolioOutcome, ...]:
-    """What becomes of each portfolio, in their order; one that fails does not stop the others.
+    """Solve each portfolio and return the outcomes in order; a failure does not stop the others.
 
-    Raises EmptyModelError where everything would be sold unasked, and OptionsConflictError.
+    Raises EmptyModelError if everything would be sold unasked, and OptionsConflictError.
     """
     common, own = options.of_all(time_limit_s), options.of_each(time_limit_s)
     for each in {own.get(balance.portfolio_id, common) for balance in balances}:
@@ -65,21 +65,23 @@ async def optimize_portfolios(
     given = StatelessWork(securities, prices, common, own, correlation_id.get())
     with reserved_for(len(balances)):
         if len(balances) > settings.run_fan_out_above:
-            return await _from_tasks(given, balances, settings)
-        return await _here(given, balances)
+            return await _fan_out_to_tasks(given, balances, settings)
+        return await _solve_here(given, balances)
 
 
-async def _here(given: StatelessWork, balances: Sequence[Balance]) -> tuple[PortfolioOutcome, ...]:
+async def _solve_here(
+    given: StatelessWork, balances: Sequence[Balance]
+) -> tuple[PortfolioOutcome, ...]:
     firsts = range(0, len(balances), SOLVE_BATCH_SIZE)
     shares = Shares(len(firsts), 1)
     found: list[PortfolioOutcome] = []
     for first in firsts:
         with within(shares.next_s()):
-            found += await _solved(given, balances[first : first + SOLVE_BATCH_SIZE])
+            found += await _solve(given, balances[first : first + SOLVE_BATCH_SIZE])
     return tuple(found)
 
 
-async def _from_tasks(
+async def _fan_out_to_tasks(
     given: StatelessWork, balances: Sequence[Balance], settings: Settings
 ) -> tuple[PortfolioOutcome, ...]:
     shared, size = ray.put(given), settings.run_chunk_size
@@ -87,31 +89,32 @@ async def _from_tasks(
     def submit(
         _: int, part: Sequence[Balance], within_s: float | None
     ) -> ObjectRef[list[PortfolioOutcome]]:
-        return _given_task.remote(shared, part, within_s)
+        return _solve_task.remote(shared, part, within_s)
 
     return await fan_out(balances, size, submit, tasks_at_a_time(settings))
 
 
-# A lost worker or node is tried again, an error of ours is not.
+# Retried after a lost worker or node only, because an error of our own code would repeat.
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
-def _given_task(
+def _solve_task(
     given: StatelessWork, balances: Sequence[Balance], within_s: float | None
 ) -> list[PortfolioOutcome]:
     """Solve some of the portfolios, in a worker process."""
-    return asyncio.run(_solved_there(given, balances, within_s))
+    return asyncio.run(_solve_in_worker(given, balances, within_s))
 
 
-# Ray pickles the function of a task with the globals that it names, and a context variable cannot be.
-async def _solved_there(
+# A function of its own, because Ray pickles a task with the globals that it names, and a context
+# variable cannot be pickled.
+async def _solve_in_worker(
     given: StatelessWork, balances: Sequence[Balance], within_s: float | None
 ) -> list[PortfolioOutcome]:
     correlate_logs()
     correlation_id.set(given.correlation_id)
     with within(within_s):
-        return await _solved(given, balances)
+        return await _solve(given, balances)
 
 
-async def _solved(given: StatelessWork, balances: Sequence[Balance]) -> list[PortfolioOutcome]:
+async def _solve(given: StatelessWork, balances: Sequence[Balance]) -> list[PortfolioOutcome]:
     ids = [balance.portfolio_id for balance in balances]
     fetched = ChunkInputs(ids, balances, given.prices)
     return await solve_chunk(given.securities, fetched, given.options, count_solved, given.own)
