@@ -1,4 +1,4 @@
-"""Attempts: the chunks of a run as Ray tasks, each tried until its outcomes are stored or it is given up."""
+"""Chunk attempts: run each chunk as a Ray task until its outcomes are stored or it is given up."""
 
 import logging
 from collections import Counter
@@ -38,7 +38,7 @@ ENDS_RUN = (HoldingsFileError, LeaseLostError)
 
 
 class ChunkAttempts:
-    """The tasks of one run, and how many of them the window admits at a time."""
+    """Ray tasks of one run, as many at a time as its congestion window admits."""
 
     def __init__(self, settings: Settings, resources: Resources, run: Run) -> None:
         self._settings = settings
@@ -46,14 +46,14 @@ class ChunkAttempts:
         self._run = run
         self._snapshot: Snapshot | None = None
         self._tries = settings.run_chunk_tries
-        self._works: dict[str, Any] = {}  # references to the work of the rebalances under way
-        self._under_way: set[Any] = set()  # references to the tasks
+        self._works: dict[str, Any] = {}  # object references by rebalance id
+        self._under_way: set[Any] = set()  # object references of the running tasks
         self._shares = Shares(1, 1)
         self.window = CongestionWindow(settings.run_window)
         self.is_cancelled = run.status in {RunStatus.CANCELLING, RunStatus.DISCARDING}
 
     def begin(self, run: Run, snapshot: Snapshot | None, open_chunks: int) -> None:
-        """Learn what was planned, at which prices, and how much of it is to be done."""
+        """Take over the planned run, its price snapshot and the number of its open chunks."""
         self._run = run
         self._snapshot = snapshot
         at_a_time = self._at_a_time()
@@ -61,11 +61,11 @@ class ChunkAttempts:
         self.window = CongestionWindow(at_a_time)
 
     def cancel(self) -> None:
-        """Begin nothing more."""
+        """Start no further task."""
         self.is_cancelled = True
 
     def interrupt(self) -> None:
-        """End what is under way, too."""
+        """Start no further task and cancel the running ones."""
         self.cancel()
         for task in self._under_way:
             ray.cancel(task, force=False)
@@ -74,29 +74,29 @@ class ChunkAttempts:
         return tasks_at_a_time(self._settings)
 
     def forget(self, rebalance_id: str) -> None:
-        """Let go of what the chunks of a rebalance share."""
+        """Release the input that the chunks of a rebalance share."""
         self._works.pop(rebalance_id, None)
 
     async def report(self, chunk: Chunk, tries: int | None = None) -> Report | None:
-        """What became of a chunk, all of whose outcomes are stored then; None if it was cancelled.
+        """Solve and store a chunk and return its report; None if the run was cancelled.
 
-        Raises what ends the whole run.
+        Raises only errors that end the whole run.
         """
         try:
-            return await self._tried(chunk, tries)
+            return await self._retry(chunk, tries)
         except Exception as error:
             if isinstance(error, ENDS_RUN) or self._stops_for(error):
                 raise
             if isinstance(error, RayError) and len(chunk.portfolio_ids) > 1:
-                return await self._halved(chunk)
+                return await self._bisect(chunk)
             if not isinstance(error, FAILURES):
                 logger.exception("chunk %s failed unexpectedly", chunk.chunk_id)
-            return await self._given_up(chunk, error)
+            return await self._give_up(chunk, error)
 
     def _stops_for(self, error: Exception) -> bool:
         return self._run.stops_on_outage and isinstance(error, FAILURES)
 
-    async def _tried(self, chunk: Chunk, tries: int | None) -> Report | None:
+    async def _retry(self, chunk: Chunk, tries: int | None) -> Report | None:
         on = self._pauses(tries)
         async for attempt in stamina.retry_context(on, attempts=None, timeout=None):
             with attempt:
@@ -104,14 +104,15 @@ class ChunkAttempts:
         raise AssertionError
 
     def _pauses(self, tries: int | None) -> Callable[[Exception], bool | float]:
-        """Retry policy of a chunk, as stamina takes one: the pause after a failure, or False."""
+        """Build the retry policy of a chunk for stamina: the pause after a failure, or False."""
         pauses, failures = doubling_pauses(PAUSE_S, MAX_PAUSE_S), 0
 
         def pause_s(error: Exception) -> bool | float:
             nonlocal failures
             if not isinstance(error, TRANSIENT) or self._stops_for(error):
                 return False
-            # Without the database nothing could be noted: it is awaited as long as the lease lasts.
+            # A database failure does not count, because without the database nothing could be
+            # recorded: the chunk waits for it as long as the lease lasts.
             failures += not isinstance(error, StorageUnavailableError)
             if failures >= (tries or self._tries):
                 self._tries = 1  # because until something succeeds the others need not try as often
@@ -130,7 +131,7 @@ class ChunkAttempts:
         except TaskCancelledError:
             return None
         if report is None:
-            self.cancel()  # the database says so sooner than anybody else
+            self.cancel()  # because the task read in the database that the run was cancelled
             return None
         self.window.widen()
         self._tries = self._settings.run_chunk_tries
@@ -141,13 +142,14 @@ class ChunkAttempts:
         task: Any = chunk_task.remote(work, chunk, self._shares.next_s())
         self._under_way.add(task)
         try:
-            # The end of the run counts what is stored: until then nothing more may be written.
+            # Awaited although the run may be cancelled, because its end counts the stored outcomes:
+            # nothing may be written afterwards.
             return await result_of(task, is_awaited=True)
         finally:
             self._under_way.discard(task)
 
-    async def _halved(self, chunk: Chunk) -> Report | None:
-        """A chunk that its workers do not survive: the one portfolio that ends them must not cost the others."""
+    async def _bisect(self, chunk: Chunk) -> Report | None:
+        """Bisect a chunk that keeps crashing its worker, to isolate the portfolio at fault."""
         half = len(chunk.portfolio_ids) // 2
         reports: list[Report] = []
         for first, end in ((0, half), (half, len(chunk.portfolio_ids))):
@@ -159,8 +161,8 @@ class ChunkAttempts:
             reports.append(report)
         return _sum(*reports)
 
-    async def _given_up(self, chunk: Chunk, error: Exception) -> Report:
-        """Every portfolio of the chunk that has no outcome says why there is none."""
+    async def _give_up(self, chunk: Chunk, error: Exception) -> Report:
+        """Store the error as the outcome of every portfolio of the chunk that has none."""
         refusal = refusal_of(error)
         outcomes = [refused_outcome(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
         record = self._with.rebalances.record
@@ -170,12 +172,12 @@ class ChunkAttempts:
         return replace(report_of([], counts, {}), error=refusal.detail)
 
     async def _work_of(self, rebalance_id: str) -> Any:
-        """A reference to what the chunks of a rebalance share."""
+        """Return an object reference to the input that the chunks of a rebalance share."""
         if rebalance_id not in self._works:
-            self._works[rebalance_id] = ray.put(await self._shared(rebalance_id))
+            self._works[rebalance_id] = ray.put(await self._read_work(rebalance_id))
         return self._works[rebalance_id]
 
-    async def _shared(self, rebalance_id: str) -> Work:
+    async def _read_work(self, rebalance_id: str) -> Work:
         part = await self._with.rebalances.read(rebalance_id)
         stored = self._snapshot or Snapshot("", part.started_at, {})
         return Work(

@@ -1,7 +1,7 @@
 """The Ray tasks of runs: one chunk of portfolios each, in worker processes.
 
-Every outcome is written under a key made of the rebalance and the portfolio's place in it, so a task
-that runs twice changes nothing.
+Every outcome is written under a key made of the rebalance and the portfolio's place in it, so a
+task that runs twice changes nothing.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ from serve_app.settings import Settings
 from storage.chunk_store import Chunk, Report
 from storage.mongo.connection import WRITER_TIMEOUT_S
 
-# Below the replicas, so that single rebalances do not wait for a run over a book.
+# Below the replicas, because otherwise single rebalances would wait for a large run.
 NICENESS = 10
 
 
 async def preview_chunks(work: Work, whole: Chunk) -> tuple[PortfolioOutcome, ...]:
-    """The outcomes of all portfolios, by tasks that store nothing; the first error ends the others."""
+    """Solve all portfolios by tasks that store nothing; the first error cancels the others."""
     shared, settings = ray.put(work), work.settings
 
     def submit(
@@ -47,7 +47,7 @@ async def preview_chunks(work: Work, whole: Chunk) -> tuple[PortfolioOutcome, ..
 async def record_chunk(
     work: Work, chunk: Chunk, resources: Resources, within_s: float | None
 ) -> Report | None:
-    """Fetch, solve and record one chunk; None if its run may begin no more of them."""
+    """Fetch, solve and record one chunk; None if its run may begin no more chunks."""
     run_id = work.run.run_id
     if run_id is not None and not await resources.runs.begin_chunk(run_id):
         return None
@@ -59,43 +59,43 @@ async def record_chunk(
     return report_of(outcomes, counts, {**seconds, "write": time.perf_counter() - begin})
 
 
-# A lost worker or node is tried again, an error of ours is not.
+# Retried after a lost worker or node only, because an error of our own code would repeat.
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
 def chunk_task(work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
-    """Do one chunk, in a worker process."""
+    """Fetch, solve and record one chunk in a worker process."""
     worker = _worker(work.settings)
     return worker.runner.run(record_chunk(work, chunk, worker.resources, within_s))
 
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
 def _preview_task(work: Work, chunk: Chunk, within_s: float | None) -> list[PortfolioOutcome]:
-    """Fetch and solve one chunk."""
+    """Fetch and solve one chunk in a worker process; store nothing."""
     worker = _worker(work.settings)
 
-    async def fetched_solved() -> list[PortfolioOutcome]:
+    async def fetch_and_solve() -> list[PortfolioOutcome]:
         with within(within_s):
             outcomes, _ = await outcomes_of(work, chunk, worker.resources)
         return outcomes
 
-    return worker.runner.run(fetched_solved())
+    return worker.runner.run(fetch_and_solve())
 
 
 def report_of(
     outcomes: list[PortfolioOutcome], counts: Mapping[Status, int], seconds: Mapping[str, float]
 ) -> Report:
-    """What is noted of a chunk whose outcomes are stored."""
+    """Summarize a chunk whose outcomes are stored."""
     methods = Counter(one.certificate.method.value for one in outcomes if one.certificate)
     return Report(counts, methods, seconds)
 
 
 @ray.remote(num_cpus=1)
 def _warm_task(settings: Settings) -> None:
-    """Load what a chunk needs, so that the first run does not wait for it."""
+    """Load the libraries and connections of a worker, so that the first run need not wait."""
     _worker(settings)
 
 
 def warm_workers(settings: Settings, count: int) -> None:
-    """Have so many worker processes ready; returns at once."""
+    """Start ``count`` worker processes in the background."""
     for _ in range(count):
         _warm_task.remote(settings)
 

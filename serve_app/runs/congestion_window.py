@@ -1,11 +1,12 @@
-"""Window: how much is under way at a time, by what database and upstreams bear."""
+"""Congestion window: the load of a run, adapted to what database and upstreams bear."""
 
 
 class CongestionWindow:
-    """One more for every success, half as many after a failure: additive increase, multiplicative decrease.
+    """Limit on concurrent tasks by additive increase and multiplicative decrease.
 
-    The rule of TCP's congestion control (Chiu and Jain, 1989): whoever shares a service with others by
-    it comes to a fair share without knowing of them.
+    A whole window of successes adds one task, a failure halves the window. By this rule of TCP's
+    congestion control (Chiu and Jain, 1989) users of one service converge to a fair share without
+    knowing of each other.
     """
 
     def __init__(self, most: int) -> None:
@@ -14,13 +15,13 @@ class CongestionWindow:
 
     @property
     def size(self) -> int:
-        """So many may be under way."""
+        """Number of tasks that may run at a time."""
         return int(self._size)
 
     def widen(self) -> None:
-        """Something went well: a whole window of successes makes room for one more."""
+        """Record a success: a whole window of successes makes room for one more task."""
         self._size = min(float(self._most), self._size + 1 / self._size)
 
     def narrow(self) -> None:
-        """Something was refused or came too late."""
+        """Record a refused or late call: halve the window."""
         self._size = max(1.0, self._size / 2)

@@ -1,4 +1,4 @@
-"""Coordinator: keeps the book runs of the database going, whichever replica they began in."""
+"""Coordinator: keeps stored runs going, whichever replica they began in."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ MAX_TAKEOVERS = 20
 
 
 class Coordinator:
-    """Works on the runs that begin here, and takes over those whose replica died."""
+    """Drives the runs that begin in this replica, and takes over runs whose replica died."""
 
     def __init__(
         self,
@@ -46,19 +46,19 @@ class Coordinator:
         attempts: type[ChunkAttempts] = ChunkAttempts,
         announce: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        """Make one; ``announce`` lets every coordinator look at a run, wherever it is worked on."""
+        """Make a coordinator; ``announce`` makes the coordinators of all replicas look at a run."""
         self._settings = settings
         self._with = resources
         self._attempts = attempts
         self._announce = announce
-        self._going: dict[str, asyncio.Task[None]] = {}
-        self._drives: dict[str, RunDriver] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._drivers: dict[str, RunDriver] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
 
     async def begin(self, run: Run, completes: IdempotencyClaim | None = None) -> Run:
-        """Store a run and work on it from now on; one that was stored before is worked on already.
+        """Store a run and drive it from now on; a run that is stored already is only returned.
 
-        Its caller may be told the run under the claim that it completes, also where this fails.
+        A caller that passes a claim can read the run under it later, even if this call fails.
         """
         token = uuid4().hex
         try:
@@ -66,32 +66,33 @@ class Coordinator:
             if not await self._with.runs.add(run, token, lease_s, completes):
                 return await self._with.runs.read(run.run_id)
         except (StorageUnavailableError, asyncio.CancelledError):
-            # Perhaps it is stored all the same: what is said not to have begun must not go on.
+            # The run may be stored all the same. Cancelled, because a run that was reported as not
+            # begun must not go on.
             if completes is None:
                 self._cancel(run.run_id)
             raise
         self._drive(run, token)
-        return run  # not read again, because a run that goes on must not be answered by a failure
+        return run  # not read again, because a failed read must not hide a run that goes on
 
     async def completed(self, run: Run) -> None:
-        """Store a run and return when every portfolio has its outcome; raise why that is not so.
+        """Store a run and return when every portfolio has its outcome; otherwise raise the cause.
 
-        A caller that stops waiting for it, or is told that the database is away, ends it, and nothing
-        of it stays.
+        The run is discarded if its caller stops waiting or learns that the database is down.
         """
-        with self._cancelled_with_caller(run.run_id):
+        with self._cancel_with_caller(run.run_id):
             await self.begin(run)
             await self._over(run.run_id)
 
     async def over(self, run_id: str) -> None:
-        """Return when every portfolio of a run that was stored before has its outcome."""
-        with self._cancelled_with_caller(run_id):
+        """Return when every portfolio of a stored run has its outcome."""
+        with self._cancel_with_caller(run_id):
             await self._over(run_id)
 
     async def _over(self, run_id: str) -> None:
-        if run_id in self._going:
-            await asyncio.shield(self._going[run_id])
-        # Elsewhere, or let go because the database was away for long: whoever goes on with it ends it.
+        if run_id in self._tasks:
+            await asyncio.shield(self._tasks[run_id])
+        # Polled, because another replica may drive the run, or take it over after this one lost its
+        # lease.
         lease_s = self._settings.run_lease_s
         read = partial(self._with.runs.read, run_id)
         while True:
@@ -103,7 +104,7 @@ class Coordinator:
             raise RunEndedError(run_id, run.status, run.problem)
 
     @contextmanager
-    def _cancelled_with_caller(self, run_id: str) -> Generator[None]:
+    def _cancel_with_caller(self, run_id: str) -> Generator[None]:
         try:
             yield
         except (StorageUnavailableError, asyncio.CancelledError):
@@ -111,102 +112,105 @@ class Coordinator:
             raise
 
     def _cancel(self, run_id: str) -> None:
-        # By a task of its own: what was cancelled may be cancelled again.
-        task = asyncio.get_running_loop().create_task(self._cancelled(run_id))
+        # In a task of its own, because a cancelled caller may be cancelled again.
+        task = asyncio.get_running_loop().create_task(self._discard(run_id))
         self._cancelling.add(task)
         task.add_done_callback(self._cancelling.discard)
 
-    async def _cancelled(self, run_id: str) -> None:
+    async def _discard(self, run_id: str) -> None:
         try:
             async with asyncio.timeout(self._settings.run_lease_s):
                 await retry_while_unavailable(lambda: self._with.runs.discard(run_id))
             self.look_at(run_id)
-            if self._announce is not None and run_id not in self._going:
+            if self._announce is not None and run_id not in self._tasks:
                 await self._announce(run_id)
         except NotFoundError:
-            pass  # it never began
+            pass  # the run was never stored
         except TimeoutError:
-            logger.warning("run %s goes on, though nobody waits for it", run_id)
+            logger.warning("run %s could not be discarded: it goes on without a caller", run_id)
 
     def look_at(self, run_id: str) -> None:
-        """Look at once whether a run was cancelled, if it is worked on here."""
-        if run_id in self._drives:
-            self._drives[run_id].look()
+        """Check at once whether a run was cancelled, if this replica drives it."""
+        if run_id in self._drivers:
+            self._drivers[run_id].look()
 
     async def watch(self) -> None:
-        """Take over unfinished runs that nobody works on, and remove what is old, for ever."""
+        """Take over abandoned runs and remove expired records, for ever."""
         await asyncio.gather(
-            _repeated(self._take_over, LOOK_EVERY_S), _repeated(self._forget, FORGET_EVERY_S)
+            _repeat(self._take_over, LOOK_EVERY_S), _repeat(self._forget, FORGET_EVERY_S)
         )
 
     async def _take_over(self) -> None:
-        while await self._taken_over():
+        while await self._take_over_next():
             pass
 
-    async def _taken_over(self) -> bool:
+    async def _take_over_next(self) -> bool:
         token = uuid4().hex
         run = await self._with.runs.claim(token, self._settings.run_lease_s)
         if run is None:
             return False
-        logger.warning("run %s is taken over", run.run_id)
+        logger.warning("run %s: taken over from another replica", run.run_id)
         if run.takeovers > MAX_TAKEOVERS:
-            detail = f"given up after {MAX_TAKEOVERS} attempts that came no further; the log has the causes"
+            detail = (
+                f"given up after {MAX_TAKEOVERS} attempts that came no further;"
+                " the log has the causes"
+            )
             problem = Refusal(INTERNAL.code, detail, {})
-            await self._drive_of(run, token).give_up(problem)
+            await self._driver_of(run, token).give_up(problem)
             return True
         self._drive(run, token)
         return True
 
     def _drive(self, run: Run, token: str) -> None:
-        drive = self._drive_of(run, token)
-        task = asyncio.create_task(self._driven(run.run_id, drive))
-        self._going[run.run_id], self._drives[run.run_id] = task, drive
-        task.add_done_callback(lambda _: self._ended(run.run_id, task))
+        drive = self._driver_of(run, token)
+        task = asyncio.create_task(self._run_driver(run.run_id, drive))
+        self._tasks[run.run_id], self._drivers[run.run_id] = task, drive
+        task.add_done_callback(lambda _: self._forget_driver(run.run_id, task))
 
-    def _drive_of(self, run: Run, token: str) -> RunDriver:
+    def _driver_of(self, run: Run, token: str) -> RunDriver:
         return RunDriver(self._settings, self._with, run, token, self._attempts)
 
-    async def _driven(self, run_id: str, drive: RunDriver) -> None:
+    async def _run_driver(self, run_id: str, drive: RunDriver) -> None:
         try:
             await drive.drive()
         except FAILURES:
-            raise  # to whoever waits for the run
+            raise  # because ``completed`` reports it to the caller
         except (LeaseLostError, StorageUnavailableError):
-            logger.warning("run %s is let go: another goes on with it", run_id)
+            logger.warning("run %s: lease lost, another replica continues", run_id)
         except Exception:
-            logger.exception("run %s is let go: it is tried again", run_id)
+            logger.exception("run %s: failed unexpectedly, a replica takes it over", run_id)
 
-    def _ended(self, run_id: str, task: asyncio.Task[None]) -> None:
-        if self._going.get(run_id) is task:
-            del self._going[run_id], self._drives[run_id]
+    def _forget_driver(self, run_id: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(run_id) is task:
+            del self._tasks[run_id], self._drivers[run_id]
         if not task.cancelled():
-            task.exception()  # nobody may wait for it
+            task.exception()  # because asyncio otherwise logs an exception that nobody retrieved
 
     async def _forget(self) -> None:
-        """Remove what is older than it is to be kept."""
+        """Remove runs and rebalances older than the retention period."""
         if not self._settings.retention_days:
             return
         before = now() - timedelta(days=self._settings.retention_days)
         while runs := await self._with.rebalances.older_than(before, DELETION_BATCH_SIZE):
             for run in runs:
-                await _forgotten(self._with.rebalances, run.rebalance_id, run.version)
+                await _delete_rebalance(self._with.rebalances, run.rebalance_id, run.version)
         for run_id in await self._with.runs.over_before(before):
             await self._with.chunks.forget(run_id)
             await self._with.runs.forget(run_id)
 
 
-async def _repeated(call: Callable[[], Awaitable[None]], every_s: float) -> None:
+async def _repeat(call: Callable[[], Awaitable[None]], every_s: float) -> None:
     while True:
         try:
             await call()
         except StorageUnavailableError:
-            logger.warning("the database does not answer; runs are looked for again")
+            logger.warning("the database does not respond; the search for runs is repeated")
         except Exception:
-            logger.exception("looking for runs failed; it is tried again")
+            logger.exception("the search for runs failed; it is repeated")
         await asyncio.sleep(every_s)
 
 
-async def _forgotten(rebalances: RebalanceStore, rebalance_id: str, version: int) -> None:
-    # Another replica may be at the same.
+async def _delete_rebalance(rebalances: RebalanceStore, rebalance_id: str, version: int) -> None:
+    # Ignored, because another replica may delete the same rebalance.
     with suppress(NotFoundError, StaleVersionError):
         await rebalances.delete(rebalance_id, version)

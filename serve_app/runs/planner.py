@@ -1,4 +1,4 @@
-"""Planning: the portfolios of a book run by model, cut into chunks; one price snapshot for all."""
+"""Planner: divides the portfolios of a run by model and into chunks, at one price snapshot."""
 
 import hashlib
 import time
@@ -38,7 +38,7 @@ R = TypeVar("R")
 
 
 class Planner:
-    """Looks up what a run consists of, and stores it."""
+    """Determines the rebalances and chunks of a run, and stores them."""
 
     def __init__(self, settings: Settings, resources: Resources) -> None:
         self._settings = settings
@@ -50,14 +50,14 @@ class Planner:
         overrides: Mapping[str, Any],
         own: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        """Raise NotFoundError for a model or a portfolio's model that is not stored.
+        """Raise NotFoundError for a selected model, or model of a portfolio, that is not stored.
 
-        Where a single model is rebalanced, raise what is wrong with its options, too. ``own`` has
+        If the selection comes to a single model, raise the errors of its options, too. ``own`` has
         the options of single portfolios.
         """
         model_ids: Sequence[str] = ()
         if selection.portfolio_ids:
-            model_ids = tuple(await self._followed(selection))
+            model_ids = tuple(await self._group_by_model(selection))
         elif selection.model_ids:
             model_ids = await self._with.models.newest_first(selection.model_ids)
         if len(model_ids) == 1:
@@ -67,12 +67,12 @@ class Planner:
             options_for(model, overrides, self._settings, following)
 
     async def plan(self, run: Run) -> Plan:
-        """Store the rebalances and chunks of a run that nothing was done of yet.
+        """Store the rebalances and chunks of a run that has not started yet.
 
-        Raises what an upstream failed with where the run is one that stops, else its rebalances say
-        why none of their portfolios can be rebalanced.
+        If an upstream fails, a run that stops on outages raises the error; otherwise the rebalances
+        record it as their refusal.
         """
-        # A plan that was broken off is made anew: who follows which model may have changed.
+        # An unfinished plan is discarded, because portfolios may follow other models by now.
         await self._with.chunks.forget(run.run_id)
         await self._with.rebalances.forget_parts(run.run_id)
         holdings = identify_holdings(self._settings, run.holdings)
@@ -80,27 +80,29 @@ class Planner:
         market = _Market(self._with, time.monotonic() + patience_s, run.stops_on_outage)
         rebalances, portfolios, chunks = 0, 0, 0
         begun = now()
-        async for model, portfolio_ids in self._selected(run.selection):
+        async for model, portfolio_ids in self._select(run.selection):
             part = await market.priced(_part(run, model, portfolio_ids, begun), model)
-            # The rows of a file are in the order of the ids.
-            cut = self._cut(part, portfolio_ids if holdings.file is None else sorted(portfolio_ids))
+            # Sorted for a file, because its rows are in the order of the ids.
+            cut = self._chunks_of(
+                part, portfolio_ids if holdings.file is None else sorted(portfolio_ids)
+            )
             await self._with.rebalances.open(part)
             await self._with.chunks.add(run.run_id, cut)
             rebalances, portfolios = rebalances + 1, portfolios + len(portfolio_ids)
             chunks += len(cut)
         return Plan(market.stored, holdings, rebalances, portfolios, chunks, begun)
 
-    def _cut(self, part: Rebalance, portfolio_ids: Sequence[str]) -> list[Chunk]:
+    def _chunks_of(self, part: Rebalance, portfolio_ids: Sequence[str]) -> list[Chunk]:
         size = self._settings.run_chunk_size
         return [
             Chunk(part.rebalance_id, first, tuple(portfolio_ids[first : first + size]))
             for first in range(0, len(portfolio_ids), size)
         ]
 
-    async def _selected(self, selection: Selection) -> AsyncIterator[tuple[Model, Sequence[str]]]:
-        """Each model with those of its portfolios that are rebalanced to it; one model at a time."""
+    async def _select(self, selection: Selection) -> AsyncIterator[tuple[Model, Sequence[str]]]:
+        """Yield each model with the portfolios that are rebalanced to it, one model at a time."""
         if selection.portfolio_ids:
-            by_model = await self._followed(selection)
+            by_model = await self._group_by_model(selection)
             for model_id in await self._with.models.newest_first(tuple(by_model)):
                 yield await self._with.models.read(model_id), by_model[model_id]
             return
@@ -111,15 +113,16 @@ class Planner:
             if mine:
                 yield model, mine
 
-    async def _followed(self, selection: Selection) -> Mapping[str, list[str]]:
-        """The selected portfolios by the model that each is rebalanced to."""
+    async def _group_by_model(self, selection: Selection) -> Mapping[str, list[str]]:
+        """Group the selected portfolios by the model that each is rebalanced to."""
         wanted = tuple(dict.fromkeys(selection.portfolio_ids))
         newest = await self._with.models.newest_of_many(wanted, selection.model_ids)
         by_model: dict[str, list[str]] = defaultdict(list)
         for portfolio_id in wanted:
             if portfolio_id not in newest:
                 if selection.model_ids:
-                    await self._with.models.newest_first(selection.model_ids)  # or none of them is
+                    # First, because a model that is not stored is the better error.
+                    await self._with.models.newest_first(selection.model_ids)
                 raise not_followed(portfolio_id, selection.model_ids)
             by_model[newest[portfolio_id]].append(portfolio_id)
         return by_model
@@ -127,7 +130,7 @@ class Planner:
 
 @dataclass(slots=True)
 class _Market:
-    """The one price snapshot of a run; an upstream that is down is asked again until ``until``."""
+    """Price snapshot of a run; calls to an upstream that is down are retried until ``until``."""
 
     resources: Resources
     until: float
@@ -137,22 +140,22 @@ class _Market:
 
     @property
     def stored(self) -> Snapshot | None:
-        """What is stored of it."""
+        """The snapshot in its stored form; None before the first model is priced."""
         if self.snapshot is None:
             return None
         one = self.snapshot
         return Snapshot(one.snapshot_id, one.taken_at, one.prices)
 
     async def priced(self, part: Rebalance, model: Model) -> Rebalance:
-        """The rebalance with the prices of its model, or with the reason why it has none."""
+        """Add the prices of the model to the rebalance, or the refusal if it has none."""
         if part.refusal is not None or self.outage is not None:
             return replace(part, refusal=part.refusal or self.outage)
         try:
             if self.snapshot is None:
-                self.snapshot = await self._asked(self.resources.prices.snapshot)
+                self.snapshot = await self._retry(self.resources.prices.snapshot)
             snapshot = self.snapshot
             securities = self.resources.securities
-            priced = await self._asked(lambda: price_model(model, securities, snapshot))
+            priced = await self._retry(lambda: price_model(model, securities, snapshot))
             return replace(part, securities=priced)
         except FAILURES as error:
             if self.stops_on_outage:
@@ -162,14 +165,14 @@ class _Market:
         except UNPRICED as error:
             return replace(part, refusal=refusal_of(error))
 
-    async def _asked(self, call: Callable[[], Awaitable[R]]) -> R:
+    async def _retry(self, call: Callable[[], Awaitable[R]]) -> R:
         async for attempt in stamina.retry_context(self._pauses(), attempts=None, timeout=None):
             with attempt:
                 return await call()
         raise AssertionError
 
     def _pauses(self) -> Callable[[Exception], bool | float]:
-        """Retry policy until ``until``, as stamina takes one: the pause, or False."""
+        """Build the retry policy for stamina: the pause, or False after ``until``."""
         pauses = doubling_pauses(PAUSE_S, MAX_PAUSE_S)
 
         def pause_s(error: Exception) -> bool | float:
@@ -187,7 +190,7 @@ def new_rebalance(
     options: Mapping[str, Any],
     started_at: datetime,
 ) -> Rebalance:
-    """A rebalance of one model that begins now; its prices are to come."""
+    """Make a running rebalance of one model, still without prices."""
     assert model.model_id is not None
     return Rebalance(
         rebalance_id=rebalance_id,
@@ -207,9 +210,9 @@ def options_for(
     settings: Settings,
     with_own: Collection[str] = (),
 ) -> RebalanceOptions:
-    """The options of a model with those that a request gives in their place.
+    """Merge the options of a request over those of the model.
 
-    Raises EmptyModelError where they would sell everything unasked, and OptionsConflictError.
+    Raises EmptyModelError if they would sell everything unasked, and OptionsConflictError.
     ``with_own`` are portfolios with options of their own.
     """
     options = replace(
@@ -222,7 +225,7 @@ def options_for(
 
 def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime) -> Rebalance:
     assert model.model_id is not None
-    # Made of the two: whoever plans the run a second time comes to the same ids.
+    # Derived from both ids, because a second plan of the run must come to the same ids.
     alone = run.selection == Selection((model.model_id,))
     rebalance_id = run.run_id if alone else _part_id(run.run_id, model.model_id)
     own = run.overrides_by_portfolio
@@ -245,7 +248,7 @@ def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime)
 
 
 def _require_targets(model: Model, options: RebalanceOptions, with_own: Collection[str]) -> None:
-    if not with_own:  # because each portfolio is asked otherwise, when it is solved
+    if not with_own:  # because otherwise each portfolio is checked when it is solved
         require_targets(model.targets, options)
 
 
@@ -255,5 +258,5 @@ def _part_id(run_id: str, model_id: str) -> str:
 
 
 def now() -> datetime:
-    """This moment, as the database keeps it."""
+    """Return the current time in the precision of the database, milliseconds."""
     return to_milliseconds(datetime.now(UTC))

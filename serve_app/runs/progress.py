@@ -1,4 +1,4 @@
-"""Tally: what is done of a book run and what is left, kept in the database chunk by chunk."""
+"""Run progress: finished and open chunks of a run, recorded in the database chunk by chunk."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from storage.run import Totals
 
 
 class RunProgress:
-    """The sums of one run, by whoever holds its lease."""
+    """Totals of one run, written by the holder of its lease."""
 
     def __init__(self, resources: Resources, run_id: str, token: str) -> None:
         self._with = resources
@@ -25,21 +25,22 @@ class RunProgress:
         self._waiting: list[tuple[Chunk, Report]] = []
         self.totals = Totals()
         self.left: dict[str, int] = {}
-        """Open chunks by rebalance; those without any are left out."""
+        """Number of open chunks by rebalance id; rebalances without open chunks are left out."""
 
     async def resume(self) -> None:
-        """Learn from the chunks where the run stands."""
+        """Restore totals and open chunks from the database."""
         for event in await self._with.chunks.events(self._run_id):
             self._number = event.number
             self.totals = _sum(self.totals, event.report)
         self.left = await self._with.chunks.open_by_rebalance(self._run_id)
 
     async def note(self, chunk: Chunk, report: Report) -> bool:
-        """Store what became of a chunk; whether it was the last of its rebalance."""
+        """Store the report of a chunk; return whether it was the last chunk of its rebalance."""
         count_chunk(report)
         self._waiting.append((chunk, report))
-        # Whoever follows the run asks for what came after the last number: a lower one must not come later.
-        # What comes in meanwhile is stored together by whoever is next: the more chunks, the fewer writes for each.
+        # One write at a time, because a follower reads events after the last number it has seen: a
+        # lower number must not appear later. Reports that arrive during a write are stored together
+        # by the next one, so a busy run needs fewer writes per chunk.
         async with self._one_at_a_time:
             if self._waiting:
                 await self._store(tuple(self._waiting))
@@ -50,7 +51,7 @@ class RunProgress:
         return True
 
     async def _store(self, reports: Sequence[tuple[Chunk, Report]]) -> None:
-        """What fails is still waiting, and has the same numbers the next time."""
+        """Store reports; after a failure they stay queued and keep their event numbers."""
         done, progress = self._with.chunks.done, self._with.runs.progress
         first = self._number + 1
         totals = reduce(_sum, (report for _, report in reports), self.totals)
@@ -62,7 +63,7 @@ class RunProgress:
 
 
 def summed(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    """Seconds by stage of the one and the other together."""
+    """Add the seconds of both by stage."""
     return {stage: one.get(stage, 0) + other.get(stage, 0) for stage in one.keys() | other.keys()}
 
 

@@ -1,4 +1,4 @@
-"""Driving: a book run from where it stands to its end, by whoever holds its lease."""
+"""Run driver: takes a run from its recorded state to its end, while it holds the lease."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ REBALANCE_BATCH_SIZE = 100
 
 
 class RunDriver:
-    """One book run being worked on. The chunks that are open are what is left to do."""
+    """Driver of one run; the open chunks in the database are the work that is left."""
 
     def __init__(
         self,
@@ -42,14 +42,15 @@ class RunDriver:
         self._token = token
         self._planner = Planner(settings, resources)
         self._attempts = attempts(settings, resources, run)
-        self._tally = RunProgress(resources, run.run_id, token)
+        self._progress = RunProgress(resources, run.run_id, token)
         self._planning: asyncio.Task[Plan] | None = None
-        self._news = asyncio.Event()
+        self._wake_up = asyncio.Event()
 
     async def drive(self) -> None:
-        """Work until the run is over. Raises what an upstream failed with where the run stops for it.
+        """Work until the run is over.
 
-        Raises LeaseLostError when another may have taken the run over.
+        Raises the error of an upstream if the run stops on outages, and LeaseLostError if another
+        replica may have taken the run over.
         """
         holding = asyncio.create_task(self._hold())
         working = asyncio.create_task(self._work())
@@ -64,33 +65,33 @@ class RunDriver:
             await asyncio.gather(holding, working, return_exceptions=True)
 
     def look(self) -> None:
-        """Look at once whether the run was cancelled."""
-        self._news.set()
+        """Check at once whether the run was cancelled."""
+        self._wake_up.set()
 
     async def _hold(self) -> None:
-        """Renew the lease for as long as this goes on; learn whether the run was cancelled."""
+        """Renew the lease until this task is cancelled; obey a cancellation of the run."""
         lease_s = self._settings.run_lease_s
         until = time.monotonic() + lease_s
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(lease_s / 5):
-                    await self._news.wait()
-            self._news.clear()
+                    await self._wake_up.wait()
+            self._wake_up.clear()
             left_s = until - time.monotonic()
             try:
                 status, until = await retry_while_unavailable(self._renew, left_s)
             except StorageUnavailableError:
                 raise LeaseLostError(self._run.run_id) from None
-            self._heed(status)
+            self._obey(status)
 
     async def _renew(self) -> tuple[RunStatus, float]:
-        """Renew the lease; return the status of the run and the moment when the lease ends."""
+        """Renew the lease; return the status of the run and the end of the lease."""
         until = time.monotonic() + self._settings.run_lease_s
         renew = self._with.runs.renew
         status = await renew(self._run.run_id, self._token, self._settings.run_lease_s)
         return status, until
 
-    def _heed(self, status: RunStatus) -> None:
+    def _obey(self, status: RunStatus) -> None:
         if status not in {RunStatus.CANCELLING, RunStatus.DISCARDING}:
             return
         if self._planning is not None:
@@ -101,7 +102,7 @@ class RunDriver:
             self._attempts.cancel()
 
     async def give_up(self, problem: Refusal) -> None:
-        """End a run that comes no further."""
+        """End a run that makes no progress."""
         await self._resume()
         await self._end(RunStatus.STOPPED, problem)
 
@@ -110,17 +111,17 @@ class RunDriver:
             if self._run.status is RunStatus.QUEUED:
                 await self._plan()
             await self._resume()
-            await self._through_chunks()
+            await self._work_through_chunks()
         except (*FAILURES, HoldingsFileError, NotFoundError) as error:
             await self._end(RunStatus.STOPPED, refusal_of(error))
             if self._run.stops_on_outage:
                 raise
             return
-        whole = self._run.number_of_chunks is not None and not self._tally.left
+        whole = self._run.number_of_chunks is not None and not self._progress.left
         await self._end(RunStatus.COMPLETED if whole else RunStatus.CANCELLED)
 
     async def _plan(self) -> None:
-        """Find out what there is to do, unless the run is cancelled meanwhile."""
+        """Plan the run and store the plan, unless the run is cancelled meanwhile."""
         self._planning = asyncio.create_task(self._planner.plan(self._run))
         try:
             await asyncio.wait((self._planning,))
@@ -131,30 +132,30 @@ class RunDriver:
             await self._with.runs.planned(self._run.run_id, self._token, plan)
 
     async def _resume(self) -> None:
-        """Learn where the run stands; end the rebalances that have no open chunks."""
+        """Restore the state of the run; end the rebalances that have no open chunks."""
         self._run = await self._with.runs.read_whole(self._run.run_id)
-        await self._tally.resume()
+        await self._progress.resume()
         snapshot = await self._with.runs.snapshot(self._run.run_id)
-        self._attempts.begin(self._run, snapshot, sum(self._tally.left.values()))
-        self._heed(self._run.status)  # it may have been cancelled before it was planned
+        self._attempts.begin(self._run, snapshot, sum(self._progress.left.values()))
+        self._obey(self._run.status)  # because the run may be cancelled before it is planned
         if self._run.number_of_chunks is not None:
-            left = self._tally.left
+            left = self._progress.left
             await self._end_parts(
                 RebalanceStatus.COMPLETED, lambda part: part.rebalance_id not in left
             )
 
-    async def _through_chunks(self) -> None:
-        """Every open chunk through the window; the first error ends the others."""
+    async def _work_through_chunks(self) -> None:
+        """Work through the open chunks within the window; the first error cancels the others."""
         going: set[asyncio.Task[None]] = set()
         try:
             async for chunk in self._with.chunks.open(self._run.run_id):
                 while len(going) >= self._attempts.window.size:
-                    going = await _fewer(going)
+                    going = await _wait_for_first(going)
                 if self._attempts.is_cancelled:
                     break
                 going.add(asyncio.create_task(self._do(chunk)))
             while going:
-                going = await _fewer(going)
+                going = await _wait_for_first(going)
         finally:
             for one in going:
                 one.cancel()
@@ -166,7 +167,7 @@ class RunDriver:
             await self._note(chunk, report)
 
     async def _note(self, chunk: Chunk, report: Report) -> None:
-        if await self._tally.note(chunk, report):
+        if await self._progress.note(chunk, report):
             self._attempts.forget(chunk.rebalance_id)
             part = await retry_while_unavailable(
                 lambda: self._with.rebalances.read(chunk.rebalance_id)
@@ -174,18 +175,18 @@ class RunDriver:
             await retry_while_unavailable(lambda: self._end_part(part, RebalanceStatus.COMPLETED))
 
     async def _end(self, status: RunStatus, problem: Refusal | None = None) -> None:
-        totals = self._tally.totals
+        totals = self._progress.totals
         if status is not RunStatus.COMPLETED:
             if await self._is_discarded():
-                # Whatever else went wrong meanwhile: it ends because nobody waits for it.
+                # The caller is gone, so other failures no longer matter.
                 status, problem, totals = RunStatus.CANCELLED, None, Totals()
             await self._end_parts(RebalanceStatus.STOPPED, lambda _: True)
-        # What is stored counts, also of chunks that nobody could report any more.
+        # Counted from the database, because chunks may have stored outcomes without a report.
         counts, unmatched = Counter[Status](), Unmatched(self._run)
         async for part in self._parts():
             counts.update(part.counts)
             unmatched.see(part)
-        # Of a run that ended early nobody knows what the others hold.
+        # Only for a completed run, because the holdings of other portfolios are unknown otherwise.
         ids = unmatched.ids if status is RunStatus.COMPLETED else ()
         totals = replace(totals, counts=counts, unmatched=ids)
         end, claim = self._with.runs.end, self._run.claim
@@ -194,7 +195,7 @@ class RunDriver:
         )
 
     async def _is_discarded(self) -> bool:
-        """Whether nobody waits for the run any longer; what was done of it is removed then."""
+        """Return whether the caller gave the run up; remove its rebalances and chunks if so."""
         run_id = self._run.run_id
         run = await retry_while_unavailable(lambda: self._with.runs.read(run_id))
         if run.status is not RunStatus.DISCARDING:
@@ -206,7 +207,7 @@ class RunDriver:
     async def _end_parts(
         self, status: RebalanceStatus, chosen: Callable[[Rebalance], bool]
     ) -> None:
-        """End the rebalances that still run, of those that are chosen."""
+        """End the running rebalances for which ``chosen`` holds."""
         async for part in self._parts():
             if part.status is RebalanceStatus.RUNNING and chosen(part):
                 await self._end_part(part, status)
@@ -222,12 +223,12 @@ class RunDriver:
     async def _end_part(self, part: Rebalance, status: RebalanceStatus) -> None:
         await self._with.rebalances.finish(part.rebalance_id, status, now())
         if status is RebalanceStatus.COMPLETED:
-            with suppress(NotFoundError):  # the model was deleted meanwhile
+            with suppress(NotFoundError):  # because the model may be deleted meanwhile
                 await self._with.models.rebalanced(part.model_id, part.started_at)
 
 
-async def _fewer(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    """What still goes on after something has ended; its error is raised."""
+async def _wait_for_first(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Wait until a task ends and raise its error; return the tasks that still run."""
     done, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
     for one in done:
         one.result()

@@ -51,7 +51,7 @@ async def test_a_waiting_caller_is_answered_in_full_though_the_coordinator_died(
     assert {each["rebalance_id"] for each in answer.json()} == {run_id}
     assert [each["portfolio_id"] for each in answer.json()] == list(ids)
     await drill.check(run_id, ids, await drill.followed(run_id))
-    told = logged(f"run {run_id} is taken over")
+    told = logged(f"run {run_id}: taken over from another replica")
     assert {line["levelname"] for line in told} == {"WARNING"}
 
 

@@ -108,7 +108,7 @@ class AttemptsHere(ChunkAttempts):
             self._under_way.discard(work)
 
     async def _recorded(self, chunk: Chunk) -> Report | None:
-        shared = await self._shared(chunk.rebalance_id)
+        shared = await self._read_work(chunk.rebalance_id)
         return await record_chunk(shared, chunk, self._with, self._shares.next_s())
 
     def interrupt(self) -> None:
