@@ -1,4 +1,7 @@
-"""Assumed fills: holdings and cash as if the open orders of a portfolio were filled, for ``open_orders: COUNT``."""
+"""Assumed fills: holdings and cash as if the open orders of a portfolio were filled.
+
+The option ``open_orders: COUNT`` asks for them.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +22,10 @@ from storage.order import Order
 async def counted_orders(
     portfolio_ids: Sequence[str], resources: Resources
 ) -> Mapping[str, Sequence[Order]]:
-    """Open orders by portfolio, of those that count them; UpstreamUnavailableError as for holdings."""
+    """Look up the open orders of portfolios that count them, by portfolio id.
+
+    Raises UpstreamUnavailableError, as the fetch of holdings does.
+    """
     if not portfolio_ids:
         return {}
     orders = await resources.open_orders.of_portfolios(portfolio_ids)
@@ -35,17 +41,17 @@ async def counted_orders(
 
 
 def as_if_filled(fetched: ChunkInputs, orders: Mapping[str, Sequence[Order]]) -> ChunkInputs:
-    """The portfolios with holdings and cash as if their orders were filled at the prices of the rebalance."""
+    """Apply the orders to holdings and cash, at the prices of the rebalance."""
     if not orders:
         return fetched
     balances = [
-        _as_if_filled(balance, orders.get(portfolio_id, ()), fetched.prices)
+        _fill(balance, orders.get(portfolio_id, ()), fetched.prices)
         for portfolio_id, balance in zip(fetched.portfolio_ids, fetched.balances, strict=True)
     ]
     return replace(fetched, balances=balances)
 
 
-def _as_if_filled(balance: Found, orders: Sequence[Order], prices: Mapping[str, Decimal]) -> Found:
+def _fill(balance: Found, orders: Sequence[Order], prices: Mapping[str, Decimal]) -> Found:
     if isinstance(balance, Exception) or not orders:
         return balance
     partly = (one.order_id for one in orders if one.service_status == PARTLY_FILLED)
@@ -57,7 +63,7 @@ def _as_if_filled(balance: Found, orders: Sequence[Order], prices: Mapping[str, 
     for order in orders:
         quantity = Decimal(order.quantity)
         if order.side is Side.SELL:
-            quantity = quantity.copy_negate()  # the minus sign rounds to 28 digits
+            quantity = quantity.copy_negate()  # because the minus sign rounds to 28 digits
         held = holdings.get(order.security_id, Decimal(0))
         holdings[order.security_id] = EXACT.add(held, quantity)
         cash = EXACT.subtract(cash, EXACT.multiply(quantity, prices[order.security_id]))

@@ -1,4 +1,4 @@
-"""Fetch a chunk: what portfolios hold, and the prices of it."""
+"""Fetch of a chunk: the holdings of its portfolios, and their prices."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
 
 UNPRICED: Final = (PricesMissingError, RuleError)
-"""Errors of a model that lacks prices of its own: the refusal of each of its portfolios then."""
+"""Errors of a model without usable prices; each of its portfolios is refused with the error."""
 
 
 async def prices_of(
     security_ids: frozenset[str], securities: Securities, snapshot: PriceSnapshot
 ) -> dict[str, Decimal]:
-    """Price by security id; what has no ticker or no price is left out."""
+    """Look up prices by security id; securities without ticker or price are left out."""
     tickers = await securities.tickers(security_ids)
     return {
         security_id: snapshot.prices[ticker]
@@ -40,7 +40,7 @@ async def price_model(
 
 @dataclass(frozen=True, slots=True)
 class ChunkInputs:
-    """What is known of some portfolios before they are solved."""
+    """Input of a chunk: one balance or error per portfolio, in the same order, and prices."""
 
     portfolio_ids: Sequence[str]
     balances: Sequence[Found]
@@ -56,9 +56,9 @@ async def fetch_chunk(
     tries: int = 1,
     also_priced: frozenset[str] = frozenset(),
 ) -> ChunkInputs:
-    """What the portfolios hold, and the prices of all of it and of some other securities.
+    """Fetch the balances of the portfolios, and the prices of their holdings and ``also_priced``.
 
-    Raises UpstreamUnavailableError where an upstream does not answer (see ``held_by``).
+    Raises UpstreamUnavailableError if an upstream does not respond (see ``held_by``).
     """
     found = await held_by(source, portfolio_ids, tries)
     held = (balance.holdings for balance in found.values() if not isinstance(balance, Exception))

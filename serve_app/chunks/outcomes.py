@@ -1,4 +1,4 @@
-"""Outcomes of portfolios that are not rebalanced, and why."""
+"""Outcomes of portfolios that are not rebalanced, with the reason."""
 
 import logging
 
@@ -10,12 +10,12 @@ logger = logging.getLogger(__name__)
 
 
 def refused_outcome(portfolio_id: str, refusal: Refusal) -> PortfolioOutcome:
-    """The outcome of a portfolio that is not rebalanced for this reason."""
+    """Make the outcome of a portfolio that is not rebalanced for this reason."""
     return PortfolioOutcome(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
 
 
 def failed_outcome(portfolio_id: str, error: Exception) -> PortfolioOutcome:
-    """The outcome of a portfolio that could not be rebalanced because of an error."""
+    """Make the outcome of a portfolio that an error prevents from being rebalanced."""
     if kind_of(error) is catalogue.INTERNAL:
         logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
     return refused_outcome(portfolio_id, refusal_of(error))

@@ -1,4 +1,4 @@
-"""Options of portfolios that have their own."""
+"""Own options: options of single portfolios, merged over those of the rebalance."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from optimization.errors import OptimizationError, OptionsConflictError, RuleErr
 from storage.rebalance import Rebalance
 
 OwnOptions = Mapping[str, RebalanceOptions | OptimizationError]
-"""The options of portfolios that have their own, or what is wrong with them, by portfolio id."""
+"""Merged options or their error by portfolio id, for portfolios with options of their own."""
 NONE_OWN: OwnOptions = MappingProxyType({})
 
 
@@ -25,7 +25,7 @@ def own_options(
 def override_options(
     options: RebalanceOptions, overrides: Mapping[str, Any]
 ) -> RebalanceOptions | OptimizationError:
-    """Replace the options of the same names; return the error of options that exclude each other."""
+    """Replace options by name; return the error if the result is invalid."""
     try:
         return replace(options, **overrides)
     except (RuleError, OptionsConflictError) as error:

@@ -1,4 +1,4 @@
-"""Solve a chunk: a few portfolios of one model as one block, in a thread beside the event loop."""
+"""Solution of a chunk: portfolios of one model as one block, in a thread beside the event loop."""
 
 import asyncio
 import time
@@ -31,7 +31,8 @@ from serve_app.upstream.holdings.source import Found
 OnSolved = Callable[[Sequence[PortfolioOutcome], float], None]
 
 
-# One thread: a compiled program serves one solve at a time, and the event loop keeps its share of the GIL.
+# One thread, because a compiled program serves one solve at a time and more threads would take the
+# GIL from the event loop.
 _solver = ThreadPoolExecutor(1, thread_name_prefix="solver")
 
 
@@ -42,10 +43,10 @@ async def solve_chunk(
     on_solved: OnSolved,
     own: OwnOptions = NONE_OWN,
 ) -> list[PortfolioOutcome]:
-    """Solve the portfolios of a chunk, in their order; one that fails does not stop the others.
+    """Solve the portfolios of a chunk, in order; a failure does not stop the others.
 
-    ``own`` are the options of portfolios that have others than ``options``. The solver gets what is
-    left of the deadline. ``on_solved`` gets the outcomes and the seconds that they took.
+    ``own`` are the options of portfolios that differ from ``options``. The time budget of the
+    solver is the rest of the deadline. ``on_solved`` gets the outcomes and the seconds they took.
     """
     budget = TimeBudget(remaining_s())
     solving = asyncio.get_running_loop().run_in_executor(
@@ -81,7 +82,7 @@ def _solve(
 ) -> list[PortfolioOutcome]:
     pairs = zip(inputs.portfolio_ids, inputs.balances, strict=True)
     made = [_portfolio(portfolio_id, balance, inputs.prices) for portfolio_id, balance in pairs]
-    # Those of equal options share blocks, however many portfolios have options of their own.
+    # Grouped by options, because portfolios of equal options can share a block.
     alike: dict[RebalanceOptions, list[int]] = defaultdict(list)
     outcomes: dict[int, PortfolioOutcome] = {}
     for place, one in enumerate(made):
@@ -107,7 +108,7 @@ def _solve_each(
     options: RebalanceOptions,
     budget: TimeBudget,
 ) -> Sequence[PortfolioOutcome | Exception]:
-    """Solve one block; where a portfolio trips the engine, solve each alone, to lose only that one."""
+    """Solve one block; if the engine fails, solve each portfolio alone, to isolate the culprit."""
     try:
         require_targets(model, options)
         return rebalance_all(model, portfolios, options, budget)

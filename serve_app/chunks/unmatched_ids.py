@@ -1,4 +1,7 @@
-"""Ids that options of a run name and nobody has: most likely misspelt, so they restrict nothing."""
+"""Unmatched ids: options name them, but neither models nor portfolios have them.
+
+They are most likely misspelt and restrict nothing.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -16,14 +19,14 @@ from storage.run import Run
 def named_beyond(
     model: Model, options: RebalanceOptions, own: Iterable[RebalanceOptions] = ()
 ) -> tuple[str, ...]:
-    """The securities that restrictions name and the model does not have, in order."""
+    """List the securities that restrictions name and the model lacks, sorted."""
     known = {target.security_id for target in model.targets}
     found = (security_id for each in (options, *own) for _, security_id in each.unmatched(known))
     return tuple(sorted(set(found)))
 
 
 def held_outside(outcomes: Iterable[PortfolioOutcome]) -> Iterator[str]:
-    """The holdings outside the model, as far as the outcomes tell them."""
+    """Yield the holdings outside the model, as far as the outcomes tell them."""
     for outcome in outcomes:
         for security in outcome.others:
             yield security.security_id
@@ -32,7 +35,7 @@ def held_outside(outcomes: Iterable[PortfolioOutcome]) -> Iterator[str]:
 
 
 class Unmatched:
-    """What the options of a run name, less what its rebalances have."""
+    """Ids that the options of a run name, less those that its rebalances match."""
 
     def __init__(self, run: Run) -> None:
         self._common = _ids_of((run.overrides,))
@@ -41,17 +44,18 @@ class Unmatched:
         self._present = set[str]()
 
     def see(self, part: Rebalance) -> None:
-        """Note a rebalance of the run that is over; of one that was refused nothing is known."""
+        """Take a finished rebalance into account; a refused rebalance tells nothing."""
         self._portfolios -= part.overrides_by_portfolio.keys()
         if part.refusal is None:
-            # Options of portfolios of another rebalance name nothing here, whatever this one has.
+            # Options of portfolios in other rebalances do not count, because they restrict nothing
+            # in this one.
             named = self._common | _ids_of(part.overrides_by_portfolio.values())
             self._missing |= named & set(part.unmatched)
             self._present |= named - set(part.unmatched)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Securities that no rebalance has, and portfolios with options that are not in the run."""
+        """Securities that no rebalance has, and portfolios with options but not in the run."""
         return tuple(sorted((self._missing - self._present) | self._portfolios))
 
 
@@ -63,9 +67,9 @@ def _ids_of(options: Iterable[Mapping[str, Any]]) -> set[str]:
 def require_matched(
     restrictions: RebalanceOptions, model: tuple[PricedTarget, ...], portfolios: ChunkInputs
 ) -> None:
-    """Raise UnmatchedIdsError for what restrictions name and neither the model nor a portfolio has.
+    """Raise UnmatchedIdsError for ids that neither the model nor a portfolio has.
 
-    Where a portfolio's holdings could not be had, nobody knows.
+    Passes if the holdings of a portfolio are unknown, because it may hold any id.
     """
     known = {security.security_id for security in model}
     for balance in portfolios.balances:

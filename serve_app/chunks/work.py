@@ -1,4 +1,4 @@
-"""Work: a chunk of portfolios from holdings to outcomes, for direct rebalances and for runs."""
+"""Work on a chunk of portfolios, from holdings to outcomes, for direct rebalances and for runs."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ from storage.run import HoldingsRef
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What all chunks of one rebalance share; put into the object store once."""
+    """Input that all chunks of one rebalance share; put into the object store once."""
 
     settings: Settings
     run: Rebalance
@@ -33,22 +33,23 @@ class Work:
     options: RebalanceOptions
     correlation_id: str
     holdings: HoldingsRef
-    refusal: Refusal | None = None  # why no portfolio of it can be rebalanced
-    tries: int = 1  # for a portfolio whose balances cannot be had though others can
-    must_match: RebalanceOptions | None = None  # restrictions of which nobody must be unknown
+    refusal: Refusal | None = None  # of all portfolios
+    tries: int = 1  # for a portfolio whose balances are missing while others arrive
+    must_match: RebalanceOptions | None = None  # restrictions that may name no unknown id
 
 
 async def outcomes_of(
     work: Work, chunk: Chunk, resources: Resources
 ) -> tuple[list[PortfolioOutcome], Mapping[str, float]]:
-    """What becomes of the portfolios of a chunk: all fetching first, then one block; seconds by stage."""
+    """Fetch and solve the portfolios of a chunk; return their outcomes and the seconds by stage."""
     correlation_id.set(work.correlation_id)
     if work.refusal is not None:
         return [refused_outcome(each, work.refusal) for each in chunk.portfolio_ids], {}
     begin = time.perf_counter()
     own = own_options(work.run, work.options, chunk.portfolio_ids)
     counting = [each for each in chunk.portfolio_ids if _counts(own.get(each, work.options))]
-    # Before the holdings: an order that is still open now was not booked yet when they are read.
+    # Orders before holdings, because otherwise an order filled between the two reads would be
+    # missing from both.
     orders = await counted_orders(counting, resources)
     found = await fetch_chunk(
         work.run.securities,
@@ -77,7 +78,7 @@ def _counts(options: RebalanceOptions | OptimizationError) -> bool:
 async def match(
     run: Rebalance, outcomes: Iterable[PortfolioOutcome], rebalances: RebalanceStore
 ) -> None:
-    """Note which securities that options name are held by these portfolios."""
+    """Record the ids named by options that these portfolios hold."""
     held = set(held_outside(outcomes)).intersection(run.unmatched)
     if held:
         await rebalances.match(run.rebalance_id, held)
