@@ -1,7 +1,7 @@
-"""Admission: which orders of a rebalance may be sent, given what was sent for its portfolios before.
+"""Admission: decides which orders of a rebalance may be sent, given earlier orders.
 
-A hand-over claims its portfolios first, so that no other one decides about the same portfolios at the
-same time. Open orders are looked up at the order service before they stand in the way of anything.
+A submission claims its portfolios first, so that no other submission decides about the same
+portfolios at the same time. Open orders are looked up at the order service before they block one.
 """
 
 import asyncio
@@ -20,17 +20,18 @@ from storage.rebalance import Rebalance
 
 PORTFOLIO_BATCH_SIZE: Final = 500
 CANCEL_BATCH_SIZE: Final = 16  # cancelled between two renewals of the lease: 80 s if each is slow
-# A cancellation begins only while this is left: for those under way, to settle, to look them up, and to
-# send, because what is cancelled and not sent anew leaves the portfolio as it was before.
+# A cancellation begins only while this time is left to settle, to look up and to send, because a
+# portfolio whose orders are cancelled and not replaced stays as it was before the rebalance.
 CANCEL_WITH_S: Final = 150.0
-# The order service compares no versions: a submission that was under way shows only after it.
+# Waited for, because the order service compares no versions: an order that was being submitted
+# shows this only afterwards.
 SETTLE_S: Final = 2.0
 MAX_LISTED_PORTFOLIOS: Final = 20
 
 
 @dataclass(slots=True)
-class _InTheWay:
-    """Portfolios with open orders of other rebalances: the first ones, and how many there are."""
+class _BlockingOrders:
+    """Portfolios with open orders of other rebalances: the first of them and the totals."""
 
     listed: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
     portfolios: int = 0
@@ -46,13 +47,13 @@ class _InTheWay:
             self.orders += len(orders)
 
     def error(self, rebalance_id: str, cancelled: int = 0) -> OrdersOpenError:
-        """What refuses a hand-over for them."""
+        """Make the error that refuses the submission because of these orders."""
         listed = tuple(self.listed)
         return OrdersOpenError(rebalance_id, listed, self.portfolios, self.orders, cancelled)
 
 
 class Admission:
-    """Decides about the pending orders of rebalances, in one process and its event loop."""
+    """Decides which pending orders of a rebalance may be sent."""
 
     def __init__(
         self,
@@ -67,15 +68,15 @@ class Admission:
         self._look_up_for_s = look_up_for_s
 
     async def admit(self, run: Rebalance, turn: Turn, rule: OpenOrdersRule) -> None:
-        """Leave those orders of a rebalance pending and not held that may be sent now.
+        """Hold back the orders of a rebalance that may not be sent now.
 
-        Raises HandOverInProgressError, SupersededError or OrdersOpenError where none may, TurnOverError
-        where the turn is over before that is decided.
+        Raises HandOverInProgressError, SupersededError or OrdersOpenError if no order may be sent,
+        and TurnOverError if the turn ends before the decision.
         """
         first = OpenOrdersLookUp(
             self._with, self._arrive_within, self._look_up_for_s, lambda: turn.left_s > 0
         )
-        one = _Hearing(self._with, run, turn, first, self._arrive_within, self._settle_s)
+        one = _Decision(self._with, run, turn, first, self._arrive_within, self._settle_s)
         pages = await one.claimed_pages()
         await one.require_latest(pages)
         await self._with.open_orders.release(run.rebalance_id)
@@ -85,8 +86,8 @@ class Admission:
             await one.replace(pages)
 
 
-class _Hearing:
-    """The decision about one rebalance, a page of portfolios at a time."""
+class _Decision:
+    """Decision about one rebalance, a page of portfolios at a time."""
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class _Hearing:
         self._cancelled = 0
 
     async def claimed_pages(self) -> Sequence[Sequence[str]]:
-        """Portfolios with orders that are still to be sent, which no other hand-over sends for now."""
+        """Claim the portfolios with pending orders, so that no other submission sends for them."""
         rebalance_id = self._run.rebalance_id
         ids = await self._with.open_orders.pending_portfolios(rebalance_id)
         size = PORTFOLIO_BATCH_SIZE
@@ -117,7 +118,7 @@ class _Hearing:
         return pages
 
     async def require_latest(self, pages: Sequence[Sequence[str]]) -> None:
-        """Raise SupersededError if orders of a later rebalance were sent for any of the portfolios."""
+        """Raise SupersededError if orders of a later rebalance were sent for a portfolio."""
         rebalance_id, moment = self._run.rebalance_id, self._run.started_at
         found: dict[str, str] = {}
         for page in pages:
@@ -130,63 +131,65 @@ class _Hearing:
 
     async def require_none_open(self, pages: Sequence[Sequence[str]]) -> None:
         """Raise OrdersOpenError if any of the portfolios has open orders of another rebalance."""
-        in_the_way = _InTheWay()
+        blocking = _BlockingOrders()
         for page in pages:
-            # Once it is certain to be refused, the others are counted as they were known before.
-            found = await self._open(page, look_up=not in_the_way.portfolios)
-            in_the_way.add(found)
-        if in_the_way.portfolios:
-            raise in_the_way.error(self._run.rebalance_id)
+            # Looked up only until one is found, because the submission is then certain to be
+            # refused: the rest is counted as stored.
+            found = await self._open(page, look_up=not blocking.portfolios)
+            blocking.add(found)
+        if blocking.portfolios:
+            raise blocking.error(self._run.rebalance_id)
 
     async def replace(self, pages: Sequence[Sequence[str]]) -> None:
-        """Cancel the open orders of other rebalances; hold back portfolios of which any stays open.
+        """Cancel open orders of other rebalances; hold back portfolios where an order stays open.
 
         Raises OrdersOpenError if that leaves nothing to send.
         """
-        in_the_way = _InTheWay()
+        blocking = _BlockingOrders()
         for page in pages:
             blocked = await self._cancel_open(page)
-            in_the_way.add(blocked)
+            blocking.add(blocked)
             if blocked:
                 await self._with.open_orders.hold(self._run.rebalance_id, list(blocked))
-        if in_the_way.portfolios and in_the_way.portfolios == sum(map(len, pages)):
-            raise in_the_way.error(self._run.rebalance_id, self._cancelled)
+        if blocking.portfolios and blocking.portfolios == sum(map(len, pages)):
+            raise blocking.error(self._run.rebalance_id, self._cancelled)
 
     async def _cancel_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
-        """Cancel what is open of these portfolios; what is open all the same."""
+        """Cancel the open orders of these portfolios; return the orders that stay open."""
         found = await self._open(page, look_up=True)
         wanted = [order for orders in found.values() for order in orders]
         sent = [one for one in wanted if one.state is OrderState.SENT and one.order_id]
-        asked = set[str]()
+        requested = set[str]()
         for first in range(0, len(sent), CANCEL_BATCH_SIZE):
             if self._turn.left_s < CANCEL_WITH_S:
                 break
             await self._turn.keep()
             some = sent[first : first + CANCEL_BATCH_SIZE]
             await self._with.order_service.cancel([one.order_id for one in some if one.order_id])
-            asked.update(one.key for one in some)
-        if not asked:
+            requested.update(one.key for one in some)
+        if not requested:
             return found
         await asyncio.sleep(self._settle_s)
-        # Looked up whoever still waits, because a cancellation that nobody knows of stays in the way.
+        # Looked up even if the caller has left, because an unrecorded cancellation would keep
+        # blocking the portfolio.
         await self._turn.keep()
         await OpenOrdersLookUp(self._with, self._arrive_within).look_up(wanted)
-        left = await self._known_open(page)
+        left = await self._stored_open(page)
         open_still = {one.key for orders in left.values() for one in orders}
-        self._cancelled += len(asked - open_still)
+        self._cancelled += len(requested - open_still)
         return left
 
     async def _open(self, page: Sequence[str], look_up: bool) -> dict[str, list[Order]]:
-        """Open orders of other rebalances by portfolio, looked up at the order service first or not."""
+        """Find open orders of other rebalances by portfolio; look them up first if ``look_up``."""
         await self._turn.go_on()
-        found = await self._known_open(page)
+        found = await self._stored_open(page)
         if found and look_up:
             await self._look_up.look_up(order for orders in found.values() for order in orders)
-            found = await self._known_open(page)
+            found = await self._stored_open(page)
         return found
 
-    async def _known_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
-        """Open orders of other rebalances by portfolio, as they are stored."""
+    async def _stored_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
+        """Find open orders of other rebalances by portfolio, as they are stored."""
         found = defaultdict[str, list[Order]](list)
         for order in await self._with.open_orders.of_portfolios(
             page, but_of=self._run.rebalance_id

@@ -1,4 +1,4 @@
-"""Open orders, sent and not known to be filled or cancelled: what the order service says."""
+"""Open orders: sent orders not known to be filled or cancelled, looked up at the order service."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,30 +11,33 @@ from serve_app.resources import Resources
 from serve_app.upstream.order_service import NEW, OVER, REMOVED, Placed
 from storage.order import Order, OrderState
 
-# A request is over 60 s after its claim went out; the order service needs up to 180 s to calm down.
+# A request ends at most 60 s after its claim; the order service may work on it for another 180 s.
 ARRIVE_WITHIN: Final = timedelta(seconds=240)
 LOOK_UP_FOR_S: Final = 60.0
 MAX_CONCURRENT_LOOK_UPS: Final = 4
 
 Batch = tuple[str, datetime]
-"""Rebalance and timestamp of the orders that went out in one request."""
+"""Rebalance and timestamp of the orders sent in one request."""
 Natural = tuple[str, str]
-"""Portfolio and security: within a batch they name one order."""
+"""Portfolio and security, the natural key of an order within a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """A batch as the order service has it; ``found`` of it were unsettled here until then."""
+    """Orders of a batch at the order service; ``found`` counts those that were unsettled here."""
 
     there: Mapping[Natural, Placed]
     found: int
 
 
 async def read_back(resources: Resources, batch: Batch) -> ReadBack:
-    """Mark unsettled orders of a batch as sent that the order service has, and close failed ones it has not."""
+    """Settle the unsettled orders of a batch by what the order service has.
+
+    Orders it has are marked as sent; failed orders it lacks are closed.
+    """
     rebalance_id, timestamp = batch
-    # Before the order service is asked, because an order that fails afterwards may have been saved
-    # afterwards, too.
+    # Before the request to the order service, because an order that fails after it may also have
+    # been saved after it.
     unsettled = await resources.orders.unsettled(rebalance_id, timestamp)
     there = await resources.order_service.placed(timestamp)
     found = {
@@ -51,11 +54,11 @@ async def read_back(resources: Resources, batch: Batch) -> ReadBack:
 async def look_up_batch(
     resources: Resources, batch: Batch, arrive_within: timedelta, *, failed: bool = True
 ) -> ReadBack:
-    """Settle a batch by what the order service has, and let go out again what can no longer arrive.
+    """Settle a batch by what the order service has; release orders that can no longer arrive.
 
-    Without ``failed`` the orders that the order service refused stay as they are.
+    Released orders may be sent again. Without ``failed``, refused orders stay as they are.
     """
-    # Taken first, because an order may arrive after the order service was asked.
+    # Before the request, because an order may arrive after the order service has responded.
     before = datetime.now(UTC) - arrive_within
     known = await read_back(resources, batch)
     await resources.orders.allow_again(*batch, before, failed=failed)
@@ -63,7 +66,7 @@ async def look_up_batch(
 
 
 class OpenOrdersLookUp:
-    """Asks the order service what became of open orders, for one request: every batch once."""
+    """Look-up of open orders for one request; each batch is looked up once."""
 
     def __init__(
         self,
@@ -79,9 +82,9 @@ class OpenOrdersLookUp:
         self._done = set[Batch]()
 
     async def look_up(self, orders: Iterable[Order]) -> bool:
-        """Look up the batches of these orders and store what is known; whether there was time for all.
+        """Look up the batches of these orders and store the result; False if time ran out.
 
-        UpstreamUnavailableError where the order service does not answer.
+        Raises UpstreamUnavailableError if the order service does not respond.
         """
         batches: dict[Batch, set[str]] = {}
         for order in orders:
@@ -123,9 +126,9 @@ def _natural(order: Order) -> Natural:
 
 
 def _status(order: Order, there: Mapping[Natural, Placed]) -> str | None:
-    """The status of an order that was sent; one that is gone was never traded if it was NEW before.
+    """Return the status of a sent order; an order that vanished while NEW was removed untraded.
 
-    None of one that was never looked up before it was gone: it may have been submitted.
+    None for an order that vanished before its first look-up, because it may have been submitted.
     """
     placed = there.get(_natural(order))
     if placed is not None:

@@ -1,7 +1,7 @@
-"""The hand-over of a rebalance's transactions to the order service: each becomes one order, never two.
+"""Submission of a rebalance's transactions to the order service: each becomes one order, never two.
 
-An order is stored before it goes out and claimed for one request. What went out without a clear answer
-is looked up at the order service, and goes out again only once it is sure not to be there.
+An order is stored before it is sent, and claimed for one request. An order sent without a clear
+answer is looked up at the order service, and sent again only once it can no longer arrive there.
 """
 
 import asyncio
@@ -42,17 +42,17 @@ from storage.rebalance import Rebalance, RebalanceStatus
 from storage.submission_store import OrderSubmission
 
 OUTCOME_BATCH_SIZE: Final = 200  # portfolios whose orders are stored at once
-MAX_CONCURRENT_BATCHES: Final = 4  # batches of different hand-overs that are out at a time
-SEND_FOR_S: Final = 240.0  # one request; what is left then waits for the next
-GO_OUT_WITHIN_S: Final = 10.0  # a claim that is older is given back instead of sent
-FOUND: Final = "FOUND"  # an outcome beside the states: at the order service after all
+MAX_CONCURRENT_BATCHES: Final = 4  # batches of different submissions sent at a time
+SEND_FOR_S: Final = 240.0  # for each request; the rest waits for the next
+GO_OUT_WITHIN_S: Final = 10.0  # an older claim is given back instead of sent
+FOUND: Final = "FOUND"  # an outcome for metrics: found at the order service after all
 UNCLEAR: Final = Settlement(OrderState.UNKNOWN, message="the answer does not say what became of it")
 
 logger = logging.getLogger(__name__)
 
 
 class OrderSubmitter:
-    """Hands over, in one process and its event loop."""
+    """Submits the orders of rebalances, in one process and its event loop."""
 
     def __init__(
         self,
@@ -73,26 +73,26 @@ class OrderSubmitter:
     async def hand_over(
         self, rebalance_id: str, rule: OpenOrdersRule = OpenOrdersRule.REFUSE
     ) -> None:
-        """Send what is not at the order service, for as long as one request may take.
+        """Send the orders that are not at the order service yet, for the time of one request.
 
-        Raises UpstreamUnavailableError or OrdersInDoubtError where the order service does not answer;
-        what was sent before stays sent, and the next call goes on. Raises what ``Admission`` raises
-        where other rebalances are in the way.
+        Raises UpstreamUnavailableError or OrdersInDoubtError if the order service does not respond;
+        orders sent before stay sent, and the next call continues. Raises the errors of
+        ``Admission`` if other rebalances block the portfolios.
         """
         turn = Turn(self._with.submissions, rebalance_id, self._send_for_s)
-        work = asyncio.create_task(self._leased(turn, rule))
+        work = asyncio.create_task(self._submit(turn, rule))
         self._under_way.add(work)
-        work.add_done_callback(self._ended)
+        work.add_done_callback(self._log_end)
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
-            turn.abandon()  # the batch that is out is settled first
+            turn.abandon()  # and not cancel the work, because a batch that was sent must be settled
             raise
 
     async def page(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
     ) -> OrderSubmission:
-        """Where the orders of a rebalance stand; none before it is handed over."""
+        """Read a page of the orders of a rebalance and their counts; empty before submission."""
         rebalance = await self._with.rebalances.read(rebalance_id)
         orders = self._with.orders
         counts = await orders.counts(rebalance.rebalance_id)
@@ -105,11 +105,11 @@ class OrderSubmitter:
         return OrderSubmission(rebalance.rebalance_id, counts, transactions, page, listed, prepared)
 
     async def delete(self, rebalance_id: str, version: int) -> None:
-        """Delete a rebalance of which no order ever went out; OrdersSentError otherwise."""
+        """Delete a rebalance; OrdersSentError if any of its orders was ever sent."""
         rebalance_id, owner = rebalance_id.lower(), uuid4().hex
         await self._require_over(rebalance_id)
         leases = self._with.submissions
-        await leases.begin(rebalance_id, owner)  # so that none goes out meanwhile
+        await leases.begin(rebalance_id, owner)  # because otherwise orders could be sent meanwhile
         try:
             counts = await self._with.orders.counts(rebalance_id)
             sent = sum(counts.values()) - counts[OrderState.PENDING]
@@ -125,43 +125,41 @@ class OrderSubmitter:
         rebalance = await self._with.rebalances.read(rebalance_id)
         if rebalance.status is not RebalanceStatus.RUNNING or rebalance.run_id is None:
             return
-        with suppress(NotFoundError):  # the run was forgotten
+        with suppress(NotFoundError):  # because the run may be deleted by retention
             run = await self._with.runs.read(rebalance.run_id)
             if not run.status.is_over:
                 raise RunGoesOnError(rebalance_id, run.run_id)
 
-    def _ended(self, work: asyncio.Task[None]) -> None:
+    def _log_end(self, work: asyncio.Task[None]) -> None:
         self._under_way.discard(work)
         if not work.cancelled() and (error := work.exception()):
-            logger.info("a hand-over ended: %s", error)
+            logger.info("a submission of orders ended: %s", error)
 
-    async def _leased(self, turn: Turn, rule: OpenOrdersRule) -> None:
+    async def _submit(self, turn: Turn, rule: OpenOrdersRule) -> None:
         leases = self._with.submissions
         prepared = await leases.begin(turn.rebalance_id, turn.owner)
         try:
             rebalance = await self._with.rebalances.read(turn.rebalance_id)
             if rebalance.status is not RebalanceStatus.COMPLETED:
                 raise NotCompletedError(turn.rebalance_id, rebalance.status)
-            await self._with.order_service.references()  # the first to say if it is down
+            # First, because it fails at once if the order service is down.
+            await self._with.order_service.references()
             if not prepared:
                 await self._prepare(rebalance, turn)
             await self._look_up(turn)
             await self._admission.admit(rebalance, turn, rule)
-            while await self._sent_one(turn):
+            while await self._send_batch(turn):
                 pass
         except TurnOverError:
-            logger.info(
-                "the hand-over of rebalance %s is left to another request", turn.rebalance_id
-            )
+            logger.info("rebalance %s: the next request submits the rest", turn.rebalance_id)
         finally:
             await asyncio.shield(leases.end(turn.rebalance_id, turn.owner))
 
     async def _prepare(self, rebalance: Rebalance, turn: Turn) -> None:
-        """Store the orders of a whole run, all of them pending, from where an earlier request ended."""
+        """Store all orders of a rebalance as pending; resume where an earlier request ended."""
         last = await self._with.orders.last_place(rebalance.rebalance_id)
-        first = (
-            last - last % OUTCOME_BATCH_SIZE
-        )  # these may not all be stored; those before them are
+        # From the start of a batch, because only the last batch may be stored in part.
+        first = last - last % OUTCOME_BATCH_SIZE
         for offset in range(first, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
             if offset > first:
                 await turn.go_on()
@@ -170,7 +168,7 @@ class OrderSubmitter:
         await self._with.submissions.prepared(rebalance.rebalance_id, turn.owner)
 
     async def _look_up(self, turn: Turn) -> None:
-        """Settle what earlier requests left unsettled, batch by batch."""
+        """Settle the orders that earlier requests left unsettled, batch by batch."""
         rebalance_id = turn.rebalance_id
         for timestamp in await self._with.orders.timestamps(rebalance_id):
             await turn.go_on()
@@ -178,13 +176,13 @@ class OrderSubmitter:
             self._count_found(await look_up_batch(self._with, batch, self._arrive_within))
         await self._require_certainty(rebalance_id)
 
-    async def _sent_one(self, turn: Turn) -> bool:
-        """Send the next batch; whether to go on with another."""
+    async def _send_batch(self, turn: Turn) -> bool:
+        """Send the next batch; return whether to continue with another."""
         rebalance_id, owner = turn.rebalance_id, turn.owner
         async with self._at_once:
-            if turn.left_s <= 0:  # also after the wait for others' batches
+            if turn.left_s <= 0:  # here, because the wait for the semaphore may use up the time
                 return False
-            # Read before anything is claimed, because what is claimed has to go out at once.
+            # Before the claim, because claimed orders must be sent at once.
             await self._with.order_service.references()
             timestamp = await self._with.submissions.next_batch(rebalance_id, owner)
             claimed_at = time.monotonic()
@@ -193,27 +191,28 @@ class OrderSubmitter:
             )
             if not batch.orders:
                 return False
-            async with self._given_back_if_unsent(batch):
-                # After the claim: whoever took the lease away before it saw no open order, and sends.
+            async with self._give_back_if_unsent(batch):
+                # After the claim, because a request that took the lease before it saw no open order
+                # and sends.
                 await turn.keep()
                 if time.monotonic() - claimed_at > GO_OUT_WITHIN_S:
                     await self._with.orders.give_back(batch)
                     return True
-                settlements = await self._settlements(batch)
+                settlements = await self._place(batch)
         self._count(Tally(each.state.value for each in settlements.values()))
         settled = await self._with.orders.settle(batch, settlements)
         if settled < len(settlements):
-            logger.error("%d orders were settled elsewhere", len(settlements) - settled)
+            logger.error("%d orders were settled by others", len(settlements) - settled)
         sent = sum(each.state is OrderState.SENT for each in settlements.values())
         if sent < len(settlements):
-            with suppress(UpstreamError):  # the next request looks them up
+            with suppress(UpstreamError):  # because the next request looks the orders up again
                 sent += self._count_found(await read_back(self._with, (rebalance_id, timestamp)))
             await self._require_certainty(rebalance_id)
-        # An order service that takes nothing is not pressed further.
+        # Stops if nothing was accepted, because more batches would only add load.
         return sent > 0
 
-    async def _settlements(self, batch: Batch) -> dict[str, Settlement]:
-        """Send a claimed batch; what became of each of its orders, by key."""
+    async def _place(self, batch: Batch) -> dict[str, Settlement]:
+        """Send a claimed batch; return the settlement of each of its orders, by key."""
         orders = [
             NewOrder(order.portfolio_id, order.security_id, order.side, order.quantity)
             for order in batch.orders
@@ -227,8 +226,8 @@ class OrderSubmitter:
         return {order.key: _settlement(answer) for order, answer in pairs}
 
     @asynccontextmanager
-    async def _given_back_if_unsent(self, batch: Batch) -> AsyncGenerator[None]:
-        """Make a claimed batch pending again after an error that comes only before it goes out."""
+    async def _give_back_if_unsent(self, batch: Batch) -> AsyncGenerator[None]:
+        """Make a claimed batch pending again after an error raised before it was sent."""
         try:
             yield
         except (StorageError, *FAILURES):
@@ -236,7 +235,7 @@ class OrderSubmitter:
             raise
 
     def _count_found(self, known: ReadBack) -> int:
-        """Count the orders of a batch that turned out to be sent; returns how many."""
+        """Count the orders of a batch that were found at the order service; return the number."""
         if known.found:
             self._count({FOUND: known.found})
         return known.found
@@ -251,7 +250,7 @@ class OrderSubmitter:
 def _orders_of(
     rebalance: Rebalance, offset: int, outcomes: Iterable[PortfolioOutcome]
 ) -> Iterator[Order]:
-    """The orders of consecutive portfolios of a run, the first at place ``offset``."""
+    """Yield the orders of consecutive portfolios, the first at place ``offset``."""
     for place, outcome in enumerate(outcomes, offset):
         for transaction in outcome.transactions:
             yield Order(

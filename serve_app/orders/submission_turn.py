@@ -1,4 +1,4 @@
-"""Turn: what one request may still do for the hand-over of a rebalance: it has the lease, time, and a caller."""
+"""Turn of one request to submit orders: it lasts while it has the lease, time and a caller."""
 
 import time
 from uuid import uuid4
@@ -7,11 +7,11 @@ from storage.submission_store import OrderSubmissionStore
 
 
 class TurnOverError(Exception):
-    """The time of the request is up, or its caller hung up; the next request goes on."""
+    """The time of the request is up, or its caller hung up; the next request continues."""
 
 
 class Turn:
-    """The turn of one request, under a lease of its own."""
+    """Turn of one request, under a lease of its own."""
 
     def __init__(self, leases: OrderSubmissionStore, rebalance_id: str, lasts_s: float) -> None:
         self.rebalance_id = rebalance_id.lower()
@@ -22,19 +22,19 @@ class Turn:
 
     @property
     def left_s(self) -> float:
-        """Seconds that are left; none once the caller has hung up."""
+        """Seconds left; zero once the caller has hung up."""
         return 0.0 if self._is_abandoned else max(0.0, self._until - time.monotonic())
 
     def abandon(self) -> None:
-        """Begin nothing more: the caller hung up."""
+        """Let no further step begin, because the caller hung up."""
         self._is_abandoned = True
 
     async def keep(self) -> None:
-        """Renew the lease, whatever time is left; HandOverInProgressError if it was taken away."""
+        """Renew the lease regardless of time; HandOverInProgressError if another request has it."""
         await self._leases.keep(self.rebalance_id, self.owner)
 
     async def go_on(self) -> None:
-        """Renew the lease for another step; TurnOverError if none may begin."""
+        """Renew the lease for another step; TurnOverError if no step may begin."""
         if self.left_s <= 0:
             raise TurnOverError
         await self.keep()
