@@ -1,4 +1,4 @@
-"""Breaker: leaves an upstream alone while its calls keep failing."""
+"""Circuit breaker: refuses calls to an upstream while its calls keep failing."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class BreakerState(StrEnum):
-    """State of a circuit: calls pass, none passes, or the next one is the probe."""
+    """State of a circuit: calls pass, no call passes, or the next call is the probe."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -24,13 +24,14 @@ class BreakerState(StrEnum):
 
 
 class Breaker:
-    """Failure rate of one upstream over a sliding window, and the pauses after it opened the circuit.
+    """Circuit breaker of one upstream, by its failures in a sliding window.
 
-    A second is bad if at least half of the calls under way in it failed, so concurrent failures count
-    once and a hanging call counts for as long as it hung. The circuit opens after ``threshold`` bad
-    seconds within twice as many seconds. The first pause is short, because most trouble is over soon;
-    each failed probe doubles it, up to ``max_pause_s``. After a pause exactly one call passes, the
-    probe: its success closes the circuit. A call that began before the opening changes nothing.
+    A second is bad if at least half of the calls under way in it failed, so concurrent failures
+    count once and a hanging call counts for as long as it hung. The circuit opens after
+    ``threshold`` bad seconds within twice as many seconds. The first pause is short, because most
+    outages are; each failed probe doubles it, up to ``max_pause_s``. After a pause exactly one call
+    passes, the probe: its success closes the circuit. A call that began before the opening changes
+    nothing.
     """
 
     def __init__(
@@ -55,22 +56,22 @@ class Breaker:
 
     @property
     def state(self) -> BreakerState:
-        """Whether calls pass now; half-open means that at most the next one does."""
+        """Current state; half-open means that at most the next call passes."""
         if self._opened_at is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._left_s() > 0 else BreakerState.HALF_OPEN
 
     @property
     def is_closed(self) -> bool:
-        """Whether calls pass freely; after a pause the next one is the probe, and passes alone."""
+        """True if calls pass freely; after a pause the next call is the probe, and passes alone."""
         return self._opened_at is None
 
     @contextmanager
     def admitted(self) -> Generator[bool]:
-        """Admit one call and tell it whether it is the probe; CircuitOpenError where none may pass."""
+        """Admit one call and yield whether it is the probe; CircuitOpenError if it may not pass."""
         probe = self._admit()
         began_at = self._clock()
-        failed = None  # a call that is cancelled has no outcome
+        failed = None  # because a cancelled call has no outcome
         try:
             yield probe
             failed = False
@@ -84,7 +85,7 @@ class Breaker:
             self._settle(began_at, probe, failed)
 
     def require_closed(self) -> None:
-        """Refuse the next try of a call that was admitted before the circuit opened."""
+        """Raise CircuitOpenError for the next attempt of a call admitted before the opening."""
         if self._opened_at is not None:
             raise self._refusal()
 
@@ -114,12 +115,12 @@ class Breaker:
                     self._on_open(self._upstream)
 
     def _count(self, began_at: float, failed: bool) -> None:
-        """Count a call in every second of the window in which it was under way."""
+        """Count a call in each second of the window in which it was under way."""
         second = int(self._clock())
         oldest = second - self._window_s + 1
         for expired in [each for each in self._calls if each < oldest]:
             del self._calls[expired]
-        # What was under way before the circuit closed is part of the trouble that is over.
+        # Only from the closing on, because earlier seconds belong to the outage that is over.
         began = int(max(began_at, self._closed_at))
         for each in range(max(began, oldest), second + 1):
             failures, successes = self._calls.get(each, (0, 0))
@@ -129,7 +130,7 @@ class Breaker:
         return sum(failures >= max(successes, 1) for failures, successes in self._calls.values())
 
     def _open(self, pause_s: float) -> None:
-        """Let no call pass for so long; after a failed probe the circuit merely stays open."""
+        """Let no call pass for ``pause_s``; also called to keep the circuit open."""
         self._opened_at = self._clock()
         self._pause_s = pause_s
         self._calls.clear()

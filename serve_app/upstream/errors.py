@@ -1,17 +1,18 @@
-"""Everything the upstream clients raise.
+"""Errors of the upstream clients.
 
 UpstreamError
-├── UpstreamUnavailableError         no answer within the policy's tries; a later call may succeed
-│   └── CircuitOpenError             not even asked: the circuit breaker is open
-├── UpstreamContractError            an answer that is not of the contract; asking again does not help
-│   └── AnswerCutShortError          an answer that broke off in every try
-├── OutcomeUnknownError              a request that may go out only once did, and no answer says what it did
-├── HoldingsMissingError             the accounting service has no balances of this portfolio
-├── OrdersPartlyFilledError          open orders of this portfolio are filled in part
-└── HoldingsFileError                a file of holdings that is not there or cannot be used
+├── UpstreamUnavailableError    no answer within the policy's attempts; a later call may succeed
+│   └── CircuitOpenError        no request was sent, because the circuit breaker is open
+├── UpstreamContractError       the answer violates the contract; a retry does not help
+│   └── AnswerCutShortError     the answer broke off in every attempt
+├── OutcomeUnknownError         a request that is sent only once has no answer that tells its effect
+├── HoldingsMissingError        the accounting service has no balances of this portfolio
+├── OrdersPartlyFilledError     open orders of this portfolio are filled in part
+└── HoldingsFileError           a file of holdings is missing or cannot be used
 
-Unavailability and a broken contract end a whole run, missing holdings are the outcome of single portfolios.
-Every class passes all its arguments to ``super().__init__`` so that it survives pickling between processes.
+Unavailability and a broken contract end a whole run, missing holdings are the outcome of single
+portfolios. Every class passes all its arguments to ``super().__init__``, because otherwise it would
+not survive pickling between processes.
 """
 
 
@@ -33,11 +34,11 @@ class UpstreamUnavailableError(UpstreamError):
 
 
 class CircuitOpenError(UpstreamUnavailableError):
-    """Too many bad seconds of late (``Breaker``): the upstream is left alone for a while."""
+    """Too many recent bad seconds (``Breaker``): the upstream is not called for a while."""
 
 
 class OutcomeUnknownError(UpstreamError):
-    """A request that may not be repeated went out, and no answer says what it did."""
+    """A request that must not be repeated was sent, and no answer tells its effect."""
 
     def __init__(self, upstream: str, detail: str) -> None:
         super().__init__(upstream, detail)
@@ -49,7 +50,7 @@ class OutcomeUnknownError(UpstreamError):
 
 
 class UpstreamContractError(UpstreamError):
-    """The upstream answered something its contract does not have."""
+    """The upstream's answer violates its contract."""
 
     def __init__(self, upstream: str, detail: str) -> None:
         super().__init__(upstream, detail)
@@ -61,15 +62,15 @@ class UpstreamContractError(UpstreamError):
 
 
 class AnswerCutShortError(UpstreamContractError):
-    """Every try got an answer that broke off: a wrong Content-Length, or a service that keeps dying.
+    """Every attempt got an answer that broke off: a wrong Content-Length or a crashing service.
 
-    It fails what was asked for and nothing else; a run that goes on by itself asks again later.
+    It fails only the resource requested; a run that does not stop on outages retries it later.
     """
 
 
-# What ends a run that somebody waits for.
+# These end a run that a caller waits for.
 FAILURES = (UpstreamUnavailableError, UpstreamContractError)
-# What a run that goes on by itself asks again after.
+# These are retried by a run that no caller waits for.
 PASSING = (UpstreamUnavailableError, AnswerCutShortError)
 
 
@@ -98,7 +99,7 @@ class HoldingsMissingError(UpstreamError):
 
 
 class HoldingsFileError(UpstreamError):
-    """A file of holdings that is not there, was changed during a run, or is not what it should be."""
+    """A file of holdings is missing, was changed during a run, or has the wrong content."""
 
     def __init__(self, file: str, rule: str) -> None:
         super().__init__(file, rule)

@@ -1,4 +1,4 @@
-"""Values of an upstream's JSON, of which each is what the contract says or a ValueError."""
+"""Exact values of an upstream's JSON; a value that violates the contract raises ValueError."""
 
 import re
 from decimal import Decimal
@@ -13,14 +13,14 @@ NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
 
 def exact(value: Any) -> Decimal:
-    """A decimal that came as a JSON string or number, with at most 34 digits when written out.
+    """Convert a JSON string or number to a decimal of at most 34 digits when written out.
 
-    A number such as 1e999999 is valid JSON, and computing with it exactly would never end.
+    The bound is needed because 1e999999 is valid JSON, and exact arithmetic with it never ends.
 
     >>> exact("3356336"), exact(Decimal("101.23"))
     (Decimal('3356336'), Decimal('101.23'))
     """
-    # A page of balances has thousands of these, nearly all as plain text.
+    # A fast path, because a page of balances has thousands of numbers, nearly all plain text.
     if type(value) is str and len(value) <= MAX_DIGITS and PLAIN.fullmatch(value):
         return Decimal(value)
     match value:
@@ -31,7 +31,7 @@ def exact(value: Any) -> Decimal:
         case str() if len(value) <= MAX_NUMBER_LENGTH and NUMBER.fullmatch(value):
             number = Decimal(value)
         case _:
-            raise ValueError(f"{_shown(value)} is no number")
+            raise ValueError(f"{_quote(value)} is no number")
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int):
         raise ValueError(f"{number} is not finite")
@@ -41,33 +41,33 @@ def exact(value: Any) -> Decimal:
 
 
 def text(value: Any) -> str:
-    """An id, a ticker or a name: 1 to 255 characters, none of them a control or a lone surrogate."""
+    """Check an id, a ticker or a name: 1 to 255 characters, no control or lone surrogate."""
     if type(value) is str and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable():
         return value
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_LENGTH:
-        raise ValueError(f"{_shown(value)} is no text of 1 to {MAX_TEXT_LENGTH} characters")
+        raise ValueError(f"{_quote(value)} is no text of 1 to {MAX_TEXT_LENGTH} characters")
     if any(category(each)[0] == "C" for each in value):
         raise ValueError("a text holds control characters")
     return value
 
 
 def whole(value: Any) -> int:
-    """A JSON integer."""
+    """Check a JSON integer."""
     if type(value) is not int:
-        raise ValueError(f"{_shown(value)} is no whole number")
+        raise ValueError(f"{_quote(value)} is no whole number")
     return value
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """A JSON array of objects."""
+    """Check a JSON array of objects."""
     if not isinstance(value, list):
-        raise ValueError(f"{_shown(value)} is no array")
+        raise ValueError(f"{_quote(value)} is no array")
     if not all(isinstance(each, dict) for each in value):
         raise ValueError("an array holds something else than objects")
     return value
 
 
-def _shown(value: Any) -> str:
-    """A scalar in a few characters, anything else by its type: an answer may be megabytes long."""
+def _quote(value: Any) -> str:
+    """Quote a scalar in a few characters, but no other value, because it may be megabytes long."""
     scalar = value is None or isinstance(value, (str, int, float, Decimal))
     return repr(value[:40] if isinstance(value, str) else value)[:60] if scalar else "a value"

@@ -1,4 +1,4 @@
-"""Client: the one policy under which any upstream is called."""
+"""HTTP client of upstreams: bounds, retries and circuit breaker in one place."""
 
 import asyncio
 import time
@@ -49,10 +49,10 @@ class UpstreamHealth:
 
 
 class Client:
-    """Requests to one upstream: bounded, timed, guarded by a circuit breaker; GETs are retried.
+    """Client of one upstream: bounded, timed, guarded by a circuit breaker; GETs are retried.
 
-    One client belongs to one event loop. The breaker counts calls, not tries, because a short
-    disturbance that a retry overcomes must not shut everybody out.
+    A client belongs to one event loop. The breaker counts calls, not attempts, because a short
+    disturbance that a retry overcomes must not shut out other callers.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Client:
     ) -> None:
         self.upstream = upstream
         self.policy = policy
-        # uvicorn and gunicorn close idle connections after 5 s: ours must be gone before.
+        # Below 5 s, because uvicorn and gunicorn close idle connections then.
         limits = httpx.Limits(max_connections=policy.concurrency + 1, keepalive_expiry=4.0)
         transport = transport or AiohttpTransport(limits=limits, trust_env=False)
         self._http = httpx.AsyncClient(
@@ -82,7 +82,7 @@ class Client:
 
     @property
     def probes_next(self) -> bool:
-        """Whether the next call is at best a probe, beside which no other is admitted."""
+        """True if the next call is at best a probe, beside which no other call is admitted."""
         return not self._breaker.is_closed
 
     async def get(
@@ -91,12 +91,14 @@ class Client:
         params: Mapping[str, str | int] | None = None,
         accept: frozenset[int] = OK,
     ) -> httpx.Response:
-        """The answer, whose status is one of ``accept``."""
-        request = self._http.build_request("GET", path, params=params, headers=_correlated())
+        """Send a GET and return the response, whose status is one of ``accept``."""
+        request = self._http.build_request(
+            "GET", path, params=params, headers=_correlation_header()
+        )
         async with self._slots:
             try:
                 with self._breaker.admitted() as probe:
-                    return await self._tried(request, accept, probe)
+                    return await self._attempt(request, accept, probe)
             except CutShortError as error:
                 raise AnswerCutShortError(self.upstream, error.detail) from error
             except TransientError as error:
@@ -106,17 +108,17 @@ class Client:
     async def send_once(
         self, method: str, path: str, body: bytes, within_s: float
     ) -> httpx.Response:
-        """The answer, below 500, to a JSON body that goes out at most once.
+        """Send a JSON body at most once and return the response, whose status is below 500.
 
-        UpstreamUnavailableError where it did not go out, OutcomeUnknownError where it did and no
-        answer says what it did. The client needs the ``plain_transport``.
+        Raises UpstreamUnavailableError if the body was not sent, and OutcomeUnknownError if it was
+        sent and no answer tells its effect. The client needs the ``plain_transport``.
         """
-        headers = {**_correlated(), "Content-Type": "application/json"}
+        headers = {**_correlation_header(), "Content-Type": "application/json"}
         request = self._http.build_request(method, path, content=body, headers=headers)
         async with self._slots:
             try:
                 with self._breaker.admitted():
-                    return await self._connected_and_sent(request, within_s)
+                    return await self._connect_and_send(request, within_s)
             except NotSentError as error:
                 wait_s = ASK_AGAIN_AFTER_S
                 raise UpstreamUnavailableError(self.upstream, error.detail, wait_s) from error
@@ -124,38 +126,39 @@ class Client:
                 raise OutcomeUnknownError(self.upstream, error.detail) from error
 
     async def json(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
-        """The body of a 200, its numbers exact."""
+        """GET the body of a 200, with exact numbers."""
         return self.parsed(await self.get(path, params))
 
     async def json_if_found(self, path: str, what: str) -> Any | None:
-        """Return the object in the body of a 200; None for a 404."""
+        """GET the object in the body of a 200; None for a 404."""
         response = await self.get(path, accept=frozenset({200, 404}))
-        body = self.parsed(response)  # a 404 that is not JSON is not the service's own
+        body = self.parsed(response)  # also of a 404, because a proxy's 404 is not JSON
         if response.status_code == 404:
             return None
         with self.reading(what):
-            if body is None:  # otherwise it would be taken for a 404
+            if body is None:  # because otherwise it would look like a 404
                 raise TypeError("null is no object")
         return body
 
     def parsed(self, response: httpx.Response) -> Any:
-        """The value of strict JSON, with Decimals for numbers that have a fraction."""
+        """Parse the body as strict JSON, with Decimals for numbers that have a fraction."""
         try:
             return parse_json(response.content)
         except UnreadableError as error:
-            raise self._broken(response.request, error) from None
+            raise self._contract_error(response.request, error) from None
 
     @contextmanager
     def reading(self, what: str) -> Generator[None]:
-        """Turn whatever is wrong with the values of an answer into UpstreamContractError."""
+        """Translate errors from reading the values of an answer into UpstreamContractError."""
         try:
             yield
         except UNREADABLE as error:
-            detail = f"{what} could not be read ({type(error).__name__}: {str(error)[:MAX_DETAIL_LENGTH]})"
+            reason = f"{type(error).__name__}: {str(error)[:MAX_DETAIL_LENGTH]}"
+            detail = f"{what} could not be read ({reason})"
             raise UpstreamContractError(self.upstream, detail) from None
 
     async def health(self, path: str, within_s: float = HEALTH_WITHIN_S) -> UpstreamHealth:
-        """Ask the health route once, past the breaker and without a retry; never raises."""
+        """Call the health route once, past the breaker and without a retry; never raise."""
         try:
             async with asyncio.timeout(within_s), self._http.stream("GET", path) as response:
                 is_healthy = response.status_code == 200
@@ -178,7 +181,7 @@ class Client:
     ) -> None:
         await self.close()
 
-    async def _tried(
+    async def _attempt(
         self, request: httpx.Request, accept: frozenset[int], probe: bool
     ) -> httpx.Response:
         deadline = time.monotonic() + self.policy.budget_s
@@ -187,16 +190,17 @@ class Client:
         except TransientError as error:
             if probe:
                 raise
-            return await self._tried_again(request, accept, deadline, error)
+            return await self._retry(request, accept, deadline, error)
 
-    async def _tried_again(
+    async def _retry(
         self,
         request: httpx.Request,
         accept: frozenset[int],
         deadline: float,
         first: TransientError,
     ) -> httpx.Response:
-        # The first failure is replayed into stamina: a try that succeeds at once never pays for it.
+        # The first failure is replayed into stamina, because a call that succeeds at once then
+        # never pays for the retry context.
         replayed = False
         on = pauses(self.policy, deadline)
         async for attempt in stamina.retry_context(on, attempts=self.policy.tries, timeout=None):
@@ -208,8 +212,8 @@ class Client:
                 return await self._once(request, accept, deadline)
         raise first
 
-    async def _connected_and_sent(self, request: httpx.Request, within_s: float) -> httpx.Response:
-        """Try to connect as often as the policy has it, and send once."""
+    async def _connect_and_send(self, request: httpx.Request, within_s: float) -> httpx.Response:
+        """Connect, with the retries of the policy, and send once."""
         pause_s = pauses(self.policy, time.monotonic() + self.policy.total_s)
 
         def unsent(error: Exception) -> bool | float:
@@ -218,14 +222,14 @@ class Client:
         tries = self.policy.tries
         async for attempt in stamina.retry_context(on=unsent, attempts=tries, timeout=None):
             with attempt:
-                return await self._sent(request, within_s)
+                return await self._send(request, within_s)
         raise AssertionError
 
-    async def _sent(self, request: httpx.Request, within_s: float) -> httpx.Response:
+    async def _send(self, request: httpx.Request, within_s: float) -> httpx.Response:
         path = request.url.path
         try:
             async with asyncio.timeout(within_s):
-                response = await self._exchanged(request, None)
+                response = await self._exchange(request, None)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise NotSentError(f"{path}: {type(error).__name__}", True, None) from error
         except TimeoutError as error:
@@ -246,18 +250,18 @@ class Client:
         path = request.url.path
         try:
             async with asyncio.timeout(limit_s):
-                response = await self._exchanged(request, accept)
+                response = await self._exchange(request, accept)
         except TimeoutError as error:
             raise TransientError(f"{path} took over {limit_s:.3g} s", True, None) from error
         except aiohttp.ClientResponseError as error:
             detail = f"the answer of {path} is not HTTP ({error.message[:MAX_DETAIL_LENGTH]})"
             raise UpstreamContractError(self.upstream, detail) from error
         except TRANSPORT_ERRORS as error:
-            # where httpx-aiohttp maps an error it takes a refused connection for a time-out
+            # From the cause, because httpx-aiohttp maps a refused connection to a time-out.
             kind = type(error.__cause__ or error).__name__
             raise TransientError(f"{path}: {kind}", True, None) from error
         except UnreadableError as error:
-            raise self._broken(request, error) from error
+            raise self._contract_error(request, error) from error
         status = response.status_code
         if status in accept:
             return response
@@ -266,15 +270,17 @@ class Client:
             raise TransientError(detail, status >= 500, retry_after_s(response))
         raise UpstreamContractError(self.upstream, detail)
 
-    async def _exchanged(
+    async def _exchange(
         self, request: httpx.Request, wanted: frozenset[int] | None
     ) -> httpx.Response:
         return await exchange(self._http, request, wanted, self.policy.max_answer_bytes)
 
-    def _broken(self, request: httpx.Request, error: UnreadableError) -> UpstreamContractError:
+    def _contract_error(
+        self, request: httpx.Request, error: UnreadableError
+    ) -> UpstreamContractError:
         return UpstreamContractError(self.upstream, f"the answer of {request.url.path} {error}")
 
 
-def _correlated() -> dict[str, str]:
+def _correlation_header() -> dict[str, str]:
     known = correlation_id.get()
     return {"X-Correlation-ID": known} if known else {}

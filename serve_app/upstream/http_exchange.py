@@ -1,4 +1,4 @@
-"""Exchange: one request and its answer, with a bound on what is read of it."""
+"""HTTP exchange: one request and its response, read up to a bound."""
 
 from collections.abc import Collection
 
@@ -8,15 +8,15 @@ import httpx
 from serve_app.upstream.response_body import read_body
 from serve_app.upstream.retry_policy import CutShortError
 
-# aiohttp's own errors pass the httpx transport where it has no mapping for them.
+# With aiohttp's errors, because its httpx transport passes those on that it does not map.
 TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
 
 def plain_transport() -> httpx.AsyncBaseTransport:
-    """The transport for a client that posts: a new connection for every request, no retries.
+    """Make the transport of a client that posts: a new connection for every request, no retries.
 
-    httpx-aiohttp takes a connection that broke after the request went out for one that was not made,
-    and one that was kept may break at its next use: both would leave open whether a POST went out.
+    httpx-aiohttp reports a connection that broke after the request as one that was never made, and
+    a kept connection may break at its next use: in both cases it is unknown if a POST was sent.
     """
     limits = httpx.Limits(max_keepalive_connections=0)
     return httpx.AsyncHTTPTransport(limits=limits, retries=0, trust_env=False)
@@ -28,10 +28,10 @@ async def exchange(
     wanted: Collection[int] | None,
     max_bytes: int,
 ) -> httpx.Response:
-    """Send a request and read the body of its answer where the status is ``wanted``, or any.
+    """Send a request and read the body of the response if its status is ``wanted``; None is any.
 
-    Raises CutShortError if the body breaks off, UnreadableError if it is too large or its encoding is
-    not the one that was asked for, and what the transport raises before an answer begins.
+    Raises CutShortError if the body breaks off, UnreadableError if the body is too large or in an
+    encoding that was not accepted, and errors of the transport before a response begins.
     """
     streamed = await http.send(request, stream=True)
     status = streamed.status_code

@@ -1,4 +1,4 @@
-"""Lists that an upstream answers page by page, with an id and a text in each row."""
+"""Listings of an upstream: pages of rows with an id and a text each."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ PAGE_SIZE: Final = 1000
 async def read_listing(
     client: Client, path: str, rows_name: str, fields: tuple[str, str], max_pages: int
 ) -> tuple[dict[str, str], bool]:
-    """Texts by id of the first ``max_pages`` pages of a list, and whether they are the whole list.
+    """Read the first ``max_pages`` pages: texts by id, and whether the list is complete.
 
     ``fields`` name the id and the text of a row.
     """

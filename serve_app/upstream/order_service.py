@@ -1,22 +1,22 @@
-"""OrderService: hands orders over in batches, reads back which of them are there, and cancels orders.
+"""Client of the order service: places batches of orders, reads them back, and cancels orders.
 
-Neither route nor order has a key of ours, so a batch goes out once. Whoever has no answer, or an
-answer that says too little, reads back by the batch's own orderTimestamp before anything is repeated:
+The service accepts no idempotency key, so a batch is sent only once. After a missing or unclear
+answer the batch is read back by its own orderTimestamp before any order is repeated:
 
-- A 500 of a whole batch ("... System temporarily overloaded" among them) may come after some chunks
-  of it were committed. It is an unknown outcome, whatever its text says; the time until the service
-  wants to be asked again is that in which a late order arrives, so nothing is lost by waiting.
-- A FAILURE of a single order is nearly always true. But "Failed to create order: unknown error" is also
-  said of an order that is saved, when only its answer could not be made, and an order whose worker
-  took over 30 s is reported with requestIndex -1 while the worker goes on.
-- Filters by ticker or portfolio name that cannot be resolved are dropped, not refused; a filter by
-  orderTimestamp is not.
+- A 500 for a whole batch (such as "... System temporarily overloaded") may come after parts of the
+  batch were committed. Its outcome is unknown, whatever its text says; nothing is lost by waiting
+  for the retry, because late orders arrive in that time.
+- A FAILURE of a single order is nearly always true. But "Failed to create order: unknown error" may
+  also stand for a saved order whose answer failed, and an order whose worker takes over 30 s is
+  reported with requestIndex -1 while the worker continues.
+- Filters by a ticker or portfolio name that cannot be resolved are dropped, not refused; a filter
+  by orderTimestamp is never dropped.
 
-There is no route to cancel. An order with the status NEW was not submitted to the trade service, and only NEW
-orders are submitted: a PUT that makes it CNCLD keeps it from trading. An order that was submitted cannot be
-called back here. DELETE is no way, because it removes an order in any status, and with one that was submitted
-the only record of a trade that goes on. PUT compares no version: a submission at the same moment may overwrite
-it or be overwritten, so an order counts as cancelled once it is read as CNCLD a while later.
+The service has no route to cancel. Only orders with the status NEW are submitted to the trade
+service, so a PUT that changes NEW to CNCLD keeps an order from trading. A submitted order cannot be
+called back here. DELETE is unsuitable, because it removes an order in any status, and thereby the
+only record of a submitted trade. PUT compares no version: a submission at the same moment may
+overwrite it or be overwritten, so an order counts as cancelled once a later read shows CNCLD.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,18 +48,18 @@ REFERENCES_TTL_S: Final = 3600.0
 MAX_CONCURRENT_CANCELLATIONS: Final = 8
 NEW: Final = "NEW"
 CANCELLED: Final = "CNCLD"
-# Filled, cancelled, cancelled after a part was filled, deleted: nothing more of it is traded.
+# Filled, cancelled, cancelled after a partial fill, deleted: these orders trade no further.
 OVER: Final = frozenset({"FULL", CANCELLED, "CPART", "DEL"})
 REMOVED: Final = "DEL"
 PARTLY_FILLED: Final = "PART"
 NOT_FOUND: Final = 404
 FOUND_OR_NOT: Final = frozenset({200, NOT_FOUND})
-REQUEST_TIMEOUT: Final = 408  # said by proxies on the way, of requests that may have gone on
+REQUEST_TIMEOUT: Final = 408  # unclear, because a proxy sends it for requests that may go on
 
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """What an order service needs to know of an order."""
+    """Order to place: the fields that the order service needs."""
 
     portfolio_id: str
     security_id: str
@@ -69,14 +69,14 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The order is there, under this id."""
+    """Answer for a saved order: its id at the order service."""
 
     order_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An order as the order service has it; ``status`` is the abbreviation."""
+    """Order at the order service; ``status`` is the abbreviation."""
 
     order_id: int
     status: str
@@ -84,18 +84,18 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The order service says that it did not take the order."""
+    """Answer for a refused order."""
 
     message: str
 
 
 Answer = Accepted | Refused | None
-"""What the order service says of one order; None where it says nothing."""
+"""Answer of the order service for one order; None if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Ids of the order service's own lists."""
+    """Ids from the order service's own lists."""
 
     blotter: int
     status: int
@@ -103,7 +103,7 @@ class References:
 
 
 class OrderService:
-    """The order service, with orders in one of its blotters."""
+    """Order service, with all orders in one blotter."""
 
     def __init__(self, client: Client, blotter: str) -> None:
         self._client = client
@@ -112,10 +112,10 @@ class OrderService:
         self._cancelled = alru_cache(maxsize=1, ttl=REFERENCES_TTL_S)(self._read_cancelled)
 
     async def place(self, orders: Sequence[NewOrder], timestamp: datetime) -> tuple[Answer, ...]:
-        """Send a batch once; one answer per order.
+        """Send a batch once; return one answer per order.
 
-        UpstreamUnavailableError, UpstreamContractError: nothing went out. OutcomeUnknownError: it did, and
-        nothing is known.
+        Raises UpstreamUnavailableError or UpstreamContractError if nothing was sent, and
+        OutcomeUnknownError if the batch was sent without a clear answer.
         """
         references = await self.references()
         at = instant(timestamp)
@@ -130,12 +130,12 @@ class OrderService:
             raise OutcomeUnknownError(self._client.upstream, detail)
         try:
             with self._client.reading("what became of a batch"):
-                return _matched(objects(self._client.parsed(response)["orders"]), len(orders))
+                return _sort_answers(objects(self._client.parsed(response)["orders"]), len(orders))
         except UpstreamContractError as error:
             raise OutcomeUnknownError(self._client.upstream, error.detail) from error
 
     async def placed(self, timestamp: datetime) -> Mapping[tuple[str, str], Placed]:
-        """The orders of a batch that are there, by portfolio id and security id."""
+        """Read the orders of a batch at the service, by portfolio id and security id."""
         found: dict[tuple[str, str], Placed] = {}
         for offset in range(0, MAX_PLACED_ORDERS, PAGE):
             params = {"orderTimestamp": instant(timestamp), "limit": PAGE, "offset": offset}
@@ -148,7 +148,7 @@ class OrderService:
                     there = Placed(whole(row["id"]), text(row["status"]["abbreviation"]))
                     found.setdefault((portfolio_id, security_id), there)
                 more = answer["pagination"]["hasNext"] is True
-                if more and not rows:  # an order that is overlooked would go out twice
+                if more and not rows:  # because an overlooked order would be sent twice
                     raise ValueError("it is empty, and not the last one")
             if not more:
                 return found
@@ -156,13 +156,13 @@ class OrderService:
         raise UpstreamContractError(self._client.upstream, detail)
 
     async def health(self) -> UpstreamHealth:
-        """Ask whether the service is ready."""
+        """Check whether the service is ready."""
         return await self._client.health(HEALTH)
 
     async def cancel(self, order_ids: Sequence[int]) -> None:
-        """Ask for the cancellation of orders that were not submitted to the trade service.
+        """Request the cancellation of orders not yet submitted to the trade service.
 
-        Says nothing of what became of them: ``placed`` does, a while later.
+        The result is not returned: a later call of ``placed`` shows it.
         """
         cancelled = await self._cancelled()
 
@@ -180,7 +180,7 @@ class OrderService:
         with self._client.reading("an order"):
             if order["status"]["abbreviation"] != NEW or order.get("tradeOrderId") is not None:
                 return
-            body = orjson.dumps(_cancelled(order, cancelled))
+            body = orjson.dumps(_cancelled_body(order, cancelled))
         with suppress(OutcomeUnknownError):
             await self._client.send_once("PUT", path, body, POLICY.total_s)
 
@@ -205,7 +205,7 @@ class OrderService:
 
 
 def instant(moment: datetime) -> str:
-    """A moment as the service's filter reads it back: UTC, milliseconds, ``Z``."""
+    """Format a moment as the service's filter reads it: UTC, milliseconds, ``Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
@@ -222,8 +222,8 @@ def _body(order: NewOrder, references: References, at: str) -> dict[str, object]
     }
 
 
-def _cancelled(order: Any, status: int) -> dict[str, object]:
-    """A whole order with another status: PUT replaces every field."""
+def _cancelled_body(order: Any, status: int) -> dict[str, object]:
+    """Copy a whole order with another status, because PUT replaces every field."""
     return {
         "id": order["id"],
         "blotterId": order["blotter"]["id"],
@@ -243,8 +243,8 @@ def _number(number: int | Decimal | None) -> object:
     return orjson.Fragment(f"{number:f}") if isinstance(number, Decimal) else number
 
 
-def _matched(rows: Any, count: int) -> tuple[Answer, ...]:
-    """The answers in the order of the request; results come in any order."""
+def _sort_answers(rows: Any, count: int) -> tuple[Answer, ...]:
+    """Sort the results, which come in any order, into the order of the request."""
     by_index: dict[Any, list[Any]] = {}
     for row in rows:
         by_index.setdefault(whole(row["requestIndex"]), []).append(row)
@@ -252,11 +252,11 @@ def _matched(rows: Any, count: int) -> tuple[Answer, ...]:
 
 
 def _answer(rows: Sequence[Any]) -> Answer:
-    if len(rows) != 1:  # none, or several that may disagree
+    if len(rows) != 1:  # because several results may disagree
         return None
     (row,) = rows
     if row["status"] == "FAILURE":
-        return Refused(_shortened(row.get("message")))
+        return Refused(_shorten(row.get("message")))
     order_id = row.get("orderId") or (row.get("order") or {}).get("id")
     if row["status"] == "SUCCESS" and isinstance(order_id, int):
         return Accepted(whole(order_id))
@@ -265,12 +265,12 @@ def _answer(rows: Sequence[Any]) -> Answer:
 
 def _message(content: bytes) -> str:
     try:
-        return f": {_shortened(parse_json(content)['message'])}"
+        return f": {_shorten(parse_json(content)['message'])}"
     except UNREADABLE:
         return ""
 
 
-def _shortened(message: Any) -> str:
-    """What a person may want to read of a message, with control characters made visible."""
-    written = str(message)[:MAX_MESSAGE_LENGTH]
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in written)
+def _shorten(message: Any) -> str:
+    """Shorten a message and escape its control characters."""
+    characters = str(message)[:MAX_MESSAGE_LENGTH]
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in characters)

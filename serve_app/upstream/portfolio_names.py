@@ -1,8 +1,8 @@
-"""Portfolios: their names, which nothing waits for long and nothing but people reads.
+"""Portfolio names: shown to people, and left out if they are slow to come.
 
-The service has no search by ids. A few names are read one by one; for more the newest portfolios are read
-first, page by page. The pages are sorted by a date that many portfolios share, so that they may repeat and
-skip rows: what is not in them is read one by one as well.
+The service has no search by ids. A few names are read one by one; for more names the newest
+portfolios are read first, page by page. Names that are not on these pages are read one by one as
+well, because the pages are sorted by a date that many portfolios share: they may skip rows.
 """
 
 import asyncio
@@ -24,27 +24,27 @@ POLICY = Policy(total_s=5.0, concurrency=8)
 HEALTH = "/health/ready"
 TTL_S = 300.0
 MAX_PAGES: Final = 5
-MAX_SINGLE: Final = 100  # read one by one for a call
-MAX_SINGLE_READS: Final = 20  # cheaper one by one
+MAX_SINGLE: Final = 100  # names that a call reads one by one
+MAX_SINGLE_READS: Final = 20  # up to here single reads are cheaper than pages
 WITHIN_S: Final = 5.0
-# the service answers 500 instead of 404 for an id that is not an ObjectId
+# Checked here, because the service answers 500 instead of 404 for an id that is not an ObjectId.
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 logger = logging.getLogger(__name__)
 
 
 class Portfolios:
-    """The portfolio service."""
+    """Portfolio service."""
 
     def __init__(self, client: Client, within_s: float = WITHIN_S) -> None:
         self._client = client
         self._within_s = within_s
-        # Also remembers that there is no such portfolio.
+        # Also caches None, because otherwise unknown portfolios would be read again and again.
         self._known = alru_cache(maxsize=10_000, ttl=TTL_S)(self._read)
         self._newest = alru_cache(maxsize=1, ttl=TTL_S)(self._read_newest)
 
     async def names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
-        """Name by portfolio id: None where there is no such portfolio, or no answer in time."""
+        """Read names by portfolio id: None for an unknown portfolio, or no answer in time."""
         found: dict[str, str | None] = dict.fromkeys(portfolio_ids)
         try:
             async with asyncio.timeout(self._within_s):
@@ -54,17 +54,17 @@ class Portfolios:
         return found
 
     async def name(self, portfolio_id: str) -> str | None:
-        """The name of a portfolio, None where there is no such portfolio."""
+        """Read the name of a portfolio; None if the portfolio is unknown."""
         if OBJECT_ID.fullmatch(portfolio_id) is None:
             return None
         return await self._known(portfolio_id)
 
     async def health(self) -> UpstreamHealth:
-        """Ask whether the service is ready."""
+        """Check whether the service is ready."""
         return await self._client.health(HEALTH)
 
     async def _fill(self, found: dict[str, str | None]) -> None:
-        """Add the names as they are found, so that what was found in time stays."""
+        """Add each name as it arrives, because names that arrived in time are returned."""
         if len(found) > MAX_SINGLE_READS:
             known = await self._newest()
             found |= {each: known.get(each) for each in found}

@@ -1,4 +1,4 @@
-"""Prices: one snapshot of all prices, which a run keeps from its begin to its end."""
+"""Prices: one snapshot of all prices, which serves a whole run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ HEALTH = "/actuator/health/readiness"
 
 @dataclass(frozen=True, slots=True)
 class PriceSnapshot:
-    """Prices by ticker, as they were sampled at one moment."""
+    """Prices by ticker, sampled at one moment."""
 
     snapshot_id: str
     taken_at: datetime
@@ -27,25 +27,25 @@ class PriceSnapshot:
 
 
 class Prices:
-    """The pricing service, which draws a new random price for every answer.
+    """Pricing service, which draws a new random price for every answer.
 
-    Between runs a snapshot is shared for ``ttl_s``; two replicas still see different ones, so
-    whoever takes a snapshot keeps it for all it has to decide.
+    Runs share a snapshot for ``ttl_s``. Replicas have different snapshots, so a run keeps the one
+    that it took first for all its decisions.
     """
 
     def __init__(self, client: Client, ttl_s: float) -> None:
         self._client = client
-        self._latest = alru_cache(maxsize=1, ttl=ttl_s)(self._taken)
+        self._latest = alru_cache(maxsize=1, ttl=ttl_s)(self._read_snapshot)
 
     async def snapshot(self) -> PriceSnapshot:
-        """The shared snapshot, or a new one."""
+        """Return the shared snapshot, or a new one."""
         return await self._latest()
 
     async def health(self) -> UpstreamHealth:
-        """Ask whether the service is ready."""
+        """Check whether the service is ready."""
         return await self._client.health(HEALTH)
 
-    async def _taken(self) -> PriceSnapshot:
+    async def _read_snapshot(self) -> PriceSnapshot:
         rows = await self._client.json("/api/v1/prices")
         with self._client.reading("a price"):
             prices = _by_ticker(rows)
@@ -56,7 +56,7 @@ def _by_ticker(rows: Any) -> dict[str, Decimal]:
     prices: dict[str, Decimal] = {}
     for row in objects(rows):
         price = exact(row["close"])
-        # the service's own look-up of one ticker takes the first row, too
+        # The first row of a ticker counts, because the service's own look-up takes it, too.
         if price > 0:
             prices.setdefault(text(row["ticker"]), price)
     return prices

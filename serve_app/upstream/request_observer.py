@@ -1,4 +1,4 @@
-"""Requests to upstreams, each try for itself, told to whoever counts them."""
+"""Request observer: reports each attempt of an upstream request to a callback."""
 
 import asyncio
 import time
@@ -7,11 +7,14 @@ from collections.abc import Callable
 import httpx
 
 CallObserver = Callable[[str, str, float], None]
-"""Takes the upstream's name, "answered", "failed" or "given up", and the seconds until its answer began."""
+"""Callback with the name of the upstream, the outcome and the seconds until the response began.
+
+The outcome is "answered", "failed" or "given up".
+"""
 
 
 class WatchedTransport(httpx.AsyncBaseTransport):
-    """Sends what another transport sends, and tells of it."""
+    """Transport that wraps another one and reports its requests."""
 
     def __init__(
         self, upstream: str, transport: httpx.AsyncBaseTransport, told: CallObserver
@@ -21,7 +24,7 @@ class WatchedTransport(httpx.AsyncBaseTransport):
         self._told = told
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One try."""
+        """Send a request and report its outcome and duration."""
         begin = time.perf_counter()
         outcome = "failed"
         try:

@@ -1,4 +1,4 @@
-"""Bodies of answers: read in parts up to a bound, and parsed as JSON without a loophole."""
+"""Response bodies: read in parts up to a bound, and parsed as strict JSON."""
 
 import json
 import zlib
@@ -14,14 +14,14 @@ GZIP_WINDOW_BITS = 31
 
 
 class UnreadableError(ValueError):
-    """A body that is too large, has an encoding nobody asked for, or is not strict JSON."""
+    """A body is too large, in an encoding that was not accepted, or not strict JSON."""
 
 
 async def read_body(response: httpx.Response, max_bytes: int) -> bytes:
-    """Read the body of a streamed answer, inflated if it is gzip.
+    """Read the body of a streamed response, and inflate it if it is gzip.
 
-    Raises UnreadableError as soon as more than ``max_bytes`` came, counted after inflation: a few
-    kilobytes of gzip may stand for gigabytes.
+    Raises UnreadableError beyond ``max_bytes``, counted after inflation because a few kilobytes of
+    gzip may stand for gigabytes.
     """
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in PLAIN | GZIP:
@@ -30,7 +30,7 @@ async def read_body(response: httpx.Response, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for raw in response.aiter_raw():
-        part = raw if inflater is None else _inflated(inflater, raw, max_bytes - size + 1)
+        part = raw if inflater is None else _inflate(inflater, raw, max_bytes - size + 1)
         size += len(part)
         if size > max_bytes:
             raise UnreadableError(f"has more than {max_bytes:,} bytes")
@@ -41,17 +41,17 @@ async def read_body(response: httpx.Response, max_bytes: int) -> bytes:
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of a JSON text in UTF-8, its fractions as Decimal.
+    """Parse a JSON text in UTF-8, with fractions as Decimal.
 
-    Raises UnreadableError for everything that RFC 8259 leaves open and two parsers read differently:
-    a name that an object has twice, NaN and Infinity, and nesting beyond what the parser can follow.
+    Raises UnreadableError for texts that RFC 8259 leaves open and parsers read differently: a
+    duplicate name in an object, NaN and Infinity, and nesting beyond the depth of the parser.
     """
     try:
         return json.loads(
             body.decode("utf-8-sig"),
             parse_float=Decimal,
             parse_constant=_refuse_constant,
-            object_pairs_hook=_unique,
+            object_pairs_hook=_to_object,
         )
     except RecursionError:
         reason = "is nested too deeply"
@@ -65,7 +65,7 @@ def parse_json(body: bytes) -> Any:
     raise UnreadableError(reason)
 
 
-def _inflated(inflater: Any, raw: bytes, max_bytes: int) -> bytes:
+def _inflate(inflater: Any, raw: bytes, max_bytes: int) -> bytes:
     try:
         part = inflater.decompress(raw, max_bytes)
     except zlib.error:
@@ -79,10 +79,10 @@ def _refuse_constant(name: str) -> None:
     raise UnreadableError(f"holds {name}, which is no JSON number")
 
 
-def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _to_object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
     for name, value in pairs:
-        if name in made:
+        if name in members:
             raise UnreadableError(f"has the name {name[:40]!r} twice in one object")
-        made[name] = value
-    return made
+        members[name] = value
+    return members

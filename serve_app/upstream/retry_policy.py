@@ -1,4 +1,4 @@
-"""Policy: how an upstream is called, and after which failures again."""
+"""Retry policy: bounds of the calls to an upstream, and the pauses between attempts."""
 
 import random
 import time
@@ -14,11 +14,11 @@ MAX_RETRY_AFTER_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How one upstream is called.
+    """Bounds of the calls to one upstream.
 
-    ``total_s`` bounds one try; all tries of a call and the pauses between them take at most
-    twice as long. ``concurrency`` calls are under way at a time; the others wait. ``breaker_pause_s``
-    is the longest pause of the breaker. ``max_answer_bytes`` counts after inflation.
+    ``total_s`` bounds one attempt; all attempts of a call and their pauses take at most twice as
+    long. At most ``concurrency`` calls are under way; further calls wait. ``breaker_pause_s`` is
+    the longest pause of the breaker. ``max_answer_bytes`` counts after inflation.
     """
 
     connect_s: float = 1.0
@@ -33,12 +33,12 @@ class Policy:
 
     @property
     def budget_s(self) -> float:
-        """Time for all tries of one call and the pauses between them."""
+        """Time for all attempts of one call and the pauses between them."""
         return 2 * self.total_s
 
 
 class TransientError(Exception):
-    """A try that failed in a way that another one may not."""
+    """An attempt failed, but another attempt may succeed."""
 
     def __init__(self, detail: str, counted: bool, retry_after_s: float | None) -> None:
         super().__init__(detail, counted, retry_after_s)
@@ -48,15 +48,15 @@ class TransientError(Exception):
 
 
 class CutShortError(TransientError):
-    """A try whose answer began and broke off."""
+    """The answer of an attempt began and broke off."""
 
 
 class NotSentError(TransientError):
-    """A try whose connection could not be made: nothing of the request went out."""
+    """The connection of an attempt could not be made, so nothing of the request was sent."""
 
 
 def pauses(policy: Policy, deadline: float) -> Callable[[Exception], bool | float]:
-    """After which failures to try again, and how long to wait: Retry-After, else full jitter."""
+    """Build the retry hook for stamina: Retry-After or else full jitter; False to give up."""
     ceiling_s = policy.backoff_s
 
     def pause_s(error: Exception) -> bool | float:
@@ -73,7 +73,7 @@ def pauses(policy: Policy, deadline: float) -> Callable[[Exception], bool | floa
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """The header of that name in seconds, whichever of its two forms it has, an hour at most."""
+    """Read the Retry-After header, a number or a date, as seconds; at most an hour."""
     value = response.headers.get("Retry-After")
     if value is None:
         return None

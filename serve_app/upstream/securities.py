@@ -1,4 +1,4 @@
-"""Securities: the tickers of security ids."""
+"""Securities: tickers by security id."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -17,21 +17,21 @@ HEALTH = "/health/readiness"
 MAX_SECURITIES = 1_000_000
 ALL_TTL_S = 3600.0
 SINGLE_TTL_S = 60.0
-# v1 answers 500 instead of 404 for an id that is not an ObjectId.
+# Checked here, because v1 answers 500 instead of 404 for an id that is not an ObjectId.
 OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 
 
 class Securities:
-    """The security service: all securities at once, the ones it lacks one by one."""
+    """Security service: the whole list at once, and securities missing from it one by one."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._all = alru_cache(maxsize=1, ttl=ALL_TTL_S)(self._read_all)
-        # also remembers for a minute that there is no such security
+        # Also caches None, because otherwise unknown securities would be read again and again.
         self._single = alru_cache(maxsize=10_000, ttl=SINGLE_TTL_S)(self._read_single)
 
     async def tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
-        """Ticker by security id; ids that no security has are left out."""
+        """Look up tickers by security id; unknown ids are left out."""
         wanted = frozenset(security_ids)
         known = await self._all()
         found = {security: known[security] for security in wanted & known.keys()}
@@ -43,13 +43,13 @@ class Securities:
 
         unknown = sorted(filter(OBJECT_ID.fullmatch, wanted - known.keys()))
         if unknown and self._client.probes_next:
-            # beside the probe the others would be refused, which would end the probe with them
+            # Alone, because calls beside the probe are refused, and their error would cancel it.
             await look_up(unknown.pop())
         await for_each(unknown, look_up, self._client.policy.concurrency)
         return found
 
     async def health(self) -> UpstreamHealth:
-        """Ask whether the service is ready."""
+        """Check whether the service is ready."""
         return await self._client.health(HEALTH)
 
     async def _read_all(self) -> dict[str, str]:

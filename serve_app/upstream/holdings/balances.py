@@ -1,6 +1,6 @@
-"""Rows of the accounting service's /balances, and what those of a portfolio add up to.
+"""Balances: rows of the accounting service's /balances and their sum for a portfolio.
 
-A value that is not what it has to be raises one of serve_app.upstream.http_client.UNREADABLE.
+A value that violates the contract raises one of serve_app.upstream.http_client.UNREADABLE.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from serve_app.upstream.holdings.source import Balance
 
 
 class Row(NamedTuple):
-    """A row of /balances; without a security it is the cash of its portfolio."""
+    """Row of /balances; a row without a security is the cash of its portfolio."""
 
     row_id: int
     portfolio_id: str
@@ -23,7 +23,10 @@ class Row(NamedTuple):
 
 
 def rows_of(answer: Any, portfolio_id: str | None = None) -> tuple[list[Row], int]:
-    """The rows of a page of /balances, of any portfolio or this one, and the number of all rows."""
+    """Read the rows of a page of /balances, and the total number of rows.
+
+    With ``portfolio_id`` every row must belong to that portfolio.
+    """
     rows = [_row(row, portfolio_id) for row in objects(answer["balances"])]
     return rows, whole(answer["pagination"]["total"])
 
@@ -40,7 +43,7 @@ def _row(row: Mapping[str, Any], asked_for: str | None) -> Row:
 
 
 def balance_of_rows(portfolio_id: str, rows: Iterable[Row]) -> Balance:
-    """What the rows of one portfolio add up to."""
+    """Add up the rows of one portfolio."""
     rows = tuple(rows)
     cash = reduce(EXACT.add, (row.net for row in rows if row.security_id is None), Decimal(0))
     held = [(row.security_id, row.net) for row in rows if row.security_id is not None]
@@ -48,7 +51,7 @@ def balance_of_rows(portfolio_id: str, rows: Iterable[Row]) -> Balance:
 
 
 def balance_of(portfolio_id: str, cash: Decimal, held: Sequence[tuple[str, Decimal]]) -> Balance:
-    """A balance without its holdings of zero; a ValueError if a security is there twice."""
+    """Make a balance without holdings of zero; ValueError for a duplicate security."""
     if len(dict(held)) < len(held):
         raise ValueError("a security is there twice")
     return Balance(portfolio_id, cash, {security: shares for security, shares in held if shares})

@@ -1,8 +1,8 @@
-"""Which files are a book of holdings: regular ones within HOLDINGS_DIRECTORY, and nothing else.
+"""Files of holdings: regular files within HOLDINGS_DIRECTORY, and nothing else.
 
-Opening a FIFO would wait for a writer for ever, a device has no end, and a link may lead to any file
-that the service may read. What is none of a book's files is refused by its name, not left out,
-because a book without one of its files sells what stands in it.
+Other files are refused because opening a FIFO would wait for a writer for ever, a device has no
+end, and a link may lead to any file that the service may read. They are refused by name and not
+left out, because a rebalance without one of the files would sell the holdings in it.
 """
 
 import stat
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from serve_app.upstream.errors import HoldingsFileError
 
-LEFT_OUT = "._"  # a name that begins like this is still being written, or no part of the book
+LEFT_OUT = "._"  # first characters of names that are still being written or no holdings
 
 
 def book_files(directory: Path, name: str) -> tuple[Path, ...]:
-    """The files of a book in their order: the one of this name, or those in the directory of this name.
+    """List the file of this name, or the files in the directory of this name, sorted.
 
-    Raises HoldingsFileError for what is not there, not a regular file, or outside ``directory``.
+    Raises HoldingsFileError for a file that is missing, not regular, or outside ``directory``.
     """
-    root = _resolved(directory, name)
-    path = _resolved(directory / name, name)
+    root = _resolve(directory, name)
+    path = _resolve(directory / name, name)
     if not path.is_relative_to(root):
         raise HoldingsFileError(name, "is outside HOLDINGS_DIRECTORY")
     if not stat.S_ISDIR(_mode(path, name)):
@@ -32,7 +32,7 @@ def book_files(directory: Path, name: str) -> tuple[Path, ...]:
 
 
 def fingerprint(directory: Path, name: str) -> str:
-    """A text that changes when a file of the book does. Raises HoldingsFileError likewise."""
+    """Make a text that changes whenever a file of ``book_files`` does."""
     found = [path.stat() for path in book_files(directory, name)]
     return " ".join(f"{each.st_size}-{each.st_mtime_ns}" for each in found)
 
@@ -44,7 +44,7 @@ def _parts(path: Path, name: str, root: Path) -> Iterator[Path]:
         raise HoldingsFileError(name, "cannot be read") from error
     for each in parts:
         part_name = f"{name}/{each.name}"
-        yield _regular(_resolved(each, part_name), part_name, root)
+        yield _regular(_resolve(each, part_name), part_name, root)
 
 
 def _regular(path: Path, name: str, root: Path) -> Path:
@@ -64,8 +64,8 @@ def _mode(path: Path, name: str) -> int:
         raise HoldingsFileError(name, "cannot be read") from error
 
 
-def _resolved(path: Path, name: str) -> Path:
+def _resolve(path: Path, name: str) -> Path:
     try:
         return path.resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL, an endless name
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL, a long name
         raise HoldingsFileError(name, "has a name that no file can have") from error

@@ -1,4 +1,4 @@
-"""PagedAccounting: holdings of most of the book, a thousand balances at a time."""
+"""Paged holdings: balances of many portfolios, a thousand rows at a time."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,16 +12,16 @@ from serve_app.upstream.http_client import Client, UpstreamHealth
 
 # A page of 1,000 balances takes about as long as so many summaries (benchmarks/bench_upstream.py).
 SUMMARIES_PER_PAGE = 15
-# Every page makes the service count and skip all rows before it.
+# Bounded, because for every page the service counts and skips all rows before it.
 MAX_ROWS = 100_000
 MAX_CONCURRENT_PAGES = 4
 
 
 class PagedAccounting:
-    """Holdings by pages of all balances where that costs less than one request per portfolio.
+    """Source that reads pages of all balances if they cost less than a request per portfolio.
 
-    Pages are no snapshot. Portfolios at the edges of a page are asked for one by one; so are all
-    of them if a row is missing or there twice, which is what rows that move between pages look like.
+    Pages are no snapshot. Portfolios at the edges of a page are read one by one; so are all
+    portfolios if a row is missing or duplicate, because rows then moved between pages.
     """
 
     def __init__(self, client: Client) -> None:
@@ -29,25 +29,25 @@ class PagedAccounting:
         self._single = Accounting(client)
 
     async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
-        """The balance of each portfolio, or the error of that one portfolio."""
+        """Read the balance of each portfolio, or the error for that portfolio alone."""
         wanted = tuple(dict.fromkeys(portfolio_ids))
         try:
             whole = await self._whole(len(wanted))
         except UpstreamContractError:
-            whole = {}  # one bad row fails a page, but only its own portfolio when asked singly
+            whole = {}  # because read one by one, a bad row fails only its own portfolio
         found: dict[str, Found] = {}
         for portfolio_id in whole.keys() & set(wanted):
-            with suppress(ValueError):  # asked singly it says what is wrong
+            with suppress(ValueError):  # because the single read reports the error
                 found[portfolio_id] = balance_of_rows(portfolio_id, whole[portfolio_id])
         found.update(await self._single.holdings(one for one in wanted if one not in found))
         return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
 
     async def health(self) -> UpstreamHealth:
-        """Ask whether the service is ready."""
+        """Check whether the service is ready."""
         return await self._single.health()
 
     async def _whole(self, wanted: int) -> dict[str, list[Row]]:
-        """Rows of the portfolios that lie within one page; none where paging does not pay."""
+        """Read the portfolios whose rows lie within one page; none if paging does not pay."""
         if wanted < SUMMARIES_PER_PAGE:
             return {}
         first, total = await self._page(0)

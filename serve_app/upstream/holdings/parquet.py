@@ -1,11 +1,11 @@
-"""HoldingsFile: the holdings of a book that no service could serve, from Parquet or Arrow files.
+"""Holdings from Parquet or Arrow files, for more portfolios than a service could serve.
 
-One row a holding: ``portfolio_id``, ``security_id`` (null for cash) and ``quantity`` (an integer or a decimal,
-never a float), sorted by portfolio_id. A directory of such files is one book.
+A row is one holding: ``portfolio_id``, ``security_id`` (null for cash) and ``quantity`` (an integer
+or a decimal, never a float), sorted by portfolio_id. A directory of such files is read as one.
 
-A file is read by its parts, the row groups of Parquet and the record batches of Arrow: only those whose range of
-portfolios has some that are wanted. Chunks follow each other through a book, so the last parts are kept as they
-were decoded.
+A file is read in parts, the row groups of Parquet and the record batches of Arrow, and only parts
+whose range of portfolio ids overlaps the requested ids. The last decoded parts are kept, because
+the chunks of a run follow the order of the file.
 """
 
 import asyncio
@@ -36,33 +36,33 @@ PORTFOLIO, SECURITY, QUANTITY = COLUMNS = ("portfolio_id", "security_id", "quant
 ARROW_SUFFIXES = (".arrow", ".feather")
 FILES_KNOWN = 4
 PARTS_DECODED = 2
-MAX_ROWS_PER_BATCH = 2**18  # a record batch may be a whole book
+MAX_ROWS_PER_BATCH = 2**18  # because a record batch may be a whole file
 
 
 def holdings_file(directory: Path, name: str) -> "HoldingsFile":
-    """The book as a source of holdings; footers are read once for as long as its files stay as they are.
+    """Open files of holdings as a source; footers are read again only after a file changed.
 
-    Raises HoldingsFileError for what is no book in the directory.
+    Raises HoldingsFileError, as ``book_files`` does.
     """
-    return _opened(book_files(directory, name), name, fingerprint(directory, name))
+    return _open(book_files(directory, name), name, fingerprint(directory, name))
 
 
 @lru_cache(maxsize=FILES_KNOWN)
-def _opened(files: tuple[Path, ...], name: str, _fingerprint: str) -> "HoldingsFile":
+def _open(files: tuple[Path, ...], name: str, _fingerprint: str) -> "HoldingsFile":
     return HoldingsFile(files, name)
 
 
 class HoldingsFile:
-    """A HoldingsSource; asks for portfolios that stand together in the file, for these it reads alone."""
+    """HoldingsSource over files; fast for portfolios that are neighbours in the files."""
 
     def __init__(self, files: Iterable[Path], name: str) -> None:
         self._name = name
         self._parts = [part for file in files for part in _parts_of(file, name)]
-        self._rows = lru_cache(maxsize=PARTS_DECODED)(self._decoded)
+        self._rows = lru_cache(maxsize=PARTS_DECODED)(self._decode)
         self._one_at_a_time = threading.Lock()
 
     async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
-        """The balance of each portfolio; one without any row is missing, one without a row of cash has none."""
+        """Read the balance of each portfolio; without rows it is missing, without cash row zero."""
         return await asyncio.to_thread(self._read, tuple(dict.fromkeys(portfolio_ids)))
 
     def _read(self, wanted: Sequence[str]) -> Mapping[str, Found]:
@@ -80,11 +80,11 @@ class HoldingsFile:
                         known[0].extend(securities)
                         known[1].extend(quantities)
         return {
-            one: _found(one, *held[one]) if one in held else HoldingsMissingError(one)
+            one: _to_balance(one, *held[one]) if one in held else HoldingsMissingError(one)
             for one in wanted
         }
 
-    def _decoded(self, number: int) -> "_Rows":
+    def _decode(self, number: int) -> "_Rows":
         try:
             return _Rows(self._parts[number].table())
         except (OSError, pa.ArrowException) as error:
@@ -93,7 +93,7 @@ class HoldingsFile:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some rows of a file: the range of their portfolios, and how to read them."""
+    """Part of a file: the range of its portfolio ids, and a function that reads it."""
 
     lowest: str
     highest: str
@@ -101,12 +101,12 @@ class _Part:
 
 
 class _Rows:
-    """The rows of one part, those of a portfolio beside each other."""
+    """Rows of one part, sorted by portfolio."""
 
     def __init__(self, table: Any) -> None:
-        portfolio_ids, places = _encoded(table[PORTFOLIO])
-        self._securities, of_row = _encoded(table[SECURITY])
-        quantities = _combined(table[QUANTITY])
+        portfolio_ids, places = _encode(table[PORTFOLIO])
+        self._securities, of_row = _encode(table[SECURITY])
+        quantities = _combine(table[QUANTITY])
         order = np.argsort(places, kind="stable")
         self._of_row, places = of_row[order], places[order]
         quantities = quantities.take(pa.array(order))
@@ -121,7 +121,7 @@ class _Rows:
                 of_portfolio.append((start, end))
 
     def of(self, portfolio_id: str) -> Iterator[tuple[list[str | None], list[Decimal | None]]]:
-        """The rows of a portfolio: securities, None for cash, and quantities, None where there is none."""
+        """Yield the rows of a portfolio: securities (None for cash) and quantities."""
         for start, end in self._stretches.get(portfolio_id, ()):
             places = self._of_row[start:end].tolist()
             yield [self._securities[place] for place in places], self._exact(start, end)
@@ -133,7 +133,7 @@ class _Rows:
         return [None if shares is None else Decimal(shares) for shares in values]
 
 
-def _found(
+def _to_balance(
     portfolio_id: str, securities: list[str | None], quantities: list[Decimal | None]
 ) -> Found:
     held = dict(zip(securities, quantities, strict=True))
@@ -168,11 +168,11 @@ def _row_groups(file: Path, name: str) -> Iterator[_Part]:
         if statistics is not None and statistics.has_min_max:
             yield _Part(statistics.min, statistics.max, table)
         else:
-            yield from _ranged(table)
+            yield from _part_with_range(table)
 
 
 def _row_group(file: Path, footer: Any, number: int) -> Any:
-    # Ids stand many times in a row: they stay places among the different ones.
+    # Dictionary-encoded, because the same ids repeat in many rows.
     encoded: Any = [PORTFOLIO, SECURITY]
     with pq.ParquetFile(file, metadata=footer, read_dictionary=encoded) as opened:
         return opened.read_row_group(number, columns=list(COLUMNS), use_threads=False)
@@ -185,7 +185,7 @@ def _batches(file: Path, name: str) -> Iterator[_Part]:
         sizes = [opened.get_batch(number).num_rows for number in range(opened.num_record_batches)]
     for number, size in enumerate(sizes):
         for start in range(0, size, MAX_ROWS_PER_BATCH):
-            yield from _ranged(partial(_batch, file, number, start))
+            yield from _part_with_range(partial(_batch, file, number, start))
 
 
 def _batch(file: Path, number: int, start: int) -> Any:
@@ -195,8 +195,8 @@ def _batch(file: Path, number: int, start: int) -> Any:
     return pa.Table.from_batches([batch])
 
 
-def _ranged(table: Callable[[], Any]) -> Iterator[_Part]:
-    """A part whose range the file does not tell; none if it has no portfolio."""
+def _part_with_range(table: Callable[[], Any]) -> Iterator[_Part]:
+    """Yield a part whose range has to be computed; nothing if it has no portfolio."""
     ids = table()[PORTFOLIO]
     if pa.types.is_dictionary(ids.type):
         ids = ids.cast(ids.type.value_type)
@@ -205,15 +205,15 @@ def _ranged(table: Callable[[], Any]) -> Iterator[_Part]:
         yield _Part(range_of_ids["min"], range_of_ids["max"], table)
 
 
-def _encoded(column: Any) -> tuple[list[str | None], NDArray[np.int64]]:
-    """The different values of a column, None at the end, and the place of each row's value among them."""
-    array = _combined(column)
+def _encode(column: Any) -> tuple[list[str | None], NDArray[np.int64]]:
+    """Encode a column: its distinct values, then None, and the index of each row's value."""
+    array = _combine(column)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     return [*array.dictionary.to_pylist(), None], array.indices.fill_null(-1).to_numpy()
 
 
-def _combined(column: Any) -> Any:
+def _combine(column: Any) -> Any:
     return column.unify_dictionaries().combine_chunks()
 
 

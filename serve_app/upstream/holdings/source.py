@@ -1,4 +1,4 @@
-"""Sources of holdings: their protocol, and the retry for portfolios without an answer."""
+"""Sources of holdings: the protocol, and the retry for portfolios without an answer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +25,7 @@ PAUSE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Cash and shares by security id; fractions, debts and short positions are ordinary."""
+    """Cash and shares by security id; fractions, debts and short positions are valid."""
 
     portfolio_id: str
     cash: Decimal
@@ -40,36 +40,36 @@ Found = (
     | UpstreamContractError
     | UpstreamUnavailableError
 )
-"""A balance, or why there is none of this one portfolio."""
+"""Balance of a portfolio, or the error that stands in its place."""
 
 
 class HoldingsSource(Protocol):
-    """Where the holdings of portfolios come from."""
+    """Source of the holdings of portfolios."""
 
     async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
-        """One entry per portfolio. May raise UpstreamUnavailableError for all."""
+        """Read one entry per portfolio; UpstreamUnavailableError may fail them all."""
         ...
 
 
 class HoldingsService(HoldingsSource, Protocol):
-    """A source that is a service."""
+    """Source that is a service."""
 
     async def health(self) -> UpstreamHealth:
-        """Ask whether the service is ready."""
+        """Check whether the service is ready."""
         ...
 
 
 class _IncompleteError(Exception):
-    """Portfolios had no whole answer, though their upstream is not down."""
+    """Some portfolios have no complete answer, although the upstream is not down."""
 
 
 async def held_by(
     source: HoldingsSource, portfolio_ids: Sequence[str], tries: int = 1
 ) -> Mapping[str, Found]:
-    """The balances of portfolios; those without a whole answer are asked for again, ``tries`` times in all.
+    """Read the balances of portfolios; incomplete answers are read up to ``tries`` times in all.
 
-    Raises UpstreamUnavailableError where the upstream is down, which is where it answered for nobody or
-    its circuit is open; with a single try, where it had no answer for one of them.
+    Raises UpstreamUnavailableError if the upstream is down: it answers for no portfolio or its
+    circuit is open. With a single try one portfolio without an answer suffices.
     """
     found: dict[str, Found] = {}
     left = portfolio_ids
@@ -79,14 +79,14 @@ async def held_by(
         ):
             with attempt:
                 found |= await source.holdings(left)
-                left = _left_of(found, tries)
+                left = _incomplete(found, tries)
                 if left:
                     raise _IncompleteError
     return found
 
 
-def _left_of(found: Mapping[str, Found], tries: int) -> Sequence[str]:
-    """The portfolios without a whole answer; raises the error of an upstream that is down."""
+def _incomplete(found: Mapping[str, Found], tries: int) -> Sequence[str]:
+    """List the portfolios without a complete answer; raise the error if the upstream is down."""
     left = {each: error for each, error in found.items() if isinstance(error, PASSING)}
     for error in left.values():
         if isinstance(error, AnswerCutShortError):

@@ -1,4 +1,4 @@
-"""Accounting: holdings from the portfolio accounting service, portfolio by portfolio."""
+"""Holdings from the portfolio accounting service, portfolio by portfolio."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -20,7 +20,7 @@ from serve_app.upstream.retry_policy import Policy
 
 POLICY = Policy(total_s=10.0, concurrency=16)
 HEALTH = "/health/ready"
-# A summary is cut, silently, after so many balances; cash may be one of them.
+# The service silently truncates a summary after so many balances; cash may be one of them.
 MAX_SUMMARY_ROWS = 1000
 MAX_BALANCES = 100_000  # of one portfolio
 PAGE = 1000
@@ -30,17 +30,17 @@ OF_ONE_PORTFOLIO = (HoldingsMissingError, UpstreamContractError, UpstreamUnavail
 
 
 class _RowsMovedError(Exception):
-    """Rows moved between the pages of one reading."""
+    """Rows moved between the pages of one read."""
 
 
 class Accounting:
-    """Holdings by one request per portfolio, never cached: they must be fresh."""
+    """Source by one request per portfolio; never cached, because holdings must be fresh."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
-        """The balance of each portfolio, or the error of that one portfolio."""
+        """Read the balance of each portfolio, or the error for that portfolio alone."""
         wanted = tuple(dict.fromkeys(portfolio_ids))
         found: dict[str, Found] = {}
 
@@ -48,24 +48,24 @@ class Accounting:
             try:
                 found[portfolio_id] = await self._balance(portfolio_id)
             except OF_ONE_PORTFOLIO as error:
-                found[portfolio_id] = _alone(error)
+                found[portfolio_id] = _detach(error)
 
         if wanted and self._client.probes_next:
-            # beside the probe the others would be refused
+            # Alone, because calls beside the probe are refused.
             await read(wanted[0])
         waiting = (portfolio_id for portfolio_id in wanted if portfolio_id not in found)
         await for_each(waiting, read, self._client.policy.concurrency)
         return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
 
     async def health(self) -> UpstreamHealth:
-        """Ask whether the service is ready."""
+        """Check whether the service is ready."""
         return await self._client.health(HEALTH)
 
     async def _balance(self, portfolio_id: str) -> Balance:
         path = f"/api/v1/portfolios/{quote(portfolio_id, safe='')}/summary"
         response = await self._client.get(path, accept=frozenset({200, 500}))
         if response.status_code == 500:
-            # 500 stands for "no balances", too: only a portfolio that has some makes it a fault
+            # Checked, because the service also answers 500 for a portfolio without balances.
             if await self._is_empty(portfolio_id):
                 raise HoldingsMissingError(portfolio_id)
             response = await self._client.get(path)
@@ -97,13 +97,13 @@ class Accounting:
 
     @stamina.retry(on=_RowsMovedError, attempts=READINGS, timeout=None, wait_max=0)
     async def _all_rows(self, portfolio_id: str) -> list[Row]:
-        rows, total = await self._paged(portfolio_id)
-        # the pages are no snapshot: a row that moved between them is missing or there twice
+        rows, total = await self._read_pages(portfolio_id)
+        # Compared, because pages are no snapshot: a row that moved is missing or duplicate.
         if not len({row.row_id for row in rows}) == len(rows) == total:
             raise _RowsMovedError
         return rows
 
-    async def _paged(self, portfolio_id: str) -> tuple[list[Row], int]:
+    async def _read_pages(self, portfolio_id: str) -> tuple[list[Row], int]:
         rows: list[Row] = []
         while len(rows) < MAX_BALANCES:
             params = {"portfolio_id": portfolio_id, "limit": PAGE, "offset": len(rows)}
@@ -122,7 +122,7 @@ def _holdings_of(portfolio_id: str) -> str:
     return f"the holdings of portfolio {portfolio_id}"
 
 
-def _alone(error: OneError) -> OneError:
-    """The error without the frames and causes that it holds, and with them a whole answer."""
+def _detach(error: OneError) -> OneError:
+    """Drop the traceback and causes of an error, because their frames hold a whole answer."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
