@@ -1,7 +1,7 @@
-"""A strict check of serve_config.yaml: Ray Serve ignores the keys that it does not know.
+"""Strict check of serve_config.yaml, because Ray Serve ignores unknown keys.
 
-The keys are held against the classes by which Serve itself reads the file, the arguments of the
-application against Settings.
+Keys are compared with the classes by which Serve itself reads the file, the arguments of the
+application with Settings.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ Place = tuple[str | int, ...]
 
 
 def check_serve_config(path: Path, deployments: tuple[str, ...]) -> None:
-    """Raise a SettingsError for the first key or value that Serve or the application would not take.
+    """Raise SettingsError for the first key or value that Serve or the application would reject.
 
-    ``deployments`` are the names that the application has.
+    ``deployments`` are the names of the application's deployments.
     """
-    content = _read(path)
+    content = _read_yaml(path)
     if not isinstance(content, dict):
         raise SettingsError(str(path), None, "a mapping with the key applications")
     _check(content, ServeDeploySchema, ())
@@ -35,7 +35,7 @@ def check_serve_config(path: Path, deployments: tuple[str, ...]) -> None:
                 raise SettingsError(f"deployments.{name}", None, rule)
 
 
-def _read(path: Path) -> Any:
+def _read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
@@ -48,7 +48,7 @@ def _check(value: dict[str, Any], schema: type[BaseModel], place: Place) -> None
     for key in value:
         if key not in known:
             rule = f"no such key{nearest(str(key), known)}"
-            raise SettingsError(_dotted((*place, key)), None, rule)
+            raise SettingsError(_join((*place, key)), None, rule)
     for key, field in schema.model_fields.items():
         for inner, at in _mappings(value.get(key), (*place, key)):
             for part in _schemas(field.annotation):
@@ -61,7 +61,7 @@ def _check_values(value: dict[str, Any], schema: type[BaseModel], place: Place) 
         schema.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise SettingsError(_dotted((*place, *first["loc"])), None, first["msg"]) from error
+        raise SettingsError(_join((*place, *first["loc"])), None, first["msg"]) from error
 
 
 def _mappings(value: Any, place: Place) -> Iterator[tuple[dict[str, Any], Place]]:
@@ -73,12 +73,12 @@ def _mappings(value: Any, place: Place) -> Iterator[tuple[dict[str, Any], Place]
 
 
 def _schemas(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The pydantic classes in an annotation such as ``Dict | AutoscalingConfig | None``."""
+    """Yield the pydantic classes in an annotation such as ``Dict | AutoscalingConfig | None``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
         yield from _schemas(argument)
 
 
-def _dotted(place: Place) -> str:
+def _join(place: Place) -> str:
     return ".".join(str(step) for step in place)

@@ -1,7 +1,7 @@
-"""What a service on one machine starts for itself: the embedded database and the simulated market.
+"""Stand-ins of a service on one machine: the embedded database and the simulated market.
 
-The database stands in for an unset MONGODB_URI, the market for all upstreams together where UPSTREAMS
-says so. On a cluster of several nodes both are refused: their data and their address belong to one machine.
+The database replaces an unset MONGODB_URI, the market all upstreams together if UPSTREAMS says so.
+A cluster of several nodes refuses both, because their data and address belong to one machine.
 """
 
 import asyncio
@@ -33,41 +33,43 @@ logger = logging.getLogger(__name__)
 
 
 class SimulatedMarket:
-    """The actor that serves the simulated market, one a cluster."""
+    """Actor that serves the simulated market, one for each cluster."""
 
     def __init__(self, seed: int, portfolios: int, prices_file: Path | None) -> None:
         self._url = ""
         self._listening = threading.Event()
         market = Market(seed, portfolios, prices_file=prices_file)
-        serve = partial(run, market, ready=self._started)
+        serve = partial(run, market, ready=self._set_url)
         threading.Thread(target=serve, name="market", daemon=True).start()
 
     def url(self) -> str:
-        """Where it answers."""
+        """Return the URL of the market, once it listens."""
         if not self._listening.wait(MARKET_START_S):
             raise TimeoutError("the simulated market does not start")
         return self._url
 
-    def _started(self, url: str) -> None:
+    def _set_url(self, url: str) -> None:
         self._url = url
         self._listening.set()
 
 
 class DatabaseKeeper:
-    """The actor that starts the embedded database, and starts it again if it ends otherwise than by `ordergen stop`."""
+    """Actor that starts the embedded database, and restarts it unless `ordergen stop` ends it."""
 
     def __init__(self, directory: Path, mongod: str | None) -> None:
         self._directory = directory
-        # An actor's threads may end before it does: a server that is owned would end with them.
+        # Not owned, because an owned server ends with the thread that started it, and an actor's
+        # threads may end before the actor does.
         self._kept = RestartingServer(directory, mongod, owned=False)
         threading.Thread(target=self._watch, name="database", daemon=True).start()
 
     def uri(self) -> str:
-        """Where the database answers."""
+        """Return the URI of the database."""
         return self._kept.server.uri
 
     def _watch(self) -> None:
-        has_failed = False  # a start that fails leaves the directory as `ordergen stop` does
+        # Remembered, because a failed start leaves the directory as `ordergen stop` does.
+        has_failed = False
         while has_failed or not server.is_stopped(self._directory):
             try:
                 if (reason := self._kept.reason_of_end()) is not None:
@@ -75,17 +77,18 @@ class DatabaseKeeper:
                     self._kept.restart(reason)
                 has_failed = False
             except Exception as error:
-                # There may be room later, or its port may be free: nobody else would start it.
+                # Retried, because disk space or the port may become free and nobody else would
+                # start the database.
                 has_failed = True
                 details = None if isinstance(error, ServerEndedError) else error
                 logger.error(
-                    "%s; it is tried again in %.0f s", error, DATABASE_PAUSE_S, exc_info=details
+                    "%s; next attempt in %.0f s", error, DATABASE_PAUSE_S, exc_info=details
                 )
             time.sleep(DATABASE_PAUSE_S if has_failed else DATABASE_WATCH_S)
 
 
 def complete(settings: Settings) -> Settings:
-    """The settings with the database and the upstreams that were left to us started and filled in."""
+    """Start the database and upstreams that the settings leave open; fill in their addresses."""
     found: dict[str, object] = {}
     if settings.mongodb_uri is None:
         _require_one_node("MONGODB_URI")
@@ -100,14 +103,14 @@ def complete(settings: Settings) -> Settings:
 
 
 def upstreams_line(settings: Settings) -> str:
-    """Which upstreams are simulated, for a log or a terminal."""
+    """Name the simulated or real upstreams, for a log or a terminal."""
     if names := settings.simulated_upstreams:
         return f"simulated: {', '.join(names)}"
     return f"real: {', '.join(UPSTREAM_URLS)}"
 
 
 def market_url(settings: Settings) -> str:
-    """The address of the cluster's simulated market, which is started if it does not run."""
+    """Return the URL of the cluster's simulated market; start the market if it does not run."""
     prices = settings.market_prices_file
     actor: Any = ray.remote(SimulatedMarket).options(  # pyright: ignore[reportFunctionMemberAccess]
         name="SimulatedMarket",
@@ -123,7 +126,7 @@ def market_url(settings: Settings) -> str:
 
 
 def _database_uri(settings: Settings) -> str:
-    """The address of the embedded database, which is started if it does not run, and runs until `ordergen stop`."""
+    """Return the URI of the embedded database; start it, until `ordergen stop`, if needed."""
     actor: Any = ray.remote(DatabaseKeeper).options(  # pyright: ignore[reportFunctionMemberAccess]
         name="DatabaseKeeper",
         namespace=NAMESPACE,
