@@ -1,4 +1,4 @@
-"""Log lines of the service: where they go, and the id of the request that each belongs to."""
+"""Log configuration: destination and correlation id of the service's log lines."""
 
 import logging
 from functools import cache
@@ -15,18 +15,19 @@ logger = logging.getLogger(__name__)
 
 @cache
 def correlate_logs() -> None:
-    """Give every log record of this process the id of the request that it belongs to, and ours to Serve's log.
+    """Add the correlation id to every log record, and send the service's records to Serve's log.
 
-    Else they would reach it by way of the standard error: as INFO, each line of a traceback on its own.
+    Otherwise records would reach Serve's log through standard error: as INFO, and each line of a
+    traceback as a record of its own.
     """
     make = logging.getLogRecordFactory()
 
-    def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    def make_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         record.correlation_id = correlation_id.get()
         return record
 
-    logging.setLogRecordFactory(made)
+    logging.setLogRecordFactory(make_record)
     for name in OURS:
         logging.getLogger(name).parent = logging.getLogger("ray.serve")
     # One line instead of the default WARNING, because what fails for good is logged by its caller.
@@ -34,7 +35,7 @@ def correlate_logs() -> None:
 
 
 def log_retry(details: RetryDetails) -> None:
-    """Log an attempt that failed and is made again."""
+    """Log a failed attempt that is retried."""
     logger.debug(
         "attempt %d of %s failed, the next is in %.1f s: %r",
         details.retry_num,

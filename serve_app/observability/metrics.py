@@ -1,7 +1,7 @@
-"""The service's own metrics: how many, how long, by labels that are bounded.
+"""Metrics of the service: counts and durations, by labels with a bounded number of values.
 
-They go through Ray, which shows them with a ``ray_`` in front on every node's metrics port;
-prometheus_client's own counters would read 0 there. GET /metrics shows ours under their own names.
+They are exported by Ray, which prefixes ``ray_`` and serves them on every node's metrics port,
+because counters of prometheus_client itself would read 0 there. GET /metrics drops the prefix.
 """
 
 import re
@@ -28,12 +28,15 @@ OWN = re.compile(
 
 
 def named_as_ours(exported: str) -> str:
-    """What a Ray node exports, with our metrics under their own names."""
+    """Drop Ray's prefix from the service's metrics in the export of a node."""
     return OWN.sub(r"\1", exported)
 
 
 class HttpMetrics:
-    """The requests of one replica. Implements serve_app.api.middleware.request_metrics.RequestWatch."""
+    """Request metrics of one replica.
+
+    Implements serve_app.api.middleware.request_metrics.RequestWatch.
+    """
 
     def __init__(self) -> None:
         labels = ("method", "route", "status")
@@ -48,12 +51,12 @@ class HttpMetrics:
         self._gauge = Gauge("http_requests_in_flight", "Requests that are being answered")
 
     def begun(self) -> None:
-        """A request came."""
+        """Record the begin of a request."""
         self._in_flight += 1
         self._gauge.set(self._in_flight)
 
     def ended(self, method: str, route: str, status: str, milliseconds: float) -> None:
-        """It was answered."""
+        """Record the end of a response."""
         self._in_flight -= 1
         self._gauge.set(self._in_flight)
         labels = {"method": method, "route": route, "status": status}
@@ -134,32 +137,32 @@ def _command_seconds() -> Histogram:
 
 
 def count_rebalance(portfolios: int, seconds: float) -> None:
-    """Note a run that is over."""
+    """Record a completed rebalance and its duration."""
     size = "one" if portfolios == 1 else "many"
     _rebalances().inc(1, {"status": "COMPLETED"})
     _rebalance_seconds().observe(seconds, {"size": size})
 
 
 def count_outcomes(counts: Mapping[Status, int]) -> None:
-    """Note what became of portfolios."""
+    """Record the outcomes of portfolios by status."""
     for outcome, count in counts.items():
         _portfolios().inc(count, {"outcome": str(outcome)})
 
 
 def count_chunk(report: Report) -> None:
-    """Note a chunk of a run over a book that is done."""
+    """Record a finished chunk of a run."""
     count_outcomes(report.counts)
     for stage, seconds in report.seconds.items():
         _stage_seconds().observe(seconds, {"stage": stage})
 
 
 def count_stopped_rebalance() -> None:
-    """Note a run that ended early."""
+    """Record a rebalance that ended early."""
     _rebalances().inc(1, {"status": "STOPPED"})
 
 
 def count_solved(outcomes: Sequence[PortfolioOutcome], seconds: float) -> None:
-    """Note a block of portfolios that was solved."""
+    """Record a solved block of portfolios."""
     _solve_seconds().observe(seconds)
     certificates = (one.certificate for one in outcomes if one.certificate is not None)
     plans = Tally((str(each.method), str(each.proof)) for each in certificates)
@@ -168,24 +171,24 @@ def count_solved(outcomes: Sequence[PortfolioOutcome], seconds: float) -> None:
 
 
 def count_orders(outcomes: Mapping[str, int]) -> None:
-    """Note orders that went out, or that were found at the order service."""
+    """Record orders that were sent, or found at the order service."""
     for outcome, count in outcomes.items():
         _orders().inc(count, {"outcome": outcome})
 
 
 def count_upstream(upstream: str, outcome: str, seconds: float) -> None:
-    """Note one try to reach another service."""
+    """Record one attempt of a request to an upstream."""
     _upstream_requests().inc(1, {"upstream": upstream, "outcome": outcome})
     _upstream_seconds().observe(seconds, {"upstream": upstream})
 
 
 def count_circuit(upstream: str) -> None:
-    """Note that another service is left alone for a while."""
+    """Record that the circuit of an upstream opened."""
     _circuits().inc(1, {"upstream": upstream})
 
 
 def count_command(command: str, outcome: str, seconds: float) -> None:
-    """Note one command to the database."""
+    """Record one command to the database."""
     _commands().inc(1, {"command": command, "outcome": outcome})
     _command_seconds().observe(seconds, {"command": command})
 

@@ -1,4 +1,4 @@
-"""Observers: who is told of the calls of this process, for its metrics."""
+"""Observers: callbacks by which the calls of this process reach its metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from storage.mongo.command_listener import CallObserver
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Whom to tell of each request to an upstream, each circuit that opens and each command to the database."""
+    """Callbacks for upstream requests, opened circuits and database commands."""
 
     upstream: CallObserver
     circuit: Callable[[str], None]
