@@ -1,12 +1,12 @@
 """`ordergen`: the service from a terminal.
 
-A command loads what it needs, because `--help` would otherwise wait for imports.
+A command imports its modules when it runs, because otherwise `--help` would wait for them.
 
     service_commands.py  serve, demo, stop, check-config
     query_commands.py    models, rebalance, optimize, show, drift, export: through serve_app.client
     order_commands.py    hand-over, orders
     run_commands.py      runs list, begin, show, follow, cancel
-    doctor_command.py    doctor: what keeps the service from working here
+    doctor_command.py    doctor: check this machine and name remedies
     replay_command.py    replay: solve a stored rebalance again
 
 The exit codes are in exit_codes.py.
@@ -42,5 +42,5 @@ cli.add_typer(run_commands.commands)
 
 
 def main() -> None:
-    """The entry point of `ordergen`."""
+    """Run `ordergen`."""
     cli()

@@ -1,4 +1,4 @@
-"""Arguments that several commands have, and the client that they ask with."""
+"""Arguments and client that several commands share."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from serve_app.client import Client
 
 URL = "http://127.0.0.1:8088"
-RETRY_S = 5.0  # a person waits
+RETRY_S = 5.0  # short, because a person waits
 TIMEOUT_S = 120.0
 
 Url = Annotated[
@@ -42,17 +42,16 @@ PortfolioId = Annotated[
 
 
 def client_of(url: str, timeout_s: float) -> "Client":
-    """A client that does not try for long."""
+    """Make a client with short retries."""
     from serve_app.client import Client
 
-    logging.getLogger("stamina").setLevel(
-        logging.ERROR
-    )  # a try that is repeated is no news to a person
+    # Retries are not logged, because they are no news to a person.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     return Client(url, timeout_s=timeout_s, retry_s=RETRY_S)
 
 
 def options_of(text: str | None) -> Any:
-    """The options of a command line; a BadParameter where they are no JSON object."""
+    """Parse the options of a command line; BadParameter unless they are a JSON object."""
     if text is None:
         return None
     shown = Path(text[1:]).read_text() if text.startswith("@") else text
@@ -66,6 +65,6 @@ def options_of(text: str | None) -> Any:
 
 
 def require_one(model_id: str | None, portfolio_id: str | None) -> None:
-    """Refuse a command that names neither."""
+    """Raise BadParameter for a command that names neither."""
     if model_id is None and portfolio_id is None:
         raise typer.BadParameter("give --model MODEL_ID or --portfolio PORTFOLIO_ID")

@@ -1,4 +1,4 @@
-"""The demonstration: a model for a strategy of the simulated market, rebalanced through HTTP."""
+"""Demonstration: a model for a strategy of the simulated market, rebalanced through HTTP."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def show(settings: Settings, url: str, console: Console) -> None:
-    """Create a model, rebalance the portfolios that follow it, print what came of it."""
+    """Create a model, rebalance the portfolios that follow it, and print the outcomes."""
     seed, portfolios = settings.market_seed, settings.market_portfolios
     market = Market(seed, portfolios, prices_file=settings.market_prices_file)
     tickers = {one.security_id: one.ticker for one in market.securities()}
@@ -37,7 +37,7 @@ def show(settings: Settings, url: str, console: Console) -> None:
 
 
 def _model(market: Market) -> Json:
-    """A model of the first strategy, followed by portfolios that were built from it."""
+    """Make a model of the first strategy, followed by portfolios that were built from it."""
     strategy = market.strategies[0]
     following = range(0, market.portfolios, len(market.strategies))[:MAX_PORTFOLIOS]
     return {

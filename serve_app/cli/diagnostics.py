@@ -1,4 +1,4 @@
-"""The checks of `ordergen doctor`; each ends within seconds and raises nothing."""
+"""Checks of `ordergen doctor`; each check ends within seconds and raises nothing."""
 
 import asyncio
 import platform
@@ -23,7 +23,7 @@ MAX_CLOCK_SKEW_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The finding of one check, with a remedy unless it is ok."""
+    """Finding of one check, with a remedy unless the verdict is ok."""
 
     name: str
     verdict: Literal["ok", "warn", "fail"]
@@ -32,7 +32,7 @@ class Check:
 
 
 def examined(url: str | None) -> list[Check]:
-    """Everything, in the order in which it is needed."""
+    """Run all checks, in the order in which the service needs their subjects."""
     found = [_python(), _ray(), _solver()]
     try:
         settings = settings_from()
@@ -86,7 +86,7 @@ def _solver() -> Check:
         answer = rebalance(Model("doctor", targets, ("P" * 24,)), portfolio, options)
         took = time.perf_counter() - begin
         certificate = answer.certificate
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what keeps it from working
+    except Exception as error:  # noqa: BLE001 - any error is the finding
         return Check("solver", "fail", f"{type(error).__name__}: {error}", "make clean install")
     if certificate is None or sum(each.quantity for each in answer.transactions) != 22:
         return Check("solver", "fail", "a small problem has a wrong answer", "make clean install")
@@ -110,7 +110,7 @@ def _database(settings: Settings) -> Check:
         hello = asyncio.run(_hello(uri, settings.database_name))
     except StorageUnavailableError as error:
         return Check("database", "fail", f"MONGODB_URI: {error}", remedy)
-    except Exception as error:  # noqa: BLE001 - a URI has a password: only the kind is shown
+    except Exception as error:  # noqa: BLE001 - named by type, because a URI has a password
         return Check("database", "fail", f"MONGODB_URI: {type(error).__name__}", remedy)
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         remedy = "rebalances are stored in transactions: make it a replica set"
@@ -176,7 +176,7 @@ def _service(settings: Settings, url: str | None, clocks: list[str]) -> Check:
 
 
 def _moment(date: str) -> datetime | None:
-    """The moment of a Date header; None if it has none."""
+    """Parse a Date header; None if it is invalid."""
     try:
         return parsedate_to_datetime(date).astimezone(UTC)
     except (OverflowError, ValueError):
@@ -184,7 +184,7 @@ def _moment(date: str) -> datetime | None:
 
 
 def _clock(clocks: list[str]) -> Check:
-    """Against the others that answered; trade dates and the order of rebalances hang on it."""
+    """Compare the clock with other services, because trade dates and sorting depend on it."""
     now = datetime.now(UTC)
     others = [moment for date in clocks if (moment := _moment(date)) is not None]
     skews = [abs((now - other).total_seconds()) for other in others]

@@ -1,4 +1,4 @@
-"""The command that says what keeps the service from working on this machine, and the remedy."""
+"""Command `doctor`: checks this machine and names the remedy of each fault."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Exit codes of commands, and a few lines instead of a traceback for a mistake."""
+"""Exit codes of commands, and error messages of a few lines instead of a traceback."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import typer
 
 
 class Ending(IntEnum):
-    """The exit codes of every command."""
+    """Exit code of a command."""
 
     DONE = 0
     REFUSED = 1  # by the service, or nothing was rebalanced, or a check failed
@@ -39,9 +39,9 @@ TITLES: Mapping[Ending, str] = {
 
 @contextmanager
 def one_line_errors(*, as_json: bool = False) -> Generator[None]:
-    """Say what went wrong, and end with the code of it.
+    """Report an error of the block, and exit with its code.
 
-    For a person on stderr, in one line or a few; for a program as the problem document on stdout.
+    People get a few lines on stderr, programs the problem document on stdout.
     """
     try:
         yield
@@ -100,19 +100,19 @@ def _lines(error: Exception) -> list[str]:
 
     if isinstance(error, ProblemError):
         return refusal_lines(error)
-    return [visible(_said(error))]
+    return [visible(_message_of(error))]
 
 
 def _document(error: Exception, ending: Ending) -> Mapping[str, Any]:
-    """The problem as the service sent it, or one of the same shape about what happened before."""
+    """Return the problem sent by the service, or make one of the same shape from another error."""
     from serve_app.client import ProblemError
 
     if isinstance(error, ProblemError):
         return error.problem
-    return {"type": "about:blank", "title": TITLES[ending], "detail": _said(error)}
+    return {"type": "about:blank", "title": TITLES[ending], "detail": _message_of(error)}
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     import httpx
 
     if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol):

@@ -1,4 +1,4 @@
-"""The commands that hand a rebalance over to the order service, and show where its orders stand."""
+"""Commands that submit the orders of a rebalance, and show their status."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-SENDS_FOR_S: Final = 300.0  # the service sends for four minutes, and then for one batch
+SENDS_FOR_S: Final = 300.0  # because the service sends for four minutes, and then for one batch
 MAX_ORDERS_PER_PAGE: Final = 1000
 DEFAULT_ORDERS_SHOWN: Final = 20
 NOT_SENT: Final = ("FAILED", "UNKNOWN", "SENDING", "PENDING")
@@ -52,13 +52,17 @@ def hand_over(
         from serve_app.cli.output import show, show_json, working
 
         with working(f"handing {rebalance_id} over"):
-            handed = _handed_over(client, rebalance_id, open_orders)
+            handed = _submit(client, rebalance_id, open_orders)
         if as_json:
             show_json(handed)
         else:
             show(tables.handed_over(handed))
             if handed.status != "COMPLETE":
-                show(tables.orders(_listed(client, rebalance_id, NOT_SENT, DEFAULT_ORDERS_SHOWN)))
+                show(
+                    tables.orders(
+                        _list_orders(client, rebalance_id, NOT_SENT, DEFAULT_ORDERS_SHOWN)
+                    )
+                )
         if handed.status != "COMPLETE":
             raise typer.Exit(Ending.REFUSED)
 
@@ -79,7 +83,7 @@ def orders(
         from serve_app.cli import tables
         from serve_app.cli.output import show, show_json
 
-        found = _listed(client, rebalance_id, status or (), limit)
+        found = _list_orders(client, rebalance_id, status or (), limit)
         if as_json:
             show_json(found)
         else:
@@ -87,8 +91,8 @@ def orders(
             show(tables.orders(found))
 
 
-def _handed_over(client: "Client", rebalance_id: str, open_orders: OpenOrders) -> "OrderSubmission":
-    """Repeat the request until all orders are sent, because one sends for a bounded time."""
+def _submit(client: "Client", rebalance_id: str, open_orders: OpenOrders) -> "OrderSubmission":
+    """Repeat the request until all orders are sent, because a request sends for a bounded time."""
     from serve_app.cli.output import say
 
     sent = client.list_orders(rebalance_id, limit=1).counts["SENT"]
@@ -100,10 +104,10 @@ def _handed_over(client: "Client", rebalance_id: str, open_orders: OpenOrders) -
         say(f"{sent:,} of {handed.number_of_orders:,} orders are sent")
 
 
-def _listed(
+def _list_orders(
     client: "Client", rebalance_id: str, states: Sequence[str], most: int
 ) -> "OrderSubmission":
-    """The counts of all orders, and the first lines of those in these states, or in any."""
+    """Read the counts of all orders, and the first lines of orders in these states, or in any."""
     lines: list[OrderLine] = []
     while True:
         size = min(most - len(lines), MAX_ORDERS_PER_PAGE)

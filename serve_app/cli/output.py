@@ -39,7 +39,7 @@ def show(table: Table) -> None:
 
 
 def visible(text: str) -> str:
-    """A text from elsewhere in a form that cannot steer a terminal: what is not printed is escaped.
+    """Escape the unprintable characters of a text, because it could steer a terminal.
 
     >>> visible("Growth" + chr(27) + "[2J")
     'Growth\\x1b[2J'
@@ -50,17 +50,17 @@ def visible(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """A line on stderr, for a person."""
+    """Print a line for a person on stderr."""
     typer.echo(text, err=True)
 
 
 def working(text: str) -> AbstractContextManager[Any]:
-    """Show on a terminal that something takes its time."""
+    """Show a spinner on a terminal during a long step."""
     return Console(stderr=True).status(text)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table whose numbers stand to the right, and whose ids stay whole beside long sentences."""
+    """Make a table with numbers to the right and ids that are not folded."""
     made = Table(title=visible(title), title_justify="left")
     rows = [*rows]
     cells = [[_cell(value) for value in row] for row in rows]
@@ -90,7 +90,7 @@ def _cell(value: Any) -> str:
 
 
 def _is_hidden(character: str) -> bool:
-    """Whether a terminal would obey it instead of printing it, such as a line break."""
+    """Return whether a terminal would obey a character instead of printing it."""
     return category(character) in HIDDEN
 
 

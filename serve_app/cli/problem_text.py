@@ -1,4 +1,4 @@
-"""Lines for a person about a refusal: its reason, the obstacle and the remedy, each once."""
+"""Problem text: the reason, the obstacle and the remedy of a refusal in lines for a person."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -13,7 +13,8 @@ Problem = Mapping[str, Any]
 
 MAX_LISTED_ENTRIES = 10
 MAX_TRADES = 4
-# Members that have a line of their own, or none: they repeat the command, or are for programs.
+# Left out of the generic lines, because these members have a line of their own, repeat the command
+# or are for programs.
 TOLD = frozenset(
     {"type", "title", "status", "detail", "instance", "correlation_id", "errors", "securities"}
     | {"limits", "admits", "nearest_plan", "portfolios", "portfolio_id", "rebalance_id", "model_id"}
@@ -21,15 +22,15 @@ TOLD = frozenset(
 
 
 def refusal_lines(error: "ProblemError") -> list[str]:
-    """Everything a person can use of an answer that is a problem."""
+    """List the lines of a problem that are useful to a person."""
     problem = error.problem
     lines = [f"{error.status} {error.type}: {error.detail}"]
-    lines += _indented([*_some(error.places, "errors"), *details(problem)])
+    lines += _indent([*_some(error.places, "errors"), *details(problem)])
     portfolios = _mappings(problem.get("portfolios"))
     failures = [each for each in portfolios if isinstance(each.get("error"), Mapping)]
     lines += reasons((str(each.get("portfolio_id")), each["error"]) for each in failures)
     others = [_brief(each) for each in portfolios if each not in failures]
-    lines += _indented(_some(others, "portfolios"))
+    lines += _indent(_some(others, "portfolios"))
     if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and (
         rebalance_id := problem.get("rebalance_id")
     ):
@@ -40,12 +41,12 @@ def refusal_lines(error: "ProblemError") -> list[str]:
 
 
 def reasons(failures: Iterable[tuple[str, Problem]]) -> list[str]:
-    """Why each of several portfolios has no plan."""
+    """List the reasons why portfolios have no plan."""
     lines: list[str] = []
     failures = list(failures)
     for portfolio_id, problem in failures[:MAX_LISTED_ENTRIES]:
         lines.append(f"{portfolio_id}: {problem.get('detail') or problem.get('title')}")
-        lines += _indented(details(problem))
+        lines += _indent(details(problem))
     if len(failures) > MAX_LISTED_ENTRIES:
         more = len(failures) - MAX_LISTED_ENTRIES
         lines.append(f"{more:,} more have no plan; --json has the reason of each")
@@ -53,7 +54,7 @@ def reasons(failures: Iterable[tuple[str, Problem]]) -> list[str]:
 
 
 def details(problem: Problem) -> Iterator[str]:
-    """Return lines for the members of a problem that its detail does not say."""
+    """Yield lines for the members of a problem that its detail does not mention."""
     detail = str(problem.get("detail", ""))
     yield from _some(_securities(problem.get("securities"), detail), "securities")
     limits = [_brief(each) for each in _mappings(problem.get("limits"))]
@@ -128,7 +129,7 @@ def _some(lines: Iterable[str], noun: str) -> Iterator[str]:
 
 
 def _brief(value: Any) -> str:
-    """A value in a line, whatever it is made of; {option, by} as a person says it."""
+    """Format any value in one line; an option and its amount read as "OPTION by AMOUNT"."""
     if isinstance(value, Mapping) and "option" in value:
         amount = value.get("by") or value.get("short_by")
         words = [value["option"], value.get("value"), amount and f"by {amount}"]
@@ -151,5 +152,5 @@ def _mappings(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, Mapping)]
 
 
-def _indented(lines: Iterable[str]) -> list[str]:
+def _indent(lines: Iterable[str]) -> list[str]:
     return [f"  {line}" for line in lines]

@@ -1,4 +1,4 @@
-"""The commands that ask a running service about models and rebalances."""
+"""Commands that query a running service about models and rebalances."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ MAX_REBALANCES_PER_PAGE = 100
 
 
 class Format(StrEnum):
-    """The files of a trade list."""
+    """File format of a trade list."""
 
     CSV = "csv"
     XLSX = "xlsx"
@@ -201,7 +201,7 @@ def _format_of(output: str) -> Format:
 
 
 def _write(path: Path, pieces: Iterator[bytes]) -> None:
-    # In one step: a list that breaks off leaves no file that looks whole.
+    # Renamed at the end, because a list that breaks off must leave no file that looks complete.
     from serve_app.cli.output import say, working
 
     part = path.with_name(f"{path.name}.part")

@@ -1,4 +1,4 @@
-"""The command that solves a stored rebalance again."""
+"""Command `replay`: solves a stored rebalance again and compares the outcomes."""
 
 import asyncio
 from collections import Counter

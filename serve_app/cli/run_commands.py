@@ -1,4 +1,4 @@
-"""The commands for runs over a book."""
+"""Commands for runs over several models or all portfolios."""
 
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,7 +69,7 @@ def begin(
             holdings=_holdings(holdings),
         )
         if follow:
-            run = _followed(client, run.run_id)
+            run = _follow(client, run.run_id)
         _end_with(run, as_json=as_json)
 
 
@@ -88,7 +88,7 @@ def follow_run(
 ) -> None:
     """Wait for the end of a run, with a progress bar on stderr."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        _end_with(_followed(client, run_id), as_json=as_json)
+        _end_with(_follow(client, run_id), as_json=as_json)
 
 
 @commands.command("cancel")
@@ -100,7 +100,7 @@ def cancel_run(
         _show(client.cancel_run(run_id), as_json=as_json)
 
 
-def _followed(client: "Client", run_id: str) -> "Run":
+def _follow(client: "Client", run_id: str) -> "Run":
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -1,4 +1,4 @@
-"""The commands that start and stop the service on this machine."""
+"""Commands that start and stop the service on this machine."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -32,13 +32,13 @@ ATTEMPTS = 2
 @commands.command()
 def serve(config: Config = None, prices: Prices = None, portfolios: Portfolios = None) -> None:
     """Run the service on this machine until Ctrl-C."""
-    _supervised(config, _market(prices, portfolios), demonstration=False)
+    _supervise(config, _market(prices, portfolios), demonstration=False)
 
 
 @commands.command()
 def demo(config: Config = None, prices: Prices = None, portfolios: Portfolios = None) -> None:
     """Run the service, rebalance a simulated book through HTTP, and stay up until Ctrl-C."""
-    _supervised(config, _market(prices, portfolios), demonstration=True)
+    _supervise(config, _market(prices, portfolios), demonstration=True)
 
 
 @commands.command()
@@ -66,8 +66,8 @@ def check_config(config: Config = None) -> None:
         typer.echo(f"{path}: every key is known")
 
 
-def _supervised(config: Path | None, market: dict[str, object], *, demonstration: bool) -> None:
-    """Run the checks, then the service as a child process, and say when all is over."""
+def _supervise(config: Path | None, market: dict[str, object], *, demonstration: bool) -> None:
+    """Run the checks, then the service as a child process, and report its end."""
     with one_line_errors():
         from serve_app.launch.preflight import configured, require_startable
         from serve_app.launch.supervisor import supervise
@@ -83,7 +83,7 @@ def _supervised(config: Path | None, market: dict[str, object], *, demonstration
 def _run(
     settings: "Settings", content: "Mapping[str, Any]", demonstration: bool, attempt: int
 ) -> int:
-    """The service, in the supervisor's child; its exit code."""
+    """Run the service in the supervisor's child; return its exit code."""
     from serve_app.launch.launcher import ClusterDidNotStartError, serve_until_stopped
     from serve_app.launch.supervisor import AGAIN, adopt_orphans, end_descendants
 

@@ -1,4 +1,4 @@
-"""The tables of the commands that ask the service."""
+"""Tables of the commands that query the service."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ WIDE = Context(prec=80)  # because 28 digits, the default, do not hold the cents
 
 
 def models(found: Iterable[Model]) -> Table:
-    """One line a model."""
+    """Tabulate models."""
     columns = ("model", "name", "securities", "portfolios", "version", "last rebalance")
     return table(
         "Models",
@@ -44,14 +44,14 @@ def models(found: Iterable[Model]) -> Table:
 
 
 def model(one: Model) -> Table:
-    """One line a security."""
+    """Tabulate the securities of a model."""
     rows = [(p.security_id, p.target, p.low_drift, p.high_drift) for p in one.positions]
     title = f"{one.name}, version {one.version}, {len(one.portfolios)} portfolios"
     return table(title, ("security", "target", "below", "above"), rows)
 
 
 def outcomes(found: Sequence[PortfolioOutcome]) -> Table:
-    """One line a portfolio."""
+    """Tabulate the outcomes of portfolios."""
     rebalance_id = found[0].rebalance_id if found else None
     columns = ("portfolio", "outcome", "market value", "cash after", "trades", "turnover", "drift")
     rows = [
@@ -70,7 +70,7 @@ def outcomes(found: Sequence[PortfolioOutcome]) -> Table:
 
 
 def outside_bands(found: Iterable[PortfolioOutcome]) -> Table:
-    """One line a security that is left outside its band."""
+    """Tabulate the securities that stay outside their bands."""
     columns = ("portfolio", "security", "side", "outside", "held by")
     rows = [
         (each.portfolio_id, one.security_id, one.side, _money(one.outside), ", ".join(one.held_by))
@@ -81,13 +81,13 @@ def outside_bands(found: Iterable[PortfolioOutcome]) -> Table:
 
 
 def trades(one: PortfolioOutcome) -> Table:
-    """The trade list of one portfolio."""
+    """Tabulate the trades of one portfolio."""
     rows = [(t.transaction_type, t.security_id, t.quantity, t.trade_date) for t in one.transactions]
     return table(f"Trades of {one.portfolio_id}", ("", "security", "quantity", "day"), rows)
 
 
 def rebalances(found: Iterable[RebalanceResult]) -> Table:
-    """One line a stored rebalance."""
+    """Tabulate stored rebalances."""
     columns = ("rebalance", "model", "begun", "status", "portfolios", "outcomes")
     rows = [
         (
@@ -104,7 +104,7 @@ def rebalances(found: Iterable[RebalanceResult]) -> Table:
 
 
 def stored(title: str, found: Iterable[PortfolioResult]) -> Table:
-    """One line a portfolio of a stored rebalance."""
+    """Tabulate the portfolios of a stored rebalance."""
     columns = ("portfolio", "outcome", "market value", "cash before", "cash after", "trades")
     rows = [
         (
@@ -121,7 +121,7 @@ def stored(title: str, found: Iterable[PortfolioResult]) -> Table:
 
 
 def positions(title: str, found: Iterable[PositionResult]) -> Table:
-    """One line a security of a portfolio in a stored rebalance."""
+    """Tabulate the securities of one portfolio in a stored rebalance."""
     columns = ("security", "price", "before", "after", "", "trade", "target", "actual")
     rows = [
         (
@@ -140,7 +140,7 @@ def positions(title: str, found: Iterable[PositionResult]) -> Table:
 
 
 def drift(one: PortfolioDrift) -> Table:
-    """One line a security."""
+    """Tabulate the drift of one portfolio by security."""
     title = f"{one.portfolio_id} {one.status}, total drift {_money(one.total_drift):,}"
     columns = ("security", "quantity", "price", "target", "actual", "deviation", "side", "outside")
     rows = [
@@ -160,7 +160,7 @@ def drift(one: PortfolioDrift) -> Table:
 
 
 def drifts(found: Iterable[DriftSummary]) -> Table:
-    """One line a portfolio."""
+    """Tabulate the drift of portfolios."""
     columns = ("portfolio", "status", "market value", "total drift", "weight", "out of band")
     rows = [
         (
@@ -177,14 +177,14 @@ def drifts(found: Iterable[DriftSummary]) -> Table:
 
 
 def handed_over(found: OrderSubmission) -> Table:
-    """One line for all orders of a rebalance."""
+    """Tabulate the state of a submission in one row."""
     counts = {status: count for status, count in found.counts.items() if count}
     row = (found.rebalance_id, found.status, found.number_of_transactions, _counts(counts))
     return table("Hand-over", ("rebalance", "status", "transactions", "orders"), [row])
 
 
 def orders(found: OrderSubmission) -> Table:
-    """One line an order, and what the order service said last."""
+    """Tabulate orders with the last answer of the order service."""
     columns = ("portfolio", "", "security", "quantity", "status", "there", "order", "message")
     rows = [
         (
@@ -203,7 +203,7 @@ def orders(found: OrderSubmission) -> Table:
 
 
 def runs(found: Iterable[Run]) -> Table:
-    """One line a run over a book."""
+    """Tabulate runs."""
     columns = ("run", "status", "begun", "done", "of", "outcomes", "a second")
     rows = [
         (
