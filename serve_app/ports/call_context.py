@@ -12,7 +12,7 @@ from serve_app.observability.correlation import correlation_id
 class CallContext:
     """Correlation id of a call, and the seconds until its caller stops waiting; None for no limit.
 
-    Seconds instead of a point in time, because clocks of machines differ.
+    The limit is a number of seconds, not a point in time, because clocks of machines differ.
     """
 
     correlation_id: str = ""

@@ -9,7 +9,7 @@ Every class passes all its arguments to ``super().__init__``, because processes 
 
 
 class PortError(Exception):
-    """Base of the errors that the way to a deployment has, beside those of its work."""
+    """Base of the errors of delivery to a deployment, as opposed to errors of its work."""
 
     def __init__(self, deployment: str) -> None:
         super().__init__(deployment)

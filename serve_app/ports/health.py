@@ -1,4 +1,4 @@
-"""Ports that readiness asks."""
+"""Ports of the health checks that readiness asks."""
 
 from abc import abstractmethod
 from typing import Protocol
@@ -8,7 +8,7 @@ from serve_app.upstream.http_client import UpstreamHealth
 
 
 class UpstreamChecks(Protocol):
-    """Health of the upstreams that a deployment calls; a circuit breaker is that of one replica."""
+    """Health of the upstreams of a deployment; each replica has its own circuit breakers."""
 
     @repeatable
     @abstractmethod

@@ -11,7 +11,7 @@ from storage.mongo.sorting import Sort
 
 
 class StoredModels(Protocol):
-    """Investment models. ``versions`` are those of the model that a change is meant for."""
+    """Investment models; ``versions`` are the model versions that a change is meant for."""
 
     @abstractmethod
     async def add_model(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
@@ -21,7 +21,7 @@ class StoredModels(Protocol):
     @repeatable
     @abstractmethod
     async def read_model(self, model_id: str) -> Model:
-        """Raise NotFoundError for a model that is not stored."""
+        """Return the model; raise NotFoundError if it is not stored."""
         ...
 
     @repeatable
@@ -34,7 +34,7 @@ class StoredModels(Protocol):
 
     @abstractmethod
     async def replace_model(self, model: Model) -> Model:
-        """Compare-and-set: ``model.version`` is the version that it replaces."""
+        """Replace the model by compare-and-set; ``model.version`` is the version to replace."""
         ...
 
     @abstractmethod
@@ -58,7 +58,7 @@ class StoredModels(Protocol):
     async def remove_target(
         self, model_id: str, target: Target, versions: Versions = None
     ) -> Model:
-        """Remove a target; TargetDiffersError unless every value is the stored one."""
+        """Remove a target; raise TargetDiffersError unless every value is the stored one."""
         ...
 
     @abstractmethod

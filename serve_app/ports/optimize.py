@@ -1,7 +1,7 @@
-"""Requests to optimize without storing: options, and long bodies that another process reads and answers.
+"""Port of rebalances that store nothing: options, and long bodies for another process.
 
-Reading 16 MB of JSON takes half a second in which no other request of a process gets its turn, and so does
-handing on what was read. So the text itself goes to the other process, and a text comes back.
+The other process gets the raw text and returns raw text, because parsing 16 MB of JSON blocks the
+event loop for half a second, and sending the parsed body on takes as long.
 """
 
 from abc import abstractmethod
@@ -17,17 +17,17 @@ from serve_app.upstream.holdings.source import Balance
 
 @dataclass(frozen=True, slots=True)
 class GivenOptions:
-    """The options of a call by name, and those that single portfolios have in their place."""
+    """Options of a call by name, and the options that single portfolios override them with."""
 
     common: Mapping[str, Any]
     own: Mapping[str, Mapping[str, Any]]  # by portfolio id
 
     def of_all(self, time_limit_s: float) -> RebalanceOptions:
-        """The options of the portfolios that have none of their own."""
+        """Build the options of the portfolios without options of their own."""
         return RebalanceOptions(**self._within(time_limit_s))
 
     def of_each(self, time_limit_s: float) -> dict[str, RebalanceOptions]:
-        """The options of the portfolios that have their own, merged over those of the call."""
+        """Build the options of the portfolios with their own, merged over those of the call."""
         common = self._within(time_limit_s)
         return {each: RebalanceOptions(**{**common, **own}) for each, own in self.own.items()}
 
@@ -37,7 +37,7 @@ class GivenOptions:
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """The body of a request, as it came, and what else its answer hangs on."""
+    """Raw body of a request, with the path and the date that its answer depends on."""
 
     text: bytes
     path: str
@@ -46,7 +46,7 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """A whole answer."""
+    """Complete response, in a form that another process can send."""
 
     status: int
     headers: Mapping[str, str]
@@ -54,7 +54,7 @@ class RawResponse:
 
 
 class StatelessRebalancing(Protocol):
-    """Rebalances of portfolios that are given whole; they need neither database nor upstream."""
+    """Rebalances of the portfolios in a request, without database and upstreams."""
 
     @repeatable
     @abstractmethod
@@ -65,7 +65,7 @@ class StatelessRebalancing(Protocol):
         prices: Mapping[str, Decimal],
         options: GivenOptions,
     ) -> tuple[PortfolioOutcome, ...]:
-        """Return the outcome of each portfolio, in their order."""
+        """Return the outcome of each portfolio, in the order of the balances."""
         ...
 
     @repeatable

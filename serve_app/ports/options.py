@@ -14,7 +14,7 @@ class OptionOverrides:
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def over(self, options: RebalanceOptions) -> RebalanceOptions:
-        """Return the options with these in their place.
+        """Return the options with these values in place.
 
         Raise RuleError for a value and OptionsConflictError for values that exclude each other.
         """

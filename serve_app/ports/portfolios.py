@@ -13,5 +13,5 @@ class PortfolioNames(Protocol):
     @repeatable
     @abstractmethod
     async def name_portfolios(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
-        """Return names by id, in the order of the ids; None where the service has no answer."""
+        """Return names by id, in the order of the ids; None if the service has no answer."""
         ...

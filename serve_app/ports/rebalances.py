@@ -1,4 +1,4 @@
-"""Port of the rebalances of stored models that are answered with their outcomes."""
+"""Port of direct rebalances: of stored models, answered with their outcomes."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class RebalancePortfolio:
 
 
 class Rebalancing(Protocol):
-    """Rebalances of stored models, not repeatable: ``exactly_once`` asks after a lost one."""
+    """Rebalances of stored models; not repeatable, so ``exactly_once`` recovers a lost call."""
 
     @abstractmethod
     async def rebalance_model(self, command: RebalanceModel) -> Outcomes:

@@ -1,4 +1,4 @@
-"""Ports of the runs over a book: where they are stored, and where they are worked on."""
+"""Ports of the runs over a book: their store, and the control of their work."""
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class StoredRuns(Protocol):
     @repeatable
     @abstractmethod
     async def read_run(self, run_id: str) -> Run:
-        """Raise NotFoundError for a run that is not stored."""
+        """Return the run; raise NotFoundError if it is not stored."""
         ...
 
     @repeatable
@@ -30,7 +30,7 @@ class StoredRuns(Protocol):
     @repeatable
     @abstractmethod
     async def cancel_run(self, run_id: str) -> Run:
-        """Record that a run starts nothing more; one that is over stays as it is."""
+        """Record that a run starts no more work; a run that is over stays as it is."""
         ...
 
     @repeatable
@@ -38,7 +38,7 @@ class StoredRuns(Protocol):
     async def list_run_rebalances(
         self, run_id: str, after: str | None, limit: int
     ) -> tuple[Rebalance, ...]:
-        """Return the rebalances of a run in the order of their ids, from behind this one on."""
+        """Return the rebalances of a run in the order of their ids, after this id."""
         ...
 
     @repeatable
@@ -50,7 +50,7 @@ class StoredRuns(Protocol):
     @repeatable
     @abstractmethod
     async def list_run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
-        """Return the events of a run behind the one of this number."""
+        """Return the events of a run after the event of this number."""
         ...
 
     @repeatable
@@ -62,7 +62,7 @@ class StoredRuns(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BeginRun:
-    """Command: begin a run over a book. Without ``holdings`` a setting names their source."""
+    """Command: begin a run over a book; without ``holdings`` a setting names their source."""
 
     run_id: str
     selection: Selection
@@ -75,7 +75,7 @@ class BeginRun:
 class RunControl(Protocol):
     """Start of runs over a book, and news for the replicas that work on them."""
 
-    @repeatable  # every attempt names the same run: it begins once
+    @repeatable  # because every attempt names the same run, which begins once
     @abstractmethod
     async def begin_run(self, command: BeginRun) -> Run:
         """Store a run and return it; the work goes on without its caller."""

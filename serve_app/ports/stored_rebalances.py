@@ -15,7 +15,7 @@ class StoredRebalances(Protocol):
     @repeatable
     @abstractmethod
     async def read_rebalance(self, rebalance_id: str) -> Rebalance:
-        """Raise NotFoundError for a rebalance that is not stored."""
+        """Return the rebalance; raise NotFoundError if it is not stored."""
         ...
 
     @repeatable
@@ -33,13 +33,14 @@ class StoredRebalances(Protocol):
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """Return one page of the rebalances that hold any of these portfolios, the newest first.
 
-        Each comes with its number of these portfolios, the page with the number of all of them.
+        Each rebalance comes with its number of these portfolios, and the page with the number of
+        all such rebalances.
         """
         ...
 
     @abstractmethod
     async def delete_rebalance(self, rebalance_id: str, version: int) -> None:
-        """Delete the rebalance of this version; OrdersSentError once an order of it was sent."""
+        """Delete the rebalance of this version; raise OrdersSentError if an order was sent."""
         ...
 
     @repeatable
@@ -55,7 +56,7 @@ class StoredRebalances(Protocol):
     async def read_outcomes(
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...]
     ) -> tuple[PortfolioOutcome, ...]:
-        """Return the outcomes of these portfolios; NotFoundError for one that it lacks."""
+        """Return the outcomes of these portfolios; raise NotFoundError if one is missing."""
         ...
 
     @repeatable
@@ -71,5 +72,5 @@ class StoredRebalances(Protocol):
     async def list_outcomes_of(
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
-        """Return one page of the outcomes of those of these portfolios that the rebalance holds."""
+        """Return one page of the outcomes of these portfolios; skip those outside the rebalance."""
         ...
