@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_app(settings: Settings) -> Application:
-    """The application, with what the settings leave open started on this machine.
+    """Build the application, and start what the settings leave open on this machine.
 
     Serve fills the settings from ``args`` in serve_config.yaml and scales the deployments by it.
     """
@@ -35,7 +35,7 @@ def build_app(settings: Settings) -> Application:
 def compose_application(
     settings: Settings, scaling: Mapping[str, Mapping[str, Any]]
 ) -> Application:
-    """The three deployments bound together; ``scaling`` has options by deployment name."""
+    """Bind the three deployments together; ``scaling`` has options by deployment name."""
 
     logs = {
         "encoding": settings.log_format.upper(),

@@ -1,4 +1,4 @@
-"""for_each: many calls, a few at a time."""
+"""Bounded concurrency: many calls, a few at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 async def for_each(
     items: Iterable[Item], call: Callable[[Item], Awaitable[None]], workers: int
 ) -> None:
-    """Call for every item, ``workers`` at a time; the first error ends the others and is raised."""
+    """Call for every item, ``workers`` at a time; raise the first error, cancel the others."""
     waiting = iter(items)
 
     async def worker() -> None:

@@ -1,6 +1,6 @@
-"""Deadline: when the caller of what runs here stops waiting, by the clock of this process.
+"""Deadline: the moment the current caller stops waiting, by the clock of this process.
 
-Clocks of machines differ, so what travels from one process to the next is how many seconds are left.
+Processes send each other the seconds that remain, because clocks of machines differ.
 """
 
 import math
@@ -10,27 +10,27 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 MARGIN_S = 0.1
-MARGIN_OF_LEFT = 0.05  # HiGHS looks at its clock between steps: up to 0.3 s late in 10 s
-MARGIN_PER_PORTFOLIO_S = 0.001  # to verify, store and answer one; measured 0.7 ms
-MAX_MARGIN = 0.5  # of what is left: a short deadline is not all margin
+MARGIN_OF_LEFT = 0.05  # because HiGHS checks its clock between steps: 0.3 s late in 10 s
+MARGIN_PER_PORTFOLIO_S = 0.001  # to verify, store and answer a portfolio; measured 0.7 ms
+MAX_MARGIN = 0.5  # share of what remains, otherwise a short deadline would be all margin
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 def remaining_s() -> float:
-    """Seconds until the caller stops waiting, never below 0; infinite if it waits as long as it takes."""
+    """Return the seconds until the caller stops waiting, at least 0; infinity if it never does."""
     return max(0.0, _deadline.get() - time.monotonic())
 
 
 def sendable_s() -> float | None:
-    """``remaining_s`` as it is sent to another process; None where there is no deadline."""
+    """Return ``remaining_s`` as sent to another process; None without a deadline."""
     left = remaining_s()
     return None if math.isinf(left) else left
 
 
 @contextmanager
 def within(seconds: float | None) -> Generator[None]:
-    """Let the deadline be so many seconds from now, if it is not sooner anyway."""
+    """Set the deadline to so many seconds from now, unless it is sooner already."""
     at = math.inf if seconds is None else time.monotonic() + seconds
     token = _deadline.set(min(_deadline.get(), at))
     try:
@@ -41,7 +41,7 @@ def within(seconds: float | None) -> Generator[None]:
 
 @contextmanager
 def unbounded() -> Generator[None]:
-    """Forget the deadline, for work that outlives the request which begins it."""
+    """Lift the deadline, for work that outlives the request that begins it."""
     token = _deadline.set(math.inf)
     try:
         yield
@@ -51,7 +51,7 @@ def unbounded() -> Generator[None]:
 
 @contextmanager
 def reserved_for(portfolios: int) -> Generator[None]:
-    """Let the deadline be sooner by what it takes to verify, store and answer so many portfolios."""
+    """Advance the deadline by the time to verify, store and answer so many portfolios."""
     left = remaining_s()
     if math.isinf(left):
         yield
@@ -62,9 +62,9 @@ def reserved_for(portfolios: int) -> Generator[None]:
 
 
 class Shares:
-    """The time that is left, for pieces of work of which ``at_a_time`` go on beside each other.
+    """Remaining time, divided among pieces of work, ``at_a_time`` of them concurrent.
 
-    What a piece does not use is left for those after it.
+    Time that a piece does not use goes to later pieces.
     """
 
     def __init__(self, pieces: int, at_a_time: int) -> None:
@@ -72,7 +72,7 @@ class Shares:
         self._at_a_time = at_a_time
 
     def next_s(self) -> float | None:
-        """How long the next piece may take; None where there is no deadline."""
+        """Return the seconds for the next piece; None without a deadline."""
         left = remaining_s()
         rounds = max(1, math.ceil(self._pieces / self._at_a_time))
         self._pieces -= 1

@@ -17,14 +17,14 @@ from serve_app.settings import Settings
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-ENDS_WITHIN_S = 10.0  # a task that was cancelled
+ENDS_WITHIN_S = 10.0  # bound of the wait for a cancelled task
 
 
 def tasks_at_a_time(settings: Settings) -> int:
     """Return the limit of parallel tasks of one call.
 
-    Where there is a deadline no more than the cluster has processors for, because a task that waits for
-    one does not know how much of its time goes by.
+    With a deadline the limit is at most one task for each processor of the cluster, because a task
+    that waits for a processor does not see its time go by.
     """
     if math.isinf(remaining_s()):
         return settings.run_window
@@ -32,9 +32,9 @@ def tasks_at_a_time(settings: Settings) -> int:
 
 
 async def result_of(task: ObjectRef[T], *, is_awaited: bool = False) -> T:
-    """The result of a task; its error as itself. The task is cancelled with its caller.
+    """Return the result of a task or raise its own error; cancel the task with its caller.
 
-    With ``is_awaited`` a cancelled caller goes on only when the task has ended.
+    With ``is_awaited`` a cancelled caller waits for the end of the task.
     """
     try:
         return await task
@@ -55,10 +55,10 @@ async def fan_out(
     submit: Callable[[int, Sequence[Item], float | None], ObjectRef[list[T]]],
     at_a_time: int,
 ) -> tuple[T, ...]:
-    """Results of tasks over slices of at most ``size`` items, in the order of the items.
+    """Run a task for each slice of at most ``size`` items; return results in the items' order.
 
-    ``submit`` gets the place of the first item, the slice and how many seconds its task may take.
-    The first error ends the other tasks.
+    ``submit`` gets the place of the first item, the slice, and the seconds that its task may take.
+    The first error cancels the other tasks.
     """
     firsts = range(0, len(items), size)
     shares = Shares(len(firsts), at_a_time)

@@ -1,4 +1,4 @@
-"""Resources: what one process holds open - the database and the clients of the upstreams."""
+"""Resources of one process: the database with its stores, and the clients of the upstreams."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ FILE = "file"
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Made inside the event loop that uses it; can be neither pickled nor moved."""
+    """Open connections of one process; bound to its event loop, and impossible to pickle."""
 
     database: AsyncDatabase[Document]
     models: ModelStore
@@ -71,7 +71,7 @@ class Resources:
 def open_resources(
     settings: Settings, watch: Observers, timeout_ms: int | None = None
 ) -> Resources:
-    """Everything for this process and loop; nothing is sent before it is needed."""
+    """Open everything for this process and loop; nothing is sent before it is needed."""
     assert settings.mongodb_uri is not None
     uri = settings.mongodb_uri.get_secret_value()
     database = connect(
@@ -109,7 +109,7 @@ def open_resources(
 
 
 def source_of(settings: Settings, resources: Resources, holdings: HoldingsRef) -> HoldingsSource:
-    """Where these holdings come from. Raises HoldingsFileError for a file that is not as it was."""
+    """Return the source of these holdings; raise HoldingsFileError for a changed file."""
     if holdings.file is None:
         return resources.sources[holdings.source]
     if identify_holdings(settings, holdings) != holdings:
@@ -145,7 +145,7 @@ def _client(
     policy: Policy,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Client:
-    """The service's own policy within the limits that the settings give to all."""
+    """Build a client with the service's own policy, within the limits of the settings."""
     assert url is not None
     megabytes = settings.max_upstream_answer_mb
     if upstream == "pricing":

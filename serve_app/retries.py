@@ -14,9 +14,9 @@ R = TypeVar("R")
 async def retry_while_unavailable(
     call: Callable[[], Awaitable[R]], within_s: float | None = None
 ) -> R:
-    """Call until the database answers, for ``within_s`` at most; by default until it is cancelled.
+    """Repeat the call until the database answers, for ``within_s`` or until cancelled.
 
-    The call has to be idempotent, because it may have succeeded though its answer was lost.
+    The call has to be idempotent, because an attempt may have succeeded and lost its answer.
     """
     async for attempt in stamina.retry_context(
         StorageUnavailableError,

@@ -23,9 +23,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; one line names it and says what it may be.
+    """Invalid setting; its one line names the setting and says what it may be.
 
-    ``value`` is None where showing it could show a secret.
+    ``value`` is None if it could reveal a secret.
     """
 
     def __init__(self, variable: str, value: str | None, rule: str) -> None:
@@ -57,7 +57,7 @@ def _upper(value: object) -> object:
 
 def _mongodb_uri(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("scheme")  # the rule says the rest; the value may hold a password
+        raise ValueError("scheme")  # without the value, because it may hold a password
     return value
 
 
@@ -110,7 +110,8 @@ class Settings(BaseSettings):
     mongodb_uri: Annotated[SecretStr, AfterValidator(_mongodb_uri)] | None = Field(
         None,
         validation_alias=AliasChoices("mongodb_uri", "database_url", "mongodb_url"),
-        description="a URI that starts with mongodb:// or mongodb+srv:// (also DATABASE_URL, MONGODB_URL), or unset",
+        description="a URI that starts with mongodb:// or mongodb+srv:// "
+        "(also DATABASE_URL, MONGODB_URL), or unset",
     )
     database_name: str = Field(
         "order-generation",
@@ -198,7 +199,7 @@ class Settings(BaseSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone that says which day today is."""
+        """Time zone that decides which day today is."""
         return ZoneInfo(self.time_zone)
 
     @property
@@ -231,7 +232,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Every setting by its name in serve_config.yaml; its variable is the same in capitals."""
+        """List all settings by name in serve_config.yaml; the variable is the name in capitals."""
         return tuple(cls.model_fields)
 
 
@@ -244,7 +245,7 @@ def settings_from(args: Mapping[str, object] | None = None) -> Settings:
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
-    """The hint that ends a complaint about an unknown name, or nothing."""
+    """Suggest a known name at the end of an error about an unknown one, if any is near."""
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else ""
 
@@ -258,7 +259,7 @@ def _settings_error(problem: ErrorDetails) -> SettingsError:
         return SettingsError(name, None, f"no such setting{nearest(name, Settings.names())}")
     field = "mongodb_uri" if name in {"database_url", "mongodb_url"} else name
     rule = Settings.model_fields[field].description or problem["msg"]
-    # a URL may carry a password in front of its @
+    # Not shown, because a URL may carry a password in front of its @.
     secret = field == "mongodb_uri" or "@" in str(problem["input"])
     value = None if secret else repr(problem["input"])
     return SettingsError(name.upper(), value, rule)
