@@ -26,7 +26,7 @@ class ProblemKind:
 
     @property
     def uri(self) -> str:
-        """The stable type of the problem."""
+        """Stable type of the problem."""
         return f"/problems/{self.code}"
 
 

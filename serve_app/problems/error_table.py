@@ -259,7 +259,7 @@ def detail_of(error: BaseException, kind: ProblemKind) -> str:
 
 
 def members_of(error: BaseException) -> Members:
-    """List the facts that a program needs of an error beyond its sentence."""
+    """List the facts of an error that a program needs beyond the sentence."""
     return row_of(error).members(error)
 
 
@@ -275,7 +275,7 @@ def retry_headers(kind: ProblemKind, seconds: int = DEFAULT_RETRY_AFTER_S) -> Ma
 
 
 def refusal_of(error: BaseException) -> Refusal:
-    """Say of a single portfolio what a whole answer would say of the error.
+    """Build the refusal of a single portfolio, as a whole answer would describe the error.
 
     A rule that the portfolio's data breaks is answered without a pointer, because no place in the
     body of the request is at fault.

@@ -10,7 +10,7 @@ from optimization.errors import RuleError, shown
 
 
 class PreconditionFailedError(Exception):
-    """If-Match names another version than the stored one."""
+    """A change whose If-Match names another version than the stored one."""
 
     def __init__(self, if_match: str, version: int) -> None:
         super().__init__(if_match, version)
