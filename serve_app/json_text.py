@@ -50,17 +50,17 @@ class LoneSurrogateError(AmbiguousTextError):
 
 
 class _RepeatedError(Exception):
-    """Some object has a name twice; which one is found out by reading the text once more."""
+    """Repeated name in some object; a second reading of the text finds the place."""
 
 
 class _Members(list[tuple[str, Any]]):
-    """The members of an object as they were written, each of them."""
+    """Members of an object as written, with repeated names."""
 
 
-def decoded(body: bytes) -> Any:
-    """The value of a JSON text, its fractions as Decimal; a byte order mark is passed over.
+def decode(body: bytes) -> Any:
+    """Parse a JSON text with its fractions as Decimal; skip a byte order mark.
 
-    Raises json.JSONDecodeError and AmbiguousTextError.
+    Raise json.JSONDecodeError or AmbiguousTextError.
     """
     try:
         return _read(body.removeprefix(BOM_UTF8).decode())
@@ -71,19 +71,19 @@ def decoded(body: bytes) -> Any:
 
 
 def json_errors(error: json.JSONDecodeError | AmbiguousTextError) -> list[Json]:
-    """What is wrong with a text that cannot be read, as the framework lists it."""
+    """List the fault of an unreadable text as the framework does."""
     if isinstance(error, AmbiguousTextError):
         return [{"type": error.kind, "loc": ("body", *error.path), "msg": error.rule}]
     place, context = ("body", error.pos), {"error": error.msg}
     return [{"type": "json_invalid", "loc": place, "msg": "JSON decode error", "ctx": context}]
 
 
-def encoded(value: Any) -> bytes:
+def encode(value: Any) -> bytes:
     return orjson.dumps(value)
 
 
 def plain(value: Decimal) -> str:
-    """A Decimal digit by digit, never in exponent form.
+    """Write a Decimal digit by digit, never in exponent form.
 
     >>> plain(Decimal("5E+3")), plain(Decimal("1E-8"))
     ('5000', '0.00000001')
@@ -101,7 +101,7 @@ def number(value: Decimal | int | None) -> orjson.Fragment | int | None:
 
 
 def weight_number(weight: Weight) -> orjson.Fragment | str:
-    """A JSON number for a weight, or a string for a fraction such as "1/3"."""
+    """Write a weight as a JSON number, or a fraction such as "1/3" as a string."""
     return orjson.Fragment(plain(weight)) if isinstance(weight, Decimal) else str(weight)
 
 
@@ -117,7 +117,7 @@ def string(value: Decimal | int | None) -> str | None:
 
 
 def whole(shares: Decimal | int) -> Decimal | int:
-    """A number of shares as an integer where it is one, however it was made.
+    """Return a whole number of shares as an integer, any other unchanged.
 
     >>> whole(Decimal("12.00")), whole(Decimal("0.5"))
     (12, Decimal('0.5'))
@@ -133,7 +133,7 @@ def instant(value: datetime) -> str: ...
 @overload
 def instant(value: datetime | None) -> str | None: ...
 def instant(value: datetime | None) -> str | None:
-    """ISO 8601 in UTC, with milliseconds and ``Z``.
+    """Write a time as ISO 8601 in UTC, with milliseconds and ``Z``.
 
     >>> instant(datetime(2026, 11, 23, 9, 30, tzinfo=UTC))
     '2026-11-23T09:30:00.000Z'
@@ -147,7 +147,7 @@ def _read(text: str) -> Any:
     value, is_suspect = None, True
     with suppress(_RepeatedError):
         value = json.loads(
-            text, parse_float=Decimal, parse_constant=_refused, object_pairs_hook=_object
+            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object
         )
         # Only an escape can make half of a pair, because the text itself is UTF-8.
         is_suspect = SURROGATE_ESCAPE.search(text) is not None
@@ -156,7 +156,7 @@ def _read(text: str) -> Any:
     return value
 
 
-def _refused(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
@@ -168,7 +168,7 @@ def _object(members: list[tuple[str, Any]]) -> Json:
 
 
 def _first_ambiguity(text: str) -> AmbiguousTextError | None:
-    """The first place of a text that two readers take for different values."""
+    """Find the first place of a text that two readers take for different values."""
     waiting: list[tuple[Path, Any]] = [((), json.loads(text, object_pairs_hook=_Members))]
     while waiting:
         path, value = waiting.pop()
@@ -190,7 +190,7 @@ def _ambiguous_name(path: Path, members: _Members) -> AmbiguousTextError | None:
     names: set[str] = set()
     for name, _ in members:
         if LONE_SURROGATE.search(name):
-            return LoneSurrogateError(path)  # a pointer with the name could not be written
+            return LoneSurrogateError(path)  # because no pointer could write the name
         if name in names:
             return RepeatedNameError((*path, name))
         names.add(name)

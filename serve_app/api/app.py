@@ -16,7 +16,7 @@ from serve_app.api.middleware.request_bodies import Bounds, RequestBodies
 from serve_app.api.middleware.request_deadline import Deadlines
 from serve_app.api.middleware.request_headers import RequestHeaders
 from serve_app.api.middleware.request_metrics import Measured, RequestWatch
-from serve_app.api.openapi.document import documented
+from serve_app.api.openapi.document import build_document
 from serve_app.api.openapi.explorer import add_explorer
 from serve_app.api.problem_responses import ErrorResponses, answer_http, answer_invalid
 from serve_app.api.query_parameters import require_known_parameters
@@ -51,8 +51,8 @@ def api_app(
         redirect_slashes=False,
         dependencies=[Depends(require_known_parameters)],
         generate_unique_id_function=lambda route: route.name,
-        openapi_url=None,  # a route of the framework that would take every query
-        docs_url=None,  # those of FastAPI need another server
+        openapi_url=None,  # because the framework's route would take every query
+        docs_url=None,  # because FastAPI's pages load scripts from another server
         redoc_url=None,
     )
     app.state.settings = settings
@@ -64,10 +64,10 @@ def api_app(
     for part in parts:
         app.include_router(part.router)
     add_explorer(app)
-    app.openapi = partial(documented, app)
+    app.openapi = partial(build_document, app)
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
-    # Added from the inside out: a refusal, too, gets its headers.
+    # The order is from the inside out, because refusals of inner layers need the outer headers.
     app.add_middleware(Deadlines)
     app.add_middleware(ErrorResponses)
     app.add_middleware(RequestBodies, bounds=Bounds.of(settings))

@@ -29,12 +29,12 @@ class Range(NamedTuple):
         return self.kind in {"*", kind} and self.subtype in {"*", subtype}
 
 
-def chosen(accept: str, offered: Sequence[str]) -> str:
+def choose_media_type(accept: str, offered: Sequence[str]) -> str:
     """Choose the offered media type of the highest quality, or raise NotAcceptableError.
 
-    Of several wanted alike it is the one that is named most exactly, then the first offered.
+    Ties go to the type that a range names most exactly, then to the first offered type.
 
-    >>> chosen("text/*;q=0.5, application/json;q=0.4", ("application/json", "text/csv"))
+    >>> choose_media_type("text/*;q=0.5, application/json;q=0.4", ("application/json", "text/csv"))
     'text/csv'
     """
     ranges = tuple(_ranges(accept)) or (Range("*", "*", 1.0),)
@@ -82,7 +82,7 @@ def _ranges(accept: str) -> Iterator[Range]:
 
 
 def _accept(request: Request) -> str:
-    # From the request, because OpenAPI has Accept as media types of an answer, not as a parameter.
+    # Not a parameter, because OpenAPI describes Accept by the media types of an answer.
     return ",".join(request.headers.getlist("accept"))
 
 

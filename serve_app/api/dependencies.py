@@ -22,8 +22,8 @@ UpstreamCheck = Callable[[], Awaitable[UpstreamHealth]]
 class Ports:
     """Everything the application needs from outside.
 
-    ``checks`` and ``upstreams`` are what readiness asks, by the name of the part: a check that raises
-    or does not answer in time names its part as failing. ``metrics`` gives the text of Prometheus.
+    ``checks`` and ``upstreams`` are the health checks of readiness, by the name of the part; a part
+    fails if its check raises or times out. ``metrics`` returns the text of Prometheus.
     """
 
     store: store.Store

@@ -45,7 +45,7 @@ class Precondition:
         tags = [tag.strip() for tag in self.if_match.split(",")]
         if "*" in tags:
             return None
-        # Compared strongly (RFC 9110, 13.1.1): a weak one never matches.
+        # A weak ETag never matches, because If-Match compares strongly (RFC 9110, 13.1.1).
         return frozenset(filter(None, map(_version, tags)))
 
     def require(self, version: int) -> None:
@@ -85,7 +85,7 @@ def rebalance_etag(run: Rebalance) -> str:
     return f'{weak}"{run.version}.{run.status.lower()}"'
 
 
-def held_etag(etag: str, if_none_match: str | None) -> str | None:
+def matching_etag(etag: str, if_none_match: str | None) -> str | None:
     """Find the caller's ETag of the current representation, compressed or not."""
     tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
     known = (each for each in (etag, compressed_etag(etag)) if each in tags or "*" in tags)

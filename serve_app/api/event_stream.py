@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from serve_app.api.schemas.runs import RunAnswer, event_json
-from serve_app.json_text import encoded
+from serve_app.json_text import encode
 from serve_app.problems.errors import TooManyStreamsError
 from storage.chunk_store import Event
 
@@ -19,15 +19,13 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 def chunk_event(event: Event) -> bytes:
     """Write a finished chunk of a run as a server-sent event."""
-    text = encoded(event_json(event)).decode()
+    text = encode(event_json(event)).decode()
     return format_sse_event(event="chunk", id=str(event.number), data_str=text)
 
 
 def state_event(state: RunAnswer, *, is_over: bool) -> bytes:
     """Write the state of a run as a server-sent event, the last one if the run is over."""
-    return format_sse_event(
-        event="end" if is_over else "progress", data_str=encoded(state).decode()
-    )
+    return format_sse_event(event="end" if is_over else "progress", data_str=encode(state).decode())
 
 
 class Streams:

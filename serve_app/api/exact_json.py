@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from serve_app.api.response_headers import IGNORED_FIELDS, header_list
 from serve_app.api.schemas.fields import ignored_fields
-from serve_app.json_text import AmbiguousTextError, decoded, json_errors
+from serve_app.json_text import AmbiguousTextError, decode, json_errors
 from serve_app.problems.pointers import json_pointer
 
 MAX_NAMED_FIELDS: Final = 20
@@ -40,7 +40,7 @@ class ExactRequest(Request):
         if not body:
             return
         try:
-            self._value = decoded(body)
+            self._value = decode(body)
         except (json.JSONDecodeError, AmbiguousTextError) as error:
             raise RequestValidationError(json_errors(error)) from error
 

@@ -62,7 +62,7 @@ class IdempotentRequest:
         try:
             made = await work()
         except BaseException:
-            # Also when the caller hung up: the key has to be free for the retry.
+            # Also after a hang-up, because the retry needs the key.
             await self._release(self.key)
             raise
         await asyncio.shield(self._complete(self.key, reference_of(made)))
@@ -75,13 +75,13 @@ class IdempotentRequest:
         try:
             await self.store.complete_key(key, self.owner, reference)
         except StorageUnavailableError as error:
-            # The work is done: refusing its answer now would only make the caller start it again.
+            # Only logged, because a refusal would make the caller start finished work again.
             logger.warning("idempotency key %r stays claimed: %s", key, error)
 
 
 async def once(request: Request, store: Store, key: Key = None) -> IdempotentRequest:
     """Read the key of a request, and hash what distinguishes it from others of the same key."""
-    how = request.headers.get("Prefer", "")  # says what kind of answer is to be repeated
+    how = request.headers.get("Prefer", "")  # in the hash, because it decides the kind of answer
     digest = hashlib.sha256(
         f"{request.method} {request.url.path}?{request.url.query}\n{how}\n".encode()
     )

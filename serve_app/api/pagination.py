@@ -11,7 +11,7 @@ from serve_app.api.schemas.fields import WHOLE
 from storage.mongo.sorting import ASCENDING, DESCENDING, Sort
 
 MAX_MODELS_PER_PAGE = 1000
-MAX_SORT_BY_LENGTH = 200  # characters: the Link of a page has them up to four times
+MAX_SORT_BY_LENGTH = 200  # characters, because the Link of a page repeats them up to four times
 MAX_RUNS_PER_PAGE = 100
 MAX_PORTFOLIOS_PER_PAGE = 1000
 
@@ -56,7 +56,7 @@ def order_by(*fields: str) -> Callable[[str], Sort]:
     description = f"comma-separated list of {', '.join(fields)}, each with an optional + or -"
 
     name = f" *[+-]?({'|'.join(fields)}) *"
-    pattern = f"^({name}(,{name})*)?$"  # only shown: the answer to another one names the fields
+    pattern = f"^({name}(,{name})*)?$"  # documentation, because the error names the fields
 
     def order(
         sort_by: Annotated[
@@ -68,7 +68,7 @@ def order_by(*fields: str) -> Callable[[str], Sort]:
             ),
         ] = "",
     ) -> Sort:
-        # an unencoded + arrives as a blank, and strip() takes it away: it means the same as no sign
+        # strip() also removes an unencoded +, because it arrives as a blank; no sign means the same
         parts = [part.strip() for part in sort_by.split(",") if part.strip()]
         found = tuple(
             (part.removeprefix("-").removeprefix("+"), DESCENDING if part[0] == "-" else ASCENDING)

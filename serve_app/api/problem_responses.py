@@ -12,7 +12,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.schemas.optimize import MAX_ERRORS
-from serve_app.json_text import Json, encoded
+from serve_app.json_text import Json, encode
 from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
 from serve_app.problems.catalogue import ProblemKind, problem
@@ -38,16 +38,16 @@ class ErrorResponses:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def watched(message: Message) -> None:
+        async def note_start(message: Message) -> None:
             nonlocal started
             started = started or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self.app(scope, receive, watched)
+            await self.app(scope, receive, note_start)
         except Exception as error:
             if started or scope["type"] != "http":
-                raise  # half an answer cannot be taken back: the connection has to break
+                raise  # to break the connection, because half an answer cannot be taken back
             await answer_of(error, scope["path"])(scope, receive, send)
 
 
@@ -56,10 +56,10 @@ def answer_of(error: Exception, path: str) -> Response:
     kind = kind_of(error)
     if kind is catalogue.INTERNAL:
         logger.error("unexpected error at %s", path, exc_info=error)
-    return shown_answer(error, kind, path)
+    return error_answer(error, kind, path)
 
 
-def shown_answer(error: Exception, kind: ProblemKind, path: str) -> Response:
+def error_answer(error: Exception, kind: ProblemKind, path: str) -> Response:
     """Build the response to an error of this kind."""
     detail, headers = detail_of(error, kind), headers_of(error, kind)
     return response(kind, detail, path, members_of(error), headers)
@@ -75,7 +75,7 @@ def response(
     """Build the response of a problem."""
     own = {"instance": path, "correlation_id": correlation_id.get()}
     body = problem(kind, detail, {**(members or {}), **own})
-    return Response(encoded(body), kind.status, headers, "application/problem+json")
+    return Response(encode(body), kind.status, headers, "application/problem+json")
 
 
 async def answer_invalid(request: Request, error: Exception) -> Response:
@@ -128,18 +128,18 @@ def _kind_of_invalid(found: Sequence[Mapping[str, Any]]) -> ProblemKind:
 def _invalid(entry: Mapping[str, Any]) -> Json:
     place, *path = entry["loc"]
     if place != "body":
-        name = ".".join(_shortened(str(step)) for step in path)
+        name = ".".join(_shorten(str(step)) for step in path)
         return {"parameter": name, "detail": entry["msg"]}
-    if entry["type"] == "json_invalid":  # path is an offset then
+    if entry["type"] == "json_invalid":  # its path is an offset into the text
         return {"pointer": "", "detail": f"invalid JSON: {entry['ctx']['error']} at {path[0]}"}
     unknown = entry["type"] == "extra_forbidden"
     detail = "unknown field" if unknown else entry["msg"]
-    # "[key]" is pydantic's mark of a key that breaks a rule; a name may be as long as the body
-    steps = [_shortened(str(step)) for step in path if step != "[key]"]
+    # Without pydantic's mark of an invalid key; shortened, because a name may fill the whole body.
+    steps = [_shorten(str(step)) for step in path if step != "[key]"]
     return {"pointer": json_pointer(steps), "detail": detail}
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     return name if len(name) <= MAX_FIELD_NAME_LENGTH else f"{name[: MAX_FIELD_NAME_LENGTH - 3]}..."
 
 

@@ -24,7 +24,7 @@ PROBLEMS = Path("problems")
 def reference() -> dict[Path, str]:
     """Generate the text of every file, by its path in docs/."""
     document = openapi()
-    answers = _answered(document)
+    answers = _group_routes(document)
     pages = {
         PROBLEMS / f"{kind.code}.md": problem_page(
             "problem.md.j2", kind, answers.get(kind.code, ())
@@ -55,7 +55,7 @@ def _sorted(part: Any) -> Any:
     return [_sorted(each) for each in part] if isinstance(part, list) else part
 
 
-def _answered(document: Json) -> Mapping[str, list[str]]:
+def _group_routes(document: Json) -> Mapping[str, list[str]]:
     """Group routes by the kinds of problems they answer."""
     found: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():

@@ -10,20 +10,18 @@ from starlette.responses import Response
 from optimization import PortfolioOutcome, Status
 from serve_app.api.problem_responses import response
 from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
-from serve_app.json_text import encoded
+from serve_app.json_text import encode
 from serve_app.ports.optimize import RawResponse
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of_refusal, retry_headers
 from storage.rebalance import Rebalance
 
-ENCODING_BATCH_SIZE = (
-    50  # portfolios, about 5 ms: so long the event loop waits for the JSON of an answer
-)
+ENCODING_BATCH_SIZE = 50  # portfolios, about 5 ms, because the event loop waits meanwhile
 MAX_LISTED_PORTFOLIOS = 100
 WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
 
 
-def written_of(response: Response) -> RawResponse:
+def raw_response_of(response: Response) -> RawResponse:
     """Turn a response into plain data, which another process can send."""
     return RawResponse(response.status_code, dict(response.headers), bytes(response.body))
 
@@ -37,7 +35,7 @@ def json_response(
     value: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Write a value as the JSON body of a response."""
-    return Response(encoded(value), status, headers, "application/json")
+    return Response(encode(value), status, headers, "application/json")
 
 
 def trade_date_of(run: Rebalance, zone: tzinfo) -> str:
@@ -59,7 +57,7 @@ async def answer_of_all(
 ) -> Response:
     """Answer with one element per portfolio, or with a problem if none has a plan."""
     if rebalances and all(rebalance.status in WITHOUT_PLAN for rebalance in rebalances):
-        return all_refused(path, heading, rebalances, headers)
+        return refuse_all(path, heading, rebalances, headers)
     text = await _array_of(heading, rebalances)
     return Response(text, headers=headers, media_type="application/json")
 
@@ -69,7 +67,7 @@ def answer_of_one(
 ) -> Response:
     """Answer with the element of the only portfolio, or with its problem."""
     if rebalance.status in WITHOUT_PLAN and rebalance.refusal is not None:
-        return one_refused(path, heading, rebalance, headers)
+        return refuse_one(path, heading, rebalance, headers)
     return json_response(_element(heading, rebalance), headers=headers)
 
 
@@ -81,7 +79,7 @@ async def _array_of(heading: Heading, rebalances: Sequence[PortfolioOutcome]) ->
     parts: list[bytes] = []
     for start in range(0, len(rebalances), ENCODING_BATCH_SIZE):
         part = rebalances[start : start + ENCODING_BATCH_SIZE]
-        parts.append(encoded([_element(heading, rebalance) for rebalance in part])[1:-1])
+        parts.append(encode([_element(heading, rebalance) for rebalance in part])[1:-1])
         await asyncio.sleep(0)
     return b"[" + b",".join(parts) + b"]"
 
@@ -91,7 +89,7 @@ def _element(heading: Heading, rebalance: PortfolioOutcome) -> RebalanceAnswer:
     return outcome_json(rebalance, *ids, heading.trade_date)
 
 
-def one_refused(
+def refuse_one(
     path: str, heading: Heading, rebalance: PortfolioOutcome, headers: Mapping[str, str]
 ) -> Response:
     """Answer with the problem of the only portfolio."""
@@ -107,7 +105,7 @@ def one_refused(
     return response(kind, rebalance.refusal.detail, path, members, own)
 
 
-def all_refused(
+def refuse_all(
     path: str, heading: Heading, rebalances: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
     """Answer with the problem that all portfolios share, or with NONE_REBALANCED."""

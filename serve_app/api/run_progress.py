@@ -26,7 +26,7 @@ def _responds_async(prefer: Prefer = None) -> bool:
 RespondAsync = Annotated[bool, Depends(_responds_async)]
 
 
-async def accepted(store: StoredRuns, run: Run, headers: dict[str, str]) -> Response:
+async def answer_accepted(store: StoredRuns, run: Run, headers: dict[str, str]) -> Response:
     """Answer a request whose work continues in the background."""
     location = {"Location": f"/api/v1/runs/{run.run_id}"}
     return json_response(await progress_json(store, run), 202, location | headers)

@@ -21,7 +21,7 @@ METRICS_TIMEOUT_S = 5.0
 
 
 class Ingress:
-    """Build the HTTP application inside the replica, because handles work there alone."""
+    """HTTP application, built inside the replica because handles work there alone."""
 
     def __init__(
         self, settings: Settings, store: DeploymentHandle[Any], optimizer: DeploymentHandle[Any]
@@ -34,22 +34,21 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the application that the proxy of Serve calls."""
         checks = {"database": self._store.ping}
-        # Each is asked by the deployment that calls it, where its circuit breaker is.
+        # The deployment that calls an upstream checks it, because its circuit breaker is there.
         of_optimizer, of_store = ("accounting", "pricing", "security"), ("order", "portfolio")
         upstreams = {name: partial(self._optimizer.check_upstream, name) for name in of_optimizer}
         upstreams |= {name: partial(self._store.check_upstream, name) for name in of_store}
         parts = Ports(self._store, self._optimizer, checks, node_metrics, upstreams)
-        # Serve's own middleware around it answers X-Request-ID.
         return api_app(
             self._settings,
             parts,
-            server_answers_request_id=True,
+            server_answers_request_id=True,  # because Serve's middleware sets X-Request-ID
             watch=HttpMetrics(),
         )
 
 
 async def node_metrics() -> str:
-    """Read the metrics that the Ray node of this replica exports: its own and all of ours."""
+    """Read the metrics that the Ray node of this replica exports: Ray's own and the service's."""
     here = ray.get_runtime_context().get_node_id()
     node = next(node for node in ray.nodes() if node["NodeID"] == here)
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"

@@ -1,7 +1,7 @@
 """StoreDeployment: the deployment in front of the database, thin over storage. Never loads CVXPY.
 
-It submits orders, too, because that is reading what is stored and waiting for another service, and
-here it does not share a process with a solver.
+Orders are submitted here, too, because a submission reads the database and waits for another
+service, and in this process it does not compete with a solver.
 """
 
 from collections.abc import Callable, Mapping
@@ -103,7 +103,7 @@ class StoreDeployment(Store):
     async def remove_target(
         self, model_id: str, target: Target, versions: Versions = None
     ) -> Model:
-        """Remove a target of the stored model that has these values."""
+        """Remove a target of the stored model if it has these values."""
         change = partial(without_target, target=target)
         return await self._edit(model_id, change, versions)
 
@@ -147,7 +147,7 @@ class StoreDeployment(Store):
     async def list_rebalances_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
-        """Return one page of the rebalances of these portfolios, with the number of them in each."""
+        """Return one page of the rebalances of these portfolios, and the number in each."""
         return await self._with.rebalances.page_of_portfolios(portfolio_ids, offset, limit)
 
     async def list_outcomes_of(
@@ -205,7 +205,7 @@ class StoreDeployment(Store):
         return await self._with.runs.page(offset, limit)
 
     async def cancel_run(self, run_id: str) -> Run:
-        """Record that a run starts nothing more."""
+        """Record that a run starts no more work."""
         return await self._with.runs.cancel(run_id)
 
     async def list_run_rebalances(
@@ -219,7 +219,7 @@ class StoreDeployment(Store):
         return await self._with.rebalances.part_ids(run_id, limit)
 
     async def list_run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
-        """Return the events of a run behind the one of this number."""
+        """Return the events of a run after the event of this number."""
         return await self._with.chunks.events(run_id, after, limit)
 
     async def list_run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
@@ -231,15 +231,15 @@ class StoreDeployment(Store):
         return await self._with.idempotency.claim(key, request_hash, owner)
 
     async def complete_key(self, key: str, owner: str, reference: str) -> None:
-        """Store the id of what the work under a key made."""
+        """Store the id of the result as the reference of a key."""
         await self._with.idempotency.complete(key, owner, reference)
 
     async def release_key(self, key: str, owner: str) -> None:
-        """Return a key after a failure."""
+        """Release a key after a failure."""
         await self._with.idempotency.release(key, owner)
 
     async def name_portfolios(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
-        """Return names of portfolios; None where the portfolio service has no answer."""
+        """Return names of portfolios; None if the portfolio service has no answer."""
         return await self._with.portfolios.names(portfolio_ids)
 
     async def check_upstream(self, upstream: str) -> UpstreamHealth:

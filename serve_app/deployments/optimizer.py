@@ -10,7 +10,7 @@ from optimization import DriftSummary, Model, PortfolioDrift, PortfolioOutcome
 from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.deadline import unbounded
 from serve_app.deployments.handles import connect_optimizer
-from serve_app.deployments.long_bodies import answered_elsewhere
+from serve_app.deployments.long_bodies import answer_in_worker
 from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
@@ -53,24 +53,24 @@ def open_optimizer(settings: Settings) -> OptimizerParts:
     resources = open_resources(settings, OBSERVERS)
     coordinator = Coordinator(settings, resources, announce=_announce)
     watching = asyncio.get_running_loop().create_task(coordinator.watch())
-    return OptimizerParts(resources, coordinator, answered_elsewhere, watching)
+    return OptimizerParts(resources, coordinator, answer_in_worker, watching)
 
 
 async def _announce(run_id: str) -> None:
-    """Let the replica that works on a run look at it; it may be another one."""
+    """Let the replica that works on a run look at it, because it may be another replica."""
     await connect_optimizer().look_at(run_id)
 
 
 @final  # so that the type checker reports a method of the port that it lacks
 @serves(Optimizer)
 class OptimizerDeployment(Optimizer):
-    """Rebalances, measures drift, and begins runs over a book."""
+    """Direct rebalances, drift reports, and the start of runs over a book."""
 
     def __init__(
         self, settings: Settings, open_parts: Callable[[Settings], OptimizerParts]
     ) -> None:
         self._settings = settings
-        self._parts = open_parts(settings)  # here: Serve makes a replica inside its event loop
+        self._parts = open_parts(settings)  # here, because Serve makes it in its event loop
         self._with = self._parts.resources
         self._coordinator = self._parts.coordinator
         self._runs = DirectRebalancer(settings, self._with, self._coordinator)
@@ -127,12 +127,12 @@ class OptimizerDeployment(Optimizer):
         prices: Mapping[str, Decimal],
         options: GivenOptions,
     ) -> tuple[PortfolioOutcome, ...]:
-        """Rebalance portfolios that are given whole; asks neither database nor upstream."""
+        """Rebalance the portfolios of a request; ask neither database nor upstream."""
         limit_s = self._settings.optimization_timeout
         return await optimize_portfolios(model, balances, prices, options, self._settings, limit_s)
 
     async def optimize_text(self, given: RawRequest) -> RawResponse:
-        """Do the same for a long text, which a worker process reads and answers."""
+        """Rebalance the portfolios of a long text, which a worker process reads and answers."""
         return await self._parts.answer_text(given, self._settings)
 
     async def measure_portfolio(
@@ -148,7 +148,7 @@ class OptimizerDeployment(Optimizer):
         return await self._drifts.of_model(model_id, offset, limit)
 
     async def begin_run(self, command: BeginRun) -> Run:
-        """Begin a run over a book; it goes on by itself, here or in another replica."""
+        """Begin a run over a book; it continues on its own, here or in another replica."""
         own = {each: given.values for each, given in command.overrides_by_portfolio.items()}
         overrides = command.overrides.values
         await Planner(self._settings, self._with).check(command.selection, overrides, own)
@@ -166,7 +166,7 @@ class OptimizerDeployment(Optimizer):
             return await self._coordinator.begin(run, command.claim)
 
     async def look_at(self, run_id: str) -> None:
-        """Look at once whether a run was cancelled, if it is worked on here."""
+        """Check at once whether a run was cancelled, if this replica works on it."""
         self._coordinator.look_at(run_id)
 
     async def check_upstream(self, upstream: str) -> UpstreamHealth:

@@ -1,4 +1,4 @@
-"""Numbers of 34 digits through every place that computes with them, compared with fractions."""
+"""Numbers of 34 digits at every place that computes with them, compared with fractions."""
 
 import json
 import random
@@ -22,7 +22,7 @@ from serve_app.chunks.assumed_fills import as_if_filled
 from serve_app.chunks.fetch import ChunkInputs
 from serve_app.cli import tables
 from serve_app.client.models import DriftSummary
-from serve_app.json_text import encoded, whole
+from serve_app.json_text import encode, whole
 from serve_app.settings import settings_from
 from serve_app.simulator import Market
 from serve_app.simulator.ledger import Ledger
@@ -43,13 +43,13 @@ Pair = tuple[Any, Fraction]
 
 
 def amount(draw: Draw) -> Decimal:
-    """Of up to 34 digits, 18 of them behind the point: what requests and upstreams may send."""
+    """Draw an amount of up to 34 digits, 18 of them decimals, as callers may send it."""
     units = draw.randrange(1, 10 ** draw.randint(19, 33))
     return Decimal(f"{units}E-18")
 
 
 def ten_thousandths(exact_value: Fraction) -> Fraction:
-    """Rounded half up, away from zero."""
+    """Round to ten-thousandths, half away from zero."""
     parts = floor(abs(exact_value) * 10_000 + Fraction(1, 2))
     return Fraction(parts if exact_value >= 0 else -parts, 10_000)
 
@@ -81,18 +81,18 @@ def of_an_outcome(draw: Draw) -> Iterator[Pair]:
     yield drift.actual, actual
     yield made.transactions[0].quantity, abs(traded)
     yield made.turnover, abs(traded) * price
-    shown = json.loads(encoded(outcome_json(made, None, None, "")), parse_float=Decimal)
+    shown = json.loads(encode(outcome_json(made, None, None, "")), parse_float=Decimal)
     yield shown["transactions"][0]["quantity"], abs(traded)
     yield shown["drifts"][0]["actual"], actual
     yield shown["drifts"][0]["adjusted_quantity"], after
     yield shown["base"], base
-    stored = json.loads(encoded(portfolio_json(made, "")), parse_float=Decimal)
+    stored = json.loads(encode(portfolio_json(made, "")), parse_float=Decimal)
     position = stored["positions"][0]
     yield position["trade_quantity"], abs(traded)
     yield position["adjusted_position_market_value"], after * price
     yield position["actual_drift"], ten_thousandths(actual * 10**12 - 1)
     (line,) = lines_of("R", [made], "")
-    written = json.loads(encoded(line_json(line)), parse_float=Decimal)
+    written = json.loads(encode(line_json(line)), parse_float=Decimal)
     yield written["quantity"], abs(traded)
     yield written["amount"], abs(traded) * price
 

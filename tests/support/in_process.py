@@ -10,7 +10,7 @@ from typing import Any
 from ray.exceptions import TaskCancelledError
 
 from serve_app.deployments.handles import connect
-from serve_app.deployments.long_bodies import answered
+from serve_app.deployments.long_bodies import answer_text
 from serve_app.deployments.optimizer import OptimizerDeployment, OptimizerParts
 from serve_app.ports.optimizer import Optimizer
 from serve_app.runs.chunk_attempts import ChunkAttempts
@@ -124,7 +124,7 @@ def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> Optimiz
     """Build the optimizer that the ingress calls, on these upstreams and this database."""
     resources = resources_with(database, upstreams)
     coordinator = Coordinator(settings, resources, AttemptsHere)
-    return optimizer_of(settings, OptimizerParts(resources, coordinator, answered))
+    return optimizer_of(settings, OptimizerParts(resources, coordinator, answer_text))
 
 
 def optimizer_of(settings: Settings, parts: OptimizerParts) -> Optimizer:

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.deployments.long_bodies import answered
+from serve_app.deployments.long_bodies import answer_text
 from serve_app.deployments.optimizer import OptimizerParts
 from serve_app.settings import Settings
 from tests.support.fakes import no_metrics
@@ -22,7 +22,7 @@ JSON = {"content-type": "application/json"}
 def optimize_app(settings: Settings) -> FastAPI:
     """Build an application without a database and without upstreams."""
     nothing: Any = None
-    optimizer = optimizer_of(settings, OptimizerParts(nothing, nothing, answered))
+    optimizer = optimizer_of(settings, OptimizerParts(nothing, nothing, answer_text))
     collaborators = Ports(nothing, optimizer, {}, no_metrics)
     return api_app(settings, collaborators)
 

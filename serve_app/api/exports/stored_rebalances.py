@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from optimization import PortfolioOutcome
 from serve_app.api.responses import trade_date_of
 from serve_app.api.schemas.stored_rebalances import PortfolioResult, portfolio_json, rebalance_json
-from serve_app.json_text import encoded
+from serve_app.json_text import encode
 from storage.rebalance import Rebalance
 
 OUTCOME_BATCH_SIZE: Final = 100  # portfolios that are read, and written to the caller, at once
@@ -59,7 +59,7 @@ def shares(counts: Iterable[int]) -> Iterator[int]:
         left -= min(count, left)
 
 
-async def streamed(text: AsyncIterator[bytes], headers: Mapping[str, str]) -> Response:
+async def stream_json(text: AsyncIterator[bytes], headers: Mapping[str, str]) -> Response:
     """Stream the text; an error before its first part is still a whole answer."""
     first = await anext(text)
 
@@ -88,7 +88,7 @@ async def page_text(page: Sequence[Listed], zone: tzinfo) -> AsyncIterator[bytes
 async def rebalance_text(listed: Listed, zone: tzinfo) -> AsyncIterator[bytes]:
     """Write a rebalance with its portfolios."""
     head = rebalance_json(listed.shown.run, [], listed.omitted, listed.link)
-    begin = encoded(head).removesuffix(b"[]}")
+    begin = encode(head).removesuffix(b"[]}")
     async for part in portfolios_text(listed.shown, zone):
         yield begin + part
         begin = b""
@@ -103,7 +103,7 @@ async def portfolios_text(portfolios: Portfolios, zone: tzinfo) -> AsyncIterator
         outcomes = await portfolios.batch(offset, min(OUTCOME_BATCH_SIZE, end - offset))
         if outcomes:
             lines = portfolios_json(portfolios.run, outcomes, zone)
-            yield separator + encoded(lines)[1:-1]
+            yield separator + encode(lines)[1:-1]
             separator = b","
     yield b"[]" if separator == b"[" else b"]"
 

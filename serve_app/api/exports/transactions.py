@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from optimization import EXACT, PortfolioOutcome, Side
 from serve_app.api.schemas.fields import DateText, Identifier, JsonNumber, ObjectIdentifier
 from serve_app.api.schemas.rebalances import TransactionType, side_of
-from serve_app.json_text import encoded, number, plain, whole
+from serve_app.json_text import encode, number, plain, whole
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -72,7 +72,7 @@ async def json_array(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
     separator = b""
     async for page in pages:
         if page:
-            yield separator + encoded([line_json(line) for line in page])[1:-1]
+            yield separator + encode([line_json(line) for line in page])[1:-1]
             separator = b","
     yield b"]"
 
@@ -80,7 +80,7 @@ async def json_array(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
 async def json_lines(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
     """Write one JSON object per line, each line terminated."""
     async for page in pages:
-        yield b"".join(encoded(line_json(line)) + b"\n" for line in page)
+        yield b"".join(encode(line_json(line)) + b"\n" for line in page)
 
 
 async def csv_rows(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
@@ -95,10 +95,10 @@ def csv_text(lines: Iterable[Line]) -> bytes:
     return _csv([COLUMNS, *map(_cells, lines)])
 
 
-def guarded(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Quote text that a spreadsheet would take for a formula.
 
-    >>> guarded("=1+1"), guarded("AAPL")
+    >>> escape_formula("=1+1"), escape_formula("AAPL")
     ("'=1+1", 'AAPL')
     """
     return f"'{text}" if text.startswith(STARTS_A_FORMULA) else text
@@ -119,7 +119,9 @@ def line_json(line: Line) -> TransactionLine:
 
 
 def _cells(line: Line) -> list[str]:
-    return [guarded(cell) if isinstance(cell, str) else plain(Decimal(cell)) for cell in line]
+    return [
+        escape_formula(cell) if isinstance(cell, str) else plain(Decimal(cell)) for cell in line
+    ]
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:

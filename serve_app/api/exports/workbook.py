@@ -16,16 +16,16 @@ from serve_app.api.exports.transactions import COLUMNS, Line, Page
 from serve_app.json_text import plain
 from serve_app.problems.errors import TooManyRowsError
 
-MAX_SHEET_ROWS: Final = 1_048_576  # of a sheet, its header with them
+MAX_SHEET_ROWS: Final = 1_048_576  # including the header
 DIGITS: Final = 15
 WIDTHS: Final = (27, 27, 27, 17, 12, 14, 18, 12)
-ROW_BATCH_SIZE: Final = 500  # rows, about 30 ms: so long other threads may wait for this one
+ROW_BATCH_SIZE: Final = 500  # rows, about 30 ms, because other threads wait meanwhile
 
 
 async def workbook(pages: AsyncIterator[Page], most_rows: int = MAX_SHEET_ROWS) -> IO[bytes]:
     """Write the workbook to a temporary file, rewound; the caller closes it.
 
-    Rows go to the disk as they come. TooManyRowsError where a sheet is too short.
+    Rows go to the disk as they come. Raise TooManyRowsError if the sheet is full.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:

@@ -22,9 +22,9 @@ class BodyDeadline:
         until = asyncio.get_running_loop().time() + self.within_s
         is_whole = False
 
-        async def in_time() -> Message:
+        async def receive_in_time() -> Message:
             nonlocal is_whole
-            if is_whole:  # what comes now is that the client hangs up
+            if is_whole:  # because only a hang-up can follow
                 return await receive()
             try:
                 async with asyncio.timeout_at(until):
@@ -34,4 +34,4 @@ class BodyDeadline:
             is_whole = not message.get("more_body", False)
             return message
 
-        await self.app(scope, in_time, send)
+        await self.app(scope, receive_in_time, send)

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.api.content_negotiation import accepts
 from serve_app.api.etags import compressed_etag
 
-LEVEL = 4  # half as long again as the fastest, and two thirds of its length
-MIN_COMPRESSED_BYTES = 2_000  # bytes
+LEVEL = 4  # 1.5 times the time of the fastest level, and two thirds of its output
+MIN_COMPRESSED_BYTES = 2_000
 COMPRESSED_ALREADY = ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",)
 AS_THEY_ARE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, *COMPRESSED_ALREADY)
 
@@ -31,7 +31,7 @@ class Compression:
             await self.app(scope, receive, send)
             return
 
-        async def tagged(message: Message) -> None:
+        async def tag_and_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _tag(MutableHeaders(scope=message))
             await send(message)
@@ -46,7 +46,7 @@ class Compression:
             responder = IdentityResponder(
                 self.app, MIN_COMPRESSED_BYTES, exclude_content_types=AS_THEY_ARE
             )
-        await responder(scope, receive, tagged)
+        await responder(scope, receive, tag_and_send)
 
 
 def _tag(headers: MutableHeaders) -> None:

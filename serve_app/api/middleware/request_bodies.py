@@ -15,14 +15,14 @@ from serve_app.problems.errors import BodyCodingError, UnsupportedMediaTypeError
 from serve_app.settings import Settings
 
 MB = 1_000_000
-# Their bodies list portfolios, 27 bytes each, and a model or a run may have 100,000 of them.
+# A limit of their own, because a body may list 100,000 portfolios of 27 bytes each.
 OF_MODELS = re.compile(r"/api/v1/(models|model/[^/]+|model/[^/]+/portfolio|runs)")
 OF_OPTIMIZE = re.compile(r"/api/v1/optimize(/.*)?")
 JSON: Final = "application/json"
 JSON_TYPE = re.compile(r"application/(json|[!#-.0-9^-z|~]+\+json)", re.IGNORECASE)
 GZIP: Final = frozenset({"gzip", "x-gzip"})
 PLAIN: Final = frozenset({"", "identity"})
-GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS  # with its header, and no other
+GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS  # only streams with a gzip header
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class RequestBodies:
             await self.app(scope, receive, send)
             return
         body = _Body(receive, Headers(scope=scope), self.bounds.of_path(scope["path"]))
-        # In place: whoever counts requests finds the route in the same scope.
+        # Changed in place, because the request metrics find the route in the same scope.
         scope["headers"] = _as_plain_json(scope["headers"])
         await self.app(scope, body.receive, send)
 

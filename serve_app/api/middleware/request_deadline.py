@@ -35,14 +35,14 @@ class Deadlines:
             return
         waiting = asyncio.timeout(seconds)
 
-        async def answered(message: Message) -> None:
+        async def send_without_deadline(message: Message) -> None:
             waiting.reschedule(None)
             await send(message)
 
         try:
             async with waiting:
                 with within(seconds):
-                    await self.app(scope, receive, answered)
+                    await self.app(scope, receive, send_without_deadline)
         except TimeoutError:
             if not waiting.expired():
                 raise

@@ -20,9 +20,9 @@ YEAR_S = 31_536_000
 class RequestHeaders:
     """Reads or makes the ids of a request, and sets the headers of its answer.
 
-    A trailing slash names the same resource, without a redirect; HEAD is answered as GET is. Where
-    the server in front answers X-Request-ID itself, it is left to it: the header would stand there
-    twice.
+    A trailing slash names the same resource, without a redirect; HEAD is answered as GET is.
+    X-Request-ID is left to the server in front if that server sets it, otherwise the answer would
+    have the header twice.
     """
 
     def __init__(self, app: ASGIApp, server_answers_request_id: bool = False) -> None:
@@ -39,7 +39,7 @@ class RequestHeaders:
         path = scope["path"].rstrip("/") or "/"
         secure = _is_secure(scope, offered)
 
-        async def completed(message: Message) -> None:
+        async def complete_and_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if not self.server_answers_request_id:
@@ -48,9 +48,9 @@ class RequestHeaders:
             await send(message)
 
         if scope["method"] == "HEAD":
-            await _answer_head({**scope, "path": path}, receive, completed, self.app)
+            await _answer_head({**scope, "path": path}, receive, complete_and_send, self.app)
         else:
-            await self.app({**scope, "path": path}, receive, completed)
+            await self.app({**scope, "path": path}, receive, complete_and_send)
 
 
 class _HeadAnsweredError(Exception):
@@ -60,7 +60,7 @@ class _HeadAnsweredError(Exception):
 async def _answer_head(scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
     """Answer like GET without the body; a stream ends with its first part."""
 
-    async def bodiless(message: Message) -> None:
+    async def send_without_body(message: Message) -> None:
         if message["type"] != "http.response.body":
             await send(message)
             return
@@ -69,7 +69,7 @@ async def _answer_head(scope: Scope, receive: Receive, send: Send, app: ASGIApp)
             raise _HeadAnsweredError
 
     with suppress(_HeadAnsweredError):
-        await app({**scope, "method": "GET"}, receive, bodiless)
+        await app({**scope, "method": "GET"}, receive, send_without_body)
 
 
 def _complete(headers: MutableHeaders, secure: bool) -> None:

@@ -34,7 +34,7 @@ class Measured:
             return
         status = "none"
 
-        async def watched(message: Message) -> None:
+        async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = str(message["status"])
@@ -43,7 +43,7 @@ class Measured:
         begin = time.perf_counter()
         self.watch.begun()
         try:
-            await self.app(scope, receive, watched)
+            await self.app(scope, receive, note_status)
         finally:
             milliseconds = (time.perf_counter() - begin) * 1000
             method = scope["method"] if scope["method"] in METHODS else OTHER

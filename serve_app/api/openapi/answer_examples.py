@@ -38,13 +38,13 @@ from serve_app.api.schemas.stored_rebalances import (
     portfolio_json,
     rebalance_json,
 )
-from serve_app.json_text import Json, encoded
+from serve_app.json_text import Json, encode
 from storage.run import Run
 
 
-def _written(value: Any) -> Any:
+def _round_trip(value: Any) -> Any:
     """Write and read the value, as a client gets it."""
-    return orjson.loads(encoded(value))
+    return orjson.loads(encode(value))
 
 
 def _state(run: Run, *rebalances: str) -> RunAnswer:
@@ -52,17 +52,17 @@ def _state(run: Run, *rebalances: str) -> RunAnswer:
 
 
 _IDS = samples.REBALANCE, MODEL
-_REBALANCED = _written(outcome_json(samples.SOLD, *_IDS, samples.DAY))
-_GIVEN = _written(outcome_json(samples.SOLD, None, None, samples.DAY))
-_NOT_SOLD = _written(outcome_json(samples.NOT_SOLD, *_IDS, samples.DAY))
-_NOT_SOLD_STORED = _written(portfolio_json(samples.NOT_SOLD, samples.DAY))
+_REBALANCED = _round_trip(outcome_json(samples.SOLD, *_IDS, samples.DAY))
+_GIVEN = _round_trip(outcome_json(samples.SOLD, None, None, samples.DAY))
+_NOT_SOLD = _round_trip(outcome_json(samples.NOT_SOLD, *_IDS, samples.DAY))
+_NOT_SOLD_STORED = _round_trip(portfolio_json(samples.NOT_SOLD, samples.DAY))
 _STORED = portfolio_json(samples.SOLD, samples.DAY)
-_OUTCOME = _written(_STORED)
-_DRIFT = _written(portfolio_drift_json(samples.DRIFT, MODEL))
-_SUMMARY = _written(drift_summary_json(samples.DRIFT.summary))
-_SENT = _written(hand_over_json(samples.handed_over(samples.ORDER)))
+_OUTCOME = _round_trip(_STORED)
+_DRIFT = _round_trip(portfolio_drift_json(samples.DRIFT, MODEL))
+_SUMMARY = _round_trip(drift_summary_json(samples.DRIFT.summary))
+_SENT = _round_trip(hand_over_json(samples.submission_of(samples.ORDER)))
 _LINES = tuple(lines_of(samples.REBALANCE, (samples.SOLD,), samples.DAY))
-_QUEUED = _written(_state(samples.QUEUED))
+_QUEUED = _round_trip(_state(samples.QUEUED))
 _RUNNING = _state(samples.RUNNING, samples.REBALANCE)
 
 
@@ -72,21 +72,21 @@ def _health(status: str) -> Json:
 
 
 OF_SHAPES: Final[Mapping[type[Any], Json]] = {
-    ModelAnswer: _written(model_json(samples.GROWTH)),
+    ModelAnswer: _round_trip(model_json(samples.GROWTH)),
     RebalanceAnswer: _REBALANCED,
     BindingAnswer: _NOT_SOLD["binding"][0],
     OutsideBandAnswer: _NOT_SOLD["outside_band"][0],
     OutsideBandResult: _NOT_SOLD_STORED["outside_band"][0],
     PositionResult: _OUTCOME["positions"][0],
     PortfolioResult: _OUTCOME,
-    RebalanceResult: _written(rebalance_json(samples.STORED, [_STORED])),
-    Deleted: _written(deleted_json(samples.REBALANCE)),
-    TransactionLine: _written(line_json(_LINES[0])),
+    RebalanceResult: _round_trip(rebalance_json(samples.STORED, [_STORED])),
+    Deleted: _round_trip(deleted_json(samples.REBALANCE)),
+    TransactionLine: _round_trip(line_json(_LINES[0])),
     StandingAnswer: _DRIFT["drifts"][0],
     PortfolioDriftAnswer: _DRIFT,
     LargestDeviation: _SUMMARY["largest_deviation"],
     DriftSummaryAnswer: _SUMMARY,
-    RunAnswer: _written(_RUNNING),
+    RunAnswer: _round_trip(_RUNNING),
     HandOverAnswer: _SENT,
     PortfolioName: {"portfolio_id": PORTFOLIO, "name": samples.NAME},
     Health: _health("ready"),
@@ -94,18 +94,18 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
 """An example of each shape that an answer has."""
 
 OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
-    ("replace_model", "200"): _written(model_json(samples.REPLACED)),
-    ("add_position", "200"): _written(model_json(samples.WITH_POSITION)),
-    ("replace_position", "200"): _written(model_json(samples.REPLACED)),
-    ("remove_position", "200"): _written(model_json(samples.WITHOUT_POSITION)),
-    ("add_portfolios", "200"): _written(model_json(samples.WITH_PORTFOLIO)),
-    ("remove_portfolios", "200"): _written(model_json(samples.WITHOUT_PORTFOLIO)),
+    ("replace_model", "200"): _round_trip(model_json(samples.REPLACED)),
+    ("add_position", "200"): _round_trip(model_json(samples.WITH_POSITION)),
+    ("replace_position", "200"): _round_trip(model_json(samples.REPLACED)),
+    ("remove_position", "200"): _round_trip(model_json(samples.WITHOUT_POSITION)),
+    ("add_portfolios", "200"): _round_trip(model_json(samples.WITH_PORTFOLIO)),
+    ("remove_portfolios", "200"): _round_trip(model_json(samples.WITHOUT_PORTFOLIO)),
     ("optimize", "200"): [_GIVEN],
     ("rebalance_model", "202"): _QUEUED,
     ("rebalance_portfolio", "202"): _QUEUED,
     ("begin_run", "202"): _QUEUED,
-    ("cancel_run", "202"): _written(_state(samples.CANCELLING, samples.REBALANCE)),
-    ("hand_over", "207"): _written(hand_over_json(samples.handed_over(samples.REFUSED_ORDER))),
+    ("cancel_run", "202"): _round_trip(_state(samples.CANCELLING, samples.REBALANCE)),
+    ("hand_over", "207"): _round_trip(hand_over_json(samples.submission_of(samples.REFUSED_ORDER))),
     ("health", "200"): _health("healthy"),
     ("live", "200"): Health(status="healthy").model_dump(mode="json"),
 }
@@ -114,4 +114,4 @@ OF_OPERATIONS: Final[Mapping[tuple[str, str], Any]] = {
 EVENTS: Final = (chunk_event(samples.SECOND_CHUNK) + state_event(_RUNNING, is_over=False)).decode()
 OUTCOMES: Final = outcome_line(samples.REBALANCE, _STORED).decode()
 TABLE: Final = csv_text(_LINES).decode()
-TABLE_LINES: Final = f"{encoded(line_json(_LINES[0])).decode()}\n"
+TABLE_LINES: Final = f"{encode(line_json(_LINES[0])).decode()}\n"

@@ -22,10 +22,10 @@ Every error is an `application/problem+json` document whose `type` is a page of 
 Every request may limit its own duration with `X-Request-Timeout`, in seconds, and name itself in
 the logs with `X-Correlation-ID`."""
 OF_BODIES = (catalogue.NOT_JSON, catalogue.BODY_SLOW, catalogue.TOO_LARGE, catalogue.UNSUPPORTED)
-OF_ALL = (catalogue.INVALID,)  # an unknown query parameter, at least
+OF_ALL = (catalogue.INVALID,)  # because every route refuses unknown query parameters
 
 
-def documented(app: FastAPI) -> Json:
+def build_document(app: FastAPI) -> Json:
     """Make the OpenAPI document of the application, once."""
     if app.openapi_schema is None:
         document = get_openapi(

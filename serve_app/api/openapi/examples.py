@@ -34,10 +34,10 @@ from serve_app.api.openapi.samples import (
     OTHER_PORTFOLIO,
     REBALANCE,
 )
-from serve_app.api.problem_responses import http_answer, invalid_answer, shown_answer
-from serve_app.api.responses import Heading, all_refused, one_refused
+from serve_app.api.problem_responses import error_answer, http_answer, invalid_answer
+from serve_app.api.responses import Heading, refuse_all, refuse_one
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY, ObjectIdentifier
-from serve_app.json_text import Json, decoded, json_errors
+from serve_app.json_text import Json, decode, json_errors
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.problems.catalogue import KINDS, ProblemKind
 from serve_app.problems.error_table import kind_of, refusal_of
@@ -92,7 +92,7 @@ ANOTHER_REBALANCE = "6b03944ad41a9fc9100ec950"
 OPEN = {"portfolio_id": PORTFOLIO, "rebalance_ids": [ANOTHER_REBALANCE], "open_orders": 40}
 LATER = {"portfolio_id": PORTFOLIO, "rebalance_id": ANOTHER_REBALANCE}
 
-# Errors of whole requests, and the paths of these.
+# Paths and errors of whole requests.
 OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
     (ONE_MODEL, NotFoundError("model", MODEL)),
     (TRANSACTIONS, NotAcceptableError("image/png", ("application/json", "text/csv"))),
@@ -172,8 +172,8 @@ def example_of(kind: ProblemKind) -> Json:
 @cache
 def _examples() -> Mapping[str, Json]:
     """Make the body of an answer of every kind, by code."""
-    answers = [shown_answer(error, kind_of(error), path) for path, error in OF_REQUESTS]
-    answers += [one_refused(OF_PORTFOLIO, HEADING, each, {}) for each in OF_PORTFOLIOS]
+    answers = [error_answer(error, kind_of(error), path) for path, error in OF_REQUESTS]
+    answers += [refuse_one(OF_PORTFOLIO, HEADING, each, {}) for each in OF_PORTFOLIOS]
     answers += [
         http_answer(400, ONE_MODEL),
         http_answer(404, "/api/v1/modells"),
@@ -182,7 +182,7 @@ def _examples() -> Mapping[str, Json]:
         http_answer(413, MODELS),
         invalid_answer(_not_json(), MODELS),
         invalid_answer(_bad_id(), "/api/v1/model/zz"),
-        all_refused(OF_MODEL, HEADING, _different_failures(), {}),
+        refuse_all(OF_MODEL, HEADING, _different_failures(), {}),
         _internal(),
     ]
     bodies: list[Json] = [orjson.loads(answer.body) for answer in answers]
@@ -197,7 +197,7 @@ def _different_failures() -> list[PortfolioOutcome]:
 
 def _not_json() -> list[Json]:
     try:
-        decoded(b"{")
+        decode(b"{")
     except json.JSONDecodeError as error:
         return json_errors(error)
     raise AssertionError
@@ -213,4 +213,4 @@ def _bad_id() -> list[Mapping[str, Any]]:
 
 def _internal() -> Response:
     unforeseen = AssertionError()
-    return shown_answer(unforeseen, kind_of(unforeseen), ONE_MODEL)
+    return error_answer(unforeseen, kind_of(unforeseen), ONE_MODEL)

@@ -27,7 +27,7 @@ def add_explorer(app: FastAPI) -> None:
         swagger_js_url=f"{FILES_URL}/swagger-ui-bundle.js",
         swagger_css_url=f"{FILES_URL}/swagger-ui.css",
         swagger_favicon_url=icon,
-        # Otherwise the page asks a server elsewhere whether the document is valid.
+        # Otherwise the page asks an external server whether the document is valid.
         swagger_ui_parameters={"validatorUrl": None},
     )
     redoc = get_redoc_html(

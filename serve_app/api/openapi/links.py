@@ -13,7 +13,7 @@ OF_ID = {
     ),
     "run_id": ("read_run", "stream_outcomes", "cancel_run"),
 }
-# The operation, the status of its answer, and where the id stands in it.
+# Operation, status of its answer, and pointer to the id in the answer.
 ANSWERED = (
     ("add_model", "201", "/model_id"),
     ("list_models", "200", "/0/model_id"),
@@ -28,7 +28,7 @@ ANSWERED = (
 
 
 def add_links(operation: Json) -> None:
-    """Say what can be done with the ids that an operation answers with."""
+    """Add the operations that take the ids in an operation's answer."""
     for name, status, pointer in ANSWERED:
         if operation["operationId"] == name:
             operation["responses"][status]["links"] = _links(pointer)

@@ -36,7 +36,7 @@ from optimization import (
 )
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.models import POSTED, ModelPost, model_of
-from serve_app.api.schemas.optimize import ASKED, OptimizeBody, given_options
+from serve_app.api.schemas.optimize import ASKED, OptimizeBody, convert_options
 from storage.chunk_store import Event, Report
 from storage.order import Order, OrderState
 from storage.rebalance import Rebalance, RebalanceStatus
@@ -65,7 +65,7 @@ HELD: Final = Portfolio(
     _GIVEN.portfolios[0].holdings,
     _GIVEN.prices,
 )
-OPTIONS: Final = given_options(_GIVEN).of_all(30.0)
+OPTIONS: Final = convert_options(_GIVEN).of_all(30.0)
 SECURITIES: Final = price_targets(GROWTH, HELD.prices)
 DRIFT: Final = measure_drift(SECURITIES, HELD)
 
@@ -216,7 +216,7 @@ CHECKS: Final[dict[str, str]] = dict.fromkeys(("database", *UPSTREAMS), "healthy
 BREAKERS: Final[dict[str, str]] = dict.fromkeys(UPSTREAMS, "closed")
 
 
-def handed_over(order: Order) -> OrderSubmission:
+def submission_of(order: Order) -> OrderSubmission:
     """Make the hand-over of a rebalance with this order alone."""
     counts: Mapping[OrderState, int] = {state: int(state is order.state) for state in OrderState}
     return OrderSubmission(REBALANCE, counts, 1, (order,), 1)

@@ -23,7 +23,7 @@ CHECK_TIMEOUT_S = 2.0
 HEALTHY = "healthy"
 FAILING = "failing"
 UNKNOWN = "unknown"
-NOT_NEEDED = frozenset({"portfolio"})  # it has names of portfolios, which no rebalance waits for
+NOT_NEEDED = frozenset({"portfolio"})  # because no rebalance waits for names
 METRICS = "text/plain"
 METRICS_EXAMPLE = """# TYPE http_requests_total counter
 http_requests_total{method="GET",route="/api/v1/models",status="200"} 3.0
@@ -43,7 +43,7 @@ async def ready(parts: Parts, settings: Configured) -> Health:
     failing = tuple(name for name in found.failing if name not in NOT_NEEDED)
     if failing:
         raise NotReadyError(failing, found.checks, found.breakers)
-    return _told("ready", found, settings)
+    return _build_health("ready", found, settings)
 
 
 @router.get("/health")
@@ -58,7 +58,7 @@ async def health(parts: Parts, settings: Configured) -> Health:
     status = "degraded" if found.failing else HEALTHY
     if parts.checks.keys() & set(found.failing):
         status = "unhealthy"
-    return _told(status, found, settings)
+    return _build_health(status, found, settings)
 
 
 @router.get(
@@ -90,7 +90,7 @@ class Findings:
         )
 
 
-def _told(status: str, found: Findings, settings: Settings) -> Health:
+def _build_health(status: str, found: Findings, settings: Settings) -> Health:
     return Health(
         status=status,
         checks=found.checks,
@@ -102,7 +102,7 @@ def _told(status: str, found: Findings, settings: Settings) -> Health:
 async def _examine(parts: Ports) -> Findings:
     """Check all parts concurrently, so that a slow part delays no other part."""
     calls: Mapping[str, Callable[[], Awaitable[Any]]] = {**parts.checks, **parts.upstreams}
-    tasks = {name: asyncio.create_task(_answered(call)) for name, call in calls.items()}
+    tasks = {name: asyncio.create_task(_run_check(call)) for name, call in calls.items()}
     late: set[asyncio.Task[Any]] = set()
     if tasks:
         _, late = await asyncio.wait(tasks.values(), timeout=CHECK_TIMEOUT_S)
@@ -119,7 +119,7 @@ async def _examine(parts: Ports) -> Findings:
     )
 
 
-async def _answered(call: Callable[[], Awaitable[Any]]) -> Any:
+async def _run_check(call: Callable[[], Awaitable[Any]]) -> Any:
     """Run a check; FAILING if it raises."""
     try:
         return await call()

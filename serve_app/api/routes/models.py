@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from optimization import Model
 from serve_app.api.dependencies import Store
-from serve_app.api.etags import Changed, IfNoneMatch, held_etag, model_etag
+from serve_app.api.etags import Changed, IfNoneMatch, matching_etag, model_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
@@ -75,7 +75,7 @@ async def add_model(body: ModelPost, store: Store, once: Idempotent) -> Response
     new = model_of(body)
 
     async def recall(model_id: str) -> Model:
-        # As it was answered then, whatever became of it since: the body is the same.
+        # Built from the body, because the stored model may have changed since the first answer.
         return replace(new, model_id=model_id)
 
     model, replayed = await once(
@@ -95,7 +95,7 @@ async def read_model(
 ) -> Response:
     """Read a model."""
     model = await store.read_model(model_id)
-    held = held_etag(model_etag(model), if_none_match)
+    held = matching_etag(model_etag(model), if_none_match)
     if held is not None:
         return Response(status_code=304, headers={"ETag": held})
     return _answer(model)

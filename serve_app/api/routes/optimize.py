@@ -16,8 +16,8 @@ from serve_app.api.responses import Heading, answer_of_all, response_from
 from serve_app.api.schemas.optimize import (
     BodyRefusedError,
     OptimizeBody,
-    given_model,
-    given_options,
+    convert_model,
+    convert_options,
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
 from serve_app.ports.optimize import RawRequest
@@ -34,16 +34,16 @@ class BySize(APIRoute):
     def get_route_handler(self) -> Any:
         handle = super().get_route_handler()
 
-        async def by_size(request: Request) -> Response:
+        async def handle_by_size(request: Request) -> Response:
             exact = ExactRequest(request.scope, request.receive)
             # Here, because a body that is read elsewhere never reaches the dependencies.
             await require_known_parameters(exact)
             if len(await exact.read()) >= MIN_LONG_BODY_BYTES:
-                return await _answered_elsewhere(exact)
+                return await _answer_elsewhere(exact)
             await exact.decode()
             return await handle(exact)
 
-        return by_size
+        return handle_by_size
 
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
@@ -74,10 +74,10 @@ async def optimize(
     Returns one element per portfolio, in the order given; rebalance_id and model_id are null.
     """
     rebalances = await optimizer.optimize(
-        given_model(body),
+        convert_model(body),
         balances_of(body),
         body.prices,
-        given_options(body),
+        convert_options(body),
     )
     heading = Heading(None, None, _today(settings))
     return await answer_of_all(request.url.path, heading, rebalances, {})
@@ -88,7 +88,7 @@ def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
     return tuple(Balance(each.portfolio_id, each.cash, each.holdings) for each in body.portfolios)
 
 
-async def _answered_elsewhere(request: Request) -> Response:
+async def _answer_elsewhere(request: Request) -> Response:
     settings = settings_of(request)
     given = RawRequest(await request.body(), request.url.path, _today(settings))
     try:

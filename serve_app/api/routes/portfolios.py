@@ -12,7 +12,7 @@ from serve_app.problems import catalogue
 
 router = APIRouter(prefix="/api/v1", tags=["portfolios"])
 
-MAX_NAMED_PORTFOLIOS: Final = 100  # more would not fit into the longest line of a request
+MAX_NAMED_PORTFOLIOS: Final = 100  # because more ids exceed the longest request line
 Ids = Annotated[
     list[Identifier],
     Query(min_length=1, max_length=MAX_NAMED_PORTFOLIOS, description="portfolio ids; repeatable"),

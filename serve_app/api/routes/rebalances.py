@@ -12,7 +12,7 @@ from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.path_parameters import ModelId, PortfolioId
 from serve_app.api.response_headers import UNMATCHED_IDS, header_list
 from serve_app.api.responses import Heading, answer_of_all, answer_of_one, trade_date_of
-from serve_app.api.run_progress import PREFERENCE_APPLIED, RespondAsync, accepted
+from serve_app.api.run_progress import PREFERENCE_APPLIED, RespondAsync, answer_accepted
 from serve_app.api.schemas.options import (
     PortfolioRebalanceOptionsBody,
     RebalanceOptionsBody,
@@ -77,12 +77,12 @@ async def rebalance_model(
     """Rebalance every portfolio that follows the model; returns one element per portfolio."""
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
-        return await _begun(store, optimizer, once, selection, options)
+        return await _begin_run(store, optimizer, once, selection, options)
     wanted = OptionOverrides(options_of(options))
     if dry_run:
         run, rebalances = await optimizer.preview_model(model_id, wanted)
         heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
-        return await answer_of_all(request.url.path, heading, rebalances, _unmatched(run))
+        return await answer_of_all(request.url.path, heading, rebalances, _unmatched_header(run))
 
     async def recall(rebalance_id: str) -> Outcomes:
         run = await store.read_rebalance(rebalance_id)
@@ -94,7 +94,7 @@ async def rebalance_model(
         recall,
     )
     heading = Heading(run.rebalance_id, run.model_id, trade_date_of(run, settings.zone))
-    headers = _location(run) | _unmatched(run) | replayed
+    headers = _location(run) | _unmatched_header(run) | replayed
     return await answer_of_all(request.url.path, heading, rebalances, headers)
 
 
@@ -118,7 +118,7 @@ async def rebalance_portfolio(
     model_id = options.model_id if options else None
     if respond_async and not dry_run:
         selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
-        return await _begun(store, optimizer, once, selection, options)
+        return await _begin_run(store, optimizer, once, selection, options)
     wanted = OptionOverrides(options_of(options))
     if dry_run:
         run, rebalance = await optimizer.preview_portfolio(portfolio_id, model_id, wanted)
@@ -135,7 +135,7 @@ async def rebalance_portfolio(
     return answer_of_one(request.url.path, heading, rebalance, _location(run) | replayed)
 
 
-async def _begun(
+async def _begin_run(
     store: StoredRuns,
     optimizer: RunControl,
     once: IdempotentRequest,
@@ -148,14 +148,14 @@ async def _begun(
     run, replayed = await once(
         lambda: optimizer.begin_run(command), lambda run: run.run_id, store.read_run
     )
-    return await accepted(store, run, PREFERENCE_APPLIED | replayed)
+    return await answer_accepted(store, run, PREFERENCE_APPLIED | replayed)
 
 
 def _location(run: Rebalance) -> dict[str, str]:
     return {"Location": f"/api/v1/rebalance/{run.rebalance_id}"}
 
 
-def _unmatched(run: Rebalance) -> dict[str, str]:
+def _unmatched_header(run: Rebalance) -> dict[str, str]:
     """Make the header of ids that options name and nobody has."""
     if not run.unmatched:
         return {}

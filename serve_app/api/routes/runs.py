@@ -20,7 +20,7 @@ from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, page_headers
 from serve_app.api.path_parameters import RunId
 from serve_app.api.responses import json_response
-from serve_app.api.run_progress import accepted, progress_json
+from serve_app.api.run_progress import answer_accepted, progress_json
 from serve_app.api.schemas.options import options_of
 from serve_app.api.schemas.runs import (
     MAX_LISTED_REBALANCES,
@@ -50,7 +50,7 @@ LastEvent = Annotated[
     ),
 ]
 LOOK_EVERY_S = 0.5
-ALIVE_EVERY = 30  # looks
+ALIVE_EVERY = 30  # polls
 EVENT_BATCH_SIZE = 500
 PATIENCE_S = 20.0
 ALIVE = b": still here\n\n"
@@ -88,7 +88,7 @@ async def begin_run(
     run, replayed = await once(
         lambda: optimizer.begin_run(command), lambda run: run.run_id, store.read_run
     )
-    return await accepted(store, run, replayed)
+    return await answer_accepted(store, run, replayed)
 
 
 @router.get("/runs", response_model=list[RunAnswer], responses=refuses(catalogue.INVALID))
@@ -150,14 +150,14 @@ async def _events(store: StoredRuns, run: Run, last: int) -> AsyncIterator[bytes
     If the database is away for long, the stream ends early, and a reconnecting client learns why.
     """
     with suppress(StorageUnavailableError):
-        async for event in _followed(store, run, last):
+        async for event in _follow(store, run, last):
             yield event
 
 
-async def _followed(store: StoredRuns, run: Run, last: int) -> AsyncIterator[bytes]:
+async def _follow(store: StoredRuns, run: Run, last: int) -> AsyncIterator[bytes]:
     looks = 0
     while True:
-        # What is over was over before the events were read: none of them can be missed.
+        # The events are read after the state, otherwise the last events could be missed.
         while events := await retry_while_unavailable(
             partial(store.list_run_events, run.run_id, last, EVENT_BATCH_SIZE), PATIENCE_S
         ):

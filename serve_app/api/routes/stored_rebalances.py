@@ -17,7 +17,7 @@ from serve_app.api.exports.stored_rebalances import (
     portfolios_text,
     rebalance_text,
     shares,
-    streamed,
+    stream_json,
 )
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, order_by, page_headers
@@ -68,7 +68,7 @@ async def list_rebalances(
         rest = f"/api/v1/rebalance/{run.rebalance_id}/portfolios?offset={shown}"
         page.append(Listed(portfolios, run.number_of_portfolios - shown, rest))
     headers = page_headers(request, offset, limit, total)
-    return await streamed(page_text(page, settings.zone), headers)
+    return await stream_json(page_text(page, settings.zone), headers)
 
 
 @router.post(
@@ -98,7 +98,7 @@ async def list_rebalances_of_portfolios(
         alone = f"{request.url.path}?offset={place}&limit=1"
         page.append(Listed(portfolios, count - shown, alone))
     headers = page_headers(request, offset, limit, total)
-    return await streamed(page_text(page, settings.zone), headers)
+    return await stream_json(page_text(page, settings.zone), headers)
 
 
 @router.get(
@@ -109,7 +109,7 @@ async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Conf
     run = await store.read_rebalance(rebalance_id)
     whole = Portfolios(run, 0, run.number_of_portfolios, partial(store.list_outcomes, run))
     text = rebalance_text(Listed(whole), settings.zone)
-    return await streamed(text, {"ETag": rebalance_etag(run)})
+    return await stream_json(text, {"ETag": rebalance_etag(run)})
 
 
 @router.get(
@@ -130,7 +130,7 @@ async def list_portfolios(
     count = max(0, min(limit, run.number_of_portfolios - offset))
     page = Portfolios(run, offset, count, partial(store.list_outcomes, run))
     headers = page_headers(request, offset, limit, run.number_of_portfolios)
-    return await streamed(portfolios_text(page, settings.zone), headers)
+    return await stream_json(portfolios_text(page, settings.zone), headers)
 
 
 @router.get(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from optimization import PortfolioOutcome
-from serve_app.api.content_negotiation import Accept, chosen
+from serve_app.api.content_negotiation import Accept, choose_media_type
 from serve_app.api.dependencies import Configured, Store
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE
 from serve_app.api.exports.transactions import (
@@ -45,9 +45,7 @@ WRITERS: Final[dict[str, Writer]] = {
     **dict.fromkeys(LINES, json_lines),
 }
 FILES: Final = {CSV: "csv", XLSX: "xlsx"}
-MAX_CHOSEN_PORTFOLIOS: Final = (
-    100  # portfolios; more would not fit into the longest line of a request
-)
+MAX_CHOSEN_PORTFOLIOS: Final = 100  # because more ids exceed the longest request line
 CHUNK: Final = 65_536
 
 TEXT: Final = {"type": "string"}
@@ -78,7 +76,7 @@ async def list_transactions(
     portfolio_id: Chosen = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """List all transactions of a rebalance as JSON, JSON lines, CSV or a workbook."""
-    media_type = chosen(accept, OFFERED)
+    media_type = choose_media_type(accept, OFFERED)
     run = await store.read_rebalance(rebalance_id)
     if portfolio_id:
         first = await store.read_outcomes(run, tuple(dict.fromkeys(portfolio_id)))
@@ -110,7 +108,7 @@ async def _pages(
 def _headers(run: Rebalance, media_type: str) -> dict[str, str]:
     headers = {"Vary": "Accept", "X-Rebalance-Status": run.status}
     if media_type in FILES:
-        # Of a run that is not whole the file says so wherever it goes.
+        # The status is in the name, because a partial list must be recognizable as a file, too.
         part = "" if run.status is RebalanceStatus.COMPLETED else f"-{run.status.lower()}"
         name = f"transactions-{run.rebalance_id}{part}.{FILES[media_type]}"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'

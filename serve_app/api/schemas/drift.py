@@ -12,7 +12,7 @@ from serve_app.api.schemas.fields import (
     DocumentedAs,
     Identifier,
     ObjectIdentifier,
-    inlined,
+    inline_enum,
 )
 from serve_app.api.schemas.rebalances import BandSide
 from serve_app.json_text import plain, string, whole
@@ -77,7 +77,7 @@ class DriftSummaryAnswer(TypedDict):
     """Summary of one portfolio's drift; a FAILED portfolio has an error and no amounts."""
 
     portfolio_id: Identifier
-    status: Annotated[BandStatus, DocumentedAs(inlined(BandStatus))]
+    status: Annotated[BandStatus, DocumentedAs(inline_enum(BandStatus))]
     market_value: DecimalText | None
     cash: DecimalText | None
     cash_weight: Weight | None

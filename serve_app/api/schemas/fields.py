@@ -56,7 +56,7 @@ class NumberText:
         return {"anyOf": [number, {"type": "string", "pattern": self.pattern}]}
 
 
-def written(pattern: str, low: float, high: float) -> NumberText:
+def describe_number(pattern: str, low: float, high: float) -> NumberText:
     """Describe a decimal of a request: its pattern as text, and its limits."""
     return NumberText(pattern, low, high)
 
@@ -94,7 +94,7 @@ class DocumentedAs:
         return handler.generate_schema(self.shape)
 
 
-def inlined(values: type[StrEnum]) -> Any:
+def inline_enum(values: type[StrEnum]) -> Any:
     """Make a literal of an enumeration's values, because an enumeration would be a component."""
     literal: Any = Literal
     return literal[tuple(each.value for each in values)]
@@ -102,7 +102,7 @@ def inlined(values: type[StrEnum]) -> Any:
 
 def counts_by(values: type[StrEnum]) -> DocumentedAs:
     """Document numbers by the values of an enumeration."""
-    keys: Any = inlined(values)
+    keys: Any = inline_enum(values)
     return DocumentedAs(dict[keys, int])
 
 

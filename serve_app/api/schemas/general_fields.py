@@ -15,9 +15,9 @@ from optimization import (
     decimals_of,
     is_identifier,
 )
-from serve_app.api.schemas.fields import written
+from serve_app.api.schemas.fields import describe_number
 
-MAX_AMOUNT = 10**15  # with 18 decimals the 34 digits of a Decimal128
+MAX_AMOUNT = 10**15  # because with 18 decimals it fills the 34 digits of a Decimal128
 MAX_DECIMALS = 18
 MAX_WEIGHT_DECIMALS = 12
 
@@ -31,7 +31,10 @@ READABLE = rf"^[^\s{HIDDEN}]([^{HIDDEN}]{{0,{MAX_IDENTIFIER_LENGTH - 2}}}[^\s{HI
 
 def _readable(value: str) -> str:
     if not is_identifier(value):
-        raise PydanticCustomError("identifier", IDENTIFIER_RULE)  # pyright: ignore[reportArgumentType]
+        raise PydanticCustomError(
+            "identifier",
+            IDENTIFIER_RULE,  # pyright: ignore[reportArgumentType]
+        )
     return value
 
 
@@ -39,7 +42,7 @@ def at_most_decimals(most: int) -> AfterValidator:
     """Refuse a number with more decimals; trailing zeros do not count."""
 
     def check(value: Decimal) -> Decimal:
-        # The first digit alone may be far behind: then the others are not worth counting.
+        # The place of the first digit is compared first, because it may settle the question alone.
         if value and (value.adjusted() < -most or decimals_of(value) > most):
             detail = "a number has at most {most} decimals here"
             raise PydanticCustomError("decimals", detail, {"most": most})
@@ -66,16 +69,16 @@ Amount = Annotated[
     Decimal,
     Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT),
     at_most_decimals(MAX_DECIMALS),
-    written(rf"^-?{UNSIGNED}$", -MAX_AMOUNT, MAX_AMOUNT),
+    describe_number(rf"^-?{UNSIGNED}$", -MAX_AMOUNT, MAX_AMOUNT),
 ]
 Price = Annotated[
     Decimal,
     Field(ge=0, le=MAX_AMOUNT),
     at_most_decimals(MAX_DECIMALS),
-    written(AMOUNT, 0, MAX_AMOUNT),
+    describe_number(AMOUNT, 0, MAX_AMOUNT),
 ]
 Part = Annotated[
-    Decimal, Field(ge=0, le=1), at_most_decimals(MAX_WEIGHT_DECIMALS), written(PART, 0, 1)
+    Decimal, Field(ge=0, le=1), at_most_decimals(MAX_WEIGHT_DECIMALS), describe_number(PART, 0, 1)
 ]
 _part: Callable[[object], Decimal] = TypeAdapter[Decimal](Part).validate_python
 

@@ -24,15 +24,15 @@ from serve_app.api.schemas.fields import (
     Identifier,
     InstantText,
     ObjectIdentifier,
-    written,
+    describe_number,
 )
 from serve_app.api.schemas.options import RebalanceOptionsBody, options_json, options_of
 from serve_app.json_text import Json, instant
 
 Drift = Annotated[
-    Decimal, Field(ge=0, le=1, decimal_places=MAX_DECIMAL_PLACES), written(FRACTION, 0, 1)
+    Decimal, Field(ge=0, le=1, decimal_places=MAX_DECIMAL_PLACES), describe_number(FRACTION, 0, 1)
 ]
-# Every multiple of 0.005 up to 0.95, with whatever zeros behind it.
+# Every multiple of 0.005 up to 0.95, with any number of trailing zeros.
 WEIGHT = r"^0(\.([0-9]|([0-8][0-9]|9[0-4])([05]0{0,7})?|950{0,8}))?$"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Version = Annotated[int, Field(ge=1, lt=2**31), WHOLE]
@@ -48,7 +48,7 @@ def _text(value: object) -> object:
     raise ValueError("a date is a string such as 2026-11-23T09:30:00.000Z")
 
 
-# pydantic would take a number, too, and guess whether it counts seconds or milliseconds.
+# Text only, because pydantic would guess whether a number counts seconds or milliseconds.
 Instant = Annotated[datetime, BeforeValidator(_text)]
 POSITION = {
     "security_id": SECURITY,
@@ -73,7 +73,7 @@ class PositionBody(BaseModel):
             decimal_places=MAX_DECIMAL_PLACES,
             description="0, or a multiple of 0.005",
         ),
-        written(WEIGHT, 0, 0.95),
+        describe_number(WEIGHT, 0, 0.95),
     ]
     high_drift: Annotated[
         Drift, Field(description="how far above the target, in parts of market value")
@@ -180,7 +180,7 @@ def model_json(model: Model) -> ModelAnswer:
         "last_rebalance_date": instant(model.last_rebalance_date),
         "version": model.version,
     }
-    # The original's clients know nothing of it: a model without options looks as it always did.
+    # Left out without options, because clients of the original do not know the member.
     if model.options is not None:
         answer["rebalance_options"] = options_json(model.options)
     return answer

@@ -20,7 +20,7 @@ from serve_app.api.schemas.general_fields import (
 )
 from serve_app.api.schemas.models import POSITION, Name
 from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options_of
-from serve_app.json_text import AmbiguousTextError, Json, decoded, json_errors
+from serve_app.json_text import AmbiguousTextError, Json, decode, json_errors
 from serve_app.ports.optimize import GivenOptions
 
 MAX_PORTFOLIOS = 1_000
@@ -28,7 +28,7 @@ MAX_HOLDINGS = 5_000
 MAX_PRICES = 50_000
 MAX_ERRORS = 20
 Place = tuple[str | int, ...]
-# Lots and groups describe securities, not holdings: they may name what is priced and just not held.
+# These may name any priced security, because they describe securities and not holdings.
 OF_A_UNIVERSE = ("lots", "groups")
 TWO_BANDS = "a band is low_drift and high_drift, or relative_drift without them"
 
@@ -150,10 +150,10 @@ class BodyRefusedError(Exception):
         self.errors = errors
 
 
-def given(text: bytes) -> OptimizeBody:
+def parse_body(text: bytes) -> OptimizeBody:
     """Parse a JSON text; raises BodyRefusedError."""
     try:
-        return OptimizeBody.model_validate(decoded(text))
+        return OptimizeBody.model_validate(decode(text))
     except (json.JSONDecodeError, AmbiguousTextError) as error:
         raise BodyRefusedError(json_errors(error)) from error
     except ValidationError as error:
@@ -164,7 +164,7 @@ def given(text: bytes) -> OptimizeBody:
         ) from error
 
 
-def given_model(body: OptimizeBody) -> Model:
+def convert_model(body: OptimizeBody) -> Model:
     """Convert to the model with its portfolios; raises RuleError with the place in the body."""
     ids = tuple(portfolio.portfolio_id for portfolio in body.portfolios)
     _require_unique(ids)
@@ -183,7 +183,7 @@ class KnownIds:
     priced: Container[str]
 
 
-def given_options(body: OptimizeBody) -> GivenOptions:
+def convert_options(body: OptimizeBody) -> GivenOptions:
     """Convert the options, each of them checked.
 
     Raises RuleError and UnmatchedIdsError with the place in the body, and OptionsConflictError.
@@ -192,18 +192,18 @@ def given_options(body: OptimizeBody) -> GivenOptions:
     known = {position.security_id for position in body.model.positions}
     known.update(*(portfolio.holdings for portfolio in body.portfolios))
     names = KnownIds(known, body.prices)
-    unmatched = [*_checked(("options",), common, {}, names)]
+    unmatched = [*_check_options(("options",), common, {}, names)]
     own: dict[str, Mapping[str, Any]] = {}
     for index, portfolio in enumerate(body.portfolios):
         if portfolio.options is not None:
             options = own[portfolio.portfolio_id] = options_of(portfolio.options)
-            unmatched += _checked(("portfolios", index, "options"), options, common, names)
+            unmatched += _check_options(("portfolios", index, "options"), options, common, names)
     if unmatched:
         raise UnmatchedIdsError(tuple(unmatched))
     return GivenOptions(common, own)
 
 
-def _checked(
+def _check_options(
     place: Place, options: Mapping[str, Any], common: Mapping[str, Any], names: KnownIds
 ) -> Iterator[tuple[Place, str]]:
     """Check options merged over ``common``; returns unknown ids of their restrictions."""
@@ -214,7 +214,7 @@ def _checked(
         RebalanceOptions(**{**common, **options})
     except RuleError as error:
         raise RuleError((*place, *error.field), error.value, error.rule) from error
-    # Restrictions that two options make together are looked at where they were given.
+    # Unmerged options, because an id is reported at the place where the request has it.
     for path, security_id in restrictions_of(options).unmatched(names.held):
         if path[0] not in OF_A_UNIVERSE or security_id not in names.priced:
             yield (*place, *path), security_id

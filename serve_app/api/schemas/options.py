@@ -27,7 +27,7 @@ from optimization import (
     RebalanceOptions,
     Scope,
 )
-from serve_app.api.schemas.fields import WHOLE, ObjectIdentifier, written
+from serve_app.api.schemas.fields import WHOLE, ObjectIdentifier, describe_number
 from serve_app.api.schemas.general_fields import (
     AMOUNT,
     MAX_AMOUNT,
@@ -49,7 +49,7 @@ Money = Annotated[
     Decimal,
     Field(ge=0, le=MAX_AMOUNT),
     at_most_decimals(MAX_DECIMALS),
-    written(AMOUNT, 0, MAX_AMOUNT),
+    describe_number(AMOUNT, 0, MAX_AMOUNT),
 ]
 MONEY = TypeAdapter[Decimal](Money)
 
@@ -101,18 +101,18 @@ AmountOrPercent = Annotated[
 CostRate = Annotated[
     Decimal,
     Field(ge=0, le=Decimal("0.5"), decimal_places=8),
-    written(r"^0(\.([0-4][0-9]{0,7}|50{0,7}))?$", 0, 0.5),
+    describe_number(r"^0(\.([0-4][0-9]{0,7}|50{0,7}))?$", 0, 0.5),
 ]
 BandPrice = Annotated[
     Decimal,
     Field(ge=0, le=10**6, decimal_places=6),
-    written(r"^[0-9]{1,6}(\.[0-9]{1,6})?$", 0, 10**6),
+    describe_number(r"^[0-9]{1,6}(\.[0-9]{1,6})?$", 0, 10**6),
 ]
 Lot = Annotated[
     Decimal,
     Field(gt=0, le=10**9),
     at_most_decimals(MAX_DECIMALS),
-    written(r"^[0-9]{1,10}(\.[0-9]{1,18})?$", 1e-18, 10**9),
+    describe_number(r"^[0-9]{1,10}(\.[0-9]{1,18})?$", 1e-18, 10**9),
 ]
 Ids = Annotated[list[AnyIdentifier], Field(max_length=MAX_SECURITY_IDS)]
 
@@ -223,7 +223,7 @@ def options_json(options: RebalanceOptions) -> Json:
     for field in fields(options):
         value = getattr(options, field.name)
         if value != getattr(DEFAULTS, field.name) and field.name != "time_limit_s":
-            shown[field.name] = _shown(value)
+            shown[field.name] = _json_value(value)
             if field.name in AMOUNTS and isinstance(value, Decimal) and 0 < value < 1:
                 shown[field.name] = {"amount": plain(value)}
     return shown
@@ -244,7 +244,7 @@ def _value(name: str, value: Any) -> Any:
             return value
 
 
-def _shown(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     match value:
         case Percent():
             return f"{plain(value.value)}%"

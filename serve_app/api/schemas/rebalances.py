@@ -26,18 +26,18 @@ from serve_app.api.schemas.fields import (
     DocumentedAs,
     JsonNumber,
     ObjectIdentifier,
-    inlined,
+    inline_enum,
 )
 from serve_app.api.schemas.general_fields import AnyIdentifier, WeightText
 from serve_app.json_text import number, plain, string, whole
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 
-Outcome = Annotated[Status, DocumentedAs(inlined(Status))]
-TransactionType = Annotated[Side, DocumentedAs(inlined(Side))]
-BandSide = Annotated[Edge, DocumentedAs(inlined(Edge))]
-ProofText = Annotated[Proof, DocumentedAs(inlined(Proof))]
-MethodText = Annotated[Method, DocumentedAs(inlined(Method))]
+Outcome = Annotated[Status, DocumentedAs(inline_enum(Status))]
+TransactionType = Annotated[Side, DocumentedAs(inline_enum(Side))]
+BandSide = Annotated[Edge, DocumentedAs(inline_enum(Edge))]
+ProofText = Annotated[Proof, DocumentedAs(inline_enum(Proof))]
+MethodText = Annotated[Method, DocumentedAs(inline_enum(Method))]
 
 
 class TransactionAnswer(TypedDict):

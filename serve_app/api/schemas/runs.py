@@ -15,11 +15,11 @@ from serve_app.api.schemas.fields import (
     InstantText,
     ObjectIdentifier,
     counts_by,
-    inlined,
+    inline_enum,
 )
 from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options_of
 from serve_app.api.schemas.stored_rebalances import PortfolioResult
-from serve_app.json_text import encoded, instant
+from serve_app.json_text import encode, instant
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 from storage.chunk_store import Event
@@ -29,9 +29,9 @@ from storage.run import HoldingsRef, Run, RunStatus, Selection
 MAX_MODELS = 10_000
 MAX_PORTFOLIOS = 100_000
 MAX_LISTED_REBALANCES = 100
-# Portfolios of a run that have options of their own: these are stored in its document.
+# Bounded, because the options of single portfolios are stored in the document of the run.
 MAX_PORTFOLIOS_WITH_OPTIONS = 10_000
-MAX_NAMED_SECURITIES = 100_000  # securities that all of these options name
+MAX_NAMED_SECURITIES = 100_000  # securities in all these options together
 
 
 class HoldingsBody(BaseModel):
@@ -123,7 +123,7 @@ class RunAnswer(TypedDict):
     """State of a run; null is not known yet. ``rebalances`` and ``errors`` list the first 100."""
 
     run_id: ObjectIdentifier
-    status: Annotated[RunStatus, DocumentedAs(inlined(RunStatus))]
+    status: Annotated[RunStatus, DocumentedAs(inline_enum(RunStatus))]
     number_of_rebalances: int | None
     portfolios: Progress
     chunks: Progress
@@ -248,7 +248,7 @@ def event_json(event: Event) -> ChunkDone:
 
 def outcome_line(rebalance_id: str, portfolio: PortfolioResult) -> bytes:
     """Write one JSON line of a run's outcomes: a portfolio, and the id of its rebalance."""
-    return encoded({"rebalance_id": rebalance_id, **portfolio}) + b"\n"
+    return encode({"rebalance_id": rebalance_id, **portfolio}) + b"\n"
 
 
 def _error_json(event: Event) -> ChunkError:

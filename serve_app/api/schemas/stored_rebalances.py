@@ -18,7 +18,7 @@ from serve_app.api.schemas.fields import (
     ObjectIdentifier,
     WeightNumber,
     counts_by,
-    inlined,
+    inline_enum,
 )
 from serve_app.api.schemas.rebalances import (
     BandSide,
@@ -94,7 +94,7 @@ class RebalanceResult(TypedDict):
     number_of_portfolios: int
     version: int
     created_at: InstantText
-    status: Annotated[RebalanceStatus, DocumentedAs(inlined(RebalanceStatus))]
+    status: Annotated[RebalanceStatus, DocumentedAs(inline_enum(RebalanceStatus))]
     counts: Annotated[dict[str, int], counts_by(Status)]
     unmatched: Annotated[
         list[str],

@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document: the service is asked what they ask, and answers what they answer."""
+"""Examples of the OpenAPI document: the service answers each request as its example says."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from serve_app.api.openapi import samples
 from serve_app.api.openapi.answer_examples import OF_SHAPES
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.rebalances import outcome_json
-from serve_app.json_text import encoded
+from serve_app.json_text import encode
 from serve_app.ports.optimizer import Optimizer
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.circuit_breaker import BreakerState
@@ -45,12 +45,12 @@ OPERATIONS: dict[str, tuple[str, str, Json]] = {
 ASYNC = {"Prefer": "respond-async"}
 MADE = re.compile(r"[0-9a-f]{24}|\d{4}-\d\d-\d\d(T[0-9:.]+Z)?")
 GIVEN = {SECURITY, PORTFOLIO, samples.OTHER_PORTFOLIO}
-# Whole once it is over: the examples show it on its way, so their members are compared and no values.
+# Compared by members without values, because the examples show a run in progress.
 OF_A_RUN = {"read_run", "list_runs", "cancel_run", "follow_run"}
 
 
 def examples() -> dict[Key, Any]:
-    """The example of every answer of success, by operation and media type."""
+    """Collect the example of every successful answer, by operation and media type."""
     found: dict[Key, Any] = {}
     for name, (_, _, operation) in OPERATIONS.items():
         for status, answer in operation["responses"].items():
@@ -61,7 +61,7 @@ def examples() -> dict[Key, Any]:
 
 
 class Named(Upstreams):
-    """Upstreams that have names of portfolios, too."""
+    """Upstreams with names of portfolios."""
 
     async def names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         return dict.fromkeys(portfolio_ids, samples.NAME)
@@ -95,7 +95,7 @@ def app(
 
 
 class Asker:
-    """Asks operations with the bodies of their examples, and keeps the answers."""
+    """Client of the operations that sends the bodies of their examples and keeps the answers."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
@@ -108,7 +108,7 @@ class Asker:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The answer of an operation; the ids stand in place of those of the examples, too."""
+        """Call an operation with these ids in place of those of its example; return the answer."""
         method, path, operation = OPERATIONS[name]
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         body = json.dumps(content["example"]) if content else None
@@ -127,7 +127,7 @@ class Asker:
 
 
 async def edited(asker: Asker, client: httpx.AsyncClient) -> None:
-    """Every change, each of a model of its own as it was before."""
+    """Make every change, each to a fresh model."""
     whole, (_, _, operation) = samples.GROWTH, OPERATIONS["add_model"]
     posted = operation["requestBody"]["content"]["application/json"]["example"]
     without: Json = {**posted, "positions": []}
@@ -148,7 +148,7 @@ async def edited(asker: Asker, client: httpx.AsyncClient) -> None:
 
 
 async def rebalanced(asker: Asker, ids: Mapping[str, str], desk: OrderDesk) -> None:
-    """Rebalances, what is stored of them, and their orders; the first batch is refused."""
+    """Rebalance, read the stored results, and submit orders whose first batch is refused."""
     (element,) = await asker.ask("rebalance_model", ids)
     of = {**ids, "rebalance_id": element["rebalance_id"]}
     await asker.ask("list_rebalances")
@@ -168,7 +168,7 @@ async def rebalanced(asker: Asker, ids: Mapping[str, str], desk: OrderDesk) -> N
 
 
 async def run(asker: Asker, ids: Mapping[str, str], client: httpx.AsyncClient) -> None:
-    """Runs, begun by each route that begins one."""
+    """Begin a run by each route that begins runs, and read it."""
     for name in ("rebalance_model", "rebalance_portfolio"):
         begun = await asker.ask(name, ids, ASYNC)
         await run_over(client, begun["run_id"])
@@ -203,7 +203,7 @@ async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request
 
 
 def comparable(key: Key, answer: Any) -> Any:
-    """An answer without the ids and times that were made for it: its JSON text, for the order of members."""
+    """Render an answer as JSON text, to compare the order of members, without generated values."""
     if key[0] == "metrics":
         return None  # the text of Ray, which the ingress passes on
     if key[0] == "follow_run":
@@ -211,7 +211,7 @@ def comparable(key: Key, answer: Any) -> Any:
     if key[0] in OF_A_RUN:
         return members(answer)
     text = without_what_was_made(json.dumps(answer))
-    # Between the answer and its last look, the coordinator may have planned the run.
+    # The state may differ, because the coordinator may have planned the run meanwhile.
     return text.replace('"rebalances": ["made"]', '"rebalances": []')
 
 
@@ -221,7 +221,7 @@ def without_what_was_made(text: str) -> str:
 
 
 def members(value: Any) -> Any:
-    """The names of members in their order, where the members are always the same."""
+    """List the names of members in order, at places where all answers have the same members."""
     if isinstance(value, list):
         return [members(each) for each in value]
     assert isinstance(value, dict)
@@ -250,7 +250,7 @@ def test_the_outcomes_of_the_examples_are_those_of_the_engine(
 
 
 def shown(outcome: PortfolioOutcome) -> bytes:
-    return encoded(outcome_json(outcome, None, None, samples.DAY))
+    return encode(outcome_json(outcome, None, None, samples.DAY))
 
 
 @pytest.mark.parametrize("shape", OF_SHAPES, ids=lambda shape: shape.__name__)

@@ -1,4 +1,4 @@
-"""POST /optimize answers what the engine does, and what a stored model with the same holdings is answered."""
+"""POST /optimize gives the engine's plan, also the plan of a stored model with equal holdings."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.schemas.options import options_json
 from serve_app.api.schemas.rebalances import outcome_json
-from serve_app.json_text import encoded
+from serve_app.json_text import encode
 from serve_app.json_text import plain as digits
 from serve_app.settings import Settings, settings_from
 from tests.optimization.support import generated_problems
@@ -52,7 +52,7 @@ def client_with(settings: Settings, store: Any, optimizer: Any) -> httpx.AsyncCl
 def asked_of(problem: Problem) -> Json:
     model, portfolio = problem.model, problem.portfolio
     options = options_json(problem.options)
-    if not model.targets:  # the engine need not be told
+    if not model.targets:  # because the engine does not need the option
         options["liquidate"] = True
     return {
         "model": {
@@ -73,7 +73,7 @@ def asked_of(problem: Problem) -> Json:
 
 
 def owned(portfolio: Portfolio) -> Json:
-    # None of a security is no holding, but it can be restricted.
+    # Zero shares stay in the request, because a security without a holding can be restricted.
     held = {**dict.fromkeys(portfolio.prices, Decimal(0)), **portfolio.holdings}
     holdings = {security: digits(shares) for security, shares in held.items()}
     return {
@@ -98,14 +98,14 @@ async def test_the_answer_is_the_engines_to_the_byte(
 
         day = datetime.now(settings.zone).date().isoformat()
         if answer.status_code == 200:
-            assert answer.content == encoded([outcome_json(made, None, None, day)])
+            assert answer.content == encode([outcome_json(made, None, None, day)])
             continue
         (element,) = answer.json()["portfolios"]
         assert made.refusal is not None
         assert (answer.status_code, element["status"]) == (422, "INFEASIBLE")
         assert element["error"]["detail"] == made.refusal.detail
         own = outcome_json(made, None, None, day)
-        assert json.loads(encoded(own)) == element
+        assert json.loads(encode(own)) == element
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

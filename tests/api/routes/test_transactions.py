@@ -1,4 +1,4 @@
-"""The trade list of a stored rebalance: one list, four kinds of text, chosen by Accept."""
+"""Trade list of a stored rebalance, in four formats chosen by Accept."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ import pytest
 
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.priced_targets import PricedTarget
-from serve_app.api.content_negotiation import chosen
+from serve_app.api.content_negotiation import choose_media_type
 from serve_app.api.exports.transactions import COLUMNS, Line
 from serve_app.api.exports.workbook import workbook
 from serve_app.api.routes.transactions import OFFERED, XLSX
@@ -26,7 +26,7 @@ NOWHERE = "0" * 24
 
 
 def sold(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
-    """Some bought, some sold at prices with many digits; portfolio Q does not trade."""
+    """Make an outcome with trades at prices of many digits; portfolio Q does not trade."""
     one = bought_one(portfolio_id, securities)
     if portfolio_id == Q:
         return PortfolioOutcome(**{**fields(one), "after": one.before})
@@ -39,7 +39,7 @@ def fields(rebalance: PortfolioOutcome) -> dict[str, Any]:
 
 @pytest.fixture
 async def run(client: httpx.AsyncClient, optimizer: FakeOptimizer) -> dict[str, Any]:
-    """A rebalance of three portfolios of which two trade two securities each."""
+    """Rebalance of three portfolios, two of which trade two securities each."""
     optimizer.outcome = sold
     body = posted(positions=[position(A), position(B)], portfolios=[P, Q, R])
     model = (await client.post("/api/v1/models", json=body)).json()
@@ -265,10 +265,10 @@ async def test_a_kind_that_is_not_offered_is_a_406_that_names_those_that_are(
     ],
 )
 def test_quality_and_exactness_decide(accept: str, expected: str) -> None:
-    assert chosen(accept, OFFERED) == expected
+    assert choose_media_type(accept, OFFERED) == expected
 
 
 @pytest.mark.parametrize("accept", ["image/*", "*/*;q=0", "text/csv;q=0.000", "text/html;q=1"])
 def test_what_is_not_wanted_is_never_chosen(accept: str) -> None:
     with pytest.raises(NotAcceptableError):
-        chosen(accept, OFFERED)
+        choose_media_type(accept, OFFERED)
