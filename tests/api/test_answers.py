@@ -1,4 +1,4 @@
-"""How answers go out: HEAD as GET, and compressed where the caller accepts it, on every route."""
+"""Answers of every route: HEAD matches GET, and the body is compressed if the caller accepts it."""
 
 import gzip
 from typing import Any
@@ -17,7 +17,7 @@ OWN = {"x-request-id", "x-correlation-id"}
 
 @pytest.fixture
 async def paths(client: httpx.AsyncClient) -> dict[str, str]:
-    """Where every route of the document has something to answer."""
+    """Paths of all routes of the document, filled with ids of stored objects."""
     portfolios = [f"{number:024}" for number in range(200)]
     model = (await client.post("/api/v1/models", json=posted(portfolios=[P, *portfolios]))).json()
     rebalance = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")

@@ -1,4 +1,4 @@
-"""The table of routes of the contract: which status each answers to an id that is none, or of nothing."""
+"""Routes of the contract: the status of each for a malformed id and for an unknown id."""
 
 from typing import Any
 

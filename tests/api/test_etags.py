@@ -1,4 +1,4 @@
-"""ETag and If-Match: a change names the version that it was made from."""
+"""ETag and If-Match: a change names the version that it is based on."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ THIS = {"if-match": '"1"'}
 
 @pytest.fixture
 async def strict(stored: Stored, optimizer: FakeOptimizer) -> AsyncIterator[httpx.AsyncClient]:
-    """A service that wants If-Match with every change."""
+    """Client of a service that requires If-Match with every change."""
     app = api_app(
         settings_from({"require_if_match": True}),
         Ports(stored.port, optimizer, {}, no_metrics),
@@ -31,7 +31,7 @@ async def strict(stored: Stored, optimizer: FakeOptimizer) -> AsyncIterator[http
 
 
 def changes_of(model: dict[str, Any]) -> list[tuple[str, str, dict[str, Any] | None]]:
-    """Every request that changes a model."""
+    """List every request that changes a model."""
     path = f"/api/v1/model/{model['model_id']}"
     return [
         ("PUT", path, posted(version=1)),

@@ -1,4 +1,4 @@
-"""What every answer has: ids, headers, one shape of error, documents that tell the truth."""
+"""Every answer: ids, headers, one shape of errors, and a document that matches."""
 
 import logging
 import pickle

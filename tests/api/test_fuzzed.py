@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is never a 500 and shows no traceback, and nothing half-written is left."""
+"""Random requests: no answer is a 500 or shows a traceback, and no partial write is left."""
 
 import copy
 import json
@@ -67,7 +67,7 @@ IDS = st.sampled_from([P, A, "0" * 24, "zz", "%00", "null", "٣" * 24, "a" * 500
 
 @st.composite
 def spoiled(draw: st.DrawFn, valid: object) -> object:
-    """A valid value in which one place has another one."""
+    """Draw a valid value with another value at one place."""
     value = copy.deepcopy(valid)
     inner: Any = value
     while True:
@@ -102,7 +102,7 @@ ROUTES = st.sampled_from(
         ("DELETE", "/rebalance/{id}"),
     ]
 )
-# Each kind of body goes where it can do something as often as anywhere else.
+# Each kind of body goes to its own route as often as elsewhere, otherwise few would take effect.
 AIMED = st.one_of(
     st.tuples(st.just(("POST", "/models")), spoiled(MODEL)),
     st.tuples(st.just(("PUT", "/model/{id}")), spoiled(MODEL | {"version": 1})),
@@ -157,7 +157,7 @@ async def test_no_request_is_answered_by_a_500(
 
 
 async def everything_stored_is_whole(client: httpx.AsyncClient, stored: Stored) -> None:
-    """Every document can be read, and every outcome belongs to a run that has as many as it says."""
+    """Assert that all documents are readable and all rebalances have their number of outcomes."""
     models = await client.get("/api/v1/models")
     runs = await client.get("/api/v1/rebalances?limit=100")
     assert (models.status_code, runs.status_code) == (200, 200)

@@ -1,4 +1,4 @@
-"""POST /optimize takes what people have: their ids, their weights, their digits; each refusal says the rule."""
+"""POST /optimize under the general rules for ids, weights and digits; refusals name the rule."""
 
 import json
 from collections.abc import Callable

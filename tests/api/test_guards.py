@@ -1,4 +1,4 @@
-"""What would cost money in silence is refused on every route: empty models, unknown ids, amounts that may be parts."""
+"""Costly mistakes are refused on every route: empty models, unknown ids, ambiguous amounts."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -277,7 +277,7 @@ async def test_a_run_lists_what_options_name_and_nobody_has(
     else:
         own = {P: {"do_not_buy": ["E" * 24]}, "N" * 24: {}}
         asked |= {"whole_book": True, "options_by_portfolio": own}
-        # What one of the rebalances has is not misspelt; a portfolio that the run does not have may be.
+        # An id that one rebalance knows is not misspelt, but a portfolio outside the run may be.
         expected = {model["model_id"]: ["D" * 24, "E" * 24, "F" * 24], other: [A, "D" * 24]}
         unmatched = ["D" * 24, "E" * 24, "N" * 24]
     run = await ended(client, (await client.post("/api/v1/runs", json=asked)).json())

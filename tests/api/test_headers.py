@@ -1,4 +1,4 @@
-"""Headers of answers: how long they may be, and which of them scripts of other origins may read."""
+"""Response headers: their length, and those exposed to scripts of other origins."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ from tests.support.in_process import Upstreams, two_owners
 
 SERVICE = Path(__file__).parents[2] / "serve_app"
 FOLDERS = (SERVICE / "api", SERVICE / "problems")
-MAX_HEADER_BYTES = 8_000  # of all headers together: HAProxy has 16,384 for them and its own
+MAX_HEADER_BYTES = 8_000  # of all headers together, because HAProxy has 16,384 for them and its own
 HEADER = re.compile(r"(ETag|Link|Location|Allow|Vary|Accept|([A-Z][A-Za-z]*-)+[A-Z][A-Za-z]*)")
 OF_REQUESTS = {
     "Content-Encoding",

@@ -1,4 +1,4 @@
-"""Names that a client gives: none holds a character that hides, moves or turns what a person reads."""
+"""Names from clients: characters that hide, move or turn the text are refused."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ HIDDEN = (
 
 
 def bodies(name: str) -> list[tuple[str, dict[str, Any]]]:
-    """Every body that a client names something in."""
+    """List every body in which a client names something."""
     options = {"groups": [{"name": name, "security_ids": [A], "low": 0, "high": 1}]}
     prices, owned = {A: 1}, {"portfolio_id": P, "cash": 1, "holdings": {}}
     given = {"prices": prices, "portfolios": [owned]}

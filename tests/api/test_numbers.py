@@ -44,12 +44,12 @@ def settings() -> Settings:
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    """The real optimizer, because it reads long bodies, too."""
+    """Upstreams for the real optimizer, because that reads long bodies, too."""
     return Upstreams()
 
 
 def shapes(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """A body and every body inside it."""
+    """Yield a body and every body inside it."""
     yield model
     for field in model.model_fields.values():
         for each in inside(field.annotation):
@@ -64,7 +64,7 @@ def inside(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def number_fields() -> Iterator[tuple[str, TypeAdapter[Any]]]:
-    """Every field of a body that takes a number, alone or in a list or a mapping of numbers."""
+    """Yield every field that takes a number, alone or in a list or mapping of numbers."""
     seen: set[type[BaseModel]] = set()
     for body in BODIES:
         seen |= {*shapes(body)}

@@ -1,4 +1,4 @@
-"""The options of a rebalance over HTTP."""
+"""Options of a rebalance over HTTP."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a request may look like, held against every route, body and query parameter of the document."""
+"""Form of requests, checked at every route, body and query parameter of the document."""
 
 import gzip
 import json
@@ -23,8 +23,8 @@ from tests.support.every_route import (
 from tests.support.fakes import P, Q, R, position, posted
 from tests.support.in_process import Upstreams
 
-# Offset, limit and order of lists, and the version of what is deleted: the portal sends nothing else, and the load
-# generator calls the portal alone.
+# Offset, limit and order of lists, and the version of a deleted object. No other parameter, because
+# the portal sends nothing else, and the load generator calls the portal alone.
 OF_THE_PORTAL = {
     ("GET", "/api/v1/models"): {"offset", "limit", "sort_by"},
     ("GET", "/api/v1/rebalances"): {"offset", "limit", "sort_by"},
@@ -40,7 +40,7 @@ def settings() -> Settings:
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    """The real optimizer, because it reads long bodies, too."""
+    """Upstreams for the real optimizer, because that reads long bodies, too."""
     return Upstreams()
 
 
@@ -122,7 +122,7 @@ async def test_a_refused_half_of_a_pair_stores_nothing_and_a_whole_pair_is_a_cha
 
 
 def escaped(member: dict[str, Any]) -> bytes:
-    """The body of a new model with another field, every character beyond ASCII as an escape."""
+    """Write the body of a new model with this member; escape every character beyond ASCII."""
     return json.dumps(posted(**member)).encode()
 
 
@@ -143,7 +143,7 @@ async def test_a_query_parameter_that_nobody_knows_is_refused_by_its_name_on_eve
     client: httpx.AsyncClient, operation: Operation
 ) -> None:
     body = json.dumps(operation.body).encode() if operation.body is not None else b""
-    # A long body takes another way through the service.
+    # A long body is a case of its own, because a worker process reads it.
     bodies = (body, body + b" " * MIN_LONG_BODY_BYTES) if body else (body,)
     for name, content in product(("dryrun", "Limit", "x" * 2_000), bodies):
         answer = await client.request(

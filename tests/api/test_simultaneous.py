@@ -1,4 +1,4 @@
-"""Requests at the same moment: of several writers one wins, of several with one key one does the work."""
+"""Concurrent requests: one of several writers wins, and one of several with a key does the work."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a caller sees of an upstream that answers nonsense: real clients, a real server, the real optimizer."""
+"""Malformed answers of upstreams, seen by a caller through real clients and the real optimizer."""
 
 import gzip
 import re
@@ -31,7 +31,7 @@ NONSENSE = {"200,000 brackets": BRACKETS, "a gzip bomb": BOMB, "two gigabytes": 
 
 
 class World:
-    """Every upstream behind one server, which has a spoiled answer to paths of this form."""
+    """Server of all upstreams, with a spoiled answer to paths that match a pattern."""
 
     def __init__(self) -> None:
         self.path = re.compile("nothing")

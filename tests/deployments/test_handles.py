@@ -1,4 +1,4 @@
-"""Clients of deployments: what a handle does with the calls of a port, whatever becomes of a replica."""
+"""Clients of deployments: delivery of a port's calls, also when replicas are lost or busy."""
 
 import asyncio
 import inspect
@@ -37,7 +37,7 @@ class Work(Protocol):
 
 @serves(Work)
 class Worker(Work):
-    """Fails with each of ``errors`` in turn; then it works."""
+    """Worker that raises each of ``errors`` in turn, and works after that."""
 
     def __init__(self, *errors: BaseException) -> None:
         self.errors = list(errors)
@@ -72,7 +72,7 @@ def client_of(worker: Worker) -> Work:
 
 
 def in_task(cause: Exception) -> BaseException:
-    """An error as it arrives from a replica."""
+    """Wrap an error as it arrives from a replica."""
     return RayTaskError("start", "Traceback", cause).as_instanceof_cause()
 
 

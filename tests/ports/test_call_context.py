@@ -1,4 +1,4 @@
-"""Context of a call: what a deployment knows of its caller."""
+"""Call context: correlation id and deadline of the caller."""
 
 import math
 import pickle

@@ -1,4 +1,4 @@
-"""Ports: the delivery stands beside the signature, and work has the context of its caller."""
+"""Ports: deliveries declared beside signatures, and work in the context of its caller."""
 
 import pickle
 from abc import abstractmethod

@@ -1,4 +1,4 @@
-"""One table of errors: a whole answer and a single portfolio say the same, and examples are answers."""
+"""Error table: whole answers and single portfolios agree, and the examples are real answers."""
 
 import logging
 import pickle
@@ -28,7 +28,7 @@ from storage.errors import EmbeddedServerError, LeaseLostError, StorageError
 from tests.support.fakes import position, posted
 
 OWN = {"instance", "correlation_id"}
-# Caught where they are raised, or raised before the service answers anybody.
+# Without a row, because they are caught where they are raised, or raised before the first answer.
 NEVER_ANSWERED = (
     SolverInterruptedError,
     OutcomeUnknownError,

@@ -1,4 +1,4 @@
-"""A body that does not arrive in time."""
+"""Bodies that do not arrive in time."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ JSON = {"content-type": "application/json"}
 
 
 class Impatient:
-    """The application with a deadline of a moment around it, as the middleware would have it."""
+    """Application with the middleware around it, with a deadline of 0.2 s."""
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
@@ -24,7 +24,7 @@ class Impatient:
 
 
 async def answer_to_half(url: str, path: str) -> bytes:
-    """What comes for a body of which the first of 100 bytes is sent."""
+    """Send the first of the 100 bytes of a body, and return the response."""
     where = httpx.URL(url)
     reader, writer = await asyncio.open_connection(where.host, where.port)
     head = f"POST {path} HTTP/1.1\r\nHost: {where.host}\r\nContent-Type: application/json\r\n"

@@ -1,4 +1,4 @@
-"""Bodies of requests: how long they may be, and those that cannot be read."""
+"""Request bodies: their size limits, and bodies that cannot be read."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +14,7 @@ NOWHERE = "0" * 24
 
 
 async def blanks(megabytes: int) -> AsyncIterator[bytes]:
-    """So many million blanks, and one; nobody says beforehand how many."""
+    """Yield so many million blanks and one more, of unannounced length."""
     for _ in range(megabytes * 10):
         yield b" " * 100_000
     yield b" "

@@ -1,4 +1,4 @@
-"""X-Request-Timeout: nothing goes on for a caller that no longer waits."""
+"""X-Request-Timeout: work stops once its caller no longer waits."""
 
 import asyncio
 import math
@@ -24,7 +24,7 @@ HEADER = "X-Request-Timeout"
 
 
 class SlowOptimizer(FakeOptimizer):
-    """Works for ``seconds``; knows whether it was ended."""
+    """Optimizer that works for ``seconds``, and records whether it was stopped."""
 
     seconds = 30.0
     was_ended = False

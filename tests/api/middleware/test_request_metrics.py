@@ -1,4 +1,4 @@
-"""Requests are counted under the template of their route, so that a scan of paths makes no new series."""
+"""Request metrics: labelled by route template, so that a scan of paths makes no new series."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.support.fakes import FakeOptimizer, P, Stored, no_metrics
 
 @dataclass
 class Seen:
-    """Who counts the requests of these tests."""
+    """Request watch that records every request."""
 
     in_flight: int = 0
     answered: list[tuple[str, str, str]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: every body has an example, every example is right, every problem is shown."""
+"""OpenAPI document: every body has a valid example, and every problem is shown."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ ANNOTATIONS = ("title", "description", "default", "examples", "format")
 
 
 def bodies() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Where each body is, its media type, and what the document says of it."""
+    """Yield the place, the media type and the description of each body."""
     for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             place = f"{method.upper()} {path}"
@@ -102,7 +102,7 @@ def jsonpointer(value: Any, pointer: str) -> Any:
 
 
 def schemas(value: Any) -> Iterator[dict[str, Any]]:
-    """Every JSON Schema of a part of the document; examples and defaults are none."""
+    """Yield every JSON Schema in a part of the document, except in examples and defaults."""
     if isinstance(value, list):
         for each in value:
             yield from schemas(each)

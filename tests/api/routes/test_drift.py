@@ -1,4 +1,4 @@
-"""Who is out of band: one portfolio, and those of a model a page at a time; nothing is solved or stored."""
+"""Drift reports of one portfolio, and of a model's portfolios by page; nothing is stored."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ NOWHERE = "0" * 24
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    """P holds A below its band of 24 to 27 %; Q holds it inside."""
+    """Upstreams where P holds A below its band of 24 to 27 %, and Q holds A inside."""
     world = Upstreams({A: PRICE, B: PRICE})
     world.owns(P, "979.50", **{A: 2})
     world.owns(Q, "743.75", **{A: 25})

@@ -1,4 +1,4 @@
-"""Runs over a book while they go on: events, outcomes, cancelling, and what may not be done meanwhile."""
+"""Runs in progress: events, outcomes, cancellation, and requests refused meanwhile."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ async def run_id(client: httpx.AsyncClient) -> str:
 
 @pytest.fixture
 async def rebalance_id(client: httpx.AsyncClient, run_id: str, gate: Gate) -> str:
-    """The rebalance of the run, of which a chunk is under way."""
+    """Id of the rebalance of the run, while a chunk is in progress."""
     await gate.reached.wait()
     while True:
         run = (await client.get(f"/api/v1/runs/{run_id}")).json()
@@ -90,7 +90,11 @@ async def test_events_tell_of_every_chunk_once_and_of_the_end(
 
     events = await following
 
-    chunks = [(number, data["first"], data["portfolios"]) for kind, number, data in events if kind == "chunk"]  # fmt: skip
+    chunks = [
+        (number, data["first"], data["portfolios"])
+        for kind, number, data in events
+        if kind == "chunk"
+    ]
     assert [number for number, _, _ in chunks] == ["1", "2", "3"]
     assert sorted((first, count) for _, first, count in chunks) == [(0, 2), (2, 2), (4, 1)]
     assert next(kind for kind, _, _ in events if kind != "chunk") == "progress"

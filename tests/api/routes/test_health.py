@@ -1,4 +1,4 @@
-"""Health of every part: the real database, and upstreams that are real HTTP servers."""
+"""Health of every part, with a real database and upstreams on real HTTP servers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -44,7 +44,7 @@ async def hung(_: httpx.Request) -> httpx.Response:
 
 
 async def deaf() -> UpstreamHealth:
-    """A part that answers neither a question nor its cancellation."""
+    """Check that neither returns nor obeys its cancellation."""
     for _ in range(100):
         try:
             await asyncio.sleep(0.05)
@@ -62,7 +62,7 @@ Ask = Callable[..., Awaitable[Mapping[str, httpx.Response]]]
 
 @pytest.fixture
 async def ask(stored: Stored, optimizer: FakeOptimizer, database: Any) -> AsyncIterator[Ask]:
-    """Answers by path, of a service with these upstreams."""
+    """Function that returns the answers by path of a service with these upstreams."""
     settings = settings_from({"upstreams": "simulated"})
 
     async def asked(

@@ -1,4 +1,4 @@
-"""The routes of the models, word for word as the contract has them."""
+"""Routes of models, exactly as the contract has them."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""POST /optimize: models, prices and portfolios in the body; no database, no upstream."""
+"""POST /optimize: models, prices and portfolios in the body; without database and upstreams."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""POST /optimize refuses options that would cost money in silence, and takes some for single portfolios."""
+"""POST /optimize: harmful options are refused, and single portfolios may have their own."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""GET /portfolios: the names that people read, in one answer."""
+"""GET /portfolios: display names of portfolios in one answer."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from tests.support.fakes import P, Q, R, Stored
 
 
 class Named:
-    """A portfolio service that knows two portfolios."""
+    """Portfolio service that knows two portfolios."""
 
     async def names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         known = {P: "Growth IRA", Q: "Income"}

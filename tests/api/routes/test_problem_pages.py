@@ -1,4 +1,4 @@
-"""The pages that the types of problems lead to."""
+"""Pages at the types of problems."""
 
 from html import escape, unescape
 

@@ -1,4 +1,4 @@
-"""The routes that rebalance, and those that show what is stored of it."""
+"""Routes that rebalance, and routes that show the stored results."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Runs over a book: how they are begun, where they stand, how they are cancelled."""
+"""Runs over a book: start, state and cancellation."""
 
 from pathlib import Path
 from typing import Any
@@ -173,8 +173,14 @@ async def test_the_same_key_is_answered_with_the_same_run(
         ({"whole_book": True, "holdings": {"source": "mail"}}, "/holdings/source"),
         ({"whole_book": True, "holdings": {"source": "file"}}, "/holdings"),
         ({"whole_book": True, "holdings": {"source": "pages", "file": "a.arrow"}}, "/holdings"),
-        ({"whole_book": True, "holdings": {"source": "file", "file": "/etc/passwd"}}, "/holdings/file"),
-        ({"whole_book": True, "holdings": {"source": "file", "file": "../a.arrow"}}, "/holdings/file"),
+        (
+            {"whole_book": True, "holdings": {"source": "file", "file": "/etc/passwd"}},
+            "/holdings/file",
+        ),
+        (
+            {"whole_book": True, "holdings": {"source": "file", "file": "../a.arrow"}},
+            "/holdings/file",
+        ),
         ({"whole_book": True, "holdings": {"source": "pages", "path": "."}}, "/holdings/path"),
     ],
 )  # fmt: skip
