@@ -106,7 +106,7 @@ async def test_a_run_that_was_said_not_to_have_begun_is_cancelled_if_it_was_stor
             raise StorageUnavailableError("the database did not answer in time")
 
     run = a_run((await added("followed", numbered(5))).model_id)
-    lossy = replace(resources, book_runs=Lossy(database))
+    lossy = replace(resources, runs=Lossy(database))
     made = Coordinator(replace_lease(settings), lossy, AttemptsHere)
 
     async with watched(made):
@@ -129,7 +129,7 @@ async def test_a_run_that_began_is_answered_whatever_the_database_does_next(
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
     run = a_run((await added("followed", numbered(5))).model_id)
-    unreadable = replace(resources, book_runs=Unreadable(database))
+    unreadable = replace(resources, runs=Unreadable(database))
 
     begun = await Coordinator(settings, unreadable, AttemptsHere).begin(run)
 
@@ -141,7 +141,7 @@ async def test_a_run_of_an_earlier_attempt_whose_caller_is_told_a_failure_is_can
 ) -> None:
     run = a_run((await added("followed", numbered(5))).model_id)
     await resources.runs.add(run, "a replica that died", 0)
-    unreadable = replace(resources, book_runs=Unreadable(database))
+    unreadable = replace(resources, runs=Unreadable(database))
 
     with pytest.raises(StorageUnavailableError):
         await Coordinator(settings, unreadable, AttemptsHere).begin(run)
@@ -156,7 +156,7 @@ async def test_a_run_whose_caller_is_told_that_the_database_is_away_is_ended(
 ) -> None:
     run = a_run((await added("followed", numbered(5))).model_id)
     await resources.runs.add(run, "another replica", 600)
-    unreadable = replace(resources, book_runs=Unreadable(database))
+    unreadable = replace(resources, runs=Unreadable(database))
 
     with pytest.raises(StorageUnavailableError):
         await Coordinator(replace_lease(settings), unreadable, AttemptsHere).over(run.run_id)
