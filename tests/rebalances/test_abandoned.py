@@ -1,4 +1,4 @@
-"""Rebalances whose callers stop waiting: what ends, what is stored, and what their idempotency keys answer."""
+"""Rebalances whose callers stop waiting: their end, stored outcomes and idempotency keys."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ WITHIN_S = 30.0
 
 @pytest.fixture
 def settings() -> Settings:
-    # A lease so long that whoever looks only when it is renewed looks too late.
+    # A long lease, because otherwise its renewal could reveal the cancellation in time.
     return settings_from(
         {"run_chunk_size": 2, "run_window": 1, "run_lease_s": 600, "run_fan_out_above": 3}
     )
@@ -44,7 +44,7 @@ def upstreams(gate: Gate) -> Gate:
 
 @pytest.fixture(params=[FEW, MANY], ids=["few", "many"])
 async def path(client: httpx.AsyncClient, request: pytest.FixtureRequest) -> str:
-    """The route that rebalances a few portfolios in the request, and many in a run."""
+    """Return the path that rebalances few portfolios in the request, or many in a run."""
     return await path_of(client, request.param)
 
 
@@ -79,7 +79,7 @@ leaving = pytest.mark.parametrize("left", [ran_out_of_patience, hung_up])
 
 
 async def is_over(client: httpx.AsyncClient) -> Json | None:
-    """The run of the rebalance, when it is over; a small one has none."""
+    """Wait for the end of the rebalance's run; a small rebalance has none."""
     runs = (await client.get("/api/v1/runs")).json()
     return await run_over(client, runs[0]["run_id"]) if runs else None
 
@@ -92,8 +92,8 @@ async def nothing_is_stored(client: httpx.AsyncClient, database: Any) -> bool:
     return (answer.json(), empty, dates) == ([], [0, 0], [None])
 
 
-async def repeated(client: httpx.AsyncClient, path: str) -> httpx.Response:
-    """The answer to the same key, once its first attempt has ended."""
+async def repeat(client: httpx.AsyncClient, path: str) -> httpx.Response:
+    """Repeat the request with the same key until its first attempt has ended."""
     async with asyncio.timeout(WITHIN_S):
         while (answer := await client.post(path, headers=KEY)).status_code == 409:
             assert answer.json()["type"] == "/problems/request-in-progress"
@@ -122,7 +122,7 @@ async def test_the_key_of_an_attempt_that_ended_without_an_answer_starts_a_new_o
     await left(client, path, gate)
     gate.open.set()
 
-    again = await repeated(client, path)
+    again = await repeat(client, path)
 
     assert again.status_code == 200, again.text
     assert "Idempotent-Replayed" not in again.headers
@@ -159,7 +159,7 @@ async def test_while_an_attempt_is_ending_its_key_is_taken(
     assert all(int(one.headers["retry-after"]) > 0 for one in refused)
     gate.ends.set()
     gate.open.set()
-    assert (await repeated(client, large)).status_code == 200
+    assert (await repeat(client, large)).status_code == 200
     assert len((await client.get("/api/v1/rebalances")).json()) == 1
 
 
@@ -192,7 +192,7 @@ async def test_a_rebalance_that_was_stored_while_its_caller_left_is_what_the_key
 
 
 class Lost:
-    """A store whose answer to the completion of a key does not arrive."""
+    """Store whose answer to the completion of a key is lost."""
 
     def __init__(self, stored: Stored) -> None:
         self._port, self.completed = stored.port, 0
@@ -220,7 +220,7 @@ async def test_a_claim_that_was_lost_meanwhile_is_not_answered_by_a_second_rebal
 
     answer = await asked
 
-    if "run_id" in claimed:  # a run keeps its key until it ends
+    if "run_id" in claimed:  # because a run keeps its key until it ends
         assert answer.status_code == 200
     else:
         assert answer.json()["type"] == "/problems/request-in-progress"

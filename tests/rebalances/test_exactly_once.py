@@ -1,4 +1,4 @@
-"""Rebalances whose replica dies before it answers: what it stored is the answer, or all is done anew."""
+"""Rebalances whose replica dies before it answers: the stored outcomes, or a new attempt."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ CLAIM = IdempotencyClaim("monday", "me")
 
 
 class Dying:
-    """Dies in so many calls, before or after it stored the outcomes; then it answers."""
+    """Optimizer that dies in its first calls, before or after it stores the outcomes."""
 
     def __init__(self, deaths: int, *, stores: bool) -> None:
         self.deaths, self.stores = deaths, stores

@@ -1,4 +1,4 @@
-"""?dry_run=true: the answer of a rebalance, of which nothing is stored."""
+"""?dry_run=true: the answer of a rebalance without storing anything."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A stored rebalance solved again from the database: what agrees, what differs, what cannot be compared."""
+"""Replay of a stored rebalance: outcomes that agree, differ, or cannot be compared."""
 
 import asyncio
 from collections.abc import AsyncIterator
