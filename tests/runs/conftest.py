@@ -1,4 +1,4 @@
-"""The real database, models in it, upstreams that are five lines each."""
+"""Fixtures of runs: the real database, models in it, upstreams of five lines each."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
@@ -34,7 +34,7 @@ def resources(database: Any, upstreams: Upstreams) -> Resources:
 
 @pytest.fixture
 def added(resources: Resources) -> Added:
-    """Stores a model of one security for these portfolios."""
+    """Return a function that stores a model of one security for portfolios."""
 
     async def add(
         name: str,

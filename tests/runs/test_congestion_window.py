@@ -1,4 +1,4 @@
-"""How much of a run is under way at a time."""
+"""Congestion window: the number of tasks under way at a time."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Runs that something keeps from their end: portfolios that no worker survives, replicas that die, lost answers."""
+"""Coordinator: runs whose workers crash, whose replicas die, or whose answers are lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ WITHIN_S = 20.0
 
 
 class Poisoned(AttemptsHere):
-    """Tasks whose worker dies of one portfolio."""
+    """Attempts whose worker crashes on one portfolio."""
 
     async def _task(self, chunk: Chunk) -> Report | None:
         if POISON in chunk.portfolio_ids:
@@ -119,7 +119,7 @@ async def test_a_run_that_was_said_not_to_have_begun_is_cancelled_if_it_was_stor
 
 
 class Unreadable(RunStore):
-    """Book runs of a database that goes away after every write."""
+    """Run store whose database goes away after every write."""
 
     async def read(self, run_id: str) -> Run:  # noqa: ARG002
         raise StorageUnavailableError("the database did not answer in time")
@@ -162,10 +162,11 @@ async def test_a_run_whose_caller_is_told_that_the_database_is_away_is_ended(
         await Coordinator(replace_lease(settings), unreadable, AttemptsHere).over(run.run_id)
 
     async with asyncio.timeout(WITHIN_S):
-        while (await resources.runs.read(run.run_id)).status is not RunStatus.DISCARDING:  # noqa: ASYNC110
+        read = resources.runs.read
+        while (await read(run.run_id)).status is not RunStatus.DISCARDING:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
 def replace_lease(settings: Settings) -> Settings:
-    """Leases of a second, so that the run is soon looked after."""
+    """Set leases of a second, so that an abandoned run is soon taken over."""
     return settings.model_copy(update={"run_lease_s": 1})

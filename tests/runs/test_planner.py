@@ -1,4 +1,4 @@
-"""What a run consists of before anything is solved: who is rebalanced to which model, at which prices."""
+"""Planner: portfolios by model, chunks and prices of a run before anything is solved."""
 
 import asyncio
 from dataclasses import replace
@@ -46,7 +46,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Planned:
-    """A run that was planned: its numbers, and what was stored of it."""
+    """Planned run: its numbers, and its stored rebalances and chunks."""
 
     def __init__(self, plan: Plan, parts: tuple[Rebalance, ...], chunks: list[Chunk]) -> None:
         self.plan, self.parts, self.chunks = plan, parts, chunks
@@ -256,7 +256,9 @@ async def test_an_outage_beyond_patience_is_the_reason_of_every_model(
     upstreams.down = upstream
     planner = Planner(settings.model_copy(update={"run_patience_s": 0}), resources)
     made = await planned(planner, resources, a_run())
-    assert [_known(part.refusal) for part in made.parts] == [("upstream-unavailable", upstream)] * 2
+    assert [_code_and_upstream(part.refusal) for part in made.parts] == [
+        ("upstream-unavailable", upstream)
+    ] * 2
     assert made.plan.portfolios == 2
 
 
@@ -278,7 +280,9 @@ async def test_prices_that_cannot_be_read_are_the_reason_of_every_model(
     await added("Growth", numbered(2))
     monkeypatch.setattr(resources.prices, "snapshot", unreadable)
     made = await planned(planner, resources, a_run())
-    assert [_known(part.refusal) for part in made.parts] == [("upstream-contract", "pricing")]
+    assert [_code_and_upstream(part.refusal) for part in made.parts] == [
+        ("upstream-contract", "pricing")
+    ]
     with pytest.raises(UpstreamContractError):
         await planner.plan(a_run(stops_on_outage=True))
 
@@ -289,5 +293,5 @@ async def test_what_is_planned_begins_now(planner: Planner, added: Added) -> Non
     assert before <= (await planner.plan(a_run())).started_at <= now()
 
 
-def _known(refusal: Refusal | None) -> tuple[str | None, object]:
+def _code_and_upstream(refusal: Refusal | None) -> tuple[str | None, object]:
     return (refusal and refusal.code, refusal and refusal.members.get("upstream"))

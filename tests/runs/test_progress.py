@@ -1,4 +1,4 @@
-"""What is done of a run, noted chunk by chunk while many are done at the same time."""
+"""Run progress: reports of chunks that end at the same time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ REPORT = Report({Status.IN_BAND: 1}, {"SEPARABLE": 1}, {"solve": 0.5})
 
 
 class Watched(ChunkStore):
-    """Counts the writes; the second one fails once, after it was made."""
+    """Chunk store that counts writes; the second write fails once, after it was made."""
 
     def __init__(self, database: Any) -> None:
         super().__init__(database)
@@ -47,7 +47,7 @@ def chunks(database: Any) -> Watched:
 
 
 async def begun(resources: Resources, chunks: Watched) -> tuple[RunProgress, list[Chunk]]:
-    """A run that is held, and its chunks of one portfolio each."""
+    """Store a run with a lease, and its chunks of one portfolio each."""
     run, rebalance_id = a_run(), new_rebalance_id()
     made = [Chunk(rebalance_id, at, (one,)) for at, one in enumerate(numbered(COUNT))]
     await chunks.add(run.run_id, made)
