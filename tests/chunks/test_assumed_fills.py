@@ -1,4 +1,4 @@
-"""``open_orders: COUNT``: a rebalance starts as if the orders that are still open were filled."""
+"""Assumed fills, ``open_orders: COUNT``: a rebalance starts as if open orders were filled."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
@@ -23,7 +23,7 @@ COUNT = {"open_orders": "COUNT"}
 
 
 class World(Upstreams):
-    """Prices and holdings in memory, orders at the desk."""
+    """Upstreams with prices and holdings in memory, and orders at the desk."""
 
     service: OrderService
 
@@ -75,7 +75,7 @@ async def by_default_of_the_model(client: httpx.AsyncClient, model: Json) -> lis
 
 
 def shares(element: Json, which: str) -> Json:
-    """What is held, by security."""
+    """Return the holdings by security."""
     held = {line["security_id"]: line[which] for line in element["drifts"]}
     return {security_id: count for security_id, count in held.items() if count != "0"}
 
@@ -84,7 +84,7 @@ Rebalanced = Callable[[httpx.AsyncClient, Json], Awaitable[list[Json]]]
 
 
 async def handed_over(client: httpx.AsyncClient, model: Json) -> dict[str, Json]:
-    """The elements of a rebalance whose orders were sent, by portfolio."""
+    """Rebalance and submit the orders; return the elements of the answer by portfolio."""
     made = (await client.post(f"/api/v1/model/{model['model_id']}/rebalance")).json()
     sent = await client.post(f"/api/v1/rebalance/{made[0]['rebalance_id']}/orders")
     assert sent.status_code == 200, sent.text
