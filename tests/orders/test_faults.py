@@ -1,4 +1,4 @@
-"""What a hand-over survives: whatever goes wrong, each order exists once at the order service."""
+"""Faults during a submission: each order exists exactly once at the order service."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Orders across rebalances: what was sent for a portfolio and is still open is not sent a second time."""
+"""Orders across rebalances: an open order of a portfolio is not sent a second time."""
 
 import asyncio
 from collections import Counter
@@ -132,7 +132,7 @@ async def test_an_order_that_is_gone_and_was_never_looked_up_stays_open(
 
 
 def unverified(fault: flaky_order_service.Fault, desk: OrderDesk) -> flaky_order_service.Fault:
-    """A fault after which the order service does not answer any more."""
+    """Make a fault after which the order service does not respond any more."""
 
     async def spoiled(send: flaky_order_service.Send, request: httpx.Request) -> httpx.Response:
         answer = await fault(send, request)
@@ -310,7 +310,7 @@ async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_
 
 
 @pytest.mark.parametrize("pauses_in", ["next_batch", "claim", "place"])
-async def test_a_hand_over_that_stands_still_for_longer_than_its_lease_sends_nothing_that_another_sent(
+async def test_a_submission_that_pauses_beyond_its_lease_sends_nothing_that_another_sent(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, database: Any, pauses_in: str
 ) -> None:
     first = await rebalanced(client, 120)  # 1,200 orders: two batches

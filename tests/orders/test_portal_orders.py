@@ -1,4 +1,4 @@
-"""The portal makes its orders from the list of rebalances: it reaches every portfolio of a large one."""
+"""Orders of the portal, made from the list of rebalances: all portfolios are reached."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ async def rebalanced(client: httpx.AsyncClient, name: str, portfolios: list[str]
 
 
 def orders_of(rebalance: Json) -> list[tuple[str, str, str, int]]:
-    """Orders as the portal's batch submit makes them: a loop over portfolios and their positions."""
+    """Make orders as the portal's batch submit does: a loop over portfolios and positions."""
     return [
         (
             portfolio["portfolio_id"],

@@ -1,4 +1,4 @@
-"""Open orders replaced: what is cancelled, what is sent, and what is left alone."""
+"""Replacement of open orders: orders that are cancelled, sent, or left alone."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The hand-over of a rebalance to the simulated order service."""
+"""Submission of the orders of a rebalance to the simulated order service."""
 
 from collections import Counter
 from typing import Any

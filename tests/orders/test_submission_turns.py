@@ -1,4 +1,4 @@
-"""What ends with the request that hands over: its caller hangs up, or its time is up, at any stage."""
+"""End of a submitting request at any stage: its caller hangs up, or its time is up."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ from tests.support.submissions import (
 async def calls_after_hanging_up(
     stored: Stored, path: str, part: Any, method: str, rule: OpenOrdersRule = OpenOrdersRule.REFUSE
 ) -> int:
-    """How often a hand-over calls a method if its caller hangs up during the first call."""
+    """Count the calls of a method by a submission whose caller hangs up during the first call."""
     go_on, calls = getattr(part, method), list[object]()
 
     async def hang_up(*given: Any) -> Any:
