@@ -1,4 +1,4 @@
-"""The simulated market on a real port, and the end of what a test opened."""
+"""Fixtures of upstream clients: the simulated market on a real port, and closed connections."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ from tests.support.upstream_servers import opened
 
 @pytest.fixture(scope="session")
 def market() -> Market:
-    """1,500 portfolios hold every kind there is."""
+    """Market of 1,500 portfolios, because they include every kind of holding."""
     return Market(seed=3, portfolios=1500)
 
 

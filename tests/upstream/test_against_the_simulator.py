@@ -1,4 +1,4 @@
-"""The clients against the simulated market over HTTP: both sides keep the same contract."""
+"""Upstream clients against the simulated market over HTTP: both sides keep the same contract."""
 
 from decimal import Decimal
 

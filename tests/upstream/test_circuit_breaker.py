@@ -1,4 +1,4 @@
-"""The breaker alone, on a clock that the test moves."""
+"""Circuit breaker alone, on a clock that the test moves."""
 
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Clock:
 
 @dataclass
 class Upstream:
-    """A breaker and the calls that go through it."""
+    """Upstream with a breaker, and the calls through it."""
 
     threshold: int = 5
     max_pause_s: float = 60.0
@@ -35,21 +35,21 @@ class Upstream:
         )
 
     def fails(self, calls: int = 1, after_s: float = 0.0) -> None:
-        """So many concurrent calls, all of which fail after so long."""
+        """Make concurrent calls that all fail after ``after_s``."""
         self._calls(calls, after_s, DOWN)
 
     def answers(self, calls: int = 1, after_s: float = 0.0) -> None:
-        """So many concurrent calls, all of which succeed."""
+        """Make concurrent calls that all succeed."""
         self._calls(calls, after_s, None)
 
     def is_refused(self) -> float:
-        """The seconds after which to ask again."""
+        """Return the seconds after which to retry."""
         with pytest.raises(CircuitOpenError) as caught, self.breaker.admitted():
             pass
         return caught.value.retry_after_s
 
     def opens(self) -> None:
-        """Trouble until the circuit is open."""
+        """Fail calls until the circuit is open."""
         while self.breaker.is_closed:
             self.fails()
             self.clock.now_s += 1
@@ -64,7 +64,7 @@ class Upstream:
 
 
 def end(call: AbstractContextManager[bool], error: Exception | None = None) -> None:
-    """Let a call end that began before."""
+    """End a call that began before."""
     with suppress(TransientError), ExitStack() as ending:
         ending.push(call)
         if error is not None:

@@ -1,4 +1,4 @@
-"""Errors cross process boundaries."""
+"""Errors of upstream clients across process boundaries."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""One test per rule of the client policy, against answers that no real service gives on demand."""
+"""Rules of the HTTP client, against answers that no real service gives on demand."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from tests.upstream.test_circuit_breaker import Clock
 
 
 class Script:
-    """An upstream that gives these answers in turn, the last one for ever."""
+    """Upstream that gives these answers in turn, and the last answer for ever."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
@@ -33,7 +33,7 @@ class Script:
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         self.asked.set()
-        await asyncio.sleep(0.001)  # so that calls overlap
+        await asyncio.sleep(0.001)  # because otherwise calls would not overlap
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer

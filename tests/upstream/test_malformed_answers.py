@@ -1,4 +1,4 @@
-"""Every call of every upstream client, against a server that answers what no contract has."""
+"""Every call of every upstream client, against a server whose answers violate the contract."""
 
 import gzip
 import json
@@ -74,7 +74,7 @@ CUT_SHORT: Mapping[str, Answer] = {
 
 @dataclass
 class Service:
-    """All upstreams in one; ``spoiled`` gives the answer to requests whose method and path it knows."""
+    """All upstreams in one; ``spoiled`` returns the answer to a spoiled request, else None."""
 
     spoiled: Callable[[str, str], Answer | None]
     requests: list[str] = field(default_factory=list[str])
@@ -83,7 +83,7 @@ class Service:
         path = request.url.path
         self.requests.append(path)
         answer = self.spoiled(request.method, path)
-        return httpx.Response(200, json=_well(path)) if answer is None else answer
+        return httpx.Response(200, json=_valid_answer(path)) if answer is None else answer
 
     def client(self, transport: httpx.AsyncBaseTransport | None = None) -> Client:
         return client_of(self, POLICY, "upstream", transport=transport)
@@ -92,8 +92,8 @@ class Service:
         return OrderService(self.client(plain_transport()), "Default")
 
 
-def _well(path: str) -> Any:
-    """What each route answers where nothing is wrong."""
+def _valid_answer(path: str) -> Any:
+    """Return the valid answer of each route."""
     if path.endswith("/summary"):
         return {"portfolioId": path.split("/")[4], "cashBalance": "5", "securities": []}
     reference = [
@@ -112,7 +112,7 @@ def _well(path: str) -> Any:
 
 
 def on(method: str, path: str, answer: Answer) -> Service:
-    """A service that spoils one route."""
+    """Make a service that spoils one route."""
     return Service(lambda asked, at: answer if (asked, at) == (method, path) else None)
 
 
@@ -139,12 +139,12 @@ def _portfolio(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     return service, Portfolios(service.client()).name(VICTIM)
 
 
-def _placed(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+def _read_placed(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     service = on("GET", "/api/v1/orders", answer)
     return service, service.orders().placed(AT)
 
 
-def _cancelled(answer: Answer) -> tuple[Service, Awaitable[Any]]:
+def _cancel(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     service = on("GET", "/api/v1/order/7", answer)
     return service, service.orders().cancel([7])
 
@@ -162,8 +162,8 @@ CALLS: Mapping[str, Call] = {
     "all securities": _securities,
     "one security": _security,
     "a portfolio's name": _portfolio,
-    "orders read back": _placed,
-    "an order before its cancellation": _cancelled,
+    "orders read back": _read_placed,
+    "an order before its cancellation": _cancel,
     "blotters": _reference("/api/v1/blotters"),
     "statuses": _reference("/api/v1/statuses"),
     "order types": _reference("/api/v1/orderTypes"),

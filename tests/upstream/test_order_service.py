@@ -1,4 +1,4 @@
-"""The client of the order service: a batch goes out once, and only what is certain counts as certain."""
+"""Client of the order service: a batch is sent once, and an unclear answer stays unknown."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -222,7 +222,7 @@ async def test_a_breaker_that_is_open_sends_nothing(desk: OrderDesk, market: Mar
 
 @asynccontextmanager
 async def listening(answer: Callable[[asyncio.StreamWriter], None]) -> AsyncIterator[str]:
-    """A server on a port that reads the begin of a request and does this."""
+    """Run a server that reads the begin of a request and calls ``answer``."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)

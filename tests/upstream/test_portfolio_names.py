@@ -1,4 +1,4 @@
-"""Names of portfolios: in few calls, remembered, and nothing that anybody has to wait for."""
+"""Names of portfolios: few calls, cached, and never waited for long."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ NOBODY = "0" * 24
 
 
 class Service(httpx.AsyncBaseTransport):
-    """The simulated portfolio service, which counts what it is asked and can be spoilt."""
+    """Simulated portfolio service that counts requests and can be spoilt."""
 
     def __init__(self, market: Market) -> None:
         self._market = httpx.ASGITransport(market_app(market))

@@ -1,4 +1,4 @@
-"""Prices: snapshots, their sharing, answers that cannot be read."""
+"""Prices: snapshots, their sharing, and malformed answers."""
 
 import asyncio
 import pickle
@@ -13,7 +13,7 @@ from tests.support.upstream_servers import client_of
 
 
 class Pricing:
-    """Answers every look with these rows, 100 above the last look."""
+    """Pricing service whose prices rise by 100 with every request."""
 
     def __init__(self, body: bytes | None = None) -> None:
         self.body = body

@@ -1,4 +1,4 @@
-"""Securities: all at once, single ones, ids that do not exist."""
+"""Securities: the whole list, single securities, and unknown ids."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ def security_id(number: int) -> str:
 
 
 class Registry:
-    """A security service with this many securities, and a late one."""
+    """Security service with ``count`` securities, and one added later."""
 
     def __init__(self, count: int) -> None:
         self.count = count

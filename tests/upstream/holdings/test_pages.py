@@ -16,7 +16,7 @@ BOOK = Market(seed=5, portfolios=400)
 
 
 class Counted(httpx.AsyncBaseTransport):
-    """The market, its requests counted; ``before_page`` runs before each page after the first."""
+    """Market that counts requests; ``before_page`` runs before each page after the first."""
 
     def __init__(self, market: Market = BOOK) -> None:
         self.app = httpx.ASGITransport(market_app(market))

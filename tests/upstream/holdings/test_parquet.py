@@ -1,4 +1,4 @@
-"""Holdings from files: what is read of a row, and which files are refused."""
+"""Holdings from files: the values of rows, and refused files."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Balances of many portfolios: which failures are of one portfolio, and which of the upstream."""
+"""Balances of many portfolios: failures of one portfolio, and failures of the upstream."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ OPEN = CircuitOpenError("accounting", "5 calls in a row failed", 1.0)
 
 @dataclass
 class Troubled:
-    """A source; each portfolio has its troubles one after the other before it has its balance."""
+    """Source where each portfolio fails in its given ways before its balance is returned."""
 
     troubles: Mapping[str, list[UpstreamUnavailableError]]
     asked: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
@@ -32,7 +32,7 @@ class Troubled:
 
 
 @pytest.fixture(autouse=True)
-def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
     monkeypatch.setattr(holdings, "PAUSE_S", 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Accounting: what becomes of each portfolio of a batch."""
+"""Holdings by summaries: the balance or error of each portfolio of a batch."""
 
 import asyncio
 from decimal import Decimal
@@ -31,7 +31,7 @@ def balances(rows: list[dict[str, Any]], total: int, more: bool = False) -> http
 
 
 class Books:
-    """An accounting service: summaries by portfolio id, 500 for the others; pages of /balances."""
+    """Accounting service: summaries by portfolio id, otherwise 500; pages of /balances."""
 
     def __init__(
         self,
