@@ -1,4 +1,4 @@
-"""The embedded database of a running service, killed: started again with its data, or given up with one line."""
+"""Embedded database killed under a running service: restarted with its data, or given up."""
 
 import os
 import signal
@@ -91,7 +91,7 @@ def test_a_server_whose_port_another_program_takes_is_given_up(
 
 
 def refuse(squatter: socket.socket) -> None:
-    """Close every connection, as another program may to one that speaks to it in another tongue."""
+    """Close every connection, as another program does with a protocol it does not know."""
     with suppress(OSError):
         while True:
             squatter.accept()[0].close()
@@ -107,7 +107,7 @@ def test_a_server_that_does_not_start_again_says_why(database: SupervisedDatabas
 
 @pytest.fixture
 def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseKeeper]:
-    """The keeper of `serve run`, which has nobody to tell: it goes on trying."""
+    """Keeper of `serve run`, which retries for ever because it has nobody to tell."""
     monkeypatch.setattr(stand_ins, "DATABASE_WATCH_S", 0.05)
     monkeypatch.setattr(stand_ins, "DATABASE_PAUSE_S", 0.05)
     yield DatabaseKeeper(tmp_path / "data", None)

@@ -1,4 +1,4 @@
-"""What is wrong before Ray starts is said in one line, at once, by the real command."""
+"""Preflight of the real command: a fault is reported at once, in one line."""
 
 import os
 import re
@@ -31,7 +31,7 @@ HEAD = "price_date,ticker,price,price_std\n"
 
 
 def complaint(directory: Path, *arguments: str, code: int = 2, **environment: str) -> str:
-    """The only line that `ordergen serve` prints before it ends; Ray was never started."""
+    """Run `ordergen serve`; return its only line of output, and check that Ray never started."""
     ended = subprocess.run(
         [ORDERGEN, "serve", *arguments],
         cwd=directory,

@@ -1,4 +1,4 @@
-"""The first process and what it leaves behind: real processes, with a stand-in for the service."""
+"""Supervisor: no process is left behind; real processes, with a stand-in for the service."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one process")
 
-# A service whose processes are a child, one that ignores SIGTERM, one that its parent has left, and one whose
-# name is not text.
+# A service whose processes are a child, one that ignores SIGTERM, one whose parent has ended, and
+# one whose name is not text.
 SERVICE = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
@@ -22,11 +22,14 @@ from serve_app.launch.supervisor import AGAIN, adopt_orphans, end_descendants, s
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that were started by nohup ignore it
 notes = Path(sys.argv[1])
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
-deaf = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
+deaf_code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+deaf = [sys.executable, "-c", deaf_code]
 # The kernel cuts this name in the middle of its eighth letter.
 name = "import ctypes; ctypes.CDLL(None).prctl(15, ('ä' * 10).encode())"
-named = [sys.executable, "-c", f"{name}; open({str(notes / 'named')!r}, 'w'); import time; time.sleep(600)"]
-left = [sys.executable, "-c", f"import subprocess; subprocess.Popen({sleep!r}, start_new_session=True)"]
+note = f"open({str(notes / 'named')!r}, 'w')"
+named = [sys.executable, "-c", f"{name}; {note}; import time; time.sleep(600)"]
+leave = f"import subprocess; subprocess.Popen({sleep!r}, start_new_session=True)"
+left = [sys.executable, "-c", leave]
 
 def work(attempt):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -61,7 +64,7 @@ sys.exit(code)
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """A function that starts the service and waits until all of its processes run."""
+    """Return a function that starts the service and waits until all its processes run."""
     running: list[subprocess.Popen[str]] = []
 
     def start(how: str) -> subprocess.Popen[str]:
@@ -85,7 +88,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def processes_of(notes: Path) -> list[int]:
-    """Everything that was started with the notes in its environment or arguments, or below such a process."""
+    """List the processes with the directory in environment or arguments, and those below them."""
     child = (notes / "child").read_text()
     found: list[int] = []
     for entry in Path("/proc").iterdir():
