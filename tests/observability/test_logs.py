@@ -1,4 +1,4 @@
-"""Log lines of retries."""
+"""Logs: lines of retries."""
 
 import logging
 from collections.abc import Iterator
