@@ -1,4 +1,4 @@
-"""`ordergen doctor`: each line says what is well or not, and the remedy."""
+"""`ordergen doctor`: each line has a verdict and a remedy."""
 
 import asyncio
 import gc
@@ -24,7 +24,7 @@ WELL = {"python", "ray", "solver", "settings", "database", "upstreams", "service
 
 @pytest.fixture(autouse=True)
 def collected() -> Iterator[None]:
-    """Collect the socket of a connection that was not made in time, of which Python warns."""
+    """Collect the socket of a timed-out connection, because Python warns of it."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

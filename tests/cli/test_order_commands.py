@@ -1,4 +1,4 @@
-"""The orders of a rebalance from a terminal: handed over to the order service, and shown."""
+"""Order commands: the orders of a rebalance submitted and shown from a terminal."""
 
 import json
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ async def ordergen(app: FastAPI) -> AsyncIterator[Ordergen]:
 
 
 async def made(client: httpx.AsyncClient, securities: int = 1) -> str:
-    """A rebalance with so many orders for each of two portfolios."""
+    """Store a rebalance with one order per security for each of two portfolios."""
     return (await rebalanced(client, 2, securities)).split("/")[4]
 
 

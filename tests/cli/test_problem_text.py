@@ -1,4 +1,4 @@
-"""Refusals by every command that asks the service: on stderr, as JSON, by the exit code."""
+"""Refusals in every command that queries the service: on stderr, as JSON, by the exit code."""
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -114,7 +114,7 @@ KINDS = {
 
 
 def asking() -> Iterator[str]:
-    """Every command that has the address of the service."""
+    """List every command with the option of the service's URL."""
 
     def walk(command: Any, name: str) -> Iterator[str]:
         for part, each in getattr(command, "commands", {}).items():
@@ -126,7 +126,7 @@ def asking() -> Iterator[str]:
 
 
 def answering(status: int, body: Any) -> FastAPI:
-    """A service that has one answer for everything."""
+    """Make an application with one answer to every request."""
     app = FastAPI()
 
     @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
@@ -239,7 +239,7 @@ async def test_a_malformed_id_is_a_wrong_argument(
 
 
 def infeasible(portfolio_id: str) -> PortfolioOutcome:
-    """The engine's refusal of an account too small for a share."""
+    """Make the engine's refusal of an account too small for a share."""
     model = Model("m", (Target(A, Decimal("0.5"), DriftBand(*[Decimal("0.01")] * 2)),), (P,))
     return rebalance(model, Portfolio(portfolio_id, Decimal(1000), {}, {A: Decimal("812.40")}))
 

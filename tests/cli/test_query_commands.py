@@ -1,4 +1,4 @@
-"""`ordergen` as a person or a program uses it, against the application on a port."""
+"""Query commands as a person or a program uses them, against the application on a port."""
 
 import json
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture
 async def ordergen(app: FastAPI, model: dict[str, Any]) -> AsyncIterator[Ordergen]:
-    """The command; a model is stored."""
+    """Return the command; a model is stored."""
     async with served(app) as url:
         yield ordergen_at(url)
 
