@@ -1,4 +1,4 @@
-"""A service whose leases are short and whose chunks are small, with a database that can be killed."""
+"""Fixtures of drills: a service with short leases and small chunks, and a killable database."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def book() -> Book:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the database."""
+    """Directory of the database."""
     return tmp_path_factory.mktemp("drills")
 
 
@@ -38,7 +38,7 @@ def server(data: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def cluster() -> None:
-    """Ray as the service starts it, unless a drill has another cluster."""
+    """Start Ray as the service does, unless a drill has another cluster."""
 
 
 @pytest.fixture(scope="module")

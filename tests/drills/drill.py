@@ -1,4 +1,4 @@
-"""A drill: a run is begun, something is broken, and what the client was told is held against the database."""
+"""Drill: break something during a run, and compare the client's view with the database."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ COORDINATOR = "ray::ServeReplica:order-generation:Optimizer"
 
 @dataclass
 class Followed:
-    """The events of a run, read by a client that comes back whenever it loses its connection."""
+    """Events of a run, read by a client that reconnects whenever it loses its connection."""
 
     events: list[tuple[str, str | None, Any]] = field(default_factory=list)
 
@@ -49,17 +49,17 @@ class Followed:
 
 @dataclass
 class Going:
-    """A run that something happens to."""
+    """Run during which something is broken."""
 
     run_id: str
     model_id: str
     end: Json = field(default_factory=dict[str, Any])
-    """Where it stood when it was over."""
+    """State of the run at its end."""
 
 
 @dataclass
 class Drill:
-    """One service and its database."""
+    """Service and its database, under test."""
 
     http: httpx.AsyncClient
     book: Book
@@ -70,7 +70,7 @@ class Drill:
         return (await added(self.http, model_for(self.book, portfolio_ids)))["model_id"]
 
     async def begun(self, model_id: str) -> str:
-        """A new run; while no replica takes it, it is asked for again under the same key."""
+        """Begin a run; repeat the request under the same key until a replica accepts it."""
         headers = {"idempotency-key": uuid4().hex}
         async with asyncio.timeout(WITHIN_S):
             while True:
@@ -84,7 +84,7 @@ class Drill:
 
     @asynccontextmanager
     async def going(self, ids: Sequence[str]) -> AsyncGenerator[Going]:
-        """A run some of whose chunks are done; after the block it is followed to its end and checked."""
+        """Begin a run and wait until some chunks are done; after the block, follow and check it."""
         model_id = await self.model(ids)
         run_id = await self.begun(model_id)
         following = asyncio.create_task(self.followed(run_id))
@@ -98,7 +98,7 @@ class Drill:
             following.cancel()
 
     async def run(self, run_id: str) -> Json | None:
-        """Where the run stands; None while the service cannot say."""
+        """Read the run; None while the service is unavailable."""
         with suppress(*BROKEN):
             answer = await self.http.get(f"/api/v1/runs/{run_id}")
             if answer.status_code == 200:
@@ -109,8 +109,10 @@ class Drill:
     async def in_the_middle(self, run_id: str) -> None:
         """Return when some chunks are done."""
         async with asyncio.timeout(WITHIN_S):
-            while not ((run := await self.run(run_id)) and run["chunks"]["done"] > 0):  # noqa: ASYNC110
+            run = await self.run(run_id)
+            while run is None or run["chunks"]["done"] == 0:
                 await asyncio.sleep(0.05)
+                run = await self.run(run_id)
         assert run["status"] == "RUNNING", run
 
     async def over(self, run_id: str) -> Json:
@@ -120,7 +122,7 @@ class Drill:
         return run
 
     async def followed(self, run_id: str) -> Followed:
-        """All events to the end, each once."""
+        """Read all events to the end, each once."""
         followed = Followed()
         async with asyncio.timeout(WITHIN_S):
             while not followed.events or followed.events[-1][0] != "end":
@@ -142,7 +144,7 @@ class Drill:
                     block = ""
 
     async def check(self, run_id: str, ids: Sequence[str], followed: Followed) -> Json:
-        """Every portfolio has exactly one outcome, and status, events and stream agree with the database."""
+        """Check that portfolios have one outcome each, and that all views agree."""
         run = await self.over(run_id)
         stored = await asyncio.to_thread(self._stored, run_id)
         counts = Counter(status for _, status in stored)
@@ -183,14 +185,14 @@ class Drill:
 
 
 def logged(text: str) -> list[Json]:
-    """The lines of replicas' logs that have this text."""
+    """Find the lines with this text in the logs of the replicas."""
     logs = ray_directory().glob("session_2*/logs/serve/replica_*.log")
     lines = (line for log in logs for line in log.read_text().splitlines() if text in line)
     return [json.loads(line) for line in lines]
 
 
 def killed(title: str) -> int:
-    """How many processes of this title there were."""
+    """Kill the processes with this title; return their number."""
     found = processes(title)
     for pid in found:
         with suppress(ProcessLookupError):
@@ -199,7 +201,7 @@ def killed(title: str) -> int:
 
 
 def processes(title: str) -> list[int]:
-    """Processes of our own cluster, which are our descendants, by how Ray names them."""
+    """List the processes of our own cluster, our descendants, by Ray's title for them."""
     parents, found = {}, []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

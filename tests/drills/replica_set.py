@@ -1,4 +1,4 @@
-"""A replica set of three servers, each a process of its own."""
+"""Replica set of three servers, each a process of its own."""
 
 import time
 from collections.abc import Generator
@@ -30,7 +30,7 @@ class ReplicaSet:
         return f"mongodb://{hosts}/?replicaSet={REPLICA_SET}"
 
     def primary(self) -> int:
-        """The process that takes writes, as soon as there is one."""
+        """Wait for the election, and return the process that takes writes."""
         until = time.monotonic() + WITHIN_S
         while time.monotonic() < until:
             for port, pid in self.members.items():
@@ -43,7 +43,7 @@ class ReplicaSet:
 
 @contextmanager
 def replica_set(directory: Path) -> Generator[ReplicaSet]:
-    """Three servers that elect a primary; they end with the block."""
+    """Run three servers that elect a primary during the block."""
     engine = find_engine()
     with ExitStack() as stack:
         members: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""The command on a machine that is busy, full, or kills: each with a start of its own."""
+"""`ordergen serve` on a machine that is busy, full, or kills processes."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ WITHIN_S = 90.0
 
 
 class Running:
-    """A command, and what it printed so far."""
+    """Running command, and its output so far."""
 
     def __init__(self, directory: Path, *command: str, **environment: str) -> None:
         self.environment = {**environment_in(directory), **environment}
@@ -60,7 +60,7 @@ class Running:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """A function that starts `ordergen serve` or another command in a directory with a short name."""
+    """Return a function that starts a command of `ordergen` in a directory with a short name."""
     started: list[Running] = []
     short = Path(subprocess.check_output(["mktemp", "-d", "/tmp/og-XXXXXX"], text=True).strip())
 
@@ -135,14 +135,14 @@ def test_a_full_disk_ends_the_service_with_one_line_and_keeps_what_was_acknowled
 
 
 def fill(disk: Path) -> None:
-    """Leave no room on a disk."""
+    """Fill a disk."""
     with suppress(OSError), (disk / "other").open("wb", buffering=0) as file:
         while file.write(bytes(1_000_000)):
             pass
 
 
 def wrote(service: Running) -> bool | None:
-    """Whether a model of 1.4 MB was stored; False once the service is gone, None while its database is."""
+    """Store a model of 1.4 MB; False once the service is gone, None while its database is."""
     if service.process.poll() is not None:
         return False
     portfolios = [f"{time.monotonic_ns():015d}{number:09d}" for number in range(50_000)]

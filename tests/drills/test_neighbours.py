@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 
 @pytest.fixture
 def neighbour(service: Settings, tmp_path: Path) -> Iterator[str]:
-    """The URL of another service with a database of its own."""
+    """Start another service with a database of its own; return its URL."""
     assert service.mongodb_uri is not None
     port = str(free_port())
     command = Command(tmp_path, "serve", PORT=port, DATA_DIRECTORY=str(tmp_path / "data"))
@@ -32,7 +32,7 @@ def neighbour(service: Settings, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def ours(service: Settings) -> set[int]:
-    """The processes of our ingress before there is a neighbour."""
+    """List the processes of our ingress before the neighbour starts."""
     assert service.mongodb_uri is not None
     return set(processes(INGRESS))
 

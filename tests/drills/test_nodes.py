@@ -1,4 +1,4 @@
-"""A node of the cluster that dies in the middle of a run, with the replicas and tasks it has."""
+"""Node of the cluster that dies in the middle of a run, with its replicas and tasks."""
 
 import asyncio
 import gc
@@ -21,7 +21,7 @@ NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 200_000_000}
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes, of which the first is the head; the service is started on both."""
+    """Start a cluster of two nodes, the head first, and the service on both."""
     head = {**NODE, "include_dashboard": True, "dashboard_port": free_port()}
     nodes = Cluster(initialize_head=True, head_node_args=head)
     nodes.add_node(**NODE)
@@ -37,7 +37,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def busy_on(node_id: str) -> int:
-    """How many tasks of runs go on there."""
+    """Count the tasks of runs on a node."""
     at_work: Any = [
         ("state", "=", "RUNNING"),
         ("name", "=", "chunk_task"),

@@ -92,7 +92,7 @@ async def test_of_a_rebalance_whose_caller_hangs_up_nothing_stays(drill: Drill, 
 
 
 async def _newest(drill: Drill) -> str:
-    """The run that goes on now."""
+    """Wait until the newest run is under way; return its id."""
     async with asyncio.timeout(WITHIN_S):
         while True:
             answer: httpx.Response = await drill.http.get("/api/v1/runs", params={"limit": 1})

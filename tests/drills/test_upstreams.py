@@ -20,14 +20,14 @@ LOADED = ("ray::chunk_task", "ray::IDLE", COORDINATOR)
 
 
 async def outcomes_of(drill: Drill, run_id: str) -> dict[str, Json]:
-    """The outcome of each portfolio, without what differs from run to run."""
+    """Read the outcome of each portfolio, without the fields that differ from run to run."""
     answer = await drill.http.get(f"/api/v1/runs/{run_id}/outcomes")
     lines = [json.loads(line) for line in answer.text.splitlines()]
     return {line["portfolio_id"]: line for line in lines}
 
 
 async def in_peace(drill: Drill, model_id: str, ids: tuple[str, ...]) -> dict[str, Json]:
-    """What becomes of the portfolios while nothing is wrong."""
+    """Rebalance the portfolios while nothing is wrong."""
     run_id = await drill.begun(model_id)
     await drill.check(run_id, ids, await drill.followed(run_id))
     return await outcomes_of(drill, run_id)
@@ -38,7 +38,7 @@ def reasons(outcomes: dict[str, Json]) -> Counter[str]:
 
 
 def differing(outcomes: dict[str, Json], peaceful: dict[str, Json]) -> dict[str, Json]:
-    """The outcomes that are not what they were in peace."""
+    """Select the outcomes that differ from those of a healthy service."""
     return {
         portfolio_id: each
         for portfolio_id, each in outcomes.items()
