@@ -1,6 +1,7 @@
-"""Random rebalancing problems put to a running service, every answer checked from the statement of the problem.
+"""Acceptance: random problems put to a running service, with every answer checked independently.
 
-Exact fractions throughout; only the optimum of a problem whose cash binds comes from SciPy's MILP.
+Fractions are exact throughout; only the optimum of a problem whose cash binds comes from SciPy's
+MILP.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ CONCURRENCY = 4
 
 @dataclass(frozen=True)
 class Problem:
-    """A model, the one portfolio that follows it, and the least cash to leave."""
+    """Model, the one portfolio that follows it, and the least cash to leave."""
 
     model: Model
     portfolio: Portfolio
@@ -38,21 +39,24 @@ class Problem:
 async def all_answered_rightly(
     http: httpx.AsyncClient, book: Book, count: int, seed: int
 ) -> Counter[str]:
-    """Put so many problems; how many had which kind of answer. Raises AssertionError for a wrong one."""
+    """Put problems and count the kinds of answers; AssertionError for a wrong answer."""
     rng = np.random.default_rng(seed)
     problems = iter([drawn(rng, book, f"{seed:04d}{number:020d}") for number in range(count)])
     kinds: Counter[str] = Counter()
 
     async def worker() -> None:
         for problem in problems:
-            kinds[await _answered_rightly(http, problem)] += 1
+            kinds[await _check_problem(http, problem)] += 1
 
     await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
     return kinds
 
 
 def drawn(rng: np.random.Generator, book: Book, portfolio_id: str) -> Problem:
-    """5 to 100 positions, 10k to 50M, bands of 0.5 to 5 %; a third with wide bands and a cash floor."""
+    """Draw a problem: 5 to 100 positions, 10k to 50M, bands of 0.5 to 5 %.
+
+    A third of the problems has wide bands and a cash floor.
+    """
     count = int(rng.integers(5, 101))
     chosen = [str(one) for one in rng.choice(sorted(book.prices), count, replace=False)]
     value = float(np.clip(rng.lognormal(np.log(100_000), 1.8), 10_000, 50_000_000))
@@ -74,7 +78,7 @@ def drawn(rng: np.random.Generator, book: Book, portfolio_id: str) -> Problem:
     return Problem(model, portfolio, (portfolio.market_value * share).quantize(Decimal("0.01")))
 
 
-async def _answered_rightly(http: httpx.AsyncClient, problem: Problem) -> str:
+async def _check_problem(http: httpx.AsyncClient, problem: Problem) -> str:
     added = await http.post("/api/v1/models", json=model_body(problem.model))
     assert added.status_code == 201, added.text
     path = f"/api/v1/portfolio/{problem.portfolio.portfolio_id}/rebalance"
@@ -84,7 +88,7 @@ async def _answered_rightly(http: httpx.AsyncClient, problem: Problem) -> str:
 
 
 def model_body(model: Model) -> Json:
-    """The body of POST /models."""
+    """Make the body of POST /models."""
     return {
         "name": model.name,
         "portfolios": list(model.portfolio_ids),
@@ -101,12 +105,12 @@ def model_body(model: Model) -> Json:
 
 
 def exact_json(answer: httpx.Response) -> Any:
-    """The body with every number as the Decimal that was written."""
+    """Parse the body with every number as the Decimal that was written."""
     return json.loads(answer.text, parse_float=Decimal, parse_int=Decimal)
 
 
 def check(problem: Problem, answer: httpx.Response, stored: Json) -> str:
-    """The kind of an answer that is right; AssertionError for another."""
+    """Check an answer and return its kind; AssertionError for a wrong answer."""
     rows = rows_of(problem.model, problem.portfolio)
     limit = limit_of(problem.portfolio, problem.cash_floor)
     body = exact_json(answer)
@@ -124,7 +128,7 @@ def check(problem: Problem, answer: httpx.Response, stored: Json) -> str:
 
 
 def check_amounts(portfolio: Portfolio, rows: list[Row], body: Json, stored: Json) -> None:
-    """Every number of an answer and of what was stored, to the last digit; every band and sign."""
+    """Check all numbers of the answer and of the stored rebalance exactly, and bands and signs."""
     value = Fraction(portfolio.market_value)
     drifts = {drift["security_id"]: drift for drift in body["drifts"]}
     assert drifts.keys() == {row.security_id for row in rows}
@@ -138,7 +142,7 @@ def check_amounts(portfolio: Portfolio, rows: list[Row], body: Json, stored: Jso
         assert int(traded) in row.counts
         assert Fraction(drift["actual"]) == _half_up(held * row.price / value)
     trades = {trade["security_id"]: trade for trade in body["transactions"]}
-    assert _signed(trades) == {
+    assert _signed_quantities(trades) == {
         r.security_id: d for r in rows if (d := after[r.security_id] - r.held)
     }
     assert body["status"] == ("REBALANCED" if trades else "IN_BAND")
@@ -170,7 +174,7 @@ def _check_stored(portfolio: Portfolio, body: Json, stored: Json) -> None:
 
 
 def _check_optimal(rows: list[Row], limit: Fraction, body: Json) -> str:
-    """How the optimum is known: separable where the cash is slack, by SciPy, or by bounds alone."""
+    """Check the optimum: separable if the cash is slack, else by SciPy, else by bounds alone."""
     objective, bound = Fraction(body["objective"]), Fraction(body["lower_bound"])
     best = [min((row.drift(k), row.held + k) for k in _nearest(row)) for row in rows]
     separable = sum((drift for drift, _ in best), Fraction(0))
@@ -190,7 +194,7 @@ def _check_optimal(rows: list[Row], limit: Fraction, body: Json) -> str:
 
 
 def _nearest(row: Row) -> list[int]:
-    """The whole trades on either side of the target, within the band."""
+    """List the whole trades on either side of the target, within the band."""
     ideal = row.target / row.price - row.held
     first, last = row.counts[0], row.counts[-1]
     return [min(max(k, first), last) for k in (floor(ideal), ceil(ideal))]
@@ -204,7 +208,7 @@ def _half_up(weight: Fraction) -> Fraction:
     return Fraction(floor(weight * 10_000 + Fraction(1, 2)), 10_000)
 
 
-def _signed(trades: Mapping[str, Json]) -> dict[str, Fraction]:
+def _signed_quantities(trades: Mapping[str, Json]) -> dict[str, Fraction]:
     for trade in trades.values():
         assert trade["quantity"] > 0
         assert trade["quantity"] == int(trade["quantity"])

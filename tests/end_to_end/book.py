@@ -1,4 +1,4 @@
-"""The upstreams of these tests: the simulated market, with portfolios and troubles that a test sets."""
+"""Upstreams of these tests: the simulated market, with holdings and faults that a test sets."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ MAX_DURATION_S = 60.0
 
 
 class Kind(StrEnum):
-    """What an upstream in trouble does."""
+    """Behaviour of a faulty upstream."""
 
     ERROR = "answers 500"
     HANG = "hangs"
@@ -31,9 +31,10 @@ class Kind(StrEnum):
 
 @dataclass
 class Trouble:
-    """What happens to requests whose path has this beginning: an error, or a wait until a release.
+    """Fault of requests whose path has a prefix: an error, or a wait until a release.
 
-    Where only the answers are lost the market does what is asked. ``every`` tenth request, say, has it.
+    If only answers are lost, the market processes the requests. The fault applies to every n-th
+    request, with ``every`` as n.
     """
 
     path: str
@@ -48,7 +49,7 @@ class Trouble:
     over: threading.Event = field(default_factory=threading.Event)
 
     def meets(self, scope: Scope) -> bool:
-        """Whether the request runs into it."""
+        """Return whether the fault applies to a request."""
         if not (scope["path"].startswith(self.path) and self.method in {"", scope["method"]}):
             return False
         self.met += 1
@@ -56,10 +57,10 @@ class Trouble:
 
 
 class Book:
-    """An ASGI application. Prices do not change: the market is asked for its means.
+    """ASGI application; prices are constant, because the market is asked for its means.
 
-    What no test has set, the market answers: securities, prices, health, its own portfolios, and for
-    an unknown portfolio the 500 of the real service.
+    The market answers for everything that no test has set: securities, prices, health, its own
+    portfolios, and unknown portfolios with the 500 of the real service.
     """
 
     def __init__(self, market: Market) -> None:
@@ -72,7 +73,7 @@ class Book:
         self._troubles: list[Trouble] = []
 
     def add(self, portfolio_id: str, cash: Decimal | int, holdings: Mapping[str, int]) -> Portfolio:
-        """Let the accounting service have these balances; prices that are missing stay missing."""
+        """Set balances of the accounting service; missing prices stay missing."""
         owned = {security: Decimal(shares) for security, shares in holdings.items()}
         prices = {security: self.prices.get(security, Decimal(1)) for security in owned}
         portfolio = Portfolio(portfolio_id, Decimal(cash), owned, {**self.prices, **prices})
@@ -81,25 +82,25 @@ class Book:
 
     @contextmanager
     def failing(self, path: str, status: int = 503) -> Generator[Trouble]:
-        """Answer this status instead."""
+        """Answer with this status instead."""
         with self._troubled(Trouble(path, status)) as trouble:
             yield trouble
 
     @contextmanager
     def losing_answers(self, path: str) -> Generator[Trouble]:
-        """Let the market do what is asked, and answer 504 instead of what it answers."""
+        """Pass requests on to the market, and answer 504 in place of its answer."""
         with self._troubled(Trouble(path, 504, "POST", answers_lost=True)) as trouble:
             yield trouble
 
     @contextmanager
     def held(self, path: str) -> Generator[Trouble]:
-        """Keep such requests waiting until ``over`` is set or the block ends."""
+        """Hold matching requests until ``over`` is set or the block ends."""
         with self._troubled(Trouble(path, None)) as trouble:
             yield trouble
 
     @contextmanager
     def troubled(self, path: str, kind: Kind, every: int = 1) -> Generator[Trouble]:
-        """Let every so-manieth request have this trouble."""
+        """Apply the fault to every n-th request."""
         with self._troubled(Trouble(path, kind=kind, every=every)) as trouble:
             yield trouble
 
@@ -125,7 +126,7 @@ class Book:
                 trouble.reached.set()
                 if trouble.answers_lost:
                     await self._market_app(scope, receive, _nowhere)
-                if await _suffered(trouble, send):
+                if await _apply(trouble, send):
                     return
         portfolio = self._portfolios.get(_portfolio_of(path))
         if portfolio is None:
@@ -134,8 +135,8 @@ class Book:
             await _answer(send, 200, _summary(portfolio))
 
 
-async def _suffered(trouble: Trouble, send: Send) -> bool:
-    """Whether the trouble was the whole answer."""
+async def _apply(trouble: Trouble, send: Send) -> bool:
+    """Apply the fault; return whether it was the whole answer."""
     if trouble.delay_s:
         await asyncio.sleep(trouble.delay_s)
         return False
@@ -155,12 +156,12 @@ async def _suffered(trouble: Trouble, send: Send) -> bool:
 
 
 async def reached(trouble: Trouble) -> None:
-    """Return when a request ran into this trouble."""
+    """Wait until the fault met a request."""
     await _wait(trouble.reached)
 
 
 async def _nowhere(_: Message) -> None:
-    """Where answers go that are lost."""
+    """Swallow an answer that is lost."""
 
 
 async def _wait(event: threading.Event) -> None:
@@ -191,7 +192,7 @@ async def _answer(send: Send, status: int, value: object) -> None:
 
 
 async def _send(send: Send, status: int, body: bytes, promised: int | None = None) -> None:
-    """An answer; one that promised more breaks its connection."""
+    """Send an answer; break the connection if it promised more."""
     length = str(promised or len(body)).encode()
     headers = [JSON, (b"content-length", length)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -200,7 +201,7 @@ async def _send(send: Send, status: int, body: bytes, promised: int | None = Non
 
 @contextmanager
 def served(book: Book) -> Generator[str]:
-    """Serve the book from a thread of its own; gives the URL."""
+    """Serve the upstreams from a thread of their own; yield the URL."""
     config = uvicorn.Config(
         book, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )

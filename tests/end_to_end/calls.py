@@ -1,4 +1,4 @@
-"""What the tests of the service do again and again."""
+"""Calls that the tests of the service share."""
 
 import asyncio
 import socket
@@ -30,19 +30,19 @@ def free_port() -> int:
 
 
 def new_id() -> str:
-    """An id that no portfolio had before."""
+    """Make the id of a new portfolio."""
     return f"Portfolio{next(_numbers):015d}"
 
 
 def funded(book: Book, cash: int = 1_000_000) -> str:
-    """A new portfolio that holds cash alone."""
+    """Add a portfolio that holds only cash."""
     portfolio_id = new_id()
     book.add(portfolio_id, cash, {})
     return portfolio_id
 
 
 def model_for(book: Book, portfolio_ids: Iterable[str], strategy: int = 0) -> Model:
-    """A model of one of the market's strategies, for these portfolios."""
+    """Make a model of one of the market's strategies, for these portfolios."""
     band = DriftBand(Decimal("0.01"), Decimal("0.01"))
     weights = book.market.strategies[strategy].weights
     targets = tuple(Target(security, weight, band) for security, weight in weights.items())
@@ -50,14 +50,14 @@ def model_for(book: Book, portfolio_ids: Iterable[str], strategy: int = 0) -> Mo
 
 
 async def added(http: httpx.AsyncClient, model: Model) -> Json:
-    """The model as the service stored it."""
+    """Create a model; return it as the service stored it."""
     answer = await http.post("/api/v1/models", json=model_body(model))
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
 async def rebalanced(http: httpx.AsyncClient, model_id: str) -> list[Json]:
-    """The elements of a rebalance that succeeds."""
+    """Rebalance successfully; return the elements of the answer."""
     answer = await http.post(f"/api/v1/model/{model_id}/rebalance")
     assert answer.status_code == 200, answer.text
     return exact_json(answer)
@@ -66,7 +66,7 @@ async def rebalanced(http: httpx.AsyncClient, model_id: str) -> list[Json]:
 async def succeeds_again(
     http: httpx.AsyncClient, path: str, method: str = "POST"
 ) -> httpx.Response:
-    """The first good answer to a request that is repeated until there is one."""
+    """Repeat a request until it succeeds; return that answer."""
     async with asyncio.timeout(WITHIN_S):
         while (answer := await http.request(method, path)).status_code != 200:
             assert answer.status_code == 503, answer.text
@@ -80,7 +80,7 @@ async def number_of_runs(http: httpx.AsyncClient) -> int:
 
 
 async def replicas_of(deployment: str) -> list[int]:
-    """The processes of a deployment."""
+    """List the processes of a deployment."""
     name = f"ServeReplica:order-generation:{deployment}"
     alive = [("class_name", "=", name), ("state", "=", "ALIVE")]
     look = partial(list_actors, ray.get_runtime_context().gcs_address, filters=alive)
@@ -88,7 +88,7 @@ async def replicas_of(deployment: str) -> list[int]:
 
 
 def of_market(book: Book, number: int) -> Portfolio:
-    """A portfolio of the simulated market as the domain sees it."""
+    """Convert a portfolio of the simulated market to the domain."""
     rows = book.market.rows(number)
     owned = {row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id}
     cash = sum((Decimal(row.long) for row in rows if row.security_id is None), Decimal(0))

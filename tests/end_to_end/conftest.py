@@ -1,4 +1,4 @@
-"""One service for all these tests: its deployments on a local Ray cluster, a real database, upstreams to trouble."""
+"""Fixtures of the whole service: a local Ray cluster, a real database, faulty upstreams."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +33,7 @@ def book_url(book: Book) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
-    """The running service; a run of more than 100 portfolios is cut into chunks of 50.
+    """Start the service; a run of more than 100 portfolios is cut into chunks of 50.
 
     Two replicas work on runs: what one is asked, the other may have to do.
     """
@@ -53,7 +53,7 @@ def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
         "run_chunk_size": 50,
         "proxy_connections_per_client": CONNECTIONS,
     }
-    os.environ[TIMEOUT_VARIABLE] = str(CLIENT_TIMEOUT_S)  # before Ray starts, which hands it on
+    os.environ[TIMEOUT_VARIABLE] = str(CLIENT_TIMEOUT_S)  # first, because Ray hands it on
     settings, content = configured(CONFIG, overrides)
     (optimizer,) = [
         one for one in content["applications"][0]["deployments"] if one["name"] == "Optimizer"

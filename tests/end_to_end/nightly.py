@@ -1,4 +1,4 @@
-"""A Python job in the cluster that calls the service without HTTP."""
+"""Python job in the cluster that calls the service without HTTP."""
 
 import asyncio
 
@@ -14,12 +14,12 @@ from storage.rebalance import Rebalance
 
 @ray.remote(num_cpus=0)
 class Nightly:
-    """An actor, which has one event loop for all its calls, as handles need it."""
+    """Actor with one event loop for all its calls, because handles need it."""
 
     async def rebalance(
         self, portfolio_ids: tuple[str, ...]
     ) -> list[tuple[Rebalance, PortfolioOutcome] | BaseException]:
-        """What becomes of these portfolios, each rebalanced to its newest model."""
+        """Rebalance each of these portfolios to its newest model."""
         optimizer = connect_optimizer()
         calls = (rebalance_portfolio(optimizer, each, None, NO_OVERRIDES) for each in portfolio_ids)
         with CallContext("job").entered():

@@ -1,4 +1,4 @@
-"""What ends when a run is cancelled or a caller leaves, whichever replica works on it; what stays is in the database."""
+"""Cancelled runs and callers that leave: work ends in every replica, the database stays whole."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ def stored(service: Settings) -> Iterator[Database[Json]]:
 
 
 async def model_of(http: httpx.AsyncClient, book: Book) -> str:
-    """A model of twelve chunks; three are under way at a time."""
+    """Store a model of twelve chunks, of which three are under way at a time."""
     return (await added(http, model_for(book, book.market.portfolio_ids(600))))["model_id"]
 
 
@@ -54,7 +54,7 @@ def outcomes_of(stored: Database[Json], rebalance_id: str) -> Counter[str]:
 
 
 def nothing_is_left_over(stored: Database[Json]) -> bool:
-    """Whether every stored outcome belongs to a stored rebalance."""
+    """Return whether every stored outcome belongs to a stored rebalance."""
     rebalances = {str(one["_id"]) for one in stored["rebalances"].find({}, {"_id": 1})}
     owners = {row["_id"][:24] for row in stored["outcomes"].find({}, {"_id": 1})}
     return owners <= rebalances
@@ -114,7 +114,7 @@ async def test_nothing_stays_of_a_large_rebalance_that_ran_out_of_time_and_its_k
     with book.slow(SUMMARIES, 0.5):
         answer = await http.post(path, headers={**key, "X-Request-Timeout": "2"})
         assert (answer.status_code, answer.json()["type"]) == (504, "/problems/deadline-exceeded")
-    again = await _repeated(http, path, key)
+    again = await _repeat(http, path, key)
     assert again.status_code == 200, again.text
     assert "Idempotent-Replayed" not in again.headers
     replayed = await http.post(path, headers=key)
@@ -134,7 +134,7 @@ async def test_nothing_stays_of_a_large_rebalance_whose_caller_hung_up(
         await reached(trouble)
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
-        # What is held is interrupted: it does not wait for an answer.
+        # Held requests are interrupted, because otherwise the run would wait for their answers.
         newest = (await http.get("/api/v1/runs", params={"limit": 1})).json()[0]
         ended = await run_over(http, newest["run_id"])
     assert (ended["status"], ended["counts"], ended["rebalances"]) == ("CANCELLED", {}, [])
@@ -164,7 +164,7 @@ async def test_a_solver_that_nobody_waits_for_makes_room_for_others(
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
 
-    # More than there are replicas, each with half a minute of work for its solver.
+    # More requests than replicas, each with half a minute of work for its solver.
     await asyncio.gather(*(hang_up(number) for number in range(6)))
     answer = await http.post(
         "/api/v1/optimize", json=endless(1, hard=False), headers={"X-Request-Timeout": "15"}
@@ -172,8 +172,8 @@ async def test_a_solver_that_nobody_waits_for_makes_room_for_others(
     assert answer.status_code == 200, answer.text
 
 
-async def _repeated(http: httpx.AsyncClient, path: str, key: dict[str, str]) -> httpx.Response:
-    """The answer under a key once the first attempt has ended."""
+async def _repeat(http: httpx.AsyncClient, path: str, key: dict[str, str]) -> httpx.Response:
+    """Repeat a request under its key until the first attempt has ended."""
     async with asyncio.timeout(WITHIN_S):
         while (answer := await http.post(path, headers=key)).status_code == 409:
             assert answer.json()["type"] == "/problems/request-in-progress"
@@ -183,7 +183,7 @@ async def _repeated(http: httpx.AsyncClient, path: str, key: dict[str, str]) -> 
 
 
 def endless(seed: int, *, hard: bool = True) -> Json:
-    """A portfolio under options that keep the solver busy for longer than any caller waits."""
+    """Make a portfolio and options that keep the solver busy longer than any caller waits."""
     draw = random.Random(seed)
     ids = [f"S{number:023}" for number in range(95)]
     band = {"target": "0.01", "low_drift": "0.002", "high_drift": "0.002"}

@@ -1,4 +1,4 @@
-"""The Python client and `ordergen` on the running service: runs followed to their end, replays, examples."""
+"""Python client and `ordergen` on the running service: runs, replays, examples."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ async def ordergen(service: Settings, *arguments: str) -> Result:
 
 @pytest.fixture
 async def model_id(http: httpx.AsyncClient, book: Book) -> str:
-    """A model that portfolios of the market follow."""
+    """Store a model that portfolios of the market follow."""
     made = await added(http, model_for(book, book.market.portfolio_ids(PORTFOLIOS)))
     return made["model_id"]
 

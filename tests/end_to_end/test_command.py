@@ -23,7 +23,7 @@ WITHIN_S = 120.0
 
 
 class Command:
-    """A running `ordergen`, and what it printed so far."""
+    """Running `ordergen`, and its output so far."""
 
     def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
         inherited = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
@@ -41,7 +41,7 @@ class Command:
         self._reader.start()
 
     def printed(self, text: str) -> bool:
-        """Whether it prints this before it ends."""
+        """Return whether the command prints a text before it ends."""
         until = time.monotonic() + WITHIN_S
         while time.monotonic() < until:
             ended = self.process.poll() is not None
@@ -54,7 +54,7 @@ class Command:
         return False
 
     def ended(self) -> int:
-        """How it ended."""
+        """Wait for the end; return the exit code."""
         code = self.process.wait(WITHIN_S)
         self._reader.join()
         return code
@@ -78,7 +78,7 @@ def prices(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def demo(prices: Path, tmp_path: Path) -> Iterator[Command]:
-    """The demonstration, on a port and in a directory of its own."""
+    """Start the demonstration, on a port and in a directory of its own."""
     command = Command(
         tmp_path,
         "demo",
@@ -155,7 +155,7 @@ def test_a_start_that_is_interrupted_ends_at_once_and_leaves_nothing_behind(
 
 
 Process = tuple[int, str]
-"""Process id and start time, which together are one process for ever."""
+"""Process id and start time, because together they identify one process for ever."""
 
 
 def _descendants(pid: int) -> list[Process]:
@@ -173,7 +173,7 @@ def _descendants(pid: int) -> list[Process]:
 
 
 def _stat(pid: int) -> list[str]:
-    """State, parent and so on; the name before them may hold blanks. Empty for a process that is gone."""
+    """Read state, parent and so on of a process, after the name; empty once it is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     except (FileNotFoundError, ProcessLookupError):

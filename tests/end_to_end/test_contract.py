@@ -1,4 +1,4 @@
-"""The whole service over HTTP: what its parts do together."""
+"""Whole service over HTTP: its parts together."""
 
 import asyncio
 from collections import Counter
@@ -97,7 +97,7 @@ async def test_a_repeated_key_gets_the_same_answer_without_new_work(
 async def test_one_portfolio_that_fails_does_not_stop_the_others(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    unpriced = _unpriced(book.market)
+    unpriced = _find_unpriced(book.market)
     good, unknown, odd = funded(book), new_id(), new_id()
     book.add(odd, 1000, {unpriced: 5})
     made = await added(http, model_for(book, [unknown, good, odd]))
@@ -115,7 +115,7 @@ async def test_a_model_whose_own_security_has_no_price_is_refused(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     body = model_body(model_for(book, [funded(book)]))
-    unpriced = _unpriced(book.market)
+    unpriced = _find_unpriced(book.market)
     body["positions"][0]["security_id"] = unpriced
     made = (await http.post("/api/v1/models", json=body)).json()
     answer = await http.post(f"/api/v1/model/{made['model_id']}/rebalance")
@@ -147,7 +147,7 @@ async def test_readiness_names_the_upstream_that_is_down(
     )
 
 
-def _unpriced(market: Market) -> str:
+def _find_unpriced(market: Market) -> str:
     found = (one.security_id for one in market.listings() if one.security_id and not one.quote)
     return next(found)
 

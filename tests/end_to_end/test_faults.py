@@ -1,4 +1,4 @@
-"""Upstreams that are down, processes that are killed: what a caller sees of it, and what is stored."""
+"""Upstreams that are down and killed processes: the caller's answer and the database."""
 
 import asyncio
 import os
@@ -158,7 +158,7 @@ async def _stored_run(http: httpx.AsyncClient, answered: list[Json]) -> Json:
 
 
 async def _worker_of(task: str) -> int:
-    """The process that runs such a task now; the cluster knows it after a second or so."""
+    """Find the process that runs such a task; the cluster knows it after a second or so."""
     running = [("name", "=", task), ("state", "=", "RUNNING")]
     here = ray.get_runtime_context().gcs_address  # the machine may run other clusters
     look = partial(list_tasks, here, filters=running, detail=True)

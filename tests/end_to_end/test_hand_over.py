@@ -1,4 +1,4 @@
-"""The orders of a rebalance at the order service: there once, whatever becomes of requests and processes."""
+"""Orders of a rebalance at the order service: each once, despite lost requests and processes."""
 
 import asyncio
 import os
@@ -88,7 +88,7 @@ async def _rebalance(http: httpx.AsyncClient, book: Book, portfolios: int) -> st
 
 
 async def _orders_of(book_url: str, listed: list[Json]) -> list[Json]:
-    """The orders at the order service of the portfolios that are listed."""
+    """Read the orders of these portfolios at the order service."""
     portfolios = {each["portfolio_id"] for each in listed}
     found: list[Json] = []
     async with httpx.AsyncClient(base_url=book_url, trust_env=False) as desk:

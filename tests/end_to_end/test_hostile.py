@@ -1,4 +1,4 @@
-"""What nobody should send, sent to the running service."""
+"""Hostile requests to the running service."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ JSON = {"content-type": "application/json"}
 async def test_schemathesis_finds_nothing_that_its_configuration_does_not_explain(
     http: httpx.AsyncClient, service: Settings, tmp_path: Path
 ) -> None:
-    # A run over the whole book is as long as the book of all these tests; tests/api has these routes.
+    # Left out, because a run over all portfolios takes too long here; tests/api has these routes.
     asked = findings, url_of(service), 5, tmp_path, ("^/api/v1/runs",)
     code, report = await asyncio.to_thread(*asked)
     assert code == 0, report

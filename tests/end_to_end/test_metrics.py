@@ -1,4 +1,4 @@
-"""The metrics of the running service: each is fed by what the service does."""
+"""Metrics of the running service: work of the service feeds each of them."""
 
 import asyncio
 import re
@@ -68,7 +68,7 @@ async def test_a_request_that_waits_is_in_flight(http: httpx.AsyncClient, book: 
 
 
 async def exported(http: httpx.AsyncClient, *names: str) -> Samples:
-    """The metrics, as soon as all of these are there and above 0."""
+    """Wait until all these metrics are above 0, and return the metrics."""
     async with asyncio.timeout(WITHIN_S):
         while True:
             samples = samples_of((await http.get("/metrics")).text)

@@ -1,4 +1,4 @@
-"""The calls of the portal of the original, one after the other, with the exact JSON that it gets."""
+"""Calls of the original's portal, one after the other, with the exact JSON that it gets."""
 
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal

@@ -1,4 +1,4 @@
-"""Clients that are slow or many: they are let go, and the others do not notice. On loopback, in modest numbers."""
+"""Slow or numerous clients on loopback: they are disconnected, and others do not notice."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,14 +22,14 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Crowd:
-    """Connections that go with the test."""
+    """Client connections that end with the test."""
 
     def __init__(self, settings: Settings) -> None:
         self._address = settings.host, settings.port
         self._open: list[Connection] = []
 
     async def send(self, count: int, text: bytes) -> list[Connection]:
-        """Open so many connections, if they are taken, and send the text on each."""
+        """Open ``count`` connections, as far as accepted, and send the text on each."""
         before = len(self._open)
         for _ in range(count):
             with suppress(ConnectionResetError):
@@ -44,7 +44,7 @@ class Crowd:
 
 
 async def end_of(reader: asyncio.StreamReader) -> bytes:
-    """What comes before the connection is closed; nothing on one that is refused."""
+    """Read until the connection is closed; nothing from a refused connection."""
     async with asyncio.timeout(WITHIN_S):
         with suppress(ConnectionResetError):
             return await reader.read()

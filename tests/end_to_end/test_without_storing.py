@@ -1,4 +1,4 @@
-"""What the running service answers without storing anything."""
+"""Answers of the running service that store nothing."""
 
 import json
 import os
@@ -31,7 +31,7 @@ JSON = {"content-type": "application/json"}
 
 @contextmanager
 def frozen_database(uri: str) -> Generator[None]:
-    """No answer from the database while the block runs."""
+    """Keep the database from responding during the block."""
     with MongoClient(uri) as client:
         pid = client.admin.command("serverStatus")["pid"]
     os.kill(pid, signal.SIGSTOP)
@@ -42,15 +42,17 @@ def frozen_database(uri: str) -> Generator[None]:
 
 
 def given(book: Book, model: Model) -> Json:
-    """The body of POST /optimize for the first portfolios of the market."""
+    """Make the body of POST /optimize for the first portfolios of the market."""
     return {
         "model": {"positions": model_body(model)["positions"]},
         "prices": {security: f"{price:f}" for security, price in book.prices.items()},
-        "portfolios": [_owned(book, number) for number in range(len(model.portfolio_ids))],
+        "portfolios": [
+            _portfolio_document(book, number) for number in range(len(model.portfolio_ids))
+        ],
     }
 
 
-def _owned(book: Book, number: int) -> Json:
+def _portfolio_document(book: Book, number: int) -> Json:
     rows = book.market.rows(number)
     holdings = {row.security_id: row.long - row.short for row in rows if row.security_id}
     cash = Decimal(sum(row.long for row in rows if row.security_id is None))
