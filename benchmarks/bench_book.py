@@ -166,7 +166,7 @@ def _kind(process: Path) -> str:
     return next((kind for name, kind in kinds.items() if name in line), "Ray itself")
 
 
-def followed(call: Caller, run_id: str, look: Callable[[], None]) -> dict[str, Any]:
+def await_run(call: Caller, run_id: str, look: Callable[[], None]) -> dict[str, Any]:
     """Poll the run until it is over, and return the run."""
     while True:
         run = json.loads(call("GET", f"/api/v1/runs/{run_id}"))
@@ -230,7 +230,7 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> None:
     holdings = {"source": "file", "file": FILE}
     sample = {"portfolios": [portfolio_id(number) for number in range(WARMING)]}
     begun = json.loads(call("POST", "/api/v1/runs", {**sample, "holdings": holdings}, 202))
-    followed(call, begun["run_id"], memory.look)
+    await_run(call, begun["run_id"], memory.look)
     asking = threading.Thread(
         target=lambda: busy.extend(singles(settings.port, single, lambda _: over.is_set()))
     )
@@ -239,7 +239,7 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> None:
     before, begin = processor_s(), time.perf_counter()
     request = {"whole_book": True, "holdings": holdings}
     run = json.loads(call("POST", "/api/v1/runs", request, 202))
-    run = followed(call, run["run_id"], memory.look)
+    run = await_run(call, run["run_id"], memory.look)
     whole_s = time.perf_counter() - begin
     spent = {kind: now - before.get(kind, 0) for kind, now in processor_s().items()}
     over.set()

@@ -79,7 +79,7 @@ def percentiles_ms(times_s: list[float]) -> tuple[float, float, float, float]:
     return 1000 * cut[49], 1000 * cut[94], 1000 * cut[98], 1000 * max(times_s)
 
 
-def repeated(work: Callable[[], object], times: int) -> list[float]:
+def time_repeatedly(work: Callable[[], object], times: int) -> list[float]:
     """Measure the seconds of each repetition, after a warm-up."""
     for _ in range(min(WARM_UP, times)):
         work()
@@ -130,7 +130,7 @@ def ping(port: int, stop: Event, results: Connection) -> None:
     results.send(times)
 
 
-def pinged(port: int, work: Callable[[], object]) -> list[float]:
+def time_health_during(port: int, work: Callable[[], object]) -> list[float]:
     """Time /health/live during the work."""
     context = multiprocessing.get_context("spawn")
     stop, (receiving, sending) = context.Event(), context.Pipe(duplex=False)
@@ -159,7 +159,7 @@ def measure_requests(call: Caller, model_id: str, portfolio_id: str, times: int)
     for column in ("request", "p50", "p95", "p99", "longest"):
         table.add_column(column, justify="left" if column == "request" else "right")
     for name, work in rows.items():
-        table.add_row(name, *(f"{ms:.1f}" for ms in percentiles_ms(repeated(work, times))))
+        table.add_row(name, *(f"{ms:.1f}" for ms in percentiles_ms(time_repeatedly(work, times))))
     table.add_row("the original: one portfolio", str(ORIGINAL_PORTFOLIO_MS), "", "", "")
     return table
 
@@ -169,7 +169,7 @@ def measure_runs(port: int, model_id: str, portfolios: int, runs: int) -> Table:
     call, path = Caller(port), f"/api/v1/model/{model_id}/rebalance"
     call("POST", path)
     times: list[float] = []
-    pings = pinged(
+    pings = time_health_during(
         port, lambda: times.extend(seconds(lambda: call("POST", path)) for _ in range(runs))
     )
     table = Table(title=f"{runs} runs of {portfolios:,} portfolios")
@@ -208,9 +208,11 @@ def measure_long_body(port: int, times: int) -> Table:
     call, body = Caller(port), long_body()
     call("POST", "/api/v1/optimize", body)
     taken: list[float] = []
-    pings = pinged(
+    pings = time_health_during(
         port,
-        lambda: taken.extend(repeated(lambda: call("POST", "/api/v1/optimize", body), times)),
+        lambda: taken.extend(
+            time_repeatedly(lambda: call("POST", "/api/v1/optimize", body), times)
+        ),
     )
     table = Table(title=f"POST /optimize of {len(body) / 1e6:.0f} MB, {times} times")
     for column in ("", "median", "fastest", "slowest"):

@@ -62,7 +62,7 @@ async def paged(url: str, ids: tuple[str, ...]) -> None:
         await PagedAccounting(client).holdings(ids)
 
 
-async def measured(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
+async def measure(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
     """Measure the median seconds of wall time and of this process's CPU time."""
     await work()
     walls: list[float] = []
@@ -90,7 +90,7 @@ async def compare(url: str) -> Table:
     for column in ("case, concurrency", "wall s", "client CPU s", "portfolios/s"):
         table.add_column(column, justify="right")
     for name, work in cases:
-        wall, processor = await measured(work)
+        wall, processor = await measure(work)
         table.add_row(name, f"{wall:.3f}", f"{processor:.3f}", f"{PORTFOLIOS / wall:,.0f}")
     return table
 

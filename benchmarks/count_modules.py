@@ -71,7 +71,7 @@ class Entries:
 
 
 @contextmanager
-def noted(entries: Entries) -> Iterator[None]:
+def record_entries(entries: Entries) -> Iterator[None]:
     """Record every entry in this thread and in threads that begin inside the block."""
     threading.setprofile(entries.note)
     sys.setprofile(entries.note)
@@ -98,7 +98,7 @@ async def rebalance(uri: str) -> Entries:
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         body = {**posted(), "portfolios": [*PORTFOLIOS]}
         made = (await http.post("/api/v1/models", json=body)).raise_for_status().json()
-        with noted(entries):
+        with record_entries(entries):
             answer = await http.post(f"/api/v1/model/{made['model_id']}/rebalance", json={})
         assert len(answer.raise_for_status().json()) == len(PORTFOLIOS), answer.text
     await disconnect(database)

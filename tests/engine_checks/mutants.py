@@ -154,7 +154,7 @@ def _tests_of(module: str) -> str:
     return f"test_{module.rpartition('.')[2]}"
 
 
-def noticed_by_tests(*, of: str = "", but: str = "") -> bool:
+def is_noticed_by_tests(*, of: str = "", but: str = "") -> bool:
     """True if a test fails: a test ``of`` one module, or any test ``but`` those."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     import pytest
@@ -184,22 +184,22 @@ def _end_after(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def mutated(module: str, code: CodeType, asked: list[Asked]) -> dict[str, Any]:
+def run_mutant(module: str, code: CodeType, asked: list[Asked]) -> dict[str, Any]:
     """Run a mutant until the first difference."""
     sys.meta_path.insert(0, _Finder(module, code))
     try:
         found = first_difference(asked[:SOME])
-        if found is None and noticed_by_tests(of=module):
+        if found is None and is_noticed_by_tests(of=module):
             return {"outcome": BY_TESTS}
         found = found or first_difference(asked[SOME:])
         if found is not None:
             return {"outcome": ANSWERS, "by": found}
-        return {"outcome": BY_TESTS if noticed_by_tests(but=module) else SURVIVED}
+        return {"outcome": BY_TESTS if is_noticed_by_tests(but=module) else SURVIVED}
     except BaseException:  # noqa: BLE001 - whatever a mutant raises, it was noticed
         return {"outcome": ANSWERS}
 
 
-def unchanged() -> dict[str, Any]:
+def load_unchanged() -> dict[str, Any]:
     """Load the unchanged engine, and record which problems reach which of its lines."""
     reached: dict[str, list[int]] = {}
     lines: set[tuple[str, int]] = set()
@@ -221,13 +221,13 @@ def unchanged() -> dict[str, Any]:
             return {"wrong": f"{wrong} is answered otherwise than recorded"}
         for path, line in lines:
             reached.setdefault(f"{module_of(Path(path))}:{line}", []).append(place)
-    if noticed_by_tests():
+    if is_noticed_by_tests():
         return {"wrong": "a test fails"}
     loaded = [name for name in sys.modules if not name.startswith(("optimization", "tests"))]
     return {"wrong": None, "loaded": loaded, "asked": asked, "reached": reached}
 
 
-def forked(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def run_in_fork(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run work in a fork of this process; ``timed out`` if it was stopped."""
     reads, writes = os.pipe()
     process = os.fork()
@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=10_000, help="problems that a mutant is asked")
     arguments = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    base = forked(unchanged)
+    base = run_in_fork(load_unchanged)
     if base["wrong"]:
         sys.exit(base["wrong"])
     for name in base["loaded"]:
@@ -286,11 +286,11 @@ def main() -> None:
             survived = old is not None and old["outcome"] == SURVIVED
             if not (survived if arguments.again else old is None):
                 continue
-            asked = _asked(base, mutant)
+            asked = _problems_reaching(base, mutant)
             first = [one for one in hopeful if one in asked]
             asked = [*first, *(one for one in asked if one not in first)][: arguments.most]
             begin = time.perf_counter()
-            said = forked(partial(mutated, module, code, asked))
+            said = run_in_fork(partial(run_mutant, module, code, asked))
             if said.get("by"):
                 by = tuple(said["by"])
                 hopeful = [by, *(one for one in hopeful if one != by)][:REMEMBERED]
@@ -301,7 +301,7 @@ def main() -> None:
     report([one for key, one in known.items() if key in current])
 
 
-def _asked(base: dict[str, Any], mutant: Mutant) -> list[Asked]:
+def _problems_reaching(base: dict[str, Any], mutant: Mutant) -> list[Asked]:
     """The problems that reach the changed lines."""
     wanted = {f"{mutant.module}:{line}" for line in range(mutant.line, mutant.last + 1)}
     whole = mutant.at_import or mutant.module in COMPILED_ONCE

@@ -204,19 +204,19 @@ def mutants(module: str) -> Iterator[tuple[Mutant, CodeType]]:
     for place in range(sum(1 for _ in places(ast.parse(source)))):
         tree = ast.parse(source)
         node, put, before = next(islice(places(tree), place, None))
-        shown = _shown(before)
+        shown = _source_of(before)
         for new in changes(node):
             put(new)
             lines = before.lineno, before.end_lineno or before.lineno
             outside = not any(first <= lines[0] <= last for first, last in bodies)
-            mutant = Mutant(module, *lines, outside, shown, _shown(before, node, new))
+            mutant = Mutant(module, *lines, outside, shown, _source_of(before, node, new))
             if mutant.key not in seen:
                 seen.add(mutant.key)
                 yield mutant, compile(ast.fix_missing_locations(tree), str(path), "exec")
             put(node)
 
 
-def _shown(statement: ast.AST, node: ast.AST | None = None, new: ast.AST | None = None) -> str:
+def _source_of(statement: ast.AST, node: ast.AST | None = None, new: ast.AST | None = None) -> str:
     """The statement's own line, without the lines below it; or a new one in its place."""
     shown = deepcopy(new) if node is statement and new is not None else deepcopy(statement)
     for block in ("body", "orelse", "finalbody", "handlers", "cases"):

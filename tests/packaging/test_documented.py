@@ -74,7 +74,7 @@ def documents() -> dict[str, set[str]]:
     }
 
 
-def described(collection: str) -> str:
+def description_of(collection: str) -> str:
     """Extract the description of a collection's documents from docs/reference/storage.md."""
     block = (DOCS / "reference/storage.md").read_text().split("```")[1]
     found = re.search(rf"^{collection} .*\n(?: +.*\n)*", block, re.MULTILINE)
@@ -84,13 +84,13 @@ def described(collection: str) -> str:
 
 @pytest.mark.parametrize("collection", sorted(documents()))
 def test_every_field_that_is_stored_is_described(collection: str) -> None:
-    words = set(re.findall(r"\w+", described(collection)))
+    words = set(re.findall(r"\w+", description_of(collection)))
     assert documents()[collection] - words == set()
 
 
 @pytest.mark.parametrize("collection", sorted(schema.SCHEMAS))
 def test_every_field_that_the_database_checks_is_described(collection: str) -> None:
-    words = set(re.findall(r"\w+", described(collection)))
+    words = set(re.findall(r"\w+", description_of(collection)))
     assert set(schema.SCHEMAS[collection]["properties"]) - words == set()
 
 

@@ -31,7 +31,7 @@ def portfolios(*numbers: int) -> tuple[str, ...]:
     return tuple(numbered("P", number) for number in numbers)
 
 
-async def begun(leases: OrderSubmissionStore) -> str:
+async def begin_submission(leases: OrderSubmissionStore) -> str:
     """Begin a hand-over of a new rebalance, with the rebalance id as its owner."""
     rebalance_id = new_rebalance_id()
     await leases.begin(rebalance_id, rebalance_id)
@@ -42,7 +42,7 @@ async def test_of_20_simultaneous_hand_overs_of_the_same_portfolios_one_gets_all
     leases: OrderSubmissionStore, claims: PortfolioClaimStore, database: AsyncDatabase[Document]
 ) -> None:
     ids = portfolios(*range(300))
-    rebalances = [await begun(leases) for _ in range(20)]
+    rebalances = [await begin_submission(leases) for _ in range(20)]
 
     found = await asyncio.gather(
         *(claims.take(ids, each, each) for each in rebalances), return_exceptions=True
@@ -60,7 +60,7 @@ async def test_hand_overs_that_overlap_in_a_ring_do_not_all_keep_each_other_out(
 ) -> None:
     for _ in range(10):
         wanted: list[Sequence[str]] = [portfolios(1, 2), portfolios(2, 3), portfolios(1, 3)]
-        rebalances = [await begun(leases) for _ in wanted]
+        rebalances = [await begin_submission(leases) for _ in wanted]
         pairs = zip(wanted, rebalances, strict=True)
 
         found = await asyncio.gather(
@@ -75,7 +75,7 @@ async def test_hand_overs_that_overlap_in_a_ring_do_not_all_keep_each_other_out(
 async def test_a_claim_ends_with_the_lease_of_its_hand_over(
     leases: OrderSubmissionStore, claims: PortfolioClaimStore
 ) -> None:
-    first, second = await begun(leases), await begun(leases)
+    first, second = await begin_submission(leases), await begin_submission(leases)
     await claims.take(portfolios(1, 2), first, first)
     await claims.take(portfolios(1, 2, 3), first, first)
 
@@ -85,7 +85,7 @@ async def test_a_claim_ends_with_the_lease_of_its_hand_over(
     await leases.end(first, first)
     await claims.take(portfolios(2), second, second)
 
-    again = await begun(leases)
+    again = await begin_submission(leases)
     with pytest.raises(HandOverInProgressError):
         await claims.take(portfolios(1, 2), again, again)
 
@@ -93,7 +93,7 @@ async def test_a_claim_ends_with_the_lease_of_its_hand_over(
 async def test_a_hand_over_whose_process_died_loses_its_claims_with_its_lease(
     database: AsyncDatabase[Document], claims: PortfolioClaimStore, leases: OrderSubmissionStore
 ) -> None:
-    dead, next_one = new_rebalance_id(), await begun(leases)
+    dead, next_one = new_rebalance_id(), await begin_submission(leases)
     await OrderSubmissionStore(database, timedelta(0)).begin(dead, "dead")
     await claims.take(portfolios(1), dead, "dead")
     await asyncio.sleep(0.005)
@@ -108,7 +108,7 @@ async def test_a_lapsed_hand_over_cannot_go_on_once_another_took_one_of_its_port
     leases: OrderSubmissionStore,
     change: str,
 ) -> None:
-    paused, next_one = new_rebalance_id(), await begun(leases)
+    paused, next_one = new_rebalance_id(), await begin_submission(leases)
     await OrderSubmissionStore(database, timedelta(0)).begin(paused, "paused")
     await claims.take(portfolios(1, 2), paused, "paused")
     await asyncio.sleep(0.005)
@@ -126,7 +126,7 @@ async def test_a_lapsed_hand_over_cannot_go_on_once_another_took_one_of_its_port
 async def test_a_lapsed_hand_over_goes_on_while_nobody_took_anything_of_it(
     database: AsyncDatabase[Document], claims: PortfolioClaimStore, leases: OrderSubmissionStore
 ) -> None:
-    paused, next_one = new_rebalance_id(), await begun(leases)
+    paused, next_one = new_rebalance_id(), await begin_submission(leases)
     await OrderSubmissionStore(database, timedelta(0)).begin(paused, "paused")
     await claims.take(portfolios(1, 2), paused, "paused")
     await asyncio.sleep(0.005)

@@ -126,7 +126,7 @@ def methods(database: AsyncDatabase[Document]) -> dict[str, Callable[[], Any]]:
     return found
 
 
-async def called(call: Callable[[], Any]) -> str:
+async def outcome_of(call: Callable[[], Any]) -> str:
     """Outcome of a call: the name of its error, or a note that the call still waits."""
     try:
         async with asyncio.timeout(GIVE_UP_S):
@@ -164,7 +164,7 @@ async def test_no_method_of_a_store_outlasts_its_time_out_when_the_server_is_fro
     await asyncio.gather(*(database.command("ping") for _ in calls))
     freeze(server.pid)
 
-    answers = await asyncio.gather(*map(called, calls.values()))
+    answers = await asyncio.gather(*map(outcome_of, calls.values()))
 
     os.kill(server.pid, signal.SIGCONT)
     await disconnect(database)
@@ -181,7 +181,7 @@ async def test_no_method_of_a_store_outlasts_its_time_out_when_the_server_is_gon
     await database.command("ping")
     embedded.stop(directory)
 
-    answers = await asyncio.gather(*map(called, calls.values()))
+    answers = await asyncio.gather(*map(outcome_of, calls.values()))
 
     await disconnect(database)
     bounded = StorageUnavailableError.__name__
