@@ -66,7 +66,7 @@ IDS = st.sampled_from([P, A, "0" * 24, "zz", "%00", "null", "٣" * 24, "a" * 500
 
 
 @st.composite
-def spoiled(draw: st.DrawFn, valid: object) -> object:
+def spoil(draw: st.DrawFn, valid: object) -> object:
     """Draw a valid value with another value at one place."""
     value = copy.deepcopy(valid)
     inner: Any = value
@@ -81,7 +81,7 @@ def spoiled(draw: st.DrawFn, valid: object) -> object:
 
 
 BODIES = st.one_of(
-    VALUES, *(spoiled(valid) for valid in (MODEL, MODEL | {"version": 1}, OPTIONS, GIVEN))
+    VALUES, *(spoil(valid) for valid in (MODEL, MODEL | {"version": 1}, OPTIONS, GIVEN))
 )
 ROUTES = st.sampled_from(
     [
@@ -104,13 +104,13 @@ ROUTES = st.sampled_from(
 )
 # Each kind of body goes to its own route as often as elsewhere, otherwise few would take effect.
 AIMED = st.one_of(
-    st.tuples(st.just(("POST", "/models")), spoiled(MODEL)),
-    st.tuples(st.just(("PUT", "/model/{id}")), spoiled(MODEL | {"version": 1})),
-    st.tuples(st.just(("POST", "/model/{id}/position")), spoiled(position(B, 0.1))),
-    st.tuples(st.just(("POST", "/model/{id}/portfolio")), spoiled({"portfolios": [P, A]})),
-    st.tuples(st.just(("POST", "/model/{id}/rebalance")), spoiled(OPTIONS)),
-    st.tuples(st.just(("POST", "/portfolio/{id}/rebalance")), spoiled(OPTIONS)),
-    st.tuples(st.just(("POST", "/optimize")), spoiled(GIVEN)),
+    st.tuples(st.just(("POST", "/models")), spoil(MODEL)),
+    st.tuples(st.just(("PUT", "/model/{id}")), spoil(MODEL | {"version": 1})),
+    st.tuples(st.just(("POST", "/model/{id}/position")), spoil(position(B, 0.1))),
+    st.tuples(st.just(("POST", "/model/{id}/portfolio")), spoil({"portfolios": [P, A]})),
+    st.tuples(st.just(("POST", "/model/{id}/rebalance")), spoil(OPTIONS)),
+    st.tuples(st.just(("POST", "/portfolio/{id}/rebalance")), spoil(OPTIONS)),
+    st.tuples(st.just(("POST", "/optimize")), spoil(GIVEN)),
     st.tuples(ROUTES, BODIES),
 )
 
@@ -153,10 +153,10 @@ async def test_no_request_is_answered_by_a_500(
     if answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
         assert len(answer.content) < 100_000
-    await everything_stored_is_whole(client, stored)
+    await assert_all_stored_is_whole(client, stored)
 
 
-async def everything_stored_is_whole(client: httpx.AsyncClient, stored: Stored) -> None:
+async def assert_all_stored_is_whole(client: httpx.AsyncClient, stored: Stored) -> None:
     """Assert that all documents are readable and all rebalances have their number of outcomes."""
     models = await client.get("/api/v1/models")
     runs = await client.get("/api/v1/rebalances?limit=100")
@@ -190,7 +190,7 @@ async def test_a_body_of_ten_megabytes_is_a_413(
 
     assert answer.status_code == 413
     assert len(answer.content) < 1000
-    await everything_stored_is_whole(client, stored)
+    await assert_all_stored_is_whole(client, stored)
 
 
 async def test_a_rule_that_is_broken_ten_thousand_times_is_told_twenty_times(
@@ -203,7 +203,7 @@ async def test_a_rule_that_is_broken_ten_thousand_times_is_told_twenty_times(
     assert answer.status_code == 422
     assert len(answer.json()["errors"]) == 20
     assert len(answer.content) < 10_000
-    await everything_stored_is_whole(client, stored)
+    await assert_all_stored_is_whole(client, stored)
 
 
 async def test_a_rebalance_of_many_unknown_portfolios_lists_the_first_hundred(
@@ -216,4 +216,4 @@ async def test_a_rebalance_of_many_unknown_portfolios_lists_the_first_hundred(
 
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/holdings-missing")
     assert len(answer.json()["portfolios"]) == 100
-    await everything_stored_is_whole(client, stored)
+    await assert_all_stored_is_whole(client, stored)

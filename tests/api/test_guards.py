@@ -25,7 +25,7 @@ def upstreams() -> Upstreams:
     return two_owners()
 
 
-async def stored_anything(client: httpx.AsyncClient) -> bool:
+async def has_stored_anything(client: httpx.AsyncClient) -> bool:
     runs, rebalances = await client.get("/api/v1/runs"), await client.get("/api/v1/rebalances")
     return bool(runs.json() or rebalances.json())
 
@@ -47,7 +47,7 @@ async def test_an_empty_model_is_refused_on_every_route_and_nothing_is_stored(
                 f"/api/v1/{path}/rebalance", params=params, headers=headers, json=options
             )
             assert (answer.status_code, answer.json()["type"]) == (422, "/problems/empty-model")
-    assert not await stored_anything(client)
+    assert not await has_stored_anything(client)
 
 
 async def test_a_run_of_an_empty_model_is_refused_and_one_of_several_says_so_for_each_portfolio(
@@ -59,7 +59,9 @@ async def test_a_run_of_an_empty_model_is_refused_and_one_of_several_says_so_for
     upstreams.owns(C, 1000)
     other = await client.post("/api/v1/models", json=posted(name="Other", portfolios=[C]))
     models = [model_id, other.json()["model_id"]]
-    run = await ended(client, (await client.post("/api/v1/runs", json={"models": models})).json())
+    run = await wait_until_over(
+        client, (await client.post("/api/v1/runs", json={"models": models})).json()
+    )
     assert run["counts"] == {"FAILED": 2, "REBALANCED": 1}
     lines = (await client.get(f"/api/v1/runs/{run['run_id']}/outcomes")).text
     assert lines.count("/problems/empty-model") == 2
@@ -88,7 +90,7 @@ async def test_a_run_of_an_empty_model_begins_where_single_portfolios_say_that_e
         asked = selections[selected] | {"options_by_portfolio": own}
         answer = await client.post("/api/v1/runs", json=asked)
         assert answer.status_code == 202, answer.text
-        run = await ended(client, answer.json())
+        run = await wait_until_over(client, answer.json())
         assert run["counts"] == counts
         lines = (await client.get(f"/api/v1/runs/{run['run_id']}/outcomes")).text
         assert lines.count("/problems/empty-model") == counts.get("FAILED", 0)
@@ -102,10 +104,10 @@ async def test_a_run_of_an_empty_model_is_refused_where_only_portfolios_of_other
         "/api/v1/runs", json=models | {"options_by_portfolio": {C: SELL_ALL}}
     )
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/empty-model")
-    assert not await stored_anything(client)
+    assert not await has_stored_anything(client)
 
 
-async def ended(client: httpx.AsyncClient, run: Json) -> Json:
+async def wait_until_over(client: httpx.AsyncClient, run: Json) -> Json:
     while run["status"] in {"QUEUED", "RUNNING"}:
         run = (await client.get(f"/api/v1/runs/{run['run_id']}")).json()
     return run
@@ -153,7 +155,7 @@ async def test_what_nobody_has_may_not_be_restricted_for_one_portfolio(
     assert error["pointer"].startswith(f"/{name}")
     assert error["detail"].startswith(f"{C}, which is in no portfolio of the call")
     assert name in problem["detail"]
-    assert not await stored_anything(client)
+    assert not await has_stored_anything(client)
 
 
 async def test_what_the_model_or_the_portfolio_has_may_be_restricted(
@@ -203,7 +205,7 @@ async def test_an_amount_that_may_be_a_part_is_refused_wherever_options_stand(
             assert 'or {"amount": "0.02"} for' in error["detail"]
     answer = await client.put(path, json={**model, "rebalance_options": options})
     assert answer.json()["errors"][0]["pointer"] == f"/rebalance_options/{name}"
-    assert not await stored_anything(client)
+    assert not await has_stored_anything(client)
 
 
 async def test_a_small_amount_that_is_stored_keeps_its_meaning_and_can_be_sent_back(
@@ -237,7 +239,7 @@ async def test_a_price_of_0_or_none_fails_only_who_holds_it_on_every_path(
         assert second["error"]["type"] == "/problems/prices-missing"
         assert second["error"]["securities"] == [B]
     run = (await client.post("/api/v1/runs", json={"models": [model["model_id"]]})).json()
-    assert (await ended(client, run))["counts"] == {"REBALANCED": 1, "FAILED": 1}
+    assert (await wait_until_over(client, run))["counts"] == {"REBALANCED": 1, "FAILED": 1}
     drift = (await client.get(f"{path}/drift")).json()
     assert [each["status"] for each in drift if each["portfolio_id"] == Q] == ["FAILED"]
     alone = await client.get(f"/api/v1/portfolio/{Q}/drift")
@@ -280,7 +282,7 @@ async def test_a_run_lists_what_options_name_and_nobody_has(
         # An id that one rebalance knows is not misspelt, but a portfolio outside the run may be.
         expected = {model["model_id"]: ["D" * 24, "E" * 24, "F" * 24], other: [A, "D" * 24]}
         unmatched = ["D" * 24, "E" * 24, "N" * 24]
-    run = await ended(client, (await client.post("/api/v1/runs", json=asked)).json())
+    run = await wait_until_over(client, (await client.post("/api/v1/runs", json=asked)).json())
     assert (run["status"], run["unmatched"]) == ("COMPLETED", unmatched)
     found = [(await client.get(f"/api/v1/rebalance/{each}")).json() for each in run["rebalances"]]
     assert {each["model_id"]: each["unmatched"] for each in found} == expected
@@ -294,7 +296,7 @@ async def test_a_run_merges_the_options_of_single_portfolios_over_its_own(
         "options": {"cash_floor": "90%", "direction": "BUY_ONLY"},
         "options_by_portfolio": {P: {"cash_floor": None}, Q: {"do_not_sell": [B]}},
     }
-    run = await ended(client, (await client.post("/api/v1/runs", json=asked)).json())
+    run = await wait_until_over(client, (await client.post("/api/v1/runs", json=asked)).json())
     path = f"/api/v1/rebalance/{run['rebalances'][0]}/portfolios"
     first, second = (await client.get(path)).json()
     assert (first["portfolio_id"], first["status"]) == (P, "REBALANCED")
@@ -345,5 +347,5 @@ async def test_options_of_a_portfolio_that_exclude_those_of_its_model_fail_it_al
     path = f"/api/v1/model/{model['model_id']}"
     await client.put(path, json={**model, "rebalance_options": {"cash_floor": "2%"}})
     asked = {"whole_book": True, "options_by_portfolio": {Q: {"cash_ceiling": "1%"}}}
-    run = await ended(client, (await client.post("/api/v1/runs", json=asked)).json())
+    run = await wait_until_over(client, (await client.post("/api/v1/runs", json=asked)).json())
     assert run["counts"] == {"REBALANCED": 1, "FAILED": 1}

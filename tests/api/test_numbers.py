@@ -52,15 +52,15 @@ def shapes(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """Yield a body and every body inside it."""
     yield model
     for field in model.model_fields.values():
-        for each in inside(field.annotation):
+        for each in bodies_inside(field.annotation):
             yield from shapes(each)
 
 
-def inside(annotation: Any) -> Iterator[type[BaseModel]]:
+def bodies_inside(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for each in get_args(annotation):
-        yield from inside(each)
+        yield from bodies_inside(each)
 
 
 def number_fields() -> Iterator[tuple[str, TypeAdapter[Any]]]:

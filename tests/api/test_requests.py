@@ -44,7 +44,7 @@ def upstreams() -> Upstreams:
     return Upstreams()
 
 
-async def sent(
+async def send_body(
     client: httpx.AsyncClient, operation: Operation, content: bytes, **headers: str
 ) -> httpx.Response:
     return await client.request(
@@ -67,7 +67,7 @@ async def test_a_repeated_name_is_refused_with_its_pointer_in_every_object_of_ev
         text, pointer = with_repeated(operation.body, path)
         padding = (b"", b" " * MIN_LONG_BODY_BYTES) if operation.name == "optimize" else (b"",)
         for pad in padding:
-            answer = await sent(client, operation, text + pad)
+            answer = await send_body(client, operation, text + pad)
 
             assert (answer.status_code, kind(answer)) == (422, "invalid-request"), answer.text
             assert answer.json()["errors"][0]["pointer"] == pointer
@@ -101,7 +101,7 @@ async def test_half_of_a_surrogate_pair_is_refused_with_its_pointer_in_every_obj
             text = json.dumps(changed_at(operation.body, path, member)).encode()
             padding = (b"", b" " * MIN_LONG_BODY_BYTES) if operation.name == "optimize" else (b"",)
             for pad in padding:
-                answer = await sent(client, operation, text + pad)
+                answer = await send_body(client, operation, text + pad)
 
                 assert (answer.status_code, kind(answer)) == (422, "invalid-request"), answer.text
                 assert answer.json()["errors"][0]["pointer"] == place
@@ -111,9 +111,9 @@ async def test_half_of_a_surrogate_pair_is_refused_with_its_pointer_in_every_obj
 async def test_a_refused_half_of_a_pair_stores_nothing_and_a_whole_pair_is_a_character(
     client: httpx.AsyncClient,
 ) -> None:
-    refused = await client.post("/api/v1/models", content=escaped({"\ud800": 1}), headers=JSON)
+    refused = await client.post("/api/v1/models", content=escape_body({"\ud800": 1}), headers=JSON)
     before = await client.get("/api/v1/models")
-    made = await client.post("/api/v1/models", content=escaped({"\U0001f600": 1}), headers=JSON)
+    made = await client.post("/api/v1/models", content=escape_body({"\U0001f600": 1}), headers=JSON)
 
     assert refused.status_code == 422
     assert before.json() == []
@@ -121,7 +121,7 @@ async def test_a_refused_half_of_a_pair_stores_nothing_and_a_whole_pair_is_a_cha
     assert made.headers["ignored-fields"] == "/%F0%9F%98%80"
 
 
-def escaped(member: dict[str, Any]) -> bytes:
+def escape_body(member: dict[str, Any]) -> bytes:
     """Write the body of a new model with this member; escape every character beyond ASCII."""
     return json.dumps(posted(**member)).encode()
 
@@ -235,9 +235,9 @@ async def test_a_bomb_is_a_413_and_what_is_no_gzip_a_400_in_every_body(
     bomb = gzip.compress(b" " * 40_000_000)
     text = gzip.compress(json.dumps(operation.body).encode())
 
-    exploded = await sent(client, operation, bomb, **{"content-encoding": "gzip"})
+    exploded = await send_body(client, operation, bomb, **{"content-encoding": "gzip"})
     broken = [
-        await sent(client, operation, each, **{"content-encoding": "gzip"})
+        await send_body(client, operation, each, **{"content-encoding": "gzip"})
         for each in (b"{}", text[:-9], text + b"x", text + text)
     ]
 
@@ -252,8 +252,8 @@ async def test_a_long_compressed_body_is_read_elsewhere_as_a_plain_one(
     text = json.dumps(optimize.body).encode() + b" " * MIN_LONG_BODY_BYTES
     ids = {"x-correlation-id": "one"}
 
-    plain = await sent(client, optimize, text, **ids)
-    packed = await sent(
+    plain = await send_body(client, optimize, text, **ids)
+    packed = await send_body(
         client, optimize, gzip.compress(text), **ids, **{"content-encoding": "gzip"}
     )
 

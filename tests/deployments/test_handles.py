@@ -71,7 +71,7 @@ def client_of(worker: Worker) -> Work:
     return connect(Work, handle)
 
 
-def in_task(cause: Exception) -> BaseException:
+def task_error(cause: Exception) -> BaseException:
     """Wrap an error as it arrives from a replica."""
     return RayTaskError("start", "Traceback", cause).as_instanceof_cause()
 
@@ -94,7 +94,7 @@ async def test_an_error_of_a_deployment_arrives_as_itself():
     missing = NotFoundError("model", "7")
 
     with pytest.raises(NotFoundError) as found:
-        await client_of(Worker(in_task(missing))).read()
+        await client_of(Worker(task_error(missing))).read()
 
     assert found.value is missing
 
@@ -125,7 +125,7 @@ async def test_a_call_that_starts_work_is_made_once():
     assert worker.calls == 1
 
 
-@pytest.mark.parametrize("arrives", [lambda error: error, in_task], ids=["local", "from afar"])
+@pytest.mark.parametrize("arrives", [lambda error: error, task_error], ids=["local", "from afar"])
 async def test_a_full_queue_is_an_error_of_its_own_and_not_repeated(
     arrives: Callable[[Exception], BaseException],
 ):

@@ -126,7 +126,7 @@ class Asker:
         return read
 
 
-async def edited(asker: Asker, client: httpx.AsyncClient) -> None:
+async def make_edits(asker: Asker, client: httpx.AsyncClient) -> None:
     """Make every change, each to a fresh model."""
     whole, (_, _, operation) = samples.GROWTH, OPERATIONS["add_model"]
     posted = operation["requestBody"]["content"]["application/json"]["example"]
@@ -147,7 +147,7 @@ async def edited(asker: Asker, client: httpx.AsyncClient) -> None:
         await asker.ask("delete_model", {"model_id": model["model_id"]}, query={"version": 2})
 
 
-async def rebalanced(asker: Asker, ids: Mapping[str, str], desk: OrderDesk) -> None:
+async def rebalance_and_submit(asker: Asker, ids: Mapping[str, str], desk: OrderDesk) -> None:
     """Rebalance, read the stored results, and submit orders whose first batch is refused."""
     (element,) = await asker.ask("rebalance_model", ids)
     of = {**ids, "rebalance_id": element["rebalance_id"]}
@@ -167,7 +167,9 @@ async def rebalanced(asker: Asker, ids: Mapping[str, str], desk: OrderDesk) -> N
     )
 
 
-async def run(asker: Asker, ids: Mapping[str, str], client: httpx.AsyncClient) -> None:
+async def begin_and_read_runs(
+    asker: Asker, ids: Mapping[str, str], client: httpx.AsyncClient
+) -> None:
     """Begin a run by each route that begins runs, and read it."""
     for name in ("rebalance_model", "rebalance_portfolio"):
         begun = await asker.ask(name, ids, ASYNC)
@@ -184,13 +186,13 @@ async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
     asker = Asker(client)
-    await edited(asker, client)
+    await make_edits(asker, client)
     model = await asker.ask("add_model")
     ids = {"model_id": model["model_id"], "portfolio_id": PORTFOLIO}
     for name in ("list_models", "read_model", "measure_portfolio", "measure_portfolios"):
         await asker.ask(name, ids)
-    await rebalanced(asker, ids, desk)
-    await run(asker, ids, client)
+    await rebalance_and_submit(asker, ids, desk)
+    await begin_and_read_runs(asker, ids, client)
     await asker.ask("name_portfolios", query={"ids": PORTFOLIO})
     for name in ("optimize", "live", "ready", "health", "metrics"):
         await asker.ask(name)
@@ -210,12 +212,12 @@ def comparable(key: Key, answer: Any) -> Any:
         return [members(data) for _, _, data in events_of(answer)]
     if key[0] in OF_A_RUN:
         return members(answer)
-    text = without_what_was_made(json.dumps(answer))
+    text = mask_generated_values(json.dumps(answer))
     # The state may differ, because the coordinator may have planned the run meanwhile.
     return text.replace('"rebalances": ["made"]', '"rebalances": []')
 
 
-def without_what_was_made(text: str) -> str:
+def mask_generated_values(text: str) -> str:
     text = MADE.sub(lambda found: found[0] if found[0] in GIVEN else "made", text)
     return re.sub(r'"order_id": \d+', '"order_id": 1', text)
 
@@ -246,10 +248,10 @@ def test_the_outcomes_of_the_examples_are_those_of_the_engine(
     found = rebalance(model, portfolio, options)
 
     assert found == outcome
-    assert shown(found) == shown(outcome)
+    assert encode_outcome(found) == encode_outcome(outcome)
 
 
-def shown(outcome: PortfolioOutcome) -> bytes:
+def encode_outcome(outcome: PortfolioOutcome) -> bytes:
     return encode(outcome_json(outcome, None, None, samples.DAY))
 
 
@@ -267,17 +269,19 @@ def test_the_amounts_of_the_examples_add_up() -> None:
     position = line["positions"][0]
     element = examples()["rebalance_portfolio", "200 application/json"]
 
-    after = exactly(position["adjusted_position_market_value"])
-    assert after == position["adjusted_quantity"] * exactly(position["price"])
-    assert exactly(line["cash_after_rebalance"]) + after == exactly(line["market_value"])
-    assert round(after / exactly(line["base"]), 4) == exactly(position["actual"])
-    bought = exactly(element["cash_before_rebalance"]) - exactly(element["cash_after_rebalance"])
-    assert abs(bought) == exactly(element["turnover"])
-    wanted = exactly(element["base"]) * exactly(position["target"])
-    assert abs(after - wanted) == exactly(element["objective"])
+    after = decimal_from(position["adjusted_position_market_value"])
+    assert after == position["adjusted_quantity"] * decimal_from(position["price"])
+    assert decimal_from(line["cash_after_rebalance"]) + after == decimal_from(line["market_value"])
+    assert round(after / decimal_from(line["base"]), 4) == decimal_from(position["actual"])
+    bought = decimal_from(element["cash_before_rebalance"]) - decimal_from(
+        element["cash_after_rebalance"]
+    )
+    assert abs(bought) == decimal_from(element["turnover"])
+    wanted = decimal_from(element["base"]) * decimal_from(position["target"])
+    assert abs(after - wanted) == decimal_from(element["objective"])
 
 
-def exactly(number: object) -> Decimal:
+def decimal_from(number: object) -> Decimal:
     return Decimal(str(number))
 
 

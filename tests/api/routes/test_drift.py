@@ -22,7 +22,7 @@ def upstreams() -> Upstreams:
     return world
 
 
-def of(model: dict[str, Any]) -> str:
+def drift_path(model: dict[str, Any]) -> str:
     return f"/api/v1/model/{model['model_id']}/drift"
 
 
@@ -96,7 +96,7 @@ async def test_a_portfolio_is_measured_by_its_newest_model_or_by_the_one_that_is
 async def test_the_portfolios_of_a_model_are_summed_up_in_its_order(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    answer = await client.get(of(model))
+    answer = await client.get(drift_path(model))
 
     first, second = answer.json()
     assert first == {
@@ -131,12 +131,12 @@ async def test_the_portfolios_of_a_model_come_in_pages(
         upstreams.owns(each, 1000)
     model = (await client.post("/api/v1/models", json=posted(portfolios=ids))).json()
 
-    by_default = await client.get(of(model))
-    last = await client.get(of(model), params={"offset": 100, "limit": 10})
-    beyond = await client.get(of(model), params={"offset": 500})
+    by_default = await client.get(drift_path(model))
+    last = await client.get(drift_path(model), params={"offset": 100, "limit": 10})
+    beyond = await client.get(drift_path(model), params={"offset": 500})
 
     assert [each["portfolio_id"] for each in by_default.json()] == ids[:100]
-    assert f'<{of(model)}?offset=100&limit=100>; rel="next"' in by_default.headers["link"]
+    assert f'<{drift_path(model)}?offset=100&limit=100>; rel="next"' in by_default.headers["link"]
     assert [each["portfolio_id"] for each in last.json()] == ids[100:]
     assert 'rel="next"' not in last.headers["link"]
     assert (beyond.status_code, beyond.json()) == (200, [])
@@ -153,7 +153,7 @@ async def test_a_portfolio_that_cannot_be_measured_is_in_the_page_with_its_reaso
     body = posted(portfolios=[P, Q, R, unreadable])
     model = (await client.post("/api/v1/models", json=body)).json()
 
-    lines = (await client.get(of(model))).json()
+    lines = (await client.get(drift_path(model))).json()
 
     assert [line["status"] for line in lines] == ["FAILED", "WITHIN_BANDS", "FAILED", "FAILED"]
     assert [line["error"]["type"] for line in lines if line["error"]] == [
@@ -170,7 +170,7 @@ async def test_without_a_price_of_the_model_every_portfolio_of_the_page_says_so(
 ) -> None:
     del upstreams.prices[A]
 
-    page = await client.get(of(model))
+    page = await client.get(drift_path(model))
     alone = await client.get(OF_P)
 
     assert page.status_code == 200
@@ -198,7 +198,7 @@ async def test_an_upstream_that_is_down_is_a_503_that_names_it(
 ) -> None:
     upstreams.down = upstream
 
-    for path in (OF_P, of(model)):
+    for path in (OF_P, drift_path(model)):
         answer = await client.get(path)
         assert (answer.status_code, answer.json()["upstream"]) == (503, upstream)
         assert answer.headers["retry-after"] == "1"
@@ -214,9 +214,9 @@ async def test_what_is_not_there_is_a_404_and_what_is_no_id_is_refused(
         f"/api/v1/model/{NOWHERE}/drift": 404,
         "/api/v1/model/zz/drift": 400,
         "/api/v1/portfolio/zz/drift": 400,
-        f"{of(model)}?limit=1001": 422,
-        f"{of(model)}?limit=0": 422,
-        f"{of(model)}?offset=-1": 422,
+        f"{drift_path(model)}?limit=1001": 422,
+        f"{drift_path(model)}?limit=0": 422,
+        f"{drift_path(model)}?offset=-1": 422,
     }
 
     assert {path: (await client.get(path)).status_code for path in asked} == asked
@@ -225,7 +225,7 @@ async def test_what_is_not_there_is_a_404_and_what_is_no_id_is_refused(
 async def test_measuring_stores_nothing_and_answers_the_same_again(
     client: httpx.AsyncClient, stored: Stored, model: dict[str, Any]
 ) -> None:
-    for path in (OF_P, of(model)):
+    for path in (OF_P, drift_path(model)):
         assert (await client.get(path)).content == (await client.get(path)).content
 
     assert await stored.rebalances.page() == ((), 0)
@@ -236,7 +236,7 @@ async def test_both_routes_and_a_rebalance_agree_on_a_portfolio(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
     alone = (await client.get(OF_P)).json()
-    listed = (await client.get(of(model))).json()[0]
+    listed = (await client.get(drift_path(model))).json()[0]
     path = f"/api/v1/portfolio/{P}/rebalance"
     plan = (await client.post(path, params={"dry_run": "true"})).json()
 

@@ -74,7 +74,7 @@ async def newest_running(client: httpx.AsyncClient) -> str:
         await asyncio.sleep(0.02)
 
 
-async def followed(client: httpx.AsyncClient, run_id: str, **headers: str) -> list[Any]:
+async def follow_events(client: httpx.AsyncClient, run_id: str, **headers: str) -> list[Any]:
     answer = await client.get(f"/api/v1/runs/{run_id}/events", headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -84,7 +84,7 @@ async def followed(client: httpx.AsyncClient, run_id: str, **headers: str) -> li
 async def test_events_tell_of_every_chunk_once_and_of_the_end(
     client: httpx.AsyncClient, run_id: str, gate: Gate
 ) -> None:
-    following = asyncio.create_task(followed(client, run_id))
+    following = asyncio.create_task(follow_events(client, run_id))
     await asyncio.sleep(0.1)
     gate.open.set()
 
@@ -108,7 +108,7 @@ async def test_who_comes_back_misses_nothing_and_hears_nothing_twice(
 ) -> None:
     gate.open.set()
     await run_over(client, run_id)
-    events = await followed(client, run_id, **{"last-event-id": last})
+    events = await follow_events(client, run_id, **{"last-event-id": last})
     numbers = [number for kind, number, _ in events if kind == "chunk"]
     assert numbers == ["1", "2", "3"][int(last) :]
     assert events[-1][0] == "end"
@@ -136,7 +136,7 @@ async def test_a_stream_outlives_a_database_that_is_away_for_a_moment(
 
     stored.port.list_run_events = away
     gate.open.set()
-    events = await followed(client, run_id)
+    events = await follow_events(client, run_id)
     assert [number for kind, number, _ in events if kind == "chunk"] == ["1", "2", "3"]
     assert events[-1][0] == "end"
 
@@ -162,7 +162,7 @@ async def test_one_stream_too_many_is_refused_for_now(
         assert (refused.status_code, refused.json()["type"]) == (503, "/problems/overloaded")
         assert int(refused.headers["retry-after"]) > 0
         for _ in range(2):
-            assert (await followed(one, run_id))[-1][0] == "end"
+            assert (await follow_events(one, run_id))[-1][0] == "end"
 
 
 async def test_outcomes_are_json_lines_in_the_order_of_the_portfolios(

@@ -25,7 +25,7 @@ def app(settings: Settings) -> FastAPI:
     return optimize_app(settings)
 
 
-def asked(**changes: object) -> Json:
+def optimize_body(**changes: object) -> Json:
     portfolios = [
         {"portfolio_id": P, "cash": "1000.50", "holdings": {A: 2}},
         {"portfolio_id": Q, "cash": 500, "holdings": {B: "3.5"}},
@@ -37,7 +37,7 @@ def asked(**changes: object) -> Json:
 async def test_portfolios_are_answered_in_their_order_and_without_ids(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    answer = await client.post(PATH, json=asked())
+    answer = await client.post(PATH, json=optimize_body())
 
     first, second = answer.json()
     assert (first["portfolio_id"], second["portfolio_id"]) == (P, Q)
@@ -128,7 +128,7 @@ async def test_the_cheaper_plan_of_a_cycle_says_what_is_left_by_the_other(
 
 
 async def test_numbers_and_strings_are_the_same_exact_decimals(client: httpx.AsyncClient) -> None:
-    text = json.dumps(asked()).replace("1000.50", "1000.0000000001")
+    text = json.dumps(optimize_body()).replace("1000.50", "1000.0000000001")
     headers = {"content-type": "application/json"}
 
     by_string = await client.post(PATH, content=text, headers=headers)
@@ -141,7 +141,7 @@ async def test_numbers_and_strings_are_the_same_exact_decimals(client: httpx.Asy
 
 async def test_one_portfolio_fails_and_the_others_go_on(client: httpx.AsyncClient) -> None:
     unpriced = {"portfolio_id": R, "cash": 0, "holdings": {"Z" * 24: 1}}
-    body = asked()
+    body = optimize_body()
     body["portfolios"].insert(1, unpriced)
 
     answer = await client.post(PATH, json=body)
@@ -154,7 +154,7 @@ async def test_one_portfolio_fails_and_the_others_go_on(client: httpx.AsyncClien
 async def test_without_a_price_of_the_model_every_portfolio_says_so_with_a_422(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.post(PATH, json=asked(prices={B: 31}))
+    answer = await client.post(PATH, json=optimize_body(prices={B: 31}))
 
     problem = answer.json()
     assert (answer.status_code, problem["type"]) == (422, "/problems/prices-missing")
@@ -172,7 +172,7 @@ async def test_an_empty_portfolio_a_short_one_and_an_overdrawn_one_are_ordinary(
         {"portfolio_id": R, "cash": -100, "holdings": {A: 200}},
     ]
 
-    answer = await client.post(PATH, json=asked(portfolios=portfolios))
+    answer = await client.post(PATH, json=optimize_body(portfolios=portfolios))
 
     assert [each["status"] for each in answer.json()] == ["IN_BAND", "REBALANCED", "REBALANCED"]
     assert answer.json()[0]["market_value"] == "0"
@@ -182,7 +182,7 @@ async def test_what_a_plan_leaves_outside_its_band_is_listed_with_what_holds_it(
     client: httpx.AsyncClient,
 ) -> None:
     held = {"portfolio_id": P, "cash": 0, "holdings": {A: 100}}
-    body = asked(portfolios=[held], options={"direction": "BUY_ONLY"})
+    body = optimize_body(portfolios=[held], options={"direction": "BUY_ONLY"})
 
     (answer,) = (await client.post(PATH, json=body)).json()
 
@@ -229,7 +229,7 @@ async def test_what_a_plan_leaves_outside_its_band_is_listed_with_what_holds_it(
 async def test_what_breaks_a_rule_is_refused_with_its_place(
     client: httpx.AsyncClient, change: Change, pointer: str
 ) -> None:
-    body = asked()
+    body = optimize_body()
     change(body)
 
     answer = await client.post(PATH, json=body)
@@ -242,7 +242,7 @@ async def test_a_thousand_portfolios_are_the_most_of_one_call(client: httpx.Asyn
     one = {"cash": 1000, "holdings": {}}
     portfolios = [one | {"portfolio_id": f"{number:024d}"} for number in range(1001)]
 
-    answer = await client.post(PATH, json=asked(portfolios=portfolios))
+    answer = await client.post(PATH, json=optimize_body(portfolios=portfolios))
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/portfolios"
@@ -253,13 +253,13 @@ async def test_options_that_exclude_each_other_are_a_problem_of_their_own(
 ) -> None:
     options = {"cash_floor": 100, "cash_ceiling": 50}
 
-    answer = await client.post(PATH, json=asked(options=options))
+    answer = await client.post(PATH, json=optimize_body(options=options))
 
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/options-conflict")
 
 
 async def test_options_reach_the_engine(client: httpx.AsyncClient) -> None:
-    answer = await client.post(PATH, json=asked(options={"cash_floor": "75.1%"}))
+    answer = await client.post(PATH, json=optimize_body(options={"cash_floor": "75.1%"}))
 
     assert answer.json()[0]["cash_after_rebalance"] == "775.00"
     assert answer.json()[0]["binding"] == [{"constraint": "cash_floor", "slack": "8.22"}]

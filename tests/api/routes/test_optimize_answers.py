@@ -49,7 +49,7 @@ def client_with(settings: Settings, store: Any, optimizer: Any) -> httpx.AsyncCl
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
-def asked_of(problem: Problem) -> Json:
+def body_of(problem: Problem) -> Json:
     model, portfolio = problem.model, problem.portfolio
     options = options_json(problem.options)
     if not model.targets:  # because the engine does not need the option
@@ -67,12 +67,12 @@ def asked_of(problem: Problem) -> Json:
             ]
         },
         "prices": {security: digits(price) for security, price in portfolio.prices.items()},
-        "portfolios": [owned(portfolio)],
+        "portfolios": [portfolio_body(portfolio)],
         "options": options,
     }
 
 
-def owned(portfolio: Portfolio) -> Json:
+def portfolio_body(portfolio: Portfolio) -> Json:
     # Zero shares stay in the request, because a security without a holding can be restricted.
     held = {**dict.fromkeys(portfolio.prices, Decimal(0)), **portfolio.holdings}
     holdings = {security: digits(shares) for security, shares in held.items()}
@@ -94,7 +94,7 @@ async def test_the_answer_is_the_engines_to_the_byte(
         except OptimizationError:
             continue
 
-        answer = await client.post(PATH, json=asked_of(problem))
+        answer = await client.post(PATH, json=body_of(problem))
 
         day = datetime.now(settings.zone).date().isoformat()
         if answer.status_code == 200:
@@ -123,7 +123,7 @@ async def test_the_answer_is_that_of_a_stored_model_with_the_same_holdings(
     ) as other:
         for number in range(PER_KIND):
             problem = kind(rng)
-            given = asked_of(problem)
+            given = body_of(problem)
             world.prices = dict(problem.portfolio.prices)
             (portfolio,) = given["portfolios"]
             world.owns(P, portfolio["cash"], **portfolio["holdings"])
@@ -148,6 +148,6 @@ async def test_the_time_limit_is_that_of_the_settings() -> None:
     problem = generated_problems.large_with_options(np.random.default_rng(0))
 
     async with client_of(optimize_app(settings)) as client:
-        answer = await client.post(PATH, json=asked_of(problem))
+        answer = await client.post(PATH, json=body_of(problem))
 
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/no-solution-in-time")

@@ -16,7 +16,7 @@ from tests.support.fakes import A, FakeOptimizer, P, Q, R, bought_one, posted, r
 NOWHERE = "0" * 24
 
 
-async def rebalanced(client: httpx.AsyncClient, model: dict[str, Any]) -> list[dict[str, Any]]:
+async def rebalance_model(client: httpx.AsyncClient, model: dict[str, Any]) -> list[dict[str, Any]]:
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -31,7 +31,7 @@ def mixed(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioO
 async def test_a_model_is_rebalanced_into_one_element_per_portfolio(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    first, second = await rebalanced(client, model)
+    first, second = await rebalance_model(client, model)
 
     today = datetime.now(UTC).astimezone(ZoneInfo("Pacific/Kiritimati")).date().isoformat()
     assert (first["portfolio_id"], second["portfolio_id"]) == (P, Q)
@@ -105,7 +105,7 @@ async def test_one_portfolio_fails_and_the_others_go_on(
 ) -> None:
     optimizer.outcome = mixed
 
-    failed, other = await rebalanced(client, model)
+    failed, other = await rebalance_model(client, model)
 
     assert (failed["status"], other["status"]) == ("INFEASIBLE", "REBALANCED")
     assert (failed["transactions"], failed["market_value"]) == ([], None)
@@ -217,7 +217,7 @@ async def test_while_the_first_request_of_a_key_is_at_work_the_second_one_waits_
 async def test_a_stored_rebalance_has_its_decimals_as_plain_numbers(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    rebalance_id = (await rebalanced(client, model))[0]["rebalance_id"]
+    rebalance_id = (await rebalance_model(client, model))[0]["rebalance_id"]
 
     answer = await client.get(f"/api/v1/rebalance/{rebalance_id}")
 
@@ -265,7 +265,7 @@ async def test_a_rebalance_of_more_portfolios_than_are_read_at_once_comes_whole(
 ) -> None:
     portfolios = [f"{i:024}" for i in range(205)]
     model = (await client.post("/api/v1/models", json=posted(portfolios=portfolios))).json()
-    rebalance_id = (await rebalanced(client, model))[0]["rebalance_id"]
+    rebalance_id = (await rebalance_model(client, model))[0]["rebalance_id"]
 
     whole = (await client.get(f"/api/v1/rebalance/{rebalance_id}")).json()
     page = await client.get(f"/api/v1/rebalance/{rebalance_id}/portfolios?offset=200&limit=10")
@@ -282,7 +282,7 @@ async def test_a_list_has_five_thousand_portfolios_a_page_and_says_what_it_omits
 ) -> None:
     portfolios = [f"{i:024}" for i in range(3_000)]
     model = (await client.post("/api/v1/models", json=posted(portfolios=portfolios))).json()
-    old, new = [(await rebalanced(client, model))[0]["rebalance_id"] for _ in range(2)]
+    old, new = [(await rebalance_model(client, model))[0]["rebalance_id"] for _ in range(2)]
 
     first, second = (await client.get("/api/v1/rebalances")).json()
     rest = await client.get(second["portfolios_link"])
@@ -302,7 +302,7 @@ async def test_a_list_of_chosen_portfolios_says_what_it_omits_and_leads_to_it(
     portfolios = [f"{i:024}" for i in range(900)]
     model = (await client.post("/api/v1/models", json=posted(portfolios=portfolios))).json()
     for _ in range(6):
-        await rebalanced(client, model)
+        await rebalance_model(client, model)
     path, wanted = "/api/v1/rebalances/portfolios", {"portfolios": portfolios}
 
     listed = (await client.post(path, json=wanted)).json()
@@ -318,7 +318,7 @@ async def test_a_list_of_chosen_portfolios_says_what_it_omits_and_leads_to_it(
 async def test_rebalances_are_listed_newest_first_or_as_asked(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    old, new = [(await rebalanced(client, model))[0]["rebalance_id"] for _ in range(2)]
+    old, new = [(await rebalance_model(client, model))[0]["rebalance_id"] for _ in range(2)]
 
     by_default = await client.get("/api/v1/rebalances")
     by_id = await client.get("/api/v1/rebalances?sort_by=rebalance_id&limit=1")
@@ -331,7 +331,7 @@ async def test_rebalances_are_listed_newest_first_or_as_asked(
 async def test_rebalances_of_portfolios_are_cut_down_to_them(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    await rebalanced(client, model)
+    await rebalance_model(client, model)
     path = "/api/v1/rebalances/portfolios"
 
     found = await client.post(path, json={"portfolios": [Q, R]})
@@ -347,7 +347,7 @@ async def test_rebalances_of_portfolios_are_cut_down_to_them(
 async def test_the_positions_of_one_portfolio_and_which_of_the_two_is_missing(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    rebalance_id = (await rebalanced(client, model))[0]["rebalance_id"]
+    rebalance_id = (await rebalance_model(client, model))[0]["rebalance_id"]
     path = "/api/v1/rebalance/{}/portfolio/{}/positions"
 
     found = await client.get(path.format(rebalance_id, P))
@@ -364,7 +364,7 @@ async def test_the_positions_of_one_portfolio_and_which_of_the_two_is_missing(
 async def test_a_rebalance_is_removed_by_its_version_alone(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    path = f"/api/v1/rebalance/{(await rebalanced(client, model))[0]['rebalance_id']}"
+    path = f"/api/v1/rebalance/{(await rebalance_model(client, model))[0]['rebalance_id']}"
 
     without = await client.delete(path)
     stale = await client.delete(f"{path}?version=7")

@@ -30,7 +30,7 @@ def upstreams() -> Upstreams:
     return two_owners()
 
 
-async def begun(client: httpx.AsyncClient, body: Json, **headers: str) -> httpx.Response:
+async def begin_run(client: httpx.AsyncClient, body: Json, **headers: str) -> httpx.Response:
     answer = await client.post("/api/v1/runs", json=body, headers=headers)
     assert answer.status_code == 202, answer.text
     return answer
@@ -45,7 +45,7 @@ async def pointers(answer: httpx.Response) -> list[str]:
 async def test_a_run_is_accepted_and_says_where_it_can_be_watched(
     client: httpx.AsyncClient, model: Json
 ) -> None:
-    answer = await begun(client, {"models": [model["model_id"]]})
+    answer = await begin_run(client, {"models": [model["model_id"]]})
 
     run = answer.json()
     assert answer.headers["location"] == f"/api/v1/runs/{run['run_id']}"
@@ -58,7 +58,7 @@ async def test_a_run_is_accepted_and_says_where_it_can_be_watched(
 async def test_a_run_that_is_over_has_counts_methods_and_its_rebalances(
     client: httpx.AsyncClient, model: Json
 ) -> None:
-    run = (await begun(client, {"whole_book": True})).json()
+    run = (await begin_run(client, {"whole_book": True})).json()
 
     ended = await run_over(client, run["run_id"])
 
@@ -88,7 +88,7 @@ async def test_each_portfolio_of_several_models_is_rebalanced_once(
     newer = await client.post("/api/v1/models", json=posted("Newer", portfolios=[Q, R]))
     models = [model["model_id"], newer.json()["model_id"], model["model_id"].upper()]
 
-    run = (await begun(client, {"models": models})).json()
+    run = (await begin_run(client, {"models": models})).json()
 
     ended = await run_over(client, run["run_id"])
     assert (ended["number_of_rebalances"], ended["portfolios"]["total"]) == (2, 3)
@@ -107,7 +107,7 @@ async def test_options_of_the_request_hold_for_every_portfolio(
     client: httpx.AsyncClient, model: Json
 ) -> None:
     options = {"frozen": [A], "bands": "HARD"}
-    run = (await begun(client, {"models": [model["model_id"]], "options": options})).json()
+    run = (await begin_run(client, {"models": [model["model_id"]], "options": options})).json()
     ended = await run_over(client, run["run_id"])
     assert ended["counts"] == {"INFEASIBLE": 2}
 
@@ -145,8 +145,8 @@ async def test_the_same_key_is_answered_with_the_same_run(
     path, body = f"/api/v1/model/{model['model_id']}/rebalance", {"whole_book": True}
     keyed = {"idempotency-key": "nightly"}
 
-    first = await begun(client, body, **keyed)
-    again = await begun(client, body, **keyed)
+    first = await begin_run(client, body, **keyed)
+    again = await begin_run(client, body, **keyed)
     other = await client.post("/api/v1/runs", json={"portfolios": [P]}, headers=keyed)
     preferred = {"idempotency-key": "one", "prefer": "respond-async"}
     runs = [await client.post(path, headers=preferred) for _ in range(2)]
@@ -216,7 +216,7 @@ async def test_holdings_come_from_a_file_where_the_run_says_so(
     upstreams.down = "accounting"
     holdings = {"source": "file", "file": "book.parquet"}
 
-    run = (await begun(client, {"whole_book": True, "holdings": holdings})).json()
+    run = (await begin_run(client, {"whole_book": True, "holdings": holdings})).json()
 
     ended = await run_over(client, run["run_id"])
     assert (ended["holdings"], ended["counts"]) == (holdings, {"REBALANCED": 1, "FAILED": 1})
@@ -241,7 +241,7 @@ async def test_an_upstream_that_is_down_fails_its_portfolios_and_is_listed(
     client: httpx.AsyncClient, model: Json, upstreams: Upstreams
 ) -> None:
     upstreams.down = "pricing"
-    run = (await begun(client, {"whole_book": True})).json()
+    run = (await begin_run(client, {"whole_book": True})).json()
     ended = await run_over(client, run["run_id"])
     assert (ended["status"], ended["counts"]) == ("COMPLETED", {"FAILED": 2})
     (rebalance_id,) = ended["rebalances"]
@@ -254,22 +254,22 @@ async def test_a_model_that_is_all_cash_sells_what_is_held_if_that_is_meant(
     client: httpx.AsyncClient, upstreams: Upstreams
 ) -> None:
     await client.post("/api/v1/models", json=posted("Cash", positions=[position(target=0)]))
-    run = (await begun(client, {"whole_book": True})).json()
+    run = (await begin_run(client, {"whole_book": True})).json()
     assert (await run_over(client, run["run_id"]))["counts"] == {"FAILED": 2}
     body = {"whole_book": True, "options": {"liquidate": True}}
-    run = (await begun(client, body)).json()
+    run = (await begin_run(client, body)).json()
     ended = await run_over(client, run["run_id"])
     assert ended["counts"] == {"REBALANCED": 2}
 
 
 async def test_a_book_without_models_is_done_at_once(client: httpx.AsyncClient) -> None:
-    run = (await begun(client, {"whole_book": True})).json()
+    run = (await begin_run(client, {"whole_book": True})).json()
     ended = await run_over(client, run["run_id"])
     assert (ended["status"], ended["portfolios"]) == ("COMPLETED", {"done": 0, "total": 0})
 
 
 async def test_a_page_of_runs_has_the_newest_first(client: httpx.AsyncClient, model: Json) -> None:
-    runs = [(await begun(client, {"portfolios": [P]})).json()["run_id"] for _ in range(3)]
+    runs = [(await begin_run(client, {"portfolios": [P]})).json()["run_id"] for _ in range(3)]
     for run_id in runs:
         await run_over(client, run_id)
     page = await client.get("/api/v1/runs", params={"limit": 2})
