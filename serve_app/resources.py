@@ -118,7 +118,7 @@ def source_of(settings: Settings, resources: Resources, holdings: HoldingsRef) -
 
 
 def identify_holdings(settings: Settings, holdings: HoldingsRef) -> HoldingsRef:
-    """Return the holdings with the fingerprint of their file as it is now."""
+    """Return the holdings with the current fingerprint of their file."""
     if holdings.file is None:
         return holdings
     directory = _directory_of(settings, holdings.file)

@@ -1,4 +1,4 @@
-"""Errors of a call to a deployment, whatever carries the call.
+"""Errors of a call to a deployment, independent of its transport.
 
 PortError
 ├── ReplicaLostError    the replica died while it worked on the call

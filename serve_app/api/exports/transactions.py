@@ -91,7 +91,7 @@ async def csv_rows(pages: AsyncIterator[Page]) -> AsyncIterator[bytes]:
 
 
 def csv_text(lines: Iterable[Line]) -> bytes:
-    """Write a whole table of these lines."""
+    """Write these lines as a complete table."""
     return _csv([COLUMNS, *map(_cells, lines)])
 
 

@@ -77,7 +77,7 @@ class _Body:
         self._begun = False
 
     async def receive(self) -> Message:
-        """Receive the next part of the body, as it is passed on."""
+        """Receive the next part of the body, uncompressed."""
         announced = self._headers.get("content-length", "0")
         if not announced.isdecimal() or int(announced[:20]) > self._most:
             raise HTTPException(413)
@@ -89,7 +89,7 @@ class _Body:
             self._begin()
         if self._inflater is not None:
             more = message.get("more_body", False)
-            # In a thread, because a part of 64 kB may hold the longest body there is.
+            # In a thread, because a part of 64 kB may inflate to a body of the maximum size.
             part = await asyncio.to_thread(self._inflater.inflate, part, self._left, more)
         self._left -= len(part)
         if self._left < 0:
@@ -97,7 +97,7 @@ class _Body:
         return {**message, "body": part}
 
     def _begin(self) -> None:
-        """Refuse an unsupported body before any of it is read."""
+        """Refuse an unsupported body before reading any part."""
         self._begun = True
         media_type = self._headers.get("content-type", "")
         if media_type and not JSON_TYPE.fullmatch(media_type.partition(";")[0].strip()):
@@ -128,7 +128,7 @@ class _Inflater:
 
 
 def _as_plain_json(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Describe the body as it is passed on."""
+    """Replace the headers of the body by those of plain JSON."""
     changed = {b"content-type", b"content-encoding", b"content-length"}
     kept = [(name, value) for name, value in headers if name.lower() not in changed]
     return [*kept, (b"content-type", JSON.encode())]

@@ -123,7 +123,7 @@ async def _run_check(call: Callable[[], Awaitable[Any]]) -> Any:
     """Run a check; FAILING if it raises."""
     try:
         return await call()
-    except Exception:  # noqa: BLE001 - whatever it is, the part is not well
+    except Exception:  # noqa: BLE001 - because any error means that the part is failing
         return FAILING
 
 

@@ -156,7 +156,7 @@ def _location(run: Rebalance) -> dict[str, str]:
 
 
 def _unmatched_header(run: Rebalance) -> dict[str, str]:
-    """Make the header of ids that options name and nobody has."""
+    """Build the header of ids that options name and no portfolio or model has."""
     if not run.unmatched:
         return {}
     return {UNMATCHED_IDS: header_list(run.unmatched[:MAX_UNMATCHED_IDS])}

@@ -138,7 +138,7 @@ class Deleted(TypedDict):
 def rebalance_json(
     run: Rebalance, portfolios: list[PortfolioResult], omitted: int = 0, link: str = ""
 ) -> RebalanceResult:
-    """Build a stored rebalance with the given portfolios of it, and where the omitted ones are."""
+    """Build a stored rebalance with these portfolios, and the link to the omitted ones."""
     cut: Cut = {"portfolios_omitted": omitted, "portfolios_link": link} if omitted else {}
     return {
         "rebalance_id": run.rebalance_id,
