@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import stamina
 from pymongo import IndexModel, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
@@ -24,6 +25,7 @@ from storage.order import OrderState
 
 NAMESPACE_NOT_FOUND: Final = 26
 NAMESPACE_EXISTS: Final = 48
+INDEX_BUILD_IN_PROGRESS: Final = 12587
 DAY_S: Final = 24 * 60 * 60
 FORMER_RUNS: Final = "book_runs"
 FORMER_NAMES: Final[Mapping[str, str]] = {
@@ -243,11 +245,21 @@ SCHEMAS: Final[Mapping[str, Document]] = {
 async def ensure_indexes(database: AsyncDatabase[Document]) -> None:
     """Create missing collections, validators and indexes; concurrent calls are safe."""
     with timeout(WRITER_TIMEOUT_S):
-        await _adopt_former_names(database)
-        for name, indexes in INDEXES.items():
-            await _ensure_validator(database, name, {"$jsonSchema": SCHEMAS[name]})
-            if indexes:
-                await database[name].create_indexes(list(indexes))
+        await _ensure_all(database)
+
+
+def _is_building_index(error: Exception) -> bool:
+    return isinstance(error, OperationFailure) and error.code == INDEX_BUILD_IN_PROGRESS
+
+
+# MongoDB refuses to change a collection while another starter is building its indexes.
+@stamina.retry(on=_is_building_index, attempts=None, timeout=WRITER_TIMEOUT_S, wait_initial=0.1)
+async def _ensure_all(database: AsyncDatabase[Document]) -> None:
+    await _adopt_former_names(database)
+    for name, indexes in INDEXES.items():
+        await _ensure_validator(database, name, {"$jsonSchema": SCHEMAS[name]})
+        if indexes:
+            await database[name].create_indexes(list(indexes))
 
 
 async def _adopt_former_names(database: AsyncDatabase[Document]) -> None:
@@ -260,11 +272,15 @@ async def _adopt_former_names(database: AsyncDatabase[Document]) -> None:
                 {"book_run_id": {"$exists": True}}, {"$rename": {"book_run_id": "run_id"}}
             )
         # The collection is renamed last, because its former name marks unfinished work.
-        try:
-            await database[former].rename(FORMER_NAMES[former])
-        except OperationFailure as error:
-            if error.code != NAMESPACE_NOT_FOUND:
-                raise
+        await _rename(database, former, FORMER_NAMES[former])
+
+
+async def _rename(database: AsyncDatabase[Document], former: str, name: str) -> None:
+    try:
+        await database[former].rename(name)
+    except OperationFailure as error:
+        if error.code != NAMESPACE_NOT_FOUND:
+            raise
 
 
 async def _ensure_validator(

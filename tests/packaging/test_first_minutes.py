@@ -16,12 +16,17 @@ from pathlib import Path
 
 import httpx
 import pytest
+import stamina
 
 pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[2]
 STARTS_WITHIN_S = 300.0
 STOPS_WITHIN_S = 60.0
+
+
+class JobAgentMissingError(Exception):
+    """No node of the cluster has a job agent yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +95,30 @@ def test_the_service_answers_its_own_documentation(demonstration: Demonstration)
         assert httpx.get(f"{demonstration.url}{page}", timeout=30).status_code == 200
 
 
-def test_python_in_the_cluster_rebalances_by_handle(demonstration: Demonstration) -> None:
-    dashboard = re.search(r"dashboard (http://\S+)", demonstration.printed)
-    assert dashboard is not None
-    job = (Path(sys.executable).with_name("ray"), "job", "submit", "--address", dashboard[1], "--")
-
+@stamina.retry(on=JobAgentMissingError, attempts=None, timeout=60.0)
+def submit_job(
+    demonstration: Demonstration, *command: str | Path
+) -> subprocess.CompletedProcess[str]:
+    """Submit a job to the cluster of the demonstration, once the job agent of its node is there."""
     caller = subprocess.run(
-        [*job, sys.executable, ROOT / "examples/in_cluster.py"],
+        command,
         env={**demonstration.environment, "RAY_AUTH_MODE": "token"},
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
+    if "No available agent" in caller.stderr:  # Ray asks to try again: the agent starts last
+        raise JobAgentMissingError
+    return caller
+
+
+def test_python_in_the_cluster_rebalances_by_handle(demonstration: Demonstration) -> None:
+    dashboard = re.search(r"dashboard (http://\S+)", demonstration.printed)
+    assert dashboard is not None
+    job = (Path(sys.executable).with_name("ray"), "job", "submit", "--address", dashboard[1], "--")
+
+    caller = submit_job(demonstration, *job, sys.executable, ROOT / "examples/in_cluster.py")
 
     assert caller.returncode == 0, caller.stdout + caller.stderr
     assert re.search(r"^rebalance [0-9a-f]{24} of Strategy 1", caller.stdout, re.MULTILINE)
