@@ -73,7 +73,8 @@ class DriftSummary:
     securities outside their bands, ``largest`` the standing with the largest deviation, the first
     of equals.
 
-    >>> DriftSummary("P" * 24, BandStatus.OUT_OF_BAND, Decimal(1000), drift=Decimal(200)).drift_weight
+    >>> out = BandStatus.OUT_OF_BAND
+    >>> DriftSummary("P" * 24, out, Decimal(1000), drift=Decimal(200)).drift_weight
     Decimal('0.2000')
     """
 

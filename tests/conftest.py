@@ -33,7 +33,7 @@ def mongodb_uri() -> Iterator[str]:
 
 
 def _in_memory() -> Path | None:
-    """Where a database is made in half the time, if there is room; None for the usual place."""
+    """Directory in memory, which halves the time to make a database; None if it lacks room."""
     return MEMORY if MEMORY.is_dir() and disk_usage(MEMORY).free > ROOM else None
 
 

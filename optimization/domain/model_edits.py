@@ -29,7 +29,8 @@ def with_replaced_target(model: Model, target: Target) -> Model:
     >>> from optimization.domain.model import DriftBand
     >>> band = DriftBand(Decimal("0.1"), Decimal("0.1"))
     >>> fund, bond = Target("F" * 24, Decimal("0.6"), band), Target("B" * 24, Decimal("0.4"), band)
-    >>> with_replaced_target(Model("One", (fund,), ("P" * 24,)), Target("F" * 24, Decimal(0), band)).targets
+    >>> model, none = Model("One", (fund,), ("P" * 24,)), Target("F" * 24, Decimal(0), band)
+    >>> with_replaced_target(model, none).targets
     ()
     """
     if not _target_of(model, target.security_id):
@@ -41,7 +42,7 @@ def with_replaced_target(model: Model, target: Target) -> Model:
 
 
 def without_target(model: Model, target: Target) -> Model:
-    """Remove a target; raises TargetUnknownError, and TargetDiffersError unless every value is equal.
+    """Remove a target; raises TargetUnknownError, or TargetDiffersError if a value differs.
 
     >>> from decimal import Decimal
     >>> from optimization.domain.model import DriftBand
@@ -80,7 +81,8 @@ def without_portfolios(model: Model, portfolio_ids: Iterable[str]) -> Model:
     >>> from optimization.domain.model import DriftBand
     >>> band = DriftBand(Decimal("0.1"), Decimal("0.1"))
     >>> fund, bond = Target("F" * 24, Decimal("0.6"), band), Target("B" * 24, Decimal("0.4"), band)
-    >>> without_portfolios(Model("One", (fund,), ("P" * 24, "Q" * 24)), ("Q" * 24,)).portfolio_ids == ("P" * 24,)
+    >>> model = Model("One", (fund,), ("P" * 24, "Q" * 24))
+    >>> without_portfolios(model, ("Q" * 24,)).portfolio_ids == ("P" * 24,)
     True
     """
     gone = frozenset(portfolio_ids)

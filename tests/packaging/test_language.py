@@ -1,15 +1,26 @@
-"""The language of the code, as far as a machine can see it."""
+"""The language of the code and of the pages, as far as a machine can see it."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+# Pages that a person writes: those of problems are made from the catalogue.
+PAGES = sorted(
+    page
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("kuberay/*.md"))
+    if page.parent.name != "problems"
+)
+PAGE_COLUMNS = 120
+CODE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\([^)]*\)|https?://\S+|^\[[^\]]+\]: ")
 FOLDERS = ("optimization", "storage", "serve_app", "tests", "benchmarks", "examples")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-# Openings of a docstring that depends on the text before it.
-DEPENDENT = re.compile(r"(That|Whoever|Likewise|The same)\b")
+# Openings of a docstring that asks, or that depends on the text before it.
+UNCLEAR = re.compile(r"(What|Where|Whoever|That|Likewise|The same)\b")
 # Names of bounds without MAX or MIN and a noun.
 WITHOUT_SUBJECT = re.compile(
     r"_?(MOST|LONGEST|LEAST|SMALLEST|LOWEST|LARGEST|HIGHEST|FEWEST)(_\w+)?"
@@ -17,12 +28,12 @@ WITHOUT_SUBJECT = re.compile(
 )
 
 
-def test_no_docstring_depends_on_what_stands_before_it() -> None:
+def test_no_docstring_begins_with_a_question_or_a_pointer() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
         for path in SOURCES
         for text in docstrings(path)
-        if DEPENDENT.match(text)
+        if UNCLEAR.match(text)
     ]
 
     assert found == []
@@ -34,6 +45,18 @@ def test_constants_of_bounds_say_max_or_min_and_of_what() -> None:
         for path in SOURCES
         for name in constants(path)
         if WITHOUT_SUBJECT.fullmatch(name)
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_line_of_prose_is_longer_than_120_columns(page: Path) -> None:
+    text = CODE.sub(lambda code: "\n" * code[0].count("\n"), page.read_text())
+    found = [
+        f"{number}: {len(line)}"
+        for number, line in enumerate(text.splitlines(), 1)
+        if len(line) > PAGE_COLUMNS and not line.lstrip().startswith("|") and not LINK.search(line)
     ]
 
     assert found == []
