@@ -1,6 +1,6 @@
-"""A caller inside the cluster: handles instead of HTTP, with the same objects and errors.
+r"""A caller inside the cluster: handles instead of HTTP, with the same objects and errors.
 
-    $ RAY_AUTH_MODE=token .venv/bin/ray job submit --address http://127.0.0.1:8265 \\
+    $ RAY_AUTH_MODE=token .venv/bin/ray job submit --address http://127.0.0.1:8265 \
         -- $PWD/.venv/bin/python $PWD/examples/in_cluster.py
 
 The example rebalances the newest model, as a job of the cluster whose dashboard has this address

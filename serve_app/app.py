@@ -36,7 +36,6 @@ def compose_application(
     settings: Settings, scaling: Mapping[str, Mapping[str, Any]]
 ) -> Application:
     """Bind the three deployments together; ``scaling`` has options by deployment name."""
-
     logs = {
         "encoding": settings.log_format.upper(),
         "log_level": settings.log_level,

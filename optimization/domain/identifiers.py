@@ -18,11 +18,11 @@ INVISIBLE = re.compile(
 
 
 def is_visible(text: str) -> bool:
-    """Whether a text has no control, bidi, zero-width or otherwise invisible character.
+    r"""Whether a text has no control, bidi, zero-width or otherwise invisible character.
 
     The space is the only blank allowed.
 
-    >>> is_visible("Müller & Söhne"), is_visible("VTI\\u200b")
+    >>> is_visible("Müller & Söhne"), is_visible("VTI\u200b")
     (True, False)
     """
     return text.isprintable() and INVISIBLE.search(text) is None
@@ -36,10 +36,10 @@ def require_visible(field: tuple[str | int, ...], name: str) -> None:
 
 
 def visible(text: str) -> str:
-    """Replace every invisible character of a text.
+    r"""Replace every invisible character of a text.
 
-    >>> visible("Growth\\x1b[2J")
-    'Growth\ufffd[2J'
+    >>> visible("Growth\x1b[2J")
+    'Growth�[2J'
     """
     return "".join(each if is_visible(each) else "\ufffd" for each in text)
 

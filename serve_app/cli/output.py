@@ -39,10 +39,10 @@ def show(table: Table) -> None:
 
 
 def visible(text: str) -> str:
-    """Escape the unprintable characters of a text, because it could steer a terminal.
+    r"""Escape the unprintable characters of a text, because it could steer a terminal.
 
     >>> visible("Growth" + chr(27) + "[2J")
-    'Growth\\x1b[2J'
+    'Growth\x1b[2J'
     """
     if text.isprintable():
         return text
