@@ -42,7 +42,7 @@ def visible(text: str) -> str:
     r"""Escape the unprintable characters of a text, because it could steer a terminal.
 
     >>> visible("Growth" + chr(27) + "[2J")
-    'Growth\x1b[2J'
+    'Growth\\x1b[2J'
     """
     if text.isprintable():
         return text
