@@ -134,7 +134,9 @@ def descendants(ancestor: int) -> list[Path]:
     parents: dict[int, int] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+            parents[int(status.parent.name)] = int(
+                status.read_bytes().rpartition(b")")[2].split()[1]
+            )
     found, more = {ancestor}, {ancestor}
     while more:
         more = {child for child, parent in parents.items() if parent in more} - found
@@ -148,7 +150,7 @@ def processor_s() -> dict[str, float]:
     spent: dict[str, float] = {}
     for process in descendants(os.getpid()):
         with suppress(OSError):
-            kind, stat = _kind(process), (process / "stat").read_text().rpartition(")")[2].split()
+            kind, stat = _kind(process), (process / "stat").read_bytes().rpartition(b")")[2].split()
             spent[kind] = spent.get(kind, 0) + (int(stat[11]) + int(stat[12])) / ticks
     return spent
 
@@ -160,7 +162,7 @@ def _own_memory(process: Path) -> int:
 
 
 def _kind(process: Path) -> str:
-    line = (process / "cmdline").read_text().replace("\0", " ")
+    line = (process / "cmdline").read_text(errors="replace").replace("\0", " ")
     names = ("Optimizer", "ModelStore", "Ingress", "SimulatedMarket", "mongod")
     kinds = {**{name: name for name in names}, "chunk_task": "tasks", "ray::IDLE": "tasks"}
     return next((kind for name, kind in kinds.items() if name in line), "Ray itself")

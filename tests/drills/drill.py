@@ -206,7 +206,8 @@ def processes(title: str) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
-                state = (entry / "stat").read_text().rpartition(")")[2].split()
+                # Bytes, because the kernel cuts the name of a process in the middle of a character.
+                state = (entry / "stat").read_bytes().rpartition(b")")[2].split()
                 parents[int(entry.name)] = int(state[1])
                 if (entry / "cmdline").read_bytes().startswith(title.encode()):
                     found.append(int(entry.name))

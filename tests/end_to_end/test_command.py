@@ -175,7 +175,7 @@ def _descendants(pid: int) -> list[Process]:
 def _stat(pid: int) -> list[str]:
     """Read state, parent and so on of a process, after the name; empty once it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].decode().split()
     except (FileNotFoundError, ProcessLookupError):
         return []
 
@@ -187,7 +187,7 @@ def _is_alive(pid: int, started: str) -> bool:
 
 def _names(processes: list[Process]) -> list[str]:
     return [
-        Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         for pid, started in processes
         if _is_alive(pid, started)
     ]

@@ -173,7 +173,9 @@ def descendants(pid: int) -> list[int]:
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(") ")[2].split()[1])
+            parents[int(entry.parent.name)] = int(
+                entry.read_bytes().rpartition(b") ")[2].split()[1]
+            )
     found = [pid]
     for above in found:
         found += [child for child, parent in parents.items() if parent == above]
@@ -182,7 +184,7 @@ def descendants(pid: int) -> list[int]:
 
 def arguments_of(pid: int) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return [""]
 
