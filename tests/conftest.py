@@ -24,6 +24,15 @@ ROOM = 8 * 2**30  # bytes; the object stores of Ray are there, too
 os.environ.update(FAST)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the running service last.
+
+    Their Ray cluster lives as long as the session and holds the port of the job agent, so that the
+    demonstration which tests/packaging starts could not take a job beside it.
+    """
+    items.sort(key=lambda item: "end_to_end" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def mongodb_uri() -> Iterator[str]:
     """The address of an embedded server, started once a session."""
