@@ -29,11 +29,11 @@ from serve_app.api.routes import (
     orders,
     portfolios,
     problem_pages,
+    rebalances,
     runs,
     stored_rebalances,
     transactions,
 )
-from serve_app.api.routes import rebalances as rebalancing
 from serve_app.settings import Settings
 
 
@@ -58,7 +58,7 @@ def api_app(
     app.state.settings = settings
     app.state.ports = ports
     app.state.streams = Streams(settings.event_streams)
-    about_books = (rebalancing, optimize, drift, runs)
+    about_books = (rebalances, optimize, drift, runs)
     about_rebalances = (stored_rebalances, transactions, orders)
     parts = (models, *about_books, *about_rebalances, portfolios, health, problem_pages)
     for part in parts:
@@ -67,6 +67,17 @@ def api_app(
     app.openapi = partial(build_document, app)
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
+    _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)
+    return app
+
+
+def _add_middleware(
+    app: FastAPI,
+    settings: Settings,
+    watch: RequestWatch | None,
+    *,
+    server_answers_request_id: bool,
+) -> None:
     # The order is from the inside out, because refusals of inner layers need the outer headers.
     app.add_middleware(Deadlines)
     app.add_middleware(ErrorResponses)
@@ -83,4 +94,3 @@ def api_app(
     if watch is not None:
         app.add_middleware(Measured, watch=watch)
     app.add_middleware(RequestHeaders, server_answers_request_id=server_answers_request_id)
-    return app
