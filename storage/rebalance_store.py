@@ -13,7 +13,6 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from optimization import PortfolioOutcome, Status
-from storage import outcomes as results
 from storage.errors import NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import (
@@ -26,7 +25,15 @@ from storage.mongo.connection import (
 from storage.mongo.decimal_codec import to_milliseconds
 from storage.mongo.sorting import DESCENDING, Sort, sort_order
 from storage.options import OWN_OPTIONS
-from storage.outcomes import OUTCOME_BATCH_SIZE, ids_of, outcome_from, result_id
+from storage.outcomes import COLLECTION as OUTCOMES
+from storage.outcomes import (
+    OUTCOME_BATCH_SIZE,
+    batches,
+    ids_of,
+    is_repetition,
+    outcome_from,
+    result_id,
+)
 from storage.rebalance import Rebalance, RebalanceStatus, rebalance_document, rebalance_from
 
 COLLECTION = "rebalances"
@@ -44,8 +51,8 @@ class RebalanceStore:
     """The stored rebalances of one database, with the outcomes of their portfolios."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
-        self._runs = database[COLLECTION]
-        self._results = database[results.COLLECTION]
+        self._rebalances = database[COLLECTION]
+        self._outcomes = database[OUTCOMES]
         self._claims = ClaimTransactions(database)
 
     @translating
@@ -56,7 +63,7 @@ class RebalanceStore:
         prices of the first process.
         """
         try:
-            await self._runs.insert_one(rebalance_document(run))
+            await self._rebalances.insert_one(rebalance_document(run))
         except DuplicateKeyError:
             return await self.read(run.rebalance_id)
         return replace(run, started_at=to_milliseconds(run.started_at))
@@ -70,11 +77,11 @@ class RebalanceStore:
         Returns the counts of the outcomes that are stored now for these ordinals.
         """
         are_new = True
-        for batch in results.batches(rebalance_id, ordinals, rebalances):
+        for batch in batches(rebalance_id, ordinals, rebalances):
             try:
-                await self._results.insert_many(batch, ordered=False)
+                await self._outcomes.insert_many(batch, ordered=False)
             except BulkWriteError as error:
-                if not results.is_repetition(error):
+                if not is_repetition(error):
                     raise
                 are_new = False
         if are_new:
@@ -85,7 +92,7 @@ class RebalanceStore:
     @translating
     async def match(self, rebalance_id: str, security_ids: Iterable[str]) -> None:
         """Record that a portfolio holds these securities; a repeated call changes nothing."""
-        await self._runs.update_one(
+        await self._rebalances.update_one(
             {"_id": ObjectId(rebalance_id)},
             {"$pullAll": {"unmatched": list(security_ids)}},
         )
@@ -104,16 +111,16 @@ class RebalanceStore:
         """
 
         async def insert(session: AsyncClientSession) -> None:
-            for batch in results.batches(run.rebalance_id, range(len(rebalances)), rebalances):
-                await self._results.insert_many(batch, session=session)
-            await self._runs.insert_one(rebalance_document(run), session=session)
+            for batch in batches(run.rebalance_id, range(len(rebalances)), rebalances):
+                await self._outcomes.insert_many(batch, session=session)
+            await self._rebalances.insert_one(rebalance_document(run), session=session)
             if claim is not None:
                 await self._claims.complete(claim, run.rebalance_id, session)
 
         try:
-            await run_transaction(self._runs.database, insert)
+            await run_transaction(self._rebalances.database, insert)
         except (DuplicateKeyError, BulkWriteError) as error:
-            if isinstance(error, BulkWriteError) and not results.is_repetition(error):
+            if isinstance(error, BulkWriteError) and not is_repetition(error):
                 raise
             return await self.read(run.rebalance_id)
         return replace(run, started_at=to_milliseconds(run.started_at))
@@ -126,7 +133,7 @@ class RebalanceStore:
         found = await self._counts(ids_of(rebalance_id))
         counts = {status.value: count for status, count in found.items()}
         ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
-        document = await self._runs.find_one_and_update(
+        document = await self._rebalances.find_one_and_update(
             {
                 "_id": require_object_id("rebalance_id", rebalance_id),
                 "status": {"$ne": RebalanceStatus.COMPLETED.value},
@@ -140,7 +147,7 @@ class RebalanceStore:
     async def read(self, rebalance_id: str) -> Rebalance:
         """Return the rebalance with this id."""
         key = {"_id": require_object_id("rebalance_id", rebalance_id)}
-        document = await self._runs.find_one(key)
+        document = await self._rebalances.find_one(key)
         if document is None:
             raise NotFoundError("rebalance", rebalance_id)
         return rebalance_from(document)
@@ -169,14 +176,14 @@ class RebalanceStore:
         if after is not None:
             wanted["_id"] = {"$gt": ObjectId(after)}
         hidden = None if with_own_options else BUT_OWN_OPTIONS
-        cursor = self._runs.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
+        cursor = self._rebalances.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
         return tuple([rebalance_from(document) async for document in cursor])
 
     @translating
     async def part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
         """Return the ids of the first rebalances of a run."""
         wanted = {"run_id": ObjectId(run_id)}
-        cursor = self._runs.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
+        cursor = self._rebalances.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
         return tuple([str(document["_id"]) async for document in cursor])
 
     @translating
@@ -187,16 +194,18 @@ class RebalanceStore:
         rebalance.
         """
         parts = {"run_id": ObjectId(run_id)}
-        async for part in self._runs.find(parts, {"_id": 1}):
+        async for part in self._rebalances.find(parts, {"_id": 1}):
             with timeout(WRITER_TIMEOUT_S):
-                await self._results.delete_many({"_id": ids_of(str(part["_id"]))})
+                await self._outcomes.delete_many({"_id": ids_of(str(part["_id"]))})
         with timeout(WRITER_TIMEOUT_S):
-            await self._runs.delete_many(parts)
+            await self._rebalances.delete_many(parts)
 
     @translating
     async def older_than(self, moment: datetime, limit: int) -> tuple[Rebalance, ...]:
         """Return at most ``limit`` rebalances that began before this moment."""
-        cursor = self._runs.find({"started_at": {"$lt": moment}}, BUT_OWN_OPTIONS, limit=limit)
+        cursor = self._rebalances.find(
+            {"started_at": {"$lt": moment}}, BUT_OWN_OPTIONS, limit=limit
+        )
         return tuple([rebalance_from(document) async for document in cursor])
 
     @translating
@@ -209,7 +218,7 @@ class RebalanceStore:
         """
         held = {"portfolio_id": {"$in": list(portfolio_ids)}}
         rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
-        groups = await self._results.aggregate(
+        groups = await self._outcomes.aggregate(
             [{"$match": held}, {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}]
         )
         counts = {group["_id"]: group["count"] async for group in groups}
@@ -269,7 +278,7 @@ class RebalanceStore:
         number = {"$ifNull": ["$transactions", {"$size": traded}]}
         summed = {"$group": {"_id": None, "count": {"$sum": number}}}
         with timeout(WRITER_TIMEOUT_S):
-            groups = await self._results.aggregate([of_run, summed])
+            groups = await self._outcomes.aggregate([of_run, summed])
             return sum([group["count"] async for group in groups])
 
     @translating
@@ -280,29 +289,31 @@ class RebalanceStore:
         rebalance.
         """
         key = {"_id": require_object_id("rebalance_id", rebalance_id), "version": version}
-        if await self._runs.find_one(key, {"_id": 1}) is None:
+        if await self._rebalances.find_one(key, {"_id": 1}) is None:
             await self._raise_why_unmatched(rebalance_id, version)
         with timeout(WRITER_TIMEOUT_S):
-            await self._results.delete_many({"_id": ids_of(rebalance_id)})
-        if (await self._runs.delete_one(key)).deleted_count == 0:
+            await self._outcomes.delete_many({"_id": ids_of(rebalance_id)})
+        if (await self._rebalances.delete_one(key)).deleted_count == 0:
             await self._raise_why_unmatched(rebalance_id, version)
 
     async def _page(
         self, matching: Document, offset: int, limit: int | None, sort: Sort
     ) -> tuple[tuple[Rebalance, ...], int]:
         order = sort_order(sort, SORT_FIELDS, NEWEST_FIRST)
-        total = await self._runs.count_documents(matching, hint="_id_")
+        total = await self._rebalances.count_documents(matching, hint="_id_")
         if limit == 0:  # because MongoDB takes 0 for no limit
             return (), total
         skip, limit = offset, limit or 0
-        cursor = self._runs.find(matching, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit)
+        cursor = self._rebalances.find(
+            matching, BUT_OWN_OPTIONS, sort=order, skip=skip, limit=limit
+        )
         return tuple([rebalance_from(document) async for document in cursor]), total
 
     async def _found(
         self, run: Rebalance, matching: Document, offset: int = 0, limit: int = 0
     ) -> tuple[PortfolioOutcome, ...]:
         within = {"$and": [matching, {"_id": ids_of(run.rebalance_id)}]}
-        cursor = self._results.find(
+        cursor = self._outcomes.find(
             within, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=OUTCOME_BATCH_SIZE
         )
         return tuple([outcome_from(document, run.securities) async for document in cursor])
@@ -311,7 +322,7 @@ class RebalanceStore:
         of_run = {"$match": {"_id": ids}}
         by_status = {"$group": {"_id": "$status", "count": {"$sum": 1}}}
         with timeout(WRITER_TIMEOUT_S):
-            groups = await self._results.aggregate([of_run, by_status])
+            groups = await self._outcomes.aggregate([of_run, by_status])
             return {Status(group["_id"]): group["count"] async for group in groups}
 
     async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
