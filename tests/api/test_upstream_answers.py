@@ -8,16 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.app import api_app
-from serve_app.api.dependencies import Ports
-from serve_app.settings import Settings
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
 from tests.support import upstream_servers
-from tests.support.fakes import Stored, no_metrics, posted
-from tests.support.in_process import optimizer_with
+from tests.support.fakes import posted
 from tests.support.upstream_servers import Answer, raw
 
 IDS = tuple(f"{number:024x}" for number in range(20))
@@ -69,13 +65,8 @@ async def world() -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def client(
-    settings: Settings, stored: Stored, database: Any, world: World
-) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Ports(stored.port, optimizer_with(settings, database, world), {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(settings, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
+def upstreams(world: World) -> World:
+    return world
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Assumed fills, ``open_orders: COUNT``: a rebalance starts as if open orders were filled."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -8,14 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.app import api_app
-from serve_app.api.dependencies import Ports
-from serve_app.settings import Settings
 from serve_app.upstream.order_service import OrderService, Placed
 from tests.support import flaky_order_service
-from tests.support.fakes import PRICE, A, B, P, Q, Stored, no_metrics
+from tests.support.fakes import PRICE, A, B, P, Q, Stored
 from tests.support.flaky_order_service import OrderDesk
-from tests.support.in_process import Upstreams, optimizer_with
+from tests.support.in_process import Upstreams
 from tests.support.run_streams import run_over
 
 Json = dict[str, Any]
@@ -42,13 +39,8 @@ def world(stored: Stored) -> World:
 
 
 @pytest.fixture
-async def client(
-    settings: Settings, stored: Stored, database: Any, world: World
-) -> AsyncIterator[httpx.AsyncClient]:
-    parts = Ports(stored.port, optimizer_with(settings, database, world), {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(settings, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
+def upstreams(world: World) -> World:
+    return world
 
 
 async def of_model(client: httpx.AsyncClient, model: Json) -> list[Json]:

@@ -9,16 +9,14 @@ import httpx
 import pytest
 from bson.decimal128 import Decimal128
 from click.testing import Result
+from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from serve_app.api.app import api_app
-from serve_app.api.dependencies import Ports
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, Options, PortfolioOutcome, Position
 from serve_app.rebalances import replay as replaying
-from serve_app.settings import Settings
-from tests.support.fakes import PRICE, A, B, P, Q, R, Stored, no_metrics
-from tests.support.in_process import Upstreams, optimizer_with
+from tests.support.fakes import PRICE, A, B, P, Q, R
+from tests.support.in_process import Upstreams
 
 C = "C" * 24
 LOST = "L" * 24
@@ -34,14 +32,17 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-async def service(settings: Settings, stored: Stored, database: Any) -> AsyncIterator[AsyncClient]:
+def upstreams() -> Upstreams:
     world = Upstreams({A: PRICE, B: Decimal("31.4999"), C: Decimal("7.77")})
     world.owns(P, "10000.01", **{A: 2, C: 40})
     world.owns(Q, "7500", **{B: "30.25", C: "-3"})
     world.owns(R, "0.50")
-    optimizer = optimizer_with(settings, database, world)
-    parts = Ports(stored.port, optimizer, {}, no_metrics)
-    transport = httpx.ASGITransport(api_app(settings, parts))
+    return world
+
+
+@pytest.fixture
+async def service(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    transport = httpx.ASGITransport(app)
     async with AsyncClient("http://test", transport=transport) as client:
         yield client
 

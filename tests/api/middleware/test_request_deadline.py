@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -48,13 +47,6 @@ def optimizer(stored: Stored) -> SlowOptimizer:
 @pytest.fixture
 def app(settings: Settings, stored: Stored, optimizer: Any) -> FastAPI:
     return api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))
-
-
-@pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
 
 
 async def test_work_that_outlasts_its_caller_is_ended_and_says_so(
