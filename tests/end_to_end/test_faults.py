@@ -5,6 +5,9 @@ import os
 import signal
 from collections import Counter
 from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -158,11 +161,20 @@ async def _stored_run(http: httpx.AsyncClient, answered: list[Json]) -> Json:
 
 
 async def _worker_of(task: str) -> int:
-    """Find the process that runs such a task; the cluster knows it after a second or so."""
+    """Find the process that runs such a task; the cluster knows it after a second or so.
+
+    A task that has just ended is still listed, and its worker may be gone.
+    """
     running = [("name", "=", task), ("state", "=", "RUNNING")]
     here = ray.get_runtime_context().gcs_address  # the machine may run other clusters
     look = partial(list_tasks, here, filters=running, detail=True)
     async with asyncio.timeout(30):
-        while not (tasks := await asyncio.to_thread(look)):  # noqa: ASYNC110
+        while True:
+            tasks: list[Any] = await asyncio.to_thread(look)
+            if alive := [one for one in tasks if _is_alive(one.worker_pid)]:
+                return max(alive, key=attrgetter("start_time_ms")).worker_pid
             await asyncio.sleep(0.2)
-    return tasks[0].worker_pid
+
+
+def _is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
