@@ -112,13 +112,14 @@ def separable(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: 
     size = len(model)
     made = portfolios(rng, model, MAX_BLOCK)
     block = build_block(model, (), made, RebalanceOptions()).block
-    ones = [block.rows([row]) for row in range(64)]
+    ones = [block.select_rows([row]) for row in range(64)]
     alone = each_portfolio_ms(ones, len(ones))
     best = 0.0
     rates: list[str] = []
     for rows in (BLOCK, MAX_BLOCK):
         parts = [
-            block.rows(list(range(first, first + rows))) for first in range(0, MAX_BLOCK, rows)
+            block.select_rows(list(range(first, first + rows)))
+            for first in range(0, MAX_BLOCK, rows)
         ]
         each = each_portfolio_ms(parts, MAX_BLOCK)
         what = f"separable: arrays in blocks of {rows} / one by one"

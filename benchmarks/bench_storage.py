@@ -35,7 +35,7 @@ from storage.embedded.server import Server, start, stop
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.mongo.decimal_codec import TYPE_REGISTRY
-from storage.outcomes import result_document, result_id
+from storage.outcomes import outcome_document, outcome_id
 from storage.rebalance import Rebalance, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
@@ -133,8 +133,8 @@ async def writing(database: AsyncDatabase[Document], table: Table) -> None:
     times: dict[str, list[float]] = {"bare": [], "record": [], "subdocuments": []}
     sizes: dict[str, float] = {}
     for _ in range(ROUNDS):
-        ids = [result_id(new_rebalance_id(), ordinal) for ordinal in range(PORTFOLIOS)]
-        documents = [result_document(key, row) for key, row in zip(ids, outcomes, strict=True)]
+        ids = [outcome_id(new_rebalance_id(), ordinal) for ordinal in range(PORTFOLIOS)]
+        documents = [outcome_document(key, row) for key, row in zip(ids, outcomes, strict=True)]
         some = [subdocuments(key, row) for key, row in zip(ids[:4_000], outcomes, strict=False)]
         sizes["record"] = len(bson.encode(documents[0], codec_options=OPTIONS))
         sizes["subdocuments"] = len(bson.encode(some[0], codec_options=OPTIONS))

@@ -35,12 +35,12 @@ def plan_after_costs(
     options = relaxed.options
     step = _find_stable_step(relaxed, options, budget, bands_yield=bands_yield)
     if step is None:
-        return relaxed.coupled(0), None
+        return relaxed.coupled_problem(0), None
     if bands_yield:
         return step.coupled, step.plan
     if options.renews:
         step = _avoid_reversals(step, relaxed, budget)
-    return relax(relaxed.assembled, options, step.costs).coupled(0), step.plan
+    return relax(relaxed.assembled, options, step.costs).coupled_problem(0), step.plan
 
 
 def _avoid_reversals(step: Step, relaxed: SeparableRelaxation, budget: TimeBudget) -> Step:
@@ -76,7 +76,7 @@ def _find_moved_by_costs(
 
     A later request would trade them back, because it pays costs again.
     """
-    coupled = relaxed.coupled(0)
+    coupled = relaxed.coupled_problem(0)
     first = solve_at_base(coupled, relaxed.options, budget)
     if first is None:
         return frozenset()
@@ -139,7 +139,7 @@ def _statements(
     """State a portfolio with its limits at a given base, and at the base of each plan."""
 
     def at_base(costs: int) -> CoupledProblem:
-        return relax(assembled, options, costs).coupled(0)
+        return relax(assembled, options, costs).coupled_problem(0)
 
     def at_own_base(costs: int) -> CoupledProblem:
         coupled = at_base(costs)
@@ -150,7 +150,7 @@ def _statements(
         return solve_at_base(coupled, options, budget.share(2))
 
     def soft_at_base(costs: int) -> CoupledProblem:
-        return soften_bands(relax(assembled, options, costs, bands_yield=True).coupled(0))
+        return soften_bands(relax(assembled, options, costs, bands_yield=True).coupled_problem(0))
 
     def solve_soft(coupled: CoupledProblem) -> Plan | None:
         return solve_yielding(coupled, budget, fewest_trades=options.fewest_trades)

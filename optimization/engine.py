@@ -102,13 +102,13 @@ def rebalance_all(
     budget = budget or TimeBudget()
     answers: dict[int, Answer] = {}
     searches: dict[int, Search] = {}
-    for place, found in _answers_or_searches(securities, portfolios, options):
+    for place, result in _answers_or_searches(securities, portfolios, options):
         if budget.is_interrupted:
             raise SolverInterruptedError
-        if callable(found):
-            searches[place] = found
+        if callable(result):
+            searches[place] = result
         else:
-            answers[place] = found
+            answers[place] = result
     # After the loop above, because only now is the number of portfolios that share it known.
     answers |= _run_searches(searches, budget, options.time_limit_s)
     return [answers[place] for place in range(len(portfolios))]
@@ -148,13 +148,13 @@ def _add_cash_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
 
 def _find_blockable(portfolios: Sequence[Portfolio]) -> dict[int, Mapping[str, int]]:
     """Find the portfolios that can share arrays, by place: one price mapping, whole shares."""
-    found: dict[int, Mapping[str, int]] = {}
+    blockable: dict[int, Mapping[str, int]] = {}
     for place, portfolio in enumerate(portfolios):
         if portfolio.prices is portfolios[0].prices:
             whole = whole_holdings(portfolio)
             if whole is not None:
-                found[place] = whole
-    return found
+                blockable[place] = whole
+    return blockable
 
 
 def _answer_block(assembled: BlockWithIds, options: RebalanceOptions) -> list[Answer | Search]:
@@ -180,12 +180,14 @@ def _separable_answer(relaxed: SeparableRelaxation, row: int) -> Answer:
     lots = separable.lots[row]
     certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift)
     if separable.clipped[row]:
-        one = block.rows([row]), relaxed.bands.rows([row])
-        kept = find_binding_constraints(*one, lots, assembled.securities, relaxed.options)
-        certificate = replace(certificate, binding=kept)
+        one = block.select_rows([row]), relaxed.bands.select_rows([row])
+        binding = find_binding_constraints(*one, lots, assembled.securities, relaxed.options)
+        certificate = replace(certificate, binding=binding)
     if not relaxed.options.restricts:
         return assembled.make_outcome(row, lots, certificate)
-    return _answer(relaxed, row, relaxed.coupled(row), Plan(lots, certificate), TimeBudget())
+    return _answer(
+        relaxed, row, relaxed.coupled_problem(row), Plan(lots, certificate), TimeBudget()
+    )
 
 
 def _solve_coupled(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> Answer:
@@ -204,8 +206,8 @@ def _solve_coupled(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -
         return _certification_error(assembled, row, plan.certificate.method)
     cash_problem, yields = coupled.cash_problem, coupled.constraints.bands_yield
     one = cash_problem.block, cash_problem.bands, plan.lots
-    kept = find_binding_constraints(*one, assembled.securities, options, bands_yield=yields)
-    certificate = replace(plan.certificate, binding=plan.certificate.binding + kept)
+    binding = find_binding_constraints(*one, assembled.securities, options, bands_yield=yields)
+    certificate = replace(plan.certificate, binding=plan.certificate.binding + binding)
     return _answer(relaxed, row, coupled, replace(plan, certificate=certificate), budget)
 
 
@@ -228,7 +230,7 @@ def _solve_at_bands(
     options = relaxed.options
     if options.has_costs:
         return plan_after_costs(relaxed, budget, bands_yield=bands_yield)
-    coupled = relaxed.coupled(row)
+    coupled = relaxed.coupled_problem(row)
     if not bands_yield:
         return coupled, solve_at_base(coupled, options, budget)
     coupled = soften_bands(coupled)

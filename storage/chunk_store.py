@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError
 from optimization import Status
 from storage.errors import LeaseLostError
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
-from storage.outcomes import is_repetition, repetition_allowed, result_id
+from storage.outcomes import allow_repetition, is_repetition, outcome_id
 
 COLLECTION = "chunks"
 OPEN: Final = "OPEN"
@@ -38,7 +38,7 @@ class Chunk:
     @property
     def chunk_id(self) -> str:
         """The id of the chunk, which is the id of its first outcome."""
-        return result_id(self.rebalance_id, self.first)
+        return outcome_id(self.rebalance_id, self.first)
 
     @property
     def ordinals(self) -> range:
@@ -81,7 +81,7 @@ class ChunkStore:
             documents = [
                 _document(run_id, chunk) for chunk in chunks[start : start + CHUNK_BATCH_SIZE]
             ]
-            with repetition_allowed(), timeout(WRITER_TIMEOUT_S):
+            with allow_repetition(), timeout(WRITER_TIMEOUT_S):
                 await self._chunks.insert_many(documents, ordered=False)
 
     async def open(self, run_id: str) -> AsyncIterator[Chunk]:

@@ -14,7 +14,7 @@ from typing import Final
 from optimization import Side
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import MAX_INT64, exact
-from storage.outcomes import result_id
+from storage.outcomes import outcome_id
 
 
 class OrderState(StrEnum):
@@ -66,7 +66,7 @@ class Order:
     @property
     def key(self) -> str:
         """The deterministic id of the order, which makes a repeated write harmless."""
-        return f"{result_id(self.rebalance_id, self.place)}:{self.security_id}"
+        return f"{outcome_id(self.rebalance_id, self.place)}:{self.security_id}"
 
 
 @dataclass(frozen=True, slots=True)

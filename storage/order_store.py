@@ -24,7 +24,7 @@ from storage.order import (
     order_from,
     place_of,
 )
-from storage.outcomes import OUTCOME_BATCH_SIZE, repetition_allowed
+from storage.outcomes import OUTCOME_BATCH_SIZE, allow_repetition
 
 COLLECTION = "orders"
 MAX_MESSAGE_LENGTH: Final = 500
@@ -43,7 +43,7 @@ class OrderStore:
             documents = [
                 order_document(order) for order in orders[start : start + OUTCOME_BATCH_SIZE]
             ]
-            with repetition_allowed():
+            with allow_repetition():
                 await self._orders.insert_many(documents, ordered=False)
 
     @translating

@@ -36,7 +36,7 @@ NO_VIOLATION: Final = Decimal("0.00")
 DUPLICATE_KEY: Final = 11_000
 
 
-class repetition_allowed:  # noqa: N801 - used as a statement
+class allow_repetition:  # noqa: N801 - used as a statement
     """Context manager that accepts a failed insert if only its documents existed already."""
 
     def __enter__(self) -> None:
@@ -55,17 +55,17 @@ def is_repetition(error: BulkWriteError) -> bool:
     return all(failure["code"] == DUPLICATE_KEY for failure in details["writeErrors"])
 
 
-def batches(
-    rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[PortfolioOutcome]
+def outcome_batches(
+    rebalance_id: str, ordinals: Sequence[int], outcomes: Sequence[PortfolioOutcome]
 ) -> Iterator[list[Document]]:
     """Yield the documents of outcomes in batches for one insert each."""
-    for start in range(0, max(len(ordinals), len(rebalances)), OUTCOME_BATCH_SIZE):
+    for start in range(0, max(len(ordinals), len(outcomes)), OUTCOME_BATCH_SIZE):
         end = start + OUTCOME_BATCH_SIZE
-        rows = zip(ordinals[start:end], rebalances[start:end], strict=True)
-        yield [result_document(result_id(rebalance_id, at), row) for at, row in rows]
+        rows = zip(ordinals[start:end], outcomes[start:end], strict=True)
+        yield [outcome_document(outcome_id(rebalance_id, at), row) for at, row in rows]
 
 
-def result_id(rebalance_id: str, ordinal: int) -> str:
+def outcome_id(rebalance_id: str, ordinal: int) -> str:
     """Build the deterministic id that makes a repeated write harmless; ids sort like ordinals."""
     if not 0 <= ordinal < MAX_PORTFOLIOS_PER_REBALANCE:
         raise ValueError(
@@ -79,33 +79,33 @@ def ids_of(rebalance_id: str) -> Document:
     return {"$gte": f"{rebalance_id}:", "$lt": f"{rebalance_id};"}
 
 
-def result_document(document_id: str, rebalance: PortfolioOutcome) -> Document:
+def outcome_document(document_id: str, outcome: PortfolioOutcome) -> Document:
     """Convert the outcome of a portfolio to a document without the fields that are None."""
     document: Document = {
         "_id": document_id,
-        "portfolio_id": rebalance.portfolio_id,
-        "status": rebalance.status.value,
+        "portfolio_id": outcome.portfolio_id,
+        "status": outcome.status.value,
         # Tells whether the arrays begin with the securities of the rebalance.
-        "securities": len(rebalance.securities),
-        "before": _shares(rebalance.before),
-        "after": _shares(rebalance.after),
+        "securities": len(outcome.securities),
+        "before": _shares(outcome.before),
+        "after": _shares(outcome.after),
         # Stored, because counting transactions in the arrays of a large rebalance takes a minute.
-        "transactions": sum(map(ne, rebalance.before, rebalance.after)),
+        "transactions": sum(map(ne, outcome.before, outcome.after)),
     }
     amounts = ("market_value", "cash_before", "cash_after")
-    optional: Document = {name: getattr(rebalance, name) for name in amounts}
+    optional: Document = {name: getattr(outcome, name) for name in amounts}
     document |= {name: amount for name, amount in optional.items() if amount is not None}
     listed: Document = {
-        "other": [security_document(security) for security in rebalance.others],
-        "counted_orders": rebalance.counted_orders,
-        "outside_band": [_outside_document(each) for each in rebalance.outside_band],
-        "cost": rebalance.cost,
+        "other": [security_document(security) for security in outcome.others],
+        "counted_orders": outcome.counted_orders,
+        "outside_band": [_outside_document(each) for each in outcome.outside_band],
+        "cost": outcome.cost,
     }
     document |= {name: value for name, value in listed.items() if value}
-    if rebalance.certificate is not None:
-        document |= _certificate_fields(rebalance.certificate)
-    if rebalance.refusal is not None:
-        document["problem"] = problem_document(rebalance.refusal)
+    if outcome.certificate is not None:
+        document |= _certificate_fields(outcome.certificate)
+    if outcome.refusal is not None:
+        document["problem"] = problem_document(outcome.refusal)
     return document
 
 

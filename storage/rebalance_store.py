@@ -28,11 +28,11 @@ from storage.options import OWN_OPTIONS
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import (
     OUTCOME_BATCH_SIZE,
-    batches,
     ids_of,
     is_repetition,
+    outcome_batches,
     outcome_from,
-    result_id,
+    outcome_id,
 )
 from storage.rebalance import Rebalance, RebalanceStatus, rebalance_document, rebalance_from
 
@@ -77,7 +77,7 @@ class RebalanceStore:
         Returns the counts of the outcomes that are stored now for these ordinals.
         """
         are_new = True
-        for batch in batches(rebalance_id, ordinals, rebalances):
+        for batch in outcome_batches(rebalance_id, ordinals, rebalances):
             try:
                 await self._outcomes.insert_many(batch, ordered=False)
             except BulkWriteError as error:
@@ -86,7 +86,7 @@ class RebalanceStore:
                 are_new = False
         if are_new:
             return Counter(rebalance.status for rebalance in rebalances)
-        ids = {"$in": [result_id(rebalance_id, ordinal) for ordinal in ordinals]}
+        ids = {"$in": [outcome_id(rebalance_id, ordinal) for ordinal in ordinals]}
         return await self._counts(ids)
 
     @translating
@@ -111,7 +111,7 @@ class RebalanceStore:
         """
 
         async def insert(session: AsyncClientSession) -> None:
-            for batch in batches(run.rebalance_id, range(len(rebalances)), rebalances):
+            for batch in outcome_batches(run.rebalance_id, range(len(rebalances)), rebalances):
                 await self._outcomes.insert_many(batch, session=session)
             await self._rebalances.insert_one(rebalance_document(run), session=session)
             if claim is not None:
@@ -247,7 +247,7 @@ class RebalanceStore:
         found: list[PortfolioOutcome] = []
         for start in range(offset, end, OUTCOME_BATCH_SIZE):
             ordinals = range(start, min(start + OUTCOME_BATCH_SIZE, end))
-            keys = [result_id(run.rebalance_id, ordinal) for ordinal in ordinals]
+            keys = [outcome_id(run.rebalance_id, ordinal) for ordinal in ordinals]
             found.extend(await self._found(run, {"_id": {"$in": keys}}))
         return tuple(found)
 

@@ -47,7 +47,7 @@ class Block:
         """(B, n)."""
         return self.before.shape[0], self.lot_value.shape[0]
 
-    def rows(self, chosen: Sequence[int]) -> "Block":
+    def select_rows(self, chosen: Sequence[int]) -> "Block":
         """Select some of the portfolios."""
         shared = self.remainder.shape[0] != self.before.shape[0]
         return replace(
@@ -94,7 +94,7 @@ class Bands:
     lower: Integers  # >= 0, except for a short position that may not be bought back
     upper: Integers
 
-    def rows(self, chosen: Sequence[int]) -> "Bands":
+    def select_rows(self, chosen: Sequence[int]) -> "Bands":
         """Select some of the portfolios."""
         return Bands(self.target[chosen], self.part[chosen], self.lower[chosen], self.upper[chosen])
 

@@ -32,7 +32,7 @@ def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) 
     admit a plan, and every limit in an elastic relaxation that has to give, with the amount.
     ``admits`` lists the options that would admit a plan, each alone.
     """
-    coupled, options = relaxed.coupled(row), relaxed.options
+    coupled, options = relaxed.coupled_problem(row), relaxed.options
     is_negative = coupled.cash_problem.base < 0
     empty = find_empty_bands(coupled, relaxed.assembled.securities, options)
     excluding = [] if is_negative else _find_excluding_options(relaxed, row, budget)
@@ -72,7 +72,7 @@ def has_plan(
     Raises NoSolutionInTimeError and CertificationError.
     """
     other = restate(relaxed, row, options)
-    return solve_at_base(other.coupled(0), options, budget) is not None
+    return solve_at_base(other.coupled_problem(0), options, budget) is not None
 
 
 def _find_excluding_options(
@@ -176,7 +176,7 @@ def _nearest(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> dict
     options = relaxed.options
     if options.scope is not Scope.ALL:
         relaxed, row = restate(relaxed, row, options, bands_yield=True), 0
-    coupled = relaxed.coupled(row)
+    coupled = relaxed.coupled_problem(row)
     cash_problem, assembled = coupled.cash_problem, relaxed.assembled
     lots, gives = None, ()
     if int(cash_problem.remainder.sum()) <= cash_problem.base:

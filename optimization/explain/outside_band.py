@@ -162,7 +162,7 @@ class _Search:
     def _restate_without(self, names: frozenset[str]) -> tuple[SeparableRelaxation, CoupledProblem]:
         options = self.relaxed.options.without(name for name in names if name != CASH_FLOOR)
         relaxed = restate(self.relaxed, self.row, options, bands_yield=True)
-        coupled = relaxed.coupled(0)
+        coupled = relaxed.coupled_problem(0)
         if CASH_FLOOR in names:
             # Twice everything that can be bought, because the floor must be below any plan's cash.
             worth = abs(coupled.cash_problem.base) + sum(

@@ -37,13 +37,13 @@ class SeparableRelaxation:
         """Drift of the separable optimum of each portfolio, in units / denominator."""
         return drift_of(self.block, self.bands, self.separable.lots)
 
-    def coupled(self, row: int) -> CoupledProblem:
+    def coupled_problem(self, row: int) -> CoupledProblem:
         """One portfolio with its coupling constraints."""
-        assembled, block = self.assembled, self.block.rows([row])
+        assembled, block = self.assembled, self.block.select_rows([row])
         shortfall = int(self.separable.invested[row]) - int(block.investable[0])
         portfolio, lots = assembled.portfolios[row], self.separable.lots[row]
         cash_problem = CashConstrainedProblem(
-            portfolio.portfolio_id, block, self.bands.rows([row]), lots, shortfall
+            portfolio.portfolio_id, block, self.bands.select_rows([row]), lots, shortfall
         )
         constraints = constraints_of(
             self.options, portfolio, block, assembled.securities, assembled.lots

@@ -49,9 +49,9 @@ def test_a_plan_that_is_one_cent_better_is_found_among_sums_of_many_cents(
     model, portfolio, options = problem.model, problem.portfolio, problem.options
     securities = price_targets(model, portfolio.prices)
     others = price_others(securities, portfolio)
-    at_market_value = relax(build_block(securities, others, [portfolio], options), options).coupled(
-        0
-    )
+    at_market_value = relax(
+        build_block(securities, others, [portfolio], options), options
+    ).coupled_problem(0)
 
     plan = solve_at_base(at_market_value, options, TimeBudget())
 

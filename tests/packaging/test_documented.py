@@ -51,7 +51,7 @@ def full_outcome() -> dict[str, Any]:
         counted_orders=1,
         refusal=REFUSAL,
     )
-    return outcomes.result_document("id", made)
+    return outcomes.outcome_document("id", made)
 
 
 def documents() -> dict[str, set[str]]:

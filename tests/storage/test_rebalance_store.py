@@ -13,7 +13,7 @@ from optimization.errors import RuleError
 from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.mongo.connection import Document
-from storage.outcomes import result_id
+from storage.outcomes import outcome_id
 from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
 from tests.support.samples import NOON, a_run, numbered, outcome, outcomes, securities
@@ -148,7 +148,7 @@ async def test_storing_a_run_that_the_database_refuses_says_why(
 
 def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
     with pytest.raises(ValueError, match="10000000"):
-        result_id(new_rebalance_id(), 10_000_000)
+        outcome_id(new_rebalance_id(), 10_000_000)
 
 
 async def test_as_many_outcomes_as_ordinals_are_needed(rebalances: RebalanceStore) -> None:

@@ -209,9 +209,9 @@ def test_a_block_s_rows_are_solved_as_each_alone():
     )
     where = bands(three)
     for row in range(3):
-        alone = three.rows([row])
+        alone = three.select_rows([row])
         assert solve(alone, bands(alone)).lots.tolist() == [solve(three, where).lots[row].tolist()]
-        assert where.rows([row]).lower.tolist() == bands(alone).lower.tolist()
+        assert where.select_rows([row]).lower.tolist() == bands(alone).lower.tolist()
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -228,7 +228,7 @@ def test_rows_of_a_block_keep_their_remainders_and_restrictions(own: bool):
         most=np.array([[6, 7], [8, 9], [10, 11]]),
     )
 
-    some = three.rows([2, 0])
+    some = three.select_rows([2, 0])
 
     assert some.remainder.tolist() == ([[5, 6], [1, 2]] if own else [[0]])
     assert some.before.tolist() == [[9, 8], [3, 2]]

@@ -36,7 +36,7 @@ from storage.mongo.connection import (
     ping,
 )
 from storage.mongo.connection import _settings as database_settings
-from storage.outcomes import batches
+from storage.outcomes import outcome_batches
 from storage.rebalance import RebalanceStatus
 from storage.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
@@ -154,7 +154,7 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
         with client, suppress(StorageUnavailableError), failures_translated():
             for first in range(0, run.number_of_portfolios, 50):
                 ordinals = range(first, first + 50)
-                for batch in batches(run.rebalance_id, ordinals, outcomes(run, ordinals)):
+                for batch in outcome_batches(run.rebalance_id, ordinals, outcomes(run, ordinals)):
                     client["killed"]["outcomes"].insert_many(batch)
                 acknowledged.extend(ordinals)
 
