@@ -73,22 +73,27 @@ from optimization.errors import (
     RuleError,
     UnmatchedIdsError,
 )
+from optimization.exact.block_outcome import BESIDE, STATUSES, BlockOutcome
+from optimization.exact.columns import OtherHoldings, PortfolioBlock, ScaledColumn
 from optimization.time_budget import TimeBudget
 
 if TYPE_CHECKING:
     from optimization.engine import Answer, rebalance, rebalance_all
 
 __all__ = [
+    "BESIDE",
     "EXACT",
     "GENERAL",
     "GLOBECO",
     "HUNDREDTH_PERCENT",
     "IDENTIFIER_RULE",
     "MAX_IDENTIFIER_LENGTH",
+    "STATUSES",
     "Answer",
     "BandRule",
     "BandStatus",
     "Binding",
+    "BlockOutcome",
     "Certificate",
     "CertificationError",
     "Direction",
@@ -105,9 +110,11 @@ __all__ = [
     "OpenOrders",
     "OptimizationError",
     "OptionsConflictError",
+    "OtherHoldings",
     "OutsideBand",
     "Percent",
     "Portfolio",
+    "PortfolioBlock",
     "PortfolioDrift",
     "PortfolioOutcome",
     "PricedTarget",
@@ -116,6 +123,7 @@ __all__ = [
     "RebalanceOptions",
     "Refusal",
     "RuleError",
+    "ScaledColumn",
     "Scope",
     "Side",
     "Standing",

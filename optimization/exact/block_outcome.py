@@ -1,0 +1,147 @@
+"""BlockOutcome: the answers to a block of portfolios as arrays, and each of them as an object."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from operator import ne
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimization.domain.certificate import Certificate, Method, Proof
+from optimization.domain.decimals import EXACT
+from optimization.domain.outcome import PortfolioOutcome, Status
+from optimization.domain.priced_targets import OUTSIDE, PricedTarget
+from optimization.errors import OptimizationError
+from optimization.exact.columns import OtherHoldings, ScaledColumn
+from optimization.exact.scaled_integers import Integers, to_decimal
+
+STATUSES: Final = tuple(Status)
+BESIDE: Final = -1
+ZERO = Decimal(0)
+NO_DIGITS = -(10**6)  # below the digits of any price
+
+
+@dataclass(frozen=True, eq=False)
+class BlockOutcome:
+    """Answers of ``rebalance_block``: B portfolios of one model of n securities.
+
+    A row is *plain* if its separable optimum is its answer: certificate OPTIMAL and SEPARABLE, no
+    binding constraint, no costs, no position outside its band; ``objective`` is its drift in
+    currency, and its lower bound too. Any other answer (a refusal, a plan of a search, an error)
+    is an object in ``beside``; its row has the status BESIDE, amounts of 0, and ``after`` equal to
+    ``before``.
+
+    ``others`` are holdings before the rebalance. Afterwards a plain row keeps of each only what is
+    below one share: 0 of whole holdings.
+
+    ``outcome`` gives a row as the object that ``rebalance_all`` gives for the same portfolio:
+    equal, and with the same digits.
+
+    >>> from optimization.domain.model import DriftBand
+    >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
+    >>> fund = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
+    >>> value = ScaledColumn.of([Decimal(1000)])
+    >>> left, drift = ScaledColumn.of([Decimal("86.50")]), ScaledColumn.of([Decimal("13.50")])
+    >>> before, after = (ScaledColumn.of([Decimal(u)], (1, 1)) for u in (0, 29))
+    >>> status = np.array([STATUSES.index(Status.REBALANCED)], dtype=np.int8)
+    >>> columns = value, value, left, drift, before, after, OtherHoldings.none(), {}
+    >>> made = BlockOutcome((fund,), ("P" * 24,), status, *columns)
+    >>> made.transactions.tolist(), made.outcome(0).cash_after
+    ([1], Decimal('86.50'))
+    """
+
+    securities: tuple[PricedTarget, ...]  # the model, n
+    portfolio_ids: tuple[str, ...]  # (B,)
+    status: NDArray[np.int8]  # (B,) place in STATUSES, or BESIDE
+    market_value: ScaledColumn  # (B,) currency
+    cash_before: ScaledColumn  # (B,) currency, cash flow included
+    cash_after: ScaledColumn  # (B,) currency
+    objective: ScaledColumn  # (B,) currency
+    before: ScaledColumn  # (B, n) shares
+    after: ScaledColumn  # (B, n) shares, at the scale of before
+    others: OtherHoldings
+    beside: Mapping[int, PortfolioOutcome | OptimizationError]  # by row
+
+    def __len__(self) -> int:
+        return len(self.portfolio_ids)
+
+    @cached_property
+    def transactions(self) -> NDArray[np.int32]:
+        """Number of trades of each portfolio; shape (B,)."""
+        counts = np.count_nonzero(self.after.units != self.before.units, axis=1).astype(np.int32)
+        np.add.at(counts, self.others.rows, self.others.quantities.split()[0] != 0)
+        for row, answer in self.beside.items():
+            outcome = answer if isinstance(answer, PortfolioOutcome) else None
+            counts[row] = sum(map(ne, outcome.before, outcome.after)) if outcome else 0
+        return counts
+
+    def outcomes(self) -> list[PortfolioOutcome | OptimizationError]:
+        """The answers of all rows, as objects."""
+        return [self.outcome(row) for row in range(len(self))]
+
+    def outcome(self, row: int) -> PortfolioOutcome | OptimizationError:
+        """The answer of one row, as the object that ``rebalance_all`` gives."""
+        answer = self.beside.get(row)
+        if answer is not None:
+            return answer
+        first, end = np.searchsorted(self.others.rows, (row, row + 1)).tolist()
+        securities = self.others.securities[first:end].tolist()
+        held, digits = self.others.quantities, self.others.quantities.decimals
+        held = held.select(slice(first, end))
+        before, after = self.before.units[row], self.after.units[row]
+        drift = to_decimal(int(self.objective.units[row]), self.objective.decimals)
+        cash_after = to_decimal(int(self.cash_after.units[row]), self.cash_after.decimals)
+        return PortfolioOutcome(
+            portfolio_id=self.portfolio_ids[row],
+            status=STATUSES[self.status[row]],
+            market_value=self._market_value(row, securities),
+            cash_before=self.cash_before.value(row),
+            cash_after=cash_after,
+            securities=self.securities,
+            others=tuple(self._other_targets[place] for place in securities),
+            before=(*_shares(before, self.before.decimals), *_shares(held.units, digits)),
+            after=(*_shares(after, self.after.decimals), *_shares(held.split()[1], digits)),
+            certificate=Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift),
+        )
+
+    def _market_value(self, row: int, others: list[int]) -> Decimal:
+        """Market value with as many digits as the sum of its products has."""
+        column, held = self.market_value, self.before.units[row] != 0
+        digits = self.before.decimals + int(self._price_digits[held].max(initial=NO_DIGITS))
+        places = max(self.cash_before.decimals, digits)
+        for other in others:
+            digits = _digits_of(self.others.prices[other])
+            places = max(places, self.others.quantities.decimals + digits)
+        value = EXACT.scaleb(Decimal(int(column.units[row])), -column.decimals)
+        return EXACT.quantize(value, Decimal((0, (1,), -places)))
+
+    @cached_property
+    def _price_digits(self) -> NDArray[np.int64]:
+        return np.array([_digits_of(one.price) for one in self.securities], dtype=np.int64)
+
+    @cached_property
+    def _other_targets(self) -> tuple[PricedTarget, ...]:
+        rows = zip(self.others.ids, self.others.prices, strict=True)
+        return tuple(PricedTarget(one, price, ZERO, OUTSIDE) for one, price in rows)
+
+
+def _shares(units: Integers, decimals: int) -> list[int] | list[int | Decimal]:
+    """Shares as numbers: whole ones as integers."""
+    whole: list[int] = units.tolist()
+    if not decimals:
+        return whole
+    scale = 10**decimals
+    return [
+        EXACT.scaleb(Decimal(shares), -decimals) if shares % scale else shares // scale
+        for shares in whole
+    ]
+
+
+def _digits_of(price: Decimal) -> int:
+    """Digits after the point that a price is written with; negative before the point."""
+    exponent = price.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return -exponent

@@ -1,0 +1,216 @@
+"""Columns: portfolios of one model as arrays, without an object for each portfolio or holding.
+
+Shapes: B portfolios, n securities of the model, K holdings outside the model. Decimals are whole
+numbers with a scale for the whole column, so nothing is rounded.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimization.domain.decimals import EXACT
+from optimization.domain.portfolio import Portfolio, find_unpriced
+from optimization.domain.priced_targets import PricedTarget
+from optimization.errors import PricesMissingError, RuleError
+from optimization.exact.scaled_integers import INT64_SAFE, Integers, to_units
+
+INT64_DIGITS = 18  # int64 holds every power of ten up to this one
+
+Rows = slice | Sequence[int] | NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaledColumn:
+    """Decimals as whole numbers: each value is ``units / 10**decimals``.
+
+    ``units`` is int64 if every number fits, otherwise an object array of Python integers.
+
+    >>> column = ScaledColumn.of([Decimal("12.50"), Decimal(-3)])
+    >>> column.units.tolist(), column.decimals, column.value(1)
+    ([125, -30], 1, Decimal('-3.0'))
+    """
+
+    units: Integers  # any shape
+    decimals: int
+
+    def __post_init__(self) -> None:
+        if self.units.dtype != np.int64 and self.units.dtype != np.object_:
+            rule = "units are int64, or Python integers in an object array"
+            raise RuleError(("units", "dtype"), str(self.units.dtype), rule)
+        if self.decimals < 0:
+            raise RuleError(("decimals",), self.decimals, "a scale has at least 0 decimals")
+
+    @classmethod
+    def of(cls, values: Iterable[Decimal], shape: tuple[int, ...] = (-1,)) -> Self:
+        """Column of these values at the smallest scale; RuleError if one is not finite."""
+        values = list(values)
+        decimals = 0
+        for value in values:
+            exponent = value.as_tuple().exponent
+            if not isinstance(exponent, int):
+                raise RuleError(("value",), value, "a value is a finite number")
+            if -exponent > decimals:
+                digits = value.normalize(EXACT).as_tuple().exponent
+                assert isinstance(digits, int)
+                decimals = max(decimals, -digits)
+        units = [to_units(value, decimals) for value in values]
+        largest = max(map(abs, units), default=0)
+        dtype = np.int64 if largest < INT64_SAFE else np.object_
+        return cls(np.array(units, dtype=dtype).reshape(shape), decimals)
+
+    def value(self, *place: int) -> Decimal:
+        """The value at a place, with exactly ``decimals`` digits after the point."""
+        return EXACT.scaleb(Decimal(int(self.units[place])), -self.decimals)
+
+    def split(self) -> tuple[Integers, Integers]:
+        """Whole numbers, rounded down, and the rest of each in units.
+
+        >>> whole, rest = ScaledColumn.of([Decimal("2.5"), Decimal("-0.5")]).split()
+        >>> whole.tolist(), rest.tolist()
+        ([2, -1], [5, 5])
+        """
+        if not self.decimals:
+            return self.units, np.zeros_like(self.units)
+        units = self.units.astype(object) if self.decimals > INT64_DIGITS else self.units
+        whole = units // 10**self.decimals
+        return whole, units - whole * 10**self.decimals
+
+    def select(self, rows: Rows) -> "ScaledColumn":
+        """Column of some rows, at the same scale."""
+        return ScaledColumn(self.units[rows], self.decimals)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OtherHoldings:
+    """Holdings outside the model: triples of row, security and quantity, by row and security id.
+
+    ``ids`` ascend and are distinct. A block that has an id without a price above 0 is refused with
+    PricesMissingError; a caller therefore leaves out the portfolios that hold such a security, and
+    each of them costs itself alone.
+
+    >>> quantity = ScaledColumn.of([Decimal(7)])
+    >>> held = OtherHoldings(np.array([4]), np.array([0]), quantity, ("GOLD",), (Decimal(61),))
+    >>> held.select([1, 4]).rows.tolist()
+    [1]
+    """
+
+    rows: NDArray[np.signedinteger]  # (K,) row in the block, ascending
+    securities: NDArray[np.signedinteger]  # (K,) place in ids, ascending in each row
+    quantities: ScaledColumn  # (K,) shares, never 0
+    ids: tuple[str, ...]
+    prices: tuple[Decimal, ...]  # of ids
+
+    def __post_init__(self) -> None:
+        if not len(self.rows) == len(self.securities) == len(self.quantities.units):
+            lengths = [len(self.rows), len(self.securities), len(self.quantities.units)]
+            rule = "rows, securities and quantities have one length"
+            raise RuleError(("others",), lengths, rule)
+        if len(self.ids) != len(self.prices) or any(
+            one >= following for one, following in zip(self.ids, self.ids[1:], strict=False)
+        ):
+            raise RuleError(("others", "ids"), self.ids, "ids ascend, each with one price")
+        missing = find_unpriced(self.ids, dict(zip(self.ids, self.prices, strict=True)))
+        if missing:
+            raise PricesMissingError(missing)
+        if len(self.rows):
+            self._require_order()
+
+    def _require_order(self) -> None:
+        securities, count = self.securities, len(self.ids)
+        if int(securities.min()) < 0 or int(securities.max()) >= count:
+            raise RuleError(("others", "securities"), int(securities.max()), "a place in ids")
+        order = np.diff(self.rows.astype(np.int64) * count + securities)
+        if int(self.rows[0]) < 0 or np.any(order <= 0):
+            rule = "holdings ascend by row and security, each once"
+            raise RuleError(("others", "rows"), self.rows.tolist(), rule)
+        if not np.all(self.quantities.units):
+            raise RuleError(("others", "quantities"), 0, "a holding is not of 0 shares")
+
+    @classmethod
+    def none(cls) -> Self:
+        """No holdings outside the model."""
+        empty = np.zeros(0, dtype=np.int32)
+        return cls(empty, empty, ScaledColumn(np.zeros(0, dtype=np.int64), 0), (), ())
+
+    def select(self, rows: Rows) -> "OtherHoldings":
+        """Holdings of some rows, in ascending order, numbered anew from 0."""
+        if not len(self.rows):
+            return self
+        count = int(self.rows[-1]) + 1
+        chosen = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows, np.intp)
+        number = np.full(max(count, int(chosen.max(initial=0)) + 1), -1, dtype=np.int32)
+        number[chosen] = np.arange(len(chosen), dtype=np.int32)
+        numbers = number[self.rows]
+        kept = np.flatnonzero(numbers >= 0)
+        held = self.quantities.select(kept)
+        return replace(self, rows=numbers[kept], securities=self.securities[kept], quantities=held)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PortfolioBlock:
+    """Portfolios of one model at one price snapshot, in arrays.
+
+    A row is one portfolio: cash in currency, shares of the model's securities in the order of the
+    model (fractional or negative too), and its other holdings. Cash is finite by construction, and
+    every price is that of the model or of ``others``: what a single portfolio can get wrong (an
+    unreadable amount, a holding without a price) keeps it out of the block, with its own error.
+
+    RuleError names the column whose shape does not fit.
+
+    >>> cash, shares = ScaledColumn.of([Decimal(500)]), ScaledColumn.of([Decimal(3)], (1, 1))
+    >>> block = PortfolioBlock(("P" * 24,), cash, shares, OtherHoldings.none())
+    >>> len(block), block.quantities.value(0, 0)
+    (1, Decimal('3'))
+    """
+
+    portfolio_ids: tuple[str, ...]  # (B,)
+    cash: ScaledColumn  # (B,) currency
+    quantities: ScaledColumn  # (B, n) shares
+    others: OtherHoldings
+
+    def __post_init__(self) -> None:
+        count, shape = len(self.portfolio_ids), self.quantities.units.shape
+        if self.cash.units.shape != (count,):
+            rule = "cash is one amount for each portfolio"
+            raise RuleError(("cash", "shape"), self.cash.units.shape, rule)
+        if len(shape) != 2 or shape[0] != count:
+            raise RuleError(("quantities", "shape"), shape, "quantities have one row a portfolio")
+        if len(self.others.rows) and int(self.others.rows[-1]) >= count:
+            last = int(self.others.rows[-1])
+            raise RuleError(("others", "rows"), last, "a holding is of a row of the block")
+
+    def __len__(self) -> int:
+        return len(self.portfolio_ids)
+
+    def select(self, rows: Rows) -> "PortfolioBlock":
+        """Block of some rows, in ascending order."""
+        if isinstance(rows, slice):
+            ids = self.portfolio_ids[rows]
+        else:
+            ids = tuple(self.portfolio_ids[row] for row in rows)
+        cash, quantities = self.cash.select(rows), self.quantities.select(rows)
+        return PortfolioBlock(ids, cash, quantities, self.others.select(rows))
+
+    def portfolio(
+        self, row: int, securities: Sequence[PricedTarget], prices: Mapping[str, Decimal]
+    ) -> Portfolio:
+        """One row as an object; ``prices`` are those of ``snapshot``."""
+        shares = self.quantities.units[row]
+        held = {
+            securities[column].security_id: self.quantities.value(row, column)
+            for column in np.flatnonzero(shares).tolist()
+        }
+        first, end = np.searchsorted(self.others.rows, (row, row + 1)).tolist()
+        for place in range(first, end):
+            security_id = self.others.ids[int(self.others.securities[place])]
+            held[security_id] = self.others.quantities.value(place)
+        return Portfolio(self.portfolio_ids[row], self.cash.value(row), held, prices)
+
+    def snapshot(self, securities: Sequence[PricedTarget]) -> dict[str, Decimal]:
+        """Prices of every security of the block, by id."""
+        others = dict(zip(self.others.ids, self.others.prices, strict=True))
+        return others | {security.security_id: security.price for security in securities}
