@@ -21,6 +21,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from rich.console import Console
 from rich.table import Table
 
+from optimization import NO_OVERRIDES
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.outcome import PortfolioOutcome, Status
@@ -108,7 +109,14 @@ def subdocuments(document_id: str, rebalance: PortfolioOutcome) -> Document:
 def a_run(portfolios: int) -> Rebalance:
     started_at = datetime.now(UTC)
     return Rebalance(
-        new_rebalance_id(), str(ObjectId()), 1, "Bench", SECURITIES, {}, portfolios, started_at
+        new_rebalance_id(),
+        str(ObjectId()),
+        1,
+        "Bench",
+        SECURITIES,
+        NO_OVERRIDES,
+        portfolios,
+        started_at,
     )
 
 

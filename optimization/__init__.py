@@ -39,6 +39,11 @@ from optimization.domain.model_edits import (
     without_target,
 )
 from optimization.domain.model_rules import GENERAL, GLOBECO, ModelRules
+from optimization.domain.option_overrides import (
+    NO_OVERRIDES,
+    OptionOverrides,
+    OverridesByPortfolio,
+)
 from optimization.domain.option_values import (
     BandRule,
     Direction,
@@ -47,7 +52,7 @@ from optimization.domain.option_values import (
     Percent,
     Scope,
 )
-from optimization.domain.options import RebalanceOptions, restrictions_of
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import (
     HUNDREDTH_PERCENT,
     Drift,
@@ -88,6 +93,7 @@ __all__ = [
     "HUNDREDTH_PERCENT",
     "IDENTIFIER_RULE",
     "MAX_IDENTIFIER_LENGTH",
+    "NO_OVERRIDES",
     "STATUSES",
     "Answer",
     "BandRule",
@@ -109,9 +115,11 @@ __all__ = [
     "NoSolutionInTimeError",
     "OpenOrders",
     "OptimizationError",
+    "OptionOverrides",
     "OptionsConflictError",
     "OtherHoldings",
     "OutsideBand",
+    "OverridesByPortfolio",
     "Percent",
     "Portfolio",
     "PortfolioBlock",
@@ -142,7 +150,6 @@ __all__ = [
     "rebalance_all",
     "relative_band",
     "require_targets",
-    "restrictions_of",
     "visible",
     "weight_text",
     "with_portfolios",

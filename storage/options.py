@@ -10,6 +10,8 @@ from optimization import (
     Direction,
     GroupBand,
     OpenOrders,
+    OptionOverrides,
+    OverridesByPortfolio,
     Percent,
     RebalanceOptions,
     Scope,
@@ -26,36 +28,30 @@ ENUMS: Mapping[str, type[StrEnum]] = {
     "open_orders": OpenOrders,
 }
 OWN_OPTIONS: Final = "options_by_portfolio"
-OwnOverrides = Mapping[str, Mapping[str, Any]]
-"""Options by name that single portfolios have in the place of others, by portfolio id."""
+NAMES: Final = frozenset(field.name for field in fields(RebalanceOptions))
 
 
 def options_document(options: RebalanceOptions) -> Document:
     """Convert options to a document without the time limit, which is a setting of the service."""
-    given = {field.name: getattr(options, field.name) for field in fields(options)}
-    return {
-        name: _stored(value)
-        for name, value in given.items()
-        if value != getattr(DEFAULTS, name) and name != "time_limit_s"
-    }
+    return overrides_document(OptionOverrides.from_options(options))
 
 
 def options_from(document: Mapping[str, Any]) -> RebalanceOptions:
     """Convert a document to options."""
-    return RebalanceOptions(**overrides_from(document))
+    return overrides_from(document).apply_to(DEFAULTS)
 
 
-def overrides_document(overrides: Mapping[str, Any]) -> Document:
+def overrides_document(overrides: OptionOverrides) -> Document:
     """Convert the options that a request gave by name to a document that keeps defaults, too."""
-    return {name: _stored(value) for name, value in overrides.items()}
+    return {name: _stored(value) for name, value in overrides.values.items()}
 
 
-def overrides_from(document: Mapping[str, Any]) -> dict[str, Any]:
+def overrides_from(document: Mapping[str, Any]) -> OptionOverrides:
     """Convert a document to options by name."""
-    return {name: _value(name, value) for name, value in document.items()}
+    return OptionOverrides({name: _value(name, value) for name, value in document.items()})
 
 
-def own_document(own: OwnOverrides) -> Document:
+def own_document(own: OverridesByPortfolio) -> Document:
     """Convert the options of single portfolios to pairs, because an id may contain a dot."""
     if not own:
         return {}
@@ -64,7 +60,7 @@ def own_document(own: OwnOverrides) -> Document:
     }
 
 
-def own_from(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def own_from(document: Mapping[str, Any]) -> dict[str, OptionOverrides]:
     """Convert a document to the options of single portfolios."""
     return {each: overrides_from(given) for each, given in document.get(OWN_OPTIONS, ())}
 
@@ -85,6 +81,8 @@ def _stored(value: Any) -> Any:
 
 def _value(name: str, value: Any) -> Any:
     match name:
+        case _ if name not in NAMES:
+            return value  # of a later version; it must not keep the rebalance from being listed
         case _ if name in ENUMS:
             return None if value is None else ENUMS[name](value)
         case "do_not_buy" | "do_not_sell" | "frozen":

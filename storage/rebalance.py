@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from bson import ObjectId
 
-from optimization import PricedTarget, Refusal, Status
+from optimization import OptionOverrides, OverridesByPortfolio, PricedTarget, Refusal, Status
 from optimization.errors import RuleError
 from storage.mongo.connection import Document, require_object_id
 from storage.mongo.decimal_codec import storable
-from storage.options import OwnOverrides, own_document, own_from
+from storage.options import overrides_document, overrides_from, own_document, own_from
 from storage.outcomes import (
     MAX_PORTFOLIOS_PER_REBALANCE,
     problem_document,
@@ -42,7 +41,7 @@ class Rebalance:
     model_version: int
     model_name: str
     securities: tuple[PricedTarget, ...]
-    options: Mapping[str, Any]
+    options: OptionOverrides  # less the time limit, which is a setting
     number_of_portfolios: int
     started_at: datetime
     status: RebalanceStatus = RebalanceStatus.RUNNING
@@ -53,7 +52,7 @@ class Rebalance:
     refusal: Refusal | None = None  # why none of its portfolios can be rebalanced
     # Securities that options name and that no portfolio with known holdings has.
     unmatched: tuple[str, ...] = ()
-    overrides_by_portfolio: OwnOverrides = field(default_factory=dict[str, Mapping[str, Any]])
+    overrides_by_portfolio: OverridesByPortfolio = field(default_factory=dict[str, OptionOverrides])
 
     def __post_init__(self) -> None:
         require_object_id("rebalance_id", self.rebalance_id)
@@ -84,7 +83,7 @@ def rebalance_document(run: Rebalance) -> Document:
         "model_name": run.model_name,
         "status": run.status.value,
         "securities": [security_document(security) for security in run.securities],
-        "options": storable(run.options),
+        "options": storable(overrides_document(run.options)),
         "number_of_portfolios": run.number_of_portfolios,
         "counts": {status.value: count for status, count in run.counts.items()},
         "started_at": run.started_at,
@@ -102,7 +101,7 @@ def rebalance_from(document: Document) -> Rebalance:
         model_name=document["model_name"],
         status=RebalanceStatus(document["status"]),
         securities=tuple(security_from(row) for row in document["securities"]),
-        options=document["options"],
+        options=overrides_from(document["options"]),
         number_of_portfolios=document["number_of_portfolios"],
         counts={Status(status): count for status, count in document["counts"].items()},
         started_at=document["started_at"],

@@ -5,21 +5,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from bson import ObjectId
 
-from optimization import Refusal, Status
+from optimization import OptionOverrides, OverridesByPortfolio, Refusal, Status
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import exact, storable, to_milliseconds
-from storage.options import (
-    OwnOverrides,
-    overrides_document,
-    overrides_from,
-    own_document,
-    own_from,
-)
+from storage.options import overrides_document, overrides_from, own_document, own_from
 
 
 class RunStatus(StrEnum):
@@ -114,10 +108,10 @@ class Run:
 
     run_id: str
     selection: Selection
-    overrides: Mapping[str, Any]  # options of the request by name
+    overrides: OptionOverrides
     holdings: HoldingsRef
     created_at: datetime
-    overrides_by_portfolio: OwnOverrides = field(default_factory=dict[str, Mapping[str, Any]])
+    overrides_by_portfolio: OverridesByPortfolio = field(default_factory=dict[str, OptionOverrides])
     correlation_id: str = ""
     stops_on_outage: bool = False  # otherwise portfolios that could not be fetched are FAILED
     status: RunStatus = RunStatus.QUEUED

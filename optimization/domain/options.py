@@ -19,7 +19,7 @@ from optimization.domain.option_values import (
     Scope,
     require_range,
 )
-from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
+from optimization.errors import OptionsConflictError, RuleError
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +169,6 @@ class RebalanceOptions:
             raise RuleError(("maximum_trades",), self.maximum_trades, "a whole number from 0")
         if not self.time_limit_s > 0:
             raise RuleError(("time_limit_s",), self.time_limit_s, "a time limit is above 0 seconds")
-
-
-def restrictions_of(overrides: Mapping[str, Any]) -> RebalanceOptions:
-    """Select the options that name securities.
-
-    >>> restrictions_of({"cash_floor": Decimal(9), "frozen": frozenset({"VTI"})}).unmatched(())
-    ((('frozen',), 'VTI'),)
-    """
-    named = {name: value for name, value in overrides.items() if name in RESTRICTIONS}
-    return RebalanceOptions(**named)
 
 
 OUTRANKING_BANDS: Final = (

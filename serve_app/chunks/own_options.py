@@ -1,11 +1,9 @@
 """Own options: options of single portfolios, merged over those of the rebalance."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
-from optimization import RebalanceOptions
+from optimization import OptionOverrides, RebalanceOptions
 from optimization.errors import OptimizationError, OptionsConflictError, RuleError
 from storage.rebalance import Rebalance
 
@@ -23,10 +21,10 @@ def own_options(
 
 
 def override_options(
-    options: RebalanceOptions, overrides: Mapping[str, Any]
+    options: RebalanceOptions, overrides: OptionOverrides
 ) -> RebalanceOptions | OptimizationError:
     """Replace options by name; return the error if the result is invalid."""
     try:
-        return replace(options, **overrides)
+        return overrides.apply_to(options)
     except (RuleError, OptionsConflictError) as error:
         return error

@@ -3,10 +3,9 @@
 They are most likely misspelt and restrict nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from optimization import Model, PortfolioOutcome, PricedTarget, RebalanceOptions, restrictions_of
+from optimization import Model, OptionOverrides, PortfolioOutcome, PricedTarget, RebalanceOptions
 from optimization.errors import (
     UnmatchedIdsError,
 )
@@ -59,8 +58,8 @@ class Unmatched:
         return tuple(sorted((self._missing - self._present) | self._portfolios))
 
 
-def _ids_of(options: Iterable[Mapping[str, Any]]) -> set[str]:
-    named = (restrictions_of(each).named_ids() for each in options)
+def _ids_of(options: Iterable[OptionOverrides]) -> set[str]:
+    named = (each.restrictions.named_ids() for each in options)
     return {security_id for ids in named for _, security_id in ids}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import final
 
-from optimization import DriftSummary, Model, PortfolioDrift, PortfolioOutcome
+from optimization import DriftSummary, Model, OptionOverrides, PortfolioDrift, PortfolioOutcome
 from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.deadline import unbounded
 from serve_app.deployments.handles import connect_optimizer
@@ -16,7 +16,6 @@ from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.ports.optimize import RawRequest, RawResponse
 from serve_app.ports.optimizer import Optimizer
-from serve_app.ports.options import OptionOverrides
 from serve_app.ports.port import serves
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
 from serve_app.ports.runs import BeginRun
@@ -83,7 +82,7 @@ class OptimizerDeployment(Optimizer):
             command.rebalance_id,
             model,
             model.portfolio_ids,
-            command.overrides.values,
+            command.overrides,
             command.claim,
         )
 
@@ -96,7 +95,7 @@ class OptimizerDeployment(Optimizer):
             command.rebalance_id,
             model,
             (command.portfolio_id,),
-            command.overrides.values,
+            command.overrides,
             command.claim,
             alone=True,
         )
@@ -105,7 +104,7 @@ class OptimizerDeployment(Optimizer):
     async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Outcomes:
         """Return the outcomes of a rebalance of the model without storing them."""
         model = await self._with.models.read(model_id)
-        return await self._runs.preview(model, model.portfolio_ids, overrides.values)
+        return await self._runs.preview(model, model.portfolio_ids, overrides)
 
     async def preview_portfolio(
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
@@ -113,7 +112,7 @@ class OptimizerDeployment(Optimizer):
         """Return the outcome of a rebalance of the portfolio without storing it."""
         model = await self._with.models.followed_by(portfolio_id, model_id)
         alone = (portfolio_id,)
-        run, outcomes = await self._runs.preview(model, alone, overrides.values, alone=True)
+        run, outcomes = await self._runs.preview(model, alone, overrides, alone=True)
         return run, outcomes[0]
 
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:
@@ -149,8 +148,7 @@ class OptimizerDeployment(Optimizer):
 
     async def begin_run(self, command: BeginRun) -> Run:
         """Begin a run over a book; it continues on its own, here or in another replica."""
-        own = {each: given.values for each, given in command.overrides_by_portfolio.items()}
-        overrides = command.overrides.values
+        overrides, own = command.overrides, command.overrides_by_portfolio
         await Planner(self._settings, self._with).check(command.selection, overrides, own)
         holdings = command.holdings or HoldingsRef(self._settings.holdings_source)
         run = Run(

@@ -8,9 +8,15 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
-from optimization import Model, PortfolioOutcome, RebalanceOptions
+from optimization import (
+    Model,
+    OptionOverrides,
+    OverridesByPortfolio,
+    PortfolioOutcome,
+    RebalanceOptions,
+)
 from serve_app.ports.port import repeatable
 from serve_app.upstream.holdings.source import Balance
 
@@ -19,20 +25,20 @@ from serve_app.upstream.holdings.source import Balance
 class GivenOptions:
     """Options of a call by name, and the options that single portfolios override them with."""
 
-    common: Mapping[str, Any]
-    own: Mapping[str, Mapping[str, Any]]  # by portfolio id
+    common: OptionOverrides
+    own: OverridesByPortfolio
 
     def of_all(self, time_limit_s: float) -> RebalanceOptions:
         """Build the options of the portfolios without options of their own."""
-        return RebalanceOptions(**self._within(time_limit_s))
+        return self.common.apply_to(RebalanceOptions(time_limit_s=time_limit_s))
 
     def of_each(self, time_limit_s: float) -> dict[str, RebalanceOptions]:
         """Build the options of the portfolios with their own, merged over those of the call."""
-        common = self._within(time_limit_s)
-        return {each: RebalanceOptions(**{**common, **own}) for each, own in self.own.items()}
-
-    def _within(self, time_limit_s: float) -> dict[str, Any]:
-        return {"time_limit_s": time_limit_s, **self.common}
+        defaults = RebalanceOptions(time_limit_s=time_limit_s)
+        # Merged first, because options of the call may conflict where a portfolio replaces them.
+        return {
+            each: self.common.override_by(own).apply_to(defaults) for each, own in self.own.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)

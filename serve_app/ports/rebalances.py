@@ -4,8 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
-from optimization import PortfolioOutcome
-from serve_app.ports.options import NO_OVERRIDES, OptionOverrides
+from optimization import NO_OVERRIDES, OptionOverrides, PortfolioOutcome
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim
 from storage.rebalance import Rebalance

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from serve_app.ports.options import NO_OVERRIDES, OptionOverrides, OverridesByPortfolio
+from optimization import NO_OVERRIDES, OptionOverrides, OverridesByPortfolio
 from serve_app.ports.port import broadcast, repeatable
 from storage.chunk_store import Event
 from storage.idempotency_store import IdempotencyClaim

@@ -6,12 +6,11 @@ the whole rebalance.
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
-from optimization import Model, PortfolioOutcome, restrictions_of
+from optimization import Model, OptionOverrides, PortfolioOutcome
 from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import held_outside, named_beyond
 from serve_app.chunks.work import Work, outcomes_of
@@ -28,12 +27,8 @@ from serve_app.settings import Settings
 from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
 from storage.idempotency_store import IdempotencyClaim
-from storage.options import options_document
 from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.run import HoldingsRef, Run, Selection
-
-Overrides = Mapping[str, Any]
-"""Options by name that replace the options of the model."""
 
 
 class DirectRebalancer:
@@ -49,7 +44,7 @@ class DirectRebalancer:
         rebalance_id: str,
         model: Model,
         portfolio_ids: tuple[str, ...],
-        overrides: Overrides,
+        overrides: OptionOverrides,
         claim: IdempotencyClaim | None = None,
         *,
         alone: bool = False,
@@ -83,7 +78,7 @@ class DirectRebalancer:
         self,
         model: Model,
         portfolio_ids: tuple[str, ...],
-        overrides: Overrides,
+        overrides: OptionOverrides,
         *,
         alone: bool = False,
     ) -> Outcomes:
@@ -122,7 +117,7 @@ class DirectRebalancer:
         self,
         rebalance_id: str,
         model: Model,
-        overrides: Overrides,
+        overrides: OptionOverrides,
         claim: IdempotencyClaim | None,
     ) -> Outcomes:
         """Rebalance the model as a run, because a run survives the loss of this process."""
@@ -147,18 +142,19 @@ class DirectRebalancer:
         rebalance_id: str,
         model: Model,
         portfolios: int,
-        overrides: Overrides,
+        overrides: OptionOverrides,
         *,
         alone: bool,
     ) -> Work:
         options = options_for(model, overrides, self._settings)
         snapshot = await self._with.prices.snapshot()
-        run = new_rebalance(rebalance_id, model, portfolios, options_document(options), now())
+        given = OptionOverrides.from_options(options)
+        run = new_rebalance(rebalance_id, model, portfolios, given, now())
         run = replace(run, unmatched=named_beyond(model, options))
         holdings = HoldingsRef(self._settings.holdings_source)
         # Only the caller's restrictions must match, because those of the model are meant for all
         # its portfolios together and not for each.
-        named = restrictions_of(overrides) if alone else None
+        named = overrides.restrictions if alone else None
         work = Work(self._settings, run, snapshot, options, correlation_id.get(), holdings)
         return await self._at_prices(replace(work, must_match=named), model)
 

@@ -5,9 +5,8 @@ from typing import Final
 
 import stamina
 
-from optimization import PortfolioOutcome
+from optimization import OptionOverrides, PortfolioOutcome
 from serve_app.ports.errors import ReplicaLostError
-from serve_app.ports.options import OptionOverrides
 from serve_app.ports.rebalances import (
     Outcomes,
     RebalanceModel,

@@ -5,11 +5,12 @@ Every outcome holds its complete input, so both answers must agree.
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from optimization import (
     EXACT,
+    NO_OVERRIDES,
     Answer,
     Portfolio,
     PortfolioOutcome,
@@ -19,7 +20,6 @@ from optimization import (
     rebalance_all,
 )
 from optimization.errors import NoSolutionInTimeError
-from storage.options import options_from
 from storage.rebalance import Rebalance
 from storage.rebalance_store import RebalanceStore
 
@@ -41,7 +41,7 @@ async def replay_rebalance(
     run: Rebalance, stored: RebalanceStore, time_limit_s: float
 ) -> AsyncIterator[Compared]:
     """Compare every stored outcome with the engine's answer of today, one page at a time."""
-    options = replace(options_from(run.options), time_limit_s=time_limit_s)
+    options = run.options.apply_to(RebalanceOptions(time_limit_s=time_limit_s))
     for offset in range(0, run.number_of_portfolios, OUTCOME_BATCH_SIZE):
         page = await stored.outcomes(run, offset, OUTCOME_BATCH_SIZE)
         for compared in _compare_page(run, page, options):
@@ -78,7 +78,8 @@ def _solve_again(
     own = run.overrides_by_portfolio
     alike: dict[RebalanceOptions, list[PortfolioOutcome]] = defaultdict(list)
     for outcome in outcomes:
-        alike[replace(options, **own.get(outcome.portfolio_id, {}))].append(outcome)
+        merged = own.get(outcome.portfolio_id, NO_OVERRIDES).apply_to(options)
+        alike[merged].append(outcome)
     answers: dict[str, Answer] = {}
     for merged, group in alike.items():
         portfolios = _portfolios(run, group, merged.cash_flow)

@@ -10,6 +10,7 @@ import ray
 import stamina
 from ray.exceptions import RayError, TaskCancelledError
 
+from optimization import RebalanceOptions
 from serve_app.chunks.outcomes import refused_outcome
 from serve_app.chunks.work import Work
 from serve_app.deadline import Shares
@@ -25,7 +26,6 @@ from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
-from storage.options import options_from
 from storage.run import Run, RunStatus, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -184,7 +184,9 @@ class ChunkAttempts:
             self._settings,
             part,
             PriceSnapshot(stored.snapshot_id, stored.taken_at, stored.prices),
-            replace(options_from(part.options), time_limit_s=self._settings.optimization_timeout),
+            part.options.apply_to(
+                RebalanceOptions(time_limit_s=self._settings.optimization_timeout)
+            ),
             self._run.correlation_id,
             self._run.holdings,
             part.refusal,

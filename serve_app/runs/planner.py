@@ -6,12 +6,20 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import stamina
 from bson import ObjectId
 
-from optimization import Model, RebalanceOptions, Refusal, require_targets, restrictions_of
+from optimization import (
+    NO_OVERRIDES,
+    Model,
+    OptionOverrides,
+    OverridesByPortfolio,
+    RebalanceOptions,
+    Refusal,
+    require_targets,
+)
 from optimization.errors import (
     EmptyModelError,
     OptionsConflictError,
@@ -28,7 +36,6 @@ from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
 from storage.model_store import not_followed
 from storage.mongo.decimal_codec import to_milliseconds
-from storage.options import options_document
 from storage.rebalance import Rebalance
 from storage.run import Plan, Run, Selection, Snapshot
 
@@ -47,8 +54,8 @@ class Planner:
     async def check(
         self,
         selection: Selection,
-        overrides: Mapping[str, Any],
-        own: Mapping[str, Mapping[str, Any]],
+        overrides: OptionOverrides,
+        own: OverridesByPortfolio,
     ) -> None:
         """Raise NotFoundError for a selected model, or model of a portfolio, that is not stored.
 
@@ -187,7 +194,7 @@ def new_rebalance(
     rebalance_id: str,
     model: Model,
     portfolios: int,
-    options: Mapping[str, Any],
+    options: OptionOverrides,
     started_at: datetime,
 ) -> Rebalance:
     """Make a running rebalance of one model, still without prices."""
@@ -206,7 +213,7 @@ def new_rebalance(
 
 def options_for(
     model: Model,
-    overrides: Mapping[str, Any],
+    overrides: OptionOverrides,
     settings: Settings,
     with_own: Collection[str] = (),
 ) -> RebalanceOptions:
@@ -218,7 +225,7 @@ def options_for(
     options = replace(
         model.options or RebalanceOptions(), time_limit_s=settings.optimization_timeout
     )
-    options = replace(options, **overrides)
+    options = overrides.apply_to(options)
     _require_targets(model, options, with_own)
     return options
 
@@ -230,12 +237,12 @@ def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime)
     rebalance_id = run.run_id if alone else _part_id(run.run_id, model.model_id)
     own = run.overrides_by_portfolio
     part = replace(
-        new_rebalance(rebalance_id, model, len(portfolio_ids), {}, begun),
+        new_rebalance(rebalance_id, model, len(portfolio_ids), NO_OVERRIDES, begun),
         run_id=run.run_id,
         overrides_by_portfolio={each: own[each] for each in portfolio_ids if each in own},
     )
     try:
-        options = replace(model.options or RebalanceOptions(), **run.overrides)
+        options = run.overrides.apply_to(model.options or RebalanceOptions())
         _require_targets(model, options, part.overrides_by_portfolio)
     except (
         EmptyModelError,
@@ -243,8 +250,9 @@ def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime)
         RuleError,
     ) as error:  # with what this model has of its own
         return replace(part, refusal=refusal_of(error))
-    named = named_beyond(model, options, map(restrictions_of, part.overrides_by_portfolio.values()))
-    return replace(part, options=options_document(options), unmatched=named)
+    own_restrictions = (each.restrictions for each in part.overrides_by_portfolio.values())
+    named = named_beyond(model, options, own_restrictions)
+    return replace(part, options=OptionOverrides.from_options(options), unmatched=named)
 
 
 def _require_targets(model: Model, options: RebalanceOptions, with_own: Collection[str]) -> None:

@@ -1,13 +1,13 @@
 """Unmatched ids of a run, over every way in which its rebalances may name and have a security."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import pytest
 
 from optimization.domain.model import Model
+from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
 from optimization.domain.outcome import Refusal
 from serve_app.chunks.unmatched_ids import Unmatched
 from serve_app.runs.planner import new_rebalance, now
@@ -17,14 +17,13 @@ from storage.run import HoldingsRef, Run, Selection
 X = "X" * 24
 TWICE = [*product([True, False], repeat=2)]
 PORTFOLIOS = ("P" * 24, "Q" * 24)
-NAMED: Mapping[bool, Mapping[str, Any]] = {True: {"do_not_buy": frozenset({X})}, False: {}}
+NAMED = {True: OptionOverrides({"do_not_buy": frozenset({X})}), False: NO_OVERRIDES}
 
 
-def a_part(portfolio_id: str, own: Mapping[str, Any], unmatched: Iterable[str]) -> Rebalance:
+def a_part(portfolio_id: str, own: OptionOverrides, unmatched: Iterable[str]) -> Rebalance:
     model = Model("Growth", (), (portfolio_id,), model_id="0" * 24)
-    part = new_rebalance("0" * 24, model, 1, {}, now())
-    overrides = {portfolio_id: own} if own else {}
-    return replace(part, overrides_by_portfolio=overrides, unmatched=tuple(unmatched))
+    part = new_rebalance("0" * 24, model, 1, NO_OVERRIDES, now())
+    return replace(part, overrides_by_portfolio={portfolio_id: own}, unmatched=tuple(unmatched))
 
 
 @pytest.mark.parametrize(
@@ -40,9 +39,7 @@ def test_a_security_is_listed_where_it_is_named_and_no_rebalance_that_names_it_h
     naming = [in_common or named for named in in_own]
 
     for one, named, is_held in zip(PORTFOLIOS, naming, has, strict=True):
-        unmatched.see(
-            a_part(one, own[one] or {"bands": None}, [X] if named and not is_held else [])
-        )
+        unmatched.see(a_part(one, own[one], [X] if named and not is_held else []))
 
     held = [is_held for named, is_held in zip(naming, has, strict=True) if named]
     assert unmatched.ids == ((X,) if held and not any(held) else ())

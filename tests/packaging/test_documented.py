@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.domain.option_overrides import OptionOverrides
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Edge, OutsideBand, Refusal
 from storage import model_store, order, outcomes, schema
@@ -22,7 +23,7 @@ from tests.storage.test_run_store import a_run as a_book_run
 from tests.support.samples import NOON, a_model, a_run, numbered, outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
-OWN = {numbered("P", 0): {"cash_floor": Decimal(1)}}
+OWN = {numbered("P", 0): OptionOverrides({"cash_floor": Decimal(1)})}
 REFUSAL = Refusal("refused", "for a reason", {})
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from optimization import NO_OVERRIDES
 from serve_app.ports.errors import ReplicaLostError
-from serve_app.ports.options import NO_OVERRIDES
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
 from serve_app.rebalances.exactly_once import (
     MAX_ATTEMPTS,

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Refusal
 from optimization.errors import EmptyModelError
@@ -209,8 +210,8 @@ async def test_a_model_without_targets_is_refused_unless_everything_is_to_be_sol
     made = await planned(planner, resources, a_run(model.model_id))
     assert [part.refusal and part.refusal.code for part in made.parts] == ["empty-model"]
     with pytest.raises(EmptyModelError):
-        await planner.check(Selection((str(model.model_id),)), {}, {})
-    overrides = {"liquidate": True}
+        await planner.check(Selection((str(model.model_id),)), NO_OVERRIDES, {})
+    overrides = OptionOverrides({"liquidate": True})
     await planner.check(Selection((str(model.model_id),)), overrides, {})
     made = await planned(planner, resources, a_run(model.model_id, overrides=overrides))
     assert [(part.securities, part.refusal) for part in made.parts] == [((), None)]
@@ -223,14 +224,14 @@ async def test_options_that_conflict_with_a_models_own_refuse_that_model_alone(
     high = RebalanceOptions(cash_floor=Decimal(500))
     conflicting = await added("conflicting", numbered(1), options=high)
     other = await added("other", numbered(1, first=1))
-    run = a_run(overrides={"cash_ceiling": Decimal(100)})
+    run = a_run(overrides=OptionOverrides({"cash_ceiling": Decimal(100)}))
     made = await planned(planner, resources, run)
     parts = {part.model_id: part for part in made.parts}
     refusal = parts[str(conflicting.model_id)].refusal
     assert refusal is not None
     assert refusal.code == "options-conflict"
     assert parts[str(other.model_id)].refusal is None
-    assert parts[str(other.model_id)].options["cash_ceiling"] == Decimal(100)
+    assert parts[str(other.model_id)].options.values["cash_ceiling"] == Decimal(100)
 
 
 @pytest.mark.usefixtures("quick")

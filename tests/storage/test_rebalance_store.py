@@ -8,6 +8,7 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
+from optimization.domain.option_overrides import NO_OVERRIDES
 from optimization.domain.outcome import Status
 from optimization.errors import RuleError
 from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError
@@ -33,9 +34,26 @@ async def test_a_run_reads_back_equal_and_opening_it_again_keeps_the_first_price
     run = await rebalances.open(a_run())
     assert await rebalances.read(run.rebalance_id) == run
     repriced = Rebalance(
-        run.rebalance_id, run.model_id, 9, "Other", securities(1), {}, 1, NOON + timedelta(days=1)
+        run.rebalance_id,
+        run.model_id,
+        9,
+        "Other",
+        securities(1),
+        NO_OVERRIDES,
+        1,
+        NOON + timedelta(days=1),
     )
     assert await rebalances.open(repriced) == run
+
+
+async def test_a_rebalance_with_an_option_of_a_later_version_is_listed(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_run())
+    await database["rebalances"].update_one({}, {"$set": {"options.whim": "LATER"}})
+
+    (listed,), _ = await rebalances.page()
+    assert listed.options.values == {**run.options.values, "whim": "LATER"}
 
 
 async def test_a_run_completes_the_claim_that_it_is_stored_with(

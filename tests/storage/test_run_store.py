@@ -16,6 +16,7 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
+from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
 from optimization.domain.options import Direction, Percent
 from optimization.domain.outcome import Refusal, Status
 from storage.errors import IdempotencyInProgressError, LeaseLostError, NotFoundError
@@ -42,7 +43,7 @@ def runs(database: AsyncDatabase[Document]) -> RunStore:
 
 
 def a_run(**fields: object) -> Run:
-    run = Run(new_rebalance_id(), Selection(), {}, HoldingsRef("summaries"), NOW)
+    run = Run(new_rebalance_id(), Selection(), NO_OVERRIDES, HoldingsRef("summaries"), NOW)
     return replace(run, **fields)  # pyright: ignore[reportArgumentType]
 
 
@@ -53,13 +54,15 @@ def a_plan(portfolios: int = 25, chunks: int = 3) -> Plan:
 async def test_a_run_reads_back_with_its_selection_and_options(runs: RunStore) -> None:
     run = a_run(
         selection=Selection((new_rebalance_id(),), PORTFOLIOS),
-        overrides={
-            "cash_floor": Percent(Decimal("2.5")),
-            "direction": Direction.BUY_ONLY,
-            "frozen": frozenset({"A" * 24}),
-            "maximum_trades": None,
-            "time_limit_s": 2.5,
-        },
+        overrides=OptionOverrides(
+            {
+                "cash_floor": Percent(Decimal("2.5")),
+                "direction": Direction.BUY_ONLY,
+                "frozen": frozenset({"A" * 24}),
+                "maximum_trades": None,
+                "time_limit_s": 2.5,
+            }
+        ),
         stops_on_outage=True,
         correlation_id="nightly",
     )
@@ -86,7 +89,7 @@ class Replies(CommandListener):
 async def test_polls_and_leases_of_a_run_read_neither_its_portfolios_nor_their_options(
     database: AsyncDatabase[Document], mongodb_uri: str
 ) -> None:
-    own = {PORTFOLIOS[0]: {"cash_floor": Percent(Decimal(2))}}
+    own = {PORTFOLIOS[0]: OptionOverrides({"cash_floor": Percent(Decimal(2))})}
     run = a_run(selection=Selection((), PORTFOLIOS), overrides_by_portfolio=own)
     part = replace(a_part(), run_id=run.run_id, overrides_by_portfolio=own)
     await RebalanceStore(database).open(part)

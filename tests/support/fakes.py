@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from optimization import NO_OVERRIDES, OptionOverrides
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import Model
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
@@ -17,7 +18,6 @@ from serve_app.deployments.model_store import StoreDeployment, StoreParts
 from serve_app.observability.correlation import correlation_id
 from serve_app.orders.submission import OrderSubmitter
 from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
-from serve_app.ports.options import OptionOverrides
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
 from serve_app.ports.store import Store
 from serve_app.resources import SUMMARIES, Resources
@@ -156,7 +156,7 @@ class FakeOptimizer:
         prices: Mapping[str, Decimal],
         options: GivenOptions,
     ) -> tuple[PortfolioOutcome, ...]:
-        self._note(options.common)
+        self._note(options.common.values)
         securities = price_targets(model, {**dict.fromkeys(_ids(model), PRICE), **prices})
         return tuple(self.outcome(balance.portfolio_id, securities) for balance in balances)
 
@@ -192,7 +192,7 @@ class FakeOptimizer:
             model_version=model.version,
             model_name=model.name,
             securities=securities,
-            options={},
+            options=NO_OVERRIDES,
             number_of_portfolios=len(portfolio_ids),
             started_at=datetime.now(UTC),
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from optimization.domain.option_overrides import NO_OVERRIDES
 from serve_app.resources import SUMMARIES
 from serve_app.runs.planner import now
 from storage.rebalance import new_rebalance_id
@@ -16,5 +17,5 @@ def numbered(count: int, first: int = 0) -> tuple[str, ...]:
 def a_run(*model_ids: str | None, **fields: object) -> Run:
     """Build a run over the followers of these models, or over all portfolios."""
     selection = Selection(tuple(str(model_id) for model_id in model_ids))
-    run = Run(new_rebalance_id(), selection, {}, HoldingsRef(SUMMARIES), now())
+    run = Run(new_rebalance_id(), selection, NO_OVERRIDES, HoldingsRef(SUMMARIES), now())
     return replace(run, **fields)  # pyright: ignore[reportArgumentType]

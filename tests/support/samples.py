@@ -7,6 +7,7 @@ from bson import ObjectId
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.option_overrides import OptionOverrides
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.domain.priced_targets import PricedTarget
 from storage.rebalance import Rebalance, new_rebalance_id
@@ -35,7 +36,8 @@ def securities(count: int = 3) -> tuple[PricedTarget, ...]:
 
 def a_run(portfolios: int = 3, *, name: str = "Growth", started_at: datetime = NOON) -> Rebalance:
     model_id = str(ObjectId())
-    options = {"cash_floor": Decimal("0.02"), "lots": {numbered("S", 1): 100}}
+    lots = {numbered("S", 1): Decimal(100)}
+    options = OptionOverrides({"cash_floor": Decimal("0.02"), "lots": lots})
     return Rebalance(
         new_rebalance_id(), model_id, 4, name, securities(), options, portfolios, started_at
     )

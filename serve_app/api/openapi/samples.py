@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from optimization import (
+    NO_OVERRIDES,
     Binding,
     Certificate,
     Direction,
@@ -163,7 +164,7 @@ STORED: Final = Rebalance(
     GROWTH.version,
     GROWTH.name,
     SECURITIES,
-    options={},
+    options=NO_OVERRIDES,
     number_of_portfolios=1,
     started_at=BEGUN_AT,
     status=RebalanceStatus.COMPLETED,
@@ -171,7 +172,7 @@ STORED: Final = Rebalance(
     finished_at=BEGUN_AT + timedelta(milliseconds=40),
 )
 
-QUEUED: Final = Run(RUN, Selection((MODEL,)), {}, HoldingsRef("summaries"), BEGUN_AT)
+QUEUED: Final = Run(RUN, Selection((MODEL,)), NO_OVERRIDES, HoldingsRef("summaries"), BEGUN_AT)
 CHUNK: Final = Report(
     {Status.REBALANCED: 240, Status.IN_BAND: 10},
     {"SEPARABLE": 247, "COVER": 3},

@@ -20,7 +20,6 @@ from serve_app.api.schemas.options import (
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
 from serve_app.api.schemas.runs import RunAnswer
-from serve_app.ports.options import OptionOverrides
 from serve_app.ports.rebalances import Outcomes
 from serve_app.ports.runs import BeginRun, RunControl, StoredRuns
 from serve_app.problems import catalogue
@@ -78,7 +77,7 @@ async def rebalance_model(
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
         return await _begin_run(store, optimizer, once, selection, options)
-    wanted = OptionOverrides(options_of(options))
+    wanted = options_of(options)
     if dry_run:
         run, rebalances = await optimizer.preview_model(model_id, wanted)
         heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
@@ -119,7 +118,7 @@ async def rebalance_portfolio(
     if respond_async and not dry_run:
         selection = Selection((model_id.lower(),) if model_id else (), (portfolio_id,))
         return await _begin_run(store, optimizer, once, selection, options)
-    wanted = OptionOverrides(options_of(options))
+    wanted = options_of(options)
     if dry_run:
         run, rebalance = await optimizer.preview_portfolio(portfolio_id, model_id, wanted)
         heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
@@ -143,7 +142,7 @@ async def _begin_run(
     options: RebalanceOptionsBody | None,
 ) -> Response:
     """Begin a run in the background, and answer with its state."""
-    overrides = OptionOverrides(options_of(options))
+    overrides = options_of(options)
     command = BeginRun(new_rebalance_id(), selection, overrides, claim=once.claim)
     run, replayed = await once(
         lambda: optimizer.begin_run(command), lambda run: run.run_id, store.read_run

@@ -31,7 +31,6 @@ from serve_app.api.schemas.runs import (
     own_options_of,
     selection_of,
 )
-from serve_app.ports.options import OptionOverrides
 from serve_app.ports.runs import BeginRun, StoredRuns
 from serve_app.problems import catalogue
 from serve_app.retries import retry_while_unavailable
@@ -80,8 +79,8 @@ async def begin_run(
     command = BeginRun(
         new_rebalance_id(),
         selection_of(body),
-        OptionOverrides(options_of(body.options)),
-        {each: OptionOverrides(given) for each, given in own_options_of(body).items()},
+        options_of(body.options),
+        own_options_of(body),
         holdings_of(body.holdings),
         once.claim,
     )

@@ -150,7 +150,7 @@ def model_of(body: ModelPost) -> Model:
     targets = targets_of(body.positions)
     options = None
     if body.rebalance_options is not None:
-        options = RebalanceOptions(**options_of(body.rebalance_options))
+        options = options_of(body.rebalance_options).apply_to(RebalanceOptions())
         for place, security_id in options.named_ids():
             GLOBECO.check_identifier(("rebalance_options", *place), security_id)
     return Model(body.name, targets, tuple(body.portfolios), options=options)

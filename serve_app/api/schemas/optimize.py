@@ -8,7 +8,15 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from optimization import DriftBand, Model, RebalanceOptions, Target, relative_band, restrictions_of
+from optimization import (
+    NO_OVERRIDES,
+    DriftBand,
+    Model,
+    OptionOverrides,
+    RebalanceOptions,
+    Target,
+    relative_band,
+)
 from optimization.errors import RuleError, UnmatchedIdsError
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.api.schemas.general_fields import (
@@ -192,8 +200,8 @@ def convert_options(body: OptimizeBody) -> GivenOptions:
     known = {position.security_id for position in body.model.positions}
     known.update(*(portfolio.holdings for portfolio in body.portfolios))
     names = KnownIds(known, body.prices)
-    unmatched = [*_check_options(("options",), common, {}, names)]
-    own: dict[str, Mapping[str, Any]] = {}
+    unmatched = [*_check_options(("options",), common, NO_OVERRIDES, names)]
+    own: dict[str, OptionOverrides] = {}
     for index, portfolio in enumerate(body.portfolios):
         if portfolio.options is not None:
             options = own[portfolio.portfolio_id] = options_of(portfolio.options)
@@ -204,18 +212,18 @@ def convert_options(body: OptimizeBody) -> GivenOptions:
 
 
 def _check_options(
-    place: Place, options: Mapping[str, Any], common: Mapping[str, Any], names: KnownIds
+    place: Place, options: OptionOverrides, common: OptionOverrides, names: KnownIds
 ) -> Iterator[tuple[Place, str]]:
     """Check options merged over ``common``; returns unknown ids of their restrictions."""
-    if "open_orders" in options:
+    if "open_orders" in options.values:
         rule = "POST /optimize knows no orders: include them in holdings and cash"
-        raise RuleError((*place, "open_orders"), options["open_orders"], rule)
+        raise RuleError((*place, "open_orders"), options.values["open_orders"], rule)
     try:
-        RebalanceOptions(**{**common, **options})
+        common.override_by(options).apply_to(RebalanceOptions())
     except RuleError as error:
         raise RuleError((*place, *error.field), error.value, error.rule) from error
     # Unmerged options, because an id is reported at the place where the request has it.
-    for path, security_id in restrictions_of(options).unmatched(names.held):
+    for path, security_id in options.restrictions.unmatched(names.held):
         if path[0] not in OF_A_UNIVERSE or security_id not in names.priced:
             yield (*place, *path), security_id
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated, Any, cast
 
@@ -19,10 +18,12 @@ from pydantic_core import PydanticCustomError
 
 from optimization import (
     EXACT,
+    NO_OVERRIDES,
     BandRule,
     Direction,
     GroupBand,
     OpenOrders,
+    OptionOverrides,
     Percent,
     RebalanceOptions,
     Scope,
@@ -209,23 +210,20 @@ class PortfolioRebalanceOptionsBody(RebalanceOptionsBody):
     )
 
 
-def options_of(body: RebalanceOptionsBody | None) -> dict[str, Any]:
+def options_of(body: RebalanceOptionsBody | None) -> OptionOverrides:
     """Convert the given options to domain values by name; null is the default."""
     if body is None:
-        return {}
+        return NO_OVERRIDES
     given = {name: getattr(body, name) for name in body.model_fields_set if name != "model_id"}
-    return {name: _value(name, value) for name, value in given.items()}
+    return OptionOverrides({name: _value(name, value) for name, value in given.items()})
 
 
 def options_json(options: RebalanceOptions) -> Json:
     """Build the options of a model that differ from the defaults."""
     shown: Json = {}
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if value != getattr(DEFAULTS, field.name) and field.name != "time_limit_s":
-            shown[field.name] = _json_value(value)
-            if field.name in AMOUNTS and isinstance(value, Decimal) and 0 < value < 1:
-                shown[field.name] = {"amount": plain(value)}
+    for name, value in OptionOverrides.from_options(options).values.items():
+        is_small_amount = name in AMOUNTS and isinstance(value, Decimal) and 0 < value < 1
+        shown[name] = {"amount": plain(value)} if is_small_amount else _json_value(value)
     return shown
 
 

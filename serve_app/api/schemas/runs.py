@@ -1,12 +1,11 @@
 """Runs over a book: the request that begins a run, and the state of a run."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
-from optimization import RebalanceOptions, Status
+from optimization import OptionOverrides, RebalanceOptions, Status
 from optimization.errors import RuleError
 from serve_app.api.schemas.fields import (
     MODEL,
@@ -23,7 +22,6 @@ from serve_app.json_text import encode, instant
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 from storage.chunk_store import Event
-from storage.options import OwnOverrides
 from storage.run import HoldingsRef, Run, RunStatus, Selection
 
 MAX_MODELS = 10_000
@@ -169,21 +167,21 @@ def selection_of(body: RunRequest) -> Selection:
     return Selection(models, tuple(dict.fromkeys(body.portfolios or ())))
 
 
-def own_options_of(body: RunRequest) -> OwnOverrides:
+def own_options_of(body: RunRequest) -> dict[str, OptionOverrides]:
     """Convert the options of single portfolios, each checked as merged over those of the run.
 
     Raises RuleError with the place in the body, and OptionsConflictError.
     """
     common, named = options_of(body.options), 0
     selected = None if body.models or not body.portfolios else frozenset(body.portfolios)
-    own: dict[str, Mapping[str, Any]] = {}
+    own: dict[str, OptionOverrides] = {}
     for portfolio_id, given in (body.options_by_portfolio or {}).items():
         place = ("options_by_portfolio", portfolio_id)
         if selected is not None and portfolio_id not in selected:
             raise RuleError(place, portfolio_id, "the run does not select this portfolio")
         own[portfolio_id] = options_of(given)
         try:
-            options = RebalanceOptions(**{**common, **own[portfolio_id]})
+            options = common.override_by(own[portfolio_id]).apply_to(RebalanceOptions())
         except RuleError as error:
             raise RuleError((*place, *error.field), error.value, error.rule) from error
         named += sum(1 for _ in options.named_ids())
