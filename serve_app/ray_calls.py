@@ -11,8 +11,8 @@ import ray
 from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError
 
+from serve_app.call_context import Shares, remaining_s
 from serve_app.concurrency import for_each
-from serve_app.deadline import Shares, remaining_s
 from serve_app.settings import Settings
 
 T = TypeVar("T")

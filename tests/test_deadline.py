@@ -13,10 +13,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.priced_targets import PricedTarget
 from optimization.errors import NoSolutionInTimeError, SolverInterruptedError
 from optimization.time_budget import TimeBudget
-from serve_app.chunks import solve as rebalancing
-from serve_app.chunks.fetch import ChunkInputs
-from serve_app.chunks.solve import solve_chunk
-from serve_app.deadline import (
+from serve_app.call_context import (
     MAX_MARGIN,
     Shares,
     remaining_s,
@@ -25,6 +22,9 @@ from serve_app.deadline import (
     unbounded,
     within,
 )
+from serve_app.chunks import solve as rebalancing
+from serve_app.chunks.fetch import ChunkInputs
+from serve_app.chunks.solve import solve_chunk
 from serve_app.upstream.holdings.source import Balance
 from tests.support.fakes import PRICE, A, P
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.exceptions import RayTaskError
 
-from serve_app.deadline import within
+from serve_app.call_context import within
 from serve_app.ray_calls import cause_of, fan_out
 
 ITEMS = tuple(range(7))

@@ -12,8 +12,8 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.schemas.optimize import MAX_ERRORS
+from serve_app.call_context import correlation_id
 from serve_app.json_text import Json, encode
-from serve_app.observability.correlation import correlation_id
 from serve_app.problems import catalogue
 from serve_app.problems.catalogue import ProblemKind, problem
 from serve_app.problems.error_table import (

@@ -22,10 +22,10 @@ from optimization.errors import (
     OptionsConflictError,
     SolverInterruptedError,
 )
+from serve_app.call_context import remaining_s
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.chunks.outcomes import failed_outcome
 from serve_app.chunks.own_options import NONE_OWN, OwnOptions
-from serve_app.deadline import remaining_s
 from serve_app.upstream.holdings.source import Found
 
 OnSolved = Callable[[Sequence[PortfolioOutcome], float], None]

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from optimization import OpenOrders, PortfolioOutcome, RebalanceOptions, Refusal
 from optimization.errors import OptimizationError
+from serve_app.call_context import correlation_id
 from serve_app.chunks.assumed_fills import as_if_filled, counted_orders
 from serve_app.chunks.fetch import fetch_chunk
 from serve_app.chunks.outcomes import refused_outcome
 from serve_app.chunks.own_options import own_options
 from serve_app.chunks.solve import solve_chunk
 from serve_app.chunks.unmatched_ids import held_outside, require_matched
-from serve_app.observability.correlation import correlation_id
 from serve_app.observability.metrics import count_solved
 from serve_app.resources import Resources, source_of
 from serve_app.settings import Settings

@@ -19,7 +19,7 @@ from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.ports.call_context import CallContext
+from serve_app.call_context import CallContext
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.port import CALL_CONTEXT, Delivery, Method, delivery_of, methods_of

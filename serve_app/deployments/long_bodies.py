@@ -7,8 +7,7 @@ import ray
 from serve_app.api.responses import Heading, answer_of_all, raw_response_of
 from serve_app.api.routes.optimize import balances_of
 from serve_app.api.schemas.optimize import convert_model, convert_options, parse_body
-from serve_app.deadline import sendable_s, within
-from serve_app.observability.correlation import correlation_id
+from serve_app.call_context import correlation_id, sendable_s, within
 from serve_app.observability.logs import correlate_logs
 from serve_app.ports.optimize import RawRequest, RawResponse
 from serve_app.ray_calls import result_of

@@ -8,10 +8,9 @@ from typing import final
 
 from optimization import DriftSummary, Model, OptionOverrides, PortfolioDrift, PortfolioOutcome
 from serve_app.api.schemas.optimize import GivenOptions
-from serve_app.deadline import unbounded
+from serve_app.call_context import correlation_id, unbounded
 from serve_app.deployments.handles import connect_optimizer
 from serve_app.deployments.long_bodies import answer_in_worker
-from serve_app.observability.correlation import correlation_id
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.ports.optimize import RawRequest, RawResponse

@@ -6,7 +6,7 @@ from typing import Any
 
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from serve_app.observability.correlation import correlation_id
+from serve_app.call_context import correlation_id
 
 OURS = ("serve_app", "storage", "optimization")
 

@@ -16,7 +16,7 @@ from enum import Enum, auto
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from serve_app.ports.call_context import CallContext
+from serve_app.call_context import CallContext
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,11 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from optimization import Model, OptionOverrides, PortfolioOutcome
+from serve_app.call_context import correlation_id, reserved_for
 from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import held_outside, named_beyond
 from serve_app.chunks.work import Work, outcomes_of
-from serve_app.deadline import reserved_for
-from serve_app.observability.correlation import correlation_id
 from serve_app.observability.metrics import count_outcomes, count_rebalance, count_stopped_rebalance
 from serve_app.ports.rebalances import Outcomes
 from serve_app.problems.error_table import refusal_of

@@ -11,9 +11,9 @@ import stamina
 from ray.exceptions import RayError, TaskCancelledError
 
 from optimization import RebalanceOptions
+from serve_app.call_context import Shares
 from serve_app.chunks.outcomes import refused_outcome
 from serve_app.chunks.work import Work
-from serve_app.deadline import Shares
 from serve_app.problems.error_table import refusal_of
 from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.resources import Resources

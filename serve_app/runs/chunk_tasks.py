@@ -16,8 +16,8 @@ import ray
 from ray import ObjectRef
 
 from optimization import PortfolioOutcome, Status
+from serve_app.call_context import reserved_for, within
 from serve_app.chunks.work import Work, match, outcomes_of
-from serve_app.deadline import reserved_for, within
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.ray_calls import fan_out, tasks_at_a_time

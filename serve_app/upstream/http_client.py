@@ -13,7 +13,7 @@ import httpx
 import stamina
 from httpx_aiohttp import AiohttpTransport
 
-from serve_app.observability.correlation import correlation_id
+from serve_app.call_context import correlation_id
 from serve_app.upstream.circuit_breaker import Breaker, BreakerState
 from serve_app.upstream.errors import (
     AnswerCutShortError,

@@ -11,9 +11,8 @@ import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
 from ray.serve.exceptions import BackPressureError
 
-from serve_app.deadline import remaining_s, within
+from serve_app.call_context import correlation_id, remaining_s, within
 from serve_app.deployments.handles import MAX_ATTEMPTS, connect
-from serve_app.observability.correlation import correlation_id
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.port import broadcast, methods_of, repeatable, serves

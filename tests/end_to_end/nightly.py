@@ -6,8 +6,8 @@ import ray
 
 from optimization import NO_OVERRIDES
 from optimization.domain.outcome import PortfolioOutcome
+from serve_app.call_context import CallContext
 from serve_app.deployments.handles import connect_optimizer
-from serve_app.ports.call_context import CallContext
 from serve_app.rebalances.exactly_once import rebalance_portfolio
 from storage.rebalance import Rebalance
 

@@ -7,9 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from serve_app.deadline import remaining_s, within
-from serve_app.observability.correlation import correlation_id
-from serve_app.ports.call_context import CallContext
+from serve_app.call_context import CallContext, correlation_id, remaining_s, within
 from serve_app.ports.errors import OverloadedError, PortError, ReplicaLostError
 from serve_app.ports.port import (
     CALL_CONTEXT,

@@ -13,9 +13,9 @@ from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import Portfolio
 from optimization.domain.priced_targets import PricedTarget, price_targets
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
+from serve_app.call_context import correlation_id
 from serve_app.deployments.handles import connect
 from serve_app.deployments.model_store import StoreDeployment, StoreParts
-from serve_app.observability.correlation import correlation_id
 from serve_app.orders.submission import OrderSubmitter
 from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio

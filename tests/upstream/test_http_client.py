@@ -8,8 +8,8 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
+from serve_app.call_context import correlation_id
 from serve_app.concurrency import for_each
-from serve_app.observability.correlation import correlation_id
 from serve_app.upstream.circuit_breaker import Breaker, BreakerState
 from serve_app.upstream.errors import (
     CircuitOpenError,

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.problem_responses import response
 from serve_app.api.schemas.fields import NUMBER
-from serve_app.deadline import within
+from serve_app.call_context import within
 from serve_app.problems.catalogue import INVALID
 from serve_app.problems.errors import DeadlineExceededError
 

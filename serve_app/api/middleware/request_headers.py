@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.response_headers import CORRELATION_ID, REQUEST_ID
-from serve_app.observability.correlation import accepted_or_new, correlation_id, request_id
+from serve_app.call_context import accepted_or_new, correlation_id, request_id
 
 SECURITY = {
     "X-Content-Type-Options": "nosniff",

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
+from serve_app.call_context import remaining_s
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ProblemError
-from serve_app.deadline import remaining_s
 from serve_app.ports.rebalances import Outcomes, RebalanceModel
 from serve_app.settings import Settings
 from tests.support.command_server import served

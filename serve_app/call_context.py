@@ -1,20 +1,34 @@
-"""Deadline: the moment the current caller stops waiting, by the clock of this process.
+"""Context of a call: its correlation id and its deadline, here and on the way to another process.
 
-Processes send each other the seconds that remain, because clocks of machines differ.
+The deadline is the moment the current caller stops waiting, by the clock of this process. Processes
+send each other the seconds that remain, because clocks of machines differ.
 """
 
 import math
+import re
 import time
+import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+
+# No blanks and no control characters, because the ids go into log lines and request headers.
+ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 
 MARGIN_S = 0.1
 MARGIN_OF_LEFT = 0.05  # because HiGHS checks its clock between steps: 0.3 s late in 10 s
 MARGIN_PER_PORTFOLIO_S = 0.001  # to verify, store and answer a portfolio; measured 0.7 ms
 MAX_MARGIN = 0.5  # share of what remains, otherwise a short deadline would be all margin
 
+correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+request_id: ContextVar[str] = ContextVar("request_id", default="")
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+def accepted_or_new(offered: str | None) -> str:
+    """Return the caller's id if it is valid, else a new id."""
+    return offered if offered and ID.fullmatch(offered) else uuid.uuid4().hex
 
 
 def remaining_s() -> float:
@@ -77,3 +91,29 @@ class Shares:
         rounds = max(1, math.ceil(self._pieces / self._at_a_time))
         self._pieces -= 1
         return None if math.isinf(left) else left / rounds
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """Correlation id of a call, and the seconds until its caller stops waiting; None for no limit.
+
+    It travels with the call to another process.
+    """
+
+    correlation_id: str = ""
+    within_s: float | None = None
+
+    @staticmethod
+    def capture() -> "CallContext":
+        """Return the context of the call that runs here."""
+        return CallContext(correlation_id.get(), sendable_s())
+
+    @contextmanager
+    def entered(self) -> Generator[None]:
+        """Run the block in this context."""
+        token = correlation_id.set(self.correlation_id)
+        try:
+            with within(self.within_s):
+                yield
+        finally:
+            correlation_id.reset(token)

@@ -3,9 +3,7 @@
 import math
 import pickle
 
-from serve_app.deadline import remaining_s, within
-from serve_app.observability.correlation import correlation_id
-from serve_app.ports.call_context import CallContext
+from serve_app.call_context import CallContext, correlation_id, remaining_s, within
 
 
 def test_a_call_outside_of_any_request_has_neither_an_id_nor_a_deadline():
