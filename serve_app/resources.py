@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import httpx
 from pymongo.asynchronous.database import AsyncDatabase
@@ -15,12 +14,9 @@ from serve_app.upstream import portfolio_names as portfolios
 from serve_app.upstream import prices as pricing
 from serve_app.upstream import securities
 from serve_app.upstream.circuit_breaker import Breaker
-from serve_app.upstream.errors import HoldingsFileError
 from serve_app.upstream.holdings import summaries
-from serve_app.upstream.holdings.files import fingerprint
 from serve_app.upstream.holdings.pages import PagedAccounting
-from serve_app.upstream.holdings.parquet import holdings_file
-from serve_app.upstream.holdings.source import HoldingsService, HoldingsSource
+from serve_app.upstream.holdings.source import HoldingsService
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_exchange import plain_transport
@@ -37,7 +33,6 @@ from storage.open_order_store import OpenOrderStore
 from storage.order_store import OrderStore
 from storage.portfolio_claim_store import PortfolioClaimStore
 from storage.rebalance_store import RebalanceStore
-from storage.run import HoldingsRef
 from storage.run_store import RunStore
 from storage.submission_store import OrderSubmissionStore
 
@@ -106,29 +101,6 @@ def open_resources(
         PortfolioClaimStore(database, submissions),
         Portfolios(client("portfolio", settings.portfolio_service_url, portfolios.POLICY)),
     )
-
-
-def source_of(settings: Settings, resources: Resources, holdings: HoldingsRef) -> HoldingsSource:
-    """Return the source of these holdings; raise HoldingsFileError for a changed file."""
-    if holdings.file is None:
-        return resources.sources[holdings.source]
-    if identify_holdings(settings, holdings) != holdings:
-        raise HoldingsFileError(holdings.file, "was changed while the run was going on")
-    return holdings_file(_directory_of(settings, holdings.file), holdings.file)
-
-
-def identify_holdings(settings: Settings, holdings: HoldingsRef) -> HoldingsRef:
-    """Return the holdings with the current fingerprint of their file."""
-    if holdings.file is None:
-        return holdings
-    directory = _directory_of(settings, holdings.file)
-    return replace(holdings, fingerprint=fingerprint(directory, holdings.file))
-
-
-def _directory_of(settings: Settings, file: str) -> Path:
-    if settings.holdings_directory is None:
-        raise HoldingsFileError(file, "cannot be read: HOLDINGS_DIRECTORY is not set")
-    return settings.holdings_directory
 
 
 def _order_service(settings: Settings, watch: Observers) -> OrderService:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from bson import ObjectId
 
-from optimization import OptionOverrides, OverridesByPortfolio, PricedTarget, Refusal, Status
+from optimization import Model, OptionOverrides, OverridesByPortfolio, PricedTarget, Refusal, Status
 from optimization.errors import RuleError
 from storage.mongo.connection import Document, require_object_id
 from storage.mongo.decimal_codec import storable
@@ -65,6 +65,27 @@ class Rebalance:
 def new_rebalance_id() -> str:
     """Generate an id for a rebalance that is about to be opened."""
     return str(ObjectId())
+
+
+def new_rebalance(
+    rebalance_id: str,
+    model: Model,
+    portfolios: int,
+    options: OptionOverrides,
+    started_at: datetime,
+) -> Rebalance:
+    """Make a running rebalance of one model, still without prices."""
+    assert model.model_id is not None
+    return Rebalance(
+        rebalance_id=rebalance_id,
+        model_id=model.model_id,
+        model_version=model.version,
+        model_name=model.name,
+        securities=(),
+        options=options,
+        number_of_portfolios=portfolios,
+        started_at=started_at,
+    )
 
 
 def rebalance_document(run: Rebalance) -> Document:

@@ -26,8 +26,6 @@ async def counted_orders(
 
     Raises UpstreamUnavailableError, as the fetch of holdings does.
     """
-    if not portfolio_ids:
-        return {}
     orders = await resources.open_orders.of_portfolios(portfolio_ids)
     if orders:
         if not await OpenOrdersLookUp(resources).look_up(orders):
@@ -42,8 +40,6 @@ async def counted_orders(
 
 def as_if_filled(fetched: ChunkInputs, orders: Mapping[str, Sequence[Order]]) -> ChunkInputs:
     """Apply the orders to holdings and cash, at the prices of the rebalance."""
-    if not orders:
-        return fetched
     balances = [
         _fill(balance, orders.get(portfolio_id, ()), fetched.prices)
         for portfolio_id, balance in zip(fetched.portfolio_ids, fetched.balances, strict=True)

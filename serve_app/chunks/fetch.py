@@ -1,21 +1,48 @@
-"""Fetch of a chunk: the holdings of its portfolios, and their prices."""
+"""Fetch of a chunk: the source of its holdings, the holdings of its portfolios, their prices."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 from optimization import Model, PricedTarget, price_targets
-from optimization.errors import (
-    PricesMissingError,
-    RuleError,
-)
+from optimization.errors import PricesMissingError, RuleError
+from serve_app.resources import Resources
+from serve_app.settings import Settings
+from serve_app.upstream.errors import HoldingsFileError
+from serve_app.upstream.holdings.files import fingerprint
+from serve_app.upstream.holdings.parquet import holdings_file
 from serve_app.upstream.holdings.source import Found, HoldingsSource, held_by
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
+from storage.run import HoldingsRef
 
 UNPRICED: Final = (PricesMissingError, RuleError)
 """Errors of a model without usable prices; each of its portfolios is refused with the error."""
+
+
+def source_of(settings: Settings, resources: Resources, holdings: HoldingsRef) -> HoldingsSource:
+    """Return the source of these holdings; raise HoldingsFileError for a changed file."""
+    if holdings.file is None:
+        return resources.sources[holdings.source]
+    if identify_holdings(settings, holdings) != holdings:
+        raise HoldingsFileError(holdings.file, "was changed while the run was going on")
+    return holdings_file(_directory_of(settings, holdings.file), holdings.file)
+
+
+def identify_holdings(settings: Settings, holdings: HoldingsRef) -> HoldingsRef:
+    """Return the holdings with the current fingerprint of their file."""
+    if holdings.file is None:
+        return holdings
+    directory = _directory_of(settings, holdings.file)
+    return replace(holdings, fingerprint=fingerprint(directory, holdings.file))
+
+
+def _directory_of(settings: Settings, file: str) -> Path:
+    if settings.holdings_directory is None:
+        raise HoldingsFileError(file, "cannot be read: HOLDINGS_DIRECTORY is not set")
+    return settings.holdings_directory
 
 
 async def prices_of(

@@ -1,17 +1,21 @@
 """Solution of a chunk: portfolios of one model as one block, in a thread beside the event loop."""
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from types import MappingProxyType
 
 from optimization import (
     Portfolio,
     PortfolioOutcome,
     PricedTarget,
     RebalanceOptions,
+    Refusal,
+    Status,
     TimeBudget,
     rebalance_all,
     require_targets,
@@ -24,12 +28,16 @@ from optimization.errors import (
 )
 from serve_app.call_context import remaining_s
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
-from serve_app.chunks.outcomes import failed_outcome
-from serve_app.chunks.own_options import NONE_OWN, OwnOptions
+from serve_app.problems import catalogue
+from serve_app.problems.error_table import kind_of, refusal_of
 from serve_app.upstream.holdings.source import Found
 
 OnSolved = Callable[[Sequence[PortfolioOutcome], float], None]
+OwnOptions = Mapping[str, RebalanceOptions | OptimizationError]
+"""Options or their error by portfolio id, for portfolios with options of their own."""
+NONE_OWN: OwnOptions = MappingProxyType({})
 
+logger = logging.getLogger(__name__)
 
 # One thread, because a compiled program serves one solve at a time and more threads would take the
 # GIL from the event loop.
@@ -139,3 +147,15 @@ def _outcome_of(portfolio: Portfolio, answer: PortfolioOutcome | Exception) -> P
         if isinstance(answer, PortfolioOutcome)
         else failed_outcome(portfolio.portfolio_id, answer)
     )
+
+
+def refused_outcome(portfolio_id: str, refusal: Refusal) -> PortfolioOutcome:
+    """Make the outcome of a portfolio that is not rebalanced for this reason."""
+    return PortfolioOutcome(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
+
+
+def failed_outcome(portfolio_id: str, error: Exception) -> PortfolioOutcome:
+    """Make the outcome of a portfolio that an error prevents from being rebalanced."""
+    if kind_of(error) is catalogue.INTERNAL:
+        logger.error("portfolio %s failed unexpectedly", portfolio_id, exc_info=error)
+    return refused_outcome(portfolio_id, refusal_of(error))

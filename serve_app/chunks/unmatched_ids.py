@@ -5,7 +5,7 @@ They are most likely misspelt and restrict nothing.
 
 from collections.abc import Iterable, Iterator
 
-from optimization import Model, OptionOverrides, PortfolioOutcome, PricedTarget, RebalanceOptions
+from optimization import OptionOverrides, PortfolioOutcome, PricedTarget, RebalanceOptions
 from optimization.errors import (
     UnmatchedIdsError,
 )
@@ -13,15 +13,6 @@ from serve_app.chunks.fetch import ChunkInputs
 from serve_app.problems.catalogue import NO_PRICES
 from storage.rebalance import Rebalance
 from storage.run import Run
-
-
-def named_beyond(
-    model: Model, options: RebalanceOptions, own: Iterable[RebalanceOptions] = ()
-) -> tuple[str, ...]:
-    """List the securities that restrictions name and the model lacks, sorted."""
-    known = {target.security_id for target in model.targets}
-    found = (security_id for each in (options, *own) for _, security_id in each.unmatched(known))
-    return tuple(sorted(set(found)))
 
 
 def held_outside(outcomes: Iterable[PortfolioOutcome]) -> Iterator[str]:

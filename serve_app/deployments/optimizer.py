@@ -9,6 +9,7 @@ from typing import final
 from optimization import DriftSummary, Model, OptionOverrides, PortfolioDrift, PortfolioOutcome
 from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.call_context import correlation_id, unbounded
+from serve_app.chunks.fetch import identify_holdings
 from serve_app.deployments.handles import connect_optimizer
 from serve_app.deployments.long_bodies import answer_in_worker
 from serve_app.observability.logs import correlate_logs
@@ -21,13 +22,14 @@ from serve_app.ports.runs import BeginRun
 from serve_app.rebalances.direct import DirectRebalancer
 from serve_app.rebalances.drift import DriftMeter
 from serve_app.rebalances.stateless import optimize_portfolios
-from serve_app.resources import Resources, identify_holdings, open_resources
+from serve_app.resources import Resources, open_resources
 from serve_app.runs.chunk_tasks import warm_workers
 from serve_app.runs.coordinator import Coordinator
-from serve_app.runs.planner import Planner, now
+from serve_app.runs.planner import Planner
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.http_client import UpstreamHealth
+from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance
 from storage.run import HoldingsRef, Run
 

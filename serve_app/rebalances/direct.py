@@ -13,20 +13,20 @@ from dataclasses import replace
 from optimization import Model, OptionOverrides, PortfolioOutcome
 from serve_app.call_context import correlation_id, reserved_for
 from serve_app.chunks.fetch import UNPRICED, price_model
-from serve_app.chunks.unmatched_ids import held_outside, named_beyond
-from serve_app.chunks.work import Work, outcomes_of
+from serve_app.chunks.unmatched_ids import held_outside
+from serve_app.chunks.work import Work, named_beyond, options_for, outcomes_of
 from serve_app.observability.metrics import count_outcomes, count_rebalance, count_stopped_rebalance
 from serve_app.ports.rebalances import Outcomes
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.runs.chunk_tasks import preview_chunks
 from serve_app.runs.coordinator import Coordinator
-from serve_app.runs.planner import new_rebalance, now, options_for
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
 from storage.idempotency_store import IdempotencyClaim
-from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
+from storage.mongo.decimal_codec import now
+from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance, new_rebalance_id
 from storage.run import HoldingsRef, Run, Selection
 
 
@@ -188,5 +188,7 @@ class DirectRebalancer:
 
 
 def _drop_matched(run: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:
+    if not run.unmatched:
+        return run
     held = set(held_outside(outcomes))
     return replace(run, unmatched=tuple(each for each in run.unmatched if each not in held))

@@ -15,7 +15,7 @@ from optimization import (
 )
 from optimization.errors import RuleError
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs, fetch_chunk, price_model
-from serve_app.chunks.outcomes import failed_outcome
+from serve_app.chunks.solve import failed_outcome
 from serve_app.problems.errors import PortfolioDataError
 from serve_app.resources import Resources
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError

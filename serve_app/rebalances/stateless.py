@@ -18,9 +18,7 @@ from optimization import (
 )
 from serve_app.call_context import Shares, correlation_id, reserved_for, within
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
-from serve_app.chunks.outcomes import failed_outcome
-from serve_app.chunks.own_options import OwnOptions
-from serve_app.chunks.solve import solve_chunk
+from serve_app.chunks.solve import OwnOptions, failed_outcome, solve_chunk
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import count_solved
 from serve_app.ports.optimize import GivenOptions

@@ -12,7 +12,7 @@ from ray.exceptions import RayError, TaskCancelledError
 
 from optimization import RebalanceOptions
 from serve_app.call_context import Shares
-from serve_app.chunks.outcomes import refused_outcome
+from serve_app.chunks.solve import refused_outcome
 from serve_app.chunks.work import Work
 from serve_app.problems.error_table import refusal_of
 from serve_app.ray_calls import result_of, tasks_at_a_time

@@ -13,7 +13,6 @@ from serve_app.problems.catalogue import INTERNAL
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
 from serve_app.runs.chunk_attempts import ChunkAttempts
-from serve_app.runs.planner import now
 from serve_app.runs.run_driver import RunDriver
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
@@ -25,6 +24,7 @@ from storage.errors import (
     StorageUnavailableError,
 )
 from storage.idempotency_store import IdempotencyClaim
+from storage.mongo.decimal_codec import now
 from storage.rebalance_store import RebalanceStore
 from storage.run import Run, RunStatus
 

@@ -3,9 +3,9 @@
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 import stamina
@@ -18,25 +18,24 @@ from optimization import (
     OverridesByPortfolio,
     RebalanceOptions,
     Refusal,
-    require_targets,
 )
 from optimization.errors import (
     EmptyModelError,
     OptionsConflictError,
     RuleError,
 )
-from serve_app.chunks.fetch import UNPRICED, price_model
-from serve_app.chunks.unmatched_ids import named_beyond
+from serve_app.chunks.fetch import UNPRICED, identify_holdings, price_model
+from serve_app.chunks.work import named_beyond, options_for, require_targets_of
 from serve_app.problems.error_table import refusal_of
-from serve_app.resources import Resources, identify_holdings
+from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
 from storage.model_store import not_followed
-from storage.mongo.decimal_codec import to_milliseconds
-from storage.rebalance import Rebalance
+from storage.mongo.decimal_codec import now
+from storage.rebalance import Rebalance, new_rebalance
 from storage.run import Plan, Run, Selection, Snapshot
 
 PAUSE_S = 1.0
@@ -190,46 +189,6 @@ class _Market:
         return pause_s
 
 
-def new_rebalance(
-    rebalance_id: str,
-    model: Model,
-    portfolios: int,
-    options: OptionOverrides,
-    started_at: datetime,
-) -> Rebalance:
-    """Make a running rebalance of one model, still without prices."""
-    assert model.model_id is not None
-    return Rebalance(
-        rebalance_id=rebalance_id,
-        model_id=model.model_id,
-        model_version=model.version,
-        model_name=model.name,
-        securities=(),
-        options=options,
-        number_of_portfolios=portfolios,
-        started_at=started_at,
-    )
-
-
-def options_for(
-    model: Model,
-    overrides: OptionOverrides,
-    settings: Settings,
-    with_own: Collection[str] = (),
-) -> RebalanceOptions:
-    """Merge the options of a request over those of the model.
-
-    Raises EmptyModelError if they would sell everything unasked, and OptionsConflictError.
-    ``with_own`` are portfolios with options of their own.
-    """
-    options = replace(
-        model.options or RebalanceOptions(), time_limit_s=settings.optimization_timeout
-    )
-    options = overrides.apply_to(options)
-    _require_targets(model, options, with_own)
-    return options
-
-
 def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime) -> Rebalance:
     assert model.model_id is not None
     # Derived from both ids, because a second plan of the run must come to the same ids.
@@ -243,7 +202,7 @@ def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime)
     )
     try:
         options = run.overrides.apply_to(model.options or RebalanceOptions())
-        _require_targets(model, options, part.overrides_by_portfolio)
+        require_targets_of(model, options, part.overrides_by_portfolio)
     except (
         EmptyModelError,
         OptionsConflictError,
@@ -255,16 +214,6 @@ def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime)
     return replace(part, options=OptionOverrides.from_options(options), unmatched=named)
 
 
-def _require_targets(model: Model, options: RebalanceOptions, with_own: Collection[str]) -> None:
-    if not with_own:  # because otherwise each portfolio is checked when it is solved
-        require_targets(model.targets, options)
-
-
 def _part_id(run_id: str, model_id: str) -> str:
     digest = hashlib.sha256(f"{run_id}{model_id}".encode()).digest()
     return str(ObjectId(bytes.fromhex(run_id)[:4] + digest[:8]))
-
-
-def now() -> datetime:
-    """Return the current time in the precision of the database, milliseconds."""
-    return to_milliseconds(datetime.now(UTC))

@@ -8,8 +8,8 @@ from functools import reduce
 from serve_app.observability.metrics import count_chunk
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
-from serve_app.runs.planner import now
 from storage.chunk_store import Chunk, Report
+from storage.mongo.decimal_codec import now
 from storage.run import Totals
 
 

@@ -13,12 +13,13 @@ from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
 from serve_app.runs.chunk_attempts import ChunkAttempts
-from serve_app.runs.planner import Planner, now
+from serve_app.runs.planner import Planner
 from serve_app.runs.progress import RunProgress
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, HoldingsFileError
 from storage.chunk_store import Chunk, Report
 from storage.errors import LeaseLostError, NotFoundError, StorageUnavailableError
+from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.run import Plan, Run, RunStatus, Totals
 

@@ -1,4 +1,4 @@
-"""Decimal <-> BSON Decimal128, exact.
+"""Decimal <-> BSON Decimal128, exact; times in the precision of the database.
 
 Decimal128 has 34 digits. A Decimal that needs more digits is stored as a string, never rounded, so
 a reader passes every stored Decimal through ``exact``.
@@ -101,3 +101,8 @@ def to_milliseconds(at: datetime) -> datetime:
     """Round a moment to the precision of the database: UTC, whole milliseconds."""
     at = at.astimezone(UTC)
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def now() -> datetime:
+    """Return the current time in the precision of the database, milliseconds."""
+    return to_milliseconds(datetime.now(UTC))

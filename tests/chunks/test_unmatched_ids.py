@@ -10,8 +10,8 @@ from optimization.domain.model import Model
 from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
 from optimization.domain.outcome import Refusal
 from serve_app.chunks.unmatched_ids import Unmatched
-from serve_app.runs.planner import new_rebalance, now
-from storage.rebalance import Rebalance
+from storage.mongo.decimal_codec import now
+from storage.rebalance import Rebalance, new_rebalance
 from storage.run import HoldingsRef, Run, Selection
 
 X = "X" * 24

@@ -13,11 +13,11 @@ from ray.exceptions import WorkerCrashedError
 from serve_app.resources import Resources
 from serve_app.runs import chunk_attempts, coordinator
 from serve_app.runs.coordinator import MAX_TAKEOVERS, Coordinator
-from serve_app.runs.planner import now
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk, Report
 from storage.errors import StorageUnavailableError
 from storage.idempotency_store import IdempotencyClaim
+from storage.mongo.decimal_codec import now
 from storage.run import Run, RunStatus
 from storage.run_store import RunStore
 from tests.runs.conftest import Added

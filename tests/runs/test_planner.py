@@ -16,7 +16,7 @@ from optimization.domain.outcome import Refusal
 from optimization.errors import EmptyModelError
 from serve_app.resources import FILE, Resources
 from serve_app.runs import planner as planning
-from serve_app.runs.planner import Planner, now
+from serve_app.runs.planner import Planner
 from serve_app.settings import Settings
 from serve_app.upstream.errors import (
     HoldingsFileError,
@@ -25,6 +25,7 @@ from serve_app.upstream.errors import (
 )
 from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
+from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance
 from storage.run import HoldingsRef, Plan, Run, Selection
 from tests.runs.conftest import Added

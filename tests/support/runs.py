@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from optimization.domain.option_overrides import NO_OVERRIDES
 from serve_app.resources import SUMMARIES
-from serve_app.runs.planner import now
+from storage.mongo.decimal_codec import now
 from storage.rebalance import new_rebalance_id
 from storage.run import HoldingsRef, Run, Selection
 

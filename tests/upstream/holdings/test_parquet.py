@@ -13,7 +13,8 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from serve_app.resources import FILE, identify_holdings, source_of
+from serve_app.chunks.fetch import identify_holdings, source_of
+from serve_app.resources import FILE
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import (
     HoldingsFileError,
