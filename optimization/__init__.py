@@ -63,6 +63,9 @@ from optimization.domain.outcome import (
     Side,
     Status,
     Transaction,
+    traded_shares,
+    unsigned,
+    weight_of,
 )
 from optimization.domain.portfolio import Portfolio
 from optimization.domain.priced_targets import PricedTarget, price_targets
@@ -150,7 +153,10 @@ __all__ = [
     "rebalance_all",
     "relative_band",
     "require_targets",
+    "traded_shares",
+    "unsigned",
     "visible",
+    "weight_of",
     "weight_text",
     "with_portfolios",
     "with_replaced_target",

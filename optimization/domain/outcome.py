@@ -11,6 +11,7 @@ from optimization.domain.decimals import EXACT
 from optimization.domain.priced_targets import PricedTarget
 
 HUNDREDTH_PERCENT = Decimal("0.0001")
+NO_WEIGHT = Decimal("0.0000")
 
 
 class Status(StrEnum):
@@ -71,26 +72,50 @@ class Drift:
     @property
     def traded(self) -> int | Decimal:
         """Shares bought (positive) or sold (negative), exact."""
-        before, after = self.original_quantity, self.adjusted_quantity
-        if isinstance(before, int) and isinstance(after, int):
-            return after - before
-        return EXACT.subtract(after, before)
+        return traded_shares(self.original_quantity, self.adjusted_quantity)
 
     @property
     def traded_quantity(self) -> int | Decimal:
         """Shares bought or sold, exact, unsigned."""
-        traded = self.traded
-        # Not abs(), because abs of a Decimal rounds to the 28 digits of the ambient context.
-        return abs(traded) if isinstance(traded, int) else traded.copy_abs()
+        return unsigned(self.traded)
 
     @property
     def actual(self) -> Decimal:
         """Weight after the rebalance, 4 decimals, half up; 0 if the base is 0."""
-        if self.base == 0:
-            return Decimal("0.0000")
-        value = EXACT.multiply(Decimal(self.adjusted_quantity), self.security.price)
-        weight = EXACT.divide(value, self.base)
-        return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)
+        return weight_of(self.adjusted_quantity, self.security.price, self.base)
+
+
+def traded_shares(before: int | Decimal, after: int | Decimal) -> int | Decimal:
+    """Shares bought (positive) or sold (negative), exact.
+
+    >>> traded_shares(31, 28), traded_shares(Decimal("0.5"), 2)
+    (-3, Decimal('1.5'))
+    """
+    if isinstance(before, int) and isinstance(after, int):
+        return after - before
+    return EXACT.subtract(after, before)
+
+
+def unsigned(shares: int | Decimal) -> int | Decimal:
+    """Shares without their sign, exact.
+
+    >>> unsigned(-3)
+    3
+    """
+    # Not abs(), because abs of a Decimal rounds to the 28 digits of the ambient context.
+    return abs(shares) if isinstance(shares, int) else shares.copy_abs()
+
+
+def weight_of(shares: int | Decimal, price: Decimal, base: Decimal) -> Decimal:
+    """Weight of a position, 4 decimals, half up; 0 if the base is 0.
+
+    >>> weight_of(28, Decimal("31.50"), Decimal(1000))
+    Decimal('0.8820')
+    """
+    if base == 0 or (shares == 0 and base > 0):
+        return NO_WEIGHT
+    weight = EXACT.divide(EXACT.multiply(Decimal(shares), price), base)
+    return weight.quantize(HUNDREDTH_PERCENT, ROUND_HALF_UP, EXACT)
 
 
 class Edge(StrEnum):
@@ -181,13 +206,17 @@ class PortfolioOutcome:
         return EXACT.subtract(self.market_value, self.cost)
 
     @property
+    def positions(self) -> Iterator[tuple[PricedTarget, int | Decimal, int | Decimal]]:
+        """Securities of the model, then the other holdings, with the shares before and after."""
+        return zip((*self.securities, *self.others), self.before, self.after, strict=True)
+
+    @property
     def drifts(self) -> Iterator[Drift]:
         """One line per security of the model, then of the other holdings."""
         base = self.base
         if base is None:
             return
-        rows = zip((*self.securities, *self.others), self.before, self.after, strict=True)
-        for security, before, after in rows:
+        for security, before, after in self.positions:
             yield Drift(security, before, after, base)
 
     @property

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from starlette.responses import Response
 
 from optimization import PortfolioOutcome, Status
 from serve_app.api.problem_responses import response
+from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
 from serve_app.json_text import encode
 from serve_app.ports.optimize import RawResponse
@@ -50,6 +51,10 @@ class Heading:
     rebalance_id: str | None
     model_id: str | None
     trade_date: str
+    lines: OutcomeLines = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lines", OutcomeLines(self.trade_date))
 
 
 async def answer_of_all(
@@ -86,7 +91,7 @@ async def _array_of(heading: Heading, rebalances: Sequence[PortfolioOutcome]) ->
 
 def _element(heading: Heading, rebalance: PortfolioOutcome) -> RebalanceAnswer:
     ids = heading.rebalance_id, heading.model_id
-    return outcome_json(rebalance, *ids, heading.trade_date)
+    return outcome_json(rebalance, *ids, heading.lines)
 
 
 def refuse_one(

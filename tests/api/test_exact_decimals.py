@@ -16,6 +16,7 @@ from optimization.domain.model import DriftBand
 from optimization.domain.outcome import PortfolioOutcome, Side, Status
 from optimization.domain.priced_targets import PricedTarget
 from serve_app.api.exports.transactions import line_json, lines_of
+from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.api.schemas.stored_rebalances import portfolio_json
 from serve_app.chunks.assumed_fills import as_if_filled
@@ -81,7 +82,9 @@ def of_an_outcome(draw: Draw) -> Iterator[Pair]:
     yield drift.actual, actual
     yield made.transactions[0].quantity, abs(traded)
     yield made.turnover, abs(traded) * price
-    shown = json.loads(encode(outcome_json(made, None, None, "")), parse_float=Decimal)
+    shown = json.loads(
+        encode(outcome_json(made, None, None, OutcomeLines(""))), parse_float=Decimal
+    )
     yield shown["transactions"][0]["quantity"], abs(traded)
     yield shown["drifts"][0]["actual"], actual
     yield shown["drifts"][0]["adjusted_quantity"], after

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from optimization import EXACT, PortfolioOutcome, Side
 from serve_app.api.schemas.fields import DateText, Identifier, JsonNumber, ObjectIdentifier
-from serve_app.api.schemas.rebalances import TransactionType, side_of
+from serve_app.api.schemas.outcome_lines import TransactionType, side_of
 from serve_app.json_text import encode, number, plain, whole
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -20,6 +20,7 @@ from serve_app.api.schemas.fields import MODEL, PORTFOLIO
 from serve_app.api.schemas.health import Health
 from serve_app.api.schemas.models import ModelAnswer, model_json
 from serve_app.api.schemas.orders import HandOverAnswer, hand_over_json
+from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.portfolios import PortfolioName
 from serve_app.api.schemas.rebalances import (
     BindingAnswer,
@@ -51,10 +52,10 @@ def _state(run: Run, *rebalances: str) -> RunAnswer:
     return run_json(run, rebalances, ())
 
 
-_IDS = samples.REBALANCE, MODEL
-_REBALANCED = _round_trip(outcome_json(samples.SOLD, *_IDS, samples.DAY))
-_GIVEN = _round_trip(outcome_json(samples.SOLD, None, None, samples.DAY))
-_NOT_SOLD = _round_trip(outcome_json(samples.NOT_SOLD, *_IDS, samples.DAY))
+_IDS, _WRITER = (samples.REBALANCE, MODEL), OutcomeLines(samples.DAY)
+_REBALANCED = _round_trip(outcome_json(samples.SOLD, *_IDS, _WRITER))
+_GIVEN = _round_trip(outcome_json(samples.SOLD, None, None, _WRITER))
+_NOT_SOLD = _round_trip(outcome_json(samples.NOT_SOLD, *_IDS, _WRITER))
 _NOT_SOLD_STORED = _round_trip(portfolio_json(samples.NOT_SOLD, samples.DAY))
 _STORED = portfolio_json(samples.SOLD, samples.DAY)
 _OUTCOME = _round_trip(_STORED)

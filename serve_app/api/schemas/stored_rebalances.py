@@ -20,11 +20,10 @@ from serve_app.api.schemas.fields import (
     counts_by,
     inline_enum,
 )
+from serve_app.api.schemas.outcome_lines import TransactionType, side_of
 from serve_app.api.schemas.rebalances import (
     BandSide,
     Outcome,
-    TransactionType,
-    side_of,
 )
 from serve_app.json_text import instant, number, weight_number, whole
 from serve_app.problems.catalogue import ProblemInAnswer

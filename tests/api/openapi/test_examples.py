@@ -21,6 +21,7 @@ from serve_app.api.dependencies import Ports
 from serve_app.api.openapi import samples
 from serve_app.api.openapi.answer_examples import OF_SHAPES
 from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
+from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.json_text import encode
 from serve_app.ports.optimizer import Optimizer
@@ -252,7 +253,7 @@ def test_the_outcomes_of_the_examples_are_those_of_the_engine(
 
 
 def encode_outcome(outcome: PortfolioOutcome) -> bytes:
-    return encode(outcome_json(outcome, None, None, samples.DAY))
+    return encode(outcome_json(outcome, None, None, OutcomeLines(samples.DAY)))
 
 
 @pytest.mark.parametrize("shape", OF_SHAPES, ids=lambda shape: shape.__name__)

@@ -16,6 +16,7 @@ from optimization.errors import OptimizationError
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.schemas.options import options_json
+from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.json_text import encode
 from serve_app.json_text import plain as digits
@@ -98,13 +99,13 @@ async def test_the_answer_is_the_engines_to_the_byte(
 
         day = datetime.now(settings.zone).date().isoformat()
         if answer.status_code == 200:
-            assert answer.content == encode([outcome_json(made, None, None, day)])
+            assert answer.content == encode([outcome_json(made, None, None, OutcomeLines(day))])
             continue
         (element,) = answer.json()["portfolios"]
         assert made.refusal is not None
         assert (answer.status_code, element["status"]) == (422, "INFEASIBLE")
         assert element["error"]["detail"] == made.refusal.detail
-        own = outcome_json(made, None, None, day)
+        own = outcome_json(made, None, None, OutcomeLines(day))
         assert json.loads(encode(own)) == element
 
 

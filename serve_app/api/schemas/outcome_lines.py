@@ -1,0 +1,157 @@
+"""Transactions and drifts of outcomes as JSON text.
+
+A long answer has half a million lines of a few thousand securities, so the text that all lines of a
+security share is written once.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Final, NamedTuple
+
+import orjson
+from typing_extensions import TypedDict
+
+from optimization import (
+    EXACT,
+    Drift,
+    PortfolioOutcome,
+    PricedTarget,
+    Side,
+    traded_shares,
+    unsigned,
+    weight_of,
+    weight_text,
+)
+from serve_app.api.schemas.fields import (
+    DateText,
+    DecimalText,
+    DocumentedAs,
+    JsonNumber,
+    inline_enum,
+)
+from serve_app.api.schemas.general_fields import AnyIdentifier, WeightText
+from serve_app.json_text import encode, string, whole
+
+GAP: Final = "\0"  # in no JSON text, because JSON escapes control characters
+_GAP: Final[Any] = orjson.Fragment(GAP)
+ZERO: Final = Decimal(0)
+
+TransactionType = Annotated[Side, DocumentedAs(inline_enum(Side))]
+
+
+class TransactionAnswer(TypedDict):
+    """A trade of whole shares."""
+
+    transaction_type: TransactionType
+    security_id: AnyIdentifier
+    quantity: JsonNumber
+    trade_date: DateText
+
+
+class DriftAnswer(TypedDict):
+    """One security before and after; ``actual`` is the weight afterwards, 4 decimals."""
+
+    security_id: AnyIdentifier
+    original_quantity: DecimalText
+    adjusted_quantity: DecimalText
+    target: WeightText
+    high_drift: WeightText
+    low_drift: WeightText
+    actual: DecimalText
+
+
+class WrittenLines(NamedTuple):
+    """Transactions and drifts of one outcome as JSON arrays, and the value of all trades."""
+
+    transactions: Any  # orjson.Fragment, in the place of list[TransactionAnswer]
+    drifts: Any  # orjson.Fragment, in the place of list[DriftAnswer]
+    turnover: Decimal
+
+
+class _LineText(NamedTuple):
+    """Text of the lines of one security between the values that change."""
+
+    security: PricedTarget
+    drift: Sequence[str]
+    buy: Sequence[str]
+    sell: Sequence[str]
+
+
+class OutcomeLines:
+    """Writer of the transactions and drifts of outcomes with one trade date."""
+
+    def __init__(self, trade_date: str) -> None:
+        self._trade_date = trade_date
+        self._texts: dict[str, _LineText] = {}
+
+    def write(self, outcome: PortfolioOutcome) -> WrittenLines:
+        """Write the lines of an outcome, in the order of its securities."""
+        drifts: list[str] = []
+        transactions: list[str] = []
+        turnover, base = ZERO, outcome.base
+        if base is not None:
+            for security, before, after in outcome.positions:
+                text = self._texts.get(security.security_id)
+                if text is None or text.security is not security:
+                    text = self._text_of(security)
+                start, to, middle, end = text.drift
+                traded = traded_shares(before, after)
+                # The type is compared here, because most shares are integers and a call costs more.
+                was = before if type(before) is int else string(whole(before))
+                now = after if type(after) is int else string(whole(after))
+                weight = weight_of(after, security.price, base)
+                drifts.append(f'{start}"{was}"{to}"{now}"{middle}"{weight:f}"{end}')
+                if traded:
+                    shares = unsigned(traded)
+                    start, end = text.buy if traded > 0 else text.sell
+                    transactions.append(f"{start}{string(whole(shares))}{end}")
+                    turnover = EXACT.fma(Decimal(shares), security.price, turnover)
+                else:  # an untraded price adds its digits to the sum
+                    turnover = EXACT.fma(ZERO, security.price, turnover)
+        return WrittenLines(_array(transactions), _array(drifts), turnover)
+
+    def _text_of(self, security: PricedTarget) -> _LineText:
+        known = self._texts.get(security.security_id)
+        # The same security may have another target in another portfolio's outcome.
+        if known is None or (known.security is not security and known.security != security):
+            known = self._texts[security.security_id] = _LineText(
+                security,
+                _split(_drift_json(security)),
+                _split(_transaction_json(Side.BUY, security, self._trade_date)),
+                _split(_transaction_json(Side.SELL, security, self._trade_date)),
+            )
+        return known
+
+
+def _array(elements: list[str]) -> orjson.Fragment:
+    return orjson.Fragment(f"[{','.join(elements)}]")
+
+
+def _split(line: DriftAnswer | TransactionAnswer) -> Sequence[str]:
+    return encode(line).decode().split(GAP)
+
+
+def _transaction_json(side: Side, security: PricedTarget, trade_date: str) -> TransactionAnswer:
+    return {
+        "transaction_type": side,
+        "security_id": security.security_id,
+        "quantity": _GAP,
+        "trade_date": trade_date,
+    }
+
+
+def _drift_json(security: PricedTarget) -> DriftAnswer:
+    return {
+        "security_id": security.security_id,
+        "original_quantity": _GAP,
+        "adjusted_quantity": _GAP,
+        "target": weight_text(security.weight),
+        "high_drift": weight_text(security.band.high),
+        "low_drift": weight_text(security.band.low),
+        "actual": _GAP,
+    }
+
+
+def side_of(drift: Drift) -> Side | None:
+    """Tell whether a security is bought or sold, if either."""
+    return None if drift.traded == 0 else Side.BUY if drift.traded > 0 else Side.SELL
