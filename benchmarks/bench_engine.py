@@ -28,8 +28,7 @@ from optimization.domain.model import DriftBand
 from optimization.domain.option_values import GroupBand, Percent
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.engine import rebalance_all
 from optimization.exact.block import Block, bands
 from optimization.exact.block_builder import build_block

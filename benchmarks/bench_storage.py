@@ -25,7 +25,7 @@ from optimization import NO_OVERRIDES
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.outcome import PortfolioOutcome, Status
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from serve_app.api.exports.stored_rebalances import (
     MAX_OUTCOMES_PER_PAGE,
     Listed,

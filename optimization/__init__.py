@@ -23,13 +23,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
-from optimization.domain.decimals import EXACT, decimals_of
-from optimization.domain.identifiers import (
-    IDENTIFIER_RULE,
-    MAX_IDENTIFIER_LENGTH,
-    is_identifier,
-    visible,
-)
 from optimization.domain.model import DriftBand, Model, Target, relative_band, require_targets
 from optimization.domain.model_edits import (
     with_portfolios,
@@ -38,7 +31,7 @@ from optimization.domain.model_edits import (
     without_portfolios,
     without_target,
 )
-from optimization.domain.model_rules import GENERAL, GLOBECO, ModelRules
+from optimization.domain.numbers import EXACT, Weight, WrittenFraction, decimals_of, weight_text
 from optimization.domain.option_overrides import (
     NO_OVERRIDES,
     OptionOverrides,
@@ -67,9 +60,16 @@ from optimization.domain.outcome import (
     unsigned,
     weight_of,
 )
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget, price_targets
-from optimization.domain.weights import Weight, WrittenFraction, weight_text
+from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
+from optimization.domain.rules import (
+    GENERAL,
+    GLOBECO,
+    IDENTIFIER_RULE,
+    MAX_IDENTIFIER_LENGTH,
+    ModelRules,
+    is_identifier,
+    visible,
+)
 from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, Standing, measure_drift
 from optimization.errors import (
     CertificationError,

@@ -14,7 +14,7 @@ import numpy as np
 
 from optimization.domain.option_values import BandRule
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.priced_targets import price_others
+from optimization.domain.portfolio import price_others
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.block_builder import BlockWithIds, build_block
 from optimization.exact.constraints import shares_of

@@ -5,11 +5,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from optimization.domain.decimals import EXACT, decimals_of
+from optimization.domain.numbers import EXACT, Weight, decimals_of, difference, product, total
 from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, Refusal
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget, price_others
-from optimization.domain.weights import Weight, difference, product, total
+from optimization.domain.portfolio import Portfolio, PricedTarget, price_others
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal, to_units
 
 ZERO = Decimal(0)

@@ -14,13 +14,12 @@ import numpy as np
 
 from optimization.after_costs import do_bands_yield, plan_after_costs
 from optimization.domain.certificate import Certificate, Method, Proof
-from optimization.domain.decimals import EXACT
 from optimization.domain.model import Model
+from optimization.domain.numbers import EXACT
 from optimization.domain.option_values import Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget, price_others, price_targets
+from optimization.domain.portfolio import Portfolio, PricedTarget, price_others, price_targets
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,

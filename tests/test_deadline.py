@@ -10,7 +10,7 @@ import pytest
 
 from optimization.domain.model import DriftBand
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from optimization.errors import NoSolutionInTimeError, SolverInterruptedError
 from optimization.time_budget import TimeBudget
 from serve_app.call_context import (

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from optimization.domain.decimals import EXACT
+from optimization.domain.numbers import EXACT
 
 
 class Method(StrEnum):

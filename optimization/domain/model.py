@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from optimization.domain.identifiers import require_identifier, require_visible
-from optimization.domain.model_rules import GENERAL
+from optimization.domain.numbers import Weight, product, weight_text
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.weights import Weight, product, weight_text
+from optimization.domain.rules import GENERAL, require_identifier, require_visible
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
 
 MAX_NAME_LENGTH = 255
@@ -59,7 +58,7 @@ def _require_part(field: tuple[str, ...], value: Weight, name: str) -> None:
 class Target:
     """One line of a model: the target weight of a security, as a fraction of market value.
 
-    The weight is a Decimal of up to 12 decimals, or a Fraction (see weights.py).
+    The weight is a Decimal of up to 12 decimals, or a Fraction (see numbers.py).
 
     >>> band = DriftBand(Decimal(0), Decimal("0.01"))
     >>> Target("5f3e9a7b1c2d4e6f8a9b0c1d", Decimal("0.25"), band).weight
@@ -80,7 +79,7 @@ class Model:
 
     A target of zero is dropped, the name is trimmed. ``version`` counts changes of the model; a
     rebalance sets ``last_rebalance_date`` alone. The store assigns ``model_id``. ``options`` are
-    the defaults of every rebalance of the model. The rules are ``model_rules.GENERAL``.
+    the defaults of every rebalance of the model. The rules are ``rules.GENERAL``.
 
     >>> band = DriftBand(Decimal("0.01"), Decimal("0.01"))
     >>> Model(" Growth ", (Target("A" * 24, Decimal("0.6"), band),), ("P" * 24,)).name

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from optimization.domain.decimals import EXACT
-from optimization.domain.identifiers import require_visible
+from optimization.domain.numbers import EXACT
+from optimization.domain.rules import require_range, require_visible
 from optimization.errors import OptionsConflictError, RuleError
 
 
@@ -107,12 +107,3 @@ class GroupBand:
 def amount(value: Amount, market_value: Decimal) -> Decimal:
     """Convert an amount or a percentage to currency."""
     return value.of(market_value) if isinstance(value, Percent) else value
-
-
-def require_range(
-    path: tuple[str, ...], value: Decimal, least: Decimal | int, most: Decimal | int | None
-) -> None:
-    """Raise RuleError unless a value is finite and in the range."""
-    if not (value.is_finite() and value >= least and (most is None or value <= most)):
-        rule = f"from {least}" if most is None else f"from {least} to {most}"
-        raise RuleError(path, value, rule)

@@ -7,8 +7,7 @@ from functools import reduce
 from itertools import combinations, permutations
 from typing import Any, Final
 
-from optimization.domain.decimals import EXACT
-from optimization.domain.identifiers import require_identifier
+from optimization.domain.numbers import EXACT
 from optimization.domain.option_values import (
     Amount,
     BandRule,
@@ -17,8 +16,8 @@ from optimization.domain.option_values import (
     OpenOrders,
     Percent,
     Scope,
-    require_range,
 )
+from optimization.domain.rules import require_identifier, require_range
 from optimization.errors import OptionsConflictError, RuleError
 
 

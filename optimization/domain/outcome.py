@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from optimization.domain.certificate import Certificate
-from optimization.domain.decimals import EXACT
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.numbers import EXACT
+from optimization.domain.portfolio import PricedTarget
 
 HUNDREDTH_PERCENT = Decimal("0.0001")
 NO_WEIGHT = Decimal("0.0000")

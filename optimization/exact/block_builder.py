@@ -8,13 +8,11 @@ from itertools import chain, repeat
 from operator import attrgetter, mul
 
 from optimization.domain.certificate import Certificate
-from optimization.domain.decimals import EXACT, decimals_of
+from optimization.domain.numbers import EXACT, Weight, decimals_of, denominator_of, to_parts
 from optimization.domain.option_values import Amount, Percent, amount
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, Refusal, Status
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget, price_others
-from optimization.domain.weights import Weight, denominator_of, to_parts
+from optimization.domain.portfolio import Portfolio, PricedTarget, price_others
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.odd_lots import Columns, columns_of
 from optimization.exact.scaled_integers import TOO_LARGE, Integers, integers, to_decimal, to_units

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.domain.certificate import Certificate, Method, Proof
-from optimization.domain.decimals import EXACT
+from optimization.domain.numbers import EXACT
 from optimization.domain.outcome import PortfolioOutcome, Status
-from optimization.domain.priced_targets import OUTSIDE, PricedTarget
+from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from optimization.errors import OptimizationError
 from optimization.exact.columns import OtherHoldings, ScaledColumn
 from optimization.exact.scaled_integers import Integers, to_decimal

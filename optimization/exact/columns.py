@@ -12,9 +12,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.decimals import EXACT
-from optimization.domain.portfolio import Portfolio, find_unpriced
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.numbers import EXACT
+from optimization.domain.portfolio import Portfolio, PricedTarget, find_unpriced
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.scaled_integers import INT64_SAFE, Integers, to_units
 

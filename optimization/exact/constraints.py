@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from optimization.domain.decimals import EXACT
+from optimization.domain.numbers import EXACT
 from optimization.domain.option_values import Amount, Percent, amount
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.band_violations import Edges, remainders_of, scaled_edges
 from optimization.exact.block import Block
 from optimization.exact.restrictions import least_trades

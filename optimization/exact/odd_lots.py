@@ -9,11 +9,10 @@ position is bought back to the last whole share.
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
-from optimization.domain.decimals import EXACT
+from optimization.domain.numbers import EXACT
 from optimization.domain.option_values import amount
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import Portfolio, PricedTarget
 
 ZERO, ONE = Decimal(0), Decimal(1)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from optimization.domain.option_values import Direction, Percent, Scope
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.decimals import EXACT
+from optimization.domain.numbers import EXACT
 
 # A quarter of the int64 range, because sums and differences of two guarded numbers must fit.
 INT64_SAFE = 2**61

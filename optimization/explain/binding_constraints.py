@@ -7,7 +7,7 @@ import numpy as np
 
 from optimization.domain.certificate import Binding
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.restrictions import restricting_option
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal

@@ -5,10 +5,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from optimization.domain.decimals import EXACT
+from optimization.domain.numbers import EXACT, weight_text
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.priced_targets import PricedTarget
-from optimization.domain.weights import weight_text
+from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import lot_limits
 from optimization.exact.restrictions import restricting_option
 from optimization.solvers.cash_constrained import CashConstrainedProblem

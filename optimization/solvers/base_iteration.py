@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from optimization.domain.certificate import Proof
-from optimization.domain.decimals import EXACT
+from optimization.domain.numbers import EXACT
 from optimization.errors import NoSolutionInTimeError
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal
 from optimization.solvers.cash_constrained import Plan

@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from optimization.domain.decimals import EXACT
+from optimization.domain.numbers import EXACT
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.priced_targets import price_others
+from optimization.domain.portfolio import price_others
 from optimization.exact.block import Bands, Block, bands
 from optimization.exact.block_builder import BlockWithIds, build_block, investable
 from optimization.exact.constraints import constraints_of

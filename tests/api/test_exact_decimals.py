@@ -14,7 +14,7 @@ import pytest
 
 from optimization.domain.model import DriftBand
 from optimization.domain.outcome import PortfolioOutcome, Side, Status
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from serve_app.api.exports.transactions import line_json, lines_of
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import outcome_json

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from serve_app.client import AsyncClient
 from serve_app.settings import Settings
-from tests.optimization.domain.test_model_rules import READABLE, UNREADABLE
+from tests.optimization.domain.test_rules import READABLE, UNREADABLE
 from tests.support.command_server import ordergen_at, served
 from tests.support.optimize_bodies import (
     JSON,

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Status
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from serve_app.cli import cli
 from serve_app.cli.output import show, table
 from tests.support.command_server import WIDE, Ordergen, ordergen_at, served

@@ -11,8 +11,7 @@ import numpy as np
 
 from optimization.domain.model import DriftBand
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.block import Bands, Block, bands, lot_limits
 from optimization.exact.block_builder import build_block
 from optimization.exact.scaled_integers import Integers

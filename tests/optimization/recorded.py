@@ -27,8 +27,7 @@ import numpy as np
 from optimization.domain.option_values import Percent
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget, price_targets
+from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.engine import Answer, rebalance, rebalance_all
 from optimization.errors import OptimizationError
 from tests.optimization.support.generated_problems import KINDS, Problem, Random, parts

@@ -21,7 +21,7 @@ from optimization import (
     price_targets,
     rebalance_all,
 )
-from optimization.domain.priced_targets import price_others
+from optimization.domain.portfolio import price_others
 from optimization.drift import BandStatus, Edge, PortfolioDrift, Standing
 from optimization.exact.block_builder import build_block
 from optimization.exact.verification import violated_constraints

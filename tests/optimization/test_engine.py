@@ -11,8 +11,7 @@ from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Side, Status
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import price_targets
+from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import rebalance, rebalance_all
 from optimization.errors import CertificationError, PricesMissingError, RuleError
 from optimization.solvers import coupled, relaxation

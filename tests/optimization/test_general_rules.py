@@ -13,11 +13,10 @@ import scipy.optimize
 
 from optimization.domain.certificate import Method
 from optimization.domain.model import DriftBand, Model, Target, relative_band
+from optimization.domain.numbers import Weight, WrittenFraction
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import price_targets
-from optimization.domain.weights import Weight, WrittenFraction
+from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.drift import measure_drift
 from optimization.engine import rebalance, rebalance_all
 from tests.optimization.support.oracle import Row, best_by_enumeration, limit_of, rows_of

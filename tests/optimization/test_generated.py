@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from optimization.domain.certificate import Proof
-from optimization.domain.priced_targets import price_others, price_targets
+from optimization.domain.portfolio import price_others, price_targets
 from optimization.engine import rebalance
 from optimization.exact.block_builder import build_block
 from optimization.solvers.coupled import solve_at_base

@@ -9,8 +9,7 @@ from optimization.domain.certificate import Method
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import price_targets
+from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import rebalance, rebalance_all
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, model, portfolio
 

@@ -13,8 +13,7 @@ from optimization.domain.certificate import Method
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import price_targets
+from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import DEFAULTS, rebalance
 from optimization.exact.block import bands
 from optimization.exact.block_builder import build_block

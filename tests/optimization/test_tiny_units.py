@@ -11,8 +11,7 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.option_values import GroupBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import price_targets
+from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import rebalance
 from optimization.exact.block import bands
 from optimization.exact.block_builder import build_block

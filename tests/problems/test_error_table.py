@@ -13,8 +13,7 @@ import pytest
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import price_targets
+from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import rebalance_all
 from optimization.errors import EditError, OptimizationError, RuleError, SolverInterruptedError
 from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of

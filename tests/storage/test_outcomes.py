@@ -10,7 +10,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Refusal, Status
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from storage.mongo.connection import Document
 from storage.rebalance_store import RebalanceStore
 from tests.support.samples import BAND, a_run, numbered, outcomes, securities

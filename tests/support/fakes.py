@@ -10,8 +10,7 @@ from optimization import NO_OVERRIDES, OptionOverrides
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import Model
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import PricedTarget, price_targets
+from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.drift import DriftSummary, PortfolioDrift, measure_drift
 from serve_app.call_context import correlation_id
 from serve_app.deployments.handles import connect

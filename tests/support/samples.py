@@ -9,7 +9,7 @@ from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.option_overrides import OptionOverrides
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from storage.rebalance import Rebalance, new_rebalance_id
 
 BAND = DriftBand(Decimal("0.01"), Decimal("0.025"))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from optimization.domain.outcome import PortfolioOutcome
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from serve_app.upstream.errors import UpstreamUnavailableError
 from tests.support.fakes import A, FakeOptimizer, P, Q, R, bought_one, posted, refused
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from optimization.domain.outcome import PortfolioOutcome
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from serve_app.api.content_negotiation import choose_media_type
 from serve_app.api.exports.transactions import COLUMNS, Line
 from serve_app.api.exports.workbook import workbook

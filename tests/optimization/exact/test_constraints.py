@@ -10,8 +10,7 @@ import pytest
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.option_values import GroupBand, Percent
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.portfolio import Portfolio
-from optimization.domain.priced_targets import price_others, price_targets
+from optimization.domain.portfolio import Portfolio, price_others, price_targets
 from optimization.exact.block import bands
 from optimization.exact.block_builder import build_block
 from optimization.exact.constraints import CouplingConstraints, constraints_of

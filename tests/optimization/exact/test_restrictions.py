@@ -9,7 +9,7 @@ import pytest
 from optimization.domain.model import DriftBand
 from optimization.domain.option_values import Direction, Scope
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.priced_targets import PricedTarget
+from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Block, bands
 from optimization.exact.restrictions import apply_scope, restrict_block, restricting_option
 from optimization.exact.scaled_integers import INT64_SAFE

@@ -1,18 +1,33 @@
-"""Weights: exact fractions of market value, as decimals or as fractions such as 1/3."""
+"""Exact numbers: decimals of any length, and weights as decimals or as fractions such as 1/3."""
 
 import re
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation, Overflow
 from fractions import Fraction
 from math import lcm
 from typing import Self
 
-from optimization.domain.decimals import EXACT, decimals_of
+# Sums and products of amounts, prices and shares stay far below 120 digits.
+EXACT = Context(prec=120, traps=[InvalidOperation, Overflow])
 
 Weight = Decimal | Fraction
+"""A part of market value."""
 
 FRACTION = re.compile(r"(0|[1-9][0-9]{0,11})/([1-9][0-9]{0,11})")
 NOT_WRITTEN = "a fraction is written as two whole numbers of up to 12 digits, such as 1/3"
+
+
+def decimals_of(value: Decimal) -> int:
+    """Digits after the point that a value needs.
+
+    >>> decimals_of(Decimal("12.340")), decimals_of(Decimal("1E+3"))
+    (2, 0)
+    """
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent >= 0:
+        return 0
+    exponent = value.normalize(EXACT).as_tuple().exponent
+    return max(0, -int(exponent))
 
 
 class WrittenFraction(Fraction):

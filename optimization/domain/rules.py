@@ -1,14 +1,13 @@
-"""ModelRules: a named set of limits on the ids, targets and bands of a model."""
+"""Rules of ids, names, ranges and models; each check raises RuleError, which names the field."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from optimization.domain.decimals import EXACT
-from optimization.domain.identifiers import IDENTIFIER_RULE, is_identifier
-from optimization.domain.weights import Weight, denominator_of, total, weight_text
+from optimization.domain.numbers import EXACT, Weight, denominator_of, total, weight_text
 from optimization.errors import RuleError
 
 if TYPE_CHECKING:
@@ -16,9 +15,72 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 
+MAX_IDENTIFIER_LENGTH = 64
+IDENTIFIER_RULE = (
+    f"an id has 1 to {MAX_IDENTIFIER_LENGTH} printable characters, without blanks at its ends"
+)
+# Listed because str.isprintable accepts them although they are invisible: joiners, fillers,
+# variation selectors.
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 GLOBECO_IDENTIFIER = re.compile(r"[A-Za-z0-9]{24}")
 # Digits of a Decimal128, because the engine counts weights in parts of the common denominator.
 MAX_DENOMINATOR = 10**34
+
+
+def is_visible(text: str) -> bool:
+    r"""Whether a text has no control, bidi, zero-width or otherwise invisible character.
+
+    The space is the only blank allowed.
+
+    >>> is_visible("Müller & Söhne"), is_visible("VTI\u200b")
+    (True, False)
+    """
+    return text.isprintable() and INVISIBLE.search(text) is None
+
+
+def require_visible(field: tuple[str | int, ...], name: str) -> None:
+    """Refuse a name that contains an invisible character."""
+    if not is_visible(name):
+        rule = "a name has no control, bidi, zero-width or otherwise invisible characters"
+        raise RuleError(field, name, rule)
+
+
+def visible(text: str) -> str:
+    r"""Replace every invisible character of a text.
+
+    >>> visible("Growth\x1b[2J")
+    'Growth�[2J'
+    """
+    return "".join(each if is_visible(each) else "\ufffd" for each in text)
+
+
+@lru_cache(maxsize=16_384)  # a request names the same securities portfolio after portfolio
+def is_identifier(value: str) -> bool:
+    """Return whether a text can be the id of a security or a portfolio.
+
+    >>> is_identifier("BRK.B"), is_identifier(" VTI")
+    (True, False)
+    """
+    fits = 1 <= len(value) <= MAX_IDENTIFIER_LENGTH and value == value.strip()
+    return fits and is_visible(value)
+
+
+def require_identifier(field: tuple[str | int, ...], value: str) -> None:
+    """Refuse what is not a security or portfolio id."""
+    if not is_identifier(value):
+        raise RuleError(field, value, IDENTIFIER_RULE)
+
+
+def require_range(
+    path: tuple[str, ...], value: Decimal, least: Decimal | int, most: Decimal | int | None
+) -> None:
+    """Raise RuleError unless a value is finite and in the range."""
+    if not (value.is_finite() and value >= least and (most is None or value <= most)):
+        rule = f"from {least}" if most is None else f"from {least} to {most}"
+        raise RuleError(path, value, rule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from fractions import Fraction
 import pytest
 
 from optimization.domain.model import DriftBand, Model, Target, relative_band
-from optimization.domain.model_rules import GENERAL, GLOBECO
+from optimization.domain.numbers import Weight, WrittenFraction
 from optimization.domain.option_values import GroupBand
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.weights import Weight, WrittenFraction
+from optimization.domain.rules import GENERAL, GLOBECO
 from optimization.errors import RuleError
 
 BAND = DriftBand(Decimal("0.01"), Decimal("0.02"))
