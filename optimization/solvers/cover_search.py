@@ -5,70 +5,84 @@ which cost as much drift as they raise. The linear relaxation takes chords in th
 one in part.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import itemgetter, truediv
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.exact.scaled_integers import Integers
+from optimization.exact.scaled_integers import INT64_SAFE, Integers
 from optimization.solvers.subset_sum import TooManySumsError
 
 MAX_STATES = 50_000
+# A longer list of states continues in arrays; shorter ones stay lists, because a call of numpy
+# costs as much as some tens of states.
+MAX_LISTED_STATES = 64
 
 Floats = NDArray[np.float64]
 History = list[tuple[NDArray[np.intp], NDArray[np.bool_]]]
+State: TypeAlias = tuple[int, int, tuple[int, ...]]
+"""Cash that a set of chords still lacks (0 or less: none), its drift, and the set."""
+
+_lack_then_drift = itemgetter(0, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chords:
-    """Chords sorted by drift per unit raised; whole numbers, shape (m,)."""
+    """Chords sorted by drift per unit raised; whole numbers, lists of length m."""
 
-    gain: Integers  # units raised
-    drift: Integers  # in units / denominator
+    gain: Sequence[int]  # units raised
+    drift: Sequence[int]  # in units / denominator
     denominator: int
 
-    def select(self, places: NDArray[np.intp] | slice) -> "Chords":
+    def select(self, places: Sequence[int]) -> "Chords":
         """Select some chords, in order."""
-        return Chords(self.gain[places], self.drift[places], self.denominator)
+        gain, drift = self.gain, self.drift
+        return Chords([gain[i] for i in places], [drift[i] for i in places], self.denominator)
 
-    def cash_raised(self, places: Sequence[int]) -> int:
+    def cash_raised(self, places: Iterable[int]) -> int:
         """Cash that these chords raise, in units."""
-        return sum(int(self.gain[place]) for place in places)
+        return sum(self.gain[place] for place in places)
 
-    def cost(self, places: Sequence[int]) -> int:
+    def cost(self, places: Iterable[int]) -> int:
         """Total drift of these chords."""
-        return sum(int(self.drift[place]) for place in places)
+        return sum(self.drift[place] for place in places)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FractionalCover:
     """Linear relaxation of the cover: chords in order, then full steps."""
 
-    gains: Floats  # shape (m + 1,): raised by the first j chords
-    drifts: Floats  # shape (m + 1,)
-    ratios: Floats  # shape (m + 1,): drift per unit of chord j; last, of a full step
+    gains: list[int]  # length m + 1: raised by the first j chords
+    drifts: list[int]  # length m + 1
+    ratios: list[float]  # length m + 1: drift per unit of chord j; last, of a full step
 
     @staticmethod
     def from_chords(chords: Chords) -> "FractionalCover":
         """Sum up sorted chords."""
-        gains, drifts = chords.gain.astype(float), chords.drift.astype(float)
+        ratios = map(truediv, map(float, chords.drift), map(float, chords.gain))
         return FractionalCover(
-            np.concatenate(([0.0], np.cumsum(gains))),
-            np.concatenate(([0.0], np.cumsum(drifts))),
-            np.append(drifts / gains, float(chords.denominator)),
+            [0, *accumulate(chords.gain)],
+            [0, *accumulate(chords.drift)],
+            [*ratios, float(chords.denominator)],
         )
 
-    def least_drift(self, shortfall: Floats) -> Floats:
-        """Lower bound on the drift of raising each ``shortfall``."""
-        chord = np.searchsorted(self.gains, shortfall) - 1
-        least = self.drifts[chord] + (shortfall - self.gains[chord]) * self.ratios[chord]
-        return np.where(shortfall > 0, least, 0.0)
+    def least_drift(self, shortfall: int, first: int = 0) -> float:
+        """Lower bound on the drift of raising ``shortfall`` without the ``first`` chords."""
+        if shortfall <= 0:
+            return 0.0
+        before = self.gains[first]
+        chord = bisect_left(self.gains, shortfall + before) - 1
+        left = shortfall + before - self.gains[chord]
+        return self.drifts[chord] - self.drifts[first] + left * self.ratios[chord]
 
     def break_ratio(self, shortfall: int) -> float:
         """Drift per unit of the break item: the chord that the relaxation takes in part."""
-        place = int(np.searchsorted(self.gains, float(shortfall))) - 1
-        return float(self.ratios[place])
+        return self.ratios[bisect_left(self.gains, shortfall) - 1]
 
 
 def candidate_sets(chords: Chords, shortfall: int, best: int) -> list[tuple[int, tuple[int, ...]]]:
@@ -79,72 +93,126 @@ def candidate_sets(chords: Chords, shortfall: int, best: int) -> list[tuple[int,
     Problems* (2004), chapter 5.
     """
     relaxation = FractionalCover.from_chords(chords)
-    bound = float(relaxation.least_drift(np.array([float(shortfall)]))[0])
-    ratio = relaxation.break_ratio(shortfall)
-    reduced = chords.drift.astype(float) - ratio * chords.gain.astype(float)
-    undecided = bound + np.abs(reduced) < _cutoff(best)
-    taken: tuple[int, ...] = tuple(np.flatnonzero((reduced < 0) & ~undecided).tolist())
+    bound, ratio = relaxation.least_drift(shortfall), relaxation.break_ratio(shortfall)
+    cutoff = _cutoff(best)
+    taken: list[int] = []
+    undecided: list[int] = []
+    for place, (gain, drift) in enumerate(zip(chords.gain, chords.drift, strict=True)):
+        reduced = drift - ratio * gain
+        if bound + abs(reduced) < cutoff:
+            undecided.append(place)
+        elif reduced < 0:
+            taken.append(place)
     drift = chords.cost(taken)
-    places = np.flatnonzero(undecided)
-    table = _Table(chords.select(places), shortfall - chords.cash_raised(taken), best - drift)
+    table = _Table(chords.select(undecided), shortfall - chords.cash_raised(taken), best - drift)
     return [
-        (drift + more, taken + tuple(places[list(some)].tolist())) for more, some in table.states()
+        (drift + more, (*taken, *(undecided[place] for place in chosen)))
+        for _, more, chosen in table.states()
     ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Table:
-    """Dynamic program over undominated states (cash raised, drift)."""
+    """Dynamic program over undominated states."""
 
-    chords: Chords
-    shortfall: int
-    best: int
+    def __init__(self, chords: Chords, shortfall: int, best: int) -> None:
+        self.chords = chords
+        self.shortfall = shortfall
+        self.cutoff = _cutoff(best)
+        self.relaxation = FractionalCover.from_chords(chords)
 
-    def states(self) -> list[tuple[int, tuple[int, ...]]]:
-        of_gain, of_drift = self.chords.gain, self.chords.drift
-        gain, drift = np.zeros(1, of_gain.dtype), np.zeros(1, of_gain.dtype)
-        history: History = []
-        for stage in range(len(of_gain)):
-            still_short = np.flatnonzero(gain < self.shortfall)
-            parent = np.concatenate((np.arange(len(gain)), still_short))
-            taken = np.arange(len(parent)) >= len(gain)
-            # In the dtype of the gains, because bool times an integer beyond 64 bits overflows.
-            times = taken.astype(of_gain.dtype)
-            gain = gain[parent] + times * of_gain[stage]
-            drift = drift[parent] + times * of_drift[stage]
-            kept = self._undominated(gain, drift, stage + 1)
-            if len(kept) > MAX_STATES:
+    def states(self) -> list[State]:
+        """Undominated states after the last chord, best bound first."""
+        found: list[State] = [(self.shortfall, 0, ())]
+        count = len(self.chords.gain)
+        for stage in range(count):
+            gain, drift = self.chords.gain[stage], self.chords.drift[stage]
+            found += [
+                (lack - gain, cost + drift, (*chosen, stage))
+                for lack, cost, chosen in found
+                if lack > 0
+            ]
+            found = self._undominated(found, stage + 1)
+            if len(found) > min(MAX_LISTED_STATES, MAX_STATES):
+                found = _WideTable(self, found).states(stage + 1)
+                break
+        bound = self.relaxation.least_drift
+        return sorted(found, key=lambda state: state[1] + bound(state[0], count))
+
+    def _undominated(self, states: list[State], stage: int) -> list[State]:
+        """Undominated states that can still beat the best cover, by what they lack."""
+        bound, cutoff = self.relaxation.least_drift, self.cutoff
+        hopeful = [state for state in states if state[1] + bound(state[0], stage) < cutoff]
+        hopeful.sort(key=_lack_then_drift)
+        kept = hopeful[:1]
+        for state in hopeful:
+            if state[1] < kept[-1][1]:
+                kept.append(state)
+        return kept
+
+
+class _WideTable:
+    """The same program from some stage on, with the states in arrays."""
+
+    def __init__(self, table: _Table, states: list[State]) -> None:
+        gain, drift = table.chords.gain, table.chords.drift
+        largest = abs(table.shortfall) + 2 * sum(gain) + sum(map(abs, drift))
+        dtype = np.int64 if largest < INT64_SAFE else np.object_
+        self._table = table
+        self._gain, self._drift = np.array(gain, dtype=dtype), np.array(drift, dtype=dtype)
+        self._roots = states
+        self._lack: Integers = np.array([lack for lack, _, _ in states], dtype=dtype)
+        self._cost: Integers = np.array([cost for _, cost, _ in states], dtype=dtype)
+
+    def states(self, first: int) -> list[State]:
+        """Undominated states after the last chord; ``first`` is the first chord to decide."""
+        lack, cost, history = self._lack, self._cost, History()
+        for stage in range(first, len(self._gain)):
+            if len(lack) > MAX_STATES:
                 raise TooManySumsError
-            gain, drift = gain[kept], drift[kept]
+            short = np.flatnonzero(lack > 0)
+            parent = np.concatenate((np.arange(len(lack)), short))
+            lack = np.concatenate((lack, lack[short] - self._gain[stage]))
+            cost = np.concatenate((cost, cost[short] + self._drift[stage]))
+            taken = np.arange(len(parent)) >= len(parent) - len(short)
+            kept = self._undominated(lack, cost, stage + 1)
+            lack, cost = lack[kept], cost[kept]
             history.append((parent[kept], taken[kept]))
-        order = np.argsort(self._bound(gain, drift, len(of_gain)), kind="stable")
-        return [(int(drift[i]), _trace(history, int(i))) for i in order]
+        if len(lack) > MAX_STATES:
+            raise TooManySumsError
+        rows = enumerate(zip(lack.tolist(), cost.tolist(), strict=True))
+        return [(left, paid, self._trace(history, first, at)) for at, (left, paid) in rows]
 
-    def _undominated(self, gain: Integers, drift: Integers, stage: int) -> NDArray[np.intp]:
-        """Undominated states that can still beat the best cover."""
-        hopeful = np.flatnonzero(self._bound(gain, drift, stage) < _cutoff(self.best))
-        by_drift = hopeful[np.argsort(drift[hopeful], kind="stable")]
-        order = by_drift[np.argsort(-gain[by_drift], kind="stable")]
+    def _undominated(self, lack: Integers, cost: Integers, stage: int) -> NDArray[np.intp]:
+        """Undominated states that can still beat the best cover, by what they lack."""
+        hopeful = np.flatnonzero(self._bound(lack, cost, stage) < self._table.cutoff)
+        by_cost = hopeful[np.argsort(cost[hopeful], kind="stable")]
+        order = by_cost[np.argsort(lack[by_cost], kind="stable")]
         if len(order) == 0:
             return order
-        least = np.minimum.accumulate(drift[order])
-        better = np.append(True, drift[order][1:] < least[:-1])
+        least = np.minimum.accumulate(cost[order])
+        better = np.append(True, cost[order][1:] < least[:-1])
         return order[better]
 
-    def _bound(self, gain: Integers, drift: Integers, stage: int) -> Floats:
-        rest = FractionalCover.from_chords(self.chords.select(slice(stage, None)))
-        return drift.astype(float) + rest.least_drift((self.shortfall - gain).astype(float))
+    def _bound(self, lack: Integers, cost: Integers, stage: int) -> Floats:
+        """Lower bounds of ``FractionalCover.least_drift`` for all states."""
+        relaxation, short = self._table.relaxation, lack.astype(float)
+        gains, drifts = (
+            np.array([value - values[stage] for value in values[stage:]], dtype=float)
+            for values in (relaxation.gains, relaxation.drifts)
+        )
+        ratios = np.array(relaxation.ratios[stage:])
+        chord = np.maximum(np.searchsorted(gains, short) - 1, 0)
+        least = drifts[chord] + (short - gains[chord]) * ratios[chord]
+        return cost.astype(float) + np.where(short > 0, least, 0.0)
 
-
-def _trace(history: History, state: int) -> tuple[int, ...]:
-    """Chords that make a state of the last stage."""
-    chords: list[int] = []
-    for stage in range(len(history) - 1, -1, -1):
-        parent, taken = history[stage]
-        if taken[state]:
-            chords.append(stage)
-        state = int(parent[state])
-    return tuple(reversed(chords))
+    def _trace(self, history: History, first: int, state: int) -> tuple[int, ...]:
+        """Chords that make a state of the last stage."""
+        chosen: list[int] = []
+        for stage, (parent, taken) in reversed([*enumerate(history, first)]):
+            if taken[state]:
+                chosen.append(stage)
+            state = int(parent[state])
+        return (*self._roots[state][2], *reversed(chosen))
 
 
 def _cutoff(best: int) -> float:

@@ -16,12 +16,13 @@ See Kellerer, Pferschy and Pisinger, *Knapsack Problems* (2004), chapters 4, 5 a
 floats with a margin and only discard; every value kept or compared for the answer is whole.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
-import numpy as np
-
-from optimization.exact.scaled_integers import INT64_SAFE, Integers
+from optimization.exact.scaled_integers import Integers
 from optimization.solvers.cover_search import Chords, candidate_sets
 from optimization.solvers.subset_sum import BoundedSubsetSum, TooManySumsError
 
@@ -89,15 +90,19 @@ class _Search:
             for i, (p, c) in enumerate(zip(steps.lot_value, steps.chord, strict=True))
             if c is not None
         )
-        dtype = np.object_ if steps.most * steps.denominator >= INT64_SAFE else np.int64
-        gain, drift = (np.array([row[at] for row in rows], dtype=dtype) for at in (2, 3))
         self.steps = steps
         self.shortfall = shortfall
         self.security = [i for _, i, _, _ in rows]
-        self.chords = Chords(gain, drift, steps.denominator)
-        self.gains: list[int] = [0, *np.cumsum(gain).tolist()]  # raised by the first j chords
-        self.drifts: list[int] = [0, *np.cumsum(drift).tolist()]
-        self.full = BoundedSubsetSum.from_steps(steps.lot_value, steps.full)
+        self.chords = Chords(
+            [gain for _, _, gain, _ in rows], [drift for *_, drift in rows], steps.denominator
+        )
+        self.gains: list[int] = [0, *accumulate(self.chords.gain)]  # raised by the first j chords
+        self.drifts: list[int] = [0, *accumulate(self.chords.drift)]
+
+    @cached_property
+    def full(self) -> BoundedSubsetSum:
+        """The full steps; most searches end without them."""
+        return BoundedSubsetSum.from_steps(self.steps.lot_value, self.steps.full)
 
     def run(self) -> list[int] | None:
         best = self._greedy()
@@ -113,31 +118,36 @@ class _Search:
         return lots
 
     def _greedy(self) -> _Cover:
-        """Best greedy cover: the first j chords, then one more chord or steps of one security."""
-        enough = next((j for j, raised in enumerate(self.gains) if raised >= self.shortfall), None)
-        last = len(self.security) if enough is None else enough
-        found = (
-            candidate
-            for first in range(max(0, last - GREEDY_PREFIXES), last + 1)
-            for candidate in self._completions(first)
-        )
-        return min(found, key=lambda cover: cover.drift, default=None) or self._largest_first()
+        """Best greedy cover: the first j chords, then one more chord or steps of one security.
 
-    def _completions(self, first: int) -> Iterator[_Cover]:
-        prefix = tuple(range(first))
+        Of equal covers the one with the fewest first chords, closed by a chord if possible.
+        """
+        last = min(bisect_left(self.gains, self.shortfall), len(self.security))
+        best: _Cover | None = None
+        # The longest prefix first, because it is often the best and rules out most full steps.
+        for first in range(last, max(0, last - GREEDY_PREFIXES) - 1, -1):
+            for candidate in self._completions(first, best):
+                if best is None or candidate.drift <= best.drift:
+                    best = candidate
+        return best or self._largest_first()
+
+    def _completions(self, first: int, best: _Cover | None) -> Iterator[_Cover]:
+        """Complete the first chords by full steps of one security, then by one more chord."""
+        prefix, drift = tuple(range(first)), self.drifts[first]
         shortfall = self.shortfall - self.gains[first]
         if shortfall <= 0:
-            yield _Cover(self.drifts[first], prefix, {})
+            yield _Cover(drift, prefix, {})
             return
-        gain, drift = self.chords.gain[first:], self.chords.drift[first:]
-        closing = np.flatnonzero(gain >= shortfall)
-        if len(closing):
-            place = int(closing[np.argmin(drift[closing])])
-            yield _Cover(self.drifts[first] + int(drift[place]), (*prefix, first + place), {})
-        single = self.full.single(shortfall)
-        if single is not None:
-            raised, counts = single
-            yield _Cover(self.drifts[first] + raised * self.steps.denominator, prefix, counts)
+        if best is None or drift + shortfall * self.steps.denominator <= best.drift:
+            single = self.full.single(shortfall)
+            if single is not None:
+                raised, counts = single
+                yield _Cover(drift + raised * self.steps.denominator, prefix, counts)
+        rows = enumerate(zip(self.chords.gain[first:], self.chords.drift[first:], strict=True))
+        closing = [(more, place) for place, (gain, more) in rows if gain >= shortfall]
+        if closing:
+            more, place = min(closing)
+            yield _Cover(drift + more, (*prefix, first + place), {})
 
     def _largest_first(self) -> _Cover:
         counts, raised = self.full.largest_first(self.shortfall - self.gains[-1])

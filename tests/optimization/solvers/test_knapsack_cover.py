@@ -5,9 +5,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from optimization.solvers import subset_sum
+from optimization.solvers import cover_search, subset_sum
 from optimization.solvers.knapsack_cover import Steps, cover, steps_of
 from optimization.solvers.subset_sum import BoundedSubsetSum, TooManySumsError
+from tests.optimization.support.cover_reference import reference_cover
 
 PARTS = 10  # of a unit
 
@@ -111,6 +112,43 @@ def test_random_covers_have_the_least_drift_of_every_combination(seed: int):
         assert given_up is not None
         assert raised(of, given_up) >= shortfall
         assert drift(of, given_up) == least_drift(of, shortfall)
+
+
+def draw_steps(rng: np.random.Generator, most_securities: int) -> Steps:
+    """Draw securities with many equal lots, drifts and ratios, so that covers often tie."""
+    rows: list[tuple[int, int | None, int]] = []
+    top, coarse = int(rng.choice([4, 12, 40, 5_000])), int(rng.choice([1, 5, PARTS]))
+    full = float(rng.choice([0, 0.2, 1]))
+    for _ in range(int(rng.integers(1, most_securities + 1))):
+        p = int(rng.integers(1, top + 1))
+        chord = int(rng.integers(0, p * PARTS // coarse + 1)) * coarse
+        lots = int(rng.integers(0, 5)) if rng.random() < full else 0
+        rows.append((p, chord if rng.random() < 0.8 else None, lots))
+    return steps(*rows)
+
+
+def test_of_equal_covers_the_rule_of_the_reference_chooses():
+    for number in range(2_000):
+        rng = np.random.default_rng([5, number])
+        of = draw_steps(rng, 9)
+        if of.most:
+            shortfall = int(rng.integers(1, of.most + 1))
+            assert cover(of, shortfall) == reference_cover(of, shortfall), (number, shortfall)
+
+
+def test_lists_of_states_and_arrays_of_states_choose_the_same_cover(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for number in range(300):
+        rng = np.random.default_rng([6, number])
+        of = draw_steps(rng, 60)
+        shortfall = 1 + int(of.most * rng.random())
+        if shortfall <= of.most:
+            given_up = cover(of, shortfall)
+            for limit in (0, 5, 10**9):
+                monkeypatch.setattr(cover_search, "MAX_LISTED_STATES", limit)
+                assert cover(of, shortfall) == given_up, (number, shortfall, limit)
+            monkeypatch.undo()
 
 
 def test_full_steps_keep_only_securities_that_have_any_and_know_their_common_unit():
