@@ -4,15 +4,19 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError
 
 from serve_app.call_context import Shares, remaining_s
 from serve_app.concurrency import for_each
+from serve_app.ports.errors import ReplicaLostError
 from serve_app.settings import Settings
 
 T = TypeVar("T")
@@ -70,6 +74,20 @@ async def fan_out(
 
     await for_each(firsts, collect, at_a_time)
     return tuple(chain.from_iterable(results[first] for first in firsts))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """RemoteText in Ray's object store, which lives as long as its owner and a reference to it."""
+
+    array: ObjectRef[NDArray[np.uint8]]
+
+    async def read(self) -> memoryview:
+        """Return the bytes, which several processes of a node share; wait until they are here."""
+        try:
+            return (await self.array).data
+        except RayError as error:
+            raise ReplicaLostError("Optimizer") from error
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -1,11 +1,11 @@
 """Outcomes of portfolios as the response of a route: elements, or the problem that all share."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from optimization import PortfolioOutcome, Status
 from serve_app.api.problem_responses import response
@@ -19,6 +19,7 @@ from storage.rebalance import Rebalance
 
 ENCODING_BATCH_SIZE = 50  # portfolios, about 5 ms, because the event loop waits meanwhile
 MAX_LISTED_PORTFOLIOS = 100
+SLICE_BYTES = 2**20
 WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
 
 
@@ -27,9 +28,22 @@ def raw_response_of(response: Response) -> RawResponse:
     return RawResponse(response.status_code, dict(response.headers), bytes(response.body))
 
 
-def response_from(written: RawResponse) -> Response:
-    """Make the response that another process wrote."""
-    return Response(written.body, written.status, written.headers)
+async def response_from(written: RawResponse) -> Response:
+    """Make the response that other processes wrote."""
+    if isinstance(written.body, bytes):
+        return Response(written.body, written.status, written.headers)
+    # Every part is read before the first byte leaves, because a lost part is an error until then.
+    parts = [await part.read() for part in written.body]
+    return StreamingResponse(_array_in_slices(parts), written.status, written.headers)
+
+
+async def _array_in_slices(parts: Sequence[memoryview]) -> AsyncIterator[bytes]:
+    """Yield a JSON array of parts in slices, because the parts are large and not copied whole."""
+    for number, part in enumerate(parts):
+        yield b"," if number else b"["
+        for start in range(0, len(part), SLICE_BYTES):
+            yield bytes(part[start : start + SLICE_BYTES])
+    yield b"]"
 
 
 def json_response(
@@ -61,10 +75,15 @@ async def answer_of_all(
     path: str, heading: Heading, rebalances: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
     """Answer with one element per portfolio, or with a problem if none has a plan."""
-    if rebalances and all(rebalance.status in WITHOUT_PLAN for rebalance in rebalances):
+    if are_refused(rebalances):
         return refuse_all(path, heading, rebalances, headers)
-    text = await _array_of(heading, rebalances)
-    return Response(text, headers=headers, media_type="application/json")
+    text = await write_elements(heading, rebalances)
+    return Response(b"[" + text + b"]", headers=headers, media_type="application/json")
+
+
+def are_refused(outcomes: Sequence[PortfolioOutcome]) -> bool:
+    """Whether the portfolios, at least one, are all without a plan."""
+    return bool(outcomes) and all(outcome.status in WITHOUT_PLAN for outcome in outcomes)
 
 
 def answer_of_one(
@@ -76,17 +95,17 @@ def answer_of_one(
     return json_response(_element(heading, rebalance), headers=headers)
 
 
-async def _array_of(heading: Heading, rebalances: Sequence[PortfolioOutcome]) -> bytes:
-    """Write a JSON array of portfolios, yielding to other requests in between.
+async def write_elements(heading: Heading, outcomes: Sequence[PortfolioOutcome]) -> bytes:
+    """Write the elements of a JSON array, without its brackets, letting other requests in between.
 
     Each part becomes text at once, because tens of thousands of live dicts slow the collector down.
     """
     parts: list[bytes] = []
-    for start in range(0, len(rebalances), ENCODING_BATCH_SIZE):
-        part = rebalances[start : start + ENCODING_BATCH_SIZE]
+    for start in range(0, len(outcomes), ENCODING_BATCH_SIZE):
+        part = outcomes[start : start + ENCODING_BATCH_SIZE]
         parts.append(encode([_element(heading, rebalance) for rebalance in part])[1:-1])
         await asyncio.sleep(0)
-    return b"[" + b",".join(parts) + b"]"
+    return b",".join(parts)
 
 
 def _element(heading: Heading, rebalance: PortfolioOutcome) -> RebalanceAnswer:

@@ -11,7 +11,7 @@ from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.call_context import correlation_id, unbounded
 from serve_app.chunks.fetch import identify_holdings
 from serve_app.deployments.handles import connect_optimizer
-from serve_app.deployments.long_bodies import answer_in_worker
+from serve_app.deployments.long_bodies import answer_in_workers
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.ports.optimize import RawRequest, RawResponse
@@ -53,7 +53,7 @@ def open_optimizer(settings: Settings) -> OptimizerParts:
     resources = open_resources(settings, OBSERVERS)
     coordinator = Coordinator(settings, resources, announce=_announce)
     watching = asyncio.get_running_loop().create_task(coordinator.watch())
-    return OptimizerParts(resources, coordinator, answer_in_worker, watching)
+    return OptimizerParts(resources, coordinator, answer_in_workers, watching)
 
 
 async def _announce(run_id: str) -> None:
@@ -129,7 +129,7 @@ class OptimizerDeployment(Optimizer):
     ) -> tuple[PortfolioOutcome, ...]:
         """Rebalance the portfolios of a request; ask neither database nor upstream."""
         limit_s = self._settings.optimization_timeout
-        return await optimize_portfolios(model, balances, prices, options, self._settings, limit_s)
+        return await optimize_portfolios(model, balances, prices, options, limit_s, self._settings)
 
     async def optimize_text(self, given: RawRequest) -> RawResponse:
         """Rebalance the portfolios of a long text, which a worker process reads and answers."""

@@ -56,7 +56,15 @@ class RawResponse:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: "bytes | Sequence[RemoteText]"  # several texts are the elements of one JSON array
+
+
+class RemoteText(Protocol):
+    """Text that lies in the memory of the cluster."""
+
+    async def read(self) -> memoryview:
+        """Return the bytes; raise ReplicaLostError if they are lost."""
+        ...
 
 
 class StatelessRebalancing(Protocol):

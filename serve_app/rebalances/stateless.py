@@ -45,11 +45,12 @@ async def optimize_portfolios(
     balances: Sequence[Balance],
     prices: Mapping[str, Decimal],
     options: GivenOptions,
-    settings: Settings,
     time_limit_s: float,
+    settings: Settings | None = None,
 ) -> tuple[PortfolioOutcome, ...]:
     """Solve each portfolio and return the outcomes in order; a failure does not stop the others.
 
+    With ``settings``, tasks solve the portfolios of a large call; otherwise this process does.
     Raises EmptyModelError if everything would be sold unasked, and OptionsConflictError.
     """
     common, own = options.of_all(time_limit_s), options.of_each(time_limit_s)
@@ -61,7 +62,7 @@ async def optimize_portfolios(
         return tuple(failed_outcome(balance.portfolio_id, error) for balance in balances)
     given = StatelessWork(securities, prices, common, own, correlation_id.get())
     with reserved_for(len(balances)):
-        if len(balances) > settings.run_fan_out_above:
+        if settings is not None and len(balances) > settings.run_fan_out_above:
             return await _fan_out_to_tasks(given, balances, settings)
         return await _solve_here(given, balances)
 

@@ -13,6 +13,7 @@ from pymongo import MongoClient
 
 from optimization.domain.model import Model
 from serve_app.api.routes.optimize import MIN_LONG_BODY_BYTES
+from serve_app.deployments.long_bodies import MIN_SHARE_BYTES
 from tests.end_to_end.acceptance import model_body
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import (
@@ -127,22 +128,24 @@ async def test_what_is_given_whole_is_answered_as_what_is_fetched(
             assert own == other | {"rebalance_id": None, "model_id": None}
 
 
-@pytest.mark.parametrize("count", [3, 150])
+@pytest.mark.parametrize("blanks", [MIN_LONG_BODY_BYTES, 2 * MIN_SHARE_BYTES])
+@pytest.mark.parametrize("count", [1, 3, 150])
 async def test_a_long_body_is_answered_elsewhere_and_as_a_short_one(
-    http: httpx.AsyncClient, book: Book, count: int
+    http: httpx.AsyncClient, book: Book, count: int, blanks: int
 ) -> None:
     text = json.dumps(given(book, model_for(book, book.market.portfolio_ids(count)))).encode()
 
     short = await http.post(PATH, content=text, headers=JSON)
-    long = await http.post(PATH, content=text + b" " * MIN_LONG_BODY_BYTES, headers=JSON)
+    long = await http.post(PATH, content=text + b" " * blanks, headers=JSON)
 
     assert short.status_code == long.status_code == 200, long.text
     assert long.content == short.content
 
 
+@pytest.mark.parametrize("blanks", [MIN_LONG_BODY_BYTES, 2 * MIN_SHARE_BYTES])
 @pytest.mark.parametrize("wrong", ["not JSON", "no field", "a rule", "a conflict", "no plan"])
 async def test_a_long_body_is_refused_elsewhere_and_as_a_short_one(
-    http: httpx.AsyncClient, book: Book, wrong: str
+    http: httpx.AsyncClient, book: Book, wrong: str, blanks: int
 ) -> None:
     body = given(book, model_for(book, book.market.portfolio_ids(3)))
     match wrong:
@@ -160,7 +163,7 @@ async def test_a_long_body_is_refused_elsewhere_and_as_a_short_one(
     headers = {**JSON, "x-correlation-id": "long-or-short"}
 
     short = await http.post(PATH, content=text, headers=headers)
-    long = await http.post(PATH, content=text + b" " * MIN_LONG_BODY_BYTES, headers=headers)
+    long = await http.post(PATH, content=text + b" " * blanks, headers=headers)
 
     assert short.status_code in {400, 422}
     assert (long.status_code, long.content) == (short.status_code, short.content)

@@ -95,7 +95,7 @@ async def _answer_elsewhere(request: Request) -> Response:
         written = await optimizer_of(request).optimize_text(given)
     except BodyRefusedError as error:
         raise RequestValidationError(error.errors) from error
-    return response_from(written)
+    return await response_from(written)
 
 
 def _today(settings: Settings) -> str:

@@ -1,7 +1,7 @@
 """Body of POST /optimize: everything that a rebalance needs."""
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -160,16 +160,57 @@ class BodyRefusedError(Exception):
 
 def parse_body(text: bytes) -> OptimizeBody:
     """Parse a JSON text; raises BodyRefusedError."""
+    return _validate(_decode(text))
+
+
+def _decode(text: bytes) -> Any:
     try:
-        return OptimizeBody.model_validate(decode(text))
+        return decode(text)
     except (json.JSONDecodeError, AmbiguousTextError) as error:
         raise BodyRefusedError(json_errors(error)) from error
+
+
+def _validate(document: Any) -> OptimizeBody:
+    try:
+        return OptimizeBody.model_validate(document)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         kept = found[:MAX_ERRORS]
         raise BodyRefusedError(
             [{**each, "loc": ("body", *each["loc"])} for each in kept]
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Share ``number`` of ``total`` shares of the portfolios of a request, in their order."""
+
+    number: int
+    total: int
+
+    def of(self, portfolios: Sequence[Any]) -> Sequence[Any]:
+        """Return the portfolios of the share; the last shares of a few portfolios are empty."""
+        size = -(-len(portfolios) // self.total)
+        return portfolios[self.number * size : (self.number + 1) * size]
+
+
+def parse_share(text: bytes, share: Share) -> tuple[OptimizeBody, frozenset[str]] | None:
+    """Parse a JSON text and validate a share of its portfolios; None for an empty share.
+
+    Also returns the securities that any portfolio of the request holds. Raises BodyRefusedError if
+    the request is invalid; the shares together validate all of it, and none knows the true places.
+    """
+    document = _decode(text)
+    try:
+        portfolios = document["portfolios"]
+        ids = {each["portfolio_id"] for each in portfolios}
+        held = frozenset[str]().union(*(each["holdings"] for each in portfolios))
+    except (TypeError, LookupError) as error:
+        raise BodyRefusedError(()) from error
+    if not 0 < len(portfolios) == len(ids) <= MAX_PORTFOLIOS or not isinstance(portfolios, list):
+        raise BodyRefusedError(())
+    shared = share.of(portfolios)
+    return (_validate({**document, "portfolios": shared}), held) if shared else None
 
 
 def convert_model(body: OptimizeBody) -> Model:
@@ -191,14 +232,14 @@ class KnownIds:
     priced: Container[str]
 
 
-def convert_options(body: OptimizeBody) -> GivenOptions:
-    """Convert the options, each of them checked.
+def convert_options(body: OptimizeBody, held: Iterable[str] = ()) -> GivenOptions:
+    """Convert the options, each of them checked; ``held`` are ids that other portfolios hold.
 
     Raises RuleError and UnmatchedIdsError with the place in the body, and OptionsConflictError.
     """
     common = options_of(body.options)
     known = {position.security_id for position in body.model.positions}
-    known.update(*(portfolio.holdings for portfolio in body.portfolios))
+    known.update(held, *(portfolio.holdings for portfolio in body.portfolios))
     names = KnownIds(known, body.prices)
     unmatched = [*_check_options(("options",), common, NO_OVERRIDES, names)]
     own: dict[str, OptionOverrides] = {}
