@@ -208,7 +208,7 @@ async def paging(database: AsyncDatabase[Document], table: Table) -> None:
         for run in (small, large):
             offset = RANDOM.randrange(run.number_of_portfolios - 100)
             began = time.perf_counter()
-            assert len(await rebalances.outcomes(run, offset, 100)) == 100
+            assert len(await rebalances.list_outcomes(run, offset, 100)) == 100
             times[run.rebalance_id].append(time.perf_counter() - began)
     of_large, of_small = median(times[large.rebalance_id]), median(times[small.rebalance_id])
     table.add_row(
@@ -228,7 +228,7 @@ async def listing(database: AsyncDatabase[Document], table: Table) -> None:
     del rows
 
     async def write(count: int) -> int:
-        shown = Portfolios(run, 0, count, partial(rebalances.outcomes, run))
+        shown = Portfolios(run, 0, count, partial(rebalances.list_outcomes, run))
         return sum([len(part) async for part in page_text([Listed(shown)], UTC)])
 
     times: dict[int, list[float]] = {100: [], MAX_OUTCOMES_PER_PAGE: []}

@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError
 
 from optimization import Status
 from storage.errors import LeaseLostError
-from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
 from storage.outcomes import allow_repetition, is_repetition, outcome_id
 
 COLLECTION = "chunks"
@@ -74,7 +74,7 @@ class ChunkStore:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._chunks = database[COLLECTION]
 
-    @translating
+    @translate_failures
     async def add(self, run_id: str, chunks: Sequence[Chunk]) -> None:
         """Store open chunks; a chunk that is stored already stays as it is."""
         for start in range(0, len(chunks), CHUNK_BATCH_SIZE):
@@ -84,23 +84,23 @@ class ChunkStore:
             with allow_repetition(), timeout(WRITER_TIMEOUT_S):
                 await self._chunks.insert_many(documents, ordered=False)
 
-    async def open(self, run_id: str) -> AsyncIterator[Chunk]:
+    async def stream_open(self, run_id: str) -> AsyncIterator[Chunk]:
         """Yield the open chunks in order, with one page of chunks in memory at a time."""
         last = ""
-        while page := await self._open_after(run_id, last):
+        while page := await self._list_open_after(run_id, last):
             for document in page:
                 yield _chunk_from(document)
             last = page[-1]["_id"]
 
-    @translating
-    async def _open_after(self, run_id: str, last: str) -> list[Document]:
+    @translate_failures
+    async def _list_open_after(self, run_id: str, last: str) -> list[Document]:
         wanted = {"run_id": ObjectId(run_id), "state": OPEN, "_id": {"$gt": last}}
         # The hint is needed, because by ids alone the query reads the chunks of all runs.
         cursor = self._chunks.find(wanted, sort=[("_id", 1)], limit=CHUNK_BATCH_SIZE, hint="open")
         return await cursor.to_list()
 
-    @translating
-    async def open_by_rebalance(self, run_id: str) -> dict[str, int]:
+    @translate_failures
+    async def count_open_by_rebalance(self, run_id: str) -> dict[str, int]:
         """Count the open chunks of each rebalance of the run; a rebalance without any is absent."""
         pipeline = [
             {"$match": {"run_id": ObjectId(run_id), "state": OPEN}},
@@ -110,8 +110,8 @@ class ChunkStore:
             groups = await self._chunks.aggregate(pipeline)
             return {str(group["_id"]): group["chunks"] async for group in groups}
 
-    @translating
-    async def done(
+    @translate_failures
+    async def record_reports(
         self,
         run_id: str,
         first_number: int,
@@ -141,21 +141,21 @@ class ChunkStore:
                 raise
             raise LeaseLostError(run_id) from error
 
-    @translating
-    async def events(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[Event, ...]:
+    @translate_failures
+    async def list_events(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[Event, ...]:
         """The chunks that were done after the event with this number, in order of completion."""
         wanted = {"run_id": ObjectId(run_id), "number": {"$gt": after}}
         cursor = self._chunks.find(wanted, sort=[("number", 1)], limit=limit)
         return tuple([_event_from(document) async for document in cursor])
 
-    @translating
-    async def errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
+    @translate_failures
+    async def list_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
         """The first chunks that were given up."""
         wanted = {"run_id": ObjectId(run_id), "number": {"$gt": 0}, "error": {"$ne": None}}
         cursor = self._chunks.find(wanted, sort=[("number", 1)], limit=limit)
         return tuple([_event_from(document) async for document in cursor])
 
-    @translating
+    @translate_failures
     async def forget(self, run_id: str) -> None:
         """Remove the chunks of a run."""
         with timeout(WRITER_TIMEOUT_S):

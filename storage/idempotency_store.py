@@ -8,8 +8,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.errors import IdempotencyInProgressError, IdempotencyMismatchError
-from storage.mongo.connection import Document, translating
-from storage.mongo.leases import Leases, held_by, is_holder
+from storage.mongo.connection import Document, translate_failures
+from storage.mongo.leases import Leases, holder_filter, is_holder
 
 COLLECTION = "idempotency"
 LEASE: Final = timedelta(minutes=10)
@@ -42,7 +42,7 @@ class IdempotencyStore:
         self._leases = Leases(self._keys)
         self._lease_s = lease.total_seconds()
 
-    @translating
+    @translate_failures
     async def claim(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim the key for the owner: None if the claim succeeds.
 
@@ -68,13 +68,13 @@ class IdempotencyStore:
             raise IdempotencyInProgressError(key)
         return None
 
-    @translating
+    @translate_failures
     async def complete(self, key: str, owner: str, reference: str) -> None:
         """Store the reference to the result of the owner's work."""
         done = {"state": DONE, "reference": reference}
         await self._keys.update_one(_held(key, owner), {"$set": done})
 
-    @translating
+    @translate_failures
     async def release(self, key: str, owner: str) -> None:
         """Release the owner's key after a failure, so that a retry does the work.
 
@@ -123,4 +123,4 @@ class ClaimTransactions:
 
 
 def _held(key: str, owner: str) -> Document:
-    return {**held_by(key, owner), "state": CLAIMED}
+    return {**holder_filter(key, owner), "state": CLAIMED}

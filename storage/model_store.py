@@ -20,9 +20,9 @@ from storage.mongo.connection import (
     Document,
     require_object_id,
     run_transaction,
-    translating,
+    translate_failures,
 )
-from storage.mongo.decimal_codec import exact, to_milliseconds
+from storage.mongo.decimal_codec import decimal_from, to_milliseconds
 from storage.mongo.sorting import ASCENDING, DESCENDING, Sort, sort_order
 from storage.options import options_document, options_from
 
@@ -60,7 +60,7 @@ class ModelStore:
         self._claims = ClaimTransactions(database)
         self._rules = rules
 
-    @translating
+    @translate_failures
     async def add(self, model: Model, claim: IdempotencyClaim | None = None) -> Model:
         """Store a new model, and return the model with its id and version 1.
 
@@ -88,7 +88,7 @@ class ModelStore:
             last_rebalance_date=document.get("last_rebalance_date"),
         )
 
-    @translating
+    @translate_failures
     async def read(self, model_id: str) -> Model:
         """The model with this id."""
         document = await self._models.find_one({"_id": require_object_id("model_id", model_id)})
@@ -96,8 +96,8 @@ class ModelStore:
             raise NotFoundError("model", model_id)
         return model_from(document)
 
-    @translating
-    async def page(
+    @translate_failures
+    async def read_page(
         self, offset: int = 0, limit: int | None = None, sort: Sort = ()
     ) -> tuple[tuple[Model, ...], int]:
         """Return a page of models, by default the oldest first, and the number of models."""
@@ -108,7 +108,7 @@ class ModelStore:
         cursor = self._models.find(sort=order, skip=offset, limit=limit or 0)
         return tuple([model_from(document) async for document in cursor]), total
 
-    @translating
+    @translate_failures
     async def replace(self, model: Model) -> Model:
         """Store a changed model if ``model.version`` is still the stored version.
 
@@ -133,15 +133,15 @@ class ModelStore:
             await self._raise_why_unmatched(model_id, model.version)
         return model_from(document)
 
-    @translating
+    @translate_failures
     async def delete(self, model_id: str, version: int) -> None:
         """Remove the model if ``version`` is still the stored version; its rebalances stay."""
         key = {"_id": require_object_id("model_id", model_id), "version": version}
         if (await self._models.delete_one(key)).deleted_count == 0:
             await self._raise_why_unmatched(model_id, version)
 
-    @translating
-    async def followed_by(self, portfolio_id: str, model_id: str | None = None) -> Model:
+    @translate_failures
+    async def find_followed(self, portfolio_id: str, model_id: str | None = None) -> Model:
         """The model with this id that the portfolio follows; without an id the newest such model.
 
         The returned model holds this portfolio alone, because the model may have many others.
@@ -158,8 +158,8 @@ class ModelStore:
             await self._raise_why_not_followed(portfolio_id, model_id)
         return model_from(document)
 
-    @translating
-    async def newest_first(self, model_ids: Sequence[str] = ()) -> tuple[str, ...]:
+    @translate_failures
+    async def list_newest_first(self, model_ids: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the ids of these models, or of all models, the newest first.
 
         Raises NotFoundError for a model that is not stored.
@@ -172,8 +172,8 @@ class ModelStore:
             raise NotFoundError("model", min(missing))
         return found
 
-    @translating
-    async def newest_of_many(
+    @translate_failures
+    async def find_newest_of_many(
         self, portfolio_ids: Sequence[str] = (), model_ids: Sequence[str] = ()
     ) -> dict[str, str]:
         """Return the newest followed model by portfolio.
@@ -205,8 +205,10 @@ class ModelStore:
             groups = await self._models.aggregate(pipeline, allowDiskUse=True)
             return {group["_id"]: str(group["model"]) async for group in groups}
 
-    @translating
-    async def followers(self, model_id: str, offset: int, limit: int) -> tuple[Model | None, int]:
+    @translate_failures
+    async def read_followers(
+        self, model_id: str, offset: int, limit: int
+    ) -> tuple[Model | None, int]:
         """Return the model with one page of its portfolios, and the number of its portfolios.
 
         The model is None beyond the last page.
@@ -227,8 +229,8 @@ class ModelStore:
         (document,) = found
         return model_from(document) if document["portfolios"] else None, document["total"]
 
-    @translating
-    async def rebalanced(self, model_id: str, at: datetime) -> None:
+    @translate_failures
+    async def record_rebalance_date(self, model_id: str, at: datetime) -> None:
         """Store the date of a rebalance unless a later date is stored; the version stays."""
         outcome = await self._models.update_one(
             {"_id": require_object_id("model_id", model_id)},
@@ -241,7 +243,7 @@ class ModelStore:
         named = None if model_id is None else {"_id": ObjectId(model_id)}
         if named is not None and await self._models.find_one(named, {"_id": 1}) is None:
             raise NotFoundError("model", str(model_id))
-        raise not_followed(portfolio_id, [] if model_id is None else [model_id])
+        raise not_followed_error(portfolio_id, [] if model_id is None else [model_id])
 
     async def _raise_why_unmatched(self, model_id: str, version: int) -> NoReturn:
         stored = await self._models.find_one({"_id": ObjectId(model_id)}, {"version": 1})
@@ -250,7 +252,7 @@ class ModelStore:
         raise StaleVersionError("model", model_id, version, stored["version"])
 
 
-def not_followed(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
+def not_followed_error(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
     """Error for a portfolio that follows none of these models, or no model if none is named.
 
     >>> print(not_followed("P1", ["M1"]), not_followed("P1", []), sep="; ")
@@ -309,5 +311,5 @@ def _targets(positions: list[Document]) -> Iterator[Target]:
         low, high = position["low_drift"], position["high_drift"]
         band = bands.get((id(low), id(high)))
         if band is None:
-            band = bands[id(low), id(high)] = DriftBand(exact(low), exact(high))
-        yield Target(position["security_id"], exact(position["target"]), band)
+            band = bands[id(low), id(high)] = DriftBand(decimal_from(low), decimal_from(high))
+        yield Target(position["security_id"], decimal_from(position["target"]), band)

@@ -7,7 +7,7 @@ from typing import Final
 from pymongo import UpdateOne, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 
-from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
 from storage.order import IN_DOUBT, Order, OrderState, order_from
 from storage.order_store import COLLECTION
 from storage.outcomes import OUTCOME_BATCH_SIZE
@@ -22,22 +22,25 @@ class OpenOrderStore:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._orders = database[COLLECTION]
 
-    @translating
-    async def of_portfolios(
-        self, portfolio_ids: Sequence[str], of: str | None = None, but_of: str | None = None
+    @translate_failures
+    async def list_orders(
+        self,
+        portfolio_ids: Sequence[str],
+        rebalance_id: str | None = None,
+        except_rebalance_id: str | None = None,
     ) -> tuple[Order, ...]:
         """Return open orders of these portfolios in all rebalances, in one, or in all but one."""
         wanted: Document = {"portfolio_id": {"$in": list(portfolio_ids)}, "open": True}
-        if of is not None:
-            wanted["rebalance_id"] = of
-        if but_of is not None:
-            wanted["rebalance_id"] = {"$ne": but_of}
+        if rebalance_id is not None:
+            wanted["rebalance_id"] = rebalance_id
+        if except_rebalance_id is not None:
+            wanted["rebalance_id"] = {"$ne": except_rebalance_id}
         with timeout(WRITER_TIMEOUT_S):
             cursor = self._orders.find(wanted, sort=[("portfolio_id", 1), ("_id", 1)])
             return tuple([order_from(document) async for document in cursor])
 
-    @translating
-    async def later(
+    @translate_failures
+    async def find_later_rebalances(
         self, portfolio_ids: Sequence[str], rebalance_id: str, moment: datetime
     ) -> Mapping[str, str]:
         """Return by portfolio the latest rebalance that began after a moment and sent orders."""
@@ -60,7 +63,7 @@ class OpenOrderStore:
                     found[document["portfolio_id"]] = document["rebalance_id"]
         return found
 
-    @translating
+    @translate_failures
     async def mark(self, statuses: Mapping[str, str], closed: Iterable[str]) -> None:
         """Store the status of sent orders at the order service, by key, and close some orders."""
         over = frozenset(closed)
@@ -78,8 +81,8 @@ class OpenOrderStore:
                     changes[start : start + OUTCOME_BATCH_SIZE], ordered=False
                 )
 
-    @translating
-    async def pending_portfolios(self, rebalance_id: str) -> tuple[str, ...]:
+    @translate_failures
+    async def list_pending_portfolios(self, rebalance_id: str) -> tuple[str, ...]:
         """Return the portfolios with pending orders of the rebalance, ascending."""
         pending = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value}
         stages = [{"$match": pending}, {"$group": {"_id": "$portfolio_id"}}, {"$sort": {"_id": 1}}]
@@ -87,7 +90,7 @@ class OpenOrderStore:
             groups = await self._orders.aggregate(stages)
             return tuple([group["_id"] async for group in groups])
 
-    @translating
+    @translate_failures
     async def hold(self, rebalance_id: str, portfolio_ids: Sequence[str]) -> None:
         """Keep the pending orders of some portfolios of a rebalance from being sent."""
         held = {"portfolio_id": {"$in": list(portfolio_ids)}, "state": OrderState.PENDING.value}
@@ -95,7 +98,7 @@ class OpenOrderStore:
         with timeout(WRITER_TIMEOUT_S):
             await self._orders.update_many({"rebalance_id": rebalance_id, **held}, change)
 
-    @translating
+    @translate_failures
     async def release(self, rebalance_id: str) -> None:
         """Allow the held orders of a rebalance to be sent again."""
         held = {"rebalance_id": rebalance_id, "state": OrderState.PENDING.value, "held": True}

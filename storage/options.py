@@ -18,7 +18,7 @@ from optimization import (
     visible,
 )
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import exact, storable
+from storage.mongo.decimal_codec import decimal_from, to_storable
 
 DEFAULTS = RebalanceOptions()
 ENUMS: Mapping[str, type[StrEnum]] = {
@@ -56,7 +56,7 @@ def own_document(own: OverridesByPortfolio) -> Document:
     if not own:
         return {}
     return {
-        OWN_OPTIONS: [[each, storable(overrides_document(given))] for each, given in own.items()]
+        OWN_OPTIONS: [[each, to_storable(overrides_document(given))] for each, given in own.items()]
     }
 
 
@@ -88,15 +88,15 @@ def _value(name: str, value: Any) -> Any:
         case "do_not_buy" | "do_not_sell" | "frozen":
             return frozenset(value)
         case "lots":
-            return {security_id: exact(lot) for security_id, lot in value.items()}
+            return {security_id: decimal_from(lot) for security_id, lot in value.items()}
         case "groups":
             return tuple(_group(document) for document in value)
         case _ if isinstance(value, Mapping):
-            return Percent(exact(value["percent"]))
+            return Percent(decimal_from(value["percent"]))
         case "time_limit_s":
             return float(value)
         case _:
-            return value if isinstance(value, bool | int | None) else exact(value)
+            return value if isinstance(value, bool | int | None) else decimal_from(value)
 
 
 def _group_document(group: GroupBand) -> Document:
@@ -105,5 +105,5 @@ def _group_document(group: GroupBand) -> Document:
 
 
 def _group(document: Mapping[str, Any]) -> GroupBand:
-    low, high = exact(document["low"]), exact(document["high"])
+    low, high = decimal_from(document["low"]), decimal_from(document["high"])
     return GroupBand(visible(document["name"]), frozenset(document["security_ids"]), low, high)

@@ -13,7 +13,7 @@ from typing import Final
 
 from optimization import Side
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import MAX_INT64, exact
+from storage.mongo.decimal_codec import MAX_INT64, decimal_from
 from storage.outcomes import outcome_id
 
 
@@ -119,7 +119,7 @@ def order_from(document: Document) -> Order:
         portfolio_id=document["portfolio_id"],
         security_id=document["security_id"],
         side=Side(document["side"]),
-        quantity=quantity if isinstance(quantity, int) else exact(quantity),
+        quantity=quantity if isinstance(quantity, int) else decimal_from(quantity),
         state=OrderState(document["state"]),
         order_id=document.get("order_id"),
         message=document.get("message"),

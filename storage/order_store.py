@@ -12,7 +12,7 @@ from uuid import uuid4
 from pymongo import UpdateOne, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 
-from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
 from storage.order import (
     IN_DOUBT,
     UNSETTLED,
@@ -36,7 +36,7 @@ class OrderStore:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._orders = database[COLLECTION]
 
-    @translating
+    @translate_failures
     async def add(self, orders: Sequence[Order]) -> None:
         """Store orders to send; an order that is stored already stays as it is."""
         for start in range(0, len(orders), OUTCOME_BATCH_SIZE):
@@ -46,17 +46,17 @@ class OrderStore:
             with allow_repetition():
                 await self._orders.insert_many(documents, ordered=False)
 
-    @translating
-    async def last_place(self, rebalance_id: str) -> int:
+    @translate_failures
+    async def read_last_place(self, rebalance_id: str) -> int:
         """Return the highest ordinal of a portfolio with a stored order; 0 without orders."""
         last = await self._orders.find_one(
             {"rebalance_id": rebalance_id}, {"_id": 1}, sort=[("_id", -1)]
         )
         return 0 if last is None else place_of(last["_id"])
 
-    @translating
+    @translate_failures
     async def claim(
-        self, rebalance_id: str, most: int, timestamp: datetime, now: datetime
+        self, rebalance_id: str, max_orders: int, timestamp: datetime, now: datetime
     ) -> Batch:
         """Claim pending orders for the next request; orders with the fewest attempts come first."""
         claim = uuid4().hex
@@ -66,7 +66,9 @@ class OrderStore:
             "held": None,
         }
         order = [("attempts", 1), ("_id", 1)]
-        cursor = self._orders.find(pending, {"_id": 1}, sort=order, limit=most, batch_size=most)
+        cursor = self._orders.find(
+            pending, {"_id": 1}, sort=order, limit=max_orders, batch_size=max_orders
+        )
         keys = {"$in": [document["_id"] async for document in cursor]}
         claimed = {"claim": claim, "claimed_at": now, "timestamp": timestamp}
         await self._orders.update_many(
@@ -77,11 +79,13 @@ class OrderStore:
                 "$unset": {"message": "", "service_status": ""},
             },
         )
-        mine = self._orders.find({"_id": keys, "claim": claim}, sort=[("_id", 1)], batch_size=most)
+        mine = self._orders.find(
+            {"_id": keys, "claim": claim}, sort=[("_id", 1)], batch_size=max_orders
+        )
         found = tuple([order_from(document) async for document in mine])
         return Batch(rebalance_id, claim, timestamp, found)
 
-    @translating
+    @translate_failures
     async def give_back(self, batch: Batch) -> None:
         """Make the orders of a batch pending again, because the batch was never sent."""
         await self._orders.update_many(
@@ -92,7 +96,7 @@ class OrderStore:
             },
         )
 
-    @translating
+    @translate_failures
     async def settle(self, batch: Batch, settlements: Mapping[str, Settlement]) -> int:
         """Store the outcomes of a batch's orders, by key, and count the settled orders."""
         # Without the rebalance, because then the database uses the _id and tries no other plan.
@@ -104,20 +108,20 @@ class OrderStore:
         with timeout(WRITER_TIMEOUT_S):
             return (await self._orders.bulk_write(changes, ordered=False)).matched_count
 
-    @translating
-    async def timestamps(self, rebalance_id: str) -> tuple[datetime, ...]:
+    @translate_failures
+    async def list_unsettled_timestamps(self, rebalance_id: str) -> tuple[datetime, ...]:
         """Return the timestamps of the batches that have unsettled orders."""
         found = await self._orders.distinct("timestamp", _in(rebalance_id, UNSETTLED))
         return tuple(sorted(found))
 
-    @translating
-    async def unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
+    @translate_failures
+    async def list_unsettled(self, rebalance_id: str, timestamp: datetime) -> tuple[Order, ...]:
         """Return the unsettled orders of one batch."""
         within = {**_in(rebalance_id, UNSETTLED), "timestamp": timestamp}
         return tuple([order_from(document) async for document in self._orders.find(within)])
 
-    @translating
-    async def found(self, timestamp: datetime, order_ids: Mapping[str, int]) -> None:
+    @translate_failures
+    async def mark_found(self, timestamp: datetime, order_ids: Mapping[str, int]) -> None:
         """Mark unsettled orders of a batch, by key, as sent: the order service has them."""
         unsettled = {"$in": [state.value for state in UNSETTLED]}
         changes = [
@@ -131,7 +135,7 @@ class OrderStore:
             with timeout(WRITER_TIMEOUT_S):
                 await self._orders.bulk_write(changes, ordered=False)
 
-    @translating
+    @translate_failures
     async def close_failed(self, timestamp: datetime, keys: Sequence[str]) -> None:
         """Close failed orders of a batch, by key, because the order service does not have them."""
         failed = {"_id": {"$in": list(keys)}, "state": OrderState.FAILED.value}
@@ -141,7 +145,7 @@ class OrderStore:
                     {**failed, "timestamp": timestamp}, {"$unset": {"open": ""}}
                 )
 
-    @translating
+    @translate_failures
     async def allow_again(
         self,
         rebalance_id: str,
@@ -167,8 +171,8 @@ class OrderStore:
             {"$set": {"state": OrderState.PENDING.value}, "$unset": {"claim": "", "open": ""}},
         )
 
-    @translating
-    async def in_doubt(self, rebalance_id: str) -> tuple[int, datetime | None]:
+    @translate_failures
+    async def count_in_doubt(self, rebalance_id: str) -> tuple[int, datetime | None]:
         """Return the number of orders in doubt, and the time of the last claim of such an order."""
         of_run = {"$match": _in(rebalance_id, IN_DOUBT)}
         tally = {"$group": {"_id": None, "count": {"$sum": 1}, "last": {"$max": "$claimed_at"}}}
@@ -177,8 +181,8 @@ class OrderStore:
             return group["count"], group["last"]
         return 0, None
 
-    @translating
-    async def counts(self, rebalance_id: str) -> dict[OrderState, int]:
+    @translate_failures
+    async def count_by_state(self, rebalance_id: str) -> dict[OrderState, int]:
         """Count the orders of a rebalance by state, with 0 for a state without orders."""
         of_run = {"$match": {"rebalance_id": rebalance_id}}
         by_state = {"$group": {"_id": "$state", "count": {"$sum": 1}}}
@@ -187,8 +191,8 @@ class OrderStore:
             found = {group["_id"]: group["count"] async for group in groups}
         return {state: found.get(state.value, 0) for state in OrderState}
 
-    @translating
-    async def page(
+    @translate_failures
+    async def read_page(
         self, rebalance_id: str, offset: int, limit: int, states: Iterable[OrderState] = ()
     ) -> tuple[Order, ...]:
         """Return a page of the orders of a rebalance, in all states or in some."""
@@ -201,7 +205,7 @@ class OrderStore:
         )
         return tuple([order_from(document) async for document in cursor])
 
-    @translating
+    @translate_failures
     async def delete(self, rebalance_id: str) -> None:
         """Remove the orders of a rebalance."""
         with timeout(WRITER_TIMEOUT_S):

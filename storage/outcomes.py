@@ -27,7 +27,7 @@ from optimization import (
     Status,
 )
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import MAX_INT64, exact, storable
+from storage.mongo.decimal_codec import MAX_INT64, decimal_from, to_storable
 
 COLLECTION = "outcomes"
 OUTCOME_BATCH_SIZE: Final = 1_000  # because more block the event loop for tenths of a second
@@ -123,7 +123,7 @@ def outcome_from(document: Document, securities: tuple[PricedTarget, ...]) -> Po
         after=_shares_from(document["after"]),
         certificate=_certificate(document),
         outside_band=tuple(map(_outside_from, document.get("outside_band", ()))),
-        cost=exact(document["cost"]) if "cost" in document else Decimal(0),
+        cost=decimal_from(document["cost"]) if "cost" in document else Decimal(0),
         refusal=Refusal(**document["problem"]) if "problem" in document else None,
         counted_orders=document.get("counted_orders", 0),
     )
@@ -142,8 +142,8 @@ def security_document(security: PricedTarget) -> Document:
 
 def security_from(document: Document) -> PricedTarget:
     """Convert a document to a security with its price."""
-    band = DriftBand(exact(document["low_drift"]), exact(document["high_drift"]))
-    price, weight = exact(document["price"]), exact(document["target"])
+    band = DriftBand(decimal_from(document["low_drift"]), decimal_from(document["high_drift"]))
+    price, weight = decimal_from(document["price"]), decimal_from(document["target"])
     return PricedTarget(document["security_id"], price, weight, band)
 
 
@@ -160,7 +160,7 @@ def _outside_from(document: Mapping[str, Any]) -> OutsideBand:
     return OutsideBand(
         security_id=document["security_id"],
         side=Edge(document["side"]),
-        outside=exact(document["outside"]),
+        outside=decimal_from(document["outside"]),
         held_by=tuple(document["held_by"]),
     )
 
@@ -180,11 +180,11 @@ def _number(shares: int | Decimal) -> int | Decimal:
 
 
 def _shares_from(row: list[int | Decimal | str]) -> tuple[int | Decimal, ...]:
-    return tuple(shares if isinstance(shares, int) else exact(shares) for shares in row)
+    return tuple(shares if isinstance(shares, int) else decimal_from(shares) for shares in row)
 
 
 def _amount(document: Document, name: str) -> Decimal | None:
-    return exact(document[name]) if name in document else None
+    return decimal_from(document[name]) if name in document else None
 
 
 def _certificate_fields(certificate: Certificate) -> Document:
@@ -213,19 +213,20 @@ def _certificate(document: Document) -> Certificate | None:
     return Certificate(
         proof=Proof(document["proof"]),
         method=Method(document["method"]),
-        objective=exact(document["objective"]),
-        lower_bound=exact(document["lower_bound"]),
+        objective=decimal_from(document["objective"]),
+        lower_bound=decimal_from(document["lower_bound"]),
         binding=tuple(
-            Binding(row["constraint"], exact(row["slack"])) for row in document.get("binding", ())
+            Binding(row["constraint"], decimal_from(row["slack"]))
+            for row in document.get("binding", ())
         ),
         solver=document["solver"],
         other_base=_amount(document, "other_base"),
-        violation=exact(document.get("violation", NO_VIOLATION)),
-        violation_lower_bound=exact(document.get("violation_lower_bound", NO_VIOLATION)),
+        violation=decimal_from(document.get("violation", NO_VIOLATION)),
+        violation_lower_bound=decimal_from(document.get("violation_lower_bound", NO_VIOLATION)),
     )
 
 
 def problem_document(refusal: Refusal) -> Document:
     """Convert the reason why there is no plan to a document."""
-    members = storable(refusal.members)
+    members = to_storable(refusal.members)
     return {"code": refusal.code, "detail": refusal.detail, "members": members}

@@ -15,7 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
 from storage.errors import HandOverInProgressError
-from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
 from storage.outcomes import is_repetition
 from storage.submission_store import OrderSubmissionStore
 
@@ -36,7 +36,7 @@ class PortfolioClaimStore:
         self._claims = database[COLLECTION]
         self._submissions = submissions
 
-    @translating
+    @translate_failures
     async def take(self, portfolio_ids: Sequence[str], rebalance_id: str, owner: str) -> None:
         """Claim portfolios for the owner of a hand-over.
 

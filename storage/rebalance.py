@@ -10,7 +10,7 @@ from bson import ObjectId
 from optimization import Model, OptionOverrides, OverridesByPortfolio, PricedTarget, Refusal, Status
 from optimization.errors import RuleError
 from storage.mongo.connection import Document, require_object_id
-from storage.mongo.decimal_codec import storable
+from storage.mongo.decimal_codec import to_storable
 from storage.options import overrides_document, overrides_from, own_document, own_from
 from storage.outcomes import (
     MAX_PORTFOLIOS_PER_REBALANCE,
@@ -88,28 +88,28 @@ def new_rebalance(
     )
 
 
-def rebalance_document(run: Rebalance) -> Document:
+def rebalance_document(rebalance: Rebalance) -> Document:
     """Convert a rebalance to a document."""
-    part_of = {} if run.run_id is None else {"run_id": ObjectId(run.run_id)}
-    refused = {} if run.refusal is None else {"problem": problem_document(run.refusal)}
-    unmatched = {"unmatched": list(run.unmatched)} if run.unmatched else {}
+    part_of = {} if rebalance.run_id is None else {"run_id": ObjectId(rebalance.run_id)}
+    refused = {} if rebalance.refusal is None else {"problem": problem_document(rebalance.refusal)}
+    unmatched = {"unmatched": list(rebalance.unmatched)} if rebalance.unmatched else {}
     return {
         **part_of,
         **refused,
         **unmatched,
-        **own_document(run.overrides_by_portfolio),
-        "_id": ObjectId(run.rebalance_id),
-        "model_id": ObjectId(run.model_id),
-        "model_version": run.model_version,
-        "model_name": run.model_name,
-        "status": run.status.value,
-        "securities": [security_document(security) for security in run.securities],
-        "options": storable(overrides_document(run.options)),
-        "number_of_portfolios": run.number_of_portfolios,
-        "counts": {status.value: count for status, count in run.counts.items()},
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "version": run.version,
+        **own_document(rebalance.overrides_by_portfolio),
+        "_id": ObjectId(rebalance.rebalance_id),
+        "model_id": ObjectId(rebalance.model_id),
+        "model_version": rebalance.model_version,
+        "model_name": rebalance.model_name,
+        "status": rebalance.status.value,
+        "securities": [security_document(security) for security in rebalance.securities],
+        "options": to_storable(overrides_document(rebalance.options)),
+        "number_of_portfolios": rebalance.number_of_portfolios,
+        "counts": {status.value: count for status, count in rebalance.counts.items()},
+        "started_at": rebalance.started_at,
+        "finished_at": rebalance.finished_at,
+        "version": rebalance.version,
     }
 
 

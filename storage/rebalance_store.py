@@ -20,7 +20,7 @@ from storage.mongo.connection import (
     Document,
     require_object_id,
     run_transaction,
-    translating,
+    translate_failures,
 )
 from storage.mongo.decimal_codec import to_milliseconds
 from storage.mongo.sorting import DESCENDING, Sort, sort_order
@@ -55,29 +55,29 @@ class RebalanceStore:
         self._outcomes = database[OUTCOMES]
         self._claims = ClaimTransactions(database)
 
-    @translating
-    async def open(self, run: Rebalance) -> Rebalance:
+    @translate_failures
+    async def open(self, rebalance: Rebalance) -> Rebalance:
         """Store a rebalance before its first outcome, and return the stored rebalance.
 
         A process that resumes a rebalance continues with the returned one, because that has the
         prices of the first process.
         """
         try:
-            await self._rebalances.insert_one(rebalance_document(run))
+            await self._rebalances.insert_one(rebalance_document(rebalance))
         except DuplicateKeyError:
-            return await self.read(run.rebalance_id)
-        return replace(run, started_at=to_milliseconds(run.started_at))
+            return await self.read(rebalance.rebalance_id)
+        return replace(rebalance, started_at=to_milliseconds(rebalance.started_at))
 
-    @translating
+    @translate_failures
     async def record(
-        self, rebalance_id: str, ordinals: Sequence[int], rebalances: Sequence[PortfolioOutcome]
+        self, rebalance_id: str, ordinals: Sequence[int], outcomes: Sequence[PortfolioOutcome]
     ) -> Mapping[Status, int]:
         """Store the outcomes of the portfolios with these ordinals; stored outcomes stay.
 
         Returns the counts of the outcomes that are stored now for these ordinals.
         """
         are_new = True
-        for batch in outcome_batches(rebalance_id, ordinals, rebalances):
+        for batch in outcome_batches(rebalance_id, ordinals, outcomes):
             try:
                 await self._outcomes.insert_many(batch, ordered=False)
             except BulkWriteError as error:
@@ -85,11 +85,11 @@ class RebalanceStore:
                     raise
                 are_new = False
         if are_new:
-            return Counter(rebalance.status for rebalance in rebalances)
+            return Counter(rebalance.status for rebalance in outcomes)
         ids = {"$in": [outcome_id(rebalance_id, ordinal) for ordinal in ordinals]}
         return await self._counts(ids)
 
-    @translating
+    @translate_failures
     async def match(self, rebalance_id: str, security_ids: Iterable[str]) -> None:
         """Record that a portfolio holds these securities; a repeated call changes nothing."""
         await self._rebalances.update_one(
@@ -97,11 +97,11 @@ class RebalanceStore:
             {"$pullAll": {"unmatched": list(security_ids)}},
         )
 
-    @translating
+    @translate_failures
     async def store(
         self,
-        run: Rebalance,
-        rebalances: Sequence[PortfolioOutcome],
+        rebalance: Rebalance,
+        outcomes: Sequence[PortfolioOutcome],
         claim: IdempotencyClaim | None = None,
     ) -> Rebalance:
         """Store a finished rebalance with all its outcomes in one transaction.
@@ -111,21 +111,21 @@ class RebalanceStore:
         """
 
         async def insert(session: AsyncClientSession) -> None:
-            for batch in outcome_batches(run.rebalance_id, range(len(rebalances)), rebalances):
+            for batch in outcome_batches(rebalance.rebalance_id, range(len(outcomes)), outcomes):
                 await self._outcomes.insert_many(batch, session=session)
-            await self._rebalances.insert_one(rebalance_document(run), session=session)
+            await self._rebalances.insert_one(rebalance_document(rebalance), session=session)
             if claim is not None:
-                await self._claims.complete(claim, run.rebalance_id, session)
+                await self._claims.complete(claim, rebalance.rebalance_id, session)
 
         try:
             await run_transaction(self._rebalances.database, insert)
         except (DuplicateKeyError, BulkWriteError) as error:
             if isinstance(error, BulkWriteError) and not is_repetition(error):
                 raise
-            return await self.read(run.rebalance_id)
-        return replace(run, started_at=to_milliseconds(run.started_at))
+            return await self.read(rebalance.rebalance_id)
+        return replace(rebalance, started_at=to_milliseconds(rebalance.started_at))
 
-    @translating
+    @translate_failures
     async def finish(
         self, rebalance_id: str, status: RebalanceStatus, finished_at: datetime
     ) -> Rebalance:
@@ -143,7 +143,7 @@ class RebalanceStore:
         )
         return await self.read(rebalance_id) if document is None else rebalance_from(document)
 
-    @translating
+    @translate_failures
     async def read(self, rebalance_id: str) -> Rebalance:
         """Return the rebalance with this id."""
         key = {"_id": require_object_id("rebalance_id", rebalance_id)}
@@ -152,15 +152,15 @@ class RebalanceStore:
             raise NotFoundError("rebalance", rebalance_id)
         return rebalance_from(document)
 
-    @translating
-    async def page(
+    @translate_failures
+    async def read_page(
         self, offset: int = 0, limit: int | None = None, sort: Sort = ()
     ) -> tuple[tuple[Rebalance, ...], int]:
         """Return a page of rebalances, by default the newest first, and their number."""
         return await self._page({}, offset, limit, sort)
 
-    @translating
-    async def parts(
+    @translate_failures
+    async def list_parts(
         self,
         run_id: str,
         after: str | None = None,
@@ -179,14 +179,14 @@ class RebalanceStore:
         cursor = self._rebalances.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
         return tuple([rebalance_from(document) async for document in cursor])
 
-    @translating
-    async def part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
+    @translate_failures
+    async def list_part_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
         """Return the ids of the first rebalances of a run."""
         wanted = {"run_id": ObjectId(run_id)}
         cursor = self._rebalances.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
         return tuple([str(document["_id"]) async for document in cursor])
 
-    @translating
+    @translate_failures
     async def forget_parts(self, run_id: str) -> None:
         """Remove the rebalances of a run with their outcomes.
 
@@ -200,16 +200,16 @@ class RebalanceStore:
         with timeout(WRITER_TIMEOUT_S):
             await self._rebalances.delete_many(parts)
 
-    @translating
-    async def older_than(self, moment: datetime, limit: int) -> tuple[Rebalance, ...]:
+    @translate_failures
+    async def list_older_than(self, moment: datetime, limit: int) -> tuple[Rebalance, ...]:
         """Return at most ``limit`` rebalances that began before this moment."""
         cursor = self._rebalances.find(
             {"started_at": {"$lt": moment}}, BUT_OWN_OPTIONS, limit=limit
         )
         return tuple([rebalance_from(document) async for document in cursor])
 
-    @translating
-    async def page_of_portfolios(
+    @translate_failures
+    async def read_page_of_portfolios(
         self, portfolio_ids: Sequence[str], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """Return the rebalances of any of these portfolios, each with the number of them it has.
@@ -226,48 +226,48 @@ class RebalanceStore:
         page, total = await self._page({"_id": {"$in": runs}}, offset, limit, ())
         return tuple((run, counts[run.rebalance_id]) for run in page), total
 
-    @translating
-    async def outcomes_among(
-        self, run: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
+    @translate_failures
+    async def list_outcomes_among(
+        self, rebalance: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
         """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
         held = {"portfolio_id": {"$in": list(portfolio_ids)}}
-        return await self._found(run, held, offset, limit)
+        return await self._find(rebalance, held, offset, limit)
 
-    @translating
-    async def outcomes(
-        self, run: Rebalance, offset: int = 0, limit: int | None = None
+    @translate_failures
+    async def list_outcomes(
+        self, rebalance: Rebalance, offset: int = 0, limit: int | None = None
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the stored outcomes with the ordinals offset .. offset + limit - 1, in order.
 
         The outcomes are looked up by id, because then the last page costs no more than the first.
         """
-        end = run.number_of_portfolios
+        end = rebalance.number_of_portfolios
         end = end if limit is None else min(end, offset + limit)
         found: list[PortfolioOutcome] = []
         for start in range(offset, end, OUTCOME_BATCH_SIZE):
             ordinals = range(start, min(start + OUTCOME_BATCH_SIZE, end))
-            keys = [outcome_id(run.rebalance_id, ordinal) for ordinal in ordinals]
-            found.extend(await self._found(run, {"_id": {"$in": keys}}))
+            keys = [outcome_id(rebalance.rebalance_id, ordinal) for ordinal in ordinals]
+            found.extend(await self._find(rebalance, {"_id": {"$in": keys}}))
         return tuple(found)
 
-    @translating
-    async def outcome(self, run: Rebalance, portfolio_id: str) -> PortfolioOutcome:
+    @translate_failures
+    async def read_outcome(self, rebalance: Rebalance, portfolio_id: str) -> PortfolioOutcome:
         """Return the outcome of one portfolio in the rebalance."""
-        return (await self.outcomes_of(run, (portfolio_id,)))[0]
+        return (await self.list_outcomes_of(rebalance, (portfolio_id,)))[0]
 
-    @translating
-    async def outcomes_of(
-        self, run: Rebalance, portfolio_ids: Sequence[str]
+    @translate_failures
+    async def list_outcomes_of(
+        self, rebalance: Rebalance, portfolio_ids: Sequence[str]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of these portfolios in the rebalance, by ordinal."""
-        found = await self._found(run, {"portfolio_id": {"$in": list(portfolio_ids)}})
+        found = await self._find(rebalance, {"portfolio_id": {"$in": list(portfolio_ids)}})
         missing = set(portfolio_ids).difference(each.portfolio_id for each in found)
         if missing:
             raise NotFoundError("portfolio in this rebalance", min(missing))
         return found
 
-    @translating
+    @translate_failures
     async def count_transactions(self, rebalance_id: str) -> int:
         """Count the transactions of all portfolios of the rebalance."""
         pairs = {"$zip": {"inputs": ["$before", "$after"]}}
@@ -281,7 +281,7 @@ class RebalanceStore:
             groups = await self._outcomes.aggregate([of_run, summed])
             return sum([group["count"] async for group in groups])
 
-    @translating
+    @translate_failures
     async def delete(self, rebalance_id: str, version: int) -> None:
         """Remove a rebalance and its outcomes if ``version`` is still the stored version.
 
@@ -309,14 +309,14 @@ class RebalanceStore:
         )
         return tuple([rebalance_from(document) async for document in cursor]), total
 
-    async def _found(
-        self, run: Rebalance, matching: Document, offset: int = 0, limit: int = 0
+    async def _find(
+        self, rebalance: Rebalance, matching: Document, offset: int = 0, limit: int = 0
     ) -> tuple[PortfolioOutcome, ...]:
-        within = {"$and": [matching, {"_id": ids_of(run.rebalance_id)}]}
+        within = {"$and": [matching, {"_id": ids_of(rebalance.rebalance_id)}]}
         cursor = self._outcomes.find(
             within, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=OUTCOME_BATCH_SIZE
         )
-        return tuple([outcome_from(document, run.securities) async for document in cursor])
+        return tuple([outcome_from(document, rebalance.securities) async for document in cursor])
 
     async def _counts(self, ids: Document) -> dict[Status, int]:
         of_run = {"$match": {"_id": ids}}

@@ -12,7 +12,7 @@ from bson import ObjectId
 from optimization import OptionOverrides, OverridesByPortfolio, Refusal, Status
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import exact, storable, to_milliseconds
+from storage.mongo.decimal_codec import decimal_from, to_milliseconds, to_storable
 from storage.options import overrides_document, overrides_from, own_document, own_from
 
 
@@ -137,7 +137,7 @@ def run_document(run: Run) -> Document:
             "model_ids": [ObjectId(model_id) for model_id in run.selection.model_ids],
             "portfolio_ids": list(run.selection.portfolio_ids),
         },
-        "overrides": storable(overrides_document(run.overrides)),
+        "overrides": to_storable(overrides_document(run.overrides)),
         **own_document(run.overrides_by_portfolio),
         "holdings": _holdings_document(run.holdings),
         "correlation_id": run.correlation_id,
@@ -195,7 +195,7 @@ def snapshot_from(document: Document) -> Snapshot | None:
     stored = document.get("snapshot")
     if stored is None:
         return None
-    prices = {ticker: exact(price) for ticker, price in stored["prices"]}
+    prices = {ticker: decimal_from(price) for ticker, price in stored["prices"]}
     return Snapshot(stored["snapshot_id"], stored["taken_at"], prices)
 
 

@@ -15,8 +15,13 @@ from pymongo.errors import DuplicateKeyError
 from optimization import Refusal
 from storage.errors import LeaseLostError, NotFoundError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
-from storage.mongo.connection import Document, require_object_id, run_transaction, translating
-from storage.mongo.leases import RELEASED, Leases, held_by
+from storage.mongo.connection import (
+    Document,
+    require_object_id,
+    run_transaction,
+    translate_failures,
+)
+from storage.mongo.leases import RELEASED, Leases, holder_filter
 from storage.options import OWN_OPTIONS
 from storage.outcomes import problem_document
 from storage.run import (
@@ -48,7 +53,7 @@ class RunStore:
         self._leases = Leases(self._runs)
         self._claims = ClaimTransactions(database)
 
-    @translating
+    @translate_failures
     async def add(
         self, run: Run, token: str, lease_s: float, completes: IdempotencyClaim | None = None
     ) -> bool:
@@ -76,37 +81,37 @@ class RunStore:
             return False
         return True
 
-    @translating
+    @translate_failures
     async def read(self, run_id: str) -> Run:
         """Return the run with this id, without its portfolios and their options."""
-        return await self._found(run_id, BUT_LISTS)
+        return await self._find(run_id, BUT_LISTS)
 
-    @translating
+    @translate_failures
     async def read_whole(self, run_id: str) -> Run:
         """Return the run with this id, with its portfolios and their options."""
-        return await self._found(run_id, BUT_PRICES)
+        return await self._find(run_id, BUT_PRICES)
 
-    async def _found(self, run_id: str, projection: Document) -> Run:
+    async def _find(self, run_id: str, projection: Document) -> Run:
         key = {"_id": require_object_id("run_id", run_id)}
         document = await self._runs.find_one(key, projection)
         if document is None:
             raise NotFoundError("run", run_id)
         return run_from(document)
 
-    @translating
-    async def page(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
+    @translate_failures
+    async def read_page(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
         """Return a page of runs, the newest first, and the number of runs."""
         total = await self._runs.count_documents({}, hint="_id_")
         cursor = self._runs.find({}, BUT_LISTS, sort=[("_id", -1)], skip=offset, limit=limit)
         return tuple([run_from(document) async for document in cursor]), total
 
-    @translating
-    async def snapshot(self, run_id: str) -> Snapshot | None:
+    @translate_failures
+    async def read_snapshot(self, run_id: str) -> Snapshot | None:
         """Return the prices of a planned run."""
         document = await self._runs.find_one({"_id": ObjectId(run_id)}, {"snapshot": 1})
         return None if document is None else snapshot_from(document)
 
-    @translating
+    @translate_failures
     async def claim(self, token: str, lease_s: float) -> Run | None:
         """Take over the oldest unfinished run whose lease is free."""
         unfinished = {"status": {"$in": [status.value for status in UNFINISHED]}}
@@ -116,7 +121,7 @@ class RunStore:
         await self._runs.update_one({"_id": document["_id"]}, {"$inc": {"takeovers": 1}})
         return run_from(document)
 
-    @translating
+    @translate_failures
     async def renew(self, run_id: str, token: str, lease_s: float) -> RunStatus:
         """Renew the lease and return the status, which says whether the run is to be cancelled."""
         key, status = ObjectId(run_id), {"status": 1}
@@ -125,7 +130,7 @@ class RunStore:
             raise LeaseLostError(run_id)
         return RunStatus(document["status"])
 
-    @translating
+    @translate_failures
     async def begin_chunk(self, run_id: str) -> bool:
         """Begin a chunk of the run; False after the run was cancelled.
 
@@ -138,20 +143,20 @@ class RunStore:
         )
         return begun.matched_count == 1
 
-    @translating
-    async def planned(self, run_id: str, token: str, plan: Plan) -> None:
+    @translate_failures
+    async def store_plan(self, run_id: str, token: str, plan: Plan) -> None:
         """Store the plan of the run; afterwards the open chunks are the remaining work."""
         await self._write(run_id, token, {"$set": plan_document(plan)})
         # A run that was cancelled meanwhile stays cancelled.
         await self._move(run_id, token, RunStatus.QUEUED, RunStatus.RUNNING)
 
-    @translating
-    async def progress(self, run_id: str, token: str, totals: Totals, at: datetime) -> None:
+    @translate_failures
+    async def store_progress(self, run_id: str, token: str, totals: Totals, at: datetime) -> None:
         """Store the totals of the done chunks."""
         fields = {"totals": totals_document(totals), "updated_at": at, "takeovers": 0}
         await self._write(run_id, token, {"$set": fields})
 
-    @translating
+    @translate_failures
     async def end(
         self,
         run_id: str,
@@ -194,7 +199,7 @@ class RunStore:
         before = (*GOING, RunStatus.CANCELLING)
         return await self._cancel(run_id, RunStatus.DISCARDING, before)
 
-    @translating
+    @translate_failures
     async def _cancel(self, run_id: str, status: RunStatus, before: Sequence[RunStatus]) -> Run:
         going = {"$in": [one.value for one in before]}
         await self._runs.update_one(
@@ -203,21 +208,21 @@ class RunStore:
         )
         return await self.read(run_id)
 
-    @translating
-    async def over_before(self, moment: datetime) -> tuple[str, ...]:
+    @translate_failures
+    async def list_over_before(self, moment: datetime) -> tuple[str, ...]:
         """Return the ids of the runs that ended before this moment."""
         ended = {"finished_at": {"$lt": moment}}
         cursor = self._runs.find(ended, {"_id": 1})
         return tuple([str(document["_id"]) async for document in cursor])
 
-    @translating
+    @translate_failures
     async def forget(self, run_id: str) -> None:
         """Remove a finished run."""
         over = {"$nin": [status.value for status in UNFINISHED]}
         await self._runs.delete_one({"_id": ObjectId(run_id), "status": over})
 
     async def _move(self, run_id: str, token: str, before: RunStatus, after: RunStatus) -> None:
-        key = {**held_by(ObjectId(run_id), token), "status": before.value}
+        key = {**holder_filter(ObjectId(run_id), token), "status": before.value}
         await self._runs.update_one(key, {"$set": {"status": after.value}})
 
     async def _write(
@@ -227,7 +232,7 @@ class RunStore:
         change: Document,
         session: AsyncClientSession | None = None,
     ) -> None:
-        key = held_by(ObjectId(run_id), token)
+        key = holder_filter(ObjectId(run_id), token)
         written = await self._runs.update_one(key, change, session=session)
         if written.matched_count == 0:
             raise LeaseLostError(run_id)

@@ -20,7 +20,7 @@ from storage import (
     submission_store,
 )
 from storage.mongo import leases
-from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translating
+from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
 from storage.order import OrderState
 
 NAMESPACE_NOT_FOUND: Final = 26
@@ -241,7 +241,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
 }
 
 
-@translating
+@translate_failures
 async def ensure_indexes(database: AsyncDatabase[Document]) -> None:
     """Create missing collections, validators and indexes; concurrent calls are safe."""
     with timeout(WRITER_TIMEOUT_S):

@@ -14,8 +14,8 @@ from typing import Final, NoReturn
 from pymongo.asynchronous.database import AsyncDatabase
 
 from storage.errors import HandOverInProgressError
-from storage.mongo.connection import Document, require_object_id, translating
-from storage.mongo.leases import NOW_MS, Leases, held_by, is_holder
+from storage.mongo.connection import Document, require_object_id, translate_failures
+from storage.mongo.leases import NOW_MS, Leases, holder_filter, is_holder
 from storage.order import Order, OrderState
 
 COLLECTION = "order_submissions"
@@ -64,7 +64,7 @@ class OrderSubmissionStore:
         self._leases = Leases(self._submissions)
         self._lease_s = lease.total_seconds()
 
-    @translating
+    @translate_failures
     async def begin(self, rebalance_id: str, owner: str) -> bool:
         """Take the lease of a hand-over, and return True if all its orders are stored already.
 
@@ -77,17 +77,17 @@ class OrderSubmissionStore:
             await self._raise_in_progress(rebalance_id)
         return document["prepared"]
 
-    @translating
+    @translate_failures
     async def keep(self, rebalance_id: str, owner: str) -> None:
         """Renew the lease; HandOverInProgressError if the lease was removed."""
         await self._renew(rebalance_id, owner, {})
 
-    @translating
-    async def prepared(self, rebalance_id: str, owner: str) -> None:
+    @translate_failures
+    async def mark_prepared(self, rebalance_id: str, owner: str) -> None:
         """Record that all orders are stored."""
         await self._renew(rebalance_id, owner, {"prepared": True})
 
-    @translating
+    @translate_failures
     async def next_batch(self, rebalance_id: str, owner: str) -> datetime:
         """Renew the lease, and return a timestamp that no other batch of the portfolios has.
 
@@ -99,30 +99,30 @@ class OrderSubmissionStore:
         document = await self._renew(rebalance_id, owner, change)
         return document["last_batch_at"]
 
-    @translating
+    @translate_failures
     async def end_lapsed(self, rebalance_ids: Iterable[str]) -> Mapping[str, int]:
         """Remove lapsed leases, and return the seconds until the other leases lapse, by owner."""
         ids = tuple(rebalance_ids)
         await self._leases.release_lapsed(ids)
         return await self._leases.seconds_left(ids)
 
-    @translating
+    @translate_failures
     async def is_prepared(self, rebalance_id: str) -> bool:
         """True if all orders of a rebalance are stored."""
         wanted = {"_id": rebalance_id, "prepared": True}
         return await self._submissions.find_one(wanted, {"_id": 1}) is not None
 
-    @translating
+    @translate_failures
     async def end(self, rebalance_id: str, owner: str) -> None:
         """Release the lease; remove the hand-over if its orders were never stored."""
-        unprepared = {**held_by(rebalance_id, owner), "prepared": False}
+        unprepared = {**holder_filter(rebalance_id, owner), "prepared": False}
         await self._submissions.delete_one(unprepared)
         await self._leases.release(rebalance_id, owner)
 
-    @translating
+    @translate_failures
     async def forget(self, rebalance_id: str, owner: str) -> None:
         """Remove the hand-over."""
-        await self._submissions.delete_one(held_by(rebalance_id, owner))
+        await self._submissions.delete_one(holder_filter(rebalance_id, owner))
 
     async def _renew(self, rebalance_id: str, owner: str, changes: Document) -> Document:
         document = await self._leases.renew(rebalance_id, owner, self._lease_s, changes)

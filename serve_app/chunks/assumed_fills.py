@@ -26,12 +26,12 @@ async def counted_orders(
 
     Raises UpstreamUnavailableError, as the fetch of holdings does.
     """
-    orders = await resources.open_orders.of_portfolios(portfolio_ids)
+    orders = await resources.open_orders.list_orders(portfolio_ids)
     if orders:
         if not await OpenOrdersLookUp(resources).look_up(orders):
             detail = f"open orders could not all be looked up within {LOOK_UP_FOR_S:g} s"
             raise UpstreamUnavailableError("order", detail, ASK_AGAIN_AFTER_S)
-        orders = await resources.open_orders.of_portfolios(portfolio_ids)
+        orders = await resources.open_orders.list_orders(portfolio_ids)
     found: dict[str, list[Order]] = {}
     for order in orders:
         found.setdefault(order.portfolio_id, []).append(order)

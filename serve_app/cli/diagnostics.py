@@ -119,11 +119,11 @@ def _database(settings: Settings) -> Check:
 
 
 async def _hello(uri: str, database_name: str) -> Mapping[str, Any]:
-    from storage.mongo.connection import connect, disconnect, failures_translated
+    from storage.mongo.connection import connect, disconnect, failure_translation
 
     database = connect(uri, database_name, int(WITHIN_S * 1000))
     try:
-        with failures_translated():
+        with failure_translation():
             return await database.command("hello")
     finally:
         await disconnect(database)

@@ -78,7 +78,7 @@ class StoreDeployment(Store):
         self, offset: int, limit: int, sort: Sort
     ) -> tuple[tuple[Model, ...], int]:
         """Return one page of models and the number of all."""
-        return await self._with.models.page(offset, limit, sort)
+        return await self._with.models.read_page(offset, limit, sort)
 
     async def replace_model(self, model: Model) -> Model:
         """Replace the model of this version."""
@@ -142,19 +142,21 @@ class StoreDeployment(Store):
         self, offset: int, limit: int, sort: Sort
     ) -> tuple[tuple[Rebalance, ...], int]:
         """Return one page of rebalances and the number of all."""
-        return await self._with.rebalances.page(offset, limit, sort)
+        return await self._with.rebalances.read_page(offset, limit, sort)
 
     async def list_rebalances_of(
         self, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[tuple[tuple[Rebalance, int], ...], int]:
         """Return one page of the rebalances of these portfolios, and the number in each."""
-        return await self._with.rebalances.page_of_portfolios(portfolio_ids, offset, limit)
+        return await self._with.rebalances.read_page_of_portfolios(portfolio_ids, offset, limit)
 
     async def list_outcomes_of(
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
         """Return one page of the outcomes of these portfolios in a rebalance."""
-        return await self._with.rebalances.outcomes_among(rebalance, portfolio_ids, offset, limit)
+        return await self._with.rebalances.list_outcomes_among(
+            rebalance, portfolio_ids, offset, limit
+        )
 
     async def read_rebalance(self, rebalance_id: str) -> Rebalance:
         """Read the rebalance with this id."""
@@ -164,20 +166,20 @@ class StoreDeployment(Store):
         self, rebalance: Rebalance, offset: int = 0, limit: int | None = None
     ) -> tuple[PortfolioOutcome, ...]:
         """Return one page of the outcomes of a rebalance, in their order."""
-        return await self._with.rebalances.outcomes(rebalance, offset, limit)
+        return await self._with.rebalances.list_outcomes(rebalance, offset, limit)
 
     async def read_outcomes(
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of some portfolios of a rebalance."""
-        return await self._with.rebalances.outcomes_of(rebalance, portfolio_ids)
+        return await self._with.rebalances.list_outcomes_of(rebalance, portfolio_ids)
 
     async def read_outcome(
         self, rebalance_id: str, portfolio_id: str
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Return the outcome of one portfolio, and its rebalance."""
         rebalance = await self._with.rebalances.read(rebalance_id)
-        return rebalance, await self._with.rebalances.outcome(rebalance, portfolio_id)
+        return rebalance, await self._with.rebalances.read_outcome(rebalance, portfolio_id)
 
     async def delete_rebalance(self, rebalance_id: str, version: int) -> None:
         """Delete a rebalance of this version with its outcomes, unless an order of it was sent."""
@@ -202,7 +204,7 @@ class StoreDeployment(Store):
 
     async def list_runs(self, offset: int, limit: int) -> tuple[tuple[Run, ...], int]:
         """Return one page of runs and the number of all."""
-        return await self._with.runs.page(offset, limit)
+        return await self._with.runs.read_page(offset, limit)
 
     async def cancel_run(self, run_id: str) -> Run:
         """Record that a run starts no more work."""
@@ -212,19 +214,19 @@ class StoreDeployment(Store):
         self, run_id: str, after: str | None, limit: int
     ) -> tuple[Rebalance, ...]:
         """Return one page of the rebalances of a run."""
-        return await self._with.rebalances.parts(run_id, after, limit)
+        return await self._with.rebalances.list_parts(run_id, after, limit)
 
     async def list_run_rebalance_ids(self, run_id: str, limit: int) -> tuple[str, ...]:
         """Return the ids of the first rebalances of a run."""
-        return await self._with.rebalances.part_ids(run_id, limit)
+        return await self._with.rebalances.list_part_ids(run_id, limit)
 
     async def list_run_events(self, run_id: str, after: int, limit: int) -> tuple[Event, ...]:
         """Return the events of a run after the event of this number."""
-        return await self._with.chunks.events(run_id, after, limit)
+        return await self._with.chunks.list_events(run_id, after, limit)
 
     async def list_run_errors(self, run_id: str, limit: int) -> tuple[Event, ...]:
         """Return the first chunks of a run that were given up."""
-        return await self._with.chunks.errors(run_id, limit)
+        return await self._with.chunks.list_errors(run_id, limit)
 
     async def claim_key(self, key: str, request_hash: str, owner: str) -> str | None:
         """Claim an idempotency key."""

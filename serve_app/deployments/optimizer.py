@@ -91,7 +91,7 @@ class OptimizerDeployment(Optimizer):
         self, command: RebalancePortfolio
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
-        model = await self._with.models.followed_by(command.portfolio_id, command.model_id)
+        model = await self._with.models.find_followed(command.portfolio_id, command.model_id)
         run, outcomes = await self._runs.rebalance(
             command.rebalance_id,
             model,
@@ -111,7 +111,7 @@ class OptimizerDeployment(Optimizer):
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Return the outcome of a rebalance of the portfolio without storing it."""
-        model = await self._with.models.followed_by(portfolio_id, model_id)
+        model = await self._with.models.find_followed(portfolio_id, model_id)
         alone = (portfolio_id,)
         run, outcomes = await self._runs.preview(model, alone, overrides, alone=True)
         return run, outcomes[0]

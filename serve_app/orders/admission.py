@@ -109,7 +109,7 @@ class _Decision:
     async def claimed_pages(self) -> Sequence[Sequence[str]]:
         """Claim the portfolios with pending orders, so that no other submission sends for them."""
         rebalance_id = self._run.rebalance_id
-        ids = await self._with.open_orders.pending_portfolios(rebalance_id)
+        ids = await self._with.open_orders.list_pending_portfolios(rebalance_id)
         size = PORTFOLIO_BATCH_SIZE
         pages = [ids[first : first + size] for first in range(0, len(ids), size)]
         for page in pages:
@@ -123,7 +123,7 @@ class _Decision:
         found: dict[str, str] = {}
         for page in pages:
             await self._turn.go_on()
-            found |= await self._with.open_orders.later(page, rebalance_id, moment)
+            found |= await self._with.open_orders.find_later_rebalances(page, rebalance_id, moment)
         if found:
             first = sorted(found.items())[:MAX_LISTED_PORTFOLIOS]
             listed = tuple({"portfolio_id": each, "rebalance_id": later} for each, later in first)
@@ -191,8 +191,8 @@ class _Decision:
     async def _stored_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
         """Find open orders of other rebalances by portfolio, as they are stored."""
         found = defaultdict[str, list[Order]](list)
-        for order in await self._with.open_orders.of_portfolios(
-            page, but_of=self._run.rebalance_id
+        for order in await self._with.open_orders.list_orders(
+            page, except_rebalance_id=self._run.rebalance_id
         ):
             found[order.portfolio_id].append(order)
         return found

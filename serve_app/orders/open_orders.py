@@ -38,7 +38,7 @@ async def read_back(resources: Resources, batch: Batch) -> ReadBack:
     rebalance_id, timestamp = batch
     # Before the request to the order service, because an order that fails after it may also have
     # been saved after it.
-    unsettled = await resources.orders.unsettled(rebalance_id, timestamp)
+    unsettled = await resources.orders.list_unsettled(rebalance_id, timestamp)
     there = await resources.order_service.placed(timestamp)
     found = {
         order.key: there[_natural(order)].order_id
@@ -46,7 +46,7 @@ async def read_back(resources: Resources, batch: Batch) -> ReadBack:
         if _natural(order) in there
     }
     failed = [order.key for order in unsettled if order.state is OrderState.FAILED]
-    await resources.orders.found(timestamp, found)
+    await resources.orders.mark_found(timestamp, found)
     await resources.orders.close_failed(timestamp, [key for key in failed if key not in found])
     return ReadBack(there, len(found))
 
@@ -109,7 +109,9 @@ class OpenOrdersLookUp:
         self, batch: Batch, portfolio_ids: set[str], there: Mapping[Natural, Placed]
     ) -> None:
         rebalance_id, timestamp = batch
-        stored = await self._with.open_orders.of_portfolios(sorted(portfolio_ids), of=rebalance_id)
+        stored = await self._with.open_orders.list_orders(
+            sorted(portfolio_ids), rebalance_id=rebalance_id
+        )
         sent = [
             order
             for order in stored

@@ -95,8 +95,8 @@ class OrderSubmitter:
         """Read a page of the orders of a rebalance and their counts; empty before submission."""
         rebalance = await self._with.rebalances.read(rebalance_id)
         orders = self._with.orders
-        counts = await orders.counts(rebalance.rebalance_id)
-        page = await orders.page(rebalance.rebalance_id, offset, limit, states)
+        counts = await orders.count_by_state(rebalance.rebalance_id)
+        page = await orders.read_page(rebalance.rebalance_id, offset, limit, states)
         listed = sum(counts[state] for state in states or OrderState)
         transactions = sum(counts.values())
         prepared = await self._with.submissions.is_prepared(rebalance.rebalance_id)
@@ -111,7 +111,7 @@ class OrderSubmitter:
         leases = self._with.submissions
         await leases.begin(rebalance_id, owner)  # because otherwise orders could be sent meanwhile
         try:
-            counts = await self._with.orders.counts(rebalance_id)
+            counts = await self._with.orders.count_by_state(rebalance_id)
             sent = sum(counts.values()) - counts[OrderState.PENDING]
             if sent:
                 raise OrdersSentError(rebalance_id, sent)
@@ -157,20 +157,22 @@ class OrderSubmitter:
 
     async def _prepare(self, rebalance: Rebalance, turn: Turn) -> None:
         """Store all orders of a rebalance as pending; resume where an earlier request ended."""
-        last = await self._with.orders.last_place(rebalance.rebalance_id)
+        last = await self._with.orders.read_last_place(rebalance.rebalance_id)
         # From the start of a batch, because only the last batch may be stored in part.
         first = last - last % OUTCOME_BATCH_SIZE
         for offset in range(first, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
             if offset > first:
                 await turn.go_on()
-            outcomes = await self._with.rebalances.outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)
+            outcomes = await self._with.rebalances.list_outcomes(
+                rebalance, offset, OUTCOME_BATCH_SIZE
+            )
             await self._with.orders.add(tuple(_orders_of(rebalance, offset, outcomes)))
-        await self._with.submissions.prepared(rebalance.rebalance_id, turn.owner)
+        await self._with.submissions.mark_prepared(rebalance.rebalance_id, turn.owner)
 
     async def _look_up(self, turn: Turn) -> None:
         """Settle the orders that earlier requests left unsettled, batch by batch."""
         rebalance_id = turn.rebalance_id
-        for timestamp in await self._with.orders.timestamps(rebalance_id):
+        for timestamp in await self._with.orders.list_unsettled_timestamps(rebalance_id):
             await turn.go_on()
             batch = rebalance_id, timestamp
             self._count_found(await look_up_batch(self._with, batch, self._arrive_within))
@@ -241,7 +243,7 @@ class OrderSubmitter:
         return known.found
 
     async def _require_certainty(self, rebalance_id: str) -> None:
-        count, last = await self._with.orders.in_doubt(rebalance_id)
+        count, last = await self._with.orders.count_in_doubt(rebalance_id)
         if last is not None:
             left = last + self._arrive_within - datetime.now(UTC)
             raise OrdersInDoubtError(rebalance_id, count, max(1, ceil(left.total_seconds())))

@@ -102,7 +102,7 @@ class DirectRebalancer:
             return None
         if run.status is not RebalanceStatus.COMPLETED:
             return None
-        return run, await self._with.rebalances.outcomes(run)
+        return run, await self._with.rebalances.list_outcomes(run)
 
     async def _solve_here(
         self, work: Work, portfolio_ids: tuple[str, ...], claim: IdempotencyClaim | None
@@ -134,7 +134,7 @@ class DirectRebalancer:
         with reserved_for(len(model.portfolio_ids)):
             await self._coordinator.completed(run)
         stored = await self._with.rebalances.read(rebalance_id)
-        return stored, await self._with.rebalances.outcomes(stored)
+        return stored, await self._with.rebalances.list_outcomes(stored)
 
     async def _begin(
         self,
@@ -184,7 +184,7 @@ class DirectRebalancer:
     async def _date_model(self, run: Rebalance) -> None:
         # Ignored, because a model may be deleted while its portfolios are rebalanced.
         with suppress(NotFoundError):
-            await self._with.models.rebalanced(run.model_id, run.started_at)
+            await self._with.models.record_rebalance_date(run.model_id, run.started_at)
 
 
 def _drop_matched(run: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:

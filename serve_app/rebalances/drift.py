@@ -37,7 +37,7 @@ class DriftMeter:
 
         Raises the error that a page of portfolios would report as the refusal of this one.
         """
-        model = await self._with.models.followed_by(portfolio_id, model_id)
+        model = await self._with.models.find_followed(portfolio_id, model_id)
         try:
             securities, portfolios = await self._fetch(model)
             portfolio = _portfolio(portfolio_id, portfolios.balances[0], portfolios.prices)
@@ -49,7 +49,7 @@ class DriftMeter:
         self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[DriftSummary, ...], int]:
         """Measure one page of the portfolios that follow a model; also return their number."""
-        model, total = await self._with.models.followers(model_id, offset, limit)
+        model, total = await self._with.models.read_followers(model_id, offset, limit)
         if model is None:
             return (), total
         try:

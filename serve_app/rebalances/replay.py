@@ -43,7 +43,7 @@ async def replay_rebalance(
     """Compare every stored outcome with the engine's answer of today, one page at a time."""
     options = run.options.apply_to(RebalanceOptions(time_limit_s=time_limit_s))
     for offset in range(0, run.number_of_portfolios, OUTCOME_BATCH_SIZE):
-        page = await stored.outcomes(run, offset, OUTCOME_BATCH_SIZE)
+        page = await stored.list_outcomes(run, offset, OUTCOME_BATCH_SIZE)
         for compared in _compare_page(run, page, options):
             yield compared
 

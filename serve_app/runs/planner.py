@@ -33,7 +33,7 @@ from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
-from storage.model_store import not_followed
+from storage.model_store import not_followed_error
 from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance, new_rebalance
 from storage.run import Plan, Run, Selection, Snapshot
@@ -65,11 +65,13 @@ class Planner:
         if selection.portfolio_ids:
             model_ids = tuple(await self._group_by_model(selection))
         elif selection.model_ids:
-            model_ids = await self._with.models.newest_first(selection.model_ids)
+            model_ids = await self._with.models.list_newest_first(selection.model_ids)
         if len(model_ids) == 1:
-            model, _ = await self._with.models.followers(model_ids[0], 0, 1)
+            model, _ = await self._with.models.read_followers(model_ids[0], 0, 1)
             assert model is not None
-            following = await self._with.models.newest_of_many(tuple(own), model_ids) if own else ()
+            following = (
+                await self._with.models.find_newest_of_many(tuple(own), model_ids) if own else ()
+            )
             options_for(model, overrides, self._settings, following)
 
     async def plan(self, run: Run) -> Plan:
@@ -109,11 +111,11 @@ class Planner:
         """Yield each model with the portfolios that are rebalanced to it, one model at a time."""
         if selection.portfolio_ids:
             by_model = await self._group_by_model(selection)
-            for model_id in await self._with.models.newest_first(tuple(by_model)):
+            for model_id in await self._with.models.list_newest_first(tuple(by_model)):
                 yield await self._with.models.read(model_id), by_model[model_id]
             return
-        newest = await self._with.models.newest_of_many((), selection.model_ids)
-        for model_id in await self._with.models.newest_first(selection.model_ids):
+        newest = await self._with.models.find_newest_of_many((), selection.model_ids)
+        for model_id in await self._with.models.list_newest_first(selection.model_ids):
             model = await self._with.models.read(model_id)
             mine = [one for one in model.portfolio_ids if newest.get(one, model_id) == model_id]
             if mine:
@@ -122,14 +124,14 @@ class Planner:
     async def _group_by_model(self, selection: Selection) -> Mapping[str, list[str]]:
         """Group the selected portfolios by the model that each is rebalanced to."""
         wanted = tuple(dict.fromkeys(selection.portfolio_ids))
-        newest = await self._with.models.newest_of_many(wanted, selection.model_ids)
+        newest = await self._with.models.find_newest_of_many(wanted, selection.model_ids)
         by_model: dict[str, list[str]] = defaultdict(list)
         for portfolio_id in wanted:
             if portfolio_id not in newest:
                 if selection.model_ids:
                     # First, because a model that is not stored is the better error.
-                    await self._with.models.newest_first(selection.model_ids)
-                raise not_followed(portfolio_id, selection.model_ids)
+                    await self._with.models.list_newest_first(selection.model_ids)
+                raise not_followed_error(portfolio_id, selection.model_ids)
             by_model[newest[portfolio_id]].append(portfolio_id)
         return by_model
 

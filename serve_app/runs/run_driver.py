@@ -130,13 +130,13 @@ class RunDriver:
             self._planning.cancel()
         if not self._planning.cancelled():
             plan = self._planning.result()
-            await self._with.runs.planned(self._run.run_id, self._token, plan)
+            await self._with.runs.store_plan(self._run.run_id, self._token, plan)
 
     async def _resume(self) -> None:
         """Restore the state of the run; end the rebalances that have no open chunks."""
         self._run = await self._with.runs.read_whole(self._run.run_id)
         await self._progress.resume()
-        snapshot = await self._with.runs.snapshot(self._run.run_id)
+        snapshot = await self._with.runs.read_snapshot(self._run.run_id)
         self._attempts.begin(self._run, snapshot, sum(self._progress.left.values()))
         self._obey(self._run.status)  # because the run may be cancelled before it is planned
         if self._run.number_of_chunks is not None:
@@ -149,7 +149,7 @@ class RunDriver:
         """Work through the open chunks within the window; the first error cancels the others."""
         going: set[asyncio.Task[None]] = set()
         try:
-            async for chunk in self._with.chunks.open(self._run.run_id):
+            async for chunk in self._with.chunks.stream_open(self._run.run_id):
                 while len(going) >= self._attempts.window.size:
                     going = await _wait_for_first(going)
                 if self._attempts.is_cancelled:
@@ -215,7 +215,7 @@ class RunDriver:
 
     async def _parts(self) -> AsyncIterator[Rebalance]:
         last: str | None = None
-        read, run_id = self._with.rebalances.parts, self._run.run_id
+        read, run_id = self._with.rebalances.list_parts, self._run.run_id
         while parts := await read(run_id, last, REBALANCE_BATCH_SIZE, with_own_options=True):
             for part in parts:
                 yield part
@@ -225,7 +225,7 @@ class RunDriver:
         await self._with.rebalances.finish(part.rebalance_id, status, now())
         if status is RebalanceStatus.COMPLETED:
             with suppress(NotFoundError):  # because the model may be deleted meanwhile
-                await self._with.models.rebalanced(part.model_id, part.started_at)
+                await self._with.models.record_rebalance_date(part.model_id, part.started_at)
 
 
 async def _wait_for_first(going: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

@@ -146,7 +146,7 @@ def end(pid: int) -> None:
         child.wait()
 
 
-def answers(uri: str) -> bool:
+def is_answering(uri: str) -> bool:
     """True if a server answers at this address."""
     patience: dict[str, Any] = {
         "timeoutMS": ANSWER_WITHIN_MS,
@@ -170,7 +170,7 @@ def await_primary(
 
     def pause() -> None:
         if not is_alive(pid):
-            raise ServerDidNotStartError(str(engine), f"it ended {end_reason(log)}", log)
+            raise ServerDidNotStartError(str(engine), f"it ended {read_end_reason(log)}", log)
         if time.monotonic() > until:
             raise ServerDidNotStartError(str(engine), "it does not answer", log)
         time.sleep(POLL_S)
@@ -184,7 +184,7 @@ def await_primary(
             pause()
 
 
-def end_reason(log: Path) -> str:
+def read_end_reason(log: Path) -> str:
     """Reason why a server ended, as the end of a sentence, from its log if the log has one."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))

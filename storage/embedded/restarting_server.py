@@ -28,7 +28,7 @@ class RestartingServer:
 
     def reason_of_end(self) -> str | None:
         """Reason why the server ended, as the end of a sentence; None while the server runs."""
-        return server.ended(self._directory, self.server)
+        return server.find_end_reason(self._directory, self.server)
 
     def restart(self, reason: str) -> None:
         """Restart the server, which ended for this reason; raise ServerEndedError if that fails.

@@ -32,11 +32,11 @@ from storage.embedded.access_control import (
 from storage.embedded.engines import find_engine
 from storage.embedded.process import (
     POLL_S,
-    answers,
     await_primary,
     end,
-    end_reason,
     is_alive,
+    is_answering,
+    read_end_reason,
     spawn,
 )
 from storage.errors import (
@@ -93,7 +93,7 @@ def start(
         if exclusive:
             raise DataDirectoryLockedError(directory)
         server = _read_note(directory)
-        if server is not None and answers(server.uri):
+        if server is not None and is_answering(server.uri):
             return server
         time.sleep(POLL_S)
     raise ServerDidNotStartError("the server", "it does not answer", directory / "server.log")
@@ -113,11 +113,11 @@ def stop(data_directory: Path) -> bool:
     return False
 
 
-def ended(data_directory: Path, server: Server) -> str | None:
+def find_end_reason(data_directory: Path, server: Server) -> str | None:
     """Reason why a server ended, as the end of a sentence; None while the server runs."""
     if is_alive(server.pid):
         return None
-    return end_reason(data_directory.resolve() / "server.log")
+    return read_end_reason(data_directory.resolve() / "server.log")
 
 
 def is_stopped(data_directory: Path) -> bool:

@@ -42,8 +42,8 @@ def connect(
     uri: str,
     database_name: str,
     timeout_ms: int = REQUEST_TIMEOUT_MS,
-    most_connections: int = MAX_CONNECTIONS,
-    told: CallObserver | None = None,
+    max_connections: int = MAX_CONNECTIONS,
+    observer: CallObserver | None = None,
 ) -> AsyncDatabase[Document]:
     """Return the database for one event loop; nothing is sent before the first operation.
 
@@ -52,18 +52,18 @@ def connect(
     """
     client: AsyncMongoClient[Document] = AsyncMongoClient(
         uri,
-        event_listeners=[CommandWatch(told)] if told else [],
-        **_settings(timeout_ms, most_connections),
+        event_listeners=[CommandWatch(observer)] if observer else [],
+        **_settings(timeout_ms, max_connections),
     )
     return client[database_name]
 
 
-def _settings(timeout_ms: int, most_connections: int) -> dict[str, Any]:
+def _settings(timeout_ms: int, max_connections: int) -> dict[str, Any]:
     # timeoutMS bounds a whole operation with its retries; socketTimeoutMS would bound each attempt.
     return {
         "appname": "order-generation",
         "timeoutMS": timeout_ms,
-        "maxPoolSize": most_connections,
+        "maxPoolSize": max_connections,
         "w": "majority",
         "journal": True,
         "tz_aware": True,
@@ -79,7 +79,7 @@ async def disconnect(database: AsyncDatabase[Document], within_s: float = 2.0) -
 
 async def ping(database: AsyncDatabase[Document]) -> None:
     """Raise StorageUnavailableError unless the database responds."""
-    with failures_translated():
+    with failure_translation():
         await database.command("ping")
 
 
@@ -99,7 +99,7 @@ async def run_transaction(
 
 
 @contextmanager
-def failures_translated() -> Generator[None]:
+def failure_translation() -> Generator[None]:
     """Raise the driver's errors about an absent or slow server as StorageUnavailableError."""
     try:
         yield
@@ -124,17 +124,17 @@ def _detail(error: PyMongoError) -> str:
     return "the database cannot be reached"
 
 
-def translating(
+def translate_failures(
     method: Callable[P, Coroutine[Any, Any, R]],
 ) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Decorate a coroutine function with ``failures_translated``."""
+    """Decorate a coroutine function with ``failure_translation``."""
 
     @wraps(method)
-    async def translated(*args: P.args, **kwargs: P.kwargs) -> R:
-        with failures_translated():
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        with failure_translation():
             return await method(*args, **kwargs)
 
-    return translated
+    return wrapper
 
 
 def require_object_id(field: str, value: str) -> ObjectId:

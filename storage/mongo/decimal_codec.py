@@ -21,7 +21,7 @@ COEFFICIENT = (1 << COEFFICIENT_BITS) - 1
 MAX_INT64 = 2**63 - 1
 
 
-def stored_decimal(value: Decimal) -> Decimal128 | str:
+def encode_decimal(value: Decimal) -> Decimal128 | str:
     """Convert a Decimal to its equal in a document: a Decimal128, or a string if too long.
 
     >>> stored_decimal(Decimal("1.10"))
@@ -71,7 +71,7 @@ class DecimalCodec(TypeCodec):
 
     def transform_python(self, value: Decimal) -> Decimal128 | str:
         """Convert a Decimal for the database."""
-        return stored_decimal(value)
+        return encode_decimal(value)
 
     def transform_bson(self, value: Decimal128) -> Decimal:
         """Convert a Decimal128 of the database."""
@@ -81,17 +81,17 @@ class DecimalCodec(TypeCodec):
 TYPE_REGISTRY = TypeRegistry([DecimalCodec()])
 
 
-def exact(value: Decimal | str | int) -> Decimal:
+def decimal_from(value: Decimal | str | int) -> Decimal:
     """Convert a stored number to a Decimal, also a number too long for Decimal128."""
     return value if isinstance(value, Decimal) else Decimal(value)
 
 
-def storable(value: Any) -> Any:
+def to_storable(value: Any) -> Any:
     """Convert free-form data (options, members of a refusal) to data within 64-bit integers."""
     if isinstance(value, Mapping):
-        return {str(key): storable(item) for key, item in value.items()}
+        return {str(key): to_storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [storable(item) for item in value]
+        return [to_storable(item) for item in value]
     if isinstance(value, int) and abs(value) > MAX_INT64:
         return Decimal(value)
     return value

@@ -100,7 +100,7 @@ class Leases:
     ) -> Document | None:
         """Extend a lease and set ``changes``, which are expressions; None if the lease was lost."""
         return await self._collection.find_one_and_update(
-            held_by(key, token),
+            holder_filter(key, token),
             [{"$set": {**(changes or {}), "lease": _lease(token, lease_s)}}],
             projection,
             return_document=ReturnDocument.AFTER,
@@ -108,7 +108,7 @@ class Leases:
 
     async def release(self, key: object, token: str) -> None:
         """Release a lease, unless it was lost."""
-        await self._collection.update_one(held_by(key, token), RELEASED)
+        await self._collection.update_one(holder_filter(key, token), RELEASED)
 
     async def release_lapsed(self, keys: Iterable[object]) -> None:
         """Remove lapsed leases, because otherwise their holders could still renew them."""
@@ -124,7 +124,7 @@ class Leases:
         return {each["token"]: max(1, ceil(each["left_ms"] / 1000)) async for each in cursor}
 
 
-def held_by(key: object, token: str) -> Document:
+def holder_filter(key: object, token: str) -> Document:
     """Filter for a document whose lease belongs to the token."""
     return {"_id": key, "lease.token": token}
 

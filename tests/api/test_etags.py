@@ -108,7 +108,7 @@ async def test_a_rebalance_between_reading_and_changing_refuses_nothing(
 ) -> None:
     path = f"/api/v1/model/{model['model_id']}"
     before = await client.get(path)
-    await stored.models.rebalanced(model["model_id"], datetime.now(UTC))
+    await stored.models.record_rebalance_date(model["model_id"], datetime.now(UTC))
     after = await client.get(path, headers={"if-none-match": before.headers["etag"]})
 
     assert after.status_code == 200

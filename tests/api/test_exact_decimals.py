@@ -30,7 +30,7 @@ from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.services.accounting import summary_body
 from serve_app.upstream.holdings.balances import balance_of_rows, rows_of
 from serve_app.upstream.holdings.source import Balance
-from storage.mongo.decimal_codec import exact, stored_decimal
+from storage.mongo.decimal_codec import decimal_from, encode_decimal
 from storage.order import Order, order_document, order_from
 from tests.support.optimize_bodies import answer_to, client_of, optimize_app
 
@@ -130,7 +130,7 @@ def of_orders_that_count_as_filled(draw: Draw) -> Iterator[Pair]:
 
 def of_what_is_stored(draw: Draw) -> Iterator[Pair]:
     number = amount(draw)
-    yield exact(decimal_of(stored_decimal(number))), Fraction(number)
+    yield decimal_from(decimal_of(encode_decimal(number))), Fraction(number)
     order = Order("R" * 24, 0, P, A, Side.BUY, number, NOON)
     document = {**order_document(order), "place": 0}
     yield order_from(document).quantity, Fraction(number)

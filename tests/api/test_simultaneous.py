@@ -45,4 +45,4 @@ async def test_of_twenty_posts_with_one_key_one_rebalances(
     assert len({answer.content for answer in answers}) == 1
     replays = Counter(answer.headers.get("idempotent-replayed") for answer in answers)
     assert replays == {None: 1, "true": 19}
-    assert (await stored.rebalances.page())[1] == 1
+    assert (await stored.rebalances.read_page())[1] == 1

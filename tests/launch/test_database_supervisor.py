@@ -17,7 +17,7 @@ from serve_app.local import stand_ins
 from serve_app.local.stand_ins import DatabaseKeeper
 from serve_app.settings import settings_from
 from storage.embedded import server as embedded
-from storage.embedded.process import answers
+from storage.embedded.process import is_answering
 from storage.embedded.restarting_server import MAX_RESTARTS
 from storage.errors import ServerEndedError
 from storage.mongo.connection import Document
@@ -47,7 +47,7 @@ def uri_of(database: SupervisedDatabase) -> str:
 def kill(database: SupervisedDatabase) -> None:
     server, directory = database._kept.server, database.settings.data_directory
     os.kill(server.pid, signal.SIGKILL)
-    assert eventually(lambda: embedded.ended(directory, server) is not None)
+    assert eventually(lambda: embedded.find_end_reason(directory, server) is not None)
 
 
 def test_a_killed_server_is_started_again_at_its_address_with_its_data(
@@ -115,7 +115,7 @@ def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database
 
 
 def is_served(keeper: DatabaseKeeper) -> bool:
-    return answers(keeper.uri())
+    return is_answering(keeper.uri())
 
 
 def test_a_keeper_waits_until_the_port_of_its_server_is_free_again(

@@ -295,7 +295,7 @@ async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_
     turn = Turn(parts.submissions, dead, 60.0)
     await parts.submissions.begin(dead, turn.owner)
     await stored.submitter._prepare(await stored.rebalances.read(dead), turn)
-    ids = await parts.open_orders.pending_portfolios(dead)
+    ids = await parts.open_orders.list_pending_portfolios(dead)
     await parts.portfolio_claims.take(ids, dead, turn.owner)
 
     refused = await client.post(second)

@@ -98,7 +98,7 @@ async def test_looking_up_what_is_unsettled_ends(
 
 
 @pytest.mark.parametrize(
-    ("part", "method"), [("portfolio_claims", "take"), ("open_orders", "later")]
+    ("part", "method"), [("portfolio_claims", "take"), ("open_orders", "find_later_rebalances")]
 )
 async def test_the_decision_ends(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, part: str, method: str

@@ -51,10 +51,10 @@ async def test_copied_models_keep_their_ids_and_versions(
     await asyncio.to_thread(exec, script, {})
     await asyncio.to_thread(exec, script, {})  # a second time, because the copy may be repeated
 
-    models, total = await ModelStore(database).page()
+    models, total = await ModelStore(database).read_page()
     assert total == 1
     assert (models[0].model_id, models[0].version) == (str(old["_id"]), 7)
     assert models[0].targets[0].weight == Decimal("0.25")
-    followed = await ModelStore(database).followed_by(PORTFOLIO)
+    followed = await ModelStore(database).find_followed(PORTFOLIO)
     assert followed.model_id == models[0].model_id
     await database.client.drop_database(original)

@@ -57,7 +57,7 @@ async def test_a_dry_run_leaves_nothing_behind(
     answers = [await client.post(path, params=DRY) for path in paths]
 
     assert all("location" not in answer.headers for answer in answers)
-    assert await stored.rebalances.page() == ((), 0)
+    assert await stored.rebalances.read_page() == ((), 0)
     assert await stored.resources.database["outcomes"].count_documents({}) == 0
     assert (await client.get(f"/api/v1/model/{model['model_id']}")).json() == model
 
@@ -128,4 +128,4 @@ async def test_what_is_neither_true_nor_false_is_refused(
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == "dry_run"
-    assert await stored.rebalances.page() == ((), 0)
+    assert await stored.rebalances.read_page() == ((), 0)

@@ -72,8 +72,8 @@ async def test_a_portfolio_that_no_worker_survives_costs_the_others_of_its_chunk
 
     assert ended.status is RunStatus.COMPLETED
     assert ended.totals.counts == {"REBALANCED": 24, "FAILED": 1}
-    (part,) = await resources.rebalances.parts(run.run_id)
-    outcomes = await resources.rebalances.outcomes(part)
+    (part,) = await resources.rebalances.list_parts(run.run_id)
+    outcomes = await resources.rebalances.list_outcomes(part)
     assert [one.portfolio_id for one in outcomes] == list(ids)
     (lost,) = [one for one in outcomes if one.refusal]
     assert (lost.portfolio_id, lost.refusal and lost.refusal.code) == (POISON, "internal-error")

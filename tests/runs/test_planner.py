@@ -64,9 +64,9 @@ class Planned:
 
 async def planned(planner: Planner, resources: Resources, run: Run) -> Planned:
     plan = await planner.plan(run)
-    chunks = [chunk async for chunk in resources.chunks.open(run.run_id)]
+    chunks = [chunk async for chunk in resources.chunks.stream_open(run.run_id)]
     return Planned(
-        plan, await resources.rebalances.parts(run.run_id, with_own_options=True), chunks
+        plan, await resources.rebalances.list_parts(run.run_id, with_own_options=True), chunks
     )
 
 
@@ -133,7 +133,7 @@ async def test_who_follows_no_model_and_what_is_no_model_is_not_found(
 ) -> None:
     await added("Growth", numbered(1, first=1))
     with pytest.raises(NotFoundError) as refused:
-        await planner.check(selection, {}, {})
+        await planner.check(selection, NO_OVERRIDES, {})
     assert refused.value.entity == entity
 
 

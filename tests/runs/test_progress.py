@@ -28,7 +28,7 @@ class Watched(ChunkStore):
         super().__init__(database)
         self.writes = 0
 
-    async def done(
+    async def record_reports(
         self,
         run_id: str,
         first_number: int,
@@ -36,7 +36,7 @@ class Watched(ChunkStore):
         done_at: datetime,
     ) -> None:
         self.writes += 1
-        await super().done(run_id, first_number, reports, done_at)
+        await super().record_reports(run_id, first_number, reports, done_at)
         if self.writes == 2:
             raise StorageUnavailableError("the database did not answer in time")
 
@@ -65,8 +65,8 @@ async def test_chunks_that_are_done_together_are_written_together_each_under_its
     were_last = await asyncio.gather(*(tally.note(chunk, REPORT) for chunk in made))
 
     assert chunks.writes < COUNT / 2
-    (run,), _ = await resources.runs.page(0, 10)
-    events = await chunks.events(run.run_id)
+    (run,), _ = await resources.runs.read_page(0, 10)
+    events = await chunks.list_events(run.run_id)
     assert [event.number for event in events] == list(range(1, COUNT + 1))
     assert sorted(event.first for event in events) == list(range(COUNT))
     assert run.totals.chunks == tally.totals.chunks == COUNT
@@ -80,12 +80,12 @@ async def test_who_lost_the_lease_notes_nothing_more_whoever_writes_it(
     resources: Resources, chunks: Watched
 ) -> None:
     tally, made = await begun(resources, chunks)
-    (run,), _ = await resources.runs.page(0, 10)
-    await chunks.done(run.run_id, 1, [(made[0], REPORT)], run.created_at)  # by another
+    (run,), _ = await resources.runs.read_page(0, 10)
+    await chunks.record_reports(run.run_id, 1, [(made[0], REPORT)], run.created_at)  # by another
 
     noted = await asyncio.gather(
         *(tally.note(chunk, REPORT) for chunk in made[1:]), return_exceptions=True
     )
 
     assert {type(each) for each in noted} == {LeaseLostError}
-    assert [event.first for event in await chunks.events(run.run_id)] == [0]
+    assert [event.first for event in await chunks.list_events(run.run_id)] == [0]

@@ -63,7 +63,7 @@ async def test_a_model_whose_claim_was_lost_is_not_stored(
     with pytest.raises(IdempotencyInProgressError):
         await models.add(a_model(), IdempotencyClaim("k", "me"))
 
-    assert await models.page() == ((), 0)
+    assert await models.read_page() == ((), 0)
 
 
 fraction = st.decimals(0, 1, allow_nan=False)
@@ -160,7 +160,11 @@ async def test_a_stale_delete_changes_nothing_and_a_current_one_removes_the_mode
 
 
 async def test_an_id_that_is_not_24_hex_digits_breaks_a_rule(models: ModelStore) -> None:
-    for attempt in (models.read("Z" * 24), models.delete("1", 1), models.rebalanced("", NOON)):
+    for attempt in (
+        models.read("Z" * 24),
+        models.delete("1", 1),
+        models.record_rebalance_date("", NOON),
+    ):
         with pytest.raises(RuleError, match="24 hexadecimal digits"):
             await attempt
 
@@ -169,7 +173,7 @@ async def test_an_absent_model_is_not_found(models: ModelStore) -> None:
     with pytest.raises(NotFoundError, match=f"model {ABSENT}"):
         await models.read(ABSENT)
     with pytest.raises(NotFoundError):
-        await models.rebalanced(ABSENT, NOON)
+        await models.record_rebalance_date(ABSENT, NOON)
 
 
 async def test_the_newest_of_several_models_is_the_one_a_portfolio_follows(
@@ -179,9 +183,9 @@ async def test_the_newest_of_several_models_is_the_one_a_portfolio_follows(
     first = await models.add(a_model("First", shared))
     second = await models.add(a_model("Second", numbered("P", 1), shared))
     await models.replace(first)
-    assert await models.followed_by(shared) == replace(second, portfolio_ids=(shared,))
+    assert await models.find_followed(shared) == replace(second, portfolio_ids=(shared,))
     with pytest.raises(NotFoundError, match="model followed by portfolio"):
-        await models.followed_by(numbered("P", 9))
+        await models.find_followed(numbered("P", 9))
 
 
 async def test_a_rebalance_moves_its_date_forwards_only_and_leaves_the_version(
@@ -189,26 +193,26 @@ async def test_a_rebalance_moves_its_date_forwards_only_and_leaves_the_version(
 ) -> None:
     model_id = str((await models.add(a_model())).model_id)
     for at in (NOON, NOON + timedelta(days=1), NOON - timedelta(days=1)):
-        await models.rebalanced(model_id, at)
+        await models.record_rebalance_date(model_id, at)
     stored = await models.read(model_id)
     assert (stored.last_rebalance_date, stored.version) == (NOON + timedelta(days=1), 1)
 
 
 async def test_pages_are_stable_and_count_everything(models: ModelStore) -> None:
     added = [await models.add(a_model(name)) for name in ("B", "C", "A", "E", "D")]
-    assert await models.page() == (tuple(added), 5)
-    assert await models.page(1, 2) == (tuple(added[1:3]), 5)
-    assert await models.page(9, 2) == ((), 5)
-    assert await models.page(0, 0) == ((), 5)
-    by_name, _ = await models.page(0, 3, (("name", -1),))
+    assert await models.read_page() == (tuple(added), 5)
+    assert await models.read_page(1, 2) == (tuple(added[1:3]), 5)
+    assert await models.read_page(9, 2) == ((), 5)
+    assert await models.read_page(0, 0) == ((), 5)
+    by_name, _ = await models.read_page(0, 3, (("name", -1),))
     assert [model.name for model in by_name] == ["E", "D", "C"]
-    tied, _ = await models.page(sort=(("last_rebalance_date", 1), ("model_id", -1)))
+    tied, _ = await models.read_page(sort=(("last_rebalance_date", 1), ("model_id", -1)))
     assert tied == tuple(reversed(added))
 
 
 async def test_a_sort_field_that_does_not_exist_is_named(models: ModelStore) -> None:
     with pytest.raises(RuleError, match="targets"):
-        await models.page(sort=(("targets", 1),))
+        await models.read_page(sort=(("targets", 1),))
 
 
 def test_every_error_survives_pickling() -> None:
@@ -226,8 +230,8 @@ async def test_a_model_is_read_with_one_page_of_its_portfolios(models: ModelStor
     added = await models.add(replace(a_model(), portfolio_ids=ids))
     model_id = str(added.model_id)
 
-    assert await models.followers(model_id, 0, 3) == (replace(added, portfolio_ids=ids[:3]), 7)
-    assert await models.followers(model_id, 5, 3) == (replace(added, portfolio_ids=ids[5:]), 7)
-    assert await models.followers(model_id, 7, 3) == (None, 7)
+    assert await models.read_followers(model_id, 0, 3) == (replace(added, portfolio_ids=ids[:3]), 7)
+    assert await models.read_followers(model_id, 5, 3) == (replace(added, portfolio_ids=ids[5:]), 7)
+    assert await models.read_followers(model_id, 7, 3) == (None, 7)
     with pytest.raises(NotFoundError):
-        await models.followers(ABSENT, 0, 3)
+        await models.read_followers(ABSENT, 0, 3)

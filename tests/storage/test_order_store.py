@@ -55,10 +55,10 @@ async def test_orders_that_are_added_twice_are_there_once_and_in_order(
     await orders.add(some(rebalance_id, 9))
     await orders.add(())
 
-    assert await orders.page(rebalance_id, 0, 100) == some(rebalance_id, 9)
-    assert await orders.page(rebalance_id, 7, 100) == some(rebalance_id, 9)[7:]
-    assert await orders.page(rebalance_id, 0, 0) == ()
-    assert (await orders.counts(rebalance_id))[OrderState.PENDING] == 9
+    assert await orders.read_page(rebalance_id, 0, 100) == some(rebalance_id, 9)
+    assert await orders.read_page(rebalance_id, 7, 100) == some(rebalance_id, 9)[7:]
+    assert await orders.read_page(rebalance_id, 0, 0) == ()
+    assert (await orders.count_by_state(rebalance_id))[OrderState.PENDING] == 9
 
 
 async def test_quantities_are_whole_where_they_are_and_exact_where_they_are_not(
@@ -69,7 +69,7 @@ async def test_quantities_are_whole_where_they_are_and_exact_where_they_are_not(
     pairs = zip(first, quantities, strict=True)
     await orders.add([replace(order, quantity=quantity) for order, quantity in pairs])
 
-    found = [order.quantity for order in await orders.page(rebalance_id, 0, 3)]
+    found = [order.quantity for order in await orders.read_page(rebalance_id, 0, 3)]
 
     assert found == [12, Decimal("0.12345678"), 2**70]
     assert isinstance(found[0], int)
@@ -86,7 +86,7 @@ async def test_of_20_claims_at_once_each_order_is_in_one(
 
     claimed = [order.key for batch in batches for order in batch.orders]
     assert len(claimed) == len(set(claimed))
-    state = await orders.counts(rebalance_id)
+    state = await orders.count_by_state(rebalance_id)
     assert state[OrderState.SENDING] == len(claimed)
     assert state[OrderState.SENDING] + state[OrderState.PENDING] == 50
 
@@ -103,7 +103,7 @@ async def test_a_batch_is_settled_by_its_own_claim_alone(
     failed = {order.key: Settlement(OrderState.FAILED, message="x") for order in batch.orders}
     assert await orders.settle(batch, failed) == 0
 
-    found = await orders.page(rebalance_id, 0, 10)
+    found = await orders.read_page(rebalance_id, 0, 10)
     assert {(one.state, one.order_id, one.timestamp) for one in found} == {
         (OrderState.SENT, 7, LATER)
     }
@@ -115,7 +115,7 @@ async def test_a_batch_that_is_given_back_can_be_claimed_again(
     await orders.add(some(rebalance_id, 2))
     await orders.give_back(await orders.claim(rebalance_id, 10, LATER, NOON))
 
-    assert await orders.timestamps(rebalance_id) == ()
+    assert await orders.list_unsettled_timestamps(rebalance_id) == ()
     assert len((await orders.claim(rebalance_id, 10, LATER, NOON)).orders) == 2
 
 
@@ -146,21 +146,23 @@ async def test_only_what_failed_or_is_overdue_may_go_out_again(
         unknown: Settlement(OrderState.UNKNOWN, message="lost"),
     }
     await orders.settle(batch, settlements)
-    assert await orders.timestamps(rebalance_id) == (LATER,)
-    assert await orders.in_doubt(rebalance_id) == (2, NOON)
+    assert await orders.list_unsettled_timestamps(rebalance_id) == (LATER,)
+    assert await orders.count_in_doubt(rebalance_id) == (2, NOON)
 
     await orders.allow_again(rebalance_id, LATER, NOON)
     assert await states(orders, rebalance_id) == "SENT PENDING UNKNOWN SENDING"
-    await orders.found(LATER, {unknown: 9})
+    await orders.mark_found(LATER, {unknown: 9})
     await orders.allow_again(rebalance_id, LATER, NOON + timedelta(milliseconds=1))
 
     assert await states(orders, rebalance_id) == "SENT PENDING SENT PENDING"
-    assert await orders.in_doubt(rebalance_id) == (0, None)
-    assert [one.order_id for one in await orders.page(rebalance_id, 0, 9, [OrderState.SENT])] == [
+    assert await orders.count_in_doubt(rebalance_id) == (0, None)
+    assert [
+        one.order_id for one in await orders.read_page(rebalance_id, 0, 9, [OrderState.SENT])
+    ] == [
         1,
         9,
     ]
-    assert sending in {one.key for one in await orders.page(rebalance_id, 0, 9)}
+    assert sending in {one.key for one in await orders.read_page(rebalance_id, 0, 9)}
 
 
 async def test_an_order_that_failed_is_open_until_the_order_service_is_seen_not_to_have_it(
@@ -176,7 +178,7 @@ async def test_an_order_that_failed_is_open_until_the_order_service_is_seen_not_
     await orders.close_failed(NOON, [first, second])  # of another batch
     await orders.close_failed(LATER, [])
     assert await open_keys(orders, rebalance_id) == [first, second]
-    await orders.found(LATER, {first: 7})
+    await orders.mark_found(LATER, {first: 7})
     await orders.close_failed(LATER, [first, second])
 
     assert await open_keys(orders, rebalance_id) == [first]
@@ -184,11 +186,11 @@ async def test_an_order_that_failed_is_open_until_the_order_service_is_seen_not_
 
 
 async def open_keys(orders: OrderStore, rebalance_id: str) -> list[str]:
-    return [one.key for one in await orders.page(rebalance_id, 0, 100) if one.is_open]
+    return [one.key for one in await orders.read_page(rebalance_id, 0, 100) if one.is_open]
 
 
 async def states(orders: OrderStore, rebalance_id: str) -> str:
-    return " ".join(order.state for order in await orders.page(rebalance_id, 0, 100))
+    return " ".join(order.state for order in await orders.read_page(rebalance_id, 0, 100))
 
 
 async def test_what_is_found_of_an_earlier_batch_does_not_touch_a_later_one(
@@ -197,8 +199,8 @@ async def test_what_is_found_of_an_earlier_batch_does_not_touch_a_later_one(
     await orders.add(some(rebalance_id, 1))
     await orders.claim(rebalance_id, 1, LATER, NOON)
 
-    await orders.found(NOON, {some(rebalance_id, 1)[0].key: 5})
-    await orders.found(LATER, {})
+    await orders.mark_found(NOON, {some(rebalance_id, 1)[0].key: 5})
+    await orders.mark_found(LATER, {})
 
     assert await states(orders, rebalance_id) == "SENDING"
 
@@ -209,8 +211,8 @@ async def test_orders_of_one_rebalance_are_deleted_alone(orders: OrderStore) -> 
 
     await orders.delete(first)
 
-    assert await orders.page(first, 0, 9) == ()
-    assert len(await orders.page(second, 0, 9)) == 2
+    assert await orders.read_page(first, 0, 9) == ()
+    assert len(await orders.read_page(second, 0, 9)) == 2
 
 
 @pytest.mark.parametrize(
@@ -247,12 +249,12 @@ async def test_a_lease_that_ended_can_be_taken_and_its_old_owner_notices(
 ) -> None:
     short = OrderSubmissionStore(database, timedelta(0))
     await short.begin(rebalance_id, "first")
-    await short.prepared(rebalance_id, "first")
+    await short.mark_prepared(rebalance_id, "first")
     await asyncio.sleep(0.005)
 
     assert await OrderSubmissionStore(database).begin(rebalance_id, "second")
 
-    for change in (short.keep, short.prepared, short.next_batch):
+    for change in (short.keep, short.mark_prepared, short.next_batch):
         with pytest.raises(HandOverInProgressError):
             await change(rebalance_id, "first")
     await short.end(rebalance_id, "first")
@@ -265,7 +267,7 @@ async def test_every_batch_has_a_timestamp_of_its_own_in_whole_milliseconds(
 ) -> None:
     begin = datetime.now(UTC) - timedelta(milliseconds=1)
     await leases.begin(rebalance_id, "me")
-    await leases.prepared(rebalance_id, "me")
+    await leases.mark_prepared(rebalance_id, "me")
     stamps = [await leases.next_batch(rebalance_id, "me") for _ in range(3)]
     await leases.end(rebalance_id, "me")
     assert await leases.begin(rebalance_id, "you")

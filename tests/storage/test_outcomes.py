@@ -98,7 +98,7 @@ async def test_every_outcome_reads_back_equal(
 ) -> None:
     run = await rebalances.open(a_run(1))
     await rebalances.record(run.rebalance_id, [0], [expected])
-    assert await rebalances.outcomes(run) == (expected,)
+    assert await rebalances.list_outcomes(run) == (expected,)
 
 
 async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read(
@@ -108,7 +108,7 @@ async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read
     await rebalances.record(run.rebalance_id, [0], outcomes(run))
 
     (stored,) = await database["outcomes"].find({}).to_list()
-    (read,) = await rebalances.outcomes(run)
+    (read,) = await rebalances.list_outcomes(run)
 
     assert not {"outside_band", "violation", "violation_lower_bound"} & stored.keys()
     assert read.outside_band == ()

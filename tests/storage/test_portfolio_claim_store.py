@@ -101,7 +101,7 @@ async def test_a_hand_over_whose_process_died_loses_its_claims_with_its_lease(
     await claims.take(portfolios(1), next_one, next_one)
 
 
-@pytest.mark.parametrize("change", ["keep", "prepared", "next_batch"])
+@pytest.mark.parametrize("change", ["keep", "mark_prepared", "next_batch"])
 async def test_a_lapsed_hand_over_cannot_go_on_once_another_took_one_of_its_portfolios(
     database: AsyncDatabase[Document],
     claims: PortfolioClaimStore,

@@ -52,7 +52,7 @@ async def test_a_rebalance_with_an_option_of_a_later_version_is_listed(
     run = await rebalances.open(a_run())
     await database["rebalances"].update_one({}, {"$set": {"options.whim": "LATER"}})
 
-    (listed,), _ = await rebalances.page()
+    (listed,), _ = await rebalances.read_page()
     assert listed.options.values == {**run.options.values, "whim": "LATER"}
 
 
@@ -102,10 +102,10 @@ async def test_of_a_claim_given_back_while_its_run_is_stored_one_of_the_two_coun
 
 async def test_recorded_outcomes_read_back_equal_in_order(rebalances: RebalanceStore) -> None:
     run = await stored_run(rebalances)
-    assert await rebalances.outcomes(run) == outcomes(run)
-    assert await rebalances.outcomes(run, 5, 4) == outcomes(run, range(5, 9))
-    assert await rebalances.outcomes(run, 10, 10) == outcomes(run, range(10, 12))
-    assert await rebalances.outcomes(run, 12, 10) == ()
+    assert await rebalances.list_outcomes(run) == outcomes(run)
+    assert await rebalances.list_outcomes(run, 5, 4) == outcomes(run, range(5, 9))
+    assert await rebalances.list_outcomes(run, 10, 10) == outcomes(run, range(10, 12))
+    assert await rebalances.list_outcomes(run, 12, 10) == ()
 
 
 async def test_recording_again_changes_nothing(rebalances: RebalanceStore) -> None:
@@ -113,7 +113,7 @@ async def test_recording_again_changes_nothing(rebalances: RebalanceStore) -> No
     other = a_run(12)
     changed = [outcome(other, ordinal + 1) for ordinal in range(12)]
     await rebalances.record(run.rebalance_id, range(12), changed)
-    assert await rebalances.outcomes(run) == outcomes(run)
+    assert await rebalances.list_outcomes(run) == outcomes(run)
 
 
 async def test_a_writer_that_died_half_way_is_repeated_by_another(
@@ -122,7 +122,7 @@ async def test_a_writer_that_died_half_way_is_repeated_by_another(
     run = await rebalances.open(a_run(2_500))
     await rebalances.record(run.rebalance_id, range(1_300), outcomes(run, range(1_300)))
     await rebalances.record(run.rebalance_id, range(2_500), outcomes(run))
-    assert await rebalances.outcomes(run) == outcomes(run)
+    assert await rebalances.list_outcomes(run) == outcomes(run)
 
 
 async def test_recording_counts_what_is_stored_not_what_came_too_late(
@@ -143,7 +143,7 @@ async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: Reba
     await asyncio.gather(
         *(rebalances.record(run.rebalance_id, range(1_500), outcomes(run)) for _ in range(4))
     )
-    assert await rebalances.outcomes(run) == outcomes(run)
+    assert await rebalances.list_outcomes(run) == outcomes(run)
 
 
 async def test_any_other_failure_than_a_repetition_is_raised(
@@ -198,9 +198,9 @@ async def test_the_outcome_of_one_portfolio_or_which_of_the_two_is_missing(
 ) -> None:
     await stored_run(rebalances)
     run = await stored_run(rebalances)
-    assert await rebalances.outcome(run, numbered("P", 3)) == outcome(run, 3)
+    assert await rebalances.read_outcome(run, numbered("P", 3)) == outcome(run, 3)
     with pytest.raises(NotFoundError, match="portfolio") as missing:
-        await rebalances.outcome(run, numbered("P", 99))
+        await rebalances.read_outcome(run, numbered("P", 99))
     assert missing.value.entity_id == numbered("P", 99)
     with pytest.raises(NotFoundError, match="rebalance"):
         await rebalances.read(new_rebalance_id())
@@ -211,18 +211,18 @@ async def test_runs_are_paged_newest_first_or_as_asked(rebalances: RebalanceStor
         await rebalances.open(a_run(count, name=name, started_at=NOON + timedelta(minutes=minute)))
         for minute, (name, count) in enumerate([("B", 2), ("A", 3), ("C", 1)])
     ]
-    assert await rebalances.page() == (tuple(reversed(runs)), 3)
-    assert await rebalances.page(1, 1) == ((runs[1],), 3)
+    assert await rebalances.read_page() == (tuple(reversed(runs)), 3)
+    assert await rebalances.read_page(1, 1) == ((runs[1],), 3)
     for sort, expected in (
         ((("model_name", 1),), "ABC"),
         ((("number_of_portfolios", -1),), "ABC"),
         ((("rebalance_date", 1),), "BAC"),
         ((("rebalance_id", -1),), "CAB"),
     ):
-        page, _ = await rebalances.page(sort=sort)
+        page, _ = await rebalances.read_page(sort=sort)
         assert "".join(run.model_name for run in page) == expected
     with pytest.raises(RuleError, match="sort_by"):
-        await rebalances.page(sort=(("counts", 1),))
+        await rebalances.read_page(sort=(("counts", 1),))
 
 
 async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: RebalanceStore) -> None:
@@ -233,24 +233,24 @@ async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: Rebalance
     await rebalances.record(second.rebalance_id, [2], [outcome(second, 2)])
     await rebalances.record(third.rebalance_id, [0], [outcome(third, 0)])
     wanted = [numbered("P", 1), numbered("P", 2)]
-    page, total = await rebalances.page_of_portfolios(wanted, 0, 10)
+    page, total = await rebalances.read_page_of_portfolios(wanted, 0, 10)
     assert total == 2
     assert page == ((second, 1), (first, 2))
-    assert await rebalances.outcomes_among(second, wanted, 0, 10) == (outcome(second, 2),)
-    assert await rebalances.outcomes_among(first, wanted, 0, 1) == (outcome(first, 1),)
-    assert await rebalances.outcomes_among(first, wanted, 1, 10) == (outcome(first, 2),)
-    assert await rebalances.page_of_portfolios(wanted, 1, 1) == (page[1:], 2)
-    assert await rebalances.page_of_portfolios([numbered("P", 8)], 0, 10) == ((), 0)
+    assert await rebalances.list_outcomes_among(second, wanted, 0, 10) == (outcome(second, 2),)
+    assert await rebalances.list_outcomes_among(first, wanted, 0, 1) == (outcome(first, 1),)
+    assert await rebalances.list_outcomes_among(first, wanted, 1, 10) == (outcome(first, 2),)
+    assert await rebalances.read_page_of_portfolios(wanted, 1, 1) == (page[1:], 2)
+    assert await rebalances.read_page_of_portfolios([numbered("P", 8)], 0, 10) == ((), 0)
 
 
 async def test_deleting_a_run_takes_its_outcomes_and_no_others(rebalances: RebalanceStore) -> None:
     kept, gone = await stored_run(rebalances), await stored_run(rebalances)
     with pytest.raises(StaleVersionError):
         await rebalances.delete(gone.rebalance_id, 2)
-    assert await rebalances.outcomes(gone) == outcomes(gone)
+    assert await rebalances.list_outcomes(gone) == outcomes(gone)
     await rebalances.delete(gone.rebalance_id, 1)
-    assert await rebalances.outcomes(gone) == ()
-    assert await rebalances.outcomes(kept) == outcomes(kept)
+    assert await rebalances.list_outcomes(gone) == ()
+    assert await rebalances.list_outcomes(kept) == outcomes(kept)
     with pytest.raises(NotFoundError):
         await rebalances.delete(gone.rebalance_id, 1)
 
@@ -261,7 +261,7 @@ async def test_a_deletion_that_died_after_the_outcomes_is_done_by_the_next(
     run = await stored_run(rebalances)
     await database["outcomes"].delete_many({})
     await rebalances.delete(run.rebalance_id, 1)
-    assert await rebalances.page() == ((), 0)
+    assert await rebalances.read_page() == ((), 0)
 
 
 async def test_outcomes_written_after_their_run_was_deleted_are_not_shown(
@@ -270,7 +270,7 @@ async def test_outcomes_written_after_their_run_was_deleted_are_not_shown(
     run = await stored_run(rebalances, 3)
     await rebalances.delete(run.rebalance_id, 1)
     await rebalances.record(run.rebalance_id, [1], [outcome(run, 1)])
-    assert await rebalances.page_of_portfolios([numbered("P", 1)], 0, 10) == ((), 0)
+    assert await rebalances.read_page_of_portfolios([numbered("P", 1)], 0, 10) == ((), 0)
 
 
 async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
@@ -282,7 +282,7 @@ async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
     stored = await rebalances.store(run, outcomes(run))
 
     assert await rebalances.read(run.rebalance_id) == stored
-    assert await rebalances.outcomes(stored) == outcomes(run)
+    assert await rebalances.list_outcomes(stored) == outcomes(run)
 
 
 async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Document]) -> None:
@@ -302,8 +302,8 @@ async def test_the_outcomes_of_some_portfolios_come_in_their_order(
     run = await rebalances.open(a_run(4))
     await rebalances.record(run.rebalance_id, range(4), outcomes(run))
 
-    found = await rebalances.outcomes_of(run, [numbered("P", 3), numbered("P", 1)])
+    found = await rebalances.list_outcomes_of(run, [numbered("P", 3), numbered("P", 1)])
 
     assert found == (outcomes(run)[1], outcomes(run)[3])
     with pytest.raises(NotFoundError, match=numbered("P", 4)):
-        await rebalances.outcomes_of(run, [numbered("P", 1), numbered("P", 4)])
+        await rebalances.list_outcomes_of(run, [numbered("P", 1), numbered("P", 4)])

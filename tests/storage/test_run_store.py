@@ -102,17 +102,17 @@ async def test_polls_and_leases_of_a_run_read_neither_its_portfolios_nor_their_o
 
         await runs.read(run.run_id)
         await runs.renew(run.run_id, "mine", LEASE_S)
-        await runs.planned(run.run_id, "mine", a_plan())
+        await runs.store_plan(run.run_id, "mine", a_plan())
         await runs.begin_chunk(run.run_id)
-        await runs.page(0, 10)
-        (seen,) = await rebalances.parts(run.run_id)
-        assert await rebalances.part_ids(run.run_id, 10) == (seen.rebalance_id,)
-        await rebalances.older_than(NOW + timedelta(days=999), 10)
+        await runs.read_page(0, 10)
+        (seen,) = await rebalances.list_parts(run.run_id)
+        assert await rebalances.list_part_ids(run.run_id, 10) == (seen.rebalance_id,)
+        await rebalances.list_older_than(NOW + timedelta(days=999), 10)
         await runs.cancel(run.run_id)
 
     assert len(replies.texts) >= 10
     assert [text for text in replies.texts if PORTFOLIOS[0] in text] == []
-    assert await RebalanceStore(database).parts(run.run_id, with_own_options=True) == (part,)
+    assert await RebalanceStore(database).list_parts(run.run_id, with_own_options=True) == (part,)
     assert (await RunStore(database).read_whole(run.run_id)).overrides_by_portfolio == own
 
 
@@ -150,7 +150,7 @@ async def test_takeovers_are_counted_until_the_run_comes_further(runs: RunStore)
     for _ in range(3):
         await runs.claim("mine", -1.0)
     assert (await runs.read(run.run_id)).takeovers == 3
-    await runs.progress(run.run_id, "mine", Totals(1), NOW)
+    await runs.store_progress(run.run_id, "mine", Totals(1), NOW)
     assert (await runs.read(run.run_id)).takeovers == 0
 
 
@@ -160,8 +160,8 @@ async def test_a_holder_that_lost_the_lease_changes_nothing(runs: RunStore) -> N
     await runs.claim("quick", LEASE_S)
     before = await runs.read(run.run_id)
     for write in (
-        runs.planned(run.run_id, "slow", a_plan()),
-        runs.progress(run.run_id, "slow", Totals(1), NOW),
+        runs.store_plan(run.run_id, "slow", a_plan()),
+        runs.store_progress(run.run_id, "slow", Totals(1), NOW),
         runs.end(run.run_id, "slow", RunStatus.COMPLETED, Totals(), NOW),
         runs.renew(run.run_id, "slow", LEASE_S),
     ):
@@ -173,20 +173,20 @@ async def test_a_holder_that_lost_the_lease_changes_nothing(runs: RunStore) -> N
 async def test_a_planned_run_has_its_numbers_and_its_prices(runs: RunStore) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
-    assert await runs.snapshot(run.run_id) is None
-    await runs.planned(run.run_id, "mine", a_plan())
+    assert await runs.read_snapshot(run.run_id) is None
+    await runs.store_plan(run.run_id, "mine", a_plan())
     stored = await runs.read(run.run_id)
     assert stored.status is RunStatus.RUNNING
     assert (stored.number_of_portfolios, stored.number_of_chunks) == (25, 3)
     assert stored.holdings == HoldingsRef("file", "a.parquet", "7-9")
-    assert await runs.snapshot(run.run_id) == SNAPSHOT
+    assert await runs.read_snapshot(run.run_id) == SNAPSHOT
 
 
 async def test_cancelling_is_told_to_the_holder_and_survives_the_plan(runs: RunStore) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
     assert (await runs.cancel(run.run_id)).status is RunStatus.CANCELLING
-    await runs.planned(run.run_id, "mine", a_plan())
+    await runs.store_plan(run.run_id, "mine", a_plan())
     assert await runs.renew(run.run_id, "mine", LEASE_S) is RunStatus.CANCELLING
 
 
@@ -196,7 +196,7 @@ async def test_no_chunk_begins_before_the_plan_is_stored_or_after_the_run_is_can
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
     assert not await runs.begin_chunk(run.run_id)
-    await runs.planned(run.run_id, "mine", a_plan())
+    await runs.store_plan(run.run_id, "mine", a_plan())
     assert await runs.begin_chunk(run.run_id)
     await runs.cancel(run.run_id)
     assert not await runs.begin_chunk(run.run_id)
@@ -207,7 +207,7 @@ async def test_of_simultaneous_beginnings_none_comes_after_the_cancelling(
 ) -> None:
     run = a_run()
     await runs.add(run, "mine", LEASE_S)
-    await runs.planned(run.run_id, "mine", a_plan())
+    await runs.store_plan(run.run_id, "mine", a_plan())
 
     async def begin_for_as_long_as_it_goes() -> int:
         count = 0
@@ -325,7 +325,7 @@ async def test_a_page_has_the_newest_runs_first(runs: RunStore) -> None:
     made = [a_run() for _ in range(5)]
     for run in made:
         await runs.add(run, "mine", LEASE_S)
-    page, total = await runs.page(1, 2)
+    page, total = await runs.read_page(1, 2)
     assert ([run.run_id for run in page], total) == ([made[3].run_id, made[2].run_id], 5)
 
 
@@ -336,7 +336,7 @@ async def test_only_what_ended_before_a_moment_is_to_be_forgotten(runs: RunStore
     week_ago = NOW - timedelta(days=7)
     await runs.end(old.run_id, "mine", RunStatus.COMPLETED, Totals(), week_ago)
     await runs.end(recent.run_id, "mine", RunStatus.COMPLETED, Totals(), NOW)
-    assert await runs.over_before(NOW - timedelta(days=1)) == (old.run_id,)
+    assert await runs.list_over_before(NOW - timedelta(days=1)) == (old.run_id,)
     for run in (old, unfinished):
         await runs.forget(run.run_id)
     with pytest.raises(NotFoundError):

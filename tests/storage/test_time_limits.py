@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
+from optimization.domain.option_overrides import NO_OVERRIDES
 from storage.chunk_store import Chunk, ChunkStore, Report
 from storage.embedded import server as embedded
 from storage.errors import StorageUnavailableError
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.mongo
 TIMEOUT_S = 0.3
 GIVE_UP_S = 15.0  # on a busy machine; without its bound a transaction is repeated for 120 s
 ID = "6" * 24
-RUN = a_run()
+REBALANCE = a_run()
 ORDERS = some(ID, 2)
 CHUNK = Chunk(ID, 0, (numbered("P", 0),))
 TOTALS = Totals()
@@ -59,26 +60,27 @@ ARGUMENTS: dict[str, Any] = {
     "keys": ["key"],
     "lease_s": 30.0,
     "limit": 10,
+    "max_orders": 10,
     "model": replace(a_model(), model_id=ID, version=1),
     "model_id": ID,
     "moment": NOON,
-    "most": 10,
     "now": NOON,
     "offset": 0,
     "order_ids": {"key": 1},
     "orders": ORDERS,
     "ordinals": range(3),
+    "outcomes": outcomes(REBALANCE),
     "owner": "me",
     "plan": Plan(SNAPSHOT, HoldingsRef("summaries"), 1, 1, 1, NOON),
     "portfolio_id": numbered("P", 0),
     "portfolio_ids": [numbered("P", 0)],
+    "rebalance": REBALANCE,
     "rebalance_id": ID,
     "rebalance_ids": [ID],
-    "rebalances": outcomes(RUN),
     "reference": ID,
     "reports": [(CHUNK, Report({}, {}, {}))],
     "request_hash": "hash",
-    "run": RUN,
+    "run": Run(ID, Selection(), NO_OVERRIDES, HoldingsRef("summaries"), NOON),
     "run_id": ID,
     "security_ids": [numbered("S", 0)],
     "settlements": {"key": Settlement(OrderState.SENT, 1)},
@@ -89,10 +91,7 @@ ARGUMENTS: dict[str, Any] = {
     "totals": TOTALS,
     "version": 1,
 }
-OF_BOOK_RUNS: dict[str, Any] = {
-    "run": Run(ID, Selection(), {}, HoldingsRef("summaries"), NOON),
-    "status": RunStatus.COMPLETED,
-}
+OF_RUNS: dict[str, Any] = {"status": RunStatus.COMPLETED}
 
 
 def stores(database: AsyncDatabase[Document]) -> Iterator[Any]:
@@ -115,7 +114,7 @@ def methods(database: AsyncDatabase[Document]) -> dict[str, Callable[[], Any]]:
     """List every public method of every store by name, bound to arguments."""
     found: dict[str, Callable[[], Any]] = {}
     for store in stores(database):
-        known = ARGUMENTS | (OF_BOOK_RUNS if isinstance(store, RunStore) else {})
+        known = ARGUMENTS | (OF_RUNS if isinstance(store, RunStore) else {})
         for name in (each for each in vars(type(store)) if not each.startswith("_")):
             method = getattr(store, name)
             taken = inspect.signature(method).parameters.values()
@@ -159,7 +158,7 @@ async def test_no_method_of_a_store_outlasts_its_time_out_when_the_server_is_fro
     directory: Path,
 ) -> None:
     server = embedded.start(directory)
-    database = connect(server.uri, "frozen", round(TIMEOUT_S * 1000), most_connections=100)
+    database = connect(server.uri, "frozen", round(TIMEOUT_S * 1000), max_connections=100)
     calls = methods(database)
     await asyncio.gather(*(database.command("ping") for _ in calls))
     freeze(server.pid)
@@ -176,7 +175,7 @@ async def test_no_method_of_a_store_outlasts_its_time_out_when_the_server_is_gon
     directory: Path,
 ) -> None:
     server = embedded.start(directory)
-    database = connect(server.uri, "gone", round(TIMEOUT_S * 1000), most_connections=100)
+    database = connect(server.uri, "gone", round(TIMEOUT_S * 1000), max_connections=100)
     calls = methods(database)
     await database.command("ping")
     embedded.stop(directory)

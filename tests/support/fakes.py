@@ -141,7 +141,7 @@ class FakeOptimizer:
         self, command: RebalancePortfolio
     ) -> tuple[Rebalance, PortfolioOutcome]:
         self._note(command.overrides.values)
-        model = await self.stored.models.followed_by(command.portfolio_id, command.model_id)
+        model = await self.stored.models.find_followed(command.portfolio_id, command.model_id)
         run, (rebalance,) = await self._run(model, (command.portfolio_id,))
         return run, rebalance
 
@@ -165,13 +165,13 @@ class FakeOptimizer:
     async def measure_portfolio(
         self, portfolio_id: str, model_id: str | None
     ) -> tuple[Model, PortfolioDrift]:
-        model = await self.stored.models.followed_by(portfolio_id, model_id)
+        model = await self.stored.models.find_followed(portfolio_id, model_id)
         return model, _drift(model, portfolio_id)
 
     async def measure_portfolios(
         self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[DriftSummary, ...], int]:
-        model, total = await self.stored.models.followers(model_id, offset, limit)
+        model, total = await self.stored.models.read_followers(model_id, offset, limit)
         ids = model.portfolio_ids if model else ()
         return tuple(_drift(model, each).summary for each in ids if model), total
 

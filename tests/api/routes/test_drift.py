@@ -228,7 +228,7 @@ async def test_measuring_stores_nothing_and_answers_the_same_again(
     for path in (OF_P, drift_path(model)):
         assert (await client.get(path)).content == (await client.get(path)).content
 
-    assert await stored.rebalances.page() == ((), 0)
+    assert await stored.rebalances.read_page() == ((), 0)
     assert (await client.get(f"/api/v1/model/{model['model_id']}")).json() == model
 
 

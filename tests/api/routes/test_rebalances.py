@@ -211,7 +211,7 @@ async def test_while_the_first_request_of_a_key_is_at_work_the_second_one_waits_
     assert len(done) + len(waiting) == 4
     assert {answer.json()[0]["rebalance_id"] for answer in done} != set()
     assert all(int(answer.headers["retry-after"]) > 0 for answer in waiting)
-    assert (await stored.rebalances.page())[1] == 1
+    assert (await stored.rebalances.read_page())[1] == 1
 
 
 async def test_a_stored_rebalance_has_its_decimals_as_plain_numbers(

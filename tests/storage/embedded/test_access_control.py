@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from storage.embedded.engines import SECANTUS, find_engine
 from storage.embedded.process import await_primary, end, spawn
-from storage.embedded.server import Server, ended, start, stop
+from storage.embedded.server import Server, find_end_reason, start, stop
 from storage.errors import NoRoomError, ServerDidNotStartError
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
@@ -140,10 +140,10 @@ async def test_a_key_that_was_lost_is_made_anew_and_the_data_opens(
 def test_a_server_whose_disk_is_full_says_so(small_disk: Path) -> None:
     directory = small_disk / "data directory"
     server = start(directory)
-    assert ended(directory, server) is None
+    assert find_end_reason(directory, server) is None
     with pytest.raises(PyMongoError):
         fill(server)
-    while (reason := ended(directory, server)) is None:
+    while (reason := find_end_reason(directory, server)) is None:
         time.sleep(0.05)
     assert reason == "because its disk is full"
 

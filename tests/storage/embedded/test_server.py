@@ -18,7 +18,7 @@ from pymongo import MongoClient
 from storage.embedded import process
 from storage.embedded.access_control import internal_uri
 from storage.embedded.engines import SECANTUS, find_engine
-from storage.embedded.process import answers, is_alive
+from storage.embedded.process import is_alive, is_answering
 from storage.embedded.server import Server, start, stop
 from storage.errors import (
     DataDirectoryLockedError,
@@ -32,7 +32,7 @@ from storage.mongo.connection import (
     Document,
     connect,
     disconnect,
-    failures_translated,
+    failure_translation,
     ping,
 )
 from storage.mongo.connection import _settings as database_settings
@@ -113,7 +113,7 @@ def test_6_racing_starters_give_one_server(directory: Path) -> None:
     assert len(answers_) == 1
     noted = json.loads((directory / "server.json").read_text())
     assert answers_ == {f"{noted['pid']} {noted['uri']}\n"}
-    assert answers(noted["uri"])
+    assert is_answering(noted["uri"])
 
 
 def test_an_owned_server_ends_with_its_owner_even_if_that_was_killed(directory: Path) -> None:
@@ -151,7 +151,7 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
     def write() -> None:
         settings = database_settings(2_000, 20)
         client = MongoClient[Document](server.uri, **settings)
-        with client, suppress(StorageUnavailableError), failures_translated():
+        with client, suppress(StorageUnavailableError), failure_translation():
             for first in range(0, run.number_of_portfolios, 50):
                 ordinals = range(first, first + 50)
                 for batch in outcome_batches(run.rebalance_id, ordinals, outcomes(run, ordinals)):
@@ -202,7 +202,7 @@ def test_an_absent_server_is_reported_as_unavailable(directory: Path) -> None:
     with (
         MongoClient[Document](server.uri, timeoutMS=300) as client,
         pytest.raises(StorageUnavailableError),
-        failures_translated(),
+        failure_translation(),
     ):
         client.admin.command("ping")
 
@@ -291,26 +291,26 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     models, rebalances = ModelStore(database), RebalanceStore(database)
     added = await models.add(a_model())
     replaced = await models.replace(added)
-    assert await models.page() == ((replaced,), 1)
-    assert await models.followed_by(added.portfolio_ids[0]) == replaced
+    assert await models.read_page() == ((replaced,), 1)
+    assert await models.find_followed(added.portfolio_ids[0]) == replaced
     run = await rebalances.open(a_run(12))
     for _ in range(2):
         await rebalances.record(run.rebalance_id, range(12), outcomes(run))
-    assert await rebalances.outcomes(run) == outcomes(run)
+    assert await rebalances.list_outcomes(run) == outcomes(run)
     over = replace(a_run(5), status=RebalanceStatus.COMPLETED)
     await rebalances.store(over, outcomes(over))
     assert await rebalances.count_transactions(over.rebalance_id) > 0
-    assert await rebalances.outcomes(over) == outcomes(over)
+    assert await rebalances.list_outcomes(over) == outcomes(over)
     await rebalances.delete(over.rebalance_id, 1)
     finished = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
-    page = await rebalances.page_of_portfolios([outcomes(run)[3].portfolio_id], 0, 10)
+    page = await rebalances.read_page_of_portfolios([outcomes(run)[3].portfolio_id], 0, 10)
     assert page == (((finished, 1),), 1)
     await rebalances.delete(run.rebalance_id, 1)
     await models.delete(str(added.model_id), 2)
-    assert (await rebalances.page(), await models.page()) == (((), 0), ((), 0))
+    assert (await rebalances.read_page(), await models.read_page()) == (((), 0), ((), 0))
     await disconnect(database)
     assert stop(directory)
-    assert not answers(secantus.uri)
+    assert not is_answering(secantus.uri)
 
 
 def test_a_server_that_nobody_owns_is_no_child_of_its_starter(directory: Path) -> None:

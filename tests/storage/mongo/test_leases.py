@@ -11,6 +11,7 @@ import pytest
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
+from optimization.domain.option_overrides import NO_OVERRIDES
 from storage.embedded.engines import MONGOD, SECANTUS
 from storage.embedded.server import start, stop
 from storage.errors import HandOverInProgressError, IdempotencyInProgressError
@@ -171,7 +172,7 @@ async def test_either_server_lets_a_run_be_taken_over_once_its_lease_has_lapsed(
     either: AsyncDatabase[Document],
 ) -> None:
     runs = RunStore(either)
-    run = Run(new_rebalance_id(), Selection(), {}, HoldingsRef("summaries"), FAR)
+    run = Run(new_rebalance_id(), Selection(), NO_OVERRIDES, HoldingsRef("summaries"), FAR)
     await runs.add(run, "dead", LAPSED_S)
     claimed = await runs.claim("mine", LEASE_S)
     assert claimed is not None
