@@ -86,6 +86,7 @@ from optimization.exact.columns import OtherHoldings, PortfolioBlock, ScaledColu
 from optimization.time_budget import TimeBudget
 
 if TYPE_CHECKING:
+    from optimization.block_engine import rebalance_block
     from optimization.engine import Answer, rebalance, rebalance_all
 
 __all__ = [
@@ -151,6 +152,7 @@ __all__ = [
     "price_targets",
     "rebalance",
     "rebalance_all",
+    "rebalance_block",
     "relative_band",
     "require_targets",
     "traded_shares",
@@ -165,10 +167,15 @@ __all__ = [
     "without_target",
 ]
 
-_WITH_SOLVER = ("Answer", "rebalance", "rebalance_all")
+_WITH_SOLVER = {
+    "Answer": "optimization.engine",
+    "rebalance": "optimization.engine",
+    "rebalance_all": "optimization.engine",
+    "rebalance_block": "optimization.block_engine",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _WITH_SOLVER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("optimization.engine"), name)
+    return getattr(import_module(_WITH_SOLVER[name]), name)

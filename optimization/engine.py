@@ -128,7 +128,8 @@ def _answers_or_searches(
     securities: tuple[PricedTarget, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
 ) -> Iterator[tuple[int, Answer | Search]]:
     """Yield the place of each portfolio with its answer, or with the search that it needs."""
-    together = {} if options.restricts or options.couples else _find_blockable(portfolios)
+    alone = options.restricts or options.couples or _has_fractions(securities)
+    together = {} if alone else _find_blockable(portfolios)
     blockable = list(together)
     for first in range(0, len(blockable), BLOCK_SIZE):
         places = blockable[first : first + BLOCK_SIZE]
@@ -139,6 +140,12 @@ def _answers_or_searches(
         others = price_others(securities, portfolios[place])
         assembled = build_block(securities, others, [portfolios[place]], options)
         yield place, _answer_block(assembled, options)[0]
+
+
+def _has_fractions(securities: Sequence[PricedTarget]) -> bool:
+    """Whether amounts may repeat; they are rounded after the digits of all that share a block."""
+    weights = (part for one in securities for part in (one.weight, one.band.low, one.band.high))
+    return not all(isinstance(part, Decimal) for part in weights)
 
 
 def _add_cash_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from optimization.domain.numbers import EXACT
 from optimization.domain.portfolio import Portfolio, PricedTarget, find_unpriced
 from optimization.errors import PricesMissingError, RuleError
-from optimization.exact.scaled_integers import INT64_SAFE, Integers, to_units
+from optimization.exact.scaled_integers import INT64_SAFE, Integers, narrow, to_units
 
 INT64_DIGITS = 18  # int64 holds every power of ten up to this one
 
@@ -56,10 +56,8 @@ class ScaledColumn:
                 digits = value.normalize(EXACT).as_tuple().exponent
                 assert isinstance(digits, int)
                 decimals = max(decimals, -digits)
-        units = [to_units(value, decimals) for value in values]
-        largest = max(map(abs, units), default=0)
-        dtype = np.int64 if largest < INT64_SAFE else np.object_
-        return cls(np.array(units, dtype=dtype).reshape(shape), decimals)
+        units = np.array([to_units(value, decimals) for value in values], dtype=np.object_)
+        return cls(narrow(units).reshape(shape), decimals)
 
     def value(self, *place: int) -> Decimal:
         """The value at a place, with exactly ``decimals`` digits after the point."""
@@ -77,6 +75,26 @@ class ScaledColumn:
         units = self.units.astype(object) if self.decimals > INT64_DIGITS else self.units
         whole = units // 10**self.decimals
         return whole, units - whole * 10**self.decimals
+
+    def coarsest(self) -> "ScaledColumn":
+        """The same values at the smallest scale that is exact, in int64 if they fit."""
+        whole, rest = self.split()
+        if not rest.any():
+            return ScaledColumn(narrow(whole), 0)
+        units, decimals = self.units, self.decimals
+        while not (units % 10).any():
+            units, decimals = units // 10, decimals - 1
+        return ScaledColumn(narrow(units), decimals)
+
+    def at_scale(self, decimals: int) -> "ScaledColumn":
+        """The same values at a finer scale, as Python integers if int64 could not hold them."""
+        factor = 10 ** (decimals - self.decimals)
+        if factor == 1:
+            return self
+        units = self.units
+        if factor * int(np.abs(units).max(initial=0)) >= INT64_SAFE or factor >= INT64_SAFE:
+            units = units.astype(object)
+        return ScaledColumn(units * factor, decimals)
 
     def select(self, rows: Rows) -> "ScaledColumn":
         """Column of some rows, at the same scale."""

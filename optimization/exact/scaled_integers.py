@@ -121,6 +121,18 @@ def integers(values: Iterable[int], largest: int) -> Integers:
     return np.array(list(values), dtype=dtype)
 
 
+def narrow(units: Integers) -> Integers:
+    """Whole numbers as int64 if all of them fit.
+
+    >>> narrow(np.array([5, 7], dtype=np.object_)).dtype, narrow(np.array([2**80])).dtype
+    (dtype('int64'), dtype('O'))
+    """
+    if units.dtype == np.int64:
+        return units
+    largest = max(map(abs, units.ravel().tolist()), default=0)
+    return units.astype(np.int64 if largest < INT64_SAFE else np.object_)
+
+
 def round_counts(counts: NDArray[np.float64], like: Integers) -> Integers:
     """Round the solver's counts to whole numbers of the dtype of ``like``, also beyond int64.
 

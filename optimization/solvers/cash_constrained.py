@@ -69,7 +69,7 @@ class CashConstrainedProblem:
 
     def drift_units(self, lots: Integers) -> Fraction:
         """Drift of a plan in units, exact."""
-        parts = drift_of(self.block, self.bands, lots[None, :])[0]
+        parts = int(drift_of(self.block, self.bands, lots[None, :])[0])
         return Fraction(parts, self.block.denominator)
 
 

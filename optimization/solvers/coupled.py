@@ -186,7 +186,8 @@ def _objective_at_base(coupled: CoupledProblem, base: Integers) -> Fraction:
     block, constraints = coupled.block, coupled.constraints
     if constraints.violation_alone:
         return Fraction(0)
-    drift = Fraction(drift_of(block, coupled.bands, base[None, :])[0], block.denominator)
+    parts = int(drift_of(block, coupled.bands, base[None, :])[0])
+    drift = Fraction(parts, block.denominator)
     if not constraints.costs_in_objective:
         return drift
     return drift + constraints.rate * int((np.abs(base - block.before[0]) * block.lot_value).sum())

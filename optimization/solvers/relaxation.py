@@ -35,7 +35,7 @@ class SeparableRelaxation:
     @cached_property
     def drifts(self) -> list[int]:
         """Drift of the separable optimum of each portfolio, in units / denominator."""
-        return drift_of(self.block, self.bands, self.separable.lots)
+        return drift_of(self.block, self.bands, self.separable.lots).tolist()
 
     def coupled_problem(self, row: int) -> CoupledProblem:
         """One portfolio with its coupling constraints."""

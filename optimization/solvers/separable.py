@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimization.exact.block import Bands, Block
-from optimization.exact.scaled_integers import Integers
+from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,16 +60,15 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
     return lots + up
 
 
-def drift_of(block: Block, bands: Bands, lots: Integers) -> list[int]:
-    """Total drift sum |t - p z| of each portfolio, in units / denominator; exact integers."""
+def drift_of(block: Block, bands: Bands, lots: Integers) -> Integers:
+    """Total drift sum |t - p z| of each portfolio, in units / denominator, exact; shape (B,)."""
     distance = bands.target - lots * block.lot_value
-    sign = np.where(distance >= 0, 1, -1)
+    below = distance < 0
     whole = np.abs(distance).sum(axis=1)
-    part = (sign * bands.part).sum(axis=1)
-    return [
-        int(units) * block.denominator + int(parts)
-        for units, parts in zip(whole, part, strict=True)
-    ]
+    part = np.where(below, -bands.part, bands.part).sum(axis=1)
+    if whole.dtype != np.object_ and int(whole.max()) * block.denominator >= INT64_SAFE:
+        whole = whole.astype(object)
+    return whole * block.denominator + part
 
 
 def _clip(block: Block, bands: Bands, lots: Integers, outside: np.ndarray) -> np.ndarray:

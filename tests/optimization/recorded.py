@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from optimization.domain.model import Model
 from optimization.domain.option_values import Percent
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
@@ -55,6 +56,7 @@ BOOK, BOOK_SIZE = "book", 720  # more whole holdings than one block of the engin
 FLOOR = RebalanceOptions(cash_floor=Percent(Decimal(5)))
 NAMED: dict[str, Callable[[Random], Problem]] = {kind.__name__: kind for kind in KINDS}
 
+Solve = Callable[[Model, Portfolio, RebalanceOptions], PortfolioOutcome]
 Digests = dict[str, list[str | None]]  # by kind; None where the answer is not recorded
 
 
@@ -81,7 +83,7 @@ def together(
     securities: tuple[PricedTarget, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
 ) -> list[str]:
     """Digests of the answers to these portfolios in one call."""
-    return [_short(_said(one)) for one in rebalance_all(securities, portfolios, options)]
+    return [short(said(one)) for one in rebalance_all(securities, portfolios, options)]
 
 
 def text(answer: PortfolioOutcome) -> str:
@@ -107,25 +109,27 @@ def text(answer: PortfolioOutcome) -> str:
     )
 
 
-def answered(kind: str, number: int) -> str:
+def answered(kind: str, number: int, solve: Solve = rebalance) -> str:
     """Answer a problem, as text; an error by its representation."""
     asked = problem(kind, number)
     try:
-        return _said(rebalance(asked.model, asked.portfolio, asked.options))
+        return said(solve(asked.model, asked.portfolio, asked.options))
     except OptimizationError as error:
         return repr(error)
 
 
-def digest(kind: str, number: int) -> str:
+def digest(kind: str, number: int, solve: Solve = rebalance) -> str:
     """Digest of the answer to a problem."""
-    return _short(answered(kind, number))
+    return short(answered(kind, number, solve))
 
 
-def _short(answer: str) -> str:
+def short(answer: str) -> str:
+    """Digest of the text of an answer."""
     return sha256(answer.encode()).hexdigest()[:LENGTH]
 
 
-def _said(answer: Answer) -> str:
+def said(answer: Answer | OptimizationError) -> str:
+    """Text of an answer, or of an error."""
     return text(answer) if isinstance(answer, PortfolioOutcome) else repr(answer)
 
 

@@ -1,0 +1,69 @@
+"""Portfolios as columns, and the text of an answer to compare it by."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+
+from optimization import (
+    NoSolutionInTimeError,
+    OtherHoldings,
+    Portfolio,
+    PortfolioBlock,
+    PortfolioOutcome,
+    PricedTarget,
+    ScaledColumn,
+)
+from optimization.exact.scaled_integers import narrow, to_units
+
+
+def column(values: Sequence[Decimal], digits: int, shape: tuple[int, ...] = (-1,)) -> ScaledColumn:
+    """Values at a scale, in int64 if they fit."""
+    units = np.array([to_units(value, digits) for value in values], dtype=np.object_)
+    return ScaledColumn(narrow(units).reshape(shape), digits)
+
+
+def digits_of(values: Sequence[Decimal]) -> int:
+    """Most digits after the point that one of the values is written with."""
+    return max([0, *(-int(value.as_tuple().exponent) for value in values)])
+
+
+def block_of(
+    securities: Sequence[PricedTarget], portfolios: Sequence[Portfolio], digits: int | None = None
+) -> PortfolioBlock:
+    """Portfolios at one snapshot as a block, with so many digits of a quantity."""
+    ids = [security.security_id for security in securities]
+    prices = {name: price for one in portfolios for name, price in one.prices.items()}
+    held = sorted({name for one in portfolios for name in one.holdings}.difference(ids))
+    inside = [one.holdings.get(name, Decimal(0)) for one in portfolios for name in ids]
+    outside = [
+        (row, place, one.holdings[name])
+        for row, one in enumerate(portfolios)
+        for place, name in enumerate(held)
+        if name in one.holdings
+    ]
+    shares = [quantity for _, _, quantity in outside]
+    digits = digits_of([*inside, *shares]) if digits is None else digits
+    cash = [one.cash for one in portfolios]
+    return PortfolioBlock(
+        tuple(one.portfolio_id for one in portfolios),
+        column(cash, digits_of(cash)),
+        column(inside, digits, (len(portfolios), len(ids))),
+        OtherHoldings(
+            np.array([row for row, _, _ in outside], dtype=np.int32),
+            np.array([place for _, place, _ in outside], dtype=np.int32),
+            column(shares, digits),
+            tuple(held),
+            tuple(prices[name] for name in held),
+        ),
+    )
+
+
+def complete_text(answer: object) -> str:
+    """Everything that an answer has, every digit of it, but for the seconds it took."""
+    if isinstance(answer, NoSolutionInTimeError):
+        return f"{type(answer).__name__} {answer.portfolio_id}"
+    if isinstance(answer, PortfolioOutcome) and answer.certificate is not None:
+        answer = replace(answer, certificate=replace(answer.certificate, seconds=0.0))
+    return repr(answer)

@@ -1,0 +1,324 @@
+"""rebalance_block gives every portfolio the answer of rebalance_all, in any company."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+
+from optimization import (
+    BESIDE,
+    STATUSES,
+    CertificationError,
+    DriftBand,
+    Model,
+    OptimizationError,
+    OtherHoldings,
+    Portfolio,
+    PortfolioBlock,
+    PortfolioOutcome,
+    PricedTarget,
+    PricesMissingError,
+    RebalanceOptions,
+    RuleError,
+    ScaledColumn,
+    Status,
+    TimeBudget,
+    block_engine,
+    price_targets,
+    rebalance_all,
+    rebalance_block,
+)
+from optimization.errors import OptionsConflictError, SolverInterruptedError
+from optimization.solvers import relaxation
+from optimization.solvers.separable import Separable
+from tests.optimization.recorded import BOOK, COUNTS, book, digest, recorded, said, short
+from tests.optimization.support.by_hand import PORTFOLIO, A, B, model
+from tests.optimization.support.columns import block_of, column, complete_text, digits_of
+from tests.optimization.support.random_problems import OPTIONS, security_id
+
+Case = tuple[tuple[PricedTarget, ...], list[Portfolio], int, RebalanceOptions]
+HUGE = 10**25
+IN_BAND = STATUSES.index(Status.IN_BAND)
+FRACTIONS = [Fraction(1, 3), Fraction(1, 12), Fraction(1, 8), Fraction(2, 7)]
+
+
+@st.composite
+def decimals(draw: st.DrawFn, least: int, most: int, digits: int) -> Decimal:
+    """A decimal of exactly these digits: mostly whole, sometimes huge."""
+    scale = 10**digits
+    whole = st.integers(least, most).map(lambda value: value * scale)
+    any_part = st.integers(least * scale, most * scale)
+    units = draw(st.one_of(whole, whole, any_part, st.just(0)))
+    if draw(st.integers(0, 60)) == 0:
+        units += draw(st.sampled_from([HUGE, -HUGE, 3 * 10**18]))
+    return Decimal(units).scaleb(-digits)
+
+
+@st.composite
+def models(draw: st.DrawFn, count: int) -> tuple[PricedTarget, ...]:
+    digits = draw(st.sampled_from([0, 2, 2, 6]))
+    price = st.integers(10**digits, 400 * 10**digits).map(lambda p: Decimal(p).scaleb(-digits))
+    thirds = count and draw(st.integers(0, 5)) == 0
+    weight = st.integers(1, max(1, 190 // max(count, 1))).map(lambda w: Decimal(5 * w).scaleb(-3))
+    drift = st.integers(0, 300).map(lambda d: Decimal(d).scaleb(-3))
+    return tuple(
+        PricedTarget(
+            security_id(i),
+            draw(price),
+            draw(st.sampled_from(FRACTIONS)) if thirds else draw(weight),
+            DriftBand(draw(drift), draw(drift)),
+        )
+        for i in range(count)
+    )
+
+
+@st.composite
+def options_of(draw: st.DrawFn, ids: list[str]) -> RebalanceOptions:
+    names = draw(
+        st.one_of(
+            st.just(set[str]()),
+            st.sets(st.sampled_from(["cash_floor", "cash_flow"]), max_size=2),
+            st.sets(st.sampled_from(sorted(OPTIONS)), min_size=1, max_size=3),
+        )
+    )
+    chosen = {name: draw(OPTIONS[name](ids)) for name in sorted(names)}
+    if chosen.get("costs_in_objective"):
+        chosen.setdefault("cost_rate", Decimal("0.01"))
+    try:
+        return RebalanceOptions(**chosen)
+    except OptionsConflictError:
+        reject()
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Portfolios of one model: tight, short, fractional, huge, empty, with other holdings."""
+    securities = draw(models(draw(st.integers(0, 4))))
+    ids = [security.security_id for security in securities]
+    others = ["OTHER-A", "OTHER-B", "OTHER-C"]
+    price = st.sampled_from(["1", "31.07", "0.000001", "250.250000", "1E+2"]).map(Decimal)
+    prices = {name: draw(price) for name in others}
+    prices |= {security.security_id: security.price for security in securities}
+    digits, cash_digits = draw(st.sampled_from([0, 0, 2, 9])), draw(st.sampled_from([0, 2, 2, 9]))
+
+    def portfolio(number: int) -> Portfolio:
+        least = draw(st.sampled_from([0, 0, -2]))
+        held = {one: draw(decimals(least, 12, digits)) for one in ids if draw(st.booleans())}
+        for one in others:
+            if draw(st.integers(0, 4)) == 0:
+                held[one] = draw(decimals(-2, 9, digits))
+        most = draw(st.sampled_from([0, 40, 4_000, 40_000]))
+        return Portfolio(
+            f"{number:024d}", draw(decimals(-most // 9, most, cash_digits)), held, prices
+        )
+
+    portfolios = [portfolio(number) for number in range(draw(st.integers(1, 6)))]
+    return securities, portfolios, digits, draw(options_of([*ids, *others]))
+
+
+def texts(answers: Sequence[object]) -> list[str]:
+    return [complete_text(answer) for answer in answers]
+
+
+@settings(max_examples=200, deadline=None)
+@given(case=cases(), data=st.data())
+def test_every_answer_is_the_one_of_the_objects_to_the_last_digit(case: Case, data: st.DataObject):
+    securities, portfolios, digits, options = case
+    expected = [rebalance_all(securities, [one], options)[0] for one in portfolios]
+    order = data.draw(st.permutations(range(len(portfolios))))
+    block = block_of(securities, [portfolios[place] for place in order], digits)
+    cut = data.draw(st.integers(0, len(portfolios)))
+
+    together = rebalance_block(securities, block, options)
+    parts = [
+        rebalance_block(securities, block.select(rows), options)
+        for rows in (slice(0, cut), slice(cut, len(block)))
+    ]
+
+    found = together.outcomes()
+    assert texts(found) == texts([outcome for part in parts for outcome in part.outcomes()])
+    assert texts(found) == texts([expected[place] for place in order])
+    assert together.transactions.tolist() == [
+        len(one.transactions) if isinstance(one, PortfolioOutcome) else 0 for one in found
+    ]
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_every_recorded_problem_has_its_recorded_answer_as_a_block_of_one(kind: str):
+    for number, known in enumerate(recorded()[kind]):
+        if known is not None:
+            assert digest(kind, number, by_block) == known, f"{kind} {number}"
+
+
+def by_block(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> PortfolioOutcome:
+    securities = price_targets(model, portfolio.prices)
+    (answer,) = rebalance_block(securities, block_of(securities, [portfolio]), options).outcomes()
+    if isinstance(answer, OptimizationError):
+        raise answer
+    return answer
+
+
+@pytest.mark.parametrize("size", [720, 7])
+def test_a_book_has_its_recorded_answers_in_blocks_of_any_size(size: int):
+    securities, portfolios, options = book()
+    known = dict(zip((one.portfolio_id for one in portfolios), recorded()[BOOK], strict=True))
+    # A block has one scale, which shows in the digits of a market value.
+    digits = {one.portfolio_id: digits_of(list(one.holdings.values())) for one in portfolios}
+    for of_digits in (0, 2):
+        alike = [one for one in portfolios if digits[one.portfolio_id] == of_digits]
+        for first in range(0, len(alike), size):
+            block = block_of(securities, alike[first : first + size])
+            answers = rebalance_block(securities, block, options).outcomes()
+            assert [short(said(one)) for one in answers] == list(
+                map(known.get, block.portfolio_ids)
+            )
+
+
+def test_most_of_a_book_is_answered_in_arrays_fractions_and_other_holdings_included():
+    securities, portfolios, _ = book()
+
+    answer = rebalance_block(securities, block_of(securities, portfolios))
+
+    fractional = [any(u % 1 for u in one.holdings.values()) for one in portfolios]
+    in_arrays = answer.status != BESIDE
+    assert in_arrays[np.array(fractional)].mean() > 0.6
+    assert in_arrays.mean() > 0.6
+    assert len(answer.others.rows) > 100
+
+
+def test_rows_beside_trade_nothing_in_the_columns_and_have_amounts_of_0():
+    securities = price_targets(model("0.001", A="0.5"), {A: Decimal(333)})
+    accounts = [
+        Portfolio(PORTFOLIO, Decimal(cash), {A: Decimal(2)}, {A: Decimal(333)})
+        for cash in (334, 666)
+    ]
+
+    answer = rebalance_block(securities, block_of(securities, accounts))
+
+    assert (answer.status.tolist(), list(answer.beside)) == ([BESIDE, IN_BAND], [0])
+    assert answer.outcome(0) is answer.beside[0]
+    assert answer.after.units.tolist() == answer.before.units.tolist() == [[2], [2]]
+    columns = answer.market_value, answer.cash_before, answer.cash_after, answer.objective
+    assert [column.units.tolist()[0] for column in columns] == [0] * 4
+    assert answer.market_value.value(1) == 1332
+
+
+def test_an_account_beyond_64_bits_leaves_the_columns_exact():
+    prices = {A: Decimal(1), B: Decimal(1)}
+    securities = price_targets(model(A="0.4", B="0.4"), prices)
+    small = Portfolio(PORTFOLIO, Decimal(1000), {}, prices)
+    large = Portfolio(PORTFOLIO, Decimal(10**22), {A: Decimal(5)}, prices)
+
+    answer = rebalance_block(securities, block_of(securities, [small, large]))
+
+    assert answer.market_value.units.tolist() == [1000, 10**22 + 5]
+    assert answer.after.units.tolist() == [[400, 400], [4 * 10**21 + 2, 4 * 10**21 + 2]]
+    assert answer.beside == {}
+
+
+@pytest.mark.parametrize("more", [5, -6])
+def test_a_plan_that_fails_verification_is_never_in_the_columns(
+    monkeypatch: pytest.MonkeyPatch, more: int
+):
+    for module in (block_engine, relaxation):
+        right = module.solve
+
+        def wrong(*args: Any, right: Callable[..., Separable] = right) -> Separable:
+            return replace(right(*args), lots=right(*args).lots + more)
+
+        monkeypatch.setattr(module, "solve", wrong)
+    account = Portfolio(PORTFOLIO, Decimal(100), {}, {A: Decimal(10)})
+    securities = price_targets(model("0.3", A="0.5"), account.prices)
+
+    answer = rebalance_block(securities, block_of(securities, [account])).outcome(0)
+
+    assert isinstance(answer, CertificationError)
+
+
+def test_a_block_without_rows_has_no_answers():
+    securities = price_targets(model(A="0.5"), {A: Decimal(10)})
+    empty = PortfolioBlock((), column([], 0), column([], 0, (0, 1)), OtherHoldings.none())
+
+    answer = rebalance_block(securities, empty)
+
+    assert (len(answer), answer.outcomes(), answer.transactions.tolist()) == (0, [], [])
+
+
+def test_an_interrupted_budget_stops_a_block():
+    budget = TimeBudget()
+    budget.interrupt()
+    account = Portfolio(PORTFOLIO, Decimal(100), {}, {A: Decimal(10)})
+    securities = price_targets(model(A="0.5"), account.prices)
+
+    with pytest.raises(SolverInterruptedError):
+        rebalance_block(securities, block_of(securities, [account]), budget=budget)
+
+
+def test_a_block_of_another_model_is_refused():
+    account = Portfolio(PORTFOLIO, Decimal(1), {A: Decimal(2)}, {A: Decimal(10), B: Decimal(1)})
+    of_a = price_targets(model(A="0.5"), account.prices)
+    of_b = price_targets(model(B="0.5"), account.prices)
+    of_both = price_targets(model(A="0.5", B="0.1"), account.prices)
+
+    with pytest.raises(RuleError, match="the model has 2 securities"):
+        rebalance_block(of_both, block_of(of_a, [account]))
+    with pytest.raises(RuleError, match="other holdings are outside the model"):
+        rebalance_block(of_a, block_of(of_b, [account]))
+    with pytest.raises(PricesMissingError, match=A):
+        rebalance_block((replace(of_a[0], price=Decimal(0)),), block_of(of_a, [account]))
+
+
+ONE = ScaledColumn.of([Decimal(1)])
+TWO = ScaledColumn.of([Decimal(1), Decimal(2)])
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda: ScaledColumn(np.zeros(1, dtype=np.float64), 0), "units.dtype is 'float64'"),
+        (lambda: ScaledColumn(np.zeros(1, dtype=np.int64), -1), "decimals is -1"),
+        (lambda: ScaledColumn.of([Decimal("NaN")]), "a value is a finite number"),
+        (lambda: others([0], [0], TWO), "have one length"),
+        (lambda: others([0, 0], [1, 0], TWO), "ascend by row"),
+        (lambda: others([0, 0], [1, 1], TWO), "ascend by row"),
+        (lambda: others([0], [2], ONE), "a place in ids"),
+        (lambda: others([-1], [0], ONE), "ascend by row"),
+        (lambda: others([0], [0], ScaledColumn.of([Decimal(0)])), "not of 0 shares"),
+        (lambda: others([0], [0], ONE, ids=("B", "A")), "ids ascend"),
+        (lambda: others([0], [0], ONE, prices=(Decimal(1),)), "each with one price"),
+        (lambda: PortfolioBlock(("P",), TWO, wide(1), OtherHoldings.none()), "cash is one amount"),
+        (lambda: PortfolioBlock(("P",), ONE, wide(2), OtherHoldings.none()), "one row a portfolio"),
+        (lambda: PortfolioBlock(("P",), ONE, wide(1), others([1], [0], ONE)), "row of the block"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(make: Callable[[], object], what: str):
+    with pytest.raises(RuleError, match=what):
+        make()
+
+
+def test_other_holdings_without_a_price_are_named():
+    with pytest.raises(PricesMissingError) as caught:
+        others([0], [0], ONE, prices=(Decimal(1), Decimal(0)))
+
+    assert caught.value.security_ids == ("B",)
+
+
+def others(
+    rows: list[int],
+    securities: list[int],
+    quantities: ScaledColumn,
+    ids: tuple[str, ...] = ("A", "B"),
+    prices: tuple[Decimal, ...] = (Decimal(1), Decimal(2)),
+) -> OtherHoldings:
+    places = np.array(rows, dtype=np.int32), np.array(securities, dtype=np.int32)
+    return OtherHoldings(*places, quantities, ids, prices)
+
+
+def wide(rows: int) -> ScaledColumn:
+    return ScaledColumn(np.ones((rows, 2), dtype=np.int64), 0)
