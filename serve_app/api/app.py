@@ -2,24 +2,26 @@
 
 from functools import partial
 from importlib.metadata import version
+from operator import attrgetter
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from serve_app.api.dependencies import Ports
+from serve_app.api.dependencies import Ports, require_known_parameters
 from serve_app.api.event_stream import Streams
-from serve_app.api.middleware.body_deadline import BodyDeadline
-from serve_app.api.middleware.compression import Compression
-from serve_app.api.middleware.request_bodies import Bounds, RequestBodies
-from serve_app.api.middleware.request_deadline import Deadlines
-from serve_app.api.middleware.request_headers import RequestHeaders
-from serve_app.api.middleware.request_metrics import Measured, RequestWatch
+from serve_app.api.middleware.requests import Bounds, Deadlines, RequestBodies
+from serve_app.api.middleware.responses import (
+    Compression,
+    ErrorResponses,
+    Measured,
+    RequestHeaders,
+    RequestWatch,
+)
 from serve_app.api.openapi.document import build_document
 from serve_app.api.openapi.explorer import add_explorer
-from serve_app.api.problem_responses import ErrorResponses, answer_http, answer_invalid
-from serve_app.api.query_parameters import require_known_parameters
+from serve_app.api.problem_responses import answer_http, answer_invalid
 from serve_app.api.response_headers import EXPOSED
 from serve_app.api.routes import (
     drift,
@@ -50,7 +52,7 @@ def api_app(
         version=version("order-generation-service"),
         redirect_slashes=False,
         dependencies=[Depends(require_known_parameters)],
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=attrgetter("name"),
         openapi_url=None,  # because the framework's route would take every query
         docs_url=None,  # because FastAPI's pages load scripts from another server
         redoc_url=None,
@@ -83,7 +85,6 @@ def _add_middleware(
     app.add_middleware(ErrorResponses)
     app.add_middleware(RequestBodies, bounds=Bounds.of(settings))
     app.add_middleware(Compression)
-    app.add_middleware(BodyDeadline)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

@@ -81,7 +81,7 @@ def _ranges(accept: str) -> Iterator[Range]:
             yield Range(kind, subtype, quality)
 
 
-def _accept(request: Request) -> str:
+async def _accept(request: Request) -> str:
     # Not a parameter, because OpenAPI describes Accept by the media types of an answer.
     return ",".join(request.headers.getlist("accept"))
 

@@ -1,19 +1,37 @@
-"""Dependencies of the routes: the ports of the deployments, and the settings.
+"""Dependencies of the routes: ports, settings, and parameters of paths, queries and headers.
 
 Domain objects are the payload. Errors arrive as themselves (storage.errors, optimization.errors,
 serve_app.upstream.errors, serve_app.ports.errors); serve_app.problems turns each into an answer.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any, Final, get_origin
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Path, Query, Request, params
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.exceptions import RequestValidationError
 
+from serve_app.api.schemas.models import Version
 from serve_app.ports import optimizer, store
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
 
+MAX_PARAMETER_ERRORS: Final = 20
+RESPOND_ASYNC: Final = "respond-async"
+_OBJECT_ID: Final[Any] = Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hexadecimal digits")
+
+ModelId = Annotated[str, _OBJECT_ID]
+RebalanceId = Annotated[str, _OBJECT_ID]
+RunId = Annotated[str, _OBJECT_ID]
+PortfolioId = Annotated[str, Path(pattern=r"^[A-Za-z0-9]{24}$", description="24 letters or digits")]
+StoredVersion = Annotated[Version, Query(description="the stored version")]
+Prefer = Annotated[
+    list[str] | None,
+    Header(description="`respond-async` (RFC 7240) returns 202 before the work is done"),
+]
 Check = Callable[[], Awaitable[None]]
 UpstreamCheck = Callable[[], Awaitable[UpstreamHealth]]
 
@@ -33,25 +51,60 @@ class Ports:
     upstreams: Mapping[str, UpstreamCheck] = field(default_factory=dict[str, UpstreamCheck])
 
 
-def _ports(request: Request) -> Ports:
+# Coroutines, because FastAPI would run each plain function in a thread of its own.
+async def _ports(request: Request) -> Ports:
     return request.app.state.ports
 
 
-def _store(request: Request) -> store.Store:
-    return _ports(request).store
+async def _store(request: Request) -> store.Store:
+    return request.app.state.ports.store
 
 
-def optimizer_of(request: Request) -> optimizer.Optimizer:
-    """Return the port that rebalances for this application."""
-    return _ports(request).optimizer
+async def _optimizer(request: Request) -> optimizer.Optimizer:
+    return request.app.state.ports.optimizer
 
 
-def settings_of(request: Request) -> Settings:
-    """The settings of this application."""
+async def _settings(request: Request) -> Settings:
     return request.app.state.settings
+
+
+async def _responds_async(prefer: Prefer = None) -> bool:
+    wanted = ",".join(prefer or ()).split(",")
+    return any(each.split(";")[0].strip().lower() == RESPOND_ASYNC for each in wanted)
 
 
 Parts = Annotated[Ports, Depends(_ports)]
 Store = Annotated[store.Store, Depends(_store)]
-Rebalancer = Annotated[optimizer.Optimizer, Depends(optimizer_of)]
-Configured = Annotated[Settings, Depends(settings_of)]
+Rebalancer = Annotated[optimizer.Optimizer, Depends(_optimizer)]
+Configured = Annotated[Settings, Depends(_settings)]
+RespondAsync = Annotated[bool, Depends(_responds_async)]
+
+
+async def require_known_parameters(request: Request) -> None:
+    """Refuse unknown query parameters, which the framework would ignore, and repeated ones.
+
+    A parameter may be repeated if the route takes a list.
+    """
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if not given:
+        return
+    known = known_parameters(request.scope["route"].dependant)
+    unknown = [name for name in given if name not in known]
+    repeated = [name for name, count in given.items() if count > 1 and known.get(name) is False]
+    errors = [_error(name, "unknown query parameter") for name in unknown]
+    errors += [_error(name, "give it only once") for name in repeated]
+    if errors:
+        raise RequestValidationError(errors[:MAX_PARAMETER_ERRORS])
+
+
+def known_parameters(dependant: Dependant) -> Mapping[str, bool]:
+    """Map the name of each query parameter of a route to whether it is a list."""
+    return {
+        field.alias: get_origin(field.field_info.annotation) is list
+        for field in get_flat_params(dependant)
+        if isinstance(field.field_info, params.Query)
+    }
+
+
+def _error(name: str, rule: str) -> dict[str, object]:
+    return {"type": "parameter", "loc": ("query", name), "msg": rule}

@@ -60,7 +60,7 @@ class EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def _streams(request: Request) -> Streams:
+async def _streams(request: Request) -> Streams:
     return request.app.state.streams
 
 

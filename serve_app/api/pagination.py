@@ -1,6 +1,6 @@
 """Pages of a list: offset and limit, the order, and the links to the other pages."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -51,14 +51,14 @@ def page_headers(request: Request, offset: int, limit: int, total: int) -> dict[
     return {"Link": ", ".join(links), "X-Total-Count": str(total)}
 
 
-def order_by(*fields: str) -> Callable[[str], Sort]:
+def order_by(*fields: str) -> Callable[[str], Awaitable[Sort]]:
     """Make the dependency that reads ``sort_by``, a comma-separated list of these fields."""
     description = f"comma-separated list of {', '.join(fields)}, each with an optional + or -"
 
     name = f" *[+-]?({'|'.join(fields)}) *"
     pattern = f"^({name}(,{name})*)?$"  # documentation, because the error names the fields
 
-    def order(
+    async def order(
         sort_by: Annotated[
             str,
             Query(

@@ -9,7 +9,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import compile_path
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.schemas.optimize import MAX_ERRORS
 from serve_app.call_context import correlation_id
@@ -27,28 +26,6 @@ from serve_app.problems.pointers import json_pointer
 MAX_FIELD_NAME_LENGTH = 60
 
 logger = logging.getLogger(__name__)
-
-
-class ErrorResponses:
-    """Answers every error that a route raises; an error outside the table is a 500."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def note_start(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self.app(scope, receive, note_start)
-        except Exception as error:
-            if started or scope["type"] != "http":
-                raise  # to break the connection, because half an answer cannot be taken back
-            await answer_of(error, scope["path"])(scope, receive, send)
 
 
 def answer_of(error: Exception, path: str) -> Response:

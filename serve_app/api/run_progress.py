@@ -1,29 +1,14 @@
 """State of a run, as the routes that begin and follow runs answer it."""
 
-from typing import Annotated
-
-from fastapi import Depends, Header
 from starlette.responses import Response
 
+from serve_app.api.dependencies import RESPOND_ASYNC
 from serve_app.api.responses import json_response
 from serve_app.api.schemas.runs import MAX_LISTED_REBALANCES, RunAnswer, run_json
 from serve_app.ports.runs import StoredRuns
 from storage.run import Run
 
-RESPOND_ASYNC = "respond-async"
 PREFERENCE_APPLIED = {"Preference-Applied": RESPOND_ASYNC}
-Prefer = Annotated[
-    list[str] | None,
-    Header(description="`respond-async` (RFC 7240) returns 202 before the work is done"),
-]
-
-
-def _responds_async(prefer: Prefer = None) -> bool:
-    wanted = ",".join(prefer or ()).split(",")
-    return any(each.split(";")[0].strip().lower() == RESPOND_ASYNC for each in wanted)
-
-
-RespondAsync = Annotated[bool, Depends(_responds_async)]
 
 
 async def answer_accepted(store: StoredRuns, run: Run, headers: dict[str, str]) -> Response:

@@ -35,7 +35,7 @@ def named_as_ours(exported: str) -> str:
 class HttpMetrics:
     """Request metrics of one replica.
 
-    Implements serve_app.api.middleware.request_metrics.RequestWatch.
+    Implements serve_app.api.middleware.responses.RequestWatch.
     """
 
     def __init__(self) -> None:

@@ -291,8 +291,6 @@ def kind_of_refusal(refusal: Refusal) -> ProblemKind:
     return KINDS.get(refusal.code, catalogue.REFUSED)
 
 
-def problem_of(refusal: Refusal | None) -> ProblemInAnswer | None:
+def problem_of(refusal: Refusal) -> ProblemInAnswer:
     """Make the ``error`` member of one portfolio."""
-    if refusal is None:
-        return None
     return problem(kind_of_refusal(refusal), refusal.detail, refusal.members)

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.api.middleware.request_deadline import HEADER as DEADLINE
-from serve_app.api.middleware.request_deadline import MAX_DEADLINE_S
+from serve_app.api.middleware.requests import HEADER as DEADLINE
+from serve_app.api.middleware.requests import MAX_DEADLINE_S
 from serve_app.client import (
     AsyncClient,
     ChunkDone,

@@ -5,10 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from serve_app.api.dependencies import Rebalancer
+from serve_app.api.dependencies import ModelId, PortfolioId, Rebalancer
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Portfolios, page_headers
-from serve_app.api.path_parameters import ModelId, PortfolioId
 from serve_app.api.responses import json_response
 from serve_app.api.schemas.drift import (
     DriftSummaryAnswer,

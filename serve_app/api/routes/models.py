@@ -7,14 +7,12 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from optimization import Model
-from serve_app.api.dependencies import Store
+from serve_app.api.dependencies import ModelId, Store, StoredVersion
 from serve_app.api.etags import Changed, IfNoneMatch, matching_etag, model_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import MAX_MODELS_PER_PAGE, Models, Offset, order_by, page_headers
-from serve_app.api.path_parameters import ModelId
-from serve_app.api.query_parameters import StoredVersion
 from serve_app.api.responses import json_response
 from serve_app.api.schemas.models import (
     ModelAnswer,

@@ -8,10 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from serve_app.api.dependencies import Configured, Rebalancer, optimizer_of, settings_of
+from serve_app.api.dependencies import Configured, Ports, Rebalancer, require_known_parameters
 from serve_app.api.exact_json import ExactRequest
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.query_parameters import require_known_parameters
 from serve_app.api.responses import Heading, answer_of_all, response_from
 from serve_app.api.schemas.optimize import (
     BodyRefusedError,
@@ -89,10 +88,11 @@ def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
 
 
 async def _answer_elsewhere(request: Request) -> Response:
-    settings = settings_of(request)
+    ports: Ports = request.app.state.ports
+    settings: Settings = request.app.state.settings
     given = RawRequest(await request.body(), request.url.path, _today(settings))
     try:
-        written = await optimizer_of(request).optimize_text(given)
+        written = await ports.optimizer.optimize_text(given)
     except BodyRefusedError as error:
         raise RequestValidationError(error.errors) from error
     return await response_from(written)

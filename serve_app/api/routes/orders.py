@@ -5,12 +5,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from serve_app.api.dependencies import Store
+from serve_app.api.dependencies import RebalanceId, Store
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, page_headers
-from serve_app.api.path_parameters import RebalanceId
 from serve_app.api.responses import json_response
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.fields import WHOLE

@@ -5,14 +5,20 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from serve_app.api.dependencies import Configured, Rebalancer, Store
+from serve_app.api.dependencies import (
+    Configured,
+    ModelId,
+    PortfolioId,
+    Rebalancer,
+    RespondAsync,
+    Store,
+)
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent, IdempotentRequest
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.path_parameters import ModelId, PortfolioId
 from serve_app.api.response_headers import UNMATCHED_IDS, header_list
 from serve_app.api.responses import Heading, answer_of_all, answer_of_one, trade_date_of
-from serve_app.api.run_progress import PREFERENCE_APPLIED, RespondAsync, answer_accepted
+from serve_app.api.run_progress import PREFERENCE_APPLIED, answer_accepted
 from serve_app.api.schemas.options import (
     PortfolioRebalanceOptionsBody,
     RebalanceOptionsBody,

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
-from serve_app.api.dependencies import Configured, Rebalancer, Store
+from serve_app.api.dependencies import Configured, Rebalancer, RunId, Store
 from serve_app.api.event_stream import EventStream, OpenStreams, chunk_event, state_event
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, portfolios_json
@@ -18,7 +18,6 @@ from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.answer_examples import EVENTS, OUTCOMES
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, page_headers
-from serve_app.api.path_parameters import RunId
 from serve_app.api.responses import json_response
 from serve_app.api.run_progress import answer_accepted, progress_json
 from serve_app.api.schemas.options import options_of

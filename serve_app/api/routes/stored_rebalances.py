@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from serve_app.api.dependencies import Configured, Store
+from serve_app.api.dependencies import Configured, PortfolioId, RebalanceId, Store, StoredVersion
 from serve_app.api.etags import Changed, rebalance_etag
 from serve_app.api.exact_json import ExactRoute
 from serve_app.api.exports.stored_rebalances import (
@@ -21,8 +21,6 @@ from serve_app.api.exports.stored_rebalances import (
 )
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.pagination import Offset, Runs, order_by, page_headers
-from serve_app.api.path_parameters import PortfolioId, RebalanceId
-from serve_app.api.query_parameters import StoredVersion
 from serve_app.api.responses import json_response, trade_date_of
 from serve_app.api.schemas.fields import WHOLE
 from serve_app.api.schemas.stored_rebalances import (

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from optimization import PortfolioOutcome
 from serve_app.api.content_negotiation import Accept, choose_media_type
-from serve_app.api.dependencies import Configured, Store
+from serve_app.api.dependencies import Configured, RebalanceId, Store
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE
 from serve_app.api.exports.transactions import (
     Page,
@@ -22,7 +22,6 @@ from serve_app.api.exports.transactions import (
 from serve_app.api.exports.workbook import workbook
 from serve_app.api.openapi.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.path_parameters import RebalanceId
 from serve_app.api.responses import trade_date_of
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
 from serve_app.api.schemas.fields import Identifier

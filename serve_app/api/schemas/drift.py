@@ -117,7 +117,7 @@ def drift_summary_json(summary: DriftSummary) -> DriftSummaryAnswer:
         "total_drift_weight": string(summary.drift_weight),
         "out_of_band": None if summary.market_value is None else summary.out_of_band,
         "largest_deviation": _largest_json(summary.largest),
-        "error": problem_of(summary.refusal),
+        "error": summary.refusal and problem_of(summary.refusal),
     }
 
 

@@ -128,7 +128,7 @@ def outcome_json(
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
         "outside_band": [_outside_json(each) for each in rebalance.outside_band],
-        "error": problem_of(rebalance.refusal),
+        "error": rebalance.refusal and problem_of(rebalance.refusal),
     }
 
 

@@ -222,7 +222,7 @@ def run_json(
         "rebalances": list(rebalances),
         "errors": [_error_json(event) for event in errors],
         "unmatched": list(run.totals.unmatched),
-        "error": problem_of(run.problem),
+        "error": run.problem and problem_of(run.problem),
         "created_at": instant(run.created_at),
         "started_at": instant(run.started_at),
         "updated_at": instant(run.updated_at),

@@ -172,7 +172,7 @@ def portfolio_json(rebalance: PortfolioOutcome, trade_date: str) -> PortfolioRes
         "status": rebalance.status,
         "open_orders_counted": rebalance.counted_orders,
         "outside_band": [_outside_json(each) for each in rebalance.outside_band],
-        "error": problem_of(rebalance.refusal),
+        "error": rebalance.refusal and problem_of(rebalance.refusal),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from serve_app.api.middleware.body_deadline import BodyDeadline
+from serve_app.api.middleware.requests import Bounds, RequestBodies
 from tests.support.command_server import served
 
 JSON = {"content-type": "application/json"}
@@ -20,7 +20,7 @@ class Impatient:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await BodyDeadline(self.app, 0.2)(scope, receive, send)
+        await RequestBodies(self.app, Bounds(1_000_000), 0.2)(scope, receive, send)
 
 
 async def answer_to_half(url: str, path: str) -> bytes:

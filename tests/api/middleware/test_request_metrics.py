@@ -10,7 +10,7 @@ import pytest
 
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.api.middleware.request_metrics import Measured
+from serve_app.api.middleware.responses import Measured
 from serve_app.settings import Settings
 from tests.support.fakes import FakeOptimizer, P, Stored, no_metrics
 

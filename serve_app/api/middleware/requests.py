@@ -1,4 +1,4 @@
-"""Checks of request bodies, as plain ASGI: size, media type and content coding."""
+"""Limits of requests, as plain ASGI: form and size of a body, its deadline and that of the work."""
 
 import asyncio
 import re
@@ -11,7 +11,15 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.problems.errors import BodyCodingError, UnsupportedMediaTypeError
+from serve_app.api.problem_responses import response
+from serve_app.api.schemas.fields import NUMBER
+from serve_app.call_context import within
+from serve_app.problems.catalogue import INVALID
+from serve_app.problems.errors import (
+    BodyCodingError,
+    DeadlineExceededError,
+    UnsupportedMediaTypeError,
+)
 from serve_app.settings import Settings
 
 MB = 1_000_000
@@ -22,6 +30,10 @@ JSON: Final = "application/json"
 JSON_TYPE = re.compile(r"application/(json|[!#-.0-9^-z|~]+\+json)", re.IGNORECASE)
 GZIP: Final = frozenset({"gzip", "x-gzip"})
 PLAIN: Final = frozenset({"", "identity"})
+BODY_WITHIN_S: Final = 120.0
+HEADER: Final = "X-Request-Timeout"
+MAX_DEADLINE_S: Final = 3600.0
+RULE: Final = f"seconds, above 0, at most {MAX_DEADLINE_S:.0f}"
 GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS  # only streams with a gzip header
 
 
@@ -48,19 +60,22 @@ class Bounds:
 class RequestBodies:
     """Passes every body on as uncompressed JSON, or refuses it while it arrives.
 
-    A body is refused once its announced, received or inflated length exceeds the limit. An empty or
-    unread body is not checked.
+    A body is refused once its announced, received or inflated length exceeds the limit, or once it
+    is late, because it occupies a place of the ingress and the proxy limits only pauses within it.
+    An empty or unread body is not checked.
     """
 
-    def __init__(self, app: ASGIApp, bounds: Bounds) -> None:
+    def __init__(self, app: ASGIApp, bounds: Bounds, within_s: float = BODY_WITHIN_S) -> None:
         self.app = app
         self.bounds = bounds
+        self.within_s = within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = _Body(receive, Headers(scope=scope), self.bounds.of_path(scope["path"]))
+        most = self.bounds.of_path(scope["path"])
+        body = _Body(receive, Headers(scope=scope), most, self.within_s)
         # Changed in place, because the request metrics find the route in the same scope.
         scope["headers"] = _as_plain_json(scope["headers"])
         await self.app(scope, body.receive, send)
@@ -69,19 +84,20 @@ class RequestBodies:
 class _Body:
     """The body of one request."""
 
-    def __init__(self, receive: Receive, headers: Headers, most: int) -> None:
+    def __init__(self, receive: Receive, headers: Headers, most: int, within_s: float) -> None:
         self._receive = receive
         self._headers = headers
+        self._until = asyncio.get_running_loop().time() + within_s
         self._most = self._left = most
         self._inflater: _Inflater | None = None
-        self._begun = False
+        self._begun = self._is_whole = False
 
     async def receive(self) -> Message:
         """Receive the next part of the body, uncompressed."""
         announced = self._headers.get("content-length", "0")
         if not announced.isdecimal() or int(announced[:20]) > self._most:
             raise HTTPException(413)
-        message = await self._receive()
+        message = await self._receive_in_time()
         if message["type"] != "http.request":
             return message
         part = message.get("body", b"")
@@ -95,6 +111,17 @@ class _Body:
         if self._left < 0:
             raise HTTPException(413)
         return {**message, "body": part}
+
+    async def _receive_in_time(self) -> Message:
+        if self._is_whole:  # because only a hang-up can follow
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408) from None
+        self._is_whole = not message.get("more_body", False)
+        return message
 
     def _begin(self) -> None:
         """Refuse an unsupported body before reading any part."""
@@ -132,3 +159,41 @@ def _as_plain_json(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, 
     changed = {b"content-type", b"content-encoding", b"content-length"}
     kept = [(name, value) for name, value in headers if name.lower() not in changed]
     return [*kept, (b"content-type", JSON.encode())]
+
+
+class Deadlines:
+    """Stops a request at its deadline; an answer already started is finished."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = Headers(scope=scope).get(HEADER) if scope["type"] == "http" else None
+        if given is None:
+            await self.app(scope, receive, send)
+            return
+        seconds = _seconds(given)
+        if seconds is None:
+            errors = [{"parameter": HEADER, "detail": RULE}]
+            refusal = response(INVALID, f"{HEADER}: {RULE}", scope["path"], {"errors": errors})
+            await refusal(scope, receive, send)
+            return
+        waiting = asyncio.timeout(seconds)
+
+        async def send_without_deadline(message: Message) -> None:
+            waiting.reschedule(None)
+            await send(message)
+
+        try:
+            async with waiting:
+                with within(seconds):
+                    await self.app(scope, receive, send_without_deadline)
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+            raise DeadlineExceededError(HEADER, seconds) from None
+
+
+def _seconds(given: str) -> float | None:
+    seconds = float(given) if NUMBER.fullmatch(given) else 0.0
+    return seconds if 0 < seconds <= MAX_DEADLINE_S else None
