@@ -14,7 +14,7 @@ from typing import Final
 from optimization import Side
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import MAX_INT64, decimal_from
-from storage.outcomes import outcome_id
+from storage.outcomes import ordinal_of, outcome_id
 
 
 class OrderState(StrEnum):
@@ -88,11 +88,6 @@ class Settlement:
     message: str | None = None
 
 
-def place_of(key: str) -> int:
-    """Extract the ordinal of the portfolio in its rebalance from the key of an order."""
-    return int(key[25:32])
-
-
 def order_document(order: Order) -> Document:
     """Convert an order that was never sent to a document."""
     shares = int(order.quantity)
@@ -115,7 +110,7 @@ def order_from(document: Document) -> Order:
     quantity = document["quantity"]
     return Order(
         rebalance_id=document["rebalance_id"],
-        place=place_of(document["_id"]),
+        place=ordinal_of(document["_id"]),
         portfolio_id=document["portfolio_id"],
         security_id=document["security_id"],
         side=Side(document["side"]),

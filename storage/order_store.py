@@ -22,9 +22,8 @@ from storage.order import (
     Settlement,
     order_document,
     order_from,
-    place_of,
 )
-from storage.outcomes import OUTCOME_BATCH_SIZE, allow_repetition
+from storage.outcomes import OUTCOME_BATCH_SIZE, allow_repetition, ordinal_of
 
 COLLECTION = "orders"
 MAX_MESSAGE_LENGTH: Final = 500
@@ -52,7 +51,7 @@ class OrderStore:
         last = await self._orders.find_one(
             {"rebalance_id": rebalance_id}, {"_id": 1}, sort=[("_id", -1)]
         )
-        return 0 if last is None else place_of(last["_id"])
+        return 0 if last is None else ordinal_of(last["_id"])
 
     @translate_failures
     async def claim(

@@ -74,6 +74,11 @@ def outcome_id(rebalance_id: str, ordinal: int) -> str:
     return f"{rebalance_id}:{ordinal:07}"
 
 
+def ordinal_of(document_id: str) -> int:
+    """Extract the ordinal of the portfolio from the id of an outcome, or of what it begins."""
+    return int(document_id[25:32])
+
+
 def ids_of(rebalance_id: str) -> Document:
     """Filter for the ids of all outcomes of a rebalance."""
     return {"$gte": f"{rebalance_id}:", "$lt": f"{rebalance_id};"}

@@ -1,6 +1,5 @@
-"""Rebalances in MongoDB: one document a rebalance, one small document a portfolio."""
+"""Rebalances in MongoDB: one document a rebalance, and the outcomes of its portfolios."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +11,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from optimization import PortfolioOutcome, Status
+from optimization import BlockOutcome, PortfolioOutcome, Status
 from storage.errors import NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import (
@@ -25,15 +24,12 @@ from storage.mongo.connection import (
 from storage.mongo.decimal_codec import to_milliseconds
 from storage.mongo.sorting import DESCENDING, Sort, sort_order
 from storage.options import OWN_OPTIONS
+from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
+from storage.outcome_counts import count_by_status, count_transactions
+from storage.outcome_reader import OutcomeReader
+from storage.outcome_recorder import OutcomeRecorder
 from storage.outcomes import COLLECTION as OUTCOMES
-from storage.outcomes import (
-    OUTCOME_BATCH_SIZE,
-    ids_of,
-    is_repetition,
-    outcome_batches,
-    outcome_from,
-    outcome_id,
-)
+from storage.outcomes import ids_of, is_repetition, outcome_batches
 from storage.rebalance import Rebalance, RebalanceStatus, rebalance_document, rebalance_from
 
 COLLECTION = "rebalances"
@@ -53,6 +49,9 @@ class RebalanceStore:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._rebalances = database[COLLECTION]
         self._outcomes = database[OUTCOMES]
+        self._chunks = database[OUTCOME_CHUNKS]
+        self._recorder = OutcomeRecorder(database)
+        self._reader = OutcomeReader(database)
         self._claims = ClaimTransactions(database)
 
     @translate_failures
@@ -70,24 +69,24 @@ class RebalanceStore:
 
     @translate_failures
     async def record(
-        self, rebalance_id: str, ordinals: Sequence[int], outcomes: Sequence[PortfolioOutcome]
+        self, rebalance_id: str, ordinals: range, outcomes: Sequence[PortfolioOutcome]
     ) -> Mapping[Status, int]:
         """Store the outcomes of the portfolios with these ordinals; stored outcomes stay.
 
         Returns the counts of the outcomes that are stored now for these ordinals.
         """
-        are_new = True
-        for batch in outcome_batches(rebalance_id, ordinals, outcomes):
-            try:
-                await self._outcomes.insert_many(batch, ordered=False)
-            except BulkWriteError as error:
-                if not is_repetition(error):
-                    raise
-                are_new = False
-        if are_new:
-            return Counter(rebalance.status for rebalance in outcomes)
-        ids = {"$in": [outcome_id(rebalance_id, ordinal) for ordinal in ordinals]}
-        return await self._counts(ids)
+        return await self._recorder.record(rebalance_id, ordinals, outcomes)
+
+    @translate_failures
+    async def record_block(
+        self, rebalance_id: str, ordinals: range, outcome: BlockOutcome
+    ) -> Mapping[Status, int]:
+        """Store the outcomes of a block in columns, under these ordinals; stored outcomes stay.
+
+        Returns the counts of the outcomes that are stored now for these ordinals. An error in
+        ``outcome.beside`` is raised, because only the caller can say which outcome it makes.
+        """
+        return await self._recorder.record_block(rebalance_id, ordinals, outcome)
 
     @translate_failures
     async def match(self, rebalance_id: str, security_ids: Iterable[str]) -> None:
@@ -130,7 +129,7 @@ class RebalanceStore:
         self, rebalance_id: str, status: RebalanceStatus, finished_at: datetime
     ) -> Rebalance:
         """End a rebalance with the counts of its outcomes; a completed rebalance stays as it is."""
-        found = await self._counts(ids_of(rebalance_id))
+        found = await count_by_status(self._rebalances.database, rebalance_id)
         counts = {status.value: count for status, count in found.items()}
         ended = {"status": status.value, "counts": counts, "finished_at": finished_at}
         document = await self._rebalances.find_one_and_update(
@@ -195,8 +194,7 @@ class RebalanceStore:
         """
         parts = {"run_id": ObjectId(run_id)}
         async for part in self._rebalances.find(parts, {"_id": 1}):
-            with timeout(WRITER_TIMEOUT_S):
-                await self._outcomes.delete_many({"_id": ids_of(str(part["_id"]))})
+            await self._delete_outcomes(str(part["_id"]))
         with timeout(WRITER_TIMEOUT_S):
             await self._rebalances.delete_many(parts)
 
@@ -216,14 +214,11 @@ class RebalanceStore:
 
         The newest come first.
         """
-        held = {"portfolio_id": {"$in": list(portfolio_ids)}}
-        rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
-        groups = await self._outcomes.aggregate(
-            [{"$match": held}, {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}]
-        )
-        counts = {group["_id"]: group["count"] async for group in groups}
-        runs = [ObjectId(each) for each in counts]
-        page, total = await self._page({"_id": {"$in": runs}}, offset, limit, ())
+        counts = await self._reader.count_by_rebalance(portfolio_ids)
+        having = {"_id": {"$in": [ObjectId(each) for each in counts]}}
+        page, total = await self._page(having, offset, limit, ())
+        listed = [run.rebalance_id for run in page]
+        counts += await self._reader.count_in_columns(listed, portfolio_ids)
         return tuple((run, counts[run.rebalance_id]) for run in page), total
 
     @translate_failures
@@ -231,25 +226,16 @@ class RebalanceStore:
         self, rebalance: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
         """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
-        held = {"portfolio_id": {"$in": list(portfolio_ids)}}
-        return await self._find(rebalance, held, offset, limit)
+        return await self._reader.page_of(rebalance, portfolio_ids, offset, limit)
 
     @translate_failures
     async def list_outcomes(
         self, rebalance: Rebalance, offset: int = 0, limit: int | None = None
     ) -> tuple[PortfolioOutcome, ...]:
-        """Return the stored outcomes with the ordinals offset .. offset + limit - 1, in order.
-
-        The outcomes are looked up by id, because then the last page costs no more than the first.
-        """
+        """Return the stored outcomes with the ordinals offset .. offset + limit - 1, in order."""
         end = rebalance.number_of_portfolios
         end = end if limit is None else min(end, offset + limit)
-        found: list[PortfolioOutcome] = []
-        for start in range(offset, end, OUTCOME_BATCH_SIZE):
-            ordinals = range(start, min(start + OUTCOME_BATCH_SIZE, end))
-            keys = [outcome_id(rebalance.rebalance_id, ordinal) for ordinal in ordinals]
-            found.extend(await self._find(rebalance, {"_id": {"$in": keys}}))
-        return tuple(found)
+        return await self._reader.at(rebalance, range(offset, end))
 
     @translate_failures
     async def read_outcome(self, rebalance: Rebalance, portfolio_id: str) -> PortfolioOutcome:
@@ -261,7 +247,7 @@ class RebalanceStore:
         self, rebalance: Rebalance, portfolio_ids: Sequence[str]
     ) -> tuple[PortfolioOutcome, ...]:
         """Return the outcomes of these portfolios in the rebalance, by ordinal."""
-        found = await self._find(rebalance, {"portfolio_id": {"$in": list(portfolio_ids)}})
+        found = await self._reader.of(rebalance, portfolio_ids)
         missing = set(portfolio_ids).difference(each.portfolio_id for each in found)
         if missing:
             raise NotFoundError("portfolio in this rebalance", min(missing))
@@ -270,16 +256,7 @@ class RebalanceStore:
     @translate_failures
     async def count_transactions(self, rebalance_id: str) -> int:
         """Count the transactions of all portfolios of the rebalance."""
-        pairs = {"$zip": {"inputs": ["$before", "$after"]}}
-        is_traded = {"$ne": [{"$arrayElemAt": ["$$pair", 0]}, {"$arrayElemAt": ["$$pair", 1]}]}
-        traded = {"$filter": {"input": pairs, "as": "pair", "cond": is_traded}}
-        of_run = {"$match": {"_id": ids_of(rebalance_id)}}
-        # Outcomes that predate the stored number have the arrays alone.
-        number = {"$ifNull": ["$transactions", {"$size": traded}]}
-        summed = {"$group": {"_id": None, "count": {"$sum": number}}}
-        with timeout(WRITER_TIMEOUT_S):
-            groups = await self._outcomes.aggregate([of_run, summed])
-            return sum([group["count"] async for group in groups])
+        return await count_transactions(self._rebalances.database, rebalance_id)
 
     @translate_failures
     async def delete(self, rebalance_id: str, version: int) -> None:
@@ -291,8 +268,7 @@ class RebalanceStore:
         key = {"_id": require_object_id("rebalance_id", rebalance_id), "version": version}
         if await self._rebalances.find_one(key, {"_id": 1}) is None:
             await self._raise_why_unmatched(rebalance_id, version)
-        with timeout(WRITER_TIMEOUT_S):
-            await self._outcomes.delete_many({"_id": ids_of(rebalance_id)})
+        await self._delete_outcomes(rebalance_id)
         if (await self._rebalances.delete_one(key)).deleted_count == 0:
             await self._raise_why_unmatched(rebalance_id, version)
 
@@ -309,21 +285,15 @@ class RebalanceStore:
         )
         return tuple([rebalance_from(document) async for document in cursor]), total
 
-    async def _find(
-        self, rebalance: Rebalance, matching: Document, offset: int = 0, limit: int = 0
-    ) -> tuple[PortfolioOutcome, ...]:
-        within = {"$and": [matching, {"_id": ids_of(rebalance.rebalance_id)}]}
-        cursor = self._outcomes.find(
-            within, sort=[("_id", 1)], skip=offset, limit=limit, batch_size=OUTCOME_BATCH_SIZE
-        )
-        return tuple([outcome_from(document, rebalance.securities) async for document in cursor])
+    async def _delete_outcomes(self, rebalance_id: str) -> None:
+        """Remove the outcomes of a rebalance, the columns last.
 
-    async def _counts(self, ids: Document) -> dict[Status, int]:
-        of_run = {"$match": {"_id": ids}}
-        by_status = {"$group": {"_id": "$status", "count": {"$sum": 1}}}
+        Documents without columns would otherwise look like those of an earlier release.
+        """
         with timeout(WRITER_TIMEOUT_S):
-            groups = await self._outcomes.aggregate([of_run, by_status])
-            return {Status(group["_id"]): group["count"] async for group in groups}
+            await self._outcomes.delete_many({"_id": ids_of(rebalance_id)})
+        with timeout(WRITER_TIMEOUT_S):
+            await self._chunks.delete_many({"rebalance_id": ObjectId(rebalance_id)})
 
     async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
         stored = await self.read(rebalance_id)

@@ -8,11 +8,13 @@ from pymongo import IndexModel, timeout
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
+from optimization import Status
 from storage import (
     chunk_store,
     idempotency_store,
     model_store,
     order_store,
+    outcome_columns,
     outcomes,
     portfolio_claim_store,
     rebalance_store,
@@ -57,6 +59,20 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
     outcomes.COLLECTION: (
         # the rebalances of a portfolio, its outcome in one of them; covers the ids
         IndexModel([("portfolio_id", 1), ("_id", -1)], name="portfolio"),
+    ),
+    outcome_columns.COLLECTION: (
+        # the rebalances of a portfolio, its outcome in one of them; unique, because otherwise two
+        # writers that divide a chunk differently could store a portfolio twice
+        IndexModel([("ids", 1), ("rebalance_id", 1)], name="portfolio", unique=True),
+        # counts of a rebalance by status, and its transactions, without reading the columns
+        IndexModel(
+            [
+                ("rebalance_id", 1),
+                *((f"counts.{status.value}", 1) for status in Status),
+                ("transactions", 1),
+            ],
+            name="counts",
+        ),
     ),
     run_store.COLLECTION: (
         # the unfinished runs, the oldest first
@@ -107,6 +123,7 @@ WHOLE: Final = {"bsonType": ["int", "long"]}
 DECIMAL: Final = {"bsonType": ["decimal", "string"]}
 # Without a schema of items, because checking a hundred numbers costs a fifth of the writing.
 SHARES: Final = {"bsonType": "array"}
+BINARY: Final = {"bsonType": "binData"}
 OUTCOME_ID: Final = {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}$"}
 
 
@@ -128,6 +145,8 @@ _TARGET: Final = {
     "low_drift": DECIMAL,
     "high_drift": DECIMAL,
 }
+
+COLUMN: Final = _record({"dtype": STRING, "shape": SHARES, "decimals": WHOLE, "data": BINARY})
 
 SCHEMAS: Final[Mapping[str, Document]] = {
     model_store.COLLECTION: _record(
@@ -176,6 +195,27 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "other_base": DECIMAL,
             "other": _rows(**_TARGET, price=DECIMAL),
             "problem": _record({"code": STRING, "detail": STRING, "members": {}}),
+        },
+    ),
+    outcome_columns.COLLECTION: _record(
+        {
+            "_id": OUTCOME_ID,
+            "rebalance_id": {"bsonType": "objectId"},
+            "end": WHOLE,
+            "ids": {"bsonType": "array", "minItems": 1},
+            "counts": {"bsonType": "object"},
+            "transactions": WHOLE,
+            "status": _record({"dtype": STRING, "shape": SHARES, "values": SHARES, "data": BINARY}),
+        },
+        {
+            **dict.fromkeys((*outcome_columns.AMOUNTS, *outcome_columns.SHARES), COLUMN),
+            "others": _record(
+                {
+                    **dict.fromkeys(("rows", "securities", "quantities"), COLUMN),
+                    "ids": SHARES,
+                    "prices": {"bsonType": "array", "items": DECIMAL},
+                }
+            ),
         },
     ),
     run_store.COLLECTION: _record(

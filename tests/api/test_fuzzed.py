@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -165,9 +166,11 @@ async def assert_all_stored_is_whole(client: httpx.AsyncClient, stored: Stored) 
     told = {
         str(run["_id"]): run["number_of_portfolios"] async for run in database["rebalances"].find()
     }
-    kept: dict[str, int] = {}
+    kept = Counter[str]()
     async for result in database["outcomes"].find({}, {"_id": 1}):
-        kept[result["_id"][:24]] = kept.get(result["_id"][:24], 0) + 1
+        kept[result["_id"][:24]] += 1
+    async for chunk in database["outcome_chunks"].find({}, {"counts": 1}):
+        kept[chunk["_id"][:24]] += sum(chunk["counts"].values())
     assert kept == told
     assert await database["idempotency"].count_documents({}) == 0
 

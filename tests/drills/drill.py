@@ -20,6 +20,7 @@ from serve_app.launch.ray_environment import ray_directory
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import Json, added, model_for
 from tests.support.run_streams import OVER, events_of
+from tests.support.stored_outcomes import stored_statuses
 
 WITHIN_S = 90.0
 BALANCES = "/api/v1/portfolios/"
@@ -176,11 +177,10 @@ class Drill:
             database = client[self.database]
             found: list[tuple[str, str]] = []
             for part in database["rebalances"].find({"run_id": ObjectId(run_id)}):
-                of_part = {"_id": {"$regex": f"^{part['_id']}:"}}
-                rows = list(database["outcomes"].find(of_part, {"portfolio_id": 1, "status": 1}))
+                rows = stored_statuses(database, str(part["_id"]))
                 assert part["status"] != "RUNNING"
-                assert part["counts"] == Counter(row["status"] for row in rows)
-                found += [(row["portfolio_id"], row["status"]) for row in rows]
+                assert part["counts"] == Counter(status for _, status in rows)
+                found += rows
             return found
 
 

@@ -18,6 +18,7 @@ from serve_app.settings import Settings
 from tests.end_to_end.book import Book, reached
 from tests.end_to_end.calls import Json, added, model_for, number_of_runs, replicas_of
 from tests.support.run_streams import run_over
+from tests.support.stored_outcomes import owners, stored_statuses
 
 pytestmark = pytest.mark.cluster
 SUMMARIES = "/api/v1/portfolios/"
@@ -49,15 +50,13 @@ async def cancelled(http: httpx.AsyncClient, run_id: str) -> None:
 
 
 def outcomes_of(stored: Database[Json], rebalance_id: str) -> Counter[str]:
-    rows = stored["outcomes"].find({"_id": {"$regex": f"^{rebalance_id}:"}}, {"status": 1})
-    return Counter(row["status"] for row in rows)
+    return Counter(status for _, status in stored_statuses(stored, rebalance_id))
 
 
 def nothing_is_left_over(stored: Database[Json]) -> bool:
     """Return whether every stored outcome belongs to a stored rebalance."""
     rebalances = {str(one["_id"]) for one in stored["rebalances"].find({}, {"_id": 1})}
-    owners = {row["_id"][:24] for row in stored["outcomes"].find({}, {"_id": 1})}
-    return owners <= rebalances
+    return owners(stored) <= rebalances
 
 
 async def test_no_chunk_begins_after_the_answer_and_those_under_way_are_kept(

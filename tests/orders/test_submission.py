@@ -229,5 +229,5 @@ async def test_a_rebalance_of_which_no_order_went_out_is_deleted_with_its_orders
     gone = await client.delete(rebalance, params={"version": 1})
 
     assert gone.status_code == 200
-    for collection in ("orders", "order_submissions", "rebalances", "outcomes"):
+    for collection in ("orders", "order_submissions", "rebalances", "outcomes", "outcome_chunks"):
         assert await database[collection].count_documents({}) == 0

@@ -13,14 +13,14 @@ from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.option_overrides import OptionOverrides
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Edge, OutsideBand, Refusal
-from storage import model_store, order, outcomes, schema
+from storage import model_store, order, outcome_columns, outcomes, schema
 from storage import rebalance as runs
 from storage import run as book
 from storage.idempotency_store import IdempotencyClaim
 from tests.storage.test_order_store import some
 from tests.storage.test_run_store import a_plan
 from tests.storage.test_run_store import a_run as a_book_run
-from tests.support.samples import NOON, a_model, a_run, numbered, outcome
+from tests.support.samples import NOON, a_model, a_run, block, numbered, outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
 OWN = {numbered("P", 0): OptionOverrides({"cash_floor": Decimal(1)})}
@@ -55,6 +55,12 @@ def full_outcome() -> dict[str, Any]:
     return outcomes.outcome_document("id", made)
 
 
+def full_columns() -> dict[str, Any]:
+    made = block(a_run(2), range(2))
+    (document,) = outcome_columns.column_documents("6" * 24, 0, made, range(2))
+    return document
+
+
 def documents() -> dict[str, set[str]]:
     """Collect the fields of complete documents, by collection."""
     model = replace(a_model(), options=RebalanceOptions(maximum_trades=3), last_rebalance_date=NOON)
@@ -70,6 +76,7 @@ def documents() -> dict[str, set[str]]:
         "models": set(model_store._contents(model)),
         "rebalances": set(runs.rebalance_document(rebalance)),
         "outcomes": set(full_outcome()),
+        "outcome_chunks": set(full_columns()),
         "runs": {*book.run_document(book_run), *book.plan_document(a_plan())},
         "orders": set(order.order_document(some("6" * 24, 1)[0])),
     }

@@ -87,9 +87,10 @@ async def is_over(client: httpx.AsyncClient) -> Json | None:
 async def nothing_is_stored(client: httpx.AsyncClient, database: Any) -> bool:
     answer = await client.get("/api/v1/rebalances")
     models = (await client.get("/api/v1/models")).json()
-    empty = [await database[name].count_documents({}) for name in ("outcomes", "chunks")]
+    names = ("outcomes", "outcome_chunks", "chunks")
+    empty = [await database[name].count_documents({}) for name in names]
     dates = [model["last_rebalance_date"] for model in models]
-    return (answer.json(), empty, dates) == ([], [0, 0], [None])
+    return (answer.json(), empty, dates) == ([], [0, 0, 0], [None])
 
 
 async def repeat(client: httpx.AsyncClient, path: str) -> httpx.Response:

@@ -58,7 +58,8 @@ async def test_a_dry_run_leaves_nothing_behind(
 
     assert all("location" not in answer.headers for answer in answers)
     assert await stored.rebalances.read_page() == ((), 0)
-    assert await stored.resources.database["outcomes"].count_documents({}) == 0
+    for name in ("outcomes", "outcome_chunks"):
+        assert await stored.resources.database[name].count_documents({}) == 0
     assert (await client.get(f"/api/v1/model/{model['model_id']}")).json() == model
 
 

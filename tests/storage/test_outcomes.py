@@ -97,7 +97,7 @@ async def test_every_outcome_reads_back_equal(
     rebalances: RebalanceStore, expected: PortfolioOutcome
 ) -> None:
     run = await rebalances.open(a_run(1))
-    await rebalances.record(run.rebalance_id, [0], [expected])
+    await rebalances.record(run.rebalance_id, range(1), [expected])
     assert await rebalances.list_outcomes(run) == (expected,)
 
 
@@ -105,7 +105,7 @@ async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = await rebalances.open(a_run(1))
-    await rebalances.record(run.rebalance_id, [0], outcomes(run))
+    await rebalances.record(run.rebalance_id, range(1), outcomes(run))
 
     (stored,) = await database["outcomes"].find({}).to_list()
     (read,) = await rebalances.list_outcomes(run)

@@ -171,7 +171,7 @@ def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
 
 async def test_as_many_outcomes_as_ordinals_are_needed(rebalances: RebalanceStore) -> None:
     run = await rebalances.open(a_run(3))
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="3 outcomes, 2 ordinals"):
         await rebalances.record(run.rebalance_id, range(2), outcomes(run))
 
 
@@ -230,8 +230,8 @@ async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: Rebalance
         await rebalances.open(a_run(3, started_at=NOON + timedelta(minutes=at))) for at in range(3)
     ]
     await rebalances.record(first.rebalance_id, range(3), outcomes(first))
-    await rebalances.record(second.rebalance_id, [2], [outcome(second, 2)])
-    await rebalances.record(third.rebalance_id, [0], [outcome(third, 0)])
+    await rebalances.record(second.rebalance_id, range(2, 3), [outcome(second, 2)])
+    await rebalances.record(third.rebalance_id, range(1), [outcome(third, 0)])
     wanted = [numbered("P", 1), numbered("P", 2)]
     page, total = await rebalances.read_page_of_portfolios(wanted, 0, 10)
     assert total == 2
@@ -269,7 +269,7 @@ async def test_outcomes_written_after_their_run_was_deleted_are_not_shown(
 ) -> None:
     run = await stored_run(rebalances, 3)
     await rebalances.delete(run.rebalance_id, 1)
-    await rebalances.record(run.rebalance_id, [1], [outcome(run, 1)])
+    await rebalances.record(run.rebalance_id, range(1, 2), [outcome(run, 1)])
     assert await rebalances.read_page_of_portfolios([numbered("P", 1)], 0, 10) == ((), 0)
 
 

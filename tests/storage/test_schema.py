@@ -12,7 +12,7 @@ from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.rebalance_store import RebalanceStore
 from storage.schema import INDEXES, ensure_indexes
-from tests.support.samples import NOON, a_model, a_run, outcomes
+from tests.support.samples import NOON, a_model, a_run, block, outcomes
 
 pytestmark = pytest.mark.mongo
 
@@ -76,6 +76,10 @@ async def test_collections_and_fields_of_before_get_their_names_and_keep_their_d
         ("rebalances", "started_at", "today"),
         ("outcomes", "before", 0.5),
         ("outcomes", "market_value", 1.5),
+        ("outcome_chunks", "before.data", [1, 2]),
+        ("outcome_chunks", "cash_after.decimals", "2"),
+        ("outcome_chunks", "others.prices", [1.5]),
+        ("outcome_chunks", "ids", []),
     ],
 )
 async def test_a_broken_writer_is_stopped(
@@ -83,7 +87,9 @@ async def test_a_broken_writer_is_stopped(
 ) -> None:
     await ModelStore(database).add(a_model())
     run = await RebalanceStore(database).open(a_run(1))
-    await RebalanceStore(database).record(run.rebalance_id, [0], outcomes(run))
+    await RebalanceStore(database).record(run.rebalance_id, range(1), outcomes(run))
+    in_columns = block(run, range(1, 2))
+    await RebalanceStore(database).record_block(run.rebalance_id, range(1, 2), in_columns)
     with pytest.raises(WriteError, match="validation"):
         await database[collection].update_one({}, {"$set": {field: wrong}})
 
@@ -97,6 +103,8 @@ async def test_a_broken_writer_is_stopped(
         ("rebalances", {}, [("model_name", 1), ("_id", 1)], "model_name"),
         ("rebalances", {}, [("number_of_portfolios", -1), ("_id", -1)], "number_of_portfolios"),
         ("outcomes", {"portfolio_id": "P"}, [("_id", -1)], "portfolio"),
+        ("outcome_chunks", {"ids": "P"}, [("rebalance_id", 1)], "portfolio"),
+        ("outcome_chunks", {"rebalance_id": "R"}, [], "counts"),
         (
             "orders",
             {"rebalance_id": "R", "state": "PENDING"},
@@ -126,3 +134,22 @@ async def test_each_index_serves_its_query_without_a_sort(
     winning = str(plan["queryPlanner"]["winningPlan"])
     assert f"'indexName': '{index}'" in winning
     assert "'stage': 'SORT'" not in winning
+
+
+@pytest.mark.parametrize(
+    ("query", "group"),
+    [
+        ({"ids": {"$in": ["P", "Q"]}}, {"_id": "$rebalance_id"}),
+        ({"rebalance_id": "R"}, {"_id": None, "count": {"$sum": "$counts.IN_BAND"}}),
+        ({"rebalance_id": "R"}, {"_id": None, "count": {"$sum": "$transactions"}}),
+    ],
+)
+async def test_what_is_summed_over_columns_is_read_from_an_index_alone(
+    database: AsyncDatabase[Document], query: Document, group: Document
+) -> None:
+    pipeline = [{"$match": query}, {"$group": group}]
+    plan = await database.command(
+        "explain", {"aggregate": "outcome_chunks", "pipeline": pipeline, "cursor": {}}
+    )
+    assert "IXSCAN" in str(plan)
+    assert "FETCH" not in str(plan)

@@ -32,7 +32,7 @@ from storage.run_store import RunStore
 from storage.submission_store import OrderSubmissionStore
 from tests.storage.embedded.test_server import freeze
 from tests.storage.test_order_store import some
-from tests.support.samples import NOON, a_model, a_run, numbered, outcomes
+from tests.support.samples import NOON, a_model, a_run, block, numbered, outcomes
 
 pytestmark = pytest.mark.mongo
 
@@ -70,6 +70,7 @@ ARGUMENTS: dict[str, Any] = {
     "orders": ORDERS,
     "ordinals": range(3),
     "outcomes": outcomes(REBALANCE),
+    "outcome": block(REBALANCE, range(3)),
     "owner": "me",
     "plan": Plan(SNAPSHOT, HoldingsRef("summaries"), 1, 1, 1, NOON),
     "portfolio_id": numbered("P", 0),

@@ -1,10 +1,13 @@
 """Sample models, rebalances and outcomes to store."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import numpy as np
 from bson import ObjectId
 
+from optimization import BESIDE, STATUSES, BlockOutcome, OtherHoldings, ScaledColumn
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.option_overrides import OptionOverrides
@@ -70,4 +73,41 @@ def outcome(run: Rebalance, ordinal: int) -> PortfolioOutcome:
         after,
         None if refused else OPTIMAL,
         refusal if refused else None,
+    )
+
+
+def block(
+    run: Rebalance,
+    ordinals: range,
+    beside: Mapping[int, PortfolioOutcome] | None = None,
+    *,
+    shift: int = 0,
+) -> BlockOutcome:
+    """Build the answers to some portfolios in columns; ``beside`` by ordinal, ``shift`` in shares.
+
+    Every third portfolio is in its bands, every fourth holds a security outside the model.
+    """
+    apart = {ordinal - ordinals.start: each for ordinal, each in (beside or {}).items()}
+    places = np.array(ordinals, dtype=np.int64)
+    rests = places % 3 == 0
+    is_beside = np.isin(np.arange(len(places)), list(apart))
+    status = np.where(rests, STATUSES.index(Status.IN_BAND), STATUSES.index(Status.REBALANCED))
+    before = places[:, None] * 10 + np.arange(len(run.securities)) + shift
+    after = before + np.where(rests | is_beside, 0, 7)[:, None]
+    amounts = [
+        ScaledColumn(np.where(is_beside, 0, 1_000 * places + at + shift), 2) for at in range(4)
+    ]
+    holders = np.flatnonzero((places % 4 == 1) & ~is_beside & ~rests).astype(np.int32)
+    held = ScaledColumn(np.full(len(holders), 5, dtype=np.int64), 0)
+    return BlockOutcome(
+        run.securities,
+        tuple(numbered("P", ordinal) for ordinal in ordinals),
+        np.where(is_beside, BESIDE, status).astype(np.int8),
+        *amounts,
+        ScaledColumn(before, 0),
+        ScaledColumn(after, 0),
+        OtherHoldings(
+            holders, np.zeros_like(holders), held, (numbered("X", 1),), (Decimal("1.50"),)
+        ),
+        apart,
     )

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bson import ObjectId
 from pymongo import MongoClient
 
 from storage.embedded import process
@@ -40,7 +42,7 @@ from storage.outcomes import outcome_batches
 from storage.rebalance import RebalanceStatus
 from storage.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
-from tests.support.samples import NOON, a_model, a_run, outcomes
+from tests.support.samples import NOON, a_model, a_run, block, numbered, outcome, outcomes
 
 pytestmark = pytest.mark.mongo
 
@@ -297,6 +299,21 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     for _ in range(2):
         await rebalances.record(run.rebalance_id, range(12), outcomes(run))
     assert await rebalances.list_outcomes(run) == outcomes(run)
+    part = await rebalances.open(replace(a_run(600), run_id=str(ObjectId())))
+    in_columns = block(part, range(600), {2: outcome(part, 2), 550: outcome(part, 550)})
+    for ordinals in (range(600), range(200, 600)):
+        again = block(part, ordinals, {550: outcome(part, 550)}, shift=ordinals.start)
+        written = again if ordinals.start else in_columns
+        await rebalances.record_block(part.rebalance_id, ordinals, written)
+    assert await rebalances.list_outcomes(part) == tuple(in_columns.outcomes())
+    assert await rebalances.read_outcome(part, numbered("P", 7)) == in_columns.outcome(7)
+    ended = await rebalances.finish(part.rebalance_id, RebalanceStatus.COMPLETED, NOON)
+    assert ended.counts == Counter(each.status for each in await rebalances.list_outcomes(part))
+    traded = int(in_columns.transactions.sum())
+    assert await rebalances.count_transactions(part.rebalance_id) == traded
+    page = await rebalances.read_page_of_portfolios([numbered("P", 2), numbered("P", 599)], 0, 1)
+    assert page == (((ended, 2),), 2)
+    await rebalances.delete(part.rebalance_id, 1)
     over = replace(a_run(5), status=RebalanceStatus.COMPLETED)
     await rebalances.store(over, outcomes(over))
     assert await rebalances.count_transactions(over.rebalance_id) > 0

@@ -1,0 +1,277 @@
+"""Outcomes of many portfolios as one document of columns, and such documents as arrays again.
+
+A column is one binary: whole numbers, little-endian, in C order, with their dtype and shape. A
+value is ``number / 10**decimals``. Numbers beyond int64 are decimal128, whose values have the scale
+in themselves.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from bson import ObjectId
+from bson.binary import Binary
+from numpy.typing import NDArray
+
+from optimization import (
+    BESIDE,
+    STATUSES,
+    BlockOutcome,
+    OtherHoldings,
+    PricedTarget,
+    ScaledColumn,
+)
+from storage.mongo.connection import Document
+from storage.mongo.decimal_codec import (
+    COEFFICIENT,
+    COEFFICIENT_BITS,
+    DIGITS,
+    EXPONENT_BIAS,
+    decimal_from,
+)
+from storage.outcomes import ordinal_of, outcome_id
+
+COLLECTION = "outcome_chunks"
+MAX_ROWS: Final = 512  # portfolios in a document, because a reader of one reads all of them
+MAX_COLUMN_BYTES: Final = 8 * 2**20  # of a document, which MongoDB limits to 16 MiB
+MAX_OTHERS: Final = 65_536  # holdings outside the model in a document: 6 MB with ids and prices
+DECIMAL128: Final = "decimal128"
+DECIMAL128_BYTES: Final = 16
+ID_BYTES: Final = 64  # a portfolio id with its status, at most
+AMOUNTS: Final = ("market_value", "cash_before", "cash_after", "objective")
+SHARES: Final = ("before", "after")
+INTEGERS: Final = (np.dtype("<i4"), np.dtype("<i8"))
+
+Statuses = NDArray[np.int8]
+
+
+def rows_per_document(securities: int) -> int:
+    """Number of portfolios in a document, whatever their numbers, so that a repeat splits alike.
+
+    >>> rows_per_document(50), rows_per_document(5_000)
+    (512, 52)
+    """
+    widest = DECIMAL128_BYTES * (len(AMOUNTS) + len(SHARES) * securities) + ID_BYTES
+    return max(1, min(MAX_ROWS, MAX_COLUMN_BYTES // widest))
+
+
+def column_documents(
+    rebalance_id: str, first: int, outcome: BlockOutcome, rows: range
+) -> Iterator[Document]:
+    """Yield the documents of some rows of a block whose row 0 has the ordinal ``first``."""
+    step, transactions = rows_per_document(len(outcome.securities)), outcome.transactions
+    for start in range(rows.start, rows.stop, step):
+        block = _Rows(outcome, slice(start, min(start + step, rows.stop)), transactions)
+        document = claim_document(rebalance_id, first + start, block.ids)
+        yield document if np.all(block.is_beside) else document | block.fields()
+
+
+def claim_document(rebalance_id: str, first: int, portfolio_ids: Sequence[str]) -> Document:
+    """Make the document of portfolios whose outcomes all are documents of their own."""
+    status = np.full(len(portfolio_ids), BESIDE, dtype=np.int8)
+    return {
+        "_id": outcome_id(rebalance_id, first),
+        "rebalance_id": ObjectId(rebalance_id),
+        "end": first + len(portfolio_ids),
+        "ids": list(portfolio_ids),
+        "counts": {},
+        "transactions": 0,
+        "status": _status_document(status),
+    }
+
+
+def block_from(
+    document: Document, securities: tuple[PricedTarget, ...]
+) -> tuple[int, BlockOutcome]:
+    """Convert a document to the ordinal of its first row and its arrays.
+
+    ``securities`` are those of the rebalance. The outcomes of rows that are beside are documents of
+    their own, and not in ``beside``.
+    """
+    portfolio_ids = tuple(document["ids"])
+    shapes = {name: (len(portfolio_ids),) for name in AMOUNTS}
+    shapes |= {name: (len(portfolio_ids), len(securities)) for name in SHARES}
+    columns = {
+        name: _column_from(document[name]) if name in document else _zeros(shape)
+        for name, shape in shapes.items()
+    }
+    block = BlockOutcome(
+        securities=securities,
+        portfolio_ids=portfolio_ids,
+        status=status_from(document),
+        **columns,
+        others=_others_from(document["others"]) if "others" in document else OtherHoldings.none(),
+        beside={},
+    )
+    return ordinal_of(document["_id"]), block
+
+
+def status_from(document: Document) -> Statuses:
+    """Status of each portfolio of a document, as a place in ``STATUSES`` or ``BESIDE``."""
+    return np.frombuffer(document["status"]["data"], dtype=np.int8)
+
+
+def covering(rebalance_id: str, ordinals: range) -> Document:
+    """Filter for the documents of a rebalance that have any of these ordinals, at least one."""
+    first = max(0, ordinals.start - MAX_ROWS + 1)
+    ids = {
+        "$gte": outcome_id(rebalance_id, first),
+        "$lte": outcome_id(rebalance_id, ordinals.stop - 1),
+    }
+    return {"_id": ids, "end": {"$gt": ordinals.start}}
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a block that become one document."""
+
+    outcome: BlockOutcome
+    rows: slice
+    transactions: NDArray[np.signedinteger]  # of every row of the block
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.outcome.portfolio_ids[self.rows]
+
+    @cached_property
+    def columns(self) -> Mapping[str, ScaledColumn]:
+        names = (*AMOUNTS, *SHARES)
+        return {name: getattr(self.outcome, name).select(self.rows) for name in names}
+
+    @cached_property
+    def others(self) -> OtherHoldings:
+        return self.outcome.others.select(self.rows)
+
+    @cached_property
+    def is_beside(self) -> NDArray[np.bool_]:
+        """Rows with a document of their own, also because they do not fit into the columns."""
+        others = np.bincount(self.others.rows, minlength=len(self.ids))
+        is_beside = self.outcome.status[self.rows] == BESIDE
+        is_beside |= (others > 0) & (np.cumsum(others) > MAX_OTHERS)
+        for column in self.columns.values():
+            is_beside |= _too_wide(column).reshape(len(self.ids), -1).any(axis=1)
+        is_beside[self.others.rows[_too_wide(self.others.quantities)]] = True
+        return is_beside
+
+    def fields(self) -> Document:
+        """Every field that a claim lacks, and those that differ from it."""
+        is_beside, others = self.is_beside, self.others
+        status = np.where(is_beside, BESIDE, self.outcome.status[self.rows]).astype(np.int8)
+        columns = self.columns
+        if np.any(is_beside):
+            columns = {name: _without(column, is_beside) for name, column in columns.items()}
+            others = _kept(others, np.flatnonzero(~is_beside[others.rows]))
+        fields: Document = {
+            "counts": count_statuses(status),
+            "transactions": int(self.transactions[self.rows][~is_beside].sum()),
+            "status": _status_document(status),
+        }
+        fields |= {name: _column_document(column) for name, column in columns.items()}
+        return fields | ({"others": _others_document(others)} if len(others.rows) else {})
+
+
+def count_statuses(status: Statuses) -> dict[str, int]:
+    """Count the rows by the name of their status, without those that are beside."""
+    counts = np.bincount(status[status != BESIDE], minlength=len(STATUSES)).tolist()
+    named = zip(STATUSES, counts, strict=True)
+    return {each.value: count for each, count in named if count}
+
+
+def _status_document(status: Statuses) -> Document:
+    names = [each.value for each in STATUSES]
+    return {"dtype": status.dtype.str, "shape": list(status.shape), "values": names} | {
+        "data": Binary(status.tobytes())
+    }
+
+
+def _column_document(column: ScaledColumn) -> Document:
+    units = column.units
+    low, high = (int(units.min()), int(units.max())) if units.size else (0, 0)
+    for dtype in INTEGERS:
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            name, data = dtype.str, units.astype(dtype).tobytes()
+            break
+    else:
+        name, data = DECIMAL128, b"".join(map(_decimal128s(column.decimals), units.flat))
+    shape = list(units.shape)
+    return {"dtype": name, "shape": shape, "decimals": column.decimals, "data": Binary(data)}
+
+
+def _column_from(document: Document) -> ScaledColumn:
+    shape, data = document["shape"], document["data"]
+    if document["dtype"] != DECIMAL128:
+        units = np.frombuffer(data, dtype=document["dtype"]).astype(np.int64)
+        return ScaledColumn(units.reshape(shape), document["decimals"])
+    words = range(0, len(data), DECIMAL128_BYTES)
+    numbers = [_coefficient(data[word : word + DECIMAL128_BYTES]) for word in words]
+    units = np.array(numbers, dtype=np.object_)
+    return ScaledColumn(units.reshape(shape), document["decimals"])
+
+
+def _decimal128s(decimals: int) -> Callable[[int], bytes]:
+    """Encoder of whole numbers of ``10**-decimals``, with up to 34 digits."""
+    exponent = (EXPONENT_BIAS - decimals) << COEFFICIENT_BITS
+
+    def encode(units: int) -> bytes:
+        bits = exponent | abs(units) | (units < 0) << 127
+        return bits.to_bytes(DECIMAL128_BYTES, "little")
+
+    return encode
+
+
+def _coefficient(data: bytes) -> int:
+    bits = int.from_bytes(data, "little")
+    return -(bits & COEFFICIENT) if bits >> 127 else bits & COEFFICIENT
+
+
+def _too_wide(column: ScaledColumn) -> NDArray[np.bool_]:
+    """Numbers with more digits than a decimal128 has."""
+    if column.units.dtype != np.object_:
+        return np.zeros(column.units.shape, dtype=np.bool_)
+    return (abs(column.units) >= 10**DIGITS).astype(np.bool_)
+
+
+def _without(column: ScaledColumn, rows: NDArray[np.bool_]) -> ScaledColumn:
+    units = column.units.copy()
+    units[rows] = 0
+    return ScaledColumn(units, column.decimals)
+
+
+def _zeros(shape: tuple[int, ...]) -> ScaledColumn:
+    return ScaledColumn(np.zeros(shape, dtype=np.int64), 0)
+
+
+def _kept(others: OtherHoldings, places: NDArray[np.intp]) -> OtherHoldings:
+    kept = others.rows[places], others.securities[places], others.quantities.select(places)
+    return OtherHoldings(*kept, others.ids, others.prices)
+
+
+def _others_document(others: OtherHoldings) -> Document:
+    # Only the securities that these rows hold, because a block may hold thousands.
+    used, places = np.unique(others.securities, return_inverse=True)
+    return {
+        "rows": _column_document(_whole(others.rows)),
+        "securities": _column_document(_whole(places)),
+        "quantities": _column_document(others.quantities),
+        "ids": [others.ids[place] for place in used.tolist()],
+        "prices": [others.prices[place] for place in used.tolist()],
+    }
+
+
+def _others_from(document: Document) -> OtherHoldings:
+    rows, securities, quantities = (
+        _column_from(document[name]) for name in ("rows", "securities", "quantities")
+    )
+    return OtherHoldings(
+        rows.units.astype(np.int32),
+        securities.units.astype(np.int32),
+        quantities,
+        tuple(document["ids"]),
+        tuple(map(decimal_from, document["prices"])),
+    )
+
+
+def _whole(places: NDArray[np.signedinteger]) -> ScaledColumn:
+    return ScaledColumn(places.astype(np.int64), 0)

@@ -1,0 +1,169 @@
+"""Reader of outcomes, from the columns of many portfolios and from documents of their own.
+
+Rows of columns become outcomes only where a caller asks for them. A database of an earlier release
+has documents alone, and is read as it is.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import TypeAlias, TypeVar, cast
+
+import numpy as np
+from bson import ObjectId
+from pymongo.asynchronous.cursor import AsyncCursor
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization import BESIDE, PortfolioOutcome
+from storage.mongo.connection import Document
+from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
+from storage.outcome_columns import block_from, covering, status_from
+from storage.outcomes import COLLECTION as OUTCOMES
+from storage.outcomes import OUTCOME_BATCH_SIZE, ids_of, ordinal_of, outcome_from, outcome_id
+from storage.rebalance import Rebalance
+
+Placed: TypeAlias = list[tuple[int, PortfolioOutcome]]
+"""Outcomes with their ordinals."""
+
+K = TypeVar("K", int, str)
+
+
+class OutcomeReader:
+    """Reader of the outcomes of rebalances, by ordinal or by portfolio."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._outcomes = database[OUTCOMES]
+        self._chunks = database[OUTCOME_CHUNKS]
+
+    async def at(self, run: Rebalance, ordinals: range) -> tuple[PortfolioOutcome, ...]:
+        """Return the stored outcomes with these ordinals, in order.
+
+        They are looked up by id, because then the last page costs no more than the first.
+        """
+        found: Placed = []
+        for start in range(ordinals.start, ordinals.stop, OUTCOME_BATCH_SIZE):
+            missing = set(range(start, min(start + OUTCOME_BATCH_SIZE, ordinals.stop)))
+            for look_up in _likely_first(run, self._rows_at, self._documents_at):
+                found += await look_up(run, missing) if missing else []
+                missing.difference_update(ordinal for ordinal, _ in found)
+        return _in_order(found)
+
+    async def of(
+        self, run: Rebalance, portfolio_ids: Iterable[str]
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return the stored outcomes of these portfolios in the rebalance, by ordinal."""
+        found: Placed = []
+        missing = set(portfolio_ids)
+        for look_up in _likely_first(run, self._rows_of, self._documents_of):
+            found += await look_up(run, missing) if missing else []
+            missing.difference_update(outcome.portfolio_id for _, outcome in found)
+        return _in_order(found)
+
+    async def page_of(
+        self, run: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
+    ) -> tuple[PortfolioOutcome, ...]:
+        """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
+        places: dict[int, str] = {}
+        held = _in_documents(run, portfolio_ids)
+        async for document in self._outcomes.find(held, {"portfolio_id": 1}):
+            places[ordinal_of(document["_id"])] = document["portfolio_id"]
+        wanted = set(portfolio_ids)
+        async for document in self._chunks_of([run.rebalance_id], portfolio_ids):
+            first = ordinal_of(document["_id"])
+            places |= {first + row: document["ids"][row] for row in _rows_in(document, wanted)}
+        page = sorted(places)[offset : offset + limit]
+        return await self.of(run, [places[ordinal] for ordinal in page])
+
+    async def count_by_rebalance(self, portfolio_ids: Sequence[str]) -> Counter[str]:
+        """Count the documents of these portfolios by rebalance; 0 where only columns have them."""
+        in_documents = {"$match": {"portfolio_id": {"$in": list(portfolio_ids)}}}
+        rebalance_id = {"$substrBytes": ["$_id", 0, 24]}
+        counted = {"$group": {"_id": rebalance_id, "count": {"$sum": 1}}}
+        groups = await self._outcomes.aggregate([in_documents, counted])
+        counts = Counter({group["_id"]: group["count"] async for group in groups})
+        # The rebalances alone, because the index has them and neither ids nor statuses in order.
+        in_columns = {"$match": {"ids": {"$in": list(portfolio_ids)}}}
+        groups = await self._chunks.aggregate([in_columns, {"$group": {"_id": "$rebalance_id"}}])
+        counts.update({str(group["_id"]): 0 async for group in groups})
+        return counts
+
+    async def count_in_columns(
+        self, rebalance_ids: Sequence[str], portfolio_ids: Sequence[str]
+    ) -> Counter[str]:
+        """Count these portfolios in the columns of each of these rebalances."""
+        counts, wanted = Counter[str](), set(portfolio_ids)
+        async for document in self._chunks_of(rebalance_ids, portfolio_ids):
+            counts[str(document["rebalance_id"])] += len(_rows_in(document, wanted))
+        return counts
+
+    def _chunks_of(
+        self, rebalance_ids: Sequence[str], portfolio_ids: Sequence[str]
+    ) -> AsyncCursor[Document]:
+        """Find which portfolios are in documents of columns, without reading the columns."""
+        held = _in_columns(rebalance_ids, portfolio_ids)
+        return self._chunks.find(held, {"rebalance_id": 1, "ids": 1, "status.data": 1})
+
+    async def _documents_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
+        keys = [outcome_id(run.rebalance_id, ordinal) for ordinal in ordinals]
+        return await self._documents(run, {"_id": {"$in": keys}})
+
+    async def _documents_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
+        return await self._documents(run, _in_documents(run, portfolio_ids))
+
+    async def _documents(self, run: Rebalance, matching: Document) -> Placed:
+        cursor = self._outcomes.find(matching, batch_size=OUTCOME_BATCH_SIZE)
+        return [
+            (ordinal_of(document["_id"]), outcome_from(document, run.securities))
+            async for document in cursor
+        ]
+
+    async def _rows_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
+        first, end = min(ordinals), max(ordinals) + 1
+        found: Placed = []
+        async for document in self._chunks.find(covering(run.rebalance_id, range(first, end))):
+            start = ordinal_of(document["_id"])
+            rows = np.flatnonzero(status_from(document) != BESIDE).tolist()
+            found += _outcomes(document, run, [row for row in rows if start + row in ordinals])
+        return found
+
+    async def _rows_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
+        found: Placed = []
+        async for document in self._chunks.find(_in_columns([run.rebalance_id], portfolio_ids)):
+            found += _outcomes(document, run, _rows_in(document, portfolio_ids))
+        return found
+
+
+Reading = Callable[[Rebalance, Collection[K]], Awaitable[Placed]]
+
+
+def _likely_first(
+    run: Rebalance, rows: Reading[K], documents: Reading[K]
+) -> tuple[Reading[K], Reading[K]]:
+    """Order the look-ups, because the rebalances that are no part of a run have no columns."""
+    return (documents, rows) if run.run_id is None else (rows, documents)
+
+
+def _in_order(found: Placed) -> tuple[PortfolioOutcome, ...]:
+    return tuple(outcome for _, outcome in sorted(found, key=lambda placed: placed[0]))
+
+
+def _in_documents(run: Rebalance, portfolio_ids: Collection[str]) -> Document:
+    return {"portfolio_id": {"$in": list(portfolio_ids)}, "_id": ids_of(run.rebalance_id)}
+
+
+def _in_columns(rebalance_ids: Sequence[str], portfolio_ids: Collection[str]) -> Document:
+    rebalances = [ObjectId(each) for each in rebalance_ids]
+    return {"ids": {"$in": list(portfolio_ids)}, "rebalance_id": {"$in": rebalances}}
+
+
+def _rows_in(document: Document, portfolio_ids: Collection[str]) -> list[int]:
+    """Find the rows of these portfolios whose outcomes are in the columns."""
+    status = status_from(document).tolist()
+    rows = enumerate(zip(document["ids"], status, strict=True))
+    return [row for row, (one, its) in rows if one in portfolio_ids and its != BESIDE]
+
+
+def _outcomes(document: Document, run: Rebalance, rows: Sequence[int]) -> Placed:
+    if not rows:
+        return []
+    first, block = block_from(document, run.securities)
+    return [(first + row, cast("PortfolioOutcome", block.outcome(row))) for row in rows]

@@ -1,0 +1,359 @@
+"""Outcomes of runs in columns: written once whoever died when, and read with those beside."""
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bson import ObjectId
+from pymongo import MongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
+
+from optimization import (
+    BlockOutcome,
+    NoSolutionInTimeError,
+    PortfolioOutcome,
+    ScaledColumn,
+    Status,
+)
+from storage.errors import NotFoundError
+from storage.mongo.connection import Document
+from storage.outcome_columns import column_documents
+from storage.outcomes import outcome_document, outcome_id
+from storage.rebalance import Rebalance, RebalanceStatus
+from storage.rebalance_store import RebalanceStore
+from tests.support.samples import NOON, a_run, block, numbered, outcome, outcomes
+
+pytestmark = pytest.mark.mongo
+
+DOCUMENTED = Path(__file__).parents[2] / "docs/reference/storage.md"
+COUNT = 1_100  # three documents of columns
+BESIDE = (4, 5, 600, 1_099)
+
+
+def a_part(portfolios: int = COUNT) -> Rebalance:
+    return replace(a_run(portfolios), run_id=str(ObjectId()))
+
+
+def made(run: Rebalance, ordinals: range | None = None, shift: int = 0) -> BlockOutcome:
+    ordinals = range(run.number_of_portfolios) if ordinals is None else ordinals
+    apart = {at: outcome(run, at + shift * 100) for at in BESIDE if at in ordinals}
+    apart = {at: replace(each, portfolio_id=numbered("P", at)) for at, each in apart.items()}
+    return block(run, ordinals, apart, shift=shift)
+
+
+def answers(one: BlockOutcome) -> tuple[PortfolioOutcome, ...]:
+    found = one.outcomes()
+    assert all(isinstance(each, PortfolioOutcome) for each in found)
+    return tuple(each for each in found if isinstance(each, PortfolioOutcome))
+
+
+async def written(rebalances: RebalanceStore) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
+    run = await rebalances.open(a_part())
+    await rebalances.record_block(run.rebalance_id, range(COUNT), made(run))
+    return run, answers(made(run))
+
+
+async def insert_columns(database: AsyncDatabase[Document], run: Rebalance) -> None:
+    """Leave what a writer leaves that is killed after its documents of columns."""
+    documents = column_documents(run.rebalance_id, 0, made(run), range(COUNT))
+    await database["outcome_chunks"].insert_many(documents)
+
+
+async def test_a_block_reads_back_with_every_digit_by_page_and_by_portfolio(
+    rebalances: RebalanceStore,
+) -> None:
+    run, expected = await written(rebalances)
+    assert repr(await rebalances.list_outcomes(run)) == repr(expected)
+    for first, count in ((0, 1), (500, 100), (511, 2), (599, 3), (1_090, 100), (1_100, 5)):
+        assert await rebalances.list_outcomes(run, first, count) == expected[first : first + count]
+    for at in (0, 5, 511, 512, 600, 1_099):
+        assert await rebalances.read_outcome(run, numbered("P", at)) == expected[at]
+    some = [numbered("P", at) for at in (900, 5, 3)]
+    assert await rebalances.list_outcomes_of(run, some) == tuple(expected[at] for at in (3, 5, 900))
+    with pytest.raises(NotFoundError, match=numbered("P", 5_000)):
+        await rebalances.list_outcomes_of(run, [*some, numbered("P", 5_000)])
+
+
+async def test_a_block_is_counted_where_it_is_stored(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run, expected = await written(rebalances)
+    assert await database["outcomes"].count_documents({}) == len(BESIDE)
+    assert await database["outcome_chunks"].count_documents({}) == 3
+    traded = sum(len(each.transactions) for each in expected)
+    assert await rebalances.count_transactions(run.rebalance_id) == traded
+    ended = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
+    assert ended.counts == Counter(each.status for each in expected)
+
+
+async def test_the_counts_of_a_block_are_those_of_all_its_outcomes(
+    rebalances: RebalanceStore,
+) -> None:
+    run = await rebalances.open(a_part())
+    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), made(run))
+    assert counts == Counter(each.status for each in answers(made(run)))
+
+
+async def test_a_writer_killed_after_its_columns_is_completed_by_the_next(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_part())
+    await insert_columns(database, run)
+
+    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), made(run))
+
+    assert await rebalances.list_outcomes(run) == answers(made(run))
+    assert counts == Counter(each.status for each in answers(made(run)))
+
+
+async def test_a_writer_killed_between_documents_beside_is_completed_by_the_next(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_part())
+    await insert_columns(database, run)
+    expected = answers(made(run))
+    for at in BESIDE[:2]:
+        document = outcome_document(outcome_id(run.rebalance_id, at), expected[at])
+        await database["outcomes"].insert_one(document)
+
+    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), made(run, shift=1))
+
+    again = answers(made(run, shift=1))
+    late = [again[at] if at in BESIDE[2:] else expected[at] for at in range(COUNT)]
+    assert await rebalances.list_outcomes(run) == tuple(late)
+    assert counts == Counter(each.status for each in late)
+
+
+async def test_a_writer_killed_between_its_documents_of_columns_is_completed_by_the_next(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_part())
+    await insert_columns(database, run)
+    await database["outcome_chunks"].delete_one({"_id": outcome_id(run.rebalance_id, 512)})
+
+    await rebalances.record_block(run.rebalance_id, range(COUNT), made(run, shift=1))
+
+    first, second = answers(made(run)), answers(made(run, shift=1))
+    stands = [at for at in range(COUNT) if not 512 <= at < 1_024 and at not in BESIDE]
+    found = await rebalances.list_outcomes(run)
+    assert [found[at] for at in stands] == [first[at] for at in stands]
+    assert found[512:1_024] == second[512:1_024]
+    assert len(found) == COUNT
+
+
+async def test_a_row_that_the_second_writer_answers_otherwise_keeps_its_place_and_its_answer(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_part(8))
+    first = block(run, range(8), {2: outcome(run, 2)})
+    await database["outcome_chunks"].insert_many(
+        column_documents(run.rebalance_id, 0, first, range(8))
+    )
+    second = block(run, range(8), {3: outcome(run, 3)})
+
+    counts = await rebalances.record_block(run.rebalance_id, range(8), second)
+
+    expected = [*first.outcomes()[:2], second.outcome(2), *first.outcomes()[3:]]
+    assert await rebalances.list_outcomes(run) == tuple(expected)
+    assert sum(counts.values()) == 8
+    (beside,) = await database["outcomes"].find({}, {"portfolio_id": 1}).to_list()
+    assert beside["portfolio_id"] == numbered("P", 2)
+
+
+async def test_half_a_chunk_after_a_whole_one_changes_nothing(rebalances: RebalanceStore) -> None:
+    run, expected = await written(rebalances)
+    for half in (range(550), range(550, COUNT), range(300, 700)):
+        counts = await rebalances.record_block(run.rebalance_id, half, made(run, half, 1))
+        assert counts == Counter(expected[at].status for at in half)
+        late = [replace(expected[at], status=Status.FAILED) for at in half]
+        assert await rebalances.record(run.rebalance_id, half, late) == counts
+    assert await rebalances.list_outcomes(run) == expected
+
+
+async def test_a_whole_chunk_after_a_part_of_it_fills_the_gaps(rebalances: RebalanceStore) -> None:
+    run = await rebalances.open(a_part())
+    halves = range(100, 200), range(700, 900)
+    for half in halves:
+        await rebalances.record_block(run.rebalance_id, half, made(run, half, 1))
+
+    await rebalances.record_block(run.rebalance_id, range(COUNT), made(run))
+
+    found, early, late = (
+        await rebalances.list_outcomes(run),
+        answers(made(run, shift=1)),
+        answers(made(run)),
+    )
+    within = [any(at in half for half in halves) for at in range(COUNT)]
+    assert found == tuple(early[at] if within[at] else late[at] for at in range(COUNT))
+
+
+async def test_outcomes_as_objects_and_in_columns_of_one_chunk_are_stored_once(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_part(40))
+    await rebalances.record(run.rebalance_id, range(10, 12), outcomes(run, range(10, 12)))
+
+    await rebalances.record_block(run.rebalance_id, range(40), block(run, range(40)))
+
+    expected = list(block(run, range(40)).outcomes())
+    expected[10:12] = outcomes(run, range(10, 12))
+    assert await rebalances.list_outcomes(run) == tuple(expected)
+    assert await database["outcomes"].count_documents({}) == 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_of_many_writers_at_once_each_portfolio_has_one_outcome(
+    rebalances: RebalanceStore, seed: int
+) -> None:
+    cuts = random.Random(seed)
+    run = await rebalances.open(a_part())
+
+    async def write(shift: int) -> Counter[Status]:
+        at = cuts.randrange(1, COUNT)
+        pieces = [range(COUNT)] if shift % 2 else [range(at), range(at, COUNT)]
+        counts = Counter[Status]()
+        for piece in pieces:
+            if shift == 4:
+                late = outcomes(run, piece)
+                counts.update(await rebalances.record(run.rebalance_id, piece, late))
+            else:
+                one = made(run, piece, shift)
+                counts.update(await rebalances.record_block(run.rebalance_id, piece, one))
+        return counts
+
+    counts = await asyncio.gather(*(write(shift) for shift in range(6)))
+
+    found = await rebalances.list_outcomes(run)
+    assert [each.portfolio_id for each in found] == [numbered("P", at) for at in range(COUNT)]
+    ended = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
+    assert ended.counts == Counter(each.status for each in found)
+    assert all(each == ended.counts for each in counts)
+    traded = sum(len(each.transactions) for each in found)
+    assert await rebalances.count_transactions(run.rebalance_id) == traded
+
+
+async def test_a_rebalance_that_an_earlier_release_began_is_finished_in_its_way(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_part(6))
+    for at in range(3):
+        document = outcome_document(outcome_id(run.rebalance_id, at), outcome(run, at))
+        await database["outcomes"].insert_one(document)
+
+    counts = await rebalances.record_block(run.rebalance_id, range(6), block(run, range(6)))
+    await rebalances.record(run.rebalance_id, range(6), outcomes(run))
+
+    expected = (*outcomes(run, range(3)), *block(run, range(6)).outcomes()[3:])
+    assert await rebalances.list_outcomes(run) == expected
+    assert await database["outcome_chunks"].count_documents({}) == 0
+    assert sum(counts.values()) == 6
+
+
+async def test_the_rebalances_of_portfolios_are_found_in_columns_and_beside(
+    rebalances: RebalanceStore,
+) -> None:
+    old, new = a_run(12), replace(a_part(12), started_at=NOON.replace(hour=13))
+    for run in (old, new):
+        await rebalances.open(run)
+    await rebalances.record(old.rebalance_id, range(12), outcomes(old))
+    one = block(new, range(12), {2: outcome(new, 2)})
+    await rebalances.record_block(new.rebalance_id, range(12), one)
+    wanted = [numbered("P", at) for at in (7, 2, 1)]
+
+    page, total = await rebalances.read_page_of_portfolios(wanted, 0, 10)
+
+    assert (total, [(run.rebalance_id, count) for run, count in page]) == (
+        2,
+        [(new.rebalance_id, 3), (old.rebalance_id, 3)],
+    )
+    expected = tuple(one.outcome(at) for at in (1, 2, 7))
+    assert await rebalances.list_outcomes_among(new, wanted, 0, 10) == expected
+    assert await rebalances.list_outcomes_among(new, wanted, 1, 1) == expected[1:2]
+    assert await rebalances.list_outcomes_among(new, wanted, 2, 5) == expected[2:]
+    assert await rebalances.list_outcomes_among(old, wanted, 0, 2) == outcomes(old)[1:3]
+    assert await rebalances.read_page_of_portfolios([numbered("P", 99)], 0, 10) == ((), 0)
+
+
+async def test_deleting_takes_columns_and_those_beside_and_no_others(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    kept, expected = await written(rebalances)
+    gone, _ = await written(rebalances)
+
+    await rebalances.delete(gone.rebalance_id, 1)
+
+    assert await rebalances.list_outcomes(gone) == ()
+    assert await rebalances.list_outcomes(kept) == expected
+    assert kept.run_id is not None
+    await rebalances.forget_parts(kept.run_id)
+    for name in ("outcomes", "outcome_chunks", "rebalances"):
+        assert await database[name].count_documents({}) == 0
+
+
+async def test_the_documented_function_reads_a_column_with_the_driver_and_numpy_alone(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document], mongodb_uri: str
+) -> None:
+    run = await rebalances.open(a_part(600))
+    large = ScaledColumn(np.array([10**20 + at for at in range(600)], dtype=np.object_), 2)
+    one = replace(block(run, range(600), {2: outcome(run, 2)}), cash_before=large)
+    await rebalances.record_block(run.rebalance_id, range(600), one)
+    text = DOCUMENTED.read_text().partition("```python\n")[2].partition("```")[0]
+    scope: dict[str, Any] = {}
+    exec(text, scope)
+
+    def read(name: str) -> list[tuple[str, Any]]:
+        with MongoClient[Document](mongodb_uri) as client:
+            parts = scope["read_column"](client[database.name], run.rebalance_id, name)
+            return [row for ids, values in parts for row in zip(ids, values, strict=True)]
+
+    rows = await asyncio.to_thread(read, "after")
+    expected = [row for row in range(600) if row != 2]
+    assert [portfolio_id for portfolio_id, _ in rows] == [numbered("P", at) for at in expected]
+    assert [shares.tolist() for _, shares in rows] == [
+        one.after.units[at].tolist() for at in expected
+    ]
+    amounts = await asyncio.to_thread(read, "cash_before")
+    assert [amount for _, amount in amounts] == [large.value(at) for at in expected]
+    values = await asyncio.to_thread(read, "market_value")
+    assert [value for _, value in values] == [one.market_value.units[at] / 100 for at in expected]
+
+
+async def test_an_error_beside_is_raised_because_its_outcome_is_not_known(
+    rebalances: RebalanceStore,
+) -> None:
+    run = await rebalances.open(a_part(4))
+    one = block(run, range(4), {1: outcome(run, 1)})
+    error = NoSolutionInTimeError(numbered("P", 1), 1.0)
+    with pytest.raises(NoSolutionInTimeError):
+        await rebalances.record_block(run.rebalance_id, range(4), replace(one, beside={1: error}))
+
+
+async def test_as_many_ordinals_as_rows_are_needed(rebalances: RebalanceStore) -> None:
+    run = await rebalances.open(a_part(4))
+    with pytest.raises(ValueError, match="4 outcomes, 3 ordinals"):
+        await rebalances.record_block(run.rebalance_id, range(3), block(run, range(4)))
+
+
+async def test_a_portfolio_with_two_places_in_a_rebalance_is_refused(
+    rebalances: RebalanceStore,
+) -> None:
+    run = await rebalances.open(a_part(8))
+    await rebalances.record_block(run.rebalance_id, range(4), block(run, range(4)))
+    with pytest.raises(BulkWriteError):
+        await rebalances.record_block(run.rebalance_id, range(4, 8), block(run, range(4)))
+
+
+async def test_any_other_failure_of_the_columns_is_raised(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_part(4))
+    rule = {"nothing": {"$exists": True}}
+    await database.command("collMod", "outcome_chunks", validator=rule)
+    with pytest.raises(BulkWriteError, match="failed validation"):
+        await rebalances.record_block(run.rebalance_id, range(4), block(run, range(4)))

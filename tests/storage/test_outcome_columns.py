@@ -1,0 +1,217 @@
+"""Documents of columns: what they hold, how they are split, and that blocks read back equal."""
+
+from decimal import Decimal
+from typing import Any
+
+import bson
+import numpy as np
+import pytest
+from bson.codec_options import CodecOptions
+from bson.decimal128 import Decimal128
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optimization import (
+    BESIDE,
+    STATUSES,
+    BlockOutcome,
+    OtherHoldings,
+    PricedTarget,
+    ScaledColumn,
+    Status,
+)
+from storage import outcome_columns
+from storage.mongo.connection import Document
+from storage.mongo.decimal_codec import TYPE_REGISTRY
+from storage.outcome_columns import block_from, column_documents, rows_per_document, status_from
+from storage.rebalance import new_rebalance_id
+from tests.support.samples import BAND, a_run, block, numbered, outcome, securities
+
+OPTIONS: CodecOptions[Document] = CodecOptions(type_registry=TYPE_REGISTRY)
+MAX_DOCUMENT_BYTES = 16 * 2**20
+RID = new_rebalance_id()
+
+
+def stored(document: Document) -> Document:
+    """Return the document as a reader of the database gets it."""
+    return bson.decode(bson.encode(document, codec_options=OPTIONS), codec_options=OPTIONS)
+
+
+def documents_of(made: BlockOutcome, first: int = 0) -> list[Document]:
+    rows = range(len(made))
+    return [stored(each) for each in column_documents(RID, first, made, rows)]
+
+
+def with_columns(made: BlockOutcome, **columns: Any) -> BlockOutcome:
+    names = (*BlockOutcome.__dataclass_fields__,)
+    return BlockOutcome(**{name: getattr(made, name) for name in names} | columns)
+
+
+def integers(shape: tuple[int, ...], largest: int) -> st.SearchStrategy[Any]:
+    dtype = np.int64 if largest < 2**63 else np.object_
+    size = int(np.prod(shape))
+    numbers = st.lists(st.integers(-largest, largest), min_size=size, max_size=size)
+    return numbers.map(lambda units: np.array(units, dtype=dtype).reshape(shape))
+
+
+@st.composite
+def columns(draw: st.DrawFn, shape: tuple[int, ...], decimals: int | None = None) -> ScaledColumn:
+    largest = draw(st.sampled_from([9, 2**31, 2**61, 10**34 - 1, 10**36]))
+    scale = draw(st.integers(0, 20)) if decimals is None else decimals
+    return ScaledColumn(draw(integers(shape, largest)), scale)
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> BlockOutcome:
+    count, model = draw(st.integers(1, 6)), securities(draw(st.integers(1, 3)))
+    shape, scale = (count, len(model)), draw(st.integers(0, 9))
+    ids = tuple(numbered("X", at) for at in range(3))
+    prices = draw(st.lists(st.decimals("0.01", 10**9), min_size=3, max_size=3).map(tuple))
+    held = draw(st.sets(st.tuples(st.integers(0, count - 1), st.integers(0, 2))).map(sorted))
+    rows, places = (np.array([each[at] for each in held], dtype=np.int32) for at in (0, 1))
+    quantities = draw(columns((len(held),)))
+    quantities.units[quantities.units == 0] = 1
+    status = draw(st.lists(st.sampled_from([BESIDE, 0, 1]), min_size=count, max_size=count))
+    return BlockOutcome(
+        model,
+        tuple(numbered("P", at) for at in range(count)),
+        np.array(status, dtype=np.int8),
+        *(draw(columns((count,))) for _ in range(4)),
+        draw(columns(shape, scale)),
+        draw(columns(shape, scale)),
+        OtherHoldings(rows, places, quantities, ids, prices),
+        {row: outcome(a_run(), row) for row in range(count) if status[row] == BESIDE},
+    )
+
+
+def is_wide(made: BlockOutcome, row: int) -> bool:
+    """Return whether a number of the row has more than 34 digits."""
+    columns = (made.market_value, made.cash_before, made.cash_after, made.objective)
+    numbers = [int(column.units[row]) for column in columns]
+    numbers += [*made.before.units[row].tolist(), *made.after.units[row].tolist()]
+    numbers += made.others.quantities.units[made.others.rows == row].tolist()
+    return any(abs(number) >= 10**34 for number in numbers)
+
+
+@settings(max_examples=200, deadline=None)
+@given(blocks())
+def test_every_row_reads_back_with_the_same_digits_or_is_beside(made: BlockOutcome) -> None:
+    (document,) = documents_of(made, first=7)
+
+    first, read = block_from(document, made.securities)
+
+    assert first == 7
+    assert read.portfolio_ids == made.portfolio_ids
+    traded, counts = 0, dict.fromkeys(STATUSES, 0)
+    for row in range(len(made)):
+        if made.status[row] == BESIDE or is_wide(made, row):
+            assert read.status[row] == BESIDE
+            assert read.transactions[row] == 0
+        else:
+            assert repr(read.outcome(row)) == repr(made.outcome(row))
+            traded += int(made.transactions[row])
+            counts[STATUSES[made.status[row]]] += 1
+    assert document["transactions"] == traded
+    assert document["counts"] == {each.value: n for each, n in counts.items() if n}
+
+
+@pytest.mark.parametrize(
+    ("largest", "dtype", "width"),
+    [(2**31 - 1, "<i4", 4), (2**31, "<i8", 8), (2**63 - 1, "<i8", 8), (2**63, "decimal128", 16)],
+)
+def test_a_column_has_the_smallest_type_that_its_numbers_fit(
+    largest: int, dtype: str, width: int
+) -> None:
+    made = block(a_run(3), range(3))
+    units = np.array([0, -largest, largest], dtype=np.object_ if width == 16 else np.int64)
+    made = with_columns(made, cash_after=ScaledColumn(units, 2))
+
+    (document,) = documents_of(made)
+
+    column = document["cash_after"]
+    assert (column["dtype"], column["shape"], column["decimals"]) == (dtype, [3], 2)
+    assert len(column["data"]) == 3 * width
+    _, read = block_from(document, made.securities)
+    assert read.cash_after.units.tolist() == units.tolist()
+
+
+def test_a_decimal128_is_one_of_the_database_and_has_its_scale_in_itself() -> None:
+    values = [Decimal("-12345678901234567890.25"), Decimal("0.00"), Decimal(10**30)]
+    made = with_columns(block(a_run(3), range(3)), market_value=ScaledColumn.of(values))
+
+    (document,) = documents_of(made)
+
+    data = document["market_value"]["data"]
+    read = [Decimal128.from_bid(data[at : at + 16]).to_decimal() for at in range(0, 48, 16)]
+    assert read == values
+
+
+def test_a_row_beyond_34_digits_is_beside_and_its_neighbours_are_not() -> None:
+    made = block(a_run(4), range(4))
+    units = made.before.units.astype(np.object_)
+    units[1, 2] = 10**34
+    made = with_columns(made, before=ScaledColumn(units, 0))
+
+    (document,) = documents_of(made)
+
+    assert [each == BESIDE for each in status_from(document)] == [False, True, False, False]
+    assert document["before"]["dtype"] == "<i4"
+
+
+def test_rows_with_very_many_other_holdings_are_beside_so_that_a_document_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outcome_columns, "MAX_OTHERS", 1)
+    made = block(a_run(12), range(12))
+    holders = made.others.rows.tolist()
+    assert len(holders) > 1
+
+    (document,) = documents_of(made)
+
+    beside = np.flatnonzero(status_from(document) == BESIDE).tolist()
+    assert beside == holders[1:]
+    assert document["others"]["ids"] == list(made.others.ids)
+
+
+def test_a_document_has_the_other_securities_that_its_rows_hold_and_no_more() -> None:
+    made = block(a_run(2_000), range(2_000))
+    ids = tuple(numbered("X", at) for at in range(2_000))
+    rows = np.arange(2_000, dtype=np.int32)
+    held = ScaledColumn(np.ones(2_000, dtype=np.int64), 0)
+    others = OtherHoldings(rows, rows, held, ids, (Decimal(1),) * 2_000)
+
+    documents = documents_of(with_columns(made, others=others))
+
+    assert [len(each["others"]["ids"]) for each in documents] == [512, 512, 512, 464]
+    _, last = block_from(documents[-1], made.securities)
+    assert last.others.ids == ids[1_536:]
+
+
+def test_the_widest_chunk_of_250_portfolios_and_5_000_securities_is_split_below_the_limit() -> None:
+    price = Decimal("12.3456")
+    model = tuple(PricedTarget(numbered("S", at), price, Decimal(0), BAND) for at in range(5_000))
+    wide = np.full((250, 5_000), 10**33, dtype=np.object_)
+    amounts = ScaledColumn(np.full(250, 10**33, dtype=np.object_), 9)
+    ids = tuple(numbered("P", at) for at in range(250))
+    status = np.full(250, STATUSES.index(Status.IN_BAND), dtype=np.int8)
+    shares = ScaledColumn(wide, 9)
+    made = BlockOutcome(
+        model, ids, status, *(amounts,) * 4, shares, shares, OtherHoldings.none(), {}
+    )
+
+    documents = list(column_documents(RID, 0, made, range(250)))
+
+    assert [len(each["ids"]) for each in documents] == [52, 52, 52, 52, 42]
+    sizes = [len(bson.encode(each, codec_options=OPTIONS)) for each in documents]
+    assert max(sizes) < 8.1 * 2**20 < MAX_DOCUMENT_BYTES
+    assert sum(len(each["before"]["data"]) for each in documents) == wide.size * 16
+
+
+def test_the_split_depends_on_the_number_of_securities_alone() -> None:
+    assert [rows_per_document(count) for count in (1, 50, 500, 5_000)] == [512, 512, 512, 52]
+    made = block(a_run(1_100), range(1_100))
+    assert [each["_id"][25:] for each in documents_of(made, first=3)] == [
+        "0000003",
+        "0000515",
+        "0001027",
+    ]
