@@ -24,6 +24,7 @@ from pypfopt import DiscreteAllocation
 from rich.console import Console
 from rich.table import Table
 
+from optimization.block_engine import rebalance_block
 from optimization.domain.model import DriftBand
 from optimization.domain.option_values import GroupBand, Percent
 from optimization.domain.options import RebalanceOptions
@@ -32,6 +33,7 @@ from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.engine import rebalance_all
 from optimization.exact.block import Block, bands
 from optimization.exact.block_builder import build_block
+from optimization.exact.columns import PortfolioBlock
 from optimization.milp import formulations
 from optimization.solvers.cash_constrained import solve_cash_constrained
 from optimization.solvers.separable import solve
@@ -45,6 +47,7 @@ from tests.engine_checks.rivals import (
     textbook_by_cvxpy,
     textbook_by_scipy,
 )
+from tests.optimization.support.columns import block_of
 
 BLOCK, MAX_BLOCK = 512, 2048  # portfolios
 TIME_LIMIT_S = 5.0
@@ -131,6 +134,55 @@ def separable(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: 
     public = min(milliseconds(lambda: rebalance_all(model, some)) for _ in range(5)) / len(some)
     table.add(size, "slack", (best, public), "", "separable: arrays / rebalance_all with objects")
     return f"N={size}: {', '.join(rates)} on arrays, {1e3 / public:,.0f}/s as objects"
+
+
+def columns(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison) -> str:
+    """Compare rebalance_block with rebalance_all, and with the bare separable optimum.
+
+    *mixed*: a tenth of the portfolios holds three securities outside the model, a twentieth
+    fractions of a share.
+    """
+    size, made = len(model), portfolios(rng, model, MAX_BLOCK)
+    prices = made[0].prices | {f"OTHER{i:02}": Decimal(i) for i in range(1, 41)}
+    one_snapshot = [replace(portfolio, prices=prices) for portfolio in made]
+    rates: list[str] = []
+    for cash, others, fractions in (
+        ("plain", 0.0, 0.0),
+        ("others", 0.1, 0.0),
+        ("fractions", 0.0, 0.05),
+        ("mixed", 0.1, 0.05),
+    ):
+        book = [_mix(rng, portfolio, others, fractions) for portfolio in one_snapshot]
+        block = block_of(model, book)
+        every = [block.select(slice(at, at + BLOCK)) for at in range(0, MAX_BLOCK, BLOCK)]
+        whole = [
+            build_block(model, (), made[at : at + BLOCK], RebalanceOptions()).block
+            for at in range(0, MAX_BLOCK, BLOCK)
+        ]
+
+        def ours(blocks: Sequence[PortfolioBlock] = every) -> object:
+            return [rebalance_block(model, one) for one in blocks]
+
+        each = min(milliseconds(ours) for _ in range(15)) / MAX_BLOCK
+        bare = each_portfolio_ms(whole, MAX_BLOCK)
+        few = book[:BLOCK]
+        objects = min(milliseconds(lambda few=few: rebalance_all(model, few)) for _ in range(3))
+        table.add(size, cash, (each, bare), "", "rebalance_block / separable: arrays")
+        table.add(size, cash, (each, objects / BLOCK), ">= 10", "rebalance_block / rebalance_all")
+        rates.append(f"{cash} {1e3 * each:.1f}")
+    return f"N={size}: rebalance_block in blocks of {BLOCK}, us for a portfolio: {', '.join(rates)}"
+
+
+def _mix(
+    rng: np.random.Generator, portfolio: Portfolio, others: float, fractions: float
+) -> Portfolio:
+    holdings = dict(portfolio.holdings)
+    if rng.random() < others:
+        ids = rng.choice(sorted(portfolio.prices.keys() - holdings.keys()), 3, replace=False)
+        holdings |= {str(one): Decimal(int(rng.integers(1, 90))) for one in ids}
+    if rng.random() < fractions:
+        holdings = {one: shares + Decimal("0.25") for one, shares in holdings.items()}
+    return replace(portfolio, holdings=holdings)
 
 
 def with_cash_row(
@@ -296,6 +348,7 @@ def main() -> None:
         rng = np.random.default_rng([arguments.seed, size])
         model = securities(rng, size)
         rates.append(separable(rng, model, table))
+        rates.append(columns(np.random.default_rng([arguments.seed, size, 1]), model, table))
         for cash in ("slack", "tight"):
             with_cash_row(rng, model, arguments.problems, table, cash)
         if size <= MAX_SIZE_FOR_ABS:

@@ -161,13 +161,15 @@ def _solve(
     plain &= ~violated_constraints(block, lots).any(axis=1)
     drift = drift_of(block, where, lots) + column.kept * block.denominator
     cash_after = block.market_value - separable.invested - column.kept
+    traded = lots - block.before
+    traded[~plain] = 0
     return _Part(
         numbers,
         plain,
         ScaledColumn(np.where(plain, block.market_value, 0), block.decimals),
         ScaledColumn(np.where(plain, cash_after, 0), block.decimals),
         _objective(drift, plain, block, in_currency),
-        np.where(plain[:, None], lots - block.before, 0),
+        traded,
     )
 
 

@@ -36,7 +36,10 @@ class ModelUnits:
         """Scale the prices and weights of a model, and the prices of other holdings."""
         weights = [one.weight for one in securities]
         lows, highs = [one.band.low for one in securities], [one.band.high for one in securities]
-        denominator = denominator_of([*weights, *lows, *highs])
+        # Each distinct weight once, because a model has few of them and each takes microseconds.
+        distinct = {*weights, *lows, *highs}
+        denominator = denominator_of(distinct)
+        parts = {weight: to_parts(weight, denominator) for weight in distinct}
         prices = [one.price for one in securities]
         digits, other_digits = _decimals(prices), _decimals(others.prices)
         return cls(
@@ -45,7 +48,7 @@ class ModelUnits:
             other_digits,
             [to_units(price, other_digits) for price in others.prices],
             denominator,
-            *([to_parts(one, denominator) for one in column] for column in (weights, lows, highs)),
+            *([parts[weight] for weight in column] for column in (weights, lows, highs)),
         )
 
 

@@ -78,11 +78,12 @@ class ScaledColumn:
 
     def coarsest(self) -> "ScaledColumn":
         """The same values at the smallest scale that is exact, in int64 if they fit."""
-        whole, rest = self.split()
-        if not rest.any():
-            return ScaledColumn(narrow(whole), 0)
         units, decimals = self.units, self.decimals
-        while not (units % 10).any():
+        if decimals:
+            whole, rest = self.split()
+            if not rest.any():
+                units, decimals = whole, 0
+        while decimals and not (units % 10).any():
             units, decimals = units // 10, decimals - 1
         return ScaledColumn(narrow(units), decimals)
 

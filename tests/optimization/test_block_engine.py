@@ -1,9 +1,11 @@
 """rebalance_block gives every portfolio the answer of rebalance_all, in any company."""
 
+import doctest
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -322,3 +324,11 @@ def others(
 
 def wide(rows: int) -> ScaledColumn:
     return ScaledColumn(np.ones((rows, 2), dtype=np.int64), 0)
+
+
+def test_the_example_of_the_documentation_runs():
+    page = Path(__file__).parents[2] / "docs/reference/python.md"
+
+    found = doctest.testfile(str(page), module_relative=False, raise_on_error=True)
+
+    assert found.attempted > 5
