@@ -37,6 +37,9 @@ from optimization.exact.block_builder import build_block
 from optimization.exact.columns import PortfolioBlock
 from optimization.milp import formulations
 from optimization.solvers.cash_constrained import solve_cash_constrained
+from optimization.solvers.cash_rows import solve_cash_rows
+from optimization.solvers.coupled import solve_at_base
+from optimization.solvers.relaxation import relax
 from optimization.solvers.separable import solve
 from optimization.time_budget import TimeBudget
 from tests.engine_checks.instances import Instance, instances, portfolios, securities
@@ -54,6 +57,7 @@ BLOCK, MAX_BLOCK = 512, 2048  # portfolios
 TIME_LIMIT_S = 5.0
 ALLOCATIONS = 8  # accounts for PyPortfolioOpt
 TURNS = 7  # where the two are close
+MIDDLE = 50  # securities that the targets are for
 MAX_SIZE_FOR_ABS = 100  # tight: |.| has no useful bound beyond it
 
 One = TypeVar("One")
@@ -221,6 +225,34 @@ def with_cash_row(
         against_abs(problems[: max(3, count // 2)], compiled, table, cash, target)
 
 
+def many_tight(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison) -> str:
+    """Compare many portfolios whose cash row binds, together and one at a time."""
+    size = len(model)
+    options = RebalanceOptions(cash_floor=Percent(Decimal(5)))
+    some = portfolios(rng, model, 4 * BLOCK)
+    prices = some[0].prices
+    some = [replace(portfolio, prices=prices) for portfolio in some]
+    relaxed = relax(build_block(model, (), some, options), options)
+    bound = relaxed.separable.admits & (relaxed.separable.invested > relaxed.block.investable)
+    tight = [some[row] for row in np.flatnonzero(bound)[:BLOCK].tolist()]
+    relaxed = relax(build_block(model, (), tight, options), options)
+    block, where, separable = relaxed.block, relaxed.bands, relaxed.separable
+    one = [relaxed.coupled_problem(row) for row in range(len(tight))]
+    budget, count = TimeBudget(), len(tight)
+
+    def best(work: Callable[[], object]) -> float:
+        return min(milliseconds(work) for _ in range(TURNS)) / count
+
+    searches = best(lambda: [solve_at_base(coupled, options, budget) for coupled in one])
+    arrays = best(lambda: solve_cash_rows(block, where, separable, budget))
+    alone = best(lambda: [rebalance_all(model, [each], options) for each in tight])
+    together = best(lambda: rebalance_all(model, tight, options))
+    target = "<= 0.9 ms" if size == MIDDLE else ""
+    table.add(size, "tight", (arrays, searches), "", f"cash rows: {count} together / one by one")
+    table.add(size, "tight", (together, alone), target, f"rebalance_all: {count} / one by one")
+    return f"N={size}: {1e3 / together:,.0f}/s where cash binds, as objects"
+
+
 def against_abs(
     problems: Sequence[Instance],
     compiled: Callable[[Instance], object],
@@ -352,6 +384,7 @@ def main() -> None:
         rates.append(columns(np.random.default_rng([arguments.seed, size, 1]), model, table))
         for cash in ("slack", "tight"):
             with_cash_row(rng, model, arguments.problems, table, cash)
+        rates.append(many_tight(rng, model, table))
         if size <= MAX_SIZE_FOR_ABS:
             coupled(rng, model, max(3, arguments.problems // 2), table)
         rates.append(discrete_allocation(rng, model, table))

@@ -29,10 +29,11 @@ from optimization.errors import (
 from optimization.exact.block_builder import BlockWithIds, build_block, whole_holdings
 from optimization.exact.scaled_integers import parts_to_decimal
 from optimization.exact.verification import violated_constraints
-from optimization.explain.binding_constraints import find_binding_constraints
+from optimization.explain.binding_constraints import add_binding_bands, find_binding_constraints
 from optimization.explain.infeasibility import explain_refusal
 from optimization.explain.outside_band import outside_bands, total_outside
 from optimization.solvers.cash_constrained import Plan
+from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.relaxation import SeparableRelaxation, relax
@@ -101,7 +102,7 @@ def rebalance_all(
     budget = budget or TimeBudget()
     answers: dict[int, Answer] = {}
     searches: dict[int, Search] = {}
-    for place, result in _answers_or_searches(securities, portfolios, options):
+    for place, result in _answers_or_searches(securities, portfolios, options, budget):
         if budget.is_interrupted:
             raise SolverInterruptedError
         if callable(result):
@@ -125,7 +126,10 @@ def _run_searches(
 
 
 def _answers_or_searches(
-    securities: tuple[PricedTarget, ...], portfolios: Sequence[Portfolio], options: RebalanceOptions
+    securities: tuple[PricedTarget, ...],
+    portfolios: Sequence[Portfolio],
+    options: RebalanceOptions,
+    budget: TimeBudget,
 ) -> Iterator[tuple[int, Answer | Search]]:
     """Yield the place of each portfolio with its answer, or with the search that it needs."""
     alone = options.restricts or options.couples or _has_fractions(securities)
@@ -135,11 +139,11 @@ def _answers_or_searches(
         places = blockable[first : first + BLOCK_SIZE]
         some, whole = [portfolios[place] for place in places], [together[place] for place in places]
         assembled = build_block(securities, (), some, options, whole)
-        yield from zip(places, _answer_block(assembled, options), strict=True)
+        yield from zip(places, _answer_block(assembled, options, budget), strict=True)
     for place in set(range(len(portfolios))).difference(together):
         others = price_others(securities, portfolios[place])
         assembled = build_block(securities, others, [portfolios[place]], options)
-        yield place, _answer_block(assembled, options)[0]
+        yield place, _answer_block(assembled, options, budget)[0]
 
 
 def _has_fractions(securities: Sequence[PricedTarget]) -> bool:
@@ -163,20 +167,35 @@ def _find_blockable(portfolios: Sequence[Portfolio]) -> dict[int, Mapping[str, i
     return blockable
 
 
-def _answer_block(assembled: BlockWithIds, options: RebalanceOptions) -> list[Answer | Search]:
+def _answer_block(
+    assembled: BlockWithIds, options: RebalanceOptions, budget: TimeBudget
+) -> list[Answer | Search]:
     relaxed = relax(assembled, options)
     block, separable = relaxed.block, relaxed.separable
     fast = separable.admits & (separable.invested <= block.investable) & (not options.couples)
     wrong: list[bool] = np.any(violated_constraints(block, separable.lots), axis=1).tolist()
+    covers = _covers_of_block(relaxed, budget)
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
             answers.append(_certification_error(assembled, row, "separable"))
         elif is_fast:
             answers.append(_separable_answer(relaxed, row))
+        elif row in covers:
+            answers.append(assembled.make_outcome(row, covers[row].lots, covers[row].certificate))
         else:
             answers.append(partial(_solve_coupled, relaxed, row))
     return answers
+
+
+def _covers_of_block(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[int, Plan]:
+    """Find the verified plans of portfolios of which the cash row alone binds, by row."""
+    options = relaxed.options
+    if options.restricts or options.couples or options.fewest_trades:
+        return {}
+    plans = solve_cash_rows(relaxed.block, relaxed.bands, relaxed.separable, budget)
+    securities = relaxed.assembled.securities
+    return add_binding_bands(plans, relaxed.block, relaxed.bands, securities, options)
 
 
 def _separable_answer(relaxed: SeparableRelaxation, row: int) -> Answer:

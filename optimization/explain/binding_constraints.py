@@ -1,6 +1,7 @@
 """Binding constraints: the restrictions and bands that keep a plan from the nearest lots."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.restrictions import restricting_option
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
+from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.separable import nearest_lots
 
 
@@ -45,6 +47,32 @@ def find_binding_constraints(
             name, slack = restricting_option(options, security_id, buying=buying), Fraction(0)
         found[name] = Binding(name, fraction_to_decimal(slack, block.decimals))
     return tuple(found[name] for name in sorted(found))
+
+
+def add_binding_bands(
+    plans: Mapping[int, Plan],
+    block: Block,
+    bands: Bands,
+    securities: Sequence[PricedTarget],
+    options: RebalanceOptions,
+) -> dict[int, Plan]:
+    """Add the binding bands to the certificates of plans inside them, by row of the block."""
+    explained = dict(plans)
+    if not plans:
+        return explained
+    rows, lots = [*plans], np.stack([plan.lots for plan in plans.values()])
+    block, bands = block.select_rows(rows), bands.select_rows(rows)
+    nearest, (fewest, most) = np.maximum(nearest_lots(block, bands), 0), lot_limits(block, bands)
+    is_reached = ((nearest > lots) & (lots == most)) | ((nearest < lots) & (lots == fewest))
+    for at in np.flatnonzero(is_reached.any(axis=1)).tolist():
+        one = block.select_rows([at]), bands.select_rows([at])
+        plan, binding = (
+            plans[rows[at]],
+            find_binding_constraints(*one, lots[at], securities, options),
+        )
+        certificate = replace(plan.certificate, binding=plan.certificate.binding + binding)
+        explained[rows[at]] = replace(plan, certificate=certificate)
+    return explained
 
 
 def _is_reached(

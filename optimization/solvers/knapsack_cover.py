@@ -63,15 +63,30 @@ def steps_of(
     denominator: int,
 ) -> Steps:
     """Steps down from the separable optimum of one portfolio, lots >= fewest; arrays (n,)."""
-    columns = (array.tolist() for array in (lot_value, lots, fewest, target, part))
-    chords: list[int | None] = []
-    fulls: list[int] = []
-    for p, z, least, t, t_part in zip(*columns, strict=True):
-        room = z - least
-        above = room > 0 and z * p > t
-        chords.append((2 * (t - z * p) + p) * denominator + 2 * t_part if above else None)
-        fulls.append(room - above)
-    return Steps(lot_value.tolist(), chords, fulls, denominator)
+    one = [array[None, :] for array in (lots, fewest, target, part)]
+    return next(steps_of_rows(lot_value, one[0], one[1], one[2], one[3], denominator))
+
+
+def steps_of_rows(
+    lot_value: Integers,
+    lots: Integers,
+    fewest: Integers,
+    target: Integers,
+    part: Integers,
+    denominator: int,
+) -> Iterator[Steps]:
+    """Steps of many portfolios: ``lot_value`` of shape (n,), the other arrays of shape (B, n)."""
+    room, excess = lots - fewest, lots * lot_value - target
+    has_chord = (room > 0) & (excess > 0)
+    values: list[int] = lot_value.tolist()
+    columns = (has_chord, lot_value - 2 * excess, part, room - has_chord)
+    for chords, change, parts, full in zip(*(array.tolist() for array in columns), strict=True):
+        # In Python integers, because a change in parts of a unit may not fit 64 bits.
+        chord = [
+            units * denominator + 2 * more if one else None
+            for one, units, more in zip(chords, change, parts, strict=True)
+        ]
+        yield Steps(values, chord, full, denominator)
 
 
 def cover(steps: Steps, shortfall: int) -> list[int] | None:

@@ -49,6 +49,7 @@ MODULES = (
     "solvers.knapsack_cover",
     "solvers.cover_search",
     "solvers.cash_constrained",
+    "solvers.cash_rows",
     "exact.block",
     "exact.constraints",
     "exact.evaluation",

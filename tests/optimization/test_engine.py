@@ -14,7 +14,8 @@ from optimization.domain.outcome import PortfolioOutcome, Side, Status
 from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import rebalance, rebalance_all
 from optimization.errors import CertificationError, PricesMissingError, RuleError
-from optimization.solvers import coupled, relaxation
+from optimization.solvers import cash_constrained, cash_rows, coupled, relaxation
+from optimization.solvers.knapsack_cover import Steps, cover
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, C, D, model, portfolio, trades
 
 
@@ -228,7 +229,19 @@ def test_fewest_trades_break_a_tie_of_the_cash_row_too():
 def wrongly(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     """A path that proposes so many lots too many of everything."""
 
+    def covers_wrongly(more: int) -> None:
+        def wrong(steps: Steps, shortfall: int) -> list[int]:
+            found = cover(steps, shortfall)
+            assert found is not None
+            return [lots - more for lots in found]
+
+        for module in (cash_rows, cash_constrained):
+            monkeypatch.setattr(module, "cover", wrong)
+
     def proposes(path: str, more: int) -> None:
+        if path == "cover":
+            covers_wrongly(more)
+            return
         module = relaxation if path == "solve" else coupled
         right = getattr(module, path)
 
@@ -246,12 +259,8 @@ def wrongly(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     [
         ("solve", 5, {}),  # out of its band
         ("solve", -6, {}),  # short
-        (
-            "solve_cash_constrained",
-            1,
-            {"cash_floor": Decimal(55)},
-        ),  # inside its band, beyond the cash
-        ("solve_cash_constrained", -4, {"cash_floor": Decimal(55)}),  # out of its band
+        ("cover", 1, {"cash_floor": Decimal(55)}),  # inside its band, beyond the cash
+        ("cover", -4, {"cash_floor": Decimal(55)}),  # out of its band
         ("solve_coupled", 1, {"maximum_trades": 1, "cash_floor": Decimal(55)}),
         ("solve_coupled", -4, {"turnover_cap": Decimal(70)}),
     ],

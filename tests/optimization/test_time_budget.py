@@ -22,7 +22,7 @@ from optimization.errors import (
 )
 from optimization.milp import formulations
 from optimization.milp.parametric import ParametricMilp, SolverAnswer
-from optimization.solvers import coupled
+from optimization.solvers import cash_rows, coupled
 from optimization.time_budget import TimeBudget
 
 A = "A" * 24
@@ -97,6 +97,7 @@ def test_a_portfolio_that_needs_no_search_takes_no_part_of_the_budget(
     def solved(_tight: object, budget: TimeBudget):
         given.append(budget.left_s)
 
+    monkeypatch.setattr(cash_rows, "cover", lambda *_: None)
     monkeypatch.setattr(coupled, "solve_cash_constrained", solved)
 
     # Six lots of 8 of 100.00 leave 52.00, less than the floor; 1000.00 and 2000.00 leave more.

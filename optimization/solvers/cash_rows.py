@@ -1,0 +1,76 @@
+"""Cash rows of a block: portfolios whose cash row alone binds, without an object for each.
+
+Each row is a knapsack cover of its own (knapsack_cover.py). What surrounds the covers is computed
+in arrays for all rows at once: the steps down, the drift of the plans, and their verification.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimization.domain.certificate import Binding, Certificate, Method, Proof
+from optimization.errors import SolverInterruptedError
+from optimization.exact.block import Bands, Block, lot_limits
+from optimization.exact.scaled_integers import Integers, parts_to_decimal, to_decimal
+from optimization.exact.verification import violated_constraints
+from optimization.solvers.cash_constrained import Plan
+from optimization.solvers.knapsack_cover import cover, steps_of_rows
+from optimization.solvers.separable import Separable, drift_of
+from optimization.time_budget import TimeBudget
+
+
+def solve_cash_rows(
+    block: Block, bands: Bands, separable: Separable, budget: TimeBudget
+) -> dict[int, Plan]:
+    """Find the optimum of each portfolio of which the cash row alone binds, by row of the block.
+
+    The plans are those that ``solve_at_base`` finds one by one, without options besides the cash
+    floor. Rows are left out, for a search of their own, if no plan exists, if their cover grows too
+    large, if no trade at all is as good as the cover, or if the plan fails its verification.
+
+    Raises SolverInterruptedError if the budget is interrupted.
+    """
+    rows = np.flatnonzero(separable.admits & (separable.invested > block.investable))
+    if not len(rows):
+        return {}
+    tight, where = block.select_rows(rows.tolist()), bands.select_rows(rows.tolist())
+    lots, is_found = _cover_rows(tight, where, separable.lots[rows], budget)
+    drifts = drift_of(tight, where, lots)
+    chosen = is_found & _is_best(tight, where, lots, drifts)
+    left = tight.investable - (lots * tight.lot_value + tight.remainder).sum(axis=1)
+    plans: dict[int, Plan] = {}
+    for at in np.flatnonzero(chosen).tolist():
+        objective = parts_to_decimal(int(drifts[at]), block.denominator, block.decimals)
+        binding = Binding("cash_floor", to_decimal(int(left[at]), block.decimals))
+        certificate = Certificate(Proof.OPTIMAL, Method.COVER, objective, objective, (binding,))
+        plans[int(rows[at])] = Plan(lots[at], certificate)
+    return plans
+
+
+def _is_best(block: Block, bands: Bands, lots: Integers, drifts: Integers) -> NDArray[np.bool_]:
+    """Whether each plan is verified, and no trade at all is worse, or forbidden, or the plan."""
+    before = block.before
+    is_worse = drift_of(block, bands, before) > drifts
+    is_forbidden = np.any(violated_constraints(block, before), axis=1)
+    is_plan = np.all(lots == before, axis=1)
+    is_verified = ~np.any(violated_constraints(block, lots), axis=1)
+    return is_verified & (is_worse | is_forbidden | is_plan)
+
+
+def _cover_rows(
+    block: Block, bands: Bands, lots: Integers, budget: TimeBudget
+) -> tuple[Integers, NDArray[np.bool_]]:
+    """Step down from the separable optima by the cheapest cover; and whether it was found."""
+    fewest = lot_limits(block, bands)[0]
+    invested = (lots * block.lot_value + block.remainder).sum(axis=1)
+    shortfalls = (invested - block.investable).tolist()
+    steps = steps_of_rows(
+        block.lot_value, lots, fewest, bands.target, bands.part, block.denominator
+    )
+    given_up, is_found = np.zeros_like(lots), np.zeros(len(lots), dtype=bool)
+    for row, (of_row, shortfall) in enumerate(zip(steps, shortfalls, strict=True)):
+        if budget.is_interrupted:
+            raise SolverInterruptedError
+        found = cover(of_row, shortfall) if of_row.most >= shortfall else None
+        if found is not None:
+            given_up[row], is_found[row] = found, True
+    return lots - given_up, is_found
