@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from bson import ObjectId
-from pymongo import ReturnDocument, timeout
+from pymongo import ReturnDocument, WriteConcern, timeout
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
@@ -37,6 +37,8 @@ SORT_FIELDS: Final = {
 BUT_ITS_PORTFOLIOS: Final = dict.fromkeys(
     ("name", "positions", "version", "last_rebalance_date", "options"), 1
 )
+VERSION: Final = {"version": 1, "last_rebalance_date": 1}
+MAX_REMEMBERED_MODELS: Final = 32  # because a model of 5,000 positions takes 2 MB
 # The index of portfolios takes an entry for each portfolio in one transaction, which has to fit the
 # cache of a small server: with 256 MB, 100,000 portfolios take 0.2 s and 200,000 are refused.
 MAX_PORTFOLIOS_PER_MODEL: Final = 100_000
@@ -57,6 +59,12 @@ class ModelStore:
 
     def __init__(self, database: AsyncDatabase[Document], rules: ModelRules = GLOBECO) -> None:
         self._models = database[COLLECTION]
+        # Without waiting for the journal, because the next rebalance sets the date again; the
+        # primary, which every read asks, has it at once.
+        self._dates = self._models.with_options(write_concern=WriteConcern(w=1))
+        # With one portfolio each, by id. The version is read anew before a use, because only a
+        # change of the version changes the rest of a model.
+        self._remembered: dict[ObjectId, Model] = {}
         self._claims = ClaimTransactions(database)
         self._rules = rules
 
@@ -149,14 +157,17 @@ class ModelStore:
         following: Document = {"portfolios": portfolio_id}
         if model_id is not None:
             following["_id"] = require_object_id("model_id", model_id)
-        document = await self._models.find_one(
-            following,
-            BUT_ITS_PORTFOLIOS | {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}},
-            sort=list(NEWEST_MODEL),
-        )
-        if document is None:
-            await self._raise_why_not_followed(portfolio_id, model_id)
-        return model_from(document)
+        newest = list(NEWEST_MODEL)
+        found = await self._models.find_one(following, VERSION, sort=newest)
+        model = None if found is None else self._remembered.get(found["_id"])
+        if found is None or model is None or model.version != found["version"]:
+            own = {"portfolios": {"$elemMatch": {"$eq": portfolio_id}}}
+            found = await self._models.find_one(following, BUT_ITS_PORTFOLIOS | own, sort=newest)
+            if found is None:
+                await self._raise_why_not_followed(portfolio_id, model_id)
+            model = self._remember(found)
+        date = found.get("last_rebalance_date")
+        return replace(model, portfolio_ids=(portfolio_id,), last_rebalance_date=date)
 
     @translate_failures
     async def list_newest_first(self, model_ids: Sequence[str] = ()) -> tuple[str, ...]:
@@ -232,12 +243,18 @@ class ModelStore:
     @translate_failures
     async def record_rebalance_date(self, model_id: str, at: datetime) -> None:
         """Store the date of a rebalance unless a later date is stored; the version stays."""
-        outcome = await self._models.update_one(
+        outcome = await self._dates.update_one(
             {"_id": require_object_id("model_id", model_id)},
             {"$max": {"last_rebalance_date": at}},
         )
         if outcome.matched_count == 0:
             raise NotFoundError("model", model_id)
+
+    def _remember(self, document: Document) -> Model:
+        model = self._remembered[document["_id"]] = model_from(document)
+        if len(self._remembered) > MAX_REMEMBERED_MODELS:
+            del self._remembered[next(iter(self._remembered))]
+        return model
 
     async def _raise_why_not_followed(self, portfolio_id: str, model_id: str | None) -> NoReturn:
         named = None if model_id is None else {"_id": ObjectId(model_id)}

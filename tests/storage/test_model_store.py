@@ -12,6 +12,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.errors import RuleError
+from storage import model_store
 from storage.errors import (
     IdempotencyInProgressError,
     NameTakenError,
@@ -186,6 +187,39 @@ async def test_the_newest_of_several_models_is_the_one_a_portfolio_follows(
     assert await models.find_followed(shared) == replace(second, portfolio_ids=(shared,))
     with pytest.raises(NotFoundError, match="model followed by portfolio"):
         await models.find_followed(numbered("P", 9))
+
+
+async def test_a_remembered_model_is_that_of_the_last_change_and_the_last_rebalance(
+    models: ModelStore, database: AsyncDatabase[Document]
+) -> None:
+    here, elsewhere = models, ModelStore(database)
+    added = await here.add(replace(a_model(), portfolio_ids=("P" * 24, "Q" * 24)))
+    assert (await here.find_followed("P" * 24)).version == 1
+
+    await elsewhere.record_rebalance_date(str(added.model_id), NOON)
+    assert (await here.find_followed("P" * 24)).last_rebalance_date == NOON
+    assert (await here.find_followed("Q" * 24)).portfolio_ids == ("Q" * 24,)
+
+    renamed = await elsewhere.replace(replace(added, name=f"{added.name} 2"))
+    assert (await here.find_followed("P" * 24)).name == renamed.name
+
+    await elsewhere.replace(replace(renamed, portfolio_ids=("Q" * 24,)))
+    with pytest.raises(NotFoundError, match="model followed by portfolio"):
+        await here.find_followed("P" * 24)
+
+
+async def test_a_model_that_is_forgotten_for_another_one_is_read_again(
+    models: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_store, "MAX_REMEMBERED_MODELS", 1)
+    ids = [numbered("P", number) for number in range(3)]
+    for number, portfolio_id in enumerate(ids):
+        model = replace(a_model(), name=f"limited {number}", portfolio_ids=(portfolio_id,))
+        await models.add(model)
+
+    names = [(await models.find_followed(portfolio_id)).name for portfolio_id in (*ids, *ids)]
+
+    assert names == ["limited 0", "limited 1", "limited 2"] * 2
 
 
 async def test_a_rebalance_moves_its_date_forwards_only_and_leaves_the_version(
