@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+import numpy as np
 import stamina
+from numpy.typing import NDArray
 
+from optimization import ScaledColumn
 from optimization.errors import PricesMissingError
 from serve_app.upstream.errors import (
     PASSING,
@@ -32,15 +35,33 @@ class Balance:
     holdings: Mapping[str, Decimal]
 
 
-Found = (
-    Balance
-    | HoldingsMissingError
+HoldingsError = (
+    HoldingsMissingError
     | OrdersPartlyFilledError
     | PricesMissingError
     | UpstreamContractError
     | UpstreamUnavailableError
 )
+"""Reason why a portfolio has no usable holdings."""
+Found = Balance | HoldingsError
 """Balance of a portfolio, or the error that stands in its place."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HoldingsBlock:
+    """Holdings of B portfolios as arrays: dense in n securities, usually a model's, else sparse.
+
+    A row of ``errors`` has no usable holdings: its columns are 0, and it has no other holdings.
+    """
+
+    portfolio_ids: tuple[str, ...]  # (B,)
+    cash: ScaledColumn  # (B,)
+    quantities: ScaledColumn  # (B, n) shares
+    other_rows: NDArray[np.int32]  # (K,) row, ascending
+    other_securities: NDArray[np.int32]  # (K,) place in other_ids, ascending in each row
+    other_quantities: ScaledColumn  # (K,) shares, never 0
+    other_ids: tuple[str, ...]  # ascending, each held by a row
+    errors: Mapping[int, HoldingsError]  # by row
 
 
 class HoldingsSource(Protocol):
@@ -48,6 +69,16 @@ class HoldingsSource(Protocol):
 
     async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         """Read one entry per portfolio; UpstreamUnavailableError may fail them all."""
+        ...
+
+    async def block(
+        self, portfolio_ids: Sequence[str], security_ids: Sequence[str], tries: int, /
+    ) -> HoldingsBlock | Mapping[str, Found]:
+        """Read distinct portfolios as a block, dense in these securities.
+
+        A source whose amounts differ in their number of decimals returns balances, because a block
+        would change the digits that an outcome shows. Raises what ``held_by`` raises.
+        """
         ...
 
 

@@ -1,0 +1,216 @@
+"""Holdings block: the holdings of many portfolios as arrays, without an object for each holding."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimization import EXACT, ScaledColumn
+from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
+from serve_app.upstream.holdings.source import (
+    Balance,
+    Found,
+    HoldingsBlock,
+    HoldingsError,
+)
+
+Places = NDArray[np.intp]
+Units = NDArray[Any]
+"""Whole numbers: int64, or Python integers in an object array where one is larger."""
+MAX_INT64 = 2**63 - 1
+LACKING, REPEATED = "a row without a quantity", "two rows of one security"
+
+
+def balances_of(block: HoldingsBlock) -> dict[str, Found]:
+    """Convert a block without dense securities to a balance or error for each portfolio."""
+    held: list[dict[str, Decimal]] = [{} for _ in block.portfolio_ids]
+    places = block.other_rows.tolist(), block.other_securities.tolist()
+    for row, place, shares in zip(*places, _decimals_of(block.other_quantities), strict=True):
+        held[row][block.other_ids[place]] = shares
+    rows = zip(block.portfolio_ids, _decimals_of(block.cash), held, strict=True)
+    found: dict[str, Found] = {one: Balance(one, cash, owned) for one, cash, owned in rows}
+    return found | {block.portfolio_ids[row]: error for row, error in block.errors.items()}
+
+
+def block_of(
+    portfolio_ids: Sequence[str], security_ids: Sequence[str], found: Mapping[str, Found]
+) -> HoldingsBlock | None:
+    """Convert balances to a block; None if their amounts differ in their number of decimals."""
+    balances = [(row, found[one]) for row, one in enumerate(portfolio_ids)]
+    known = [(row, one) for row, one in balances if isinstance(one, Balance)]
+    cash = [one.cash for _, one in known]
+    shares = [quantity for _, one in known for quantity in one.holdings.values()]
+    cash_decimals, decimals = _common_decimals(cash), _common_decimals(shares)
+    if cash_decimals is None or decimals is None:
+        return None
+    builder = BlockBuilder(tuple(portfolio_ids), security_ids, decimals, cash_decimals)
+    rows = np.array([row for row, _ in known], np.intp)
+    sizes = [len(one.holdings) for _, one in known]
+    builder.add(rows, builder.columns_of([None] * len(known)), _units_of(cash, cash_decimals))
+    columns = builder.columns_of(each for _, one in known for each in one.holdings)
+    builder.add(np.repeat(rows, sizes), columns, _units_of(shares, decimals))
+    errors = {row: one for row, one in balances if not isinstance(one, Balance)}
+    return replace(builder.build(), errors=errors)
+
+
+def _common_decimals(amounts: Iterable[Decimal]) -> int | None:
+    """Number of decimals that all amounts are written with; None if they differ."""
+    exponents = {amount.as_tuple().exponent for amount in amounts} or {0}
+    exponent = exponents.pop()
+    if exponents or not isinstance(exponent, int) or exponent > 0:
+        return None
+    return -exponent
+
+
+def _units_of(amounts: Sequence[Decimal], decimals: int) -> Units:
+    units = [int(EXACT.scaleb(amount, decimals)) for amount in amounts]
+    return fit_int64(np.array(units, np.object_))
+
+
+class BlockBuilder:
+    """Builder of a block from entries, one a holding, in any order and any number of pieces.
+
+    A portfolio without entries, with an entry that lacks its quantity, or with two entries for one
+    security gets an error of its own.
+
+    >>> builder = BlockBuilder(("P", "Q"), ("A", "B"), decimals=0)
+    >>> columns = builder.columns_of(["B", None, "GOLD"])  # None is cash
+    >>> builder.add(np.array([0, 0, 0]), columns, np.array([5, 1000, 2]))
+    >>> block = builder.build()
+    >>> block.quantities.units.tolist(), block.cash.units.tolist(), block.other_ids
+    ([[0, 5], [0, 0]], [1000, 0], ('GOLD',))
+    >>> block.errors
+    {1: HoldingsMissingError('Q')}
+    """
+
+    def __init__(
+        self,
+        portfolio_ids: tuple[str, ...],
+        security_ids: Sequence[str],
+        decimals: int,
+        cash_decimals: int | None = None,
+    ) -> None:
+        self._portfolio_ids = portfolio_ids
+        self._decimals = decimals
+        self._cash_decimals = decimals if cash_decimals is None else cash_decimals
+        # The columns are the dense securities, cash, then every other security as it comes.
+        self._cash = len(security_ids)
+        self._columns: dict[str | None, int] = {one: at for at, one in enumerate(security_ids)}
+        self._columns[None] = self._cash
+        shape = (len(portfolio_ids), self._cash + 1)
+        self._dense: Units = np.zeros(shape, np.int64)
+        self._has_entry = np.zeros(shape, np.bool_)
+        self._entries = np.zeros(len(portfolio_ids), np.intp)  # of each row
+        self._others: list[tuple[Places, Places, Units]] = []
+        self._lacking: set[int] = set()
+
+    def columns_of(self, security_ids: Iterable[str | None]) -> Places:
+        """Return the column of each security, None for cash."""
+        columns = self._columns
+        numbers = [columns.setdefault(each, len(columns)) for each in security_ids]
+        return np.array(numbers, np.intp)
+
+    def add(
+        self, rows: Places, columns: Places, units: Units, lacks: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Add entries; ``units`` is 0 where an entry ``lacks`` its quantity."""
+        self._entries += np.bincount(rows, minlength=len(self._entries))
+        if lacks is not None:
+            self._lacking.update(rows[lacks].tolist())
+        if len(columns) and columns.max() > self._cash:
+            is_other = columns > self._cash
+            self._others.append((rows[is_other], columns[is_other], units[is_other]))
+            rows, columns, units = rows[~is_other], columns[~is_other], units[~is_other]
+        if units.dtype == np.object_:
+            self._dense = self._dense.astype(np.object_)
+        self._dense[rows, columns] = units
+        self._has_entry[rows, columns] = True
+
+    def build(self) -> HoldingsBlock:
+        """Build the block of all entries."""
+        none = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.int64)
+        rows, columns, units = map(np.concatenate, zip(none, *self._others, strict=True))
+        errors = self._errors(rows, columns)
+        self._dense[list(errors)] = 0
+        is_held = (units != 0) & ~np.isin(rows, list(errors))
+        rows, units = rows[is_held], units[is_held]
+        securities, other_ids = self._numbered(columns[is_held])
+        order = np.lexsort((securities, rows))
+        return HoldingsBlock(
+            self._portfolio_ids,
+            ScaledColumn(fit_int64(self._dense[:, self._cash]), self._cash_decimals),
+            ScaledColumn(fit_int64(self._dense[:, : self._cash]), self._decimals),
+            rows[order].astype(np.int32),
+            securities[order].astype(np.int32),
+            ScaledColumn(fit_int64(units[order]), self._decimals),
+            other_ids,
+            errors,
+        )
+
+    def _errors(self, rows: Places, columns: Places) -> dict[int, HoldingsError]:
+        """Find the rows without entries, with incomplete ones, or with two for one security."""
+        cells = np.unique(rows * len(self._columns) + columns)
+        distinct = self._has_entry.sum(axis=1)
+        distinct += np.bincount(cells // len(self._columns), minlength=len(distinct))
+        errors: dict[int, HoldingsError] = {}
+        for row in np.flatnonzero((self._entries == 0) | (distinct < self._entries)).tolist():
+            is_missing = self._entries[row] == 0
+            errors[row] = self._missing(row) if is_missing else self._wrong(row, REPEATED)
+        return errors | {row: self._wrong(row, LACKING) for row in self._lacking}
+
+    def _missing(self, row: int) -> HoldingsMissingError:
+        return HoldingsMissingError(self._portfolio_ids[row])
+
+    def _wrong(self, row: int, what: str) -> UpstreamContractError:
+        return UpstreamContractError(
+            "holdings file", f"portfolio {self._portfolio_ids[row]} has {what}"
+        )
+
+    def _numbered(self, columns: Places) -> tuple[Places, tuple[str, ...]]:
+        """Number the securities of these columns by their ids; return the numbers and the ids."""
+        used, numbers = np.unique(columns, return_inverse=True)
+        names = list(self._columns)
+        ids = [str(names[column]) for column in used.tolist()]
+        order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp)
+        by_id = np.empty_like(order)
+        by_id[order] = np.arange(len(ids))
+        return by_id[numbers], tuple(sorted(ids))
+
+
+def multiply(units: Units, factor: int) -> Units:
+    """Multiply whole numbers exactly, as Python integers where a product may exceed int64.
+
+    >>> multiply(np.array([2**62, 1]), 10)
+    array([46116860184273879040, 10], dtype=object)
+    """
+    if factor == 1:
+        return units
+    fits = max(_largest(units), 1) * factor <= MAX_INT64
+    return (units if fits else units.astype(np.object_)) * factor
+
+
+def fit_int64(units: Units) -> Units:
+    """Return whole numbers as one piece of int64 if all of them fit.
+
+    >>> fit_int64(np.array([5, 2**62], dtype=object)).dtype
+    dtype('int64')
+    """
+    if units.dtype == np.object_ and _largest(units) <= MAX_INT64:
+        return units.astype(np.int64)
+    return np.ascontiguousarray(units)
+
+
+def _largest(units: Units) -> int:
+    """Largest absolute value; Python integers, because abs(-2**63) exceeds int64."""
+    return max(abs(int(units.max())), abs(int(units.min()))) if units.size else 0
+
+
+def _decimals_of(column: ScaledColumn) -> list[Decimal]:
+    """Convert a column of one dimension; each number has all decimals of the column."""
+    units = map(Decimal, column.units.tolist())
+    if not column.decimals:
+        return list(units)
+    return [EXACT.scaleb(each, -column.decimals) for each in units]
