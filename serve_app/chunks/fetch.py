@@ -80,14 +80,27 @@ async def fetch_chunk(
     source: HoldingsSource,
     securities: Securities,
     snapshot: PriceSnapshot,
-    tries: int = 1,
-    also_priced: frozenset[str] = frozenset(),
 ) -> ChunkInputs:
-    """Fetch the balances of the portfolios, and the prices of their holdings and ``also_priced``.
+    """Fetch the balances of the portfolios, and the prices of their holdings.
 
     Raises UpstreamUnavailableError if an upstream does not respond (see ``held_by``).
     """
-    found = await held_by(source, portfolio_ids, tries)
+    found = await held_by(source, portfolio_ids)
+    return await price_balances(model, portfolio_ids, found, securities, snapshot)
+
+
+async def price_balances(
+    model: tuple[PricedTarget, ...],
+    portfolio_ids: Sequence[str],
+    found: Mapping[str, Found],
+    securities: Securities,
+    snapshot: PriceSnapshot,
+    also_priced: frozenset[str] = frozenset(),
+) -> ChunkInputs:
+    """Fetch the prices of all holdings and of ``also_priced``.
+
+    Raises UpstreamUnavailableError if the security service does not respond.
+    """
     held = (balance.holdings for balance in found.values() if not isinstance(balance, Exception))
     held_ids = frozenset(security_id for holdings in held for security_id in holdings)
     model_prices = {security.security_id: security.price for security in model}

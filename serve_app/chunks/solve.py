@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from types import MappingProxyType
+from typing import TypeVar
 
 from optimization import (
     Portfolio,
@@ -32,6 +33,7 @@ from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of, refusal_of
 from serve_app.upstream.holdings.source import Found
 
+R = TypeVar("R")
 OnSolved = Callable[[Sequence[PortfolioOutcome], float], None]
 OwnOptions = Mapping[str, RebalanceOptions | OptimizationError]
 """Options or their error by portfolio id, for portfolios with options of their own."""
@@ -56,29 +58,27 @@ async def solve_chunk(
     ``own`` are the options of portfolios that differ from ``options``. The time budget of the
     solver is the rest of the deadline. ``on_solved`` gets the outcomes and the seconds they took.
     """
-    budget = TimeBudget(remaining_s())
-    solving = asyncio.get_running_loop().run_in_executor(
-        _solver, _solve_timed, model, portfolios, options, own, budget
+    outcomes, seconds = await solve_in_thread(
+        lambda budget: _solve(model, portfolios, options, own, budget)
     )
-    try:
-        outcomes, seconds = await solving
-    except asyncio.CancelledError:
-        budget.interrupt()
-        raise
     on_solved(outcomes, seconds)
     return outcomes
 
 
-def _solve_timed(
-    model: tuple[PricedTarget, ...],
-    inputs: ChunkInputs,
-    options: RebalanceOptions,
-    own: OwnOptions,
-    budget: TimeBudget,
-) -> tuple[list[PortfolioOutcome], float]:
-    begin = time.perf_counter()
-    outcomes = _solve(model, inputs, options, own, budget)
-    return outcomes, time.perf_counter() - begin
+async def solve_in_thread(solve: Callable[[TimeBudget], R]) -> tuple[R, float]:
+    """Solve in the thread of the solver, within the deadline; return the result and the seconds."""
+    budget = TimeBudget(remaining_s())
+
+    def solve_timed() -> tuple[R, float]:
+        begin = time.perf_counter()
+        result = solve(budget)
+        return result, time.perf_counter() - begin
+
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_solver, solve_timed)
+    except asyncio.CancelledError:
+        budget.interrupt()
+        raise
 
 
 def _solve(

@@ -5,19 +5,30 @@ They are most likely misspelt and restrict nothing.
 
 from collections.abc import Iterable, Iterator
 
-from optimization import OptionOverrides, PortfolioOutcome, PricedTarget, RebalanceOptions
+from optimization import (
+    BlockOutcome,
+    OptionOverrides,
+    PortfolioOutcome,
+    PricedTarget,
+    RebalanceOptions,
+)
 from optimization.errors import (
     UnmatchedIdsError,
 )
+from serve_app.chunks.blocks import outcomes_beside
 from serve_app.chunks.fetch import ChunkInputs
 from serve_app.problems.catalogue import NO_PRICES
 from storage.rebalance import Rebalance
 from storage.run import Run
 
 
-def held_outside(outcomes: Iterable[PortfolioOutcome]) -> Iterator[str]:
+def held_outside(solved: BlockOutcome | Iterable[PortfolioOutcome]) -> Iterator[str]:
     """Yield the holdings outside the model, as far as the outcomes tell them."""
-    for outcome in outcomes:
+    if isinstance(solved, BlockOutcome):
+        others = solved.others
+        yield from (others.ids[place] for place in set(others.securities.tolist()))
+        solved = outcomes_beside(solved)
+    for outcome in solved:
         for security in outcome.others:
             yield security.security_id
         if outcome.refusal is not None and outcome.refusal.code == NO_PRICES.code:

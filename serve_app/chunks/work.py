@@ -1,32 +1,56 @@
 """Work on a chunk of portfolios, from holdings to outcomes, for direct rebalances and for runs."""
 
+import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from optimization import (
+    BlockOutcome,
     Model,
     OpenOrders,
     OptionOverrides,
     PortfolioOutcome,
     RebalanceOptions,
     Refusal,
+    rebalance_block,
     require_targets,
 )
-from optimization.errors import OptimizationError, OptionsConflictError, RuleError
+from optimization.errors import (
+    EmptyModelError,
+    OptimizationError,
+    OptionsConflictError,
+    RuleError,
+    SolverInterruptedError,
+)
 from serve_app.call_context import correlation_id
 from serve_app.chunks.assumed_fills import as_if_filled, counted_orders
-from serve_app.chunks.fetch import fetch_chunk, source_of
-from serve_app.chunks.solve import OwnOptions, refused_outcome, solve_chunk
+from serve_app.chunks.blocks import complete_outcome, outcomes_beside, price_block
+from serve_app.chunks.fetch import price_balances, source_of
+from serve_app.chunks.solve import (
+    NONE_OWN,
+    OwnOptions,
+    refused_outcome,
+    solve_chunk,
+    solve_in_thread,
+)
 from serve_app.chunks.unmatched_ids import held_outside, require_matched
 from serve_app.observability.metrics import count_solved
 from serve_app.resources import Resources
 from serve_app.settings import Settings
+from serve_app.upstream.holdings.source import Found, HoldingsBlock, held_by
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
+from storage.order import Order
 from storage.rebalance import Rebalance
 from storage.rebalance_store import RebalanceStore
 from storage.run import HoldingsRef
+
+NO_ORDERS: Final[Mapping[str, Sequence[Order]]] = MappingProxyType({})
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +68,53 @@ class Work:
     must_match: RebalanceOptions | None = None  # restrictions that may name no unknown id
 
 
+Seconds = Mapping[str, float]
+"""Seconds by stage of the work."""
+
+
+async def solve_in_arrays(
+    work: Work, chunk: Chunk, resources: Resources
+) -> tuple[BlockOutcome | list[PortfolioOutcome], Seconds]:
+    """Fetch and solve the portfolios of a chunk, in arrays if its options and amounts allow it."""
+    correlation_id.set(work.correlation_id)
+    if not _is_plain(work, chunk):
+        return await outcomes_of(work, chunk, resources)
+    begin = time.perf_counter()
+    source = source_of(work.settings, resources, work.holdings)
+    model_ids = [security.security_id for security in work.run.securities]
+    held = await source.block(chunk.portfolio_ids, model_ids, work.tries)
+    if not isinstance(held, HoldingsBlock):
+        return await _solve_balances(work, chunk, resources, held, begin)
+    inputs = await price_block(held, resources.securities, work.snapshot)
+    solving = time.perf_counter()
+    try:
+        solved, seconds = await solve_in_thread(
+            lambda budget: rebalance_block(work.run.securities, inputs.block, work.options, budget)
+        )
+    except SolverInterruptedError:
+        raise
+    except Exception:  # whatever it is: by objects it fails the portfolio at fault alone
+        logger.exception("chunk %s failed in arrays", chunk.chunk_id)
+        return await outcomes_of(work, chunk, resources)
+    outcome = complete_outcome(inputs, solved)
+    count_solved(outcomes_beside(outcome), seconds, len(outcome) - len(outcome.beside))
+    return outcome, {"fetch": solving - begin, "solve": time.perf_counter() - solving}
+
+
+def _is_plain(work: Work, chunk: Chunk) -> bool:
+    """Return whether all portfolios of the chunk have the same options, which admit them."""
+    if work.refusal is not None or work.must_match is not None or _counts(work.options):
+        return False
+    try:
+        require_targets(work.run.securities, work.options)
+    except (EmptyModelError, OptionsConflictError):
+        return False
+    return work.run.overrides_by_portfolio.keys().isdisjoint(chunk.portfolio_ids)
+
+
 async def outcomes_of(
     work: Work, chunk: Chunk, resources: Resources
-) -> tuple[list[PortfolioOutcome], Mapping[str, float]]:
+) -> tuple[list[PortfolioOutcome], Seconds]:
     """Fetch and solve the portfolios of a chunk; return their outcomes and the seconds by stage."""
     correlation_id.set(work.correlation_id)
     if work.refusal is not None:
@@ -57,21 +125,32 @@ async def outcomes_of(
     # Orders before holdings, because otherwise an order filled between the two reads would be
     # missing from both.
     orders = await counted_orders(counting, resources) if counting else {}
-    found = await fetch_chunk(
-        work.run.securities,
-        chunk.portfolio_ids,
-        source_of(work.settings, resources, work.holdings),
-        resources.securities,
-        work.snapshot,
-        work.tries,
-        frozenset(order.security_id for row in orders.values() for order in row),
+    source = source_of(work.settings, resources, work.holdings)
+    found = await held_by(source, chunk.portfolio_ids, work.tries)
+    return await _solve_balances(work, chunk, resources, found, begin, own, orders)
+
+
+async def _solve_balances(
+    work: Work,
+    chunk: Chunk,
+    resources: Resources,
+    found: Mapping[str, Found],
+    begin: float,
+    own: OwnOptions = NONE_OWN,
+    orders: Mapping[str, Sequence[Order]] = NO_ORDERS,
+) -> tuple[list[PortfolioOutcome], Seconds]:
+    """Price and solve portfolios by objects; ``begin`` is the time at which the fetch began."""
+    also_priced = frozenset(order.security_id for row in orders.values() for order in row)
+    model, ids = work.run.securities, chunk.portfolio_ids
+    inputs = await price_balances(
+        model, ids, found, resources.securities, work.snapshot, also_priced
     )
     if orders:
-        found = as_if_filled(found, orders)
+        inputs = as_if_filled(inputs, orders)
     if work.must_match is not None:
-        require_matched(work.must_match, work.run.securities, found)
+        require_matched(work.must_match, model, inputs)
     solving = time.perf_counter()
-    outcomes = await solve_chunk(work.run.securities, found, work.options, count_solved, own)
+    outcomes = await solve_chunk(model, inputs, work.options, count_solved, own)
     if orders:
         outcomes = [
             replace(one, counted_orders=len(orders.get(one.portfolio_id, ()))) for one in outcomes
@@ -100,12 +179,12 @@ def _counts(options: RebalanceOptions | OptimizationError) -> bool:
 
 
 async def match(
-    run: Rebalance, outcomes: Iterable[PortfolioOutcome], rebalances: RebalanceStore
+    run: Rebalance, solved: BlockOutcome | Iterable[PortfolioOutcome], rebalances: RebalanceStore
 ) -> None:
     """Record the ids named by options that these portfolios hold."""
     if not run.unmatched:
         return
-    if held := set(held_outside(outcomes)).intersection(run.unmatched):
+    if held := set(held_outside(solved)).intersection(run.unmatched):
         await rebalances.match(run.rebalance_id, held)
 
 

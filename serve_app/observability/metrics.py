@@ -6,12 +6,12 @@ because counters of prometheus_client itself would read 0 there. GET /metrics dr
 
 import re
 from collections import Counter as Tally
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import cache
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from optimization import PortfolioOutcome, Status
+from optimization import Method, PortfolioOutcome, Proof, Status
 from serve_app.observability.observers import Observers
 from storage.chunk_store import Report
 
@@ -161,11 +161,13 @@ def count_stopped_rebalance() -> None:
     _rebalances().inc(1, {"status": "STOPPED"})
 
 
-def count_solved(outcomes: Sequence[PortfolioOutcome], seconds: float) -> None:
-    """Record a solved block of portfolios."""
+def count_solved(outcomes: Collection[PortfolioOutcome], seconds: float, plain: int = 0) -> None:
+    """Record a solved block: these outcomes, and ``plain`` more of a separable optimum each."""
     _solve_seconds().observe(seconds)
     certificates = (one.certificate for one in outcomes if one.certificate is not None)
     plans = Tally((str(each.method), str(each.proof)) for each in certificates)
+    if plain:
+        plans[str(Method.SEPARABLE), str(Proof.OPTIMAL)] += plain
     for (method, proof), count in plans.items():
         _plans().inc(count, {"method": method, "proof": proof})
 

@@ -15,9 +15,10 @@ from functools import cache
 import ray
 from ray import ObjectRef
 
-from optimization import PortfolioOutcome, Status
+from optimization import BlockOutcome, Method, PortfolioOutcome, Status
 from serve_app.call_context import reserved_for, within
-from serve_app.chunks.work import Work, match, outcomes_of
+from serve_app.chunks.blocks import outcomes_beside
+from serve_app.chunks.work import Work, match, outcomes_of, solve_in_arrays
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.ray_calls import fan_out, tasks_at_a_time
@@ -52,11 +53,15 @@ async def record_chunk(
     if run_id is not None and not await resources.runs.begin_chunk(run_id):
         return None
     with within(within_s), reserved_for(len(chunk.portfolio_ids)):
-        outcomes, seconds = await outcomes_of(work, chunk, resources)
+        solved, seconds = await solve_in_arrays(work, chunk, resources)
     begin = time.perf_counter()
-    counts = await resources.rebalances.record(chunk.rebalance_id, chunk.ordinals, outcomes)
-    await match(work.run, outcomes, resources.rebalances)
-    return report_of(outcomes, counts, {**seconds, "write": time.perf_counter() - begin})
+    store, key = resources.rebalances, (chunk.rebalance_id, chunk.ordinals)
+    if isinstance(solved, BlockOutcome):
+        counts = await store.record_block(*key, solved)
+    else:
+        counts = await store.record(*key, solved)
+    await match(work.run, solved, store)
+    return report_of(solved, counts, {**seconds, "write": time.perf_counter() - begin})
 
 
 # Retried after a lost worker or node only, because an error of our own code would repeat.
@@ -81,10 +86,15 @@ def _preview_task(work: Work, chunk: Chunk, within_s: float | None) -> list[Port
 
 
 def report_of(
-    outcomes: list[PortfolioOutcome], counts: Mapping[Status, int], seconds: Mapping[str, float]
+    solved: BlockOutcome | list[PortfolioOutcome],
+    counts: Mapping[Status, int],
+    seconds: Mapping[str, float],
 ) -> Report:
     """Summarize a chunk whose outcomes are stored."""
+    outcomes = outcomes_beside(solved) if isinstance(solved, BlockOutcome) else solved
     methods = Counter(one.certificate.method.value for one in outcomes if one.certificate)
+    if plain := len(solved) - len(outcomes):
+        methods[Method.SEPARABLE.value] += plain
     return Report(counts, methods, seconds)
 
 
