@@ -172,6 +172,9 @@ class Settings(BaseSettings):
         200, ge=0, le=100_000, description="portfolios, from 0 to 100000"
     )
     run_chunk_size: int = Field(250, ge=1, le=10_000, description="portfolios, from 1 to 10000")
+    run_file_chunk_size: int = Field(
+        2500, ge=1, le=10_000, description="portfolios, from 1 to 10000"
+    )
     run_window: int = Field(64, ge=1, le=1024, description="chunks at a time, from 1 to 1024")
     run_chunk_tries: int = Field(4, ge=1, le=20, description="a whole number from 1 to 20")
     run_patience_s: float = Field(300, ge=0, le=86_400, description="seconds, from 0 to 86400")

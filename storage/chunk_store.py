@@ -22,9 +22,7 @@ from storage.outcomes import allow_repetition, is_repetition, outcome_id
 COLLECTION = "chunks"
 OPEN: Final = "OPEN"
 DONE: Final = "DONE"
-CHUNK_BATCH_SIZE: Final = (
-    100  # chunks in one insert or page; their portfolio ids take about 10 kB each
-)
+CHUNK_BATCH_SIZE: Final = 25  # in one insert or page; their portfolio ids take up to 100 kB each
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,11 @@ from storage.chunk_store import Chunk
 from storage.model_store import not_followed_error
 from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance, new_rebalance
-from storage.run import Plan, Run, Selection, Snapshot
+from storage.run import HoldingsRef, Plan, Run, Selection, Snapshot
 
 PAUSE_S = 1.0
 MAX_PAUSE_S = 15.0
+MAX_POSITIONS_PER_CHUNK = 1_000_000  # 8 MB an array of them
 R = TypeVar("R")
 
 
@@ -90,18 +91,23 @@ class Planner:
         begun = now()
         async for model, portfolio_ids in self._select(run.selection):
             part = await market.priced(_part(run, model, portfolio_ids, begun), model)
-            # Sorted for a file, because its rows are in the order of the ids.
-            cut = self._chunks_of(
-                part, portfolio_ids if holdings.file is None else sorted(portfolio_ids)
-            )
+            cut = self._chunks_of(part, portfolio_ids, holdings)
             await self._with.rebalances.open(part)
             await self._with.chunks.add(run.run_id, cut)
             rebalances, portfolios = rebalances + 1, portfolios + len(portfolio_ids)
             chunks += len(cut)
         return Plan(market.stored, holdings, rebalances, portfolios, chunks, begun)
 
-    def _chunks_of(self, part: Rebalance, portfolio_ids: Sequence[str]) -> list[Chunk]:
+    def _chunks_of(
+        self, part: Rebalance, portfolio_ids: Sequence[str], holdings: HoldingsRef
+    ) -> list[Chunk]:
         size = self._settings.run_chunk_size
+        if holdings.file is not None:
+            # Larger, because without requests a chunk takes hardly longer than its administration.
+            most = MAX_POSITIONS_PER_CHUNK // max(1, len(part.securities))
+            size = max(1, min(self._settings.run_file_chunk_size, most))
+            # Sorted, because the rows of a file are in the order of the ids.
+            portfolio_ids = sorted(portfolio_ids)
         return [
             Chunk(part.rebalance_id, first, tuple(portfolio_ids[first : first + size]))
             for first in range(0, len(portfolio_ids), size)

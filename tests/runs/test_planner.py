@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from optimization.domain.options import NO_OVERRIDES, OptionOverrides, RebalanceOptions
+from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Refusal
 from optimization.errors import EmptyModelError
 from serve_app.resources import FILE, Resources
@@ -160,8 +161,12 @@ async def test_a_run_of_one_model_is_its_only_rebalance(
     assert [(chunk.first, len(chunk.portfolio_ids)) for chunk in made.chunks] == [(0, 10), (10, 2)]
 
 
-async def test_chunks_of_a_file_are_in_the_order_of_its_rows(
-    settings: Settings, resources: Resources, added: Added, tmp_path: Path
+async def test_chunks_of_a_file_are_in_the_order_of_its_rows_and_of_a_size_of_their_own(
+    settings: Settings,
+    resources: Resources,
+    added: Added,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ids = numbered(25)
     model = await added("Growth", tuple(reversed(ids)))
@@ -170,12 +175,17 @@ async def test_chunks_of_a_file_are_in_the_order_of_its_rows(
         {"portfolio_id": pa.string(), "security_id": pa.string(), "quantity": pa.int64()}
     )
     pq.write_table(pa.table(columns, schema=kinds), tmp_path / "book.parquet")
-    planner = Planner(settings.model_copy(update={"holdings_directory": tmp_path}), resources)
+    changed = {"holdings_directory": tmp_path, "run_file_chunk_size": 20}
+    planner = Planner(settings.model_copy(update=changed), resources)
 
     run = a_run(model.model_id, holdings=HoldingsRef(FILE, "book.parquet"))
     made = await planned(planner, resources, run)
 
     assert made.by_model[str(model.model_id)] == list(ids)
+    assert [len(chunk.portfolio_ids) for chunk in made.chunks] == [20, 5]
+    monkeypatch.setattr(planning, "MAX_POSITIONS_PER_CHUNK", 7)  # of a model with one
+    made = await planned(planner, resources, run)
+    assert [len(chunk.portfolio_ids) for chunk in made.chunks] == [7, 7, 7, 4]
     assert made.plan.holdings.fingerprint
     with pytest.raises(HoldingsFileError, match="is not in HOLDINGS_DIRECTORY"):
         await planner.plan(replace(run, holdings=HoldingsRef(FILE, "none.parquet")))
