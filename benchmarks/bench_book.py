@@ -1,11 +1,13 @@
 """Benchmark of a run over a whole book from a bulk file: read, solved exactly, stored.
 
     python benchmarks/bench_book.py [--portfolios 100000] [--positions 50] [--models 10] [--singles]
+        [--outside 10] [--fractions 5] [--tight 10]
 
 The script writes a Parquet file of the book, starts the service with a database in a temporary
 directory, begins one run over all portfolios and follows the run. A small run goes before, because
 the workers load their modules in it. ``--singles`` requests single rebalances before and during the
-run.
+run. ``--outside``, ``--fractions`` and ``--tight`` are percentages of the portfolios: those with
+two holdings outside their model, with a fraction of a share, and short of cash.
 """
 
 import argparse
@@ -13,20 +15,23 @@ import asyncio
 import json
 import os
 import random
+import re
 import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from bench_service import CONFIG, Caller, percentiles_ms, seconds
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -40,9 +45,11 @@ from storage.mongo.connection import connect, disconnect
 
 FILE = "book.parquet"
 ROWS_A_GROUP = 64_000
-LOOK_EVERY_S = 0.25
+LOOK_EVERY_S = 0.1
+SAMPLE_EVERY_S = 1.0
 WARMING = 1000
 MIB = 2**20
+STORE_KEEPER = "raylet"
 
 console = Console(width=120)
 
@@ -68,31 +75,73 @@ def models_of(market: Market, portfolios: int, positions: int, models: int) -> l
     return made
 
 
-def write_book(path: Path, market: Market, models: list[Model], seed: int = 5) -> None:
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Percentages of the portfolios that are not plain."""
+
+    outside: int = 0
+    fractions: int = 0
+    tight: int = 0
+
+    def has(self, name: str, count: int) -> NDArray[np.bool_]:
+        """Return which of some portfolios are of a kind, spread evenly and unlike other kinds."""
+        percent, offset = {
+            "outside": (self.outside, 0),
+            "fractions": (self.fractions, 50),
+            "tight": (self.tight, 25),
+        }[name]
+        return (np.arange(count) * 37 + offset) % 100 < percent
+
+
+PLAIN = Mix()
+
+
+def write_book(
+    path: Path, market: Market, models: list[Model], mix: Mix = PLAIN, seed: int = 5
+) -> None:
     """Write holdings of portfolios worth 1 to 20 million, a third of them outside a band."""
     prices = {str(one.security_id): one.quote.price for one in market.securities() if one.quote}
     rng = np.random.default_rng(seed)
+    quantity = pa.decimal128(18, 4) if mix.fractions else pa.int64()
     schema = pa.schema(
-        [("portfolio_id", pa.string()), ("security_id", pa.string()), ("quantity", pa.int64())]
+        [("portfolio_id", pa.string()), ("security_id", pa.string()), ("quantity", quantity)]
     )
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for model in models:
             ids = [target.security_id for target in model.targets]
+            others = sorted(prices.keys() - set(ids))[:2]
             weight = np.array([float(target.weight) for target in model.targets])
             price = np.array([float(prices[each]) for each in ids])
             for start in range(0, len(model.portfolio_ids), 1000):
                 portfolios = model.portfolio_ids[start : start + 1000]
-                worth = rng.uniform(1e6, 2e7, (len(portfolios), 1))
-                noise = rng.normal(1, 0.2, (len(portfolios), len(ids)))
+                count = len(portfolios)
+                worth = rng.uniform(1e6, 2e7, (count, 1))
+                noise = rng.normal(1, 0.2, (count, len(ids)))
+                is_tight = mix.has("tight", count)
+                # Near its targets in all but cash, and less cash than rounding to shares may cost.
+                noise[is_tight] = 1 / 0.95
                 shares = np.maximum(worth * weight * noise / price, 0).astype(np.int64)
-                cash = (worth[:, 0] * 0.05).astype(np.int64)
-                quantity = np.column_stack([cash, shares]).ravel()
+                cash = np.where(is_tight, 0, worth[:, 0] * 0.05).astype(np.int64)
+                held = np.where(mix.has("outside", count)[:, None], 100, 0)
+                table = np.column_stack([cash, shares, np.repeat(held, len(others), axis=1)])
+                has_row = np.column_stack([np.ones((count, len(ids) + 1)), held, held]).astype(bool)
+                rows = np.flatnonzero(has_row.ravel())
                 columns = [
-                    pa.array(np.repeat(np.array(portfolios), len(ids) + 1)),
-                    pa.array([None, *ids] * len(portfolios), pa.string()),
-                    pa.array(quantity),
+                    pa.array(np.repeat(np.array(portfolios), table.shape[1])).take(rows),
+                    pa.array([None, *ids, *others] * count, pa.string()).take(rows),
+                    _quantities(table, mix).take(rows),
                 ]
                 writer.write_table(pa.table(columns, schema=schema), row_group_size=ROWS_A_GROUP)
+
+
+def _quantities(shares: NDArray[np.int64], mix: Mix) -> pa.Array:
+    if not mix.fractions:
+        return pa.array(shares.ravel())
+    units = shares * 10_000
+    units[mix.has("fractions", len(shares)), 1] += 2_500  # a quarter of a share
+    return pa.array([Decimal(each).scaleb(-4) for each in units.ravel().tolist()]).cast(
+        pa.decimal128(18, 4)
+    )
 
 
 async def store(settings: Settings, models: list[Model]) -> None:
@@ -106,16 +155,32 @@ async def store(settings: Settings, models: list[Model]) -> None:
 
 
 class Memory:
-    """Peak memory of each kind of process of the service, from samples."""
+    """Peak memory of each kind of process, and of all but mongod together, sampled each second.
+
+    The memory of a process is its own alone (USS), that of Ray's object store a kind of its own.
+    """
 
     def __init__(self) -> None:
         self.base = self._now()
         self.most = dict(self.base)
+        self.most_above = 0
+        self._is_over = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
 
-    def look(self) -> None:
-        """Take a sample."""
-        for kind, used in self._now().items():
-            self.most[kind] = max(self.most.get(kind, 0), used)
+    def __enter__(self) -> Self:
+        self._sampler.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._sampler.join()
+
+    def _sample(self) -> None:
+        while not self._is_over.wait(SAMPLE_EVERY_S):
+            now = self._now()
+            for kind, used in now.items():
+                self.most[kind] = max(self.most.get(kind, 0), used)
+            self.most_above = max(self.most_above, _ours(now) - _ours(self.base))
 
     @staticmethod
     def _now() -> dict[str, int]:
@@ -126,7 +191,34 @@ class Memory:
             except (FileNotFoundError, ProcessLookupError):  # the process has ended
                 continue
             used[kind] = used.get(kind, 0) + own
+            if kind == STORE_KEEPER:
+                used["object store"] = used.get("object store", 0) + _object_store(process)
+                used[kind] -= _private_in_store(process)
         return used
+
+
+def _ours(used: dict[str, int]) -> int:
+    return sum(used.values()) - used.get("mongod", 0)
+
+
+def _object_store(raylet: Path) -> int:
+    """Read the bytes of the object store that are in memory: its file has a name no longer."""
+    for descriptor in (raylet / "fd").iterdir():
+        with suppress(OSError):
+            if "plasma" in str(descriptor.readlink()):
+                return descriptor.stat().st_blocks * 512
+    return 0
+
+
+def _private_in_store(raylet: Path) -> int:
+    """Read the bytes of the store that the raylet alone has touched, which count as its own."""
+    used, is_ours = 0, False
+    for line in (raylet / "smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            is_ours = "plasma" in line
+        elif is_ours and line.startswith("Private_"):
+            used += int(line.split()[1]) * 1024
+    return used
 
 
 def descendants(ancestor: int) -> list[Path]:
@@ -163,16 +255,15 @@ def _own_memory(process: Path) -> int:
 
 def _kind(process: Path) -> str:
     line = (process / "cmdline").read_text(errors="replace").replace("\0", " ")
-    names = ("Optimizer", "ModelStore", "Ingress", "SimulatedMarket", "mongod")
+    names = ("Optimizer", "ModelStore", "Ingress", "SimulatedMarket", "mongod", STORE_KEEPER)
     kinds = {**{name: name for name in names}, "chunk_task": "tasks", "ray::IDLE": "tasks"}
     return next((kind for name, kind in kinds.items() if name in line), "Ray itself")
 
 
-def await_run(call: Caller, run_id: str, look: Callable[[], None]) -> dict[str, Any]:
+def await_run(call: Caller, run_id: str) -> dict[str, Any]:
     """Poll the run until it is over, and return the run."""
     while True:
         run = json.loads(call("GET", f"/api/v1/runs/{run_id}"))
-        look()
         if run["status"] not in {"QUEUED", "RUNNING"}:
             return run
         time.sleep(LOOK_EVERY_S)
@@ -200,8 +291,8 @@ def book_table(
     for kind, most in sorted(memory.most.items()):
         base = memory.base.get(kind, 0)
         table.add_row(f"memory of {kind}, MiB (before)", f"{most / MIB:,.0f} ({base / MIB:,.0f})")
-    above = sum(memory.most.values()) - sum(memory.base.values())
-    table.add_row("all of it above what it was before, MiB", f"{above / MIB:,.0f}")
+    above = memory.most_above / MIB
+    table.add_row("all but mongod above what it was before, MiB", f"{above:,.0f}")
     return table
 
 
@@ -228,11 +319,14 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> None:
     }
     call("POST", "/api/v1/models", body, 201)
     idle = singles(settings.port, single, lambda asked: asked >= 300) if arguments.singles else []
-    memory, busy, over = Memory(), list[float](), threading.Event()
+    busy, over = list[float](), threading.Event()
     holdings = {"source": "file", "file": FILE}
-    sample = {"portfolios": [portfolio_id(number) for number in range(WARMING)]}
+    # Spread over the models, because a chunk is of one model and every worker has to be warm.
+    numbers = range(0, arguments.portfolios, max(1, arguments.portfolios // WARMING))
+    sample = {"portfolios": [portfolio_id(number) for number in numbers][:WARMING]}
     begun = json.loads(call("POST", "/api/v1/runs", {**sample, "holdings": holdings}, 202))
-    await_run(call, begun["run_id"], memory.look)
+    memory = Memory()
+    await_run(call, begun["run_id"])
     asking = threading.Thread(
         target=lambda: busy.extend(singles(settings.port, single, lambda _: over.is_set()))
     )
@@ -240,9 +334,10 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> None:
         asking.start()
     before, begin = processor_s(), time.perf_counter()
     request = {"whole_book": True, "holdings": holdings}
-    run = json.loads(call("POST", "/api/v1/runs", request, 202))
-    run = await_run(call, run["run_id"], memory.look)
-    whole_s = time.perf_counter() - begin
+    with memory:
+        run = json.loads(call("POST", "/api/v1/runs", request, 202))
+        run = await_run(call, run["run_id"])
+        whole_s = time.perf_counter() - begin
     spent = {kind: now - before.get(kind, 0) for kind, now in processor_s().items()}
     over.set()
     console.print(book_table(run, whole_s, memory, spent))
@@ -269,7 +364,9 @@ def main() -> None:
         "portfolios": 100_000,
         "positions": 50,
         "models": 10,
-        "chunk": 250,
+        "outside": 0,
+        "fractions": 0,
+        "tight": 0,
     }.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--singles", action="store_true")
@@ -281,13 +378,13 @@ def main() -> None:
             "port": port,
             "data_directory": directory,
             "holdings_directory": directory,
-            "run_chunk_size": arguments.chunk,
             "market_portfolios": 10,
         }
         settings, content = configured(CONFIG, given)
         market = Market(settings.market_seed, settings.market_portfolios)
         models = models_of(market, arguments.portfolios, arguments.positions, arguments.models)
-        write_book(Path(directory) / FILE, market, models)
+        mix = Mix(arguments.outside, arguments.fractions, arguments.tight)
+        write_book(Path(directory) / FILE, market, models, mix)
         with running(settings, content, console.print) as complete:
             asyncio.run(store(complete, models))
             measure(complete, arguments)

@@ -26,8 +26,7 @@ from rich.table import Table
 
 from optimization.block_engine import rebalance_block
 from optimization.domain.model import DriftBand
-from optimization.domain.numbers import Percent
-from optimization.domain.option_values import GroupBand
+from optimization.domain.option_values import GroupBand, Percent
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget

@@ -8,16 +8,8 @@ from itertools import chain, repeat
 from operator import attrgetter, mul
 
 from optimization.domain.certificate import Certificate
-from optimization.domain.numbers import (
-    EXACT,
-    Amount,
-    Percent,
-    Weight,
-    amount,
-    decimals_of,
-    denominator_of,
-    to_parts,
-)
+from optimization.domain.numbers import EXACT, Weight, decimals_of, denominator_of, to_parts
+from optimization.domain.option_values import Amount, Percent, amount
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_others

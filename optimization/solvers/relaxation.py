@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 from optimization.domain.numbers import EXACT
-from optimization.domain.option_values import Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import price_others
 from optimization.exact.block import Bands, Block, bands
@@ -70,8 +69,7 @@ def relax(
     if options.restricts:
         block = restrict_block(block, assembled.securities, assembled.lots, options)
     where = bands(block)
-    if options.scope is not Scope.ALL:
-        block = apply_scope(block, where, assembled.lots, options, bands_yield=bands_yield)
+    block = apply_scope(block, where, assembled.lots, options, bands_yield=bands_yield)
     return SeparableRelaxation(assembled, options, block, where, solve(block, where))
 
 
