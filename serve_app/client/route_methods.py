@@ -10,6 +10,7 @@ from serve_app.client.streaming import Reading
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Blocking(Protocol):
@@ -28,12 +29,24 @@ class Awaiting(Protocol):
     def stream(self, reading: Reading[T]) -> AsyncIterator[T]: ...
 
 
-class Answered(Generic[P, T]):
-    """A route with one answer."""
+class _Route(Generic[P, R]):
+    """A row of the table: the arguments of a call become the request that a client sends."""
 
-    def __init__(self, call: Callable[P, Call[T]]) -> None:
-        self.call = call
-        self.__doc__ = call.__doc__
+    def __init__(self, build_request: Callable[P, R]) -> None:
+        self._build_request = build_request
+        self.__doc__ = build_request.__doc__
+
+    def bind(self, send: Callable[[R], Any]) -> Callable[P, Any]:
+        """Return the method of one client, with the signature and the text of the row."""
+
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return send(self._build_request(*args, **kwargs))
+
+        return update_wrapper(method, self._build_request)
+
+
+class AnswerRoute(_Route[P, Call[T]]):
+    """A route with one answer."""
 
     @overload
     def __get__(self, client: None, kind: type) -> Self: ...
@@ -42,22 +55,12 @@ class Answered(Generic[P, T]):
     @overload
     def __get__(self, client: Awaiting, kind: type) -> Callable[P, Awaitable[T]]: ...
     def __get__(self, client: Blocking | Awaiting | None, kind: type) -> Any:
-        def answer(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return bound.answer(self.call(*args, **kwargs))
-
-        if client is None:
-            return self
-        bound = client
-        return update_wrapper(answer, self.call)
+        return self if client is None else self.bind(client.answer)
 
 
-class Listed(Generic[P, T]):
+class ListRoute(_Route[P, Call[tuple[T, ...]]]):
     """A route with pages, which are asked for as the items are taken."""
 
-    def __init__(self, call: Callable[P, Call[tuple[T, ...]]]) -> None:
-        self.call = call
-        self.__doc__ = call.__doc__
-
     @overload
     def __get__(self, client: None, kind: type) -> Self: ...
     @overload
@@ -65,22 +68,12 @@ class Listed(Generic[P, T]):
     @overload
     def __get__(self, client: Awaiting, kind: type) -> Callable[P, AsyncIterator[T]]: ...
     def __get__(self, client: Blocking | Awaiting | None, kind: type) -> Any:
-        def items(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return bound.items(self.call(*args, **kwargs))
-
-        if client is None:
-            return self
-        bound = client
-        return update_wrapper(items, self.call)
+        return self if client is None else self.bind(client.items)
 
 
-class Streamed(Generic[P, T]):
+class StreamRoute(_Route[P, Reading[T]]):
     """A route whose answer comes in pieces."""
 
-    def __init__(self, reading: Callable[P, Reading[T]]) -> None:
-        self.reading = reading
-        self.__doc__ = reading.__doc__
-
     @overload
     def __get__(self, client: None, kind: type) -> Self: ...
     @overload
@@ -88,53 +81,47 @@ class Streamed(Generic[P, T]):
     @overload
     def __get__(self, client: Awaiting, kind: type) -> Callable[P, AsyncIterator[T]]: ...
     def __get__(self, client: Blocking | Awaiting | None, kind: type) -> Any:
-        def stream(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return bound.stream(self.reading(*args, **kwargs))
-
-        if client is None:
-            return self
-        bound = client
-        return update_wrapper(stream, self.reading)
+        return self if client is None else self.bind(client.stream)
 
 
 class Routes:
     """The routes of the service, each under its name there."""
 
-    live = Answered(endpoints.live)
-    ready = Answered(endpoints.ready)
+    live = AnswerRoute(endpoints.live)
+    ready = AnswerRoute(endpoints.ready)
 
-    list_models = Listed(endpoints.list_models)
-    add_model = Answered(endpoints.add_model)
-    read_model = Answered(endpoints.read_model)
-    replace_model = Answered(endpoints.replace_model)
-    delete_model = Answered(endpoints.delete_model)
-    add_position = Answered(endpoints.add_position)
-    replace_position = Answered(endpoints.replace_position)
-    remove_position = Answered(endpoints.remove_position)
-    add_portfolios = Answered(endpoints.add_portfolios)
-    remove_portfolios = Answered(endpoints.remove_portfolios)
+    list_models = ListRoute(endpoints.list_models)
+    add_model = AnswerRoute(endpoints.add_model)
+    read_model = AnswerRoute(endpoints.read_model)
+    replace_model = AnswerRoute(endpoints.replace_model)
+    delete_model = AnswerRoute(endpoints.delete_model)
+    add_position = AnswerRoute(endpoints.add_position)
+    replace_position = AnswerRoute(endpoints.replace_position)
+    remove_position = AnswerRoute(endpoints.remove_position)
+    add_portfolios = AnswerRoute(endpoints.add_portfolios)
+    remove_portfolios = AnswerRoute(endpoints.remove_portfolios)
 
-    rebalance_model = Answered(endpoints.rebalance_model)
-    rebalance_portfolio = Answered(endpoints.rebalance_portfolio)
-    optimize = Answered(endpoints.optimize)
-    measure_portfolio = Answered(endpoints.measure_portfolio)
-    measure_portfolios = Listed(endpoints.measure_portfolios)
+    rebalance_model = AnswerRoute(endpoints.rebalance_model)
+    rebalance_portfolio = AnswerRoute(endpoints.rebalance_portfolio)
+    optimize = AnswerRoute(endpoints.optimize)
+    measure_portfolio = AnswerRoute(endpoints.measure_portfolio)
+    measure_portfolios = ListRoute(endpoints.measure_portfolios)
 
-    list_rebalances = Listed(endpoints.list_rebalances)
-    list_rebalances_of_portfolios = Listed(endpoints.list_rebalances_of_portfolios)
-    read_rebalance = Answered(endpoints.read_rebalance)
-    list_portfolios = Listed(endpoints.list_portfolios)
-    list_positions = Answered(endpoints.list_positions)
-    delete_rebalance = Answered(endpoints.delete_rebalance)
-    list_transactions = Streamed(endpoints.list_transactions)
-    export_transactions = Streamed(endpoints.export_transactions)
-    hand_over = Answered(endpoints.hand_over)
-    list_orders = Answered(endpoints.list_orders)
-    name_portfolios = Answered(endpoints.name_portfolios)
+    list_rebalances = ListRoute(endpoints.list_rebalances)
+    list_rebalances_of_portfolios = ListRoute(endpoints.list_rebalances_of_portfolios)
+    read_rebalance = AnswerRoute(endpoints.read_rebalance)
+    list_portfolios = ListRoute(endpoints.list_portfolios)
+    list_positions = AnswerRoute(endpoints.list_positions)
+    delete_rebalance = AnswerRoute(endpoints.delete_rebalance)
+    list_transactions = StreamRoute(endpoints.list_transactions)
+    export_transactions = StreamRoute(endpoints.export_transactions)
+    hand_over = AnswerRoute(endpoints.hand_over)
+    list_orders = AnswerRoute(endpoints.list_orders)
+    name_portfolios = AnswerRoute(endpoints.name_portfolios)
 
-    begin_run = Answered(endpoints.begin_run)
-    list_runs = Listed(endpoints.list_runs)
-    read_run = Answered(endpoints.read_run)
-    cancel_run = Answered(endpoints.cancel_run)
-    follow_run = Streamed(endpoints.follow_run)
-    stream_outcomes = Streamed(endpoints.stream_outcomes)
+    begin_run = AnswerRoute(endpoints.begin_run)
+    list_runs = ListRoute(endpoints.list_runs)
+    read_run = AnswerRoute(endpoints.read_run)
+    cancel_run = AnswerRoute(endpoints.cancel_run)
+    follow_run = StreamRoute(endpoints.follow_run)
+    stream_outcomes = StreamRoute(endpoints.stream_outcomes)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import final
 
+import stamina
+
 from optimization import (
     Model,
     PortfolioOutcome,
@@ -125,17 +127,17 @@ class StoreDeployment(Store):
         self, model_id: str, change: Callable[[Model], Model], versions: Versions
     ) -> Model:
         """Read, change and compare-and-set; start over if another caller was faster."""
-        for attempt in range(EDIT_TRIES):
+        async for attempt in stamina.retry_context(
+            StaleVersionError, attempts=EDIT_TRIES, timeout=None, wait_max=0
+        ):
             before = await self._with.models.read(model_id)
+            # Outside the attempt, because a version that the caller rules out does not come back.
             require_version(before, versions)
             after = change(before)
             if after == before:
                 return before
-            try:
+            with attempt:
                 return await self._with.models.replace(after)
-            except StaleVersionError:
-                if attempt == EDIT_TRIES - 1:
-                    raise
         raise AssertionError
 
     async def list_rebalances(

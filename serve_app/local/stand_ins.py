@@ -95,7 +95,7 @@ def complete(settings: Settings) -> Settings:
         found["mongodb_uri"] = SecretStr(_database_uri(settings))
     if settings.simulated_upstreams:
         _require_one_node(UPSTREAM_URLS["accounting"].upper())
-        found |= dict.fromkeys(UPSTREAM_URLS.values(), market_url(settings))
+        found |= dict.fromkeys(UPSTREAM_URLS.values(), _market_url(settings))
         found["upstreams"] = "simulated"
     settings = settings.model_copy(update=found)
     asyncio.run(_prepare_database(settings))
@@ -109,33 +109,34 @@ def upstreams_line(settings: Settings) -> str:
     return f"real: {', '.join(UPSTREAM_URLS)}"
 
 
-def market_url(settings: Settings) -> str:
+def _market_url(settings: Settings) -> str:
     """Return the URL of the cluster's simulated market; start the market if it does not run."""
     prices = settings.market_prices_file
-    actor: Any = ray.remote(SimulatedMarket).options(  # pyright: ignore[reportFunctionMemberAccess]
-        name="SimulatedMarket",
-        namespace=NAMESPACE,
-        lifetime="detached",
-        get_if_exists=True,
-        num_cpus=0,
-    )
-    market = actor.remote(
-        settings.market_seed, settings.market_portfolios, prices and prices.resolve()
+    market = _shared_actor(
+        SimulatedMarket,
+        settings.market_seed,
+        settings.market_portfolios,
+        prices and prices.resolve(),
     )
     return ray.get(market.url.remote(), timeout=MARKET_START_S)
 
 
 def _database_uri(settings: Settings) -> str:
     """Return the URI of the embedded database; start it, until `ordergen stop`, if needed."""
-    actor: Any = ray.remote(DatabaseKeeper).options(  # pyright: ignore[reportFunctionMemberAccess]
-        name="DatabaseKeeper",
-        namespace=NAMESPACE,
-        lifetime="detached",
-        get_if_exists=True,
-        num_cpus=0,
-    )
-    keeper = actor.remote(settings.data_directory.resolve(), settings.mongod)
+    keeper = _shared_actor(DatabaseKeeper, settings.data_directory.resolve(), settings.mongod)
     return ray.get(keeper.uri.remote(), timeout=DATABASE_START_S)
+
+
+def _shared_actor(kind: type, *arguments: object) -> Any:
+    """Return the one actor of this class in the cluster; start it if it does not run."""
+    actor: Any = ray.remote(kind).options(  # pyright: ignore[reportFunctionMemberAccess]
+        name=kind.__name__,
+        namespace=NAMESPACE,
+        lifetime="detached",  # because the replica that starts it may end before the others
+        get_if_exists=True,
+        num_cpus=0,  # because otherwise it would take the place of a worker
+    )
+    return actor.remote(*arguments)
 
 
 async def _prepare_database(settings: Settings) -> None:

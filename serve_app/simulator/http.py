@@ -1,7 +1,8 @@
-"""JSON responses and pages, as the simulated services share them."""
+"""JSON responses, pages and searches, as the simulated services share them."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -11,6 +12,7 @@ MAX_BODY_BYTES = 16_000_000
 JSON = "application/json"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+T = TypeVar("T")
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -43,3 +45,28 @@ def paged(query: Mapping[str, str], total: int) -> tuple[int, int, dict[str, Any
         "hasPrevious": offset > 0,
     }
     return limit, offset, pagination
+
+
+def find_search_fault(
+    query: Mapping[str, str], field: str, accepted: re.Pattern[str]
+) -> str | None:
+    """Say why the FastAPI services refuse a search by ``field`` or by a part of it, if they do."""
+    exact, like = query.get(field), query.get(f"{field}_like")
+    if exact is not None and like is not None:
+        return f"Only one search parameter allowed: {field} or {field}_like"
+    wanted = exact if exact is not None else like
+    if wanted is not None and accepted.fullmatch(wanted) is None:
+        return f"Invalid {field} format"
+    return None
+
+
+def search_page(
+    query: Mapping[str, str], found: Sequence[T], member: str, body: Callable[[T], Any]
+) -> Response:
+    """Return the page of a search that a query asks for, as the FastAPI services do."""
+    try:
+        limit, offset, pagination = paged(query, len(found))
+    except ValueError as error:
+        return json_response({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
+    rows = [body(one) for one in found[offset : offset + limit]]
+    return json_response({member: rows, "pagination": pagination})

@@ -2,13 +2,14 @@
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serve_app.simulator.http import json_response, paged
+from serve_app.simulator.http import find_search_fault, json_response, search_page
 from serve_app.simulator.world import FIRST_MADE_S, Market
 
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
@@ -32,15 +33,10 @@ def portfolio_routes(market: Market) -> list[Route]:
 
     async def search(request: Request) -> Response:
         query = request.query_params
-        if complaint := _complaint(query.get("name"), query.get("name_like")):
-            return json_response({"detail": complaint}, 400)
+        if fault := find_search_fault(query, "name", NAME):
+            return json_response({"detail": fault}, 400)
         found = _numbers(market, query.get("name"), query.get("name_like"))
-        try:
-            limit, offset, pagination = paged(query, len(found))
-        except ValueError as error:
-            return json_response({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
-        rows = [_body(market, number) for number in found[offset : offset + limit]]
-        return json_response({"portfolios": rows, "pagination": pagination})
+        return search_page(query, found, "portfolios", partial(_body, market))
 
     return [
         Route("/api/v1/portfolio/{portfolio_id}", portfolio),
@@ -65,15 +61,6 @@ def _numbers(market: Market, exact: str | None, like: str | None) -> range | lis
     if like is None:
         return newest_first
     return [number for number in newest_first if like.lower() in portfolio_name(number).lower()]
-
-
-def _complaint(exact: str | None, like: str | None) -> str | None:
-    if exact is not None and like is not None:
-        return "Only one search parameter allowed: name or name_like"
-    given = exact if exact is not None else like
-    if given is not None and NAME.fullmatch(given) is None:
-        return "Invalid name format"
-    return None
 
 
 def _body(market: Market, number: int) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from serve_app.simulator.http import constant, json_response, paged
+from serve_app.simulator.http import constant, find_search_fault, json_response, search_page
 from serve_app.simulator.listings import Listing
 from serve_app.simulator.world import Market
 
@@ -39,15 +40,10 @@ def security_routes(market: Market) -> list[Route]:
 
     async def search(request: Request) -> Response:
         query = request.query_params
-        if complaint := _complaint(query.get("ticker"), query.get("ticker_like")):
-            return json_response({"detail": complaint}, 400)
-        matching = [one for one in listed if _matches(one, query)]
-        try:
-            limit, offset, pagination = paged(query, len(matching))
-        except ValueError as error:
-            return json_response({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
-        rows = [_body(one, version=2) for one in matching[offset : offset + limit]]
-        return json_response({"securities": rows, "pagination": pagination})
+        if fault := find_search_fault(query, "ticker", TICKER):
+            return json_response({"detail": fault}, 400)
+        found = [one for one in listed if _matches(one, query)]
+        return search_page(query, found, "securities", partial(_body, version=2))
 
     return [
         Route("/api/v1/security/{security_id}", security),
@@ -64,15 +60,6 @@ def _matches(listing: Listing, query: Mapping[str, str]) -> bool:
         # not escaped, as in the service: a dot matches any character
         return re.fullmatch(exact, listing.ticker, re.IGNORECASE) is not None
     return query.get("ticker_like", "").lower() in listing.ticker.lower()
-
-
-def _complaint(exact: str | None, like: str | None) -> str | None:
-    if exact is not None and like is not None:
-        return "Only one search parameter allowed: ticker or ticker_like"
-    given = exact if exact is not None else like
-    if given is not None and TICKER.fullmatch(given) is None:
-        return "Invalid ticker format"
-    return None
 
 
 def _body(listing: Listing, version: int = 1) -> dict[str, Any]:
