@@ -36,8 +36,8 @@ from rich.console import Console
 from rich.table import Table
 
 from optimization.domain.model import DriftBand, Model, Target
-from serve_app.launch.launcher import running
-from serve_app.launch.preflight import configured
+from serve_app.launch.launcher import run_service
+from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from storage.model_store import ModelStore
@@ -380,12 +380,12 @@ def main() -> None:
             "holdings_directory": directory,
             "market_portfolios": 10,
         }
-        settings, content = configured(CONFIG, given)
+        settings, content = read_configuration(CONFIG, given)
         market = Market(settings.market_seed, settings.market_portfolios)
         models = models_of(market, arguments.portfolios, arguments.positions, arguments.models)
         mix = Mix(arguments.outside, arguments.fractions, arguments.tight)
         write_book(Path(directory) / FILE, market, models, mix)
-        with running(settings, content, console.print) as complete:
+        with run_service(settings, content, console.print) as complete:
             asyncio.run(store(complete, models))
             measure(complete, arguments)
 

@@ -31,7 +31,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.engine import rebalance_all
-from optimization.exact.block import Block, bands
+from optimization.exact.block import Block, compute_bands
 from optimization.exact.block_builder import build_block
 from optimization.exact.columns import PortfolioBlock
 from optimization.milp import formulations
@@ -109,7 +109,7 @@ class Comparison:
 
 def each_portfolio_ms(blocks: Sequence[Block], portfolios: int) -> float:
     """Time the separable optimum of all blocks, as the best of several turns."""
-    turns = [milliseconds(lambda: [solve(o, bands(o)) for o in blocks]) for _ in range(15)]
+    turns = [milliseconds(lambda: [solve(o, compute_bands(o)) for o in blocks]) for _ in range(15)]
     return min(turns) / portfolios
 
 
@@ -316,7 +316,7 @@ def _terms(one: Instance, options: RebalanceOptions, ids: Sequence[str]) -> Desk
         per_trade=float(options.cost_per_trade),
         least_trade=np.maximum(np.ceil(float(options.minimum_value) / one.textbook.price), 1),
         trades=len(ids) if trades is None else trades,
-        turnover=float(cap.of(one.portfolio.market_value))
+        turnover=float(cap.to_currency(one.portfolio.market_value))
         if isinstance(cap, Percent)
         else 2 * worth,
         groups=np.array([[float(i in group.security_ids) for i in ids] for group in groups]),

@@ -27,8 +27,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.launch.launcher import running
-from serve_app.launch.preflight import configured
+from serve_app.launch.launcher import run_service
+from serve_app.launch.preflight import read_configuration
 from serve_app.simulator import Market
 
 CONFIG = Path(__file__).parents[1] / "serve_config.yaml"
@@ -260,8 +260,8 @@ def main() -> None:
             "data_directory": directory,
             "market_portfolios": arguments.portfolios,
         }
-        settings, content = configured(CONFIG, given)
-        with running(settings, content, console.print):
+        settings, content = read_configuration(CONFIG, given)
+        with run_service(settings, content, console.print):
             measure(port, Market(settings.market_seed, arguments.portfolios), arguments)
 
 

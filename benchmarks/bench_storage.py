@@ -83,7 +83,7 @@ def outcome(ordinal: int) -> PortfolioOutcome:
     )
 
 
-def subdocuments(document_id: str, rebalance: PortfolioOutcome) -> Document:
+def subdocuments(document_id: str, outcome: PortfolioOutcome) -> Document:
     """Build the rejected shape of an outcome: one subdocument a position, with every value."""
     positions = [
         {
@@ -98,10 +98,10 @@ def subdocuments(document_id: str, rebalance: PortfolioOutcome) -> Document:
             "low_drift": drift.security.band.low,
             "actual": drift.actual,
         }
-        for drift in rebalance.drifts
+        for drift in outcome.drifts
     ]
-    amounts = {"market_value": rebalance.market_value, "cash_after": rebalance.cash_after}
-    return {"_id": document_id, "portfolio_id": rebalance.portfolio_id, **amounts} | {
+    amounts = {"market_value": outcome.market_value, "cash_after": outcome.cash_after}
+    return {"_id": document_id, "portfolio_id": outcome.portfolio_id, **amounts} | {
         "positions": positions
     }
 

@@ -53,13 +53,13 @@ async def summaries(
     limits = httpx.Limits(max_connections=concurrency + 1)
     transport = httpx.AsyncHTTPTransport(limits=limits) if plain_httpx else None
     async with Client("accounting", url, policy, transport) as client:
-        await Accounting(client).holdings(ids)
+        await Accounting(client).read_holdings(ids)
 
 
 async def paged(url: str, ids: tuple[str, ...]) -> None:
     """Fetch the whole book by pages."""
     async with Client("accounting", url, POLICY) as client:
-        await PagedAccounting(client).holdings(ids)
+        await PagedAccounting(client).read_holdings(ids)
 
 
 async def measure(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:

@@ -34,7 +34,7 @@ async def main() -> None:
     try:
         with CallContext(
             "examples/in_cluster.py"
-        ).entered():  # the id in logs and upstream requests
+        ).activate():  # the id in logs and upstream requests
             run, outcomes = await rebalance_model(optimizer, model_id, NO_OVERRIDES)
     except StorageError as error:  # because errors keep their class between processes
         print(f"{model_id}: {error}")

@@ -68,7 +68,7 @@ from optimization.domain.rules import (
     MAX_IDENTIFIER_LENGTH,
     ModelRules,
     is_identifier,
-    visible,
+    replace_invisible,
 )
 from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, Standing, measure_drift
 from optimization.errors import (
@@ -154,10 +154,10 @@ __all__ = [
     "rebalance_all",
     "rebalance_block",
     "relative_band",
+    "replace_invisible",
     "require_targets",
     "traded_shares",
     "unsigned",
-    "visible",
     "weight_of",
     "weight_text",
     "with_portfolios",

@@ -138,27 +138,27 @@ def _statements(
 ) -> tuple[Statement, Statement]:
     """State a portfolio with its limits at a given base, and at the base of each plan."""
 
-    def at_base(costs: int) -> CoupledProblem:
+    def state_at_base(costs: int) -> CoupledProblem:
         return relax(assembled, options, costs).coupled_problem(0)
 
-    def at_own_base(costs: int) -> CoupledProblem:
-        coupled = at_base(costs)
+    def state_at_own_base(costs: int) -> CoupledProblem:
+        coupled = state_at_base(costs)
         return coupled.restate_at_own_base(shares_of(options, coupled.block))
 
     def solve(coupled: CoupledProblem) -> Plan | None:
         # Half of the remaining time, otherwise a hard search at the first base starves the next.
         return solve_at_base(coupled, options, budget.share(2))
 
-    def soft_at_base(costs: int) -> CoupledProblem:
+    def state_soft_at_base(costs: int) -> CoupledProblem:
         return soften_bands(relax(assembled, options, costs, bands_yield=True).coupled_problem(0))
 
     def solve_soft(coupled: CoupledProblem) -> Plan | None:
         return solve_yielding(coupled, budget, fewest_trades=options.fewest_trades)
 
     if bands_yield:
-        yields = Statement(soft_at_base, solve_soft)
+        yields = Statement(state_soft_at_base, solve_soft)
         return yields, yields
-    return Statement(at_base, solve), Statement(at_own_base, solve)
+    return Statement(state_at_base, solve), Statement(state_at_own_base, solve)
 
 
 def do_bands_yield(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> bool:
@@ -172,7 +172,7 @@ def do_bands_yield(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -
         return False
     if options.bands is not None or not options.restrictions:
         return options.bands is BandRule.YIELD
-    free, share = options.without(options.restrictions), budget.share(2)
+    free, share = options.lift(options.restrictions), budget.share(2)
     try:
         if options.has_costs:
             unrestricted = restate(relaxed, row, free).assembled

@@ -18,7 +18,7 @@ from optimization.domain.outcome import Status
 from optimization.domain.portfolio import PricedTarget, find_unpriced
 from optimization.engine import BLOCK_SIZE, DEFAULTS, Answer, rebalance_all
 from optimization.errors import PricesMissingError, RuleError, SolverInterruptedError
-from optimization.exact.block import Block, bands
+from optimization.exact.block import Block, compute_bands
 from optimization.exact.block_outcome import BESIDE, STATUSES, BlockOutcome
 from optimization.exact.column_builder import (
     ColumnBlock,
@@ -154,7 +154,7 @@ def _solve(
 ) -> _Part:
     """Solve some rows in arrays, and verify every plan."""
     block = column.block
-    where = bands(block)
+    where = compute_bands(block)
     separable = solve(block, where)
     lots, admitted = separable.lots, separable.admits & ~separable.clipped
     plain = admitted & (separable.invested <= block.investable)

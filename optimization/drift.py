@@ -5,7 +5,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from optimization.domain.numbers import EXACT, Weight, decimals_of, difference, product, total
+from optimization.domain.numbers import (
+    EXACT,
+    Weight,
+    add_weights,
+    decimals_of,
+    multiply_weight,
+    subtract_weight,
+)
 from optimization.domain.outcome import HUNDREDTH_PERCENT, Edge, Refusal
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_others
 from optimization.exact.scaled_integers import fraction_to_decimal, to_decimal, to_units
@@ -150,13 +157,13 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
 def _standing(security: PricedTarget, quantity: Decimal, market_value: Decimal) -> Standing:
     value = EXACT.multiply(quantity, security.price)
     weight, band = security.weight, security.band
-    lower = max(ZERO, product(difference(weight, band.low), market_value))
-    upper = product(total((weight, band.high)), market_value)
+    lower = max(ZERO, multiply_weight(subtract_weight(weight, band.low), market_value))
+    upper = multiply_weight(add_weights((weight, band.high)), market_value)
     return Standing(
         security,
         quantity,
         _as_decimal(value),
-        _as_decimal(product(weight, market_value)),
+        _as_decimal(multiply_weight(weight, market_value)),
         _as_decimal(lower),
         _as_decimal(upper),
         _edge(security, quantity, value, lower, upper),

@@ -52,7 +52,7 @@ class RuleError(OptimizationError, ValueError):
 
     def __str__(self) -> str:
         path = ".".join(str(step) for step in self.field)
-        return f"{path} is {shown(self.value)}: {self.rule}"
+        return f"{path} is {format_value(self.value)}: {self.rule}"
 
 
 class PricesMissingError(OptimizationError):
@@ -199,7 +199,7 @@ class TargetDiffersError(EditError):
         return f"security {self.security_id} is in the model with other values"
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """Shorten a value for an error message; decimals without exponent."""
     text = f"{value:f}" if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

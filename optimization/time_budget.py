@@ -34,6 +34,6 @@ class TimeBudget:
         """Stop the running solver call and start no other one."""
         self.interruption.set()
 
-    def share(self, count: float, most_s: float = math.inf) -> "TimeBudget":
-        """Allot one of ``count`` equal parts of the seconds left, at most ``most_s``."""
-        return TimeBudget(min(most_s, self.left_s / count), interruption=self.interruption)
+    def share(self, count: float, max_s: float = math.inf) -> "TimeBudget":
+        """Allot one of ``count`` equal parts of the seconds left, at most ``max_s``."""
+        return TimeBudget(min(max_s, self.left_s / count), interruption=self.interruption)

@@ -14,7 +14,7 @@ from ray.serve import Application
 from serve_app.deployments.ingress import Ingress
 from serve_app.deployments.model_store import StoreDeployment, open_store
 from serve_app.deployments.optimizer import OptimizerDeployment, open_optimizer
-from serve_app.local.stand_ins import complete, upstreams_line
+from serve_app.local.stand_ins import start_missing_services, upstreams_line
 from serve_app.settings import Settings
 
 DEPLOYMENTS = ("Ingress", "ModelStore", "Optimizer")
@@ -27,7 +27,7 @@ def build_app(settings: Settings) -> Application:
 
     Serve fills the settings from ``args`` in serve_config.yaml and scales the deployments by it.
     """
-    settings = complete(settings)
+    settings = start_missing_services(settings)
     logger.warning("upstreams %s", upstreams_line(settings))
     return compose_application(settings, {})
 

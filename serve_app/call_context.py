@@ -26,7 +26,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
-def accepted_or_new(offered: str | None) -> str:
+def choose_correlation_id(offered: str | None) -> str:
     """Return the caller's id if it is valid, else a new id."""
     return offered if offered and ID.fullmatch(offered) else uuid.uuid4().hex
 
@@ -43,7 +43,7 @@ def sendable_s() -> float | None:
 
 
 @contextmanager
-def within(seconds: float | None) -> Generator[None]:
+def set_deadline(seconds: float | None) -> Generator[None]:
     """Set the deadline to so many seconds from now, unless it is sooner already."""
     at = math.inf if seconds is None else time.monotonic() + seconds
     token = _deadline.set(min(_deadline.get(), at))
@@ -54,7 +54,7 @@ def within(seconds: float | None) -> Generator[None]:
 
 
 @contextmanager
-def unbounded() -> Generator[None]:
+def lift_deadline() -> Generator[None]:
     """Lift the deadline, for work that outlives the request that begins it."""
     token = _deadline.set(math.inf)
     try:
@@ -64,14 +64,14 @@ def unbounded() -> Generator[None]:
 
 
 @contextmanager
-def reserved_for(portfolios: int) -> Generator[None]:
+def reserve_time(portfolios: int) -> Generator[None]:
     """Advance the deadline by the time to verify, store and answer so many portfolios."""
     left = remaining_s()
     if math.isinf(left):
         yield
         return
     margin = MARGIN_S + MARGIN_PER_PORTFOLIO_S * portfolios + MARGIN_OF_LEFT * left
-    with within(left - min(margin, MAX_MARGIN * left)):
+    with set_deadline(left - min(margin, MAX_MARGIN * left)):
         yield
 
 
@@ -109,11 +109,11 @@ class CallContext:
         return CallContext(correlation_id.get(), sendable_s())
 
     @contextmanager
-    def entered(self) -> Generator[None]:
+    def activate(self) -> Generator[None]:
         """Run the block in this context."""
         token = correlation_id.set(self.correlation_id)
         try:
-            with within(self.within_s):
+            with set_deadline(self.within_s):
                 yield
         finally:
             correlation_id.reset(token)

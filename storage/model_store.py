@@ -11,7 +11,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from optimization import GLOBECO, DriftBand, Model, ModelRules, Target, visible
+from optimization import GLOBECO, DriftBand, Model, ModelRules, Target, replace_invisible
 from optimization.errors import RuleError
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
@@ -310,7 +310,7 @@ def _contents(model: Model) -> Document:
 def model_from(document: Document) -> Model:
     """Convert a document to a model."""
     return Model(
-        name=visible(document["name"]),  # because older names may hold any character
+        name=replace_invisible(document["name"]),  # because older names may hold any character
         targets=tuple(_targets(document["positions"])),
         portfolio_ids=tuple(document["portfolios"]),
         version=document["version"],

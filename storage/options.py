@@ -15,7 +15,7 @@ from optimization import (
     Percent,
     RebalanceOptions,
     Scope,
-    visible,
+    replace_invisible,
 )
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import decimal_from, to_storable
@@ -106,4 +106,6 @@ def _group_document(group: GroupBand) -> Document:
 
 def _group(document: Mapping[str, Any]) -> GroupBand:
     low, high = decimal_from(document["low"]), decimal_from(document["high"])
-    return GroupBand(visible(document["name"]), frozenset(document["security_ids"]), low, high)
+    return GroupBand(
+        replace_invisible(document["name"]), frozenset(document["security_ids"]), low, high
+    )

@@ -16,11 +16,11 @@ from optimization.time_budget import TimeBudget
 from serve_app.call_context import (
     MAX_MARGIN,
     Shares,
+    lift_deadline,
     remaining_s,
-    reserved_for,
+    reserve_time,
     sendable_s,
-    unbounded,
-    within,
+    set_deadline,
 )
 from serve_app.chunks import solve as rebalancing
 from serve_app.chunks.fetch import ChunkInputs
@@ -42,43 +42,43 @@ GIVEN = (
 def test_without_a_deadline_there_is_no_end():
     assert math.isinf(remaining_s())
     assert sendable_s() is None
-    with within(None), reserved_for(100):
+    with set_deadline(None), reserve_time(100):
         assert math.isinf(remaining_s())
         assert Shares(3, 2).next_s() is None
 
 
 def test_a_deadline_comes_only_nearer():
-    with within(60.0):
-        with within(600.0):
+    with set_deadline(60.0):
+        with set_deadline(600.0):
             assert 59 < remaining_s() <= 60
-        with within(5.0):
+        with set_deadline(5.0):
             assert 4 < remaining_s() <= 5
         assert 59 < remaining_s() <= 60
 
 
 def test_a_deadline_that_has_passed_leaves_nothing():
-    with within(-1.0):
+    with set_deadline(-1.0):
         assert remaining_s() == sendable_s() == 0
         assert Shares(3, 1).next_s() == 0
 
 
 def test_what_outlives_its_request_has_no_deadline():
-    with within(5.0):
-        with unbounded():
+    with set_deadline(5.0):
+        with lift_deadline():
             assert math.isinf(remaining_s())
         assert remaining_s() <= 5
 
 
 @pytest.mark.parametrize("portfolios", [1, 200, 1_000_000])
 def test_a_margin_is_never_more_than_its_part_of_what_is_left(portfolios: int):
-    with within(0.2), reserved_for(portfolios):
+    with set_deadline(0.2), reserve_time(portfolios):
         assert remaining_s() >= 0.2 * MAX_MARGIN * 0.9
-    with within(60.0), reserved_for(portfolios):
+    with set_deadline(60.0), reserve_time(portfolios):
         assert 30 * 0.99 < remaining_s() < 60
 
 
 def test_pieces_that_go_on_beside_each_other_take_equal_rounds():
-    with within(60.0):
+    with set_deadline(60.0):
         shares = Shares(5, 2)  # rounds of two, two and one
         found = [shares.next_s() for _ in range(6)]
     assert [round(60 / (one or 1)) for one in found] == [3, 2, 2, 1, 1, 1]
@@ -114,7 +114,7 @@ async def test_the_solver_gets_what_is_left_of_the_deadline(monkeypatch: pytest.
 
     monkeypatch.setattr(rebalancing, "rebalance_all", solve)
     for deadline_s in (None, 5.0):
-        with within(deadline_s):
+        with set_deadline(deadline_s):
             await solve_chunk(*GIVEN)
     without, with_one = found
     assert math.isinf(without.left_s)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.exceptions import RayTaskError
 
-from serve_app.call_context import within
+from serve_app.call_context import set_deadline
 from serve_app.ray_calls import cause_of, fan_out
 
 ITEMS = tuple(range(7))
@@ -51,7 +51,7 @@ async def test_no_more_tasks_than_asked_for_go_on_at_a_time_and_they_share_the_d
         seconds.append(within_s)
         return task_of(work(first))
 
-    with within(80.0):
+    with set_deadline(80.0):
         assert await fan_out(ITEMS, 1, submit, 2) == ITEMS
     assert most == 2
     assert 19.0 < seconds[0] <= 20.0  # four rounds

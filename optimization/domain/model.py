@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from optimization.domain.numbers import Weight, product, weight_text
+from optimization.domain.numbers import Weight, multiply_weight, weight_text
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.rules import GENERAL, require_identifier, require_visible
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
@@ -40,7 +40,7 @@ def relative_band(weight: Weight, relative: Decimal, absolute: Decimal | None = 
     [Decimal('0.025'), Decimal('0.05')]
     """
     _require_part(("relative_drift",), relative, "a relative drift")
-    drift = product(weight, relative)
+    drift = multiply_weight(weight, relative)
     if absolute is not None:
         _require_part(("absolute_drift",), absolute, "an absolute drift")
         drift = min(drift, absolute)

@@ -33,7 +33,7 @@ def decimals_of(value: Decimal) -> int:
 class WrittenFraction(Fraction):
     """A fraction that keeps its original text; it computes and compares by value.
 
-    >>> third = WrittenFraction.of("2/6")
+    >>> third = WrittenFraction.parse("2/6")
     >>> str(third), third == Fraction(1, 3)
     ('2/6', True)
     """
@@ -42,7 +42,7 @@ class WrittenFraction(Fraction):
     text: str
 
     @classmethod
-    def of(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """Read a fraction; raise ValueError for any other text."""
         found = FRACTION.fullmatch(text)
         if found is None:
@@ -55,10 +55,10 @@ class WrittenFraction(Fraction):
         return self.text
 
     def __repr__(self) -> str:
-        return f"WrittenFraction.of({self.text!r})"
+        return f"WrittenFraction.parse({self.text!r})"
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return (WrittenFraction.of, (self.text,))
+        return (WrittenFraction.parse, (self.text,))
 
     def __copy__(self) -> Self:
         return self
@@ -76,21 +76,23 @@ def weight_text(weight: Weight) -> str:
     return f"{weight:f}" if isinstance(weight, Decimal) else str(weight)
 
 
-def product(weight: Weight, factor: Decimal) -> Weight:
+def multiply_weight(weight: Weight, factor: Decimal) -> Weight:
     """Multiply a weight by a factor, exactly; a Decimal if the weight is one.
 
-    >>> product(WrittenFraction.of("1/3"), Decimal("0.25")), product(Decimal("0.4"), Decimal("0.2"))
-    (Fraction(1, 12), Decimal('0.08'))
+    >>> multiply_weight(WrittenFraction.parse("1/3"), Decimal("0.25"))
+    Fraction(1, 12)
+    >>> multiply_weight(Decimal("0.4"), Decimal("0.2"))
+    Decimal('0.08')
     """
     if isinstance(weight, Decimal):
         return EXACT.multiply(weight, factor)
     return weight * Fraction(factor)
 
 
-def total(weights: Iterable[Weight]) -> Weight:
+def add_weights(weights: Iterable[Weight]) -> Weight:
     """Add weights exactly; a Decimal as long as every weight is one.
 
-    >>> total([WrittenFraction.of("1/3")] * 3) == 1
+    >>> add_weights([WrittenFraction.parse("1/3")] * 3) == 1
     True
     """
     decimals, fractions = Decimal(0), None
@@ -102,10 +104,10 @@ def total(weights: Iterable[Weight]) -> Weight:
     return decimals if fractions is None else Fraction(decimals) + fractions
 
 
-def difference(weight: Weight, less: Weight) -> Weight:
+def subtract_weight(weight: Weight, less: Weight) -> Weight:
     """Subtract one weight from another, exactly.
 
-    >>> difference(Fraction(1, 3), Decimal("0.25"))
+    >>> subtract_weight(Fraction(1, 3), Decimal("0.25"))
     Fraction(1, 12)
     """
     if isinstance(weight, Decimal) and isinstance(less, Decimal):

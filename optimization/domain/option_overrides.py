@@ -51,7 +51,7 @@ class OptionOverrides:
         """The options that name securities, alone.
 
         >>> given = OptionOverrides({"fewest_trades": True, "frozen": frozenset({"VTI"})})
-        >>> given.restrictions.unmatched(())
+        >>> given.restrictions.find_unmatched(())
         ((('frozen',), 'VTI'),)
         """
         named = {name: value for name, value in self.values.items() if name in RESTRICTIONS}

@@ -59,7 +59,7 @@ class BandRule(StrEnum):
 class Percent:
     """A percentage of the market value.
 
-    >>> Percent(Decimal("2.5")).of(Decimal(1000))
+    >>> Percent(Decimal("2.5")).to_currency(Decimal(1000))
     Decimal('25.000')
     """
 
@@ -68,7 +68,7 @@ class Percent:
     def __bool__(self) -> bool:
         return bool(self.value)
 
-    def of(self, market_value: Decimal) -> Decimal:
+    def to_currency(self, market_value: Decimal) -> Decimal:
         """Convert to an amount in currency, exactly."""
         return EXACT.scaleb(EXACT.multiply(self.value, market_value), -2)
 
@@ -104,6 +104,6 @@ class GroupBand:
             raise OptionsConflictError(detail, ("groups",))
 
 
-def amount(value: Amount, market_value: Decimal) -> Decimal:
+def to_currency(value: Amount, market_value: Decimal) -> Decimal:
     """Convert an amount or a percentage to currency."""
-    return value.of(market_value) if isinstance(value, Percent) else value
+    return value.to_currency(market_value) if isinstance(value, Percent) else value

@@ -91,7 +91,9 @@ class RebalanceOptions:
             for security_id in sorted(group.security_ids):
                 yield ("groups", index, "security_ids"), security_id
 
-    def unmatched(self, known: Container[str]) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+    def find_unmatched(
+        self, known: Container[str]
+    ) -> tuple[tuple[tuple[str | int, ...], str], ...]:
         """Find the securities that restrictions name and ``known`` lacks, each with its path."""
         return tuple(
             (place, security_id)
@@ -135,13 +137,13 @@ class RebalanceOptions:
             name for name in OUTRANKING_BANDS if getattr(self, name) != self._default_of(name)
         )
 
-    def without(self, names: Iterable[str]) -> "RebalanceOptions":
+    def lift(self, names: Iterable[str]) -> "RebalanceOptions":
         """Lift some of the options.
 
         A lot below one share restricts nothing, and stays.
 
         >>> fine, round_lot = {"BTC": Decimal("0.001")}, {"CN1": Decimal(100)}
-        >>> RebalanceOptions(lots=fine | round_lot).without(["lots"]).lots == fine
+        >>> RebalanceOptions(lots=fine | round_lot).lift(["lots"]).lots == fine
         True
         """
         return replace(self, **{name: self._default_of(name) for name in names})
@@ -221,7 +223,7 @@ def _require_consistent_groups(options: RebalanceOptions) -> None:
     asking = [group for group in groups if group.low > 0]
     floor, cash = options.cash_floor, Decimal(0)
     if isinstance(floor, Percent):
-        cash = floor.of(Decimal(1))
+        cash = floor.to_currency(Decimal(1))
     if all(
         one.security_ids.isdisjoint(other.security_ids) for one, other in combinations(asking, 2)
     ):

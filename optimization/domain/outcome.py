@@ -60,7 +60,7 @@ class Drift:
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
     >>> security = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
     >>> line = Drift(security, 30, 28, base=Decimal(1000))
-    >>> line.traded, line.actual
+    >>> line.change, line.actual
     (-2, Decimal('0.8820'))
     """
 
@@ -70,14 +70,14 @@ class Drift:
     base: Decimal  # market value of the portfolio after the costs of the rebalance
 
     @property
-    def traded(self) -> int | Decimal:
+    def change(self) -> int | Decimal:
         """Shares bought (positive) or sold (negative), exact."""
         return traded_shares(self.original_quantity, self.adjusted_quantity)
 
     @property
-    def traded_quantity(self) -> int | Decimal:
+    def trade_quantity(self) -> int | Decimal:
         """Shares bought or sold, exact, unsigned."""
-        return unsigned(self.traded)
+        return unsigned(self.change)
 
     @property
     def actual(self) -> Decimal:
@@ -224,12 +224,12 @@ class PortfolioOutcome:
         """The trade list, in the order of the drifts."""
         return tuple(
             Transaction(
-                Side.BUY if drift.traded > 0 else Side.SELL,
+                Side.BUY if drift.change > 0 else Side.SELL,
                 drift.security.security_id,
-                drift.traded_quantity,
+                drift.trade_quantity,
             )
             for drift in self.drifts
-            if drift.traded != 0
+            if drift.change != 0
         )
 
     @property
@@ -237,6 +237,6 @@ class PortfolioOutcome:
         """Total value bought and sold, in currency."""
         total = Decimal(0)
         for drift in self.drifts:
-            value = EXACT.multiply(drift.traded_quantity, drift.security.price)
+            value = EXACT.multiply(drift.trade_quantity, drift.security.price)
             total = EXACT.add(total, value)
         return total

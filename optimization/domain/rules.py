@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from optimization.domain.numbers import EXACT, Weight, denominator_of, total, weight_text
+from optimization.domain.numbers import EXACT, Weight, add_weights, denominator_of, weight_text
 from optimization.errors import RuleError
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def require_visible(field: tuple[str | int, ...], name: str) -> None:
         raise RuleError(field, name, rule)
 
 
-def visible(text: str) -> str:
+def replace_invisible(text: str) -> str:
     r"""Replace every invisible character of a text.
 
-    >>> visible("Growth\x1b[2J")
+    >>> replace_invisible("Growth\x1b[2J")
     'Growth�[2J'
     """
     return "".join(each if is_visible(each) else "\ufffd" for each in text)
@@ -134,7 +134,7 @@ class ModelRules:
         if denominator_of(target.weight for target in targets) > MAX_DENOMINATOR:
             rule = "the targets have a common denominator of at most 34 digits"
             raise RuleError(("targets",), "fractions", rule)
-        invested = total(target.weight for target in targets)
+        invested = add_weights(target.weight for target in targets)
         if invested > self.max_invested:
             raise RuleError(("targets",), _shown(invested), self.invested_rule)
         count = sum(target.weight > 0 for target in targets)

@@ -45,7 +45,7 @@ def remainders_of(block: Block) -> list[int]:
 
 def _edges(block: Block) -> Iterator[tuple[int, int]]:
     """Yield the edges in units / denominator."""
-    rows = zip(scaled_edges(block), block.outside.tolist(), remainders_of(block), strict=True)
+    rows = zip(scaled_edges(block), block.is_outside.tolist(), remainders_of(block), strict=True)
     for (low, high), is_outside, rest in rows:
         yield (0, rest * block.denominator) if is_outside else (max(low, 0), high)
 
@@ -55,10 +55,12 @@ def worth_of(block: Block, lots: Integers) -> list[int]:
     return (lots * block.lot_value + np.broadcast_to(block.remainder[0], lots.shape)).tolist()
 
 
-def violations(edges: Sequence[tuple[Fraction, Fraction]], worth: Sequence[int]) -> list[Fraction]:
+def band_violations(
+    edges: Sequence[tuple[Fraction, Fraction]], worth: Sequence[int]
+) -> list[Fraction]:
     """Distance of each position from its band; 0 inside.
 
-    >>> violations([(Fraction(30), Fraction(70))] * 3, [25, 50, 100])
+    >>> band_violations([(Fraction(30), Fraction(70))] * 3, [25, 50, 100])
     [Fraction(5, 1), Fraction(0, 1), Fraction(30, 1)]
     """
     rows = zip(edges, worth, strict=True)

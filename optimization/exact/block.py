@@ -76,7 +76,7 @@ class Block:
         return (self.most < 0).astype(bool)
 
     @property
-    def outside(self) -> NDArray[np.bool_]:
+    def is_outside(self) -> NDArray[np.bool_]:
         """Whether each column is a holding outside the model: target and band 0; shape (n,)."""
         return (self.weight == 0) & (self.high == 0)
 
@@ -99,7 +99,7 @@ class Bands:
         return Bands(self.target[chosen], self.part[chosen], self.lower[chosen], self.upper[chosen])
 
 
-def bands(block: Block) -> Bands:
+def compute_bands(block: Block) -> Bands:
     """Targets and bands of a block at its base M: t = M w, M (w - l) and M (w + h), exact."""
     base, parts = block.base[:, None], block.denominator
     whole, rest = None, base
@@ -120,7 +120,7 @@ def bands(block: Block) -> Bands:
     # A sold holding may keep less than one lot, because its band would otherwise admit nothing.
     # A holding that may not be sold is kept.
     kept = 0 if block.least is None else np.maximum(block.least, 0) * block.lot_value
-    sold_out = block.outside & (upper < kept) & (base >= 0)
+    sold_out = block.is_outside & (upper < kept) & (base >= 0)
     if sold_out.any():
         upper = np.where(sold_out, kept, upper)
     short = block.is_kept_short

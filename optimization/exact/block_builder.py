@@ -9,13 +9,19 @@ from operator import attrgetter, mul
 
 from optimization.domain.certificate import Certificate
 from optimization.domain.numbers import EXACT, Weight, decimals_of, denominator_of, to_parts
-from optimization.domain.option_values import Amount, Percent, amount
+from optimization.domain.option_values import Amount, Percent, to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_others
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.odd_lots import Columns, columns_of
-from optimization.exact.scaled_integers import TOO_LARGE, Integers, integers, to_decimal, to_units
+from optimization.exact.scaled_integers import (
+    TOO_LARGE,
+    Integers,
+    integer_array,
+    to_decimal,
+    to_units,
+)
 
 ZERO, ONE = Decimal(0), Decimal(1)
 _id_of = attrgetter("security_id")
@@ -134,19 +140,21 @@ def build_block(
     size = largest if fits_int64(largest, denominator) else TOO_LARGE
 
     def parts(weights: Iterable[Weight]) -> Integers:
-        return integers((to_parts(weight, denominator) for weight in weights), size)
+        return integer_array((to_parts(weight, denominator) for weight in weights), size)
 
     block = Block(
         decimals=decimals,
         denominator=denominator,
-        lot_value=integers(price, size),
+        lot_value=integer_array(price, size),
         weight=parts(security.weight for security in securities),
         low=parts(security.band.low for security in securities),
         high=parts(security.band.high for security in securities),
         remainder=_remainders(securities, fractions, decimals, size),
-        before=integers(chain.from_iterable(before), size).reshape(len(portfolios), len(price)),
-        market_value=integers(market_value, size),
-        investable=integers((_investable(one, options, decimals) for one in portfolios), size),
+        before=integer_array(chain.from_iterable(before), size).reshape(
+            len(portfolios), len(price)
+        ),
+        market_value=integer_array(market_value, size),
+        investable=integer_array((_investable(one, options, decimals) for one in portfolios), size),
         odd_lots=odd_lots,
     )
     in_shares = all(options.lots.get(one.security_id, ONE) == 1 for one in securities)
@@ -190,12 +198,12 @@ def _largest_charges(options: RebalanceOptions, securities: int, decimals: int) 
 
 
 def _investable(portfolio: Portfolio, options: RebalanceOptions, decimals: int) -> int:
-    return investable(portfolio.market_value, options, decimals)
+    return investable_units(portfolio.market_value, options, decimals)
 
 
-def investable(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
+def investable_units(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
     """Base less the cash floor, in whole units rounded down, because positions are whole too."""
-    left = EXACT.subtract(base, amount(options.cash_floor, base))
+    left = EXACT.subtract(base, to_currency(options.cash_floor, base))
     return int(EXACT.scaleb(left, decimals).to_integral_value(ROUND_FLOOR))
 
 
@@ -254,11 +262,11 @@ def _remainders(
     size: int,
 ) -> Integers:
     if not any(fractions):
-        return integers([0], size).reshape(1, 1)
+        return integer_array([0], size).reshape(1, 1)
     whole = (Decimal(0),) * len(securities)
     values = (
         to_units(EXACT.multiply(part, security.price), decimals)
         for parts in fractions
         for part, security in zip(parts or whole, securities, strict=True)
     )
-    return integers(values, size).reshape(len(fractions), len(securities))
+    return integer_array(values, size).reshape(len(fractions), len(securities))

@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from optimization.domain.numbers import EXACT
-from optimization.domain.option_values import Amount, Percent, amount
+from optimization.domain.option_values import Amount, Percent, to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.band_violations import Edges, remainders_of, scaled_edges
@@ -123,7 +123,7 @@ def constraints_of(
     base = EXACT.subtract(market_value, to_decimal(block.costs, block.decimals))
 
     def units(value: Amount, whole: Decimal = base) -> Fraction:
-        return Fraction(amount(value, whole)) * scale
+        return Fraction(to_currency(value, whole)) * scale
 
     needed = least_trades(block, lots, options)
     soft = options.soft_band_price
@@ -186,7 +186,7 @@ def band_edges(block: Block) -> Iterable[tuple[Fraction, Fraction]]:
     The unsellable part of a holding outside the model, and a short position that may not be bought
     back, widen their bands and so violate nothing.
     """
-    outside: list[bool] = block.outside.tolist()
+    outside: list[bool] = block.is_outside.tolist()
     short: list[bool] = block.is_kept_short[0].tolist()
     rests, lot_value = remainders_of(block), block.lot_value.tolist()
     for i, (low, high) in enumerate(scaled_edges(block)):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from optimization.exact.band_violations import violations, worth_of
+from optimization.exact.band_violations import band_violations, worth_of
 from optimization.exact.block import Bands, Block
 from optimization.exact.constraints import CouplingConstraints
 from optimization.exact.scaled_integers import Integers
@@ -58,7 +58,7 @@ def evaluate(
     cost = constraints.rate * turnover + constraints.per_trade * count
     outside = Fraction(0)
     if constraints.bands_yield:
-        outside = sum(violations(constraints.edges, worth), outside)
+        outside = sum(band_violations(constraints.edges, worth), outside)
     base = Fraction(int(block.base[0]))
     if constraints.shares is not None:
         constraints = constraints.lower_base(constraints.shares, cost - block.costs)

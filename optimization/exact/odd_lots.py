@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
 from optimization.domain.numbers import EXACT
-from optimization.domain.option_values import amount
+from optimization.domain.option_values import to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
 
@@ -48,7 +48,7 @@ def columns_of(
             continue
         round_lots = EXACT.subtract(whole, odd)
         worth = EXACT.multiply(round_lots, security.price)
-        least = amount(options.minimum_value, portfolio.market_value)
+        least = to_currency(options.minimum_value, portfolio.market_value)
         if round_lots >= max(options.minimum_shares, ONE) and worth >= least:
             odd_lots.append((column, len(securities)))
             held[column] = EXACT.subtract(held[column], odd)

@@ -75,7 +75,7 @@ def _dust(block: Block, lots: Sequence[Decimal], options: RebalanceOptions) -> N
     held: list[int] = np.abs(block.before[0]).tolist()
     needed = least_trades(block, lots, options)
     small = [0 < z < max(pair) for z, pair in zip(held, needed, strict=True)]
-    return (np.array(small, dtype=bool) & block.outside)[None, :]
+    return (np.array(small, dtype=bool) & block.is_outside)[None, :]
 
 
 def apply_scope(
@@ -127,10 +127,10 @@ def _apply_soft_scope(
     assert block.most is not None
     before, least, most = block.before, block.least, block.most
     if options.scope is Scope.DRIFTED_TO_EDGE:
-        fewest_inside, most_inside = lot_limits(block.without_bounds(), bands)
+        fewest_inside, max_inside = lot_limits(block.without_bounds(), bands)
         trade, below = _least_trade(block, lots, options), before < fewest_inside
         farthest = (
-            np.minimum(most_inside, before - trade),
+            np.minimum(max_inside, before - trade),
             np.maximum(fewest_inside, before + trade),
         )
         least = np.maximum(least, np.where(below, before, farthest[0]))

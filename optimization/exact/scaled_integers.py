@@ -115,7 +115,7 @@ def just_above(limit: Fraction, granularity: Fraction, feasibility_margin: Fract
     return limit // granularity * granularity + min(feasibility_margin, granularity / 2)
 
 
-def integers(values: Iterable[int], largest: int) -> Integers:
+def integer_array(values: Iterable[int], largest: int) -> Integers:
     """Array of whole numbers: int64 if ``largest``, a bound on all results, fits; else objects."""
     dtype = np.int64 if largest < INT64_SAFE else np.object_
     return np.array(list(values), dtype=dtype)

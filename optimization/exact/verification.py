@@ -22,7 +22,7 @@ def violated_constraints(block: Block, lots: Integers) -> NDArray[np.bool_]:
         low, high = low.astype(object), high.astype(object)
     scaled = value * block.denominator
     kept = 0 if block.least is None else np.maximum(block.least, 0)
-    sold = block.outside & (lots <= kept)
+    sold = block.is_outside & (lots <= kept)
     short = block.is_kept_short
     band = ((scaled < base * low) | ((scaled > base * high) & ~sold)) & ~short
     if block.least is not None and block.most is not None:

@@ -85,7 +85,7 @@ def _find_excluding_options(
     found: list[str] = []
     for name in names:
         try:
-            if has_plan(relaxed, row, options.without([name]), share):
+            if has_plan(relaxed, row, options.lift([name]), share):
                 found.append(name)
         except (NoSolutionInTimeError, CertificationError):
             continue

@@ -15,7 +15,7 @@ from fractions import Fraction
 from optimization.domain.option_values import Scope
 from optimization.domain.outcome import Edge, OutsideBand
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.exact.band_violations import edges_of, total_violation, violations, worth_of
+from optimization.exact.band_violations import band_violations, edges_of, total_violation, worth_of
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.least_violation import least_violation
@@ -70,7 +70,7 @@ def outside_amounts(
 ) -> dict[str, Fraction]:
     """Violation of each security in currency; securities inside their bands are omitted."""
     block = coupled.block
-    each = violations(edges_of(block), worth_of(block, lots))
+    each = band_violations(edges_of(block), worth_of(block, lots))
     found: dict[str, Fraction] = {}
     for security, amount in zip(relaxed.assembled.securities, each, strict=True):
         if amount:
@@ -160,7 +160,7 @@ class _Search:
         return None if least is None else outside_amounts(relaxed, coupled, least.lots)
 
     def _restate_without(self, names: frozenset[str]) -> tuple[SeparableRelaxation, CoupledProblem]:
-        options = self.relaxed.options.without(name for name in names if name != CASH_FLOOR)
+        options = self.relaxed.options.lift(name for name in names if name != CASH_FLOOR)
         relaxed = restate(self.relaxed, self.row, options, bands_yield=True)
         coupled = relaxed.coupled_problem(0)
         if CASH_FLOOR in names:

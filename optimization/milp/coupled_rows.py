@@ -24,17 +24,17 @@ class Steps:
         self.x = cp.Variable(size, boolean=True, name="x")
         parts = (cp.Variable(size, integer=True, name=name) for name in STEPS)
         self.undone, self.retreat, self.overshoot = parts
-        names = ("can_cross", "most_undone", "most_retreat", "most_overshoot")
-        self.can_cross, most_undone, self.most_retreat, self.most_overshoot = security_parameters(
+        names = ("can_cross", "max_undone", "max_retreat", "max_overshoot")
+        self.can_cross, max_undone, self.max_retreat, self.max_overshoot = security_parameters(
             size, *names
         )
         names = ("cost_across", "cost_undone", "cost_further")
         across, undone, further = security_parameters(size, *names)
         self.rows: list[cp.Constraint] = [
             self.x <= self.can_cross,
-            *bound_rows(self.undone, most_undone),
-            *bound_rows(self.retreat, self.most_retreat),
-            *bound_rows(self.overshoot, self.most_overshoot),
+            *bound_rows(self.undone, max_undone),
+            *bound_rows(self.retreat, self.max_retreat),
+            *bound_rows(self.overshoot, self.max_overshoot),
         ]
         self.cost: Any = (
             across @ self.x + undone @ self.undone + further @ (self.retreat + self.overshoot)
@@ -58,10 +58,10 @@ class Trades:
             tied_approach, untied = security_parameters(size, "tied_approach", "untied")
         self.rows: list[cp.Constraint] = [
             steps.x <= cp.multiply(steps.can_cross, trade_toward) + untied,
-            steps.overshoot <= cp.multiply(steps.most_overshoot, trade_toward),
+            steps.overshoot <= cp.multiply(steps.max_overshoot, trade_toward),
             steps.undone + cp.multiply(tied_approach, trade_toward) >= tied_approach,
             steps.onward + approach >= cp.multiply(least, trade_toward),
-            steps.retreat <= cp.multiply(steps.most_retreat, trade_away),
+            steps.retreat <= cp.multiply(steps.max_retreat, trade_away),
             steps.retreat >= cp.multiply(least, trade_away),
             trade_toward + trade_away <= 1,
         ]

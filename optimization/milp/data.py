@@ -24,8 +24,8 @@ class CashMilpData:
     lot_value: Floats
     cost_across: Floats  # drift added by one lot above k
     can_cross: Floats  # 1 if that lot is inside the band, else 0
-    most_down: Floats  # whole lots from k down to the band's edge
-    most_up: Floats  # whole lots from k + 1 up to the band's edge
+    max_down: Floats  # whole lots from k down to the band's edge
+    max_up: Floats  # whole lots from k + 1 up to the band's edge
     limit: float  # cash that may be invested above k lots of everything
     granularity: float = 0.0  # granularity of the objective; 0 if unknown
     fine: FineLots | None = None
@@ -75,9 +75,9 @@ class CoupledMilpData:
     spent_away: Floats  # on a lot traded away from it
     can_cross: Floats  # 1 if the band admits the step across, else 0
     approach: Floats  # lots from the holding to ``base``
-    most_undone: Floats  # upper bound on lots of the approach left undone
-    most_retreat: Floats  # upper bound on lots on the far side of the holding
-    most_overshoot: Floats  # upper bound on lots past the step across the target
+    max_undone: Floats  # upper bound on lots of the approach left undone
+    max_retreat: Floats  # upper bound on lots on the far side of the holding
+    max_overshoot: Floats  # upper bound on lots past the step across the target
     least_trade: Floats  # lots
     per_trade: float  # cost of a trade in the cash row
     cost_per_trade: float  # cost of a trade in the objective

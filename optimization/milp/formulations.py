@@ -23,8 +23,8 @@ count - each has a cost or a least size, or their number is limited - each part 
 boolean of its trade by a row of its own:
 
     x <= trade_toward                 undone >= approach (1 - trade_toward)
-    overshoot <= most_overshoot trade_toward
-    retreat <= most_retreat trade_away
+    overshoot <= max_overshoot trade_toward
+    retreat <= max_retreat trade_away
     trade_toward + trade_away <= 1
 
 A single row for the sum of the parts, or lots bought and sold beside the hull, would relax to a
@@ -151,11 +151,11 @@ def padded_size(count: int, smallest: int = MIN_PADDED_SIZE) -> int:
 def _cash_program(size: int) -> ParametricMilp:
     x = cp.Variable(size, boolean=True, name="x")
     down, up = (cp.Variable(size, integer=True, name=name) for name in ("down", "up"))
-    names = ("lot_value", "cost_across", "can_cross", "most_down", "most_up")
-    lot_value, cost_across, can_cross, most_down, most_up = security_parameters(size, *names)
+    names = ("lot_value", "cost_across", "can_cross", "max_down", "max_up")
+    lot_value, cost_across, can_cross, max_down, max_up = security_parameters(size, *names)
     rows = [
-        *bound_rows(down, most_down),
-        *bound_rows(up, most_up),
+        *bound_rows(down, max_down),
+        *bound_rows(up, max_up),
         x <= can_cross,
         lot_value @ (x - down + up) <= cp.Parameter(name="limit"),
     ]

@@ -79,7 +79,7 @@ def solve_cash_constrained(problem: CashConstrainedProblem, budget: TimeBudget) 
     target, part = problem.bands.target[0], problem.bands.part[0]
     block = problem.block
     steps = steps_of(block.lot_value, problem.lots, fewest, target, part, block.denominator)
-    if steps.most < problem.shortfall:
+    if steps.max_cash < problem.shortfall:
         return None
     given_up = cover(steps, problem.shortfall)
     if given_up is None:
@@ -166,8 +166,8 @@ def cash_milp_data(
         lot_value=(block.lot_value * steps).astype(float) * unit,
         cost_across=np.array(cost_across, dtype=float) * unit,
         can_cross=((base < most) & ~fine).astype(float),
-        most_down=((base - fewest) / steps).astype(float),
-        most_up=(np.maximum(most - base - ~fine, 0) / steps).astype(float),
+        max_down=((base - fewest) / steps).astype(float),
+        max_up=(np.maximum(most - base - ~fine, 0) / steps).astype(float),
         limit=float(limit) * unit,
         granularity=float(_granularity(problem, base)) * unit,
         fine=FineLots(steps.astype(float), float(further) * unit) if fine.any() else None,

@@ -70,7 +70,7 @@ def _cover_rows(
     for row, (of_row, shortfall) in enumerate(zip(steps, shortfalls, strict=True)):
         if budget.is_interrupted:
             raise SolverInterruptedError
-        found = cover(of_row, shortfall) if of_row.most >= shortfall else None
+        found = cover(of_row, shortfall) if of_row.max_cash >= shortfall else None
         if found is not None:
             given_up[row], is_found[row] = found, True
     return lots - given_up, is_found

@@ -89,7 +89,7 @@ def solve_program(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
         if change is None:
             raise NoSolutionInTimeError(coupled.cash_problem.portfolio_id, budget.total_s)
         bound = bound if margins else answer.bound  # tightened limits prove no bound
-        lots, found, is_kept = verify_rounded(coupled, data, base, change)
+        lots, found, is_kept = verify_rounding(coupled, data, base, change)
         if is_kept:
             return _plan(coupled, lots, base, found, replace(answer, bound=bound))
         if not found.violated_limits:
@@ -98,7 +98,7 @@ def solve_program(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
     raise CertificationError(coupled.cash_problem.portfolio_id, tuple(margins))
 
 
-def verify_rounded(
+def verify_rounding(
     coupled: CoupledProblem, data: CoupledMilpData, base: Integers, change: Floats
 ) -> tuple[Integers, Evaluation, bool]:
     """Choose the rounded lots that keep every limit, else the nearest; with their evaluation."""
@@ -135,7 +135,7 @@ def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: TimeBudget) -> 
         plan = replace(plan, certificate=late)
     if change is None:
         return plan
-    lots, found, is_kept = verify_rounded(coupled, data, base, change)
+    lots, found, is_kept = verify_rounding(coupled, data, base, change)
     before = coupled.block.before[0]
     fewer = (lots != before).sum() < (plan.lots != before).sum()
     if not (fewer and is_kept) or found.objective > first.objective:

@@ -33,9 +33,9 @@ class _LotCosts(TypedDict):
 class _LotBounds(TypedDict):
     can_cross: Floats
     approach: Floats
-    most_undone: Floats
-    most_retreat: Floats
-    most_overshoot: Floats
+    max_undone: Floats
+    max_retreat: Floats
+    max_overshoot: Floats
     least_trade: Floats
 
 
@@ -112,9 +112,9 @@ def _lot_bounds(coupled: CoupledProblem, view: View) -> _LotBounds:
     return _LotBounds(
         can_cross=((view.room_toward > 0) & ~fine).astype(float),
         approach=(view.approach / steps).astype(float),
-        most_undone=(undone / steps).astype(float),
-        most_retreat=((view.room_away - undone) / steps).astype(float),
-        most_overshoot=(overshoot / steps).astype(float),
+        max_undone=(undone / steps).astype(float),
+        max_retreat=((view.room_away - undone) / steps).astype(float),
+        max_overshoot=(overshoot / steps).astype(float),
         least_trade=(coupled.least_trades / steps).astype(float),
     )
 

@@ -12,7 +12,7 @@ from optimization.exact.evaluation import Limit
 from optimization.exact.scaled_integers import Integers
 from optimization.milp import formulations
 from optimization.solvers.cash_constrained import MAX_TIGHTENINGS
-from optimization.solvers.coupled import verify_rounded, widen_margins
+from optimization.solvers.coupled import verify_rounding, widen_margins
 from optimization.solvers.coupled_data import coupled_milp_data
 from optimization.solvers.coupled_limits import UNBOUNDED
 from optimization.solvers.coupled_problem import CoupledProblem
@@ -72,7 +72,7 @@ def _solve_elastic(
         change = formulations.solve_coupled(data, budget)[1]
         if change is None:
             return None, ()
-        lots, found, _ = verify_rounded(coupled, data, base, change)
+        lots, found, _ = verify_rounding(coupled, data, base, change)
         # Tightened, because a violation within rounding is no slack that the plan needs.
         missed = [
             limit

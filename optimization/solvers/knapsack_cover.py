@@ -39,7 +39,7 @@ class Steps:
     denominator: int
 
     @property
-    def most(self) -> int:
+    def max_cash(self) -> int:
         """Cash that all steps together raise."""
         rows = zip(self.lot_value, self.chord, self.full, strict=True)
         return sum(p * (m + (c is not None)) for p, c, m in rows)
@@ -93,7 +93,7 @@ def cover(steps: Steps, shortfall: int) -> list[int] | None:
     """Choose lots to give up per security that raise ``shortfall`` units at the least drift.
 
     None if the search grows too large; the MILP then answers. Precondition:
-    ``steps.most >= shortfall > 0``.
+    ``steps.max_cash >= shortfall > 0``.
     """
     return _Search(steps, shortfall).run()
 
@@ -154,7 +154,7 @@ class _Search:
             yield _Cover(drift, prefix, {})
             return
         if best is None or drift + shortfall * self.steps.denominator <= best.drift:
-            single = self.full.single(shortfall)
+            single = self.full.least_single_sum(shortfall)
             if single is not None:
                 raised, counts = single
                 yield _Cover(drift + raised * self.steps.denominator, prefix, counts)

@@ -13,7 +13,7 @@ from math import ceil
 import numpy as np
 
 from optimization.domain.certificate import Proof
-from optimization.exact.band_violations import violations, worth_of
+from optimization.exact.band_violations import band_violations, worth_of
 from optimization.exact.scaled_integers import Integers
 from optimization.solvers.coupled import solve_program
 from optimization.solvers.coupled_problem import CoupledProblem
@@ -72,7 +72,9 @@ def _closest(
 
 def violation_of(coupled: CoupledProblem, lots: Integers) -> Fraction:
     """Sum of all violations of a plan, in units."""
-    return sum(violations(coupled.constraints.edges, worth_of(coupled.block, lots)), Fraction(0))
+    return sum(
+        band_violations(coupled.constraints.edges, worth_of(coupled.block, lots)), Fraction(0)
+    )
 
 
 def least_violation(coupled: CoupledProblem, budget: TimeBudget) -> LeastViolation | None:
@@ -87,7 +89,7 @@ def least_violation(coupled: CoupledProblem, budget: TimeBudget) -> LeastViolati
     if still <= 0:
         return _exact_violation(coupled, fewest)
     steps = _violation_steps(coupled, fewest)
-    if steps.most < still:
+    if steps.max_cash < still:
         return None
     given_up = cover(steps, still)
     if given_up is None:
@@ -126,8 +128,8 @@ def _violation_steps(coupled: CoupledProblem, fewest: Integers) -> Steps:
     """Steps down from these lots; each adds at most as much violation as the cash it raises."""
     block, (least, _) = coupled.block, coupled.bounds
     parts, values = block.denominator, block.lot_value.tolist()
-    before = violations(coupled.constraints.edges, worth_of(block, fewest))
-    after = violations(coupled.constraints.edges, worth_of(block, fewest - 1))
+    before = band_violations(coupled.constraints.edges, worth_of(block, fewest))
+    after = band_violations(coupled.constraints.edges, worth_of(block, fewest - 1))
     first: list[int | None] = []
     further: list[int] = []
     for value, room, low, high in zip(

@@ -12,8 +12,8 @@ import numpy as np
 from optimization.domain.numbers import EXACT
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import price_others
-from optimization.exact.block import Bands, Block, bands
-from optimization.exact.block_builder import BlockWithIds, build_block, investable
+from optimization.exact.block import Bands, Block, compute_bands
+from optimization.exact.block_builder import BlockWithIds, build_block, investable_units
 from optimization.exact.constraints import constraints_of
 from optimization.exact.restrictions import apply_scope, restrict_block
 from optimization.exact.scaled_integers import to_decimal
@@ -68,7 +68,7 @@ def relax(
         block = _charge_costs(assembled, options, costs)
     if options.restricts:
         block = restrict_block(block, assembled.securities, assembled.lots, options)
-    where = bands(block)
+    where = compute_bands(block)
     block = apply_scope(block, where, assembled.lots, options, bands_yield=bands_yield)
     return SeparableRelaxation(assembled, options, block, where, solve(block, where))
 
@@ -88,5 +88,5 @@ def restate(
 def _charge_costs(assembled: BlockWithIds, options: RebalanceOptions, costs: int) -> Block:
     block, (portfolio,) = assembled.block, assembled.portfolios
     paid = to_decimal(costs, block.decimals)
-    left = investable(EXACT.subtract(portfolio.market_value, paid), options, block.decimals)
+    left = investable_units(EXACT.subtract(portfolio.market_value, paid), options, block.decimals)
     return block.with_costs(costs, np.array([left], dtype=block.investable.dtype))

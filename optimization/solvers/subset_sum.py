@@ -31,7 +31,7 @@ class BoundedSubsetSum:
         rows = tuple((i, p, m) for i, (p, m) in pairs if m > 0)
         return BoundedSubsetSum(rows, gcd(*(p for _, p, _ in rows)))
 
-    def single(self, shortfall: int) -> tuple[int, dict[int, int]] | None:
+    def least_single_sum(self, shortfall: int) -> tuple[int, dict[int, int]] | None:
         """Least sum of at least ``shortfall`` from one security alone; None without one."""
         counts = ((i, -(-shortfall // p), p, m) for i, p, m in self.rows)
         enough = [(n * p, i, n) for i, n, p, m in counts if n <= m]

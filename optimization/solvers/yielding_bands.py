@@ -102,7 +102,7 @@ def _cover_at_no_violation(coupled: CoupledProblem) -> Plan | None:
         cash_problem.block.denominator,
     )
     steps = steps_of(cash_problem.block.lot_value, cash_problem.lots, fewest, target, part, parts)
-    if shortfall <= 0 or steps.most < shortfall:
+    if shortfall <= 0 or steps.max_cash < shortfall:
         return None
     given_up = cover(steps, shortfall)
     if given_up is None:

@@ -54,7 +54,7 @@ class Precondition:
             raise PreconditionFailedError(str(self.if_match), version)
 
 
-async def precondition(
+async def read_precondition(
     settings: Configured, if_match: IfMatch = None
 ) -> AsyncGenerator[Precondition]:
     """Read the If-Match of a request; a version found stale later fails it, too."""
@@ -69,7 +69,7 @@ async def precondition(
         raise PreconditionFailedError(str(if_match), error.actual) from error
 
 
-Changed = Annotated[Precondition, Depends(precondition, scope="function")]
+Changed = Annotated[Precondition, Depends(read_precondition, scope="function")]
 
 
 def model_etag(model: Model) -> str:
@@ -79,10 +79,10 @@ def model_etag(model: Model) -> str:
     return f'"{model.version}{date}"'
 
 
-def rebalance_etag(run: Rebalance) -> str:
+def rebalance_etag(rebalance: Rebalance) -> str:
     """Make the ETag of a stored rebalance; weak while portfolios are added."""
-    weak = "W/" if run.status is RebalanceStatus.RUNNING else ""
-    return f'{weak}"{run.version}.{run.status.lower()}"'
+    weak = "W/" if rebalance.status is RebalanceStatus.RUNNING else ""
+    return f'{weak}"{rebalance.version}.{rebalance.status.lower()}"'
 
 
 def matching_etag(etag: str, if_none_match: str | None) -> str | None:

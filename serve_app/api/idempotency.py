@@ -79,7 +79,9 @@ class IdempotentRequest:
             logger.warning("idempotency key %r stays claimed: %s", key, error)
 
 
-async def once(request: Request, store: Store, key: Key = None) -> IdempotentRequest:
+async def read_idempotency_key(
+    request: Request, store: Store, key: Key = None
+) -> IdempotentRequest:
     """Read the key of a request, and hash what distinguishes it from others of the same key."""
     how = request.headers.get("Prefer", "")  # in the hash, because it decides the kind of answer
     digest = hashlib.sha256(
@@ -89,4 +91,4 @@ async def once(request: Request, store: Store, key: Key = None) -> IdempotentReq
     return IdempotentRequest(store, key, digest.hexdigest(), uuid4().hex)
 
 
-Idempotent = Annotated[IdempotentRequest, Depends(once)]
+Idempotent = Annotated[IdempotentRequest, Depends(read_idempotency_key)]

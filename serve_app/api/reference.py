@@ -21,7 +21,7 @@ DOCS = Path("docs")
 PROBLEMS = Path("problems")
 
 
-def reference() -> dict[Path, str]:
+def build_files() -> dict[Path, str]:
     """Generate the text of every file, by its path in docs/."""
     document = openapi()
     answers = _group_routes(document)
@@ -66,9 +66,9 @@ def _group_routes(document: Json) -> Mapping[str, list[str]]:
     return found
 
 
-def stale(docs: Path) -> dict[Path, str | None]:
+def find_stale(docs: Path) -> dict[Path, str | None]:
     """Find the files to write, by path; None for a page whose problem is gone."""
-    wanted = {docs / path: text for path, text in reference().items()}
+    wanted = {docs / path: text for path, text in build_files().items()}
     gone = dict.fromkeys(set((docs / PROBLEMS).glob("*.md")) - wanted.keys())
     old = {
         path: text
@@ -80,7 +80,7 @@ def stale(docs: Path) -> dict[Path, str | None]:
 
 def main(arguments: list[str]) -> int:
     """Write the files, or with --check report outdated ones."""
-    changes = stale(DOCS)
+    changes = find_stale(DOCS)
     if arguments == ["--check"]:
         for path in sorted(changes):
             print(f"{path} is not what the code says: make openapi")  # noqa: T201

@@ -53,9 +53,9 @@ def json_response(
     return Response(encode(value), status, headers, "application/json")
 
 
-def trade_date_of(run: Rebalance, zone: tzinfo) -> str:
+def trade_date_of(rebalance: Rebalance, zone: tzinfo) -> str:
     """Return the day of the run in the configured zone; a replayed answer keeps it."""
-    return run.started_at.astimezone(zone).date().isoformat()
+    return rebalance.started_at.astimezone(zone).date().isoformat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ class Heading:
 
 
 async def answer_of_all(
-    path: str, heading: Heading, rebalances: Sequence[PortfolioOutcome], headers: Mapping[str, str]
+    path: str, heading: Heading, outcomes: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
     """Answer with one element per portfolio, or with a problem if none has a plan."""
-    if are_refused(rebalances):
-        return refuse_all(path, heading, rebalances, headers)
-    text = await write_elements(heading, rebalances)
+    if are_refused(outcomes):
+        return refuse_all(path, heading, outcomes, headers)
+    text = await write_elements(heading, outcomes)
     return Response(b"[" + text + b"]", headers=headers, media_type="application/json")
 
 
@@ -87,12 +87,12 @@ def are_refused(outcomes: Sequence[PortfolioOutcome]) -> bool:
 
 
 def answer_of_one(
-    path: str, heading: Heading, rebalance: PortfolioOutcome, headers: Mapping[str, str]
+    path: str, heading: Heading, outcome: PortfolioOutcome, headers: Mapping[str, str]
 ) -> Response:
     """Answer with the element of the only portfolio, or with its problem."""
-    if rebalance.status in WITHOUT_PLAN and rebalance.refusal is not None:
-        return refuse_one(path, heading, rebalance, headers)
-    return json_response(_element(heading, rebalance), headers=headers)
+    if outcome.status in WITHOUT_PLAN and outcome.refusal is not None:
+        return refuse_one(path, heading, outcome, headers)
+    return json_response(_element(heading, outcome), headers=headers)
 
 
 async def write_elements(heading: Heading, outcomes: Sequence[PortfolioOutcome]) -> bytes:
@@ -108,35 +108,35 @@ async def write_elements(heading: Heading, outcomes: Sequence[PortfolioOutcome])
     return b",".join(parts)
 
 
-def _element(heading: Heading, rebalance: PortfolioOutcome) -> RebalanceAnswer:
+def _element(heading: Heading, outcome: PortfolioOutcome) -> RebalanceAnswer:
     ids = heading.rebalance_id, heading.model_id
-    return outcome_json(rebalance, *ids, heading.lines)
+    return outcome_json(outcome, *ids, heading.lines)
 
 
 def refuse_one(
-    path: str, heading: Heading, rebalance: PortfolioOutcome, headers: Mapping[str, str]
+    path: str, heading: Heading, outcome: PortfolioOutcome, headers: Mapping[str, str]
 ) -> Response:
     """Answer with the problem of the only portfolio."""
-    assert rebalance.refusal is not None
+    assert outcome.refusal is not None
     members = {
-        **rebalance.refusal.members,
-        "portfolio_id": rebalance.portfolio_id,
+        **outcome.refusal.members,
+        "portfolio_id": outcome.portfolio_id,
         "rebalance_id": heading.rebalance_id,
         "model_id": heading.model_id,
     }
-    kind = kind_of_refusal(rebalance.refusal)
+    kind = kind_of_refusal(outcome.refusal)
     own = {**headers, **retry_headers(kind)}
-    return response(kind, rebalance.refusal.detail, path, members, own)
+    return response(kind, outcome.refusal.detail, path, members, own)
 
 
 def refuse_all(
-    path: str, heading: Heading, rebalances: Sequence[PortfolioOutcome], headers: Mapping[str, str]
+    path: str, heading: Heading, outcomes: Sequence[PortfolioOutcome], headers: Mapping[str, str]
 ) -> Response:
     """Answer with the problem that all portfolios share, or with NONE_REBALANCED."""
-    kinds = {kind_of_refusal(each.refusal) for each in rebalances if each.refusal is not None}
+    kinds = {kind_of_refusal(each.refusal) for each in outcomes if each.refusal is not None}
     kind = kinds.pop() if len(kinds) == 1 else catalogue.NONE_REBALANCED
     of_model = f" of model {heading.model_id}" if heading.model_id else ""
-    detail = f"{kind.title}: none of {len(rebalances)} portfolios{of_model} was rebalanced."
-    listed = [_element(heading, rebalance) for rebalance in rebalances[:MAX_LISTED_PORTFOLIOS]]
+    detail = f"{kind.title}: none of {len(outcomes)} portfolios{of_model} was rebalanced."
+    listed = [_element(heading, outcome) for outcome in outcomes[:MAX_LISTED_PORTFOLIOS]]
     members = {"rebalance_id": heading.rebalance_id, "portfolios": listed}
     return response(kind, detail, path, members, {**headers, **retry_headers(kind)})

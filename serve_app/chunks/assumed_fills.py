@@ -19,7 +19,7 @@ from serve_app.upstream.order_service import PARTLY_FILLED
 from storage.order import Order
 
 
-async def counted_orders(
+async def fetch_counted_orders(
     portfolio_ids: Sequence[str], resources: Resources
 ) -> Mapping[str, Sequence[Order]]:
     """Look up the open orders of portfolios that count them, by portfolio id.
@@ -38,7 +38,7 @@ async def counted_orders(
     return found
 
 
-def as_if_filled(fetched: ChunkInputs, orders: Mapping[str, Sequence[Order]]) -> ChunkInputs:
+def assume_fills(fetched: ChunkInputs, orders: Mapping[str, Sequence[Order]]) -> ChunkInputs:
     """Apply the orders to holdings and cash, at the prices of the rebalance."""
     balances = [
         _fill(balance, orders.get(portfolio_id, ()), fetched.prices)

@@ -12,8 +12,8 @@ from serve_app.resources import Resources
 from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsFileError
 from serve_app.upstream.holdings.files import fingerprint
-from serve_app.upstream.holdings.parquet import holdings_file
-from serve_app.upstream.holdings.source import Found, HoldingsSource, held_by
+from serve_app.upstream.holdings.parquet import open_holdings_file
+from serve_app.upstream.holdings.source import Found, HoldingsSource, fetch_holdings
 from serve_app.upstream.prices import PriceSnapshot
 from serve_app.upstream.securities import Securities
 from storage.run import HoldingsRef
@@ -28,7 +28,7 @@ def source_of(settings: Settings, resources: Resources, holdings: HoldingsRef) -
         return resources.sources[holdings.source]
     if identify_holdings(settings, holdings) != holdings:
         raise HoldingsFileError(holdings.file, "was changed while the run was going on")
-    return holdings_file(_directory_of(settings, holdings.file), holdings.file)
+    return open_holdings_file(_directory_of(settings, holdings.file), holdings.file)
 
 
 def identify_holdings(settings: Settings, holdings: HoldingsRef) -> HoldingsRef:
@@ -49,7 +49,7 @@ async def prices_of(
     security_ids: frozenset[str], securities: Securities, snapshot: PriceSnapshot
 ) -> dict[str, Decimal]:
     """Look up prices by security id; securities without ticker or price are left out."""
-    tickers = await securities.tickers(security_ids)
+    tickers = await securities.read_tickers(security_ids)
     return {
         security_id: snapshot.prices[ticker]
         for security_id, ticker in tickers.items()
@@ -83,9 +83,9 @@ async def fetch_chunk(
 ) -> ChunkInputs:
     """Fetch the balances of the portfolios, and the prices of their holdings.
 
-    Raises UpstreamUnavailableError if an upstream does not respond (see ``held_by``).
+    Raises UpstreamUnavailableError if an upstream does not respond (see ``fetch_holdings``).
     """
-    found = await held_by(source, portfolio_ids)
+    found = await fetch_holdings(source, portfolio_ids)
     return await price_balances(model, portfolio_ids, found, securities, snapshot)
 
 

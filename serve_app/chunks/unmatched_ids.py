@@ -22,7 +22,7 @@ from storage.rebalance import Rebalance
 from storage.run import Run
 
 
-def held_outside(solved: BlockOutcome | Iterable[PortfolioOutcome]) -> Iterator[str]:
+def list_other_holdings(solved: BlockOutcome | Iterable[PortfolioOutcome]) -> Iterator[str]:
     """Yield the holdings outside the model, as far as the outcomes tell them."""
     if isinstance(solved, BlockOutcome):
         others = solved.others
@@ -35,7 +35,7 @@ def held_outside(solved: BlockOutcome | Iterable[PortfolioOutcome]) -> Iterator[
             yield from outcome.refusal.members.get("securities", ())
 
 
-class Unmatched:
+class UnmatchedIds:
     """Ids that the options of a run name, less those that its rebalances match."""
 
     def __init__(self, run: Run) -> None:
@@ -44,7 +44,7 @@ class Unmatched:
         self._missing = set[str]()
         self._present = set[str]()
 
-    def see(self, part: Rebalance) -> None:
+    def add_rebalance(self, part: Rebalance) -> None:
         """Take a finished rebalance into account; a refused rebalance tells nothing."""
         self._portfolios -= part.overrides_by_portfolio.keys()
         if part.refusal is None:
@@ -77,6 +77,6 @@ def require_matched(
         if isinstance(balance, Exception):
             return
         known.update(balance.holdings)
-    unmatched = restrictions.unmatched(known)
+    unmatched = restrictions.find_unmatched(known)
     if unmatched:
         raise UnmatchedIdsError(unmatched)

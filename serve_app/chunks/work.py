@@ -26,7 +26,7 @@ from optimization.errors import (
     SolverInterruptedError,
 )
 from serve_app.call_context import correlation_id
-from serve_app.chunks.assumed_fills import as_if_filled, counted_orders
+from serve_app.chunks.assumed_fills import assume_fills, fetch_counted_orders
 from serve_app.chunks.blocks import complete_outcome, outcomes_beside, price_block
 from serve_app.chunks.fetch import price_balances, source_of
 from serve_app.chunks.solve import (
@@ -36,11 +36,11 @@ from serve_app.chunks.solve import (
     solve_chunk,
     solve_in_thread,
 )
-from serve_app.chunks.unmatched_ids import held_outside, require_matched
+from serve_app.chunks.unmatched_ids import list_other_holdings, require_matched
 from serve_app.observability.metrics import count_solved
 from serve_app.resources import Resources
 from serve_app.settings import Settings
-from serve_app.upstream.holdings.source import Found, HoldingsBlock, held_by
+from serve_app.upstream.holdings.source import Found, HoldingsBlock, fetch_holdings
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
 from storage.order import Order
@@ -58,7 +58,7 @@ class Work:
     """Input that all chunks of one rebalance share; put into the object store once."""
 
     settings: Settings
-    run: Rebalance
+    rebalance: Rebalance
     snapshot: PriceSnapshot
     options: RebalanceOptions
     correlation_id: str
@@ -81,7 +81,7 @@ async def solve_in_arrays(
         return await outcomes_of(work, chunk, resources)
     begin = time.perf_counter()
     source = source_of(work.settings, resources, work.holdings)
-    model_ids = [security.security_id for security in work.run.securities]
+    model_ids = [security.security_id for security in work.rebalance.securities]
     held = await source.block(chunk.portfolio_ids, model_ids, work.tries)
     if not isinstance(held, HoldingsBlock):
         return await _solve_balances(work, chunk, resources, held, begin)
@@ -89,7 +89,9 @@ async def solve_in_arrays(
     solving = time.perf_counter()
     try:
         solved, seconds = await solve_in_thread(
-            lambda budget: rebalance_block(work.run.securities, inputs.block, work.options, budget)
+            lambda budget: rebalance_block(
+                work.rebalance.securities, inputs.block, work.options, budget
+            )
         )
     except SolverInterruptedError:
         raise
@@ -106,10 +108,10 @@ def _is_plain(work: Work, chunk: Chunk) -> bool:
     if work.refusal is not None or work.must_match is not None or _counts(work.options):
         return False
     try:
-        require_targets(work.run.securities, work.options)
+        require_targets(work.rebalance.securities, work.options)
     except (EmptyModelError, OptionsConflictError):
         return False
-    return work.run.overrides_by_portfolio.keys().isdisjoint(chunk.portfolio_ids)
+    return work.rebalance.overrides_by_portfolio.keys().isdisjoint(chunk.portfolio_ids)
 
 
 async def outcomes_of(
@@ -124,9 +126,9 @@ async def outcomes_of(
     counting = [each for each in chunk.portfolio_ids if _counts(own.get(each, work.options))]
     # Orders before holdings, because otherwise an order filled between the two reads would be
     # missing from both.
-    orders = await counted_orders(counting, resources) if counting else {}
+    orders = await fetch_counted_orders(counting, resources) if counting else {}
     source = source_of(work.settings, resources, work.holdings)
-    found = await held_by(source, chunk.portfolio_ids, work.tries)
+    found = await fetch_holdings(source, chunk.portfolio_ids, work.tries)
     return await _solve_balances(work, chunk, resources, found, begin, own, orders)
 
 
@@ -141,12 +143,12 @@ async def _solve_balances(
 ) -> tuple[list[PortfolioOutcome], Seconds]:
     """Price and solve portfolios by objects; ``begin`` is the time at which the fetch began."""
     also_priced = frozenset(order.security_id for row in orders.values() for order in row)
-    model, ids = work.run.securities, chunk.portfolio_ids
+    model, ids = work.rebalance.securities, chunk.portfolio_ids
     inputs = await price_balances(
         model, ids, found, resources.securities, work.snapshot, also_priced
     )
     if orders:
-        inputs = as_if_filled(inputs, orders)
+        inputs = assume_fills(inputs, orders)
     if work.must_match is not None:
         require_matched(work.must_match, model, inputs)
     solving = time.perf_counter()
@@ -160,7 +162,7 @@ async def _solve_balances(
 
 def _own_options(work: Work, chunk: Chunk) -> OwnOptions:
     """Merge the options of portfolios that have their own over the options of all."""
-    own = work.run.overrides_by_portfolio
+    own = work.rebalance.overrides_by_portfolio
     return {each: _override(work.options, own[each]) for each in chunk.portfolio_ids if each in own}
 
 
@@ -179,13 +181,15 @@ def _counts(options: RebalanceOptions | OptimizationError) -> bool:
 
 
 async def match(
-    run: Rebalance, solved: BlockOutcome | Iterable[PortfolioOutcome], rebalances: RebalanceStore
+    rebalance: Rebalance,
+    solved: BlockOutcome | Iterable[PortfolioOutcome],
+    rebalances: RebalanceStore,
 ) -> None:
     """Record the ids named by options that these portfolios hold."""
-    if not run.unmatched:
+    if not rebalance.unmatched:
         return
-    if held := set(held_outside(solved)).intersection(run.unmatched):
-        await rebalances.match(run.rebalance_id, held)
+    if held := set(list_other_holdings(solved)).intersection(rebalance.unmatched):
+        await rebalances.match(rebalance.rebalance_id, held)
 
 
 def options_for(
@@ -213,10 +217,12 @@ def require_targets_of(model: Model, options: RebalanceOptions, with_own: Collec
         require_targets(model.targets, options)
 
 
-def named_beyond(
+def find_unmatched_ids(
     model: Model, options: RebalanceOptions, own: Iterable[RebalanceOptions] = ()
 ) -> tuple[str, ...]:
     """List the securities that restrictions name and the model lacks, sorted."""
     known = {target.security_id for target in model.targets}
-    found = (security_id for each in (options, *own) for _, security_id in each.unmatched(known))
+    found = (
+        security_id for each in (options, *own) for _, security_id in each.find_unmatched(known)
+    )
     return tuple(sorted(set(found)))

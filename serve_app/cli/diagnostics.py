@@ -31,7 +31,7 @@ class Check:
     remedy: str = ""
 
 
-def examined(url: str | None) -> list[Check]:
+def run_checks(url: str | None) -> list[Check]:
     """Run all checks, in the order in which the service needs their subjects."""
     found = [_python(), _ray(), _solver()]
     try:

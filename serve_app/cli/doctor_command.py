@@ -25,11 +25,11 @@ def doctor(
     with one_line_errors(as_json=as_json):
         from rich.console import Console
 
-        from serve_app.cli.diagnostics import examined
-        from serve_app.cli.output import show_json, visible, working
+        from serve_app.cli.diagnostics import run_checks
+        from serve_app.cli.output import escape_unprintable, show_json, show_spinner
 
-        with working("looking"):
-            found = examined(url)
+        with show_spinner("looking"):
+            found = run_checks(url)
         if as_json:
             show_json(found)
         else:
@@ -37,8 +37,10 @@ def doctor(
             for check in found:
                 mark = f"[{MARKS[check.verdict]}]{check.verdict:<4}[/]"
                 console.print(f"{mark} {check.name:<10}", end=" ")
-                console.print(visible(check.detail), markup=False, emoji=False)
+                console.print(escape_unprintable(check.detail), markup=False, emoji=False)
                 if check.remedy:
-                    console.print(f"{'':16}{visible(check.remedy)}", markup=False, emoji=False)
+                    console.print(
+                        f"{'':16}{escape_unprintable(check.remedy)}", markup=False, emoji=False
+                    )
         if any(check.verdict == "fail" for check in found):
             raise typer.Exit(Ending.REFUSED)

@@ -94,13 +94,13 @@ def _ending_of(error: Exception) -> Ending | None:
 
 
 def _lines(error: Exception) -> list[str]:
-    from serve_app.cli.output import visible
+    from serve_app.cli.output import escape_unprintable
     from serve_app.cli.problem_text import refusal_lines
     from serve_app.client import ProblemError
 
     if isinstance(error, ProblemError):
         return refusal_lines(error)
-    return [visible(_message_of(error))]
+    return [escape_unprintable(_message_of(error))]
 
 
 def _document(error: Exception, ending: Ending) -> Mapping[str, Any]:

@@ -49,17 +49,17 @@ def hand_over(
     """Send the orders of a rebalance that are not at the order service yet, never one twice."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
-        from serve_app.cli.output import show, show_json, working
+        from serve_app.cli.output import show, show_json, show_spinner
 
-        with working(f"handing {rebalance_id} over"):
+        with show_spinner(f"handing {rebalance_id} over"):
             handed = _submit(client, rebalance_id, open_orders)
         if as_json:
             show_json(handed)
         else:
-            show(tables.handed_over(handed))
+            show(tables.tabulate_submission(handed))
             if handed.status != "COMPLETE":
                 show(
-                    tables.orders(
+                    tables.tabulate_orders(
                         _list_orders(client, rebalance_id, NOT_SENT, DEFAULT_ORDERS_SHOWN)
                     )
                 )
@@ -87,8 +87,8 @@ def orders(
         if as_json:
             show_json(found)
         else:
-            show(tables.handed_over(found))
-            show(tables.orders(found))
+            show(tables.tabulate_submission(found))
+            show(tables.tabulate_orders(found))
 
 
 def _submit(client: "Client", rebalance_id: str, open_orders: OpenOrders) -> "OrderSubmission":

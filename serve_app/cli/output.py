@@ -38,7 +38,7 @@ def show(table: Table) -> None:
     console.print(table)
 
 
-def visible(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     r"""Escape the unprintable characters of a text, because it could steer a terminal.
 
     >>> visible("Growth" + chr(27) + "[2J")
@@ -54,14 +54,14 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def working(text: str) -> AbstractContextManager[Any]:
+def show_spinner(text: str) -> AbstractContextManager[Any]:
     """Show a spinner on a terminal during a long step."""
     return Console(stderr=True).status(text)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Make a table with numbers to the right and ids that are not folded."""
-    made = Table(title=visible(title), title_justify="left")
+    made = Table(title=escape_unprintable(title), title_justify="left")
     rows = [*rows]
     cells = [[_cell(value) for value in row] for row in rows]
     for place, column in enumerate(columns):
@@ -86,7 +86,7 @@ def _cell(value: Any) -> str:
         case int() | float():
             return f"{value:,}"
         case _:
-            return visible(str(value))
+            return escape_unprintable(str(value))
 
 
 def _is_hidden(character: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from serve_app.cli.output import visible
+from serve_app.cli.output import escape_unprintable
 
 if TYPE_CHECKING:
     from serve_app.client import ProblemError
@@ -25,10 +25,10 @@ def refusal_lines(error: "ProblemError") -> list[str]:
     """List the lines of a problem that are useful to a person."""
     problem = error.problem
     lines = [f"{error.status} {error.type}: {error.detail}"]
-    lines += _indent([*_some(error.places, "errors"), *details(problem)])
+    lines += _indent([*_some(error.places, "errors"), *detail_lines(problem)])
     portfolios = _mappings(problem.get("portfolios"))
     failures = [each for each in portfolios if isinstance(each.get("error"), Mapping)]
-    lines += reasons((str(each.get("portfolio_id")), each["error"]) for each in failures)
+    lines += reason_lines((str(each.get("portfolio_id")), each["error"]) for each in failures)
     others = [_brief(each) for each in portfolios if each not in failures]
     lines += _indent(_some(others, "portfolios"))
     if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and (
@@ -37,23 +37,23 @@ def refusal_lines(error: "ProblemError") -> list[str]:
         lines.append(f"stored as rebalance {rebalance_id}")
     if error.status >= 500 and (correlation_id := problem.get("correlation_id")):
         lines.append(f"correlation id {correlation_id}")
-    return [visible(line) for line in lines]
+    return [escape_unprintable(line) for line in lines]
 
 
-def reasons(failures: Iterable[tuple[str, Problem]]) -> list[str]:
+def reason_lines(failures: Iterable[tuple[str, Problem]]) -> list[str]:
     """List the reasons why portfolios have no plan."""
     lines: list[str] = []
     failures = list(failures)
     for portfolio_id, problem in failures[:MAX_LISTED_ENTRIES]:
         lines.append(f"{portfolio_id}: {problem.get('detail') or problem.get('title')}")
-        lines += _indent(details(problem))
+        lines += _indent(detail_lines(problem))
     if len(failures) > MAX_LISTED_ENTRIES:
         more = len(failures) - MAX_LISTED_ENTRIES
         lines.append(f"{more:,} more have no plan; --json has the reason of each")
-    return [visible(line) for line in lines]
+    return [escape_unprintable(line) for line in lines]
 
 
-def details(problem: Problem) -> Iterator[str]:
+def detail_lines(problem: Problem) -> Iterator[str]:
     """Yield lines for the members of a problem that its detail does not mention."""
     detail = str(problem.get("detail", ""))
     yield from _some(_securities(problem.get("securities"), detail), "securities")

@@ -60,10 +60,10 @@ def models(
 
         if model_id is not None:
             one = client.read_model(model_id)
-            show_json(one) if as_json else show(tables.model(one))
+            show_json(one) if as_json else show(tables.tabulate_model(one))
             return
         found = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
-        show_json(found) if as_json else show(tables.models(found))
+        show_json(found) if as_json else show(tables.tabulate_models(found))
 
 
 @commands.command()
@@ -79,10 +79,10 @@ def rebalance(
     """Rebalance the portfolios of a model, or one portfolio (to --model, if both are given)."""
     require_one(model_id, portfolio_id)
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        from serve_app.cli.output import working
+        from serve_app.cli.output import show_spinner
 
         asked = options_of(options)
-        with working("rebalancing"):
+        with show_spinner("rebalancing"):
             if portfolio_id is not None:
                 named: Any = asked
                 if model_id is not None:
@@ -105,9 +105,9 @@ def optimize(
 ) -> None:
     """Rebalance portfolios that a file gives whole; nothing is stored."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        from serve_app.cli.output import working
+        from serve_app.cli.output import show_spinner
 
-        with working("optimizing"):
+        with show_spinner("optimizing"):
             found = client.optimize(file.read())
         _show_outcomes(found, as_json=as_json)
 
@@ -130,18 +130,18 @@ def show(
         size = min(limit, MAX_REBALANCES_PER_PAGE)
         if rebalance_id is None:
             found = [*islice(client.list_rebalances(limit=size), limit)]
-            show_json(found) if as_json else shown(tables.rebalances(found))
+            show_json(found) if as_json else shown(tables.tabulate_rebalances(found))
         elif portfolio_id is not None:
             lines = client.list_positions(rebalance_id, portfolio_id)
             title = f"{portfolio_id} in {rebalance_id}"
-            show_json(lines) if as_json else shown(tables.positions(title, lines))
+            show_json(lines) if as_json else shown(tables.tabulate_positions(title, lines))
         else:
             parts = [*islice(client.list_portfolios(rebalance_id, limit=size), limit)]
             title = f"Rebalance {rebalance_id}"
             if as_json:
                 show_json(parts)
             else:
-                shown(tables.stored(title, parts))
+                shown(tables.tabulate_portfolios(title, parts))
                 _say_reasons(parts)
 
 
@@ -159,16 +159,16 @@ def drift(
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
         from serve_app.cli.output import show as shown
-        from serve_app.cli.output import show_json, working
+        from serve_app.cli.output import show_json, show_spinner
 
-        with working("measuring"):
+        with show_spinner("measuring"):
             if portfolio_id is not None:
                 one = client.measure_portfolio(portfolio_id, model_id=model_id)
-                show_json(one) if as_json else shown(tables.drift(one))
+                show_json(one) if as_json else shown(tables.tabulate_drift(one))
                 return
             every = client.measure_portfolios(str(model_id), limit=min(limit, 1000))
             found = [*islice(every, limit)]
-        show_json(found) if as_json else shown(tables.drifts(found))
+        show_json(found) if as_json else shown(tables.tabulate_drifts(found))
 
 
 @commands.command()
@@ -202,11 +202,11 @@ def _format_of(output: str) -> Format:
 
 def _write(path: Path, pieces: Iterator[bytes]) -> None:
     # Renamed at the end, because a list that breaks off must leave no file that looks complete.
-    from serve_app.cli.output import say, working
+    from serve_app.cli.output import say, show_spinner
 
     part = path.with_name(f"{path.name}.part")
     try:
-        with working(f"writing {path}"), part.open("wb") as file:
+        with show_spinner(f"writing {path}"), part.open("wb") as file:
             file.writelines(pieces)
         part.replace(path)
     finally:
@@ -222,18 +222,18 @@ def _show_outcomes(found: "Sequence[PortfolioOutcome]", *, as_json: bool) -> Non
     if as_json:
         show_json(found)
     else:
-        shown(tables.outcomes(found))
+        shown(tables.tabulate_outcomes(found))
         if len(found) == 1 and found[0].transactions:
-            shown(tables.trades(found[0]))
+            shown(tables.tabulate_trades(found[0]))
         if any(each.outside_band for each in found):
-            shown(tables.outside_bands(found))
+            shown(tables.tabulate_outside_bands(found))
         _say_reasons(found)
     if not any(each.status in WITH_PLAN for each in found):
         raise typer.Exit(Ending.REFUSED)
 
 
 def _say_reasons(found: "Sequence[PortfolioOutcome | PortfolioResult]") -> None:
-    from serve_app.cli.problem_text import reasons
+    from serve_app.cli.problem_text import reason_lines
 
-    for line in reasons((each.portfolio_id, each.error) for each in found if each.error):
+    for line in reason_lines((each.portfolio_id, each.error) for each in found if each.error):
         typer.echo(line)

@@ -42,15 +42,15 @@ def replay(
 
         settings = settings_from()
         verdicts = asyncio.run(_replay(rebalance_id, settings, _database(settings), most))
-        from serve_app.rebalances.replay import DIFFER, counted
+        from serve_app.rebalances.replay import DIFFER, format_counts
 
-        typer.echo(f"{rebalance_id}: {counted(verdicts) or 'no outcomes'}")
+        typer.echo(f"{rebalance_id}: {format_counts(verdicts) or 'no outcomes'}")
         if verdicts[DIFFER]:
             raise typer.Exit(Ending.REFUSED)
 
 
 async def _replay(rebalance_id: str, settings: "Settings", uri: str, most: int) -> "Counter[str]":
-    from serve_app.cli.output import working
+    from serve_app.cli.output import show_spinner
     from serve_app.rebalances.replay import DIFFER, replay_rebalance
     from storage.mongo.connection import connect, disconnect
     from storage.rebalance_store import RebalanceStore
@@ -59,11 +59,13 @@ async def _replay(rebalance_id: str, settings: "Settings", uri: str, most: int) 
     verdicts: Counter[str] = Counter()
     try:
         stored = RebalanceStore(database)
-        run = await stored.read(rebalance_id)
-        with working("solving again") as status:
-            async for one in replay_rebalance(run, stored, settings.optimization_timeout):
+        rebalance = await stored.read(rebalance_id)
+        with show_spinner("solving again") as status:
+            async for one in replay_rebalance(rebalance, stored, settings.optimization_timeout):
                 verdicts[one.verdict] += 1
-                status.update(f"solved {verdicts.total():,} of {run.number_of_portfolios:,} again")
+                status.update(
+                    f"solved {verdicts.total():,} of {rebalance.number_of_portfolios:,} again"
+                )
                 if one.verdict == DIFFER and verdicts[DIFFER] <= most:
                     _print(one.portfolio_id, one.differences)
     finally:

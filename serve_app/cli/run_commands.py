@@ -110,7 +110,7 @@ def _follow(client: "Client", run_id: str) -> "Run":
         TimeRemainingColumn,
     )
 
-    from serve_app.cli.output import say, visible
+    from serve_app.cli.output import escape_unprintable, say
     from serve_app.client import ChunkDone
 
     console = Console(stderr=True)
@@ -122,7 +122,7 @@ def _follow(client: "Client", run_id: str) -> "Run":
         console=console,
     )
     run = client.read_run(run_id)
-    say(f"run {visible(run_id)}")
+    say(f"run {escape_unprintable(run_id)}")
     with bar:
         task = bar.add_task(run.status, total=run.portfolios.total)
         for event in client.follow_run(run_id):
@@ -147,7 +147,7 @@ def _show(found: "Run | list[Run]", *, as_json: bool) -> None:
     if as_json:
         show_json(found)
     else:
-        show(tables.runs(found if isinstance(found, list) else [found]))
+        show(tables.tabulate_runs(found if isinstance(found, list) else [found]))
 
 
 def _holdings(source: str | None) -> dict[str, Any] | None:

@@ -69,10 +69,10 @@ def check_config(config: Config = None) -> None:
 def _supervise(config: Path | None, market: dict[str, object], *, demonstration: bool) -> None:
     """Run the checks, then the service as a child process, and report its end."""
     with one_line_errors():
-        from serve_app.launch.preflight import configured, require_startable
+        from serve_app.launch.preflight import read_configuration, require_startable
         from serve_app.launch.supervisor import supervise
 
-        settings, content = configured(config, market)
+        settings, content = read_configuration(config, market)
         require_startable(settings)
         code = supervise(partial(_run, settings, content, demonstration))
         if code in {Ending.DONE, Ending.INTERRUPTED}:

@@ -6,7 +6,7 @@ from decimal import Context, Decimal
 
 from rich.table import Table
 
-from serve_app.cli.output import table
+from serve_app.cli.output import make_table
 from serve_app.client.models import (
     DriftSummary,
     Model,
@@ -23,10 +23,10 @@ CENT = Decimal("0.01")
 WIDE = Context(prec=80)  # because 28 digits, the default, do not hold the cents of every amount
 
 
-def models(found: Iterable[Model]) -> Table:
+def tabulate_models(found: Iterable[Model]) -> Table:
     """Tabulate models."""
     columns = ("model", "name", "securities", "portfolios", "version", "last rebalance")
-    return table(
+    return make_table(
         "Models",
         columns,
         [
@@ -43,14 +43,14 @@ def models(found: Iterable[Model]) -> Table:
     )
 
 
-def model(one: Model) -> Table:
+def tabulate_model(one: Model) -> Table:
     """Tabulate the securities of a model."""
     rows = [(p.security_id, p.target, p.low_drift, p.high_drift) for p in one.positions]
     title = f"{one.name}, version {one.version}, {len(one.portfolios)} portfolios"
-    return table(title, ("security", "target", "below", "above"), rows)
+    return make_table(title, ("security", "target", "below", "above"), rows)
 
 
-def outcomes(found: Sequence[PortfolioOutcome]) -> Table:
+def tabulate_outcomes(found: Sequence[PortfolioOutcome]) -> Table:
     """Tabulate the outcomes of portfolios."""
     rebalance_id = found[0].rebalance_id if found else None
     columns = ("portfolio", "outcome", "market value", "cash after", "trades", "turnover", "drift")
@@ -66,10 +66,10 @@ def outcomes(found: Sequence[PortfolioOutcome]) -> Table:
         )
         for each in found
     ]
-    return table(f"Rebalance {rebalance_id or '(not stored)'}", columns, rows)
+    return make_table(f"Rebalance {rebalance_id or '(not stored)'}", columns, rows)
 
 
-def outside_bands(found: Iterable[PortfolioOutcome]) -> Table:
+def tabulate_outside_bands(found: Iterable[PortfolioOutcome]) -> Table:
     """Tabulate the securities that stay outside their bands."""
     columns = ("portfolio", "security", "side", "outside", "held by")
     rows = [
@@ -77,16 +77,16 @@ def outside_bands(found: Iterable[PortfolioOutcome]) -> Table:
         for each in found
         for one in each.outside_band
     ]
-    return table("Left outside their bands", columns, rows)
+    return make_table("Left outside their bands", columns, rows)
 
 
-def trades(one: PortfolioOutcome) -> Table:
+def tabulate_trades(one: PortfolioOutcome) -> Table:
     """Tabulate the trades of one portfolio."""
     rows = [(t.transaction_type, t.security_id, t.quantity, t.trade_date) for t in one.transactions]
-    return table(f"Trades of {one.portfolio_id}", ("", "security", "quantity", "day"), rows)
+    return make_table(f"Trades of {one.portfolio_id}", ("", "security", "quantity", "day"), rows)
 
 
-def rebalances(found: Iterable[RebalanceResult]) -> Table:
+def tabulate_rebalances(found: Iterable[RebalanceResult]) -> Table:
     """Tabulate stored rebalances."""
     columns = ("rebalance", "model", "begun", "status", "portfolios", "outcomes")
     rows = [
@@ -100,10 +100,10 @@ def rebalances(found: Iterable[RebalanceResult]) -> Table:
         )
         for each in found
     ]
-    return table("Rebalances", columns, rows)
+    return make_table("Rebalances", columns, rows)
 
 
-def stored(title: str, found: Iterable[PortfolioResult]) -> Table:
+def tabulate_portfolios(title: str, found: Iterable[PortfolioResult]) -> Table:
     """Tabulate the portfolios of a stored rebalance."""
     columns = ("portfolio", "outcome", "market value", "cash before", "cash after", "trades")
     rows = [
@@ -117,10 +117,10 @@ def stored(title: str, found: Iterable[PortfolioResult]) -> Table:
         )
         for each in found
     ]
-    return table(title, columns, rows)
+    return make_table(title, columns, rows)
 
 
-def positions(title: str, found: Iterable[PositionResult]) -> Table:
+def tabulate_positions(title: str, found: Iterable[PositionResult]) -> Table:
     """Tabulate the securities of one portfolio in a stored rebalance."""
     columns = ("security", "price", "before", "after", "", "trade", "target", "actual")
     rows = [
@@ -136,10 +136,10 @@ def positions(title: str, found: Iterable[PositionResult]) -> Table:
         )
         for each in found
     ]
-    return table(title, columns, rows)
+    return make_table(title, columns, rows)
 
 
-def drift(one: PortfolioDrift) -> Table:
+def tabulate_drift(one: PortfolioDrift) -> Table:
     """Tabulate the drift of one portfolio by security."""
     title = f"{one.portfolio_id} {one.status}, total drift {_money(one.total_drift):,}"
     columns = ("security", "quantity", "price", "target", "actual", "deviation", "side", "outside")
@@ -156,10 +156,10 @@ def drift(one: PortfolioDrift) -> Table:
         )
         for each in one.drifts
     ]
-    return table(title, columns, rows)
+    return make_table(title, columns, rows)
 
 
-def drifts(found: Iterable[DriftSummary]) -> Table:
+def tabulate_drifts(found: Iterable[DriftSummary]) -> Table:
     """Tabulate the drift of portfolios."""
     columns = ("portfolio", "status", "market value", "total drift", "weight", "out of band")
     rows = [
@@ -173,17 +173,17 @@ def drifts(found: Iterable[DriftSummary]) -> Table:
         )
         for each in found
     ]
-    return table("Drift", columns, rows)
+    return make_table("Drift", columns, rows)
 
 
-def handed_over(found: OrderSubmission) -> Table:
+def tabulate_submission(found: OrderSubmission) -> Table:
     """Tabulate the state of a submission in one row."""
     counts = {status: count for status, count in found.counts.items() if count}
     row = (found.rebalance_id, found.status, found.number_of_transactions, _counts(counts))
-    return table("Hand-over", ("rebalance", "status", "transactions", "orders"), [row])
+    return make_table("Hand-over", ("rebalance", "status", "transactions", "orders"), [row])
 
 
-def orders(found: OrderSubmission) -> Table:
+def tabulate_orders(found: OrderSubmission) -> Table:
     """Tabulate orders with the last answer of the order service."""
     columns = ("portfolio", "", "security", "quantity", "status", "there", "order", "message")
     rows = [
@@ -199,10 +199,10 @@ def orders(found: OrderSubmission) -> Table:
         )
         for each in found.orders
     ]
-    return table("Orders", columns, rows)
+    return make_table("Orders", columns, rows)
 
 
-def runs(found: Iterable[Run]) -> Table:
+def tabulate_runs(found: Iterable[Run]) -> Table:
     """Tabulate runs."""
     columns = ("run", "status", "begun", "done", "of", "outcomes", "a second")
     rows = [
@@ -217,7 +217,7 @@ def runs(found: Iterable[Run]) -> Table:
         )
         for each in found
     ]
-    return table("Runs", columns, rows)
+    return make_table("Runs", columns, rows)
 
 
 def _money(amount: Decimal | None) -> Decimal | None:

@@ -12,7 +12,7 @@ import httpx
 import orjson
 from pydantic import TypeAdapter
 
-from serve_app.client.errors import exact
+from serve_app.client.errors import parse_exact
 
 T = TypeVar("T")
 Amount = Decimal | int | str
@@ -88,7 +88,7 @@ class Call(Generic[T]):
             self.method, self.path, params=params, content=self.body, headers=headers
         )
 
-    def after(self, response: httpx.Response) -> "Call[T] | None":
+    def next_page(self, response: httpx.Response) -> "Call[T] | None":
         """The call for the next page, if there is one."""
         link = response.links.get("next")
         if link is None:
@@ -111,14 +111,14 @@ def change(
 ) -> Call[Any]:
     """A change that names the version it was made from, or none; it is never repeated."""
     if_match = {} if version is None else {"If-Match": f'"{version}"'}
-    text = None if body is None else encoded(body)
+    text = None if body is None else encode_body(body)
     return Call(method, path(*steps), answer_as(kind), body=text, headers=if_match)
 
 
 def work(kind: Any, steps: Sequence[str], body: Any, key: str | None, **params: Any) -> Call[Any]:
     """A POST that starts work, under a key that makes it safe to repeat."""
     headers = {"Idempotency-Key": key or uuid4().hex}
-    text = None if body is None else encoded(body)
+    text = None if body is None else encode_body(body)
     return Call("POST", path(*steps), answer_as(kind), _given(params), text, headers, True)
 
 
@@ -131,7 +131,7 @@ def path(*steps: str) -> str:
     return "/".join(("/api/v1", *(quote(step, safe="") for step in steps)))
 
 
-def encoded(body: Any) -> bytes:
+def encode_body(body: Any) -> bytes:
     """JSON text; a Decimal is written as a string of its digits.
 
     >>> encoded({"cash_floor": Decimal("0.10")})
@@ -144,12 +144,12 @@ def answer_as(kind: Any) -> Callable[[httpx.Response], Any]:
     """How an answer of this kind is read; None for one without a body."""
     if kind is None:
         return lambda _: None
-    return lambda response: read_as(kind, response.content)
+    return lambda response: parse_answer(kind, response.content)
 
 
-def read_as(kind: Any, text: bytes) -> Any:
+def parse_answer(kind: Any, text: bytes) -> Any:
     """A JSON text as this kind of answer."""
-    return _adapter(kind).validate_python(exact(text))
+    return _adapter(kind).validate_python(parse_exact(text))
 
 
 @cache

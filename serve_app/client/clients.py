@@ -9,7 +9,7 @@ import httpx
 import stamina
 
 from serve_app.client.call import Call
-from serve_app.client.errors import pauses, refusal
+from serve_app.client.errors import build_retry_hook, problem_error
 from serve_app.client.route_methods import Routes
 from serve_app.client.streaming import MAX_ANSWER_BYTES, MAX_VALUE_BYTES, BoundedStream, Reading
 
@@ -73,7 +73,7 @@ class Client(Routes):
         while page is not None:
             response = self._response(page)
             yield from page.answer(response)
-            page = page.after(response)
+            page = page.next_page(response)
 
     def stream(self, reading: Reading[T]) -> Iterator[T]:
         """Yield the values of a streamed answer as they arrive, over breaks that can be resumed."""
@@ -87,7 +87,7 @@ class Client(Routes):
                 reading.require_end()
 
     def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
-        on = pauses(repeatable=call.repeatable)
+        on = build_retry_hook(repeatable=call.repeatable)
         for attempt in stamina.retry_context(on, attempts=MAX_ATTEMPTS, timeout=self.retry_s):
             with attempt:
                 response = self._http.send(call.request(self._http), stream=True)
@@ -98,7 +98,7 @@ class Client(Routes):
                     response.read()
                 if response.is_success:
                     return response
-                raise refusal(response)
+                raise problem_error(response)
         raise AssertionError
 
 
@@ -148,7 +148,7 @@ class AsyncClient(Routes):
             response = await self._response(page)
             for item in page.answer(response):
                 yield item
-            page = page.after(response)
+            page = page.next_page(response)
 
     async def stream(self, reading: Reading[T]) -> AsyncIterator[T]:
         """Yield the values of a streamed answer as they arrive, over breaks that can be resumed."""
@@ -163,7 +163,7 @@ class AsyncClient(Routes):
                     reading.require_end()
 
     async def _response(self, call: Call[Any], *, stream: bool = False) -> httpx.Response:
-        on = pauses(repeatable=call.repeatable)
+        on = build_retry_hook(repeatable=call.repeatable)
         async for attempt in stamina.retry_context(on, attempts=MAX_ATTEMPTS, timeout=self.retry_s):
             with attempt:
                 response = await self._http.send(call.request(self._http), stream=True)
@@ -174,7 +174,7 @@ class AsyncClient(Routes):
                     await response.aread()
                 if response.is_success:
                     return response
-                raise refusal(response)
+                raise problem_error(response)
         raise AssertionError
 
 

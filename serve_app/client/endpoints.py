@@ -14,7 +14,7 @@ from serve_app.client.call import (
     PortfolioOptions,
     answer_as,
     change,
-    encoded,
+    encode_body,
     get,
     work,
 )
@@ -155,7 +155,7 @@ def rebalance_portfolio(
 
 def optimize(request: Any) -> Call[tuple[PortfolioOutcome, ...]]:
     """Rebalance portfolios that are given whole: the body of POST /optimize, or the text of it."""
-    body = request if isinstance(request, bytes) else encoded(request)
+    body = request if isinstance(request, bytes) else encode_body(request)
     answer = answer_as(tuple[PortfolioOutcome, ...])
     return Call("POST", "/api/v1/optimize", answer, body=body, repeatable=True)
 
@@ -184,7 +184,7 @@ def list_rebalances_of_portfolios(
 ) -> Call[tuple[RebalanceResult, ...]]:
     """The rebalances that hold any of these portfolios, newest first, cut down to them."""
     answer = answer_as(tuple[RebalanceResult, ...])
-    body, where = encoded({"portfolios": portfolios}), "/api/v1/rebalances/portfolios"
+    body, where = encode_body({"portfolios": portfolios}), "/api/v1/rebalances/portfolios"
     return Call("POST", where, answer, {"limit": limit}, body, repeatable=True)
 
 

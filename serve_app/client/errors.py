@@ -61,17 +61,17 @@ class ResponseTooLargeError(httpx.TransportError):
     """An answer is longer than this client keeps in memory."""
 
 
-def exact(body: bytes) -> Any:
+def parse_exact(body: bytes) -> Any:
     """The value of a JSON text, its fractions as Decimal."""
     return json.loads(body, parse_float=Decimal)
 
 
-def refusal(response: httpx.Response) -> ProblemError:
+def problem_error(response: httpx.Response) -> ProblemError:
     """The problem that was answered; what is not one comes from something in between."""
     problem: Any = None
     if "json" in response.headers.get("Content-Type", ""):
         try:
-            problem = exact(response.content)
+            problem = parse_exact(response.content)
         except ValueError:
             problem = None
     if not isinstance(problem, dict):
@@ -82,7 +82,7 @@ def refusal(response: httpx.Response) -> ProblemError:
     return ProblemError(response.status_code, problem, retry_after_s)
 
 
-def pauses(*, repeatable: bool) -> Callable[[Exception], bool | float]:
+def build_retry_hook(*, repeatable: bool) -> Callable[[Exception], bool | float]:
     """Whether to try again after a failure, or after how many seconds."""
 
     def pause_s(error: Exception) -> bool | float:

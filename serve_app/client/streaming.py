@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
-from serve_app.client.call import Call, read_as
+from serve_app.client.call import Call, parse_answer
 from serve_app.client.errors import LOST, ResponseTooLargeError
 from serve_app.client.run_models import ChunkDone, Run, RunEvent
 
@@ -126,7 +126,7 @@ class Lines(_Unresumed, Generic[T]):
         *lines, self.rest = (self.rest + part).split(b"\n")
         for line in lines:
             if line:
-                yield read_as(self.kind, line)
+                yield parse_answer(self.kind, line)
 
     def require_end(self) -> None:
         """Raise if the last line has no end."""
@@ -156,7 +156,7 @@ class Events:
         # A comment behind an event with an id arrives as an event without a name and without data.
         if part.event not in EVENTS:
             return
-        event: RunEvent = read_as(EVENTS[part.event], part.data.encode())
+        event: RunEvent = parse_answer(EVENTS[part.event], part.data.encode())
         if isinstance(event, ChunkDone):
             self.last, self.breaks = event.number, 0
         self.is_over = part.event == "end"

@@ -12,7 +12,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.deployments.handles import connect
 from serve_app.observability.logs import correlate_logs
-from serve_app.observability.metrics import HttpMetrics, named_as_ours
+from serve_app.observability.metrics import HttpMetrics, drop_ray_prefix
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.store import Store
 from serve_app.settings import Settings
@@ -55,4 +55,4 @@ async def node_metrics() -> str:
     async with httpx.AsyncClient(trust_env=False, timeout=METRICS_TIMEOUT_S) as client:
         answer = await client.get(url)
     answer.raise_for_status()
-    return named_as_ours(answer.text)
+    return drop_ray_prefix(answer.text)

@@ -36,7 +36,7 @@ from serve_app.api.schemas.optimize import (
     parse_body,
     parse_share,
 )
-from serve_app.call_context import correlation_id, sendable_s, within
+from serve_app.call_context import correlation_id, sendable_s, set_deadline
 from serve_app.observability.logs import correlate_logs
 from serve_app.ports.optimize import RawRequest, RawResponse
 from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
@@ -154,7 +154,7 @@ def _share_task(
 async def _run_in_context(work: Awaitable[T], correlated: str, within_s: float | None) -> T:
     correlate_logs()
     correlation_id.set(correlated)
-    with within(within_s):
+    with set_deadline(within_s):
         return await work
 
 

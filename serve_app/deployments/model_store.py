@@ -192,13 +192,13 @@ class StoreDeployment(Store):
     ) -> OrderSubmission:
         """Send the orders of a rebalance that the order service lacks."""
         await self._submitter.hand_over(rebalance_id, rule)
-        return await self._submitter.page(rebalance_id, 0, limit)
+        return await self._submitter.read_page(rebalance_id, 0, limit)
 
     async def read_submission(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
     ) -> OrderSubmission:
         """Return the states of the orders of a rebalance, and one page of the orders."""
-        return await self._submitter.page(rebalance_id, offset, limit, states)
+        return await self._submitter.read_page(rebalance_id, offset, limit, states)
 
     async def read_run(self, run_id: str) -> Run:
         """Read the run with this id."""
@@ -244,12 +244,12 @@ class StoreDeployment(Store):
 
     async def name_portfolios(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         """Return names of portfolios; None if the portfolio service has no answer."""
-        return await self._with.portfolios.names(portfolio_ids)
+        return await self._with.portfolios.read_names(portfolio_ids)
 
     async def check_upstream(self, upstream: str) -> UpstreamHealth:
         """Ask the order or the portfolio service for its health."""
         checked = {"order": self._with.order_service, "portfolio": self._with.portfolios}
-        return await checked[upstream].health()
+        return await checked[upstream].check_health()
 
     async def ping(self) -> None:
         """Raise StorageUnavailableError unless the database responds."""

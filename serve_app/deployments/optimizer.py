@@ -8,7 +8,7 @@ from typing import final
 
 from optimization import DriftSummary, Model, OptionOverrides, PortfolioDrift, PortfolioOutcome
 from serve_app.api.schemas.optimize import GivenOptions
-from serve_app.call_context import correlation_id, unbounded
+from serve_app.call_context import correlation_id, lift_deadline
 from serve_app.chunks.fetch import identify_holdings
 from serve_app.deployments.handles import connect_optimizer
 from serve_app.deployments.long_bodies import answer_in_workers
@@ -92,7 +92,7 @@ class OptimizerDeployment(Optimizer):
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         model = await self._with.models.find_followed(command.portfolio_id, command.model_id)
-        run, outcomes = await self._runs.rebalance(
+        rebalance, outcomes = await self._runs.rebalance(
             command.rebalance_id,
             model,
             (command.portfolio_id,),
@@ -100,7 +100,7 @@ class OptimizerDeployment(Optimizer):
             command.claim,
             alone=True,
         )
-        return run, outcomes[0]
+        return rebalance, outcomes[0]
 
     async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Outcomes:
         """Return the outcomes of a rebalance of the model without storing them."""
@@ -113,12 +113,12 @@ class OptimizerDeployment(Optimizer):
         """Return the outcome of a rebalance of the portfolio without storing it."""
         model = await self._with.models.find_followed(portfolio_id, model_id)
         alone = (portfolio_id,)
-        run, outcomes = await self._runs.preview(model, alone, overrides, alone=True)
-        return run, outcomes[0]
+        rebalance, outcomes = await self._runs.preview(model, alone, overrides, alone=True)
+        return rebalance, outcomes[0]
 
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:
         """Return the outcomes of a rebalance whose answer was lost; wait for one under way."""
-        return await self._runs.settled(rebalance_id)
+        return await self._runs.read_completed(rebalance_id)
 
     async def optimize(
         self,
@@ -139,13 +139,13 @@ class OptimizerDeployment(Optimizer):
         self, portfolio_id: str, model_id: str | None
     ) -> tuple[Model, PortfolioDrift]:
         """Measure a portfolio against the named model, or against the newest that it follows."""
-        return await self._drifts.of_portfolio(portfolio_id, model_id)
+        return await self._drifts.measure_portfolio(portfolio_id, model_id)
 
     async def measure_portfolios(
         self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[DriftSummary, ...], int]:
         """Measure one page of the portfolios of a model; also return the number of all."""
-        return await self._drifts.of_model(model_id, offset, limit)
+        return await self._drifts.measure_portfolios(model_id, offset, limit)
 
     async def begin_run(self, command: BeginRun) -> Run:
         """Begin a run over a book; it continues on its own, here or in another replica."""
@@ -161,7 +161,7 @@ class OptimizerDeployment(Optimizer):
             created_at=now(),
             correlation_id=correlation_id.get(),
         )
-        with unbounded():
+        with lift_deadline():
             return await self._coordinator.begin(run, command.claim)
 
     async def look_at(self, run_id: str) -> None:
@@ -175,4 +175,4 @@ class OptimizerDeployment(Optimizer):
             "pricing": self._with.prices,
             "security": self._with.securities,
         }
-        return await checked[upstream].health()
+        return await checked[upstream].check_health()

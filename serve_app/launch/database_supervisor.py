@@ -41,7 +41,7 @@ class SupervisedDatabase:
 
 
 @contextmanager
-def kept_database(settings: Settings, say: Say) -> Generator[SupervisedDatabase | None]:
+def keep_database(settings: Settings, say: Say) -> Generator[SupervisedDatabase | None]:
     """Run the embedded database during the block; yield None if MONGODB_URI is set."""
     if settings.mongodb_uri is not None:
         yield None

@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from serve_app.launch.database_supervisor import Say, kept_database
+from serve_app.launch.database_supervisor import Say, keep_database
 from serve_app.launch.ray_environment import (
     OTHERS,
     close_token,
@@ -43,7 +43,7 @@ class ClusterDidNotStartError(RuntimeError):
 
 
 def serve_until_stopped(
-    settings: Settings, content: Mapping[str, Any], say: Say, started: Callable[[Settings], None]
+    settings: Settings, content: Mapping[str, Any], say: Say, on_start: Callable[[Settings], None]
 ) -> None:
     """Run the service until a signal stops the process; call ``started`` once it responds.
 
@@ -51,20 +51,20 @@ def serve_until_stopped(
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    with kept_database(settings, say) as database:
+    with keep_database(settings, say) as database:
         complete = settings if database is None else database.settings
-        with running(complete, content, say) as complete:
-            started(complete)
+        with run_service(complete, content, say) as complete:
+            on_start(complete)
             _wait_for_signal(database.watch if database is not None else _nothing)
             say("stopping")
 
 
 @contextmanager
-def running(settings: Settings, content: Mapping[str, Any], say: Say) -> Generator[Settings]:
+def run_service(settings: Settings, content: Mapping[str, Any], say: Say) -> Generator[Settings]:
     """Run the service during the block; yield the settings with all addresses filled in."""
     with ExitStack() as stack:
         stack.callback(os.umask, os.umask(OTHERS))
-        if (database := stack.enter_context(kept_database(settings, say))) is not None:
+        if (database := stack.enter_context(keep_database(settings, say))) is not None:
             settings = database.settings
         begin = time.monotonic()
         haproxy_directory = make_haproxy_directory()
@@ -85,7 +85,7 @@ def _start(
     # import takes would delay the report of a wrong setting.
     import ray  # noqa: PLC0415
 
-    from serve_app.local.stand_ins import complete, upstreams_line  # noqa: PLC0415
+    from serve_app.local.stand_ins import start_missing_services, upstreams_line  # noqa: PLC0415
 
     if ray.is_initialized():  # then the service joins this cluster
         stack.callback(_shut_down_serve)
@@ -95,7 +95,7 @@ def _start(
         say(f"cluster    Ray {ray.__version__}, dashboard http://{dashboard_url} ({_since(begin)})")
         stack.callback(_drain, haproxy_directory)
     begin = time.monotonic()
-    settings = complete(settings)
+    settings = start_missing_services(settings)
     say(f"upstreams  {upstreams_line(settings)}")
     if settings.simulated_upstreams:
         say(f"market     {settings.order_service_url} ({_since(begin)})")

@@ -32,7 +32,7 @@ def default_config() -> Path:
     raise SettingsError("--config", None, f"name a {CONFIG_NAME}; the package has none")
 
 
-def configured(
+def read_configuration(
     config: Path | None, overrides: Mapping[str, object]
 ) -> tuple[Settings, dict[str, Any]]:
     """Read the settings and the Serve configuration; its arguments override the environment."""

@@ -87,7 +87,7 @@ class DatabaseKeeper:
             time.sleep(DATABASE_PAUSE_S if has_failed else DATABASE_WATCH_S)
 
 
-def complete(settings: Settings) -> Settings:
+def start_missing_services(settings: Settings) -> Settings:
     """Start the database and upstreams that the settings leave open; fill in their addresses."""
     found: dict[str, object] = {}
     if settings.mongodb_uri is None:

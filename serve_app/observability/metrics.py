@@ -27,7 +27,7 @@ OWN = re.compile(
 )
 
 
-def named_as_ours(exported: str) -> str:
+def drop_ray_prefix(exported: str) -> str:
     """Drop Ray's prefix from the service's metrics in the export of a node."""
     return OWN.sub(r"\1", exported)
 
@@ -50,12 +50,12 @@ class HttpMetrics:
         )
         self._gauge = Gauge("http_requests_in_flight", "Requests that are being answered")
 
-    def begun(self) -> None:
+    def note_begin(self) -> None:
         """Record the begin of a request."""
         self._in_flight += 1
         self._gauge.set(self._in_flight)
 
-    def ended(self, method: str, route: str, status: str, milliseconds: float) -> None:
+    def note_end(self, method: str, route: str, status: str, milliseconds: float) -> None:
         """Record the end of a response."""
         self._in_flight -= 1
         self._gauge.set(self._in_flight)

@@ -46,7 +46,7 @@ class _BlockingOrders:
             self.portfolios += 1
             self.orders += len(orders)
 
-    def error(self, rebalance_id: str, cancelled: int = 0) -> OrdersOpenError:
+    def make_error(self, rebalance_id: str, cancelled: int = 0) -> OrdersOpenError:
         """Make the error that refuses the submission because of these orders."""
         listed = tuple(self.listed)
         return OrdersOpenError(rebalance_id, listed, self.portfolios, self.orders, cancelled)
@@ -67,7 +67,7 @@ class Admission:
         self._settle_s = settle_s
         self._look_up_for_s = look_up_for_s
 
-    async def admit(self, run: Rebalance, turn: Turn, rule: OpenOrdersRule) -> None:
+    async def admit(self, rebalance: Rebalance, turn: Turn, rule: OpenOrdersRule) -> None:
         """Hold back the orders of a rebalance that may not be sent now.
 
         Raises HandOverInProgressError, SupersededError or OrdersOpenError if no order may be sent,
@@ -76,10 +76,10 @@ class Admission:
         first = OpenOrdersLookUp(
             self._with, self._arrive_within, self._look_up_for_s, lambda: turn.left_s > 0
         )
-        one = _Decision(self._with, run, turn, first, self._arrive_within, self._settle_s)
-        pages = await one.claimed_pages()
+        one = _Decision(self._with, rebalance, turn, first, self._arrive_within, self._settle_s)
+        pages = await one.claim_pages()
         await one.require_latest(pages)
-        await self._with.open_orders.release(run.rebalance_id)
+        await self._with.open_orders.release(rebalance.rebalance_id)
         if rule is OpenOrdersRule.REFUSE:
             await one.require_none_open(pages)
         elif rule is OpenOrdersRule.REPLACE:
@@ -92,23 +92,23 @@ class _Decision:
     def __init__(
         self,
         resources: Resources,
-        run: Rebalance,
+        rebalance: Rebalance,
         turn: Turn,
         look_up: OpenOrdersLookUp,
         arrive_within: timedelta,
         settle_s: float,
     ) -> None:
         self._with = resources
-        self._run = run
+        self._rebalance = rebalance
         self._turn = turn
         self._look_up = look_up
         self._arrive_within = arrive_within
         self._settle_s = settle_s
         self._cancelled = 0
 
-    async def claimed_pages(self) -> Sequence[Sequence[str]]:
+    async def claim_pages(self) -> Sequence[Sequence[str]]:
         """Claim the portfolios with pending orders, so that no other submission sends for them."""
-        rebalance_id = self._run.rebalance_id
+        rebalance_id = self._rebalance.rebalance_id
         ids = await self._with.open_orders.list_pending_portfolios(rebalance_id)
         size = PORTFOLIO_BATCH_SIZE
         pages = [ids[first : first + size] for first in range(0, len(ids), size)]
@@ -119,7 +119,7 @@ class _Decision:
 
     async def require_latest(self, pages: Sequence[Sequence[str]]) -> None:
         """Raise SupersededError if orders of a later rebalance were sent for a portfolio."""
-        rebalance_id, moment = self._run.rebalance_id, self._run.started_at
+        rebalance_id, moment = self._rebalance.rebalance_id, self._rebalance.started_at
         found: dict[str, str] = {}
         for page in pages:
             await self._turn.go_on()
@@ -138,7 +138,7 @@ class _Decision:
             found = await self._open(page, look_up=not blocking.portfolios)
             blocking.add(found)
         if blocking.portfolios:
-            raise blocking.error(self._run.rebalance_id)
+            raise blocking.make_error(self._rebalance.rebalance_id)
 
     async def replace(self, pages: Sequence[Sequence[str]]) -> None:
         """Cancel open orders of other rebalances; hold back portfolios where an order stays open.
@@ -150,9 +150,9 @@ class _Decision:
             blocked = await self._cancel_open(page)
             blocking.add(blocked)
             if blocked:
-                await self._with.open_orders.hold(self._run.rebalance_id, list(blocked))
+                await self._with.open_orders.hold(self._rebalance.rebalance_id, list(blocked))
         if blocking.portfolios and blocking.portfolios == sum(map(len, pages)):
-            raise blocking.error(self._run.rebalance_id, self._cancelled)
+            raise blocking.make_error(self._rebalance.rebalance_id, self._cancelled)
 
     async def _cancel_open(self, page: Sequence[str]) -> dict[str, list[Order]]:
         """Cancel the open orders of these portfolios; return the orders that stay open."""
@@ -192,7 +192,7 @@ class _Decision:
         """Find open orders of other rebalances by portfolio, as they are stored."""
         found = defaultdict[str, list[Order]](list)
         for order in await self._with.open_orders.list_orders(
-            page, except_rebalance_id=self._run.rebalance_id
+            page, except_rebalance_id=self._rebalance.rebalance_id
         ):
             found[order.portfolio_id].append(order)
         return found

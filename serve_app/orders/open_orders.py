@@ -39,7 +39,7 @@ async def read_back(resources: Resources, batch: Batch) -> ReadBack:
     # Before the request to the order service, because an order that fails after it may also have
     # been saved after it.
     unsettled = await resources.orders.list_unsettled(rebalance_id, timestamp)
-    there = await resources.order_service.placed(timestamp)
+    there = await resources.order_service.read_placed(timestamp)
     found = {
         order.key: there[_natural(order)].order_id
         for order in unsettled

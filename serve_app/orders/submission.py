@@ -89,7 +89,7 @@ class OrderSubmitter:
             turn.abandon()  # and not cancel the work, because a batch that was sent must be settled
             raise
 
-    async def page(
+    async def read_page(
         self, rebalance_id: str, offset: int, limit: int, states: tuple[OrderState, ...] = ()
     ) -> OrderSubmission:
         """Read a page of the orders of a rebalance and their counts; empty before submission."""

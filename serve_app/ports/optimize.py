@@ -28,11 +28,11 @@ class GivenOptions:
     common: OptionOverrides
     own: OverridesByPortfolio
 
-    def of_all(self, time_limit_s: float) -> RebalanceOptions:
+    def build_common(self, time_limit_s: float) -> RebalanceOptions:
         """Build the options of the portfolios without options of their own."""
         return self.common.apply_to(RebalanceOptions(time_limit_s=time_limit_s))
 
-    def of_each(self, time_limit_s: float) -> dict[str, RebalanceOptions]:
+    def build_own(self, time_limit_s: float) -> dict[str, RebalanceOptions]:
         """Build the options of the portfolios with their own, merged over those of the call."""
         defaults = RebalanceOptions(time_limit_s=time_limit_s)
         # Merged first, because options of the call may conflict where a portfolio replaces them.

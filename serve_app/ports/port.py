@@ -78,7 +78,7 @@ def _in_context(
     @wraps(method)
     async def call(self: SelfT, /, *args: P.args, **kwargs: P.kwargs) -> R:
         context: Any = kwargs.pop(CALL_CONTEXT, None) or CallContext.capture()
-        with context.entered():
+        with context.activate():
             return await method(self, *args, **kwargs)
 
     return call

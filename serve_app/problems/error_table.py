@@ -21,7 +21,7 @@ from optimization.errors import (
     TargetExistsError,
     TargetUnknownError,
     UnmatchedIdsError,
-    shown,
+    format_value,
 )
 from serve_app.ports.errors import PortError
 from serve_app.problems import catalogue
@@ -105,7 +105,7 @@ def _errors_of_rule(error: RuleError) -> Members:
 
 
 def _detail_of_rule(error: RuleError) -> str:
-    return f"{pointer_of(error.field)} is {shown(error.value)}: {error.rule}"
+    return f"{pointer_of(error.field)} is {format_value(error.value)}: {error.rule}"
 
 
 def _errors_of_unmatched(error: UnmatchedIdsError) -> Members:

@@ -6,7 +6,7 @@ another process.
 
 from collections.abc import Mapping
 
-from optimization.errors import RuleError, shown
+from optimization.errors import RuleError, format_value
 
 
 class PreconditionFailedError(Exception):
@@ -53,7 +53,9 @@ class UnsupportedMediaTypeError(Exception):
 
     def __str__(self) -> str:
         accepted = ", ".join(self.accepted)
-        return f"{self.header} is {shown(self.value)}: send {accepted}, or leave the header out"
+        return (
+            f"{self.header} is {format_value(self.value)}: send {accepted}, or leave the header out"
+        )
 
 
 class BodyCodingError(Exception):
@@ -117,9 +119,9 @@ class PortfolioDataError(Exception):
 class TooManyRowsError(Exception):
     """A list that does not fit into a sheet."""
 
-    def __init__(self, most_rows: int) -> None:
-        super().__init__(most_rows)
-        self.most_rows = most_rows
+    def __init__(self, max_rows: int) -> None:
+        super().__init__(max_rows)
+        self.max_rows = max_rows
 
     def __str__(self) -> str:
-        return f"a sheet holds {self.most_rows - 1} transactions and there are more"
+        return f"a sheet holds {self.max_rows - 1} transactions and there are more"

@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from optimization import Model, OptionOverrides, PortfolioOutcome
-from serve_app.call_context import correlation_id, reserved_for
+from serve_app.call_context import correlation_id, reserve_time
 from serve_app.chunks.fetch import UNPRICED, price_model
-from serve_app.chunks.unmatched_ids import held_outside
-from serve_app.chunks.work import Work, named_beyond, options_for, outcomes_of
+from serve_app.chunks.unmatched_ids import list_other_holdings
+from serve_app.chunks.work import Work, find_unmatched_ids, options_for, outcomes_of
 from serve_app.observability.metrics import count_outcomes, count_rebalance, count_stopped_rebalance
 from serve_app.ports.rebalances import Outcomes
 from serve_app.problems.error_table import refusal_of
@@ -84,33 +84,33 @@ class DirectRebalancer:
         """Return what ``rebalance`` would; store nothing, so the rebalance id leads nowhere."""
         count = len(portfolio_ids)
         work = await self._begin(new_rebalance_id(), model, count, overrides, alone=alone)
-        whole = Chunk(work.run.rebalance_id, 0, portfolio_ids)
-        with reserved_for(len(portfolio_ids)):
+        whole = Chunk(work.rebalance.rebalance_id, 0, portfolio_ids)
+        with reserve_time(len(portfolio_ids)):
             if work.refusal is None and count > self._settings.run_fan_out_above:
                 outcomes = await preview_chunks(work, whole)
             else:
                 outcomes = tuple((await outcomes_of(work, whole, self._with))[0])
-        return _drop_matched(work.run, outcomes), outcomes
+        return _drop_matched(work.rebalance, outcomes), outcomes
 
-    async def settled(self, rebalance_id: str) -> Outcomes | None:
+    async def read_completed(self, rebalance_id: str) -> Outcomes | None:
         """Return a rebalance whose answer was lost; wait for it first if it is still running."""
         with suppress(NotFoundError):  # because a rebalance solved in one process has no run
-            await self._coordinator.over(rebalance_id)
+            await self._coordinator.wait_until_over(rebalance_id)
         try:
-            run = await self._with.rebalances.read(rebalance_id)
+            rebalance = await self._with.rebalances.read(rebalance_id)
         except NotFoundError:
             return None
-        if run.status is not RebalanceStatus.COMPLETED:
+        if rebalance.status is not RebalanceStatus.COMPLETED:
             return None
-        return run, await self._with.rebalances.list_outcomes(run)
+        return rebalance, await self._with.rebalances.list_outcomes(rebalance)
 
     async def _solve_here(
         self, work: Work, portfolio_ids: tuple[str, ...], claim: IdempotencyClaim | None
     ) -> Outcomes:
-        chunk = Chunk(work.run.rebalance_id, 0, portfolio_ids)
-        with reserved_for(len(portfolio_ids)):
+        chunk = Chunk(work.rebalance.rebalance_id, 0, portfolio_ids)
+        with reserve_time(len(portfolio_ids)):
             outcomes, _ = await outcomes_of(work, chunk, self._with)
-        return await self._record(work.run, outcomes, claim)
+        return await self._record(work.rebalance, outcomes, claim)
 
     async def _fan_out(
         self,
@@ -131,8 +131,8 @@ class DirectRebalancer:
             stops_on_outage=True,
             claim=claim,
         )
-        with reserved_for(len(model.portfolio_ids)):
-            await self._coordinator.completed(run)
+        with reserve_time(len(model.portfolio_ids)):
+            await self._coordinator.complete(run)
         stored = await self._with.rebalances.read(rebalance_id)
         return stored, await self._with.rebalances.list_outcomes(stored)
 
@@ -146,15 +146,15 @@ class DirectRebalancer:
         alone: bool,
     ) -> Work:
         options = options_for(model, overrides, self._settings)
-        snapshot = await self._with.prices.snapshot()
+        snapshot = await self._with.prices.read_snapshot()
         given = OptionOverrides.from_options(options)
-        run = new_rebalance(rebalance_id, model, portfolios, given, now())
-        run = replace(run, unmatched=named_beyond(model, options))
+        rebalance = new_rebalance(rebalance_id, model, portfolios, given, now())
+        rebalance = replace(rebalance, unmatched=find_unmatched_ids(model, options))
         holdings = HoldingsRef(self._settings.holdings_source)
         # Only the caller's restrictions must match, because those of the model are meant for all
         # its portfolios together and not for each.
         named = overrides.restrictions if alone else None
-        work = Work(self._settings, run, snapshot, options, correlation_id.get(), holdings)
+        work = Work(self._settings, rebalance, snapshot, options, correlation_id.get(), holdings)
         return await self._at_prices(replace(work, must_match=named), model)
 
     async def _at_prices(self, work: Work, model: Model) -> Work:
@@ -163,32 +163,39 @@ class DirectRebalancer:
             securities = await price_model(model, self._with.securities, work.snapshot)
         except UNPRICED as error:
             return replace(work, refusal=refusal_of(error))
-        return replace(work, run=replace(work.run, securities=securities))
+        return replace(work, rebalance=replace(work.rebalance, securities=securities))
 
     async def _record(
-        self, run: Rebalance, outcomes: Sequence[PortfolioOutcome], claim: IdempotencyClaim | None
+        self,
+        rebalance: Rebalance,
+        outcomes: Sequence[PortfolioOutcome],
+        claim: IdempotencyClaim | None,
     ) -> Outcomes:
         """Store a completed rebalance and date its model."""
         counts = Counter(outcome.status for outcome in outcomes)
         count_outcomes(counts)
-        run = replace(
-            _drop_matched(run, outcomes),
+        rebalance = replace(
+            _drop_matched(rebalance, outcomes),
             status=RebalanceStatus.COMPLETED,
             counts=counts,
             finished_at=now(),
         )
-        stored = await self._with.rebalances.store(run, outcomes, claim)
-        await self._date_model(run)  # afterwards, because an unstored rebalance must leave no date
+        stored = await self._with.rebalances.store(rebalance, outcomes, claim)
+        await self._date_model(
+            rebalance
+        )  # afterwards, because an unstored rebalance must leave no date
         return stored, tuple(outcomes)
 
-    async def _date_model(self, run: Rebalance) -> None:
+    async def _date_model(self, rebalance: Rebalance) -> None:
         # Ignored, because a model may be deleted while its portfolios are rebalanced.
         with suppress(NotFoundError):
-            await self._with.models.record_rebalance_date(run.model_id, run.started_at)
+            await self._with.models.record_rebalance_date(rebalance.model_id, rebalance.started_at)
 
 
-def _drop_matched(run: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:
-    if not run.unmatched:
-        return run
-    held = set(held_outside(outcomes))
-    return replace(run, unmatched=tuple(each for each in run.unmatched if each not in held))
+def _drop_matched(rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:
+    if not rebalance.unmatched:
+        return rebalance
+    held = set(list_other_holdings(outcomes))
+    return replace(
+        rebalance, unmatched=tuple(each for each in rebalance.unmatched if each not in held)
+    )

@@ -30,7 +30,7 @@ class DriftMeter:
     def __init__(self, resources: Resources) -> None:
         self._with = resources
 
-    async def of_portfolio(
+    async def measure_portfolio(
         self, portfolio_id: str, model_id: str | None
     ) -> tuple[Model, PortfolioDrift]:
         """Measure one portfolio against the named model, or the newest model that it follows.
@@ -45,7 +45,7 @@ class DriftMeter:
         except RuleError as error:
             raise PortfolioDataError(error.field, error.value, error.rule) from error
 
-    async def of_model(
+    async def measure_portfolios(
         self, model_id: str, offset: int, limit: int
     ) -> tuple[tuple[DriftSummary, ...], int]:
         """Measure one page of the portfolios that follow a model; also return their number."""
@@ -60,7 +60,7 @@ class DriftMeter:
         return await asyncio.to_thread(_summarize, securities, portfolios), total
 
     async def _fetch(self, model: Model) -> tuple[tuple[PricedTarget, ...], ChunkInputs]:
-        snapshot = await self._with.prices.snapshot()
+        snapshot = await self._with.prices.read_snapshot()
         securities = await price_model(model, self._with.securities, snapshot)
         sources = self._with.holdings, self._with.securities
         return securities, await fetch_chunk(securities, model.portfolio_ids, *sources, snapshot)

@@ -54,11 +54,11 @@ async def rebalance_portfolio(
 
     async def rebalance(rebalance_id: str) -> Outcomes:
         command = RebalancePortfolio(rebalance_id, portfolio_id, model_id, overrides, claim)
-        run, outcome = await optimizer.rebalance_portfolio(command)
-        return run, (outcome,)
+        stored, outcome = await optimizer.rebalance_portfolio(command)
+        return stored, (outcome,)
 
-    run, (outcome,) = await _repeat(_attempt, optimizer, rebalance)
-    return run, outcome
+    stored, (outcome,) = await _repeat(_attempt, optimizer, rebalance)
+    return stored, outcome
 
 
 async def _attempt(

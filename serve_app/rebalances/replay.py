@@ -38,30 +38,30 @@ class Compared:
 
 
 async def replay_rebalance(
-    run: Rebalance, stored: RebalanceStore, time_limit_s: float
+    rebalance: Rebalance, stored: RebalanceStore, time_limit_s: float
 ) -> AsyncIterator[Compared]:
     """Compare every stored outcome with the engine's answer of today, one page at a time."""
-    options = run.options.apply_to(RebalanceOptions(time_limit_s=time_limit_s))
-    for offset in range(0, run.number_of_portfolios, OUTCOME_BATCH_SIZE):
-        page = await stored.list_outcomes(run, offset, OUTCOME_BATCH_SIZE)
-        for compared in _compare_page(run, page, options):
+    options = rebalance.options.apply_to(RebalanceOptions(time_limit_s=time_limit_s))
+    for offset in range(0, rebalance.number_of_portfolios, OUTCOME_BATCH_SIZE):
+        page = await stored.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)
+        for compared in _compare_page(rebalance, page, options):
             yield compared
 
 
-def counted(verdicts: Counter[str]) -> str:
+def format_counts(verdicts: Counter[str]) -> str:
     """Format the number of portfolios by verdict, in one line."""
     order = (AGREE, DIFFER, WITHOUT_INPUT, BY_TIME)
     return ", ".join(f"{verdicts[each]:,} {each}" for each in order if verdicts[each])
 
 
 def _compare_page(
-    run: Rebalance, page: Sequence[PortfolioOutcome], options: RebalanceOptions
+    rebalance: Rebalance, page: Sequence[PortfolioOutcome], options: RebalanceOptions
 ) -> Iterator[Compared]:
     # Not solved again, because the result of a search that ran out of time depends on the machine.
     solvable = [
         each for each in page if each.cash_before is not None and not _is_ended_by_time(each)
     ]
-    answers = _solve_again(run, solvable, options)
+    answers = _solve_again(rebalance, solvable, options)
     for outcome in page:
         if outcome.cash_before is None:
             yield Compared(outcome.portfolio_id, WITHOUT_INPUT, {})
@@ -72,27 +72,29 @@ def _compare_page(
 
 
 def _solve_again(
-    run: Rebalance, outcomes: Sequence[PortfolioOutcome], options: RebalanceOptions
+    rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome], options: RebalanceOptions
 ) -> Mapping[str, Answer]:
     """Solve the stored inputs again; return the answers by portfolio id."""
-    own = run.overrides_by_portfolio
+    own = rebalance.overrides_by_portfolio
     alike: dict[RebalanceOptions, list[PortfolioOutcome]] = defaultdict(list)
     for outcome in outcomes:
         merged = own.get(outcome.portfolio_id, NO_OVERRIDES).apply_to(options)
         alike[merged].append(outcome)
     answers: dict[str, Answer] = {}
     for merged, group in alike.items():
-        portfolios = _portfolios(run, group, merged.cash_flow)
+        portfolios = _portfolios(rebalance, group, merged.cash_flow)
         ids = [portfolio.portfolio_id for portfolio in portfolios]
-        answers.update(zip(ids, rebalance_all(run.securities, portfolios, merged), strict=True))
+        answers.update(
+            zip(ids, rebalance_all(rebalance.securities, portfolios, merged), strict=True)
+        )
     return answers
 
 
 def _portfolios(
-    run: Rebalance, outcomes: Sequence[PortfolioOutcome], cash_flow: Decimal
+    rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome], cash_flow: Decimal
 ) -> list[Portfolio]:
     """Rebuild the portfolios as they were before; a rebalance has one price for each security."""
-    columns = [(*run.securities, *outcome.others) for outcome in outcomes]
+    columns = [(*rebalance.securities, *outcome.others) for outcome in outcomes]
     prices = {each.security_id: each.price for row in columns for each in row}
     portfolios: list[Portfolio] = []
     for outcome, row in zip(outcomes, columns, strict=True):

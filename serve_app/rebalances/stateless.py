@@ -16,7 +16,7 @@ from optimization import (
     price_targets,
     require_targets,
 )
-from serve_app.call_context import Shares, correlation_id, reserved_for, within
+from serve_app.call_context import Shares, correlation_id, reserve_time, set_deadline
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
 from serve_app.chunks.solve import OwnOptions, failed_outcome, solve_chunk
 from serve_app.observability.logs import correlate_logs
@@ -53,7 +53,7 @@ async def optimize_portfolios(
     With ``settings``, tasks solve the portfolios of a large call; otherwise this process does.
     Raises EmptyModelError if everything would be sold unasked, and OptionsConflictError.
     """
-    common, own = options.of_all(time_limit_s), options.of_each(time_limit_s)
+    common, own = options.build_common(time_limit_s), options.build_own(time_limit_s)
     for each in {own.get(balance.portfolio_id, common) for balance in balances}:
         require_targets(model.targets, each)
     try:
@@ -61,7 +61,7 @@ async def optimize_portfolios(
     except UNPRICED as error:
         return tuple(failed_outcome(balance.portfolio_id, error) for balance in balances)
     given = StatelessWork(securities, prices, common, own, correlation_id.get())
-    with reserved_for(len(balances)):
+    with reserve_time(len(balances)):
         if settings is not None and len(balances) > settings.run_fan_out_above:
             return await _fan_out_to_tasks(given, balances, settings)
         return await _solve_here(given, balances)
@@ -74,7 +74,7 @@ async def _solve_here(
     shares = Shares(len(firsts), 1)
     found: list[PortfolioOutcome] = []
     for first in firsts:
-        with within(shares.next_s()):
+        with set_deadline(shares.next_s()):
             found += await _solve(given, balances[first : first + SOLVE_BATCH_SIZE])
     return tuple(found)
 
@@ -108,7 +108,7 @@ async def _solve_in_worker(
 ) -> list[PortfolioOutcome]:
     correlate_logs()
     correlation_id.set(given.correlation_id)
-    with within(within_s):
+    with set_deadline(within_s):
         return await _solve(given, balances)
 
 

@@ -20,7 +20,7 @@ from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses, retry_while_unavailable
 from serve_app.runs.chunk_tasks import chunk_task, report_of
 from serve_app.runs.congestion_window import CongestionWindow
-from serve_app.runs.progress import summed
+from serve_app.runs.progress import add_seconds
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
 from serve_app.upstream.prices import PriceSnapshot
@@ -198,6 +198,6 @@ def _sum(one: Report, other: Report) -> Report:
     return Report(
         Counter(one.counts) + Counter(other.counts),
         Counter(one.methods) + Counter(other.methods),
-        summed(one.seconds, other.seconds),
+        add_seconds(one.seconds, other.seconds),
         one.error or other.error,
     )

@@ -16,7 +16,7 @@ import ray
 from ray import ObjectRef
 
 from optimization import BlockOutcome, Method, PortfolioOutcome, Status
-from serve_app.call_context import reserved_for, within
+from serve_app.call_context import reserve_time, set_deadline
 from serve_app.chunks.blocks import outcomes_beside
 from serve_app.chunks.work import Work, match, outcomes_of, solve_in_arrays
 from serve_app.observability.logs import correlate_logs
@@ -49,10 +49,10 @@ async def record_chunk(
     work: Work, chunk: Chunk, resources: Resources, within_s: float | None
 ) -> Report | None:
     """Fetch, solve and record one chunk; None if its run may begin no more chunks."""
-    run_id = work.run.run_id
+    run_id = work.rebalance.run_id
     if run_id is not None and not await resources.runs.begin_chunk(run_id):
         return None
-    with within(within_s), reserved_for(len(chunk.portfolio_ids)):
+    with set_deadline(within_s), reserve_time(len(chunk.portfolio_ids)):
         solved, seconds = await solve_in_arrays(work, chunk, resources)
     begin = time.perf_counter()
     store, key = resources.rebalances, (chunk.rebalance_id, chunk.ordinals)
@@ -60,7 +60,7 @@ async def record_chunk(
         counts = await store.record_block(*key, solved)
     else:
         counts = await store.record(*key, solved)
-    await match(work.run, solved, store)
+    await match(work.rebalance, solved, store)
     return report_of(solved, counts, {**seconds, "write": time.perf_counter() - begin})
 
 
@@ -78,7 +78,7 @@ def _preview_task(work: Work, chunk: Chunk, within_s: float | None) -> list[Port
     worker = _worker(work.settings)
 
     async def fetch_and_solve() -> list[PortfolioOutcome]:
-        with within(within_s):
+        with set_deadline(within_s):
             outcomes, _ = await outcomes_of(work, chunk, worker.resources)
         return outcomes
 

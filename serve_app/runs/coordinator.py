@@ -74,7 +74,7 @@ class Coordinator:
         self._drive(run, token)
         return run  # not read again, because a failed read must not hide a run that goes on
 
-    async def completed(self, run: Run) -> None:
+    async def complete(self, run: Run) -> None:
         """Store a run and return when every portfolio has its outcome; otherwise raise the cause.
 
         The run is discarded if its caller stops waiting or learns that the database is down.
@@ -83,7 +83,7 @@ class Coordinator:
             await self.begin(run)
             await self._over(run.run_id)
 
-    async def over(self, run_id: str) -> None:
+    async def wait_until_over(self, run_id: str) -> None:
         """Return when every portfolio of a stored run has its outcome."""
         with self._cancel_with_caller(run_id):
             await self._over(run_id)

@@ -25,7 +25,7 @@ from optimization.errors import (
     RuleError,
 )
 from serve_app.chunks.fetch import UNPRICED, identify_holdings, price_model
-from serve_app.chunks.work import named_beyond, options_for, require_targets_of
+from serve_app.chunks.work import find_unmatched_ids, options_for, require_targets_of
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses
@@ -90,13 +90,13 @@ class Planner:
         rebalances, portfolios, chunks = 0, 0, 0
         begun = now()
         async for model, portfolio_ids in self._select(run.selection):
-            part = await market.priced(_part(run, model, portfolio_ids, begun), model)
+            part = await market.price(_part(run, model, portfolio_ids, begun), model)
             cut = self._chunks_of(part, portfolio_ids, holdings)
             await self._with.rebalances.open(part)
             await self._with.chunks.add(run.run_id, cut)
             rebalances, portfolios = rebalances + 1, portfolios + len(portfolio_ids)
             chunks += len(cut)
-        return Plan(market.stored, holdings, rebalances, portfolios, chunks, begun)
+        return Plan(market.stored_snapshot, holdings, rebalances, portfolios, chunks, begun)
 
     def _chunks_of(
         self, part: Rebalance, portfolio_ids: Sequence[str], holdings: HoldingsRef
@@ -153,20 +153,20 @@ class _Market:
     outage: Refusal | None = None
 
     @property
-    def stored(self) -> Snapshot | None:
+    def stored_snapshot(self) -> Snapshot | None:
         """The snapshot in its stored form; None before the first model is priced."""
         if self.snapshot is None:
             return None
         one = self.snapshot
         return Snapshot(one.snapshot_id, one.taken_at, one.prices)
 
-    async def priced(self, part: Rebalance, model: Model) -> Rebalance:
+    async def price(self, part: Rebalance, model: Model) -> Rebalance:
         """Add the prices of the model to the rebalance, or the refusal if it has none."""
         if part.refusal is not None or self.outage is not None:
             return replace(part, refusal=part.refusal or self.outage)
         try:
             if self.snapshot is None:
-                self.snapshot = await self._retry(self.resources.prices.snapshot)
+                self.snapshot = await self._retry(self.resources.prices.read_snapshot)
             snapshot = self.snapshot
             securities = self.resources.securities
             priced = await self._retry(lambda: price_model(model, securities, snapshot))
@@ -218,7 +218,7 @@ def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime)
     ) as error:  # with what this model has of its own
         return replace(part, refusal=refusal_of(error))
     own_restrictions = (each.restrictions for each in part.overrides_by_portfolio.values())
-    named = named_beyond(model, options, own_restrictions)
+    named = find_unmatched_ids(model, options, own_restrictions)
     return replace(part, options=OptionOverrides.from_options(options), unmatched=named)
 
 

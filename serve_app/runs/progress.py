@@ -62,7 +62,7 @@ class RunProgress:
         self.totals = totals
 
 
-def summed(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+def add_seconds(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
     """Add the seconds of both by stage."""
     return {stage: one.get(stage, 0) + other.get(stage, 0) for stage in one.keys() | other.keys()}
 
@@ -72,5 +72,5 @@ def _sum(totals: Totals, report: Report) -> Totals:
         totals.chunks + 1,
         Counter(totals.counts) + Counter(report.counts),
         Counter(totals.methods) + Counter(report.methods),
-        summed(totals.seconds, report.seconds),
+        add_seconds(totals.seconds, report.seconds),
     )

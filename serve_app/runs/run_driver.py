@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from optimization import Refusal, Status
-from serve_app.chunks.unmatched_ids import Unmatched
+from serve_app.chunks.unmatched_ids import UnmatchedIds
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
@@ -183,10 +183,10 @@ class RunDriver:
                 status, problem, totals = RunStatus.CANCELLED, None, Totals()
             await self._end_parts(RebalanceStatus.STOPPED, lambda _: True)
         # Counted from the database, because chunks may have stored outcomes without a report.
-        counts, unmatched = Counter[Status](), Unmatched(self._run)
+        counts, unmatched = Counter[Status](), UnmatchedIds(self._run)
         async for part in self._parts():
             counts.update(part.counts)
-            unmatched.see(part)
+            unmatched.add_rebalance(part)
         # Only for a completed run, because the holdings of other portfolios are unknown otherwise.
         ids = unmatched.ids if status is RunStatus.COMPLETED else ()
         totals = replace(totals, counts=counts, unmatched=ids)

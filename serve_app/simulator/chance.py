@@ -3,6 +3,6 @@
 from random import Random
 
 
-def seeded(*parts: object) -> Random:
+def make_random(*parts: object) -> Random:
     """A generator that depends on these parts alone."""
     return Random("/".join(map(str, parts)))  # noqa: S311 - a simulation

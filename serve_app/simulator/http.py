@@ -20,7 +20,7 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, media_type=JSON)
 
 
-def constant(value: Any, status: int = 200) -> Endpoint:
+def constant_endpoint(value: Any, status: int = 200) -> Endpoint:
     """Make an endpoint that always answers the same."""
     body = orjson.dumps(value)
 
@@ -30,7 +30,7 @@ def constant(value: Any, status: int = 200) -> Endpoint:
     return endpoint
 
 
-def paged(query: Mapping[str, str], total: int) -> tuple[int, int, dict[str, Any]]:
+def read_page(query: Mapping[str, str], total: int) -> tuple[int, int, dict[str, Any]]:
     """Limit, offset and the pagination member of the FastAPI and Spring services."""
     limit = int(query.get("limit", 50))
     offset = int(query.get("offset", 0))
@@ -65,7 +65,7 @@ def search_page(
 ) -> Response:
     """Return the page of a search that a query asks for, as the FastAPI services do."""
     try:
-        limit, offset, pagination = paged(query, len(found))
+        limit, offset, pagination = read_page(query, len(found))
     except ValueError as error:
         return json_response({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
     rows = [body(one) for one in found[offset : offset + limit]]

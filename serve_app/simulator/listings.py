@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from string import ascii_uppercase
 
-from serve_app.simulator.chance import seeded
+from serve_app.simulator.chance import make_random
 
 SYNTHETIC = 500
 COLUMNS = ("price_date", "ticker", "price", "price_std")
@@ -47,7 +47,7 @@ def listings(quotes: Iterable[Quote], seed: int) -> tuple[Listing, ...]:
 
     A security id depends on the ticker alone.
     """
-    rng = seeded("listings", seed)
+    rng = make_random("listings", seed)
     listed = [
         Listing(
             quote.ticker,
@@ -70,7 +70,7 @@ def security_id(ticker: str) -> str:
 
 def synthetic_quotes(seed: int, count: int = SYNTHETIC) -> tuple[Quote, ...]:
     """Lognormal prices with median 80 from 2 to 4000; standard deviations about 1.6 % of them."""
-    rng = seeded("quotes", seed)
+    rng = make_random("quotes", seed)
     taken: set[str] = set()
     tickers = [*DOTTED, *(_new_ticker(rng, taken) for _ in range(count - len(DOTTED)))]
     quotes: list[Quote] = []

@@ -8,7 +8,7 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from serve_app.simulator.chance import seeded
+from serve_app.simulator.chance import make_random
 
 DECK = 1000  # kinds repeat after so many portfolios, which makes the number of rows computable
 
@@ -76,7 +76,7 @@ class Deck:
         kinds += [PortfolioKind.TINY] * round(DECK * shares.tiny)
         kinds += [ODD[index % len(ODD)] for index in range(odd)]
         kinds += [PortfolioKind.ORDINARY] * (DECK - len(kinds))
-        seeded("deck", seed).shuffle(kinds)
+        make_random("deck", seed).shuffle(kinds)
         self._kinds = tuple(kinds)
         self._rows = tuple(accumulate((_row_count(kind, positions) for kind in kinds), initial=0))
 
@@ -90,7 +90,7 @@ class Deck:
         return decks * self._rows[DECK] + self._rows[rest]
 
 
-def derived_rows(kind: PortfolioKind, rng: Random, book: Book) -> tuple[Row, ...]:
+def derive_rows(kind: PortfolioKind, rng: Random, book: Book) -> tuple[Row, ...]:
     """The balances of one portfolio: cash first, then by security id."""
     if kind is PortfolioKind.UNFUNDED:
         return ()
@@ -98,15 +98,15 @@ def derived_rows(kind: PortfolioKind, rng: Random, book: Book) -> tuple[Row, ...
         return (Row(None, 0, 0),)
     value = _tiny_value(rng) if kind is PortfolioKind.TINY else _value(rng)
     if kind is PortfolioKind.ALL_CASH:
-        return (Row(None, money(value), 0),)
+        return (Row(None, to_cents(value), 0),)
     rows = _holdings(rng, book, value)
     _make_odd(kind, rng, rows, book)
     rows.sort()
     cash = value * rng.uniform(0.01, 0.09) * (-1 if kind is PortfolioKind.OVERDRAWN else 1)
-    return (Row(None, money(cash), 0), *rows)
+    return (Row(None, to_cents(cash), 0), *rows)
 
 
-def money(amount: float) -> Decimal:
+def to_cents(amount: float) -> Decimal:
     """An amount in cents."""
     return Decimal(round(amount * 100)).scaleb(-2)
 

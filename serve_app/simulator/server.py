@@ -35,7 +35,7 @@ def run(
 
 
 @asynccontextmanager
-async def serving(
+async def serve_in_loop(
     market: Market, host: str = "127.0.0.1", port: int = 0, *, latency_s: float = 0.0
 ) -> AsyncGenerator[str]:
     """Serve in this event loop for as long as the block runs; gives the URL."""

@@ -7,9 +7,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from random import Random
 
-from serve_app.simulator.chance import seeded
+from serve_app.simulator.chance import make_random
 from serve_app.simulator.listings import Listing, listings, quotes_from, synthetic_quotes
-from serve_app.simulator.population import Book, Deck, Row, Shares, derived_rows
+from serve_app.simulator.population import Book, Deck, Row, Shares, derive_rows
 
 # A portfolio id starts with a time, as an ObjectId does; portfolio k was made k seconds after this.
 FIRST_MADE_S = 0x683B6D88
@@ -60,7 +60,7 @@ class Market:
             raise ValueError(f"positions is {positions}, the prices allow 1 to {len(tradable) - 1}")
         self._deck = Deck(seed, shares or Shares(), positions)
         self.strategies = tuple(
-            _strategy(number, seeded("strategy", seed, number), tradable, positions)
+            _strategy(number, make_random("strategy", seed, number), tradable, positions)
             for number in range(strategies)
         )
         self._books = tuple(_book(strategy, self._listings) for strategy in self.strategies)
@@ -93,9 +93,9 @@ class Market:
 
     def rows(self, number: int) -> tuple[Row, ...]:
         """The balances of a portfolio: cash first, then by security id."""
-        rng = seeded("portfolio", self.seed, number)
+        rng = make_random("portfolio", self.seed, number)
         book = self._books[number % len(self._books)]
-        return derived_rows(self._deck.kind(number), rng, book)
+        return derive_rows(self._deck.kind(number), rng, book)
 
     def rows_before(self, number: int) -> int:
         """How many balances all portfolios below ``number`` have."""
@@ -103,7 +103,7 @@ class Market:
 
     def prices(self, look: int) -> tuple[tuple[Listing, int], ...]:
         """The price in cents of everything that has one, as look number ``look`` samples it."""
-        rng = seeded("prices", self.seed, look)
+        rng = make_random("prices", self.seed, look)
         priced: list[tuple[Listing, int]] = []
         for listing in self._listings:
             if quote := listing.quote:

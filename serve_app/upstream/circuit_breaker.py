@@ -67,9 +67,9 @@ class Breaker:
         return self._opened_at is None
 
     @contextmanager
-    def admitted(self) -> Generator[bool]:
+    def admit(self) -> Generator[bool]:
         """Admit one call and yield whether it is the probe; CircuitOpenError if it may not pass."""
-        probe = self._admit()
+        probe = self._claim_probe()
         began_at = self._clock()
         failed = None  # because a cancelled call has no outcome
         try:
@@ -89,7 +89,7 @@ class Breaker:
         if self._opened_at is not None:
             raise self._refusal()
 
-    def _admit(self) -> bool:
+    def _claim_probe(self) -> bool:
         if self._opened_at is None:
             return False
         if self._is_probing or self._left_s() > 0:

@@ -12,7 +12,7 @@ PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
 
-def exact(value: Any) -> Decimal:
+def read_decimal(value: Any) -> Decimal:
     """Convert a JSON string or number to a decimal of at most 34 digits when written out.
 
     The bound is needed because 1e999999 is valid JSON, and exact arithmetic with it never ends.
@@ -40,7 +40,7 @@ def exact(value: Any) -> Decimal:
     return number
 
 
-def text(value: Any) -> str:
+def read_text(value: Any) -> str:
     """Check an id, a ticker or a name: 1 to 255 characters, no control or lone surrogate."""
     if type(value) is str and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable():
         return value
@@ -51,14 +51,14 @@ def text(value: Any) -> str:
     return value
 
 
-def whole(value: Any) -> int:
+def read_integer(value: Any) -> int:
     """Check a JSON integer."""
     if type(value) is not int:
         raise ValueError(f"{_quote(value)} is no whole number")
     return value
 
 
-def objects(value: Any) -> list[dict[str, Any]]:
+def read_objects(value: Any) -> list[dict[str, Any]]:
     """Check a JSON array of objects."""
     if not isinstance(value, list):
         raise ValueError(f"{_quote(value)} is no array")

@@ -29,7 +29,7 @@ from serve_app.upstream.retry_policy import (
     NotSentError,
     Policy,
     TransientError,
-    pauses,
+    build_retry_hook,
     retry_after_s,
 )
 
@@ -61,7 +61,7 @@ class Client:
         base_url: str,
         policy: Policy,
         transport: httpx.AsyncBaseTransport | None = None,
-        told: CallObserver | None = None,
+        observer: CallObserver | None = None,
         breaker: Breaker | None = None,
     ) -> None:
         self.upstream = upstream
@@ -70,7 +70,7 @@ class Client:
         limits = httpx.Limits(max_connections=policy.concurrency + 1, keepalive_expiry=4.0)
         transport = transport or AiohttpTransport(limits=limits, trust_env=False)
         self._http = httpx.AsyncClient(
-            transport=WatchedTransport(upstream, transport, told) if told else transport,
+            transport=WatchedTransport(upstream, transport, observer) if observer else transport,
             base_url=base_url,
             headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(None, connect=policy.connect_s),
@@ -97,7 +97,7 @@ class Client:
         )
         async with self._slots:
             try:
-                with self._breaker.admitted() as probe:
+                with self._breaker.admit() as probe:
                     return await self._attempt(request, accept, probe)
             except CutShortError as error:
                 raise AnswerCutShortError(self.upstream, error.detail) from error
@@ -117,7 +117,7 @@ class Client:
         request = self._http.build_request(method, path, content=body, headers=headers)
         async with self._slots:
             try:
-                with self._breaker.admitted():
+                with self._breaker.admit():
                     return await self._connect_and_send(request, within_s)
             except NotSentError as error:
                 wait_s = ASK_AGAIN_AFTER_S
@@ -125,22 +125,22 @@ class Client:
             except TransientError as error:
                 raise OutcomeUnknownError(self.upstream, error.detail) from error
 
-    async def json(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
+    async def get_json(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
         """GET the body of a 200, with exact numbers."""
-        return self.parsed(await self.get(path, params))
+        return self.parse(await self.get(path, params))
 
-    async def json_if_found(self, path: str, what: str) -> Any | None:
+    async def get_json_if_found(self, path: str, what: str) -> Any | None:
         """GET the object in the body of a 200; None for a 404."""
         response = await self.get(path, accept=frozenset({200, 404}))
-        body = self.parsed(response)  # also of a 404, because a proxy's 404 is not JSON
+        body = self.parse(response)  # also of a 404, because a proxy's 404 is not JSON
         if response.status_code == 404:
             return None
-        with self.reading(what):
+        with self.translate_read_errors(what):
             if body is None:  # because otherwise it would look like a 404
                 raise TypeError("null is no object")
         return body
 
-    def parsed(self, response: httpx.Response) -> Any:
+    def parse(self, response: httpx.Response) -> Any:
         """Parse the body as strict JSON, with Decimals for numbers that have a fraction."""
         try:
             return parse_json(response.content)
@@ -148,7 +148,7 @@ class Client:
             raise self._contract_error(response.request, error) from None
 
     @contextmanager
-    def reading(self, what: str) -> Generator[None]:
+    def translate_read_errors(self, what: str) -> Generator[None]:
         """Translate errors from reading the values of an answer into UpstreamContractError."""
         try:
             yield
@@ -157,7 +157,7 @@ class Client:
             detail = f"{what} could not be read ({reason})"
             raise UpstreamContractError(self.upstream, detail) from None
 
-    async def health(self, path: str, within_s: float = HEALTH_WITHIN_S) -> UpstreamHealth:
+    async def check_health(self, path: str, within_s: float = HEALTH_WITHIN_S) -> UpstreamHealth:
         """Call the health route once, past the breaker and without a retry; never raise."""
         try:
             async with asyncio.timeout(within_s), self._http.stream("GET", path) as response:
@@ -202,7 +202,7 @@ class Client:
         # The first failure is replayed into stamina, because a call that succeeds at once then
         # never pays for the retry context.
         replayed = False
-        on = pauses(self.policy, deadline)
+        on = build_retry_hook(self.policy, deadline)
         async for attempt in stamina.retry_context(on, attempts=self.policy.tries, timeout=None):
             with attempt:
                 if not replayed:
@@ -214,7 +214,7 @@ class Client:
 
     async def _connect_and_send(self, request: httpx.Request, within_s: float) -> httpx.Response:
         """Connect, with the retries of the policy, and send once."""
-        pause_s = pauses(self.policy, time.monotonic() + self.policy.total_s)
+        pause_s = build_retry_hook(self.policy, time.monotonic() + self.policy.total_s)
 
         def unsent(error: Exception) -> bool | float:
             return isinstance(error, NotSentError) and pause_s(error)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from serve_app.upstream.exact_values import objects, text
+from serve_app.upstream.exact_values import read_objects, read_text
 from serve_app.upstream.http_client import Client
 
 PAGE_SIZE: Final = 1000
@@ -19,10 +19,10 @@ async def read_listing(
     known: dict[str, str] = {}
     for page in range(max_pages):
         params = {"limit": PAGE_SIZE, "offset": page * PAGE_SIZE}
-        answer = await client.json(path, params)
-        with client.reading(f"a page of {rows_name}"):
-            rows = objects(answer[rows_name])
-            known.update({text(row[id_field]): text(row[text_field]) for row in rows})
+        answer = await client.get_json(path, params)
+        with client.translate_read_errors(f"a page of {rows_name}"):
+            rows = read_objects(answer[rows_name])
+            known.update({read_text(row[id_field]): read_text(row[text_field]) for row in rows})
             has_next = answer["pagination"]["hasNext"] is True
         if not (has_next and rows):
             return known, True

@@ -32,7 +32,7 @@ from async_lru import alru_cache
 from optimization import Side
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamContractError
-from serve_app.upstream.exact_values import objects, text, whole
+from serve_app.upstream.exact_values import read_integer, read_objects, read_text
 from serve_app.upstream.http_client import UNREADABLE, Client, UpstreamHealth
 from serve_app.upstream.response_body import parse_json
 from serve_app.upstream.retry_policy import Policy
@@ -118,7 +118,7 @@ class OrderService:
         OutcomeUnknownError if the batch was sent without a clear answer.
         """
         references = await self.references()
-        at = instant(timestamp)
+        at = format_instant(timestamp)
         body = orjson.dumps([_body(order, references, at) for order in orders])
         response = await self._client.send_once("POST", "/api/v1/orders", body, POST_WITHIN_S)
         status = response.status_code
@@ -129,23 +129,27 @@ class OrderService:
             detail = f"/api/v1/orders answered {status}"
             raise OutcomeUnknownError(self._client.upstream, detail)
         try:
-            with self._client.reading("what became of a batch"):
-                return _sort_answers(objects(self._client.parsed(response)["orders"]), len(orders))
+            with self._client.translate_read_errors("what became of a batch"):
+                return _sort_answers(
+                    read_objects(self._client.parse(response)["orders"]), len(orders)
+                )
         except UpstreamContractError as error:
             raise OutcomeUnknownError(self._client.upstream, error.detail) from error
 
-    async def placed(self, timestamp: datetime) -> Mapping[tuple[str, str], Placed]:
+    async def read_placed(self, timestamp: datetime) -> Mapping[tuple[str, str], Placed]:
         """Read the orders of a batch at the service, by portfolio id and security id."""
         found: dict[tuple[str, str], Placed] = {}
         for offset in range(0, MAX_PLACED_ORDERS, PAGE):
-            params = {"orderTimestamp": instant(timestamp), "limit": PAGE, "offset": offset}
-            answer = await self._client.json("/api/v1/orders", params)
-            with self._client.reading("a page of orders"):
-                rows = objects(answer["content"])
+            params = {"orderTimestamp": format_instant(timestamp), "limit": PAGE, "offset": offset}
+            answer = await self._client.get_json("/api/v1/orders", params)
+            with self._client.translate_read_errors("a page of orders"):
+                rows = read_objects(answer["content"])
                 for row in rows:
-                    portfolio_id = text(row["portfolio"]["portfolioId"])
-                    security_id = text(row["security"]["securityId"])
-                    there = Placed(whole(row["id"]), text(row["status"]["abbreviation"]))
+                    portfolio_id = read_text(row["portfolio"]["portfolioId"])
+                    security_id = read_text(row["security"]["securityId"])
+                    there = Placed(
+                        read_integer(row["id"]), read_text(row["status"]["abbreviation"])
+                    )
                     found.setdefault((portfolio_id, security_id), there)
                 more = answer["pagination"]["hasNext"] is True
                 if more and not rows:  # because an overlooked order would be sent twice
@@ -155,9 +159,9 @@ class OrderService:
         detail = f"over {MAX_PLACED_ORDERS:,} orders have one orderTimestamp"
         raise UpstreamContractError(self._client.upstream, detail)
 
-    async def health(self) -> UpstreamHealth:
+    async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
-        return await self._client.health(HEALTH)
+        return await self._client.check_health(HEALTH)
 
     async def cancel(self, order_ids: Sequence[int]) -> None:
         """Request the cancellation of orders not yet submitted to the trade service.
@@ -176,8 +180,8 @@ class OrderService:
         response = await self._client.get(path, accept=FOUND_OR_NOT)
         if response.status_code == NOT_FOUND:
             return
-        order = self._client.parsed(response)
-        with self._client.reading("an order"):
+        order = self._client.parse(response)
+        with self._client.translate_read_errors("an order"):
             if order["status"]["abbreviation"] != NEW or order.get("tradeOrderId") is not None:
                 return
             body = orjson.dumps(_cancelled_body(order, cancelled))
@@ -195,16 +199,16 @@ class OrderService:
         )
 
     async def _id(self, path: str, member: str, wanted: str) -> int:
-        rows = await self._client.json(path)
-        with self._client.reading(f"the answer of {path}"):
-            for row in objects(rows):
+        rows = await self._client.get_json(path)
+        with self._client.translate_read_errors(f"the answer of {path}"):
+            for row in read_objects(rows):
                 if row[member] == wanted:
-                    return whole(row["id"])
+                    return read_integer(row["id"])
         detail = f"{path} has no {member} {wanted}"
         raise UpstreamContractError(self._client.upstream, detail)
 
 
-def instant(moment: datetime) -> str:
+def format_instant(moment: datetime) -> str:
     """Format a moment as the service's filter reads it: UTC, milliseconds, ``Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
@@ -247,7 +251,7 @@ def _sort_answers(rows: Any, count: int) -> tuple[Answer, ...]:
     """Sort the results, which come in any order, into the order of the request."""
     by_index: dict[Any, list[Any]] = {}
     for row in rows:
-        by_index.setdefault(whole(row["requestIndex"]), []).append(row)
+        by_index.setdefault(read_integer(row["requestIndex"]), []).append(row)
     return tuple(_answer(by_index.get(index, [])) for index in range(count))
 
 
@@ -259,7 +263,7 @@ def _answer(rows: Sequence[Any]) -> Answer:
         return Refused(_shorten(row.get("message")))
     order_id = row.get("orderId") or (row.get("order") or {}).get("id")
     if row["status"] == "SUCCESS" and isinstance(order_id, int):
-        return Accepted(whole(order_id))
+        return Accepted(read_integer(order_id))
     return None
 
 

@@ -15,7 +15,7 @@ from async_lru import alru_cache
 
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamError
-from serve_app.upstream.exact_values import text
+from serve_app.upstream.exact_values import read_text
 from serve_app.upstream.http_client import Client, UpstreamHealth
 from serve_app.upstream.listings import read_listing
 from serve_app.upstream.retry_policy import Policy
@@ -43,7 +43,7 @@ class Portfolios:
         self._known = alru_cache(maxsize=10_000, ttl=TTL_S)(self._read)
         self._newest = alru_cache(maxsize=1, ttl=TTL_S)(self._read_newest)
 
-    async def names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
+    async def read_names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
         """Read names by portfolio id: None for an unknown portfolio, or no answer in time."""
         found: dict[str, str | None] = dict.fromkeys(portfolio_ids)
         try:
@@ -53,15 +53,15 @@ class Portfolios:
             logger.warning("names of portfolios are left out: %s", error or "no answer in time")
         return found
 
-    async def name(self, portfolio_id: str) -> str | None:
+    async def read_name(self, portfolio_id: str) -> str | None:
         """Read the name of a portfolio; None if the portfolio is unknown."""
         if OBJECT_ID.fullmatch(portfolio_id) is None:
             return None
         return await self._known(portfolio_id)
 
-    async def health(self) -> UpstreamHealth:
+    async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
-        return await self._client.health(HEALTH)
+        return await self._client.check_health(HEALTH)
 
     async def _fill(self, found: dict[str, str | None]) -> None:
         """Add each name as it arrives, because names that arrived in time are returned."""
@@ -70,7 +70,7 @@ class Portfolios:
             found |= {each: known.get(each) for each in found}
 
         async def look_up(portfolio_id: str) -> None:
-            found[portfolio_id] = await self.name(portfolio_id)
+            found[portfolio_id] = await self.read_name(portfolio_id)
 
         missing = [each for each, name in found.items() if name is None][:MAX_SINGLE]
         await for_each(missing, look_up, self._client.policy.concurrency)
@@ -83,8 +83,10 @@ class Portfolios:
         return known
 
     async def _read(self, portfolio_id: str) -> str | None:
-        row = await self._client.json_if_found(f"/api/v1/portfolio/{portfolio_id}", "a portfolio")
+        row = await self._client.get_json_if_found(
+            f"/api/v1/portfolio/{portfolio_id}", "a portfolio"
+        )
         if row is None:
             return None
-        with self._client.reading("a portfolio"):
-            return text(row["name"])
+        with self._client.translate_read_errors("a portfolio"):
+            return read_text(row["name"])

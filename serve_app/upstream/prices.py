@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from async_lru import alru_cache
 
-from serve_app.upstream.exact_values import exact, objects, text
+from serve_app.upstream.exact_values import read_decimal, read_objects, read_text
 from serve_app.upstream.http_client import Client, UpstreamHealth
 from serve_app.upstream.retry_policy import Policy
 
@@ -35,28 +35,28 @@ class Prices:
 
     def __init__(self, client: Client, ttl_s: float) -> None:
         self._client = client
-        self._latest = alru_cache(maxsize=1, ttl=ttl_s)(self._read_snapshot)
+        self._latest = alru_cache(maxsize=1, ttl=ttl_s)(self._request_snapshot)
 
-    async def snapshot(self) -> PriceSnapshot:
+    async def read_snapshot(self) -> PriceSnapshot:
         """Return the shared snapshot, or a new one."""
         return await self._latest()
 
-    async def health(self) -> UpstreamHealth:
+    async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
-        return await self._client.health(HEALTH)
+        return await self._client.check_health(HEALTH)
 
-    async def _read_snapshot(self) -> PriceSnapshot:
-        rows = await self._client.json("/api/v1/prices")
-        with self._client.reading("a price"):
+    async def _request_snapshot(self) -> PriceSnapshot:
+        rows = await self._client.get_json("/api/v1/prices")
+        with self._client.translate_read_errors("a price"):
             prices = _by_ticker(rows)
         return PriceSnapshot(uuid4().hex, datetime.now(UTC), prices)
 
 
 def _by_ticker(rows: Any) -> dict[str, Decimal]:
     prices: dict[str, Decimal] = {}
-    for row in objects(rows):
-        price = exact(row["close"])
+    for row in read_objects(rows):
+        price = read_decimal(row["close"])
         # The first row of a ticker counts, because the service's own look-up takes it, too.
         if price > 0:
-            prices.setdefault(text(row["ticker"]), price)
+            prices.setdefault(read_text(row["ticker"]), price)
     return prices

@@ -17,11 +17,11 @@ class WatchedTransport(httpx.AsyncBaseTransport):
     """Transport that wraps another one and reports its requests."""
 
     def __init__(
-        self, upstream: str, transport: httpx.AsyncBaseTransport, told: CallObserver
+        self, upstream: str, transport: httpx.AsyncBaseTransport, observer: CallObserver
     ) -> None:
         self._upstream = upstream
         self._transport = transport
-        self._told = told
+        self._observer = observer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and report its outcome and duration."""
@@ -34,7 +34,7 @@ class WatchedTransport(httpx.AsyncBaseTransport):
             outcome = "given up"
             raise
         finally:
-            self._told(self._upstream, outcome, time.perf_counter() - begin)
+            self._observer(self._upstream, outcome, time.perf_counter() - begin)
         return response
 
     async def aclose(self) -> None:

@@ -55,7 +55,7 @@ class NotSentError(TransientError):
     """The connection of an attempt could not be made, so nothing of the request was sent."""
 
 
-def pauses(policy: Policy, deadline: float) -> Callable[[Exception], bool | float]:
+def build_retry_hook(policy: Policy, deadline: float) -> Callable[[Exception], bool | float]:
     """Build the retry hook for stamina: Retry-After or else full jitter; False to give up."""
     ceiling_s = policy.backoff_s
 

@@ -7,7 +7,7 @@ from async_lru import alru_cache
 
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamContractError
-from serve_app.upstream.exact_values import text
+from serve_app.upstream.exact_values import read_text
 from serve_app.upstream.http_client import Client, UpstreamHealth
 from serve_app.upstream.listings import PAGE_SIZE, read_listing
 from serve_app.upstream.retry_policy import Policy
@@ -30,7 +30,7 @@ class Securities:
         # Also caches None, because otherwise unknown securities would be read again and again.
         self._single = alru_cache(maxsize=10_000, ttl=SINGLE_TTL_S)(self._read_single)
 
-    async def tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
+    async def read_tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
         """Look up tickers by security id; unknown ids are left out."""
         wanted = frozenset(security_ids)
         known = await self._all()
@@ -48,9 +48,9 @@ class Securities:
         await for_each(unknown, look_up, self._client.policy.concurrency)
         return found
 
-    async def health(self) -> UpstreamHealth:
+    async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
-        return await self._client.health(HEALTH)
+        return await self._client.check_health(HEALTH)
 
     async def _read_all(self) -> dict[str, str]:
         fields, max_pages = ("securityId", "ticker"), MAX_SECURITIES // PAGE_SIZE
@@ -63,8 +63,8 @@ class Securities:
         raise UpstreamContractError(self._client.upstream, detail)
 
     async def _read_single(self, security_id: str) -> str | None:
-        row = await self._client.json_if_found(f"/api/v1/security/{security_id}", "a security")
+        row = await self._client.get_json_if_found(f"/api/v1/security/{security_id}", "a security")
         if row is None:
             return None
-        with self._client.reading("a security"):
-            return text(row["ticker"]) if text(row["securityId"]) == security_id else None
+        with self._client.translate_read_errors("a security"):
+            return read_text(row["ticker"]) if read_text(row["securityId"]) == security_id else None

@@ -48,7 +48,7 @@ def connect(
     """Return the database for one event loop; nothing is sent before the first operation.
 
     Every operation ends within ``timeout_ms``. Writes are acknowledged by the majority, journaled.
-    ``told`` is called after every command.
+    ``observer`` is called after every command.
     """
     client: AsyncMongoClient[Document] = AsyncMongoClient(
         uri,

@@ -19,7 +19,7 @@ from serve_app.api.exports.transactions import line_json, lines_of
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.api.schemas.stored_rebalances import portfolio_json
-from serve_app.chunks.assumed_fills import as_if_filled
+from serve_app.chunks.assumed_fills import assume_fills
 from serve_app.chunks.fetch import ChunkInputs
 from serve_app.cli import tables
 from serve_app.client.models import DriftSummary
@@ -78,7 +78,7 @@ def of_an_outcome(draw: Draw) -> Iterator[Pair]:
     after, traded = Fraction(made.after[0]), Fraction(made.after[0]) - Fraction(made.before[0])
     base = Fraction(made.market_value) - Fraction(made.cost)
     actual = ten_thousandths(after * price / base)
-    yield drift.traded, traded
+    yield drift.change, traded
     yield drift.actual, actual
     yield made.transactions[0].quantity, abs(traded)
     yield made.turnover, abs(traded) * price
@@ -122,7 +122,7 @@ def of_orders_that_count_as_filled(draw: Draw) -> Iterator[Pair]:
     for side, sign in ((Side.BUY, 1), (Side.SELL, -1)):
         order = Order("R" * 24, 0, P, A, side, quantity, NOON)
         balances = [Balance(P, cash, {A: held})]
-        filled = as_if_filled(ChunkInputs([P], balances, {A: price}), {P: [order]}).balances[0]
+        filled = assume_fills(ChunkInputs([P], balances, {A: price}), {P: [order]}).balances[0]
         assert isinstance(filled, Balance)
         yield filled.holdings[A], Fraction(held) + sign * Fraction(quantity)
         yield filled.cash, Fraction(cash) - sign * Fraction(quantity) * Fraction(price)
@@ -154,7 +154,7 @@ def of_tables_of_the_command_line(draw: Draw) -> Iterator[Pair]:
     value = Decimal(f"{draw.randrange(10**33, 10**34)}.00")
     weight = Decimal("0.5")
     row = DriftSummary(P, "OUT_OF_BAND", value, value, weight, value, weight, 1, None, None)
-    cells = [next(iter(column.cells)) for column in tables.drifts([row]).columns]
+    cells = [next(iter(column.cells)) for column in tables.tabulate_drifts([row]).columns]
     yield str(cells[2]).replace(",", ""), Fraction(value)
 
 

@@ -24,9 +24,9 @@ class World(Upstreams):
 
     service: OrderService
 
-    async def placed(self, timestamp: datetime) -> Mapping[tuple[str, str], Placed]:
+    async def read_placed(self, timestamp: datetime) -> Mapping[tuple[str, str], Placed]:
         self._require("order")
-        return await self.service.placed(timestamp)
+        return await self.service.read_placed(timestamp)
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     chunk = chunk_of(len(KINDS))
     write(tmp_path / "book.parquet", chunk, list(KINDS))
     work = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
-    run = await resources.rebalances.open(work.run)
+    run = await resources.rebalances.open(work.rebalance)
 
     first = await record_chunk(work, chunk, resources, None)
     second = await record_chunk(work, chunk, resources, None)
@@ -198,7 +198,7 @@ async def test_a_chunk_that_is_not_plain_goes_by_objects(
     work = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"), change.get("options"))
     if "own" in change:
         own = {chunk.portfolio_ids[1]: change["own"]}
-        work = replace(work, run=replace(work.run, overrides_by_portfolio=own))
+        work = replace(work, rebalance=replace(work.rebalance, overrides_by_portfolio=own))
 
     solved, _ = await solve_in_arrays(work, chunk, resources)
 

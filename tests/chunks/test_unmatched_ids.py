@@ -9,7 +9,7 @@ import pytest
 from optimization.domain.model import Model
 from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
 from optimization.domain.outcome import Refusal
-from serve_app.chunks.unmatched_ids import Unmatched
+from serve_app.chunks.unmatched_ids import UnmatchedIds
 from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance, new_rebalance
 from storage.run import HoldingsRef, Run, Selection
@@ -35,11 +35,11 @@ def test_a_security_is_listed_where_it_is_named_and_no_rebalance_that_names_it_h
 ):
     own = {one: NAMED[named] for one, named in zip(PORTFOLIOS, in_own, strict=True)}
     run = Run("1" * 24, Selection(), NAMED[in_common], HoldingsRef("file"), now(), own)
-    unmatched = Unmatched(run)
+    unmatched = UnmatchedIds(run)
     naming = [in_common or named for named in in_own]
 
     for one, named, is_held in zip(PORTFOLIOS, naming, has, strict=True):
-        unmatched.see(a_part(one, own[one], [X] if named and not is_held else []))
+        unmatched.add_rebalance(a_part(one, own[one], [X] if named and not is_held else []))
 
     held = [is_held for named, is_held in zip(naming, has, strict=True) if named]
     assert unmatched.ids == ((X,) if held and not any(held) else ())
@@ -47,9 +47,11 @@ def test_a_security_is_listed_where_it_is_named_and_no_rebalance_that_names_it_h
 
 def test_nothing_is_known_of_a_rebalance_that_was_refused_but_which_portfolios_it_has():
     own = dict.fromkeys(PORTFOLIOS, NAMED[True])
-    unmatched = Unmatched(Run("1" * 24, Selection(), NAMED[True], HoldingsRef("file"), now(), own))
+    unmatched = UnmatchedIds(
+        Run("1" * 24, Selection(), NAMED[True], HoldingsRef("file"), now(), own)
+    )
     part = a_part(PORTFOLIOS[0], NAMED[True], [X])
 
-    unmatched.see(replace(part, refusal=Refusal("prices-missing", "no price", {})))
+    unmatched.add_rebalance(replace(part, refusal=Refusal("prices-missing", "no price", {})))
 
     assert unmatched.ids == (PORTFOLIOS[1],)

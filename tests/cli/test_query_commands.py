@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Status
 from optimization.domain.portfolio import PricedTarget
 from serve_app.cli import cli
-from serve_app.cli.output import show, table
+from serve_app.cli.output import make_table, show
 from tests.support.command_server import WIDE, Ordergen, ordergen_at, served
 from tests.support.fakes import PRICE, A, FakeOptimizer, P, Q, bought_one, position, refused
 
@@ -234,7 +234,7 @@ def test_an_id_stays_whole_beside_sentences_and_loses_no_letter_on_a_narrow_term
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     row = ("123456789012345678901234", "STOPPED: no answer of accounting", "120REBALANCED30FAILED")
-    show(table("Runs", ("run", "status", "outcomes"), [row]))
+    show(make_table("Runs", ("run", "status", "outcomes"), [row]))
     printed = capsys.readouterr().out
     assert (row[0] in printed) == is_whole
     first = "".join(line[1:].split("│")[0].strip() for line in printed.splitlines() if "│" in line)

@@ -11,7 +11,7 @@ import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
 from ray.serve.exceptions import BackPressureError
 
-from serve_app.call_context import correlation_id, remaining_s, within
+from serve_app.call_context import correlation_id, remaining_s, set_deadline
 from serve_app.deployments.handles import MAX_ATTEMPTS, connect
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.ports.optimizer import Optimizer
@@ -81,7 +81,7 @@ async def test_arguments_and_results_pass_as_they_are():
 
 async def test_a_deployment_knows_the_id_of_its_caller_and_how_long_it_waits():
     token = correlation_id.set("nightly")
-    with within(5.0):
+    with set_deadline(5.0):
         name, left = await client_of(Worker()).read()
     correlation_id.reset(token)
 

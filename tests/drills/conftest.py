@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serve_app.launch.launcher import running, url_of
-from serve_app.launch.preflight import configured
+from serve_app.launch.launcher import run_service, url_of
+from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from storage.embedded import server as embedded
@@ -63,8 +63,8 @@ def service(server: Server, book: Book, cluster: object) -> Iterator[Settings]:
             "run_patience_s": 3,
             "run_lease_s": 2,
         }
-        settings, content = configured(CONFIG, overrides)
-        with running(settings, content, print) as complete:
+        settings, content = read_configuration(CONFIG, overrides)
+        with run_service(settings, content, print) as complete:
             yield complete
 
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from serve_app.launch.haproxy import TIMEOUT_VARIABLE
-from serve_app.launch.launcher import running, url_of
-from serve_app.launch.preflight import configured
+from serve_app.launch.launcher import run_service, url_of
+from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from tests.end_to_end.book import Book, served
@@ -54,12 +54,12 @@ def service(mongodb_uri: str, book_url: str) -> Iterator[Settings]:
         "proxy_connections_per_client": CONNECTIONS,
     }
     os.environ[TIMEOUT_VARIABLE] = str(CLIENT_TIMEOUT_S)  # first, because Ray hands it on
-    settings, content = configured(CONFIG, overrides)
+    settings, content = read_configuration(CONFIG, overrides)
     (optimizer,) = [
         one for one in content["applications"][0]["deployments"] if one["name"] == "Optimizer"
     ]
     optimizer["autoscaling_config"]["min_replicas"] = 2
-    with running(settings, content, print) as complete:
+    with run_service(settings, content, print) as complete:
         yield complete
 
 

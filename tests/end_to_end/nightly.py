@@ -22,5 +22,5 @@ class Nightly:
         """Rebalance each of these portfolios to its newest model."""
         optimizer = connect_optimizer()
         calls = (rebalance_portfolio(optimizer, each, None, NO_OVERRIDES) for each in portfolio_ids)
-        with CallContext("job").entered():
+        with CallContext("job").activate():
             return await asyncio.gather(*calls, return_exceptions=True)

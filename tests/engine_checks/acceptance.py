@@ -17,8 +17,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from serve_app.launch.launcher import running, url_of
-from serve_app.launch.preflight import configured
+from serve_app.launch.launcher import run_service, url_of
+from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from tests.end_to_end.acceptance import all_answered_rightly
@@ -48,8 +48,8 @@ def main() -> None:
         upstreams = ("portfolio_accounting", "pricing", "security", "portfolio", "order")
         given = {f"{upstream}_service_url": url for upstream in upstreams}
         own = {"port": port, "data_directory": directory}
-        settings, content = configured(CONFIG, {**given, **own})
-        with running(settings, content, console.print) as complete:
+        settings, content = read_configuration(CONFIG, {**given, **own})
+        with run_service(settings, content, console.print) as complete:
             kinds = asyncio.run(put(complete, book, arguments.problems, arguments.seed))
     table = Table("answer, and how it is known to be right", "problems")
     for kind, number in kinds.most_common():

@@ -12,7 +12,7 @@ import numpy as np
 from optimization.domain.model import DriftBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
-from optimization.exact.block import Bands, Block, bands, lot_limits
+from optimization.exact.block import Bands, Block, compute_bands, lot_limits
 from optimization.exact.block_builder import build_block
 from optimization.exact.scaled_integers import Integers
 from optimization.milp.data import CashMilpData
@@ -75,7 +75,7 @@ def instances(
     found: list[Instance] = []
     for portfolio in portfolios(rng, model, 20 * count):
         assembled = build_block(model, (), [portfolio], RebalanceOptions())
-        where = bands(assembled.block)
+        where = compute_bands(assembled.block)
         best = solve(assembled.block, where)
         if not best.admits[0]:
             continue

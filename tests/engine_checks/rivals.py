@@ -72,7 +72,7 @@ def hull_by_highspy(highs: highspy.Highs, problem: CashMilpData, time_limit_s: f
     lp.num_col_, lp.num_row_ = 3 * n, 1
     lp.col_cost_ = np.concatenate((problem.cost_across, p, p)) * OBJECTIVE_SCALE
     lp.col_lower_ = np.zeros(3 * n)
-    lp.col_upper_ = np.concatenate((problem.can_cross, problem.most_down, problem.most_up))
+    lp.col_upper_ = np.concatenate((problem.can_cross, problem.max_down, problem.max_up))
     lp.row_lower_, lp.row_upper_ = np.array([-highspy.kHighsInf]), np.array([problem.limit])
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_ = np.arange(3 * n + 1, dtype=np.int32)
@@ -92,7 +92,7 @@ def hull_by_arrays(highs: highspy.Highs, problem: CashMilpData, time_limit_s: fl
     p, n = problem.lot_value, len(problem.lot_value)
     form, sense = int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize)
     cost = np.concatenate((problem.cost_across, p, p)) * OBJECTIVE_SCALE
-    most = np.concatenate((problem.can_cross, problem.most_down, problem.most_up))
+    most = np.concatenate((problem.can_cross, problem.max_down, problem.max_up))
     rows = np.array([-highspy.kHighsInf]), np.array([problem.limit])
     starts, indices = np.arange(3 * n + 1, dtype=np.int32), np.zeros(3 * n, dtype=np.int32)
     matrix = starts, indices, np.concatenate((p, -p, p))
@@ -130,14 +130,14 @@ def _coupling_rows(
     n = len(book.price)
     buy, sell = cp.Variable(n, integer=True), cp.Variable(n, integer=True)
     buys, sells = cp.Variable(n, boolean=True), cp.Variable(n, boolean=True)
-    most_buy = np.maximum(book.high - book.held, 0)
-    most_sell = np.maximum(book.held - book.low, 0)
+    max_buy = np.maximum(book.high - book.held, 0)
+    max_sell = np.maximum(book.held - book.low, 0)
     turnover, count = book.price @ (buy + sell), cp.sum(buys + sells)
     rows = [
         u == book.held + buy - sell,
-        buy <= cp.multiply(most_buy, buys),
+        buy <= cp.multiply(max_buy, buys),
         buy >= cp.multiply(coupled.least_trade, buys),
-        sell <= cp.multiply(most_sell, sells),
+        sell <= cp.multiply(max_sell, sells),
         sell >= cp.multiply(coupled.least_trade, sells),
         buys + sells <= 1,
         turnover <= coupled.turnover,

@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 from pymongo import MongoClient
 
-from serve_app.launch.database_supervisor import SupervisedDatabase, kept_database
+from serve_app.launch.database_supervisor import SupervisedDatabase, keep_database
 from serve_app.local import stand_ins
 from serve_app.local.stand_ins import DatabaseKeeper
 from serve_app.settings import settings_from
@@ -34,7 +34,7 @@ def said() -> list[str]:
 @pytest.fixture
 def database(tmp_path: Path, said: list[str]) -> Iterator[SupervisedDatabase]:
     settings = settings_from({"data_directory": tmp_path / "data", "mongodb_uri": None})
-    with kept_database(settings, said.append) as kept:
+    with keep_database(settings, said.append) as kept:
         assert kept is not None
         yield kept
 

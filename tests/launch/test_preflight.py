@@ -12,8 +12,8 @@ import pytest
 from serve_app.launch.haproxy import harden
 from serve_app.launch.launcher import url_of
 from serve_app.launch.preflight import (
-    configured,
     default_config,
+    read_configuration,
     require_free_port,
     require_startable,
 )
@@ -119,7 +119,7 @@ def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_configuration_may_leave_out_what_serve_has_a_default_for(tmp_path: Path) -> None:
     path = tmp_path / "short.yaml"
     path.write_text("applications: [{import_path: serve_app.app:build_app}]\nhttp_options:\n")
-    _, content = configured(path, {})
+    _, content = read_configuration(path, {})
     (application,) = content["applications"]
     assert (content["http_options"], content["logging_config"]) == ({}, {})
     assert {key: application[key] for key in ("name", "route_prefix", "deployments")} == {
@@ -146,7 +146,7 @@ def test_a_configuration_of_another_shape_is_refused_before_ray_starts(
     path = tmp_path / "odd.yaml"
     path.write_text("applications: [{}]\n" * (not rest.startswith("app")) + rest)
     with pytest.raises(SettingsError, match="a Serve configuration with one application"):
-        configured(path, {})
+        read_configuration(path, {})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
@@ -192,7 +192,7 @@ def test_the_configuration_of_the_package_serves_any_directory(
     own = tmp_path / "serve_config.yaml"
     own.write_text((ROOT / "serve_config.yaml").read_text().replace("args: {}", "args: {port: 9}"))
     assert default_config() == Path("serve_config.yaml")
-    settings, _ = configured(None, {})
+    settings, _ = read_configuration(None, {})
     assert settings.port == 9
 
 

@@ -244,6 +244,6 @@ def test_a_limit_that_each_request_has_anew_lets_no_trade_be_undone(renewed: dic
         answer = rebalance(*problem)
         if answer.status is Status.REBALANCED:
             again = asked_again(problem, answer)
-            before = {line.security.security_id: line.traded for line in answer.drifts}
+            before = {line.security.security_id: line.change for line in answer.drifts}
             for line in again.drifts:
-                assert line.traded * before.get(line.security.security_id, 0) >= 0, problem
+                assert line.change * before.get(line.security.security_id, 0) >= 0, problem

@@ -33,7 +33,7 @@ def random_weights(draw: random.Random, count: int) -> list[Weight]:
         parts = draw.choice((3, 6, 7, 9, 30))
         cuts = sorted(draw.randint(0, parts) for _ in range(count))
         shares = [b - a for a, b in pairwise([0, *cuts])]
-        return [WrittenFraction.of(f"{share}/{parts}") for share in shares]
+        return [WrittenFraction.parse(f"{share}/{parts}") for share in shares]
     cuts = sorted(draw.randint(0, 10**12) for _ in range(count - 1))
     edges = [0, *cuts, 10**12]
     return [Decimal(b - a).scaleb(-12) for a, b in pairwise(edges)]
@@ -199,7 +199,7 @@ def test_an_index_without_cash_for_all_of_it_has_the_optimum_of_another_solver(c
 
 
 def test_thirds_are_exact_and_their_digits_end_somewhere():
-    third = WrittenFraction.of("1/3")
+    third = WrittenFraction.parse("1/3")
     targets = tuple(Target(name, third, DriftBand(Decimal(0), Decimal(0))) for name in "ABC")
     prices = dict.fromkeys("ABC", Decimal(10))
     model = Model("Thirds", targets, ("U1",))
@@ -222,7 +222,7 @@ def test_thirds_are_exact_and_their_digits_end_somewhere():
 
 
 def test_a_seventh_is_inside_its_band_at_the_very_edge():
-    seventh = WrittenFraction.of("1/7")
+    seventh = WrittenFraction.parse("1/7")
     band = relative_band(seventh, Decimal("0.5"))
     model = Model("Edge", (Target("A", seventh, band),), ("U1",))
     prices = {"A": Decimal(1)}

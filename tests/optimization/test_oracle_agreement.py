@@ -15,7 +15,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import DEFAULTS, rebalance
-from optimization.exact.block import bands
+from optimization.exact.block import compute_bands
 from optimization.exact.block_builder import build_block
 from optimization.solvers.cash_constrained import (
     CashConstrainedProblem,
@@ -122,7 +122,7 @@ def test_the_cvxpy_program_reaches_the_objective_of_the_cover():
     for count in (3, 8, 9, 40):
         model, portfolio = random_problem(rng, count, 300_000, drift=0.05)
         assembled = build_block(price_targets(model, portfolio.prices), (), [portfolio], DEFAULTS)
-        where = bands(assembled.block)
+        where = compute_bands(assembled.block)
         best = solve(assembled.block, where)
         for shortfall in (1, 5_000, 77_777):
             block = assembled.block

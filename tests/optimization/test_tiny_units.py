@@ -13,7 +13,7 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import rebalance
-from optimization.exact.block import bands
+from optimization.exact.block import compute_bands
 from optimization.exact.block_builder import build_block
 from optimization.exact.scaled_integers import granularity_of, just_above
 from optimization.solvers.cash_constrained import CashConstrainedProblem, solve_by_program
@@ -97,7 +97,7 @@ def test_the_cash_row_alone_is_asked_again_where_prices_are_finer_than_floats():
     portfolio = Portfolio("P" * 24, Decimal(1000), {}, prices)
     options = RebalanceOptions(cash_floor=Decimal(700))
     block = build_block(price_targets(MODEL, prices), (), [portfolio], options).block
-    where = bands(block)
+    where = compute_bands(block)
     lots = solve(block, where).lots[0]
     assert lots.tolist() == [20, 5]
 

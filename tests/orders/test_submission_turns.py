@@ -90,7 +90,7 @@ async def test_looking_up_what_is_unsettled_ends(
     assert counts(await client.post(path)) == {"SENT": 1198, "FAILED": 2}
     service = stored.resources.order_service
 
-    assert await calls_after_hanging_up(stored, path, service, "placed") == 1
+    assert await calls_after_hanging_up(stored, path, service, "read_placed") == 1
 
     assert len(desk.posted) == 2
     assert (await client.post(path)).status_code == 200
@@ -119,7 +119,7 @@ async def test_looking_up_open_orders_ends(
     path = await rebalanced(client, 6, 1, name="All")
     service = stored.resources.order_service
 
-    assert await calls_after_hanging_up(stored, path, service, "placed") <= 4
+    assert await calls_after_hanging_up(stored, path, service, "read_placed") <= 4
 
     assert len(desk.posted) == 6
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from serve_app.api.app import api_app
-from serve_app.api.reference import stale
+from serve_app.api.reference import find_stale
 from serve_app.api.routes.problem_pages import problem_page
 from serve_app.problems.catalogue import KINDS
 from serve_app.settings import Settings, settings_from
@@ -114,7 +114,7 @@ def test_every_kind_of_problem_has_its_page_and_every_page_its_kind() -> None:
 
 
 def test_the_reference_is_what_the_code_says() -> None:
-    old = [str(path.relative_to(ROOT)) for path in stale(ROOT / "docs")]
+    old = [str(path.relative_to(ROOT)) for path in find_stale(ROOT / "docs")]
 
     assert old == [], "make openapi"
 

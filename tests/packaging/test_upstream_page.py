@@ -87,9 +87,9 @@ async def client(documented: Documented) -> AsyncIterator[Client]:
 async def test_every_request_of_the_page_is_sent_and_every_answer_read(
     documented: Documented, client: Client
 ) -> None:
-    assert await Prices(client, 5.0).snapshot() is not None
+    assert await Prices(client, 5.0).read_snapshot() is not None
     await holdings_are_read(client)
-    assert await Securities(client).tickers([FIRST, THIRD, UNKNOWN]) == {
+    assert await Securities(client).read_tickers([FIRST, THIRD, UNKNOWN]) == {
         FIRST: "AEEV",
         THIRD: "QFT",
     }
@@ -101,23 +101,23 @@ async def test_every_request_of_the_page_is_sent_and_every_answer_read(
         Securities(client),
         OrderService(client, "Default"),
     ):
-        assert (await upstream.health()).is_healthy
+        assert (await upstream.check_health()).is_healthy
 
     assert documented.asked == documented.exchanges.keys()
 
 
 async def holdings_are_read(client: Client) -> None:
-    found = await Accounting(client).holdings([CASH, EMPTY])
+    found = await Accounting(client).read_holdings([CASH, EMPTY])
     held = {FIRST: Decimal(137), THIRD: Decimal("0.25")}
     assert found[CASH] == Balance(CASH, Decimal("2022943.57"), held)
     assert isinstance(found[EMPTY], HoldingsMissingError)
-    by_pages = await PagedAccounting(client).holdings([CASH, *STRANGERS])
+    by_pages = await PagedAccounting(client).read_holdings([CASH, *STRANGERS])
     assert by_pages[CASH] == found[CASH]
 
 
 async def names_are_read(client: Client) -> None:
-    assert await Portfolios(client).names([CASH]) == {CASH: "Portfolio 24"}
-    names = await Portfolios(client).names([CASH, *STRANGERS])
+    assert await Portfolios(client).read_names([CASH]) == {CASH: "Portfolio 24"}
+    names = await Portfolios(client).read_names([CASH, *STRANGERS])
     assert names == {**dict.fromkeys(STRANGERS), CASH: "Portfolio 24"}
 
 
@@ -126,5 +126,5 @@ async def orders_are_sent_looked_up_and_cancelled(client: Client) -> None:
     batch = [NewOrder(CASH, FIRST, Side.BUY, 19326), NewOrder(CASH, SECOND, Side.SELL, 12)]
     sent = await orders.place(batch, AT)
     assert sent == (Accepted(101), Refused("Security is not traded today"))
-    assert await orders.placed(AT) == {(CASH, FIRST): Placed(101, "NEW")}
+    assert await orders.read_placed(AT) == {(CASH, FIRST): Placed(101, "NEW")}
     await orders.cancel([101])

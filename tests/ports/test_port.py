@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from serve_app.call_context import CallContext, correlation_id, remaining_s, within
+from serve_app.call_context import CallContext, correlation_id, remaining_s, set_deadline
 from serve_app.ports.errors import OverloadedError, PortError, ReplicaLostError
 from serve_app.ports.port import (
     CALL_CONTEXT,
@@ -73,7 +73,7 @@ async def test_a_deployment_works_in_the_context_that_a_caller_sends():
 
 async def test_a_deployment_that_is_called_in_its_own_process_works_in_the_context_there():
     token = correlation_id.set("here")
-    with within(5.0):
+    with set_deadline(5.0):
         name, left = await Greeter().read_id()
     correlation_id.reset(token)
 

@@ -159,7 +159,9 @@ async def test_a_run_whose_caller_is_told_that_the_database_is_away_is_ended(
     unreadable = replace(resources, runs=Unreadable(database))
 
     with pytest.raises(StorageUnavailableError):
-        await Coordinator(replace_lease(settings), unreadable, AttemptsHere).over(run.run_id)
+        await Coordinator(replace_lease(settings), unreadable, AttemptsHere).wait_until_over(
+            run.run_id
+        )
 
     async with asyncio.timeout(WITHIN_S):
         read = resources.runs.read

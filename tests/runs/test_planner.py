@@ -289,7 +289,7 @@ async def test_prices_that_cannot_be_read_are_the_reason_of_every_model(
         raise UpstreamContractError("pricing", "/api/v1/prices is not JSON")
 
     await added("Growth", numbered(2))
-    monkeypatch.setattr(resources.prices, "snapshot", unreadable)
+    monkeypatch.setattr(resources.prices, "read_snapshot", unreadable)
     made = await planned(planner, resources, a_run())
     assert [_code_and_upstream(part.refusal) for part in made.parts] == [
         ("upstream-contract", "pricing")

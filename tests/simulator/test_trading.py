@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve_app.simulator import Market, serving
+from serve_app.simulator import Market, serve_in_loop
 from serve_app.simulator.ledger import EFFECTS
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.upstream.holdings.source import Balance
@@ -31,7 +31,7 @@ def transaction(market: Market, **changes: Any) -> dict[str, Any]:
 
 async def balance(transport: httpx.ASGITransport, portfolio_id: str) -> Balance:
     client = Client("accounting", "http://market", POLICY, transport)
-    found = (await Accounting(client).holdings([portfolio_id]))[portfolio_id]
+    found = (await Accounting(client).read_holdings([portfolio_id]))[portfolio_id]
     assert isinstance(found, Balance)
     return found
 
@@ -233,8 +233,8 @@ async def test_an_unknown_filter_of_orders_is_refused(http: httpx.AsyncClient) -
 async def test_a_market_with_latency_can_exhaust_a_clients_patience(market: Market) -> None:
     impatient = Policy(total_s=0.05, tries=1)
     async with (
-        serving(market, latency_s=5.0) as url,
+        serve_in_loop(market, latency_s=5.0) as url,
         Client("accounting", url, impatient) as client,
     ):
         with pytest.raises(UpstreamUnavailableError, match="took over"):
-            await client.json("/health")
+            await client.get_json("/health")

@@ -142,8 +142,8 @@ class FakeOptimizer:
     ) -> tuple[Rebalance, PortfolioOutcome]:
         self._note(command.overrides.values)
         model = await self.stored.models.find_followed(command.portfolio_id, command.model_id)
-        run, (rebalance,) = await self._run(model, (command.portfolio_id,))
-        return run, rebalance
+        rebalance, (outcome,) = await self._run(model, (command.portfolio_id,))
+        return rebalance, outcome
 
     async def read_completed(self, _: str) -> Outcomes | None:
         return None
@@ -196,11 +196,13 @@ class FakeOptimizer:
             started_at=datetime.now(UTC),
         )
         rebalances = self.stored.rebalances
-        run = await rebalances.open(opened)
+        rebalance = await rebalances.open(opened)
         outcomes = tuple(self.outcome(portfolio_id, securities) for portfolio_id in portfolio_ids)
-        await rebalances.record(run.rebalance_id, range(len(outcomes)), outcomes)
+        await rebalances.record(rebalance.rebalance_id, range(len(outcomes)), outcomes)
         return (
-            await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, datetime.now(UTC)),
+            await rebalances.finish(
+                rebalance.rebalance_id, RebalanceStatus.COMPLETED, datetime.now(UTC)
+            ),
             outcomes,
         )
 

@@ -34,15 +34,15 @@ class Upstreams:
     balances: dict[str, Found] = field(default_factory=dict[str, Found])
     down: str = ""
 
-    async def snapshot(self) -> PriceSnapshot:
+    async def read_snapshot(self) -> PriceSnapshot:
         self._require("pricing")
         return PriceSnapshot("now", datetime.now(UTC), self.prices)
 
-    async def tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
+    async def read_tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
         self._require("security")
         return {security_id: security_id for security_id in security_ids}
 
-    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         self._require("accounting")
         return {
             each: self.balances.get(each) or HoldingsMissingError(each) for each in portfolio_ids
@@ -51,7 +51,7 @@ class Upstreams:
     async def block(
         self, portfolio_ids: Sequence[str], security_ids: Sequence[str], _tries: int, /
     ) -> HoldingsBlock | Mapping[str, Found]:
-        found = await self.holdings(portfolio_ids)
+        found = await self.read_holdings(portfolio_ids)
         return block_of(portfolio_ids, security_ids, found) or found
 
     def owns(self, portfolio_id: str, cash: object, **shares: object) -> None:
@@ -87,7 +87,7 @@ class Gate(Upstreams):
     def __post_init__(self) -> None:
         self.ends.set()
 
-    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         self.reached.set()
         try:
             await self.open.wait()
@@ -96,7 +96,7 @@ class Gate(Upstreams):
             if self.trouble is not None:
                 raise self.trouble from None
             raise
-        return await super().holdings(portfolio_ids)
+        return await super().read_holdings(portfolio_ids)
 
 
 class AttemptsHere(ChunkAttempts):

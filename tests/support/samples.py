@@ -46,13 +46,13 @@ def a_run(portfolios: int = 3, *, name: str = "Growth", started_at: datetime = N
     )
 
 
-def outcomes(run: Rebalance, ordinals: range | None = None) -> tuple[PortfolioOutcome, ...]:
+def outcomes(rebalance: Rebalance, ordinals: range | None = None) -> tuple[PortfolioOutcome, ...]:
     """Build an outcome for each ordinal: every third is infeasible, every fifth failed."""
-    chosen = range(run.number_of_portfolios) if ordinals is None else ordinals
-    return tuple(outcome(run, ordinal) for ordinal in chosen)
+    chosen = range(rebalance.number_of_portfolios) if ordinals is None else ordinals
+    return tuple(outcome(rebalance, ordinal) for ordinal in chosen)
 
 
-def outcome(run: Rebalance, ordinal: int) -> PortfolioOutcome:
+def outcome(rebalance: Rebalance, ordinal: int) -> PortfolioOutcome:
     portfolio_id = numbered("P", ordinal)
     if ordinal % 5 == 4:
         refusal = Refusal("prices-missing", "no price", {"securities": [numbered("S", 9)]})
@@ -67,7 +67,7 @@ def outcome(run: Rebalance, ordinal: int) -> PortfolioOutcome:
         Decimal("1000000.123456789012345678") + ordinal,
         Decimal("-20.5"),
         Decimal("3.75"),
-        run.securities,
+        rebalance.securities,
         (),
         before,
         after,

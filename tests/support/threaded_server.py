@@ -40,13 +40,13 @@ class Priced(dict[str, Decimal]):
 class Generous(Upstreams):
     """Upstreams at which every portfolio owns something."""
 
-    async def holdings(self, portfolio_ids: Mapping[str, Found]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Mapping[str, Found]) -> Mapping[str, Found]:
         return {each: Balance(each, Decimal(1000), {A: Decimal(2)}) for each in portfolio_ids}
 
-    async def placed(self, _: datetime) -> Mapping[tuple[str, str], Placed]:
+    async def read_placed(self, _: datetime) -> Mapping[tuple[str, str], Placed]:
         return {}
 
-    async def names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
+    async def read_names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
         return dict.fromkeys(portfolio_ids, "Anybody's")
 
 

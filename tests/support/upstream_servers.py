@@ -25,12 +25,12 @@ def client_of(
     handler: Handler,
     policy: Policy = EAGER,
     upstream: str = "pricing",
-    told: CallObserver | None = None,
+    observer: CallObserver | None = None,
     breaker: Breaker | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Client:
     """Start a server and a client of it, both for the duration of the test."""
-    client = Client(upstream, url_of(handler), policy, transport, told, breaker)
+    client = Client(upstream, url_of(handler), policy, transport, observer, breaker)
     opened.push_async_callback(client.close)
     return client
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from serve_app.simulator import Market, serving
+from serve_app.simulator import Market, serve_in_loop
 from tests.support.upstream_servers import opened
 
 
@@ -16,7 +16,7 @@ def market() -> Market:
 
 @pytest.fixture(scope="session")
 async def market_url(market: Market) -> AsyncIterator[str]:
-    async with serving(market) as url:
+    async with serve_in_loop(market) as url:
         yield url
 
 

@@ -20,7 +20,7 @@ async def test_holdings_are_what_the_market_derives(market: Market, market_url: 
     wanted = market.portfolio_ids(300)
 
     async with Client("accounting", market_url, summaries.POLICY) as client:
-        found = await Accounting(client).holdings(wanted)
+        found = await Accounting(client).read_holdings(wanted)
 
     assert tuple(found) == wanted
     for number, portfolio_id in enumerate(wanted):
@@ -46,8 +46,8 @@ async def test_every_priced_security_of_a_strategy_has_ticker_and_price(
         Client("security", market_url, securities.POLICY) as security_client,
         Client("pricing", market_url, prices.POLICY) as pricing_client,
     ):
-        tickers = await Securities(security_client).tickers(wanted)
-        snapshot = await Prices(pricing_client, 5.0).snapshot()
+        tickers = await Securities(security_client).read_tickers(wanted)
+        snapshot = await Prices(pricing_client, 5.0).read_snapshot()
 
     assert tickers.keys() == wanted.keys()
     assert all(snapshot.prices[ticker] > 0 for ticker in tickers.values())
@@ -62,8 +62,8 @@ async def test_some_securities_have_no_price_and_some_prices_no_security(
         Client("security", market_url, securities.POLICY) as security_client,
         Client("pricing", market_url, prices.POLICY) as pricing_client,
     ):
-        tickers = set((await Securities(security_client).tickers(listed)).values())
-        priced = (await Prices(pricing_client, 5.0).snapshot()).prices.keys()
+        tickers = set((await Securities(security_client).read_tickers(listed)).values())
+        priced = (await Prices(pricing_client, 5.0).read_snapshot()).prices.keys()
 
     assert tickers - priced
     assert priced - tickers
@@ -71,15 +71,15 @@ async def test_some_securities_have_no_price_and_some_prices_no_security(
 
 async def test_an_unknown_security_is_left_out(market_url: str) -> None:
     async with Client("security", market_url, securities.POLICY) as client:
-        assert await Securities(client).tickers(["f" * 24, "Z" * 24]) == {}
+        assert await Securities(client).read_tickers(["f" * 24, "Z" * 24]) == {}
 
 
 async def test_portfolios_have_names(market: Market, market_url: str) -> None:
     async with Client("portfolio", market_url, portfolio_names.POLICY) as client:
         names = Portfolios(client)
 
-        assert await names.name(market.portfolio_id(4)) == "Portfolio 5"
-        assert await names.name("0" * 24) is None
+        assert await names.read_name(market.portfolio_id(4)) == "Portfolio 5"
+        assert await names.read_name("0" * 24) is None
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ async def test_portfolios_have_names(market: Market, market_url: str) -> None:
 )
 async def test_every_service_says_that_it_is_well(health: str, market_url: str) -> None:
     async with Client("any", market_url, summaries.POLICY) as client:
-        assert (await client.health(health)).is_healthy
+        assert (await client.check_health(health)).is_healthy

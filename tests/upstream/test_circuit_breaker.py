@@ -44,7 +44,7 @@ class Upstream:
 
     def is_refused(self) -> float:
         """Return the seconds after which to retry."""
-        with pytest.raises(CircuitOpenError) as caught, self.breaker.admitted():
+        with pytest.raises(CircuitOpenError) as caught, self.breaker.admit():
             pass
         return caught.value.retry_after_s
 
@@ -55,7 +55,7 @@ class Upstream:
             self.clock.now_s += 1
 
     def _calls(self, calls: int, after_s: float, error: Exception | None) -> None:
-        begun = [self.breaker.admitted() for _ in range(calls)]
+        begun = [self.breaker.admit() for _ in range(calls)]
         for each in begun:
             each.__enter__()
         self.clock.now_s += after_s
@@ -115,7 +115,7 @@ def test_an_upstream_that_hangs_opens_the_circuit_with_the_first_calls_that_end(
 
 def test_one_hanging_portfolio_among_others_that_are_answered_costs_nobody_anything() -> None:
     upstream = Upstream()
-    hanging = upstream.breaker.admitted()
+    hanging = upstream.breaker.admit()
     hanging.__enter__()
     for _ in range(20):
         upstream.answers()
@@ -160,7 +160,7 @@ def test_failures_that_are_far_apart_leave_the_circuit_closed() -> None:
 def test_an_answer_that_breaks_the_contract_is_no_failure_of_the_connection() -> None:
     upstream = Upstream(threshold=1)
 
-    with pytest.raises(UpstreamContractError), upstream.breaker.admitted():
+    with pytest.raises(UpstreamContractError), upstream.breaker.admit():
         raise UpstreamContractError("pricing", "odd")
 
     assert upstream.breaker.state is BreakerState.CLOSED
@@ -193,7 +193,7 @@ def test_after_a_recovery_pauses_begin_with_a_second_again() -> None:
 
 def test_what_failed_before_a_recovery_does_not_open_the_circuit_again() -> None:
     upstream = Upstream()
-    late = upstream.breaker.admitted()
+    late = upstream.breaker.admit()
     late.__enter__()
     upstream.opens()
     upstream.answers()
@@ -236,12 +236,12 @@ def test_after_the_pause_one_call_probes_and_the_others_are_refused_meanwhile() 
     upstream.opens()
     assert upstream.breaker.state is BreakerState.HALF_OPEN
 
-    with upstream.breaker.admitted() as probe:
+    with upstream.breaker.admit() as probe:
         assert probe
         for _ in range(10):
             upstream.is_refused()
 
-    with upstream.breaker.admitted() as probe:
+    with upstream.breaker.admit() as probe:
         assert not probe
     assert upstream.breaker.state is BreakerState.CLOSED
 
@@ -250,9 +250,9 @@ def test_a_call_from_before_the_opening_neither_closes_nor_prolongs_it() -> None
     upstream = Upstream(threshold=1)
     upstream.fails()
     upstream.clock.now_s += 1
-    with upstream.breaker.admitted():
+    with upstream.breaker.admit():
         pass
-    early = upstream.breaker.admitted()
+    early = upstream.breaker.admit()
     early.__enter__()
     upstream.fails()
     upstream.clock.now_s += 0.25

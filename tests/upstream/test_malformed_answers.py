@@ -20,7 +20,7 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
 )
 from serve_app.upstream.holdings.pages import PagedAccounting
-from serve_app.upstream.holdings.source import Balance, held_by
+from serve_app.upstream.holdings.source import Balance, fetch_holdings
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_exchange import plain_transport
@@ -121,27 +121,27 @@ Call = Callable[[Answer], tuple[Service, Awaitable[Any]]]
 
 def _prices(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     service = on("GET", "/api/v1/prices", answer)
-    return service, Prices(service.client(), 60.0).snapshot()
+    return service, Prices(service.client(), 60.0).read_snapshot()
 
 
 def _securities(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     service = on("GET", "/api/v2/securities", answer)
-    return service, Securities(service.client()).tickers(IDS)
+    return service, Securities(service.client()).read_tickers(IDS)
 
 
 def _security(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     service = on("GET", f"/api/v1/security/{VICTIM}", answer)
-    return service, Securities(service.client()).tickers([VICTIM])
+    return service, Securities(service.client()).read_tickers([VICTIM])
 
 
 def _portfolio(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     service = on("GET", f"/api/v1/portfolio/{VICTIM}", answer)
-    return service, Portfolios(service.client()).name(VICTIM)
+    return service, Portfolios(service.client()).read_name(VICTIM)
 
 
 def _read_placed(answer: Answer) -> tuple[Service, Awaitable[Any]]:
     service = on("GET", "/api/v1/orders", answer)
-    return service, service.orders().placed(AT)
+    return service, service.orders().read_placed(AT)
 
 
 def _cancel(answer: Answer) -> tuple[Service, Awaitable[Any]]:
@@ -215,14 +215,14 @@ async def test_a_malformed_summary_costs_its_portfolio_alone(
     )
     client = spoiled.client()
 
-    found = await held_by(source(client), IDS)
+    found = await fetch_holdings(source(client), IDS)
 
     error = found[VICTIM]
     assert isinstance(error, UpstreamContractError)
     assert error.__traceback__ is error.__cause__ is error.__context__ is None
     others = [one for one, balance in found.items() if isinstance(balance, Balance)]
     assert others == [one for one in IDS if one != VICTIM]
-    assert (await client.health("/api/v1/prices")).breaker is BreakerState.CLOSED
+    assert (await client.check_health("/api/v1/prices")).breaker is BreakerState.CLOSED
 
 
 @each({**MALFORMED, **CUT_SHORT})
@@ -231,7 +231,7 @@ async def test_malformed_balances_behind_a_500_cost_their_portfolio_alone(answer
     answers = {summary: httpx.Response(500), "/api/v1/balances": answer}
     service = Service(lambda _, path: answers.get(path))
 
-    found = await Accounting(service.client()).holdings(IDS)
+    found = await Accounting(service.client()).read_holdings(IDS)
 
     assert isinstance(found[VICTIM], UpstreamContractError)
     assert sum(isinstance(each, Balance) for each in found.values()) == len(IDS) - 1
@@ -253,7 +253,7 @@ async def test_a_malformed_answer_to_a_batch_of_orders_leaves_its_outcome_unknow
 async def test_a_health_route_is_judged_by_its_status_whatever_it_says(answer: Answer) -> None:
     client = on("GET", "/health", answer).client()
 
-    assert (await client.health("/health")).is_healthy
+    assert (await client.check_health("/health")).is_healthy
 
 
 def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
@@ -262,9 +262,17 @@ def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
         name for one in clients for name, call in vars(one).items() if iscoroutinefunction(call)
     }
 
-    asked = {"holdings", "snapshot", "tickers", "name", "place", "placed", "cancel"}
+    asked = {
+        "read_holdings",
+        "read_snapshot",
+        "read_tickers",
+        "read_name",
+        "place",
+        "read_placed",
+        "cancel",
+    }
     # Names are left out where an answer is malformed: test_portfolios has that.
-    assert {name for name in calls if name[0] != "_"} == {*asked, "health", "names"}
+    assert {name for name in calls if name[0] != "_"} == {*asked, "check_health", "read_names"}
 
 
 def summary(**members: Any) -> dict[str, Any]:
@@ -306,7 +314,7 @@ async def test_a_value_that_is_not_what_it_has_to_be_costs_its_portfolio_alone(
     answer = raw(json.dumps(body).encode())
     service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
 
-    found = await Accounting(service.client()).holdings(IDS)
+    found = await Accounting(service.client()).read_holdings(IDS)
 
     assert isinstance(found[VICTIM], UpstreamContractError)
     assert sum(isinstance(each, Balance) for each in found.values()) == len(IDS) - 1
@@ -316,7 +324,7 @@ async def test_numbers_of_json_that_no_computation_could_bear_cost_their_portfol
     answer = raw(b'{"cashBalance": 1e999999, "securities": []}')
     service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
 
-    found = await Accounting(service.client()).holdings(IDS)
+    found = await Accounting(service.client()).read_holdings(IDS)
 
     assert isinstance(found[VICTIM], UpstreamContractError)
 
@@ -344,7 +352,7 @@ async def test_rows_of_another_portfolio_are_not_taken_for_its_own() -> None:
         lambda _, path: httpx.Response(200, json=answers[path]) if path in answers else None
     )
 
-    found = await Accounting(service.client()).holdings(IDS)
+    found = await Accounting(service.client()).read_holdings(IDS)
 
     assert "another portfolio" in str(found[VICTIM])
 
@@ -380,7 +388,7 @@ async def test_an_empty_portfolio_is_told_from_a_broken_service() -> None:
     }
     service = Service(lambda _, path: answers.get(path))
 
-    found = await Accounting(service.client()).holdings([VICTIM])
+    found = await Accounting(service.client()).read_holdings([VICTIM])
 
     assert isinstance(found[VICTIM], HoldingsMissingError)
 

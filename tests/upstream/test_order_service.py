@@ -64,11 +64,11 @@ async def test_a_batch_is_accepted_and_can_be_read_back_by_its_timestamp(
     answers = await service(desk).place(batch, AT)
 
     assert answers == (Accepted(1), Accepted(2), Accepted(3), Accepted(4))
-    there = await service(desk).placed(AT)
+    there = await service(desk).read_placed(AT)
     assert there == {
         (one.portfolio_id, one.security_id): Placed(n, "NEW") for n, one in enumerate(batch, 1)
     }
-    assert await service(desk).placed(AT.replace(microsecond=8000)) == {}
+    assert await service(desk).read_placed(AT.replace(microsecond=8000)) == {}
     last = (await desk.orders())[-1]
     assert (last["orderType"]["abbreviation"], last["status"]["abbreviation"]) == ("SELL", "NEW")
     assert last["quantity"] == 1.5
@@ -277,7 +277,7 @@ async def test_reading_back_an_answer_that_is_not_of_the_contract_finds_nothing_
         return httpx.Response(200, json={"content": rows, "pagination": {"hasNext": False}})
 
     with pytest.raises(UpstreamContractError, match="could not be read"):
-        await service(odd).placed(AT)
+        await service(odd).read_placed(AT)
 
 
 async def test_a_batch_is_read_back_page_by_page(desk: OrderDesk, market: Market) -> None:
@@ -285,4 +285,4 @@ async def test_a_batch_is_read_back_page_by_page(desk: OrderDesk, market: Market
     for start in (0, 1000):
         await service(desk).place(batch[start : start + 1000], AT)
 
-    assert len(await service(desk).placed(AT)) == 1500
+    assert len(await service(desk).read_placed(AT)) == 1500

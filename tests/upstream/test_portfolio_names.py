@@ -54,7 +54,7 @@ async def test_a_few_names_are_read_one_by_one_and_remembered(
     ids = (*market.portfolio_ids(3), NOBODY, "not-an-id")
     names = portfolios(service)
 
-    found = [await names.names(ids) for _ in range(2)]
+    found = [await names.read_names(ids) for _ in range(2)]
 
     expected = {each: f"Portfolio {n}" for n, each in enumerate(ids[:3], 1)}
     assert found == [{**expected, NOBODY: None, "not-an-id": None}] * 2
@@ -68,7 +68,10 @@ async def test_many_names_are_read_by_pages_and_remembered(
     ids = market.portfolio_ids(100)
     names = portfolios(service)
 
-    found = [await names.names(ids), await names.names(market.portfolio_ids(100, start=700))]
+    found = [
+        await names.read_names(ids),
+        await names.read_names(market.portfolio_ids(100, start=700)),
+    ]
 
     assert found[0] == {each: f"Portfolio {n}" for n, each in enumerate(ids, 1)}
     assert None not in found[1].values()
@@ -84,7 +87,7 @@ async def test_what_the_pages_skip_is_read_by_itself(market: Market, service: Se
         return answered(200, {"portfolios": [], "pagination": {"hasNext": True}})
 
     service.spoil = without_rows
-    found = await portfolios(service).names(ids)
+    found = await portfolios(service).read_names(ids)
 
     assert None not in found.values()
     assert service.asked == {"page": 1, "single": 30}
@@ -100,7 +103,7 @@ async def test_a_service_that_is_down_or_odd_leaves_names_out(
     ids = market.portfolio_ids(count)
     service.spoil = lambda _: answered(status, body)
 
-    assert await portfolios(service).names(ids) == dict.fromkeys(ids)
+    assert await portfolios(service).read_names(ids) == dict.fromkeys(ids)
 
 
 async def test_names_that_were_found_in_time_are_answered(market: Market) -> None:
@@ -113,6 +116,6 @@ async def test_names_that_were_found_in_time_are_answered(market: Market) -> Non
                 await never.wait()
             return await super().handle_async_request(request)
 
-    found = await portfolios(Slow(market), within_s=0.5).names(ids)
+    found = await portfolios(Slow(market), within_s=0.5).read_names(ids)
 
     assert found == {ids[0]: "Portfolio 1", ids[1]: None}

@@ -31,7 +31,7 @@ def prices(pricing: Pricing, ttl_s: float = 60.0) -> Prices:
 
 
 async def test_a_price_keeps_its_digits_and_the_first_row_of_a_ticker_counts() -> None:
-    snapshot = await prices(Pricing()).snapshot()
+    snapshot = await prices(Pricing()).read_snapshot()
 
     assert snapshot.prices == {"A": Decimal("100.10")}
     assert str(snapshot.prices["A"]) == "100.10"
@@ -42,7 +42,7 @@ async def test_simultaneous_callers_share_one_look() -> None:
     pricing = Pricing()
     source = prices(pricing)
 
-    snapshots = await asyncio.gather(*(source.snapshot() for _ in range(20)))
+    snapshots = await asyncio.gather(*(source.read_snapshot() for _ in range(20)))
 
     assert pricing.looks == 1
     assert len({snapshot.snapshot_id for snapshot in snapshots}) == 1
@@ -51,8 +51,8 @@ async def test_simultaneous_callers_share_one_look() -> None:
 async def test_a_caller_that_is_cancelled_does_not_take_the_look_from_the_others() -> None:
     pricing = Pricing()
     source = prices(pricing)
-    first = asyncio.create_task(source.snapshot())
-    second = asyncio.create_task(source.snapshot())
+    first = asyncio.create_task(source.read_snapshot())
+    second = asyncio.create_task(source.read_snapshot())
     await asyncio.sleep(0)
     first.cancel()
 
@@ -63,10 +63,10 @@ async def test_a_caller_that_is_cancelled_does_not_take_the_look_from_the_others
 async def test_after_its_time_a_snapshot_is_taken_anew_and_the_old_one_stays_as_it_was() -> None:
     pricing = Pricing()
     source = prices(pricing, ttl_s=0.0)
-    old = await source.snapshot()
+    old = await source.read_snapshot()
     await asyncio.sleep(0.01)
 
-    new = await source.snapshot()
+    new = await source.read_snapshot()
 
     assert new.snapshot_id != old.snapshot_id
     assert (old.prices["A"], new.prices["A"]) == (Decimal("100.10"), Decimal("200.10"))
@@ -81,9 +81,9 @@ async def test_a_failed_look_is_not_remembered() -> None:
 
     source = Prices(client_of(handler), 60.0)
     with pytest.raises(UpstreamUnavailableError):
-        await source.snapshot()
+        await source.read_snapshot()
 
-    assert (await source.snapshot()).prices
+    assert (await source.read_snapshot()).prices
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ async def test_a_failed_look_is_not_remembered() -> None:
 )
 async def test_prices_that_cannot_be_read_break_the_contract(body: bytes) -> None:
     with pytest.raises(UpstreamContractError):
-        await prices(Pricing(body)).snapshot()
+        await prices(Pricing(body)).read_snapshot()
 
 
 async def test_a_price_of_nothing_is_no_price() -> None:
     body = b'[{"ticker":"A","close":0.00},{"ticker":"B","close":0.01}]'
 
-    assert (await prices(Pricing(body)).snapshot()).prices == {"B": Decimal("0.01")}
+    assert (await prices(Pricing(body)).read_snapshot()).prices == {"B": Decimal("0.01")}

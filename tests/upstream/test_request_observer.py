@@ -13,7 +13,7 @@ QUICK = Policy(tries=2, backoff_s=0.001, total_s=0.05)
 async def asked(handler: Handler) -> list[tuple[str, str]]:
     """Make one call; return what the observer received."""
     told: list[tuple[str, str]] = []
-    client = client_of(handler, QUICK, told=lambda name, how, _: told.append((name, how)))
+    client = client_of(handler, QUICK, observer=lambda name, how, _: told.append((name, how)))
     try:
         await client.get("/api/v1/prices")
     except UpstreamUnavailableError:

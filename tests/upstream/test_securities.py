@@ -56,7 +56,7 @@ async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:
         security_id(2 * PAGE_SIZE): "T2000",
     }
 
-    answers = await asyncio.gather(*(securities.tickers(expected) for _ in range(10)))
+    answers = await asyncio.gather(*(securities.read_tickers(expected) for _ in range(10)))
 
     assert answers == [expected] * 10
     assert registry.asked == ["/api/v2/securities"] * 3
@@ -65,7 +65,10 @@ async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:
 async def test_a_security_that_was_added_since_is_found_by_its_id() -> None:
     securities = Securities(client(Registry(1)))
 
-    assert await securities.tickers([LATE, security_id(0)]) == {LATE: "LATE", security_id(0): "T0"}
+    assert await securities.read_tickers([LATE, security_id(0)]) == {
+        LATE: "LATE",
+        security_id(0): "T0",
+    }
 
 
 async def test_ids_of_no_security_are_left_out_and_remembered() -> None:
@@ -73,7 +76,7 @@ async def test_ids_of_no_security_are_left_out_and_remembered() -> None:
     securities = Securities(client(registry))
 
     for _ in range(3):
-        assert await securities.tickers([NOBODY]) == {}
+        assert await securities.read_tickers([NOBODY]) == {}
 
     assert registry.asked.count(f"/api/v1/security/{NOBODY}") == 1
 
@@ -81,7 +84,7 @@ async def test_ids_of_no_security_are_left_out_and_remembered() -> None:
 async def test_an_id_that_cannot_exist_there_is_not_asked_for() -> None:
     registry = Registry(1)
 
-    assert await Securities(client(registry)).tickers(["Z" * 24, "F" * 24]) == {}
+    assert await Securities(client(registry)).read_tickers(["Z" * 24, "F" * 24]) == {}
 
     assert registry.asked == ["/api/v2/securities"]
 
@@ -93,7 +96,7 @@ async def test_an_upstream_that_is_down_is_no_unknown_security() -> None:
         return httpx.Response(503)
 
     with pytest.raises(UpstreamUnavailableError):
-        await Securities(client(handler)).tickers([NOBODY, LATE])
+        await Securities(client(handler)).read_tickers([NOBODY, LATE])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ async def test_securities_that_cannot_be_read_break_the_contract(body: bytes) ->
         return httpx.Response(200, content=body)
 
     with pytest.raises(UpstreamContractError):
-        await Securities(client(handler)).tickers([NOBODY])
+        await Securities(client(handler)).read_tickers([NOBODY])
 
 
 async def test_a_portfolio_has_a_name_or_does_not_exist() -> None:
@@ -115,6 +118,6 @@ async def test_a_portfolio_has_a_name_or_does_not_exist() -> None:
 
     portfolios = Portfolios(client(handler))
 
-    assert await portfolios.name(LATE) == "Growth"
-    assert await portfolios.name(NOBODY) is None
-    assert await portfolios.name("not an id") is None
+    assert await portfolios.read_name(LATE) == "Growth"
+    assert await portfolios.read_name(NOBODY) is None
+    assert await portfolios.read_name("not an id") is None

@@ -32,7 +32,7 @@ Batch = Callable[[int, int], Awaitable[tuple[PortfolioOutcome, ...]]]
 class Portfolios:
     """``count`` portfolios of a rebalance from the place ``first`` on, as they are read."""
 
-    run: Rebalance
+    rebalance: Rebalance
     first: int
     count: int
     batch: Batch
@@ -47,10 +47,10 @@ class Listed:
     link: str = ""
 
 
-def shares(counts: Iterable[int]) -> Iterator[int]:
+def split_page(counts: Iterable[int]) -> Iterator[int]:
     """Split the portfolios that a page may show among its rebalances, in their order.
 
-    >>> list(shares([4_000, 3_000, 20]))
+    >>> list(split_page([4_000, 3_000, 20]))
     [4000, 1000, 0]
     """
     left = MAX_OUTCOMES_PER_PAGE
@@ -87,7 +87,7 @@ async def page_text(page: Sequence[Listed], zone: tzinfo) -> AsyncIterator[bytes
 
 async def rebalance_text(listed: Listed, zone: tzinfo) -> AsyncIterator[bytes]:
     """Write a rebalance with its portfolios."""
-    head = rebalance_json(listed.shown.run, [], listed.omitted, listed.link)
+    head = rebalance_json(listed.shown.rebalance, [], listed.omitted, listed.link)
     begin = encode(head).removesuffix(b"[]}")
     async for part in portfolios_text(listed.shown, zone):
         yield begin + part
@@ -102,15 +102,15 @@ async def portfolios_text(portfolios: Portfolios, zone: tzinfo) -> AsyncIterator
     for offset in range(portfolios.first, end, OUTCOME_BATCH_SIZE):
         outcomes = await portfolios.batch(offset, min(OUTCOME_BATCH_SIZE, end - offset))
         if outcomes:
-            lines = portfolios_json(portfolios.run, outcomes, zone)
+            lines = portfolios_json(portfolios.rebalance, outcomes, zone)
             yield separator + encode(lines)[1:-1]
             separator = b","
     yield b"[]" if separator == b"[" else b"]"
 
 
 def portfolios_json(
-    run: Rebalance, outcomes: Iterable[PortfolioOutcome], zone: tzinfo
+    rebalance: Rebalance, outcomes: Iterable[PortfolioOutcome], zone: tzinfo
 ) -> list[PortfolioResult]:
     """Build portfolios of a stored rebalance."""
-    day = trade_date_of(run, zone)
+    day = trade_date_of(rebalance, zone)
     return [portfolio_json(each, day) for each in outcomes]

@@ -59,7 +59,7 @@ def lines_of(
             side = side_of(drift)
             if side is None:
                 continue
-            quantity, price = whole(drift.traded_quantity), drift.security.price
+            quantity, price = whole(drift.trade_quantity), drift.security.price
             amount = EXACT.multiply(Decimal(quantity), price)
             security_id = drift.security.security_id
             traded = (side, quantity, price, amount)

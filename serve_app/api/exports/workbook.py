@@ -22,7 +22,7 @@ WIDTHS: Final = (27, 27, 27, 17, 12, 14, 18, 12)
 ROW_BATCH_SIZE: Final = 500  # rows, about 30 ms, because other threads wait meanwhile
 
 
-async def workbook(pages: AsyncIterator[Page], most_rows: int = MAX_SHEET_ROWS) -> IO[bytes]:
+async def write_workbook(pages: AsyncIterator[Page], max_rows: int = MAX_SHEET_ROWS) -> IO[bytes]:
     """Write the workbook to a temporary file, rewound; the caller closes it.
 
     Rows go to the disk as they come. Raise TooManyRowsError if the sheet is full.
@@ -30,7 +30,7 @@ async def workbook(pages: AsyncIterator[Page], most_rows: int = MAX_SHEET_ROWS) 
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
         with tempfile.TemporaryDirectory(prefix="workbook-") as directory:
-            await _write(file, directory, pages, most_rows)
+            await _write(file, directory, pages, max_rows)
     except BaseException:
         file.close()
         raise
@@ -39,9 +39,9 @@ async def workbook(pages: AsyncIterator[Page], most_rows: int = MAX_SHEET_ROWS) 
 
 
 async def _write(
-    file: IO[bytes], directory: str, pages: AsyncIterator[Page], most_rows: int
+    file: IO[bytes], directory: str, pages: AsyncIterator[Page], max_rows: int
 ) -> None:
-    sheet = _Sheet(file, directory, most_rows)
+    sheet = _Sheet(file, directory, max_rows)
     try:
         async for page in pages:
             for start in range(0, len(page), ROW_BATCH_SIZE):
@@ -55,10 +55,10 @@ async def _write(
 class _Sheet:
     """One typed sheet with a frozen header and filters, written row by row."""
 
-    def __init__(self, file: IO[bytes], directory: str, most_rows: int) -> None:
+    def __init__(self, file: IO[bytes], directory: str, max_rows: int) -> None:
         options = {"constant_memory": True, "tmpdir": directory}
         self._book: Any = xlsxwriter.Workbook(file, options)
-        self._most_rows = most_rows
+        self._max_rows = max_rows
         self._row = 1
         self._sheet = self._book.add_worksheet("Transactions")
         self._whole, self._fraction, self._day = (
@@ -74,8 +74,8 @@ class _Sheet:
     def write(self, page: Page) -> None:
         """Append rows."""
         for line in page:
-            if self._row == self._most_rows:
-                raise TooManyRowsError(self._most_rows)
+            if self._row == self._max_rows:
+                raise TooManyRowsError(self._max_rows)
             self._write_row(line)
             self._row += 1
 

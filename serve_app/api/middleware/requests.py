@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.problem_responses import response
 from serve_app.api.schemas.fields import NUMBER
-from serve_app.call_context import within
+from serve_app.call_context import set_deadline
 from serve_app.problems.catalogue import INVALID
 from serve_app.problems.errors import (
     BodyCodingError,
@@ -186,7 +186,7 @@ class Deadlines:
 
         try:
             async with waiting:
-                with within(seconds):
+                with set_deadline(seconds):
                     await self.app(scope, receive, send_without_deadline)
         except TimeoutError:
             if not waiting.expired():

@@ -16,7 +16,7 @@ from serve_app.api.content_negotiation import accepts
 from serve_app.api.etags import compressed_etag
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.response_headers import CORRELATION_ID, REQUEST_ID
-from serve_app.call_context import accepted_or_new, correlation_id, request_id
+from serve_app.call_context import choose_correlation_id, correlation_id, request_id
 
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -50,8 +50,8 @@ class RequestHeaders:
             await self.app(scope, receive, send)
             return
         offered = Headers(scope=scope)
-        correlation_id.set(accepted_or_new(offered.get(CORRELATION_ID)))
-        request_id.set(accepted_or_new(offered.get(REQUEST_ID)))
+        correlation_id.set(choose_correlation_id(offered.get(CORRELATION_ID)))
+        request_id.set(choose_correlation_id(offered.get(REQUEST_ID)))
         path = scope["path"].rstrip("/") or "/"
         secure = _is_secure(scope, offered)
 
@@ -103,11 +103,11 @@ def _is_secure(scope: Scope, headers: Headers) -> bool:
 class RequestWatch(Protocol):
     """Counter of requests."""
 
-    def begun(self) -> None:
+    def note_begin(self) -> None:
         """Note the start of a request."""
         ...
 
-    def ended(self, method: str, route: str, status: str, milliseconds: float) -> None:
+    def note_end(self, method: str, route: str, status: str, milliseconds: float) -> None:
         """Note the end of a request; the status is "none" if the client hung up."""
         ...
 
@@ -132,13 +132,13 @@ class Measured:
             await send(message)
 
         begin = time.perf_counter()
-        self.watch.begun()
+        self.watch.note_begin()
         try:
             await self.app(scope, receive, note_status)
         finally:
             milliseconds = (time.perf_counter() - begin) * 1000
             method = scope["method"] if scope["method"] in METHODS else OTHER
-            self.watch.ended(method, route_of(scope), status, milliseconds)
+            self.watch.note_end(method, route_of(scope), status, milliseconds)
 
 
 def route_of(scope: Scope) -> str:

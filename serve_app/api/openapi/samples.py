@@ -66,7 +66,7 @@ HELD: Final = Portfolio(
     _GIVEN.portfolios[0].holdings,
     _GIVEN.prices,
 )
-OPTIONS: Final = convert_options(_GIVEN).of_all(30.0)
+OPTIONS: Final = convert_options(_GIVEN).build_common(30.0)
 SECURITIES: Final = price_targets(GROWTH, HELD.prices)
 DRIFT: Final = measure_drift(SECURITIES, HELD)
 

@@ -40,7 +40,7 @@ async def live() -> Health:
 async def ready(parts: Parts, settings: Configured) -> Health:
     """Check every required part; 503 names those that fail."""
     found = await _examine(parts)
-    failing = tuple(name for name in found.failing if name not in NOT_NEEDED)
+    failing = tuple(name for name in found.failing_parts if name not in NOT_NEEDED)
     if failing:
         raise NotReadyError(failing, found.checks, found.breakers)
     return _build_health("ready", found, settings)
@@ -55,8 +55,8 @@ async def health(parts: Parts, settings: Configured) -> Health:
     database is.
     """
     found = await _examine(parts)
-    status = "degraded" if found.failing else HEALTHY
-    if parts.checks.keys() & set(found.failing):
+    status = "degraded" if found.failing_parts else HEALTHY
+    if parts.checks.keys() & set(found.failing_parts):
         status = "unhealthy"
     return _build_health(status, found, settings)
 
@@ -80,7 +80,7 @@ class Findings:
     breakers: dict[str, str]
 
     @property
-    def failing(self) -> tuple[str, ...]:
+    def failing_parts(self) -> tuple[str, ...]:
         """Parts that fail, or whose circuit breaker is open."""
         is_open = BreakerState.OPEN.value
         return tuple(

@@ -85,22 +85,26 @@ async def rebalance_model(
         return await _begin_run(store, optimizer, once, selection, options)
     wanted = options_of(options)
     if dry_run:
-        run, rebalances = await optimizer.preview_model(model_id, wanted)
-        heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
-        return await answer_of_all(request.url.path, heading, rebalances, _unmatched_header(run))
+        rebalance, outcomes = await optimizer.preview_model(model_id, wanted)
+        heading = Heading(None, rebalance.model_id, trade_date_of(rebalance, settings.zone))
+        return await answer_of_all(
+            request.url.path, heading, outcomes, _unmatched_header(rebalance)
+        )
 
     async def recall(rebalance_id: str) -> Outcomes:
-        run = await store.read_rebalance(rebalance_id)
-        return run, await store.list_outcomes(run)
+        rebalance = await store.read_rebalance(rebalance_id)
+        return rebalance, await store.list_outcomes(rebalance)
 
-    (run, rebalances), replayed = await once(
+    (rebalance, outcomes), replayed = await once(
         lambda: exactly_once.rebalance_model(optimizer, model_id, wanted, once.claim),
-        lambda outcomes: outcomes[0].rebalance_id,
+        lambda stored: stored[0].rebalance_id,
         recall,
     )
-    heading = Heading(run.rebalance_id, run.model_id, trade_date_of(run, settings.zone))
-    headers = _location(run) | _unmatched_header(run) | replayed
-    return await answer_of_all(request.url.path, heading, rebalances, headers)
+    heading = Heading(
+        rebalance.rebalance_id, rebalance.model_id, trade_date_of(rebalance, settings.zone)
+    )
+    headers = _location(rebalance) | _unmatched_header(rebalance) | replayed
+    return await answer_of_all(request.url.path, heading, outcomes, headers)
 
 
 @router.post(
@@ -126,18 +130,20 @@ async def rebalance_portfolio(
         return await _begin_run(store, optimizer, once, selection, options)
     wanted = options_of(options)
     if dry_run:
-        run, rebalance = await optimizer.preview_portfolio(portfolio_id, model_id, wanted)
-        heading = Heading(None, run.model_id, trade_date_of(run, settings.zone))
-        return answer_of_one(request.url.path, heading, rebalance, {})
-    (run, rebalance), replayed = await once(
+        rebalance, outcome = await optimizer.preview_portfolio(portfolio_id, model_id, wanted)
+        heading = Heading(None, rebalance.model_id, trade_date_of(rebalance, settings.zone))
+        return answer_of_one(request.url.path, heading, outcome, {})
+    (rebalance, outcome), replayed = await once(
         lambda: exactly_once.rebalance_portfolio(
             optimizer, portfolio_id, model_id, wanted, once.claim
         ),
-        lambda outcome: outcome[0].rebalance_id,
+        lambda stored: stored[0].rebalance_id,
         lambda rebalance_id: store.read_outcome(rebalance_id, portfolio_id),
     )
-    heading = Heading(run.rebalance_id, run.model_id, trade_date_of(run, settings.zone))
-    return answer_of_one(request.url.path, heading, rebalance, _location(run) | replayed)
+    heading = Heading(
+        rebalance.rebalance_id, rebalance.model_id, trade_date_of(rebalance, settings.zone)
+    )
+    return answer_of_one(request.url.path, heading, outcome, _location(rebalance) | replayed)
 
 
 async def _begin_run(
@@ -156,12 +162,12 @@ async def _begin_run(
     return await answer_accepted(store, run, PREFERENCE_APPLIED | replayed)
 
 
-def _location(run: Rebalance) -> dict[str, str]:
-    return {"Location": f"/api/v1/rebalance/{run.rebalance_id}"}
+def _location(rebalance: Rebalance) -> dict[str, str]:
+    return {"Location": f"/api/v1/rebalance/{rebalance.rebalance_id}"}
 
 
-def _unmatched_header(run: Rebalance) -> dict[str, str]:
+def _unmatched_header(rebalance: Rebalance) -> dict[str, str]:
     """Build the header of ids that options name and no portfolio or model has."""
-    if not run.unmatched:
+    if not rebalance.unmatched:
         return {}
-    return {UNMATCHED_IDS: header_list(run.unmatched[:MAX_UNMATCHED_IDS])}
+    return {UNMATCHED_IDS: header_list(rebalance.unmatched[:MAX_UNMATCHED_IDS])}

@@ -16,7 +16,7 @@ from serve_app.api.exports.stored_rebalances import (
     page_text,
     portfolios_text,
     rebalance_text,
-    shares,
+    split_page,
     stream_json,
 )
 from serve_app.api.openapi.problem_answers import refuses
@@ -59,12 +59,16 @@ async def list_rebalances(
     limit: Runs = 10,
 ) -> Response:
     """List rebalances, the newest first, with up to 5,000 of their portfolios in all."""
-    runs, total = await store.list_rebalances(offset, limit, order)
+    rebalances, total = await store.list_rebalances(offset, limit, order)
     page: list[Listed] = []
-    for run, shown in zip(runs, shares(run.number_of_portfolios for run in runs), strict=True):
-        portfolios = Portfolios(run, 0, shown, partial(store.list_outcomes, run))
-        rest = f"/api/v1/rebalance/{run.rebalance_id}/portfolios?offset={shown}"
-        page.append(Listed(portfolios, run.number_of_portfolios - shown, rest))
+    for rebalance, shown in zip(
+        rebalances,
+        split_page(rebalance.number_of_portfolios for rebalance in rebalances),
+        strict=True,
+    ):
+        portfolios = Portfolios(rebalance, 0, shown, partial(store.list_outcomes, rebalance))
+        rest = f"/api/v1/rebalance/{rebalance.rebalance_id}/portfolios?offset={shown}"
+        page.append(Listed(portfolios, rebalance.number_of_portfolios - shown, rest))
     headers = page_headers(request, offset, limit, total)
     return await stream_json(page_text(page, settings.zone), headers)
 
@@ -90,9 +94,11 @@ async def list_rebalances_of_portfolios(
     wanted = tuple(dict.fromkeys(body.portfolios))
     found, total = await store.list_rebalances_of(wanted, offset, limit)
     page: list[Listed] = []
-    for place, shown in enumerate(shares(count for _, count in found), offset):
-        run, count = found[place - offset]
-        portfolios = Portfolios(run, 0, shown, partial(store.list_outcomes_of, run, wanted))
+    for place, shown in enumerate(split_page(count for _, count in found), offset):
+        rebalance, count = found[place - offset]
+        portfolios = Portfolios(
+            rebalance, 0, shown, partial(store.list_outcomes_of, rebalance, wanted)
+        )
         alone = f"{request.url.path}?offset={place}&limit=1"
         page.append(Listed(portfolios, count - shown, alone))
     headers = page_headers(request, offset, limit, total)
@@ -104,10 +110,12 @@ async def list_rebalances_of_portfolios(
 )
 async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Configured) -> Response:
     """Read a rebalance with all its portfolios and their positions, streamed at any length."""
-    run = await store.read_rebalance(rebalance_id)
-    whole = Portfolios(run, 0, run.number_of_portfolios, partial(store.list_outcomes, run))
+    rebalance = await store.read_rebalance(rebalance_id)
+    whole = Portfolios(
+        rebalance, 0, rebalance.number_of_portfolios, partial(store.list_outcomes, rebalance)
+    )
     text = rebalance_text(Listed(whole), settings.zone)
-    return await stream_json(text, {"ETag": rebalance_etag(run)})
+    return await stream_json(text, {"ETag": rebalance_etag(rebalance)})
 
 
 @router.get(
@@ -124,10 +132,10 @@ async def list_portfolios(
     limit: OnePage = MAX_OUTCOMES_PER_PAGE,
 ) -> Response:
     """List the portfolios of a rebalance, in the order of the model."""
-    run = await store.read_rebalance(rebalance_id)
-    count = max(0, min(limit, run.number_of_portfolios - offset))
-    page = Portfolios(run, offset, count, partial(store.list_outcomes, run))
-    headers = page_headers(request, offset, limit, run.number_of_portfolios)
+    rebalance = await store.read_rebalance(rebalance_id)
+    count = max(0, min(limit, rebalance.number_of_portfolios - offset))
+    page = Portfolios(rebalance, offset, count, partial(store.list_outcomes, rebalance))
+    headers = page_headers(request, offset, limit, rebalance.number_of_portfolios)
     return await stream_json(portfolios_text(page, settings.zone), headers)
 
 
@@ -140,8 +148,8 @@ async def list_positions(
     rebalance_id: RebalanceId, portfolio_id: PortfolioId, store: Store, settings: Configured
 ) -> Response:
     """List the positions of one portfolio in a rebalance."""
-    run, rebalance = await store.read_outcome(rebalance_id, portfolio_id)
-    return json_response(positions_json(rebalance, trade_date_of(run, settings.zone)))
+    rebalance, outcome = await store.read_outcome(rebalance_id, portfolio_id)
+    return json_response(positions_json(outcome, trade_date_of(rebalance, settings.zone)))
 
 
 @router.delete(

@@ -19,7 +19,7 @@ from serve_app.api.exports.transactions import (
     json_lines,
     lines_of,
 )
-from serve_app.api.exports.workbook import workbook
+from serve_app.api.exports.workbook import write_workbook
 from serve_app.api.openapi.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.responses import trade_date_of
@@ -76,40 +76,45 @@ async def list_transactions(
 ) -> Response:
     """List all transactions of a rebalance as JSON, JSON lines, CSV or a workbook."""
     media_type = choose_media_type(accept, OFFERED)
-    run = await store.read_rebalance(rebalance_id)
+    rebalance = await store.read_rebalance(rebalance_id)
     if portfolio_id:
-        first = await store.read_outcomes(run, tuple(dict.fromkeys(portfolio_id)))
+        first = await store.read_outcomes(rebalance, tuple(dict.fromkeys(portfolio_id)))
         end = 0
     else:
-        first, end = await store.list_outcomes(run, 0, OUTCOME_BATCH_SIZE), run.number_of_portfolios
-    pages = _pages(store, run, first, end, settings.zone)
-    headers = _headers(run, media_type)
+        first, end = (
+            await store.list_outcomes(rebalance, 0, OUTCOME_BATCH_SIZE),
+            rebalance.number_of_portfolios,
+        )
+    pages = _pages(store, rebalance, first, end, settings.zone)
+    headers = _headers(rebalance, media_type)
     if media_type == XLSX:
-        return _file(await workbook(pages), headers)
+        return _file(await write_workbook(pages), headers)
     return StreamingResponse(WRITERS[media_type](pages), 200, headers, media_type)
 
 
 async def _pages(
     store: StoredRebalances,
-    run: Rebalance,
+    rebalance: Rebalance,
     page: tuple[PortfolioOutcome, ...],
     end: int,
     zone: tzinfo,
 ) -> AsyncIterator[Page]:
     """Read the lines of the first page, and of the next pages up to the portfolio ``end``."""
-    day = trade_date_of(run, zone)
-    yield tuple(lines_of(run.rebalance_id, page, day))
+    day = trade_date_of(rebalance, zone)
+    yield tuple(lines_of(rebalance.rebalance_id, page, day))
     for offset in range(OUTCOME_BATCH_SIZE, end, OUTCOME_BATCH_SIZE):
-        page = await store.list_outcomes(run, offset, OUTCOME_BATCH_SIZE)
-        yield tuple(lines_of(run.rebalance_id, page, day))
+        page = await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)
+        yield tuple(lines_of(rebalance.rebalance_id, page, day))
 
 
-def _headers(run: Rebalance, media_type: str) -> dict[str, str]:
-    headers = {"Vary": "Accept", "X-Rebalance-Status": run.status}
+def _headers(rebalance: Rebalance, media_type: str) -> dict[str, str]:
+    headers = {"Vary": "Accept", "X-Rebalance-Status": rebalance.status}
     if media_type in FILES:
         # The status is in the name, because a partial list must be recognizable as a file, too.
-        part = "" if run.status is RebalanceStatus.COMPLETED else f"-{run.status.lower()}"
-        name = f"transactions-{run.rebalance_id}{part}.{FILES[media_type]}"
+        part = (
+            "" if rebalance.status is RebalanceStatus.COMPLETED else f"-{rebalance.status.lower()}"
+        )
+        name = f"transactions-{rebalance.rebalance_id}{part}.{FILES[media_type]}"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return headers
 

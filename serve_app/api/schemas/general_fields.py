@@ -38,14 +38,14 @@ def _readable(value: str) -> str:
     return value
 
 
-def at_most_decimals(most: int) -> AfterValidator:
+def limit_decimals(max_decimals: int) -> AfterValidator:
     """Refuse a number with more decimals; trailing zeros do not count."""
 
     def check(value: Decimal) -> Decimal:
         # The place of the first digit is compared first, because it may settle the question alone.
-        if value and (value.adjusted() < -most or decimals_of(value) > most):
+        if value and (value.adjusted() < -max_decimals or decimals_of(value) > max_decimals):
             detail = "a number has at most {most} decimals here"
-            raise PydanticCustomError("decimals", detail, {"most": most})
+            raise PydanticCustomError("decimals", detail, {"most": max_decimals})
         return value
 
     return AfterValidator(check)
@@ -68,17 +68,17 @@ AnyIdentifier = Annotated[
 Amount = Annotated[
     Decimal,
     Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT),
-    at_most_decimals(MAX_DECIMALS),
+    limit_decimals(MAX_DECIMALS),
     describe_number(rf"^-?{UNSIGNED}$", -MAX_AMOUNT, MAX_AMOUNT),
 ]
 Price = Annotated[
     Decimal,
     Field(ge=0, le=MAX_AMOUNT),
-    at_most_decimals(MAX_DECIMALS),
+    limit_decimals(MAX_DECIMALS),
     describe_number(AMOUNT, 0, MAX_AMOUNT),
 ]
 Part = Annotated[
-    Decimal, Field(ge=0, le=1), at_most_decimals(MAX_WEIGHT_DECIMALS), describe_number(PART, 0, 1)
+    Decimal, Field(ge=0, le=1), limit_decimals(MAX_WEIGHT_DECIMALS), describe_number(PART, 0, 1)
 ]
 _part: Callable[[object], Decimal] = TypeAdapter[Decimal](Part).validate_python
 
@@ -86,7 +86,7 @@ _part: Callable[[object], Decimal] = TypeAdapter[Decimal](Part).validate_python
 def _weight(value: object) -> Weight:
     """Read a weight: a part of market value, or the text of a fraction."""
     if isinstance(value, str) and "/" in value:
-        return WrittenFraction.of(value)
+        return WrittenFraction.parse(value)
     return _part(value)
 
 

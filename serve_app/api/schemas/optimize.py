@@ -264,7 +264,7 @@ def _check_options(
     except RuleError as error:
         raise RuleError((*place, *error.field), error.value, error.rule) from error
     # Unmerged options, because an id is reported at the place where the request has it.
-    for path, security_id in options.restrictions.unmatched(names.held):
+    for path, security_id in options.restrictions.find_unmatched(names.held):
         if path[0] not in OF_A_UNIVERSE or security_id not in names.priced:
             yield (*place, *path), security_id
 

@@ -36,7 +36,7 @@ from serve_app.api.schemas.general_fields import (
     Amount,
     AnyIdentifier,
     Part,
-    at_most_decimals,
+    limit_decimals,
 )
 from serve_app.json_text import Json, plain
 
@@ -49,7 +49,7 @@ PERCENT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,8})?%")
 Money = Annotated[
     Decimal,
     Field(ge=0, le=MAX_AMOUNT),
-    at_most_decimals(MAX_DECIMALS),
+    limit_decimals(MAX_DECIMALS),
     describe_number(AMOUNT, 0, MAX_AMOUNT),
 ]
 MONEY = TypeAdapter[Decimal](Money)
@@ -112,7 +112,7 @@ BandPrice = Annotated[
 Lot = Annotated[
     Decimal,
     Field(gt=0, le=10**9),
-    at_most_decimals(MAX_DECIMALS),
+    limit_decimals(MAX_DECIMALS),
     describe_number(r"^[0-9]{1,10}(\.[0-9]{1,18})?$", 1e-18, 10**9),
 ]
 Ids = Annotated[list[AnyIdentifier], Field(max_length=MAX_SECURITY_IDS)]

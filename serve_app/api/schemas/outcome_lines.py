@@ -154,4 +154,4 @@ def _drift_json(security: PricedTarget) -> DriftAnswer:
 
 def side_of(drift: Drift) -> Side | None:
     """Tell whether a security is bought or sold, if either."""
-    return None if drift.traded == 0 else Side.BUY if drift.traded > 0 else Side.SELL
+    return None if drift.change == 0 else Side.BUY if drift.change > 0 else Side.SELL

@@ -94,29 +94,29 @@ class RebalanceAnswer(TypedDict):
 
 
 def outcome_json(
-    rebalance: PortfolioOutcome,
+    outcome: PortfolioOutcome,
     rebalance_id: str | None,
     model_id: str | None,
     lines: OutcomeLines,
 ) -> RebalanceAnswer:
     """Build one portfolio's element of an answer; ``lines`` may write several elements."""
-    transactions, drifts, turnover = lines.write(rebalance)
-    certificate = rebalance.certificate
+    transactions, drifts, turnover = lines.write(outcome)
+    certificate = outcome.certificate
     return {
-        "portfolio_id": rebalance.portfolio_id,
+        "portfolio_id": outcome.portfolio_id,
         "rebalance_id": rebalance_id,
         "model_id": model_id,
-        "status": rebalance.status,
+        "status": outcome.status,
         "transactions": transactions,
         "drifts": drifts,
-        "market_value": string(rebalance.market_value),
-        "base": string(rebalance.base),
-        "cash_before_rebalance": string(rebalance.cash_before),
-        "cash_after_rebalance": string(rebalance.cash_after),
+        "market_value": string(outcome.market_value),
+        "base": string(outcome.base),
+        "cash_before_rebalance": string(outcome.cash_before),
+        "cash_after_rebalance": string(outcome.cash_after),
         "turnover": string(turnover),
         "objective": string(certificate.objective) if certificate else None,
         "lower_bound": string(certificate.lower_bound) if certificate else None,
-        "cost": string(rebalance.cost),
+        "cost": string(outcome.cost),
         "proof": certificate.proof if certificate else None,
         "other_base": string(certificate.other_base) if certificate else None,
         "method": certificate.method if certificate else None,
@@ -124,11 +124,11 @@ def outcome_json(
             {"constraint": binding.constraint, "slack": plain(binding.slack)}
             for binding in (certificate.binding if certificate else ())
         ],
-        "open_orders_counted": rebalance.counted_orders,
+        "open_orders_counted": outcome.counted_orders,
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
-        "outside_band": [_outside_json(each) for each in rebalance.outside_band],
-        "error": rebalance.refusal and problem_of(rebalance.refusal),
+        "outside_band": [_outside_json(each) for each in outcome.outside_band],
+        "error": outcome.refusal and problem_of(outcome.refusal),
     }
 
 

@@ -135,21 +135,23 @@ class Deleted(TypedDict):
 
 
 def rebalance_json(
-    run: Rebalance, portfolios: list[PortfolioResult], omitted: int = 0, link: str = ""
+    rebalance: Rebalance, portfolios: list[PortfolioResult], omitted: int = 0, link: str = ""
 ) -> RebalanceResult:
     """Build a stored rebalance with these portfolios, and the link to the omitted ones."""
     cut: Cut = {"portfolios_omitted": omitted, "portfolios_link": link} if omitted else {}
     return {
-        "rebalance_id": run.rebalance_id,
-        "model_id": run.model_id,
-        "model_name": run.model_name,
-        "rebalance_date": instant(run.started_at),
-        "number_of_portfolios": run.number_of_portfolios,
-        "version": run.version,
-        "created_at": instant(run.started_at),
-        "status": run.status,
-        "counts": {str(status): count for status, count in run.counts.items()},
-        "unmatched": list(run.unmatched) if run.status is RebalanceStatus.COMPLETED else [],
+        "rebalance_id": rebalance.rebalance_id,
+        "model_id": rebalance.model_id,
+        "model_name": rebalance.model_name,
+        "rebalance_date": instant(rebalance.started_at),
+        "number_of_portfolios": rebalance.number_of_portfolios,
+        "version": rebalance.version,
+        "created_at": instant(rebalance.started_at),
+        "status": rebalance.status,
+        "counts": {str(status): count for status, count in rebalance.counts.items()},
+        "unmatched": list(rebalance.unmatched)
+        if rebalance.status is RebalanceStatus.COMPLETED
+        else [],
         **cut,
         "portfolios": portfolios,
     }
@@ -160,25 +162,25 @@ def deleted_json(rebalance_id: str) -> Deleted:
     return {"message": f"Rebalance {rebalance_id} deleted successfully"}
 
 
-def portfolio_json(rebalance: PortfolioOutcome, trade_date: str) -> PortfolioResult:
+def portfolio_json(outcome: PortfolioOutcome, trade_date: str) -> PortfolioResult:
     """Build one portfolio of a stored rebalance."""
     return {
-        "portfolio_id": rebalance.portfolio_id,
-        "market_value": number(rebalance.market_value),
-        "base": number(rebalance.base),
-        "cash_before_rebalance": number(rebalance.cash_before),
-        "cash_after_rebalance": number(rebalance.cash_after),
-        "positions": positions_json(rebalance, trade_date),
-        "status": rebalance.status,
-        "open_orders_counted": rebalance.counted_orders,
-        "outside_band": [_outside_json(each) for each in rebalance.outside_band],
-        "error": rebalance.refusal and problem_of(rebalance.refusal),
+        "portfolio_id": outcome.portfolio_id,
+        "market_value": number(outcome.market_value),
+        "base": number(outcome.base),
+        "cash_before_rebalance": number(outcome.cash_before),
+        "cash_after_rebalance": number(outcome.cash_after),
+        "positions": positions_json(outcome, trade_date),
+        "status": outcome.status,
+        "open_orders_counted": outcome.counted_orders,
+        "outside_band": [_outside_json(each) for each in outcome.outside_band],
+        "error": outcome.refusal and problem_of(outcome.refusal),
     }
 
 
-def positions_json(rebalance: PortfolioOutcome, trade_date: str) -> list[PositionResult]:
+def positions_json(outcome: PortfolioOutcome, trade_date: str) -> list[PositionResult]:
     """Build the securities of one portfolio of a stored rebalance."""
-    return [_position_json(drift, trade_date) for drift in rebalance.drifts]
+    return [_position_json(drift, trade_date) for drift in outcome.drifts]
 
 
 def _outside_json(each: OutsideBand) -> OutsideBandResult:
@@ -205,7 +207,7 @@ def _position_json(drift: Drift, trade_date: str) -> PositionResult:
         "actual": number(drift.actual),
         "actual_drift": number(_actual_drift(drift)),
         "transaction_type": side,
-        "trade_quantity": number(whole(drift.traded_quantity)) if side else None,
+        "trade_quantity": number(whole(drift.trade_quantity)) if side else None,
         "trade_date": trade_date if side else None,
     }
 

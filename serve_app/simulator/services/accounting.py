@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from optimization import EXACT
-from serve_app.simulator.http import constant, json_response
+from serve_app.simulator.http import constant_endpoint, json_response
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.population import Row
-from serve_app.simulator.services.transactions import error, transaction_routes
+from serve_app.simulator.services.transactions import error_response, transaction_routes
 
 MAX_SUMMARY_ROWS = 1000
 ROWS_PER_PORTFOLIO = 4096  # row ids of portfolio k start after k times so many
@@ -34,7 +34,7 @@ class Accounting:
             Route("/api/v1/portfolios/{portfolio_id}/summary", self._summary),
             Route("/api/v1/balances", self._balances),
             Route("/api/v1/balance/{balance_id}", self._balance),
-            Route("/api/v2", constant({"message": "API v2 not implemented yet"}, 501)),
+            Route("/api/v2", constant_endpoint({"message": "API v2 not implemented yet"}, 501)),
             *(Route(path, _health) for path in ("/health", "/health/live", "/health/ready")),
             *transaction_routes(self._ledger),
         ]
@@ -45,7 +45,7 @@ class Accounting:
         rows = () if number is None else self._ledger.rows(number)
         # the real one means 404 but looks for another text in its own message
         if not rows:
-            return error(500, "INTERNAL_ERROR", "Failed to retrieve portfolio summary")
+            return error_response(500, "INTERNAL_ERROR", "Failed to retrieve portfolio summary")
         rows = sorted(rows, key=_by_security)[:MAX_SUMMARY_ROWS]
         return json_response(summary_body(portfolio_id, rows))
 
@@ -61,18 +61,18 @@ class Accounting:
         if security_id == "null":  # is not cash: it is compared with the ids and matches none
             return _page([], limit, offset, 0)
         if security_id:
-            return error(501, "NOT_SIMULATED", "security_id needs a portfolio_id here")
+            return error_response(501, "NOT_SIMULATED", "security_id needs a portfolio_id here")
         total = self._ledger.rows_before(self._market.portfolios)
         return _page(self._of_all(offset, limit), limit, offset, total)
 
     async def _balance(self, request: Request) -> Response:
         balance_id = request.path_params["balance_id"]
         if not balance_id.isdecimal():
-            return error(400, "INVALID_ID", "Balance ID must be a valid integer")
+            return error_response(400, "INVALID_ID", "Balance ID must be a valid integer")
         number, place = divmod(int(balance_id) - 1, ROWS_PER_PORTFOLIO)
         rows = self._ledger.rows(number) if 0 <= number < self._market.portfolios else ()
         if place >= len(rows):
-            return error(404, "NOT_FOUND", "Balance not found")
+            return error_response(404, "NOT_FOUND", "Balance not found")
         return json_response(_body(self._market.portfolio_id(number), number, place, rows[place]))
 
     def _of(self, number: int | None) -> list[dict[str, Any]]:
@@ -110,22 +110,22 @@ def summary_body(portfolio_id: str, rows: Sequence[Row]) -> dict[str, Any]:
         securities.append(
             {
                 "securityId": security_id,
-                "quantityLong": plain(long),
-                "quantityShort": plain(short),
-                "netQuantity": plain(EXACT.subtract(long, short)),
+                "quantityLong": format_plain(long),
+                "quantityShort": format_plain(short),
+                "netQuantity": format_plain(EXACT.subtract(long, short)),
                 "lastUpdated": UPDATED,
             }
         )
     return {
         "portfolioId": portfolio_id,
-        "cashBalance": plain(cash),
+        "cashBalance": format_plain(cash),
         "securityCount": len(securities),
         "lastUpdated": _now(),
         "securities": securities,
     }
 
 
-def plain(number: int | Decimal) -> str:
+def format_plain(number: int | Decimal) -> str:
     """A number as the service's decimals look: no exponent, no trailing zeros."""
     if isinstance(number, int):
         return str(number)
@@ -143,8 +143,8 @@ def _body(portfolio_id: str, number: int, place: int, row: Row) -> dict[str, Any
         "id": number * ROWS_PER_PORTFOLIO + place + 1,
         "portfolioId": portfolio_id,
         **security,
-        "quantityLong": plain(row.long),
-        "quantityShort": plain(row.short),
+        "quantityLong": format_plain(row.long),
+        "quantityShort": format_plain(row.short),
         "lastUpdated": UPDATED,
         "version": 1,
     }

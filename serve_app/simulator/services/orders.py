@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serve_app.simulator.http import MAX_BODY_BYTES, constant, json_response, paged
+from serve_app.simulator.http import MAX_BODY_BYTES, constant_endpoint, json_response, read_page
 from serve_app.simulator.services.portfolios import portfolio_name
 from serve_app.simulator.world import Market
 
@@ -99,10 +99,10 @@ class Orders:
             Route(order, self._replace, methods=["PUT"], max_body_size=limit),
             Route(order, self._delete, methods=["DELETE"]),
             Route("/api/v1/orders/{order_id}/submit", self._submit, methods=["POST"]),
-            Route("/api/v1/blotters", constant(REFERENCES["blotterId"][1])),
-            Route("/api/v1/statuses", constant(REFERENCES["statusId"][1])),
-            Route("/api/v1/orderTypes", constant(REFERENCES["orderTypeId"][1])),
-            Route("/api/v1/system/health", constant({"status": "UP"})),
+            Route("/api/v1/blotters", constant_endpoint(REFERENCES["blotterId"][1])),
+            Route("/api/v1/statuses", constant_endpoint(REFERENCES["statusId"][1])),
+            Route("/api/v1/orderTypes", constant_endpoint(REFERENCES["orderTypeId"][1])),
+            Route("/api/v1/system/health", constant_endpoint({"status": "UP"})),
         ]
 
     async def _post(self, request: Request) -> Response:
@@ -176,7 +176,7 @@ class Orders:
             return json_response(body, 400)
         found = [order for order in self._all.values() if _passes(order, given)]
         try:
-            limit, offset, pagination = paged(request.query_params, len(found))
+            limit, offset, pagination = read_page(request.query_params, len(found))
         except ValueError as error:
             return json_response({"error": "Invalid limit parameter", "message": str(error)}, 400)
         return json_response({"content": found[offset : offset + limit], "pagination": pagination})

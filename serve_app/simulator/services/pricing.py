@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serve_app.simulator.http import JSON, constant, json_response
+from serve_app.simulator.http import JSON, constant_endpoint, json_response
 from serve_app.simulator.listings import Listing
 from serve_app.simulator.world import Market
 
@@ -29,7 +29,7 @@ def pricing_routes(market: Market) -> list[Route]:
                 return Response(_row(number, priced), media_type=JSON)
         return json_response(_not_found(ticker), 404)
 
-    health = constant({"status": "UP"})
+    health = constant_endpoint({"status": "UP"})
     return [
         Route("/api/v1/prices", prices),
         Route("/api/v1/price/{ticker}", price),

@@ -9,7 +9,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from serve_app.simulator.http import constant, find_search_fault, json_response, search_page
+from serve_app.simulator.http import (
+    constant_endpoint,
+    find_search_fault,
+    json_response,
+    search_page,
+)
 from serve_app.simulator.listings import Listing
 from serve_app.simulator.world import Market
 
@@ -49,9 +54,9 @@ def security_routes(market: Market) -> list[Route]:
         Route("/api/v1/security/{security_id}", security),
         Route("/api/v1/securities", securities),
         Route("/api/v2/securities", search),
-        Route("/health/liveness", constant({"status": "alive"})),
-        Route("/health/readiness", constant({"status": "ready"})),
-        Route("/health/startup", constant({"status": "started"})),
+        Route("/health/liveness", constant_endpoint({"status": "alive"})),
+        Route("/health/readiness", constant_endpoint({"status": "ready"})),
+        Route("/health/startup", constant_endpoint({"status": "started"})),
     ]
 
 

@@ -34,13 +34,13 @@ def transaction_routes(ledger: Ledger) -> list[Route]:
         try:
             batch = json.loads(await request.body(), parse_float=Decimal)
         except ValueError:
-            return error(400, "INVALID_JSON", "Invalid JSON format")
+            return error_response(400, "INVALID_JSON", "Invalid JSON format")
         if not (isinstance(batch, list) and all(isinstance(one, dict) for one in batch)):
-            return error(400, "INVALID_JSON", "Invalid JSON format")
+            return error_response(400, "INVALID_JSON", "Invalid JSON format")
         if not batch:
-            return error(400, "EMPTY_BATCH", "At least one transaction is required")
+            return error_response(400, "EMPTY_BATCH", "At least one transaction is required")
         if len(batch) > MAX_TRANSACTIONS_PER_BATCH:
-            return error(
+            return error_response(
                 400,
                 "BATCH_TOO_LARGE",
                 f"Maximum {MAX_TRANSACTIONS_PER_BATCH} transactions per batch",
@@ -110,7 +110,7 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, Decimal | int) else value
 
 
-def error(status: int, code: str, message: str) -> Response:
+def error_response(status: int, code: str, message: str) -> Response:
     """The one shape of the accounting service's errors."""
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
     return json_response({"error": {"code": code, "message": message, "timestamp": now}}, status)

@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from optimization import EXACT
-from serve_app.upstream.exact_values import exact, objects, text, whole
+from serve_app.upstream.exact_values import read_decimal, read_integer, read_objects, read_text
 from serve_app.upstream.holdings.source import Balance
 
 
@@ -27,18 +27,21 @@ def rows_of(answer: Any, portfolio_id: str | None = None) -> tuple[list[Row], in
 
     With ``portfolio_id`` every row must belong to that portfolio.
     """
-    rows = [_row(row, portfolio_id) for row in objects(answer["balances"])]
-    return rows, whole(answer["pagination"]["total"])
+    rows = [_row(row, portfolio_id) for row in read_objects(answer["balances"])]
+    return rows, read_integer(answer["pagination"]["total"])
 
 
 def _row(row: Mapping[str, Any], asked_for: str | None) -> Row:
-    portfolio_id = text(row.get("portfolioId", asked_for))
+    portfolio_id = read_text(row.get("portfolioId", asked_for))
     if asked_for not in {None, portfolio_id}:
         raise ValueError("a row is that of another portfolio")
     security_id = row.get("securityId")
-    net = EXACT.subtract(exact(row["quantityLong"]), exact(row["quantityShort"]))
+    net = EXACT.subtract(read_decimal(row["quantityLong"]), read_decimal(row["quantityShort"]))
     return Row(
-        whole(row["id"]), portfolio_id, None if security_id is None else text(security_id), net
+        read_integer(row["id"]),
+        portfolio_id,
+        None if security_id is None else read_text(security_id),
+        net,
     )
 
 

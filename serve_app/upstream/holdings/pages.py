@@ -7,7 +7,7 @@ from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamContractError
 from serve_app.upstream.holdings.balances import Row, balance_of_rows, rows_of
 from serve_app.upstream.holdings.block import block_of
-from serve_app.upstream.holdings.source import Found, HoldingsBlock, held_by
+from serve_app.upstream.holdings.source import Found, HoldingsBlock, fetch_holdings
 from serve_app.upstream.holdings.summaries import PAGE, Accounting
 from serve_app.upstream.http_client import Client, UpstreamHealth
 
@@ -29,7 +29,7 @@ class PagedAccounting:
         self._client = client
         self._single = Accounting(client)
 
-    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         """Read the balance of each portfolio, or the error for that portfolio alone."""
         wanted = tuple(dict.fromkeys(portfolio_ids))
         try:
@@ -40,19 +40,19 @@ class PagedAccounting:
         for portfolio_id in whole.keys() & set(wanted):
             with suppress(ValueError):  # because the single read reports the error
                 found[portfolio_id] = balance_of_rows(portfolio_id, whole[portfolio_id])
-        found.update(await self._single.holdings(one for one in wanted if one not in found))
+        found.update(await self._single.read_holdings(one for one in wanted if one not in found))
         return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
 
     async def block(
         self, portfolio_ids: Sequence[str], security_ids: Sequence[str], tries: int, /
     ) -> HoldingsBlock | Mapping[str, Found]:
         """Read portfolios as a block, or as balances (see ``HoldingsSource``)."""
-        found = await held_by(self, portfolio_ids, tries)
+        found = await fetch_holdings(self, portfolio_ids, tries)
         return block_of(portfolio_ids, security_ids, found) or found
 
-    async def health(self) -> UpstreamHealth:
+    async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
-        return await self._single.health()
+        return await self._single.check_health()
 
     async def _whole(self, wanted: int) -> dict[str, list[Row]]:
         """Read the portfolios whose rows lie within one page; none if paging does not pay."""
@@ -75,8 +75,8 @@ class PagedAccounting:
 
     async def _page(self, offset: int) -> tuple[list[Row], int]:
         params = {"sortby": "portfolio_id,security_id", "limit": PAGE, "offset": offset}
-        answer = await self._client.json("/api/v1/balances", params)
-        with self._client.reading("a page of balances"):
+        answer = await self._client.get_json("/api/v1/balances", params)
+        with self._client.translate_read_errors("a page of balances"):
             return rows_of(answer)
 
 

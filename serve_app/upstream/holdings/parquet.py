@@ -41,7 +41,7 @@ PARTS_DECODED = 2
 MAX_ROWS_PER_BATCH = 2**18  # because a record batch may be a whole file
 
 
-def holdings_file(directory: Path, name: str) -> "HoldingsFile":
+def open_holdings_file(directory: Path, name: str) -> "HoldingsFile":
     """Open files of holdings as a source; footers are read again only after a file changed.
 
     Raises HoldingsFileError, as ``book_files`` does.
@@ -68,7 +68,7 @@ class HoldingsFile:
         self._rows = lru_cache(maxsize=PARTS_DECODED)(self._decode)
         self._one_at_a_time = threading.Lock()
 
-    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         """Read the balance of each portfolio; without rows it is missing, without cash row zero."""
         wanted = tuple(dict.fromkeys(portfolio_ids))
         return await asyncio.to_thread(lambda: balances_of(self._read(wanted, ())))

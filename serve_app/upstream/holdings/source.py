@@ -67,7 +67,7 @@ class HoldingsBlock:
 class HoldingsSource(Protocol):
     """Source of the holdings of portfolios."""
 
-    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         """Read one entry per portfolio; UpstreamUnavailableError may fail them all."""
         ...
 
@@ -85,7 +85,7 @@ class HoldingsSource(Protocol):
 class HoldingsService(HoldingsSource, Protocol):
     """Source that is a service."""
 
-    async def health(self) -> UpstreamHealth:
+    async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
         ...
 
@@ -94,7 +94,7 @@ class _IncompleteError(Exception):
     """Some portfolios have no complete answer, although the upstream is not down."""
 
 
-async def held_by(
+async def fetch_holdings(
     source: HoldingsSource, portfolio_ids: Sequence[str], tries: int = 1
 ) -> Mapping[str, Found]:
     """Read the balances of portfolios; incomplete answers are read up to ``tries`` times in all.
@@ -109,7 +109,7 @@ async def held_by(
             _IncompleteError, attempts=tries, timeout=None, wait_initial=PAUSE_S, wait_jitter=0
         ):
             with attempt:
-                found |= await source.holdings(left)
+                found |= await source.read_holdings(left)
                 left = _incomplete(found, tries)
                 if left:
                     raise _IncompleteError

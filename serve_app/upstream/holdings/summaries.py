@@ -12,10 +12,10 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.exact_values import exact, objects, text, whole
+from serve_app.upstream.exact_values import read_decimal, read_integer, read_objects, read_text
 from serve_app.upstream.holdings.balances import Row, balance_of, balance_of_rows, rows_of
 from serve_app.upstream.holdings.block import block_of
-from serve_app.upstream.holdings.source import Balance, Found, HoldingsBlock, held_by
+from serve_app.upstream.holdings.source import Balance, Found, HoldingsBlock, fetch_holdings
 from serve_app.upstream.http_client import Client, UpstreamHealth
 from serve_app.upstream.retry_policy import Policy
 
@@ -40,7 +40,7 @@ class Accounting:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         """Read the balance of each portfolio, or the error for that portfolio alone."""
         wanted = tuple(dict.fromkeys(portfolio_ids))
         found: dict[str, Found] = {}
@@ -62,12 +62,12 @@ class Accounting:
         self, portfolio_ids: Sequence[str], security_ids: Sequence[str], tries: int, /
     ) -> HoldingsBlock | Mapping[str, Found]:
         """Read portfolios as a block, or as balances (see ``HoldingsSource``)."""
-        found = await held_by(self, portfolio_ids, tries)
+        found = await fetch_holdings(self, portfolio_ids, tries)
         return block_of(portfolio_ids, security_ids, found) or found
 
-    async def health(self) -> UpstreamHealth:
+    async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""
-        return await self._client.health(HEALTH)
+        return await self._client.check_health(HEALTH)
 
     async def _balance(self, portfolio_id: str) -> Balance:
         path = f"/api/v1/portfolios/{quote(portfolio_id, safe='')}/summary"
@@ -77,22 +77,24 @@ class Accounting:
             if await self._is_empty(portfolio_id):
                 raise HoldingsMissingError(portfolio_id)
             response = await self._client.get(path)
-        summary = self._client.parsed(response)
-        with self._client.reading(_holdings_of(portfolio_id)):
-            if text(summary.get("portfolioId", portfolio_id)) != portfolio_id:
+        summary = self._client.parse(response)
+        with self._client.translate_read_errors(_holdings_of(portfolio_id)):
+            if read_text(summary.get("portfolioId", portfolio_id)) != portfolio_id:
                 raise ValueError("they are those of another portfolio")
-            rows = objects(summary["securities"])
-            held = [(text(row["securityId"]), exact(row["netQuantity"])) for row in rows]
-            balance = balance_of(portfolio_id, exact(summary["cashBalance"]), held)
+            rows = read_objects(summary["securities"])
+            held = [
+                (read_text(row["securityId"]), read_decimal(row["netQuantity"])) for row in rows
+            ]
+            balance = balance_of(portfolio_id, read_decimal(summary["cashBalance"]), held)
         if len(rows) + 1 >= MAX_SUMMARY_ROWS:
             return await self._all_balances(portfolio_id)
         return balance
 
     async def _is_empty(self, portfolio_id: str) -> bool:
         params = {"portfolio_id": portfolio_id, "limit": 1}
-        answer = await self._client.json("/api/v1/balances", params)
-        with self._client.reading(_holdings_of(portfolio_id)):
-            return whole(answer["pagination"]["total"]) == 0
+        answer = await self._client.get_json("/api/v1/balances", params)
+        with self._client.translate_read_errors(_holdings_of(portfolio_id)):
+            return read_integer(answer["pagination"]["total"]) == 0
 
     async def _all_balances(self, portfolio_id: str) -> Balance:
         try:
@@ -100,7 +102,7 @@ class Accounting:
         except _RowsMovedError:
             detail = f"the balances of portfolio {portfolio_id} change while they are read"
             raise UpstreamContractError(self._client.upstream, detail) from None
-        with self._client.reading(_holdings_of(portfolio_id)):
+        with self._client.translate_read_errors(_holdings_of(portfolio_id)):
             return balance_of_rows(portfolio_id, rows)
 
     @stamina.retry(on=_RowsMovedError, attempts=READINGS, timeout=None, wait_max=0)
@@ -115,8 +117,8 @@ class Accounting:
         rows: list[Row] = []
         while len(rows) < MAX_BALANCES:
             params = {"portfolio_id": portfolio_id, "limit": PAGE, "offset": len(rows)}
-            answer = await self._client.json("/api/v1/balances", params)
-            with self._client.reading(_holdings_of(portfolio_id)):
+            answer = await self._client.get_json("/api/v1/balances", params)
+            with self._client.translate_read_errors(_holdings_of(portfolio_id)):
                 page, total = rows_of(answer, portfolio_id)
                 more = answer["pagination"]["hasMore"] is True
             rows.extend(page)

@@ -22,10 +22,10 @@ class Seen:
     in_flight: int = 0
     answered: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def begun(self) -> None:
+    def note_begin(self) -> None:
         self.in_flight += 1
 
-    def ended(self, method: str, route: str, status: str, milliseconds: float) -> None:
+    def note_end(self, method: str, route: str, status: str, milliseconds: float) -> None:
         assert milliseconds > 0
         self.in_flight -= 1
         self.answered.append((method, route, status))

@@ -64,7 +64,7 @@ def examples() -> dict[Key, Any]:
 class Named(Upstreams):
     """Upstreams with names of portfolios."""
 
-    async def names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+    async def read_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         return dict.fromkeys(portfolio_ids, samples.NAME)
 
 

@@ -86,7 +86,7 @@ def check_of(upstream: Any) -> Callable[[], Awaitable[UpstreamHealth]]:
     client = (
         upstream if isinstance(upstream, Client) else upstream_servers.client_of(upstream, POLICY)
     )
-    return partial(client.health, "/health")
+    return partial(client.check_health, "/health")
 
 
 async def test_readiness_names_every_upstream_with_its_state_and_its_circuit(ask: Ask) -> None:

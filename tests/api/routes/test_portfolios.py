@@ -13,7 +13,7 @@ from tests.support.fakes import P, Q, R, Stored
 class Named:
     """Portfolio service that knows two portfolios."""
 
-    async def names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+    async def read_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         known = {P: "Growth IRA", Q: "Income"}
         return {each: known.get(each) for each in portfolio_ids}
 

@@ -15,7 +15,7 @@ from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import PricedTarget
 from serve_app.api.content_negotiation import choose_media_type
 from serve_app.api.exports.transactions import COLUMNS, Line
-from serve_app.api.exports.workbook import workbook
+from serve_app.api.exports.workbook import write_workbook
 from serve_app.api.routes.transactions import OFFERED, XLSX
 from serve_app.problems.errors import NotAcceptableError, TooManyRowsError
 from storage.rebalance import RebalanceStatus
@@ -171,7 +171,7 @@ async def test_a_number_that_a_spreadsheet_would_round_is_written_as_text() -> N
     async def pages() -> Any:
         yield (long, exact)
 
-    with await workbook(pages()) as file:
+    with await write_workbook(pages()) as file:
         table = rows_of(file.read())
 
     assert [row[6] for row in table[1:]] == [Decimal(1_100_000_000), "1123456789.00000001"]
@@ -183,9 +183,9 @@ async def test_a_list_that_is_longer_than_a_sheet_is_refused() -> None:
     async def pages() -> Any:
         yield (line,) * 3
 
-    (await workbook(pages(), most_rows=4)).close()
+    (await write_workbook(pages(), max_rows=4)).close()
     with pytest.raises(TooManyRowsError, match="holds 2 transactions"):
-        await workbook(pages(), most_rows=3)
+        await write_workbook(pages(), max_rows=3)
 
 
 async def test_the_list_of_a_run_that_is_not_whole_says_so(

@@ -16,7 +16,7 @@ from optimization.errors import RuleError
 
 BAND = DriftBand(Decimal("0.01"), Decimal("0.02"))
 PORTFOLIO = "P" * 24
-THIRD = WrittenFraction.of("1/3")
+THIRD = WrittenFraction.parse("1/3")
 READABLE = ["VTI", "BRK.B", "IE00B4L5Y983", "U 123-45/6", "€STR", "株", "x" * 64, "Müller & Co"]
 UNREADABLE = {
     "nothing": "",
@@ -110,7 +110,7 @@ def test_thirds_sum_to_exactly_1():
 
 
 def test_a_fraction_keeps_its_text_and_computes_as_its_value():
-    half = WrittenFraction.of("17/34")
+    half = WrittenFraction.parse("17/34")
     for same in (half, copy(half), deepcopy(half), pickle.loads(pickle.dumps(half))):
         assert (str(same), same, same + same) == ("17/34", Fraction(1, 2), 1)
 
@@ -133,17 +133,17 @@ def test_a_fraction_keeps_its_text_and_computes_as_its_value():
 )
 def test_what_is_no_fraction_is_refused(text: str):
     with pytest.raises(ValueError, match="such as 1/3"):
-        WrittenFraction.of(text)
+        WrittenFraction.parse(text)
 
 
 def test_a_fraction_above_1_is_refused():
     with pytest.raises(RuleError, match="from 0 to 1"):
-        target(WrittenFraction.of("4/3"))
+        target(WrittenFraction.parse("4/3"))
 
 
 def test_fractions_whose_common_denominator_is_endless_are_refused():
     odd = (999999999989, 999999999961, 999999999959)
-    lines = tuple(target(WrittenFraction.of(f"1/{each}"), f"S{each}") for each in odd)
+    lines = tuple(target(WrittenFraction.parse(f"1/{each}"), f"S{each}") for each in odd)
     assert len(Model("Two", lines[:2], (PORTFOLIO,)).targets) == 2
     with pytest.raises(RuleError, match="common denominator of at most 34 digits"):
         Model("Three", lines, (PORTFOLIO,))
@@ -219,7 +219,7 @@ def test_a_globeco_target_is_zero_or_a_multiple_of_half_a_percent(weight: str):
     globeco(target(weight, "A" * 24))
 
 
-@pytest.mark.parametrize("weight", ["0.003", "0.0051", "0.955", "1", WrittenFraction.of("1/4")])
+@pytest.mark.parametrize("weight", ["0.003", "0.0051", "0.955", "1", WrittenFraction.parse("1/4")])
 def test_any_other_globeco_target_is_refused(weight: str | Weight):
     with pytest.raises(RuleError, match="a target is") as caught:
         globeco(target("0", "B" * 24), target("0", "C" * 24), target(weight, "A" * 24))

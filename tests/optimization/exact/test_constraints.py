@@ -11,7 +11,7 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.option_values import GroupBand, Percent
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, price_others, price_targets
-from optimization.exact.block import bands
+from optimization.exact.block import compute_bands
 from optimization.exact.block_builder import build_block
 from optimization.exact.constraints import CouplingConstraints, constraints_of
 from optimization.exact.evaluation import Evaluation, evaluate
@@ -36,7 +36,7 @@ def evaluate_lots(a: int, b: int, **options: Any) -> tuple[CouplingConstraints, 
     assembled = build_block(price_targets(MODEL, HELD.prices), (), [HELD], asked)
     block = assembled.block
     constraints = constraints_of(asked, HELD, block, assembled.securities, assembled.lots)
-    return constraints, evaluate(constraints, block, bands(block), np.array([a, b]))
+    return constraints, evaluate(constraints, block, compute_bands(block), np.array([a, b]))
 
 
 def in_currency(amount: Fraction) -> Fraction:
@@ -154,7 +154,7 @@ def test_a_holding_outside_the_model_may_be_worth_what_cannot_be_sold_of_it(
     assert constraints.edges[2] == (0, top * cents)
     # 3 shares more than that cost half of their 12
     kept, more = (
-        evaluate(constraints, block, bands(block), np.array([40, 25, lots]))
+        evaluate(constraints, block, compute_bands(block), np.array([40, 25, lots]))
         for lots in ((top - 2) // 4, (top - 2) // 4 + 3)
     )
     assert more.objective - kept.objective == (12 + 6) * cents

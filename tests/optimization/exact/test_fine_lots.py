@@ -69,11 +69,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         lots = (
             "approach",
             "least_trade",
-            "most_undone",
-            "most_retreat",
-            "most_overshoot",
-            "most_down",
-            "most_up",
+            "max_undone",
+            "max_retreat",
+            "max_overshoot",
+            "max_down",
+            "max_up",
         )
         greatest.append(max(np.abs(parameters[one]).max() for one in lots if one in parameters))
         return solve(self, parameters, *given)

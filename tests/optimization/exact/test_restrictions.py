@@ -10,7 +10,7 @@ from optimization.domain.model import DriftBand
 from optimization.domain.option_values import Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
-from optimization.exact.block import Block, bands
+from optimization.exact.block import Block, compute_bands
 from optimization.exact.restrictions import apply_scope, restrict_block, restricting_option
 from optimization.exact.scaled_integers import INT64_SAFE
 from tests.optimization.support.blocks import block
@@ -57,7 +57,7 @@ def within(scope: Scope, held: int, least: int = 0, most: int = ANY) -> tuple[in
     made = block(1000, (10, 400, 100, 100, held)).with_bounds(
         np.array([[least]]), np.array([[most]])
     )
-    found = apply_scope(made, bands(made), LOTS, RebalanceOptions(scope=scope))
+    found = apply_scope(made, compute_bands(made), LOTS, RebalanceOptions(scope=scope))
     return _bounds(found)
 
 

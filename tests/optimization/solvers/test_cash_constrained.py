@@ -10,7 +10,7 @@ import pytest
 
 from optimization.domain.certificate import Method, Proof
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.exact.block import bands
+from optimization.exact.block import compute_bands
 from optimization.milp import formulations
 from optimization.milp.data import CashMilpData
 from optimization.milp.parametric import SolverAnswer
@@ -33,7 +33,7 @@ WIDE = (300, 700, 400, 300, 0)
 
 def problem(investable: int, *securities: tuple[int, int, int, int, int]) -> CashConstrainedProblem:
     made = replace(block(1000, *securities), investable=np.array([investable]))
-    where = bands(made)
+    where = compute_bands(made)
     separable = solve(made, where)
     shortfall = int(separable.invested[0]) - investable
     return CashConstrainedProblem("P" * 24, made, where, separable.lots[0], shortfall)
@@ -88,14 +88,14 @@ def test_the_program_has_amounts_above_the_lots_just_below_each_target():
     assert asked.lot_value.tolist() == [3.0]
     assert asked.cost_across.tolist() == [1.0]  # 2.00 above the target instead of 1.00 below
     assert asked.can_cross.tolist() == [1.0]
-    assert (asked.most_down.tolist(), asked.most_up.tolist()) == ([1.0], [1.0])
+    assert (asked.max_down.tolist(), asked.max_up.tolist()) == ([1.0], [1.0])
     # 0.01 too little, so a lot of 3.00 has to go: a millionth above that, less the margin of 0.50.
     assert asked.limit == pytest.approx(-3.0 + 0.000001 - 0.5, abs=1e-12)
 
 
 def test_the_program_knows_the_part_of_a_unit_of_a_target():
     made = block(1001, WIDE)  # 7.007
-    where = bands(made)
+    where = compute_bands(made)
     one = CashConstrainedProblem("P" * 24, made, where, solve(made, where).lots[0], 0)
 
     asked = cash_milp_data(one, np.array([2]), np.array([1]), np.array([3]))
@@ -109,7 +109,7 @@ def test_at_the_edge_of_its_band_a_security_has_no_chord_upward():
         problem(599, WIDE), np.array([2]), np.array([2]), np.array([2]), Fraction(0)
     )
 
-    assert (asked.can_cross.tolist(), asked.most_up.tolist()) == ([0.0], [0.0])
+    assert (asked.can_cross.tolist(), asked.max_up.tolist()) == ([0.0], [0.0])
 
 
 def test_a_plan_that_overspends_is_asked_for_again_with_more_than_that_taken_off(answers: Answers):
@@ -221,4 +221,4 @@ def test_the_program_counts_from_inside_the_band(answers: Answers, target: int, 
     plan = solve_by_program(one, TimeBudget(1.0))
 
     assert plan.lots.tolist() == [base]
-    assert asked[0].most_down.tolist() == [base - 1.0]
+    assert asked[0].max_down.tolist() == [base - 1.0]

@@ -33,9 +33,9 @@ def test_without_options_only_bands_and_cash_bind():
     assert problem.spent_toward.tolist() == [3.0, 5.0]
     assert problem.spent_away.tolist() == [-3.0, -5.0]
     assert problem.can_cross.tolist() == [1.0, 1.0]
-    assert problem.approach.tolist() == problem.most_undone.tolist() == [0.0, 0.0]
-    assert problem.most_retreat.tolist() == [1.0, 0.0]
-    assert problem.most_overshoot.tolist() == [0.0, 0.0]
+    assert problem.approach.tolist() == problem.max_undone.tolist() == [0.0, 0.0]
+    assert problem.max_retreat.tolist() == [1.0, 0.0]
+    assert problem.max_overshoot.tolist() == [0.0, 0.0]
     assert problem.least_trade.tolist() == [1.0, 1.0]
     assert problem.band_low.tolist() == problem.band_high.tolist() == [0.0, 0.0]
     assert (problem.counts_trades, problem.soft_price, problem.trades) == (False, None, 2.0)
@@ -186,11 +186,11 @@ def test_every_security_is_seen_from_its_holding_towards_its_target(
     assert problem.spent_toward.tolist() == [3.0 * seen.sign]
     assert problem.spent_away.tolist() == [-3.0 * seen.sign]
     assert problem.approach.tolist() == [seen.approach]
-    assert problem.most_undone.tolist() == [seen.undone]
-    assert problem.most_retreat.tolist() == [seen.retreat]
+    assert problem.max_undone.tolist() == [seen.undone]
+    assert problem.max_retreat.tolist() == [seen.retreat]
     assert problem.can_cross.tolist() == [seen.across is not None]
     assert seen.across is None or problem.cost_across.tolist() == [seen.across]
-    assert problem.most_overshoot.tolist() == [seen.overshoot]
+    assert problem.max_overshoot.tolist() == [seen.overshoot]
 
 
 def test_limits_leave_out_what_the_way_to_these_lots_takes():
@@ -255,7 +255,7 @@ def test_soft_bands_are_edges_in_the_program_and_no_bounds():
     assert base.tolist() == [2]
     assert problem.soft_price == 2.5
     assert (problem.band_low.tolist(), problem.band_high.tolist()) == ([-3.0], [4.0])
-    assert (problem.approach.tolist(), problem.most_undone.tolist()) == ([2.0], [2.0])
+    assert (problem.approach.tolist(), problem.max_undone.tolist()) == ([2.0], [2.0])
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_step_from_one_above_the_target_is_a_chord_and_the_others_are_full():
 
     assert found.chord == [-94, None, None]
     assert found.full == [1, 2, 0]
-    assert found.most == 20 * (1 + 1 + 2)
+    assert found.max_cash == 20 * (1 + 1 + 2)
 
 
 def test_what_is_worth_its_target_exactly_has_no_chord():
@@ -107,19 +107,19 @@ def test_random_covers_have_the_least_drift_of_every_combination(seed: int):
         chord = int(rng.integers(0, p * PARTS + 1)) if rng.random() < 0.7 else None
         rows.append((p, chord, int(rng.integers(0, 4))))
     of = steps(*rows)
-    for shortfall in range(1, of.most + 1, max(1, of.most // 12)):
+    for shortfall in range(1, of.max_cash + 1, max(1, of.max_cash // 12)):
         given_up = cover(of, shortfall)
         assert given_up is not None
         assert raised(of, given_up) >= shortfall
         assert drift(of, given_up) == least_drift(of, shortfall)
 
 
-def draw_steps(rng: np.random.Generator, most_securities: int) -> Steps:
+def draw_steps(rng: np.random.Generator, max_securities: int) -> Steps:
     """Draw securities with many equal lots, drifts and ratios, so that covers often tie."""
     rows: list[tuple[int, int | None, int]] = []
     top, coarse = int(rng.choice([4, 12, 40, 5_000])), int(rng.choice([1, 5, PARTS]))
     full = float(rng.choice([0, 0.2, 1]))
-    for _ in range(int(rng.integers(1, most_securities + 1))):
+    for _ in range(int(rng.integers(1, max_securities + 1))):
         p = int(rng.integers(1, top + 1))
         chord = int(rng.integers(0, p * PARTS // coarse + 1)) * coarse
         lots = int(rng.integers(0, 5)) if rng.random() < full else 0
@@ -131,8 +131,8 @@ def test_of_equal_covers_the_rule_of_the_reference_chooses():
     for number in range(2_000):
         rng = np.random.default_rng([5, number])
         of = draw_steps(rng, 9)
-        if of.most:
-            shortfall = int(rng.integers(1, of.most + 1))
+        if of.max_cash:
+            shortfall = int(rng.integers(1, of.max_cash + 1))
             assert cover(of, shortfall) == reference_cover(of, shortfall), (number, shortfall)
 
 
@@ -142,8 +142,8 @@ def test_lists_of_states_and_arrays_of_states_choose_the_same_cover(
     for number in range(300):
         rng = np.random.default_rng([6, number])
         of = draw_steps(rng, 60)
-        shortfall = 1 + int(of.most * rng.random())
-        if shortfall <= of.most:
+        shortfall = 1 + int(of.max_cash * rng.random())
+        if shortfall <= of.max_cash:
             given_up = cover(of, shortfall)
             for limit in (0, 5, 10**9):
                 monkeypatch.setattr(cover_search, "MAX_LISTED_STATES", limit)
@@ -161,11 +161,14 @@ def test_full_steps_keep_only_securities_that_have_any_and_know_their_common_uni
 def test_one_security_alone_is_the_least_sum_of_those_that_reach():
     found = BoundedSubsetSum.from_steps([6, 10], [3, 2])
 
-    assert found.single(13) == (18, {0: 3})
-    assert found.single(19) == (20, {1: 2})
-    assert found.single(21) is None
+    assert found.least_single_sum(13) == (18, {0: 3})
+    assert found.least_single_sum(19) == (20, {1: 2})
+    assert found.least_single_sum(21) is None
     large = 2**60 + 1  # beyond what a float holds
-    assert BoundedSubsetSum.from_steps([3], [large]).single(3 * large) == (3 * large, {0: large})
+    assert BoundedSubsetSum.from_steps([3], [large]).least_single_sum(3 * large) == (
+        3 * large,
+        {0: large},
+    )
 
 
 def test_the_largest_lots_come_first_and_the_smallest_make_up_the_rest():
@@ -178,7 +181,7 @@ def test_the_largest_lots_come_first_and_the_smallest_make_up_the_rest():
 def test_of_equal_lots_those_of_the_first_security_come_first():
     equal = BoundedSubsetSum.from_steps([6, 6], [3, 2])
 
-    assert equal.single(6) == (6, {0: 1})
+    assert equal.least_single_sum(6) == (6, {0: 1})
     assert equal.largest_first(6) == ({0: 1}, 6)
     assert equal.largest_first(5) == ({0: 1}, 6)
     assert equal.least_sum(6, 9) == (6, {0: 1})

@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optimization.exact.block import Bands, Block, bands, fits_int64, largest_number, lot_limits
+from optimization.exact.block import (
+    Bands,
+    Block,
+    compute_bands,
+    fits_int64,
+    largest_number,
+    lot_limits,
+)
 from optimization.solvers.separable import drift_of, nearest_lots, solve
 from tests.optimization.support.blocks import block
 
@@ -16,11 +23,11 @@ def one(target: int, part: int, lower: int, upper: int) -> Bands:
 
 def lots(market_value: int, *securities: tuple[int, int, int, int, int]) -> list[int]:
     made = block(market_value, *securities)
-    return solve(made, bands(made)).lots[0].tolist()
+    return solve(made, compute_bands(made)).lots[0].tolist()
 
 
 def test_a_target_is_whole_units_and_a_part_and_its_band_is_rounded_inwards():
-    where = bands(block(1001, (10, 315, 100, 200, 0)))
+    where = compute_bands(block(1001, (10, 315, 100, 200, 0)))
 
     # 315.315, from 215.215 to 515.515
     assert (where.target[0, 0], where.part[0, 0]) == (315, 315)
@@ -28,17 +35,17 @@ def test_a_target_is_whole_units_and_a_part_and_its_band_is_rounded_inwards():
 
 
 def test_the_least_part_of_a_unit_rounds_an_edge_inwards():
-    assert bands(block(1001, (10, 101, 100, 0, 0))).lower[0, 0] == 2  # 1.001
+    assert compute_bands(block(1001, (10, 101, 100, 0, 0))).lower[0, 0] == 2  # 1.001
 
 
 def test_edges_on_whole_units_belong_to_the_band():
-    where = bands(block(2000, (10, 315, 100, 200, 0)))
+    where = compute_bands(block(2000, (10, 315, 100, 200, 0)))
 
     assert (where.lower[0, 0], where.upper[0, 0]) == (430, 1030)
 
 
 def test_no_band_reaches_below_nothing():
-    assert bands(block(1000, (10, 100, 300, 300, 0))).lower[0, 0] == 0
+    assert compute_bands(block(1000, (10, 100, 300, 300, 0))).lower[0, 0] == 0
 
 
 def test_the_remainder_of_a_fractional_holding_counts_towards_target_and_band():
@@ -47,7 +54,7 @@ def test_the_remainder_of_a_fractional_holding_counts_towards_target_and_band():
         **{name: getattr(made, name) for name in made.__slots__ if name != "remainder"},
         remainder=np.array([[7]]),
     )
-    where = bands(with_rest)
+    where = compute_bands(with_rest)
 
     assert (where.target[0, 0], where.lower[0, 0], where.upper[0, 0]) == (308, 208, 508)
 
@@ -91,14 +98,14 @@ def test_a_band_without_a_lot_is_found_among_others():
     made = block(1000, (40, 70, 5, 5, 0), (30, 60, 0, 0, 0))  # 65 to 75 in lots of 40
     fits = block(1000, (40, 75, 5, 5, 0), (30, 60, 0, 0, 0))
 
-    assert solve(made, bands(made)).admits.tolist() == [False]
-    assert solve(fits, bands(fits)).admits.tolist() == [True]
+    assert solve(made, compute_bands(made)).admits.tolist() == [False]
+    assert solve(fits, compute_bands(fits)).admits.tolist() == [True]
 
 
 def test_what_is_invested_counts_lots_and_remainders():
     made = block(1000, (30, 60, 5, 5, 0), (40, 120, 5, 5, 0))
 
-    assert solve(made, bands(made)).invested.tolist() == [180]
+    assert solve(made, compute_bands(made)).invested.tolist() == [180]
 
 
 def test_remainders_count_each_in_its_own_portfolio():
@@ -109,7 +116,7 @@ def test_remainders_count_each_in_its_own_portfolio():
         remainder=np.array([[3, 1], [2, 0]]),
     )
 
-    assert solve(made, bands(made)).invested.tolist() == [184, 182]
+    assert solve(made, compute_bands(made)).invested.tolist() == [184, 182]
 
 
 def test_one_large_portfolio_of_a_block_does_not_overflow_beside_a_small_one():
@@ -121,7 +128,7 @@ def test_one_large_portfolio_of_a_block_does_not_overflow_beside_a_small_one():
         market_value=np.array([1000, large]),
     )
 
-    found = bands(made)
+    found = compute_bands(made)
 
     assert found.target[:, 0].tolist() == [900, large * 9 // 10]
     assert found.part[:, 0].tolist() == [0, large * 9_000 % 10_000]
@@ -131,7 +138,7 @@ def test_one_large_portfolio_of_a_block_does_not_overflow_beside_a_small_one():
 
 def test_limits_of_lots_are_the_band_s_and_the_restriction_s():
     made = block(1000, (30, 80, 50, 70, 4))  # 30 to 150 in lots of 30: 1 to 5
-    where = bands(made)
+    where = compute_bands(made)
 
     assert [limit[0, 0] for limit in lot_limits(made, where)] == [1, 5]
     kept = made.with_bounds(np.array([[4]]), np.array([[9]]))
@@ -145,7 +152,7 @@ def test_limits_of_lots_are_the_band_s_and_the_restriction_s():
 
 def test_drift_adds_distances_in_parts_of_a_unit():
     made = block(1001, (10, 315, 100, 200, 0), (10, 115, 100, 200, 0))
-    where = bands(made)  # 315.315 and 115.115
+    where = compute_bands(made)  # 315.315 and 115.115
 
     # 310 is 5.315 below, 120 is 4.885 above: 10.2
     assert drift_of(made, where, np.array([[31, 12]])) == [10_200]
@@ -163,19 +170,19 @@ def test_drift_adds_distances_in_parts_of_a_unit():
 def test_drift_is_exact_on_both_sides_within_a_unit_of_the_target(lots: int, drift: int):
     made = block(1001, (1, 315, 100, 200, 0))
 
-    assert drift_of(made, bands(made), np.array([[lots]])) == [drift]
+    assert drift_of(made, compute_bands(made), np.array([[lots]])) == [drift]
 
 
 def test_a_holding_outside_the_model_is_sold_or_kept_where_it_may_not_be():
     made = block(1000, (30, 0, 0, 0, 4))
-    where = bands(made)
+    where = compute_bands(made)
     assert solve(made, where).lots[0].tolist() == [0]
     cheapest = block(1000, (1, 0, 0, 0, 4))
-    assert bands(cheapest).upper[0, 0] == 0
-    assert solve(cheapest, bands(cheapest)).lots[0].tolist() == [0]
+    assert compute_bands(cheapest).upper[0, 0] == 0
+    assert solve(cheapest, compute_bands(cheapest)).lots[0].tolist() == [0]
 
     kept = made.with_bounds(np.array([[4]]), np.array([[9]]))
-    found = solve(kept, bands(kept))
+    found = solve(kept, compute_bands(kept))
     assert (found.lots[0].tolist(), found.admits.tolist()) == ([4], [True])
 
 
@@ -185,14 +192,14 @@ def test_what_is_below_a_lot_is_kept_of_an_account_worth_nothing_but_not_of_one_
 ):
     made = replace(block(market_value, (10, 0, 0, 0, 1)), remainder=np.array([[8]]))
 
-    assert bands(made).upper[0, 0] == top
+    assert compute_bands(made).upper[0, 0] == top
 
 
 def test_whole_numbers_beyond_64_bits_give_the_same():
     securities = ((20, 315, 100, 200, 3), (7, 415, 5, 5, 2))
     small, large = block(1001, *securities), block(1001, *securities, dtype=object)
 
-    first, second = (solve(made, bands(made)) for made in (small, large))
+    first, second = (solve(made, compute_bands(made)) for made in (small, large))
     assert first.lots.tolist() == second.lots.tolist()
     assert first.admits.tolist() == second.admits.tolist()
 
@@ -207,11 +214,13 @@ def test_a_block_s_rows_are_solved_as_each_alone():
             "investable": np.array([1001, 77, 5_000]),
         }
     )
-    where = bands(three)
+    where = compute_bands(three)
     for row in range(3):
         alone = three.select_rows([row])
-        assert solve(alone, bands(alone)).lots.tolist() == [solve(three, where).lots[row].tolist()]
-        assert where.select_rows([row]).lower.tolist() == bands(alone).lower.tolist()
+        assert solve(alone, compute_bands(alone)).lots.tolist() == [
+            solve(three, where).lots[row].tolist()
+        ]
+        assert where.select_rows([row]).lower.tolist() == compute_bands(alone).lower.tolist()
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -4,7 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from optimization.exact.block import bands
+from optimization.exact.block import compute_bands
 from optimization.exact.constraints import CouplingConstraints
 from optimization.solvers.cash_constrained import CashConstrainedProblem
 from optimization.solvers.coupled_problem import CoupledProblem
@@ -35,7 +35,7 @@ def coupled(
     *securities: tuple[int, int, int, int, int], worth: int = 1000, **given: Any
 ) -> CoupledProblem:
     made = block(worth, *securities)
-    where = bands(made)
+    where = compute_bands(made)
     separable = solve(made, where)
     one = CashConstrainedProblem("P" * 24, made, where, separable.lots[0], 0)
     given.setdefault("least_trade", (1,) * len(securities))

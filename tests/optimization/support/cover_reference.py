@@ -53,7 +53,7 @@ def _greedy(steps: Steps, shortfall: int, chords: list[int], full: BoundedSubset
             continue
         closed = [(*prefix, i) for i in chords[j:] if steps.lot_value[i] >= left]
         covers += [(_drift(steps, each), each, {}) for each in closed]
-        single = full.single(left)
+        single = full.least_single_sum(left)
         if single is not None:
             raised, counts = single
             covers.append((_drift(steps, prefix) + raised * steps.denominator, prefix, counts))

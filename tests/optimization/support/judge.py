@@ -53,7 +53,7 @@ def violations(problem: Stated, answer: PortfolioOutcome) -> list[str]:
     change = {one.security.security_id: one for one in answer.drifts}
     places: list[int] = []
     for (security_id, lot), changes in zip(problem.lots.items(), problem.changes, strict=True):
-        traded = Fraction(change[security_id].traded) / lot
+        traded = Fraction(change[security_id].change) / lot
         if traded not in changes:
             return [f"{security_id} may not change by {traded} lots"]
         places.append(changes.index(traded))

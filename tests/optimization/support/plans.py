@@ -50,4 +50,4 @@ def outside(found: PortfolioOutcome) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def changes(found: PortfolioOutcome) -> dict[str, int | Decimal]:
-    return {one.security.security_id: one.traded for one in found.drifts if one.traded}
+    return {one.security.security_id: one.change for one in found.drifts if one.change}

@@ -69,7 +69,7 @@ def answer(model: Model, portfolio: Portfolio, options: RebalanceOptions) -> Bes
     if options.bands is None:
         if not options.restrictions:
             return None
-        if best(model, portfolio, options.without(options.restrictions), yields=False) is None:
+        if best(model, portfolio, options.lift(options.restrictions), yields=False) is None:
             return None
     if portfolio.market_value < 0:
         return None

@@ -20,7 +20,7 @@ from serve_app.upstream.errors import (
     UpstreamUnavailableError,
 )
 from serve_app.upstream.holdings.block import block_of
-from serve_app.upstream.holdings.parquet import holdings_file
+from serve_app.upstream.holdings.parquet import open_holdings_file
 from serve_app.upstream.holdings.source import Balance, Found, HoldingsBlock
 from tests.upstream.holdings.test_summaries import IDS, Books, accounting, summary
 
@@ -151,12 +151,12 @@ async def test_a_block_holds_what_the_rows_of_each_portfolio_say(
     directory.mkdir()
     files = data.draw(books())
     write(directory, files, data.draw)
-    source = holdings_file(directory.parent, directory.name)
+    source = open_holdings_file(directory.parent, directory.name)
     wanted = data.draw(st.permutations(PORTFOLIOS))[: data.draw(st.integers(1, 4))]
     dense = data.draw(st.lists(st.sampled_from(SECURITIES), unique=True))
 
     block = await source.block(wanted, dense, 1)
-    balances = await source.holdings(wanted)
+    balances = await source.read_holdings(wanted)
 
     want = {one: expected(files, one) for one in wanted}
     check_shape(block)

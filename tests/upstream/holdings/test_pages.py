@@ -54,10 +54,10 @@ async def test_pages_give_what_single_questions_give_with_fewer_requests() -> No
     paged, single = sources(transport)
     wanted = [*BOOK.portfolio_ids(), "0" * 24]
 
-    found = await paged.holdings(wanted)
+    found = await paged.read_holdings(wanted)
     asked = transport.summaries
 
-    assert comparable(found) == comparable(await single.holdings(wanted))
+    assert comparable(found) == comparable(await single.read_holdings(wanted))
     assert isinstance(found["0" * 24], HoldingsMissingError)
     assert list(found) == wanted
     assert transport.pages == 8
@@ -69,7 +69,7 @@ async def test_a_small_part_of_the_book_is_asked_for_one_by_one(count: int) -> N
     transport = Counted()
     paged, _ = sources(transport)
 
-    found = await paged.holdings(BOOK.portfolio_ids(count))
+    found = await paged.read_holdings(BOOK.portfolio_ids(count))
 
     assert len(found) == transport.summaries == count
     assert transport.pages <= 1
@@ -90,7 +90,7 @@ async def test_a_row_that_comes_between_two_pages_makes_every_portfolio_be_asked
     )
     paged, _ = sources(transport)
 
-    found = await paged.holdings(BOOK.portfolio_ids())
+    found = await paged.read_holdings(BOOK.portfolio_ids())
 
     assert transport.summaries == 400
     first = found[BOOK.portfolio_id(0)]
@@ -109,11 +109,13 @@ async def test_a_page_that_cannot_be_read_costs_time_only() -> None:
     paged, single = sources(Broken())
     wanted = BOOK.portfolio_ids(30)
 
-    assert comparable(await paged.holdings(wanted)) == comparable(await single.holdings(wanted))
+    assert comparable(await paged.read_holdings(wanted)) == comparable(
+        await single.read_holdings(wanted)
+    )
 
 
 async def test_a_service_that_is_down_ends_the_paging() -> None:
     client = client_of(lambda _: httpx.Response(503), upstream="accounting")
 
     with pytest.raises(UpstreamUnavailableError):
-        await PagedAccounting(client).holdings(BOOK.portfolio_ids(100))
+        await PagedAccounting(client).read_holdings(BOOK.portfolio_ids(100))

@@ -25,7 +25,7 @@ from serve_app.upstream.holdings.files import fingerprint
 from serve_app.upstream.holdings.parquet import (
     MAX_ROWS_PER_BATCH,
     HoldingsFile,
-    holdings_file,
+    open_holdings_file,
 )
 from serve_app.upstream.holdings.source import Balance
 from storage.run import HoldingsRef
@@ -62,7 +62,7 @@ def written(path: Path, made: pa.Table, **options: Any) -> HoldingsFile:
         pq.write_table(made, path, **options)
     else:
         feather.write_feather(made, str(path))
-    return holdings_file(path.parent, path.name)
+    return open_holdings_file(path.parent, path.name)
 
 
 def in_directory(directory: Path) -> Settings:
@@ -73,7 +73,7 @@ def in_directory(directory: Path) -> Settings:
 async def test_parquet_and_arrow_give_cash_and_shares_to_the_last_digit(
     tmp_path: Path, name: str
 ) -> None:
-    found = await written(tmp_path / name, table(ROWS)).holdings([R, P, Q])
+    found = await written(tmp_path / name, table(ROWS)).read_holdings([R, P, Q])
 
     assert found == {
         P: Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")}),
@@ -88,21 +88,21 @@ async def test_a_directory_of_files_is_one_book(tmp_path: Path) -> None:
     written(book / "1.parquet", table(ROWS[:3]))
     written(book / "2.parquet", table(ROWS[3:]))
 
-    found = await holdings_file(book.parent, book.name).holdings([P, R])
+    found = await open_holdings_file(book.parent, book.name).read_holdings([P, R])
 
     assert found[P] == Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")})
     assert found[R] == Balance(R, Decimal("-20.01"), {})
 
 
 async def test_a_portfolio_without_a_row_has_no_balances(tmp_path: Path) -> None:
-    found = await written(tmp_path / "book.parquet", table(ROWS)).holdings(["X" * 24, P])
+    found = await written(tmp_path / "book.parquet", table(ROWS)).read_holdings(["X" * 24, P])
     assert isinstance(found["X" * 24], HoldingsMissingError)
     assert isinstance(found[P], Balance)
 
 
 async def test_a_file_without_any_row_leaves_everyone_without_balances(tmp_path: Path) -> None:
     empty = table(ROWS).slice(0, 0)
-    found = await written(tmp_path / "book.parquet", empty).holdings([P, Q])
+    found = await written(tmp_path / "book.parquet", empty).read_holdings([P, Q])
     assert all(isinstance(one, HoldingsMissingError) for one in found.values())
 
 
@@ -117,28 +117,28 @@ async def test_a_file_without_any_row_leaves_everyone_without_balances(tmp_path:
 async def test_rows_that_contradict_fail_their_portfolio_alone(
     tmp_path: Path, row: Row, what: str
 ) -> None:
-    found = await written(tmp_path / "book.parquet", table([*ROWS, row])).holdings([P, Q])
+    found = await written(tmp_path / "book.parquet", table([*ROWS, row])).read_holdings([P, Q])
     assert isinstance(found[P], UpstreamContractError)
     assert what in str(found[P])
     assert isinstance(found[Q], Balance)
 
 
 async def test_a_holding_of_nothing_is_none(tmp_path: Path) -> None:
-    found = await written(tmp_path / "book.parquet", table([(P, A, "0"), (P, B, "1")])).holdings(
-        [P]
-    )
+    found = await written(
+        tmp_path / "book.parquet", table([(P, A, "0"), (P, B, "1")])
+    ).read_holdings([P])
     assert found[P] == Balance(P, Decimal(0), {B: Decimal(1)})
 
 
 async def test_whole_shares_may_be_integers(tmp_path: Path) -> None:
     whole = table([(P, None, "1000"), (P, A, "12")], pa.int64())
-    found = await written(tmp_path / "book.parquet", whole).holdings([P])
+    found = await written(tmp_path / "book.parquet", whole).read_holdings([P])
     assert found[P] == Balance(P, Decimal(1000), {A: Decimal(12)})
 
 
 async def test_a_quantity_of_38_digits_is_read_as_it_stands(tmp_path: Path) -> None:
     amount = "12345678901234567890123456789.123456789"
-    found = await written(tmp_path / "book.parquet", table([(P, None, amount)])).holdings([P])
+    found = await written(tmp_path / "book.parquet", table([(P, None, amount)])).read_holdings([P])
     assert found[P] == Balance(P, Decimal(amount), {})
 
 
@@ -148,9 +148,9 @@ async def test_rows_in_any_order_and_any_groups_are_read_the_same(
 ) -> None:
     mixed = table([ROWS[at] for at in (3, 1, 4, 0, 2)])
     options = {"row_group_size": 2} if name.endswith("parquet") else {}
-    found = await written(tmp_path / name, mixed, **options).holdings([P, Q, R])
+    found = await written(tmp_path / name, mixed, **options).read_holdings([P, Q, R])
     sorted_file = written(tmp_path / f"sorted-{name}", table(ROWS))
-    assert found == await sorted_file.holdings([P, Q, R])
+    assert found == await sorted_file.read_holdings([P, Q, R])
 
 
 async def test_a_book_of_many_row_groups_gives_each_portfolio_its_own_rows(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ async def test_a_book_of_many_row_groups_gives_each_portfolio_its_own_rows(tmp_p
     file = written(tmp_path / "book.parquet", table(rows), row_group_size=7)
     for first in range(0, 300, 60):
         wanted = ids[first : first + 60]
-        found = await file.holdings(wanted)
+        found = await file.read_holdings(wanted)
         assert [found[one] for one in wanted] == [
             Balance(one, Decimal(int(one)), {}) for one in wanted
         ]
@@ -169,7 +169,7 @@ async def test_row_groups_without_statistics_are_read_the_same(tmp_path: Path) -
     plain = written(tmp_path / "plain.parquet", table(ROWS), row_group_size=2)
     bare = table(ROWS)
     file = written(tmp_path / "bare.parquet", bare, row_group_size=2, write_statistics=False)
-    assert await file.holdings([P, Q, R]) == await plain.holdings([P, Q, R])
+    assert await file.read_holdings([P, Q, R]) == await plain.read_holdings([P, Q, R])
 
 
 async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
@@ -181,9 +181,9 @@ async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
     }
     with pa.ipc.new_file(tmp_path / "book.arrow", pa.table(columns).schema) as writer:
         writer.write_batch(pa.record_batch(columns))
-    file = holdings_file(tmp_path, "book.arrow")
+    file = open_holdings_file(tmp_path, "book.arrow")
     wanted = [ids[0], ids[MAX_ROWS_PER_BATCH // 2 - 1], ids[MAX_ROWS_PER_BATCH // 2], ids[-1]]
-    found = await file.holdings(wanted)
+    found = await file.read_holdings(wanted)
     assert found == {
         one: Balance(one, Decimal(2 * int(one)), {A: Decimal(2 * int(one) + 1)}) for one in wanted
     }
@@ -192,7 +192,7 @@ async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
 async def test_files_that_are_being_written_are_no_part_of_a_directory(tmp_path: Path) -> None:
     for name in ("book.parquet", "_book.parquet", ".book.parquet"):
         written(tmp_path / name, table(ROWS))
-    found = await holdings_file(tmp_path.parent, tmp_path.name).holdings([P])
+    found = await open_holdings_file(tmp_path.parent, tmp_path.name).read_holdings([P])
     assert found[P] == Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")})
 
 
@@ -217,7 +217,7 @@ def test_a_table_that_is_not_of_the_format_is_refused_by_what_is_wrong(
 def test_something_else_under_the_name_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("portfolio_id,security_id,quantity\n")
     with pytest.raises(HoldingsFileError, match=r"is not an? (Parquet|Arrow) file"):
-        holdings_file(tmp_path, name)
+        open_holdings_file(tmp_path, name)
 
 
 def test_a_file_that_is_not_there_is_named_without_its_directory(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ async def test_a_file_that_changed_since_the_run_began_is_not_read_on(tmp_path: 
     with pytest.raises(HoldingsFileError, match="was changed while the run was going on"):
         source_of(settings, resources, begun)
     again = identify_holdings(settings, replace(begun, fingerprint=None))
-    found = await source_of(settings, resources, again).holdings(["X" * 24])
+    found = await source_of(settings, resources, again).read_holdings(["X" * 24])
     assert found["X" * 24] == Balance("X" * 24, Decimal(5), {})
 
 

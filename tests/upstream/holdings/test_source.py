@@ -8,7 +8,7 @@ import pytest
 
 from serve_app.upstream.errors import CircuitOpenError, UpstreamUnavailableError
 from serve_app.upstream.holdings import source as holdings
-from serve_app.upstream.holdings.source import Balance, Found, held_by
+from serve_app.upstream.holdings.source import Balance, Found, fetch_holdings
 
 A, B, C = (letter * 24 for letter in "ABC")
 GONE = UpstreamUnavailableError("accounting", "it took over 1 s", 1.0)
@@ -22,7 +22,7 @@ class Troubled:
     troubles: Mapping[str, list[UpstreamUnavailableError]]
     asked: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
 
-    async def holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
+    async def read_holdings(self, portfolio_ids: Iterable[str]) -> Mapping[str, Found]:
         self.asked.append(tuple(portfolio_ids))
         return {one: self._next(one) for one in self.asked[-1]}
 
@@ -38,14 +38,14 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[repo
 
 async def test_who_had_no_answer_is_asked_for_again_alone() -> None:
     source = Troubled({B: [GONE, GONE]})
-    found = await held_by(source, (A, B, C), tries=3)
+    found = await fetch_holdings(source, (A, B, C), tries=3)
     assert all(isinstance(found[one], Balance) for one in (A, B, C))
     assert source.asked == [(A, B, C), (B,), (B,)]
 
 
 async def test_who_never_has_an_answer_says_so_and_costs_the_others_nothing() -> None:
     source = Troubled({B: [GONE] * 9})
-    found = await held_by(source, (A, B, C), tries=3)
+    found = await fetch_holdings(source, (A, B, C), tries=3)
     assert found[B] is GONE
     assert isinstance(found[A], Balance)
     assert len(source.asked) == 3
@@ -53,18 +53,18 @@ async def test_who_never_has_an_answer_says_so_and_costs_the_others_nothing() ->
 
 async def test_with_one_try_one_portfolio_without_an_answer_ends_all() -> None:
     with pytest.raises(UpstreamUnavailableError):
-        await held_by(Troubled({B: [GONE]}), (A, B, C))
+        await fetch_holdings(Troubled({B: [GONE]}), (A, B, C))
 
 
 async def test_an_upstream_that_answers_for_nobody_is_down() -> None:
     source = Troubled({one: [GONE] * 9 for one in (A, B)})
     with pytest.raises(UpstreamUnavailableError):
-        await held_by(source, (A, B), tries=3)
+        await fetch_holdings(source, (A, B), tries=3)
     assert len(source.asked) == 1
 
 
 async def test_an_upstream_whose_circuit_opens_is_down() -> None:
     source = Troubled({B: [GONE, OPEN], C: [GONE, OPEN]})
     with pytest.raises(CircuitOpenError):
-        await held_by(source, (A, B, C), tries=5)
+        await fetch_holdings(source, (A, B, C), tries=5)
     assert source.asked == [(A, B, C), (B, C)]

@@ -60,7 +60,7 @@ async def test_cash_and_shares_arrive_exact_and_without_rows_of_zero() -> None:
     answer = summary("-12.34567891", ("A", "1.00000001"), ("B", "-7"), ("C", "0"), ("D", "0.00"))
     source: HoldingsSource = accounting(Books({IDS[0]: answer}))
 
-    found = await source.holdings(IDS[:1])
+    found = await source.read_holdings(IDS[:1])
 
     held = {"A": Decimal("1.00000001"), "B": Decimal(-7)}
     assert found == {IDS[0]: Balance(IDS[0], Decimal("-12.34567891"), held)}
@@ -72,14 +72,14 @@ async def test_decimals_as_json_numbers_are_exact_too() -> None:
     )
     source = accounting(Books({IDS[0]: httpx.Response(200, content=body)}))
 
-    found = await source.holdings(IDS[:1])
+    found = await source.read_holdings(IDS[:1])
 
     held = {"A": Decimal("12345678901.12345678")}
     assert found[IDS[0]] == Balance(IDS[0], Decimal("0.1"), held)
 
 
 async def test_an_account_with_a_balance_of_nothing_exists() -> None:
-    found = await accounting(Books({IDS[0]: summary("0")})).holdings(IDS[:1])
+    found = await accounting(Books({IDS[0]: summary("0")})).read_holdings(IDS[:1])
 
     assert found[IDS[0]] == Balance(IDS[0], Decimal(0), {})
 
@@ -87,7 +87,7 @@ async def test_an_account_with_a_balance_of_nothing_exists() -> None:
 async def test_a_portfolio_without_balances_fails_alone_and_is_not_tried_again() -> None:
     books = Books({IDS[0]: summary(), IDS[2]: summary()})
 
-    found = await accounting(books).holdings(IDS[:3])
+    found = await accounting(books).read_holdings(IDS[:3])
 
     assert isinstance(found[IDS[0]], Balance)
     assert isinstance(found[IDS[2]], Balance)
@@ -101,7 +101,7 @@ async def test_any_number_of_portfolios_without_balances_leaves_the_circuit_clos
     books = Books({IDS[-1]: summary()})
     source = accounting(books, Policy(backoff_s=0.0, concurrency=1, breaker_threshold=2))
 
-    found = await source.holdings(IDS)
+    found = await source.read_holdings(IDS)
 
     assert sum(isinstance(one, HoldingsMissingError) for one in found.values()) == 49
     assert isinstance(found[IDS[-1]], Balance)
@@ -110,7 +110,7 @@ async def test_any_number_of_portfolios_without_balances_leaves_the_circuit_clos
 async def test_a_500_for_a_portfolio_that_has_balances_is_a_fault_of_the_service() -> None:
     books = Books({IDS[0]: summary()}, (balances([{}], 7),))
 
-    found = await accounting(books).holdings(IDS[1:2])
+    found = await accounting(books).read_holdings(IDS[1:2])
 
     assert isinstance(found[IDS[1]], UpstreamUnavailableError)
     assert "answered 500" in str(found[IDS[1]])
@@ -124,7 +124,7 @@ async def test_a_500_that_passes_costs_nothing_but_another_question() -> None:
             self.summaries[IDS[0]] = summary("5")
             return answer
 
-    found = await accounting(Recovering({}, (balances([{}], 7),))).holdings(IDS[:1])
+    found = await accounting(Recovering({}, (balances([{}], 7),))).read_holdings(IDS[:1])
 
     assert found[IDS[0]] == Balance(IDS[0], Decimal(5), {})
 
@@ -138,7 +138,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_portfolio_alone() -> None
         zip(IDS, (summary(), odd, nameless, endless, word, httpx.Response(403)), strict=False)
     )
 
-    found = await accounting(Books(answers)).holdings(IDS[:6])
+    found = await accounting(Books(answers)).read_holdings(IDS[:6])
 
     assert isinstance(found[IDS[0]], Balance)
     assert all(isinstance(found[portfolio], UpstreamContractError) for portfolio in IDS[1:6])
@@ -149,7 +149,7 @@ async def test_a_portfolio_whose_balances_cannot_be_had_costs_the_others_nothing
     answers: dict[str, httpx.Response | None] = {one: summary() for one in IDS}
     answers[IDS[3]] = httpx.Response(503)
 
-    found = await accounting(Books(answers)).holdings(IDS)
+    found = await accounting(Books(answers)).read_holdings(IDS)
 
     lost = [one for one, each in found.items() if isinstance(each, UpstreamUnavailableError)]
     assert lost == [IDS[3]]
@@ -159,7 +159,7 @@ async def test_a_portfolio_whose_balances_cannot_be_had_costs_the_others_nothing
 async def test_a_portfolio_is_asked_for_once_however_often_it_is_named() -> None:
     books = Books({IDS[0]: summary()})
 
-    found = await accounting(books).holdings([IDS[0]] * 5)
+    found = await accounting(books).read_holdings([IDS[0]] * 5)
 
     assert list(found) == [IDS[0]]
     assert len(books.requests) == 1
@@ -182,7 +182,7 @@ def cut() -> httpx.Response:
 async def test_a_summary_that_was_cut_is_read_again_by_pages() -> None:
     books = Books({IDS[0]: cut()}, (page(0, 1000), page(1000, 500)))
 
-    balance = (await accounting(books).holdings(IDS[:1]))[IDS[0]]
+    balance = (await accounting(books).read_holdings(IDS[:1]))[IDS[0]]
 
     assert isinstance(balance, Balance)
     assert balance.cash == Decimal("12.5")
@@ -194,7 +194,7 @@ async def test_pages_between_which_a_row_moved_are_read_again() -> None:
     moved = (page(0, 1000), page(999, 500, total=1499))
     books = Books({IDS[0]: cut()}, (*moved, page(0, 1000), page(1000, 500)))
 
-    balance = (await accounting(books).holdings(IDS[:1]))[IDS[0]]
+    balance = (await accounting(books).read_holdings(IDS[:1]))[IDS[0]]
 
     assert isinstance(balance, Balance)
     assert len(balance.holdings) == 1499
@@ -203,7 +203,7 @@ async def test_pages_between_which_a_row_moved_are_read_again() -> None:
 async def test_pages_that_never_fit_together_fail_their_portfolio() -> None:
     books = Books({IDS[0]: cut()}, (page(0, 1000, total=999),))
 
-    error = (await accounting(books).holdings(IDS[:1]))[IDS[0]]
+    error = (await accounting(books).read_holdings(IDS[:1]))[IDS[0]]
 
     assert isinstance(error, UpstreamContractError)
     assert "change while they are read" in str(error)
