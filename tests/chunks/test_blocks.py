@@ -133,6 +133,9 @@ class Nowhere:
     def __getattr__(self, name: str) -> "Nowhere":
         return self
 
+    def __call__(self, **_: object) -> "Nowhere":
+        return self
+
 
 async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     tmp_path: Path, resources: Resources
