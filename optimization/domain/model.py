@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from optimization.domain.numbers import Weight, multiply_weight, weight_text
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.rules import GENERAL, require_identifier, require_visible
+from optimization.domain.rules import GENERAL, are_ordinary, require_identifier, require_visible
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
 
 MAX_NAME_LENGTH = 255
@@ -119,8 +119,11 @@ def _require_targets(targets: tuple[Target, ...]) -> None:
 def _require_portfolios(portfolio_ids: tuple[str, ...]) -> None:
     if not portfolio_ids:
         raise RuleError(("portfolio_ids",), [], "a model has at least one portfolio")
-    for index, portfolio_id in enumerate(portfolio_ids):
-        require_identifier(("portfolio_ids", index), portfolio_id)
+    if not are_ordinary(portfolio_ids):
+        for index, portfolio_id in enumerate(portfolio_ids):
+            require_identifier(("portfolio_ids", index), portfolio_id)
+    if len(set(portfolio_ids)) == len(portfolio_ids):
+        return
     twice = _first_repeated(portfolio_ids)
     if twice is not None:
         rule = "each portfolio may stand once in a model"
