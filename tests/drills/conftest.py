@@ -37,12 +37,18 @@ def server(data: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of the files of holdings."""
+    return tmp_path_factory.mktemp("books")
+
+
+@pytest.fixture(scope="module")
 def cluster() -> None:
     """Start Ray as the service does, unless a drill has another cluster."""
 
 
 @pytest.fixture(scope="module")
-def service(server: Server, book: Book, cluster: object) -> Iterator[Settings]:
+def service(server: Server, book: Book, books: Path, cluster: object) -> Iterator[Settings]:
     with served(book) as url:
         overrides = {
             "port": free_port(),
@@ -58,6 +64,8 @@ def service(server: Server, book: Book, cluster: object) -> Iterator[Settings]:
             "circuit_breaker_timeout": 0.2,
             "run_fan_out_above": 100,
             "run_chunk_size": 20,
+            "run_file_chunk_size": 10,
+            "holdings_directory": books,
             "run_chunk_tries": 3,
             "run_window": 8,
             "run_patience_s": 3,

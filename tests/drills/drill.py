@@ -70,13 +70,13 @@ class Drill:
     async def model(self, portfolio_ids: Sequence[str]) -> str:
         return (await added(self.http, model_for(self.book, portfolio_ids)))["model_id"]
 
-    async def begun(self, model_id: str) -> str:
+    async def begun(self, model_id: str, **more: Json) -> str:
         """Begin a run; repeat the request under the same key until a replica accepts it."""
         headers = {"idempotency-key": uuid4().hex}
         async with asyncio.timeout(WITHIN_S):
             while True:
                 with suppress(*BROKEN):
-                    body = {"models": [model_id]}
+                    body = {"models": [model_id], **more}
                     answer = await self.http.post("/api/v1/runs", json=body, headers=headers)
                     if answer.status_code == 202:
                         return answer.json()["run_id"]

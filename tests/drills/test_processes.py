@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from storage.embedded import server as embedded
@@ -21,6 +23,7 @@ from tests.drills.drill import (
     logged,
 )
 from tests.end_to_end.book import Book
+from tests.end_to_end.calls import new_id
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 
@@ -34,6 +37,29 @@ async def test_a_run_whose_processes_are_killed_ends_with_every_outcome_once(
             await asyncio.sleep(0.01)
     assert run.end["status"] == "COMPLETED"
     assert run.end["errors"] == []
+
+
+@pytest.mark.parametrize("title", [CHUNK_TASK, COORDINATOR])
+async def test_a_run_over_a_file_whose_processes_are_killed_ends_with_every_outcome_once(
+    drill: Drill, books: Path, title: str
+) -> None:
+    ids = [new_id() for _ in range(3_000)]
+    rows = {"portfolio_id": ids, "security_id": [None] * len(ids), "quantity": range(len(ids))}
+    strings = pa.field("portfolio_id", pa.string()), pa.field("security_id", pa.string())
+    table = pa.table(rows, pa.schema([*strings, pa.field("quantity", pa.decimal128(9, 2))]))
+    pq.write_table(table.sort_by("portfolio_id"), books / "book.parquet", row_group_size=500)
+    holdings = {"source": "file", "file": "book.parquet"}
+    run_id = await drill.begun(await drill.model(ids), holdings=holdings)
+    following = asyncio.create_task(drill.followed(run_id))
+
+    await drill.in_the_middle(run_id)
+    async with asyncio.timeout(WITHIN_S):
+        while not killed(title):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+    run = await drill.check(run_id, ids, await following)
+    assert run["status"] == "COMPLETED"
+    assert run["errors"] == []
 
 
 async def test_a_waiting_caller_is_answered_in_full_though_the_coordinator_died(
