@@ -42,6 +42,8 @@ class Format(StrEnum):
     CSV = "csv"
     XLSX = "xlsx"
     JSONL = "jsonl"
+    PARQUET = "parquet"
+    ARROWS = "arrows"  # an Arrow IPC stream
 
 
 @commands.command()

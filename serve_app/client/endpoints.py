@@ -36,12 +36,14 @@ from serve_app.client.models import (
 from serve_app.client.run_models import Run
 from serve_app.client.streaming import Events, Lines, Pieces
 
-Format = Literal["csv", "xlsx", "jsonl", "json"]
+Format = Literal["csv", "xlsx", "jsonl", "json", "parquet", "arrows"]
 MEDIA_TYPES: dict[str, str] = {
     "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "jsonl": "application/jsonl",
     "json": "application/json",
+    "parquet": "application/vnd.apache.parquet",
+    "arrows": "application/vnd.apache.arrow.stream",
 }
 
 
@@ -297,6 +299,12 @@ def follow_run(run_id: str, *, after: int = 0) -> Events:
 def stream_outcomes(run_id: str) -> Lines[PortfolioResult]:
     """The outcome of every portfolio that has one, in the order of rebalances and portfolios."""
     return Lines(get(None, "runs", run_id, "outcomes"), PortfolioResult)
+
+
+def export_outcomes(run_id: str, kind: Literal["parquet", "arrows", "jsonl"]) -> Pieces:
+    """The outcomes of a run as a file, piece by piece."""
+    found = get(None, "runs", run_id, "outcomes")
+    return Pieces(found.with_headers({"Accept": MEDIA_TYPES[kind]}))
 
 
 def _transactions(rebalance_id: str, kind: Format, portfolio_ids: Sequence[str]) -> Call[None]:

@@ -125,3 +125,4 @@ class Routes:
     cancel_run = AnswerRoute(endpoints.cancel_run)
     follow_run = StreamRoute(endpoints.follow_run)
     stream_outcomes = StreamRoute(endpoints.stream_outcomes)
+    export_outcomes = StreamRoute(endpoints.export_outcomes)

@@ -112,7 +112,16 @@ async def test_drift_is_shown_of_a_model_and_of_a_portfolio(
     assert A in one.stdout
 
 
-@pytest.mark.parametrize("name", ["trades.csv", "trades.xlsx", "trades.jsonl"])
+BEGINS = {
+    "trades.csv": b"rebalance_id,",
+    "trades.xlsx": b"PK",
+    "trades.jsonl": b"{",
+    "trades.parquet": b"PAR1",
+    "trades.arrows": b"\xff\xff\xff\xff",
+}
+
+
+@pytest.mark.parametrize("name", BEGINS)
 async def test_a_trade_list_is_written_in_the_form_that_its_name_says(
     ordergen: Ordergen, model: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
@@ -122,8 +131,7 @@ async def test_a_trade_list_is_written_in_the_form_that_its_name_says(
 
     assert done.exit_code == 0, done.output
     assert done.stdout == ""
-    begins = {"trades.csv": b"rebalance_id,", "trades.xlsx": b"PK", "trades.jsonl": b"{"}
-    assert (tmp_path / name).read_bytes().startswith(begins[name])
+    assert (tmp_path / name).read_bytes().startswith(BEGINS[name])
     assert names_in(tmp_path) == [name]
 
 

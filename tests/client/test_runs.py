@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
+import httpx
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -13,7 +14,9 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.cli import cli
 from serve_app.client import AsyncClient, ChunkDone, Client, Model, Position, ProblemError, Run
+from serve_app.client.endpoints import MEDIA_TYPES
 from serve_app.settings import Settings, settings_from
+from tests.support.arrow import table_of
 from tests.support.command_server import served
 from tests.support.fakes import PRICE, A, Stored, no_metrics, position
 from tests.support.in_process import Upstreams, optimizer_with
@@ -72,6 +75,46 @@ async def test_a_run_is_begun_followed_to_its_end_and_its_outcomes_are_streamed(
     assert {outcome.rebalance_id for outcome in outcomes} == {*last.rebalances}
     assert await client.read_run(run.run_id) == last
     assert [each async for each in client.list_runs(limit=1)] == [last]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrows"])
+async def test_the_outcomes_of_a_run_are_a_table_of_what_the_lines_say(
+    client: AsyncClient, growth: Model, kind: Literal["parquet", "arrows"]
+) -> None:
+    run = await client.begin_run(models=[growth.model_id])
+    async with asyncio.timeout(WITHIN_S):
+        assert [event async for event in client.follow_run(run.run_id)]
+    lines = [outcome async for outcome in client.stream_outcomes(run.run_id)]
+
+    text = b"".join([piece async for piece in client.export_outcomes(run.run_id, kind)])
+
+    rows = table_of(MEDIA_TYPES[kind], text).to_pylist()
+    same = ("rebalance_id", "portfolio_id", "status", "base", "cash_after_rebalance")
+    assert len(rows) == 25
+    for row, line in zip(rows, lines, strict=True):
+        assert [row[name] for name in same] == [getattr(line, name) for name in same]
+        assert (row["error_code"], row["outside_band"]) == (None, [])
+        held = ("security_id", "price", "original_quantity", "adjusted_quantity")
+        assert row["positions"] == [
+            {name: getattr(each, name) for name in held} for each in line.positions
+        ]
+
+
+async def test_lines_are_the_outcomes_for_any_other_accept(url: str, growth: Model) -> None:
+    assert growth.model_id is not None
+    async with AsyncClient(url) as client, httpx.AsyncClient(base_url=url) as http:
+        run = await client.begin_run(models=[growth.model_id])
+        async with asyncio.timeout(WITHIN_S):
+            assert [event async for event in client.follow_run(run.run_id)]
+        path = f"/api/v1/runs/{run.run_id}/outcomes"
+        plain = await http.get(path)
+        other = await http.get(path, headers={"accept": "application/json"})
+        parquet = await http.get(path, headers={"accept": MEDIA_TYPES["parquet"]})
+
+    assert plain.headers["content-type"] == other.headers["content-type"] == "application/x-ndjson"
+    assert plain.content == other.content
+    name = f"outcomes-{run.run_id}.parquet"
+    assert parquet.headers["content-disposition"] == f'attachment; filename="{name}"'
 
 
 async def test_a_blocking_client_follows_from_behind_a_chunk(

@@ -1,7 +1,7 @@
 """Routes of runs: begin, list, read, follow, cancel."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import tzinfo
 from functools import partial
@@ -10,9 +10,21 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
+from optimization import PortfolioOutcome
+from serve_app.api.content_negotiation import Accept, choose_media_type
 from serve_app.api.dependencies import Configured, Rebalancer, RunId, Store
 from serve_app.api.event_stream import EventStream, OpenStreams, chunk_event, state_event
 from serve_app.api.exact_json import ExactRoute
+from serve_app.api.exports.arrow_tables import (
+    ARROW_STREAM,
+    FILE_ENDINGS,
+    PARQUET,
+    TABLE_WRITERS,
+    outcomes_batch,
+)
+from serve_app.api.exports.arrow_tables import (
+    OUTCOMES as OUTCOME_COLUMNS,
+)
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, portfolios_json
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.answer_examples import EVENTS, OUTCOMES
@@ -32,10 +44,11 @@ from serve_app.api.schemas.runs import (
 )
 from serve_app.ports.runs import BeginRun, StoredRuns
 from serve_app.problems import catalogue
+from serve_app.problems.errors import NotAcceptableError
 from serve_app.retries import retry_while_unavailable
 from storage.errors import StorageUnavailableError
-from storage.rebalance import new_rebalance_id
-from storage.run import Run
+from storage.rebalance import Rebalance, new_rebalance_id
+from storage.run import Run, RunStatus
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=ExactRoute)
 
@@ -54,6 +67,7 @@ PATIENCE_S = 20.0
 ALIVE = b": still here\n\n"
 WRONG_RUN = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 NDJSON = "application/x-ndjson"
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
 @router.post(
@@ -133,13 +147,45 @@ async def follow_run(
 
 @router.get(
     "/runs/{run_id}/outcomes",
-    responses={200: {"content": {NDJSON: {"example": OUTCOMES}}}, **WRONG_RUN},
+    responses={
+        200: {
+            "content": {
+                NDJSON: {"example": OUTCOMES},
+                **dict.fromkeys((PARQUET, ARROW_STREAM), BINARY),
+            }
+        },
+        **WRONG_RUN,
+    },
     response_class=StreamingResponse,
 )
-async def stream_outcomes(run_id: RunId, store: Store, settings: Configured) -> Response:
-    """Stream the known outcomes as JSON lines, in the order of rebalances and portfolios."""
+async def stream_outcomes(
+    run_id: RunId, accept: Accept, store: Store, settings: Configured
+) -> Response:
+    """Stream the known outcomes, in the order of rebalances and portfolios.
+
+    As JSON lines, unless Accept asks for Parquet or an Arrow stream.
+    """
+    media_type = _table_or_lines(accept)
     run = await store.read_run(run_id)
-    return StreamingResponse(_outcomes(store, run, settings.zone), 200, media_type=NDJSON)
+    headers = {"Vary": "Accept"}
+    found = _outcomes(store, run)
+    if media_type == NDJSON:
+        return StreamingResponse(_lines(found, settings.zone), 200, headers, NDJSON)
+    # The status is in the name, because a partial table must be recognizable as a file, too.
+    part = "" if run.status is RunStatus.COMPLETED else f"-{run.status.lower()}"
+    name = f"outcomes-{run.run_id}{part}.{FILE_ENDINGS[media_type]}"
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    batches = (outcomes_batch(part.rebalance_id, page) async for part, page in found)
+    table = TABLE_WRITERS[media_type](OUTCOME_COLUMNS, batches)
+    return StreamingResponse(table, 200, headers, media_type)
+
+
+def _table_or_lines(accept: str) -> str:
+    """Choose a media type; lines for any other one, because they once were the only answer."""
+    try:
+        return choose_media_type(accept, (NDJSON, PARQUET, ARROW_STREAM))
+    except NotAcceptableError:
+        return NDJSON
 
 
 async def _events(store: StoredRuns, run: Run, last: int) -> AsyncIterator[bytes]:
@@ -175,12 +221,20 @@ async def _follow(store: StoredRuns, run: Run, last: int) -> AsyncIterator[bytes
         run = await retry_while_unavailable(partial(store.read_run, run.run_id), PATIENCE_S)
 
 
-async def _outcomes(store: Store, run: Run, zone: tzinfo) -> AsyncIterator[bytes]:
+async def _lines(
+    pages: AsyncIterator[tuple[Rebalance, Sequence[PortfolioOutcome]]], zone: tzinfo
+) -> AsyncIterator[bytes]:
+    async for part, outcomes in pages:
+        portfolios = portfolios_json(part, outcomes, zone)
+        yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
+
+
+async def _outcomes(
+    store: Store, run: Run
+) -> AsyncIterator[tuple[Rebalance, tuple[PortfolioOutcome, ...]]]:
     last: str | None = None
     while parts := await store.list_run_rebalances(run.run_id, last, MAX_LISTED_REBALANCES):
         for part in parts:
             for offset in range(0, part.number_of_portfolios, OUTCOME_BATCH_SIZE):
-                found = await store.list_outcomes(part, offset, OUTCOME_BATCH_SIZE)
-                portfolios = portfolios_json(part, found, zone)
-                yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
+                yield part, await store.list_outcomes(part, offset, OUTCOME_BATCH_SIZE)
         last = parts[-1].rebalance_id

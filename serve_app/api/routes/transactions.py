@@ -10,6 +10,14 @@ from starlette.responses import Response, StreamingResponse
 from optimization import PortfolioOutcome
 from serve_app.api.content_negotiation import Accept, choose_media_type
 from serve_app.api.dependencies import Configured, RebalanceId, Store
+from serve_app.api.exports.arrow_tables import (
+    ARROW_STREAM,
+    FILE_ENDINGS,
+    PARQUET,
+    TABLE_WRITERS,
+    TRANSACTIONS,
+    transactions_batch,
+)
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE
 from serve_app.api.exports.transactions import (
     Page,
@@ -37,20 +45,20 @@ JSON: Final = "application/json"
 CSV: Final = "text/csv"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 LINES: Final = ("application/x-ndjson", "application/jsonl")
-OFFERED: Final = (JSON, CSV, XLSX, *LINES)
+OFFERED: Final = (JSON, CSV, XLSX, *LINES, PARQUET, ARROW_STREAM)
 WRITERS: Final[dict[str, Writer]] = {
     JSON: json_array,
     CSV: csv_rows,
     **dict.fromkeys(LINES, json_lines),
 }
-FILES: Final = {CSV: "csv", XLSX: "xlsx"}
+FILES: Final = {CSV: "csv", XLSX: "xlsx", **FILE_ENDINGS}
 MAX_CHOSEN_PORTFOLIOS: Final = 100  # because more ids exceed the longest request line
 CHUNK: Final = 65_536
 
 TEXT: Final = {"type": "string"}
 CONTENT: Final[dict[str, Any]] = {
     CSV: {"schema": TEXT, "example": TABLE},
-    XLSX: {"schema": {**TEXT, "format": "binary"}},
+    **{kind: {"schema": {**TEXT, "format": "binary"}} for kind in (XLSX, PARQUET, ARROW_STREAM)},
     **{kind: {"schema": TEXT, "example": TABLE_LINES} for kind in LINES},
 }
 Chosen = Annotated[
@@ -74,7 +82,7 @@ async def list_transactions(
     settings: Configured,
     portfolio_id: Chosen = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
-    """List all transactions of a rebalance as JSON, JSON lines, CSV or a workbook."""
+    """List all transactions of a rebalance as JSON, lines, CSV, a workbook, Parquet or Arrow."""
     media_type = choose_media_type(accept, OFFERED)
     rebalance = await store.read_rebalance(rebalance_id)
     if portfolio_id:
@@ -89,6 +97,10 @@ async def list_transactions(
     headers = _headers(rebalance, media_type)
     if media_type == XLSX:
         return _file(await write_workbook(pages), headers)
+    if media_type in TABLE_WRITERS:
+        batches = (transactions_batch(page) async for page in pages if page)
+        table = TABLE_WRITERS[media_type](TRANSACTIONS, batches)
+        return StreamingResponse(table, 200, headers, media_type)
     return StreamingResponse(WRITERS[media_type](pages), 200, headers, media_type)
 
 

@@ -1,8 +1,9 @@
-"""Trade list of a stored rebalance, in four formats chosen by Accept."""
+"""Trade list of a stored rebalance, in the formats that Accept chooses."""
 
 import csv
 import json
 import re
+from datetime import date
 from decimal import Decimal
 from io import BytesIO, StringIO
 from typing import Any
@@ -14,11 +15,13 @@ import pytest
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import PricedTarget
 from serve_app.api.content_negotiation import choose_media_type
+from serve_app.api.exports.arrow_tables import FILE_ENDINGS
 from serve_app.api.exports.transactions import COLUMNS, Line
 from serve_app.api.exports.workbook import write_workbook
 from serve_app.api.routes.transactions import OFFERED, XLSX
 from serve_app.problems.errors import NotAcceptableError, TooManyRowsError
 from storage.rebalance import RebalanceStatus
+from tests.support.arrow import TABLES, table_of
 from tests.support.fakes import A, B, FakeOptimizer, P, Q, R, Stored, bought_one, position, posted
 from tests.support.workbooks import rows_of
 
@@ -129,6 +132,34 @@ async def test_csv_is_rfc_4180_with_a_header_row_and_a_file_name(
     assert table[2][3:7] == ["SELL", "900000", "10.25", "9225000.00"]
 
 
+@pytest.mark.parametrize("kind", TABLES)
+async def test_parquet_and_arrow_are_tables_of_the_same_numbers_as_decimals(
+    client: httpx.AsyncClient, run: dict[str, Any], kind: str
+) -> None:
+    answer = await client.get(path(run), headers={"accept": kind})
+
+    assert answer.headers["content-type"] == kind
+    name = f"transactions-{run['rebalance_id']}.{FILE_ENDINGS[kind]}"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+    table = table_of(kind, answer.content)
+    assert table.schema.names == list(COLUMNS)
+    assert {str(table.schema.field(each).type) for each in COLUMNS[4:7]} == {"decimal128(38, 18)"}
+    day = date.fromisoformat(run["transactions"][0]["trade_date"])
+    expected = [{**line, "trade_date": day} for line in await lines(client, run)]
+    assert table.to_pylist() == expected
+
+
+@pytest.mark.parametrize("kind", TABLES)
+async def test_a_list_without_transactions_is_a_table_without_rows(
+    client: httpx.AsyncClient, run: dict[str, Any], kind: str
+) -> None:
+    headers = {"accept": kind}
+    answer = await client.get(path(run), params={"portfolio_id": Q}, headers=headers)
+
+    table = table_of(kind, answer.content)
+    assert (table.num_rows, table.schema.names) == (0, list(COLUMNS))
+
+
 @pytest.mark.parametrize("kind", ["application/x-ndjson", "application/jsonl"])
 async def test_json_lines_are_one_object_a_line(
     client: httpx.AsyncClient, run: dict[str, Any], kind: str
@@ -211,6 +242,14 @@ async def test_a_rebalance_without_transactions_has_an_empty_list(
     assert table.text == ",".join(COLUMNS) + "\r\n"
 
 
+def ids_in(kind: str, answer: httpx.Response) -> list[str]:
+    if kind == XLSX:
+        return [row[1] for row in rows_of(answer.content)[1:]]
+    if kind in TABLES:
+        return table_of(kind, answer.content)["portfolio_id"].to_pylist()
+    return re.findall(r"\b0[0-9]{23}\b", answer.text)
+
+
 async def test_many_pages_are_one_list(client: httpx.AsyncClient, optimizer: FakeOptimizer) -> None:
     ids = [f"{number:024}" for number in range(250)]
     model = (await client.post("/api/v1/models", json=posted(portfolios=ids))).json()
@@ -218,12 +257,7 @@ async def test_many_pages_are_one_list(client: httpx.AsyncClient, optimizer: Fak
 
     for kind in OFFERED:
         answer = await client.get(path(made), headers={"accept": kind})
-        found = (
-            [row[1] for row in rows_of(answer.content)[1:]]
-            if kind == XLSX
-            else re.findall(r"\b0[0-9]{23}\b", answer.text)
-        )
-        assert found == ids, kind
+        assert ids_in(kind, answer) == ids, kind
 
 
 @pytest.mark.parametrize("rebalance_id", [NOWHERE, "zz"])

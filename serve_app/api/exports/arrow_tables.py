@@ -1,0 +1,187 @@
+"""Tables as Parquet and as an Arrow IPC stream, page by page.
+
+Amounts, prices and quantities are decimal128(38, 18), exact: a number of more decimals ends the
+table unfinished, because a rounded one would not be recognizable.
+"""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import accumulate
+from typing import Any, Final, TypeAlias
+
+import pyarrow as pa
+from pyarrow import ipc, parquet
+
+from optimization import OutsideBand, PortfolioOutcome
+from serve_app.api.exports.transactions import Page
+
+ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
+PARQUET: Final = "application/vnd.apache.parquet"
+FILE_ENDINGS: Final = {ARROW_STREAM: "arrows", PARQUET: "parquet"}
+ROW_GROUP_ROWS: Final = 65_536  # rows in memory; fewer make a file slow to read
+DECIMAL: Final = pa.decimal128(38, 18)
+TEXT: Final = pa.string()
+
+TRANSACTIONS: Final = pa.schema(
+    [
+        ("rebalance_id", TEXT),
+        ("portfolio_id", TEXT),
+        ("security_id", TEXT),
+        ("transaction_type", TEXT),
+        ("quantity", DECIMAL),
+        ("price", DECIMAL),
+        ("amount", DECIMAL),
+        ("trade_date", pa.date32()),
+    ]
+)
+POSITION: Final = pa.struct(
+    [
+        ("security_id", TEXT),
+        ("price", DECIMAL),
+        ("original_quantity", DECIMAL),
+        ("adjusted_quantity", DECIMAL),
+    ]
+)
+OUTSIDE_BAND: Final = pa.struct(
+    [("security_id", TEXT), ("side", TEXT), ("outside", DECIMAL), ("held_by", pa.list_(TEXT))]
+)
+OUTCOMES: Final = pa.schema(
+    [
+        ("rebalance_id", TEXT),
+        ("portfolio_id", TEXT),
+        ("status", TEXT),
+        ("market_value", DECIMAL),
+        ("base", DECIMAL),
+        ("cash_before_rebalance", DECIMAL),
+        ("cash_after_rebalance", DECIMAL),
+        ("open_orders_counted", pa.int32()),
+        ("error_code", TEXT),
+        ("error_detail", TEXT),
+        ("outside_band", pa.list_(OUTSIDE_BAND)),
+        ("positions", pa.list_(POSITION)),
+    ]
+)
+
+# Named so, because pyarrow comes without types.
+Schema: TypeAlias = Any
+RecordBatch: TypeAlias = Any
+Batches = AsyncIterator[RecordBatch]
+
+
+async def arrow_stream(schema: Schema, batches: Batches) -> AsyncIterator[bytes]:
+    """Write an Arrow IPC stream, a record batch for each page."""
+    sink = _Sink()
+    with ipc.new_stream(sink, schema) as writer:
+        async for batch in batches:
+            await asyncio.to_thread(writer.write_batch, batch)
+            yield sink.take()
+    yield sink.take()
+
+
+async def parquet_file(schema: Schema, batches: Batches) -> AsyncIterator[bytes]:
+    """Write a Parquet file whose row groups are collected from pages.
+
+    Its footer is the last part, so a file that broke off is no Parquet file.
+    """
+    sink = _Sink()
+    writer = parquet.ParquetWriter(sink, schema, compression="zstd")
+    waiting: list[RecordBatch] = []
+    async for batch in batches:
+        waiting.append(batch)
+        if sum(each.num_rows for each in waiting) >= ROW_GROUP_ROWS:
+            await asyncio.to_thread(writer.write_table, pa.Table.from_batches(waiting))
+            waiting.clear()
+            yield sink.take()
+    if waiting:
+        await asyncio.to_thread(writer.write_table, pa.Table.from_batches(waiting))
+    await asyncio.to_thread(writer.close)
+    yield sink.take()
+
+
+TABLE_WRITERS: Final = {ARROW_STREAM: arrow_stream, PARQUET: parquet_file}
+
+
+class _Sink(io.RawIOBase):
+    """File that hands over what was written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, data: Any) -> int:
+        part = bytes(data)
+        self._parts.append(part)
+        self._size += len(part)
+        return len(part)
+
+    def take(self) -> bytes:
+        """Return what was written since the last call."""
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
+
+
+def transactions_batch(page: Page) -> RecordBatch:
+    """Convert a page of transactions to columns."""
+    columns = [*zip(*page, strict=True)] or [()] * len(TRANSACTIONS)
+    texts = [list(map(str, column)) for column in columns[:4]]
+    numbers = [list(map(Decimal, column)) for column in columns[4:7]]
+    days = list(map(date.fromisoformat, columns[7]))
+    return _batch([*texts, *numbers, days], TRANSACTIONS)
+
+
+def outcomes_batch(rebalance_id: str, outcomes: Sequence[PortfolioOutcome]) -> RecordBatch:
+    """Convert the outcomes of some portfolios of a rebalance to columns."""
+    refusals = [outcome.refusal for outcome in outcomes]
+    columns: list[Any] = [
+        [rebalance_id] * len(outcomes),
+        [outcome.portfolio_id for outcome in outcomes],
+        [outcome.status.value for outcome in outcomes],
+        [outcome.market_value for outcome in outcomes],
+        [outcome.base for outcome in outcomes],
+        [outcome.cash_before for outcome in outcomes],
+        [outcome.cash_after for outcome in outcomes],
+        [outcome.counted_orders for outcome in outcomes],
+        [refusal and refusal.code for refusal in refusals],
+        [refusal and refusal.detail for refusal in refusals],
+        [list(map(_outside, outcome.outside_band)) for outcome in outcomes],
+        _positions(outcomes),
+    ]
+    return _batch(columns, OUTCOMES)
+
+
+def _outside(each: OutsideBand) -> dict[str, Any]:
+    side, held_by = each.side.value, list(each.held_by)
+    outside = each.outside
+    return {"security_id": each.security_id, "side": side, "outside": outside, "held_by": held_by}
+
+
+def _positions(outcomes: Sequence[PortfolioOutcome]) -> Any:
+    """Lists of positions from flat columns, because an object a position would take as long."""
+    held = [(*outcome.securities, *outcome.others) for outcome in outcomes]
+    columns = [
+        pa.array([each.security_id for row in held for each in row], TEXT),
+        pa.array([each.price for row in held for each in row], DECIMAL),
+        pa.array([Decimal(each) for outcome in outcomes for each in outcome.before], DECIMAL),
+        pa.array([Decimal(each) for outcome in outcomes for each in outcome.after], DECIMAL),
+    ]
+    ends = pa.array([*accumulate(map(len, held), initial=0)], pa.int32())
+    return pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(columns, fields=[*POSITION]))
+
+
+def _batch(columns: Iterable[Any], schema: Schema) -> RecordBatch:
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, each.type)
+        for column, each in zip(columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,109 @@
+"""Tables in the forms of Arrow: exact, a few pages in memory, never broken off unnoticed."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from optimization import Edge, OutsideBand
+from serve_app.api.exports import arrow_tables
+from serve_app.api.exports.arrow_tables import (
+    OUTCOMES,
+    PARQUET,
+    TABLE_WRITERS,
+    outcomes_batch,
+    parquet_file,
+)
+from tests.support.arrow import TABLES, table_of
+from tests.support.samples import a_run, numbered, outcome, outcomes
+
+FAILED, INFEASIBLE = 4, 2
+
+
+async def pages(count: int, rows: int) -> AsyncIterator[Any]:
+    run = a_run(count * rows)
+    for page in range(count):
+        yield outcomes_batch(run.rebalance_id, outcomes(run, range(page * rows, (page + 1) * rows)))
+
+
+def test_an_outcome_is_a_row_with_its_positions() -> None:
+    run = a_run(5)
+
+    rows = outcomes_batch(run.rebalance_id, outcomes(run)).to_pylist()
+
+    first, refused, failed = rows[0], rows[INFEASIBLE], rows[FAILED]
+    assert first["market_value"] == Decimal("1000000.123456789012345678")
+    assert [each["original_quantity"] for each in first["positions"]] == [
+        Decimal("10.5"),
+        -3,
+        2**40,
+    ]
+    assert [each["price"] for each in first["positions"]] == [
+        security.price for security in run.securities
+    ]
+    assert (refused["status"], refused["error_code"]) == ("INFEASIBLE", "infeasible")
+    assert refused["error_detail"] == "no whole lot"
+    assert (failed["portfolio_id"], failed["market_value"], failed["positions"]) == (
+        numbered("P", FAILED),
+        None,
+        [],
+    )
+
+
+def test_a_security_outside_its_band_is_in_its_row() -> None:
+    run = a_run(1)
+    outside = OutsideBand(numbered("S", 1), Edge.ABOVE, Decimal("120.00"), ("direction",))
+    one = outcome(run, 0)
+    made = type(one)(
+        **{name: getattr(one, name) for name in one.__slots__} | {"outside_band": (outside,)}
+    )
+
+    (row,) = outcomes_batch(run.rebalance_id, [made]).to_pylist()
+
+    assert row["outside_band"] == [
+        {
+            "security_id": numbered("S", 1),
+            "side": "ABOVE",
+            "outside": Decimal(120),
+            "held_by": ["direction"],
+        }
+    ]
+
+
+def test_a_number_that_would_be_rounded_is_no_number_of_a_table() -> None:
+    run = a_run(1)
+    one = outcome(run, 0)
+    cash = Decimal("0.1234567890123456789")
+    made = type(one)(**{name: getattr(one, name) for name in one.__slots__} | {"cash_after": cash})
+
+    with pytest.raises(pa.ArrowInvalid, match="data loss"):
+        outcomes_batch(run.rebalance_id, [made])
+
+
+@pytest.mark.parametrize("kind", TABLES)
+async def test_pages_are_written_as_they_come(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow_tables, "ROW_GROUP_ROWS", 100)
+
+    parts = [part async for part in TABLE_WRITERS[kind](OUTCOMES, pages(7, 40))]
+
+    table = table_of(kind, b"".join(parts))
+    expected = [numbered("P", at) for at in range(280)]
+    assert table["portfolio_id"].to_pylist() == expected
+    assert sum(map(bool, parts)) >= 3
+
+
+async def test_a_parquet_file_has_row_groups_of_many_pages_and_ends_with_its_footer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arrow_tables, "ROW_GROUP_ROWS", 100)
+
+    parts = [part async for part in parquet_file(OUTCOMES, pages(7, 40))]
+
+    file = parquet.ParquetFile(pa.BufferReader(b"".join(parts)))
+    groups = [file.metadata.row_group(at).num_rows for at in range(file.metadata.num_row_groups)]
+    assert groups == [120, 120, 40]
+    with pytest.raises(pa.ArrowInvalid):
+        table_of(PARQUET, b"".join(parts[:-1]))
