@@ -1,11 +1,13 @@
 """Benchmark of the stores against the bare driver: medians of interleaved runs on one server."""
 
 import asyncio
+import os
 import random
 import tempfile
 import time
 import tracemalloc
 from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -14,6 +16,7 @@ from statistics import median
 from typing import Any
 
 import bson
+import numpy as np
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from pymongo import IndexModel
@@ -21,7 +24,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from rich.console import Console
 from rich.table import Table
 
-from optimization import NO_OVERRIDES
+from optimization import NO_OVERRIDES, STATUSES, BlockOutcome, OtherHoldings, ScaledColumn
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.outcome import PortfolioOutcome, Status
@@ -36,7 +39,9 @@ from storage.embedded.server import Server, start, stop
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.mongo.decimal_codec import TYPE_REGISTRY
-from storage.outcomes import outcome_document, outcome_id
+from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
+from storage.outcomes import COLLECTION as OUTCOMES
+from storage.outcomes import ids_of, outcome_batches, outcome_document, outcome_id
 from storage.rebalance import Rebalance, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
@@ -45,6 +50,7 @@ POSITIONS = 50
 PORTFOLIOS = 20_000
 ROUNDS = 7
 READS = 400
+COLUMNS, DOCUMENTS = "columns", "documents"
 BAND = DriftBand(Decimal("0.01"), Decimal("0.02"))
 RANDOM = random.Random(7)
 OPTIONS: CodecOptions[Document] = CodecOptions(type_registry=TYPE_REGISTRY)
@@ -256,9 +262,123 @@ async def listing(database: AsyncDatabase[Document], table: Table) -> None:
     )
 
 
+def block(first: int, count: int) -> BlockOutcome:
+    """Build the outcomes of a chunk in columns, with the same numbers as ``outcome`` gives."""
+    random = np.random.default_rng(first)
+    before = random.integers(0, 5_000, (count, POSITIONS))
+    after = before + random.integers(0, 50, (count, POSITIONS))
+    amounts = [ScaledColumn(random.integers(10**9, 10**10, count), 2) for _ in range(4)]
+    shares = ScaledColumn(before, 0), ScaledColumn(after, 0)
+    status = np.full(count, STATUSES.index(Status.REBALANCED), dtype=np.int8)
+    ids = tuple(identifier(at) for at in range(first, first + count))
+    none = OtherHoldings.none()
+    return BlockOutcome(SECURITIES, ids, status, *amounts, *shares, none, {})
+
+
+@dataclass
+class Cost:
+    """Microseconds of CPU and bytes for each portfolio, and milliseconds of each kind of read."""
+
+    ours: list[float] = field(default_factory=list[float])
+    database: list[float] = field(default_factory=list[float])
+    size: float = 0.0
+    reads: dict[str, float] = field(default_factory=dict[str, float])
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def write_run(
+    database: AsyncDatabase[Document], chunks: list[BlockOutcome], pid: int, cost: Cost, form: str
+) -> Rebalance:
+    """Store a run chunk by chunk, in columns or, as before, in a document a portfolio."""
+    rebalances, size = RebalanceStore(database), len(chunks[0])
+    rows = (
+        [
+            [each for each in chunk.outcomes() if isinstance(each, PortfolioOutcome)]
+            for chunk in chunks
+        ]
+        if form == DOCUMENTS
+        else []
+    )
+    part_of = str(ObjectId()) if form == COLUMNS else None  # says where to look first
+    run = replace(a_run(size * len(chunks)), run_id=part_of)
+    await rebalances.open(run)
+    ours, theirs = time.process_time(), cpu_s(pid)
+    for at, chunk in enumerate(chunks):
+        ordinals = range(at * size, (at + 1) * size)
+        if form == COLUMNS:
+            await rebalances.record_block(run.rebalance_id, ordinals, chunk)
+        else:
+            for batch in outcome_batches(run.rebalance_id, ordinals, rows[at]):
+                await database[OUTCOMES].insert_many(batch, ordered=False)
+    cost.ours.append((time.process_time() - ours) / run.number_of_portfolios * 1e6)
+    cost.database.append((cpu_s(pid) - theirs) / run.number_of_portfolios * 1e6)
+    return run
+
+
+async def read_run(database: AsyncDatabase[Document], run: Rebalance) -> dict[str, float]:
+    """Time the reads of one portfolio, of a page of 100 and of every transaction."""
+    rebalances, count = RebalanceStore(database), run.number_of_portfolios
+    one: list[float] = []
+    page: list[float] = []
+    for _ in range(READS // 2):
+        at = RANDOM.randrange(count - 100)
+        one.append(await seconds(rebalances.read_outcome(run, identifier(at))))
+        page.append(await seconds(rebalances.list_outcomes(run, at, 100)))
+
+    async def list_all() -> None:
+        for offset in range(0, count, 1_000):
+            page = await rebalances.list_outcomes(run, offset, 1_000)
+            assert sum(len(each.transactions) for each in page)
+
+    return {
+        "one portfolio": median(one),
+        "a page of 100": median(page),
+        f"every transaction of {count:,} portfolios": await seconds(list_all()),
+        "the number of transactions": await seconds(
+            rebalances.count_transactions(run.rebalance_id)
+        ),
+    }
+
+
+async def comparing_forms(database: AsyncDatabase[Document], pid: int, table: Table) -> None:
+    """Compare a run stored in columns with the same run in a document a portfolio."""
+    for size in (250, 2_000):
+        chunks = [block(first, size) for first in range(0, PORTFOLIOS, size)]
+        costs = {COLUMNS: Cost(), DOCUMENTS: Cost()}
+        for _ in range(ROUNDS):
+            for form, cost in costs.items():
+                run = await write_run(database, chunks, pid, cost, form)
+        for form, cost in costs.items():
+            run = await write_run(database, chunks, pid, cost, form)
+            cost.reads = await read_run(database, run)
+            name = OUTCOME_CHUNKS if form == COLUMNS else OUTCOMES
+            found = await database[name].find({"_id": ids_of(run.rebalance_id)}).to_list()
+            stored = sum(len(bson.encode(each, codec_options=OPTIONS)) for each in found)
+            cost.size = stored / run.number_of_portfolios
+        columns, documents = costs[COLUMNS], costs[DOCUMENTS]
+        rows = [
+            ("write, µs of our process", median(columns.ours), median(documents.ours), 0.25),
+            ("write, µs of mongod", median(columns.database), median(documents.database), 0.5),
+            ("bytes a portfolio", columns.size, documents.size, 0.5),
+        ]
+        rows += [
+            (f"read {kind}, ms", columns.reads[kind] * 1e3, documents.reads[kind] * 1e3, 1.0)
+            for kind in columns.reads
+        ]
+        for what, ours, theirs, target in rows:
+            pair, ratio = f"{ours:,.2f} / {theirs:,.2f}", f"{ours / theirs:.2f}"
+            table.add_row(f"chunks of {size:,}: {what}", pair, ratio, f"<= {target}")
+
+
 async def measure(server: Server, table: Table) -> None:
     database = connect(server.uri, "bench", timeout_ms=20_000)
     await ensure_indexes(database)
+    await comparing_forms(database, server.pid, table)
     await writing(database, table)
     await reading_a_model(database, table)
     await paging(database, table)
