@@ -60,9 +60,6 @@ class ModelStore:
 
     def __init__(self, database: AsyncDatabase[Document], rules: ModelRules = GLOBECO) -> None:
         self._models = database[COLLECTION]
-        # Without waiting for the journal, because the next rebalance sets the date again; the
-        # primary, which every read asks, has it at once.
-        self._dates = self._models.with_options(write_concern=WriteConcern(w=1))
         # With one portfolio each, by id. The version is read anew before a use, because only a
         # change of the version changes the rest of a model.
         self._remembered: dict[ObjectId, Model] = {}
@@ -260,7 +257,10 @@ class ModelStore:
     @translate_failures
     async def record_rebalance_date(self, model_id: str, at: datetime) -> None:
         """Store the date of a rebalance unless a later date is stored; the version stays."""
-        outcome = await self._dates.update_one(
+        # Without waiting for the journal, because the next rebalance sets the date again; the
+        # primary, which every read asks, has it at once.
+        models = self._models.with_options(write_concern=WriteConcern(w=1))
+        outcome = await models.update_one(
             {"_id": require_object_id("model_id", model_id)},
             {"$max": {"last_rebalance_date": at}},
         )
