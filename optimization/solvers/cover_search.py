@@ -151,7 +151,7 @@ class _Table:
 
 
 class _WideTable:
-    """The same program from some stage on, with the states in arrays."""
+    """Dynamic program from some stage on, with the states in arrays."""
 
     def __init__(self, table: _Table, states: list[State]) -> None:
         gain, drift = table.chords.gain, table.chords.drift
