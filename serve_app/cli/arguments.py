@@ -16,7 +16,7 @@ RETRY_S = 5.0  # short, because a person waits
 TIMEOUT_S = 120.0
 
 Url = Annotated[
-    str, typer.Option(envvar="ORDERGEN_URL", help="where the service answers", show_default=URL)
+    str, typer.Option(envvar="ORDERGEN_URL", help="URL of the service", show_default=URL)
 ]
 Timeout = Annotated[
     float,
@@ -28,9 +28,7 @@ Timeout = Annotated[
         help="until an answer begins; the service ends its work then",
     ),
 ]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="for programs: JSON on stdout, every number exact")
-]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs, with exact numbers")]
 OptionsText = Annotated[
     str | None,
     typer.Option("--options", help='options as JSON, {"cash_floor": "2%"}, or @FILE'),

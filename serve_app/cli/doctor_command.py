@@ -16,7 +16,7 @@ def doctor(
     url: Annotated[
         str | None,
         typer.Option(
-            envvar="ORDERGEN_URL", help="the service; where the settings have it by default"
+            envvar="ORDERGEN_URL", help="URL of the service; by default that of the settings"
         ),
     ] = None,
     as_json: AsJson = False,

@@ -21,7 +21,8 @@ MAX_ORDERS_PER_PAGE: Final = 1000
 DEFAULT_ORDERS_SHOWN: Final = 20
 NOT_SENT: Final = ("FAILED", "UNKNOWN", "SENDING", "PENDING")
 States = Annotated[
-    list[str] | None, typer.Option("--status", help="only those, such as FAILED; may be repeated")
+    list[str] | None,
+    typer.Option("--status", help="orders in this state, such as FAILED; may be repeated"),
 ]
 
 
@@ -72,7 +73,7 @@ def orders(
     rebalance_id: str,
     status: States = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, help="how many to show at most")
+        int, typer.Option("--limit", min=1, help="maximum number of rows")
     ] = DEFAULT_ORDERS_SHOWN,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,

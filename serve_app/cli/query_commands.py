@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-Most = Annotated[int, typer.Option("--limit", min=1, help="how many to show at most")]
+Most = Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")]
 Sorted = Annotated[str, typer.Option("--sort-by", help="a field, or several: -name,model_id")]
 WITH_PLAN = frozenset({"REBALANCED", "IN_BAND", "NO_TRADE"})
 MAX_REBALANCES_PER_PAGE = 100
@@ -48,7 +48,7 @@ class Format(StrEnum):
 
 @commands.command()
 def models(
-    model_id: Annotated[str | None, typer.Argument(help="show the lines of this one")] = None,
+    model_id: Annotated[str | None, typer.Argument(help="show its securities")] = None,
     sort_by: Sorted = "",
     limit: Most = 1000,
     url: Url = URL,
@@ -116,7 +116,7 @@ def optimize(
 
 @commands.command()
 def show(
-    rebalance_id: Annotated[str | None, typer.Argument(help="show the portfolios of it")] = None,
+    rebalance_id: Annotated[str | None, typer.Argument(help="show its portfolios")] = None,
     portfolio_id: PortfolioId = None,
     limit: Most = 20,
     url: Url = URL,
@@ -181,7 +181,7 @@ def export(
     ] = "-",
     kind: Annotated[Format | None, typer.Option("--format", help="csv by default")] = None,
     portfolio_id: Annotated[
-        list[str] | None, typer.Option("--portfolio", help="only this one; may be repeated")
+        list[str] | None, typer.Option("--portfolio", help="this portfolio alone; may be repeated")
     ] = None,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,

@@ -23,7 +23,7 @@ TIMEOUT_MS = 20_000
 def replay(
     rebalance_id: str,
     most: Annotated[
-        int, typer.Option("--limit", min=0, help="how many differences to print at most")
+        int, typer.Option("--limit", min=0, help="maximum number of differences to print")
     ] = DEFAULT_DIFFERENCES_SHOWN,
 ) -> None:
     """Solve a stored rebalance again from the database, and compare to the last digit.

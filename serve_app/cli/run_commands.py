@@ -26,7 +26,7 @@ commands = typer.Typer(
 
 RunId = Annotated[str, typer.Argument(metavar="RUN_ID")]
 Models = Annotated[
-    list[str] | None, typer.Option("--model", help="everyone who follows it; may be repeated")
+    list[str] | None, typer.Option("--model", help="portfolios that follow it; may be repeated")
 ]
 Portfolios = Annotated[list[str] | None, typer.Option("--portfolio", help="may be repeated")]
 Source = Annotated[
@@ -37,7 +37,7 @@ SOURCES = frozenset({"summaries", "pages"})
 
 @commands.command("list")
 def list_runs(
-    limit: Annotated[int, typer.Option(min=1, help="how many to show at most")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="maximum number of rows")] = 20,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,
@@ -51,10 +51,10 @@ def list_runs(
 def begin(
     models: Models = None,
     portfolios: Portfolios = None,
-    whole_book: Annotated[bool, typer.Option("--whole-book", help="everyone")] = False,
+    whole_book: Annotated[bool, typer.Option("--whole-book", help="every portfolio")] = False,
     options: OptionsText = None,
     holdings: Source = None,
-    follow: Annotated[bool, typer.Option("--follow", help="and wait for its end")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="wait until the run ends")] = False,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,
     as_json: AsJson = False,

@@ -88,7 +88,7 @@ def tabulate_trades(one: PortfolioOutcome) -> Table:
 
 def tabulate_rebalances(found: Iterable[RebalanceResult]) -> Table:
     """Tabulate stored rebalances."""
-    columns = ("rebalance", "model", "begun", "status", "portfolios", "outcomes")
+    columns = ("rebalance", "model", "started", "status", "portfolios", "outcomes")
     rows = [
         (
             each.rebalance_id,
@@ -204,7 +204,7 @@ def tabulate_orders(found: OrderSubmission) -> Table:
 
 def tabulate_runs(found: Iterable[Run]) -> Table:
     """Tabulate runs."""
-    columns = ("run", "status", "begun", "done", "of", "outcomes", "a second")
+    columns = ("run", "status", "started", "done", "total", "outcomes", "per second")
     rows = [
         (
             each.run_id,
