@@ -77,7 +77,7 @@ class ScaledColumn:
         return whole, units - whole * 10**self.decimals
 
     def coarsest(self) -> "ScaledColumn":
-        """The same values at the smallest scale that is exact, in int64 if they fit."""
+        """Rescale the values to the smallest scale that is exact, in int64 if they fit."""
         units, decimals = self.units, self.decimals
         if decimals:
             whole, rest = self.split()
@@ -88,7 +88,7 @@ class ScaledColumn:
         return ScaledColumn(narrow(units), decimals)
 
     def at_scale(self, decimals: int) -> "ScaledColumn":
-        """The same values at a finer scale, as Python integers if int64 could not hold them."""
+        """Rescale the values to a finer scale, as Python integers if int64 could not hold them."""
         factor = 10 ** (decimals - self.decimals)
         if factor == 1:
             return self
