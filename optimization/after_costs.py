@@ -14,7 +14,6 @@ import numpy as np
 
 from optimization.domain.option_values import BandRule
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.portfolio import price_others
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.block_builder import BlockWithIds, build_block
 from optimization.exact.constraints import shares_of
@@ -101,8 +100,8 @@ def _is_stable(
     ids = [security.security_id for security in (*done.securities, *done.others)]
     held = dict(zip(ids, map(Decimal, done.after), strict=True))
     executed = replace(assembled.portfolios[0], cash=done.cash_after, holdings=held)
-    model, others = assembled.model, price_others(assembled.model, executed)
-    again = build_block(model, others, [executed], options)
+    model, others = assembled.model, assembled.units.others.of(executed)
+    again = build_block(model, others, [executed], options, units=assembled.units)
     try:
         first = _first_plan(again, options, budget, bands_yield=False)
         if first is None and bands_yield and do_bands_yield(relax(again, options), 0, budget):

@@ -22,11 +22,11 @@ from optimization.exact.block import Block, compute_bands
 from optimization.exact.block_outcome import BESIDE, STATUSES, BlockOutcome
 from optimization.exact.column_builder import (
     ColumnBlock,
-    ModelUnits,
     build_column_block,
     decimals_alone,
 )
 from optimization.exact.columns import PortfolioBlock, ScaledColumn
+from optimization.exact.model_units import ModelUnits
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal, narrow, to_units
 from optimization.exact.verification import violated_constraints
 from optimization.solvers.separable import drift_of, solve
@@ -69,13 +69,13 @@ def rebalance_block(
     paid = block if not options.cash_flow else _add_cash_flow(block, options.cash_flow)
     parts = list[_Part]()
     if not (options.restricts or options.couples):
-        model = ModelUnits.of(securities, block.others)
+        model, other_prices = ModelUnits.of(securities), ScaledColumn.of(block.others.prices)
         for numbers, rows in _alike(paid):
             for first in range(0, len(rows), BLOCK_SIZE):
                 if budget.is_interrupted:
                     raise SolverInterruptedError
                 some = slice(first, min(first + BLOCK_SIZE, len(rows)))
-                column = build_column_block(model, rows, some, options.cash_floor)
+                column = build_column_block(model, other_prices, rows, some, options.cash_floor)
                 in_currency = partial(_round_alone, securities, rows, first)
                 parts.append(_solve(column, numbers[some], in_currency))
     beside = np.ones(len(block), dtype=bool)

@@ -19,7 +19,7 @@ from optimization.domain.numbers import EXACT
 from optimization.domain.option_values import Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome
-from optimization.domain.portfolio import Portfolio, PricedTarget, price_others, price_targets
+from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.errors import (
     CertificationError,
     NoSolutionInTimeError,
@@ -27,6 +27,7 @@ from optimization.errors import (
     SolverInterruptedError,
 )
 from optimization.exact.block_builder import BlockWithIds, build_block, whole_holdings
+from optimization.exact.model_units import ModelUnits
 from optimization.exact.scaled_integers import parts_to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import add_binding_bands, find_binding_constraints
@@ -133,16 +134,17 @@ def _answers_or_searches(
 ) -> Iterator[tuple[int, Answer | Search]]:
     """Yield the place of each portfolio with its answer, or with the search that it needs."""
     alone = options.restricts or options.couples or _has_fractions(securities)
-    together = {} if alone else _find_blockable(portfolios)
+    units = ModelUnits.of(securities)
+    together = {} if alone else _find_blockable(securities, portfolios, units)
     blockable = list(together)
     for first in range(0, len(blockable), BLOCK_SIZE):
         places = blockable[first : first + BLOCK_SIZE]
         some, whole = [portfolios[place] for place in places], [together[place] for place in places]
-        assembled = build_block(securities, (), some, options, whole)
+        assembled = build_block(securities, (), some, options, whole, units)
         yield from zip(places, _answer_block(assembled, options, budget), strict=True)
     for place in set(range(len(portfolios))).difference(together):
-        others = price_others(securities, portfolios[place])
-        assembled = build_block(securities, others, [portfolios[place]], options)
+        others = units.others.of(portfolios[place])
+        assembled = build_block(securities, others, [portfolios[place]], options, units=units)
         yield place, _answer_block(assembled, options, budget)[0]
 
 
@@ -156,12 +158,18 @@ def _add_cash_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
     return replace(portfolio, cash=EXACT.add(portfolio.cash, flow))
 
 
-def _find_blockable(portfolios: Sequence[Portfolio]) -> dict[int, Mapping[str, int]]:
-    """Find the portfolios that can share arrays, by place: one price mapping, whole shares."""
-    blockable: dict[int, Mapping[str, int]] = {}
+def _find_blockable(
+    securities: Sequence[PricedTarget], portfolios: Sequence[Portfolio], units: ModelUnits
+) -> dict[int, list[int]]:
+    """Find the portfolios that can share arrays: one price mapping, whole shares.
+
+    Their shares of the model's securities, by place.
+    """
+    ids = [security.security_id for security in securities]
+    blockable: dict[int, list[int]] = {}
     for place, portfolio in enumerate(portfolios):
         if portfolio.prices is portfolios[0].prices:
-            whole = whole_holdings(portfolio)
+            whole = whole_holdings(portfolio, ids, units.others)
             if whole is not None:
                 blockable[place] = whole
     return blockable

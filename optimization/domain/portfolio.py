@@ -111,8 +111,38 @@ def price_others(
     securities: Sequence[PricedTarget], portfolio: Portfolio
 ) -> tuple[PricedTarget, ...]:
     """Price the holdings outside the model, by id; target and band are 0, so they are sold."""
-    outside = portfolio.holdings.keys() - map(_id_of, securities)
-    return tuple(
-        PricedTarget(security_id, portfolio.prices[security_id], ZERO, OUTSIDE)
-        for security_id in sorted(outside)
-    )
+    return OtherTargets(securities).of(portfolio)
+
+
+class OtherTargets:
+    """Targets of the holdings outside a model, one object for each security and price.
+
+    Shared, because the outcomes of a book hold the same ones thousands of times.
+
+    >>> fund, prices = "A" * 24, {"A" * 24: Decimal(10), "GOLD": Decimal(61)}
+    >>> held = Portfolio("P" * 24, Decimal(0), {fund: Decimal(1), "GOLD": Decimal(2)}, prices)
+    >>> others = OtherTargets((PricedTarget(fund, Decimal(10), ZERO, OUTSIDE),))
+    >>> [one.security_id for one in others.of(held)], others.of(held)[0] is others.of(held)[0]
+    (['GOLD'], True)
+    """
+
+    def __init__(self, securities: Sequence[PricedTarget]) -> None:
+        self._model = frozenset(map(_id_of, securities))
+        self._known: dict[str, PricedTarget] = {}
+
+    def of(self, portfolio: Portfolio) -> tuple[PricedTarget, ...]:
+        """Targets of a portfolio's holdings outside the model, by id."""
+        prices = portfolio.prices
+        return tuple(self._target(one, prices[one]) for one in self.ids_of(portfolio))
+
+    def ids_of(self, portfolio: Portfolio) -> list[str]:
+        """Ids of a portfolio's holdings outside the model, in order."""
+        held = portfolio.holdings.keys()
+        return [] if held <= self._model else sorted(held - self._model)
+
+    def _target(self, security_id: str, price: Decimal) -> PricedTarget:
+        target = self._known.get(security_id)
+        # Identity, because an equal price may be written with other digits.
+        if target is None or target.price is not price:
+            target = self._known[security_id] = PricedTarget(security_id, price, ZERO, OUTSIDE)
+        return target

@@ -1,19 +1,22 @@
 """Block builder: domain objects to the integer arrays of block.py, exactly."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from itertools import chain, repeat
 from operator import attrgetter, mul
 
+import numpy as np
+
 from optimization.domain.certificate import Certificate
-from optimization.domain.numbers import EXACT, Weight, decimals_of, denominator_of, to_parts
+from optimization.domain.numbers import EXACT, decimals_of
 from optimization.domain.option_values import Amount, Percent, to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, Refusal, Status
-from optimization.domain.portfolio import Portfolio, PricedTarget, price_others
+from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget
 from optimization.exact.block import Block, fits_int64, largest_number
+from optimization.exact.model_units import ModelUnits
 from optimization.exact.odd_lots import Columns, columns_of
 from optimization.exact.scaled_integers import (
     TOO_LARGE,
@@ -23,6 +26,7 @@ from optimization.exact.scaled_integers import (
     to_units,
 )
 
+FLOAT_MARGIN = 1.001  # of bounds in floats, because their sums are rounded
 ZERO, ONE = Decimal(0), Decimal(1)
 _id_of = attrgetter("security_id")
 
@@ -36,6 +40,7 @@ class BlockWithIds:
     securities: tuple[PricedTarget, ...]  # one per column
     # The first columns; other holdings and their odd remainders follow.
     model: tuple[PricedTarget, ...]
+    units: ModelUnits  # of the model
     lots: tuple[Decimal, ...]  # shares in a lot, per column
     fractions: tuple[tuple[Decimal, ...], ...]  # rest below a lot, per portfolio and column
     in_shares: bool  # every lot is one share
@@ -52,7 +57,7 @@ class BlockWithIds:
         """Make the answer for one portfolio: with these lots of every column, or untraded."""
         portfolio = self.portfolios[row]
         columns = len(self.securities) - len(self.block.odd_lots)
-        others = self.securities[len(self.model) : columns] or price_others(self.model, portfolio)
+        others = self.securities[len(self.model) : columns] or self.units.others.of(portfolio)
         outside = others[columns - len(self.model) :]  # no columns of the block
         sold = [_quantity(portfolio.holdings[one.security_id]) for one in outside]
         before = (*self._quantities_before(row), *sold)
@@ -80,8 +85,9 @@ class BlockWithIds:
 
     def _cash_before_costs(self, row: int, lots: Integers) -> Decimal:
         block = self.block
-        rest = block.remainder[row % len(block.remainder)]
-        invested = int((lots * block.lot_value + rest).sum())
+        invested = int((lots * block.lot_value).sum())
+        if self.fractions[row]:
+            invested += int(block.remainder[row].sum())
         return to_decimal(int(block.market_value[row]) - invested, block.decimals)
 
     def _quantities_before(self, row: int) -> Iterable[int | Decimal]:
@@ -107,11 +113,20 @@ class BlockWithIds:
         ]
 
 
-def whole_holdings(portfolio: Portfolio) -> Mapping[str, int] | None:
-    """Holdings as whole numbers; None if one is fractional."""
-    shares = list(portfolio.holdings.values())
-    whole = list(map(int, shares))
-    return dict(zip(portfolio.holdings, whole, strict=True)) if whole == shares else None
+def whole_holdings(
+    portfolio: Portfolio, ids: Sequence[str], others: OtherTargets
+) -> list[int] | None:
+    """Shares of a model's securities as whole numbers; None if the portfolio holds a fraction."""
+    holdings = portfolio.holdings
+    held = list(map(holdings.get, ids, repeat(ZERO)))
+    whole = list(map(int, held))
+    if whole != held:
+        return None
+    if len(whole) - whole.count(0) < len(holdings):
+        outside = [holdings[security_id] for security_id in others.ids_of(portfolio)]
+        if list(map(int, outside)) != outside:
+            return None
+    return whole
 
 
 def build_block(
@@ -119,46 +134,46 @@ def build_block(
     others: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
-    whole: Sequence[Mapping[str, int]] = (),
+    whole: Sequence[list[int]] = (),
+    units: ModelUnits | None = None,
 ) -> BlockWithIds:
     """Build a block of portfolios with one price mapping; columns: the model, then ``others``.
 
     Holdings outside these columns must be whole: they are sold to the last share. A caller that has
-    the holdings of all portfolios as ``whole`` numbers, in lots of one share, saves a second
-    conversion.
+    the ``whole`` shares of all portfolios, in lots of one share, saves a second conversion, and so
+    does one that has the ``units`` of the model.
     """
+    units = units or ModelUnits.of(model)
     columns, held = _columns_and_lots(model, others, portfolios, options, whole)
     securities, lots, odd_lots = columns.securities, columns.lots, columns.odd_lots
     before, fractions = [row for row, _ in held], tuple(parts for _, parts in held)
-    decimals = _decimals(securities, lots, portfolios, fractions, options)
-    price = _lot_prices(securities, lots, decimals)
+    in_shares = _are_lots_shares(options, map(_id_of, securities))
+    decimals = _decimals(units, columns, portfolios, fractions, options)
+    price = _lot_prices(units, columns, decimals, in_shares=in_shares)
     market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
-    gross = max((sum(map(mul, map(abs, row), price)) for row in before), default=0)
-    denominator = denominator_of(part for security in securities for part in _parts(security))
+    gross = _largest_value(before, price)
     charges = _largest_charges(options, len(securities), decimals)
     largest = largest_number(market_value, price, gross + charges, len(securities))
-    size = largest if fits_int64(largest, denominator) else TOO_LARGE
-
-    def parts(weights: Iterable[Weight]) -> Integers:
-        return integer_array((to_parts(weight, denominator) for weight in weights), size)
-
+    size = largest if fits_int64(largest, units.denominator) else TOO_LARGE
+    outside = [0] * (len(securities) - len(model))
     block = Block(
         decimals=decimals,
-        denominator=denominator,
+        denominator=units.denominator,
         lot_value=integer_array(price, size),
-        weight=parts(security.weight for security in securities),
-        low=parts(security.band.low for security in securities),
-        high=parts(security.band.high for security in securities),
+        weight=integer_array(units.weight + outside, size),
+        low=integer_array(units.low + outside, size),
+        high=integer_array(units.high + outside, size),
         remainder=_remainders(securities, fractions, decimals, size),
         before=integer_array(chain.from_iterable(before), size).reshape(
             len(portfolios), len(price)
         ),
         market_value=integer_array(market_value, size),
-        investable=integer_array((_investable(one, options, decimals) for one in portfolios), size),
+        investable=integer_array(_investable(portfolios, market_value, options, decimals), size),
         odd_lots=odd_lots,
     )
-    in_shares = all(options.lots.get(one.security_id, ONE) == 1 for one in securities)
-    return BlockWithIds(block, tuple(portfolios), securities, model, lots, fractions, in_shares)
+    return BlockWithIds(
+        block, tuple(portfolios), securities, model, units, lots, fractions, in_shares
+    )
 
 
 def _columns_and_lots(
@@ -166,28 +181,37 @@ def _columns_and_lots(
     others: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
-    whole: Sequence[Mapping[str, int]],
+    whole: Sequence[list[int]],
 ) -> tuple[Columns, list[tuple[list[int], tuple[Decimal, ...]]]]:
     """Lay out the columns of a block, and split the holdings of each portfolio into lots."""
     securities = (*model, *others)
     ids = [*map(_id_of, securities)]
-    lots = tuple(options.lots.get(security_id, ONE) for security_id in ids)
-    in_shares = all(lot == 1 for lot in lots)
+    lots = tuple(map(options.lots.get, ids, repeat(ONE)))
+    in_shares = _are_lots_shares(options, ids)
     if others and not in_shares:
         (portfolio,) = portfolios
         columns = columns_of(model, others, portfolio, options)
         return columns, [_split_into_lots(list(columns.held), columns.lots, in_shares)]
     columns = Columns(securities, lots, (), ())
     if whole:
-        return columns, [(list(map(one.get, ids, repeat(0))), ()) for one in whole]
+        return columns, [(row, ()) for row in whole]
     holdings = (list(map(one.holdings.get, ids, repeat(ZERO))) for one in portfolios)
     return columns, [_split_into_lots(held, lots, in_shares) for held in holdings]
 
 
+def _are_lots_shares(options: RebalanceOptions, ids: Iterable[str]) -> bool:
+    return not options.lots or all(options.lots.get(one, ONE) == 1 for one in ids)
+
+
 def _lot_prices(
-    securities: Sequence[PricedTarget], lots: Sequence[Decimal], decimals: int
+    units: ModelUnits, columns: Columns, decimals: int, *, in_shares: bool
 ) -> list[int]:
-    rows = zip(securities, lots, strict=True)
+    if in_shares:
+        scale = 10 ** (decimals - units.decimals)
+        others = columns.securities[len(units.prices) :]
+        prices = [price * scale for price in units.prices]
+        return prices + [to_units(security.price, decimals) for security in others]
+    rows = zip(columns.securities, columns.lots, strict=True)
     return [to_units(EXACT.multiply(security.price, lot), decimals) for security, lot in rows]
 
 
@@ -197,18 +221,30 @@ def _largest_charges(options: RebalanceOptions, securities: int, decimals: int) 
     return fee * securities + int(EXACT.scaleb(_number(options.cash_floor), decimals))
 
 
-def _investable(portfolio: Portfolio, options: RebalanceOptions, decimals: int) -> int:
-    return investable_units(portfolio.market_value, options, decimals)
+def _largest_value(before: Sequence[list[int]], price: Sequence[int]) -> int:
+    """Upper bound on the value of the lots of each portfolio, in units."""
+    try:
+        lots, prices = np.array(before, dtype=np.int64), np.array(price, dtype=np.int64)
+    except OverflowError:
+        return max(sum(map(mul, map(abs, row), price)) for row in before)
+    return int(FLOAT_MARGIN * float((np.abs(lots.astype(float)) @ prices).max(initial=0)))
+
+
+def _investable(
+    portfolios: Sequence[Portfolio],
+    market_value: list[int],
+    options: RebalanceOptions,
+    decimals: int,
+) -> list[int]:
+    if not options.cash_floor:
+        return market_value
+    return [investable_units(portfolio.market_value, options, decimals) for portfolio in portfolios]
 
 
 def investable_units(base: Decimal, options: RebalanceOptions, decimals: int) -> int:
     """Base less the cash floor, in whole units rounded down, because positions are whole too."""
     left = EXACT.subtract(base, to_currency(options.cash_floor, base))
     return int(EXACT.scaleb(left, decimals).to_integral_value(ROUND_FLOOR))
-
-
-def _parts(security: PricedTarget) -> tuple[Weight, Weight, Weight]:
-    return security.weight, security.band.low, security.band.high
 
 
 def _number(value: Amount) -> Decimal:
@@ -229,29 +265,38 @@ def _split_into_lots(
         whole = list(map(int, held))
         if whole == held:
             return whole, ()
-    before = [Fraction(u) // Fraction(lot) for u, lot in zip(held, lots, strict=True)]
+    before = [
+        int(u.to_integral_value(ROUND_FLOOR)) if in_shares else Fraction(u) // Fraction(lot)
+        for u, lot in zip(held, lots, strict=True)
+    ]
     rows = zip(held, before, lots, strict=True)
     parts = tuple(EXACT.subtract(u, EXACT.multiply(Decimal(n), lot)) for u, n, lot in rows)
     return before, parts if any(parts) else ()
 
 
 def _decimals(
-    securities: tuple[PricedTarget, ...],
-    lots: tuple[Decimal, ...],
+    units: ModelUnits,
+    columns: Columns,
     portfolios: Sequence[Portfolio],
     fractions: Sequence[tuple[Decimal, ...]],
     options: RebalanceOptions,
 ) -> int:
     """Decimals in which every amount of the block is a whole number, costs of trades included."""
-    prices = [decimals_of(security.price) for security in securities]
+    others = columns.securities[len(units.prices) :]
+    prices = [*units.price_decimals, *(decimals_of(security.price) for security in others)]
     needed = [0, *prices, decimals_of(options.cost_per_trade)]
     of_rate = decimals_of(options.cost_rate)
-    needed += [decimals_of(lot) + p + of_rate for lot, p in zip(lots, prices, strict=True)]
+    if options.lots or of_rate:
+        needed += [
+            decimals_of(lot) + p + of_rate for lot, p in zip(columns.lots, prices, strict=True)
+        ]
     held = set[str]().union(*(portfolio.holdings for portfolio in portfolios))
+    held.difference_update(map(_id_of, columns.securities))
     needed += [decimals_of(portfolios[0].prices[security_id]) for security_id in held]
     needed += [decimals_of(portfolio.cash) for portfolio in portfolios]
     for parts in fractions:
-        needed += [decimals_of(part) + p for part, p in zip(parts, prices, strict=False)]
+        rows = zip(parts, prices, strict=False)
+        needed += [decimals_of(part) + p for part, p in rows if part]
     return max(needed)
 
 
@@ -265,7 +310,7 @@ def _remainders(
         return integer_array([0], size).reshape(1, 1)
     whole = (Decimal(0),) * len(securities)
     values = (
-        to_units(EXACT.multiply(part, security.price), decimals)
+        to_units(EXACT.multiply(part, security.price), decimals) if part else 0
         for parts in fractions
         for part, security in zip(parts or whole, securities, strict=True)
     )

@@ -1,55 +1,21 @@
 """Column builder: rows of a PortfolioBlock to the integer arrays of block.py, exactly."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.numbers import EXACT, decimals_of, denominator_of, to_parts
+from optimization.domain.numbers import EXACT, decimals_of
 from optimization.domain.option_values import Amount, Percent
 from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Block, fits_int64, largest_number
-from optimization.exact.columns import INT64_DIGITS, OtherHoldings, PortfolioBlock, ScaledColumn
+from optimization.exact.block_builder import FLOAT_MARGIN
+from optimization.exact.columns import INT64_DIGITS, PortfolioBlock, ScaledColumn
+from optimization.exact.model_units import ModelUnits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers, to_units
-
-FLOAT_MARGIN = 1.001  # of bounds in floats, because their sums are rounded
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelUnits:
-    """A model and the prices of a block, in whole units."""
-
-    price_decimals: int
-    prices: list[int]  # of the model's securities
-    other_decimals: int
-    other_prices: list[int]
-    denominator: int
-    weight: list[int]  # parts of 1 / denominator, as are the drifts
-    low: list[int]
-    high: list[int]
-
-    @classmethod
-    def of(cls, securities: Sequence[PricedTarget], others: OtherHoldings) -> Self:
-        """Scale the prices and weights of a model, and the prices of other holdings."""
-        weights = [one.weight for one in securities]
-        lows, highs = [one.band.low for one in securities], [one.band.high for one in securities]
-        # Each distinct weight once, because a model has few of them and each takes microseconds.
-        distinct = {*weights, *lows, *highs}
-        denominator = denominator_of(distinct)
-        parts = {weight: to_parts(weight, denominator) for weight in distinct}
-        prices = [one.price for one in securities]
-        digits, other_digits = _decimals(prices), _decimals(others.prices)
-        return cls(
-            digits,
-            [to_units(price, digits) for price in prices],
-            other_digits,
-            [to_units(price, other_digits) for price in others.prices],
-            denominator,
-            *([parts[weight] for weight in column] for column in (weights, lows, highs)),
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,10 +27,17 @@ class ColumnBlock:
 
 
 def build_column_block(
-    model: ModelUnits, portfolios: PortfolioBlock, rows: slice, cash_floor: Amount
+    model: ModelUnits,
+    other_prices: ScaledColumn,
+    portfolios: PortfolioBlock,
+    rows: slice,
+    cash_floor: Amount,
 ) -> ColumnBlock:
-    """Build the block of some rows; its columns are the securities of the model."""
-    columns = _Columns.of(portfolios, rows)
+    """Build the block of some rows; its columns are the securities of the model.
+
+    ``other_prices`` are those of ``portfolios.others.ids``.
+    """
+    columns = _Columns.of(portfolios, rows, other_prices)
     cash, quantities, others = columns.cash, columns.quantities, columns.others
     decimals = _money_decimals(model, columns)
     dtype = np.int64 if _fits_int64(model, columns, cash_floor, decimals) else np.object_
@@ -72,7 +45,7 @@ def build_column_block(
     def whole(values: Sequence[int]) -> Integers:
         return np.array(values, dtype=dtype)
 
-    scale = 10 ** (decimals - model.price_decimals)
+    scale = 10 ** (decimals - model.decimals)
     price = whole([one * scale for one in model.prices])
     shares = ScaledColumn(quantities.units.astype(dtype, copy=False), quantities.decimals)
     before, remainder = shares.units, whole([0]).reshape(1, 1)
@@ -84,8 +57,8 @@ def build_column_block(
     kept = np.zeros(len(market_value), dtype=dtype)
     if len(others.units):
         held = ScaledColumn(others.units.astype(dtype, copy=False), others.decimals)
-        scale = 10 ** (decimals - model.other_decimals - held.decimals)
-        other_price = whole([one * scale for one in model.other_prices])[columns.other_securities]
+        other_price = columns.other_prices.units.astype(dtype)
+        other_price = other_price * 10 ** (decimals - other_prices.decimals - held.decimals)
         np.add.at(market_value, columns.other_rows, held.units * other_price)
         if held.decimals:
             np.add.at(kept, columns.other_rows, held.split()[1] * other_price)
@@ -112,10 +85,10 @@ class _Columns:
     quantities: ScaledColumn
     others: ScaledColumn
     other_rows: NDArray[np.signedinteger]
-    other_securities: NDArray[np.signedinteger]
+    other_prices: ScaledColumn
 
     @classmethod
-    def of(cls, portfolios: PortfolioBlock, rows: slice) -> Self:
+    def of(cls, portfolios: PortfolioBlock, rows: slice, other_prices: ScaledColumn) -> Self:
         others = portfolios.others
         first, end = np.searchsorted(others.rows, (rows.start, rows.stop)).tolist()
         held = slice(first, end)
@@ -124,15 +97,15 @@ class _Columns:
             portfolios.quantities.select(rows),
             others.quantities.select(held),
             others.rows[held] - rows.start,
-            others.securities[held],
+            ScaledColumn(other_prices.units[others.securities[held]], other_prices.decimals),
         )
 
 
 def _money_decimals(model: ModelUnits, columns: _Columns) -> int:
     """Decimals in which every amount of the rows is a whole number."""
-    needed = [columns.cash.decimals, model.price_decimals + columns.quantities.decimals]
+    needed = [columns.cash.decimals, model.decimals + columns.quantities.decimals]
     if len(columns.others.units):
-        needed.append(model.other_decimals + columns.others.decimals)
+        needed.append(columns.other_prices.decimals + columns.others.decimals)
     return max(needed)
 
 
@@ -152,23 +125,22 @@ def decimals_alone(securities: Sequence[PricedTarget], portfolios: PortfolioBloc
 def _fits_int64(model: ModelUnits, columns: _Columns, cash_floor: Amount, decimals: int) -> bool:
     """Whether int64 holds every number that the engine computes from the rows."""
     cash, quantities, others = columns.cash, columns.quantities, columns.others
-    if any(one.units.dtype == np.object_ for one in (cash, quantities, others)):
+    prices = columns.other_prices
+    if any(one.units.dtype == np.object_ for one in (cash, quantities, others, prices)):
         return False
-    lot = max(model.prices, default=1) * 10 ** (decimals - model.price_decimals)
-    other_lot = 0
-    if len(others.units):
-        other_lot = max(model.other_prices) * 10 ** (decimals - model.other_decimals)
-    if max(lot, other_lot) >= INT64_SAFE or decimals - cash.decimals > INT64_DIGITS:
+    lot = max(model.prices, default=1) * 10 ** (decimals - model.decimals)
+    if lot >= INT64_SAFE or decimals > INT64_DIGITS:
         return False
-    unit = 10.0 ** (decimals - model.price_decimals - quantities.decimals)
+    unit = 10.0 ** (decimals - model.decimals - quantities.decimals)
     gross = unit * _largest_value(np.abs(quantities.units.astype(float)), model.prices)
-    most = gross + float(np.abs(cash.units.astype(float)).max()) * 10.0 ** (
-        decimals - cash.decimals
-    )
+    unit = 10.0 ** (decimals - cash.decimals)
+    most = gross + unit * float(np.abs(cash.units.astype(float)).max())
     if len(others.units):
-        price = np.array(model.other_prices, dtype=float)[columns.other_securities]
-        value = np.bincount(columns.other_rows, np.abs(others.units.astype(float)) * price)
-        most += float(value.max()) * 10.0 ** (decimals - model.other_decimals - others.decimals)
+        value = np.abs(others.units.astype(float)) * prices.units
+        unit = 10.0 ** (decimals - prices.decimals - others.decimals)
+        most += unit * float(np.bincount(columns.other_rows, value).max())
+        # The price in its scale alone, because the holding may be a fraction of a share.
+        most += 10.0 ** (decimals - prices.decimals) * float(prices.units.max())
     floor = 0 if isinstance(cash_floor, Percent) else int(EXACT.scaleb(cash_floor, decimals))
     # Another lot of each security, because a fractional holding is rounded to whole lots.
     held = int(FLOAT_MARGIN * gross) + floor + lot * len(model.prices)
@@ -194,7 +166,3 @@ def _investable(market_value: Integers, cash_floor: Amount, decimals: int) -> In
     if units.dtype != np.object_ and whole * int(np.abs(units).max()) >= INT64_SAFE:
         units = units.astype(object)
     return (units * invested // whole).astype(market_value.dtype)
-
-
-def _decimals(prices: Iterable[Decimal]) -> int:
-    return max(map(decimals_of, prices), default=0)

@@ -11,7 +11,6 @@ import numpy as np
 
 from optimization.domain.numbers import EXACT
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.portfolio import price_others
 from optimization.exact.block import Bands, Block, compute_bands
 from optimization.exact.block_builder import BlockWithIds, build_block, investable_units
 from optimization.exact.constraints import constraints_of
@@ -78,7 +77,8 @@ def restate(
 ) -> SeparableRelaxation:
     """Relax one portfolio of a block again, at the same base, under other options."""
     model, portfolio = relaxed.assembled.model, relaxed.assembled.portfolios[row]
-    assembled = build_block(model, price_others(model, portfolio), [portfolio], options)
+    units, others = relaxed.assembled.units, relaxed.assembled.units.others.of(portfolio)
+    assembled = build_block(model, others, [portfolio], options, units=units)
     # Rescaled, because without lots or costs the amounts of the new block may have fewer digits.
     costs = to_decimal(relaxed.block.costs, relaxed.block.decimals)
     units = int(EXACT.scaleb(costs, assembled.block.decimals))
