@@ -21,7 +21,7 @@ from rich.progress import track
 from rich.table import Table
 
 from optimization.engine import rebalance
-from tests.optimization.support.generated_problems import Problem, problem_of
+from tests.optimization.support.generated_problems import Problem, hard, problem_of
 from tests.optimization.support.judge import judged, of, violations
 
 
@@ -44,7 +44,9 @@ def verdicts(
     seed: int, numbers: range, time_limit_s: float, methods: str
 ) -> list[tuple[str, str, str]]:
     """Judge the answers to several problems."""
-    return [verdict(problem_of(seed, number), time_limit_s, methods) for number in numbers]
+    # Hard bands, because the judge knows no others.
+    problems = [hard(problem_of(seed, number)) for number in numbers]
+    return [verdict(problem, time_limit_s, methods) for problem in problems]
 
 
 def main() -> None:
