@@ -9,9 +9,9 @@ the workers load their modules in it. ``--singles`` requests single rebalances b
 run.
 
 ``--outside`` and ``--fractions`` are percentages of the portfolios: those with two holdings outside
-their model, and with a fraction of a share. ``--tight`` is the percentage of models that invest all
-cash: about half of their portfolios are short of it once the optimum is rounded to shares (COVER in
-the table).
+their model, and with a fraction of a share. ``--tight`` is the percentage of models that keep all
+the cash beside their targets: about half of their portfolios are short of it once the optimum is
+rounded to shares (COVER in the table).
 """
 
 import argparse
@@ -40,6 +40,8 @@ from rich.console import Console
 from rich.table import Table
 
 from optimization.domain.model import DriftBand, Model, Target
+from optimization.domain.option_values import Percent
+from optimization.domain.options import RebalanceOptions
 from serve_app.launch.launcher import run_service
 from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
@@ -68,19 +70,21 @@ def models_of(
 ) -> list[Model]:
     """Build models at nearly equal weights, each followed by its share of the book.
 
-    Of ``tight`` per cent of the models the targets sum up to 1.
+    Of the models, ``tight`` per cent keep 5 % in cash, which is what their targets leave.
     """
     band = DriftBand(Decimal("0.01"), Decimal("0.01"))
     priced = [str(one.security_id) for one in market.securities() if one.quote]
     made: list[Model] = []
     for n in range(models):
         chosen = random.Random(n).sample(priced, positions)
-        steps, more = divmod(200 if n < models * tight // 100 else 190, positions)
+        steps, more = divmod(190, positions)
         weights = [Decimal(5 * (steps + (at < more))) / 1000 for at in range(positions)]
         targets = tuple(Target(*pair, band) for pair in zip(chosen, weights, strict=True))
         first, last = n * portfolios // models, (n + 1) * portfolios // models
         ids = tuple(portfolio_id(number) for number in range(first, last))
-        made.append(Model(f"Book {n}", targets, ids))
+        floor = RebalanceOptions(cash_floor=Percent(Decimal(5)))
+        options = floor if n < models * tight // 100 else None
+        made.append(Model(f"Book {n}", targets, ids, options=options))
     return made
 
 
