@@ -26,7 +26,8 @@ from rich.table import Table
 
 from optimization.block_engine import rebalance_block
 from optimization.domain.model import DriftBand
-from optimization.domain.option_values import GroupBand, Percent
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import GroupBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget

@@ -31,21 +31,21 @@ from optimization.domain.model_edits import (
     without_portfolios,
     without_target,
 )
-from optimization.domain.numbers import EXACT, Weight, WrittenFraction, decimals_of, weight_text
-from optimization.domain.option_overrides import (
+from optimization.domain.numbers import (
+    EXACT,
+    Percent,
+    Weight,
+    WrittenFraction,
+    decimals_of,
+    weight_text,
+)
+from optimization.domain.option_values import BandRule, Direction, GroupBand, OpenOrders, Scope
+from optimization.domain.options import (
     NO_OVERRIDES,
     OptionOverrides,
     OverridesByPortfolio,
+    RebalanceOptions,
 )
-from optimization.domain.option_values import (
-    BandRule,
-    Direction,
-    GroupBand,
-    OpenOrders,
-    Percent,
-    Scope,
-)
-from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import (
     HUNDREDTH_PERCENT,
     Drift,

@@ -1,7 +1,8 @@
-"""Exact numbers: decimals of any length, and weights as decimals or as fractions such as 1/3."""
+"""Exact numbers: decimals of any length, percentages, and weights such as 0.25 or 1/3."""
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation, Overflow
 from fractions import Fraction
 from math import lcm
@@ -28,6 +29,32 @@ def decimals_of(value: Decimal) -> int:
         return 0
     exponent = value.normalize(EXACT).as_tuple().exponent
     return max(0, -int(exponent))
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """A percentage of the market value.
+
+    >>> Percent(Decimal("2.5")).to_currency(Decimal(1000))
+    Decimal('25.000')
+    """
+
+    value: Decimal
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def to_currency(self, market_value: Decimal) -> Decimal:
+        """Convert to an amount in currency, exactly."""
+        return EXACT.scaleb(EXACT.multiply(self.value, market_value), -2)
+
+
+Amount = Decimal | Percent
+
+
+def to_currency(value: Amount, market_value: Decimal) -> Decimal:
+    """Convert an amount or a percentage to currency."""
+    return value.to_currency(market_value) if isinstance(value, Percent) else value
 
 
 class WrittenFraction(Fraction):

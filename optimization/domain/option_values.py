@@ -1,10 +1,9 @@
-"""Values of options: directions, scopes, rules for bands and orders, percentages and groups."""
+"""Values of options: directions, scopes, rules for bands and orders, and groups."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from optimization.domain.numbers import EXACT
 from optimization.domain.rules import require_range, require_visible
 from optimization.errors import OptionsConflictError, RuleError
 
@@ -56,27 +55,6 @@ class BandRule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Percent:
-    """A percentage of the market value.
-
-    >>> Percent(Decimal("2.5")).to_currency(Decimal(1000))
-    Decimal('25.000')
-    """
-
-    value: Decimal
-
-    def __bool__(self) -> bool:
-        return bool(self.value)
-
-    def to_currency(self, market_value: Decimal) -> Decimal:
-        """Convert to an amount in currency, exactly."""
-        return EXACT.scaleb(EXACT.multiply(self.value, market_value), -2)
-
-
-Amount = Decimal | Percent
-
-
-@dataclass(frozen=True, slots=True)
 class GroupBand:
     """Bounds on the total weight of several securities, as fractions of market value.
 
@@ -102,8 +80,3 @@ class GroupBand:
                 f"group {self.name} has the low bound {self.low:f} above the high {self.high:f}"
             )
             raise OptionsConflictError(detail, ("groups",))
-
-
-def to_currency(value: Amount, market_value: Decimal) -> Decimal:
-    """Convert an amount or a percentage to currency."""
-    return value.to_currency(market_value) if isinstance(value, Percent) else value

@@ -10,8 +10,7 @@ from operator import attrgetter, mul
 import numpy as np
 
 from optimization.domain.certificate import Certificate
-from optimization.domain.numbers import EXACT, decimals_of
-from optimization.domain.option_values import Amount, Percent, to_currency
+from optimization.domain.numbers import EXACT, Amount, Percent, decimals_of, to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget

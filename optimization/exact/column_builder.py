@@ -8,8 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.numbers import EXACT, decimals_of
-from optimization.domain.option_values import Amount, Percent
+from optimization.domain.numbers import EXACT, Amount, Percent, decimals_of
 from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.block_builder import FLOAT_MARGIN

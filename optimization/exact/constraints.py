@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from optimization.domain.numbers import EXACT
-from optimization.domain.option_values import Amount, Percent, to_currency
+from optimization.domain.numbers import EXACT, Amount, Percent, to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.band_violations import Edges, remainders_of, scaled_edges

@@ -9,8 +9,7 @@ position is bought back to the last whole share.
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
-from optimization.domain.numbers import EXACT
-from optimization.domain.option_values import to_currency
+from optimization.domain.numbers import EXACT, to_currency
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
 

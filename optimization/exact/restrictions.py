@@ -8,7 +8,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.option_values import Direction, Percent, Scope
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Bands, Block, lot_limits

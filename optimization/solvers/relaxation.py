@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from optimization.domain.numbers import EXACT
+from optimization.domain.option_values import Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.exact.block import Bands, Block, compute_bands
 from optimization.exact.block_builder import BlockWithIds, build_block, investable_units
@@ -68,7 +69,8 @@ def relax(
     if options.restricts:
         block = restrict_block(block, assembled.securities, assembled.lots, options)
     where = compute_bands(block)
-    block = apply_scope(block, where, assembled.lots, options, bands_yield=bands_yield)
+    if options.scope is not Scope.ALL:
+        block = apply_scope(block, where, assembled.lots, options, bands_yield=bands_yield)
     return SeparableRelaxation(assembled, options, block, where, solve(block, where))
 
 

@@ -4,14 +4,15 @@
     model = await store.read_model(model_id)
 
 Errors of a deployment arrive as themselves. Serve does not repeat a call whose replica died, so a
-client does, if the port declares the method to be repeatable.
+client does, if the port declares the method to be repeatable. ``@serves`` is the other end: the
+methods of a deployment run in the context of their callers.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import stamina
 from ray import serve
@@ -22,15 +23,20 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.call_context import CallContext
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.ports.optimizer import Optimizer
-from serve_app.ports.port import CALL_CONTEXT, Delivery, Method, delivery_of, methods_of
+from serve_app.ports.port import Delivery, Method, delivery_of, methods_of
 from serve_app.ports.store import Store
 from serve_app.ray_calls import cause_of
 
 APPLICATION: Final = "order-generation"
 MAX_ATTEMPTS: Final = 3
 BROADCAST_TIMEOUT_S: Final = 1.0
+CALL_CONTEXT: Final = "call_context"  # keyword argument that carries the CallContext
 
+P = ParamSpec("P")
+R = TypeVar("R")
 PortT = TypeVar("PortT")
+SelfT = TypeVar("SelfT")
+ClassT = TypeVar("ClassT", bound=type)
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 Send = Callable[[DeploymentHandle[Any], str, Arguments], Awaitable[Any]]
 
@@ -116,3 +122,26 @@ def _translated_errors(deployment: str) -> Generator[None]:
                 raise OverloadedError(deployment) from cause
             case _:
                 raise cause from None
+
+
+def serves(port: type) -> Callable[[ClassT], ClassT]:
+    """Decorate a deployment: the methods of its port run in the context of their callers."""
+
+    def decorate(deployment: ClassT) -> ClassT:
+        for name, _ in methods_of(port):
+            setattr(deployment, name, _in_context(getattr(deployment, name)))
+        return deployment
+
+    return decorate
+
+
+def _in_context(
+    method: Callable[Concatenate[SelfT, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[SelfT, P], Coroutine[Any, Any, R]]:
+    @wraps(method)
+    async def call(self: SelfT, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        context: Any = kwargs.pop(CALL_CONTEXT, None) or CallContext.capture()
+        with context.activate():
+            return await method(self, *args, **kwargs)
+
+    return call

@@ -21,10 +21,10 @@ from optimization import (
     without_portfolios,
     without_target,
 )
+from serve_app.deployments.handles import serves
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.orders.submission import OrderSubmitter
-from serve_app.ports.port import serves
 from serve_app.ports.store import Store
 from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings

@@ -10,13 +10,12 @@ from optimization import DriftSummary, Model, OptionOverrides, PortfolioDrift, P
 from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.call_context import correlation_id, lift_deadline
 from serve_app.chunks.fetch import identify_holdings
-from serve_app.deployments.handles import connect_optimizer
+from serve_app.deployments.handles import connect_optimizer, serves
 from serve_app.deployments.long_bodies import answer_in_workers
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.ports.optimize import RawRequest, RawResponse
 from serve_app.ports.optimizer import Optimizer
-from serve_app.ports.port import serves
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
 from serve_app.ports.runs import BeginRun
 from serve_app.rebalances.direct import DirectRebalancer

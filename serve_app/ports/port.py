@@ -6,26 +6,17 @@
         async def read_model(self, model_id: str) -> Model: ...
 
 A caller gets a port from ``connect`` and a deployment derives from it, so that the type checker
-compares both with the one signature. ``@serves`` runs the methods of a deployment in the context
-of their callers.
+compares both with the one signature.
 """
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterator
 from enum import Enum, auto
-from functools import wraps
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Final, TypeVar
 
-from serve_app.call_context import CallContext
-
-P = ParamSpec("P")
-R = TypeVar("R")
-SelfT = TypeVar("SelfT")
-ClassT = TypeVar("ClassT", bound=type)
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 Method = Callable[..., Coroutine[Any, Any, Any]]
 
-CALL_CONTEXT: Final = "call_context"  # keyword argument that carries the CallContext
 _DELIVERY: Final = "__delivery__"
 
 
@@ -59,26 +50,3 @@ def methods_of(port: type) -> Iterator[tuple[str, Method]]:
     for name, method in inspect.getmembers(port, inspect.iscoroutinefunction):
         if not name.startswith("_"):
             yield name, method
-
-
-def serves(port: type) -> Callable[[ClassT], ClassT]:
-    """Decorate a deployment: the methods of its port run in the context of their callers."""
-
-    def decorate(deployment: ClassT) -> ClassT:
-        for name, _ in methods_of(port):
-            setattr(deployment, name, _in_context(getattr(deployment, name)))
-        return deployment
-
-    return decorate
-
-
-def _in_context(
-    method: Callable[Concatenate[SelfT, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[SelfT, P], Coroutine[Any, Any, R]]:
-    @wraps(method)
-    async def call(self: SelfT, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        context: Any = kwargs.pop(CALL_CONTEXT, None) or CallContext.capture()
-        with context.activate():
-            return await method(self, *args, **kwargs)
-
-    return call

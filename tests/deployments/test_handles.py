@@ -12,10 +12,10 @@ from ray.exceptions import ActorDiedError, RayTaskError
 from ray.serve.exceptions import BackPressureError
 
 from serve_app.call_context import correlation_id, remaining_s, set_deadline
-from serve_app.deployments.handles import MAX_ATTEMPTS, connect
+from serve_app.deployments.handles import MAX_ATTEMPTS, connect, serves
 from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.ports.optimizer import Optimizer
-from serve_app.ports.port import broadcast, methods_of, repeatable, serves
+from serve_app.ports.port import broadcast, methods_of, repeatable
 from serve_app.ports.store import Store
 from storage.errors import NotFoundError
 from tests.support.local_handle import Handle

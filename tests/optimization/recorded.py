@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from optimization.domain.model import Model
-from optimization.domain.option_values import Percent
+from optimization.domain.numbers import Percent
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets

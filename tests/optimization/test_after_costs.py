@@ -10,7 +10,8 @@ import pytest
 
 from optimization.domain.certificate import Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import Direction, GroupBand, Percent, Scope
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio

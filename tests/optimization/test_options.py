@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, reject, settings
 
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import BandRule, Direction, GroupBand, Percent, Scope
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import BandRule, Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Side, Status
 from optimization.domain.portfolio import Portfolio

@@ -34,7 +34,7 @@ def test_the_solver_comes_with_the_first_use_of_the_engine():
     assert "cvxpy" in loaded_after("from optimization import rebalance")
 
 
-TYPE_ALIASES = {"Answer", "Weight"}
+TYPE_ALIASES = {"Answer", "OverridesByPortfolio", "Weight"}
 
 
 @pytest.mark.parametrize(

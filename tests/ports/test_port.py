@@ -8,15 +8,14 @@ from typing import Any, Protocol
 import pytest
 
 from serve_app.call_context import CallContext, correlation_id, remaining_s, set_deadline
+from serve_app.deployments.handles import CALL_CONTEXT, serves
 from serve_app.ports.errors import OverloadedError, PortError, ReplicaLostError
 from serve_app.ports.port import (
-    CALL_CONTEXT,
     Delivery,
     broadcast,
     delivery_of,
     methods_of,
     repeatable,
-    serves,
 )
 from serve_app.ports.store import Store
 

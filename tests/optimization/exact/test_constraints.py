@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import GroupBand, Percent
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import GroupBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, price_others, price_targets
 from optimization.exact.block import compute_bands

@@ -9,7 +9,8 @@ import pytest
 
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import BandRule, Direction, GroupBand, Percent
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import BandRule, Direction, GroupBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio

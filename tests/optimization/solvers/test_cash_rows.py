@@ -9,7 +9,7 @@ import pytest
 
 from optimization.domain.certificate import Method
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import Percent
+from optimization.domain.numbers import Percent
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_others, price_targets
 from optimization.engine import rebalance_all

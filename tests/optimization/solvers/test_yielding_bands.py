@@ -13,7 +13,8 @@ import pytest
 from optimization import engine
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import BandRule, Direction, Percent, Scope
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import BandRule, Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Status
 from optimization.domain.portfolio import Portfolio

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import Direction, GroupBand, Percent
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import Direction, GroupBand
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import BandRule, Direction, GroupBand, Percent, Scope
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import BandRule, Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from optimization.errors import OptionsConflictError

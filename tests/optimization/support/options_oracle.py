@@ -13,7 +13,8 @@ from math import ceil, floor, lcm, prod
 import numpy as np
 
 from optimization.domain.model import Model
-from optimization.domain.option_values import Direction, Percent, Scope
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from tests.optimization.support.oracle import Row, rows_of

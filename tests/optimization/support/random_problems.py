@@ -9,7 +9,8 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import Direction, GroupBand, Percent, Scope
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from optimization.errors import OptionsConflictError

@@ -13,7 +13,8 @@ from itertools import product
 from math import ceil, floor, prod
 
 from optimization.domain.model import Model
-from optimization.domain.option_values import BandRule, Direction, Percent, Scope
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import BandRule, Direction, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 

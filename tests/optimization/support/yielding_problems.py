@@ -6,7 +6,8 @@ from decimal import Decimal
 import numpy as np
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import BandRule, Direction, GroupBand, Percent, Scope
+from optimization.domain.numbers import Percent
+from optimization.domain.option_values import BandRule, Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio
 from optimization.errors import OptionsConflictError
