@@ -40,7 +40,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_values import Percent
+from optimization.domain.numbers import Percent
 from optimization.domain.options import RebalanceOptions
 from serve_app.launch.launcher import run_service
 from serve_app.launch.preflight import read_configuration
