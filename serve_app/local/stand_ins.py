@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
 from serve_app.simulator import Market, run
 from storage.embedded import server
-from storage.embedded.restarting_server import RestartingServer
+from storage.embedded.restarting_server import Clock, RestartingServer
 from storage.errors import ServerEndedError
 from storage.mongo.connection import connect, disconnect
 from storage.schema import ensure_indexes
@@ -56,11 +56,11 @@ class SimulatedMarket:
 class DatabaseKeeper:
     """Actor that starts the embedded database, and restarts it unless `ordergen stop` ends it."""
 
-    def __init__(self, directory: Path, mongod: str | None) -> None:
+    def __init__(self, directory: Path, mongod: str | None, clock: Clock = time.monotonic) -> None:
         self._directory = directory
         # Not owned, because an owned server ends with the thread that started it, and an actor's
         # threads may end before the actor does.
-        self._kept = RestartingServer(directory, mongod, owned=False)
+        self._kept = RestartingServer(directory, mongod, owned=False, clock=clock)
         threading.Thread(target=self._watch, name="database", daemon=True).start()
 
     def uri(self) -> str:

@@ -1,12 +1,11 @@
-"""Chunk attempts: run each chunk as a Ray task until its outcomes are stored or it is given up."""
+"""Chunk attempts: run each chunk until its outcomes are stored or it is given up."""
 
 import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Protocol
 
-import ray
 import stamina
 from ray.exceptions import RayError, TaskCancelledError
 
@@ -15,10 +14,9 @@ from serve_app.call_context import Shares
 from serve_app.chunks.solve import refused_outcome
 from serve_app.chunks.work import Work
 from serve_app.problems.error_table import refusal_of
-from serve_app.ray_calls import result_of, tasks_at_a_time
 from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses, retry_while_unavailable
-from serve_app.runs.chunk_tasks import chunk_task, report_of
+from serve_app.runs.chunk_tasks import report_of
 from serve_app.runs.congestion_window import CongestionWindow
 from serve_app.runs.progress import add_seconds
 from serve_app.settings import Settings
@@ -37,17 +35,46 @@ TRANSIENT = (*PASSING, StorageUnavailableError, RayError)
 ENDS_RUN = (HoldingsFileError, LeaseLostError)
 
 
-class ChunkAttempts:
-    """Ray tasks of one run, as many at a time as its congestion window admits."""
+class ChunkRunner(Protocol):
+    """Place where the chunks of one run are worked on."""
 
-    def __init__(self, settings: Settings, resources: Resources, run: Run) -> None:
+    def count_at_a_time(self) -> int:
+        """Return the number of chunks that the place works on at a time."""
+        ...
+
+    async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
+        """Fetch, solve and record a chunk; None if its run may begin no more chunks.
+
+        Raises TaskCancelledError after an interruption, and a RayError if the worker crashes.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Cancel the chunks that are worked on."""
+        ...
+
+    def forget(self, rebalance_id: str) -> None:
+        """Release the input that the chunks of a rebalance share."""
+        ...
+
+
+OpenRunner = Callable[[Settings, Resources], ChunkRunner]
+"""Opens the runner of one run."""
+
+
+class ChunkAttempts:
+    """Attempts at the chunks of one run, as many at a time as its congestion window admits."""
+
+    def __init__(
+        self, settings: Settings, resources: Resources, run: Run, runner: ChunkRunner
+    ) -> None:
         self._settings = settings
         self._with = resources
         self._run = run
+        self._runner = runner
         self._snapshot: Snapshot | None = None
         self._tries = settings.run_chunk_tries
-        self._works: dict[str, Any] = {}  # object references by rebalance id
-        self._under_way: set[Any] = set()  # object references of the running tasks
+        self._works: dict[str, Work] = {}  # by rebalance id
         self._shares = Shares(1, 1)
         self.window = CongestionWindow(settings.run_window)
         self.is_cancelled = run.status in {RunStatus.CANCELLING, RunStatus.DISCARDING}
@@ -56,26 +83,23 @@ class ChunkAttempts:
         """Take over the planned run, its price snapshot and the number of its open chunks."""
         self._run = run
         self._snapshot = snapshot
-        at_a_time = self._at_a_time()
+        at_a_time = self._runner.count_at_a_time()
         self._shares = Shares(open_chunks, at_a_time)
         self.window = CongestionWindow(at_a_time)
 
     def cancel(self) -> None:
-        """Start no further task."""
+        """Begin no further chunk."""
         self.is_cancelled = True
 
     def interrupt(self) -> None:
-        """Start no further task and cancel the running ones."""
+        """Begin no further chunk and cancel those that are worked on."""
         self.cancel()
-        for task in self._under_way:
-            ray.cancel(task, force=False)
-
-    def _at_a_time(self) -> int:
-        return tasks_at_a_time(self._settings)
+        self._runner.interrupt()
 
     def forget(self, rebalance_id: str) -> None:
         """Release the input that the chunks of a rebalance share."""
         self._works.pop(rebalance_id, None)
+        self._runner.forget(rebalance_id)
 
     async def report(self, chunk: Chunk, tries: int | None = None) -> Report | None:
         """Solve and store a chunk and return its report; None if the run was cancelled.
@@ -123,30 +147,20 @@ class ChunkAttempts:
         return pause_s
 
     async def _try(self, chunk: Chunk) -> Report | None:
-        """Run the task of a chunk once; None if the run is cancelled."""
+        """Run a chunk once; None if the run is cancelled."""
         if self.is_cancelled:
             return None
         try:
-            report = await self._task(chunk)
+            work = await self._work_of(chunk.rebalance_id)
+            report = await self._runner.run(work, chunk, self._shares.next_s())
         except TaskCancelledError:
             return None
         if report is None:
-            self.cancel()  # because the task read in the database that the run was cancelled
+            self.cancel()  # because the runner read in the database that the run was cancelled
             return None
         self.window.widen()
         self._tries = self._settings.run_chunk_tries
         return report
-
-    async def _task(self, chunk: Chunk) -> Report | None:
-        work = await self._work_of(chunk.rebalance_id)
-        task: Any = chunk_task.remote(work, chunk, self._shares.next_s())
-        self._under_way.add(task)
-        try:
-            # Awaited although the run may be cancelled, because its end counts the stored outcomes:
-            # nothing may be written afterwards.
-            return await result_of(task, is_awaited=True)
-        finally:
-            self._under_way.discard(task)
 
     async def _bisect(self, chunk: Chunk) -> Report | None:
         """Bisect a chunk that keeps crashing its worker, to isolate the portfolio at fault."""
@@ -171,10 +185,10 @@ class ChunkAttempts:
         )
         return replace(report_of([], counts, {}), error=refusal.detail)
 
-    async def _work_of(self, rebalance_id: str) -> Any:
-        """Return an object reference to the input that the chunks of a rebalance share."""
+    async def _work_of(self, rebalance_id: str) -> Work:
+        """Return the input that the chunks of a rebalance share."""
         if rebalance_id not in self._works:
-            self._works[rebalance_id] = ray.put(await self._read_work(rebalance_id))
+            self._works[rebalance_id] = await self._read_work(rebalance_id)
         return self._works[rebalance_id]
 
     async def _read_work(self, rebalance_id: str) -> Work:

@@ -21,7 +21,7 @@ from serve_app.chunks.blocks import outcomes_beside
 from serve_app.chunks.work import Work, match, outcomes_of, solve_in_arrays
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
-from serve_app.ray_calls import fan_out, tasks_at_a_time
+from serve_app.ray_calls import fan_out, result_of, tasks_at_a_time
 from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk, Report
@@ -70,6 +70,46 @@ def chunk_task(work: Work, chunk: Chunk, within_s: float | None) -> Report | Non
     """Fetch, solve and record one chunk in a worker process."""
     worker = _worker(work.settings)
     return worker.runner.run(record_chunk(work, chunk, worker.resources, within_s))
+
+
+class TaskRunner:
+    """ChunkRunner that works on each chunk in a Ray task."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._works: dict[str, ObjectRef[Work]] = {}  # by rebalance id
+        self._tasks: set[ObjectRef[Report | None]] = set()
+
+    def count_at_a_time(self) -> int:
+        """Return the number of tasks that the cluster runs at a time for one call."""
+        return tasks_at_a_time(self._settings)
+
+    async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
+        """Run the task of a chunk; the work of a rebalance goes to the object store once."""
+        if chunk.rebalance_id not in self._works:
+            self._works[chunk.rebalance_id] = ray.put(work)
+        task = chunk_task.remote(self._works[chunk.rebalance_id], chunk, within_s)
+        self._tasks.add(task)
+        try:
+            # Awaited although the run may be cancelled, because its end counts the stored outcomes:
+            # nothing may be written afterwards.
+            return await result_of(task, is_awaited=True)
+        finally:
+            self._tasks.discard(task)
+
+    def interrupt(self) -> None:
+        """Cancel the running tasks."""
+        for task in self._tasks:
+            ray.cancel(task, force=False)
+
+    def forget(self, rebalance_id: str) -> None:
+        """Release the work of a rebalance from the object store."""
+        self._works.pop(rebalance_id, None)
+
+
+def open_task_runner(settings: Settings, _: Resources) -> TaskRunner:
+    """Open the runner of one run; its tasks open resources of their own."""
+    return TaskRunner(settings)
 
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)

@@ -12,7 +12,8 @@ from optimization import Refusal
 from serve_app.problems.catalogue import INTERNAL
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
-from serve_app.runs.chunk_attempts import ChunkAttempts
+from serve_app.runs.chunk_attempts import OpenRunner
+from serve_app.runs.chunk_tasks import open_task_runner
 from serve_app.runs.run_driver import RunDriver
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES
@@ -43,13 +44,13 @@ class Coordinator:
         self,
         settings: Settings,
         resources: Resources,
-        attempts: type[ChunkAttempts] = ChunkAttempts,
+        open_runner: OpenRunner = open_task_runner,
         announce: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """Make a coordinator; ``announce`` makes the coordinators of all replicas look at a run."""
         self._settings = settings
         self._with = resources
-        self._attempts = attempts
+        self._open_runner = open_runner
         self._announce = announce
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._drivers: dict[str, RunDriver] = {}
@@ -168,7 +169,7 @@ class Coordinator:
         task.add_done_callback(lambda _: self._forget_driver(run.run_id, task))
 
     def _driver_of(self, run: Run, token: str) -> RunDriver:
-        return RunDriver(self._settings, self._with, run, token, self._attempts)
+        return RunDriver(self._settings, self._with, run, token, self._open_runner)
 
     async def _run_driver(self, run_id: str, drive: RunDriver) -> None:
         try:

@@ -12,7 +12,7 @@ from serve_app.chunks.unmatched_ids import UnmatchedIds
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
-from serve_app.runs.chunk_attempts import ChunkAttempts
+from serve_app.runs.chunk_attempts import ChunkAttempts, OpenRunner
 from serve_app.runs.planner import Planner
 from serve_app.runs.progress import RunProgress
 from serve_app.settings import Settings
@@ -35,14 +35,15 @@ class RunDriver:
         resources: Resources,
         run: Run,
         token: str,
-        attempts: type[ChunkAttempts],
+        open_runner: OpenRunner,
     ) -> None:
         self._settings = settings
         self._with = resources
         self._run = run
         self._token = token
         self._planner = Planner(settings, resources)
-        self._attempts = attempts(settings, resources, run)
+        runner = open_runner(settings, resources)
+        self._attempts = ChunkAttempts(settings, resources, run, runner)
         self._progress = RunProgress(resources, run.run_id, token)
         self._planning: asyncio.Task[Plan] | None = None
         self._wake_up = asyncio.Event()

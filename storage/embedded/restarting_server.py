@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,8 @@ from storage.errors import EmbeddedServerError, ServerEndedError
 
 MAX_RESTARTS: Final = 3
 RESTARTS_WITHIN_S: Final = 60.0
+Clock = Callable[[], float]
+"""Returns the seconds since a fixed moment."""
 
 
 class RestartingServer:
@@ -19,7 +22,10 @@ class RestartingServer:
     An ``owned`` server ends with this process and has exclusive use of its data directory.
     """
 
-    def __init__(self, directory: Path, mongod: str | None, *, owned: bool) -> None:
+    def __init__(
+        self, directory: Path, mongod: str | None, *, owned: bool, clock: Clock = time.monotonic
+    ) -> None:
+        self._clock = clock
         self._directory = directory
         self._mongod = mongod
         self._owned = owned
@@ -36,7 +42,7 @@ class RestartingServer:
         The restart also fails after three starts in a minute, and if another program has the port,
         because the clients of the server know its old address alone.
         """
-        now = time.monotonic()
+        now = self._clock()
         if len(self._restarts) == MAX_RESTARTS and now - self._restarts[0] < RESTARTS_WITHIN_S:
             log = self._directory / "server.log"
             obstacle = f"it was started {MAX_RESTARTS} times in a minute (see {log})"

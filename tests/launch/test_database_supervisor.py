@@ -3,9 +3,9 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
@@ -18,7 +18,7 @@ from serve_app.local.stand_ins import DatabaseKeeper
 from serve_app.settings import settings_from
 from storage.embedded import server as embedded
 from storage.embedded.process import is_answering
-from storage.embedded.restarting_server import MAX_RESTARTS
+from storage.embedded.restarting_server import MAX_RESTARTS, RESTARTS_WITHIN_S
 from storage.errors import ServerEndedError
 from storage.mongo.connection import Document
 from tests.launch.test_supervisor import eventually
@@ -105,12 +105,27 @@ def test_a_server_that_does_not_start_again_says_why(database: SupervisedDatabas
         database.watch()
 
 
+@dataclass
+class StoppedClock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseKeeper]:
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+def keeper(
+    tmp_path: Path, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DatabaseKeeper]:
     """Keeper of `serve run`, which retries for ever because it has nobody to tell."""
     monkeypatch.setattr(stand_ins, "DATABASE_WATCH_S", 0.05)
     monkeypatch.setattr(stand_ins, "DATABASE_PAUSE_S", 0.05)
-    yield DatabaseKeeper(tmp_path / "data", None)
+    yield DatabaseKeeper(tmp_path / "data", None, clock)
     embedded.stop(tmp_path / "data")
 
 
@@ -118,23 +133,30 @@ def is_served(keeper: DatabaseKeeper) -> bool:
     return is_answering(keeper.uri())
 
 
+def await_restart_after_kill(keeper: DatabaseKeeper) -> None:
+    killed = keeper._kept.server.pid
+    os.kill(killed, signal.SIGKILL)
+    assert eventually(lambda: keeper._kept.server.pid != killed)
+
+
 def test_a_keeper_waits_until_the_port_of_its_server_is_free_again(
-    keeper: DatabaseKeeper, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    keeper: DatabaseKeeper, clock: StoppedClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     address, port = keeper.uri(), int((tmp_path / "data" / "port").read_text())
-    keeper._kept._restarts.extend([time.monotonic()] * MAX_RESTARTS)
+    for _ in range(MAX_RESTARTS):
+        await_restart_after_kill(keeper)
     os.kill(keeper._kept.server.pid, signal.SIGKILL)
     assert eventually(lambda: "started 3 times in a minute" in caplog.text)
     with socket.create_server(("127.0.0.1", port)):
-        keeper._kept._restarts.clear()  # a minute later
+        clock.now += RESTARTS_WITHIN_S
         assert eventually(lambda: f"another program has its port {port}" in caplog.text)
-    keeper._kept._restarts.clear()
+    clock.now += RESTARTS_WITHIN_S
     assert eventually(lambda: is_served(keeper))
     assert keeper.uri() == address
 
 
 def test_a_keeper_survives_a_failure_of_the_disk_and_leaves_no_server_that_nobody_can_use(
-    keeper: DatabaseKeeper, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    keeper: DatabaseKeeper, clock: StoppedClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = keeper.uri()
     in_the_way = tmp_path / "data" / "server.json.new"
@@ -142,6 +164,6 @@ def test_a_keeper_survives_a_failure_of_the_disk_and_leaves_no_server_that_nobod
     os.kill(keeper._kept.server.pid, signal.SIGKILL)
     assert eventually(lambda: "Is a directory" in caplog.text)
     in_the_way.rmdir()
-    keeper._kept._restarts.clear()
+    clock.now += RESTARTS_WITHIN_S
     assert eventually(lambda: is_served(keeper))
     assert keeper.uri() == address

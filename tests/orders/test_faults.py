@@ -174,7 +174,7 @@ async def test_references_that_cannot_be_read_keep_a_claimed_batch_from_going_ou
     go_on = getattr(part, read_at)
 
     async def forget_references(*given: Any) -> Any:
-        service._blotter = "Nowhere"
+        desk.has_blotters = False
         service.references.cache_clear()
         return await go_on(*given)
 
@@ -184,7 +184,7 @@ async def test_references_that_cannot_be_read_keep_a_claimed_batch_from_going_ou
     assert (broken.status_code, broken.json()["type"]) == (502, "/problems/upstream-contract")
     assert counts(await client.get(path)) == {"PENDING": 20}
     setattr(part, read_at, go_on)
-    service._blotter = "Default"
+    desk.has_blotters = True
     assert (await client.post(path)).status_code == 200
     assert [len(batch) for batch in desk.posted] == [20]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ray.exceptions import WorkerCrashedError
 
+from serve_app.chunks.work import Work
 from serve_app.resources import Resources
 from serve_app.runs import chunk_attempts, coordinator
 from serve_app.runs.coordinator import MAX_TAKEOVERS, Coordinator
@@ -21,7 +22,7 @@ from storage.mongo.decimal_codec import now
 from storage.run import Run, RunStatus
 from storage.run_store import RunStore
 from tests.runs.conftest import Added
-from tests.support.in_process import AttemptsHere, Upstreams
+from tests.support.in_process import RunnerHere, Upstreams
 from tests.support.runs import a_run, numbered
 
 pytestmark = pytest.mark.mongo
@@ -29,13 +30,13 @@ POISON = numbered(25)[7]
 WITHIN_S = 20.0
 
 
-class Poisoned(AttemptsHere):
-    """Attempts whose worker crashes on one portfolio."""
+class Poisoned(RunnerHere):
+    """Runner whose worker crashes on one portfolio."""
 
-    async def _task(self, chunk: Chunk) -> Report | None:
+    async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
         if POISON in chunk.portfolio_ids:
             raise WorkerCrashedError
-        return await super()._task(chunk)
+        return await super().run(work, chunk, within_s)
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +88,7 @@ async def test_a_run_that_comes_no_further_whoever_takes_it_over_is_given_up(
     before = {"takeovers": MAX_TAKEOVERS + 1, "lease.until": now() - timedelta(seconds=1)}
     await database["runs"].update_one({}, {"$set": before})
 
-    async with watched(Coordinator(settings, resources, AttemptsHere)):
+    async with watched(Coordinator(settings, resources, RunnerHere)):
         ended = await over(resources, run.run_id)
 
     assert ended.status is RunStatus.STOPPED
@@ -107,7 +108,7 @@ async def test_a_run_that_was_said_not_to_have_begun_is_cancelled_if_it_was_stor
 
     run = a_run((await added("followed", numbered(5))).model_id)
     lossy = replace(resources, runs=Lossy(database))
-    made = Coordinator(replace_lease(settings), lossy, AttemptsHere)
+    made = Coordinator(replace_lease(settings), lossy, RunnerHere)
 
     async with watched(made):
         with pytest.raises(StorageUnavailableError):
@@ -131,7 +132,7 @@ async def test_a_run_that_began_is_answered_whatever_the_database_does_next(
     run = a_run((await added("followed", numbered(5))).model_id)
     unreadable = replace(resources, runs=Unreadable(database))
 
-    begun = await Coordinator(settings, unreadable, AttemptsHere).begin(run)
+    begun = await Coordinator(settings, unreadable, RunnerHere).begin(run)
 
     assert begun == await resources.runs.read(run.run_id) == run
 
@@ -144,8 +145,8 @@ async def test_a_run_of_an_earlier_attempt_whose_caller_is_told_a_failure_is_can
     unreadable = replace(resources, runs=Unreadable(database))
 
     with pytest.raises(StorageUnavailableError):
-        await Coordinator(settings, unreadable, AttemptsHere).begin(run)
-    async with watched(Coordinator(settings, resources, AttemptsHere)):
+        await Coordinator(settings, unreadable, RunnerHere).begin(run)
+    async with watched(Coordinator(settings, resources, RunnerHere)):
         ended = await over(resources, run.run_id)
 
     assert ended.status is RunStatus.CANCELLED
@@ -159,7 +160,7 @@ async def test_a_run_whose_caller_is_told_that_the_database_is_away_is_ended(
     unreadable = replace(resources, runs=Unreadable(database))
 
     with pytest.raises(StorageUnavailableError):
-        await Coordinator(replace_lease(settings), unreadable, AttemptsHere).wait_until_over(
+        await Coordinator(replace_lease(settings), unreadable, RunnerHere).wait_until_over(
             run.run_id
         )
 

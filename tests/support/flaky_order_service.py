@@ -25,10 +25,13 @@ class OrderDesk(httpx.AsyncBaseTransport):
         self.faults: list[Fault] = []
         self.posted: list[list[dict[str, Any]]] = []
         self.is_down = False
+        self.has_blotters = True
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self.is_down:
             return httpx.Response(503, request=request)
+        if request.url.path == "/api/v1/blotters" and not self.has_blotters:
+            return unread(httpx.Response(200, json=[], request=request))
         if request.method == "POST":
             self.posted.append(json.loads(request.content))
             if self.faults:

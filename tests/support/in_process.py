@@ -9,11 +9,12 @@ from typing import Any
 
 from ray.exceptions import TaskCancelledError
 
+from serve_app.chunks.work import Work
 from serve_app.deployments.handles import connect
 from serve_app.deployments.long_bodies import answer_text
 from serve_app.deployments.optimizer import OptimizerDeployment, OptimizerParts
 from serve_app.ports.optimizer import Optimizer
-from serve_app.runs.chunk_attempts import ChunkAttempts
+from serve_app.resources import Resources
 from serve_app.runs.chunk_tasks import record_chunk
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
@@ -99,38 +100,41 @@ class Gate(Upstreams):
         return await super().read_holdings(portfolio_ids)
 
 
-class AttemptsHere(ChunkAttempts):
-    """Chunk attempts in this process instead of in Ray tasks."""
+class RunnerHere:
+    """Runner of chunks in this process instead of in Ray tasks."""
 
-    async def _task(self, chunk: Chunk) -> Report | None:
-        work = asyncio.create_task(self._recorded(chunk))
-        self._under_way.add(work)
+    def __init__(self, settings: Settings, resources: Resources) -> None:
+        self._settings = settings
+        self._with = resources
+        self._going: set[asyncio.Task[Report | None]] = set()
+
+    def count_at_a_time(self) -> int:
+        return self._settings.run_window
+
+    async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
+        going = asyncio.create_task(record_chunk(work, chunk, self._with, within_s))
+        self._going.add(going)
         try:
-            return await work
+            return await going
         except asyncio.CancelledError:
-            if not work.cancelled():
+            if not going.cancelled():
                 raise
             raise TaskCancelledError from None
         finally:
-            self._under_way.discard(work)
-
-    async def _recorded(self, chunk: Chunk) -> Report | None:
-        shared = await self._read_work(chunk.rebalance_id)
-        return await record_chunk(shared, chunk, self._with, self._shares.next_s())
+            self._going.discard(going)
 
     def interrupt(self) -> None:
-        self.cancel()
-        for work in self._under_way:
-            work.cancel()
+        for going in self._going:
+            going.cancel()
 
-    def _at_a_time(self) -> int:
-        return self._settings.run_window
+    def forget(self, rebalance_id: str) -> None:
+        pass
 
 
 def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> Optimizer:
     """Build the optimizer that the ingress calls, on these upstreams and this database."""
     resources = resources_with(database, upstreams)
-    coordinator = Coordinator(settings, resources, AttemptsHere)
+    coordinator = Coordinator(settings, resources, RunnerHere)
     return optimizer_of(settings, OptimizerParts(resources, coordinator, answer_text))
 
 
