@@ -182,7 +182,7 @@ def _answer_block(
     block, separable = relaxed.block, relaxed.separable
     fast = separable.admits & (separable.invested <= block.investable) & (not options.couples)
     wrong: list[bool] = np.any(violated_constraints(block, separable.lots), axis=1).tolist()
-    covers = _covers_of_block(relaxed, budget)
+    covers = {} if bool(fast.all()) else _covers_of_block(relaxed, budget)
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
