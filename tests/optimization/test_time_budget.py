@@ -85,8 +85,8 @@ def test_portfolios_that_need_a_search_share_what_is_left_of_the_call(given_s: l
     answers = all_rebalanced(accounts(100, 100), TimeBudget(6.0), cash_ceiling=Decimal(40))
 
     assert [type(one) for one in answers] == [CertificationError] * 2
-    assert 2.9 < given_s[0] <= 3.0
-    assert 5.9 < given_s[3] <= 6.0  # all that the first one did not use
+    assert 2.0 < given_s[0] <= 3.0  # a second for a busy machine
+    assert 5.0 < given_s[3] <= 6.0  # all that the first one did not use
 
 
 def test_a_portfolio_that_needs_no_search_takes_no_part_of_the_budget(
@@ -109,7 +109,7 @@ def test_a_portfolio_that_needs_no_search_takes_no_part_of_the_budget(
         Status.REBALANCED,
     ]
     (alone,) = given
-    assert alone > 5.9
+    assert alone > 5.0
 
 
 def test_no_portfolio_gets_more_than_its_own_time_limit(given_s: list[float]):
