@@ -13,8 +13,8 @@ import logging
 from collections import Counter
 
 import ray
-from serve_app.ports.options import NO_OVERRIDES
 
+from optimization import NO_OVERRIDES
 from serve_app.call_context import CallContext
 from serve_app.deployments.handles import connect_optimizer, connect_store
 from serve_app.rebalances.exactly_once import rebalance_model

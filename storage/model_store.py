@@ -289,7 +289,7 @@ class ModelStore:
 def not_followed_error(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundError:
     """Error for a portfolio that follows none of these models, or no model if none is named.
 
-    >>> print(not_followed("P1", ["M1"]), not_followed("P1", []), sep="; ")
+    >>> print(not_followed_error("P1", ["M1"]), not_followed_error("P1", []), sep="; ")
     there is no portfolio P1 in model M1; there is no model followed by portfolio P1
     """
     if model_ids:

@@ -41,7 +41,7 @@ def show(table: Table) -> None:
 def escape_unprintable(text: str) -> str:
     r"""Escape the unprintable characters of a text, because it could steer a terminal.
 
-    >>> visible("Growth" + chr(27) + "[2J")
+    >>> escape_unprintable("Growth" + chr(27) + "[2J")
     'Growth\\x1b[2J'
     """
     if text.isprintable():

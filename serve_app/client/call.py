@@ -134,7 +134,7 @@ def path(*steps: str) -> str:
 def encode_body(body: Any) -> bytes:
     """JSON text; a Decimal is written as a string of its digits.
 
-    >>> encoded({"cash_floor": Decimal("0.10")})
+    >>> encode_body({"cash_floor": Decimal("0.10")})
     b'{"cash_floor":"0.10"}'
     """
     return orjson.dumps(body, default=_text)

@@ -17,7 +17,7 @@ def read_decimal(value: Any) -> Decimal:
 
     The bound is needed because 1e999999 is valid JSON, and exact arithmetic with it never ends.
 
-    >>> exact("3356336"), exact(Decimal("101.23"))
+    >>> read_decimal("3356336"), read_decimal(Decimal("101.23"))
     (Decimal('3356336'), Decimal('101.23'))
     """
     # A fast path, because a page of balances has thousands of numbers, nearly all plain text.

@@ -24,9 +24,9 @@ MAX_INT64 = 2**63 - 1
 def encode_decimal(value: Decimal) -> Decimal128 | str:
     """Convert a Decimal to its equal in a document: a Decimal128, or a string if too long.
 
-    >>> stored_decimal(Decimal("1.10"))
+    >>> encode_decimal(Decimal("1.10"))
     Decimal128('1.10')
-    >>> stored_decimal(Decimal("1." + "1" * 40))
+    >>> encode_decimal(Decimal("1." + "1" * 40))
     '1.1111111111111111111111111111111111111111'
     """
     text = str(value)

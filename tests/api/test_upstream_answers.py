@@ -35,9 +35,9 @@ class World:
         client = upstream_servers.client_of(
             self._answer, Policy(backoff_s=0.0, max_answer_bytes=4_000_000)
         )
-        self.snapshot = Prices(client, 0.0).read_snapshot
-        self.tickers = Securities(client).read_tickers
-        self.holdings = Accounting(client).read_holdings
+        self.read_snapshot = Prices(client, 0.0).read_snapshot
+        self.read_tickers = Securities(client).read_tickers
+        self.read_holdings = Accounting(client).read_holdings
 
     def spoil(self, path: str, answer: Answer) -> None:
         self.path, self.spoiled = re.compile(path), answer
