@@ -40,6 +40,7 @@ from serve_app.chunks.unmatched_ids import list_other_holdings, require_matched
 from serve_app.observability.metrics import count_solved
 from serve_app.resources import Resources
 from serve_app.settings import Settings
+from serve_app.upstream.holdings.block import fetch_block
 from serve_app.upstream.holdings.source import Found, HoldingsBlock, fetch_holdings
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
@@ -82,7 +83,7 @@ async def solve_in_arrays(
     begin = time.perf_counter()
     source = source_of(work.settings, resources, work.holdings)
     model_ids = [security.security_id for security in work.rebalance.securities]
-    held = await source.block(chunk.portfolio_ids, model_ids, work.tries)
+    held = await fetch_block(source, chunk.portfolio_ids, model_ids, work.tries)
     if not isinstance(held, HoldingsBlock):
         return await _solve_balances(work, chunk, resources, held, begin)
     inputs = await price_block(held, resources.securities, work.snapshot)

@@ -1,7 +1,7 @@
 """Decimal <-> BSON Decimal128, exact; times in the precision of the database.
 
 Decimal128 has 34 digits. A Decimal that needs more digits is stored as a string, never rounded, so
-a reader passes every stored Decimal through ``exact``.
+a reader passes every stored Decimal through ``decimal_from``.
 """
 
 from collections.abc import Mapping

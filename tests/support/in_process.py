@@ -1,7 +1,7 @@
 """The real optimizer in this process, on the real database and upstreams of five lines each."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,8 +19,7 @@ from serve_app.runs.chunk_tasks import record_chunk
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
-from serve_app.upstream.holdings.block import block_of
-from serve_app.upstream.holdings.source import Balance, Found, HoldingsBlock
+from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report
 from tests.support.fakes import PRICE, A, B, P, Q, resources_with
@@ -48,12 +47,6 @@ class Upstreams:
         return {
             each: self.balances.get(each) or HoldingsMissingError(each) for each in portfolio_ids
         }
-
-    async def block(
-        self, portfolio_ids: Sequence[str], security_ids: Sequence[str], _tries: int, /
-    ) -> HoldingsBlock | Mapping[str, Found]:
-        found = await self.read_holdings(portfolio_ids)
-        return block_of(portfolio_ids, security_ids, found) or found
 
     def owns(self, portfolio_id: str, cash: object, **shares: object) -> None:
         held = {security: Decimal(str(count)) for security, count in shares.items()}

@@ -264,9 +264,8 @@ def test_every_call_of_every_client_is_among_the_tests_of_this_module() -> None:
 
     asked = {"read_holdings", "read_snapshot", "read_tickers", "read_name", "read_placed"}
     asked |= {"place", "cancel"}
-    # Names are left out where an answer is malformed: test_portfolios has that. A block is made
-    # of the balances that read_holdings has checked.
-    others = {"check_health", "read_names", "block"}
+    # Names are left out where an answer is malformed: test_portfolios has that.
+    others = {"check_health", "read_names"}
     assert {name for name in calls if name[0] != "_"} == asked | others
 
 

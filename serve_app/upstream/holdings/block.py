@@ -12,9 +12,12 @@ from optimization import EXACT, ScaledColumn
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamContractError
 from serve_app.upstream.holdings.source import (
     Balance,
+    BlockSource,
     Found,
     HoldingsBlock,
     HoldingsError,
+    HoldingsSource,
+    fetch_holdings,
 )
 
 Places = NDArray[np.intp]
@@ -22,6 +25,20 @@ Units = NDArray[Any]
 """Whole numbers: int64, or Python integers in an object array where one is larger."""
 MAX_INT64 = 2**63 - 1
 LACKING, REPEATED = "a row without a quantity", "two rows of one security"
+
+
+async def fetch_block(
+    source: HoldingsSource, portfolio_ids: Sequence[str], security_ids: Sequence[str], tries: int
+) -> HoldingsBlock | Mapping[str, Found]:
+    """Read distinct portfolios as a block, dense in these securities, or as balances.
+
+    Balances are returned if their amounts differ in their number of decimals, because a block would
+    change the digits that an outcome shows. Raises what ``fetch_holdings`` raises.
+    """
+    if isinstance(source, BlockSource):
+        return await source.read_block(portfolio_ids, security_ids)
+    found = await fetch_holdings(source, portfolio_ids, tries)
+    return block_of(portfolio_ids, security_ids, found) or found
 
 
 def balances_of(block: HoldingsBlock) -> dict[str, Found]:

@@ -1,13 +1,12 @@
 """Paged holdings: balances of many portfolios, a thousand rows at a time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from serve_app.concurrency import for_each
 from serve_app.upstream.errors import UpstreamContractError
 from serve_app.upstream.holdings.balances import Row, balance_of_rows, rows_of
-from serve_app.upstream.holdings.block import block_of
-from serve_app.upstream.holdings.source import Found, HoldingsBlock, fetch_holdings
+from serve_app.upstream.holdings.source import Found
 from serve_app.upstream.holdings.summaries import PAGE, Accounting
 from serve_app.upstream.http_client import Client, UpstreamHealth
 
@@ -42,13 +41,6 @@ class PagedAccounting:
                 found[portfolio_id] = balance_of_rows(portfolio_id, whole[portfolio_id])
         found.update(await self._single.read_holdings(one for one in wanted if one not in found))
         return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
-
-    async def block(
-        self, portfolio_ids: Sequence[str], security_ids: Sequence[str], tries: int, /
-    ) -> HoldingsBlock | Mapping[str, Found]:
-        """Read portfolios as a block, or as balances (see ``HoldingsSource``)."""
-        found = await fetch_holdings(self, portfolio_ids, tries)
-        return block_of(portfolio_ids, security_ids, found) or found
 
     async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""

@@ -73,8 +73,8 @@ class HoldingsFile:
         wanted = tuple(dict.fromkeys(portfolio_ids))
         return await asyncio.to_thread(lambda: balances_of(self._read(wanted, ())))
 
-    async def block(
-        self, portfolio_ids: Sequence[str], security_ids: Sequence[str], _tries: int, /
+    async def read_block(
+        self, portfolio_ids: Sequence[str], security_ids: Sequence[str]
     ) -> HoldingsBlock:
         """Read distinct portfolios as a block; amounts have the most decimals of the files."""
         return await asyncio.to_thread(self._read, tuple(portfolio_ids), security_ids)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import stamina
@@ -71,14 +71,15 @@ class HoldingsSource(Protocol):
         """Read one entry per portfolio; UpstreamUnavailableError may fail them all."""
         ...
 
-    async def block(
-        self, portfolio_ids: Sequence[str], security_ids: Sequence[str], tries: int, /
-    ) -> HoldingsBlock | Mapping[str, Found]:
-        """Read distinct portfolios as a block, dense in these securities.
 
-        A source whose amounts differ in their number of decimals returns balances, because a block
-        would change the digits that an outcome shows. Raises what ``held_by`` raises.
-        """
+@runtime_checkable
+class BlockSource(HoldingsSource, Protocol):
+    """Source that decodes to arrays, without an object for each holding."""
+
+    async def read_block(
+        self, portfolio_ids: Sequence[str], security_ids: Sequence[str]
+    ) -> HoldingsBlock:
+        """Read distinct portfolios as a block, dense in these securities."""
         ...
 
 

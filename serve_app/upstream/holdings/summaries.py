@@ -1,6 +1,6 @@
 """Holdings from the portfolio accounting service, portfolio by portfolio."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -14,8 +14,7 @@ from serve_app.upstream.errors import (
 )
 from serve_app.upstream.exact_values import read_decimal, read_integer, read_objects, read_text
 from serve_app.upstream.holdings.balances import Row, balance_of, balance_of_rows, rows_of
-from serve_app.upstream.holdings.block import block_of
-from serve_app.upstream.holdings.source import Balance, Found, HoldingsBlock, fetch_holdings
+from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.http_client import Client, UpstreamHealth
 from serve_app.upstream.retry_policy import Policy
 
@@ -57,13 +56,6 @@ class Accounting:
         waiting = (portfolio_id for portfolio_id in wanted if portfolio_id not in found)
         await for_each(waiting, read, self._client.policy.concurrency)
         return {portfolio_id: found[portfolio_id] for portfolio_id in wanted}
-
-    async def block(
-        self, portfolio_ids: Sequence[str], security_ids: Sequence[str], tries: int, /
-    ) -> HoldingsBlock | Mapping[str, Found]:
-        """Read portfolios as a block, or as balances (see ``HoldingsSource``)."""
-        found = await fetch_holdings(self, portfolio_ids, tries)
-        return block_of(portfolio_ids, security_ids, found) or found
 
     async def check_health(self) -> UpstreamHealth:
         """Check whether the service is ready."""

@@ -19,7 +19,7 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.holdings.block import block_of
+from serve_app.upstream.holdings.block import block_of, fetch_block
 from serve_app.upstream.holdings.parquet import open_holdings_file
 from serve_app.upstream.holdings.source import Balance, Found, HoldingsBlock
 from tests.upstream.holdings.test_summaries import IDS, Books, accounting, summary
@@ -155,7 +155,7 @@ async def test_a_block_holds_what_the_rows_of_each_portfolio_say(
     wanted = data.draw(st.permutations(PORTFOLIOS))[: data.draw(st.integers(1, 4))]
     dense = data.draw(st.lists(st.sampled_from(SECURITIES), unique=True))
 
-    block = await source.block(wanted, dense, 1)
+    block = await source.read_block(wanted, dense)
     balances = await source.read_holdings(wanted)
 
     want = {one: expected(files, one) for one in wanted}
@@ -201,11 +201,11 @@ def test_balances_that_are_written_with_different_decimals_make_no_block(second:
 async def test_a_source_whose_decimals_differ_returns_balances() -> None:
     uniform = [summary("5.50", ("A", "2")), summary("0.25")]
     books = Books(dict(zip(IDS, uniform, strict=False)))
-    assert isinstance(await accounting(books).block(IDS[:2], ["A"], 1), HoldingsBlock)
+    assert isinstance(await fetch_block(accounting(books), IDS[:2], ["A"], 1), HoldingsBlock)
 
     mixed = [summary("5.5", ("A", "2")), summary("0.25")]
     books = Books(dict(zip(IDS, mixed, strict=False)))
-    found = await accounting(books).block(IDS[:2], ["A"], 1)
+    found = await fetch_block(accounting(books), IDS[:2], ["A"], 1)
     assert found == {
         IDS[0]: Balance(IDS[0], Decimal("5.5"), {"A": Decimal(2)}),
         IDS[1]: Balance(IDS[1], Decimal("0.25"), {}),
