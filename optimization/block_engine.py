@@ -67,17 +67,7 @@ def rebalance_block(
     _require_match(securities, block)
     budget = budget or TimeBudget()
     paid = block if not options.cash_flow else _add_cash_flow(block, options.cash_flow)
-    parts = list[_Part]()
-    if not (options.restricts or options.couples):
-        model, other_prices = ModelUnits.of(securities), ScaledColumn.of(block.others.prices)
-        for numbers, rows in _alike(paid):
-            for first in range(0, len(rows), BLOCK_SIZE):
-                if budget.is_interrupted:
-                    raise SolverInterruptedError
-                some = slice(first, min(first + BLOCK_SIZE, len(rows)))
-                column = build_column_block(model, other_prices, rows, some, options.cash_floor)
-                in_currency = partial(_round_alone, securities, rows, first)
-                parts.append(_solve(column, numbers[some], in_currency))
+    parts = list(_solve_in_arrays(securities, paid, options, budget))
     beside = np.ones(len(block), dtype=bool)
     for part in parts:
         beside[part.numbers] = ~part.is_plain
@@ -100,6 +90,26 @@ class _Part:
     cash_after: ScaledColumn
     objective: ScaledColumn
     traded: Integers  # (B, n) shares
+
+
+def _solve_in_arrays(
+    securities: tuple[PricedTarget, ...],
+    block: PortfolioBlock,
+    options: RebalanceOptions,
+    budget: TimeBudget,
+) -> Iterator[_Part]:
+    """Yield the separable optima of all rows, part by part; none if options rule them out."""
+    if options.restricts or options.couples:
+        return
+    model, other_prices = ModelUnits.of(securities), ScaledColumn.of(block.others.prices)
+    for numbers, rows in _alike(block):
+        for first in range(0, len(rows), BLOCK_SIZE):
+            if budget.is_interrupted:
+                raise SolverInterruptedError
+            some = slice(first, min(first + BLOCK_SIZE, len(rows)))
+            column = build_column_block(model, other_prices, rows, some, options.cash_floor)
+            in_currency = partial(_round_alone, securities, rows, first)
+            yield _solve(column, numbers[some], in_currency)
 
 
 def _require_match(securities: Sequence[PricedTarget], block: PortfolioBlock) -> None:

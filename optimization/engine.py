@@ -12,17 +12,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from optimization.after_costs import do_bands_yield, plan_after_costs
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import Model
 from optimization.domain.numbers import EXACT
-from optimization.domain.option_values import Scope
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import OutsideBand, PortfolioOutcome
+from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.errors import (
-    CertificationError,
-    NoSolutionInTimeError,
     OptimizationError,
     SolverInterruptedError,
 )
@@ -31,25 +27,15 @@ from optimization.exact.model_units import ModelUnits
 from optimization.exact.scaled_integers import parts_to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import add_binding_bands, find_binding_constraints
-from optimization.explain.infeasibility import explain_refusal
-from optimization.explain.outside_band import outside_bands, total_outside
+from optimization.search import Answer, certification_error, make_answer, search_plan
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.cash_rows import solve_cash_rows
-from optimization.solvers.coupled import solve_at_base
-from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.relaxation import SeparableRelaxation, relax
-from optimization.solvers.yielding_bands import soften_bands, solve_yielding
 from optimization.time_budget import TimeBudget
 
 BLOCK_SIZE = 512  # because 512 rows of 50 securities fit the processor's cache
 DEFAULTS = RebalanceOptions()
-NO_VIOLATION = Decimal("0.00")
-NOT_AFTER_COSTS = (
-    "No feasible solution exists: no plan keeps every band and limit once its own costs are paid, "
-    "and is left alone by the next request."
-)
 
-Answer: TypeAlias = PortfolioOutcome | NoSolutionInTimeError | CertificationError
 Search: TypeAlias = Callable[[TimeBudget], Answer]
 """A deferred search for a portfolio that its separable optimum does not answer."""
 
@@ -186,13 +172,13 @@ def _answer_block(
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
-            answers.append(_certification_error(assembled, row, "separable"))
+            answers.append(certification_error(assembled, row, "separable"))
         elif is_fast:
             answers.append(_separable_answer(relaxed, row))
         elif row in covers:
             answers.append(assembled.make_outcome(row, covers[row].lots, covers[row].certificate))
         else:
-            answers.append(partial(_solve_coupled, relaxed, row))
+            answers.append(partial(search_plan, relaxed, row))
     return answers
 
 
@@ -218,83 +204,6 @@ def _separable_answer(relaxed: SeparableRelaxation, row: int) -> Answer:
         certificate = replace(certificate, binding=binding)
     if not relaxed.options.restricts:
         return assembled.make_outcome(row, lots, certificate)
-    return _answer(
+    return make_answer(
         relaxed, row, relaxed.coupled_problem(row), Plan(lots, certificate), TimeBudget()
     )
-
-
-def _solve_coupled(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> Answer:
-    """Search for a plan of a portfolio that its separable optimum does not answer."""
-    assembled, options = relaxed.assembled, relaxed.options
-    try:
-        relaxed, coupled, plan = _solve(relaxed, row, budget)
-    except (NoSolutionInTimeError, CertificationError) as error:
-        return error
-    if plan is None:
-        refusal = explain_refusal(relaxed, row, budget)
-        if options.has_costs and not (refusal.members["securities"] or refusal.members["limits"]):
-            refusal = replace(refusal, detail=NOT_AFTER_COSTS)
-        return assembled.make_outcome(row, refusal=refusal)
-    if not coupled.keeps_bands(plan.lots) or coupled.evaluate(plan.lots).violated_limits:
-        return _certification_error(assembled, row, plan.certificate.method)
-    cash_problem, yields = coupled.cash_problem, coupled.constraints.bands_yield
-    one = cash_problem.block, cash_problem.bands, plan.lots
-    binding = find_binding_constraints(*one, assembled.securities, options, bands_yield=yields)
-    certificate = replace(plan.certificate, binding=plan.certificate.binding + binding)
-    return _answer(relaxed, row, coupled, replace(plan, certificate=certificate), budget)
-
-
-def _solve(
-    relaxed: SeparableRelaxation, row: int, budget: TimeBudget
-) -> tuple[SeparableRelaxation, CoupledProblem, Plan | None]:
-    """Solve one portfolio with hard bands, then with yielding ones if that leaves no plan."""
-    options = relaxed.options
-    coupled, plan = _solve_at_bands(relaxed, row, budget, bands_yield=False)
-    if plan is not None or not do_bands_yield(relaxed, row, budget):
-        return relaxed, coupled, plan
-    if options.scope is not Scope.ALL:
-        relaxed = relax(relaxed.assembled, options, bands_yield=True)
-    return relaxed, *_solve_at_bands(relaxed, row, budget, bands_yield=True)
-
-
-def _solve_at_bands(
-    relaxed: SeparableRelaxation, row: int, budget: TimeBudget, *, bands_yield: bool
-) -> tuple[CoupledProblem, Plan | None]:
-    options = relaxed.options
-    if options.has_costs:
-        return plan_after_costs(relaxed, budget, bands_yield=bands_yield)
-    coupled = relaxed.coupled_problem(row)
-    if not bands_yield:
-        return coupled, solve_at_base(coupled, options, budget)
-    coupled = soften_bands(coupled)
-    return coupled, solve_yielding(coupled, budget, fewest_trades=options.fewest_trades)
-
-
-def _answer(
-    relaxed: SeparableRelaxation, row: int, coupled: CoupledProblem, plan: Plan, budget: TimeBudget
-) -> Answer:
-    """Turn a verified plan into an answer that lists the positions outside their bands."""
-    certificate, outside = plan.certificate, tuple[OutsideBand, ...]()
-    total = total_outside(coupled, plan.lots)
-    if (
-        coupled.constraints.soft_price is None
-    ):  # bands hold, and what is kept for good is outside them
-        certificate = replace(certificate, violation=total, violation_lower_bound=total)
-    elif relaxed.options.soft_band_price is not None:  # a price of 0 counts
-        certificate = replace(certificate, violation=total)
-    elif certificate.other_base is not None:  # a cycle: its bound belongs to the other base
-        certificate = replace(certificate, violation=total, violation_lower_bound=NO_VIOLATION)
-    elif certificate.violation != total:
-        return _certification_error(relaxed.assembled, row, certificate.method)
-    if total:
-        if relaxed.options.has_costs:  # violations are measured at the base that the plan leaves
-            relaxed = relax(relaxed.assembled, relaxed.options, coupled.block.costs)
-        outside = outside_bands(relaxed, row, coupled, plan.lots, budget)
-    return relaxed.assembled.make_outcome(
-        row, plan.lots, certificate, cost=plan.cost, outside_band=outside
-    )
-
-
-def _certification_error(assembled: BlockWithIds, row: int, method: str) -> CertificationError:
-    violation = f"the {method.lower()} plan violates a constraint"
-    return CertificationError(assembled.portfolios[row].portfolio_id, (violation,))

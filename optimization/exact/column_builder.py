@@ -37,7 +37,7 @@ def build_column_block(
     ``other_prices`` are those of ``portfolios.others.ids``.
     """
     columns = _Columns.of(portfolios, rows, other_prices)
-    cash, quantities, others = columns.cash, columns.quantities, columns.others
+    cash, quantities = columns.cash, columns.quantities
     decimals = _money_decimals(model, columns)
     dtype = np.int64 if _fits_int64(model, columns, cash_floor, decimals) else np.object_
 
@@ -53,14 +53,8 @@ def build_column_block(
         remainder = rest * (price // 10**shares.decimals)
     market_value = cash.units.astype(dtype) * 10 ** (decimals - cash.decimals)
     market_value += (before * price).sum(axis=1) + remainder.sum(axis=1)
-    kept = np.zeros(len(market_value), dtype=dtype)
-    if len(others.units):
-        held = ScaledColumn(others.units.astype(dtype, copy=False), others.decimals)
-        other_price = columns.other_prices.units.astype(dtype)
-        other_price = other_price * 10 ** (decimals - other_prices.decimals - held.decimals)
-        np.add.at(market_value, columns.other_rows, held.units * other_price)
-        if held.decimals:
-            np.add.at(kept, columns.other_rows, held.split()[1] * other_price)
+    value, kept = _value_others(columns, decimals, np.zeros_like(market_value))
+    market_value += value
     block = Block(
         decimals=decimals,
         denominator=model.denominator,
@@ -98,6 +92,19 @@ class _Columns:
             others.rows[held] - rows.start,
             ScaledColumn(other_prices.units[others.securities[held]], other_prices.decimals),
         )
+
+
+def _value_others(columns: _Columns, decimals: int, zero: Integers) -> tuple[Integers, Integers]:
+    """Value of the other holdings of each row in units, and of their fractions; shape (B,)."""
+    value, kept = zero, zero.copy()
+    if len(columns.others.units):
+        others, prices = columns.others, columns.other_prices
+        held = ScaledColumn(others.units.astype(zero.dtype, copy=False), others.decimals)
+        price = prices.units.astype(zero.dtype) * 10 ** (decimals - prices.decimals - held.decimals)
+        np.add.at(value, columns.other_rows, held.units * price)
+        if held.decimals:
+            np.add.at(kept, columns.other_rows, held.split()[1] * price)
+    return value, kept
 
 
 def _money_decimals(model: ModelUnits, columns: _Columns) -> int:

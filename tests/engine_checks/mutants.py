@@ -74,6 +74,7 @@ MODULES = (
     "solvers.base_iteration",
     "after_costs",
     "engine",
+    "search",
     "explain.empty_bands",
     "explain.infeasibility",
     "explain.binding_constraints",

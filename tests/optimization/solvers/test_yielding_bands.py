@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optimization import engine
+from optimization import search
 from optimization.domain.certificate import Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.numbers import Percent
@@ -322,7 +322,7 @@ def test_a_plan_is_kept_whenever_time_runs_out_on_the_way_to_the_base_that_its_c
 def test_a_plan_that_states_another_violation_than_it_has_is_never_returned(
     monkeypatch: pytest.MonkeyPatch, violation: str
 ):
-    solve = engine.solve_yielding
+    solve = search.solve_yielding
 
     def wrong(*given: Any, **named: Any) -> Any:
         plan = solve(*given, **named)
@@ -330,7 +330,7 @@ def test_a_plan_that_states_another_violation_than_it_has_is_never_returned(
         said = replace(plan.certificate, violation=Decimal(violation))
         return replace(plan, certificate=said)
 
-    monkeypatch.setattr(engine, "solve_yielding", wrong)
+    monkeypatch.setattr(search, "solve_yielding", wrong)
     model, prices = {A: ("0.4", "0.05"), B: ("0.4", "0.05")}, {A: "10", B: "10"}
 
     with pytest.raises(CertificationError):
