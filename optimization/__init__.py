@@ -22,6 +22,7 @@ it.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from optimization.column_names import USUAL_NAMES, field_of, find_columns
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target, relative_band, require_targets
 from optimization.domain.model_edits import (
@@ -73,6 +74,7 @@ from optimization.domain.rules import (
 from optimization.drift import BandStatus, DriftSummary, PortfolioDrift, Standing, measure_drift
 from optimization.errors import (
     CertificationError,
+    ColumnsError,
     EmptyModelError,
     NoSolutionInTimeError,
     OptimizationError,
@@ -99,6 +101,7 @@ __all__ = [
     "MAX_IDENTIFIER_LENGTH",
     "NO_OVERRIDES",
     "STATUSES",
+    "USUAL_NAMES",
     "Answer",
     "BandRule",
     "BandStatus",
@@ -106,6 +109,7 @@ __all__ = [
     "BlockOutcome",
     "Certificate",
     "CertificationError",
+    "ColumnsError",
     "Direction",
     "Drift",
     "DriftBand",
@@ -147,6 +151,8 @@ __all__ = [
     "Weight",
     "WrittenFraction",
     "decimals_of",
+    "field_of",
+    "find_columns",
     "is_identifier",
     "measure_drift",
     "price_targets",

@@ -8,6 +8,7 @@ OptimizationError
 ├── OptionsConflictError             options that contradict each other, detected before solving
 ├── NoSolutionInTimeError            the time budget ended without a plan; not infeasibility
 ├── SolverInterruptedError           the budget was interrupted: the caller no longer waits
+├── ColumnsError (also ValueError)   columns of a table are missing or ambiguous
 ├── CertificationError               no solution method gave a plan that passes exact verification
 └── EditError                        a model cannot be changed in this way
     ├── TargetExistsError            the security has a target already
@@ -19,6 +20,7 @@ Every class passes all its arguments to ``super().__init__``, because pickling b
 restores an exception from them.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 RESTRICTIONS = frozenset({"do_not_buy", "do_not_sell", "frozen", "lots", "groups"})
@@ -100,6 +102,41 @@ class UnmatchedIdsError(OptimizationError):
         name = next((step for step in path if step in RESTRICTIONS), "a restriction")
         others = f" (and {len(more)} more)" if more else ""
         return f"{name} names {security_id}{others}, {UNMATCHED_RULE}"
+
+
+class ColumnsError(OptimizationError, ValueError):
+    """Columns of a table are missing or ambiguous.
+
+    ``ambiguous`` maps a field to the heads that can be it, ``missing`` to its usual names.
+
+    >>> print(ColumnsError({"price": ("Last", "Close")}, {}))
+    'Last' and 'Close' can both be the price: name the one that is meant 'price'
+    """
+
+    def __init__(
+        self, ambiguous: Mapping[str, tuple[str, ...]], missing: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        super().__init__(ambiguous, missing)
+        self.ambiguous = ambiguous
+        self.missing = missing
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """One sentence for each field that is ambiguous or missing."""
+        several = (
+            f"{' and '.join(repr(head) for head in heads)} can "
+            f"{'both' if len(heads) == 2 else 'all'} be the {field}: "
+            f"name the one that is meant '{field}'"
+            for field, heads in self.ambiguous.items()
+        )
+        none = (
+            f"no column is the {field} ({', '.join((field, *names[:3]))}, ...)"
+            for field, names in self.missing.items()
+        )
+        return (*several, *none)
+
+    def __str__(self) -> str:
+        return "; ".join(self.rules)
 
 
 class OptionsConflictError(OptimizationError):

@@ -15,7 +15,13 @@ from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import rebalance_all
-from optimization.errors import EditError, OptimizationError, RuleError, SolverInterruptedError
+from optimization.errors import (
+    ColumnsError,
+    EditError,
+    OptimizationError,
+    RuleError,
+    SolverInterruptedError,
+)
 from serve_app.api.openapi.examples import OF_PORTFOLIOS, OF_REQUESTS, example_of
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
@@ -29,6 +35,7 @@ from tests.support.fakes import position, posted
 OWN = {"instance", "correlation_id"}
 # Without a row, because they are caught where they are raised, or raised before the first answer.
 NEVER_ANSWERED = (
+    ColumnsError,
     SolverInterruptedError,
     OutcomeUnknownError,
     LeaseLostError,

@@ -1,0 +1,121 @@
+"""Usual names of the columns of tables that people keep, and a search for them among given heads.
+
+Heads are compared without case, blanks, marks and a unit in brackets, so ``Target Weight (%)`` is
+found as ``target``. The field's own name wins over its synonyms, because renaming a column to it
+must settle an ambiguity.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from optimization.errors import ColumnsError
+
+USUAL_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "portfolio": (
+        *("portfolio id", "portfolio number", "portfolio no", "portfolio code", "account"),
+        *("account id", "account number", "account no", "account code", "acct", "acct id"),
+        *("client", "client id", "depot"),
+    ),
+    "security": (
+        *("security id", "ticker", "ticker symbol", "symbol", "isin", "cusip", "sedol", "figi"),
+        *("wkn", "instrument", "instrument id", "asset", "asset id", "fund", "stock"),
+    ),
+    "quantity": (
+        *("qty", "shares", "units", "number of shares", "no of shares", "number of units"),
+        *("share quantity", "shares held", "units held", "holding", "position", "nominal"),
+    ),
+    "cash": ("cash balance", "cash amount", "cash position", "cash value"),
+    "price": (
+        *("last", "last price", "close", "close price", "closing price", "market price"),
+        *("current price", "unit price", "share price", "px", "px last", "nav", "quote"),
+    ),
+    "target": (
+        *("target weight", "target allocation", "target percent", "target percentage"),
+        *("target pct", "weight", "weight percent", "weight pct", "allocation", "percent"),
+        *("percentage", "pct", "%", "model weight"),
+    ),
+    "low": (
+        *("lower", "low weight", "lower weight", "min", "minimum", "min weight"),
+        *("minimum weight", "lower bound", "lower limit", "lower edge"),
+    ),
+    "high": (
+        *("upper", "high weight", "upper weight", "max", "maximum", "max weight"),
+        *("maximum weight", "upper bound", "upper limit", "upper edge"),
+    ),
+    "low_drift": ("lower drift", "drift low", "drift below", "down", "below"),
+    "high_drift": ("upper drift", "drift high", "drift above", "up", "above"),
+    "band": (
+        *("drift", "drift band", "absolute band", "tolerance", "tolerance band", "threshold"),
+        *("corridor", "rebalance band", "rebalancing band", "+/-", "±"),
+    ),
+    "relative_drift": ("relative band", "relative tolerance", "relative threshold"),
+    "absolute_drift": ("max band", "maximum band", "band limit"),
+    "currency": ("ccy", "currency code", "cur"),
+}
+_UNIT: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_MARKS: Final = re.compile(r"[\W_]+")
+
+
+def normalize_name(head: str) -> str:
+    """Reduce a head to its letters and digits, without a unit in brackets.
+
+    >>> normalize_name(" Target_Weight (%)"), normalize_name("%")
+    ('targetweight', '%')
+    """
+    text = head.strip().casefold()
+    return _MARKS.sub("", _UNIT.sub("", text)) or text
+
+
+_FIELDS: Final = {
+    normalize_name(name): field
+    for field, synonyms in USUAL_NAMES.items()
+    for name in (field, *synonyms)
+}
+
+
+def field_of(head: str) -> str | None:
+    """Return the field that a head is a usual name of.
+
+    >>> field_of("Account No."), field_of("VTI")
+    ('portfolio', None)
+    """
+    return _FIELDS.get(normalize_name(head))
+
+
+def find_columns(
+    heads: Sequence[str], wanted: Collection[str], optional: Collection[str] = ()
+) -> dict[str, int]:
+    """Find the places of fields among heads; an optional field may be absent.
+
+    The fields are the keys of ``USUAL_NAMES``; other heads are ignored. Raises ColumnsError, which
+    lists every field that is missing or has several columns.
+
+    >>> find_columns(["Account", "Ticker", "Name", "Shares"], ("portfolio", "security", "quantity"))
+    {'portfolio': 0, 'security': 1, 'quantity': 3}
+    >>> find_columns(["Ticker", "ISIN"], ("security", "price"))
+    Traceback (most recent call last):
+    optimization.errors.ColumnsError: 'Ticker' and 'ISIN' can both be the security: name the one \
+that is meant 'security'; no column is the price (price, last, last price, close, ...)
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, head in enumerate(heads):
+        field = field_of(head)
+        if field is not None and (field in wanted or field in optional):
+            places[field].append(place)
+    found = {field: _prefer_own_name(field, heads, several) for field, several in places.items()}
+    ambiguous = {
+        field: tuple(heads[place] for place in several)
+        for field, several in found.items()
+        if len(several) > 1
+    }
+    missing = tuple(field for field in wanted if field not in found)
+    if ambiguous or missing:
+        raise ColumnsError(ambiguous, {field: USUAL_NAMES[field] for field in missing})
+    return {field: found[field][0] for field in (*wanted, *optional) if field in found}
+
+
+def _prefer_own_name(field: str, heads: Sequence[str], places: list[int]) -> list[int]:
+    own = [place for place in places if normalize_name(heads[place]) == normalize_name(field)]
+    return own or places
