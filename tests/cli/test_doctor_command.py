@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from serve_app.cli import cli
 from serve_app.settings import UPSTREAM_URLS
-from tests.end_to_end.calls import free_port
+from storage.embedded.free_port import free_port
 from tests.support import upstream_servers
 from tests.support.command_server import served
 

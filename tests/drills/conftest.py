@@ -11,10 +11,11 @@ from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from storage.embedded import server as embedded
+from storage.embedded.free_port import free_port
 from storage.embedded.server import Server
 from tests.drills.drill import Drill
 from tests.end_to_end.book import Book, served
-from tests.end_to_end.calls import CONFIG, free_port
+from tests.end_to_end.calls import CONFIG
 
 PORTFOLIOS = 400
 

@@ -11,8 +11,8 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from storage.embedded.engines import REPLICA_SET, find_engine
+from storage.embedded.free_port import free_port
 from storage.embedded.process import end, spawn
-from tests.end_to_end.calls import free_port
 
 WITHIN_S = 60.0
 ELECTION_AFTER_MS = 2_000

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from storage.embedded.free_port import free_port
 from tests.packaging.test_first_minutes import (
     ROOT,
     arguments_of,
     descendants,
     environment_in,
-    free_ports,
     listening,
     text_with,
 )
@@ -158,7 +158,7 @@ def wrote(service: Running) -> bool | None:
 def test_serve_run_listens_on_loopback_and_its_database_comes_back(
     run: Callable[..., Running], tmp_path: Path
 ) -> None:
-    port = int(free_ports(1)[0])
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     config = tmp_path / "serve_config.yaml"
     config.write_text((ROOT / "serve_config.yaml").read_text().replace(" 8088", f" {port}"))

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from serve_app.settings import Settings
+from storage.embedded.free_port import free_port
 from tests.drills.drill import INGRESS, WITHIN_S, Drill, processes
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import added, free_port, model_for
+from tests.end_to_end.calls import added, model_for
 from tests.end_to_end.test_command import READY, Command
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]

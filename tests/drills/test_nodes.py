@@ -11,9 +11,9 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.util.state import list_tasks
 
+from storage.embedded.free_port import free_port
 from tests.drills.drill import WITHIN_S, Drill
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 200_000_000}

@@ -1,7 +1,6 @@
 """Calls that the tests of the service share."""
 
 import asyncio
-import socket
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import partial
@@ -22,11 +21,6 @@ Json = dict[str, Any]
 CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
 WITHIN_S = 60.0
 _numbers = count(1)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def new_id() -> str:

@@ -11,8 +11,9 @@ from serve_app.launch.launcher import run_service, url_of
 from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
+from storage.embedded.free_port import free_port
 from tests.end_to_end.book import Book, served
-from tests.end_to_end.calls import CONFIG, free_port
+from tests.end_to_end.calls import CONFIG
 
 PORTFOLIOS = 1000
 PAUSE_S = 0.5

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from serve_app.settings import UPSTREAM_URLS
-from tests.end_to_end.calls import free_port
+from storage.embedded.free_port import free_port
 
 pytestmark = pytest.mark.cluster
 

@@ -19,11 +19,11 @@ from serve_app.launch.preflight import (
 )
 from serve_app.launch.ray_environment import (
     MAX_HAPROXY_DIRECTORY,
-    free_port,
     make_haproxy_directory,
     ray_directory,
 )
 from serve_app.settings import SettingsError, settings_from
+from storage.embedded.free_port import free_port
 
 ORDERGEN = Path(sys.executable).with_name("ordergen")
 ROOT = Path(__file__).parents[2]

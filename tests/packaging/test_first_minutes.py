@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 import stamina
+
+from storage.embedded.free_port import free_ports
 
 pytestmark = pytest.mark.cluster
 
@@ -217,7 +218,7 @@ def environment_in(directory: Path) -> dict[str, str]:
     ports = dict(
         zip(
             ("PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT"),
-            free_ports(3),
+            map(str, free_ports(3)),
             strict=True,
         )
     )
@@ -232,14 +233,6 @@ def environment_in(directory: Path) -> dict[str, str]:
         if name in {"PATH", "HOME", "LANG", "MONGOD", "TMPDIR"}
     }
     return {**kept, **own, **ports, "COLUMNS": "120", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-
-
-def free_ports(count: int) -> list[str]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [str(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def text_with(log: Path, last: str, process: subprocess.Popen[bytes]) -> str:
