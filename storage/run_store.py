@@ -202,9 +202,12 @@ class RunStore:
     @translate_failures
     async def _cancel(self, run_id: str, status: RunStatus, before: Sequence[RunStatus]) -> Run:
         going = {"$in": [one.value for one in before]}
+        # The later of the two, because $$NOW is when an update arrived: one that then waited for
+        # the begin of a chunk would otherwise seem to be older.
+        at = {"$max": ["$$NOW", "$chunk_begun_at"]}
         await self._runs.update_one(
             {"_id": require_object_id("run_id", run_id), "status": going},
-            [{"$set": {"status": status.value, "cancelled_at": "$$NOW"}}],
+            [{"$set": {"status": status.value, "cancelled_at": at}}],
         )
         return await self.read(run_id)
 

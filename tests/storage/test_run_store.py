@@ -224,6 +224,21 @@ async def test_of_simultaneous_beginnings_none_comes_after_the_cancelling(
     assert stored["chunk_begun_at"] <= stored["cancelled_at"]
 
 
+async def test_a_cancellation_that_waited_for_the_begin_of_a_chunk_is_not_older_than_it(
+    runs: RunStore, database: AsyncDatabase[Document]
+) -> None:
+    run = a_run()
+    await runs.add(run, "mine", LEASE_S)
+    later = datetime(2100, 1, 1, tzinfo=UTC)
+    await database["runs"].update_one({}, {"$set": {"chunk_begun_at": later}})
+
+    await runs.cancel(run.run_id)
+
+    stored = await database["runs"].find_one()
+    assert stored is not None
+    assert stored["cancelled_at"] == later
+
+
 @pytest.mark.parametrize("first", ["cancel", "discard"])
 async def test_a_run_is_discarded_though_another_cancels_it(runs: RunStore, first: str) -> None:
     run = a_run()
