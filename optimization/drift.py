@@ -134,7 +134,7 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
     market_value = portfolio.market_value
     columns = (*model, *price_others(model, portfolio))
     standings = tuple(
-        _standing(each, portfolio.holdings.get(each.security_id, ZERO), market_value)
+        _standing_of(each, portfolio.holdings.get(each.security_id, ZERO), market_value)
         for each in columns
     )
     deviations = [standing.deviation.copy_abs() for standing in standings]
@@ -154,7 +154,7 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
     return PortfolioDrift(summary, standings)
 
 
-def _standing(security: PricedTarget, quantity: Decimal, market_value: Decimal) -> Standing:
+def _standing_of(security: PricedTarget, quantity: Decimal, market_value: Decimal) -> Standing:
     value = EXACT.multiply(quantity, security.price)
     weight, band = security.weight, security.band
     lower = max(ZERO, multiply_weight(subtract_weight(weight, band.low), market_value))

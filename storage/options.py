@@ -43,7 +43,7 @@ def options_from(document: Mapping[str, Any]) -> RebalanceOptions:
 
 def overrides_document(overrides: OptionOverrides) -> Document:
     """Convert the options that a request gave by name to a document that keeps defaults, too."""
-    return {name: _stored(value) for name, value in overrides.values.items()}
+    return {name: _document_value(value) for name, value in overrides.values.items()}
 
 
 def overrides_from(document: Mapping[str, Any]) -> OptionOverrides:
@@ -65,7 +65,7 @@ def own_from(document: Mapping[str, Any]) -> dict[str, OptionOverrides]:
     return {each: overrides_from(given) for each, given in document.get(OWN_OPTIONS, ())}
 
 
-def _stored(value: Any) -> Any:
+def _document_value(value: Any) -> Any:
     match value:
         case Percent():
             return {"percent": value.value}

@@ -148,7 +148,7 @@ class ModelRules:
             raise RuleError(("targets",), "fractions", rule)
         invested = add_weights(target.weight for target in targets)
         if invested > self.max_invested:
-            raise RuleError(("targets",), _shown(invested), self.invested_rule)
+            raise RuleError(("targets",), _show(invested), self.invested_rule)
         count = sum(target.weight > 0 for target in targets)
         if count > self.max_targets:
             rule = f"a model has at most {self.max_targets:,} positions with a target"
@@ -161,15 +161,15 @@ class ModelRules:
         finite = not isinstance(weight, Decimal) or weight.is_finite()
         if not (finite and 0 <= weight <= self.max_weight):
             rule = f"a target is from 0 to {self.max_weight:f}"
-            raise RuleError((*field, "weight"), _shown(weight), rule)
+            raise RuleError((*field, "weight"), _show(weight), rule)
         whole = self.admits_fractions
         if isinstance(weight, Decimal):
             whole = EXACT.remainder(weight, self.weight_step) == 0
         if not whole:
-            raise RuleError((*field, "weight"), _shown(weight), self.weight_rule)
+            raise RuleError((*field, "weight"), _show(weight), self.weight_rule)
         if band.low > band.high and not self.admits_caps:
             rule = f"the low drift may not exceed the high drift {weight_text(band.high)}"
-            raise RuleError((*field, "band", "low"), _shown(band.low), rule)
+            raise RuleError((*field, "band", "low"), _show(band.low), rule)
 
     def check_identifier(self, field: Path, value: str) -> None:
         """Raise RuleError for an id that does not match the rules."""
@@ -177,7 +177,7 @@ class ModelRules:
             raise RuleError(field, value, self.identifier_rule)
 
 
-def _shown(weight: Weight) -> object:
+def _show(weight: Weight) -> object:
     return weight if isinstance(weight, Decimal) else weight_text(weight)
 
 

@@ -165,7 +165,7 @@ def prefer_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
         return plan
     lower = min(plan.certificate.lower_bound, objective)
     proof = Proof.OPTIMAL if lower == objective else plan.certificate.proof
-    binding = _binding(coupled, found)
+    binding = _binding_of(coupled, found)
     said = replace(
         plan.certificate, proof=proof, objective=objective, lower_bound=lower, binding=binding
     )
@@ -209,7 +209,7 @@ def _plan(
         lower = max(lower, fraction_to_decimal(solver * scale, decimals))
     proof = proof_of(answer, objective, lower)
     certificate = Certificate(
-        proof, Method.MILP, objective, lower, _binding(coupled, found), SOLVER, answer.seconds
+        proof, Method.MILP, objective, lower, _binding_of(coupled, found), SOLVER, answer.seconds
     )
     return Plan(lots, certificate, fraction_to_decimal(found.cost, decimals))
 
@@ -224,7 +224,7 @@ def _separable_bound(coupled: CoupledProblem) -> Decimal:
     return coupled.cash_problem.drift(nearest_lots(coupled.block, coupled.bands)[0])
 
 
-def _binding(coupled: CoupledProblem, found: Evaluation) -> tuple[Binding, ...]:
+def _binding_of(coupled: CoupledProblem, found: Evaluation) -> tuple[Binding, ...]:
     """Limits that one more lot could violate."""
     lot = max(coupled.block.lot_value.tolist(), default=0)
     decimals = coupled.block.decimals

@@ -131,14 +131,14 @@ class _Table:
                 for lack, cost, chosen in found
                 if lack > 0
             ]
-            found = self._undominated(found, stage + 1)
+            found = self._drop_dominated(found, stage + 1)
             if len(found) > min(MAX_LISTED_STATES, MAX_STATES):
                 found = _WideTable(self, found).states(stage + 1)
                 break
         bound = self.relaxation.least_drift
         return sorted(found, key=lambda state: state[1] + bound(state[0], count))
 
-    def _undominated(self, states: list[State], stage: int) -> list[State]:
+    def _drop_dominated(self, states: list[State], stage: int) -> list[State]:
         """Undominated states that can still beat the best cover, by what they lack."""
         bound, cutoff = self.relaxation.least_drift, self.cutoff
         hopeful = [state for state in states if state[1] + bound(state[0], stage) < cutoff]
@@ -174,7 +174,7 @@ class _WideTable:
             lack = np.concatenate((lack, lack[short] - self._gain[stage]))
             cost = np.concatenate((cost, cost[short] + self._drift[stage]))
             taken = np.arange(len(parent)) >= len(parent) - len(short)
-            kept = self._undominated(lack, cost, stage + 1)
+            kept = self._drop_dominated(lack, cost, stage + 1)
             lack, cost = lack[kept], cost[kept]
             history.append((parent[kept], taken[kept]))
         if len(lack) > MAX_STATES:
@@ -182,7 +182,7 @@ class _WideTable:
         rows = enumerate(zip(lack.tolist(), cost.tolist(), strict=True))
         return [(left, paid, self._trace(history, first, at)) for at, (left, paid) in rows]
 
-    def _undominated(self, lack: Integers, cost: Integers, stage: int) -> NDArray[np.intp]:
+    def _drop_dominated(self, lack: Integers, cost: Integers, stage: int) -> NDArray[np.intp]:
         """Undominated states that can still beat the best cover, by what they lack."""
         hopeful = np.flatnonzero(self._bound(lack, cost, stage) < self._table.cutoff)
         by_cost = hopeful[np.argsort(cost[hopeful], kind="stable")]

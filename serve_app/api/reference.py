@@ -31,7 +31,7 @@ def build_files() -> dict[Path, str]:
         )
         for kind in KINDS.values()
     }
-    text = json.dumps(_sorted(document), indent=1, ensure_ascii=False)
+    text = json.dumps(_sort(document), indent=1, ensure_ascii=False)
     return {
         Path("openapi.json"): f"{text}\n",
         PROBLEMS / "index.md": index_page("problems.md.j2"),
@@ -45,14 +45,14 @@ def openapi() -> Json:
     return api_app(Settings.model_construct(), nobody).openapi()
 
 
-def _sorted(part: Any) -> Any:
+def _sort(part: Any) -> Any:
     """Sort names outside examples, because the framework orders some by chance."""
     if isinstance(part, dict):
         return {
-            name: part[name] if name in ("example", "examples") else _sorted(part[name])
+            name: part[name] if name in ("example", "examples") else _sort(part[name])
             for name in sorted(part)
         }
-    return [_sorted(each) for each in part] if isinstance(part, list) else part
+    return [_sort(each) for each in part] if isinstance(part, list) else part
 
 
 def _group_routes(document: Json) -> Mapping[str, list[str]]:

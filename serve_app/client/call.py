@@ -103,7 +103,7 @@ class Call(Generic[T]):
 
 def get(kind: type[T] | Any, *steps: str, **params: Any) -> Call[Any]:
     """A GET of a path under /api/v1 whose answer is of this kind."""
-    return Call("GET", path(*steps), answer_as(kind), _given(params), repeatable=True)
+    return Call("GET", path(*steps), answer_as(kind), _drop_unset(params), repeatable=True)
 
 
 def change(
@@ -119,7 +119,7 @@ def work(kind: Any, steps: Sequence[str], body: Any, key: str | None, **params: 
     """A POST that starts work, under a key that makes it safe to repeat."""
     headers = {"Idempotency-Key": key or uuid4().hex}
     text = None if body is None else encode_body(body)
-    return Call("POST", path(*steps), answer_as(kind), _given(params), text, headers, True)
+    return Call("POST", path(*steps), answer_as(kind), _drop_unset(params), text, headers, True)
 
 
 def path(*steps: str) -> str:
@@ -157,7 +157,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _given(params: Mapping[str, Any]) -> Params:
+def _drop_unset(params: Mapping[str, Any]) -> Params:
     return {name: value for name, value in params.items() if value not in (None, "", ())}
 
 

@@ -39,11 +39,11 @@ class BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._stream:
-            yield self._counted(piece)
+            yield self._count_bytes(piece)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self._stream:
-            yield self._counted(piece)
+            yield self._count_bytes(piece)
 
     def close(self) -> None:
         """Close the connection, or give it back."""
@@ -53,7 +53,7 @@ class BoundedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         """Close the connection, or give it back."""
         await self._stream.aclose()
 
-    def _counted(self, piece: bytes) -> bytes:
+    def _count_bytes(self, piece: bytes) -> bytes:
         self._received += len(piece)
         if self._received > self._limit:
             raise ResponseTooLargeError(f"over {self._limit:,} bytes in one answer")

@@ -27,12 +27,12 @@ def market_app(market: Market, latency_s: float = 0.0) -> ASGIApp:
     )
     unknown = json_response({"detail": "Not Found"}, 404)
     router = Router(routes, redirect_slashes=False, default=unknown)
-    return _delayed(router, latency_s) if latency_s > 0 else router
+    return _delay(router, latency_s) if latency_s > 0 else router
 
 
-def _delayed(app: ASGIApp, latency_s: float) -> ASGIApp:
-    async def delayed(scope: Scope, receive: Receive, send: Send) -> None:
+def _delay(app: ASGIApp, latency_s: float) -> ASGIApp:
+    async def delay_and_call(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(latency_s)
         await app(scope, receive, send)
 
-    return delayed
+    return delay_and_call

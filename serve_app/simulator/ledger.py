@@ -73,10 +73,10 @@ class Ledger:
         rows = before
         if security_id is not None:
             changes = EXACT.multiply(long, quantity), EXACT.multiply(short, quantity)
-            rows = _added(rows, security_id, *changes)
+            rows = _add(rows, security_id, *changes)
         amount = quantity if security_id is None else EXACT.multiply(quantity, price)
         if cash:
-            rows = _added(rows, None, EXACT.multiply(cash, amount), Decimal(0))
+            rows = _add(rows, None, EXACT.multiply(cash, amount), Decimal(0))
         self._changed[number] = rows
         self._sources.add(source_id)
         if len(rows) > len(before):
@@ -85,7 +85,7 @@ class Ledger:
         return len(self._sources)
 
 
-def _added(
+def _add(
     rows: tuple[Row, ...], security_id: str | None, long: Decimal, short: Decimal
 ) -> tuple[Row, ...]:
     for place, row in enumerate(rows):

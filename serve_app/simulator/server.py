@@ -28,7 +28,7 @@ def run(
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until the process is told to stop; ``ready`` learns the URL (port 0 is a free one)."""
-    with _listening(host, port) as listener:
+    with _listen(host, port) as listener:
         if ready is not None:
             ready(_url(listener))
         uvicorn.Server(_config(market, latency_s)).run(sockets=[listener])
@@ -39,7 +39,7 @@ async def serve_in_loop(
     market: Market, host: str = "127.0.0.1", port: int = 0, *, latency_s: float = 0.0
 ) -> AsyncGenerator[str]:
     """Serve in this event loop for as long as the block runs; gives the URL."""
-    with _listening(host, port) as listener:
+    with _listen(host, port) as listener:
         server = _Guest(_config(market, latency_s))
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -59,7 +59,7 @@ def _config(market: Market, latency_s: float) -> uvicorn.Config:
     )
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), backlog=512)
 
 

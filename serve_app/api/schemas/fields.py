@@ -119,10 +119,10 @@ InstantText = Annotated[str, DocumentedAs(datetime)]
 
 def ignored_fields(value: Any, shape: type[BaseModel], most: int) -> list[tuple[str | int, ...]]:
     """List the first paths of a body that its shape ignores."""
-    return list(islice(_ignored(value, shape, ()), most))
+    return list(islice(_find_ignored(value, shape, ()), most))
 
 
-def _ignored(
+def _find_ignored(
     value: Any, shape: type[BaseModel], path: tuple[str | int, ...]
 ) -> Iterator[tuple[str | int, ...]]:
     if not isinstance(value, dict):
@@ -135,7 +135,7 @@ def _ignored(
         for part in _shapes(field.annotation):
             rows = enumerate(inner) if isinstance(inner, list) else ()
             for index, row in rows:
-                yield from _ignored(row, part, (*path, name, index))
+                yield from _find_ignored(row, part, (*path, name, index))
 
 
 def _shapes(annotation: Any) -> Iterator[type[BaseModel]]:

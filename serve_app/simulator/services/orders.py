@@ -113,12 +113,12 @@ class Orders:
         if not isinstance(batch, list):
             return json_response({"code": "RUNTIME_ERROR", "message": "JSON parse error"}, 500)
         if not batch:
-            return json_response(_refused("No orders provided for processing"), 400)
+            return json_response(_refusal("No orders provided for processing"), 400)
         if len(batch) > MAX_ORDERS_PER_BATCH:
             text = f"Batch size {len(batch)} exceeds maximum allowed size of {MAX_ORDERS_PER_BATCH}"
-            return json_response(_refused(text), 413)
+            return json_response(_refusal(text), 413)
         if len(self._all) + len(batch) > MAX_ORDERS:
-            return json_response(_refused(OVERLOADED), 500)  # the real one means 503 and says 500
+            return json_response(_refusal(OVERLOADED), 500)  # the real one means 503 and says 500
         results = [self._result(order, index) for index, order in enumerate(batch)]
         return _outcome(results)
 
@@ -126,7 +126,7 @@ class Orders:
         complaint = _complaint(order)
         if complaint:
             return {"status": "FAILURE", "message": complaint, "requestIndex": index}
-        kept = self._kept(order)
+        kept = self._keep(order)
         self._all[kept["id"]] = kept
         return {
             "status": "SUCCESS",
@@ -136,7 +136,7 @@ class Orders:
             "requestIndex": index,
         }
 
-    def _kept(self, order: dict[str, Any]) -> dict[str, Any]:
+    def _keep(self, order: dict[str, Any]) -> dict[str, Any]:
         self._made += 1
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         fields = self._fields(order)
@@ -249,7 +249,7 @@ def _passes(order: dict[str, Any], given: Mapping[str, str]) -> bool:
     return True
 
 
-def _refused(message: str) -> dict[str, Any]:
+def _refusal(message: str) -> dict[str, Any]:
     empty = {"totalReceived": 0, "successful": 0, "failed": 0, "orders": []}
     return {"status": "FAILURE", "message": message, **empty}
 

@@ -45,13 +45,13 @@ def transaction_routes(ledger: Ledger) -> list[Route]:
                 "BATCH_TOO_LARGE",
                 f"Maximum {MAX_TRANSACTIONS_PER_BATCH} transactions per batch",
             )
-        return _posted(ledger, batch)
+        return _post(ledger, batch)
 
     path = "/api/v1/transactions"
     return [Route(path, post, methods=["POST"], max_body_size=MAX_BODY_BYTES)]
 
 
-def _posted(ledger: Ledger, batch: list[dict[str, Any]]) -> Response:
+def _post(ledger: Ledger, batch: list[dict[str, Any]]) -> Response:
     successful: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for given in batch:
