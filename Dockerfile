@@ -13,12 +13,12 @@ RUN pip install --no-cache-dir --disable-pip-version-check uv==${UV_VERSION}
 WORKDIR /app
 # Dependencies first: they change less often than the code, and this layer is the large one.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --no-dev --no-install-project ${EXTRAS}
+RUN uv sync --frozen --no-dev --extra serve --no-install-project ${EXTRAS}
 COPY README.md LICENSE serve_config.yaml ./
 COPY optimization ./optimization
 COPY storage ./storage
 COPY serve_app ./serve_app
-RUN uv sync --frozen --no-dev --no-editable ${EXTRAS}
+RUN uv sync --frozen --no-dev --extra serve --no-editable ${EXTRAS}
 
 FROM ${PYTHON_IMAGE} AS run
 ARG EXTRAS=""

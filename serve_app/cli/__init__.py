@@ -39,8 +39,3 @@ cli = typer.Typer(
 for part in (service_commands, query_commands, order_commands, doctor_command, replay_command):
     cli.add_typer(part.commands)
 cli.add_typer(run_commands.commands)
-
-
-def main() -> None:
-    """Run `ordergen`."""
-    cli()

@@ -60,7 +60,7 @@ def test_one_version_stands_everywhere() -> None:
 def test_the_command_is_installed() -> None:
     (command,) = entry_points(group="console_scripts", name="ordergen")
 
-    assert command.value == "serve_app.cli:main"
+    assert command.value == "serve_app.__main__:main"
     assert callable(command.load())
 
 
