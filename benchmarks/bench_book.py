@@ -1,7 +1,7 @@
 """Benchmark of a run over a whole book from a bulk file: read, solved exactly, stored.
 
     python benchmarks/bench_book.py [--portfolios 100000] [--positions 50] [--models 10] [--singles]
-        [--outside 10] [--fractions 5] [--tight 20]
+        [--outside 10] [--fractions 5] [--tight 20] [--nodes 3] [--chunk 2000]
 
 The script writes a Parquet file of the book, starts the service with a database in a temporary
 directory, begins one run over all portfolios and follows the run. A small run goes before, because
@@ -12,6 +12,9 @@ run.
 their model, and with a fraction of a share. ``--tight`` is the percentage of models that keep all
 the cash beside their targets: about half of their portfolios are short of it once the optimum is
 rounded to shares (COVER in the table).
+
+``--nodes`` starts a Ray cluster of a head and so many workers of two processors each on this
+machine: no more work is done in a second, but the table shows what each part costs.
 """
 
 import argparse
@@ -24,8 +27,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -44,8 +47,11 @@ from optimization.domain.numbers import Percent
 from optimization.domain.options import RebalanceOptions
 from serve_app.launch.launcher import run_service
 from serve_app.launch.preflight import read_configuration
-from serve_app.settings import Settings
+from serve_app.local.stand_ins import SimulatedMarket
+from serve_app.settings import UPSTREAM_URLS, Settings
 from serve_app.simulator import Market
+from storage.embedded import server
+from storage.embedded.free_port import free_port
 from storage.model_store import ModelStore
 from storage.mongo.connection import connect, disconnect
 
@@ -147,6 +153,22 @@ def _quantities(shares: NDArray[np.int64], mix: Mix) -> pa.Array:
     return pa.array([Decimal(each).scaleb(-4) for each in units.ravel().tolist()]).cast(
         pa.decimal128(18, 4)
     )
+
+
+@contextmanager
+def cluster_of(workers: int) -> Generator[None]:
+    """Run a Ray cluster of a head without processors for tasks, and workers of two each."""
+    import ray  # noqa: PLC0415 - the service reads its environment before
+    from ray.cluster_utils import Cluster  # noqa: PLC0415
+
+    head = {"num_cpus": 0, "include_dashboard": True, "dashboard_port": free_port()}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    for _ in range(workers):
+        nodes.add_node(num_cpus=2, object_store_memory=300 * MIB)
+    ray.init(address=nodes.address, log_to_driver=False)
+    yield
+    ray.shutdown()
+    nodes.shutdown()
 
 
 async def store(settings: Settings, models: list[Model]) -> None:
@@ -372,6 +394,8 @@ def main() -> None:
         "outside": 0,
         "fractions": 0,
         "tight": 0,
+        "nodes": 0,
+        "chunk": Settings.model_fields["run_file_chunk_size"].default,
     }.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--singles", action="store_true")
@@ -379,11 +403,12 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
-        given = {
+        given: dict[str, Any] = {
             "port": port,
             "data_directory": directory,
             "holdings_directory": directory,
             "market_portfolios": 10,
+            "run_file_chunk_size": arguments.chunk,
         }
         settings, content = read_configuration(CONFIG, given)
         market = Market(settings.market_seed, settings.market_portfolios)
@@ -391,7 +416,16 @@ def main() -> None:
         models = models_of(market, *sizes)
         mix = Mix(arguments.outside, arguments.fractions)
         write_book(Path(directory) / FILE, market, models, mix)
-        with run_service(settings, content, console.print) as complete:
+        with ExitStack() as stack:
+            if arguments.nodes:
+                # Of their own, because on several nodes the service starts neither.
+                database = server.start(Path(directory, "database"))
+                stack.callback(server.stop, Path(directory, "database"))
+                url = SimulatedMarket(settings.market_seed, settings.market_portfolios, None).url()
+                given |= {"mongodb_uri": database.uri, **dict.fromkeys(UPSTREAM_URLS.values(), url)}
+                settings, content = read_configuration(CONFIG, given)
+                stack.enter_context(cluster_of(arguments.nodes))
+            complete = stack.enter_context(run_service(settings, content, console.print))
             asyncio.run(store(complete, models))
             measure(complete, arguments)
 
