@@ -1,16 +1,11 @@
 """Exact rebalancing of portfolios to investment models, in whole lots.
 
->>> from decimal import Decimal
->>> from optimization import DriftBand, Model, Portfolio, Target, rebalance
->>> band = DriftBand(Decimal("0.02"), Decimal("0.02"))
->>> fund, bond = "F" * 24, "B" * 24
->>> targets = (Target(fund, Decimal("0.6"), band), Target(bond, Decimal("0.35"), band))
->>> model = Model("Balanced", targets, ("P" * 24,))
->>> prices = {fund: Decimal("31.50"), bond: Decimal(98)}
->>> held = Portfolio("P" * 24, Decimal(2000), {bond: Decimal(90)}, prices)
+>>> from optimization import Model, Portfolio, rebalance
+>>> model = Model({"VTI": 0.6, "BND": 0.35}, band=0.02)
+>>> held = Portfolio("ira", 2000, {"BND": 90}, {"VTI": 31.50, "BND": 98})
 >>> answer = rebalance(model, held)
->>> [(str(trade.side), trade.quantity) for trade in answer.transactions]
-[('BUY', 206), ('SELL', 51)]
+>>> [(str(trade.side), trade.quantity, trade.security_id) for trade in answer.transactions]
+[('BUY', 206, 'VTI'), ('SELL', 51, 'BND')]
 >>> answer.cash_after, answer.certificate.objective
 (Decimal('509.00'), Decimal('38.00'))
 
@@ -24,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from optimization.column_names import USUAL_NAMES, field_of, find_columns
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
-from optimization.domain.model import DriftBand, Model, Target, relative_band, require_targets
+from optimization.domain.model import (
+    Band,
+    DriftBand,
+    Model,
+    Target,
+    relative_band,
+    require_targets,
+)
 from optimization.domain.model_edits import (
     with_portfolios,
     with_replaced_target,
@@ -32,6 +34,7 @@ from optimization.domain.model_edits import (
     without_portfolios,
     without_target,
 )
+from optimization.domain.number_input import Number
 from optimization.domain.numbers import (
     EXACT,
     Percent,
@@ -103,6 +106,7 @@ __all__ = [
     "STATUSES",
     "USUAL_NAMES",
     "Answer",
+    "Band",
     "BandRule",
     "BandStatus",
     "Binding",
@@ -121,6 +125,7 @@ __all__ = [
     "Model",
     "ModelRules",
     "NoSolutionInTimeError",
+    "Number",
     "OpenOrders",
     "OptimizationError",
     "OptionOverrides",

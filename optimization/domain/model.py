@@ -1,11 +1,13 @@
 """Model, Target and DriftBand: an investment model, validated on construction."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from optimization.domain.numbers import Weight, multiply_weight, weight_text
+from optimization.domain.number_input import Number, read_decimal
+from optimization.domain.numbers import Weight, multiply_weight, read_weight, weight_text
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.rules import GENERAL, are_ordinary, require_identifier, require_visible
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError
@@ -17,33 +19,41 @@ MAX_NAME_LENGTH = 255
 class DriftBand:
     """Tolerance below and above a target, as fractions of market value.
 
-    A band that is wider below than above is a cap.
+    A band that is wider below than above is a cap. The bounds are from 0 to 1; RuleError otherwise.
 
-    >>> DriftBand(Decimal("0.01"), Decimal("0.02")).high
+    >>> DriftBand(0.01, 0.02).high
     Decimal('0.02')
     """
 
     low: Weight
     high: Weight
+    if TYPE_CHECKING:
+
+        def __init__(self, low: Number, high: Number) -> None: ...
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "low", read_weight(self.low, ("band", "low")))
+        object.__setattr__(self, "high", read_weight(self.high, ("band", "high")))
         _require_part(("band", "low"), self.low, "a drift")
         _require_part(("band", "high"), self.high, "a drift")
 
 
-def relative_band(weight: Weight, relative: Decimal, absolute: Decimal | None = None) -> DriftBand:
+def relative_band(weight: Number, relative: Number, absolute: Number | None = None) -> DriftBand:
     """Make a band as a fraction of its target, at most ``absolute``, on both sides.
 
-    The 5/25 rule is 0.25 of the target and at most 0.05 of market value.
+    The 5/25 rule is 0.25 of the target and at most 0.05 of market value. RuleError if one of the
+    two is outside 0 to 1.
 
-    >>> [relative_band(Decimal(w), Decimal("0.25"), Decimal("0.05")).low for w in ("0.1", "0.4")]
+    >>> [relative_band(weight, 0.25, 0.05).low for weight in (0.1, 0.4)]
     [Decimal('0.025'), Decimal('0.05')]
     """
-    _require_part(("relative_drift",), relative, "a relative drift")
-    drift = multiply_weight(weight, relative)
+    part = read_decimal(relative, ("relative_drift",))
+    _require_part(("relative_drift",), part, "a relative drift")
+    drift = multiply_weight(read_weight(weight, ("weight",)), part)
     if absolute is not None:
-        _require_part(("absolute_drift",), absolute, "an absolute drift")
-        drift = min(drift, absolute)
+        most = read_decimal(absolute, ("absolute_drift",))
+        _require_part(("absolute_drift",), most, "an absolute drift")
+        drift = min(drift, most)
     return DriftBand(drift, drift)
 
 
@@ -58,31 +68,51 @@ def _require_part(field: tuple[str, ...], value: Weight, name: str) -> None:
 class Target:
     """One line of a model: the target weight of a security, as a fraction of market value.
 
-    The weight is a Decimal of up to 12 decimals, or a Fraction (see numbers.py).
+    The weight is a number of up to 12 decimals from 0 to 1, or a fraction ("1/3"); it is kept as a
+    Decimal or a Fraction. RuleError for another weight, and for an id that is not 1 to 64 printable
+    characters.
 
-    >>> band = DriftBand(Decimal(0), Decimal("0.01"))
-    >>> Target("5f3e9a7b1c2d4e6f8a9b0c1d", Decimal("0.25"), band).weight
+    >>> Target("VTI", 0.25, DriftBand(0, 0.01)).weight
     Decimal('0.25')
     """
 
     security_id: str
     weight: Weight
     band: DriftBand
+    if TYPE_CHECKING:
+
+        def __init__(self, security_id: str, weight: Number, band: DriftBand) -> None: ...
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", read_weight(self.weight, ("weight",)))
         GENERAL.check_target(self)
 
 
-@dataclass(frozen=True, slots=True)
+Band: TypeAlias = DriftBand | Number | tuple[Number, Number]
+"""A band: one number for both sides, or low and high."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Model:
     """Target weights and the portfolios that follow them, within the general rules.
 
-    A target of zero is dropped, the name is trimmed. ``version`` counts changes of the model; a
-    rebalance sets ``last_rebalance_date`` alone. The store assigns ``model_id``. ``options`` are
-    the defaults of every rebalance of the model. The rules are ``rules.GENERAL``.
+    From weights by security: ``Model({"VTI": 0.6, "BND": 0.4}, band=0.05)``. ``band`` is the
+    tolerance around every target as a fraction of market value: a number, (low, high), or one of
+    those by security. ``relative_drift`` makes it a fraction of the target instead, at most
+    ``absolute_drift``. The weights sum to 1 at most; the rest is cash.
 
-    >>> band = DriftBand(Decimal("0.01"), Decimal("0.01"))
-    >>> Model(" Growth ", (Target("A" * 24, Decimal("0.6"), band),), ("P" * 24,)).name
+    From targets: ``Model(name, targets, portfolio_ids, ...)``. A target of zero is dropped, the
+    name is trimmed. ``version`` counts changes of the model; a rebalance sets
+    ``last_rebalance_date`` alone. The store assigns ``model_id``. ``options`` are the defaults of
+    every rebalance of the model.
+
+    Raises RuleError, which names the security and the rule (``rules.GENERAL``).
+
+    >>> model = Model({"VTI": 0.6, "BND": "1/3"}, band=0.05)
+    >>> [(one.security_id, str(one.weight), str(one.band.low)) for one in model.targets]
+    [('VTI', '0.6', '0.05'), ('BND', '1/3', '0.05')]
+    >>> band = DriftBand(0.01, 0.02)
+    >>> Model(" Growth ", (Target("VTI", 0.6, band),), ("P1",)).name
     'Growth'
     """
 
@@ -94,7 +124,40 @@ class Model:
     last_rebalance_date: datetime | None = None
     options: RebalanceOptions | None = None
 
-    def __post_init__(self) -> None:
+    @overload
+    def __init__(
+        self,
+        name: str,
+        targets: Sequence[Target],
+        portfolio_ids: Sequence[str],
+        version: int = 1,
+        model_id: str | None = None,
+        last_rebalance_date: datetime | None = None,
+        options: RebalanceOptions | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        weights: Mapping[str, Number],
+        /,
+        *,
+        band: Band | Mapping[str, Band] | None = None,
+        relative_drift: Number | None = None,
+        absolute_drift: Number | None = None,
+        name: str = "Model",
+        portfolio_ids: Sequence[str] = ("portfolio",),
+        options: RebalanceOptions | None = None,
+    ) -> None: ...
+
+    def __init__(self, *values: Any, **fields: Any) -> None:
+        if values and isinstance(values[0], Mapping):
+            fields, values = _fields_of_weights(*values, **fields), ()
+        for field, value in _fields_of_model(*values, **fields).items():
+            object.__setattr__(self, field, value)
+        self._require_rules()
+
+    def _require_rules(self) -> None:
         name = self.name.strip()
         if not 1 <= len(name) <= MAX_NAME_LENGTH:
             raise RuleError(("name",), self.name, "a name has 1 to 255 characters")
@@ -106,6 +169,72 @@ class Model:
         object.__setattr__(self, "name", name)
         kept = tuple(target for target in self.targets if target.weight > 0)
         object.__setattr__(self, "targets", kept)
+
+
+def _fields_of_model(
+    name: str,
+    targets: Sequence[Target],
+    portfolio_ids: Sequence[str],
+    version: int = 1,
+    model_id: str | None = None,
+    last_rebalance_date: datetime | None = None,
+    options: RebalanceOptions | None = None,
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "targets": tuple(targets),
+        "portfolio_ids": tuple(portfolio_ids),
+        "version": version,
+        "model_id": model_id,
+        "last_rebalance_date": last_rebalance_date,
+        "options": options,
+    }
+
+
+def _fields_of_weights(
+    weights: Mapping[str, Number],
+    /,
+    *,
+    band: Band | Mapping[str, Band] | None = None,
+    relative_drift: Number | None = None,
+    absolute_drift: Number | None = None,
+    name: str = "Model",
+    portfolio_ids: Sequence[str] = ("portfolio",),
+    options: RebalanceOptions | None = None,
+) -> dict[str, Any]:
+    if (band is None) == (relative_drift is None):
+        rule = "give one of the two: band=0.05 (of market value) or relative_drift=0.25 (of target)"
+        raise RuleError(("band",), band, rule)
+    if absolute_drift is not None and relative_drift is None:
+        rule = "an absolute drift bounds a relative one: give relative_drift too, or band alone"
+        raise RuleError(("absolute_drift",), absolute_drift, rule)
+    targets: list[Target] = []
+    for security_id, value in weights.items():
+        weight = read_weight(value, ("targets", security_id))
+        if relative_drift is not None:
+            drift_band = relative_band(weight, relative_drift, absolute_drift)
+        else:
+            drift_band = _read_band(band, security_id)
+        targets.append(Target(security_id, weight, drift_band))
+    return {
+        "name": name,
+        "targets": targets,
+        "portfolio_ids": portfolio_ids,
+        "options": options,
+    }
+
+
+def _read_band(band: Any, security_id: str) -> DriftBand:
+    """The band of one security, from the forms that a model accepts."""
+    if isinstance(band, Mapping):
+        if security_id not in band:
+            raise RuleError(("band", security_id), None, "every security of the model has a band")
+        band = band[security_id]
+    if isinstance(band, DriftBand):
+        return band
+    low, high = band if isinstance(band, tuple) and len(band) == 2 else (band, band)
+    field = ("band", security_id)
+    return DriftBand(read_weight(low, field), read_weight(high, field))
 
 
 def _require_targets(targets: tuple[Target, ...]) -> None:

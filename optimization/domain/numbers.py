@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation, Overflow
 from fractions import Fraction
 from math import lcm
-from typing import Self
+from numbers import Real
+from typing import TYPE_CHECKING, Self
+
+from optimization.domain.number_input import Number, Path, read_decimal, read_text
+from optimization.errors import RuleError
 
 # Sums and products of amounts, prices and shares stay far below 120 digits.
 EXACT = Context(prec=120, traps=[InvalidOperation, Overflow])
@@ -16,6 +20,11 @@ Weight = Decimal | Fraction
 
 FRACTION = re.compile(r"(0|[1-9][0-9]{0,11})/([1-9][0-9]{0,11})")
 NOT_WRITTEN = "a fraction is written as two whole numbers of up to 12 digits, such as 1/3"
+FLOAT_WEIGHT_RULE = (
+    "a weight has at most 12 decimals: round it, as in round(weight, 6), or write a fraction, "
+    "as in '1/3'"
+)
+MAX_WEIGHT_DECIMALS = 12
 
 
 def decimals_of(value: Decimal) -> int:
@@ -35,11 +44,17 @@ def decimals_of(value: Decimal) -> int:
 class Percent:
     """A percentage of the market value.
 
-    >>> Percent(Decimal("2.5")).to_currency(Decimal(1000))
+    >>> Percent(2.5).to_currency(Decimal(1000))
     Decimal('25.000')
     """
 
     value: Decimal
+    if TYPE_CHECKING:
+
+        def __init__(self, value: Number) -> None: ...
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", read_decimal(self.value, ("percent",)))
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -92,6 +107,32 @@ class WrittenFraction(Fraction):
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
+
+
+def read_weight(value: object, field: Path) -> Weight:
+    """Read a weight: a fraction of market value as a number, ``"1/3"``, ``"60%"`` or Fraction.
+
+    >>> read_weight(0.6, ("weight",)), read_weight("62.5%", ("weight",))
+    (Decimal('0.6'), Decimal('0.625'))
+    >>> read_weight("1/3", ("weight",)) * 3 == 1
+    True
+    >>> read_weight(1 / 3, ("weight",))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    optimization.errors.RuleError: weight is 0.3333333333333333: a weight has at most 12 ...
+    """
+    if isinstance(value, Decimal | Fraction):
+        return value
+    if isinstance(value, str) and "/" in value:
+        try:
+            return WrittenFraction.parse(value.strip())
+        except ValueError as error:
+            raise RuleError(field, value, str(error)) from None
+    if isinstance(value, str) and value.rstrip().endswith("%"):
+        return EXACT.scaleb(read_text(value.rstrip()[:-1], field), -2)
+    weight = read_decimal(value, field)
+    if isinstance(value, Real) and decimals_of(weight) > MAX_WEIGHT_DECIMALS:
+        raise RuleError(field, float(value), FLOAT_WEIGHT_RULE)
+    return weight
 
 
 def weight_text(weight: Weight) -> str:

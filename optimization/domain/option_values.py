@@ -1,9 +1,12 @@
 """Values of options: directions, scopes, rules for bands and orders, and groups."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
+from optimization.domain.number_input import Number, read_decimal
 from optimization.domain.rules import require_range, require_visible
 from optimization.errors import OptionsConflictError, RuleError
 
@@ -58,16 +61,29 @@ class BandRule(StrEnum):
 class GroupBand:
     """Bounds on the total weight of several securities, as fractions of market value.
 
-    >>> GroupBand("energy", frozenset({"A" * 24}), Decimal(0), Decimal("0.2")).name
-    'energy'
+    ``low`` and ``high`` are numbers from 0 to 1. Raises RuleError for another number, a name of
+    more than 100 characters or a group without a security, and OptionsConflictError for a low
+    bound above the high one.
+
+    >>> GroupBand("energy", {"XLE", "VDE"}, high=0.2).high
+    Decimal('0.2')
     """
 
     name: str
     security_ids: frozenset[str]
     low: Decimal = Decimal(0)
     high: Decimal = Decimal(1)
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, name: str, security_ids: Iterable[str], low: Number = 0, high: Number = 1
+        ) -> None: ...
 
     def __post_init__(self) -> None:
+        for bound in ("low", "high"):
+            value = read_decimal(getattr(self, bound), ("groups", self.name, bound))
+            object.__setattr__(self, bound, value)
+        object.__setattr__(self, "security_ids", frozenset(self.security_ids))
         if not 1 <= len(self.name) <= 100:
             raise RuleError(("groups", self.name, "name"), self.name, "1 to 100 characters")
         require_visible(("groups",), self.name)

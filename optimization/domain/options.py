@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import reduce
 from itertools import combinations, permutations
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from optimization.domain.number_input import Number
 from optimization.domain.numbers import EXACT, Amount, Percent
+from optimization.domain.option_input import READ_OPTIONS, AmountInput, read_option
 from optimization.domain.option_values import BandRule, Direction, GroupBand, OpenOrders, Scope
 from optimization.domain.rules import require_identifier, require_range
 from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
@@ -38,8 +40,13 @@ class RebalanceOptions:
 
     ``open_orders`` chooses the holdings that a portfolio is built from; the engine ignores it.
 
-    >>> RebalanceOptions(cash_floor=Percent(Decimal(2)), maximum_trades=5).maximum_trades
-    5
+    Every field accepts what people write (see option_input.py): numbers of any type, ``"2%"``, the
+    names of choices, lists of ids. Raises RuleError, which names the option, and
+    OptionsConflictError for options that exclude each other.
+
+    >>> options = RebalanceOptions(cash_floor="2%", direction="BUY_ONLY", do_not_buy=["GME"])
+    >>> options.cash_floor, options.direction, options.do_not_buy
+    (Percent(value=Decimal('2')), <Direction.BUY_ONLY: 'BUY_ONLY'>, frozenset({'GME'}))
     """
 
     cash_floor: Amount = Decimal(0)
@@ -66,7 +73,41 @@ class RebalanceOptions:
     open_orders: OpenOrders = OpenOrders.IGNORE
     time_limit_s: float = 30.0
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            cash_floor: AmountInput = ...,
+            cash_ceiling: AmountInput | None = ...,
+            cash_flow: Number = ...,
+            direction: Direction | str = ...,
+            scope: Scope | str = ...,
+            do_not_buy: Iterable[str] = ...,
+            do_not_sell: Iterable[str] = ...,
+            frozen: Iterable[str] = ...,
+            lots: Mapping[str, Number] = ...,
+            minimum_shares: Number = ...,
+            minimum_value: AmountInput = ...,
+            maximum_trades: int | None = ...,
+            turnover_cap: AmountInput | None = ...,
+            cost_rate: Number = ...,
+            cost_per_trade: Number = ...,
+            costs_in_objective: bool = ...,
+            groups: Iterable[GroupBand] = ...,
+            bands: BandRule | str | None = ...,
+            soft_band_price: Number | None = ...,
+            fewest_trades: bool = ...,
+            liquidate: bool = ...,
+            open_orders: OpenOrders | str = ...,
+            time_limit_s: float = ...,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
+        for name in READ_OPTIONS:
+            value = getattr(self, name)
+            read = read_option(name, value)
+            if read is not value:
+                object.__setattr__(self, name, read)
         self._require_numbers()
         for place, security_id in self.named_ids():
             require_identifier(place, security_id)

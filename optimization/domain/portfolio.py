@@ -4,9 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from optimization.domain.model import DriftBand, Model
-from optimization.domain.numbers import EXACT, Weight
+from optimization.domain.number_input import (
+    Number,
+    are_decimals,
+    read_decimal,
+    read_decimals,
+)
+from optimization.domain.numbers import EXACT, Weight, read_weight
 from optimization.errors import OptimizationError, PricesMissingError, RuleError
 
 ZERO = Decimal(0)
@@ -18,11 +25,14 @@ _id_of = attrgetter("security_id")
 class Portfolio:
     """Cash, holdings in shares (fractional or negative too) and the prices that value them.
 
-    ``prices`` may contain more securities than are held, because one snapshot serves a whole run.
-    Holdings of zero shares are dropped.
+    Cash is in currency, prices in currency a share; all are kept as Decimals. ``prices`` may
+    contain more securities than are held, because one snapshot serves a whole run. Holdings of
+    zero shares are dropped.
 
-    >>> prices = {"A" * 24: Decimal("2.5")}
-    >>> Portfolio("P" * 24, Decimal(100), {"A" * 24: Decimal(3)}, prices).market_value
+    Raises PricesMissingError for held securities without a price above 0, and RuleError for a
+    number that is not finite.
+
+    >>> Portfolio("ira", 100, {"VTI": 3}, {"VTI": 2.5}).market_value
     Decimal('107.5')
     """
 
@@ -31,24 +41,42 @@ class Portfolio:
     holdings: Mapping[str, Decimal]
     prices: Mapping[str, Decimal]
     market_value: Decimal = field(init=False, compare=False)  # cash and all holdings, exact
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            portfolio_id: str,
+            cash: Number,
+            holdings: Mapping[str, Number],
+            prices: Mapping[str, Number],
+        ) -> None: ...
 
     def __post_init__(self) -> None:
+        cash = read_decimal(self.cash, ("cash",))
         held = {security: shares for security, shares in self.holdings.items() if shares}
+        if not are_decimals(held.values()):
+            held = read_decimals(held, "holdings")
+        object.__setattr__(self, "cash", cash)
         object.__setattr__(self, "holdings", held)
-        prices, total, plus = self.prices, self.cash, EXACT.fma
+        prices, total = self.prices, cash
         # One pass, because a book has millions of holdings; _wrong() repeats it after a failure.
+        # The method of the price, because only a Decimal has it.
         try:
             for security, shares in held.items():
                 price = prices[security]
+                total = price.fma(shares, total, EXACT)
                 if price <= ZERO:
                     break
-                total = plus(shares, price, total)
             else:
                 if total.is_finite():
                     object.__setattr__(self, "market_value", total)
                     return
         except (KeyError, InvalidOperation):
             pass
+        except AttributeError:
+            object.__setattr__(self, "prices", read_decimals(prices, "prices"))
+            self.__post_init__()
+            return
         raise self._wrong()
 
     def _wrong(self) -> OptimizationError:
@@ -78,8 +106,9 @@ def find_unpriced(security_ids: Iterable[str], prices: Mapping[str, Decimal]) ->
 class PricedTarget:
     """A security in one rebalance: its price, its target (0 outside the model), its band.
 
-    >>> band = DriftBand(Decimal("0.01"), Decimal("0.02"))
-    >>> PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.25"), band).price
+    The price is in currency a share, weight and band are fractions of market value.
+
+    >>> PricedTarget("VTI", "31.50", 0.25, DriftBand(0.01, 0.02)).price
     Decimal('31.50')
     """
 
@@ -87,22 +116,34 @@ class PricedTarget:
     price: Decimal
     weight: Weight
     band: DriftBand
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, security_id: str, price: Number, weight: Number, band: DriftBand
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        if type(self.price) is not Decimal or type(self.weight) is not Decimal:
+            object.__setattr__(self, "price", read_decimal(self.price, ("price",)))
+            object.__setattr__(self, "weight", read_weight(self.weight, ("weight",)))
 
 
-def price_targets(model: Model, prices: Mapping[str, Decimal]) -> tuple[PricedTarget, ...]:
+def price_targets(model: Model, prices: Mapping[str, Number]) -> tuple[PricedTarget, ...]:
     """Price the targets of a model at one snapshot; PricesMissingError names those without a price.
 
-    >>> from optimization.domain.model import Target
-    >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
-    >>> model = Model("Growth", (target,), ("P" * 24,))
-    >>> price_targets(model, {"A" * 24: Decimal("31.50")})[0].price
+    >>> price_targets(Model({"VTI": 0.9}, band=0.05), {"VTI": "31.50"})[0].price
     Decimal('31.50')
     """
-    missing = find_unpriced(map(_id_of, model.targets), prices)
+    found = {
+        each: read_decimal(prices[each], ("prices", each))
+        for each in map(_id_of, model.targets)
+        if each in prices
+    }
+    missing = find_unpriced(map(_id_of, model.targets), found)
     if missing:
         raise PricesMissingError(missing)
     return tuple(
-        PricedTarget(target.security_id, prices[target.security_id], target.weight, target.band)
+        PricedTarget(target.security_id, found[target.security_id], target.weight, target.band)
         for target in model.targets
     )
 

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from optimization.domain.number_input import Number, read_decimal
 from optimization.domain.numbers import EXACT
 from optimization.domain.portfolio import Portfolio, PricedTarget, find_unpriced
 from optimization.errors import PricesMissingError, RuleError
@@ -28,7 +29,7 @@ class ScaledColumn:
 
     ``units`` is int64 if every number fits, otherwise an object array of Python integers.
 
-    >>> column = ScaledColumn.of([Decimal("12.50"), Decimal(-3)])
+    >>> column = ScaledColumn.of([12.50, -3])
     >>> column.units.tolist(), column.decimals, column.value(1)
     ([125, -30], 1, Decimal('-3.0'))
     """
@@ -44,9 +45,9 @@ class ScaledColumn:
             raise RuleError(("decimals",), self.decimals, "a scale has at least 0 decimals")
 
     @classmethod
-    def of(cls, values: Iterable[Decimal], shape: tuple[int, ...] = (-1,)) -> Self:
+    def of(cls, values: Iterable[Number], shape: tuple[int, ...] = (-1,)) -> Self:
         """Column of these values at the smallest scale; RuleError if one is not finite."""
-        values = list(values)
+        values = [read_decimal(value, ("value",)) for value in values]
         decimals = 0
         for value in values:
             exponent = value.as_tuple().exponent

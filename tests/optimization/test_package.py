@@ -21,6 +21,7 @@ def loaded_after(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     "statement",
     [
+        "import optimization",
         "import optimization.domain.model",
         "import storage.model_store",
         "from optimization import Model, PortfolioOutcome, RebalanceOptions, price_targets",
@@ -34,7 +35,7 @@ def test_the_solver_comes_with_the_first_use_of_the_engine():
     assert "cvxpy" in loaded_after("from optimization import rebalance")
 
 
-TYPE_ALIASES = {"Answer", "OverridesByPortfolio", "Weight"}
+TYPE_ALIASES = {"Answer", "Band", "Number", "OverridesByPortfolio", "Weight"}
 
 
 @pytest.mark.parametrize(
