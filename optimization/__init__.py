@@ -86,6 +86,7 @@ from optimization.errors import (
     RuleError,
     UnmatchedIdsError,
 )
+from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block_outcome import BESIDE, STATUSES, BlockOutcome
 from optimization.exact.columns import OtherHoldings, PortfolioBlock, ScaledColumn
 from optimization.time_budget import TimeBudget
@@ -110,6 +111,7 @@ __all__ = [
     "BandRule",
     "BandStatus",
     "Binding",
+    "BindingRows",
     "BlockOutcome",
     "Certificate",
     "CertificationError",

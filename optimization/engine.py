@@ -22,6 +22,7 @@ from optimization.errors import (
     OptimizationError,
     SolverInterruptedError,
 )
+from optimization.exact.block import BLOCK_SIZE
 from optimization.exact.block_builder import BlockWithIds, build_block, whole_holdings
 from optimization.exact.model_units import ModelUnits
 from optimization.exact.scaled_integers import parts_to_decimal
@@ -33,7 +34,6 @@ from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.relaxation import SeparableRelaxation, relax
 from optimization.time_budget import TimeBudget
 
-BLOCK_SIZE = 512  # because 512 rows of 50 securities fit the processor's cache
 DEFAULTS = RebalanceOptions()
 
 Search: TypeAlias = Callable[[TimeBudget], Answer]

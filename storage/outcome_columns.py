@@ -1,11 +1,9 @@
 """Outcomes of many portfolios as one document of columns, and such documents as arrays again.
 
-A column is one binary: whole numbers, little-endian, in C order, with their dtype and shape. A
-value is ``number / 10**decimals``. Numbers beyond int64 are decimal128, whose values have the scale
-in themselves.
+A column is one binary (mongo/column_codec.py).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -18,31 +16,30 @@ from numpy.typing import NDArray
 from optimization import (
     BESIDE,
     STATUSES,
+    BindingRows,
     BlockOutcome,
     OtherHoldings,
     PricedTarget,
     ScaledColumn,
 )
-from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import (
-    COEFFICIENT,
-    COEFFICIENT_BITS,
-    DIGITS,
-    EXPONENT_BIAS,
-    decimal_from,
+from storage.mongo.column_codec import (
+    DECIMAL128_BYTES,
+    column_document,
+    column_from,
+    is_too_wide,
 )
+from storage.mongo.connection import Document
+from storage.mongo.decimal_codec import decimal_from
 from storage.outcomes import ordinal_of, outcome_id
 
 COLLECTION = "outcome_chunks"
 MAX_ROWS: Final = 512  # portfolios in a document, because a reader of one reads all of them
 MAX_COLUMN_BYTES: Final = 8 * 2**20  # of a document, which MongoDB limits to 16 MiB
 MAX_OTHERS: Final = 65_536  # holdings outside the model in a document: 6 MB with ids and prices
-DECIMAL128: Final = "decimal128"
-DECIMAL128_BYTES: Final = 16
+MAX_BINDING: Final = 65_536  # binding constraints in a document: 4 MB with their names
 ID_BYTES: Final = 64  # a portfolio id with its status, at most
 AMOUNTS: Final = ("market_value", "cash_before", "cash_after", "objective")
 SHARES: Final = ("before", "after")
-INTEGERS: Final = (np.dtype("<i4"), np.dtype("<i8"))
 
 Statuses = NDArray[np.int8]
 
@@ -94,7 +91,7 @@ def block_from(
     shapes = {name: (len(portfolio_ids),) for name in AMOUNTS}
     shapes |= {name: (len(portfolio_ids), len(securities)) for name in SHARES}
     columns = {
-        name: _column_from(document[name]) if name in document else _zeros(shape)
+        name: column_from(document[name]) if name in document else _zeros(shape)
         for name, shape in shapes.items()
     }
     block = BlockOutcome(
@@ -104,6 +101,7 @@ def block_from(
         **columns,
         others=_others_from(document["others"]) if "others" in document else OtherHoldings.none(),
         beside={},
+        binding=_binding_from(document["binding"]) if "binding" in document else BindingRows.none(),
     )
     return ordinal_of(document["_id"]), block
 
@@ -145,31 +143,39 @@ class _Rows:
         return self.outcome.others.select(self.rows)
 
     @cached_property
+    def binding(self) -> BindingRows:
+        return self.outcome.binding.select(self.rows)
+
+    @cached_property
     def is_beside(self) -> NDArray[np.bool_]:
         """Rows with a document of their own, also because they do not fit into the columns."""
-        others = np.bincount(self.others.rows, minlength=len(self.ids))
         is_beside = self.outcome.status[self.rows] == BESIDE
-        is_beside |= (others > 0) & (np.cumsum(others) > MAX_OTHERS)
+        for entries, most in ((self.others.rows, MAX_OTHERS), (self.binding.rows, MAX_BINDING)):
+            counts = np.bincount(entries, minlength=len(self.ids))
+            is_beside |= (counts > 0) & (np.cumsum(counts) > most)
         for column in self.columns.values():
-            is_beside |= _too_wide(column).reshape(len(self.ids), -1).any(axis=1)
-        is_beside[self.others.rows[_too_wide(self.others.quantities)]] = True
+            is_beside |= is_too_wide(column).reshape(len(self.ids), -1).any(axis=1)
+        is_beside[self.others.rows[is_too_wide(self.others.quantities)]] = True
+        is_beside[self.binding.rows[is_too_wide(self.binding.slacks)]] = True
         return is_beside
 
     def fields(self) -> Document:
         """Every field that a claim lacks, and those that differ from it."""
-        is_beside, others = self.is_beside, self.others
+        is_beside, others, binding = self.is_beside, self.others, self.binding
         status = np.where(is_beside, BESIDE, self.outcome.status[self.rows]).astype(np.int8)
         columns = self.columns
         if np.any(is_beside):
             columns = {name: _without(column, is_beside) for name, column in columns.items()}
             others = _kept(others, np.flatnonzero(~is_beside[others.rows]))
+            binding = _kept_binding(binding, np.flatnonzero(~is_beside[binding.rows]))
         fields: Document = {
             "counts": count_statuses(status),
             "transactions": int(self.transactions[self.rows][~is_beside].sum()),
             "status": _status_document(status),
         }
-        fields |= {name: _column_document(column) for name, column in columns.items()}
-        return fields | ({"others": _others_document(others)} if len(others.rows) else {})
+        fields |= {name: column_document(column) for name, column in columns.items()}
+        fields |= {"others": _others_document(others)} if len(others.rows) else {}
+        return fields | ({"binding": _binding_document(binding)} if len(binding.rows) else {})
 
 
 def count_statuses(status: Statuses) -> dict[str, int]:
@@ -184,53 +190,6 @@ def _status_document(status: Statuses) -> Document:
     return {"dtype": status.dtype.str, "shape": list(status.shape), "values": names} | {
         "data": Binary(status.tobytes())
     }
-
-
-def _column_document(column: ScaledColumn) -> Document:
-    units = column.units
-    low, high = (int(units.min()), int(units.max())) if units.size else (0, 0)
-    for dtype in INTEGERS:
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            name, data = dtype.str, units.astype(dtype).tobytes()
-            break
-    else:
-        name, data = DECIMAL128, b"".join(map(_decimal128s(column.decimals), units.flat))
-    shape = list(units.shape)
-    return {"dtype": name, "shape": shape, "decimals": column.decimals, "data": Binary(data)}
-
-
-def _column_from(document: Document) -> ScaledColumn:
-    shape, data = document["shape"], document["data"]
-    if document["dtype"] != DECIMAL128:
-        units = np.frombuffer(data, dtype=document["dtype"]).astype(np.int64)
-        return ScaledColumn(units.reshape(shape), document["decimals"])
-    words = range(0, len(data), DECIMAL128_BYTES)
-    numbers = [_coefficient(data[word : word + DECIMAL128_BYTES]) for word in words]
-    units = np.array(numbers, dtype=np.object_)
-    return ScaledColumn(units.reshape(shape), document["decimals"])
-
-
-def _decimal128s(decimals: int) -> Callable[[int], bytes]:
-    """Encoder of whole numbers of ``10**-decimals``, with up to 34 digits."""
-    exponent = (EXPONENT_BIAS - decimals) << COEFFICIENT_BITS
-
-    def encode(units: int) -> bytes:
-        bits = exponent | abs(units) | (units < 0) << 127
-        return bits.to_bytes(DECIMAL128_BYTES, "little")
-
-    return encode
-
-
-def _coefficient(data: bytes) -> int:
-    bits = int.from_bytes(data, "little")
-    return -(bits & COEFFICIENT) if bits >> 127 else bits & COEFFICIENT
-
-
-def _too_wide(column: ScaledColumn) -> NDArray[np.bool_]:
-    """Numbers with more digits than a decimal128 has."""
-    if column.units.dtype != np.object_:
-        return np.zeros(column.units.shape, dtype=np.bool_)
-    return (abs(column.units) >= 10**DIGITS).astype(np.bool_)
 
 
 def _without(column: ScaledColumn, rows: NDArray[np.bool_]) -> ScaledColumn:
@@ -252,9 +211,9 @@ def _others_document(others: OtherHoldings) -> Document:
     # Only the securities that these rows hold, because a block may hold thousands.
     used, places = np.unique(others.securities, return_inverse=True)
     return {
-        "rows": _column_document(_whole(others.rows)),
-        "securities": _column_document(_whole(places)),
-        "quantities": _column_document(others.quantities),
+        "rows": column_document(_whole(others.rows)),
+        "securities": column_document(_whole(places)),
+        "quantities": column_document(others.quantities),
         "ids": [others.ids[place] for place in used.tolist()],
         "prices": [others.prices[place] for place in used.tolist()],
     }
@@ -262,7 +221,7 @@ def _others_document(others: OtherHoldings) -> Document:
 
 def _others_from(document: Document) -> OtherHoldings:
     rows, securities, quantities = (
-        _column_from(document[name]) for name in ("rows", "securities", "quantities")
+        column_from(document[name]) for name in ("rows", "securities", "quantities")
     )
     return OtherHoldings(
         rows.units.astype(np.int32),
@@ -271,6 +230,30 @@ def _others_from(document: Document) -> OtherHoldings:
         tuple(document["ids"]),
         tuple(map(decimal_from, document["prices"])),
     )
+
+
+def _kept_binding(binding: BindingRows, places: NDArray[np.intp]) -> BindingRows:
+    kept = binding.rows[places], binding.constraints[places], binding.slacks.select(places)
+    return BindingRows(*kept, binding.names)
+
+
+def _binding_document(binding: BindingRows) -> Document:
+    # Only the constraints that bind these rows, because a block may name thousands.
+    used, places = np.unique(binding.constraints, return_inverse=True)
+    return {
+        "rows": column_document(_whole(binding.rows)),
+        "constraints": column_document(_whole(places)),
+        "slacks": column_document(binding.slacks),
+        "names": [binding.names[place] for place in used.tolist()],
+    }
+
+
+def _binding_from(document: Document) -> BindingRows:
+    rows, constraints, slacks = (
+        column_from(document[name]) for name in ("rows", "constraints", "slacks")
+    )
+    places = rows.units.astype(np.int32), constraints.units.astype(np.int32)
+    return BindingRows(*places, slacks, tuple(document["names"]))
 
 
 def _whole(places: NDArray[np.signedinteger]) -> ScaledColumn:

@@ -216,6 +216,12 @@ SCHEMAS: Final[Mapping[str, Document]] = {
                     "prices": {"bsonType": "array", "items": DECIMAL},
                 }
             ),
+            "binding": _record(
+                {
+                    **dict.fromkeys(("rows", "constraints", "slacks"), COLUMN),
+                    "names": SHARES,
+                }
+            ),
         },
     ),
     run_store.COLLECTION: _record(

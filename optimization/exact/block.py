@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
+BLOCK_SIZE = 512  # portfolios, because 512 rows of 50 securities fit the processor's cache
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:

@@ -1,7 +1,7 @@
 """BlockOutcome: the answers to a block of portfolios as arrays, and each of them as an object."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from operator import ne
@@ -15,6 +15,7 @@ from optimization.domain.numbers import EXACT
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from optimization.errors import OptimizationError
+from optimization.exact.binding_rows import BindingRows
 from optimization.exact.columns import OtherHoldings, ScaledColumn
 from optimization.exact.scaled_integers import Integers, to_decimal
 
@@ -29,10 +30,10 @@ class BlockOutcome:
     """Answers of ``rebalance_block``: B portfolios of one model of n securities.
 
     A row is *plain* if its separable optimum is its answer: certificate OPTIMAL and SEPARABLE, no
-    binding constraint, no costs, no position outside its band; ``objective`` is its drift in
-    currency, and its lower bound too. Any other answer (a refusal, a plan of a search, an error)
-    is an object in ``beside``; its row has the status BESIDE, amounts of 0, and ``after`` equal to
-    ``before``.
+    costs, no position outside its band; ``objective`` is its drift in currency, and its lower bound
+    too. ``binding`` are the bands and restrictions that keep such plans from less drift. Any other
+    answer (a refusal, a plan of a search, an error) is an object in ``beside``; its row has the
+    status BESIDE, amounts of 0, and ``after`` equal to ``before``.
 
     ``others`` are holdings before the rebalance. Afterwards a plain row keeps of each only what is
     below one share: 0 of whole holdings.
@@ -64,6 +65,7 @@ class BlockOutcome:
     after: ScaledColumn  # (B, n) shares, at the scale of before
     others: OtherHoldings
     beside: Mapping[int, PortfolioOutcome | OptimizationError]  # by row
+    binding: BindingRows = field(default_factory=BindingRows.none)
 
     def __len__(self) -> int:
         return len(self.portfolio_ids)
@@ -93,6 +95,7 @@ class BlockOutcome:
         held = held.select(slice(first, end))
         before, after = self.before.units[row], self.after.units[row]
         drift = to_decimal(int(self.objective.units[row]), self.objective.decimals)
+        binding = self.binding.of_row(row)
         cash_after = to_decimal(int(self.cash_after.units[row]), self.cash_after.decimals)
         return PortfolioOutcome(
             portfolio_id=self.portfolio_ids[row],
@@ -104,7 +107,7 @@ class BlockOutcome:
             others=tuple(self._other_targets[place] for place in securities),
             before=(*_shares(before, self.before.decimals), *_shares(held.units, digits)),
             after=(*_shares(after, self.after.decimals), *_shares(held.split()[1], digits)),
-            certificate=Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift),
+            certificate=Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding),
         )
 
     def _market_value(self, row: int, others: list[int]) -> Decimal:

@@ -31,34 +31,36 @@ def build_column_block(
     portfolios: PortfolioBlock,
     rows: slice,
     cash_floor: Amount,
+    lots: Sequence[int],
 ) -> ColumnBlock:
     """Build the block of some rows; its columns are the securities of the model.
 
-    ``other_prices`` are those of ``portfolios.others.ids``.
+    ``other_prices`` are those of ``portfolios.others.ids``, ``lots`` the shares in a lot of each
+    security of the model.
     """
     columns = _Columns.of(portfolios, rows, other_prices)
     cash, quantities = columns.cash, columns.quantities
     decimals = _money_decimals(model, columns)
-    dtype = np.int64 if _fits_int64(model, columns, cash_floor, decimals) else np.object_
+    is_narrow = _fits_int64(model, columns, cash_floor, decimals, max(lots, default=1))
+    dtype = np.int64 if is_narrow else np.object_
 
     def whole(values: Sequence[int]) -> Integers:
         return np.array(values, dtype=dtype)
 
     scale = 10 ** (decimals - model.decimals)
-    price = whole([one * scale for one in model.prices])
+    price, shares_in_lot = whole([one * scale for one in model.prices]), whole(lots)
     shares = ScaledColumn(quantities.units.astype(dtype, copy=False), quantities.decimals)
-    before, remainder = shares.units, whole([0]).reshape(1, 1)
-    if shares.decimals:
-        before, rest = shares.split()
-        remainder = rest * (price // 10**shares.decimals)
+    before, rest = _split_into_lots(shares, shares_in_lot)
+    remainder = rest * (price // 10**shares.decimals)
+    lot_value = price * shares_in_lot
     market_value = cash.units.astype(dtype) * 10 ** (decimals - cash.decimals)
-    market_value += (before * price).sum(axis=1) + remainder.sum(axis=1)
+    market_value += (before * lot_value).sum(axis=1) + remainder.sum(axis=1)
     value, kept = _value_others(columns, decimals, np.zeros_like(market_value))
     market_value += value
     block = Block(
         decimals=decimals,
         denominator=model.denominator,
-        lot_value=price,
+        lot_value=lot_value,
         weight=whole(model.weight),
         low=whole(model.low),
         high=whole(model.high),
@@ -68,6 +70,17 @@ def build_column_block(
         investable=_investable(market_value, cash_floor, decimals) - kept,
     )
     return ColumnBlock(block, kept)
+
+
+def _split_into_lots(shares: ScaledColumn, lots: Integers) -> tuple[Integers, Integers]:
+    """Whole lots, rounded down, and the rest in units of the column; (1, 1) if there is none."""
+    if (lots > 1).any():
+        in_units = lots * 10**shares.decimals
+        before = shares.units // in_units
+        return before, shares.units - before * in_units
+    if shares.decimals:
+        return shares.split()
+    return shares.units, np.zeros((1, 1), dtype=shares.units.dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,13 +141,15 @@ def decimals_alone(securities: Sequence[PricedTarget], portfolios: PortfolioBloc
     return max(decimals_of(portfolios.cash.value(row)), *needed, 0)
 
 
-def _fits_int64(model: ModelUnits, columns: _Columns, cash_floor: Amount, decimals: int) -> bool:
+def _fits_int64(
+    model: ModelUnits, columns: _Columns, cash_floor: Amount, decimals: int, largest_lot: int
+) -> bool:
     """Whether int64 holds every number that the engine computes from the rows."""
     cash, quantities, others = columns.cash, columns.quantities, columns.others
     prices = columns.other_prices
     if any(one.units.dtype == np.object_ for one in (cash, quantities, others, prices)):
         return False
-    lot = max(model.prices, default=1) * 10 ** (decimals - model.decimals)
+    lot = largest_lot * max(model.prices, default=1) * 10 ** (decimals - model.decimals)
     if lot >= INT64_SAFE or decimals > INT64_DIGITS:
         return False
     unit = 10.0 ** (decimals - model.decimals - quantities.decimals)

@@ -4,9 +4,10 @@ Shapes: B portfolios, n securities of the model, K holdings outside the model. D
 numbers with a scale for the whole column, so nothing is rounded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
 from typing import Self
 
 import numpy as np
@@ -16,11 +17,20 @@ from optimization.domain.number_input import Number, read_decimal
 from optimization.domain.numbers import EXACT
 from optimization.domain.portfolio import Portfolio, PricedTarget, find_unpriced
 from optimization.errors import PricesMissingError, RuleError
-from optimization.exact.scaled_integers import INT64_SAFE, Integers, narrow, to_units
+from optimization.exact.scaled_integers import (
+    INT64_SAFE,
+    Integers,
+    narrow,
+    parts_to_decimal,
+    to_units,
+)
 
 INT64_DIGITS = 18  # int64 holds every power of ten up to this one
 
 Rows = slice | Sequence[int] | NDArray[np.intp]
+
+InCurrency = Callable[[int, Fraction], Decimal]
+"""Converts an amount of a row, in currency, to a decimal; it decides the digits if they repeat."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +113,53 @@ class ScaledColumn:
         return ScaledColumn(self.units[rows], self.decimals)
 
 
+def column_of_parts(
+    parts: Integers,
+    rows: Integers,
+    denominator: int,
+    decimals: int,
+    in_currency: InCurrency | None = None,
+) -> ScaledColumn:
+    """Column of amounts in parts of ``1 / denominator`` of a unit, each of its row.
+
+    ``in_currency`` converts those that are not decimals by themselves; otherwise their digits are
+    those of the unit.
+
+    >>> column_of_parts(np.array([12345]), np.array([0]), 1000, 2).value(0)
+    Decimal('0.12345')
+    """
+    digits = len(str(denominator)) - 1
+    if denominator == 10**digits:
+        return ScaledColumn(parts, decimals + digits)
+    if in_currency is None:
+        return ScaledColumn.of(
+            parts_to_decimal(one, denominator, decimals) for one in parts.tolist()
+        )
+    whole = denominator * 10**decimals
+    pairs = zip(rows.tolist(), parts.tolist(), strict=True)
+    return ScaledColumn.of(in_currency(row, Fraction(one, whole)) for row, one in pairs)
+
+
+def renumber(
+    rows: NDArray[np.signedinteger], chosen: Rows
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Places of the entries whose row is chosen, and their row numbers among the chosen rows.
+
+    ``rows`` ascend, are at least 0, and are not empty.
+
+    >>> places, numbers = renumber(np.array([0, 2, 2, 5]), [2, 5])
+    >>> places.tolist(), numbers.tolist()
+    ([1, 2, 3], [0, 0, 1])
+    """
+    count = int(rows[-1]) + 1
+    wanted = np.arange(count)[chosen] if isinstance(chosen, slice) else np.asarray(chosen, np.intp)
+    number = np.full(max(count, int(wanted.max(initial=0)) + 1), -1, dtype=np.int32)
+    number[wanted] = np.arange(len(wanted), dtype=np.int32)
+    numbers = number[rows]
+    places = np.flatnonzero(numbers >= 0)
+    return places, numbers[places]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class OtherHoldings:
     """Holdings outside the model: triples of row, security and quantity, by row and security id.
@@ -159,14 +216,9 @@ class OtherHoldings:
         """Holdings of some rows, in ascending order, numbered anew from 0."""
         if not len(self.rows):
             return self
-        count = int(self.rows[-1]) + 1
-        chosen = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows, np.intp)
-        number = np.full(max(count, int(chosen.max(initial=0)) + 1), -1, dtype=np.int32)
-        number[chosen] = np.arange(len(chosen), dtype=np.int32)
-        numbers = number[self.rows]
-        kept = np.flatnonzero(numbers >= 0)
+        kept, numbers = renumber(self.rows, rows)
         held = self.quantities.select(kept)
-        return replace(self, rows=numbers[kept], securities=self.securities[kept], quantities=held)
+        return replace(self, rows=numbers, securities=self.securities[kept], quantities=held)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,6 +30,11 @@ class ModelUnits:
     high: list[int]
     others: OtherTargets
 
+    @property
+    def is_decimal(self) -> bool:
+        """Whether weights are decimals, so that every amount has digits that end."""
+        return self.denominator == 10 ** (len(str(self.denominator)) - 1)
+
     @classmethod
     def of(cls, securities: Sequence[PricedTarget]) -> Self:
         """Scale the prices, weights and drifts of a model."""

@@ -24,10 +24,11 @@ def restrict_block(
     lots: Sequence[Decimal],
     options: RebalanceOptions,
 ) -> Block:
-    """Add the bounds of direction, named securities and dust to a block of one portfolio.
+    """Add the bounds of direction, named securities and dust to a block.
 
     A short position that may not be bought back is kept, and so is dust: a holding outside the
-    model below the least trade. ``lots`` in shares, per column.
+    model below the least trade, which takes a block of one portfolio. ``lots`` in shares, per
+    column.
     """
     ids = [security.security_id for security in securities]
     bought = np.array([may_buy(options, security_id) for security_id in ids], dtype=bool)
@@ -71,8 +72,19 @@ def least_trades(
     return needed
 
 
+def keeps_outside(block: Block, lots: Integers) -> NDArray[np.bool_]:
+    """Whether restrictions keep a portfolio outside a band for good, in a plan; shape (B,).
+
+    A holding of target 0 that may not be sold, or a short position that may not be bought back.
+    """
+    kept = block.is_kept_short | ((lots != 0) & block.is_outside)
+    return kept.any(axis=1)
+
+
 def _dust(block: Block, lots: Sequence[Decimal], options: RebalanceOptions) -> NDArray[np.bool_]:
     """Whether each holding is outside the model and below the least trade; shape (1, n)."""
+    if not (options.minimum_shares or options.minimum_value):
+        return np.zeros((1, len(lots)), dtype=bool)
     held: list[int] = np.abs(block.before[0]).tolist()
     needed = least_trades(block, lots, options)
     small = [0 < z < max(pair) for z, pair in zip(held, needed, strict=True)]
@@ -149,6 +161,17 @@ def may_sell(options: RebalanceOptions, security_id: str) -> bool:
     """Whether the options permit selling a security."""
     kept_in = security_id in options.do_not_sell or security_id in options.frozen
     return options.direction is not Direction.BUY_ONLY and not kept_in
+
+
+def may_trade_away(options: RebalanceOptions, security_id: str, shares: float | Decimal) -> bool:
+    """Whether the options permit trading a holding to 0 share by share; ``shares`` by their sign.
+
+    A fraction of a share alone is kept whatever the options are.
+    """
+    if options.lots.get(security_id, 1) != 1:
+        return False
+    may = may_sell if shares > 0 else may_buy
+    return not shares or may(options, security_id)
 
 
 def restricting_option(options: RebalanceOptions, security_id: str, *, buying: bool) -> str:

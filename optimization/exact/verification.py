@@ -17,7 +17,7 @@ def violated_constraints(block: Block, lots: Integers) -> NDArray[np.bool_]:
     value, base = lots * block.lot_value + block.remainder, block.base[:, None]
     low, high = block.weight - block.low, block.weight + block.high
     cash = value.sum(axis=1) > block.investable
-    if _could_overflow(block, value):
+    if could_overflow(block, value):
         value, base = value.astype(object), base.astype(object)
         low, high = low.astype(object), high.astype(object)
     scaled = value * block.denominator
@@ -31,6 +31,7 @@ def violated_constraints(block: Block, lots: Integers) -> NDArray[np.bool_]:
     return np.stack([column.astype(bool) for column in columns], axis=1)
 
 
-def _could_overflow(block: Block, value: Integers) -> bool:
+def could_overflow(block: Block, value: Integers) -> bool:
+    """Whether a value in parts of a unit, or its distance from a band, may not fit int64."""
     largest = max(int(np.abs(block.base).max()), int(np.abs(value).max(initial=0)))
     return value.dtype != np.object_ and 2 * largest * block.denominator >= INT64_SAFE

@@ -1,17 +1,20 @@
-"""Binding constraints: the restrictions and bands that keep a plan from the nearest lots."""
+"""Binding constraints: the restrictions and bands that keep plans from the nearest lots."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from fractions import Fraction
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optimization.domain.certificate import Binding
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
+from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block import Bands, Block, lot_limits
+from optimization.exact.columns import InCurrency, column_of_parts
 from optimization.exact.restrictions import restricting_option
-from optimization.exact.scaled_integers import Integers, fraction_to_decimal
+from optimization.exact.scaled_integers import Integers
+from optimization.exact.verification import could_overflow
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.separable import nearest_lots
 
@@ -25,28 +28,119 @@ def find_binding_constraints(
     *,
     bands_yield: bool = False,
 ) -> tuple[Binding, ...]:
-    """Find the restrictions and bands that bind the plan of one portfolio (B = 1).
+    """Find the restrictions and bands that bind the plan of one portfolio (B = 1), by name.
 
-    ``lots`` has shape (n,). A constraint binds if the next lot towards the target would violate it.
-    A restriction appears once, by its option, with slack 0; a band by its security, with the slack
-    to its edge.
+    ``lots`` has shape (n,).
     """
-    nearest = np.maximum(nearest_lots(block, bands)[0], 0)
-    allowed, inside = lot_limits(block, bands), lot_limits(block.without_bounds(), bands)
-    if bands_yield:
-        allowed = (block.least, block.most)
-    found: dict[str, Binding] = {}
-    for column in np.flatnonzero(nearest != lots).tolist():
-        buying = bool(nearest[column] > lots[column])
-        if not _is_reached(allowed, column, lots, buying=buying):
-            continue
-        security_id = securities[column].security_id
-        if not bands_yield and _is_reached(inside, column, lots, buying=buying):
-            name, slack = f"band.{security_id}", _slack_to_edge(block, column, lots, upper=buying)
-        else:
-            name, slack = restricting_option(options, security_id, buying=buying), Fraction(0)
-        found[name] = Binding(name, fraction_to_decimal(slack, block.decimals))
-    return tuple(found[name] for name in sorted(found))
+    allowed = lot_limits(block, bands) if not bands_yield else (block.least, block.most)
+    found = _find(block, bands, lots[None, :], allowed, bands_yield=bands_yield)
+    return _rows_of(found, block, securities, options, None).of_row(0)
+
+
+def find_binding_rows(
+    block: Block,
+    bands: Bands,
+    lots: Integers,
+    securities: Sequence[PricedTarget],
+    options: RebalanceOptions,
+    in_currency: InCurrency | None = None,
+) -> BindingRows:
+    """Find the restrictions and bands that bind the plans of a block, whose bands hold.
+
+    ``lots`` has shape (B, n). A constraint binds if the next lot towards the target would violate
+    it. A restriction appears once, by its option, with slack 0; a band by its security, with the
+    slack to its edge.
+    """
+    found = _find(block, bands, lots, lot_limits(block, bands), bands_yield=False)
+    return _rows_of(found, block, securities, options, in_currency)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bound:
+    """Positions that a constraint keeps from the lots nearest to their targets; shape (K,)."""
+
+    row: NDArray[np.intp]
+    column: NDArray[np.intp]
+    is_bought: NDArray[np.bool_]  # the next lot towards the target would be a purchase
+    is_band: NDArray[np.bool_]  # the band forbids it, otherwise a restriction
+    slack: Integers  # to the edge of the band, units / denominator; 0 of a restriction
+
+
+def _find(
+    block: Block,
+    bands: Bands,
+    lots: Integers,
+    allowed: tuple[Integers | None, Integers | None],
+    *,
+    bands_yield: bool,
+) -> _Bound:
+    nearest = np.maximum(nearest_lots(block, bands), 0)
+    row, column = np.nonzero((nearest != lots) & _is_reached(allowed, lots, nearest > lots))
+    is_bought = (nearest > lots)[row, column]
+    is_band = np.zeros(len(row), dtype=bool)
+    if not bands_yield:
+        inside = lot_limits(block.without_bounds(), bands)
+        is_band = _is_reached(inside, lots, nearest > lots)[row, column]
+    value = (lots * block.lot_value + block.remainder)[row, column]
+    slack = np.where(is_band, _distance_to_edge(block, value, row, column, is_bought), 0)
+    return _Bound(row, column, is_bought, is_band, slack)
+
+
+def _is_reached(
+    limits: tuple[Integers | None, Integers | None], lots: Integers, is_bought: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Whether each position is at its most lots if it is bought, at its fewest otherwise."""
+    fewest, most = limits
+    if fewest is None or most is None:
+        return np.zeros(lots.shape, dtype=bool)
+    return np.where(is_bought, lots == most, lots == fewest).astype(bool)
+
+
+def _distance_to_edge(
+    block: Block,
+    value: Integers,
+    row: NDArray[np.intp],
+    column: NDArray[np.intp],
+    is_upper: NDArray[np.bool_],
+) -> Integers:
+    """Distance of positions from the upper or lower edge of their bands, in units / denominator."""
+    weight = block.weight[column] + np.where(is_upper, block.high[column], -block.low[column])
+    base = block.base[row]
+    if could_overflow(block, value):
+        value, base, weight = value.astype(object), base.astype(object), weight.astype(object)
+    return np.abs(value * block.denominator - base * weight)
+
+
+def _rows_of(
+    found: _Bound,
+    block: Block,
+    securities: Sequence[PricedTarget],
+    options: RebalanceOptions,
+    in_currency: InCurrency | None,
+) -> BindingRows:
+    """Name the constraints, each once a portfolio."""
+    if not len(found.row):
+        return BindingRows.none()
+    kinds = 3 * found.column + np.where(found.is_band, 2, found.is_bought)
+    used, kind = np.unique(kinds, return_inverse=True)
+    named = [_name_of(securities[one // 3].security_id, one % 3, options) for one in used.tolist()]
+    names = tuple(sorted(set(named)))
+    places = {name: at for at, name in enumerate(names)}
+    place = np.array([places[name] for name in named])[kind]
+    # Reversed, because of two columns of one security the last one counts.
+    key, last = np.unique((found.row * len(names) + place)[::-1], return_index=True)
+    rows = (key // len(names)).astype(np.int32)
+    slacks = column_of_parts(
+        found.slack[::-1][last], rows, block.denominator, block.decimals, in_currency
+    )
+    return BindingRows(rows, (key % len(names)).astype(np.int32), slacks, names)
+
+
+def _name_of(security_id: str, kind: int, options: RebalanceOptions) -> str:
+    """Name a constraint: 2 for the band, 1 for what forbids a purchase, 0 for a sale."""
+    if kind == 2:
+        return f"band.{security_id}"
+    return restricting_option(options, security_id, buying=bool(kind))
 
 
 def add_binding_bands(
@@ -61,32 +155,10 @@ def add_binding_bands(
     if not plans:
         return explained
     rows, lots = [*plans], np.stack([plan.lots for plan in plans.values()])
-    block, bands = block.select_rows(rows), bands.select_rows(rows)
-    nearest, (fewest, most) = np.maximum(nearest_lots(block, bands), 0), lot_limits(block, bands)
-    is_reached = ((nearest > lots) & (lots == most)) | ((nearest < lots) & (lots == fewest))
-    for at in np.flatnonzero(is_reached.any(axis=1)).tolist():
-        one = block.select_rows([at]), bands.select_rows([at])
-        plan, binding = (
-            plans[rows[at]],
-            find_binding_constraints(*one, lots[at], securities, options),
-        )
+    one = block.select_rows(rows), bands.select_rows(rows), lots
+    found = find_binding_rows(*one, securities, options)
+    for at in np.unique(found.rows).tolist():
+        plan, binding = plans[rows[at]], found.of_row(at)
         certificate = replace(plan.certificate, binding=plan.certificate.binding + binding)
         explained[rows[at]] = replace(plan, certificate=certificate)
     return explained
-
-
-def _is_reached(
-    limits: tuple[Integers | None, Integers | None], column: int, lots: Integers, *, buying: bool
-) -> bool:
-    """Whether a position is at its fewest, or most, lots."""
-    limit = limits[buying]
-    return limit is not None and bool(limit[0, column] == lots[column])
-
-
-def _slack_to_edge(block: Block, column: int, lots: Integers, *, upper: bool) -> Fraction:
-    """Distance of a position from the upper or lower edge of its band, inside it, in units."""
-    drift = int(block.high[column]) if upper else -int(block.low[column])
-    weight = Fraction(int(block.weight[column]) + drift, block.denominator)
-    rest = int(block.remainder[0, column % block.remainder.shape[1]])
-    value = int(lots[column]) * int(block.lot_value[column]) + rest
-    return abs(value - int(block.base[0]) * weight)

@@ -4,7 +4,9 @@ Everything here depends on the base, market value less trading costs. A caller t
 can state and solve each portfolio at the base that they leave.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from optimization.domain.numbers import EXACT
 from optimization.domain.option_values import Scope
 from optimization.domain.options import RebalanceOptions
+from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Bands, Block, compute_bands
 from optimization.exact.block_builder import BlockWithIds, build_block, investable_units
 from optimization.exact.constraints import constraints_of
@@ -66,12 +69,29 @@ def relax(
     block = assembled.block
     if costs:
         block = _charge_costs(assembled, options, costs)
+    columns = assembled.securities, assembled.lots
+    parts = relax_block(block, *columns, options, bands_yield=bands_yield)
+    return SeparableRelaxation(assembled, options, *parts)
+
+
+def relax_block(
+    block: Block,
+    securities: Sequence[PricedTarget],
+    lots: Sequence[Decimal],
+    options: RebalanceOptions,
+    *,
+    bands_yield: bool = False,
+) -> tuple[Block, Bands, Separable]:
+    """Bound a block by the options that restrict single securities; its bands and optimum.
+
+    ``lots`` in shares, per column. A block of several portfolios has no minimum trade.
+    """
     if options.restricts:
-        block = restrict_block(block, assembled.securities, assembled.lots, options)
+        block = restrict_block(block, securities, lots, options)
     where = compute_bands(block)
     if options.scope is not Scope.ALL:
-        block = apply_scope(block, where, assembled.lots, options, bands_yield=bands_yield)
-    return SeparableRelaxation(assembled, options, block, where, solve(block, where))
+        block = apply_scope(block, where, lots, options, bands_yield=bands_yield)
+    return block, where, solve(block, where)
 
 
 def restate(

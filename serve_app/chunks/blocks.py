@@ -88,6 +88,7 @@ def complete_outcome(inputs: BlockInputs, solved: BlockOutcome) -> BlockOutcome:
         portfolio_ids=ids,
         status=status,
         others=replace(solved.others, rows=rows[solved.others.rows].astype(np.int32)),
+        binding=replace(solved.binding, rows=rows[solved.binding.rows].astype(np.int32)),
         beside=outcomes,
         **{name: _spread(getattr(solved, name), rows, len(ids)) for name in columns},
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from optimization import (
     BESIDE,
     STATUSES,
+    BindingRows,
     BlockOutcome,
     OtherHoldings,
     PricedTarget,
@@ -66,12 +67,16 @@ def blocks(draw: st.DrawFn) -> BlockOutcome:
     count, model = draw(st.integers(1, 6)), securities(draw(st.integers(1, 3)))
     shape, scale = (count, len(model)), draw(st.integers(0, 9))
     ids = tuple(numbered("X", at) for at in range(3))
-    prices = draw(st.lists(st.decimals("0.01", 10**9), min_size=3, max_size=3).map(tuple))
+    digits = draw(st.integers(0, 18))
+    price = st.decimals("0.01" if digits > 1 else 1, 10**9, places=digits)
+    prices = draw(st.lists(price, min_size=3, max_size=3).map(tuple))
     held = draw(st.sets(st.tuples(st.integers(0, count - 1), st.integers(0, 2))).map(sorted))
     rows, places = (np.array([each[at] for each in held], dtype=np.int32) for at in (0, 1))
     quantities = draw(columns((len(held),)))
     quantities.units[quantities.units == 0] = 1
     status = draw(st.lists(st.sampled_from([BESIDE, 0, 1]), min_size=count, max_size=count))
+    bound = draw(st.sets(st.tuples(st.integers(0, count - 1), st.integers(0, 2))).map(sorted))
+    at, which = (np.array([each[part] for each in bound], dtype=np.int32) for part in (0, 1))
     return BlockOutcome(
         model,
         tuple(numbered("P", at) for at in range(count)),
@@ -81,6 +86,7 @@ def blocks(draw: st.DrawFn) -> BlockOutcome:
         draw(columns(shape, scale)),
         OtherHoldings(rows, places, quantities, ids, prices),
         {row: outcome(a_run(), row) for row in range(count) if status[row] == BESIDE},
+        binding=BindingRows(at, which, draw(columns((len(bound),))), ("band.A", "band.B", "scope")),
     )
 
 
@@ -90,6 +96,7 @@ def is_wide(made: BlockOutcome, row: int) -> bool:
     numbers = [int(column.units[row]) for column in columns]
     numbers += [*made.before.units[row].tolist(), *made.after.units[row].tolist()]
     numbers += made.others.quantities.units[made.others.rows == row].tolist()
+    numbers += made.binding.slacks.units[made.binding.rows == row].tolist()
     return any(abs(number) >= 10**34 for number in numbers)
 
 
@@ -171,6 +178,20 @@ def test_rows_with_very_many_other_holdings_are_beside_so_that_a_document_fits(
     beside = np.flatnonzero(status_from(document) == BESIDE).tolist()
     assert beside == holders[1:]
     assert document["others"]["ids"] == list(made.others.ids)
+
+
+def test_rows_with_very_many_binding_constraints_are_beside_so_that_a_document_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outcome_columns, "MAX_BINDING", 3)
+    rows = np.array([0, 0, 1, 3, 3, 3], dtype=np.int32)
+    slacks = ScaledColumn(np.arange(6), 2)
+    binding = BindingRows(rows, np.arange(6, dtype=np.int32), slacks, tuple("ABCDEF"))
+
+    (document,) = documents_of(with_columns(block(a_run(4), range(4)), binding=binding))
+
+    assert [each == BESIDE for each in status_from(document)] == [False, False, False, True]
+    assert document["binding"]["names"] == ["A", "B", "C"]
 
 
 def test_a_document_has_the_other_securities_that_its_rows_hold_and_no_more() -> None:

@@ -1,0 +1,60 @@
+"""BindingRows: the binding constraints of a block of plans, sparse beside its columns."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimization.domain.certificate import Binding
+from optimization.errors import RuleError
+from optimization.exact.columns import Rows, ScaledColumn, renumber
+from optimization.exact.scaled_integers import to_decimal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BindingRows:
+    """Binding constraints of plans: triples of row, constraint and slack, by row and name.
+
+    ``names`` ascend and are distinct: options, and bands of securities.
+
+    >>> slack = ScaledColumn(np.array([550, 0]), 2)
+    >>> found = BindingRows(np.array([1, 1]), np.array([0, 1]), slack, ("band.VTI", "direction"))
+    >>> found.of_row(0), [str(one.slack) for one in found.of_row(1)]
+    ((), ['5.50', '0.00'])
+    """
+
+    rows: NDArray[np.signedinteger]  # (K,) row in the block, ascending
+    constraints: NDArray[np.signedinteger]  # (K,) place in names, ascending in each row
+    slacks: ScaledColumn  # (K,) currency
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.rows) == len(self.constraints) == len(self.slacks.units):
+            lengths = [len(self.rows), len(self.constraints), len(self.slacks.units)]
+            rule = "rows, constraints and slacks have one length"
+            raise RuleError(("binding",), lengths, rule)
+
+    @classmethod
+    def none(cls) -> Self:
+        """No binding constraints."""
+        empty = np.zeros(0, dtype=np.int32)
+        return cls(empty, empty, ScaledColumn(np.zeros(0, dtype=np.int64), 0), ())
+
+    def of_row(self, row: int) -> tuple[Binding, ...]:
+        """Binding constraints of one plan, by name."""
+        if not len(self.rows):
+            return ()
+        first, end = np.searchsorted(self.rows, (row, row + 1)).tolist()
+        names, slacks = self.names, self.slacks
+        held = slice(first, end)
+        pairs = zip(self.constraints[held].tolist(), slacks.units[held].tolist(), strict=True)
+        return tuple(Binding(names[at], to_decimal(units, slacks.decimals)) for at, units in pairs)
+
+    def select(self, rows: Rows) -> "BindingRows":
+        """Binding constraints of some rows, in ascending order, numbered anew from 0."""
+        if not len(self.rows):
+            return self
+        kept, numbers = renumber(self.rows, rows)
+        slacks = self.slacks.select(kept)
+        return replace(self, rows=numbers, constraints=self.constraints[kept], slacks=slacks)
