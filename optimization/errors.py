@@ -9,6 +9,7 @@ OptimizationError
 ├── NoSolutionInTimeError            the time budget ended without a plan; not infeasibility
 ├── SolverInterruptedError           the budget was interrupted: the caller no longer waits
 ├── ColumnsError (also ValueError)   columns of a table are missing or ambiguous
+├── FrameError (also ValueError)     a data frame cannot be read or made; says what to do
 ├── CertificationError               no solution method gave a plan that passes exact verification
 └── EditError                        a model cannot be changed in this way
     ├── TargetExistsError            the security has a target already
@@ -185,6 +186,14 @@ class SolverInterruptedError(OptimizationError):
 
     def __str__(self) -> str:
         return "the solver was interrupted"
+
+
+class FrameError(OptimizationError, ValueError):
+    """A data frame cannot be read or made; the message names the place and says what to do.
+
+    >>> print(FrameError("row 3 of holdings, quantity is nan: a quantity is a finite number"))
+    row 3 of holdings, quantity is nan: a quantity is a finite number
+    """
 
 
 class CertificationError(OptimizationError):

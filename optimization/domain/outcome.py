@@ -9,6 +9,7 @@ from typing import Any
 from optimization.domain.certificate import Certificate
 from optimization.domain.numbers import EXACT
 from optimization.domain.portfolio import PricedTarget
+from optimization.domain.presentable import Presentable
 
 HUNDREDTH_PERCENT = Decimal("0.0001")
 NO_WEIGHT = Decimal("0.0000")
@@ -164,7 +165,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class PortfolioOutcome:
+class PortfolioOutcome(Presentable):
     """The answer for one portfolio, rebalanced or refused.
 
     ``securities`` are the model's, one tuple shared by a whole rebalance; ``others`` are the

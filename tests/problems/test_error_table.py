@@ -18,6 +18,7 @@ from optimization.engine import rebalance_all
 from optimization.errors import (
     ColumnsError,
     EditError,
+    FrameError,
     OptimizationError,
     RuleError,
     SolverInterruptedError,
@@ -36,6 +37,7 @@ OWN = {"instance", "correlation_id"}
 # Without a row, because they are caught where they are raised, or raised before the first answer.
 NEVER_ANSWERED = (
     ColumnsError,
+    FrameError,
     SolverInterruptedError,
     OutcomeUnknownError,
     LeaseLostError,

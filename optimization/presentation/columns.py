@@ -1,0 +1,126 @@
+"""Columns of outcomes for a data frame: positions, trades, or one line for each portfolio."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from optimization.domain.outcome import PortfolioOutcome
+from optimization.errors import FrameError
+from optimization.presentation.answers import (
+    Answer,
+    ManyAnswers,
+    Position,
+    answers_of,
+    positions_of,
+    reason_of,
+    status_of,
+)
+
+Cell = str | int | float | None
+Columns = dict[str, list[Cell]]
+
+TEXT: Final = frozenset({"portfolio", "security", "side", "status", "proof", "reason"})
+"""Columns of text; the others are numbers."""
+
+_POSITIONS: Final[dict[str, Callable[[Position], Cell]]] = {
+    "security": lambda one: one.security.security_id,
+    "quantity_before": lambda one: _number(one.before),
+    "quantity_after": lambda one: _number(one.after),
+    "traded": lambda one: _number(one.traded),
+    "price": lambda one: float(one.security.price),
+    "amount": lambda one: float(one.amount),
+    "weight_before": lambda one: float(one.weight_before),
+    "target": lambda one: float(one.security.weight),
+    "low_drift": lambda one: float(one.security.band.low),
+    "high_drift": lambda one: float(one.security.band.high),
+    "weight_after": lambda one: float(one.weight_after),
+}
+_TRADES: Final[dict[str, Callable[[Position], Cell]]] = {
+    "security": _POSITIONS["security"],
+    "side": lambda one: one.side,
+    "quantity": lambda one: _number(abs(one.traded)),
+    "price": _POSITIONS["price"],
+    "amount": lambda one: float(abs(one.amount)),
+    "weight_before": _POSITIONS["weight_before"],
+    "target": _POSITIONS["target"],
+    "weight_after": _POSITIONS["weight_after"],
+}
+
+
+def columns_of(shown: PortfolioOutcome | ManyAnswers, table: str) -> Columns:
+    """Make the columns of a table: ``"positions"``, ``"trades"`` or ``"outcomes"``.
+
+    A portfolio without a plan has no position and no trade; the outcomes name its reason.
+
+    >>> from optimization import Model, Portfolio, rebalance
+    >>> answer = rebalance(Model({"VTI": 1}, band=1), Portfolio("ira", 100, {}, {"VTI": 30}))
+    >>> columns_of(answer, "trades")["quantity"], columns_of(answer, "outcomes")["status"]
+    ([3], ['REBALANCED'])
+    """
+    answers = answers_of(shown)
+    match table:
+        case "positions":
+            return _columns(_POSITIONS, answers, traded_alone=False)
+        case "trades":
+            return _columns(_TRADES, answers, traded_alone=True)
+        case "outcomes":
+            return _outcome_columns(answers)
+        case _:
+            raise FrameError(f"no table {table!r}: use 'positions', 'trades' or 'outcomes'")
+
+
+def _columns(
+    cells: dict[str, Callable[[Position], Cell]],
+    answers: list[tuple[str, Answer]],
+    *,
+    traded_alone: bool,
+) -> Columns:
+    found = [
+        (portfolio_id, position)
+        for portfolio_id, answer in answers
+        for position in _planned_positions(answer)
+        if position.traded or not traded_alone
+    ]
+    columns: Columns = {"portfolio": [portfolio_id for portfolio_id, _ in found]}
+    return columns | {
+        name: [cell_of(position) for _, position in found] for name, cell_of in cells.items()
+    }
+
+
+def _planned_positions(answer: Answer) -> Iterator[Position]:
+    if isinstance(answer, PortfolioOutcome) and answer.refusal is None:
+        yield from positions_of(answer)
+
+
+def _outcome_columns(answers: list[tuple[str, Answer]]) -> Columns:
+    rows = [_outcome_cells(portfolio_id, answer) for portfolio_id, answer in answers]
+    names = _outcome_cells("", FrameError(""))
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _outcome_cells(portfolio_id: str, answer: Answer) -> dict[str, Cell]:
+    outcome = answer if isinstance(answer, PortfolioOutcome) else None
+    certificate = outcome.certificate if outcome else None
+    return {
+        "portfolio": portfolio_id,
+        "status": status_of(answer),
+        "market_value": _amount(outcome.market_value) if outcome else None,
+        "cash_before": _amount(outcome.cash_before) if outcome else None,
+        "cash_after": _amount(outcome.cash_after) if outcome else None,
+        "trades": len(outcome.transactions) if outcome else 0,
+        "turnover": _amount(outcome.turnover) if outcome else None,
+        "cost": _amount(outcome.cost) if outcome else None,
+        "drift": _amount(certificate.objective) if certificate else None,
+        "lower_bound": _amount(certificate.lower_bound) if certificate else None,
+        "proof": str(certificate.proof) if certificate else "",
+        "reason": reason_of(answer),
+    }
+
+
+def _amount(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _number(value: int | Decimal | Fraction) -> int | float:
+    return int(value) if value == int(value) else float(value)

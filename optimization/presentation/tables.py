@@ -1,0 +1,110 @@
+"""Tables of outcomes: the positions of one portfolio, or one line for each of many."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from optimization.domain.outcome import PortfolioOutcome
+from optimization.domain.rules import replace_invisible
+from optimization.presentation.answers import (
+    Answer,
+    ManyAnswers,
+    Position,
+    answers_of,
+    positions_of,
+    reason_of,
+    status_of,
+)
+from optimization.presentation.table import Table
+
+POSITION_HEADS: Final = (
+    *("security", "side", "quantity", "price", "amount", "before", "target", "after"),
+)
+OUTCOME_HEADS: Final = (
+    *("portfolio", "status", "market value", "cash after", "trades", "turnover", "drift", "reason"),
+)
+MAX_ROWS = 60
+
+
+def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
+    """Tabulate what a call returned."""
+    answers = answers_of(shown)
+    if len(answers) == 1 and isinstance(answers[0][1], PortfolioOutcome):
+        return _tabulate_positions(answers[0][1])
+    rows = [_outcome_row(*each) for each in answers[:MAX_ROWS]]
+    counts: dict[str, int] = {}
+    for _, answer in answers:
+        counts[status_of(answer)] = counts.get(status_of(answer), 0) + 1
+    counted = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    above = (f"{len(answers):,} portfolios: {counted}" if answers else "no portfolio",)
+    return Table(OUTCOME_HEADS, rows, frozenset({2, 3, 4, 5, 6}), above, _rest(answers, "outcomes"))
+
+
+def _tabulate_positions(outcome: PortfolioOutcome) -> Table:
+    positions = [*positions_of(outcome)]
+    if len(positions) > MAX_ROWS:
+        positions = sorted(positions, key=lambda each: not each.traded)
+    rows = [_position_row(each) for each in positions[:MAX_ROWS]]
+    above = (f"{outcome.portfolio_id}: {outcome.status}", *_summary(outcome))
+    below = _rest(positions, "positions")
+    return Table(POSITION_HEADS, rows, frozenset({2, 3, 4, 5, 6, 7}), above, below)
+
+
+def _rest(rows: Sequence[object], table: str) -> tuple[str, ...]:
+    more = len(rows) - MAX_ROWS
+    return (f'and {more:,} more: to_frame("{table}") has all',) if more > 0 else ()
+
+
+def _summary(outcome: PortfolioOutcome) -> tuple[str, ...]:
+    if outcome.refusal is not None:
+        return (replace_invisible(outcome.refusal.detail),)
+    certificate = outcome.certificate
+    drift = f", drift {_money(certificate.objective)} ({certificate.proof})" if certificate else ""
+    cash = f"cash {_money(outcome.cash_before)} -> {_money(outcome.cash_after)}"
+    cost = f", cost {_money(outcome.cost)}" if outcome.cost else ""
+    outside = [f"{one.security_id} ({', '.join(one.held_by)})" for one in outcome.outside_band]
+    lines = (f"market value {_money(outcome.market_value)}, {cash}{cost}{drift}",)
+    return (*lines, f"outside its band: {', '.join(outside)}") if outside else lines
+
+
+def _position_row(position: Position) -> tuple[str, ...]:
+    security, traded = position.security, position.traded
+    return (
+        security.security_id,
+        position.side,
+        _shares(traded) if traded else "",
+        _money(security.price),
+        _money(position.amount.copy_abs()) if traded else "",
+        _percent(position.weight_before),
+        _percent(security.weight),
+        _percent(position.weight_after),
+    )
+
+
+def _outcome_row(portfolio_id: str, answer: Answer) -> tuple[str, ...]:
+    reason = replace_invisible(reason_of(answer))
+    if not isinstance(answer, PortfolioOutcome):
+        return (portfolio_id, status_of(answer), "", "", "", "", "", reason)
+    drift = answer.certificate.objective if answer.certificate else None
+    return (
+        portfolio_id,
+        status_of(answer),
+        _money(answer.market_value),
+        _money(answer.cash_after),
+        f"{len(answer.transactions):,}",
+        _money(answer.turnover),
+        _money(drift),
+        reason,
+    )
+
+
+def _shares(quantity: int | Decimal) -> str:
+    return f"{abs(quantity):,}" if isinstance(quantity, int) else f"{quantity.copy_abs():,f}"
+
+
+def _money(amount: Decimal | None) -> str:
+    return "" if amount is None else f"{amount:,.2f}"
+
+
+def _percent(weight: object) -> str:
+    return f"{float(weight):.2%}"  # type: ignore[arg-type]
