@@ -33,6 +33,7 @@ from serve_app.api.routes import (
     problem_pages,
     rebalances,
     runs,
+    securities,
     stored_rebalances,
     transactions,
 )
@@ -62,7 +63,7 @@ def api_app(
     app.state.streams = Streams(settings.event_streams)
     about_books = (rebalances, optimize, drift, runs)
     about_rebalances = (stored_rebalances, transactions, orders)
-    parts = (models, *about_books, *about_rebalances, portfolios, health, problem_pages)
+    parts = (models, *about_books, *about_rebalances, portfolios, securities, health, problem_pages)
     for part in parts:
         app.include_router(part.router)
     add_explorer(app)

@@ -31,6 +31,7 @@ from serve_app.client.models import (
     Position,
     PositionResult,
     RebalanceResult,
+    SecurityTicker,
     TransactionLine,
 )
 from serve_app.client.run_models import Run
@@ -251,6 +252,11 @@ def list_orders(
 def name_portfolios(portfolio_ids: Sequence[str]) -> Call[tuple[PortfolioName, ...]]:
     """Names of up to 100 portfolios, in the order of their ids."""
     return get(tuple[PortfolioName, ...], "portfolios", ids=tuple(portfolio_ids))
+
+
+def name_securities(security_ids: Sequence[str]) -> Call[tuple[SecurityTicker, ...]]:
+    """Tickers of up to 100 securities, in the order of their ids."""
+    return get(tuple[SecurityTicker, ...], "securities", ids=tuple(security_ids))
 
 
 def begin_run(

@@ -196,6 +196,14 @@ class PortfolioName:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityTicker:
+    """A security and its ticker, None where the security service has none or does not answer."""
+
+    security_id: str
+    ticker: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderLine:
     """One order and its state."""
 

@@ -118,6 +118,7 @@ class Routes:
     hand_over = AnswerRoute(endpoints.hand_over)
     list_orders = AnswerRoute(endpoints.list_orders)
     name_portfolios = AnswerRoute(endpoints.name_portfolios)
+    name_securities = AnswerRoute(endpoints.name_securities)
 
     begin_run = AnswerRoute(endpoints.begin_run)
     list_runs = ListRoute(endpoints.list_runs)

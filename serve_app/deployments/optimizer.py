@@ -28,6 +28,7 @@ from serve_app.runs.planner import Planner
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.http_client import UpstreamHealth
+from serve_app.upstream.securities import find_tickers
 from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance
 from storage.run import HoldingsRef, Run
@@ -166,6 +167,10 @@ class OptimizerDeployment(Optimizer):
     async def look_at(self, run_id: str) -> None:
         """Check at once whether a run was cancelled, if this replica works on it."""
         self._coordinator.look_at(run_id)
+
+    async def name_securities(self, security_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+        """Return tickers of securities; None if the security service has no answer."""
+        return await find_tickers(self._with.securities, security_ids)
 
     async def check_upstream(self, upstream: str) -> UpstreamHealth:
         """Ask an upstream that a rebalance needs for its health."""

@@ -7,9 +7,16 @@ from serve_app.ports.health import UpstreamChecks
 from serve_app.ports.optimize import StatelessRebalancing
 from serve_app.ports.rebalances import Rebalancing
 from serve_app.ports.runs import RunControl
+from serve_app.ports.securities import SecurityTickers
 
 
 class Optimizer(
-    Rebalancing, StatelessRebalancing, DriftMeasurement, RunControl, UpstreamChecks, Protocol
+    Rebalancing,
+    StatelessRebalancing,
+    DriftMeasurement,
+    RunControl,
+    SecurityTickers,
+    UpstreamChecks,
+    Protocol,
 ):
     """Calls of the Optimizer deployment; its upstreams are accounting, pricing and security."""

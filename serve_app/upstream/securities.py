@@ -1,12 +1,15 @@
 """Securities: tickers by security id."""
 
+import asyncio
+import logging
 import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from async_lru import alru_cache
 
 from serve_app.concurrency import for_each
-from serve_app.upstream.errors import UpstreamContractError
+from serve_app.upstream.errors import UpstreamContractError, UpstreamError
 from serve_app.upstream.exact_values import read_text
 from serve_app.upstream.http_client import Client, UpstreamHealth
 from serve_app.upstream.listings import PAGE_SIZE, read_listing
@@ -19,6 +22,9 @@ ALL_TTL_S = 3600.0
 SINGLE_TTL_S = 60.0
 # Checked here, because v1 answers 500 instead of 404 for an id that is not an ObjectId.
 OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+SHOWN_WITHIN_S: Final = 5.0  # for tickers that people only see beside ids
+
+logger = logging.getLogger(__name__)
 
 
 class Securities:
@@ -68,3 +74,16 @@ class Securities:
             return None
         with self._client.translate_read_errors("a security"):
             return read_text(row["ticker"]) if read_text(row["securityId"]) == security_id else None
+
+
+async def find_tickers(
+    securities: Securities, security_ids: Iterable[str], within_s: float = SHOWN_WITHIN_S
+) -> Mapping[str, str | None]:
+    """Look up tickers to show: None for an unknown security, or no answer in time."""
+    found: dict[str, str | None] = dict.fromkeys(security_ids)
+    try:
+        async with asyncio.timeout(within_s):
+            found |= await securities.read_tickers(found)
+    except (UpstreamError, TimeoutError) as error:
+        logger.warning("tickers are left out: %s", error or "no answer in time")
+    return found

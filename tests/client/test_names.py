@@ -17,6 +17,7 @@ from serve_app.api.schemas import (
     orders,
     portfolios,
     runs,
+    securities,
     stored_rebalances,
 )
 from serve_app.api.schemas.rebalances import (
@@ -62,6 +63,7 @@ PAIRS: dict[type, type[Any]] = {
     answers.DriftSummary: drift.DriftSummaryAnswer,
     answers.Deleted: stored_rebalances.Deleted,
     answers.PortfolioName: portfolios.PortfolioName,
+    answers.SecurityTicker: securities.SecurityTicker,
     run_models.Progress: runs.Progress,
     run_models.Holdings: runs.HoldingsSource,
     run_models.ChunkError: runs.ChunkError,

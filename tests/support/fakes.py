@@ -36,6 +36,7 @@ from tests.support.local_handle import Handle
 A, B = "A" * 24, "B" * 24
 P, Q, R = "P" * 24, "Q" * 24, "R" * 24
 PRICE = Decimal("10.25")
+TICKERS = {A: "ALFA"}
 
 
 class Stored:
@@ -174,6 +175,9 @@ class FakeOptimizer:
         model, total = await self.stored.models.read_followers(model_id, offset, limit)
         ids = model.portfolio_ids if model else ()
         return tuple(_drift(model, each).summary for each in ids if model), total
+
+    async def name_securities(self, security_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+        return {each: TICKERS.get(each) for each in security_ids}
 
     def _note(self, options: Mapping[str, Any]) -> None:
         self.asked.append((options, correlation_id.get()))

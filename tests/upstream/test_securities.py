@@ -10,7 +10,7 @@ from serve_app.upstream.http_client import Client
 from serve_app.upstream.listings import PAGE_SIZE
 from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.retry_policy import Policy
-from serve_app.upstream.securities import Securities
+from serve_app.upstream.securities import Securities, find_tickers
 from tests.support.upstream_servers import Handler, client_of
 
 LATE = "f" * 24  # a security that was added after all were read
@@ -87,6 +87,27 @@ async def test_an_id_that_cannot_exist_there_is_not_asked_for() -> None:
     assert await Securities(client(registry)).read_tickers(["Z" * 24, "F" * 24]) == {}
 
     assert registry.asked == ["/api/v2/securities"]
+
+
+async def test_tickers_to_show_are_none_for_unknown_securities_and_without_the_service() -> None:
+    def down(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(503)
+
+    ids = [security_id(1), NOBODY]
+
+    found = await find_tickers(Securities(client(Registry(3))), ids)
+    nothing = await find_tickers(Securities(client(down)), ids)
+
+    assert found == {security_id(1): "T1", NOBODY: None}
+    assert nothing == dict.fromkeys(ids)
+
+
+async def test_tickers_that_are_too_late_are_left_out() -> None:
+    async def hung(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    assert await find_tickers(Securities(client(hung)), [NOBODY], 0.01) == {NOBODY: None}
 
 
 async def test_an_upstream_that_is_down_is_no_unknown_security() -> None:

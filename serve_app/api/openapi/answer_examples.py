@@ -16,7 +16,7 @@ from serve_app.api.schemas.drift import (
     drift_summary_json,
     portfolio_drift_json,
 )
-from serve_app.api.schemas.fields import MODEL, PORTFOLIO
+from serve_app.api.schemas.fields import MODEL, PORTFOLIO, SECURITY
 from serve_app.api.schemas.health import Health
 from serve_app.api.schemas.models import ModelAnswer, model_json
 from serve_app.api.schemas.orders import HandOverAnswer, hand_over_json
@@ -29,6 +29,7 @@ from serve_app.api.schemas.rebalances import (
     outcome_json,
 )
 from serve_app.api.schemas.runs import RunAnswer, outcome_line, run_json
+from serve_app.api.schemas.securities import SecurityTicker
 from serve_app.api.schemas.stored_rebalances import (
     Deleted,
     OutsideBandResult,
@@ -90,6 +91,7 @@ OF_SHAPES: Final[Mapping[type[Any], Json]] = {
     RunAnswer: _round_trip(_RUNNING),
     HandOverAnswer: _SENT,
     PortfolioName: {"portfolio_id": PORTFOLIO, "name": samples.NAME},
+    SecurityTicker: {"security_id": SECURITY, "ticker": samples.TICKER},
     Health: _health("ready"),
 }
 """An example of each shape that an answer has."""

@@ -49,6 +49,7 @@ REBALANCE: Final = "6720f1a2b3c4d5e6f7a8b9c0"
 RUN: Final = "6725f1a2b3c4d5e6f7a8b9c0"
 OTHER_PORTFOLIO: Final = "683b6d889fa492fde114a4e3"
 NAME: Final = "Growth IRA"
+TICKER: Final = "VTI"
 BEGUN_AT: Final = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 GROWTH: Final = replace(model_of(ModelPost.model_validate(POSTED)), model_id=MODEL)

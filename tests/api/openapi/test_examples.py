@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -62,7 +62,11 @@ def examples() -> dict[Key, Any]:
 
 
 class Named(Upstreams):
-    """Upstreams with names of portfolios."""
+    """Upstreams with names of portfolios, and one security with a ticker."""
+
+    async def read_tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
+        tickers = {**await super().read_tickers(security_ids)}
+        return tickers | {each: samples.TICKER for each in tickers if each == SECURITY}
 
     async def read_names(self, portfolio_ids: tuple[str, ...]) -> Mapping[str, str | None]:
         return dict.fromkeys(portfolio_ids, samples.NAME)
@@ -76,7 +80,8 @@ def settings() -> Settings:
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    world = Named(dict(samples.HELD.prices))
+    prices = {**samples.HELD.prices, samples.TICKER: samples.HELD.prices[SECURITY]}
+    world = Named(prices)
     world.owns(PORTFOLIO, samples.HELD.cash, **samples.HELD.holdings)
     return world
 
@@ -195,6 +200,7 @@ async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request
     await rebalance_and_submit(asker, ids, desk)
     await begin_and_read_runs(asker, ids, client)
     await asker.ask("name_portfolios", query={"ids": PORTFOLIO})
+    await asker.ask("name_securities", query={"ids": SECURITY})
     for name in ("optimize", "live", "ready", "health", "metrics"):
         await asker.ask(name)
 

@@ -1,0 +1,17 @@
+"""Port of the securities of the security service."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Protocol
+
+from serve_app.ports.port import repeatable
+
+
+class SecurityTickers(Protocol):
+    """Tickers of securities."""
+
+    @repeatable
+    @abstractmethod
+    async def name_securities(self, security_ids: tuple[str, ...]) -> Mapping[str, str | None]:
+        """Return tickers by id, in the order of the ids; None if the service has no answer."""
+        ...
