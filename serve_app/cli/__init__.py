@@ -3,7 +3,8 @@
 A command imports its modules when it runs, because otherwise `--help` would wait for them.
 
     service_commands.py  serve, demo, stop, check-config
-    query_commands.py    models, rebalance, optimize, show, drift, export: through serve_app.client
+    model_commands.py    models show, create, edit: through serve_app.client, as all that follow
+    query_commands.py    rebalance, optimize, show, drift, export
     order_commands.py    hand-over, orders
     run_commands.py      runs list, begin, show, follow, cancel
     doctor_command.py    doctor: check this machine and name remedies
@@ -16,6 +17,7 @@ import typer
 
 from serve_app.cli import (
     doctor_command,
+    model_commands,
     order_commands,
     query_commands,
     replay_command,
@@ -31,11 +33,11 @@ EPILOG = (
 
 cli = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     epilog=EPILOG,
     help="Keep investment models and rebalance the portfolios that follow them.",
 )
 for part in (service_commands, query_commands, order_commands, doctor_command, replay_command):
     cli.add_typer(part.commands)
-cli.add_typer(run_commands.commands)
+for group in (model_commands, run_commands):
+    cli.add_typer(group.commands)

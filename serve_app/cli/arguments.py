@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serve_app.cli.completions import complete_models, complete_rebalances
+
 if TYPE_CHECKING:
     from serve_app.client import Client
 
@@ -29,11 +31,18 @@ Timeout = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs, with exact numbers")]
+Wide = Annotated[bool, typer.Option("--wide", help="whole lines, however narrow the terminal is")]
 OptionsText = Annotated[
     str | None,
     typer.Option("--options", help='options as JSON, {"cash_floor": "2%"}, or @FILE'),
 ]
-ModelId = Annotated[str | None, typer.Option("--model", metavar="MODEL_ID", help="a model")]
+ModelId = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL_ID", help="a model", autocompletion=complete_models),
+]
+RebalanceId = Annotated[
+    str, typer.Argument(metavar="REBALANCE_ID", autocompletion=complete_rebalances)
+]
 PortfolioId = Annotated[
     str | None, typer.Option("--portfolio", metavar="PORTFOLIO_ID", help="a single portfolio")
 ]

@@ -18,6 +18,18 @@ class Ending(IntEnum):
     INTERRUPTED = 130
 
 
+class CommandError(Exception):
+    """Reason why a command ends without its work done, in one line, with its exit code."""
+
+    def __init__(self, ending: Ending, detail: str) -> None:
+        super().__init__(ending, detail)
+        self.ending = ending
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
 # Problems of what was written on the command line or in a file; the same command cannot succeed.
 OF_USAGE = frozenset(
     f"/problems/{slug}"
@@ -50,8 +62,8 @@ def one_line_errors(*, as_json: bool = False) -> Generator[None]:
         raise typer.Exit(Ending.INTERRUPTED) from None
     except Exception as error:
         known = _ending_of(error)
-        if known is None:
-            raise
+        if known is None or (isinstance(error, typer.BadParameter) and not as_json):
+            raise  # a bad parameter, too, because Typer itself adds the usage
         if as_json:
             from serve_app.cli.output import show_json
 
@@ -76,10 +88,12 @@ def _ending_of(error: Exception) -> Ending | None:
         StorageUnavailableError,
     )
 
+    if isinstance(error, CommandError):
+        return error.ending
     match error:
         case ClusterDidNotStartError() | ServerDidNotStartError() | ServerEndedError():
             return Ending.UNREACHABLE
-        case SettingsError() | EmbeddedServerError() | OSError():
+        case SettingsError() | EmbeddedServerError() | OSError() | typer.BadParameter():
             return Ending.USAGE
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return Ending.USAGE

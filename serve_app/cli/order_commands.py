@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Url, client_of
+from serve_app.cli.arguments import (
+    TIMEOUT_S,
+    URL,
+    AsJson,
+    RebalanceId,
+    Timeout,
+    Url,
+    Wide,
+    client_of,
+)
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
+    from serve_app.cli.names import Names
     from serve_app.client import Client
     from serve_app.client.models import OrderLine, OrderSubmission
 
@@ -36,47 +46,57 @@ class OpenOrders(StrEnum):
 
 @commands.command()
 def hand_over(
-    rebalance_id: str,
+    rebalance_id: RebalanceId,
     open_orders: Annotated[
         OpenOrders,
         typer.Option(
             help="where other rebalances have open orders: send nothing, send, or cancel them"
         ),
     ] = OpenOrders.REFUSE,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="send without a question")] = False,
     url: Url = URL,
     timeout: Timeout = SENDS_FOR_S,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send the orders of a rebalance that are not at the order service yet, never one twice."""
+    """Send the orders of a rebalance that are not at the order service yet, never one twice.
+
+    Asks first, with the number of portfolios and transactions and the amounts bought and sold;
+    where nobody can answer, --yes is needed.
+    """
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
+        from serve_app.cli.confirmation import confirm_hand_over, require_person
         from serve_app.cli.output import show, show_json, show_spinner
 
+        if not yes:
+            require_person()
+        standing = client.list_orders(rebalance_id, limit=1)
+        if not yes:
+            confirm_hand_over(client, standing)
         with show_spinner(f"handing {rebalance_id} over"):
-            handed = _submit(client, rebalance_id, open_orders)
+            handed = _submit(client, standing, open_orders)
         if as_json:
             show_json(handed)
         else:
-            show(tables.tabulate_submission(handed))
+            show(tables.tabulate_submission(handed), wide=wide)
             if handed.status != "COMPLETE":
-                show(
-                    tables.tabulate_orders(
-                        _list_orders(client, rebalance_id, NOT_SENT, DEFAULT_ORDERS_SHOWN)
-                    )
-                )
+                unsent = _list_orders(client, rebalance_id, NOT_SENT, DEFAULT_ORDERS_SHOWN)
+                show(tables.tabulate_orders(unsent, _names_of(client, unsent)), wide=wide)
         if handed.status != "COMPLETE":
             raise typer.Exit(Ending.REFUSED)
 
 
 @commands.command()
 def orders(
-    rebalance_id: str,
+    rebalance_id: RebalanceId,
     status: States = None,
     limit: Annotated[
         int, typer.Option("--limit", min=1, help="maximum number of rows")
     ] = DEFAULT_ORDERS_SHOWN,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Show where the orders of a rebalance stand."""
@@ -88,17 +108,19 @@ def orders(
         if as_json:
             show_json(found)
         else:
-            show(tables.tabulate_submission(found))
-            show(tables.tabulate_orders(found))
+            show(tables.tabulate_submission(found), wide=wide)
+            show(tables.tabulate_orders(found, _names_of(client, found)), wide=wide)
 
 
-def _submit(client: "Client", rebalance_id: str, open_orders: OpenOrders) -> "OrderSubmission":
+def _submit(
+    client: "Client", standing: "OrderSubmission", open_orders: OpenOrders
+) -> "OrderSubmission":
     """Repeat the request until all orders are sent, because a request sends for a bounded time."""
     from serve_app.cli.output import say
 
-    sent = client.list_orders(rebalance_id, limit=1).counts["SENT"]
+    sent = standing.counts["SENT"]
     while True:
-        handed = client.hand_over(rebalance_id, open_orders=open_orders.name)
+        handed = client.hand_over(standing.rebalance_id, open_orders=open_orders.name)
         sent_before, sent = sent, handed.counts["SENT"]
         if not handed.counts["PENDING"] or sent == sent_before:
             return handed
@@ -116,3 +138,13 @@ def _list_orders(
         lines += page.orders
         if len(page.orders) < size or len(lines) == most:
             return replace(page, orders=tuple(lines))
+
+
+def _names_of(client: "Client", found: "OrderSubmission") -> "Names":
+    from serve_app.cli.names import look_up_names
+
+    return look_up_names(
+        client,
+        portfolio_ids=[each.portfolio_id for each in found.orders],
+        security_ids=[each.security_id for each in found.orders],
+    )

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -10,12 +11,33 @@ from unicodedata import category
 
 import orjson
 import typer
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleDimensions
 from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Column, Table
 
 HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-NUMBERS = frozenset({"int", "float", "Decimal"})
+NUMBERS = frozenset({"int", "float", "Decimal", "Percent"})
+# Columns of names beside ids, left out of a table if the service knows none of the names.
+OF_NAMES = frozenset({"name", "ticker"})
+BORDER = 3  # characters between two columns of a table
+FOLDED_ID = 12  # characters of an id in a line, half of its 24
+MAX_PERCENT_DECIMALS = 4  # of a fraction without an end, such as 1/3
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """Weight that a table shows as a percentage, with at least two decimals and all it has."""
+
+    weight: Decimal | Fraction
+
+    def __str__(self) -> str:
+        if isinstance(self.weight, Fraction):
+            return f"{float(self.weight):.{MAX_PERCENT_DECIMALS}%}"
+        percent = (self.weight * 100).normalize()
+        _, _, exponent = percent.as_tuple()
+        decimals = -exponent if isinstance(exponent, int) else 0
+        return f"{percent:,.{max(2, decimals)}f}%"
 
 
 def show_json(value: Any) -> None:
@@ -28,14 +50,37 @@ def show_json(value: Any) -> None:
     typer.echo(text)
 
 
-def show(table: Table) -> None:
-    """Print a table; fold ids and numbers only if the terminal is too narrow for them."""
+def show(table: Table, *, wide: bool = False) -> None:
+    """Print a table: whole lines to a pipe or if ``wide``, wrapped cells on a terminal.
+
+    On a terminal that is too narrow sentences wrap first, then ids are folded, and numbers last. No
+    character is ever left out.
+    """
     console = Console(highlight=False, markup=False, emoji=False)
     unbounded = console.options.update_width(sys.maxsize)
-    if Measurement.get(console, unbounded, table).minimum > console.width:
-        for column in table.columns:
-            column.no_wrap = False
-    console.print(table)
+    needed = Measurement.get(console, unbounded, table)
+    if wide or not console.file.isatty():
+        # Both set, because Rich ignores a width alone on a terminal that it takes for a dumb one.
+        console.size = ConsoleDimensions(needed.maximum, console.height)
+    elif needed.minimum > console.width:
+        _fold(table, console.width)
+    # Printed apart, because a table wraps its title, and the ids in it, at its own width.
+    title, table.title = table.title, None
+    console.print(title, style="table.title", soft_wrap=True)
+    console.print(table, soft_wrap=wide)
+
+
+def _fold(table: Table, width: int) -> None:
+    """Let ids be folded, and numbers too where the width does not hold them beside folded ids."""
+    numbers = [column for column in table.columns if column.justify == "right"]
+    rest = len(table.columns) - len(numbers)
+    needed = sum(map(_width, numbers)) + rest * FOLDED_ID + len(table.columns) * BORDER + 1
+    for column in table.columns:
+        column.no_wrap = column in numbers and needed <= width
+
+
+def _width(column: Column) -> int:
+    return max(cell_len(str(cell)) for cell in (column.header, *column.cells))
 
 
 def escape_unprintable(text: str) -> str:
@@ -61,8 +106,14 @@ def show_spinner(text: str) -> AbstractContextManager[Any]:
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Make a table with numbers to the right and ids that are not folded."""
-    made = Table(title=escape_unprintable(title), title_justify="left")
+    made = Table(title=escape_unprintable(title))
     rows = [*rows]
+    nameless = [
+        place
+        for place, column in enumerate(columns)
+        if column in OF_NAMES and rows and all(row[place] is None for row in rows)
+    ]
+    columns, rows = _leave_out(columns, nameless), [_leave_out(row, nameless) for row in rows]
     cells = [[_cell(value) for value in row] for row in rows]
     for place, column in enumerate(columns):
         kinds = {type(row[place]).__name__ for row in rows} - {"NoneType"}
@@ -75,6 +126,10 @@ def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     for row in cells:
         made.add_row(*row)
     return made
+
+
+def _leave_out(values: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    return [value for place, value in enumerate(values) if place not in places]
 
 
 def _cell(value: Any) -> str:

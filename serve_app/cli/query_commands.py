@@ -1,4 +1,4 @@
-"""Commands that query a running service about models and rebalances."""
+"""Commands that rebalance, and query a running service about rebalances and drift."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,22 +16,24 @@ from serve_app.cli.arguments import (
     ModelId,
     OptionsText,
     PortfolioId,
+    RebalanceId,
     Timeout,
     Url,
+    Wide,
     client_of,
     options_of,
     require_one,
 )
+from serve_app.cli.completions import complete_rebalances
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
-    from serve_app.client import PortfolioOutcome
+    from serve_app.client import Client, PortfolioOutcome
     from serve_app.client.models import PortfolioResult
 
 commands = typer.Typer()
 
 Most = Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")]
-Sorted = Annotated[str, typer.Option("--sort-by", help="a field, or several: -name,model_id")]
 WITH_PLAN = frozenset({"REBALANCED", "IN_BAND", "NO_TRADE"})
 MAX_REBALANCES_PER_PAGE = 100
 
@@ -47,28 +49,6 @@ class Format(StrEnum):
 
 
 @commands.command()
-def models(
-    model_id: Annotated[str | None, typer.Argument(help="show its securities")] = None,
-    sort_by: Sorted = "",
-    limit: Most = 1000,
-    url: Url = URL,
-    timeout: Timeout = TIMEOUT_S,
-    as_json: AsJson = False,
-) -> None:
-    """List the models, or show one."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.output import show, show_json
-
-        if model_id is not None:
-            one = client.read_model(model_id)
-            show_json(one) if as_json else show(tables.tabulate_model(one))
-            return
-        found = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
-        show_json(found) if as_json else show(tables.tabulate_models(found))
-
-
-@commands.command()
 def rebalance(
     model_id: ModelId = None,
     portfolio_id: PortfolioId = None,
@@ -76,11 +56,12 @@ def rebalance(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="store nothing")] = False,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Rebalance the portfolios of a model, or one portfolio (to --model, if both are given)."""
-    require_one(model_id, portfolio_id)
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+        require_one(model_id, portfolio_id)
         from serve_app.cli.output import show_spinner
 
         asked = options_of(options)
@@ -93,7 +74,7 @@ def rebalance(
                 found: Sequence[PortfolioOutcome] = (one,)
             else:
                 found = client.rebalance_model(str(model_id), asked, dry_run=dry_run)
-        _show_outcomes(found, as_json=as_json)
+        _show_outcomes(found, as_json=as_json, wide=wide, client=client)
 
 
 @commands.command()
@@ -116,35 +97,45 @@ def optimize(
 
 @commands.command()
 def show(
-    rebalance_id: Annotated[str | None, typer.Argument(help="show its portfolios")] = None,
+    rebalance_id: Annotated[
+        str | None,
+        typer.Argument(help="show its portfolios", autocompletion=complete_rebalances),
+    ] = None,
     portfolio_id: PortfolioId = None,
     limit: Most = 20,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List the stored rebalances, show one, or the positions of one portfolio in it."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
+        from serve_app.cli.names import look_up_names
         from serve_app.cli.output import show as shown
         from serve_app.cli.output import show_json
 
         size = min(limit, MAX_REBALANCES_PER_PAGE)
         if rebalance_id is None:
             found = [*islice(client.list_rebalances(limit=size), limit)]
-            show_json(found) if as_json else shown(tables.tabulate_rebalances(found))
+            show_json(found) if as_json else shown(tables.tabulate_rebalances(found), wide=wide)
         elif portfolio_id is not None:
             lines = client.list_positions(rebalance_id, portfolio_id)
+            if as_json:
+                show_json(lines)
+                return
+            names = look_up_names(client, security_ids=[each.security_id for each in lines])
             title = f"{portfolio_id} in {rebalance_id}"
-            show_json(lines) if as_json else shown(tables.tabulate_positions(title, lines))
+            shown(tables.tabulate_positions(title, lines, names), wide=wide)
         else:
             parts = [*islice(client.list_portfolios(rebalance_id, limit=size), limit)]
-            title = f"Rebalance {rebalance_id}"
             if as_json:
                 show_json(parts)
-            else:
-                shown(tables.tabulate_portfolios(title, parts))
-                _say_reasons(parts)
+                return
+            names = look_up_names(client, portfolio_ids=[each.portfolio_id for each in parts])
+            title = f"Rebalance {rebalance_id}"
+            shown(tables.tabulate_portfolios(title, parts, names), wide=wide)
+            _say_reasons(parts)
 
 
 @commands.command()
@@ -154,28 +145,21 @@ def drift(
     limit: Most = 1000,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Show which portfolios of a model are out of band, or the securities of one portfolio."""
-    require_one(model_id, portfolio_id)
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        from serve_app.cli import tables
-        from serve_app.cli.output import show as shown
-        from serve_app.cli.output import show_json, show_spinner
-
-        with show_spinner("measuring"):
-            if portfolio_id is not None:
-                one = client.measure_portfolio(portfolio_id, model_id=model_id)
-                show_json(one) if as_json else shown(tables.tabulate_drift(one))
-                return
-            every = client.measure_portfolios(str(model_id), limit=min(limit, 1000))
-            found = [*islice(every, limit)]
-        show_json(found) if as_json else shown(tables.tabulate_drifts(found))
+        require_one(model_id, portfolio_id)
+        if portfolio_id is not None:
+            _show_drift(client, portfolio_id, model_id, as_json=as_json, wide=wide)
+        else:
+            _show_drifts(client, str(model_id), limit, as_json=as_json, wide=wide)
 
 
 @commands.command()
 def export(
-    rebalance_id: str,
+    rebalance_id: RebalanceId,
     output: Annotated[
         str, typer.Option("--output", "-o", help="a file, which is replaced; - for stdout")
     ] = "-",
@@ -197,6 +181,40 @@ def export(
             _write(Path(output), pieces)
 
 
+def _show_drift(
+    client: "Client", portfolio_id: str, model_id: str | None, *, as_json: bool, wide: bool
+) -> None:
+    from serve_app.cli import tables
+    from serve_app.cli.names import look_up_names
+    from serve_app.cli.output import show as shown
+    from serve_app.cli.output import show_json, show_spinner
+
+    with show_spinner("measuring"):
+        one = client.measure_portfolio(portfolio_id, model_id=model_id)
+    if as_json:
+        show_json(one)
+        return
+    ids = [each.security_id for each in one.drifts]
+    names = look_up_names(client, portfolio_ids=[portfolio_id], security_ids=ids)
+    shown(tables.tabulate_drift(one, names), wide=wide)
+
+
+def _show_drifts(client: "Client", model_id: str, limit: int, *, as_json: bool, wide: bool) -> None:
+    from serve_app.cli import tables
+    from serve_app.cli.names import look_up_names
+    from serve_app.cli.output import show as shown
+    from serve_app.cli.output import show_json, show_spinner
+
+    with show_spinner("measuring"):
+        every = client.measure_portfolios(model_id, limit=min(limit, 1000))
+        found = [*islice(every, limit)]
+    if as_json:
+        show_json(found)
+        return
+    names = look_up_names(client, portfolio_ids=[each.portfolio_id for each in found])
+    shown(tables.tabulate_drifts(found, names), wide=wide)
+
+
 def _format_of(output: str) -> Format:
     ending = Path(output).suffix.removeprefix(".")
     return Format(ending) if ending in set(Format) else Format.CSV
@@ -216,22 +234,46 @@ def _write(path: Path, pieces: Iterator[bytes]) -> None:
     say(f"{path}: {path.stat().st_size:,} bytes")
 
 
-def _show_outcomes(found: "Sequence[PortfolioOutcome]", *, as_json: bool) -> None:
-    from serve_app.cli import tables
-    from serve_app.cli.output import show as shown
+def _show_outcomes(
+    found: "Sequence[PortfolioOutcome]",
+    *,
+    as_json: bool,
+    wide: bool = False,
+    client: "Client | None" = None,
+) -> None:
+    """Print outcomes; with a client, names beside the ids."""
     from serve_app.cli.output import show_json
 
     if as_json:
         show_json(found)
     else:
-        shown(tables.tabulate_outcomes(found))
-        if len(found) == 1 and found[0].transactions:
-            shown(tables.tabulate_trades(found[0]))
-        if any(each.outside_band for each in found):
-            shown(tables.tabulate_outside_bands(found))
+        _show_outcome_tables(found, wide=wide, client=client)
         _say_reasons(found)
     if not any(each.status in WITH_PLAN for each in found):
         raise typer.Exit(Ending.REFUSED)
+
+
+def _show_outcome_tables(
+    found: "Sequence[PortfolioOutcome]", *, wide: bool, client: "Client | None"
+) -> None:
+    from serve_app.cli import tables
+    from serve_app.cli.names import NO_NAMES, look_up_names
+    from serve_app.cli.output import show as shown
+
+    trades = found[0].transactions if len(found) == 1 else ()
+    outside = [one for each in found for one in each.outside_band]
+    names = NO_NAMES
+    if client is not None:
+        names = look_up_names(
+            client,
+            portfolio_ids=[each.portfolio_id for each in found],
+            security_ids=[each.security_id for each in (*trades, *outside)],
+        )
+    shown(tables.tabulate_outcomes(found, names), wide=wide)
+    if trades:
+        shown(tables.tabulate_trades(found[0], names), wide=wide)
+    if outside:
+        shown(tables.tabulate_outside_bands(found, names), wide=wide)
 
 
 def _say_reasons(found: "Sequence[PortfolioOutcome | PortfolioResult]") -> None:

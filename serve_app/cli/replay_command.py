@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serve_app.cli.arguments import RebalanceId
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ TIMEOUT_MS = 20_000
 
 @commands.command()
 def replay(
-    rebalance_id: str,
+    rebalance_id: RebalanceId,
     most: Annotated[
         int, typer.Option("--limit", min=0, help="maximum number of differences to print")
     ] = DEFAULT_DIFFERENCES_SHOWN,

@@ -12,9 +12,11 @@ from serve_app.cli.arguments import (
     OptionsText,
     Timeout,
     Url,
+    Wide,
     client_of,
     options_of,
 )
+from serve_app.cli.completions import complete_models, complete_runs
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
@@ -24,9 +26,14 @@ commands = typer.Typer(
     name="runs", help="Run over several models or the whole book.", no_args_is_help=True
 )
 
-RunId = Annotated[str, typer.Argument(metavar="RUN_ID")]
+RunId = Annotated[str, typer.Argument(metavar="RUN_ID", autocompletion=complete_runs)]
 Models = Annotated[
-    list[str] | None, typer.Option("--model", help="portfolios that follow it; may be repeated")
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="portfolios that follow it; may be repeated",
+        autocompletion=complete_models,
+    ),
 ]
 Portfolios = Annotated[list[str] | None, typer.Option("--portfolio", help="may be repeated")]
 Source = Annotated[
@@ -40,11 +47,12 @@ def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="maximum number of rows")] = 20,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        _show([*islice(client.list_runs(limit=min(limit, 100)), limit)], as_json=as_json)
+        _show([*islice(client.list_runs(limit=min(limit, 100)), limit)], as_json=as_json, wide=wide)
 
 
 @commands.command()
@@ -57,6 +65,7 @@ def begin(
     follow: Annotated[bool, typer.Option("--follow", help="wait until the run ends")] = False,
     url: Url = URL,
     timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Begin a run; it goes on by itself, whatever becomes of this command."""
@@ -70,34 +79,46 @@ def begin(
         )
         if follow:
             run = _follow(client, run.run_id)
-        _end_with(run, as_json=as_json)
+        _end_with(run, as_json=as_json, wide=wide)
 
 
 @commands.command("show")
 def show_run(
-    run_id: RunId, url: Url = URL, timeout: Timeout = TIMEOUT_S, as_json: AsJson = False
+    run_id: RunId,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show where a run stands."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        _end_with(client.read_run(run_id), as_json=as_json)
+        _end_with(client.read_run(run_id), as_json=as_json, wide=wide)
 
 
 @commands.command("follow")
 def follow_run(
-    run_id: RunId, url: Url = URL, timeout: Timeout = TIMEOUT_S, as_json: AsJson = False
+    run_id: RunId,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
 ) -> None:
     """Wait for the end of a run, with a progress bar on stderr."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        _end_with(_follow(client, run_id), as_json=as_json)
+        _end_with(_follow(client, run_id), as_json=as_json, wide=wide)
 
 
 @commands.command("cancel")
 def cancel_run(
-    run_id: RunId, url: Url = URL, timeout: Timeout = TIMEOUT_S, as_json: AsJson = False
+    run_id: RunId,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
 ) -> None:
     """Begin nothing more of a run; what is done stays."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        _show(client.cancel_run(run_id), as_json=as_json)
+        _show(client.cancel_run(run_id), as_json=as_json, wide=wide)
 
 
 def _follow(client: "Client", run_id: str) -> "Run":
@@ -134,20 +155,20 @@ def _follow(client: "Client", run_id: str) -> "Run":
     return run
 
 
-def _end_with(run: "Run", *, as_json: bool) -> None:
-    _show(run, as_json=as_json)
+def _end_with(run: "Run", *, as_json: bool, wide: bool) -> None:
+    _show(run, as_json=as_json, wide=wide)
     if run.status in {"STOPPED", "CANCELLED"}:
         raise typer.Exit(Ending.REFUSED)
 
 
-def _show(found: "Run | list[Run]", *, as_json: bool) -> None:
+def _show(found: "Run | list[Run]", *, as_json: bool, wide: bool) -> None:
     from serve_app.cli import tables
     from serve_app.cli.output import show, show_json
 
     if as_json:
         show_json(found)
     else:
-        show(tables.tabulate_runs(found if isinstance(found, list) else [found]))
+        show(tables.tabulate_runs(found if isinstance(found, list) else [found]), wide=wide)
 
 
 def _holdings(source: str | None) -> dict[str, Any] | None:

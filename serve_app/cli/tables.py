@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
+from fractions import Fraction
 
 from rich.table import Table
 
-from serve_app.cli.output import make_table
+from serve_app.cli.names import NO_NAMES, Names
+from serve_app.cli.output import Percent, make_table
 from serve_app.client.models import (
     DriftSummary,
     Model,
@@ -43,20 +45,40 @@ def tabulate_models(found: Iterable[Model]) -> Table:
     )
 
 
-def tabulate_model(one: Model) -> Table:
+def tabulate_model(one: Model, names: Names = NO_NAMES) -> Table:
     """Tabulate the securities of a model."""
-    rows = [(p.security_id, p.target, p.low_drift, p.high_drift) for p in one.positions]
-    title = f"{one.name}, version {one.version}, {len(one.portfolios)} portfolios"
-    return make_table(title, ("security", "target", "below", "above"), rows)
+    rows = [
+        (
+            each.security_id,
+            names.tickers.get(each.security_id),
+            _percent(each.target),
+            _percent(each.low_drift),
+            _percent(each.high_drift),
+        )
+        for each in one.positions
+    ]
+    who = f"{one.name} ({one.model_id})"
+    title = f"{who}, version {one.version}, {len(one.portfolios):,} portfolios"
+    return make_table(title, ("security", "ticker", "target", "below", "above"), rows)
 
 
-def tabulate_outcomes(found: Sequence[PortfolioOutcome]) -> Table:
+def tabulate_outcomes(found: Sequence[PortfolioOutcome], names: Names = NO_NAMES) -> Table:
     """Tabulate the outcomes of portfolios."""
     rebalance_id = found[0].rebalance_id if found else None
-    columns = ("portfolio", "outcome", "market value", "cash after", "trades", "turnover", "drift")
+    columns = (
+        "portfolio",
+        "name",
+        "outcome",
+        "market value",
+        "cash after",
+        "trades",
+        "turnover",
+        "drift",
+    )
     rows = [
         (
             each.portfolio_id,
+            names.portfolios.get(each.portfolio_id),
             each.status,
             _money(each.market_value),
             _money(each.cash_after_rebalance),
@@ -69,21 +91,38 @@ def tabulate_outcomes(found: Sequence[PortfolioOutcome]) -> Table:
     return make_table(f"Rebalance {rebalance_id or '(not stored)'}", columns, rows)
 
 
-def tabulate_outside_bands(found: Iterable[PortfolioOutcome]) -> Table:
+def tabulate_outside_bands(found: Iterable[PortfolioOutcome], names: Names = NO_NAMES) -> Table:
     """Tabulate the securities that stay outside their bands."""
-    columns = ("portfolio", "security", "side", "outside", "held by")
+    columns = ("portfolio", "security", "ticker", "side", "outside", "held by")
     rows = [
-        (each.portfolio_id, one.security_id, one.side, _money(one.outside), ", ".join(one.held_by))
+        (
+            each.portfolio_id,
+            one.security_id,
+            names.tickers.get(one.security_id),
+            one.side,
+            _money(one.outside),
+            ", ".join(one.held_by),
+        )
         for each in found
         for one in each.outside_band
     ]
     return make_table("Left outside their bands", columns, rows)
 
 
-def tabulate_trades(one: PortfolioOutcome) -> Table:
+def tabulate_trades(one: PortfolioOutcome, names: Names = NO_NAMES) -> Table:
     """Tabulate the trades of one portfolio."""
-    rows = [(t.transaction_type, t.security_id, t.quantity, t.trade_date) for t in one.transactions]
-    return make_table(f"Trades of {one.portfolio_id}", ("", "security", "quantity", "day"), rows)
+    rows = [
+        (
+            each.transaction_type,
+            each.security_id,
+            names.tickers.get(each.security_id),
+            each.quantity,
+            each.trade_date,
+        )
+        for each in one.transactions
+    ]
+    columns = ("", "security", "ticker", "quantity", "day")
+    return make_table(f"Trades of {one.portfolio_id}", columns, rows)
 
 
 def tabulate_rebalances(found: Iterable[RebalanceResult]) -> Table:
@@ -103,12 +142,23 @@ def tabulate_rebalances(found: Iterable[RebalanceResult]) -> Table:
     return make_table("Rebalances", columns, rows)
 
 
-def tabulate_portfolios(title: str, found: Iterable[PortfolioResult]) -> Table:
+def tabulate_portfolios(
+    title: str, found: Iterable[PortfolioResult], names: Names = NO_NAMES
+) -> Table:
     """Tabulate the portfolios of a stored rebalance."""
-    columns = ("portfolio", "outcome", "market value", "cash before", "cash after", "trades")
+    columns = (
+        "portfolio",
+        "name",
+        "outcome",
+        "market value",
+        "cash before",
+        "cash after",
+        "trades",
+    )
     rows = [
         (
             each.portfolio_id,
+            names.portfolios.get(each.portfolio_id),
             each.status,
             _money(each.market_value),
             _money(each.cash_before_rebalance),
@@ -120,36 +170,63 @@ def tabulate_portfolios(title: str, found: Iterable[PortfolioResult]) -> Table:
     return make_table(title, columns, rows)
 
 
-def tabulate_positions(title: str, found: Iterable[PositionResult]) -> Table:
+def tabulate_positions(
+    title: str, found: Iterable[PositionResult], names: Names = NO_NAMES
+) -> Table:
     """Tabulate the securities of one portfolio in a stored rebalance."""
-    columns = ("security", "price", "before", "after", "", "trade", "target", "actual")
+    columns = (
+        "security",
+        "ticker",
+        "price",
+        "before",
+        "after",
+        "",
+        "trade",
+        "amount",
+        "target",
+        "actual",
+    )
     rows = [
         (
             each.security_id,
+            names.tickers.get(each.security_id),
             each.price,
             each.original_quantity,
             each.adjusted_quantity,
             each.transaction_type,
             each.trade_quantity,
-            each.target,
-            each.actual,
+            _amount(each.trade_quantity, each.price),
+            _percent(each.target),
+            _percent(each.actual),
         )
         for each in found
     ]
     return make_table(title, columns, rows)
 
 
-def tabulate_drift(one: PortfolioDrift) -> Table:
+def tabulate_drift(one: PortfolioDrift, names: Names = NO_NAMES) -> Table:
     """Tabulate the drift of one portfolio by security."""
-    title = f"{one.portfolio_id} {one.status}, total drift {_money(one.total_drift):,}"
-    columns = ("security", "quantity", "price", "target", "actual", "deviation", "side", "outside")
+    who = " ".join(filter(None, (one.portfolio_id, names.portfolios.get(one.portfolio_id))))
+    title = f"{who} {one.status}, total drift {_money(one.total_drift):,}"
+    columns = (
+        "security",
+        "ticker",
+        "quantity",
+        "price",
+        "target",
+        "actual",
+        "deviation",
+        "side",
+        "outside",
+    )
     rows = [
         (
             each.security_id,
+            names.tickers.get(each.security_id),
             each.quantity,
             each.price,
-            each.target,
-            each.actual,
+            _percent(each.target),
+            _percent(each.actual),
             _money(each.deviation),
             each.side,
             _money(each.outside),
@@ -159,16 +236,25 @@ def tabulate_drift(one: PortfolioDrift) -> Table:
     return make_table(title, columns, rows)
 
 
-def tabulate_drifts(found: Iterable[DriftSummary]) -> Table:
+def tabulate_drifts(found: Iterable[DriftSummary], names: Names = NO_NAMES) -> Table:
     """Tabulate the drift of portfolios."""
-    columns = ("portfolio", "status", "market value", "total drift", "weight", "out of band")
+    columns = (
+        "portfolio",
+        "name",
+        "status",
+        "market value",
+        "total drift",
+        "weight",
+        "out of band",
+    )
     rows = [
         (
             each.portfolio_id,
+            names.portfolios.get(each.portfolio_id),
             _status(each.status, each.error),
             _money(each.market_value),
             _money(each.total_drift),
-            each.total_drift_weight,
+            _percent(each.total_drift_weight),
             each.out_of_band,
         )
         for each in found
@@ -183,14 +269,27 @@ def tabulate_submission(found: OrderSubmission) -> Table:
     return make_table("Hand-over", ("rebalance", "status", "transactions", "orders"), [row])
 
 
-def tabulate_orders(found: OrderSubmission) -> Table:
+def tabulate_orders(found: OrderSubmission, names: Names = NO_NAMES) -> Table:
     """Tabulate orders with the last answer of the order service."""
-    columns = ("portfolio", "", "security", "quantity", "status", "there", "order", "message")
+    columns = (
+        "portfolio",
+        "name",
+        "",
+        "security",
+        "ticker",
+        "quantity",
+        "status",
+        "there",
+        "order",
+        "message",
+    )
     rows = [
         (
             each.portfolio_id,
+            names.portfolios.get(each.portfolio_id),
             each.transaction_type,
             each.security_id,
+            names.tickers.get(each.security_id),
             each.quantity,
             each.status,
             each.service_status,
@@ -222,6 +321,14 @@ def tabulate_runs(found: Iterable[Run]) -> Table:
 
 def _money(amount: Decimal | None) -> Decimal | None:
     return None if amount is None else amount.quantize(CENT, context=WIDE)
+
+
+def _amount(quantity: Decimal | None, price: Decimal) -> Decimal | None:
+    return None if quantity is None else _money(WIDE.multiply(quantity, price))
+
+
+def _percent(weight: Decimal | Fraction | None) -> Percent | None:
+    return None if weight is None else Percent(weight)
 
 
 def _when(moment: datetime | None) -> str:

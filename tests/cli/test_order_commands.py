@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,8 +12,11 @@ from fastapi import FastAPI
 from serve_app.cli import order_commands
 from tests.support import flaky_order_service
 from tests.support.command_server import Ordergen, ordergen_at, served
+from tests.support.fakes import Stored
 from tests.support.flaky_order_service import OrderDesk
+from tests.support.names import named
 from tests.support.submissions import rebalanced
+from tests.support.terminal import on_terminal
 
 REBALANCE = "8" * 24
 PATH = f"/api/v1/rebalance/{REBALANCE}/orders"
@@ -34,8 +38,8 @@ async def test_a_rebalance_is_handed_over_once_and_its_orders_are_shown(
 ) -> None:
     rebalance_id = await made(client)
 
-    done = await ordergen("hand-over", rebalance_id)
-    again = await ordergen("hand-over", rebalance_id, "--json")
+    done = await ordergen("hand-over", rebalance_id, "--yes")
+    again = await ordergen("hand-over", rebalance_id, "--yes", "--json")
     shown = await ordergen("orders", rebalance_id)
 
     assert done.exit_code == again.exit_code == shown.exit_code == 0, done.output
@@ -48,13 +52,70 @@ async def test_a_rebalance_is_handed_over_once_and_its_orders_are_shown(
         assert str(order["order_id"]) in shown.stdout
 
 
+@pytest.mark.parametrize(("keys", "code", "orders"), [("y\n", 0, 6), ("n\n", 1, 0), ("\n", 1, 0)])
+async def test_a_person_confirms_a_hand_over_by_its_counts_and_amounts(
+    app: FastAPI, client: httpx.AsyncClient, desk: OrderDesk, keys: str, code: int, orders: int
+) -> None:
+    rebalance_id = await made(client, securities=3)
+
+    async with served(app) as url:
+        screen = await on_terminal(url, "hand-over", rebalance_id, columns=200, keys=keys)
+
+    assert screen.exit_code == code, screen.text
+    assert "6 transactions of 2 portfolios: buys 61.50, sells 0.00" in screen.text
+    assert "Send the orders? [y/N]" in screen.text
+    assert sum(len(batch) for batch in desk.posted) == orders
+    assert ("nothing was sent" in screen.text) == (code == 1)
+
+
+async def test_a_hand_over_of_orders_that_are_all_sent_asks_nothing(
+    app: FastAPI, client: httpx.AsyncClient, ordergen: Ordergen
+) -> None:
+    rebalance_id = await made(client)
+    await ordergen("hand-over", rebalance_id, "--yes")
+
+    async with served(app) as url:
+        screen = await on_terminal(url, "hand-over", rebalance_id)
+
+    assert screen.exit_code == 0, screen.text
+    assert "Send the orders?" not in screen.text
+
+
+async def test_a_hand_over_that_nobody_can_confirm_is_refused_in_one_line(
+    ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
+) -> None:
+    rebalance_id = await made(client)
+
+    done = await ordergen("hand-over", rebalance_id)
+    data = await ordergen("hand-over", rebalance_id, "--json")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "--yes" in line
+    assert data.exit_code == 2
+    assert "--yes" in json.loads(data.stdout)["detail"]
+    assert desk.posted == []
+
+
+async def test_orders_have_names_and_tickers_beside_their_ids(
+    ordergen: Ordergen, client: httpx.AsyncClient, stored: Stored
+) -> None:
+    stored.resources = replace(stored.resources, portfolios=named("Growth IRA"))
+    rebalance_id = await made(client)
+    await ordergen("hand-over", rebalance_id, "--yes")
+
+    shown = await ordergen("orders", rebalance_id)
+
+    assert shown.stdout.count("Growth IRA") == 2
+
+
 async def test_orders_that_were_refused_are_listed_and_end_with_1(
     ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
     rebalance_id = await made(client)
     desk.faults = [flaky_order_service.refusing(1)]
 
-    done = await ordergen("hand-over", rebalance_id)
+    done = await ordergen("hand-over", rebalance_id, "--yes")
     failed = await ordergen("orders", rebalance_id, "--status", "FAILED", "--json")
 
     assert done.exit_code == 1, done.output
@@ -69,7 +130,7 @@ async def test_orders_beyond_one_request_are_listed(
 ) -> None:
     monkeypatch.setattr(order_commands, "MAX_ORDERS_PER_PAGE", 7)
     rebalance_id = await made(client, securities=10)
-    await ordergen("hand-over", rebalance_id)
+    await ordergen("hand-over", rebalance_id, "--yes")
 
     some = await ordergen("orders", rebalance_id, "--limit", "15", "--json")
     every = await ordergen("orders", rebalance_id, "--limit", "100", "--json")
@@ -105,7 +166,7 @@ async def test_a_hand_over_is_asked_for_again_for_as_long_as_orders_go_out(
         return standing(asked[-1])
 
     async with served(app) as url:
-        done = await ordergen_at(url)("hand-over", REBALANCE)
+        done = await ordergen_at(url)("hand-over", REBALANCE, "--yes")
 
     assert (done.exit_code, len(asked)) == (code, requests), done.output
     assert done.stderr.count("orders are sent") == requests - 1
@@ -117,7 +178,7 @@ async def test_an_order_service_that_is_down_ends_a_hand_over_with_3(
     rebalance_id = await made(client)
     desk.faults = [flaky_order_service.lost_on_the_way_there]
 
-    done = await ordergen("hand-over", rebalance_id)
+    done = await ordergen("hand-over", rebalance_id, "--yes")
 
     assert (done.exit_code, done.stdout) == (3, "")
     assert "orders-in-doubt" in done.stderr

@@ -21,13 +21,15 @@ from tests.support.fakes import A, B, FakeOptimizer, P, Q
 
 ID = "6" * 24
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "models": (ID,),
+    "models show": (ID,),
+    "models create": ("-", "--name", "Growth", "--portfolio", P),
+    "models edit": (ID, "--name", "Growth"),
     "rebalance": ("--model", ID),
     "optimize": ("-",),
     "show": (ID,),
     "drift": ("--portfolio", P),
     "export": (ID,),
-    "hand-over": (ID,),
+    "hand-over": (ID, "--yes"),
     "orders": (ID,),
     "runs list": (),
     "runs begin": ("--whole-book",),
@@ -37,6 +39,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 TAKES_AN_ID = {
     "models": ("{}",),
+    "models edit": ("{}", "--name", "Growth"),
     "rebalance --model": ("--model", "{}"),
     "rebalance --portfolio": ("--portfolio", "{}"),
     "show": ("{}",),
@@ -44,7 +47,7 @@ TAKES_AN_ID = {
     "drift --model": ("--model", "{}"),
     "drift --portfolio": ("--portfolio", "{}"),
     "export": ("{}",),
-    "hand-over": ("{}",),
+    "hand-over": ("{}", "--yes"),
     "orders": ("{}",),
     "replay": ("{}",),
     "runs begin --model": ("--model", "{}"),
@@ -212,7 +215,7 @@ async def test_open_orders_that_are_in_the_way_are_named_by_portfolio_and_rebala
     ]
     problem = {"type": "/problems/orders-open", "status": 409, "title": "T", "detail": "D"}
     async with served(answering(409, {**problem, "portfolios": portfolios})) as url:
-        done = await ordergen_at(url)("hand-over", ID)
+        done = await ordergen_at(url)("hand-over", ID, "--yes")
 
     assert done.exit_code == 1
     assert f"  portfolio_id P{9:023} rebalance_ids {ID} open_orders 40\n" in done.stderr

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Status
 from optimization.domain.portfolio import PricedTarget
 from serve_app.cli import cli
-from serve_app.cli.output import make_table, show
 from tests.support.command_server import WIDE, Ordergen, ordergen_at, served
 from tests.support.fakes import PRICE, A, FakeOptimizer, P, Q, bought_one, position, refused
 
@@ -46,7 +45,7 @@ async def test_models_are_listed_and_one_is_shown(
     assert listed.exit_code == shown.exit_code == 0
     assert model["model_id"] in listed.stdout
     assert A in shown.stdout
-    assert "0.25" in shown.stdout
+    assert "25.00%" in shown.stdout
 
 
 async def test_json_has_numbers_of_the_digits_of_the_service(
@@ -212,6 +211,14 @@ async def test_a_wrong_argument_ends_with_2(ordergen: Ordergen, arguments: tuple
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("name", ["neither", "options", "no object", "no file", "url"])
+async def test_a_program_gets_a_wrong_argument_as_json_too(ordergen: Ordergen, name: str) -> None:
+    done = await ordergen(*WRONG[name], "--json")
+
+    assert (done.exit_code, done.stderr) == (2, "")
+    assert json.loads(done.stdout)["title"] == "Wrong argument, file or setting"
+
+
 async def test_a_service_that_does_not_answer_ends_with_3(ordergen: Ordergen) -> None:
     done = await ordergen("models", "--url", NOWHERE)
 
@@ -231,22 +238,6 @@ async def test_a_run_over_nothing_is_refused_with_the_rule(ordergen: Ordergen) -
 
     assert done.exit_code == 2
     assert "whole_book" in done.stderr
-
-
-@pytest.mark.parametrize(("columns", "is_whole"), [(70, True), (40, False)])
-def test_an_id_stays_whole_beside_sentences_and_loses_no_letter_on_a_narrow_terminal(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    columns: int,
-    is_whole: bool,
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    row = ("123456789012345678901234", "STOPPED: no answer of accounting", "120REBALANCED30FAILED")
-    show(make_table("Runs", ("run", "status", "outcomes"), [row]))
-    printed = capsys.readouterr().out
-    assert (row[0] in printed) == is_whole
-    first = "".join(line[1:].split("│")[0].strip() for line in printed.splitlines() if "│" in line)
-    assert first == row[0]
 
 
 def test_help_names_every_exit_code() -> None:

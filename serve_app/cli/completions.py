@@ -1,0 +1,61 @@
+"""Completions of ids in a shell: of models, rebalances and runs, newest first.
+
+A shell waits for them, so the service has a second to answer, and no id is offered without it.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from serve_app.client import Client
+
+WITHIN_S: Final = 1.0
+RETRY_S: Final = 0.1
+MAX_OFFERED: Final = 50
+Offer = tuple[str, str]  # an id and what a shell shows beside it
+
+
+def complete_models(incomplete: str) -> list[Offer]:
+    """Offer ids of models with their names."""
+    return _offer(
+        incomplete,
+        lambda client: client.list_models(limit=MAX_OFFERED),
+        lambda each: (each.model_id, each.name),
+    )
+
+
+def complete_rebalances(incomplete: str) -> list[Offer]:
+    """Offer ids of rebalances with their models and times."""
+    return _offer(
+        incomplete,
+        lambda client: client.list_rebalances(limit=MAX_OFFERED),
+        lambda each: (each.rebalance_id, f"{each.model_name} {each.rebalance_date:%Y-%m-%d %H:%M}"),
+    )
+
+
+def complete_runs(incomplete: str) -> list[Offer]:
+    """Offer ids of runs with their states."""
+    return _offer(
+        incomplete,
+        lambda client: client.list_runs(limit=MAX_OFFERED),
+        lambda each: (each.run_id, f"{each.status} {each.created_at:%Y-%m-%d %H:%M}"),
+    )
+
+
+def _offer(
+    incomplete: str,
+    ask: "Callable[[Client], Iterable[Any]]",
+    offer: Callable[[Any], Offer],
+) -> list[Offer]:
+    from serve_app.cli.arguments import URL
+    from serve_app.client import Client
+
+    url = os.environ.get("ORDERGEN_URL") or URL
+    try:
+        with Client(url, timeout_s=WITHIN_S, retry_s=RETRY_S) as client:
+            every = [offer(each) for each in islice(ask(client), MAX_OFFERED)]
+    except Exception:  # noqa: BLE001 - an error of any kind would be printed into the prompt
+        return []
+    return [one for one in every if one[0].startswith(incomplete)]

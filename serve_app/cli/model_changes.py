@@ -1,0 +1,68 @@
+"""Changes of a model by flags: targets, bands, members and followers."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from serve_app.client import Model
+
+PERCENT: Final = "%"
+SET_RULE: Final = "write SECURITY=TARGET, SECURITY=TARGET,BAND or SECURITY=TARGET,LOW,HIGH"
+
+
+def set_position(model: "Model", text: str) -> "Model":
+    """Add a security or change its target; a target alone keeps the band.
+
+    Raises BadParameter for a text that is no SECURITY=TARGET[,BAND | ,LOW,HIGH].
+    """
+    from serve_app.client import Position
+
+    security_id, _, amounts = text.partition("=")
+    parts = [_weight(each, text) for each in amounts.split(",")]
+    held = {each.security_id: each for each in model.positions}
+    old = held.get(security_id)
+    match len(parts):
+        case 1 if old is not None:
+            new = replace(old, target=parts[0])
+        case 2:
+            new = Position(security_id, parts[0], high_drift=parts[1], low_drift=parts[1])
+        case 3:
+            new = Position(security_id, parts[0], high_drift=parts[2], low_drift=parts[1])
+        case 1:
+            raise typer.BadParameter(
+                f"--set {text}: a security that is new needs a band; {SET_RULE}"
+            )
+        case _:
+            raise typer.BadParameter(f"--set {text}: {SET_RULE}")
+    return replace(model, positions=tuple({**held, security_id: new}.values()))
+
+
+def remove_positions(model: "Model", security_ids: Sequence[str]) -> "Model":
+    """Remove securities; raise BadParameter for one that the model does not have."""
+    _require_held(security_ids, [each.security_id for each in model.positions], "--remove")
+    left = tuple(each for each in model.positions if each.security_id not in security_ids)
+    return replace(model, positions=left)
+
+
+def change_followers(model: "Model", added: Sequence[str], removed: Sequence[str]) -> "Model":
+    """Add and remove portfolios; raise BadParameter for one to remove that does not follow."""
+    _require_held(removed, model.portfolios, "--remove-portfolio")
+    left = [each for each in model.portfolios if each not in removed]
+    return replace(model, portfolios=tuple(dict.fromkeys([*left, *added])))
+
+
+def _require_held(wanted: Sequence[str], held: Sequence[str], option: str) -> None:
+    if missing := [each for each in wanted if each not in held]:
+        raise typer.BadParameter(f"{option} {missing[0]}: the model does not have it")
+
+
+def _weight(text: str, whole: str) -> Decimal:
+    try:
+        weight = Decimal(text.strip().removesuffix(PERCENT))
+    except InvalidOperation:
+        raise typer.BadParameter(f"--set {whole}: {text!r} is no weight; {SET_RULE}") from None
+    return weight / 100 if text.strip().endswith(PERCENT) else weight

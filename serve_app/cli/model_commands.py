@@ -1,0 +1,154 @@
+"""Commands that list, show, create and edit models."""
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from serve_app.cli.arguments import TIMEOUT_S, URL, AsJson, Timeout, Url, Wide, client_of
+from serve_app.cli.completions import complete_models
+from serve_app.cli.exit_codes import one_line_errors
+
+if TYPE_CHECKING:
+    from serve_app.client import Client, Model
+
+SHOW = "show"
+
+
+class ShowByDefault(TyperGroup):
+    """Group in which words that name no command are arguments of `show`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read `models ID` as `models show ID`, and `models` alone as `models show`."""
+        names_command = bool(args) and (args[0] in self.commands or args[0] == "--help")
+        if not names_command and not ctx.resilient_parsing:
+            args = [SHOW, *args]
+        return super().parse_args(ctx, args)
+
+
+commands = typer.Typer(
+    name="models", cls=ShowByDefault, help="List the models; show, create or edit one."
+)
+
+Name = Annotated[str | None, typer.Option("--name", help="name of the model")]
+Ids = list[str] | None
+
+
+@commands.command(SHOW)
+def show_models(
+    model_id: Annotated[
+        str | None, typer.Argument(help="show its securities", autocompletion=complete_models)
+    ] = None,
+    sort_by: Annotated[
+        str, typer.Option("--sort-by", help="a field, or several: -name,model_id")
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="maximum number of rows")] = 1000,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the models, or show one; `models ID` is short for `models show ID`."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+        from serve_app.cli import tables
+        from serve_app.cli.output import show, show_json
+
+        if model_id is not None:
+            _show(client, client.read_model(model_id), as_json=as_json, wide=wide)
+            return
+        found = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
+        show_json(found) if as_json else show(tables.tabulate_models(found), wide=wide)
+
+
+@commands.command()
+def create(
+    file: Annotated[
+        typer.FileText, typer.Argument(help="the model as JSON; - for stdin", metavar="FILE")
+    ],
+    name: Name = None,
+    portfolios: Annotated[
+        Ids, typer.Option("--portfolio", help="a portfolio that follows it; may be repeated")
+    ] = None,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Store a new model from a file; options take precedence over the file."""
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+        from serve_app.cli.model_text import read_model_text, require_members
+
+        members = read_model_text(file.read())
+        if name is not None:
+            members["name"] = name
+        if portfolios:
+            members["portfolios"] = portfolios
+        require_members(members, "name", "portfolios")
+        created = client.add_model(
+            members["name"],
+            members.get("positions", []),
+            members["portfolios"],
+            rebalance_options=members.get("rebalance_options"),
+        )
+        _show(client, created, as_json=as_json, wide=wide)
+
+
+@commands.command()
+def edit(
+    model_id: Annotated[str, typer.Argument(autocompletion=complete_models)],
+    name: Name = None,
+    positions: Annotated[
+        Ids,
+        typer.Option(
+            "--set",
+            metavar="SECURITY=TARGET[,LOW,HIGH]",
+            help="add or change a security: 0.4 or 40%; may be repeated",
+        ),
+    ] = None,
+    removed: Annotated[
+        Ids, typer.Option("--remove", metavar="SECURITY", help="may be repeated")
+    ] = None,
+    followers: Annotated[
+        Ids, typer.Option("--add-portfolio", metavar="PORTFOLIO_ID", help="may be repeated")
+    ] = None,
+    leaving: Annotated[
+        Ids, typer.Option("--remove-portfolio", metavar="PORTFOLIO_ID", help="may be repeated")
+    ] = None,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+    wide: Wide = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change a model by these options, or without any in an editor.
+
+    The change is refused if another has changed the model meanwhile.
+    """
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+        from serve_app.cli.model_changes import change_followers, remove_positions, set_position
+        from serve_app.cli.model_editing import edit_model
+
+        stored = client.read_model(model_id)
+        if any((name, positions, removed, followers, leaving)):
+            changed = replace(stored, name=name or stored.name)
+            changed = remove_positions(changed, removed or ())
+            for text in positions or ():
+                changed = set_position(changed, text)
+            changed = change_followers(changed, followers or (), leaving or ())
+            saved = client.replace_model(changed)
+        else:
+            saved = edit_model(client, stored)
+        _show(client, saved, as_json=as_json, wide=wide)
+
+
+def _show(client: "Client", model: "Model", *, as_json: bool, wide: bool) -> None:
+    from serve_app.cli import tables
+    from serve_app.cli.names import look_up_names
+    from serve_app.cli.output import show, show_json
+
+    if as_json:
+        show_json(model)
+        return
+    names = look_up_names(client, security_ids=[each.security_id for each in model.positions])
+    show(tables.tabulate_model(model, names), wide=wide)

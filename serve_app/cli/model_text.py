@@ -1,0 +1,95 @@
+"""Text of a model for people: the JSON that `models create` reads and `models edit` opens.
+
+Lines that begin with # are comments. A model reads back as it was written.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from serve_app.cli.exit_codes import CommandError, Ending
+
+if TYPE_CHECKING:
+    from serve_app.cli.names import Names
+    from serve_app.client import Model
+
+MEMBERS: Final = ("name", "positions", "portfolios", "rebalance_options")
+COMMENT: Final = "#"
+
+
+def model_text(model: "Model", names: "Names") -> str:
+    """Write a model, a line for each position, with tickers and portfolio names as comments."""
+    positions = [
+        {
+            "security_id": each.security_id,
+            "target": each.target,
+            "low_drift": each.low_drift,
+            "high_drift": each.high_drift,
+        }
+        for each in model.positions
+    ]
+    members = [f'"name": {_json(model.name)}', f'"positions": {_list(positions)}']
+    members.append(f'"portfolios": {_list(model.portfolios)}')
+    if model.rebalance_options:
+        members.append(f'"rebalance_options": {_json(model.rebalance_options)}')
+    known = [f"# {each} is {name}" for each, name in (names.tickers | names.portfolios).items()]
+    body = ",\n  ".join(members)
+    return "\n".join([*known, f"{{\n  {body}\n}}\n"])
+
+
+def read_model_text(text: str, lines_above: int = 0) -> dict[str, Any]:
+    """Read the members of a model; raise CommandError that names the line or the member.
+
+    ``lines_above`` is the number of lines that a person sees above the text.
+    """
+    from serve_app.json_text import AmbiguousTextError, decode
+
+    lines = ["" if line.lstrip().startswith(COMMENT) else line for line in text.splitlines()]
+    try:
+        body = decode("\n".join(lines).encode())
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno + lines_above}, column {error.colno}"
+        raise CommandError(Ending.USAGE, f"{place} is not JSON: {error.msg}") from error
+    except AmbiguousTextError as error:
+        pointer = "/".join(("", *map(str, error.path)))
+        raise CommandError(Ending.USAGE, f"{pointer}: {error.rule}") from error
+    if not isinstance(body, dict):
+        raise CommandError(Ending.USAGE, f"a model is an object with {', '.join(MEMBERS)}")
+    members: dict[str, Any] = body
+    if unknown := [name for name in members if name not in MEMBERS]:
+        rule = f"no such member of a model; it has {', '.join(MEMBERS)}"
+        raise CommandError(Ending.USAGE, f"/{unknown[0]}: {rule}")
+    return members
+
+
+def require_members(members: Mapping[str, Any], *names: str) -> None:
+    """Raise CommandError unless a model has these members, and lists where it needs them."""
+    if missing := [name for name in names if name not in members]:
+        raise CommandError(Ending.USAGE, f"the model has no {', '.join(missing)}")
+    for name in ("positions", "portfolios"):
+        if not isinstance(members.get(name, []), list):
+            raise CommandError(Ending.USAGE, f"/{name}: a list is needed")
+
+
+def _list(values: Sequence[Any]) -> str:
+    rows = ",\n    ".join(_json(value) for value in values)
+    return f"[\n    {rows}\n  ]" if rows else "[]"
+
+
+def _json(value: Any) -> str:
+    """Write a value in one line, decimals as numbers with their own digits."""
+    match value:
+        case Decimal():
+            return f"{value:f}"
+        case Fraction():
+            return json.dumps(str(value))
+        case Mapping():
+            return (
+                f"{{{', '.join(f'{_json(name)}: {_json(each)}' for name, each in value.items())}}}"
+            )
+        case list() | tuple():
+            return f"[{', '.join(map(_json, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,57 @@
+"""Completions as a shell asks for them."""
+
+import asyncio
+import json
+
+from fastapi import FastAPI
+from typer.testing import CliRunner
+
+from serve_app.cli import cli
+from tests.support.command_server import ordergen_at, served
+from tests.support.fakes import posted
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def completed(words: str, url: str = NOWHERE) -> str:
+    """Return what the command offers to zsh for the last of these words."""
+    asked = {
+        "_ORDERGEN_COMPLETE": "complete_zsh",
+        "_TYPER_COMPLETE_ARGS": words,
+        "ORDERGEN_URL": url,
+    }
+    return CliRunner().invoke(cli, [], prog_name="ordergen", env=asked).stdout
+
+
+def test_commands_and_options_are_completed() -> None:
+    assert '"models"' in completed("ordergen mod")
+    assert all(f'"{word}"' in completed("ordergen models ") for word in ("show", "create", "edit"))
+    assert '"--wide"' in completed("ordergen orders --wi")
+
+
+async def test_ids_are_completed_with_names_beside_them(app: FastAPI) -> None:
+    async with served(app) as url:
+        ordergen = ordergen_at(url)
+        made = await ordergen("models", "create", "-", "--json", stdin=json.dumps(posted("Income")))
+        model_id = json.loads(made.stdout)["model_id"]
+        rebalanced = await ordergen("rebalance", "--model", model_id, "--json")
+        rebalance_id = json.loads(rebalanced.stdout)[0]["rebalance_id"]
+        models = await asyncio.to_thread(completed, f"ordergen models edit {model_id[:6]}", url)
+        rebalances = await asyncio.to_thread(completed, "ordergen orders ", url)
+        others = await asyncio.to_thread(completed, "ordergen models edit x", url)
+
+    assert model_id in models
+    assert "Income" in models
+    assert rebalance_id in rebalances
+    assert model_id not in others
+
+
+def test_no_id_is_offered_without_the_service() -> None:
+    assert completed("ordergen models edit ") == "_files\n"  # which leaves it to the shell
+
+
+def test_completions_can_be_installed() -> None:
+    shown = CliRunner().invoke(cli, ["--help"], env={"COLUMNS": "200"})
+
+    assert "--install-completion" in shown.stdout
+    assert "--show-completion" in shown.stdout

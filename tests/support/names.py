@@ -1,0 +1,19 @@
+"""Names of portfolios: a portfolio service of five lines."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+class OneName:
+    """Portfolio service at which every portfolio has one name."""
+
+    def __init__(self, name: str | None) -> None:
+        self._name = name
+
+    async def read_names(self, portfolio_ids: Iterable[str]) -> Mapping[str, str | None]:
+        return dict.fromkeys(portfolio_ids, self._name)
+
+
+def named(name: str | None) -> Any:
+    """Build a portfolio service that knows every portfolio by this name, or none by any."""
+    return OneName(name)
