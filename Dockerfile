@@ -23,6 +23,8 @@ RUN uv sync --frozen --no-dev --extra serve --no-editable ${EXTRAS}
 FROM ${PYTHON_IMAGE} AS run
 ARG EXTRAS=""
 # The embedded mongod is linked against libcurl.
+# Without a version, because a version leaves the archive with the next security update.
+# hadolint ignore=DL3008
 RUN if [ -n "${EXTRAS}" ]; then \
       apt-get update && apt-get install --yes --no-install-recommends libcurl4 && rm -rf /var/lib/apt/lists/*; \
     fi
@@ -36,6 +38,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=8088 \
     DATA_DIRECTORY=/data \
+    HOME=/tmp \
     RAY_USAGE_STATS_ENABLED=0
 WORKDIR /app
 # A number, so that Kubernetes can see that it is not root.

@@ -54,6 +54,8 @@ check: .venv/.installed ## the static gates
 	$(BIN)/python -m serve_app.api.reference --check
 	$(BIN)/deptry .
 	$(BIN)/typos
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/zizmor --offline --quiet .github/workflows
 	$(BIN)/zensical build --strict --clean
 
 format: .venv/.installed ## format and fix what can be fixed

@@ -22,6 +22,12 @@ Config = Annotated[
         help="the Serve configuration; serve_config.yaml here, or that of the package, by default"
     ),
 ]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Argument(
+        help="the Serve configuration; serve_config.yaml here, or that of the package, by default"
+    ),
+]
 Prices = Annotated[
     Path | None, typer.Option(help="real prices for the simulated market, a CSV file")
 ]
@@ -54,14 +60,14 @@ def stop() -> None:
 
 
 @commands.command()
-def check_config(config: Config = None) -> None:
+def check_config(file: ConfigFile = None) -> None:
     """Refuse keys of a Serve configuration that Serve itself would ignore."""
     with one_line_errors():
         from serve_app.app import DEPLOYMENTS
         from serve_app.launch.preflight import default_config
         from serve_app.local.config_check import check_serve_config
 
-        path = config or default_config()
+        path = file or default_config()
         check_serve_config(path, DEPLOYMENTS)
         typer.echo(f"{path}: every key is known")
 

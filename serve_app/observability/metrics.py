@@ -16,6 +16,7 @@ from serve_app.observability.observers import Observers
 from storage.chunk_store import Report
 
 SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]
+LONG_S = [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0]
 SHORT_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
 MILLISECONDS = [
     *(1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0),
@@ -74,6 +75,17 @@ def _rebalances() -> Counter:
 def _rebalance_seconds() -> Histogram:
     description = "Seconds from the start of a rebalance to its last stored outcome"
     return Histogram("rebalance_duration_seconds", description, SECONDS, ("size",))
+
+
+@cache
+def _runs() -> Counter:
+    return Counter("rebalance_runs_total", "Runs by status at their end", ("status",))
+
+
+@cache
+def _run_seconds() -> Histogram:
+    description = "Seconds from the request of a run to its end"
+    return Histogram("rebalance_run_duration_seconds", description, LONG_S, ("status",))
 
 
 @cache
@@ -141,6 +153,12 @@ def count_rebalance(portfolios: int, seconds: float) -> None:
     size = "one" if portfolios == 1 else "many"
     _rebalances().inc(1, {"status": "COMPLETED"})
     _rebalance_seconds().observe(seconds, {"size": size})
+
+
+def count_run(status: str, seconds: float) -> None:
+    """Record the end of a run, whichever replica drove it."""
+    _runs().inc(1, {"status": status})
+    _run_seconds().observe(max(seconds, 0.0), {"status": status})
 
 
 def count_outcomes(counts: Mapping[Status, int]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from optimization import Refusal, Status
 from serve_app.chunks.unmatched_ids import UnmatchedIds
+from serve_app.observability.metrics import count_run
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
@@ -192,9 +193,11 @@ class RunDriver:
         ids = unmatched.ids if status is RunStatus.COMPLETED else ()
         totals = replace(totals, counts=counts, unmatched=ids)
         end, claim = self._with.runs.end, self._run.claim
+        finished_at = now()
         await retry_while_unavailable(
-            lambda: end(self._run.run_id, self._token, status, totals, now(), problem, claim)
+            lambda: end(self._run.run_id, self._token, status, totals, finished_at, problem, claim)
         )
+        count_run(status.value, (finished_at - self._run.created_at).total_seconds())
 
     async def _is_discarded(self) -> bool:
         """Return whether the caller gave the run up; remove its rebalances and chunks if so."""

@@ -54,6 +54,19 @@ async def test_a_rebalance_feeds_every_metric(http: httpx.AsyncClient, book: Boo
     assert {"find", "insert", "commitTransaction"} <= commands
 
 
+async def test_a_run_that_was_asked_for_by_itself_is_counted_at_its_end(
+    http: httpx.AsyncClient, book: Book
+) -> None:
+    made = await added(http, model_for(book, [funded(book)]))
+    begun = await http.post("/api/v1/runs", json={"models": [made["model_id"]]})
+    assert begun.status_code == 202, begun.text
+
+    samples = await exported(http, "rebalance_runs_total", "rebalance_run_duration_seconds_count")
+
+    statuses = {found["status"] for found, _ in samples["rebalance_runs_total"]}
+    assert "COMPLETED" in statuses
+
+
 async def test_a_request_that_waits_is_in_flight(http: httpx.AsyncClient, book: Book) -> None:
     portfolio_id = funded(book)
     await added(http, model_for(book, [portfolio_id]))

@@ -1,9 +1,13 @@
 import json
 import re
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -14,16 +18,52 @@ from serve_app.settings import Settings, SettingsError
 
 ROOT = Path(__file__).parents[2]
 SERVE_CONFIG = ROOT / "serve_config.yaml"
+KUBERAY = ROOT / "kuberay"
+CLUSTER_CONFIG = KUBERAY / "base/serve_config.yaml"
+KUBECTL = Path(sys.executable).with_name("kubectl")
+KUBERNETES = "1.37"
+OVERLAYS = ("base", "overlays/dev", "overlays/staging", "overlays/production")
+COMPONENTS = ("gateway", "incremental-upgrade", "monitoring", "redis")
+# Kinds of other controllers, whose schemas no package has.
+UNKNOWN = {"Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule"}
 # The schema of KubeRay lies beside the checkout if at all, because it is not ours to copy.
 RAYSERVICE_SCHEMA = ROOT.parent / "shared/data/rayservice-v1.schema.json"
 
 
-@pytest.fixture(scope="module")
-def rayservice() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "kuberay/rayservice.yaml").read_text())
+def render(directory: Path) -> list[dict[str, Any]]:
+    """Render a kustomization as `kubectl apply --kustomize` does."""
+    done = subprocess.run(
+        [KUBECTL, "kustomize", str(directory)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
 
 
-@pytest.fixture(scope="module")
+@cache
+def overlay(name: str) -> list[dict[str, Any]]:
+    return render(KUBERAY / name)
+
+
+def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = (each for each in documents if each["kind"] == kind)
+    return found
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def manifests(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    return overlay(request.param)
+
+
+@pytest.fixture
+def rayservice(manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    return of_kind(manifests, "RayService")
+
+
+@pytest.fixture
 def pods(rayservice: dict[str, Any]) -> list[dict[str, Any]]:
     """The specifications of the head's and every worker group's pods."""
     cluster = rayservice["spec"]["rayClusterConfig"]
@@ -31,8 +71,9 @@ def pods(rayservice: dict[str, Any]) -> list[dict[str, Any]]:
     return [group["template"]["spec"] for group in groups]
 
 
-def test_the_shipped_serve_configuration_has_no_key_that_serve_would_ignore() -> None:
-    check_serve_config(SERVE_CONFIG, DEPLOYMENTS)
+@pytest.mark.parametrize("path", [SERVE_CONFIG, CLUSTER_CONFIG], ids=["machine", "cluster"])
+def test_a_shipped_serve_configuration_has_no_key_that_serve_would_ignore(path: Path) -> None:
+    check_serve_config(path, DEPLOYMENTS)
 
 
 @pytest.mark.parametrize("key", ["max_ongoing_requests", "num_replicas", "autoscaling_config"])
@@ -56,22 +97,86 @@ def test_the_rayservice_is_one_that_kuberay_takes(rayservice: dict[str, Any]) ->
         for group in cluster["workerGroupSpecs"]
     )
     assert cluster["authOptions"] == {"mode": "token"}
-    if RAYSERVICE_SCHEMA.exists():
-        schema = json.loads(RAYSERVICE_SCHEMA.read_text())
-        faults = jsonschema.Draft202012Validator(schema).iter_errors(rayservice)
-        assert [f"{list(fault.absolute_path)}: {fault.message}" for fault in faults] == []
+    assert faults_of(rayservice) == []
 
 
-def test_the_rayservice_carries_the_serve_configuration_with_the_host_of_a_cluster(
+def faults_of(rayservice: dict[str, Any]) -> list[str]:
+    """List what KubeRay's own schema refuses, if the schema is there."""
+    if not RAYSERVICE_SCHEMA.exists():
+        return []
+    schema = json.loads(RAYSERVICE_SCHEMA.read_text())
+    faults = jsonschema.Draft202012Validator(schema).iter_errors(rayservice)
+    return [f"{list(fault.absolute_path)}: {fault.message}" for fault in faults]
+
+
+def test_kubernetes_knows_every_field_of_its_own_kinds(manifests: list[dict[str, Any]]) -> None:
+    own = [each for each in manifests if each["kind"] not in {"RayService", *UNKNOWN}]
+
+    assert len(own) >= 4
+    for document in own:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+def test_a_misspelt_field_of_a_manifest_is_refused() -> None:
+    policy = of_kind(overlay("base"), "NetworkPolicy")
+    policy = {**policy, "spec": {**policy["spec"], "podSelectors": {}}}
+
+    with pytest.raises(kubernetes_validate.ValidationError, match="podSelectors"):
+        kubernetes_validate.validate(policy, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_each_component_can_be_added_to_the_base(component: str, tmp_path: Path) -> None:
+    steps = Path(*[".."] * len(tmp_path.parts[1:]))
+    paths = [
+        steps / (KUBERAY / each).relative_to("/") for each in ("base", f"components/{component}")
+    ]
+    content = {"resources": [str(paths[0])], "components": [str(paths[1])]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(content))
+
+    rendered = render(tmp_path)
+
+    assert rendered != overlay("base")
+    assert faults_of(of_kind(rendered, "RayService")) == []
+
+
+def test_every_directory_of_manifests_is_rendered_by_a_test() -> None:
+    directories = {
+        str(path.parent.relative_to(KUBERAY)) for path in KUBERAY.rglob("kustomization.yaml")
+    }
+
+    assert directories == {*OVERLAYS, *(f"components/{each}" for each in COMPONENTS)}
+
+
+def test_a_cluster_has_the_serve_configuration_of_a_machine_but_for_host_and_replicas(
     rayservice: dict[str, Any],
 ) -> None:
     carried = yaml.safe_load(rayservice["spec"]["serveConfigV2"])
     own = yaml.safe_load(SERVE_CONFIG.read_text())
+    assert carried == yaml.safe_load(CLUSTER_CONFIG.read_text())
 
-    assert own["http_options"]["host"] == "127.0.0.1"
-    assert carried["http_options"].pop("host") == "0.0.0.0"
-    del own["http_options"]["host"]
+    for content, host in ((own, "127.0.0.1"), (carried, "0.0.0.0")):
+        assert content["http_options"].pop("host") == host
+        for deployment in content["applications"][0]["deployments"]:
+            deployment.pop("num_replicas", None)
+            deployment.pop("max_replicas_per_node", None)
+            for bound in ("min_replicas", "max_replicas"):
+                deployment.get("autoscaling_config", {}).pop(bound, None)
     assert carried == own
+
+
+def test_the_loss_of_one_node_leaves_a_replica_of_every_deployment(
+    rayservice: dict[str, Any],
+) -> None:
+    carried = yaml.safe_load(rayservice["spec"]["serveConfigV2"])
+    replicas = {each["name"]: each for each in carried["applications"][0]["deployments"]}
+    (workers,) = rayservice["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+
+    for name in ("Ingress", "ModelStore"):
+        spread = replicas[name]["num_replicas"], replicas[name]["max_replicas_per_node"]
+        assert spread == (2, 1), name
+    assert replicas["Optimizer"]["autoscaling_config"]["min_replicas"] == 2
+    assert workers["minReplicas"] >= 2
 
 
 def test_head_and_workers_have_one_image_and_one_environment(pods: list[dict[str, Any]]) -> None:
@@ -93,7 +198,8 @@ def test_head_and_workers_have_one_image_and_one_environment(pods: list[dict[str
     assert f"\n{Path(program).name} = " in (ROOT / "pyproject.toml").read_text()
     assert "secretKeyRef" in environment["MONGODB_URI"]["valueFrom"]
     assert {name for name in environment if not name.startswith("RAY_")} == {
-        name.upper() for name in ours
+        "HOME",
+        *(name.upper() for name in ours),
     }
 
 
@@ -104,15 +210,20 @@ def test_no_container_runs_as_root_or_without_limits(pods: list[dict[str, Any]])
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] == user
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+        assert container["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
+        assert {each["mountPath"] for each in container["volumeMounts"]} == {"/tmp"}
+        assert {"name": "HOME", "value": "/tmp"} in container["env"]
 
 
-def test_pods_are_selected_by_labels_that_they_have(rayservice: dict[str, Any]) -> None:
-    policy, budget = (
-        yaml.safe_load((ROOT / "kuberay" / name).read_text())
-        for name in ("networkpolicy.yaml", "poddisruptionbudget.yaml")
-    )
+def test_pods_are_selected_by_labels_that_they_have(
+    manifests: list[dict[str, Any]], rayservice: dict[str, Any]
+) -> None:
+    policies = {
+        each["metadata"]["name"]: each for each in manifests if each["kind"] == "NetworkPolicy"
+    }
+    budget = of_kind(manifests, "PodDisruptionBudget")
     cluster = rayservice["spec"]["rayClusterConfig"]
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     labels = {"ray.io/node-type": "worker"} | groups[0]["template"]["metadata"]["labels"]
@@ -121,16 +232,35 @@ def test_pods_are_selected_by_labels_that_they_have(rayservice: dict[str, Any]) 
         group["template"]["metadata"]["labels"] == groups[0]["template"]["metadata"]["labels"]
         for group in groups
     )
+    policy = policies["order-generation"]
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
     assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    # A policy for another server lets the pods of the service in, and nobody else.
+    for name in policies.keys() - {"order-generation"}:
+        (rule,) = policies[name]["spec"]["ingress"]
+        (source,) = rule["from"]
+        assert source["podSelector"]["matchLabels"].items() <= labels.items(), name
+
+
+def test_every_pod_has_an_account_that_exists_and_only_the_head_a_token(
+    manifests: list[dict[str, Any]], pods: list[dict[str, Any]]
+) -> None:
+    accounts = {
+        each["metadata"]["name"]: each.get("automountServiceAccountToken", True)
+        for each in manifests
+        if each["kind"] == "ServiceAccount"
+    }
+
+    assert [accounts[pod["serviceAccountName"]] for pod in pods] == [True, False]
 
 
 def test_one_port_goes_from_the_settings_to_the_service(
-    rayservice: dict[str, Any], pods: list[dict[str, Any]]
+    manifests: list[dict[str, Any]], rayservice: dict[str, Any], pods: list[dict[str, Any]]
 ) -> None:
     serve_config = yaml.safe_load(SERVE_CONFIG.read_text())
     (service_port,) = rayservice["spec"]["serveService"]["spec"]["ports"]
-    policy = yaml.safe_load((ROOT / "kuberay/networkpolicy.yaml").read_text())
+    policies = [each for each in manifests if each["kind"] == "NetworkPolicy"]
+    policy = next(each for each in policies if each["metadata"]["name"] == "order-generation")
     allowed = {port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", ())}
     port = serve_config["http_options"]["port"]
 
@@ -142,11 +272,31 @@ def test_one_port_goes_from_the_settings_to_the_service(
     assert f"EXPOSE {port}" in dockerfile()
 
 
-def test_the_kustomization_names_every_manifest() -> None:
-    kustomization = yaml.safe_load((ROOT / "kuberay/kustomization.yaml").read_text())
-    manifests = {path.name for path in (ROOT / "kuberay").glob("*.yaml")}
+def test_prometheus_reads_ports_that_every_pod_names_and_that_the_policy_opens(
+    pods: list[dict[str, Any]],
+) -> None:
+    production = overlay("overlays/production")
+    monitor = of_kind(production, "PodMonitor")
+    names = {each["port"] for each in monitor["spec"]["podMetricsEndpoints"]}
+    policy = next(
+        each
+        for each in production
+        if each["metadata"]["name"] == "order-generation" and each["kind"] == "NetworkPolicy"
+    )
+    opened = {port["port"] for port in policy["spec"]["ingress"][-1]["ports"]}
 
-    assert set(kustomization["resources"]) == manifests - {"kustomization.yaml"}
+    for pod in pods:
+        ports = {each["name"]: each["containerPort"] for each in pod["containers"][0]["ports"]}
+        assert {ports[name] for name in names} == opened
+
+
+def test_each_kustomization_names_every_manifest_beside_it() -> None:
+    for path in KUBERAY.rglob("kustomization.yaml"):
+        content = yaml.safe_load(path.read_text())
+        beside = {each.name for each in path.parent.glob("*.yaml")}
+        named = {each for each in content.get("resources", ()) if not each.startswith("..")}
+
+        assert named == beside - {"kustomization.yaml", "serve_config.yaml"}, path
 
 
 def test_everything_that_the_image_copies_is_there_and_sent_to_the_builder() -> None:
