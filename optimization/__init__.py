@@ -95,6 +95,7 @@ from optimization.time_budget import TimeBudget
 if TYPE_CHECKING:
     from optimization.block_engine import rebalance_block
     from optimization.engine import Answer, rebalance, rebalance_all
+    from optimization.frames.rebalance_frame import FrameOutcome, rebalance_frame
 
 __all__ = [
     "BESIDE",
@@ -124,6 +125,7 @@ __all__ = [
     "Edge",
     "EmptyModelError",
     "FrameError",
+    "FrameOutcome",
     "GroupBand",
     "Method",
     "Model",
@@ -168,6 +170,7 @@ __all__ = [
     "rebalance",
     "rebalance_all",
     "rebalance_block",
+    "rebalance_frame",
     "relative_band",
     "replace_invisible",
     "require_targets",
@@ -187,6 +190,8 @@ _WITH_SOLVER = {
     "rebalance": "optimization.engine",
     "rebalance_all": "optimization.engine",
     "rebalance_block": "optimization.block_engine",
+    "FrameOutcome": "optimization.frames.rebalance_frame",
+    "rebalance_frame": "optimization.frames.rebalance_frame",
 }
 
 

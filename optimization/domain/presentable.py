@@ -27,8 +27,8 @@ class Presentable:
     def _repr_html_(self) -> str:
         return import_module("optimization.presentation.tables").tabulate(self).html()
 
-    def to_frame(self, table: str = "positions", kind: str | None = None) -> Any:
-        """Make a data frame of the positions, of the ``"trades"``, or of the ``"outcomes"``.
+    def to_frame(self, table: str = "trades", kind: str | None = None) -> Any:
+        """Make a data frame of the trades, of all ``"positions"``, or of the ``"outcomes"``.
 
         ``kind`` is ``"pandas"``, ``"polars"``, ``"pyarrow"`` or ``"dict"`` (lists by column); by
         default that of the frames that were given, or else the first that is installed. Quantities
@@ -37,7 +37,7 @@ class Presentable:
 
         >>> from optimization import Model, Portfolio, rebalance
         >>> ira = Portfolio("ira", 1000, {}, {"VTI": 245.5})
-        >>> rebalance(Model({"VTI": 0.9}, band=0.1), ira).to_frame("trades", "dict")["amount"]
+        >>> rebalance(Model({"VTI": 0.9}, band=0.1), ira).to_frame(kind="dict")["amount"]
         [982.0]
         """
         columns = import_module("optimization.presentation.columns").columns_of(self, table)

@@ -104,7 +104,7 @@ def test_a_frame_has_the_trades_in_every_kind(answer: PortfolioOutcome, kind: st
 
 
 def test_positions_have_every_security_and_fractions_of_shares(answer: PortfolioOutcome) -> None:
-    frame = answer.to_frame(kind="polars")
+    frame = answer.to_frame("positions", "polars")
 
     assert frame["security"].to_list() == ["VTI", "BND", "GLD"]
     assert frame["quantity_after"].to_list() == [207.0, 39.0, 0.5]

@@ -1,0 +1,78 @@
+"""Cells of a frame, read by field: ids, numbers and weights; faults are noted, not raised."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from optimization.column_names import find_columns
+from optimization.domain.number_input import read_decimal
+from optimization.domain.numbers import Weight, read_weight
+from optimization.domain.rules import IDENTIFIER_RULE, is_identifier
+from optimization.errors import RuleError
+from optimization.frames.faults import Faults
+from optimization.frames.frame_columns import FrameColumns, is_missing
+
+Read = TypeVar("Read")
+
+
+@dataclass(slots=True)
+class Cells:
+    """Rows of a frame with the places of its fields.
+
+    >>> frame = FrameColumns.read({"Ticker": ["VTI"], "Shares": ["4.5"]}, "holdings")
+    >>> cells = Cells.of(frame, ("security", "quantity"))
+    >>> cells.identifier(0, "security"), cells.number(0, "quantity")
+    ('VTI', Decimal('4.5'))
+    """
+
+    frame: FrameColumns
+    places: dict[str, int]
+    faults: Faults = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.faults = Faults(self.frame.name)
+
+    @classmethod
+    def of(
+        cls, frame: FrameColumns, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
+    ) -> "Cells":
+        """Find the columns of fields; ColumnsError if one is missing or ambiguous."""
+        return cls(frame, find_columns(frame.heads, wanted, optional))
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a column of a field."""
+        return name in self.places
+
+    def is_empty(self, row: int, name: str) -> bool:
+        """Return whether a row has no value for a field."""
+        return name not in self.places or is_missing(self.frame.values[self.places[name]][row])
+
+    def identifier(self, row: int, name: str) -> str | None:
+        """Id of a portfolio or security; whole numbers count as text."""
+        value = self.frame.values[self.places[name]][row]
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        text = str(value) if whole else value
+        if isinstance(text, str) and is_identifier(text.strip()):
+            return text.strip()
+        self.faults.add(row, self.frame.heads[self.places[name]], value, IDENTIFIER_RULE)
+        return None
+
+    def number(self, row: int, name: str) -> Decimal | None:
+        """Number of a field."""
+        return self.cell(row, self.places[name], read_decimal)
+
+    def weight(self, row: int, name: str) -> Weight | None:
+        """Weight of a field."""
+        return self.cell(row, self.places[name], read_weight)
+
+    def cell(
+        self, row: int, place: int, read: Callable[[Any, tuple[str, ...]], Read]
+    ) -> Read | None:
+        """Value of a cell; None after a fault."""
+        head, value = self.frame.heads[place], self.frame.values[place][row]
+        try:
+            return read(value, (head,))
+        except RuleError as error:
+            self.faults.add(row, head, value, error.rule)
+            return None

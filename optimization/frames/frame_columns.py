@@ -1,0 +1,137 @@
+"""FrameColumns: heads and values of a data frame, whatever library made it.
+
+pandas, polars and pyarrow are read by their own methods, a mapping of lists as it is, and any other
+table by the Arrow PyCapsule interface (``__arrow_c_stream__``). None of the libraries is required:
+a frame brings its own.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final, Self, TypeAlias
+
+from optimization.errors import FrameError
+
+# A float of fewer bits keeps its type until its digits are read: as a Python float, 0.1 of 32 bits
+# would be 0.10000000149011612.
+SHORT_FLOATS: Final = frozenset({"float16", "float32", "halffloat", "float"})
+IndexHead: TypeAlias = Callable[[Sequence[object]], str]
+WHAT_IS_READ: Final = (
+    "give a pandas, polars or pyarrow table, any table with the Arrow PyCapsule interface, or a "
+    "mapping of columns"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameColumns:
+    """Columns of a frame: heads, and a list of values each; ``kind`` is its library.
+
+    >>> columns = FrameColumns.read({"security": ["VTI"], "quantity": [4]}, "holdings")
+    >>> columns.heads, columns.values, columns.kind
+    (('security', 'quantity'), (['VTI'], [4]), 'dict')
+    """
+
+    name: str  # of the argument, for messages
+    kind: str
+    heads: tuple[str, ...]
+    values: tuple[list[Any], ...]
+
+    @classmethod
+    def read(cls, frame: Any, name: str, index_head: IndexHead = lambda _: "security") -> Self:
+        """Read a frame; ``index_head`` names an index of texts without a name, from the heads.
+
+        Raises FrameError for anything else.
+        """
+        library = type(frame).__module__.partition(".")[0]
+        if library == "pandas" and hasattr(frame, "columns"):
+            heads, values = _read_pandas(frame, index_head)
+        elif library == "polars" and hasattr(frame, "get_columns"):
+            heads = [*frame.columns]
+            values = [_read_series(one, str(one.dtype).lower()) for one in frame.get_columns()]
+        elif library == "pyarrow" and hasattr(frame, "column_names"):
+            heads = [*frame.column_names]
+            values = [_read_series(one, str(one.type)) for one in frame.columns]
+        elif hasattr(frame, "collect"):
+            raise FrameError(f"{name} is a {type(frame).__name__}: call collect() first")
+        elif hasattr(frame, "__arrow_c_stream__"):
+            return cls.read(_import_stream(frame, name), name)
+        elif isinstance(frame, Mapping):
+            library, heads = "dict", [*frame]
+            values = [_read_list(frame[head], name, head) for head in heads]
+        else:
+            raise FrameError(f"{name} is a {type(frame).__name__}: {WHAT_IS_READ}")
+        return cls(name, library, tuple(str(head) for head in heads), tuple(values))
+
+    def __len__(self) -> int:
+        return len(self.values[0]) if self.values else 0
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a cell is empty: None, NaN, or the NA of pandas.
+
+    >>> is_missing(float("nan")), is_missing(0)
+    (True, False)
+    """
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return bool(isinstance(value, float) and value != value)
+
+
+def has_columns(mapping: Mapping[Any, Any]) -> bool:
+    """Return whether a mapping has lists as values, and not single numbers.
+
+    >>> has_columns({"security": ["VTI"]}), has_columns({"VTI": 4}), has_columns({"VTI": "4.5"})
+    (True, False, False)
+    """
+    return any(hasattr(one, "__iter__") and not isinstance(one, str) for one in mapping.values())
+
+
+def is_series(value: Any) -> bool:
+    """Return whether a value is a pandas Series, which maps its index to its values."""
+    return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "to_frame")
+
+
+def read_pairs(series: Any) -> dict[str, Any]:
+    """Values of a pandas Series by its index; empty cells are left out."""
+    values = _read_series(series, str(series.dtype).lower())
+    pairs = zip(series.index.tolist(), values, strict=True)
+    return {str(key): value for key, value in pairs if not is_missing(value)}
+
+
+def _read_pandas(frame: Any, index_head: IndexHead) -> tuple[list[Any], list[list[Any]]]:
+    heads, places = [*frame.columns], range(len(frame.columns))
+    columns = [frame.iloc[:, place] for place in places]
+    values = [_read_series(column, str(column.dtype).lower()) for column in columns]
+    levels = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]
+    for level in reversed(levels):
+        # An index of numbers or dates without a name only numbers the rows.
+        if level.dtype.kind != "M" and (level.name is not None or level.dtype.kind not in "iufb"):
+            heads.insert(0, index_head(heads) if level.name is None else level.name)
+            values.insert(0, level.tolist())
+    return heads, values
+
+
+def _read_series(series: Any, dtype: str) -> list[Any]:
+    """Values of a column of any library."""
+    if dtype in SHORT_FLOATS:
+        return [*series.to_numpy()]
+    for method in ("to_pylist", "to_list"):
+        if hasattr(series, method):
+            return getattr(series, method)()
+    return series.tolist()
+
+
+def _read_list(values: Any, name: str, head: object) -> list[Any]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise FrameError(f"{name}, column {head!r} is {values!r}: a column is a list of values")
+    return [*values]
+
+
+def _import_stream(frame: Any, name: str) -> Any:
+    """Import a table by the Arrow PyCapsule interface, with a library that is installed."""
+    if find_spec("pyarrow"):
+        return import_module("pyarrow").table(frame)
+    if find_spec("polars"):
+        return import_module("polars").DataFrame(frame)
+    raise FrameError(f"{name} is an Arrow stream: pip install pyarrow or polars to read it")

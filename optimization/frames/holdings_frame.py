@@ -1,0 +1,204 @@
+"""Holdings of portfolios from a frame: a row a holding, or a row a portfolio."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from optimization.column_names import field_of
+from optimization.domain.number_input import read_decimal
+from optimization.errors import FrameError
+from optimization.frames.cells import Cells
+from optimization.frames.frame_columns import (
+    FrameColumns,
+    has_columns,
+    is_missing,
+    is_series,
+    read_pairs,
+)
+
+ONLY_PORTFOLIO: Final = "portfolio"
+"""Id of the portfolio of a frame without a column of portfolios."""
+
+CASH_ONCE: Final = "the portfolio has another cash amount already: give its cash once"
+HELD_TWICE: Final = (
+    "the portfolio has this security in row {row} already: add them up, as in "
+    "groupby([portfolio, security]).sum()"
+)
+NO_SECURITY: Final = "no price and no target for a security of this name: drop the column"
+
+
+@dataclass(slots=True)
+class Account:
+    """Cash and holdings of one portfolio, with the row of each holding."""
+
+    cash: Decimal | None = None
+    holdings: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+
+
+Accounts = dict[str, Account]
+
+
+def is_cash(security_id: str) -> bool:
+    """Return whether a row or key of this name is cash.
+
+    >>> is_cash("CASH"), is_cash("VTI")
+    (True, False)
+    """
+    return security_id.casefold() == "cash"
+
+
+def read_holdings(holdings: Any, known: Collection[str], cash: Any = None) -> tuple[Accounts, str]:
+    """Read the accounts of a frame in the order of their first rows, and the kind of the frame.
+
+    ``known`` are the securities with a price or a target: the columns of a wide frame. A mapping
+    of numbers, or a Series, is one portfolio. ``cash`` is one amount, or amounts by portfolio.
+
+    >>> accounts, _ = read_holdings({"VTI": 4, "CASH": 100}, {"VTI"})
+    >>> accounts["portfolio"].cash, accounts["portfolio"].holdings
+    (Decimal('100'), {'VTI': Decimal('4')})
+    """
+    if is_series(holdings):
+        accounts, kind = _read_account(read_pairs(holdings)), "pandas"
+    elif isinstance(holdings, Mapping) and not has_columns(holdings):
+        accounts, kind = _read_account(holdings), "dict"
+    else:
+        frame = FrameColumns.read(holdings, "holdings", _index_head)
+        accounts, kind = _read_frame(frame, known), frame.kind
+    if cash is not None:
+        _add_cash(accounts, cash)
+    return accounts, kind
+
+
+def _index_head(heads: Sequence[object]) -> str:
+    fields = {field_of(str(head)) for head in heads}
+    return "security" if "quantity" in fields and "security" not in fields else "portfolio"
+
+
+def _read_account(amounts: Mapping[str, Any]) -> Accounts:
+    account = Account()
+    for key, value in amounts.items():
+        amount = read_decimal(value, ("holdings", key))
+        if is_cash(key):
+            account.cash = amount
+        else:
+            account.holdings[key] = amount
+    return {ONLY_PORTFOLIO: account}
+
+
+def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
+    fields = {field_of(head) for head in frame.heads}
+    is_long = bool(fields & {"security", "quantity"}) and not fields >= {
+        "portfolio",
+        "cash",
+        *known,
+    }
+    accounts: Accounts = {}
+    if is_long:
+        cells = Cells.of(frame, ("security", "quantity"), ("portfolio", "cash"))
+        for row in range(len(frame)):
+            _read_long(cells, row, accounts)
+    else:
+        cells = Cells.of(frame, (), ("portfolio", "cash"))
+        securities = _security_columns(cells, known)
+        if len(frame) > 1 and not cells.has("portfolio"):
+            rows = f"holdings has {len(frame):,} rows and no column of portfolios"
+            raise FrameError(f"{rows}: add one with the head 'portfolio'")
+        for row in range(len(frame)):
+            _read_wide(cells, row, securities, accounts)
+    cells.faults.raise_if_any()
+    return accounts
+
+
+def _account(cells: Cells, row: int, accounts: Accounts) -> Account | None:
+    portfolio = ONLY_PORTFOLIO
+    if cells.has("portfolio"):
+        found = cells.identifier(row, "portfolio")
+        if found is None:
+            return None
+        portfolio = found
+    return accounts.setdefault(portfolio, Account())
+
+
+def _read_long(cells: Cells, row: int, accounts: Accounts) -> None:
+    """Read a row that is a holding, an amount of cash, or both."""
+    account = _account(cells, row, accounts)
+    if account is None:
+        return
+    _note_cash(cells, row, "cash", account)
+    if cells.is_empty(row, "security") and cells.is_empty(row, "quantity"):
+        return
+    security = cells.identifier(row, "security")
+    if security is not None and is_cash(security):
+        _note_cash(cells, row, "quantity", account)
+        return
+    quantity = cells.number(row, "quantity")
+    if security is not None and quantity is not None:
+        _note_holding(cells, row, account, security, quantity)
+
+
+def _note_cash(cells: Cells, row: int, name: str, account: Account) -> None:
+    if cells.is_empty(row, name):
+        return
+    amount = cells.number(row, name)
+    if amount is not None and account.cash is not None and account.cash != amount:
+        cells.faults.add(row, cells.frame.heads[cells.places[name]], amount, CASH_ONCE)
+    elif amount is not None:
+        account.cash = amount
+
+
+def _note_holding(
+    cells: Cells, row: int, account: Account, security: str, quantity: Decimal
+) -> None:
+    if security in account.rows:
+        rule = HELD_TWICE.format(row=account.rows[security])
+        cells.faults.add(row, cells.frame.heads[cells.places["security"]], security, rule)
+        return
+    account.rows[security] = row
+    account.holdings[security] = quantity
+
+
+def _security_columns(cells: Cells, known: Collection[str]) -> dict[int, str]:
+    """Places of the securities of a wide frame."""
+    taken = set(cells.places.values())
+    columns = {place: head for place, head in enumerate(cells.frame.heads) if place not in taken}
+    for place, head in columns.items():
+        if head not in known and not all(map(is_missing, cells.frame.values[place])):
+            cells.faults.add_column(head, NO_SECURITY)
+    cells.faults.raise_if_any()
+    return columns
+
+
+def _read_wide(cells: Cells, row: int, securities: Mapping[int, str], accounts: Accounts) -> None:
+    account = _account(cells, row, accounts)
+    if account is None:
+        return
+    if account.rows:
+        head = cells.frame.heads[cells.places["portfolio"]]
+        cells.faults.add(row, head, cells.identifier(row, "portfolio"), "a portfolio has one row")
+        return
+    _note_cash(cells, row, "cash", account)
+    for place, security in securities.items():
+        account.rows[security] = row
+        if not is_missing(cells.frame.values[place][row]):
+            quantity = cells.cell(row, place, read_decimal)
+            if quantity is not None:
+                account.holdings[security] = quantity
+
+
+def _add_cash(accounts: Accounts, cash: Any) -> None:
+    """Add cash that is given beside the frame."""
+    if is_series(cash):
+        cash = read_pairs(cash)
+    if not isinstance(cash, Mapping):
+        if len(accounts) != 1:
+            rule = f"holdings has {len(accounts):,} portfolios: give cash by portfolio, a mapping"
+            raise FrameError(f"cash is {cash!r}, but {rule}")
+        cash = dict.fromkeys(accounts, cash)
+    for portfolio, value in cash.items():
+        amount = read_decimal(value, ("cash", str(portfolio)))
+        account = accounts.setdefault(str(portfolio), Account())
+        if account.cash is not None and account.cash != amount:
+            raise FrameError(f"cash of {portfolio} is {amount:f}: {CASH_ONCE}")
+        account.cash = amount

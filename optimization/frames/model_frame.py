@@ -1,0 +1,140 @@
+"""Prices and models from frames, mappings and Series."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from optimization.column_names import field_of
+from optimization.domain.model import Band, DriftBand, Model, Target, relative_band
+from optimization.domain.number_input import read_decimal
+from optimization.domain.numbers import Weight, subtract_weight
+from optimization.errors import FrameError, RuleError
+from optimization.frames.cells import Cells
+from optimization.frames.frame_columns import (
+    FrameColumns,
+    has_columns,
+    is_missing,
+    is_series,
+    read_pairs,
+)
+
+BANDS: Final = (
+    "band",
+    "low_drift",
+    "high_drift",
+    "low",
+    "high",
+    "relative_drift",
+    "absolute_drift",
+)
+NO_BAND: Final = (
+    "model has no bands: give band=0.05, or a column 'band', 'low_drift' and 'high_drift', 'low' "
+    "and 'high', or 'relative_drift'"
+)
+PRICED_TWICE: Final = "the security has a price in another row: give one price each"
+
+
+def read_prices(prices: Any) -> dict[str, Decimal]:
+    """Read prices by security; securities with an empty cell are left out.
+
+    From a mapping, a Series, a frame with columns ``security`` and ``price``, or a frame of one row
+    with a column for each security.
+
+    >>> read_prices({"security": ["VTI", "BND"], "price": [245.5, 72.1]})
+    {'VTI': Decimal('245.5'), 'BND': Decimal('72.1')}
+    """
+    if is_series(prices):
+        return _read_amounts(read_pairs(prices))
+    if isinstance(prices, Mapping) and not has_columns(prices):
+        return _read_amounts(prices)
+    frame = FrameColumns.read(prices, "prices")
+    fields = {field_of(head) for head in frame.heads}
+    if not fields & {"security", "price"}:
+        if len(frame) != 1:
+            rule = "give the last row alone, as in prices.tail(1), or columns security and price"
+            raise FrameError(f"prices has {len(frame):,} rows and no column of securities: {rule}")
+        row = zip(frame.heads, (column[0] for column in frame.values), strict=True)
+        return _read_amounts({head: value for head, value in row if not is_missing(value)})
+    cells = Cells.of(frame, ("security", "price"))
+    found: dict[str, Decimal] = {}
+    for row in range(len(frame)):
+        security = cells.identifier(row, "security")
+        if security is None or cells.is_empty(row, "price"):
+            continue
+        price = cells.number(row, "price")
+        if price is not None and found.setdefault(security, price) != price:
+            cells.faults.add(row, frame.heads[cells.places["price"]], price, PRICED_TWICE)
+    cells.faults.raise_if_any()
+    return found
+
+
+def _read_amounts(prices: Mapping[Any, Any]) -> dict[str, Decimal]:
+    return {str(key): read_decimal(value, ("prices", str(key))) for key, value in prices.items()}
+
+
+def read_model(model: Any, band: Band | Mapping[str, Band] | None = None) -> Model:
+    """Read a model: a Model, weights by security with ``band``, or a frame.
+
+    A frame has the columns ``security`` and ``target``, and bands in one of four forms: ``band``,
+    ``low_drift`` and ``high_drift``, ``low`` and ``high`` (weights), or ``relative_drift`` with an
+    optional ``absolute_drift``. Without one of them ``band`` is that of every target.
+
+    >>> frame = {"security": ["VTI", "BND"], "target": [0.6, "1/3"], "band": [0.05, 0.02]}
+    >>> [str(target.band.low) for target in read_model(frame).targets]
+    ['0.05', '0.02']
+    """
+    if isinstance(model, Model):
+        if band is not None:
+            raise FrameError("band is given, but the Model has bands: leave one of them out")
+        return model
+    if is_series(model):
+        model = read_pairs(model)
+    if isinstance(model, Mapping) and not has_columns(model):
+        return Model(model, band=band)
+    cells = Cells.of(FrameColumns.read(model, "model"), ("security", "target"), BANDS)
+    targets: dict[str, Target] = {}
+    for row in range(len(cells.frame)):
+        target = _read_target(cells, row, band)
+        if target is not None and targets.setdefault(target.security_id, target) is not target:
+            rule = "each security may stand once in a model"
+            cells.faults.add(
+                row, cells.frame.heads[cells.places["security"]], target.security_id, rule
+            )
+    cells.faults.raise_if_any()
+    return Model("Model", [*targets.values()], ("portfolio",))
+
+
+def _read_target(cells: Cells, row: int, band: Any) -> Target | None:
+    security, weight = cells.identifier(row, "security"), cells.weight(row, "target")
+    if security is None or weight is None:
+        return None
+    try:
+        drift_band = _read_band(cells, row, weight, band, security)
+        return None if drift_band is None else Target(security, weight, drift_band)
+    except RuleError as error:
+        cells.faults.add(row, ".".join(map(str, error.field)), error.value, error.rule)
+        return None
+
+
+def _read_band(
+    cells: Cells, row: int, weight: Weight, band: Any, security: str
+) -> DriftBand | None:
+    """The band of a row, from the first of its forms that has columns."""
+    if cells.has("band"):
+        one = cells.weight(row, "band")
+        return None if one is None else DriftBand(one, one)
+    if cells.has("low_drift") and cells.has("high_drift"):
+        low, high = cells.weight(row, "low_drift"), cells.weight(row, "high_drift")
+        return None if low is None or high is None else DriftBand(low, high)
+    if cells.has("low") and cells.has("high"):
+        low, high = cells.weight(row, "low"), cells.weight(row, "high")
+        if low is None or high is None:
+            return None
+        return DriftBand(subtract_weight(weight, low), subtract_weight(high, weight))
+    if cells.has("relative_drift"):
+        relative = cells.number(row, "relative_drift")
+        absolute = cells.number(row, "absolute_drift") if cells.has("absolute_drift") else None
+        return None if relative is None else relative_band(weight, relative, absolute)
+    if band is None:
+        raise FrameError(NO_BAND)
+    return Model({security: weight}, band=band).targets[0].band
