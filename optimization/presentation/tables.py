@@ -36,7 +36,8 @@ def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
     for _, answer in answers:
         counts[status_of(answer)] = counts.get(status_of(answer), 0) + 1
     counted = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-    above = (f"{len(answers):,} portfolios: {counted}" if answers else "no portfolio",)
+    noun = "portfolio" if len(answers) == 1 else "portfolios"
+    above = (f"{len(answers):,} {noun}: {counted}" if answers else "no portfolio",)
     return Table(OUTCOME_HEADS, rows, frozenset({2, 3, 4, 5, 6}), above, _rest(answers, "outcomes"))
 
 
