@@ -81,13 +81,18 @@ class StoredText:
     """RemoteText in Ray's object store, which lives as long as its owner and a reference to it."""
 
     array: ObjectRef[NDArray[np.uint8]]
+    size: int
 
     async def read(self) -> memoryview:
         """Return the bytes, which several processes of a node share; wait until they are here."""
         try:
-            return (await self.array).data
+            text = (await self.array).data
         except RayError as error:
             raise ReplicaLostError("Optimizer") from error
+        # Ray repeats the task of a lost text, and a task that stores something writes no text then.
+        if len(text) != self.size:
+            raise ReplicaLostError("Optimizer")
+        return text
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -38,6 +38,15 @@ Claims = Callable[[range], Iterator[Document]]
 """Makes the documents of columns of some rows."""
 
 
+class StoredCounts(Counter[Status]):
+    """Number of stored outcomes by status.
+
+    ``are_new`` is False if any of them was there before the call that counts them.
+    """
+
+    are_new: bool = True
+
+
 class OutcomeRecorder:
     """Writer of the outcomes of runs, safe against repeats and other writers."""
 
@@ -48,7 +57,7 @@ class OutcomeRecorder:
 
     async def record(
         self, rebalance_id: str, ordinals: range, outcomes: Sequence[PortfolioOutcome]
-    ) -> Counter[Status]:
+    ) -> StoredCounts:
         """Store outcomes as documents of their own; return the counts that are stored now."""
         if len(ordinals) != len(outcomes):
             raise ValueError(f"{len(outcomes)} outcomes, {len(ordinals)} ordinals")
@@ -63,7 +72,7 @@ class OutcomeRecorder:
 
     async def record_block(
         self, rebalance_id: str, ordinals: range, outcome: BlockOutcome
-    ) -> Counter[Status]:
+    ) -> StoredCounts:
         """Store outcomes in columns, and beside as the block says; return the counts stored now.
 
         An error beside is raised, because only the caller can say which outcome it makes.
@@ -88,15 +97,19 @@ class OutcomeRecorder:
         ordinals: range,
         claims: Claims,
         outcome: Callable[[int], PortfolioOutcome],
-    ) -> Counter[Status]:
-        if await self._is_in_documents(rebalance_id):
-            status = np.full(len(ordinals), BESIDE, dtype=np.int8)
-        else:
-            status = await self._claim(rebalance_id, ordinals, claims)
+    ) -> StoredCounts:
+        are_new, status = True, np.full(len(ordinals), BESIDE, dtype=np.int8)
+        if not await self._is_in_documents(rebalance_id):
+            status, are_new = await self._claim(rebalance_id, ordinals, claims)
         beside = np.flatnonzero(status == BESIDE).tolist()
         outcomes, places = [outcome(row) for row in beside], [ordinals[row] for row in beside]
-        counts = Counter({Status(name): count for name, count in count_statuses(status).items()})
-        return counts + await self._record_beside(rebalance_id, places, outcomes)
+        stored = await self._record_beside(rebalance_id, places, outcomes)
+        counts = StoredCounts(
+            {Status(name): count for name, count in count_statuses(status).items()}
+        )
+        counts.update(stored)
+        counts.are_new = are_new and stored.are_new
+        return counts
 
     async def _is_in_documents(self, rebalance_id: str) -> bool:
         """True if an earlier release began the rebalance; the rest is then stored as it began."""
@@ -110,9 +123,14 @@ class OutcomeRecorder:
         self._in_chunks.append(rebalance_id)
         return False
 
-    async def _claim(self, rebalance_id: str, ordinals: range, claims: Claims) -> Statuses:
-        """Insert documents for the rows that are in none; return the statuses that are stored."""
-        status = np.full(len(ordinals), UNCLAIMED, dtype=np.int8)
+    async def _claim(
+        self, rebalance_id: str, ordinals: range, claims: Claims
+    ) -> tuple[Statuses, bool]:
+        """Insert documents for the rows that are in none.
+
+        Returns the statuses that are stored, and whether all of them are new.
+        """
+        are_new, status = True, np.full(len(ordinals), UNCLAIMED, dtype=np.int8)
         while gaps := _gaps(status):
             documents = [document for gap in gaps for document in claims(gap)]
             try:
@@ -120,13 +138,14 @@ class OutcomeRecorder:
             except BulkWriteError as error:
                 if not is_repetition(error):
                     raise
+                are_new = False
                 status = await self._stored_statuses(rebalance_id, ordinals)
                 if _gaps(status) == gaps:  # because a portfolio has two places in the rebalance
                     raise
             else:
                 for document in documents:
                     _fill(status, ordinals, document)
-        return status
+        return status, are_new
 
     async def _stored_statuses(self, rebalance_id: str, ordinals: range) -> Statuses:
         status = np.full(len(ordinals), UNCLAIMED, dtype=np.int8)
@@ -137,7 +156,7 @@ class OutcomeRecorder:
 
     async def _record_beside(
         self, rebalance_id: str, ordinals: Sequence[int], outcomes: Sequence[PortfolioOutcome]
-    ) -> Counter[Status]:
+    ) -> StoredCounts:
         are_new = True
         for batch in outcome_batches(rebalance_id, ordinals, outcomes):
             try:
@@ -147,9 +166,11 @@ class OutcomeRecorder:
                     raise
                 are_new = False
         if are_new:
-            return Counter(outcome.status for outcome in outcomes)
+            return StoredCounts(outcome.status for outcome in outcomes)
         ids = {"$in": [outcome_id(rebalance_id, ordinal) for ordinal in ordinals]}
-        return await count_documents(self._outcomes, ids)
+        counts = StoredCounts(await count_documents(self._outcomes, ids))
+        counts.are_new = False
+        return counts
 
 
 def _gaps(status: Statuses) -> list[range]:

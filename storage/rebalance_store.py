@@ -1,6 +1,6 @@
 """Rebalances in MongoDB: one document a rebalance, and the outcomes of its portfolios."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, NoReturn
@@ -11,7 +11,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from optimization import BlockOutcome, PortfolioOutcome, Status
+from optimization import BlockOutcome, PortfolioOutcome
 from storage.errors import NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
 from storage.mongo.connection import (
@@ -27,7 +27,7 @@ from storage.options import OWN_OPTIONS
 from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.outcome_counts import count_by_status, count_transactions
 from storage.outcome_reader import OutcomeReader
-from storage.outcome_recorder import OutcomeRecorder
+from storage.outcome_recorder import OutcomeRecorder, StoredCounts
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import ids_of, is_repetition, outcome_batches
 from storage.rebalance import Rebalance, RebalanceStatus, rebalance_document, rebalance_from
@@ -70,7 +70,7 @@ class RebalanceStore:
     @translate_failures
     async def record(
         self, rebalance_id: str, ordinals: range, outcomes: Sequence[PortfolioOutcome]
-    ) -> Mapping[Status, int]:
+    ) -> StoredCounts:
         """Store the outcomes of the portfolios with these ordinals; stored outcomes stay.
 
         Returns the counts of the outcomes that are stored now for these ordinals.
@@ -80,7 +80,7 @@ class RebalanceStore:
     @translate_failures
     async def record_block(
         self, rebalance_id: str, ordinals: range, outcome: BlockOutcome
-    ) -> Mapping[Status, int]:
+    ) -> StoredCounts:
         """Store the outcomes of a block in columns, under these ordinals; stored outcomes stay.
 
         Returns the counts of the outcomes that are stored now for these ordinals. An error in

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from ray.exceptions import RayTaskError
 
 from serve_app.call_context import set_deadline
-from serve_app.ray_calls import cause_of, fan_out
+from serve_app.ports.errors import ReplicaLostError
+from serve_app.ray_calls import StoredText, cause_of, fan_out
 
 ITEMS = tuple(range(7))
 
@@ -68,3 +70,12 @@ async def test_the_error_of_a_task_arrives_as_itself() -> None:
 def test_an_error_without_a_cause_is_its_own() -> None:
     for error in (RayTaskError("task", "traceback", None), LookupError("7")):
         assert cause_of(error) is error
+
+
+async def test_a_text_of_another_size_than_its_task_reported_counts_as_lost() -> None:
+    async def array(text: bytes) -> Any:
+        return np.frombuffer(text, np.uint8)
+
+    assert bytes(await StoredText(task_of(array(b"[]")), 2).read()) == b"[]"
+    with pytest.raises(ReplicaLostError, match="Optimizer"):
+        await StoredText(task_of(array(b"")), 2).read()

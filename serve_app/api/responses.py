@@ -13,6 +13,7 @@ from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
 from serve_app.json_text import encode
 from serve_app.ports.optimize import RawResponse
+from serve_app.ports.rebalances import OutcomeElements, WrittenOutcomes
 from serve_app.problems import catalogue
 from serve_app.problems.error_table import kind_of_refusal, retry_headers
 from storage.rebalance import Rebalance
@@ -35,6 +36,14 @@ async def response_from(written: RawResponse) -> Response:
     # Every part is read before the first byte leaves, because a lost part is an error until then.
     parts = [await part.read() for part in written.body]
     return StreamingResponse(_array_in_slices(parts), written.status, written.headers)
+
+
+def answer_of_elements(elements: OutcomeElements, headers: Mapping[str, str]) -> Response:
+    """Answer with a JSON array whose elements are written already."""
+    length = sum(map(len, elements.parts)) + len(elements.parts) + 1
+    headers = {**headers, "content-length": str(length)}
+    parts = _array_in_slices(elements.parts)
+    return StreamingResponse(parts, headers=headers, media_type="application/json")
 
 
 async def _array_in_slices(parts: Sequence[memoryview]) -> AsyncIterator[bytes]:
@@ -69,6 +78,20 @@ class Heading:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lines", OutcomeLines(self.trade_date))
+
+
+def heading_of(rebalance: Rebalance, zone: tzinfo) -> Heading:
+    """Return the heading of a stored rebalance."""
+    trade_date = trade_date_of(rebalance, zone)
+    return Heading(rebalance.rebalance_id, rebalance.model_id, trade_date)
+
+
+async def write_outcomes(
+    rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome], zone: tzinfo
+) -> WrittenOutcomes:
+    """Write some outcomes of a stored rebalance as elements of its answer."""
+    text = await write_elements(heading_of(rebalance, zone), outcomes)
+    return WrittenOutcomes(text, are_refused(outcomes))
 
 
 async def answer_of_all(

@@ -100,6 +100,11 @@ def _outcome_of(portfolio_id: str, answer: PortfolioOutcome | Exception) -> Port
     return failed_outcome(portfolio_id, answer)
 
 
+def objects_of(outcome: BlockOutcome) -> list[PortfolioOutcome]:
+    """List the outcomes of all portfolios of a complete block."""
+    return [each for each in outcome.outcomes() if isinstance(each, PortfolioOutcome)]
+
+
 def outcomes_beside(outcome: BlockOutcome) -> list[PortfolioOutcome]:
     """List the outcomes beside the columns of a complete block."""
     return [each for each in outcome.beside.values() if isinstance(each, PortfolioOutcome)]

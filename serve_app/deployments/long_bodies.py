@@ -104,7 +104,8 @@ async def _answer_by_shares(asked: RawRequest, shares: int, settings: Settings) 
         return raw_response_of(refuse_all(asked.path, _heading(asked), refused, {}))
     length = sum(report.text_bytes for report in reports) + len(written) + len("[]") - 1
     headers = {"content-type": "application/json", "content-length": str(length)}
-    return RawResponse(200, headers, tuple(StoredText(texts[number]) for number in written))
+    stored = (StoredText(texts[number], reports[number].text_bytes) for number in written)
+    return RawResponse(200, headers, tuple(stored))
 
 
 async def answer_share(asked: RawRequest, share: Share, settings: Settings) -> WrittenShare:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import final
 
 from optimization import DriftSummary, Model, OptionOverrides, PortfolioDrift, PortfolioOutcome
+from serve_app.api.responses import write_outcomes
 from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.call_context import correlation_id, lift_deadline
 from serve_app.chunks.fetch import identify_holdings
@@ -16,13 +18,18 @@ from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.ports.optimize import RawRequest, RawResponse
 from serve_app.ports.optimizer import Optimizer
-from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
+from serve_app.ports.rebalances import (
+    Outcomes,
+    Rebalanced,
+    RebalanceModel,
+    RebalancePortfolio,
+)
 from serve_app.ports.runs import BeginRun
-from serve_app.rebalances.direct import DirectRebalancer
+from serve_app.rebalances.direct import DirectRebalancer, OpenOutcomeRunner
 from serve_app.rebalances.drift import DriftMeter
 from serve_app.rebalances.stateless import optimize_portfolios
 from serve_app.resources import Resources, open_resources
-from serve_app.runs.chunk_tasks import warm_workers
+from serve_app.runs.chunk_tasks import open_task_runner, warm_workers
 from serve_app.runs.coordinator import Coordinator
 from serve_app.runs.planner import Planner
 from serve_app.settings import Settings
@@ -43,17 +50,19 @@ class OptimizerParts:
     resources: Resources
     coordinator: Coordinator
     answer_text: Callable[[RawRequest, Settings], Awaitable[RawResponse]]
+    open_runner: OpenOutcomeRunner  # of direct rebalances
     watching: asyncio.Task[None] | None = None  # kept, because nothing else refers to the task
 
 
 def open_optimizer(settings: Settings) -> OptimizerParts:
     """Open the collaborators of a replica, in the event loop that its methods run in."""
     correlate_logs()
-    warm_workers(settings, WARM_WORKERS)
+    warm_workers(settings, WARM_WORKERS, write_outcomes)
     resources = open_resources(settings, OBSERVERS)
     coordinator = Coordinator(settings, resources, announce=_announce)
     watching = asyncio.get_running_loop().create_task(coordinator.watch())
-    return OptimizerParts(resources, coordinator, answer_in_workers, watching)
+    open_runner = partial(open_task_runner, write=write_outcomes)
+    return OptimizerParts(resources, coordinator, answer_in_workers, open_runner, watching)
 
 
 async def _announce(run_id: str) -> None:
@@ -73,18 +82,16 @@ class OptimizerDeployment(Optimizer):
         self._parts = open_parts(settings)  # here, because Serve makes it in its event loop
         self._with = self._parts.resources
         self._coordinator = self._parts.coordinator
-        self._runs = DirectRebalancer(settings, self._with, self._coordinator)
+        self._runs = DirectRebalancer(
+            settings, self._with, self._coordinator, self._parts.open_runner
+        )
         self._drifts = DriftMeter(self._with)
 
-    async def rebalance_model(self, command: RebalanceModel) -> Outcomes:
+    async def rebalance_model(self, command: RebalanceModel) -> Rebalanced:
         """Rebalance every portfolio that follows a model."""
         model = await self._with.models.read(command.model_id)
-        return await self._runs.rebalance(
-            command.rebalance_id,
-            model,
-            model.portfolio_ids,
-            command.overrides,
-            command.claim,
+        return await self._runs.rebalance_model(
+            command.rebalance_id, model, command.overrides, command.claim
         )
 
     async def rebalance_portfolio(
@@ -92,13 +99,12 @@ class OptimizerDeployment(Optimizer):
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Rebalance one portfolio to the named model, or to the newest that it follows."""
         model = await self._with.models.find_followed(command.portfolio_id, command.model_id)
-        rebalance, outcomes = await self._runs.rebalance(
+        rebalance, outcomes = await self._runs.rebalance_portfolio(
             command.rebalance_id,
             model,
-            (command.portfolio_id,),
+            command.portfolio_id,
             command.overrides,
             command.claim,
-            alone=True,
         )
         return rebalance, outcomes[0]
 

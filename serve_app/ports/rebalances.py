@@ -1,15 +1,54 @@
 """Port of direct rebalances: of stored models, answered with their outcomes."""
 
 from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import tzinfo
+from typing import Protocol, TypeAlias
 
 from optimization import NO_OVERRIDES, OptionOverrides, PortfolioOutcome
+from serve_app.ports.optimize import RemoteText
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim
 from storage.rebalance import Rebalance
 
 Outcomes = tuple[Rebalance, tuple[PortfolioOutcome, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenOutcomes:
+    """Outcomes as elements of a JSON array, without brackets."""
+
+    text: bytes
+    are_refused: bool  # none of them has a plan
+
+
+WriteOutcomes = Callable[
+    [Rebalance, Sequence[PortfolioOutcome], tzinfo], Awaitable[WrittenOutcomes]
+]
+"""Writes some outcomes of a rebalance, with the dates of a time zone; can be pickled."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeElements:
+    """Outcomes as elements of a JSON array, in parts without brackets, in their order."""
+
+    parts: Sequence[memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteElements:
+    """OutcomeElements in the memory of the cluster."""
+
+    texts: Sequence[RemoteText]
+
+    async def read(self) -> OutcomeElements:
+        """Read all parts; raise ReplicaLostError if one is lost."""
+        return OutcomeElements([await text.read() for text in self.texts])
+
+
+Rebalanced: TypeAlias = Outcomes | tuple[Rebalance, RemoteElements]
+"""A rebalance with its outcomes, or with what the workers that solved them wrote of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +79,7 @@ class Rebalancing(Protocol):
     """Rebalances of stored models; not repeatable, so ``exactly_once`` recovers a lost call."""
 
     @abstractmethod
-    async def rebalance_model(self, command: RebalanceModel) -> Outcomes:
+    async def rebalance_model(self, command: RebalanceModel) -> Rebalanced:
         """Rebalance the portfolios of a model, and store and return their outcomes."""
         ...
 

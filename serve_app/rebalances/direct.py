@@ -6,9 +6,10 @@ the whole rebalance.
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Protocol
 
 from optimization import Model, OptionOverrides, PortfolioOutcome
 from serve_app.call_context import correlation_id, reserve_time
@@ -16,9 +17,10 @@ from serve_app.chunks.fetch import UNPRICED, price_model
 from serve_app.chunks.unmatched_ids import list_other_holdings
 from serve_app.chunks.work import Work, find_unmatched_ids, options_for, outcomes_of
 from serve_app.observability.metrics import count_outcomes, count_rebalance, count_stopped_rebalance
-from serve_app.ports.rebalances import Outcomes
+from serve_app.ports.rebalances import Outcomes, Rebalanced, RemoteElements
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
+from serve_app.runs.chunk_attempts import ChunkRunner
 from serve_app.runs.chunk_tasks import preview_chunks
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
@@ -30,48 +32,71 @@ from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance, new_reb
 from storage.run import HoldingsRef, Run, Selection
 
 
+class OutcomeRunner(ChunkRunner, Protocol):
+    """ChunkRunner of one rebalance that also writes the outcomes as elements of the answer."""
+
+    def elements(self, portfolios: int) -> RemoteElements | None:
+        """Return what was written; None unless it is the answer for so many portfolios."""
+        ...
+
+
+OpenOutcomeRunner = Callable[[Settings, Resources], OutcomeRunner]
+"""Opens the runner of one rebalance."""
+
+
 class DirectRebalancer:
     """Rebalances portfolios in one process and its event loop, and returns their outcomes."""
 
-    def __init__(self, settings: Settings, resources: Resources, coordinator: Coordinator) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        resources: Resources,
+        coordinator: Coordinator,
+        open_runner: OpenOutcomeRunner,
+    ) -> None:
         self._settings = settings
         self._with = resources
         self._coordinator = coordinator
+        self._open_runner = open_runner
 
-    async def rebalance(
+    async def rebalance_model(
         self,
         rebalance_id: str,
         model: Model,
-        portfolio_ids: tuple[str, ...],
         overrides: OptionOverrides,
         claim: IdempotencyClaim | None = None,
-        *,
-        alone: bool = False,
-    ) -> Outcomes:
-        """Rebalance these portfolios of the model; store and return their outcomes.
+    ) -> Rebalanced:
+        """Rebalance the portfolios of the model; store and return their outcomes.
 
-        The stored rebalance settles the claim. ``alone`` marks a request for a single portfolio:
-        its restrictions then must name securities of the model or the portfolio, otherwise
-        UnmatchedIdsError. Raises UpstreamUnavailableError as soon as an upstream is down; outcomes
-        solved before stay stored.
+        The stored rebalance settles the claim. Raises UpstreamUnavailableError as soon as an
+        upstream is down; outcomes solved before stay stored.
         """
-        begin = time.monotonic()
-        options_for(
-            model, overrides, self._settings
-        )  # first, because bad options must start nothing
-        try:
-            if len(portfolio_ids) > self._settings.run_fan_out_above:
-                outcomes = await self._fan_out(rebalance_id, model, overrides, claim)
-            else:
-                work = await self._begin(
-                    rebalance_id, model, len(portfolio_ids), overrides, alone=alone
-                )
-                outcomes = await self._solve_here(work, portfolio_ids, claim)
-        except BaseException:
-            count_stopped_rebalance()
-            raise
-        count_rebalance(len(portfolio_ids), time.monotonic() - begin)
-        return outcomes
+        # Apart, because a rebalance with bad options does not even start.
+        options_for(model, overrides, self._settings)
+        ids = model.portfolio_ids
+        with _counted(len(ids)):
+            if len(ids) > self._settings.run_fan_out_above:
+                return await self._fan_out(rebalance_id, model, overrides, claim)
+            work = await self._begin(rebalance_id, model, len(ids), overrides, alone=False)
+            return await self._solve_here(work, ids, claim)
+
+    async def rebalance_portfolio(
+        self,
+        rebalance_id: str,
+        model: Model,
+        portfolio_id: str,
+        overrides: OptionOverrides,
+        claim: IdempotencyClaim | None = None,
+    ) -> Outcomes:
+        """Rebalance one portfolio to the model, as ``rebalance_model`` does.
+
+        The restrictions must name securities of the model or the portfolio, otherwise
+        UnmatchedIdsError.
+        """
+        options_for(model, overrides, self._settings)
+        with _counted(1):
+            work = await self._begin(rebalance_id, model, 1, overrides, alone=True)
+            return await self._solve_here(work, (portfolio_id,), claim)
 
     async def preview(
         self,
@@ -81,7 +106,7 @@ class DirectRebalancer:
         *,
         alone: bool = False,
     ) -> Outcomes:
-        """Return what ``rebalance`` would; store nothing, so the rebalance id leads nowhere."""
+        """Return the outcomes of a rebalance; store nothing, so the rebalance id leads nowhere."""
         count = len(portfolio_ids)
         work = await self._begin(new_rebalance_id(), model, count, overrides, alone=alone)
         whole = Chunk(work.rebalance.rebalance_id, 0, portfolio_ids)
@@ -118,7 +143,7 @@ class DirectRebalancer:
         model: Model,
         overrides: OptionOverrides,
         claim: IdempotencyClaim | None,
-    ) -> Outcomes:
+    ) -> Rebalanced:
         """Rebalance the model as a run, because a run survives the loss of this process."""
         assert model.model_id is not None
         run = Run(
@@ -132,8 +157,11 @@ class DirectRebalancer:
             claim=claim,
         )
         with reserve_time(len(model.portfolio_ids)):
-            await self._coordinator.complete(run)
+            runner = self._open_runner(self._settings, self._with)
+            await self._coordinator.complete(run, runner)
         stored = await self._with.rebalances.read(rebalance_id)
+        if elements := runner.elements(stored.number_of_portfolios):
+            return stored, elements
         return stored, await self._with.rebalances.list_outcomes(stored)
 
     async def _begin(
@@ -190,6 +218,18 @@ class DirectRebalancer:
         # Ignored, because a model may be deleted while its portfolios are rebalanced.
         with suppress(NotFoundError):
             await self._with.models.record_rebalance_date(rebalance.model_id, rebalance.started_at)
+
+
+@contextmanager
+def _counted(portfolios: int) -> Generator[None]:
+    """Count a rebalance with its seconds, or as stopped."""
+    begin = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        count_stopped_rebalance()
+        raise
+    count_rebalance(portfolios, time.monotonic() - begin)
 
 
 def _drop_matched(rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:

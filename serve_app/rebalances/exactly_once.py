@@ -1,22 +1,27 @@
 """Rebalances that happen once, although a replica may die before it returns their outcomes."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 import stamina
 
 from optimization import OptionOverrides, PortfolioOutcome
 from serve_app.ports.errors import ReplicaLostError
 from serve_app.ports.rebalances import (
+    OutcomeElements,
     Outcomes,
     RebalanceModel,
     RebalancePortfolio,
     Rebalancing,
+    RemoteElements,
 )
 from storage.idempotency_store import IdempotencyClaim
 from storage.rebalance import Rebalance, new_rebalance_id
 
 MAX_ATTEMPTS: Final = 3
+
+Answered: TypeAlias = tuple[Rebalance, tuple[PortfolioOutcome, ...] | OutcomeElements]
+AnsweredT = TypeVar("AnsweredT", bound=Answered)
 
 
 class _NothingStoredError(ReplicaLostError):
@@ -33,12 +38,14 @@ async def rebalance_model(
     model_id: str,
     overrides: OptionOverrides,
     claim: IdempotencyClaim | None = None,
-) -> Outcomes:
+) -> Answered:
     """Rebalance every portfolio that follows a model."""
 
-    async def rebalance(rebalance_id: str) -> Outcomes:
+    async def rebalance(rebalance_id: str) -> Answered:
         command = RebalanceModel(rebalance_id, model_id, overrides, claim)
-        return await optimizer.rebalance_model(command)
+        stored, outcomes = await optimizer.rebalance_model(command)
+        # Here, because the outcomes are stored: if a text is lost, they are read there.
+        return stored, await outcomes.read() if isinstance(outcomes, RemoteElements) else outcomes
 
     return await _repeat(_attempt, optimizer, rebalance)
 
@@ -62,8 +69,8 @@ async def rebalance_portfolio(
 
 
 async def _attempt(
-    optimizer: Rebalancing, rebalance: Callable[[str], Awaitable[Outcomes]]
-) -> Outcomes:
+    optimizer: Rebalancing, rebalance: Callable[[str], Awaitable[AnsweredT]]
+) -> AnsweredT | Outcomes:
     """Rebalance under a new id; after a lost replica return what it stored under that id."""
     rebalance_id = new_rebalance_id()
     try:

@@ -11,17 +11,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, Final, TypeAlias
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 from ray import ObjectRef
 
 from optimization import BlockOutcome, Method, PortfolioOutcome, Status
 from serve_app.call_context import reserve_time, set_deadline
-from serve_app.chunks.blocks import outcomes_beside
+from serve_app.chunks.blocks import objects_of, outcomes_beside
 from serve_app.chunks.work import Work, match, outcomes_of, solve_in_arrays
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
-from serve_app.ray_calls import fan_out, result_of, tasks_at_a_time
+from serve_app.ports.optimize import RemoteText
+from serve_app.ports.rebalances import RemoteElements, WriteOutcomes, WrittenOutcomes
+from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
 from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk, Report
@@ -29,6 +34,41 @@ from storage.mongo.connection import WRITER_TIMEOUT_S
 
 # Below the replicas, because otherwise single rebalances would wait for a large run.
 NICENESS = 10
+
+Text: TypeAlias = NDArray[np.uint8]
+NO_TEXT: Final[Text] = np.zeros(0, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSummary:
+    """Report of a chunk, and what its text is: how long, and whether any portfolio has a plan."""
+
+    report: Report
+    text_bytes: int
+    has_plans: bool
+
+
+class ChunkTexts:
+    """Texts of the chunks of one rebalance, which its chunks write in any order."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, tuple[int, RemoteText]] = {}  # with the portfolios, by the first
+        self._has_plans = False
+
+    def add(self, chunk: Chunk, text: RemoteText, *, has_plans: bool) -> None:
+        """Add the text of a chunk."""
+        self._texts[chunk.first] = len(chunk.portfolio_ids), text
+        self._has_plans = self._has_plans or has_plans
+
+    def elements(self, portfolios: int) -> RemoteElements | None:
+        """Return the texts of so many portfolios; None if some are missing, or none has a plan.
+
+        Portfolios without any plan are answered with a problem, which no chunk can write alone.
+        """
+        written = sum(count for count, _ in self._texts.values())
+        if written < portfolios or not self._has_plans:
+            return None
+        return RemoteElements([self._texts[first][1] for first in sorted(self._texts)])
 
 
 async def preview_chunks(work: Work, whole: Chunk) -> tuple[PortfolioOutcome, ...]:
@@ -45,9 +85,21 @@ async def preview_chunks(work: Work, whole: Chunk) -> tuple[PortfolioOutcome, ..
     return await fan_out(whole.portfolio_ids, settings.run_chunk_size, submit, at_a_time)
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedChunk:
+    """Report of a chunk; its outcomes as text if a writer was given and all of them are new."""
+
+    report: Report
+    written: WrittenOutcomes | None = None
+
+
 async def record_chunk(
-    work: Work, chunk: Chunk, resources: Resources, within_s: float | None
-) -> Report | None:
+    work: Work,
+    chunk: Chunk,
+    resources: Resources,
+    within_s: float | None,
+    write: WriteOutcomes | None = None,
+) -> RecordedChunk | None:
     """Fetch, solve and record one chunk; None if its run may begin no more chunks."""
     run_id = work.rebalance.run_id
     if run_id is not None and not await resources.runs.begin_chunk(run_id):
@@ -61,24 +113,40 @@ async def record_chunk(
     else:
         counts = await store.record(*key, solved)
     await match(work.rebalance, solved, store)
-    return report_of(solved, counts, {**seconds, "write": time.perf_counter() - begin})
+    report = report_of(solved, counts, {**seconds, "write": time.perf_counter() - begin})
+    # Outcomes that an earlier attempt stored stay, and may differ from these.
+    if write is None or not counts.are_new:
+        return RecordedChunk(report)
+    outcomes = objects_of(solved) if isinstance(solved, BlockOutcome) else solved
+    return RecordedChunk(report, await write(work.rebalance, outcomes, work.settings.zone))
 
 
 # Retried after a lost worker or node only, because an error of our own code would repeat.
-@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
-def chunk_task(work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
-    """Fetch, solve and record one chunk in a worker process."""
+@ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
+def chunk_task(
+    work: Work, chunk: Chunk, within_s: float | None, write: WriteOutcomes | None
+) -> tuple[ChunkSummary | None, Text]:
+    """Fetch, solve and record one chunk in a worker process; also return its text."""
     worker = _worker(work.settings)
-    return worker.runner.run(record_chunk(work, chunk, worker.resources, within_s))
+    recorded = worker.runner.run(record_chunk(work, chunk, worker.resources, within_s, write))
+    if recorded is None:
+        return None, NO_TEXT
+    written = recorded.written
+    # An array, because its readers share it without a copy.
+    text = NO_TEXT if written is None else np.frombuffer(written.text, np.uint8)
+    has_plans = written is not None and not written.are_refused
+    return ChunkSummary(recorded.report, text.size, has_plans), text
 
 
 class TaskRunner:
-    """ChunkRunner that works on each chunk in a Ray task."""
+    """OutcomeRunner that works on each chunk in a Ray task."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, write: WriteOutcomes | None = None) -> None:
         self._settings = settings
+        self._write = write
         self._works: dict[str, ObjectRef[Work]] = {}  # by rebalance id
-        self._tasks: set[ObjectRef[Report | None]] = set()
+        self._tasks: set[ObjectRef[ChunkSummary | None]] = set()
+        self._texts = ChunkTexts()
 
     def count_at_a_time(self) -> int:
         """Return the number of tasks that the cluster runs at a time for one call."""
@@ -88,14 +156,25 @@ class TaskRunner:
         """Run the task of a chunk; the work of a rebalance goes to the object store once."""
         if chunk.rebalance_id not in self._works:
             self._works[chunk.rebalance_id] = ray.put(work)
-        task = chunk_task.remote(self._works[chunk.rebalance_id], chunk, within_s)
+        start: Any = chunk_task  # because its type knows of one result alone
+        task, text = start.remote(self._works[chunk.rebalance_id], chunk, within_s, self._write)
         self._tasks.add(task)
         try:
             # Awaited although the run may be cancelled, because its end counts the stored outcomes:
             # nothing may be written afterwards.
-            return await result_of(task, is_awaited=True)
+            summary: ChunkSummary | None = await result_of(task, is_awaited=True)
         finally:
             self._tasks.discard(task)
+        if summary is None:
+            return None
+        if summary.text_bytes:
+            stored = StoredText(text, summary.text_bytes)
+            self._texts.add(chunk, stored, has_plans=summary.has_plans)
+        return summary.report
+
+    def elements(self, portfolios: int) -> RemoteElements | None:
+        """Return what the tasks wrote; None unless it is the answer for so many portfolios."""
+        return self._texts.elements(portfolios)
 
     def interrupt(self) -> None:
         """Cancel the running tasks."""
@@ -107,9 +186,11 @@ class TaskRunner:
         self._works.pop(rebalance_id, None)
 
 
-def open_task_runner(settings: Settings, _: Resources) -> TaskRunner:
+def open_task_runner(
+    settings: Settings, _: Resources, write: WriteOutcomes | None = None
+) -> TaskRunner:
     """Open the runner of one run; its tasks open resources of their own."""
-    return TaskRunner(settings)
+    return TaskRunner(settings, write)
 
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
@@ -139,15 +220,15 @@ def report_of(
 
 
 @ray.remote(num_cpus=1)
-def _warm_task(settings: Settings) -> None:
+def _warm_task(settings: Settings, _: WriteOutcomes) -> None:
     """Load the libraries and connections of a worker, so that the first run need not wait."""
     _worker(settings)
 
 
-def warm_workers(settings: Settings, count: int) -> None:
-    """Start ``count`` worker processes in the background."""
+def warm_workers(settings: Settings, count: int, write: WriteOutcomes) -> None:
+    """Start ``count`` worker processes in the background, with what ``write`` imports."""
     for _ in range(count):
-        _warm_task.remote(settings)
+        _warm_task.remote(settings, write)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from optimization import Refusal
 from serve_app.problems.catalogue import INTERNAL
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
-from serve_app.runs.chunk_attempts import OpenRunner
+from serve_app.runs.chunk_attempts import ChunkRunner, OpenRunner
 from serve_app.runs.chunk_tasks import open_task_runner
 from serve_app.runs.run_driver import RunDriver
 from serve_app.settings import Settings
@@ -56,10 +56,16 @@ class Coordinator:
         self._drivers: dict[str, RunDriver] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
 
-    async def begin(self, run: Run, completes: IdempotencyClaim | None = None) -> Run:
+    async def begin(
+        self,
+        run: Run,
+        completes: IdempotencyClaim | None = None,
+        runner: ChunkRunner | None = None,
+    ) -> Run:
         """Store a run and drive it from now on; a run that is stored already is only returned.
 
         A caller that passes a claim can read the run under it later, even if this call fails.
+        ``runner`` works on the chunks instead of one that is opened for the run.
         """
         token = uuid4().hex
         try:
@@ -72,16 +78,17 @@ class Coordinator:
             if completes is None:
                 self._cancel(run.run_id)
             raise
-        self._drive(run, token)
+        self._drive(run, token, runner)
         return run  # not read again, because a failed read must not hide a run that goes on
 
-    async def complete(self, run: Run) -> None:
+    async def complete(self, run: Run, runner: ChunkRunner | None = None) -> None:
         """Store a run and return when every portfolio has its outcome; otherwise raise the cause.
 
-        The run is discarded if its caller stops waiting or learns that the database is down.
+        The run is discarded if its caller stops waiting or learns that the database is down. Chunks
+        that another replica takes over are not worked on by ``runner``.
         """
         with self._cancel_with_caller(run.run_id):
-            await self.begin(run)
+            await self.begin(run, runner=runner)
             await self._over(run.run_id)
 
     async def wait_until_over(self, run_id: str) -> None:
@@ -162,14 +169,15 @@ class Coordinator:
         self._drive(run, token)
         return True
 
-    def _drive(self, run: Run, token: str) -> None:
-        drive = self._driver_of(run, token)
+    def _drive(self, run: Run, token: str, runner: ChunkRunner | None = None) -> None:
+        drive = self._driver_of(run, token, runner)
         task = asyncio.create_task(self._run_driver(run.run_id, drive))
         self._tasks[run.run_id], self._drivers[run.run_id] = task, drive
         task.add_done_callback(lambda _: self._forget_driver(run.run_id, task))
 
-    def _driver_of(self, run: Run, token: str) -> RunDriver:
-        return RunDriver(self._settings, self._with, run, token, self._open_runner)
+    def _driver_of(self, run: Run, token: str, runner: ChunkRunner | None = None) -> RunDriver:
+        runner = runner or self._open_runner(self._settings, self._with)
+        return RunDriver(self._settings, self._with, run, token, runner)
 
     async def _run_driver(self, run_id: str, drive: RunDriver) -> None:
         try:

@@ -13,7 +13,7 @@ from serve_app.observability.metrics import count_run
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
-from serve_app.runs.chunk_attempts import ChunkAttempts, OpenRunner
+from serve_app.runs.chunk_attempts import ChunkAttempts, ChunkRunner
 from serve_app.runs.planner import Planner
 from serve_app.runs.progress import RunProgress
 from serve_app.settings import Settings
@@ -36,14 +36,13 @@ class RunDriver:
         resources: Resources,
         run: Run,
         token: str,
-        open_runner: OpenRunner,
+        runner: ChunkRunner,
     ) -> None:
         self._settings = settings
         self._with = resources
         self._run = run
         self._token = token
         self._planner = Planner(settings, resources)
-        runner = open_runner(settings, resources)
         self._attempts = ChunkAttempts(settings, resources, run, runner)
         self._progress = RunProgress(resources, run.run_id, token)
         self._planning: asyncio.Task[Plan] | None = None

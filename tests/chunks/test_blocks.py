@@ -18,6 +18,7 @@ from optimization.domain.option_values import OpenOrders
 from optimization.domain.options import NO_OVERRIDES, OptionOverrides, RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import PricedTarget
+from serve_app.api.responses import write_outcomes
 from serve_app.chunks import work as working
 from serve_app.chunks.fetch import identify_holdings
 from serve_app.chunks.work import Work, outcomes_of, solve_in_arrays
@@ -144,11 +145,12 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     work = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
     run = await resources.rebalances.open(work.rebalance)
 
-    first = await record_chunk(work, chunk, resources, None)
-    second = await record_chunk(work, chunk, resources, None)
+    recorded = await record_chunk(work, chunk, resources, None, write_outcomes)
+    repeated = await record_chunk(work, chunk, resources, None, write_outcomes)
 
-    assert first is not None
-    assert second is not None
+    assert recorded is not None
+    assert repeated is not None
+    first, second = recorded.report, repeated.report
     assert first.counts == second.counts
     assert first.counts[Status.FAILED] == 2
     assert first.methods == second.methods
@@ -156,6 +158,9 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     by_objects, _ = await outcomes_of(work, chunk, resources)
     assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
     assert list(stored) == by_objects
+    # A chunk with outcomes of an earlier attempt writes nothing, because those may differ.
+    assert recorded.written == await write_outcomes(run, stored, work.settings.zone)
+    assert repeated.written is None
     ended = await resources.rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, now())
     assert ended.counts == first.counts
     assert ended.unmatched == ("X" * 24,)  # GOLD is held, and so is OLD, which has no price

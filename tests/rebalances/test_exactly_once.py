@@ -1,12 +1,13 @@
 """Rebalances whose replica dies before it answers: the stored outcomes, or a new attempt."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from optimization import NO_OVERRIDES
 from serve_app.ports.errors import ReplicaLostError
-from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
+from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio, RemoteElements
 from serve_app.rebalances.exactly_once import (
     MAX_ATTEMPTS,
     rebalance_model,
@@ -102,3 +103,43 @@ async def test_nothing_is_done_anew_while_nobody_knows_what_is_stored(rebalance:
         await rebalance(dying)
 
     assert len(dying.commands) == 1
+
+
+@dataclass
+class Text:
+    """RemoteText; lost if it is None."""
+
+    text: bytes | None
+
+    async def read(self) -> memoryview:
+        if self.text is None:
+            raise ReplicaLostError("Optimizer")
+        return memoryview(self.text)
+
+
+class Writing(Dying):
+    """Optimizer that stores outcomes and answers with texts."""
+
+    def __init__(self, *texts: bytes | None) -> None:
+        super().__init__(0, stores=True)
+        self.texts = texts
+
+    async def rebalance_model(self, command: RebalanceModel) -> Any:
+        self.stored[command.rebalance_id] = await super().rebalance_model(command)
+        return command.rebalance_id, RemoteElements([Text(each) for each in self.texts])
+
+
+async def test_texts_of_outcomes_are_read_before_the_answer_begins():
+    run, found = await model_of(Writing(b"P", b"Q"))
+
+    assert run
+    assert list(map(bytes, found.parts)) == [b"P", b"Q"]
+
+
+async def test_outcomes_are_read_in_the_store_if_a_text_of_them_is_lost():
+    writing = Writing(b"P", None)
+
+    run, found = await model_of(writing)
+
+    assert (run, found) == (writing.commands[0].rebalance_id, ("P", "Q"))
+    assert len(writing.commands) == 1

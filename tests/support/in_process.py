@@ -5,17 +5,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from ray.exceptions import TaskCancelledError
 
+from serve_app.api.responses import write_outcomes
 from serve_app.chunks.work import Work
 from serve_app.deployments.handles import connect
 from serve_app.deployments.long_bodies import answer_text
 from serve_app.deployments.optimizer import OptimizerDeployment, OptimizerParts
 from serve_app.ports.optimizer import Optimizer
+from serve_app.ports.rebalances import RemoteElements, WriteOutcomes
 from serve_app.resources import Resources
-from serve_app.runs.chunk_tasks import record_chunk
+from serve_app.runs.chunk_tasks import ChunkTexts, RecordedChunk, record_chunk
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
@@ -93,28 +96,52 @@ class Gate(Upstreams):
         return await super().read_holdings(portfolio_ids)
 
 
+@dataclass(frozen=True)
+class TextHere:
+    """RemoteText in this process."""
+
+    text: bytes
+
+    async def read(self) -> memoryview:
+        return memoryview(self.text)
+
+
 class RunnerHere:
     """Runner of chunks in this process instead of in Ray tasks."""
 
-    def __init__(self, settings: Settings, resources: Resources) -> None:
+    def __init__(
+        self, settings: Settings, resources: Resources, write: WriteOutcomes | None = None
+    ) -> None:
         self._settings = settings
         self._with = resources
-        self._going: set[asyncio.Task[Report | None]] = set()
+        self._write = write
+        self._texts = ChunkTexts()
+        self._going: set[asyncio.Task[RecordedChunk | None]] = set()
 
     def count_at_a_time(self) -> int:
         return self._settings.run_window
 
     async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
-        going = asyncio.create_task(record_chunk(work, chunk, self._with, within_s))
+        recording = record_chunk(work, chunk, self._with, within_s, self._write)
+        going = asyncio.create_task(recording)
         self._going.add(going)
         try:
-            return await going
+            recorded = await going
         except asyncio.CancelledError:
             if not going.cancelled():
                 raise
             raise TaskCancelledError from None
         finally:
             self._going.discard(going)
+        if recorded is None:
+            return None
+        if (written := recorded.written) is not None:
+            has_plans = not written.are_refused
+            self._texts.add(chunk, TextHere(written.text), has_plans=has_plans)
+        return recorded.report
+
+    def elements(self, portfolios: int) -> RemoteElements | None:
+        return self._texts.elements(portfolios)
 
     def interrupt(self) -> None:
         for going in self._going:
@@ -128,7 +155,9 @@ def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> Optimiz
     """Build the optimizer that the ingress calls, on these upstreams and this database."""
     resources = resources_with(database, upstreams)
     coordinator = Coordinator(settings, resources, RunnerHere)
-    return optimizer_of(settings, OptimizerParts(resources, coordinator, answer_text))
+    open_runner = partial(RunnerHere, write=write_outcomes)
+    parts = OptimizerParts(resources, coordinator, answer_text, open_runner)
+    return optimizer_of(settings, parts)
 
 
 def optimizer_of(settings: Settings, parts: OptimizerParts) -> Optimizer:

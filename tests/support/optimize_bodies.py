@@ -22,7 +22,7 @@ JSON = {"content-type": "application/json"}
 def optimize_app(settings: Settings) -> FastAPI:
     """Build an application without a database and without upstreams."""
     nothing: Any = None
-    optimizer = optimizer_of(settings, OptimizerParts(nothing, nothing, answer_text))
+    optimizer = optimizer_of(settings, OptimizerParts(nothing, nothing, answer_text, nothing))
     collaborators = Ports(nothing, optimizer, {}, no_metrics)
     return api_app(settings, collaborators)
 

@@ -17,7 +17,14 @@ from serve_app.api.exact_json import ExactRoute
 from serve_app.api.idempotency import Idempotent, IdempotentRequest
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.response_headers import UNMATCHED_IDS, header_list
-from serve_app.api.responses import Heading, answer_of_all, answer_of_one, trade_date_of
+from serve_app.api.responses import (
+    Heading,
+    answer_of_all,
+    answer_of_elements,
+    answer_of_one,
+    heading_of,
+    trade_date_of,
+)
 from serve_app.api.run_progress import PREFERENCE_APPLIED, answer_accepted
 from serve_app.api.schemas.options import (
     PortfolioRebalanceOptionsBody,
@@ -26,7 +33,7 @@ from serve_app.api.schemas.options import (
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
 from serve_app.api.schemas.runs import RunAnswer
-from serve_app.ports.rebalances import Outcomes
+from serve_app.ports.rebalances import OutcomeElements
 from serve_app.ports.runs import BeginRun, RunControl, StoredRuns
 from serve_app.problems import catalogue
 from serve_app.rebalances import exactly_once
@@ -91,7 +98,7 @@ async def rebalance_model(
             request.url.path, heading, outcomes, _unmatched_header(rebalance)
         )
 
-    async def recall(rebalance_id: str) -> Outcomes:
+    async def recall(rebalance_id: str) -> exactly_once.Answered:
         rebalance = await store.read_rebalance(rebalance_id)
         return rebalance, await store.list_outcomes(rebalance)
 
@@ -100,10 +107,10 @@ async def rebalance_model(
         lambda stored: stored[0].rebalance_id,
         recall,
     )
-    heading = Heading(
-        rebalance.rebalance_id, rebalance.model_id, trade_date_of(rebalance, settings.zone)
-    )
     headers = _location(rebalance) | _unmatched_header(rebalance) | replayed
+    if isinstance(outcomes, OutcomeElements):
+        return answer_of_elements(outcomes, headers)
+    heading = heading_of(rebalance, settings.zone)
     return await answer_of_all(request.url.path, heading, outcomes, headers)
 
 
@@ -140,9 +147,7 @@ async def rebalance_portfolio(
         lambda stored: stored[0].rebalance_id,
         lambda rebalance_id: store.read_outcome(rebalance_id, portfolio_id),
     )
-    heading = Heading(
-        rebalance.rebalance_id, rebalance.model_id, trade_date_of(rebalance, settings.zone)
-    )
+    heading = heading_of(rebalance, settings.zone)
     return answer_of_one(request.url.path, heading, outcome, _location(rebalance) | replayed)
 
 
