@@ -4,7 +4,9 @@ A command imports its modules when it runs, because otherwise `--help` would wai
 
     service_commands.py  serve, demo, stop, check-config
     model_commands.py    models show, create, edit: through serve_app.client, as all that follow
-    query_commands.py    rebalance, optimize, show, drift, export
+    query_commands.py    rebalance, show, drift, export
+    optimize_command.py  optimize: rebalance what files give whole, here or at a service
+    template_command.py  template: example files for optimize
     order_commands.py    hand-over, orders
     run_commands.py      runs list, begin, show, follow, cancel
     doctor_command.py    doctor: check this machine and name remedies
@@ -18,11 +20,13 @@ import typer
 from serve_app.cli import (
     doctor_command,
     model_commands,
+    optimize_command,
     order_commands,
     query_commands,
     replay_command,
     run_commands,
     service_commands,
+    template_command,
 )
 
 EPILOG = (
@@ -37,7 +41,8 @@ cli = typer.Typer(
     epilog=EPILOG,
     help="Keep investment models and rebalance the portfolios that follow them.",
 )
-for part in (service_commands, query_commands, order_commands, doctor_command, replay_command):
+groups = (service_commands, query_commands, optimize_command, template_command, order_commands)
+for part in (*groups, doctor_command, replay_command):
     cli.add_typer(part.commands)
 for group in (model_commands, run_commands):
     cli.add_typer(group.commands)

@@ -1,11 +1,14 @@
 """Exit codes of commands, and error messages of a few lines instead of a traceback."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from serve_app.files.faults import FilesRefusedError
 
 
 class Ending(IntEnum):
@@ -77,7 +80,9 @@ def one_line_errors(*, as_json: bool = False) -> Generator[None]:
 def _ending_of(error: Exception) -> Ending | None:
     import httpx
 
+    from optimization.errors import OptimizationError
     from serve_app.client import ProblemError
+    from serve_app.files.faults import FilesRefusedError
     from serve_app.launch.launcher import ClusterDidNotStartError
     from serve_app.settings import SettingsError
     from storage.errors import (
@@ -93,15 +98,15 @@ def _ending_of(error: Exception) -> Ending | None:
     match error:
         case ClusterDidNotStartError() | ServerDidNotStartError() | ServerEndedError():
             return Ending.UNREACHABLE
-        case SettingsError() | EmbeddedServerError() | OSError() | typer.BadParameter():
+        case SettingsError() | EmbeddedServerError() | FilesRefusedError() | OSError():
             return Ending.USAGE
-        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+        case typer.BadParameter() | httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return Ending.USAGE
         case ProblemError(status=503 | 504) | httpx.TransportError() | StorageUnavailableError():
             return Ending.UNREACHABLE
         case ProblemError(type=kind) if kind in OF_USAGE:
             return Ending.USAGE
-        case ProblemError() | NotFoundError():
+        case ProblemError() | NotFoundError() | OptimizationError():
             return Ending.REFUSED
         case _:
             return None
@@ -111,18 +116,35 @@ def _lines(error: Exception) -> list[str]:
     from serve_app.cli.output import escape_unprintable
     from serve_app.cli.problem_text import refusal_lines
     from serve_app.client import ProblemError
+    from serve_app.files.faults import FilesRefusedError
 
     if isinstance(error, ProblemError):
         return refusal_lines(error)
+    if isinstance(error, FilesRefusedError):
+        return [escape_unprintable(line) for line in _fault_lines(error)]
     return [escape_unprintable(_message_of(error))]
+
+
+def _fault_lines(error: "FilesRefusedError") -> Iterator[str]:
+    count = len(error.faults) + error.omitted
+    if count > 1:
+        yield f"{count:,} faults in the files"
+    yield from (str(fault) for fault in error.faults)
+    if error.omitted:
+        yield f"{error.omitted:,} more"
 
 
 def _document(error: Exception, ending: Ending) -> Mapping[str, Any]:
     """Return the problem sent by the service, or make one of the same shape from another error."""
     from serve_app.client import ProblemError
+    from serve_app.files.faults import FilesRefusedError
 
     if isinstance(error, ProblemError):
         return error.problem
+    if isinstance(error, FilesRefusedError):
+        errors = [fault.members for fault in error.faults]
+        own = {"errors": errors, "omitted": error.omitted} if error.omitted else {"errors": errors}
+        return {"type": "about:blank", "title": TITLES[ending], "detail": str(error), **own}
     return {"type": "about:blank", "title": TITLES[ending], "detail": _message_of(error)}
 
 

@@ -28,6 +28,8 @@ from serve_app.cli.completions import complete_rebalances
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from serve_app.client import Client, PortfolioOutcome
     from serve_app.client.models import PortfolioResult
 
@@ -74,25 +76,7 @@ def rebalance(
                 found: Sequence[PortfolioOutcome] = (one,)
             else:
                 found = client.rebalance_model(str(model_id), asked, dry_run=dry_run)
-        _show_outcomes(found, as_json=as_json, wide=wide, client=client)
-
-
-@commands.command()
-def optimize(
-    file: Annotated[
-        typer.FileBinaryRead, typer.Argument(help="the JSON of POST /optimize; - for stdin")
-    ],
-    url: Url = URL,
-    timeout: Timeout = TIMEOUT_S,
-    as_json: AsJson = False,
-) -> None:
-    """Rebalance portfolios that a file gives whole; nothing is stored."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        from serve_app.cli.output import show_spinner
-
-        with show_spinner("optimizing"):
-            found = client.optimize(file.read())
-        _show_outcomes(found, as_json=as_json)
+        show_outcomes(found, as_json=as_json, wide=wide, client=client)
 
 
 @commands.command()
@@ -234,33 +218,41 @@ def _write(path: Path, pieces: Iterator[bytes]) -> None:
     say(f"{path}: {path.stat().st_size:,} bytes")
 
 
-def _show_outcomes(
+def show_outcomes(
     found: "Sequence[PortfolioOutcome]",
     *,
     as_json: bool,
     wide: bool = False,
     client: "Client | None" = None,
+    trades: "Table | None" = None,
 ) -> None:
-    """Print outcomes; with a client, names beside the ids."""
+    """Print outcomes; with a client, names beside the ids. ``trades`` is a table of all trades.
+
+    Exits with REFUSED if no portfolio has a plan.
+    """
     from serve_app.cli.output import show_json
 
     if as_json:
         show_json(found)
     else:
-        _show_outcome_tables(found, wide=wide, client=client)
+        _show_outcome_tables(found, wide=wide, client=client, all_trades=trades)
         _say_reasons(found)
     if not any(each.status in WITH_PLAN for each in found):
         raise typer.Exit(Ending.REFUSED)
 
 
 def _show_outcome_tables(
-    found: "Sequence[PortfolioOutcome]", *, wide: bool, client: "Client | None"
+    found: "Sequence[PortfolioOutcome]",
+    *,
+    wide: bool,
+    client: "Client | None",
+    all_trades: "Table | None",
 ) -> None:
     from serve_app.cli import tables
     from serve_app.cli.names import NO_NAMES, look_up_names
     from serve_app.cli.output import show as shown
 
-    trades = found[0].transactions if len(found) == 1 else ()
+    trades = found[0].transactions if len(found) == 1 and all_trades is None else ()
     outside = [one for each in found for one in each.outside_band]
     names = NO_NAMES
     if client is not None:
@@ -270,6 +262,8 @@ def _show_outcome_tables(
             security_ids=[each.security_id for each in (*trades, *outside)],
         )
     shown(tables.tabulate_outcomes(found, names), wide=wide)
+    if all_trades is not None:
+        shown(all_trades, wide=wide)
     if trades:
         shown(tables.tabulate_trades(found[0], names), wide=wide)
     if outside:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -20,6 +21,9 @@ from serve_app.client.models import (
     RebalanceResult,
 )
 from serve_app.client.run_models import Run
+
+if TYPE_CHECKING:
+    from serve_app.files.report import TradeRow
 
 CENT = Decimal("0.01")
 WIDE = Context(prec=80)  # because 28 digits, the default, do not hold the cents of every amount
@@ -123,6 +127,27 @@ def tabulate_trades(one: PortfolioOutcome, names: Names = NO_NAMES) -> Table:
     ]
     columns = ("", "security", "ticker", "quantity", "day")
     return make_table(f"Trades of {one.portfolio_id}", columns, rows)
+
+
+def tabulate_planned_trades(trades: "Iterable[TradeRow]") -> Table:
+    """Tabulate trades of several portfolios with their weights."""
+    columns = ("portfolio", "security", "side", "quantity", "price", "amount")
+    weights = ("weight before", "target", "after")
+    rows = [
+        (
+            each.portfolio,
+            each.security,
+            each.side,
+            each.quantity,
+            each.price,
+            _money(each.amount),
+            _percent(each.weight_before),
+            _percent(each.target),
+            _percent(each.weight_after),
+        )
+        for each in trades
+    ]
+    return make_table("Trades", (*columns, *weights), rows)
 
 
 def tabulate_rebalances(found: Iterable[RebalanceResult]) -> Table:

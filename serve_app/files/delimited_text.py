@@ -1,0 +1,137 @@
+"""Reader of delimited text: comma, semicolon, tab or bar; UTF-8 or UTF-16."""
+
+import csv
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from typing import Final
+
+from optimization import field_of
+from serve_app.files.faults import Faults, Place, refuse
+from serve_app.files.table import Cell, Row, Table, Unreadable, letters_of
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+MAX_CELLS: Final = 5_000_000  # about 500 MB as objects
+UTF_16: Final = {BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-16-be"}
+ENCODED: Final = "save the file as UTF-8 (in Excel: 'CSV UTF-8')"
+
+
+def read_delimited_text(file: str, data: bytes, role: str | None = None) -> Table:
+    """Read a table whose first row that is not blank has the heads; raise FilesRefusedError."""
+    delimiter, records = _records(file, _decode(file, data))
+    faults = Faults()
+    heads: tuple[str, ...] = ()
+    head_row, rows, cells = None, list[Row](), 0
+    for number, record in records:
+        stripped = [text.strip() for text in record]
+        if not any(stripped):
+            continue
+        if head_row is None:
+            head_row, heads = number, _heads(file, number, stripped, faults)
+            continue
+        cells += len(heads)
+        if cells > MAX_CELLS:
+            raise refuse(Place(file, row=number), f"a table has at most {MAX_CELLS:,} cells")
+        row = _row(file, number, heads, stripped, delimiter, faults)
+        if row is not None:
+            rows.append(row)
+    faults.require_none()
+    if head_row is None:
+        raise refuse(Place(file), "the file is empty")
+    return Table(file, None, head_row, heads, rows, delimiter, role)
+
+
+def _decode(file: str, data: bytes) -> str:
+    """Decode a text; bytes that are no UTF-8 stay visible as surrogates in their cells."""
+    for mark, encoding in UTF_16.items():
+        if data.startswith(mark):
+            return _decode_utf_16(file, data.removeprefix(mark), encoding)
+    data = data.removeprefix(BOM_UTF8)
+    if b"\0" in data:
+        row = data[: data.index(b"\0")].count(b"\n") + 1
+        rule = f"the text has a zero byte, as UTF-16 without a byte order mark has: {ENCODED}"
+        raise refuse(Place(file, row=row), rule)
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _decode_utf_16(file: str, data: bytes, encoding: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        row = data[: error.start].decode(encoding, "ignore").count("\n") + 1
+        raise refuse(Place(file, row=row), f"this is no UTF-16: {ENCODED}") from error
+
+
+def _records(file: str, text: str) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    """Return the delimiter, and the records with their numbers, blank ones included."""
+    first, _, rest = text.partition("\n")
+    announced = first.strip().strip('"')
+    if announced.lower().startswith("sep=") and len(announced) == 5:  # as Excel writes it
+        return announced[4], _parse(file, rest, announced[4], 2)
+    delimiter = _find_delimiter(text)
+    return delimiter, _parse(file, text, delimiter, 1)
+
+
+def _parse(file: str, text: str, delimiter: str, first: int) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    number = first - 1
+    try:
+        for number, record in enumerate(reader, first):
+            yield number, record
+    except csv.Error as error:
+        place = Place(file, row=number + 1)
+        raise refuse(place, f"the row is no delimited text: {error}") from error
+
+
+def _find_delimiter(text: str) -> str:
+    """Find the delimiter by which the first row has most usual heads, then most heads."""
+    line = next((line for line in text.splitlines() if line.strip()), "")
+
+    def rank(delimiter: str) -> tuple[int, int]:
+        try:
+            (heads,) = csv.reader([line], delimiter=delimiter)
+        except (csv.Error, ValueError):
+            return (0, 0)
+        return sum(field_of(head) is not None for head in heads), len(heads)
+
+    return max(DELIMITERS, key=rank)
+
+
+def _heads(file: str, number: int, texts: Sequence[str], faults: Faults) -> tuple[str, ...]:
+    for column, text in enumerate(texts):
+        if isinstance(bad := _cell(text), Unreadable):
+            faults.add(Place(file, row=number, column=letters_of(column)), bad.text, bad.rule)
+    return tuple(texts)
+
+
+def _row(
+    file: str,
+    number: int,
+    heads: Sequence[str],
+    texts: list[str],
+    delimiter: str,
+    faults: Faults,
+) -> Row | None:
+    while len(texts) > len(heads) and not texts[-1]:
+        texts.pop()
+    if len(texts) != len(heads):
+        rule = f"the row has {len(texts)} values and the head has {len(heads)}"
+        if len(texts) > len(heads):
+            name = "comma" if delimiter == "," else f"'{delimiter}'"
+            rule += f": a value with a {name} must be quoted"
+        faults.add(Place(file, row=number), None, rule)
+        return None
+    return Row(number, [_cell(text) for text in texts])
+
+
+def _cell(text: str) -> Cell:
+    if not text:
+        return None
+    if text.isascii():
+        return text
+    for character in text:
+        if "\ud800" <= character <= "\udfff":
+            shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            byte = ord(character) - 0xDC00
+            return Unreadable(shown, f"byte 0x{byte:02X} is no UTF-8: {ENCODED}")
+    return text

@@ -1,0 +1,176 @@
+"""Holdings from tables: a row a holding, or a row a portfolio with a column for each security."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from optimization import field_of, is_identifier
+from serve_app.files.columns import Columns, Currencies, is_cash
+from serve_app.files.faults import Faults, Place
+from serve_app.files.table import Row, Table
+
+LONG: Final = ("portfolio", "security", "quantity")
+WIDE: Final = ("portfolio",)
+ZERO: Final = Decimal(0)
+# Columns of notes in a wide table, unless a security is named so.
+NOTES: Final = frozenset(
+    {"", "name", "owner", "account name", "client name", "description", "note", "notes", "comment"}
+    | {"comments", "date", "as of", "as of date", "total", "value", "market value", "total value"}
+)
+NOT_A_SECURITY: Final = "this head is no usual name and no security with a price or a target"
+TWICE: Final = "{portfolio} has {security} already, in {place}: give their sum in one row"
+
+
+@dataclass(slots=True)
+class Account:
+    """Cash and holdings of one portfolio, with the places of both."""
+
+    cash: Decimal | None = None
+    cash_place: Place | None = None
+    cash_from_column: bool = False
+    holdings: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    rows: dict[str, Place] = field(default_factory=dict[str, Place])
+
+
+Accounts = dict[str, Account]
+
+
+def read_holdings(
+    tables: Sequence[Table],
+    is_known: Callable[[str], bool],
+    faults: Faults,
+    currencies: Currencies,
+) -> Accounts:
+    """Read the portfolios of all tables, in the order of their first rows.
+
+    ``is_known`` tells whether a security has a price or a target.
+    """
+    accounts: Accounts = {}
+    for table in tables:
+        fields = {field_of(head) for head in table.heads}
+        is_long = bool(fields & {"security", "quantity"})
+        wanted = LONG if is_long else WIDE
+        columns = Columns.find(table, wanted, ("cash", "currency"), faults, currencies)
+        if columns is None:
+            continue
+        columns.require_units()
+        reader = _LongReader(columns, accounts) if is_long else _wide(columns, accounts, is_known)
+        for row in table.rows:
+            reader.read(row)
+    return accounts
+
+
+@dataclass(slots=True)
+class _LongReader:
+    """Reader of a table with a row for each holding."""
+
+    columns: Columns
+    accounts: Accounts
+
+    def read(self, row: Row) -> None:
+        """Read a row; a fault leaves it out."""
+        columns = self.columns
+        portfolio = columns.identifier(row, "portfolio")
+        columns.note_currency(row)
+        account = Account() if portfolio is None else self.accounts.setdefault(portfolio, Account())
+        if columns.cell(row, "cash") is not None:
+            _note_cash_of_column(columns, row, account)
+            if columns.cell(row, "security") is None and columns.cell(row, "quantity") is None:
+                return
+        security = columns.identifier(row, "security")
+        quantity = columns.amount(row, columns.places["quantity"])
+        if portfolio is None or security is None or quantity is None:
+            return
+        place = columns.place(row, "quantity")
+        if is_cash(security):
+            _note_cash_of_row(columns, place, account, quantity)
+        else:
+            _note_holding(columns.faults, portfolio, account, security, quantity, place)
+
+
+@dataclass(slots=True)
+class _WideReader:
+    """Reader of a table with a row for each portfolio and a column for each security."""
+
+    columns: Columns
+    accounts: Accounts
+    securities: dict[int, str]
+
+    def read(self, row: Row) -> None:
+        """Read a row; a blank cell is a security that is not held."""
+        columns = self.columns
+        portfolio = columns.identifier(row, "portfolio")
+        columns.note_currency(row)
+        if portfolio is None:
+            return
+        if portfolio in self.accounts:
+            columns.add(row, "portfolio", "the portfolio has a row already")
+            return
+        account = self.accounts.setdefault(portfolio, Account())
+        if columns.cell(row, "cash") is not None:
+            _note_cash_of_column(columns, row, account)
+        for place, security in self.securities.items():
+            if row.cells[place] is None:
+                continue
+            quantity = columns.amount(row, place)
+            if quantity is not None:
+                at = columns.table.place(row, place)
+                _note_holding(columns.faults, portfolio, account, security, quantity, at)
+
+
+def _wide(columns: Columns, accounts: Accounts, is_known: Callable[[str], bool]) -> _WideReader:
+    """Make the reader of a wide table; note heads that are no securities."""
+    taken, securities = set(columns.places.values()), dict[int, str]()
+    for place, head in enumerate(columns.table.heads):
+        if place in taken:
+            continue
+        has_values = any(row.cells[place] is not None for row in columns.table.rows)
+        if is_known(head):
+            _note_column(columns, securities, place, head)
+        elif has_values and (not head or head.casefold() not in NOTES):
+            columns.faults.add(columns.table.head(place), head or None, NOT_A_SECURITY)
+    columns.numeric = (*columns.numeric, *securities)
+    return _WideReader(columns, accounts, securities)
+
+
+def _note_column(columns: Columns, securities: dict[int, str], place: int, head: str) -> None:
+    if head in securities.values():
+        columns.faults.add(columns.table.head(place), head, "two columns have this head")
+    elif is_identifier(head):
+        securities[place] = head
+
+
+def _note_cash_of_column(columns: Columns, row: Row, account: Account) -> None:
+    amount = columns.amount(row, columns.places["cash"])
+    if amount is None:
+        return
+    if account.cash is None:
+        account.cash, account.cash_place = amount, columns.place(row, "cash")
+        account.cash_from_column = True
+    elif not account.cash_from_column or account.cash != amount:
+        columns.add(row, "cash", f"the cash is {account.cash:f} in {account.cash_place}")
+
+
+def _note_cash_of_row(columns: Columns, place: Place, account: Account, amount: Decimal) -> None:
+    if account.cash is None:
+        account.cash, account.cash_place = amount, place
+    else:
+        rule = f"the cash is {account.cash:f} in {account.cash_place}: give it once"
+        columns.faults.add(place, f"{amount:f}", rule)
+
+
+def _note_holding(
+    faults: Faults,
+    portfolio: str,
+    account: Account,
+    security: str,
+    quantity: Decimal,
+    place: Place,
+) -> None:
+    first = account.rows.setdefault(security, place)
+    if first is not place:
+        rule = TWICE.format(portfolio=portfolio, security=security, place=first)
+        faults.add(place, f"{quantity:f}", rule)
+    else:
+        account.holdings[security] = quantity

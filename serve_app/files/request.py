@@ -1,0 +1,165 @@
+"""Request for a rebalance: from tables, from options as JSON, or from a JSON body as a whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from json import JSONDecodeError
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from optimization import Model
+from optimization.errors import OptionsConflictError, RuleError, UnmatchedIdsError, format_value
+from serve_app.api.schemas.optimize import (
+    BodyRefusedError,
+    GivenModel,
+    GivenPortfolio,
+    GivenPosition,
+    OptimizeBody,
+    convert_model,
+    convert_options,
+    parse_body,
+)
+from serve_app.api.schemas.options import RebalanceOptionsBody
+from serve_app.files.columns import Currencies
+from serve_app.files.faults import Faults, FilesRefusedError, Place, refuse
+from serve_app.files.holdings_table import Accounts, read_holdings
+from serve_app.files.model_table import ModelTargets, read_model
+from serve_app.files.price_table import read_prices
+from serve_app.files.roles import assign_roles
+from serve_app.files.table import Table
+from serve_app.json_text import AmbiguousTextError, decode, json_errors
+from serve_app.ports.optimize import GivenOptions
+from serve_app.problems.pointers import json_pointer, pointer_of
+
+OPTIONS: Final = "options"
+MAX_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRequest:
+    """Everything that a rebalance needs, checked, and remarks on what was assumed."""
+
+    body: OptimizeBody
+    model: Model
+    options: GivenOptions
+    notes: tuple[str, ...] = ()
+
+
+def request_from_json(file: str, text: bytes) -> GivenRequest:
+    """Read the JSON of POST /optimize; raise FilesRefusedError."""
+    try:
+        return _request(parse_body(text), Place(file), {})
+    except BodyRefusedError as error:
+        raise _refuse_places(Place(file), error.errors) from error
+
+
+def with_options(given: GivenRequest, options: RebalanceOptionsBody | None) -> GivenRequest:
+    """Replace the options of a request; raise FilesRefusedError if it has some of its own."""
+    if options is None:
+        return given
+    if given.body.options is not None:
+        raise refuse(Place(OPTIONS), "the JSON file has options, too: give them once")
+    body = given.body.model_copy(update={"options": options})
+    return _request(body, Place(OPTIONS), {}, given.notes)
+
+
+def request_from_tables(
+    tables: Sequence[Table], options: RebalanceOptionsBody | None = None
+) -> GivenRequest:
+    """Read holdings, prices and model from tables; raise FilesRefusedError with every fault."""
+    roles = assign_roles(tables)
+    faults = Faults()
+    currencies = Currencies(faults)
+    model = read_model(roles.model[0], faults, currencies)
+    prices = read_prices(roles.prices, faults, currencies)
+    known = prices.places.keys() | model.bands.keys()
+    accounts = read_holdings(roles.holdings, known.__contains__, faults, currencies)
+    faults.require_none()
+    if not accounts:
+        raise refuse(roles.holdings[0].head_place, "the table has no portfolio")
+    body = OptimizeBody.model_construct(
+        model=GivenModel.model_construct(name="given", positions=_positions(model)),
+        prices=prices.values,
+        portfolios=_portfolios(accounts),
+        options=options,
+    )
+    return _request(body, model.place, model.places, _notes(accounts))
+
+
+def options_from_json(file: str, text: bytes) -> RebalanceOptionsBody:
+    """Read options; raise FilesRefusedError with the place of each fault."""
+    try:
+        return RebalanceOptionsBody.model_validate(decode(text))
+    except (JSONDecodeError, AmbiguousTextError) as error:
+        raise _refuse_places(Place(file), json_errors(error)) from error
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        entries = [{**each, "loc": ("body", *each["loc"])} for each in found]
+        raise _refuse_places(Place(file), entries) from error
+
+
+def _positions(model: ModelTargets) -> list[GivenPosition]:
+    return [
+        GivenPosition.model_construct(
+            security_id=security, target=weight, low_drift=band.low, high_drift=band.high
+        )
+        for security, (weight, band) in model.bands.items()
+    ]
+
+
+def _portfolios(accounts: Accounts) -> list[GivenPortfolio]:
+    return [
+        GivenPortfolio.model_construct(
+            portfolio_id=portfolio_id, cash=account.cash or Decimal(0), holdings=account.holdings
+        )
+        for portfolio_id, account in accounts.items()
+    ]
+
+
+def _notes(accounts: Accounts) -> tuple[str, ...]:
+    without = [portfolio_id for portfolio_id, one in accounts.items() if one.cash is None]
+    if not without:
+        return ()
+    if len(without) == len(accounts):
+        return ("no cash is given: every portfolio counts as having none",)
+    more = f" and {len(without) - MAX_NAMED:,} more" if len(without) > MAX_NAMED else ""
+    return (f"no cash is given for {', '.join(without[:MAX_NAMED])}{more}: counted as 0",)
+
+
+def _request(
+    body: OptimizeBody, place: Place, targets: Mapping[str, Place], notes: tuple[str, ...] = ()
+) -> GivenRequest:
+    """Check model and options against each other; raise FilesRefusedError."""
+    given = Place(OPTIONS) if targets else place
+    try:
+        return GivenRequest(body, convert_model(body), convert_options(body), notes)
+    except RuleError as error:
+        of_model = error.field[:1] == ("model",)
+        at = place if of_model else given
+        raise refuse(
+            at, f"{pointer_of(error.field)}: {error.rule}", format_value(error.value)
+        ) from error
+    except UnmatchedIdsError as error:
+        faults = Faults()
+        for path, security_id in error.places:
+            at = Place(given.file, column=json_pointer([str(step) for step in path]))
+            faults.add(at, security_id, "it is in no portfolio and not in the model")
+        raise FilesRefusedError(faults.found, faults.omitted) from error
+    except OptionsConflictError as error:
+        raise refuse(given, str(error)) from error
+
+
+def _refuse_places(place: Place, found: Sequence[Mapping[str, Any]]) -> FilesRefusedError:
+    """Make the refusal of violations as the framework lists them."""
+    faults = Faults()
+    for entry in found:
+        _, *path = entry["loc"]
+        if entry["type"] == "json_invalid":
+            rule = f"invalid JSON: {entry['ctx']['error']} at character {path[0]}"
+            faults.add(place, None, rule)
+            continue
+        rule = "unknown field" if entry["type"] == "extra_forbidden" else str(entry["msg"])
+        pointer = json_pointer([str(step) for step in path if step != "[key]"])
+        faults.add(Place(place.file, column=pointer), None, rule)
+    return FilesRefusedError(faults.found, faults.omitted)

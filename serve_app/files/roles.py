@@ -1,0 +1,118 @@
+"""Roles of tables: which hold the holdings, the prices and the model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Final
+
+from optimization import field_of
+from serve_app.files.faults import Faults, Place, refuse
+from serve_app.files.table import Table
+
+HOLDINGS, PRICES, MODEL = ROLES = ("holdings", "prices", "model")
+NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("holdings", "holding", "positions", "portfolios", "accounts"), HOLDINGS),
+    **dict.fromkeys(("prices", "price", "price list", "quotes"), PRICES),
+    **dict.fromkeys(("model", "targets", "target", "allocation", "target allocation"), MODEL),
+}
+NEEDS: Final[Mapping[str, str]] = {
+    HOLDINGS: "portfolio, security and quantity, or portfolio and a column for each security",
+    PRICES: "security and price",
+    MODEL: "security, target and a band",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RoleTables:
+    """Tables by role; a table of holdings may have prices and targets, too."""
+
+    holdings: list[Table] = field(default_factory=list[Table])
+    prices: list[Table] = field(default_factory=list[Table])
+    model: list[Table] = field(default_factory=list[Table])
+
+    def of(self, role: str) -> list[Table]:
+        """Tables of a role."""
+        return {HOLDINGS: self.holdings, PRICES: self.prices, MODEL: self.model}[role]
+
+
+def assign_roles(tables: Sequence[Table]) -> RoleTables:
+    """Assign roles by what tables are said to be, by their names, then by their columns.
+
+    Raises FilesRefusedError if a role has no table, or the model has several.
+    """
+    found = RoleTables()
+    for table in tables:
+        role = role_of(table)
+        if role is not None:
+            found.of(role).append(table)
+    _take_from_holdings(found)
+    missing = [role for role in ROLES if not found.of(role)]
+    if missing:
+        raise _missing(tables, missing)
+    if len(found.model) > 1:
+        others = " and ".join(str(_place_of(table)) for table in found.model)
+        raise refuse(_place_of(found.model[-1]), f"give one model, not several: {others}")
+    return found
+
+
+def role_of(table: Table) -> str | None:
+    """Return the role of a table on its own account; None if it has none."""
+    named = table.role or _named_role(table)
+    if named is not None:
+        return named
+    fields = {field_of(head) for head in table.heads}
+    if "quantity" in fields:
+        return HOLDINGS
+    if {"security", "target"} <= fields:
+        return MODEL
+    if {"security", "price"} <= fields:
+        return PRICES
+    return HOLDINGS if "portfolio" in fields and "security" not in fields else None
+
+
+def _named_role(table: Table) -> str | None:
+    name = table.sheet if table.sheet is not None else PurePath(table.file).stem
+    return NAMES.get(name.strip().casefold().replace("_", " "))
+
+
+def _take_from_holdings(found: RoleTables) -> None:
+    """Let tables of holdings serve as prices and model, if they have the columns and none else."""
+    if not found.prices:
+        found.prices.extend(table for table in found.holdings if _has(table, "price"))
+    if not found.model:
+        # A weight beside a quantity is that of today, so the head must say that it is a target.
+        found.model.extend(table for table in found.holdings if has_target_head(table))
+
+
+def has_target_head(table: Table) -> bool:
+    """Whether a head says that its weights are targets, and not those of today."""
+    return any(
+        field_of(head) == "target" and "target" in head.casefold() for head in table.heads
+    ) and _has(table, "security")
+
+
+def _has(table: Table, name: str) -> bool:
+    return any(field_of(head) == name for head in table.heads)
+
+
+def _missing(tables: Sequence[Table], missing: Sequence[str]) -> Exception:
+    faults = Faults()
+    first = tables[0]
+    files = list(dict.fromkeys(table.file for table in tables))
+    place = Place(files[0]) if len(files) == 1 else Place(", ".join(files))
+    sheets = [table.sheet for table in tables if table.sheet is not None]
+    for role in missing:
+        kind = "sheet" if first.sheet is not None else "table"
+        rule = f"no {kind} has the {role} ({NEEDS[role]})"
+        if sheets:
+            rule += f"; the sheets are {', '.join(repr(sheet) for sheet in sheets)}"
+        faults.add(place, None, rule)
+    try:
+        faults.require_none()
+    except Exception as error:  # noqa: BLE001 - returned to be raised by the caller
+        return error
+    raise AssertionError
+
+
+def _place_of(table: Table) -> Place:
+    return Place(table.file, table.sheet)

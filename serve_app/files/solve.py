@@ -1,0 +1,51 @@
+"""Solution of a request in this process, without a cluster and a database."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from optimization import PortfolioOutcome, price_targets, require_targets
+from serve_app.call_context import Shares, set_deadline
+from serve_app.chunks.fetch import UNPRICED, ChunkInputs
+from serve_app.chunks.solve import failed_outcome, solve_chunk
+from serve_app.files.request import GivenRequest
+from serve_app.upstream.holdings.source import Balance
+
+SOLVE_BATCH_SIZE: Final = 50  # portfolios between two steps of the progress
+TIME_LIMIT_S: Final = 30.0  # of one portfolio, as the service has it by default
+
+
+async def solve_request(
+    given: GivenRequest,
+    on_progress: Callable[[int], None] = lambda _: None,
+    time_limit_s: float = TIME_LIMIT_S,
+) -> tuple[PortfolioOutcome, ...]:
+    """Solve each portfolio and return the outcomes in order; a failure does not stop the others.
+
+    ``on_progress`` gets the number of portfolios done since the last call. Raises EmptyModelError
+    if everything would be sold unasked, and OptionsConflictError.
+    """
+    body, options = given.body, given.options
+    common, own = options.build_common(time_limit_s), options.build_own(time_limit_s)
+    ids = [portfolio.portfolio_id for portfolio in body.portfolios]
+    for each in {own.get(portfolio_id, common) for portfolio_id in ids}:
+        require_targets(given.model.targets, each)
+    try:
+        securities = price_targets(given.model, body.prices)
+    except UNPRICED as error:
+        return tuple(failed_outcome(portfolio_id, error) for portfolio_id in ids)
+    balances = [Balance(each.portfolio_id, each.cash, each.holdings) for each in body.portfolios]
+    firsts = range(0, len(ids), SOLVE_BATCH_SIZE)
+    shares = Shares(len(firsts), 1)
+    found: list[PortfolioOutcome] = []
+    for first in firsts:
+        part = slice(first, first + SOLVE_BATCH_SIZE)
+        inputs = ChunkInputs(ids[part], balances[part], body.prices)
+        with set_deadline(shares.next_s()):
+            outcomes = await solve_chunk(securities, inputs, common, _ignore, own)
+        on_progress(len(outcomes))
+        found += outcomes
+    return tuple(found)
+
+
+def _ignore(outcomes: Sequence[PortfolioOutcome], seconds: float) -> None:
+    """Count nothing, because metrics belong to a service."""

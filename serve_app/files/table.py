@@ -1,0 +1,98 @@
+"""Table and its cells: the neutral form of a CSV file, a sheet or a Parquet file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple, TypeAlias
+
+from serve_app.files.faults import Place
+
+
+class Number(NamedTuple):
+    """A number with what is shown beside it; a percentage is stored in parts of 1.
+
+    ``width`` is the number of digits that are shown at least, with zeros in front.
+    """
+
+    value: Decimal
+    is_percent: bool = False
+    currency: str = ""
+    width: int = 0
+
+
+class Unreadable(NamedTuple):
+    """A cell without a usable value; a fault only where the cell is needed."""
+
+    text: str
+    rule: str
+
+
+Cell: TypeAlias = str | Decimal | Number | Unreadable | None
+"""A text without blanks at its ends, a number, or None for a blank cell."""
+
+
+class Row(NamedTuple):
+    """A row with at least one cell that is not blank; ``cells`` has an item for every head."""
+
+    number: int
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Heads and rows of a table, as written.
+
+    ``delimiter`` is that of a text file, because it hints at the decimal mark. ``role`` is what the
+    table is said to be, if anything: ``holdings``, ``prices`` or ``model``.
+    """
+
+    file: str
+    sheet: str | None
+    head_row: int | None
+    heads: tuple[str, ...]
+    rows: Sequence[Row]
+    delimiter: str | None = None
+    role: str | None = None
+
+    @property
+    def head_place(self) -> Place:
+        """Place of the row of heads."""
+        return Place(self.file, self.sheet, self.head_row)
+
+    def place(self, row: Row, column: int) -> Place:
+        """Place of a cell."""
+        return Place(self.file, self.sheet, row.number, self.heads[column] or letters_of(column))
+
+    def head(self, column: int) -> Place:
+        """Place of a head."""
+        name = self.heads[column] or letters_of(column)
+        return Place(self.file, self.sheet, self.head_row, name)
+
+
+def letters_of(column: int) -> str:
+    """Name a column as a spreadsheet does, counted from 0.
+
+    >>> letters_of(0), letters_of(25), letters_of(26), letters_of(701), letters_of(702)
+    ('A', 'Z', 'AA', 'ZZ', 'AAA')
+    """
+    name = ""
+    while column >= 0:
+        column, place = divmod(column, 26)
+        name = chr(ord("A") + place) + name
+        column -= 1
+    return name
+
+
+def text_of(cell: Cell) -> str:
+    """Write a cell as a fault shows it."""
+    match cell:
+        case None:
+            return ""
+        case str():
+            return cell
+        case Decimal():
+            return f"{cell:f}"
+        case Number():
+            return f"{cell.value:f}"
+        case Unreadable():
+            return cell.text

@@ -1,0 +1,189 @@
+"""Reader of Excel workbooks (.xlsx): a table for each sheet."""
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from posixpath import join, normpath
+from typing import Final
+from xml.parsers.expat import ExpatError
+from zipfile import BadZipFile, ZipFile
+
+from serve_app.files.delimited_text import MAX_CELLS
+from serve_app.files.faults import Faults, Place, refuse
+from serve_app.files.table import Cell, Row, Table, Unreadable, letters_of, text_of
+from serve_app.files.workbook_cells import (
+    BookParts,
+    CellFormat,
+    SheetCells,
+    TooManyCellsError,
+    parse_xml,
+)
+
+MAX_INFLATED_BYTES: Final = 500_000_000
+MAX_MEMBERS: Final = 2_000
+BOOK: Final = "xl/workbook.xml"
+RELATIONS: Final = "xl/_rels/workbook.xml.rels"
+NO_BOOK: Final = "the file is no .xlsx workbook (.xlsb, .ods and archives cannot be read)"
+BROKEN: Final = (
+    *(BadZipFile, ExpatError, zlib.error, EOFError, KeyError, IndexError, ValueError),
+    *(NotImplementedError, RuntimeError),  # of compression methods and of encrypted members
+)
+
+
+def read_workbook(file: str, data: bytes, role: str | None = None) -> list[Table]:
+    """Read the tables of all sheets; raise FilesRefusedError."""
+    sheet: str | None = None
+    tables: list[Table] = []
+    faults = Faults()
+    try:
+        with ZipFile(BytesIO(data)) as archive:
+            _require_bounded(file, archive)
+            book = _Book(archive)
+            for sheet, member in book.sheets():
+                cells = SheetCells(book.parts, MAX_CELLS)
+                with archive.open(member) as stream:
+                    cells.read(stream)
+                tables.append(_table(file, sheet, cells, role, faults))
+    except TooManyCellsError as error:
+        raise refuse(Place(file, sheet), f"a sheet has at most {MAX_CELLS:,} cells") from error
+    except BROKEN as error:
+        raise refuse(Place(file, sheet), f"the workbook cannot be read: {error}") from error
+    faults.require_none()
+    if not tables:
+        raise refuse(Place(file), "the workbook has no sheet of cells")
+    # Said of the file, a role is that of its only sheet; several sheets have roles of their own.
+    return tables
+
+
+def _require_bounded(file: str, archive: ZipFile) -> None:
+    """Refuse an archive that is small only because it is compressed; members keep their sizes."""
+    members = archive.infolist()
+    if BOOK not in archive.namelist():
+        raise refuse(Place(file), NO_BOOK)
+    inflated = sum(member.file_size for member in members)
+    if inflated > MAX_INFLATED_BYTES or len(members) > MAX_MEMBERS:
+        rule = f"a workbook has at most {MAX_INFLATED_BYTES:,} bytes once it is inflated"
+        raise refuse(Place(file), rule, f"{inflated:,}")
+
+
+@dataclass(slots=True)
+class _Book:
+    """Names, texts and formats of a workbook."""
+
+    archive: ZipFile
+    parts: BookParts = field(init=False)
+    _named: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    _is_stale: bool = False
+
+    def __post_init__(self) -> None:
+        self._parse(BOOK, self._note_sheet)
+        names = set(self.archive.namelist())
+        texts = _Texts()
+        if "xl/sharedStrings.xml" in names:
+            with self.archive.open("xl/sharedStrings.xml") as stream:
+                parse_xml(stream, texts.start, texts.end, texts.text)
+        formats = _Formats()
+        if "xl/styles.xml" in names:
+            with self.archive.open("xl/styles.xml") as stream:
+                parse_xml(stream, formats.start, formats.end)
+        self.parts = BookParts(texts.found, formats.found, self._is_stale)
+
+    def sheets(self) -> Iterator[tuple[str, str]]:
+        """Yield the name and the member of each sheet of cells, in their order."""
+        members: dict[str, str] = {}
+
+        def note(name: str, attributes: Mapping[str, str]) -> None:
+            if name == "Relationship" and attributes["Type"].endswith("/worksheet"):
+                target = attributes["Target"]
+                path = target.lstrip("/") if target.startswith("/") else join("xl", target)
+                members[attributes["Id"]] = normpath(path)
+
+        self._parse(RELATIONS, note)
+        for name, relation in self._named:
+            if relation in members:
+                yield name, members[relation]
+
+    def _parse(self, member: str, start: Callable[[str, dict[str, str]], None]) -> None:
+        with self.archive.open(member) as stream:
+            parse_xml(stream, start)
+
+    def _note_sheet(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name == "sheet":
+            self._named.append((attributes["name"], attributes["id"]))
+        elif name == "calcPr":
+            # Set by programs that store a 0 for each formula, because they cannot compute it.
+            self._is_stale = attributes.get("fullCalcOnLoad", "0") in ("1", "true")
+
+
+@dataclass(slots=True)
+class _Texts:
+    """Shared texts of a workbook, without the readings of Asian characters."""
+
+    found: list[str] = field(default_factory=list[str])
+    _parts: list[str] = field(default_factory=list[str])
+    _is_text: bool = False
+    _is_phonetic: bool = False
+
+    def start(self, name: str, _: Mapping[str, str]) -> None:
+        """Begin an element."""
+        if name == "si":
+            self._parts.clear()
+        self._is_phonetic |= name == "rPh"
+        self._is_text = name == "t" and not self._is_phonetic
+
+    def end(self, name: str) -> None:
+        """End an element."""
+        self._is_text = False
+        if name == "si":
+            self.found.append("".join(self._parts))
+        elif name == "rPh":
+            self._is_phonetic = False
+
+    def text(self, text: str) -> None:
+        """Note characters."""
+        if self._is_text:
+            self._parts.append(text)
+
+
+@dataclass(slots=True)
+class _Formats:
+    """Formats of cells, by the number of their style."""
+
+    found: list[CellFormat] = field(default_factory=list[CellFormat])
+    _codes: dict[int, str] = field(default_factory=dict[int, str])
+    _is_of_cells: bool = False
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """Begin an element."""
+        if name == "numFmt":
+            self._codes[int(attributes["numFmtId"])] = attributes["formatCode"]
+        elif name == "cellXfs":
+            self._is_of_cells = True
+        elif name == "xf" and self._is_of_cells:
+            number = int(attributes.get("numFmtId", 0))
+            self.found.append(CellFormat.of(number, self._codes.get(number)))
+
+    def end(self, name: str) -> None:
+        """End an element."""
+        if name == "cellXfs":
+            self._is_of_cells = False
+
+
+def _table(file: str, sheet: str, cells: SheetCells, role: str | None, faults: Faults) -> Table:
+    """Make the table of a sheet; the first row that is not blank has the heads."""
+    numbers = sorted(cells.rows)
+    if not numbers:
+        return Table(file, sheet, None, (), (), None, role)
+    head, *others = numbers
+    heads = [cells.rows[head].get(column) for column in range(cells.width)]
+    for column, cell in enumerate(heads):
+        if isinstance(cell, Unreadable):
+            place = Place(file, sheet, head, letters_of(column))
+            faults.add(place, cell.text or None, cell.rule)
+    rows = [Row(number, _padded(cells.rows[number], cells.width)) for number in others]
+    return Table(file, sheet, head, tuple(map(text_of, heads)), rows, None, role)
+
+
+def _padded(cells: Mapping[int, Cell], width: int) -> list[Cell]:
+    return [cells.get(column) for column in range(width)]

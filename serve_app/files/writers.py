@@ -1,0 +1,161 @@
+"""Writers of the report: CSV, Excel workbooks, Parquet, and the JSON of POST /optimize."""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from io import BytesIO, StringIO
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import xlsxwriter
+from pyarrow import parquet
+
+from optimization import PortfolioOutcome, decimals_of, weight_text
+from serve_app.api.exports.transactions import escape_formula
+from serve_app.api.schemas.outcome_lines import OutcomeLines
+from serve_app.api.schemas.rebalances import outcome_json
+from serve_app.files.report import (
+    WEIGHTS,
+    DriftRow,
+    OutcomeRow,
+    TradeRow,
+    list_drift,
+    list_outcomes,
+    list_trades,
+)
+from serve_app.json_text import encode, plain
+from serve_app.problems.errors import TooManyRowsError
+
+MAX_SHEET_ROWS: Final = 1_048_576  # including the heads
+MAX_SHEET_DIGITS: Final = 15
+MAX_DECIMALS: Final = 18
+TEXTS: Final = frozenset(
+    {"portfolio", "security", "side", "status", "reason", "target", "low", "high"}
+)
+
+
+class ReportTable(NamedTuple):
+    """One of the three tables of a report."""
+
+    fields: tuple[str, ...]
+    rows: Callable[[Sequence[PortfolioOutcome]], Iterable[tuple[Any, ...]]]
+
+
+TABLES: Final[Mapping[str, ReportTable]] = {
+    "trades": ReportTable(TradeRow._fields, list_trades),
+    "outcomes": ReportTable(OutcomeRow._fields, list_outcomes),
+    "drift": ReportTable(DriftRow._fields, list_drift),
+}
+
+
+def write_csv(table: str, outcomes: Sequence[PortfolioOutcome]) -> bytes:
+    """Write one table as CSV (RFC 4180), decimals digit by digit."""
+    fields, rows = TABLES[table]
+    text = StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(fields)
+    writer.writerows([_csv_cell(value) for value in row] for row in rows(outcomes))
+    return text.getvalue().encode()
+
+
+def write_json(outcomes: Sequence[PortfolioOutcome], trade_date: str) -> bytes:
+    """Write the outcomes as POST /optimize answers them."""
+    lines = OutcomeLines(trade_date)
+    return encode([outcome_json(each, None, None, lines) for each in outcomes])
+
+
+def write_parquet(table: str, outcomes: Sequence[PortfolioOutcome]) -> bytes:
+    """Write one table as Parquet; amounts are decimals, targets and edges of bands are texts."""
+    fields, rows = TABLES[table]
+    columns = [*zip(*rows(outcomes), strict=True)] or [()] * len(fields)
+    arrays = [_arrow_array(name, column) for name, column in zip(fields, columns, strict=True)]
+    sink = BytesIO()
+    parquet.write_table(pa.table(arrays, names=list(fields)), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def write_workbook(outcomes: Sequence[PortfolioOutcome]) -> bytes:
+    """Write a workbook with a sheet for each table; raise TooManyRowsError if one is full.
+
+    Numbers of more than 15 digits are texts, because a spreadsheet rounds them.
+    """
+    sink = BytesIO()
+    with xlsxwriter.Workbook(sink, {"constant_memory": True}) as book:
+        formats = {
+            name: book.add_format(form)
+            for name, form in {
+                "head": {"bold": True},
+                "whole": {"num_format": "#,##0"},
+                "number": {"num_format": "#,##0.00########"},
+                "weight": {"num_format": "0.00##########%"},
+            }.items()
+        }
+        for name in TABLES:
+            _write_sheet(book.add_worksheet(name.capitalize()), name, outcomes, formats)
+    return sink.getvalue()
+
+
+def _write_sheet(
+    sheet: Any, table: str, outcomes: Sequence[PortfolioOutcome], formats: Mapping[str, Any]
+) -> None:
+    fields, rows = TABLES[table]
+    for column, name in enumerate(fields):
+        sheet.set_column(column, column, max(12, len(name) + 2))
+        sheet.write_string(0, column, name.replace("_", " "), formats["head"])
+    sheet.freeze_panes(1, 0)
+    number = 0
+    for number, row in enumerate(rows(outcomes), 1):
+        if number == MAX_SHEET_ROWS:
+            raise TooManyRowsError(MAX_SHEET_ROWS)
+        for column, (name, value) in enumerate(zip(fields, row, strict=True)):
+            _write_cell(sheet, (number, column), name, value, formats)
+    sheet.autofilter(0, 0, number, len(fields) - 1)
+
+
+def _write_cell(
+    sheet: Any, at: tuple[int, int], name: str, value: Any, formats: Mapping[str, Any]
+) -> None:
+    match value:
+        case None:
+            return
+        case bool():
+            sheet.write_boolean(*at, value)
+        case int() | Decimal() if _fits_sheet(Decimal(value)):
+            kind = "weight" if name in WEIGHTS else "whole" if isinstance(value, int) else "number"
+            sheet.write_number(*at, value, formats[kind])
+        case _:
+            sheet.write_string(*at, _text(value))
+
+
+def _fits_sheet(value: Decimal) -> bool:
+    return len(plain(value).strip("-").replace(".", "").lstrip("0")) <= MAX_SHEET_DIGITS
+
+
+def _csv_cell(value: Any) -> str:
+    return _text(value) if isinstance(value, Decimal | int) else escape_formula(_text(value))
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case Decimal() | Fraction():
+            return weight_text(value)
+        case _:
+            return str(value)
+
+
+def _arrow_array(name: str, column: Sequence[Any]) -> Any:
+    if name in TEXTS:
+        return pa.array([None if each is None else _text(each) for each in column], pa.string())
+    if name == "trades":
+        return pa.array(column, pa.int32())
+    if name == "in_band":
+        return pa.array(column, pa.bool_())
+    numbers = [None if each is None else Decimal(each) for each in column]
+    # The wide type only where it is needed, because few programs read it.
+    is_fine = any(each is not None and decimals_of(each) > MAX_DECIMALS for each in numbers)
+    return pa.array(numbers, pa.decimal256(76, 36) if is_fine else pa.decimal128(38, MAX_DECIMALS))
