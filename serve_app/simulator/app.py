@@ -8,9 +8,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve_app.simulator.http import json_response
 from serve_app.simulator.ledger import Ledger
 from serve_app.simulator.services.accounting import Accounting
+from serve_app.simulator.services.fills import fill_routes
 from serve_app.simulator.services.orders import Orders
 from serve_app.simulator.services.portfolios import portfolio_routes
-from serve_app.simulator.services.pricing import pricing_routes
+from serve_app.simulator.services.pricing import PriceBoard, pricing_routes
 from serve_app.simulator.services.securities import security_routes
 from serve_app.simulator.world import Market
 
@@ -18,12 +19,14 @@ from serve_app.simulator.world import Market
 def market_app(market: Market, latency_s: float = 0.0) -> ASGIApp:
     """An application with its own transactions, orders and count of price looks."""
     # Routes are tried in this order: those that a rebalance asks most stand first.
+    ledger, board, orders = Ledger(market), PriceBoard(market), Orders(market)
     routes = (
-        *Accounting(Ledger(market)).routes(),
-        *pricing_routes(market),
-        *Orders(market).routes(),
+        *Accounting(ledger).routes(),
+        *pricing_routes(board),
+        *orders.routes(),
         *security_routes(market),
         *portfolio_routes(market),
+        *fill_routes(orders, ledger, board),
     )
     unknown = json_response({"detail": "Not Found"}, 404)
     router = Router(routes, redirect_slashes=False, default=unknown)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import orjson
@@ -16,8 +17,8 @@ T = TypeVar("T")
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """Return a value as JSON."""
-    return Response(orjson.dumps(value), status, media_type=JSON)
+    """Return a value as JSON; decimals are numbers with their own digits."""
+    return Response(orjson.dumps(value, default=_number), status, media_type=JSON)
 
 
 def constant_endpoint(value: Any, status: int = 200) -> Endpoint:
@@ -70,3 +71,9 @@ def search_page(
         return json_response({"detail": [{"loc": ["query", "limit"], "msg": str(error)}]}, 422)
     rows = [body(one) for one in found[offset : offset + limit]]
     return json_response({member: rows, "pagination": pagination})
+
+
+def _number(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(f"{value:f}")
+    raise TypeError(type(value).__name__)

@@ -8,6 +8,7 @@ import pytest
 
 from serve_app.simulator import Market, serve_in_loop
 from serve_app.simulator.ledger import EFFECTS
+from serve_app.simulator.services.orders import STATUSES
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.holdings.summaries import POLICY, Accounting
@@ -156,6 +157,20 @@ def order(market: Market, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def traded_securities(market: Market) -> tuple[str, str]:
+    """Return two securities that the first portfolio holds."""
+    tradable = {one.security_id for one in market.securities()}
+    held = [row.security_id for row in market.rows(0) if row.security_id in tradable and row.long]
+    return str(held[0]), str(held[1])
+
+
+async def prices_of(http: httpx.AsyncClient, market: Market) -> dict[str, Decimal]:
+    """Look at the prices, by security."""
+    rows = (await http.get("/api/v1/prices")).json(parse_float=Decimal)
+    by_ticker = {row["ticker"]: Decimal(row["close"]) for row in rows}
+    return {str(one.security_id): by_ticker[one.ticker] for one in market.securities()}
+
+
 async def test_orders_are_kept_and_can_be_read_back(
     http: httpx.AsyncClient, market: Market
 ) -> None:
@@ -170,6 +185,59 @@ async def test_orders_are_kept_and_can_be_read_back(
     filters = {"portfolio.name": "Portfolio 1", "orderType.abbreviation": "SELL,BUY"}
     found = (await http.get("/api/v1/orders", params=filters)).json()
     assert found["pagination"]["totalElements"] == 2
+
+
+async def test_open_orders_are_filled_at_the_last_prices_with_shares_and_cash(
+    http: httpx.AsyncClient, transport: httpx.ASGITransport, market: Market
+) -> None:
+    portfolio_id, bought, sold = market.portfolio_id(0), *traded_securities(market)
+    await http.post(
+        "/api/v1/orders",
+        json=[
+            order(market, orderTypeId=1, securityId=bought, quantity=10.5),
+            order(market, orderTypeId=2, securityId=sold, quantity=1),
+        ],
+    )
+    before = await balance(transport, portfolio_id)
+    prices = await prices_of(http, market)
+
+    answer = await http.post("/simulation/fills")
+
+    after = await balance(transport, portfolio_id)
+    cash = prices[sold] - Decimal("10.5") * prices[bought]
+    assert answer.json()["filled"] == 2
+    assert answer.json()["open"] == 0
+    assert after.cash - before.cash == cash
+    assert after.holdings[bought] - before.holdings[bought] == Decimal("10.5")
+    assert after.holdings[sold] - before.holdings[sold] == -1
+    found = (await http.get("/api/v1/orders")).json()["content"]
+    assert {each["status"]["abbreviation"] for each in found} == {"FULL"}
+
+
+async def test_an_order_is_filled_once_and_a_cancelled_one_never(
+    http: httpx.AsyncClient, market: Market
+) -> None:
+    await http.post("/api/v1/orders", json=[order(market), order(market)])
+    cancelled = list(STATUSES).index("CNCLD") + 1
+    await http.put("/api/v1/order/2", json=order(market, statusId=cancelled))
+
+    first = (await http.post("/simulation/fills")).json()
+    again = (await http.post("/simulation/fills")).json()
+
+    assert (first["filled"], again["filled"], again["open"]) == (1, 0, 0)
+    assert (await http.get("/api/v1/order/2")).json()["status"]["abbreviation"] == "CNCLD"
+
+
+async def test_an_order_that_finds_no_other_side_stays_open(
+    http: httpx.AsyncClient, market: Market
+) -> None:
+    unpriced = next(one.security_id for one in market.listings() if one.quote is None)
+    odd = [order(market, securityId=unpriced), order(market, portfolioId="0" * 24)]
+    await http.post("/api/v1/orders", json=odd)
+
+    answer = (await http.post("/simulation/fills")).json()
+
+    assert (answer["filled"], answer["open"]) == (0, 2)
 
 
 async def test_a_wrong_order_fails_alone_at_its_place(

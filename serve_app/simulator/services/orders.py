@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -41,6 +40,7 @@ STATUSES = {
     "CPART": "Cancelled with partial fill",
     "DEL": "Delete",
 }
+MAY_TRADE = frozenset({"NEW", "SENT", "WORK"})
 # member of an order -> its reference list; ids are places in the list, from 1
 REFERENCES: Mapping[str, tuple[str, list[dict[str, Any]]]] = {
     "blotterId": (
@@ -87,6 +87,16 @@ class Orders:
         self._tickers = {one.security_id: one.ticker for one in market.listings()}
         self._all: dict[int, dict[str, Any]] = {}
         self._made = 0
+
+    def open_orders(self) -> list[dict[str, Any]]:
+        """List the orders that may still trade, oldest first."""
+        return [
+            order for order in self._all.values() if order["status"]["abbreviation"] in MAY_TRADE
+        ]
+
+    def mark_filled(self, order: dict[str, Any]) -> None:
+        """Give an order the status of one that has traded whole."""
+        order |= {"status": REFERENCES["statusId"][1][list(STATUSES).index("FULL")]}
 
     def routes(self) -> list[Route]:
         """Its routes."""
@@ -153,8 +163,8 @@ class Orders:
             "portfolio": {"portfolioId": order["portfolioId"], "name": name},
             "orderType": REFERENCES["orderTypeId"][1][order["orderTypeId"] - 1],
             "security": {"securityId": order["securityId"], "ticker": ticker},
-            "quantity": _number(order["quantity"]),
-            "limitPrice": _number(order.get("limitPrice")),
+            "quantity": order["quantity"],
+            "limitPrice": order.get("limitPrice"),
             "tradeOrderId": order.get("tradeOrderId"),
             "orderTimestamp": order.get("orderTimestamp"),
             "version": order.get("version") or 1,
@@ -233,10 +243,6 @@ def _complaint(order: Any) -> str | None:
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, int | Decimal) and value > 0
-
-
-def _number(value: int | Decimal | None) -> object:
-    return orjson.Fragment(f"{value:f}") if isinstance(value, Decimal) else value
 
 
 def _passes(order: dict[str, Any], given: Mapping[str, str]) -> bool:

@@ -1,5 +1,6 @@
 """The simulated pricing service: a new sample of every price at every look."""
 
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -14,17 +15,41 @@ from serve_app.simulator.world import Market
 DATE = "2018-01-22"
 
 
-def pricing_routes(market: Market) -> list[Route]:
-    """Its routes; looks are numbered from 0, so a market answers the same looks the same way."""
-    looks = count()
+class PriceBoard:
+    """Prices of the market, a new sample at each look; looks are numbered from 0.
+
+    The same looks have the same prices in every market of the same seed.
+    """
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._looks = count()
+        self._last: tuple[tuple[Listing, int], ...] = ()
+
+    def look(self) -> tuple[tuple[Listing, int], ...]:
+        """Draw a new sample: each listing with a price, and its price in cents."""
+        self._last = self._market.prices(next(self._looks))
+        return self._last
+
+    def last(self) -> dict[str, Decimal]:
+        """Return the last prices that anybody saw, by security."""
+        return {
+            listing.security_id: Decimal(cents).scaleb(-2)
+            for listing, cents in self._last or self.look()
+            if listing.security_id is not None
+        }
+
+
+def pricing_routes(board: PriceBoard) -> list[Route]:
+    """Its routes."""
 
     async def prices(_: Request) -> Response:
-        rows = (_row(*priced) for priced in enumerate(market.prices(next(looks)), 1))
+        rows = (_row(*priced) for priced in enumerate(board.look(), 1))
         return Response(f"[{','.join(rows)}]", media_type=JSON)
 
     async def price(request: Request) -> Response:
         ticker: str = request.path_params["ticker"]
-        for number, priced in enumerate(market.prices(next(looks)), 1):
+        for number, priced in enumerate(board.look(), 1):
             if priced[0].ticker == ticker:
                 return Response(_row(number, priced), media_type=JSON)
         return json_response(_not_found(ticker), 404)
