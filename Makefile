@@ -19,16 +19,10 @@ export UV_PYTHON_DOWNLOADS := never
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-$(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
-	@echo "setting up: the package installer"
-	@$(PYTHON) -m venv $(TOOLS)
-	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-
-.venv/.installed: uv.lock pyproject.toml | $(UV)
-	@echo "setting up: the locked dependencies (about a minute the first time)"
-	@$(UV) sync --frozen --all-extras --quiet --python $(PYTHON)
+.venv/.installed: uv.lock pyproject.toml install.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 1; }
+	@$(PYTHON) install.py $(UV_VERSION)
 	@touch $@
 
 install: .venv/.installed ## set up the virtual environment

@@ -1,131 +1,102 @@
-"""Demonstration: a model for a strategy of the simulated market, rebalanced through HTTP."""
+"""Demonstration: a model rebalanced through HTTP, its orders filled, and nothing left to trade."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Final
 
 import httpx
-from rich.console import Console
-from rich.table import Table
+import typer
 
+from serve_app.cli import tables
+from serve_app.cli.names import Names, look_up_names
+from serve_app.cli.output import show, show_spinner
+from serve_app.client import Client, Model, Options, PortfolioOutcome, Position
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 
-DRIFT = "0.01"
-MAX_PORTFOLIOS = 10
-TIMEOUT_S = 60.0
-Json = dict[str, Any]
+DRIFT: Final = Decimal("0.01")
+MAX_PORTFOLIOS: Final = 10
+TIMEOUT_S: Final = 60.0
+# Counts open orders, because the service then looks up that those of the demonstration are filled.
+NEXT: Final[Options] = {"scope": "DRIFTED_TO_TARGET", "open_orders": "COUNT"}
 
 
-def show(settings: Settings, url: str, console: Console) -> None:
-    """Create a model, rebalance the portfolios that follow it, and print the outcomes."""
+def show_demonstration(settings: Settings, url: str) -> None:
+    """Rebalance the portfolios of a model, have the orders filled, and rebalance once more."""
     seed, portfolios = settings.market_seed, settings.market_portfolios
     market = Market(seed, portfolios, prices_file=settings.market_prices_file)
-    tickers = {one.security_id: one.ticker for one in market.securities()}
-    with httpx.Client(base_url=f"{url}/api/v1", timeout=TIMEOUT_S, trust_env=False) as http:
-        model = _answer(http.post("/models", json=_model(market)))
-        console.print(f"\nModel [bold]{model['name']}[/]: {len(model['positions'])} securities")
-        outcomes: list[Json] = _answer(http.post(f"/model/{model['model_id']}/rebalance"))
-        stored = _answer(http.get(f"/rebalance/{outcomes[0]['rebalance_id']}"))
-    console.print(_summary(outcomes))
-    traded = next((one for one in outcomes if one["transactions"]), None)
-    if traded is not None:
-        positions = _positions(stored, traded["portfolio_id"])
-        console.print(_weights(traded, positions, tickers))
-        console.print(_trades(traded, positions, tickers))
+    with Client(url, timeout_s=TIMEOUT_S) as client:
+        model = store_model(client, market)
+        names = look_up_names(
+            client,
+            portfolio_ids=model.portfolios,
+            security_ids=[each.security_id for each in model.positions],
+        )
+        count = len(model.portfolios)
+        with show_spinner(f"rebalancing {count} portfolios"):
+            outcomes = client.rebalance_model(model.model_id)
+        show(tables.tabulate_outcomes(outcomes, names))
+        traded = next((each for each in outcomes if each.transactions), None)
+        if traded is None or traded.rebalance_id is None:
+            return
+        _show_trades(client, traded.rebalance_id, traded.portfolio_id, names)
+        _trade(client, traded.rebalance_id, str(settings.order_service_url))
+        with show_spinner(f"rebalancing {count} portfolios again"):
+            again = client.rebalance_model(model.model_id, NEXT)
+        show(tables.tabulate_outcomes(again, names))
+        typer.echo(_result(again))
 
 
-def _model(market: Market) -> Json:
-    """Make a model of the first strategy, followed by portfolios that were built from it."""
+def store_model(client: Client, market: Market) -> Model:
+    """Store a model of the first strategy, or bring the one of an earlier start up to date."""
     strategy = market.strategies[0]
+    positions = tuple(
+        Position(security_id, weight, high_drift=DRIFT, low_drift=DRIFT)
+        for security_id, weight in strategy.weights.items()
+    )
     following = range(0, market.portfolios, len(market.strategies))[:MAX_PORTFOLIOS]
-    return {
-        "name": f"{strategy.name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
-        "positions": [
-            {
-                "security_id": security_id,
-                "target": f"{weight:f}",
-                "low_drift": DRIFT,
-                "high_drift": DRIFT,
-            }
-            for security_id, weight in strategy.weights.items()
-        ],
-        "portfolios": [market.portfolio_id(number) for number in following],
-    }
+    portfolios = tuple(market.portfolio_id(number) for number in following)
+    found = next((each for each in client.list_models() if each.name == strategy.name), None)
+    origin = "new"
+    if found is None:
+        model = client.add_model(strategy.name, positions, portfolios)
+    else:
+        wanted = replace(found, positions=positions, portfolios=portfolios)
+        origin = "of an earlier start"
+        model = found if wanted == found else client.replace_model(wanted)
+    typer.echo(
+        f"\nmodel      {model.name} ({model.model_id}), {origin}:"
+        f" {len(positions)} securities, {len(portfolios)} portfolios\n"
+    )
+    return model
 
 
-def _answer(response: httpx.Response) -> Any:
-    if response.is_error:
-        raise RuntimeError(f"{response.request.url}: {response.text}")
-    return response.json()
+def _show_trades(client: Client, rebalance_id: str, portfolio_id: str, names: Names) -> None:
+    lines = client.list_positions(rebalance_id, portfolio_id)
+    who = " ".join(filter(None, (portfolio_id, names.portfolios.get(portfolio_id))))
+    show(tables.tabulate_positions(f"Trades of {who}", lines, names))
 
 
-def _positions(stored: Json, portfolio_id: str) -> list[Json]:
-    return next(
-        portfolio["positions"]
-        for portfolio in stored["portfolios"]
-        if portfolio["portfolio_id"] == portfolio_id
+def _trade(client: Client, rebalance_id: str, market_url: str) -> None:
+    """Hand the orders over, and have the simulated market fill them."""
+    with show_spinner("handing the orders over"):
+        # Added to open orders, because an earlier start may have left some that nobody fills.
+        handed = client.hand_over(rebalance_id, open_orders="ADD")
+    show(tables.tabulate_submission(handed))
+    with show_spinner("filling the orders"):
+        answer = httpx.post(f"{market_url}/simulation/fills", timeout=TIMEOUT_S, trust_env=False)
+    filled = answer.raise_for_status().json()
+    amounts = {side: Decimal(amount) for side, amount in filled["amounts"].items()}
+    typer.echo(
+        f"market     filled {filled['filled']:,} orders:"
+        f" bought {amounts['BUY']:,.2f}, sold {amounts['SELL']:,.2f}\n"
     )
 
 
-def _summary(outcomes: list[Json]) -> Table:
-    table = _table("Portfolios", "portfolio", "outcome", "market value", "cash", "trades", "drift")
-    for one in outcomes:
-        table.add_row(
-            one["portfolio_id"],
-            one["status"],
-            _money(one["market_value"]),
-            _money(one["cash_after_rebalance"]),
-            str(len(one["transactions"])),
-            _money(one["objective"]),
-        )
-        if one["error"]:
-            table.add_row("", f"[dim]{one['error']['detail']}", *[""] * 4)
-    return table
-
-
-def _weights(outcome: Json, positions: list[Json], tickers: Mapping[str | None, str]) -> Table:
-    title = f"Weights of {outcome['portfolio_id']}"
-    table = _table(title, "security", "before", "target", "after", "shares before", "shares after")
-    value = Decimal(outcome["market_value"])
-    for line in positions:
-        before = Decimal(str(line["original_position_market_value"])) / value
-        table.add_row(
-            tickers.get(line["security_id"], line["security_id"]),
-            f"{before:.2%}",
-            f"{line['target']:.2%}",
-            f"{line['actual']:.2%}",
-            str(line["original_quantity"]),
-            str(line["adjusted_quantity"]),
-        )
-    return table
-
-
-def _trades(outcome: Json, positions: list[Json], tickers: Mapping[str | None, str]) -> Table:
-    prices = {line["security_id"]: Decimal(str(line["price"])) for line in positions}
-    table = _table(
-        f"Trades of {outcome['portfolio_id']}", "", "security", "quantity", "price", "value"
+def _result(outcomes: Sequence[PortfolioOutcome]) -> str:
+    in_band = sum(each.status == "IN_BAND" for each in outcomes)
+    return (
+        f"{in_band} of {len(outcomes)} portfolios are in band:"
+        " every security is inside its band, and nothing is left to trade"
     )
-    for trade in outcome["transactions"]:
-        price = prices[trade["security_id"]]
-        table.add_row(
-            trade["transaction_type"],
-            tickers.get(trade["security_id"], trade["security_id"]),
-            f"{trade['quantity']:,}",
-            f"{price:,}",
-            _money(price * Decimal(str(trade["quantity"]))),
-        )
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        numeric = column not in {"", "security", "portfolio", "outcome"}
-        table.add_column(column, justify="right" if numeric else "left")
-    return table
-
-
-def _money(amount: Decimal | str | None) -> str:
-    return "" if amount is None else f"{Decimal(amount):,.2f}"

@@ -1,8 +1,9 @@
 """Output of commands: tables for people, JSON for programs, all else to stderr."""
 
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -15,6 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions
 from rich.measure import Measurement
 from rich.table import Column, Table
+from rich.text import Text
 
 HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 NUMBERS = frozenset({"int", "float", "Decimal", "Percent"})
@@ -99,9 +101,23 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def show_spinner(text: str) -> AbstractContextManager[Any]:
-    """Show a spinner on a terminal during a long step."""
-    return Console(stderr=True).status(text)
+class Elapsed:
+    """Text of a spinner, followed by the seconds since it began; ``text`` may change."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._begin = time.monotonic()
+
+    def __rich__(self) -> Text:
+        return Text(f"{self.text} {time.monotonic() - self._begin:.0f} s")
+
+
+@contextmanager
+def show_spinner(text: str) -> Generator[Elapsed]:
+    """Show a spinner with the elapsed seconds on a terminal during a long step."""
+    shown = Elapsed(text)
+    with Console(stderr=True).status(shown):
+        yield shown
 
 
 def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:

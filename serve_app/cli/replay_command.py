@@ -64,7 +64,7 @@ async def _replay(rebalance_id: str, settings: "Settings", uri: str, most: int) 
         with show_spinner("solving again") as status:
             async for one in replay_rebalance(rebalance, stored, settings.optimization_timeout):
                 verdicts[one.verdict] += 1
-                status.update(
+                status.text = (
                     f"solved {verdicts.total():,} of {rebalance.number_of_portfolios:,} again"
                 )
                 if one.verdict == DIFFER and verdicts[DIFFER] <= most:

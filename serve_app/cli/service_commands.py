@@ -12,6 +12,7 @@ from serve_app.cli.exit_codes import Ending, one_line_errors
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from serve_app.launch.steps import Say
     from serve_app.settings import Settings
 
 commands = typer.Typer()
@@ -79,6 +80,8 @@ def _supervise(config: Path | None, market: dict[str, object], *, demonstration:
         from serve_app.launch.supervisor import supervise
 
         settings, content = read_configuration(config, market)
+        if demonstration:
+            _require_simulated_market(settings)
         require_startable(settings)
         code = supervise(partial(_run, settings, content, demonstration))
         if code in {Ending.DONE, Ending.INTERRUPTED}:
@@ -90,22 +93,22 @@ def _run(
     settings: "Settings", content: "Mapping[str, Any]", demonstration: bool, attempt: int
 ) -> int:
     """Run the service in the supervisor's child; return its exit code."""
+    from serve_app.cli.output import show_spinner
     from serve_app.launch.launcher import ClusterDidNotStartError, serve_until_stopped
     from serve_app.launch.supervisor import AGAIN, adopt_orphans, end_descendants
 
-    console = _console()
-    say = partial(console.print, markup=False, soft_wrap=True)
+    say = partial(_console().print, markup=False, soft_wrap=True)
     adopt_orphans()
 
     def started(complete: "Settings") -> None:
         if demonstration:
-            _demonstrate(complete, console)
-        _show_addresses(console, complete)
+            _demonstrate(complete)
+        _show_addresses(say, complete)
 
     try:
         with one_line_errors():
             try:
-                serve_until_stopped(settings, content, say, started)
+                serve_until_stopped(settings, content, say, started, show_spinner)
             except ClusterDidNotStartError as error:
                 if attempt == ATTEMPTS:
                     raise
@@ -118,11 +121,20 @@ def _run(
     return Ending.DONE
 
 
-def _demonstrate(settings: "Settings", console: "Console") -> None:
-    from serve_app.cli.demo import show
+def _demonstrate(settings: "Settings") -> None:
+    from serve_app.cli.demo import show_demonstration
     from serve_app.launch.launcher import url_of
 
-    show(settings, url_of(settings), console)
+    show_demonstration(settings, url_of(settings))
+
+
+def _require_simulated_market(settings: "Settings") -> None:
+    """Raise SettingsError with real upstreams, because the demonstration sends orders."""
+    from serve_app.settings import SettingsError
+
+    if not settings.simulated_upstreams:
+        rule = "the demonstration sends orders to the simulated market alone; unset it and the URLs"
+        raise SettingsError("UPSTREAMS", settings.upstreams or "real", rule)
 
 
 def _market(prices: Path | None, portfolios: int | None) -> dict[str, object]:
@@ -136,10 +148,8 @@ def _console() -> "Console":
     return Console(highlight=False)
 
 
-def _show_addresses(console: "Console", settings: "Settings") -> None:
+def _show_addresses(say: "Say", settings: "Settings") -> None:
     from serve_app.launch.launcher import url_of
 
     url = url_of(settings)
-    console.print(
-        f"\nAPI docs   {url}/docs\nhealth     {url}/health/ready\nCtrl-C stops everything"
-    )
+    say(f"\nAPI docs   {url}/docs\nhealth     {url}/health/ready\nCtrl-C stops everything")

@@ -1,16 +1,15 @@
 """Database supervisor: runs the embedded database of a service, and restarts it if it ends."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from pydantic import SecretStr
 
+from serve_app.launch.steps import Say, Step, show_nothing
 from serve_app.settings import Settings
 from storage.embedded import server
 from storage.embedded.restarting_server import RestartingServer
-
-Say = Callable[[str], None]
 
 
 class SupervisedDatabase:
@@ -41,13 +40,16 @@ class SupervisedDatabase:
 
 
 @contextmanager
-def keep_database(settings: Settings, say: Say) -> Generator[SupervisedDatabase | None]:
+def keep_database(
+    settings: Settings, say: Say, step: Step = show_nothing
+) -> Generator[SupervisedDatabase | None]:
     """Run the embedded database during the block; yield None if MONGODB_URI is set."""
     if settings.mongodb_uri is not None:
         yield None
         return
     begin = time.monotonic()
-    kept = RestartingServer(settings.data_directory, settings.mongod, owned=True)
+    with step("database   starting"):
+        kept = RestartingServer(settings.data_directory, settings.mongod, owned=True)
     took_s = time.monotonic() - begin
     say(f"database   {kept.server.engine}, data in {settings.data_directory} ({took_s:.1f} s)")
     try:

@@ -11,14 +11,16 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from serve_app.launch.database_supervisor import Say, keep_database
+from serve_app.launch.database_supervisor import keep_database
 from serve_app.launch.ray_environment import (
     OTHERS,
     close_token,
     make_haproxy_directory,
     prepare_environment,
     ray_directory,
+    token_line,
 )
+from serve_app.launch.steps import Say, Step, show_nothing
 from serve_app.settings import Settings
 
 WATCH_S = 0.2
@@ -43,34 +45,40 @@ class ClusterDidNotStartError(RuntimeError):
 
 
 def serve_until_stopped(
-    settings: Settings, content: Mapping[str, Any], say: Say, on_start: Callable[[Settings], None]
+    settings: Settings,
+    content: Mapping[str, Any],
+    say: Say,
+    on_start: Callable[[Settings], None],
+    step: Step = show_nothing,
 ) -> None:
-    """Run the service until a signal stops the process; call ``started`` once it responds.
+    """Run the service until a signal stops the process; call ``on_start`` once it responds.
 
     The embedded database is restarted if it ends meanwhile.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    with keep_database(settings, say) as database:
+    with keep_database(settings, say, step) as database:
         complete = settings if database is None else database.settings
-        with run_service(complete, content, say) as complete:
+        with run_service(complete, content, say, step) as complete:
             on_start(complete)
             _wait_for_signal(database.watch if database is not None else _nothing)
             say("stopping")
 
 
 @contextmanager
-def run_service(settings: Settings, content: Mapping[str, Any], say: Say) -> Generator[Settings]:
+def run_service(
+    settings: Settings, content: Mapping[str, Any], say: Say, step: Step = show_nothing
+) -> Generator[Settings]:
     """Run the service during the block; yield the settings with all addresses filled in."""
     with ExitStack() as stack:
         stack.callback(os.umask, os.umask(OTHERS))
-        if (database := stack.enter_context(keep_database(settings, say))) is not None:
+        if (database := stack.enter_context(keep_database(settings, say, step))) is not None:
             settings = database.settings
         begin = time.monotonic()
         haproxy_directory = make_haproxy_directory()
         stack.callback(rmtree, haproxy_directory, ignore_errors=True)
         prepare_environment(settings, haproxy_directory)
-        yield _start(settings, content, stack, say, begin, haproxy_directory)
+        yield _start(settings, content, stack, say, step, begin, haproxy_directory)
 
 
 def _start(
@@ -78,6 +86,7 @@ def _start(
     content: Mapping[str, Any],
     stack: ExitStack,
     say: Say,
+    step: Step,
     begin: float,
     haproxy_directory: Path,
 ) -> Settings:
@@ -91,16 +100,21 @@ def _start(
         stack.callback(_shut_down_serve)
     else:
         say("cluster    starting Ray")
-        dashboard_url = _start_ray(stack)
+        with step("cluster    starting Ray"):
+            dashboard_url = _start_ray(stack)
         say(f"cluster    Ray {ray.__version__}, dashboard http://{dashboard_url} ({_since(begin)})")
+        if (line := token_line()) is not None:
+            say(f"token      {line}")
         stack.callback(_drain, haproxy_directory)
     begin = time.monotonic()
-    settings = start_missing_services(settings)
+    with step("upstreams  starting"):
+        settings = start_missing_services(settings)
     say(f"upstreams  {upstreams_line(settings)}")
     if settings.simulated_upstreams:
         say(f"market     {settings.order_service_url} ({_since(begin)})")
     begin = time.monotonic()
-    _start_serve(settings, content)
+    with step("service    starting"):
+        _start_serve(settings, content)
     say(f"service    {url_of(settings)} ({_since(begin)})")
     return settings
 

@@ -113,9 +113,32 @@ def make_haproxy_directory() -> Path:
     return Path(tempfile.mkdtemp(prefix="ordergen-", dir=parent))
 
 
+def token_line() -> str | None:
+    """Tell where the token that Ray's dashboard asks for is; None if it asks for none.
+
+    A terminal gets the token itself. A log does not, because the token gives full access.
+    """
+    if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
+        return None
+    if "RAY_AUTH_TOKEN" in os.environ:
+        return "that of RAY_AUTH_TOKEN opens the dashboard"
+    path = token_path()
+    if not sys.stdout.isatty():
+        return f"in {path} opens the dashboard"
+    try:
+        return f"{path.read_text().strip()} opens the dashboard"
+    except OSError:
+        return f"in {path} opens the dashboard"
+
+
+def token_path() -> Path:
+    """Return the file of the token of Ray."""
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+
+
 def close_token() -> None:
     """Deny other users the right to read Ray's token, because the token gives full access."""
-    token = Path.home() / ".ray" / "auth_token"
+    token = token_path()
     with suppress(OSError):
         if token.stat().st_mode & OTHERS:
             token.chmod(token.stat().st_mode & ~OTHERS)

@@ -1,6 +1,7 @@
 """Tables for people: whole ids and amounts, names beside ids, percentages."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -157,3 +158,13 @@ async def test_amounts_of_trades_are_shown_to_the_cent(
     row = next(line for line in shown.stdout.splitlines() if A in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells == [A, "ALFA", "10.25", "2", "3", "BUY", "1", "10.25", "25.00%", "3.07%"]
+
+
+async def test_a_terminal_sees_the_seconds_of_a_step_and_a_pipe_nothing(
+    ordergen: Ordergen, url: str
+) -> None:
+    piped = await ordergen("drift", "--portfolio", P)
+    screen = await on_terminal(url, "drift", "--portfolio", P)
+
+    assert re.search(r"measuring \d+ s", screen.text)
+    assert piped.stderr == ""

@@ -75,6 +75,22 @@ def test_the_demonstration_prints_a_trade_list_and_stays_up(demonstration: Demon
     assert httpx.get(f"{demonstration.url}/health/ready", timeout=30).json()["status"] == "ready"
 
 
+def test_the_demonstration_ends_in_band_after_its_orders_are_filled(
+    demonstration: Demonstration,
+) -> None:
+    assert re.search(r"^market     filled \d+ orders: bought ", demonstration.printed, re.MULTILINE)
+    assert "5 of 5 portfolios are in band" in demonstration.printed
+    assert demonstration.printed.count("IN_BAND") == 5
+
+
+def test_what_is_no_terminal_gets_plain_lines_and_no_token(demonstration: Demonstration) -> None:
+    assert "\x1b" not in demonstration.printed
+    token = Path.home() / ".ray/auth_token"
+    if token.exists():
+        assert token.read_text().strip() not in demonstration.printed
+        assert f"token      in {token} opens the dashboard" in demonstration.printed
+
+
 def test_the_request_of_the_readme_gets_the_answer_of_the_readme(
     demonstration: Demonstration,
 ) -> None:

@@ -1,0 +1,13 @@
+"""Reports of a start: lines for what is done, and the step under way for whoever shows it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+Say = Callable[[str], None]
+Step = Callable[[str], AbstractContextManager[object]]
+"""Shows a step for as long as its block runs."""
+
+
+def show_nothing(_: str) -> AbstractContextManager[object]:
+    """Show nothing during a step."""
+    return nullcontext()
