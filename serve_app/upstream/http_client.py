@@ -34,6 +34,11 @@ from serve_app.upstream.retry_policy import (
 )
 
 OK = frozenset({200})
+HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "User-Agent": f"python-httpx/{httpx.__version__}",
+}
 ASK_AGAIN_AFTER_S = 5.0
 MAX_DETAIL_LENGTH = 300
 HEALTH_WITHIN_S = 1.5
@@ -69,13 +74,13 @@ class Client:
         # Below 5 s, because uvicorn and gunicorn close idle connections then.
         limits = httpx.Limits(max_connections=policy.concurrency + 1, keepalive_expiry=4.0)
         transport = transport or AiohttpTransport(limits=limits, trust_env=False)
-        self._http = httpx.AsyncClient(
-            transport=WatchedTransport(upstream, transport, observer) if observer else transport,
-            base_url=base_url,
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
-            timeout=httpx.Timeout(None, connect=policy.connect_s),
-            trust_env=False,
-        )
+        # Without httpx.AsyncClient, whose redirects, cookies and hooks no upstream needs, because
+        # they took a third of the time of a request.
+        self._transport = WatchedTransport(upstream, transport, observer) if observer else transport
+        url = httpx.URL(base_url)
+        self._base_url = str(url.copy_with(userinfo=b"")).rstrip("/")
+        self._headers = {**HEADERS, **_authorization(url)}
+        self._extensions = {"timeout": httpx.Timeout(None, connect=policy.connect_s).as_dict()}
         self._slots = asyncio.Semaphore(policy.concurrency)
         threshold, pause_s = policy.breaker_threshold, policy.breaker_pause_s
         self._breaker = breaker or Breaker(upstream, threshold, pause_s)
@@ -92,9 +97,7 @@ class Client:
         accept: frozenset[int] = OK,
     ) -> httpx.Response:
         """Send a GET and return the response, whose status is one of ``accept``."""
-        request = self._http.build_request(
-            "GET", path, params=params, headers=_correlation_header()
-        )
+        request = self._request("GET", path, params=params)
         async with self._slots:
             try:
                 with self._breaker.admit() as probe:
@@ -113,8 +116,7 @@ class Client:
         Raises UpstreamUnavailableError if the body was not sent, and OutcomeUnknownError if it was
         sent and no answer tells its effect. The client needs the ``plain_transport``.
         """
-        headers = {**_correlation_header(), "Content-Type": "application/json"}
-        request = self._http.build_request(method, path, content=body, headers=headers)
+        request = self._request(method, path, body)
         async with self._slots:
             try:
                 with self._breaker.admit():
@@ -160,15 +162,17 @@ class Client:
     async def check_health(self, path: str, within_s: float = HEALTH_WITHIN_S) -> UpstreamHealth:
         """Call the health route once, past the breaker and without a retry; never raise."""
         try:
-            async with asyncio.timeout(within_s), self._http.stream("GET", path) as response:
-                is_healthy = response.status_code == 200
+            async with asyncio.timeout(within_s):
+                response = await self._transport.handle_async_request(self._request("GET", path))
+                await response.aclose()
+            is_healthy = response.status_code == 200
         except TRANSPORT_ERRORS:  # TimeoutError is an OSError
             is_healthy = False
         return UpstreamHealth(is_healthy, self._breaker.state)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -273,12 +277,36 @@ class Client:
     async def _exchange(
         self, request: httpx.Request, wanted: frozenset[int] | None
     ) -> httpx.Response:
-        return await exchange(self._http, request, wanted, self.policy.max_answer_bytes)
+        return await exchange(self._transport, request, wanted, self.policy.max_answer_bytes)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> httpx.Request:
+        headers = {**self._headers, **_correlation_header()}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        url = self._base_url + path
+        return httpx.Request(
+            method, url, params=params, headers=headers, content=body, extensions=self._extensions
+        )
 
     def _contract_error(
         self, request: httpx.Request, error: UnreadableError
     ) -> UpstreamContractError:
         return UpstreamContractError(self.upstream, f"the answer of {request.url.path} {error}")
+
+
+def _authorization(url: httpx.URL) -> dict[str, str]:
+    """Build the header of a user and password that an address has."""
+    if not url.userinfo:
+        return {}
+    request = httpx.Request("GET", url)
+    next(httpx.BasicAuth(url.username, url.password).auth_flow(request))
+    return {"Authorization": request.headers["Authorization"]}
 
 
 def _correlation_header() -> dict[str, str]:

@@ -23,7 +23,7 @@ def plain_transport() -> httpx.AsyncBaseTransport:
 
 
 async def exchange(
-    http: httpx.AsyncClient,
+    transport: httpx.AsyncBaseTransport,
     request: httpx.Request,
     wanted: Collection[int] | None,
     max_bytes: int,
@@ -33,7 +33,7 @@ async def exchange(
     Raises CutShortError if the body breaks off, UnreadableError if the body is too large or in an
     encoding that was not accepted, and errors of the transport before a response begins.
     """
-    streamed = await http.send(request, stream=True)
+    streamed = await transport.handle_async_request(request)
     status = streamed.status_code
     try:
         is_wanted = wanted is None or status in wanted
