@@ -15,6 +15,10 @@ rounded to shares (COVER in the table).
 
 ``--nodes`` starts a Ray cluster of a head and so many workers of two processors each on this
 machine: no more work is done in a second, but the table shows what each part costs.
+
+A model has at most 100,000 portfolios, so a larger book has more models than ``--models``. Models
+are made one at a time, because ten million ids do not stay in memory; such a book takes 1.3 GB for
+its file and some 5 GB for the database, in the directory for temporary files (TMPDIR).
 """
 
 import argparse
@@ -27,13 +31,14 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,6 +65,7 @@ ROWS_A_GROUP = 64_000
 LOOK_EVERY_S = 0.1
 SAMPLE_EVERY_S = 1.0
 WARMING = 1000
+MAX_PORTFOLIOS = 100_000  # of a model
 MIB = 2**20
 STORE_KEEPER = "raylet"
 
@@ -73,14 +79,14 @@ def portfolio_id(number: int) -> str:
 
 def models_of(
     market: Market, portfolios: int, positions: int, models: int, tight: int = 0
-) -> list[Model]:
-    """Build models at nearly equal weights, each followed by its share of the book.
+) -> Iterator[Model]:
+    """Yield models at nearly equal weights, each followed by its share of the book.
 
     Of the models, ``tight`` per cent keep 5 % in cash, which is what their targets leave.
     """
     band = DriftBand(Decimal("0.01"), Decimal("0.01"))
     priced = [str(one.security_id) for one in market.securities() if one.quote]
-    made: list[Model] = []
+    models = max(models, -(-portfolios // MAX_PORTFOLIOS))
     for n in range(models):
         chosen = random.Random(n).sample(priced, positions)
         steps, more = divmod(190, positions)
@@ -90,8 +96,7 @@ def models_of(
         ids = tuple(portfolio_id(number) for number in range(first, last))
         floor = RebalanceOptions(cash_floor=Percent(Decimal(5)))
         options = floor if n < models * tight // 100 else None
-        made.append(Model(f"Book {n}", targets, ids, options=options))
-    return made
+        yield Model(f"Book {n}", targets, ids, options=options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ PLAIN = Mix()
 
 
 def write_book(
-    path: Path, market: Market, models: list[Model], mix: Mix = PLAIN, seed: int = 5
+    path: Path, market: Market, models: Iterable[Model], mix: Mix = PLAIN, seed: int = 5
 ) -> None:
     """Write holdings of portfolios worth 1 to 20 million, a third of them outside a band."""
     prices = {str(one.security_id): one.quote.price for one in market.securities() if one.quote}
@@ -171,14 +176,14 @@ def cluster_of(workers: int) -> Generator[None]:
     nodes.shutdown()
 
 
-async def store(settings: Settings, models: list[Model]) -> None:
-    """Store models directly, because the API has a bound for the size of a body."""
+async def store(settings: Settings, models: Iterable[Model]) -> list[str]:
+    """Store models directly, because the API has a bound for the size of a body; return the ids."""
     assert settings.mongodb_uri is not None
     uri = settings.mongodb_uri.get_secret_value()
     database = connect(uri, settings.database_name, timeout_ms=60_000)
-    for model in models:
-        await ModelStore(database).add(model)
+    added = [await ModelStore(database).add(model) for model in models]
     await disconnect(database)
+    return [str(model.model_id) for model in added]
 
 
 class Memory:
@@ -296,6 +301,14 @@ def await_run(call: Caller, run_id: str) -> dict[str, Any]:
         time.sleep(LOOK_EVERY_S)
 
 
+def find_failure(port: int, run_id: str) -> Any:
+    """Read outcomes until one has failed, and return its error."""
+    url = f"http://127.0.0.1:{port}/api/v1/runs/{run_id}/outcomes"
+    with httpx.stream("GET", url, timeout=600) as answer:
+        outcomes = map(json.loads, answer.iter_lines())
+        return next((one["error"] for one in outcomes if one["status"] == "FAILED"), None)
+
+
 def book_table(
     run: dict[str, Any], whole_s: float, memory: Memory, spent: dict[str, float]
 ) -> Table:
@@ -331,10 +344,8 @@ def singles(port: int, portfolio: str, stop: Callable[[int], bool]) -> list[floa
     return times
 
 
-def measure(settings: Settings, arguments: argparse.Namespace) -> None:
-    """Run over the book once, and print the tables."""
-    call = Caller(settings.port)
-    market = Market(settings.market_seed, settings.market_portfolios)
+def add_single(call: Caller, market: Market) -> str:
+    """Add a model for single rebalances; return its portfolio, which is not in the book."""
     single = market.portfolio_id(0)
     body = {
         "name": "Single",
@@ -345,6 +356,14 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> None:
         ],
     }
     call("POST", "/api/v1/models", body, 201)
+    return single
+
+
+def measure(settings: Settings, models: list[str], arguments: argparse.Namespace) -> None:
+    """Run over the book once, and print the tables."""
+    call = Caller(settings.port)
+    market = Market(settings.market_seed, settings.market_portfolios)
+    single = add_single(call, market) if arguments.singles else ""
     idle = singles(settings.port, single, lambda asked: asked >= 300) if arguments.singles else []
     busy, over = list[float](), threading.Event()
     holdings = {"source": "file", "file": FILE}
@@ -360,7 +379,8 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> None:
     if arguments.singles:
         asking.start()
     before, begin = processor_s(), time.perf_counter()
-    request = {"whole_book": True, "holdings": holdings}
+    chosen = {"models": models} if arguments.singles else {"whole_book": True}
+    request = {**chosen, "holdings": holdings}
     with memory:
         run = json.loads(call("POST", "/api/v1/runs", request, 202))
         run = await_run(call, run["run_id"])
@@ -369,9 +389,7 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> None:
     over.set()
     console.print(book_table(run, whole_s, memory, spent))
     if run["counts"].get("FAILED"):
-        rebalance = run["rebalances"][0]
-        page = json.loads(call("GET", f"/api/v1/rebalance/{rebalance}/portfolios?limit=1"))
-        console.print("for instance", page[0]["error"])
+        console.print("for instance", find_failure(settings.port, run["run_id"]))
     if arguments.singles:
         asking.join()
         for name, times in (("idle", idle[50:]), ("during the run", busy)):
@@ -413,9 +431,8 @@ def main() -> None:
         settings, content = read_configuration(CONFIG, given)
         market = Market(settings.market_seed, settings.market_portfolios)
         sizes = arguments.portfolios, arguments.positions, arguments.models, arguments.tight
-        models = models_of(market, *sizes)
         mix = Mix(arguments.outside, arguments.fractions)
-        write_book(Path(directory) / FILE, market, models, mix)
+        write_book(Path(directory) / FILE, market, models_of(market, *sizes), mix)
         with ExitStack() as stack:
             if arguments.nodes:
                 # Of their own, because on several nodes the service starts neither.
@@ -426,8 +443,8 @@ def main() -> None:
                 settings, content = read_configuration(CONFIG, given)
                 stack.enter_context(cluster_of(arguments.nodes))
             complete = stack.enter_context(run_service(settings, content, console.print))
-            asyncio.run(store(complete, models))
-            measure(complete, arguments)
+            ids = asyncio.run(store(complete, models_of(market, *sizes)))
+            measure(complete, ids, arguments)
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     )
     run_chunk_size: int = Field(250, ge=1, le=10_000, description="portfolios, from 1 to 10000")
     run_file_chunk_size: int = Field(
-        2500, ge=1, le=10_000, description="portfolios, from 1 to 10000"
+        10_000, ge=1, le=10_000, description="portfolios, from 1 to 10000"
     )
     run_window: int = Field(64, ge=1, le=1024, description="chunks at a time, from 1 to 1024")
     run_chunk_tries: int = Field(4, ge=1, le=20, description="a whole number from 1 to 20")

@@ -4,9 +4,11 @@ The open chunks are the remaining work of a run, for any process that continues 
 numbered reports of the done chunks are the events of the run.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Final
 
 from bson import ObjectId
@@ -17,12 +19,13 @@ from pymongo.errors import BulkWriteError
 from optimization import Status
 from storage.errors import LeaseLostError
 from storage.mongo.connection import WRITER_TIMEOUT_S, Document, translate_failures
+from storage.outcome_columns import MAX_ROWS
 from storage.outcomes import allow_repetition, is_repetition, outcome_id
 
 COLLECTION = "chunks"
 OPEN: Final = "OPEN"
 DONE: Final = "DONE"
-CHUNK_BATCH_SIZE: Final = 25  # in one insert or page; their portfolio ids take up to 100 kB each
+CHUNK_BATCH_SIZE: Final = 25  # in one insert or page; their portfolio ids take up to 350 kB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Chunk:
     rebalance_id: str
     first: int
     portfolio_ids: tuple[str, ...]
+    rows: int = MAX_ROWS  # portfolios in a document of columns
+    part_of: range | None = None  # ordinals of the stored chunk that this is a part of
 
     @property
     def chunk_id(self) -> str:
@@ -43,6 +48,23 @@ class Chunk:
         """The ordinals of the chunk's portfolios in the rebalance."""
         return range(self.first, self.first + len(self.portfolio_ids))
 
+    @property
+    def grid(self) -> range:
+        """First ordinals of the documents of columns; the stored chunk and its parts have one."""
+        ordinals = self.part_of or self.ordinals
+        return range(ordinals.start, ordinals.stop, self.rows)
+
+    def part(self, rows: slice) -> "Chunk":
+        """Part of the chunk with some of its portfolios.
+
+        >>> chunk = Chunk("6" * 24, 100, ("P", "Q", "R"), rows=2)
+        >>> chunk.part(slice(1, 3)).ordinals, chunk.part(slice(1, 3)).grid
+        (range(101, 103), range(100, 103, 2))
+        """
+        first = self.first + (rows.start or 0)
+        ids, whole = self.portfolio_ids[rows], self.part_of or self.ordinals
+        return Chunk(self.rebalance_id, first, ids, self.rows, whole)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -52,6 +74,25 @@ class Report:
     methods: Mapping[str, int]
     seconds: Mapping[str, float]
     error: str | None = None  # reason why the chunk was given up
+
+    def __add__(self, other: "Report") -> "Report":
+        """Report of two parts of a chunk."""
+        return Report(
+            Counter(self.counts) + Counter(other.counts),
+            Counter(self.methods) + Counter(other.methods),
+            add_seconds(self.seconds, other.seconds),
+            self.error or other.error,
+        )
+
+
+def sum_reports(reports: Iterable[Report]) -> Report:
+    """Sum the reports of the parts of a chunk."""
+    return reduce(Report.__add__, reports)
+
+
+def add_seconds(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """Add the seconds of both by stage."""
+    return {stage: one.get(stage, 0) + other.get(stage, 0) for stage in one.keys() | other.keys()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +209,7 @@ def _document(run_id: str, chunk: Chunk) -> Document:
         "first": chunk.first,
         "portfolios": len(chunk.portfolio_ids),
         "portfolio_ids": list(chunk.portfolio_ids),
+        "rows": chunk.rows,
         "state": OPEN,
     }
 
@@ -186,7 +228,8 @@ def _report_fields(number: int, report: Report, done_at: datetime) -> Document:
 
 def _chunk_from(document: Document) -> Chunk:
     ids = tuple(document["portfolio_ids"])
-    return Chunk(str(document["rebalance_id"]), document["first"], ids)
+    rows = document.get("rows", MAX_ROWS)  # an earlier release did not store the number
+    return Chunk(str(document["rebalance_id"]), document["first"], ids, rows)
 
 
 def _event_from(document: Document) -> Event:

@@ -3,7 +3,7 @@
 A column is one binary (mongo/column_codec.py).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -54,25 +54,22 @@ def rows_per_document(securities: int) -> int:
     return max(1, min(MAX_ROWS, MAX_COLUMN_BYTES // widest))
 
 
-def column_documents(
-    rebalance_id: str, first: int, outcome: BlockOutcome, rows: range
-) -> Iterator[Document]:
-    """Yield the documents of some rows of a block whose row 0 has the ordinal ``first``."""
-    step, transactions = rows_per_document(len(outcome.securities)), outcome.transactions
-    for start in range(rows.start, rows.stop, step):
-        block = _Rows(outcome, slice(start, min(start + step, rows.stop)), transactions)
-        document = claim_document(rebalance_id, first + start, block.ids)
-        yield document if np.all(block.is_beside) else document | block.fields()
+def rows_document(rebalance_id: str, first: int, outcome: BlockOutcome, rows: slice) -> Document:
+    """Make the document of some rows of a block, the first of which has the ordinal ``first``."""
+    block = _Rows(outcome, rows)
+    document = claim_document(rebalance_id, range(first, first + len(block.ids)))
+    document["ids"] = list(block.ids)
+    return document if np.all(block.is_beside) else document | block.fields()
 
 
-def claim_document(rebalance_id: str, first: int, portfolio_ids: Sequence[str]) -> Document:
+def claim_document(rebalance_id: str, ordinals: range) -> Document:
     """Make the document of portfolios whose outcomes all are documents of their own."""
-    status = np.full(len(portfolio_ids), BESIDE, dtype=np.int8)
+    status = np.full(len(ordinals), BESIDE, dtype=np.int8)
     return {
-        "_id": outcome_id(rebalance_id, first),
+        "_id": outcome_id(rebalance_id, ordinals.start),
         "rebalance_id": ObjectId(rebalance_id),
-        "end": first + len(portfolio_ids),
-        "ids": list(portfolio_ids),
+        "end": ordinals.stop,
+        "ids": [],  # because the documents beside have them
         "counts": {},
         "transactions": 0,
         "status": _status_document(status),
@@ -87,7 +84,8 @@ def block_from(
     ``securities`` are those of the rebalance. The outcomes of rows that are beside are documents of
     their own, and not in ``beside``.
     """
-    portfolio_ids = tuple(document["ids"])
+    status = status_from(document)
+    portfolio_ids = tuple(document["ids"]) or ("",) * len(status)  # none in a claim of all
     shapes = {name: (len(portfolio_ids),) for name in AMOUNTS}
     shapes |= {name: (len(portfolio_ids), len(securities)) for name in SHARES}
     columns = {
@@ -97,7 +95,7 @@ def block_from(
     block = BlockOutcome(
         securities=securities,
         portfolio_ids=portfolio_ids,
-        status=status_from(document),
+        status=status,
         **columns,
         others=_others_from(document["others"]) if "others" in document else OtherHoldings.none(),
         beside={},
@@ -127,7 +125,6 @@ class _Rows:
 
     outcome: BlockOutcome
     rows: slice
-    transactions: NDArray[np.signedinteger]  # of every row of the block
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -170,7 +167,7 @@ class _Rows:
             binding = _kept_binding(binding, np.flatnonzero(~is_beside[binding.rows]))
         fields: Document = {
             "counts": count_statuses(status),
-            "transactions": int(self.transactions[self.rows][~is_beside].sum()),
+            "transactions": int(self.outcome.transactions[self.rows][~is_beside].sum()),
             "status": _status_document(status),
         }
         fields |= {name: column_document(column) for name, column in columns.items()}

@@ -1,14 +1,15 @@
 """Recorder of the outcomes of runs: columns of many portfolios, and documents beside them.
 
-Every portfolio of a run is in exactly one document of ``outcome_chunks``, because the index on the
-portfolios of a rebalance is unique. Its status there is that of its outcome, or says that the
-outcome is beside: a document of its own in ``outcomes``. A repeated write changes no document, and
-adds the missing ones beside, however the first writer ended and whatever it had divided.
+The portfolios of a chunk are divided into documents of columns by a grid that all writers of the
+chunk agree on. The first of them to insert the document of a stretch decides it. Its status of a
+portfolio is that of the outcome, or says that the outcome is beside: a document of its own in
+``outcomes``. A writer of a part of a stretch inserts a document without columns, a claim, and all
+outcomes of the stretch are beside. A repeated write changes no document, and adds the missing ones
+beside, however the first writer ended and whatever part of the chunk it had.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,20 +23,17 @@ from storage.outcome_columns import (
     MAX_ROWS,
     Statuses,
     claim_document,
-    column_documents,
     count_statuses,
     covering,
+    rows_document,
+    rows_per_document,
     status_from,
 )
 from storage.outcome_counts import count_documents
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import ids_of, is_repetition, ordinal_of, outcome_batches, outcome_id
 
-UNCLAIMED: Final = -2  # status of a row that is in no document of columns
 REMEMBERED_REBALANCES: Final = 64  # a process writes to a few of them in turn
-
-Claims = Callable[[range], Iterator[Document]]
-"""Makes the documents of columns of some rows."""
 
 
 class StoredCounts(Counter[Status]):
@@ -56,22 +54,21 @@ class OutcomeRecorder:
         self._in_chunks = deque[str](maxlen=REMEMBERED_REBALANCES)
 
     async def record(
-        self, rebalance_id: str, ordinals: range, outcomes: Sequence[PortfolioOutcome]
+        self,
+        rebalance_id: str,
+        ordinals: range,
+        outcomes: Sequence[PortfolioOutcome],
+        grid: range | None = None,
     ) -> StoredCounts:
         """Store outcomes as documents of their own; return the counts that are stored now."""
         if len(ordinals) != len(outcomes):
             raise ValueError(f"{len(outcomes)} outcomes, {len(ordinals)} ordinals")
-
-        def claims(rows: range) -> Iterator[Document]:
-            for start in range(rows.start, rows.stop, MAX_ROWS):
-                some = outcomes[start : min(start + MAX_ROWS, rows.stop)]
-                ids = [outcome.portfolio_id for outcome in some]
-                yield claim_document(rebalance_id, ordinals.start + start, ids)
-
+        grid = grid or range(ordinals.start, ordinals.stop, MAX_ROWS)
+        claims = [claim_document(rebalance_id, each) for each in _stretches(ordinals, grid)]
         return await self._record(rebalance_id, ordinals, claims, outcomes.__getitem__)
 
     async def record_block(
-        self, rebalance_id: str, ordinals: range, outcome: BlockOutcome
+        self, rebalance_id: str, ordinals: range, outcome: BlockOutcome, grid: range | None = None
     ) -> StoredCounts:
         """Store outcomes in columns, and beside as the block says; return the counts stored now.
 
@@ -79,9 +76,14 @@ class OutcomeRecorder:
         """
         if len(ordinals) != len(outcome.portfolio_ids):
             raise ValueError(f"{len(outcome.portfolio_ids)} outcomes, {len(ordinals)} ordinals")
+        step = rows_per_document(len(outcome.securities))
+        grid = grid or range(ordinals.start, ordinals.stop, step)
 
-        def claims(rows: range) -> Iterator[Document]:
-            return column_documents(rebalance_id, ordinals.start, outcome, rows)
+        def document_of(stretch: range) -> Document:
+            if stretch.start < ordinals.start or stretch.stop > ordinals.stop:
+                return claim_document(rebalance_id, stretch)
+            rows = slice(stretch.start - ordinals.start, stretch.stop - ordinals.start)
+            return rows_document(rebalance_id, stretch.start, outcome, rows)
 
         def beside(row: int) -> PortfolioOutcome:
             answer = outcome.outcome(row)
@@ -89,18 +91,19 @@ class OutcomeRecorder:
                 raise answer
             return answer
 
-        return await self._record(rebalance_id, ordinals, claims, beside)
+        documents = [document_of(each) for each in _stretches(ordinals, grid)]
+        return await self._record(rebalance_id, ordinals, documents, beside)
 
     async def _record(
         self,
         rebalance_id: str,
         ordinals: range,
-        claims: Claims,
+        documents: Sequence[Document],
         outcome: Callable[[int], PortfolioOutcome],
     ) -> StoredCounts:
         are_new, status = True, np.full(len(ordinals), BESIDE, dtype=np.int8)
-        if not await self._is_in_documents(rebalance_id):
-            status, are_new = await self._claim(rebalance_id, ordinals, claims)
+        if documents and not await self._is_in_documents(rebalance_id):
+            are_new = await self._insert(rebalance_id, ordinals, documents, status)
         beside = np.flatnonzero(status == BESIDE).tolist()
         outcomes, places = [outcome(row) for row in beside], [ordinals[row] for row in beside]
         stored = await self._record_beside(rebalance_id, places, outcomes)
@@ -123,36 +126,30 @@ class OutcomeRecorder:
         self._in_chunks.append(rebalance_id)
         return False
 
-    async def _claim(
-        self, rebalance_id: str, ordinals: range, claims: Claims
-    ) -> tuple[Statuses, bool]:
-        """Insert documents for the rows that are in none.
+    async def _insert(
+        self,
+        rebalance_id: str,
+        ordinals: range,
+        documents: Sequence[Document],
+        status: Statuses,
+    ) -> bool:
+        """Insert documents of columns unless they exist; return whether all of them are new.
 
-        Returns the statuses that are stored, and whether all of them are new.
+        ``status`` gets the statuses that are stored. A row in no document stays beside, because an
+        earlier release divided the chunk otherwise.
         """
-        are_new, status = True, np.full(len(ordinals), UNCLAIMED, dtype=np.int8)
-        while gaps := _gaps(status):
-            documents = [document for gap in gaps for document in claims(gap)]
-            try:
-                await self._chunks.insert_many(documents, ordered=False)
-            except BulkWriteError as error:
-                if not is_repetition(error):
-                    raise
-                are_new = False
-                status = await self._stored_statuses(rebalance_id, ordinals)
-                if _gaps(status) == gaps:  # because a portfolio has two places in the rebalance
-                    raise
-            else:
-                for document in documents:
-                    _fill(status, ordinals, document)
-        return status, are_new
-
-    async def _stored_statuses(self, rebalance_id: str, ordinals: range) -> Statuses:
-        status = np.full(len(ordinals), UNCLAIMED, dtype=np.int8)
-        stored = self._chunks.find(covering(rebalance_id, ordinals), {"status.data": 1})
-        async for document in stored:
+        stored, are_new = documents, True
+        try:
+            await self._chunks.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if not is_repetition(error):
+                raise
+            are_new = False
+            found = self._chunks.find(covering(rebalance_id, ordinals), {"status.data": 1})
+            stored = await found.to_list()
+        for document in stored:
             _fill(status, ordinals, document)
-        return status
+        return are_new
 
     async def _record_beside(
         self, rebalance_id: str, ordinals: Sequence[int], outcomes: Sequence[PortfolioOutcome]
@@ -173,12 +170,14 @@ class OutcomeRecorder:
         return counts
 
 
-def _gaps(status: Statuses) -> list[range]:
-    """Find the stretches of rows that are unclaimed."""
-    rows = np.flatnonzero(status == UNCLAIMED).tolist()
-    stretches = groupby(enumerate(rows), lambda numbered: numbered[1] - numbered[0])
-    found = [[row for _, row in stretch] for _, stretch in stretches]
-    return [range(each[0], each[-1] + 1) for each in found]
+def _stretches(ordinals: range, grid: range) -> list[range]:
+    """List the ordinals of each document of the grid that has any of these ordinals.
+
+    >>> _stretches(range(150, 250), range(0, 300, 100))
+    [range(100, 200), range(200, 300)]
+    """
+    documents = [range(first, min(first + grid.step, grid.stop)) for first in grid]
+    return [each for each in documents if each.start < ordinals.stop and each.stop > ordinals.start]
 
 
 def _fill(status: Statuses, ordinals: range, document: Document) -> None:

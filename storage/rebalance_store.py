@@ -69,24 +69,33 @@ class RebalanceStore:
 
     @translate_failures
     async def record(
-        self, rebalance_id: str, ordinals: range, outcomes: Sequence[PortfolioOutcome]
+        self,
+        rebalance_id: str,
+        ordinals: range,
+        outcomes: Sequence[PortfolioOutcome],
+        grid: range | None = None,
     ) -> StoredCounts:
         """Store the outcomes of the portfolios with these ordinals; stored outcomes stay.
 
+        ``grid`` has the first ordinals of the documents of columns, which all writers of these
+        portfolios have to agree on. Without it the ordinals are a chunk of their own.
+
         Returns the counts of the outcomes that are stored now for these ordinals.
         """
-        return await self._recorder.record(rebalance_id, ordinals, outcomes)
+        return await self._recorder.record(rebalance_id, ordinals, outcomes, grid)
 
     @translate_failures
     async def record_block(
-        self, rebalance_id: str, ordinals: range, outcome: BlockOutcome
+        self, rebalance_id: str, ordinals: range, outcome: BlockOutcome, grid: range | None = None
     ) -> StoredCounts:
         """Store the outcomes of a block in columns, under these ordinals; stored outcomes stay.
+
+        ``grid`` is that of ``record``. Only whole documents of it are stored in columns.
 
         Returns the counts of the outcomes that are stored now for these ordinals. An error in
         ``outcome.beside`` is raised, because only the caller can say which outcome it makes.
         """
-        return await self._recorder.record_block(rebalance_id, ordinals, outcome)
+        return await self._recorder.record_block(rebalance_id, ordinals, outcome, grid)
 
     @translate_failures
     async def match(self, rebalance_id: str, security_ids: Iterable[str]) -> None:

@@ -28,6 +28,7 @@ from storage.order import OrderState
 NAMESPACE_NOT_FOUND: Final = 26
 NAMESPACE_EXISTS: Final = 48
 INDEX_BUILD_IN_PROGRESS: Final = 12587
+INDEX_DIFFERS: Final = 86
 DAY_S: Final = 24 * 60 * 60
 FORMER_RUNS: Final = "book_runs"
 FORMER_NAMES: Final[Mapping[str, str]] = {
@@ -61,9 +62,9 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         IndexModel([("portfolio_id", 1), ("_id", -1)], name="portfolio"),
     ),
     outcome_columns.COLLECTION: (
-        # the rebalances of a portfolio, its outcome in one of them; unique, because otherwise two
-        # writers that divide a chunk differently could store a portfolio twice
-        IndexModel([("ids", 1), ("rebalance_id", 1)], name="portfolio", unique=True),
+        # the rebalances of a portfolio, its outcome in one of them; not unique, because the check
+        # of every id costs as much as the rest of the insert
+        IndexModel([("ids", 1), ("rebalance_id", 1)], name="portfolio"),
         # counts of a rebalance by status, and its transactions, without reading the columns
         IndexModel(
             [
@@ -146,7 +147,10 @@ _TARGET: Final = {
     "high_drift": DECIMAL,
 }
 
-COLUMN: Final = _record({"dtype": STRING, "shape": SHARES, "decimals": WHOLE, "data": BINARY})
+COLUMN: Final = _record(
+    {"dtype": STRING, "shape": SHARES, "decimals": WHOLE, "data": BINARY},
+    {"exceptions": _record({"places": BINARY, "units": BINARY})},
+)
 
 SCHEMAS: Final[Mapping[str, Document]] = {
     model_store.COLLECTION: _record(
@@ -202,7 +206,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "_id": OUTCOME_ID,
             "rebalance_id": {"bsonType": "objectId"},
             "end": WHOLE,
-            "ids": {"bsonType": "array", "minItems": 1},
+            "ids": SHARES,
             "counts": {"bsonType": "object"},
             "transactions": WHOLE,
             "status": _record({"dtype": STRING, "shape": SHARES, "values": SHARES, "data": BINARY}),
@@ -250,7 +254,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "portfolios": WHOLE,
             "state": {"enum": [chunk_store.OPEN, chunk_store.DONE]},
         },
-        {"portfolio_ids": SHARES, "number": WHOLE, "done_at": DATE},
+        {"portfolio_ids": SHARES, "rows": WHOLE, "number": WHOLE, "done_at": DATE},
     ),
     idempotency_store.COLLECTION: _record(
         {"request_hash": STRING, "state": STRING, "created_at": DATE},
@@ -304,8 +308,17 @@ async def _ensure_all(database: AsyncDatabase[Document]) -> None:
     await _adopt_former_names(database)
     for name, indexes in INDEXES.items():
         await _ensure_validator(database, name, {"$jsonSchema": SCHEMAS[name]})
-        if indexes:
-            await database[name].create_indexes(list(indexes))
+        for index in indexes:
+            await _ensure_index(database, name, index)
+
+
+async def _ensure_index(database: AsyncDatabase[Document], name: str, index: IndexModel) -> None:
+    """Create an index; one of that name that an older release made otherwise stays as it is."""
+    try:
+        await database[name].create_indexes([index])
+    except OperationFailure as error:
+        if error.code != INDEX_DIFFERS:
+            raise
 
 
 async def _adopt_former_names(database: AsyncDatabase[Document]) -> None:

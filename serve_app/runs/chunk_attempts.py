@@ -1,7 +1,6 @@
 """Chunk attempts: run each chunk until its outcomes are stored or it is given up."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -18,11 +17,10 @@ from serve_app.resources import Resources
 from serve_app.retries import doubling_pauses, retry_while_unavailable
 from serve_app.runs.chunk_tasks import report_of
 from serve_app.runs.congestion_window import CongestionWindow
-from serve_app.runs.progress import add_seconds
 from serve_app.settings import Settings
 from serve_app.upstream.errors import FAILURES, PASSING, HoldingsFileError
 from serve_app.upstream.prices import PriceSnapshot
-from storage.chunk_store import Chunk, Report
+from storage.chunk_store import Chunk, Report, sum_reports
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.run import Run, RunStatus, Snapshot
 
@@ -165,15 +163,14 @@ class ChunkAttempts:
     async def _bisect(self, chunk: Chunk) -> Report | None:
         """Bisect a chunk that keeps crashing its worker, to isolate the portfolio at fault."""
         half = len(chunk.portfolio_ids) // 2
+        halves = chunk.part(slice(0, half)), chunk.part(slice(half, None))
         reports: list[Report] = []
-        for first, end in ((0, half), (half, len(chunk.portfolio_ids))):
-            ids = chunk.portfolio_ids[first:end]
-            part = Chunk(chunk.rebalance_id, chunk.first + first, ids)
+        for part in halves:
             report = await self.report(part, TRIES_OF_HALF)
             if report is None:
                 return None
             reports.append(report)
-        return _sum(*reports)
+        return sum_reports(reports)
 
     async def _give_up(self, chunk: Chunk, error: Exception) -> Report:
         """Store the error as the outcome of every portfolio of the chunk that has none."""
@@ -181,7 +178,7 @@ class ChunkAttempts:
         outcomes = [refused_outcome(portfolio_id, refusal) for portfolio_id in chunk.portfolio_ids]
         record = self._with.rebalances.record
         counts = await retry_while_unavailable(
-            lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes)
+            lambda: record(chunk.rebalance_id, chunk.ordinals, outcomes, chunk.grid)
         )
         return replace(report_of([], counts, {}), error=refusal.detail)
 
@@ -206,12 +203,3 @@ class ChunkAttempts:
             part.refusal,
             1 if self._run.stops_on_outage else self._settings.run_chunk_tries,
         )
-
-
-def _sum(one: Report, other: Report) -> Report:
-    return Report(
-        Counter(one.counts) + Counter(other.counts),
-        Counter(one.methods) + Counter(other.methods),
-        add_seconds(one.seconds, other.seconds),
-        one.error or other.error,
-    )

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -19,9 +20,9 @@ from numpy.typing import NDArray
 from ray import ObjectRef
 
 from optimization import BlockOutcome, Method, PortfolioOutcome, Status
-from serve_app.call_context import reserve_time, set_deadline
+from serve_app.call_context import Shares, reserve_time, set_deadline
 from serve_app.chunks.blocks import objects_of, outcomes_beside
-from serve_app.chunks.work import Work, match, outcomes_of, solve_in_arrays
+from serve_app.chunks.work import Seconds, Work, match, outcomes_of, solve_in_arrays
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.ports.optimize import RemoteText
@@ -29,11 +30,13 @@ from serve_app.ports.rebalances import RemoteElements, WriteOutcomes, WrittenOut
 from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
 from serve_app.resources import Resources, open_resources
 from serve_app.settings import Settings
-from storage.chunk_store import Chunk, Report
+from storage.chunk_store import Chunk, Report, sum_reports
 from storage.mongo.connection import WRITER_TIMEOUT_S
 
 # Below the replicas, because otherwise single rebalances would wait for a large run.
 NICENESS = 10
+MAX_DOCUMENTS_PER_PIECE = 5  # because larger arrays leave the cache of a processor
+MAX_POSITIONS_PER_PIECE = 256_000
 
 Text: TypeAlias = NDArray[np.uint8]
 NO_TEXT: Final[Text] = np.zeros(0, np.uint8)
@@ -104,21 +107,71 @@ async def record_chunk(
     run_id = work.rebalance.run_id
     if run_id is not None and not await resources.runs.begin_chunk(run_id):
         return None
+    # Whole, because a text is of all portfolios of the chunk.
+    pieces = [chunk] if write else divide(chunk, len(work.rebalance.securities))
+    recorder = _Recorder(work, resources, write)
     with set_deadline(within_s), reserve_time(len(chunk.portfolio_ids)):
-        solved, seconds = await solve_in_arrays(work, chunk, resources)
-    begin = time.perf_counter()
-    store, key = resources.rebalances, (chunk.rebalance_id, chunk.ordinals)
-    if isinstance(solved, BlockOutcome):
-        counts = await store.record_block(*key, solved)
-    else:
-        counts = await store.record(*key, solved)
-    await match(work.rebalance, solved, store)
-    report = report_of(solved, counts, {**seconds, "write": time.perf_counter() - begin})
-    # Outcomes that an earlier attempt stored stay, and may differ from these.
-    if write is None or not counts.are_new:
-        return RecordedChunk(report)
-    outcomes = objects_of(solved) if isinstance(solved, BlockOutcome) else solved
-    return RecordedChunk(report, await write(work.rebalance, outcomes, work.settings.zone))
+        return await _record_pieces(recorder, pieces)
+
+
+def divide(chunk: Chunk, securities: int) -> list[Chunk]:
+    """Divide a chunk into pieces that a processor works on at a time, at bounds of its grid."""
+    grid, size = chunk.grid, len(chunk.portfolio_ids)
+    documents = MAX_POSITIONS_PER_PIECE // max(1, securities * grid.step)
+    step = grid.step * max(1, min(MAX_DOCUMENTS_PER_PIECE, documents))
+    bounds = [each - chunk.first for each in range(grid.start, grid.stop, step)]
+    cuts = [0, *(each for each in bounds if 0 < each < size), size]
+    return [chunk.part(slice(*each)) for each in pairwise(cuts)]
+
+
+async def _record_pieces(recorder: "_Recorder", pieces: Sequence[Chunk]) -> RecordedChunk:
+    """Solve one piece after the other, each while the outcomes of the one before are written."""
+    shares = Shares(len(pieces), 1)
+    writing: asyncio.Task[RecordedChunk] | None = None
+    reports: list[Report] = []
+    try:
+        for piece in pieces:
+            with set_deadline(shares.next_s()):
+                solved = await solve_in_arrays(recorder.work, piece, recorder.resources)
+            if writing is not None:
+                reports.append((await writing).report)
+            writing = asyncio.create_task(recorder.record(piece, *solved))
+        assert writing is not None
+        last = await writing
+        return RecordedChunk(sum_reports([*reports, last.report]), last.written)
+    finally:
+        # Awaited in any case, because nothing may be written after the end of the task.
+        if writing is not None:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorder:
+    """Recorder of the outcomes of a chunk, piece by piece."""
+
+    work: Work
+    resources: Resources
+    write: WriteOutcomes | None
+
+    async def record(
+        self, piece: Chunk, solved: BlockOutcome | list[PortfolioOutcome], seconds: Seconds
+    ) -> RecordedChunk:
+        """Store the outcomes of a piece, and write their text if a writer was given."""
+        begin = time.perf_counter()
+        store, key = self.resources.rebalances, (piece.rebalance_id, piece.ordinals)
+        if isinstance(solved, BlockOutcome):
+            counts = await store.record_block(*key, solved, piece.grid)
+        else:
+            counts = await store.record(*key, solved, piece.grid)
+        await match(self.work.rebalance, solved, store)
+        report = report_of(solved, counts, {**seconds, "write": time.perf_counter() - begin})
+        # Outcomes that an earlier attempt stored stay, and may differ from these.
+        if self.write is None or not counts.are_new:
+            return RecordedChunk(report)
+        outcomes = objects_of(solved) if isinstance(solved, BlockOutcome) else solved
+        zone = self.work.settings.zone
+        return RecordedChunk(report, await self.write(self.work.rebalance, outcomes, zone))
 
 
 # Retried after a lost worker or node only, because an error of our own code would repeat.

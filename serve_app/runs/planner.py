@@ -35,6 +35,7 @@ from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
 from storage.model_store import not_followed_error
 from storage.mongo.decimal_codec import now
+from storage.outcome_columns import rows_per_document
 from storage.rebalance import Rebalance, new_rebalance
 from storage.run import HoldingsRef, Plan, Run, Selection, Snapshot
 
@@ -103,13 +104,16 @@ class Planner:
     ) -> list[Chunk]:
         size = self._settings.run_chunk_size
         if holdings.file is not None:
-            # Larger, because without requests a chunk takes hardly longer than its administration.
-            most = MAX_POSITIONS_PER_CHUNK // max(1, len(part.securities))
-            size = max(1, min(self._settings.run_file_chunk_size, most))
+            if not _needs_searches(part):
+                # Larger, because without requests and searches a chunk takes hardly longer than its
+                # administration.
+                most = MAX_POSITIONS_PER_CHUNK // max(1, len(part.securities))
+                size = max(1, min(self._settings.run_file_chunk_size, most))
             # Sorted, because the rows of a file are in the order of the ids.
             portfolio_ids = sorted(portfolio_ids)
+        rows = rows_per_document(len(part.securities))
         return [
-            Chunk(part.rebalance_id, first, tuple(portfolio_ids[first : first + size]))
+            Chunk(part.rebalance_id, first, tuple(portfolio_ids[first : first + size]), rows)
             for first in range(0, len(portfolio_ids), size)
         ]
 
@@ -195,6 +199,12 @@ class _Market:
             return wait_s if isinstance(error, PASSING) and is_in_time else False
 
         return pause_s
+
+
+def _needs_searches(part: Rebalance) -> bool:
+    """Whether most portfolios take milliseconds each, because no arrays answer them."""
+    options = part.options.apply_to(RebalanceOptions())
+    return options.couples or bool(part.overrides_by_portfolio)
 
 
 def _part(run: Run, model: Model, portfolio_ids: Sequence[str], begun: datetime) -> Rebalance:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import reduce
 
 from serve_app.observability.metrics import count_chunk
 from serve_app.resources import Resources
 from serve_app.retries import retry_while_unavailable
-from storage.chunk_store import Chunk, Report
+from storage.chunk_store import Chunk, Report, add_seconds
 from storage.mongo.decimal_codec import now
 from storage.run import Totals
 
@@ -60,11 +60,6 @@ class RunProgress:
         del self._waiting[: len(reports)]
         self._number += len(reports)
         self.totals = totals
-
-
-def add_seconds(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    """Add the seconds of both by stage."""
-    return {stage: one.get(stage, 0) + other.get(stage, 0) for stage in one.keys() | other.keys()}
 
 
 def _sum(totals: Totals, report: Report) -> Totals:

@@ -1,12 +1,13 @@
 """Columns as documents: one binary of whole numbers each, and such documents as columns again.
 
 The numbers are little-endian, in C order, with their dtype and shape. A value is
-``number / 10**decimals``. Numbers beyond int64 are decimal128, whose values have the scale in
-themselves.
+``number / 10**decimals``. A few numbers that a narrow dtype does not fit are exceptions, with their
+places in the flat column, where the binary has 0 (patched frame of reference). Numbers beyond int64
+are decimal128, whose values have the scale in themselves.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from bson.binary import Binary
@@ -18,7 +19,9 @@ from storage.mongo.decimal_codec import COEFFICIENT, COEFFICIENT_BITS, DIGITS, E
 
 DECIMAL128: Final = "decimal128"
 DECIMAL128_BYTES: Final = 16
-INTEGERS: Final = (np.dtype("<i4"), np.dtype("<i8"))
+INTEGERS: Final = (np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
+EXCEPTION_PLACE, EXCEPTION_UNITS = np.dtype("<i4"), np.dtype("<i8")
+MAX_EXCEPTIONS: Final = 1 / 8  # of a column; an exception has 12 bytes and saves at least 2 each
 
 
 def column_document(column: ScaledColumn) -> Document:
@@ -26,18 +29,32 @@ def column_document(column: ScaledColumn) -> Document:
 
     >>> written = column_document(ScaledColumn(np.array([1250, -7]), 2))
     >>> written["dtype"], column_from(written).value(0)
-    ('<i4', Decimal('12.50'))
+    ('<i2', Decimal('12.50'))
     """
     units = column.units
     low, high = (int(units.min()), int(units.max())) if units.size else (0, 0)
-    for dtype in INTEGERS:
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            name, data = dtype.str, units.astype(dtype).tobytes()
-            break
-    else:
-        name, data = DECIMAL128, b"".join(map(_decimal128s(column.decimals), units.flat))
-    shape = list(units.shape)
-    return {"dtype": name, "shape": shape, "decimals": column.decimals, "data": Binary(data)}
+    fields: Document = {"shape": list(units.shape), "decimals": column.decimals}
+    if not _fits(low, high, INTEGERS[-1]):
+        data = b"".join(map(_decimal128s(column.decimals), units.flat))
+        return fields | {"dtype": DECIMAL128, "data": Binary(data)}
+    units = units.astype(np.int64, copy=False)
+    dtype = next(each for each in INTEGERS if _fits(low, high, each))
+    for narrower in INTEGERS[: INTEGERS.index(dtype)]:
+        narrow = units.astype(narrower)
+        places = np.flatnonzero(narrow != units)
+        if len(places) <= MAX_EXCEPTIONS * units.size:
+            narrow.flat[places] = 0
+            exceptions = {
+                "places": Binary(places.astype(EXCEPTION_PLACE).tobytes()),
+                "units": Binary(units.flat[places].astype(EXCEPTION_UNITS).tobytes()),
+            }
+            data = Binary(narrow.tobytes())
+            return fields | {"dtype": narrower.str, "data": data, "exceptions": exceptions}
+    return fields | {"dtype": dtype.str, "data": Binary(units.astype(dtype).tobytes())}
+
+
+def _fits(low: int, high: int, dtype: np.dtype[Any]) -> bool:
+    return bool(np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max)
 
 
 def column_from(document: Document) -> ScaledColumn:
@@ -45,6 +62,9 @@ def column_from(document: Document) -> ScaledColumn:
     shape, data = document["shape"], document["data"]
     if document["dtype"] != DECIMAL128:
         units = np.frombuffer(data, dtype=document["dtype"]).astype(np.int64)
+        if "exceptions" in document:
+            places, large = document["exceptions"]["places"], document["exceptions"]["units"]
+            units[np.frombuffer(places, EXCEPTION_PLACE)] = np.frombuffer(large, EXCEPTION_UNITS)
         return ScaledColumn(units.reshape(shape), document["decimals"])
     words = range(0, len(data), DECIMAL128_BYTES)
     numbers = [_coefficient(data[word : word + DECIMAL128_BYTES]) for word in words]

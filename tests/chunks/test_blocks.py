@@ -1,5 +1,7 @@
 """Chunks in arrays: the outcomes of chunks by objects, to the last digit, and stored once."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -23,9 +25,10 @@ from serve_app.chunks import work as working
 from serve_app.chunks.fetch import identify_holdings
 from serve_app.chunks.work import Work, outcomes_of, solve_in_arrays
 from serve_app.resources import FILE, SUMMARIES, Resources
-from serve_app.runs.chunk_tasks import record_chunk, report_of
+from serve_app.runs import chunk_tasks
+from serve_app.runs.chunk_tasks import divide, record_chunk, report_of
 from serve_app.settings import settings_from
-from serve_app.upstream.errors import UpstreamContractError
+from serve_app.upstream.errors import UpstreamContractError, UpstreamUnavailableError
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
 from storage.mongo.decimal_codec import now
@@ -164,6 +167,63 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     ended = await resources.rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, now())
     assert ended.counts == first.counts
     assert ended.unmatched == ("X" * 24,)  # GOLD is held, and so is OLD, which has no price
+
+
+async def test_a_chunk_in_pieces_stores_what_the_whole_stores(
+    tmp_path: Path, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk_tasks, "MAX_DOCUMENTS_PER_PIECE", 1)
+    chunk = replace(chunk_of(len(KINDS)), rows=3)
+    write(tmp_path / "book.parquet", chunk, list(KINDS))
+    work = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
+    run = await resources.rebalances.open(work.rebalance)
+
+    reports = [await record_chunk(work, chunk, resources, None) for _ in range(2)]
+
+    by_objects, _ = await outcomes_of(work, chunk, resources)
+    assert await resources.rebalances.list_outcomes(run) == tuple(by_objects)
+    for report in reports:
+        assert report is not None
+        assert report.counts == Counter(one.status for one in by_objects)
+        assert sum(report.methods.values()) == sum(bool(one.certificate) for one in by_objects)
+        assert report.seconds.keys() == {"fetch", "solve", "write"}
+
+
+async def test_pieces_begin_where_documents_do_also_in_half_a_chunk() -> None:
+    chunk = replace(chunk_of(9_000), rows=512)
+    ends = [2_560, 5_120, 7_680, 9_000]
+    assert [one.ordinals.stop - chunk.first for one in divide(chunk, 50)] == ends
+    half = chunk.part(slice(4_500, None))
+    assert [one.ordinals.stop - chunk.first for one in divide(half, 50)] == ends[1:]
+    assert {one.grid for one in divide(half, 50)} == {chunk.grid}
+    wide = replace(chunk_of(120), rows=52)
+    assert [len(one.portfolio_ids) for one in divide(wide, 5_000)] == [52, 52, 16]
+
+
+async def test_nothing_is_written_after_a_piece_has_failed(
+    tmp_path: Path, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk_tasks, "MAX_DOCUMENTS_PER_PIECE", 1)
+    chunk = replace(chunk_of(4), rows=2)
+    upstreams = Upstreams(prices=PRICES)
+    for portfolio_id in chunk.portfolio_ids[:2]:  # the second piece has no answer
+        upstreams.owns(portfolio_id, "100000.50", **{A: 12})
+    for portfolio_id in chunk.portfolio_ids[2:]:
+        upstreams.balances[portfolio_id] = UpstreamUnavailableError("accounting", "no answer", 1.0)
+    work = work_on(chunk, tmp_path, HoldingsRef(SUMMARIES))
+    run = await resources.rebalances.open(work.rebalance)
+    here = resources_with(resources.database, upstreams)
+
+    with pytest.raises(UpstreamUnavailableError):
+        await record_chunk(work, chunk, here, None)
+
+    going = {getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()}
+    assert "_write" not in going
+    for portfolio_id in chunk.portfolio_ids[2:]:
+        upstreams.owns(portfolio_id, "100000.50", **{A: 12})
+    await record_chunk(work, chunk, here, None)
+    stored = await resources.rebalances.list_outcomes(run)
+    assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
 
 
 async def test_services_give_the_same_in_arrays_and_by_objects(tmp_path: Path) -> None:

@@ -55,9 +55,11 @@ def full_outcome() -> dict[str, Any]:
 
 
 def full_columns() -> dict[str, Any]:
-    made = block(a_run(2), range(2))
-    (document,) = outcome_columns.column_documents("6" * 24, 0, made, range(2))
-    return document
+    made = block(a_run(16), range(16))
+    units = made.after.units.copy()
+    units[0, 0] = 2**40  # an exception
+    made = replace(made, after=replace(made.after, units=units))
+    return outcome_columns.rows_document("6" * 24, 0, made, slice(0, 16))
 
 
 def documents() -> dict[str, set[str]]:

@@ -185,6 +185,9 @@ async def test_chunks_of_a_file_are_in_the_order_of_its_rows_and_of_a_size_of_th
     monkeypatch.setattr(planning, "MAX_POSITIONS_PER_CHUNK", 7)  # of a model with one
     made = await planned(planner, resources, run)
     assert [len(chunk.portfolio_ids) for chunk in made.chunks] == [7, 7, 7, 4]
+    own = {ids[0]: OptionOverrides.from_options(RebalanceOptions(maximum_trades=1))}
+    made = await planned(planner, resources, replace(run, overrides_by_portfolio=own))
+    assert [len(chunk.portfolio_ids) for chunk in made.chunks] == [10, 10, 5]
     assert made.plan.holdings.fingerprint
     with pytest.raises(HoldingsFileError, match="is not in HOLDINGS_DIRECTORY"):
         await planner.plan(replace(run, holdings=HoldingsRef(FILE, "none.parquet")))

@@ -23,16 +23,18 @@ from optimization import (
 )
 from storage.errors import NotFoundError
 from storage.mongo.connection import Document
-from storage.outcome_columns import column_documents
+from storage.outcome_columns import rows_document
 from storage.outcomes import outcome_document, outcome_id
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.rebalance_store import RebalanceStore
+from storage.schema import ensure_indexes
 from tests.support.samples import NOON, a_run, block, numbered, outcome, outcomes
 
 pytestmark = pytest.mark.mongo
 
 DOCUMENTED = Path(__file__).parents[2] / "docs/reference/storage.md"
 COUNT = 1_100  # three documents of columns
+GRID = range(0, COUNT, 512)
 BESIDE = (4, 5, 600, 1_099)
 
 
@@ -61,7 +63,10 @@ async def written(rebalances: RebalanceStore) -> tuple[Rebalance, tuple[Portfoli
 
 async def insert_columns(database: AsyncDatabase[Document], run: Rebalance) -> None:
     """Leave what a writer leaves that is killed after its documents of columns."""
-    documents = column_documents(run.rebalance_id, 0, made(run), range(COUNT))
+    documents = [
+        rows_document(run.rebalance_id, first, made(run), slice(first, first + GRID.step))
+        for first in GRID
+    ]
     await database["outcome_chunks"].insert_many(documents)
 
 
@@ -152,9 +157,8 @@ async def test_a_row_that_the_second_writer_answers_otherwise_keeps_its_place_an
 ) -> None:
     run = await rebalances.open(a_part(8))
     first = block(run, range(8), {2: outcome(run, 2)})
-    await database["outcome_chunks"].insert_many(
-        column_documents(run.rebalance_id, 0, first, range(8))
-    )
+    document = rows_document(run.rebalance_id, 0, first, slice(0, 8))
+    await database["outcome_chunks"].insert_one(document)
     second = block(run, range(8), {3: outcome(run, 3)})
 
     counts = await rebalances.record_block(run.rebalance_id, range(8), second)
@@ -169,10 +173,10 @@ async def test_a_row_that_the_second_writer_answers_otherwise_keeps_its_place_an
 async def test_half_a_chunk_after_a_whole_one_changes_nothing(rebalances: RebalanceStore) -> None:
     run, expected = await written(rebalances)
     for half in (range(550), range(550, COUNT), range(300, 700)):
-        counts = await rebalances.record_block(run.rebalance_id, half, made(run, half, 1))
+        counts = await rebalances.record_block(run.rebalance_id, half, made(run, half, 1), GRID)
         assert counts == Counter(expected[at].status for at in half)
         late = [replace(expected[at], status=Status.FAILED) for at in half]
-        assert await rebalances.record(run.rebalance_id, half, late) == counts
+        assert await rebalances.record(run.rebalance_id, half, late, GRID) == counts
     assert await rebalances.list_outcomes(run) == expected
 
 
@@ -180,7 +184,7 @@ async def test_a_whole_chunk_after_a_part_of_it_fills_the_gaps(rebalances: Rebal
     run = await rebalances.open(a_part())
     halves = range(100, 200), range(700, 900)
     for half in halves:
-        await rebalances.record_block(run.rebalance_id, half, made(run, half, 1))
+        await rebalances.record_block(run.rebalance_id, half, made(run, half, 1), GRID)
 
     await rebalances.record_block(run.rebalance_id, range(COUNT), made(run))
 
@@ -197,14 +201,15 @@ async def test_outcomes_as_objects_and_in_columns_of_one_chunk_are_stored_once(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = await rebalances.open(a_part(40))
-    await rebalances.record(run.rebalance_id, range(10, 12), outcomes(run, range(10, 12)))
+    some, grid = range(10, 12), range(0, 40, 20)
+    await rebalances.record(run.rebalance_id, some, outcomes(run, some), grid)
 
-    await rebalances.record_block(run.rebalance_id, range(40), block(run, range(40)))
+    await rebalances.record_block(run.rebalance_id, range(40), block(run, range(40)), grid)
 
     expected = list(block(run, range(40)).outcomes())
-    expected[10:12] = outcomes(run, range(10, 12))
+    expected[10:12] = outcomes(run, some)
     assert await rebalances.list_outcomes(run) == tuple(expected)
-    assert await database["outcomes"].count_documents({}) == 2
+    assert await database["outcomes"].count_documents({}) == grid.step
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -221,10 +226,10 @@ async def test_of_many_writers_at_once_each_portfolio_has_one_outcome(
         for piece in pieces:
             if shift == 4:
                 late = outcomes(run, piece)
-                counts.update(await rebalances.record(run.rebalance_id, piece, late))
+                counts.update(await rebalances.record(run.rebalance_id, piece, late, GRID))
             else:
                 one = made(run, piece, shift)
-                counts.update(await rebalances.record_block(run.rebalance_id, piece, one))
+                counts.update(await rebalances.record_block(run.rebalance_id, piece, one, GRID))
         return counts
 
     counts = await asyncio.gather(*(write(shift) for shift in range(6)))
@@ -340,13 +345,36 @@ async def test_as_many_ordinals_as_rows_are_needed(rebalances: RebalanceStore) -
         await rebalances.record_block(run.rebalance_id, range(3), block(run, range(4)))
 
 
-async def test_a_portfolio_with_two_places_in_a_rebalance_is_refused(
-    rebalances: RebalanceStore,
+async def test_a_part_stores_whole_documents_in_columns_and_the_rest_beside(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_part(8))
-    await rebalances.record_block(run.rebalance_id, range(4), block(run, range(4)))
-    with pytest.raises(BulkWriteError):
-        await rebalances.record_block(run.rebalance_id, range(4, 8), block(run, range(4)))
+    run = await rebalances.open(a_part())
+    part = range(500, 1_050)
+    await rebalances.record_block(run.rebalance_id, part, made(run, part), GRID)
+    stored = {each["_id"]: each async for each in database["outcome_chunks"].find({})}
+    assert [len(each["ids"]) for _, each in sorted(stored.items())] == [0, 512, 0]
+    assert [each["end"] for _, each in sorted(stored.items())] == [512, 1_024, COUNT]
+    assert await database["outcomes"].count_documents({}) == 12 + 26 + len({600})
+    assert await rebalances.list_outcomes(run) == answers(made(run))[500:1_050]
+
+
+async def test_a_chunk_that_an_earlier_release_divided_otherwise_is_completed(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    run = await rebalances.open(a_part())
+    await database["outcome_chunks"].drop_index("portfolio")
+    unique = [("ids", 1), ("rebalance_id", 1)]
+    await database["outcome_chunks"].create_index(unique, name="portfolio", unique=True)
+    half = rows_document(run.rebalance_id, 300, made(run), slice(300, 700))
+    await database["outcome_chunks"].insert_one(half)
+    await ensure_indexes(database)
+
+    for _ in range(2):
+        counts = await rebalances.record_block(run.rebalance_id, range(COUNT), made(run), GRID)
+        assert counts == Counter(each.status for each in answers(made(run)))
+
+    assert await rebalances.list_outcomes(run) == answers(made(run))
+    assert await database["outcomes"].count_documents({}) == 1_024 - 400 + len({600, 1_099})
 
 
 async def test_any_other_failure_of_the_columns_is_raised(

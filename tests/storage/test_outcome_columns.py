@@ -24,7 +24,7 @@ from optimization import (
 from storage import outcome_columns
 from storage.mongo.connection import Document
 from storage.mongo.decimal_codec import TYPE_REGISTRY
-from storage.outcome_columns import block_from, column_documents, rows_per_document, status_from
+from storage.outcome_columns import block_from, rows_document, rows_per_document, status_from
 from storage.rebalance import new_rebalance_id
 from tests.support.samples import BAND, a_run, block, numbered, outcome, securities
 
@@ -39,8 +39,12 @@ def stored(document: Document) -> Document:
 
 
 def documents_of(made: BlockOutcome, first: int = 0) -> list[Document]:
-    rows = range(len(made))
-    return [stored(each) for each in column_documents(RID, first, made, rows)]
+    step = rows_per_document(len(made.securities))
+    starts = range(0, len(made), step)
+    return [
+        stored(rows_document(RID, first + start, made, slice(start, start + step)))
+        for start in starts
+    ]
 
 
 def with_columns(made: BlockOutcome, **columns: Any) -> BlockOutcome:
@@ -124,7 +128,14 @@ def test_every_row_reads_back_with_the_same_digits_or_is_beside(made: BlockOutco
 
 @pytest.mark.parametrize(
     ("largest", "dtype", "width"),
-    [(2**31 - 1, "<i4", 4), (2**31, "<i8", 8), (2**63 - 1, "<i8", 8), (2**63, "decimal128", 16)],
+    [
+        (2**15 - 1, "<i2", 2),
+        (2**15, "<i4", 4),
+        (2**31 - 1, "<i4", 4),
+        (2**31, "<i8", 8),
+        (2**63 - 1, "<i8", 8),
+        (2**63, "decimal128", 16),
+    ],
 )
 def test_a_column_has_the_smallest_type_that_its_numbers_fit(
     largest: int, dtype: str, width: int
@@ -138,6 +149,34 @@ def test_a_column_has_the_smallest_type_that_its_numbers_fit(
     column = document["cash_after"]
     assert (column["dtype"], column["shape"], column["decimals"]) == (dtype, [3], 2)
     assert len(column["data"]) == 3 * width
+    _, read = block_from(document, made.securities)
+    assert read.cash_after.units.tolist() == units.tolist()
+
+
+@pytest.mark.parametrize(
+    ("large", "dtype", "places"),
+    [
+        ({3: 2**15}, "<i2", [3]),
+        ({0: -(2**15) - 1, 40: 2**63 - 1}, "<i2", [0, 40]),
+        (dict.fromkeys(range(7), 2**20), "<i4", None),
+        (dict.fromkeys(range(7), 2**20) | {9: -(2**63)}, "<i4", [9]),
+        (dict.fromkeys(range(7), 2**40), "<i8", None),
+        ({3: 2**63}, "decimal128", None),
+    ],
+)
+def test_a_few_large_numbers_are_exceptions_of_a_narrow_column(
+    large: dict[int, int], dtype: str, places: list[int] | None
+) -> None:
+    made = block(a_run(50), range(50))
+    units = np.array([large.get(at, at) for at in range(50)], dtype=np.object_)
+    made = with_columns(made, cash_after=ScaledColumn(units, 2))
+
+    (document,) = documents_of(made)
+
+    column = document["cash_after"]
+    assert column["dtype"] == dtype
+    found = column.get("exceptions")
+    assert (found and np.frombuffer(found["places"], "<i4").tolist()) == places
     _, read = block_from(document, made.securities)
     assert read.cash_after.units.tolist() == units.tolist()
 
@@ -162,7 +201,7 @@ def test_a_row_beyond_34_digits_is_beside_and_its_neighbours_are_not() -> None:
     (document,) = documents_of(made)
 
     assert [each == BESIDE for each in status_from(document)] == [False, True, False, False]
-    assert document["before"]["dtype"] == "<i4"
+    assert document["before"]["dtype"] == "<i2"
 
 
 def test_rows_with_very_many_other_holdings_are_beside_so_that_a_document_fits(
@@ -220,7 +259,7 @@ def test_the_widest_chunk_of_250_portfolios_and_5_000_securities_is_split_below_
         model, ids, status, *(amounts,) * 4, shares, shares, OtherHoldings.none(), {}
     )
 
-    documents = list(column_documents(RID, 0, made, range(250)))
+    documents = [rows_document(RID, at, made, slice(at, at + 52)) for at in range(0, 250, 52)]
 
     assert [len(each["ids"]) for each in documents] == [52, 52, 52, 52, 42]
     sizes = [len(bson.encode(each, codec_options=OPTIONS)) for each in documents]

@@ -79,7 +79,7 @@ async def test_collections_and_fields_of_before_get_their_names_and_keep_their_d
         ("outcome_chunks", "before.data", [1, 2]),
         ("outcome_chunks", "cash_after.decimals", "2"),
         ("outcome_chunks", "others.prices", [1.5]),
-        ("outcome_chunks", "ids", []),
+        ("outcome_chunks", "before.exceptions", {"places": b""}),
     ],
 )
 async def test_a_broken_writer_is_stopped(

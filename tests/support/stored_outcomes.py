@@ -19,7 +19,8 @@ def stored_statuses(database: Database[Json], rebalance_id: str) -> list[tuple[s
     for chunk in database["outcome_chunks"].find({"rebalance_id": ObjectId(rebalance_id)}):
         first, names = int(chunk["_id"][25:]), chunk["status"]["values"]
         places = memoryview(chunk["status"]["data"]).cast("b")
-        for at, (portfolio_id, place) in enumerate(zip(chunk["ids"], places, strict=True), first):
+        ids = chunk["ids"] or [None] * len(places)  # none of portfolios that all are beside
+        for at, (portfolio_id, place) in enumerate(zip(ids, places, strict=True), first):
             if place >= 0:
                 found.append((f"{rebalance_id}:{at:07}", portfolio_id, names[place]))
     assert len({document_id for document_id, _, _ in found}) == len(found), "twice"

@@ -304,7 +304,7 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     for ordinals in (range(600), range(200, 600)):
         again = block(part, ordinals, {550: outcome(part, 550)}, shift=ordinals.start)
         written = again if ordinals.start else in_columns
-        await rebalances.record_block(part.rebalance_id, ordinals, written)
+        await rebalances.record_block(part.rebalance_id, ordinals, written, range(0, 600, 512))
     assert await rebalances.list_outcomes(part) == tuple(in_columns.outcomes())
     assert await rebalances.read_outcome(part, numbered("P", 7)) == in_columns.outcome(7)
     ended = await rebalances.finish(part.rebalance_id, RebalanceStatus.COMPLETED, NOON)
