@@ -324,7 +324,9 @@ def book_table(
     for kind, spent_s in sorted(spent.items()):
         if round(spent_s / whole_s, 2):
             each = spent_s / run["portfolios"]["done"] * 1e6
-            table.add_row(f"processor of {kind}: microseconds a portfolio", f"{each:,.0f}")
+            table.add_row(f"processor of {kind}: microseconds a portfolio", f"{each:,.1f}")
+    each = sum(spent.values()) / run["portfolios"]["done"] * 1e6
+    table.add_row("processor of all of them: microseconds a portfolio", f"{each:,.1f}")
     for name in ("counts", "methods"):
         for key, count in run[name].items():
             table.add_row(key, f"{count:,}")
