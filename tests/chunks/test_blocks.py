@@ -182,8 +182,9 @@ async def test_a_chunk_in_pieces_stores_what_the_whole_stores(
 
     by_objects, _ = await outcomes_of(work, chunk, resources)
     assert await resources.rebalances.list_outcomes(run) == tuple(by_objects)
-    for report in reports:
-        assert report is not None
+    for recorded in reports:
+        assert recorded is not None
+        report = recorded.report
         assert report.counts == Counter(one.status for one in by_objects)
         assert sum(report.methods.values()) == sum(bool(one.certificate) for one in by_objects)
         assert report.seconds.keys() == {"fetch", "solve", "write"}
