@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -12,6 +13,8 @@ from serve_app.cli.completions import complete_models
 from serve_app.cli.exit_codes import one_line_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from serve_app.client import Client, Model
 
 SHOW = "show"
@@ -65,8 +68,17 @@ def show_models(
 @commands.command()
 def create(
     file: Annotated[
-        typer.FileText, typer.Argument(help="the model as JSON; - for stdin", metavar="FILE")
-    ],
+        typer.FileText | None,
+        typer.Argument(help="the model as JSON; - for stdin", metavar="[FILE]"),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-csv",
+            metavar="TABLE",
+            help="a table instead (CSV, XLSX, Parquet): security, target, and a band",
+        ),
+    ] = None,
     name: Name = None,
     portfolios: Annotated[
         Ids, typer.Option("--portfolio", help="a portfolio that follows it; may be repeated")
@@ -76,23 +88,45 @@ def create(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Store a new model from a file; options take precedence over the file."""
-    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
-        from serve_app.cli.model_text import read_model_text, require_members
+    """Store a new model from a file; options take precedence over the file.
 
-        members = read_model_text(file.read())
-        if name is not None:
-            members["name"] = name
-        if portfolios:
-            members["portfolios"] = portfolios
-        require_members(members, "name", "portfolios")
-        created = client.add_model(
-            members["name"],
-            members.get("positions", []),
-            members["portfolios"],
-            rebalance_options=members.get("rebalance_options"),
-        )
+    A table has neither name nor followers: give --name and --portfolio.
+    """
+    with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
+        if (file is None) == (table is None):
+            raise typer.BadParameter("give a FILE of JSON or --from-csv TABLE, one of them")
+        given = {"name": name, "portfolios": portfolios}
+        own = {member: value for member, value in given.items() if value}
+        if table is not None:
+            created = _create_from_table(client, table, own)
+        else:
+            created = _create(client, cast("IO[str]", file).read(), own)
         _show(client, created, as_json=as_json, wide=wide)
+
+
+def _create(client: "Client", text: str, own: "Mapping[str, Any]") -> "Model":
+    from serve_app.cli.model_text import read_model_text, require_members
+
+    members = {**read_model_text(text), **own}
+    require_members(members, "name", "portfolios")
+    return client.add_model(
+        members["name"],
+        members.get("positions", []),
+        members["portfolios"],
+        rebalance_options=members.get("rebalance_options"),
+    )
+
+
+def _create_from_table(client: "Client", path: Path, own: "Mapping[str, Any]") -> "Model":
+    from serve_app.cli.model_table import name_cells, positions_of, read_model_table
+    from serve_app.cli.model_text import require_members
+
+    table = read_model_table(str(path), path.read_bytes())
+    require_members(own, "name", "portfolios")
+    with name_cells(table):
+        # As the table has them, because the service checks them.
+        positions: Any = positions_of(table)
+        return client.add_model(own["name"], positions, own["portfolios"])
 
 
 @commands.command()

@@ -128,6 +128,70 @@ async def test_a_file_that_is_no_model_is_refused_with_its_place(
     assert place in data.stdout
 
 
+TABLE = f"Security ID,Weight (%),Band\n{A},25,2%\n{B},10,2%\n"
+
+
+async def test_a_model_is_created_from_a_table_with_usual_heads(
+    ordergen: Ordergen, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.csv"
+    file.write_text(TABLE)
+    given = ("--from-csv", str(file), "--name", "Sheet", "--portfolio", R)
+
+    done = await ordergen("models", "create", *given, "--json")
+
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout, parse_float=Decimal)
+    assert (made["name"], made["portfolios"]) == ("Sheet", [R])
+    assert weights(made) == {
+        A: (Decimal("0.25"), Decimal("0.02"), Decimal("0.02")),
+        B: (Decimal("0.1"), Decimal("0.02"), Decimal("0.02")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("25,", "much,", "model.csv, row 2, column 'Weight (%)': 'much'"),
+        ("Band", "Colour", "no column is the band"),
+        ("10,", "10.1,", "model.csv, row 3)"),
+        (B, "VTI", "model.csv, row 3)"),
+    ],
+)
+async def test_a_cell_that_breaks_a_rule_is_named_by_its_row(
+    ordergen: Ordergen, tmp_path: Path, old: str, new: str, place: str
+) -> None:
+    file = tmp_path / "model.csv"
+    file.write_text(TABLE.replace(old, new))
+    given = ("--from-csv", str(file), "--name", "Sheet", "--portfolio", R)
+
+    done = await ordergen("models", "create", *given)
+
+    assert (done.exit_code, done.stdout) == (2, ""), done.output
+    assert place in done.stderr
+
+
+@pytest.mark.parametrize(
+    "given", [(), ("-", "--from-csv", "x.csv"), ("--from-csv", "nowhere.csv", "--name", "x")]
+)
+async def test_a_model_without_one_source_is_a_wrong_argument(
+    ordergen: Ordergen, given: tuple[str, ...]
+) -> None:
+    done = await ordergen("models", "create", *given, stdin="{}")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+async def test_a_table_needs_a_name_and_a_portfolio(ordergen: Ordergen, tmp_path: Path) -> None:
+    file = tmp_path / "model.csv"
+    file.write_text(TABLE)
+
+    done = await ordergen("models", "create", "--from-csv", str(file), "--name", "Sheet")
+
+    assert done.exit_code == 2
+    assert "portfolios" in done.stderr
+
+
 async def test_flags_change_targets_bands_name_and_followers_in_one_version(
     ordergen: Ordergen, model_id: str
 ) -> None:

@@ -1,0 +1,59 @@
+"""Model from a table of a spreadsheet, and the cells that the service refuses."""
+
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from optimization import weight_text
+from serve_app.client import ProblemError
+from serve_app.files.columns import Currencies
+from serve_app.files.faults import Faults, Place, refuse
+from serve_app.files.model_table import ModelTargets, read_model
+from serve_app.files.readers import read_tables
+
+POSITION: Final = re.compile(r"/positions/([0-9]+)/.+")
+
+
+def read_model_table(file: str, data: bytes) -> ModelTargets:
+    """Read the one table of a file; raise FilesRefusedError with the place of each fault."""
+    first, *others = read_tables(file, data, "model")
+    if others:
+        raise refuse(Place(file), "a model is one table: give a file or a sheet alone")
+    faults = Faults()
+    model = read_model(first, faults, Currencies(faults))
+    faults.require_none()
+    return model
+
+
+def positions_of(model: ModelTargets) -> list[dict[str, str]]:
+    """Return the positions of POST /models, in the order of the table."""
+    return [
+        {
+            "security_id": security,
+            "target": weight_text(weight),
+            "low_drift": weight_text(band.low),
+            "high_drift": weight_text(band.high),
+        }
+        for security, (weight, band) in model.bands.items()
+    ]
+
+
+@contextmanager
+def name_cells(model: ModelTargets) -> Generator[None]:
+    """Add the row of the table to each position that the service refuses in the block."""
+    places = [*model.places.values()]
+
+    def located(error: Mapping[str, Any]) -> dict[str, Any]:
+        found = POSITION.fullmatch(str(error.get("pointer", "")))
+        if found is None or int(found[1]) >= len(places):
+            return {**error}
+        place = places[int(found[1])]
+        return {**error, "detail": f"{error.get('detail', '')} ({place.file}, row {place.row})"}
+
+    try:
+        yield
+    except ProblemError as error:
+        errors = [located(each) for each in error.errors]
+        problem = {**error.problem, **({"errors": errors} if errors else {})}
+        raise ProblemError(error.status, problem, error.retry_after_s) from error
