@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from optimization.domain.numbers import EXACT
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.rules import replace_invisible
 from optimization.presentation.answers import (
@@ -100,7 +101,9 @@ def _outcome_row(portfolio_id: str, answer: Answer) -> tuple[str, ...]:
 
 
 def _shares(quantity: int | Decimal) -> str:
-    return f"{abs(quantity):,}" if isinstance(quantity, int) else f"{quantity.copy_abs():,f}"
+    if isinstance(quantity, int):
+        return f"{abs(quantity):,}"
+    return f"{quantity.copy_abs().normalize(EXACT):,f}"
 
 
 def _money(amount: Decimal | None) -> str:
