@@ -1,5 +1,6 @@
 """The notebooks of the examples run from the first cell to the last."""
 
+import doctest
 import json
 import subprocess
 import sys
@@ -53,3 +54,12 @@ def code_cells(notebook: Path) -> list[dict[str, Any]]:
     return [
         cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"
     ]
+
+
+def test_the_page_from_a_data_frame_to_a_plot_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLES.parent)
+    page = EXAMPLES.parent / "docs/how-to/use-data-frames.md"
+
+    found = doctest.testfile(str(page), module_relative=False, raise_on_error=True)
+
+    assert found.attempted > 12
