@@ -18,7 +18,7 @@ from pymongo import MongoClient
 
 from serve_app.launch.ray_environment import ray_directory
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import Json, added, model_for
+from tests.end_to_end.calls import Json, add_model, model_for
 from tests.support.run_streams import OVER, events_of
 from tests.support.stored_outcomes import stored_statuses
 
@@ -68,7 +68,7 @@ class Drill:
     database: str
 
     async def model(self, portfolio_ids: Sequence[str]) -> str:
-        return (await added(self.http, model_for(self.book, portfolio_ids)))["model_id"]
+        return (await add_model(self.http, model_for(self.book, portfolio_ids)))["model_id"]
 
     async def begun(self, model_id: str, **more: Json) -> str:
         """Begin a run; repeat the request under the same key until a replica accepts it."""

@@ -28,7 +28,7 @@ def new_id() -> str:
     return f"Portfolio{next(_numbers):015d}"
 
 
-def funded(book: Book, cash: int = 1_000_000) -> str:
+def fund_portfolio(book: Book, cash: int = 1_000_000) -> str:
     """Add a portfolio that holds only cash."""
     portfolio_id = new_id()
     book.add(portfolio_id, cash, {})
@@ -43,21 +43,21 @@ def model_for(book: Book, portfolio_ids: Iterable[str], strategy: int = 0) -> Mo
     return Model(f"Model {next(_numbers)}", targets, tuple(portfolio_ids))
 
 
-async def added(http: httpx.AsyncClient, model: Model) -> Json:
+async def add_model(http: httpx.AsyncClient, model: Model) -> Json:
     """Create a model; return it as the service stored it."""
     answer = await http.post("/api/v1/models", json=model_body(model))
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-async def rebalanced(http: httpx.AsyncClient, model_id: str) -> list[Json]:
+async def rebalance_model(http: httpx.AsyncClient, model_id: str) -> list[Json]:
     """Rebalance successfully; return the elements of the answer."""
     answer = await http.post(f"/api/v1/model/{model_id}/rebalance")
     assert answer.status_code == 200, answer.text
     return exact_json(answer)
 
 
-async def succeeds_again(
+async def retry_until_success(
     http: httpx.AsyncClient, path: str, method: str = "POST"
 ) -> httpx.Response:
     """Repeat a request until it succeeds; return that answer."""
@@ -68,7 +68,7 @@ async def succeeds_again(
     return answer
 
 
-async def number_of_runs(http: httpx.AsyncClient) -> int:
+async def count_rebalances(http: httpx.AsyncClient) -> int:
     answer = await http.get("/api/v1/rebalances", params={"limit": 1})
     return int(answer.headers["X-Total-Count"])
 

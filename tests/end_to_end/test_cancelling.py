@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 from serve_app.settings import Settings
 from tests.end_to_end.book import Book, reached
-from tests.end_to_end.calls import Json, added, model_for, number_of_runs, replicas_of
+from tests.end_to_end.calls import Json, add_model, count_rebalances, model_for, replicas_of
 from tests.support.run_streams import run_over
 from tests.support.stored_outcomes import owners, stored_statuses
 
@@ -35,7 +35,7 @@ def stored(service: Settings) -> Iterator[Database[Json]]:
 
 async def model_of(http: httpx.AsyncClient, book: Book) -> str:
     """Store a model of twelve chunks, of which three are under way at a time."""
-    return (await added(http, model_for(book, book.market.portfolio_ids(600))))["model_id"]
+    return (await add_model(http, model_for(book, book.market.portfolio_ids(600))))["model_id"]
 
 
 async def begun(http: httpx.AsyncClient, model_id: str) -> str:
@@ -108,7 +108,7 @@ async def test_nothing_stays_of_a_large_rebalance_that_ran_out_of_time_and_its_k
     http: httpx.AsyncClient, book: Book, stored: Database[Json]
 ) -> None:
     path = f"/api/v1/model/{await model_of(http, book)}/rebalance"
-    before = await number_of_runs(http)
+    before = await count_rebalances(http)
     key = {"Idempotency-Key": "out-of-time"}
     with book.slow(SUMMARIES, 0.5):
         answer = await http.post(path, headers={**key, "X-Request-Timeout": "2"})
@@ -119,7 +119,7 @@ async def test_nothing_stays_of_a_large_rebalance_that_ran_out_of_time_and_its_k
     replayed = await http.post(path, headers=key)
     assert replayed.headers["Idempotent-Replayed"] == "true"
     assert replayed.json() == again.json()
-    assert await number_of_runs(http) == before + 1
+    assert await count_rebalances(http) == before + 1
     assert nothing_is_left_over(stored)
 
 
@@ -127,7 +127,7 @@ async def test_nothing_stays_of_a_large_rebalance_whose_caller_hung_up(
     http: httpx.AsyncClient, book: Book, stored: Database[Json]
 ) -> None:
     path = f"/api/v1/model/{await model_of(http, book)}/rebalance"
-    before = await number_of_runs(http)
+    before = await count_rebalances(http)
     with book.held(SUMMARIES) as trouble:
         asked = asyncio.create_task(http.post(path))
         await reached(trouble)
@@ -137,7 +137,7 @@ async def test_nothing_stays_of_a_large_rebalance_whose_caller_hung_up(
         newest = (await http.get("/api/v1/runs", params={"limit": 1})).json()[0]
         ended = await run_over(http, newest["run_id"])
     assert (ended["status"], ended["counts"], ended["rebalances"]) == ("CANCELLED", {}, [])
-    assert await number_of_runs(http) == before
+    assert await count_rebalances(http) == before
     assert nothing_is_left_over(stored)
 
 

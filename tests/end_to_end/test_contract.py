@@ -11,12 +11,12 @@ from tests.end_to_end.acceptance import all_answered_rightly, check_amounts, exa
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import (
     Json,
-    added,
-    funded,
+    add_model,
+    count_rebalances,
+    fund_portfolio,
     model_for,
     new_id,
-    number_of_runs,
-    rebalanced,
+    rebalance_model,
 )
 from tests.optimization.support.oracle import rows_of
 
@@ -28,11 +28,11 @@ async def test_a_model_is_created_rebalanced_and_deleted(
 ) -> None:
     portfolio = book.add(new_id(), 250_000, {next(iter(book.prices)): 100})
     model = model_for(book, [portfolio.portfolio_id])
-    made = await added(http, model)
+    made = await add_model(http, model)
     path = f"/api/v1/model/{made['model_id']}"
     assert (await http.get(path)).json() == made
 
-    (answered,) = await rebalanced(http, made["model_id"])
+    (answered,) = await rebalance_model(http, made["model_id"])
     run = exact_json(await http.get(f"/api/v1/rebalance/{answered['rebalance_id']}"))
     check_amounts(portfolio, rows_of(model, portfolio), answered, run["portfolios"][0])
     assert (run["model_id"], run["status"]) == (made["model_id"], "COMPLETED")
@@ -66,8 +66,8 @@ async def test_the_ids_of_a_request_stand_in_its_answer_once(http: httpx.AsyncCl
 async def test_of_eight_puts_with_one_version_exactly_one_wins(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    model = model_for(book, [funded(book)])
-    made = await added(http, model)
+    model = model_for(book, [fund_portfolio(book)])
+    made = await add_model(http, model)
     path = f"/api/v1/model/{made['model_id']}"
     bodies = [{**model_body(model), "name": f"{made['name']} {n}", "version": 1} for n in range(8)]
     answers = await asyncio.gather(*(http.put(path, json=body) for body in bodies))
@@ -80,16 +80,16 @@ async def test_of_eight_puts_with_one_version_exactly_one_wins(
 async def test_a_repeated_key_gets_the_same_answer_without_new_work(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    made = await added(http, model_for(book, [funded(book), funded(book)]))
+    made = await add_model(http, model_for(book, [fund_portfolio(book), fund_portfolio(book)]))
     path, key = f"/api/v1/model/{made['model_id']}/rebalance", {"Idempotency-Key": made["model_id"]}
     first = await http.post(path, headers=key)
-    before = await number_of_runs(http)
+    before = await count_rebalances(http)
     again = await http.post(path, headers=key)
     assert (first.status_code, again.status_code) == (200, 200)
     assert again.content == first.content
     assert "Idempotent-Replayed" not in first.headers
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert await number_of_runs(http) == before
+    assert await count_rebalances(http) == before
     other = await http.post(path, headers=key, json={"cash_floor": 1})
     assert other.status_code == 422
 
@@ -98,10 +98,12 @@ async def test_one_portfolio_that_fails_does_not_stop_the_others(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     unpriced = _find_unpriced(book.market)
-    good, unknown, odd = funded(book), new_id(), new_id()
+    good, unknown, odd = fund_portfolio(book), new_id(), new_id()
     book.add(odd, 1000, {unpriced: 5})
-    made = await added(http, model_for(book, [unknown, good, odd]))
-    elements = {each["portfolio_id"]: each for each in await rebalanced(http, made["model_id"])}
+    made = await add_model(http, model_for(book, [unknown, good, odd]))
+    elements = {
+        each["portfolio_id"]: each for each in await rebalance_model(http, made["model_id"])
+    }
     assert list(elements) == [unknown, good, odd]
     assert elements[good]["status"] == "REBALANCED"
     assert elements[unknown]["status"] == elements[odd]["status"] == "FAILED"
@@ -114,7 +116,7 @@ async def test_one_portfolio_that_fails_does_not_stop_the_others(
 async def test_a_model_whose_own_security_has_no_price_is_refused(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    body = model_body(model_for(book, [funded(book)]))
+    body = model_body(model_for(book, [fund_portfolio(book)]))
     unpriced = _find_unpriced(book.market)
     body["positions"][0]["security_id"] = unpriced
     made = (await http.post("/api/v1/models", json=body)).json()

@@ -20,15 +20,15 @@ from tests.end_to_end.acceptance import check_amounts, exact_json
 from tests.end_to_end.book import Book, reached
 from tests.end_to_end.calls import (
     Json,
-    added,
-    funded,
+    add_model,
+    count_rebalances,
+    fund_portfolio,
     model_for,
     new_id,
-    number_of_runs,
     of_market,
-    rebalanced,
+    rebalance_model,
     replicas_of,
-    succeeds_again,
+    retry_until_success,
 )
 from tests.end_to_end.nightly import Nightly
 from tests.optimization.support.oracle import rows_of
@@ -41,8 +41,8 @@ async def test_a_run_of_a_thousand_portfolios_answers_and_stores_each(
 ) -> None:
     ids = book.market.portfolio_ids()
     model = model_for(book, ids)
-    made = await added(http, model)
-    answered = await rebalanced(http, made["model_id"])
+    made = await add_model(http, model)
+    answered = await rebalance_model(http, made["model_id"])
     run = await _stored_run(http, answered)
     assert run["status"] == "COMPLETED"
     assert [each["portfolio_id"] for each in answered] == list(ids)
@@ -61,9 +61,9 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_run_loses_nothing(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids(400)
-    made = await added(http, model_for(book, ids))
+    made = await add_model(http, model_for(book, ids))
     with book.held(_summary(ids[200])) as trouble:
-        asked = asyncio.create_task(rebalanced(http, made["model_id"]))
+        asked = asyncio.create_task(rebalance_model(http, made["model_id"]))
         await reached(trouble)
         os.kill(await _worker_of("chunk_task"), signal.SIGKILL)
     answered = await asked
@@ -77,8 +77,8 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_run_loses_nothing(
 async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_answer(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    portfolio_id = funded(book)
-    await added(http, model_for(book, [portfolio_id]))
+    portfolio_id = fund_portfolio(book)
+    await add_model(http, model_for(book, [portfolio_id]))
     with book.held(_summary(portfolio_id)) as trouble:
         asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
         await reached(trouble)
@@ -98,27 +98,27 @@ async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_ans
 async def test_an_upstream_that_is_down_is_named_and_nothing_is_written(
     http: httpx.AsyncClient, book: Book, path: str, upstream: str
 ) -> None:
-    made = await added(http, model_for(book, [funded(book) for _ in range(20)]))
+    made = await add_model(http, model_for(book, [fund_portfolio(book) for _ in range(20)]))
     rebalance = f"/api/v1/model/{made['model_id']}/rebalance"
-    before = await number_of_runs(http)
+    before = await count_rebalances(http)
     with book.failing(path):
         answer = await http.post(rebalance)
         assert answer.status_code == 503
         assert answer.json()["upstream"] == upstream
         assert int(answer.headers["Retry-After"]) > 0
-        assert await number_of_runs(http) == before
+        assert await count_rebalances(http) == before
         for _ in range(6):  # until the circuit is open
             assert (await http.post(rebalance)).status_code == 503
-    recovered = await succeeds_again(http, rebalance)
+    recovered = await retry_until_success(http, rebalance)
     assert {each["status"] for each in recovered.json()} == {"REBALANCED"}
-    assert await number_of_runs(http) == before + 1
+    assert await count_rebalances(http) == before + 1
 
 
 async def test_what_was_solved_before_an_upstream_went_down_stays(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids(400)
-    made = await added(http, model_for(book, ids))
+    made = await add_model(http, model_for(book, ids))
     rebalance = f"/api/v1/model/{made['model_id']}/rebalance"
     with book.failing(_summary(ids[-1]), status=502):
         answer = await http.post(rebalance)
@@ -130,14 +130,14 @@ async def test_what_was_solved_before_an_upstream_went_down_stays(
     assert 0 < sum(stopped["counts"].values()) < len(ids)
     whole = exact_json(await http.get(f"/api/v1/rebalance/{stopped['rebalance_id']}"))
     assert Counter(each["status"] for each in whole["portfolios"]) == stopped["counts"]
-    await succeeds_again(http, rebalance)
+    await retry_until_success(http, rebalance)
 
 
 async def test_python_in_the_cluster_gets_domain_objects_and_the_errors_themselves(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    funded_id, unmodelled = funded(book), new_id()
-    made = await added(http, model_for(book, [funded_id]))
+    funded_id, unmodelled = fund_portfolio(book), new_id()
+    made = await add_model(http, model_for(book, [funded_id]))
     nightly = Nightly.remote()
     answered, refused = await nightly.rebalance.remote((funded_id, unmodelled))
     assert type(refused) is NotFoundError

@@ -13,7 +13,7 @@ from ray.util.state import list_actors
 
 from tests.end_to_end.acceptance import exact_json
 from tests.end_to_end.book import Book, reached
-from tests.end_to_end.calls import Json, added, funded, model_for, rebalanced
+from tests.end_to_end.calls import Json, add_model, fund_portfolio, model_for, rebalance_model
 
 pytestmark = pytest.mark.cluster
 ORDERS = "/api/v1/orders"
@@ -82,8 +82,8 @@ async def test_a_store_that_is_killed_while_a_batch_is_out_loses_and_repeats_not
 
 
 async def _rebalance(http: httpx.AsyncClient, book: Book, portfolios: int) -> str:
-    made = await added(http, model_for(book, [funded(book) for _ in range(portfolios)]))
-    answered = await rebalanced(http, made["model_id"])
+    made = await add_model(http, model_for(book, [fund_portfolio(book) for _ in range(portfolios)]))
+    answered = await rebalance_model(http, made["model_id"])
     return f"/api/v1/rebalance/{answered[0]['rebalance_id']}"
 
 

@@ -10,7 +10,7 @@ import pytest
 from serve_app.launch.launcher import url_of
 from serve_app.settings import Settings
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import added, model_for
+from tests.end_to_end.calls import add_model, model_for
 from tests.support.fuzzing import findings
 
 pytestmark = pytest.mark.cluster
@@ -45,7 +45,7 @@ async def test_a_body_of_ten_megabytes_is_a_413_whether_or_not_its_length_is_tol
 
 async def test_ten_thousand_portfolios_follow_a_model(http: httpx.AsyncClient, book: Book) -> None:
     ids = [f"Many{number:020}" for number in range(10_000)]
-    made = await added(http, model_for(book, ids))
+    made = await add_model(http, model_for(book, ids))
     path = f"/api/v1/model/{made['model_id']}"
     assert (await http.get(path)).json()["portfolios"] == ids
     assert (await http.delete(path, params={"version": 1})).status_code == 204

@@ -8,7 +8,7 @@ import pytest
 
 from tests.end_to_end.acceptance import model_body
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import added, funded, model_for, number_of_runs
+from tests.end_to_end.calls import add_model, count_rebalances, fund_portfolio, model_for
 
 pytestmark = pytest.mark.cluster
 ROUNDS = 50
@@ -17,8 +17,8 @@ ROUNDS = 50
 async def test_of_eight_puts_with_one_version_exactly_one_wins_fifty_times(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    model = model_for(book, [funded(book)])
-    made = await added(http, model)
+    model = model_for(book, [fund_portfolio(book)])
+    made = await add_model(http, model)
     path = f"/api/v1/model/{made['model_id']}"
     for version in range(1, ROUNDS + 1):
         change = {**model_body(model), "version": version}
@@ -33,9 +33,9 @@ async def test_of_eight_puts_with_one_version_exactly_one_wins_fifty_times(
 async def test_of_twenty_posts_with_one_key_one_is_stored(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    made = await added(http, model_for(book, [funded(book)]))
+    made = await add_model(http, model_for(book, [fund_portfolio(book)]))
     path, key = f"/api/v1/model/{made['model_id']}/rebalance", {"Idempotency-Key": made["model_id"]}
-    before = await number_of_runs(http)
+    before = await count_rebalances(http)
     answers = await asyncio.gather(*(http.post(path, headers=key) for _ in range(20)))
     assert {answer.status_code for answer in answers} <= {200, 409}
     done = {answer.content for answer in answers if answer.status_code == 200}
@@ -44,4 +44,4 @@ async def test_of_twenty_posts_with_one_key_one_is_stored(
     again = await http.post(path, headers=key)
     assert {again.content} == done
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert await number_of_runs(http) == before + 1
+    assert await count_rebalances(http) == before + 1

@@ -18,11 +18,11 @@ from tests.end_to_end.acceptance import model_body
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import (
     Json,
-    added,
+    add_model,
+    count_rebalances,
     model_for,
-    number_of_runs,
-    rebalanced,
-    succeeds_again,
+    rebalance_model,
+    retry_until_success,
 )
 
 pytestmark = pytest.mark.cluster
@@ -65,17 +65,17 @@ def _portfolio_document(book: Book, number: int) -> Json:
 async def test_a_dry_run_in_one_piece_or_in_chunks_answers_the_rebalance_and_stores_nothing(
     http: httpx.AsyncClient, book: Book, count: int
 ) -> None:
-    made = await added(http, model_for(book, book.market.portfolio_ids(count)))
+    made = await add_model(http, model_for(book, book.market.portfolio_ids(count)))
     path = f"/api/v1/model/{made['model_id']}"
-    before = await number_of_runs(http)
+    before = await count_rebalances(http)
 
     dry = await http.post(f"{path}/rebalance", params={"dry_run": True})
 
     assert dry.status_code == 200, dry.text
     assert "Location" not in dry.headers
-    assert await number_of_runs(http) == before
+    assert await count_rebalances(http) == before
     assert (await http.get(path)).json() == made
-    real = await rebalanced(http, made["model_id"])
+    real = await rebalance_model(http, made["model_id"])
     assert dry.json() == [element | {"rebalance_id": None} for element in real]
 
 
@@ -83,15 +83,15 @@ async def test_who_is_out_of_band_is_told_page_by_page_and_for_one_portfolio(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids(150)
-    made = await added(http, model_for(book, ids))
-    path, before = f"/api/v1/model/{made['model_id']}/drift", await number_of_runs(http)
+    made = await add_model(http, model_for(book, ids))
+    path, before = f"/api/v1/model/{made['model_id']}/drift", await count_rebalances(http)
 
     pages = [await http.get(path, params={"offset": at}) for at in (0, 100)]
 
     lines = [line for page in pages for line in page.json()]
     assert [line["portfolio_id"] for line in lines] == list(ids)
     assert {page.headers["X-Total-Count"] for page in pages} == {"150"}
-    assert await number_of_runs(http) == before
+    assert await count_rebalances(http) == before
     dry = await http.post(path.replace("drift", "rebalance"), params={"dry_run": True})
     for line, planned in zip(lines, dry.json(), strict=True):
         assert (line["status"] == "FAILED") == (planned["status"] == "FAILED")
@@ -106,7 +106,7 @@ async def test_who_is_out_of_band_is_told_page_by_page_and_for_one_portfolio(
     with book.failing("/api/v1/portfolios/"):
         down = await http.get(path)
     assert (down.status_code, down.json()["upstream"]) == (503, "accounting")
-    await succeeds_again(http, path, "GET")
+    await retry_until_success(http, path, "GET")
 
 
 @pytest.mark.parametrize("count", [3, 150])
@@ -115,13 +115,13 @@ async def test_what_is_given_whole_is_answered_as_what_is_fetched(
 ) -> None:
     ids = book.market.portfolio_ids(count)
     model = model_for(book, ids)
-    made = await added(http, model)
+    made = await add_model(http, model)
 
     whole = await http.post("/api/v1/optimize", json=given(book, model))
 
     assert whole.status_code == 200, whole.text
     assert [element["portfolio_id"] for element in whole.json()] == list(ids)
-    fetched = await rebalanced(http, made["model_id"])
+    fetched = await rebalance_model(http, made["model_id"])
     for own, other in zip(whole.json(), fetched, strict=True):
         # an account without balances is unknown to the accounting service, and empty here
         if not (other["error"] and other["error"]["type"] == "/problems/holdings-missing"):
@@ -181,8 +181,8 @@ async def test_what_is_given_whole_is_answered_while_the_database_is_down(
     assert answer.status_code == 200, answer.text
     assert len(answer.json()) == 150
     assert (stored.status_code, stored.json()["type"]) == (503, "/problems/storage-unavailable")
-    made = await added(http, model)
-    await succeeds_again(http, f"/api/v1/model/{made['model_id']}/rebalance")
+    made = await add_model(http, model)
+    await retry_until_success(http, f"/api/v1/model/{made['model_id']}/rebalance")
 
 
 async def test_an_answer_of_many_megabytes_arrives(http: httpx.AsyncClient) -> None:
