@@ -14,7 +14,7 @@ from storage.embedded import server as embedded
 from storage.embedded.free_port import free_port
 from storage.embedded.server import Server
 from tests.drills.drill import Drill
-from tests.end_to_end.book import Book, served
+from tests.end_to_end.book import Book, serve_book
 from tests.end_to_end.calls import CONFIG
 
 PORTFOLIOS = 400
@@ -50,7 +50,7 @@ def cluster() -> None:
 
 @pytest.fixture(scope="module")
 def service(server: Server, book: Book, books: Path, cluster: object) -> Iterator[Settings]:
-    with served(book) as url:
+    with serve_book(book) as url:
         overrides = {
             "port": free_port(),
             "mongodb_uri": server.uri,

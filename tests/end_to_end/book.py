@@ -155,7 +155,7 @@ async def _apply(trouble: Trouble, send: Send) -> bool:
     return True
 
 
-async def reached(trouble: Trouble) -> None:
+async def wait_until_reached(trouble: Trouble) -> None:
     """Wait until the fault met a request."""
     await _wait(trouble.reached)
 
@@ -200,7 +200,7 @@ async def _send(send: Send, status: int, body: bytes, promised: int | None = Non
 
 
 @contextmanager
-def served(book: Book) -> Generator[str]:
+def serve_book(book: Book) -> Generator[str]:
     """Serve the upstreams from a thread of their own; yield the URL."""
     config = uvicorn.Config(
         book, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1

@@ -12,7 +12,7 @@ from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from storage.embedded.free_port import free_port
-from tests.end_to_end.book import Book, served
+from tests.end_to_end.book import Book, serve_book
 from tests.end_to_end.calls import CONFIG
 
 PORTFOLIOS = 1000
@@ -28,7 +28,7 @@ def book() -> Book:
 
 @pytest.fixture(scope="session")
 def book_url(book: Book) -> Iterator[str]:
-    with served(book) as url:
+    with serve_book(book) as url:
         yield url
 
 

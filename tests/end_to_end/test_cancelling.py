@@ -15,7 +15,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from serve_app.settings import Settings
-from tests.end_to_end.book import Book, reached
+from tests.end_to_end.book import Book, wait_until_reached
 from tests.end_to_end.calls import Json, add_model, count_rebalances, model_for, replicas_of
 from tests.support.run_streams import run_over
 from tests.support.stored_outcomes import owners, stored_statuses
@@ -66,7 +66,7 @@ async def test_no_chunk_begins_after_the_answer_and_those_under_way_are_kept(
     for _ in range(3):
         with book.held(SUMMARIES) as trouble:
             run_id = await begun(http, model_id)
-            await reached(trouble)
+            await wait_until_reached(trouble)
             await cancelled(http, run_id)
             document = stored["runs"].find_one({"_id": ObjectId(run_id)})
         ended = await run_over(http, run_id)
@@ -90,7 +90,7 @@ async def test_a_run_whose_replica_died_is_cancelled_by_another(
     model_id = await model_of(http, book)
     with book.held(SUMMARIES) as trouble:
         run_id = await begun(http, model_id)
-        await reached(trouble)
+        await wait_until_reached(trouble)
         for replica in await replicas_of("Optimizer"):
             os.kill(replica, signal.SIGKILL)
         await cancelled(http, run_id)
@@ -130,7 +130,7 @@ async def test_nothing_stays_of_a_large_rebalance_whose_caller_hung_up(
     before = await count_rebalances(http)
     with book.held(SUMMARIES) as trouble:
         asked = asyncio.create_task(http.post(path))
-        await reached(trouble)
+        await wait_until_reached(trouble)
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
         # Held requests are interrupted, because otherwise the run would wait for their answers.

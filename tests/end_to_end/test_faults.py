@@ -17,7 +17,7 @@ from ray.util.state import list_tasks
 from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.errors import NotFoundError
 from tests.end_to_end.acceptance import check_amounts, exact_json
-from tests.end_to_end.book import Book, reached
+from tests.end_to_end.book import Book, wait_until_reached
 from tests.end_to_end.calls import (
     Json,
     add_model,
@@ -64,7 +64,7 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_run_loses_nothing(
     made = await add_model(http, model_for(book, ids))
     with book.held(_summary(ids[200])) as trouble:
         asked = asyncio.create_task(rebalance_model(http, made["model_id"]))
-        await reached(trouble)
+        await wait_until_reached(trouble)
         os.kill(await _worker_of("chunk_task"), signal.SIGKILL)
     answered = await asked
     assert [each["portfolio_id"] for each in answered] == list(ids)
@@ -81,7 +81,7 @@ async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_ans
     await add_model(http, model_for(book, [portfolio_id]))
     with book.held(_summary(portfolio_id)) as trouble:
         asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
-        await reached(trouble)
+        await wait_until_reached(trouble)
         for replica in await replicas_of("Optimizer"):
             os.kill(replica, signal.SIGKILL)
     answer = await asked

@@ -12,7 +12,7 @@ import ray
 from ray.util.state import list_actors
 
 from tests.end_to_end.acceptance import exact_json
-from tests.end_to_end.book import Book, reached
+from tests.end_to_end.book import Book, wait_until_reached
 from tests.end_to_end.calls import Json, add_model, fund_portfolio, model_for, rebalance_model
 
 pytestmark = pytest.mark.cluster
@@ -66,7 +66,7 @@ async def test_a_store_that_is_killed_while_a_batch_is_out_loses_and_repeats_not
     listed = exact_json(await http.get(f"{path}/transactions"))
     with book.held(ORDERS) as trouble:
         asked = asyncio.create_task(http.post(f"{path}/orders"))
-        await reached(trouble)
+        await wait_until_reached(trouble)
         for replica in await _replicas_of("ModelStore"):
             os.kill(replica, signal.SIGKILL)
         assert (await asked).status_code == 503

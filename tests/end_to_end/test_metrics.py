@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from tests.end_to_end.book import Book, reached
+from tests.end_to_end.book import Book, wait_until_reached
 from tests.end_to_end.calls import add_model, fund_portfolio, model_for, rebalance_model
 
 pytestmark = pytest.mark.cluster
@@ -72,7 +72,7 @@ async def test_a_request_that_waits_is_in_flight(http: httpx.AsyncClient, book: 
     await add_model(http, model_for(book, [portfolio_id]))
     with book.held(f"/api/v1/portfolios/{portfolio_id}/summary") as trouble:
         asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
-        await reached(trouble)
+        await wait_until_reached(trouble)
         samples = await exported(http, "http_requests_in_flight")
     answer = await asked
 

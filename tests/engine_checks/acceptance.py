@@ -22,7 +22,7 @@ from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from tests.end_to_end.acceptance import all_answered_rightly
-from tests.end_to_end.book import Book, served
+from tests.end_to_end.book import Book, serve_book
 
 CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
 console = Console()
@@ -44,7 +44,10 @@ def main() -> None:
     book = Book(Market(seed=11, portfolios=0, sampled=False))
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="order-generation-") as directory, served(book) as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="order-generation-") as directory,
+        serve_book(book) as url,
+    ):
         upstreams = ("portfolio_accounting", "pricing", "security", "portfolio", "order")
         given = {f"{upstream}_service_url": url for upstream in upstreams}
         own = {"port": port, "data_directory": directory}
