@@ -41,7 +41,9 @@ async def all_answered_rightly(
 ) -> Counter[str]:
     """Put problems and count the kinds of answers; AssertionError for a wrong answer."""
     rng = np.random.default_rng(seed)
-    problems = iter([drawn(rng, book, f"{seed:04d}{number:020d}") for number in range(count)])
+    problems = iter(
+        [draw_problem(rng, book, f"{seed:04d}{number:020d}") for number in range(count)]
+    )
     kinds: Counter[str] = Counter()
 
     async def worker() -> None:
@@ -52,7 +54,7 @@ async def all_answered_rightly(
     return kinds
 
 
-def drawn(rng: np.random.Generator, book: Book, portfolio_id: str) -> Problem:
+def draw_problem(rng: np.random.Generator, book: Book, portfolio_id: str) -> Problem:
     """Draw a problem: 5 to 100 positions, 10k to 50M, bands of 0.5 to 5 %.
 
     A third of the problems has wide bands and a cash floor.

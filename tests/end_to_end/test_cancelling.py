@@ -38,13 +38,13 @@ async def model_of(http: httpx.AsyncClient, book: Book) -> str:
     return (await add_model(http, model_for(book, book.market.portfolio_ids(600))))["model_id"]
 
 
-async def begun(http: httpx.AsyncClient, model_id: str) -> str:
+async def begin_run(http: httpx.AsyncClient, model_id: str) -> str:
     answer = await http.post("/api/v1/runs", json={"models": [model_id]})
     assert answer.status_code == 202, answer.text
     return answer.json()["run_id"]
 
 
-async def cancelled(http: httpx.AsyncClient, run_id: str) -> None:
+async def cancel_run(http: httpx.AsyncClient, run_id: str) -> None:
     answer = await http.delete(f"/api/v1/runs/{run_id}")
     assert (answer.status_code, answer.json()["status"]) == (202, "CANCELLING")
 
@@ -65,9 +65,9 @@ async def test_no_chunk_begins_after_the_answer_and_those_under_way_are_kept(
     model_id = await model_of(http, book)
     for _ in range(3):
         with book.held(SUMMARIES) as trouble:
-            run_id = await begun(http, model_id)
+            run_id = await begin_run(http, model_id)
             await wait_until_reached(trouble)
-            await cancelled(http, run_id)
+            await cancel_run(http, run_id)
             document = stored["runs"].find_one({"_id": ObjectId(run_id)})
         ended = await run_over(http, run_id)
 
@@ -89,11 +89,11 @@ async def test_a_run_whose_replica_died_is_cancelled_by_another(
 ) -> None:
     model_id = await model_of(http, book)
     with book.held(SUMMARIES) as trouble:
-        run_id = await begun(http, model_id)
+        run_id = await begin_run(http, model_id)
         await wait_until_reached(trouble)
         for replica in await replicas_of("Optimizer"):
             os.kill(replica, signal.SIGKILL)
-        await cancelled(http, run_id)
+        await cancel_run(http, run_id)
         document = stored["runs"].find_one({"_id": ObjectId(run_id)})
     ended = await run_over(http, run_id)
 

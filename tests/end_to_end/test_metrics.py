@@ -40,7 +40,7 @@ async def test_a_rebalance_feeds_every_metric(http: httpx.AsyncClient, book: Boo
     answered = await rebalance_model(http, made["model_id"])
     await http.post(f"/api/v1/rebalance/{answered[0]['rebalance_id']}/orders")
 
-    samples = await exported(http, *FED)
+    samples = await read_samples(http, *FED)
 
     for name, labels in FED.items():
         assert sum(value for _, value in samples[name]) > 0, name
@@ -61,7 +61,9 @@ async def test_a_run_that_was_asked_for_by_itself_is_counted_at_its_end(
     begun = await http.post("/api/v1/runs", json={"models": [made["model_id"]]})
     assert begun.status_code == 202, begun.text
 
-    samples = await exported(http, "rebalance_runs_total", "rebalance_run_duration_seconds_count")
+    samples = await read_samples(
+        http, "rebalance_runs_total", "rebalance_run_duration_seconds_count"
+    )
 
     statuses = {found["status"] for found, _ in samples["rebalance_runs_total"]}
     assert "COMPLETED" in statuses
@@ -73,14 +75,14 @@ async def test_a_request_that_waits_is_in_flight(http: httpx.AsyncClient, book: 
     with book.held(f"/api/v1/portfolios/{portfolio_id}/summary") as trouble:
         asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
         await wait_until_reached(trouble)
-        samples = await exported(http, "http_requests_in_flight")
+        samples = await read_samples(http, "http_requests_in_flight")
     answer = await asked
 
     assert samples["http_requests_in_flight"]
     assert answer.status_code in {200, 503}  # the upstream took longer than it may
 
 
-async def exported(http: httpx.AsyncClient, *names: str) -> Samples:
+async def read_samples(http: httpx.AsyncClient, *names: str) -> Samples:
     """Wait until all these metrics are above 0, and return the metrics."""
     async with asyncio.timeout(WITHIN_S):
         while True:
