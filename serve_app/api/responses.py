@@ -80,17 +80,18 @@ class Heading:
         object.__setattr__(self, "lines", OutcomeLines(self.trade_date))
 
 
-def heading_of(rebalance: Rebalance, zone: tzinfo) -> Heading:
-    """Return the heading of a stored rebalance."""
-    trade_date = trade_date_of(rebalance, zone)
-    return Heading(rebalance.rebalance_id, rebalance.model_id, trade_date)
+def heading_of(rebalance: Rebalance, zone: tzinfo, *, is_stored: bool = True) -> Heading:
+    """Return the heading of a rebalance, with its id if it is stored."""
+    rebalance_id = rebalance.rebalance_id if is_stored else None
+    return Heading(rebalance_id, rebalance.model_id, trade_date_of(rebalance, zone))
 
 
 async def write_outcomes(
-    rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome], zone: tzinfo
+    rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome], zone: tzinfo, *, is_stored: bool
 ) -> WrittenOutcomes:
-    """Write some outcomes of a stored rebalance as elements of its answer."""
-    text = await write_elements(heading_of(rebalance, zone), outcomes)
+    """Write some outcomes of a rebalance as elements of its answer."""
+    heading = heading_of(rebalance, zone, is_stored=is_stored)
+    text = await write_elements(heading, outcomes)
     return WrittenOutcomes(text, are_refused(outcomes))
 
 

@@ -108,18 +108,17 @@ class OptimizerDeployment(Optimizer):
         )
         return rebalance, outcomes[0]
 
-    async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Outcomes:
+    async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of a rebalance of the model without storing them."""
         model = await self._with.models.read(model_id)
-        return await self._runs.preview(model, model.portfolio_ids, overrides)
+        return await self._runs.preview_model(model, overrides)
 
     async def preview_portfolio(
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
     ) -> tuple[Rebalance, PortfolioOutcome]:
         """Return the outcome of a rebalance of the portfolio without storing it."""
         model = await self._with.models.find_followed(portfolio_id, model_id)
-        alone = (portfolio_id,)
-        rebalance, outcomes = await self._runs.preview(model, alone, overrides, alone=True)
+        rebalance, outcomes = await self._runs.preview_portfolio(model, portfolio_id, overrides)
         return rebalance, outcomes[0]
 
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:

@@ -1,7 +1,7 @@
 """Port of direct rebalances: of stored models, answered with their outcomes."""
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Protocol, TypeAlias
@@ -23,10 +23,19 @@ class WrittenOutcomes:
     are_refused: bool  # none of them has a plan
 
 
-WriteOutcomes = Callable[
-    [Rebalance, Sequence[PortfolioOutcome], tzinfo], Awaitable[WrittenOutcomes]
-]
-"""Writes some outcomes of a rebalance, with the dates of a time zone; can be pickled."""
+class WriteOutcomes(Protocol):
+    """Function that writes some outcomes of a rebalance; it can be pickled."""
+
+    async def __call__(
+        self,
+        rebalance: Rebalance,
+        outcomes: Sequence[PortfolioOutcome],
+        zone: tzinfo,
+        *,
+        is_stored: bool,
+    ) -> WrittenOutcomes:
+        """Write outcomes, dated in this time zone; with the id of the rebalance if it is stored."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class Rebalancing(Protocol):
 
     @repeatable
     @abstractmethod
-    async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Outcomes:
+    async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of ``rebalance_model`` without storing them."""
         ...
 

@@ -21,7 +21,7 @@ from serve_app.ports.rebalances import Outcomes, Rebalanced, RemoteElements
 from serve_app.problems.error_table import refusal_of
 from serve_app.resources import Resources
 from serve_app.runs.chunk_attempts import ChunkRunner
-from serve_app.runs.chunk_tasks import preview_chunks
+from serve_app.runs.chunk_texts import Preview
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk
@@ -37,6 +37,10 @@ class OutcomeRunner(ChunkRunner, Protocol):
 
     def elements(self, portfolios: int) -> RemoteElements | None:
         """Return what was written; None unless it is the answer for so many portfolios."""
+        ...
+
+    async def preview(self, work: Work, whole: Chunk) -> Preview:
+        """Solve all portfolios and store nothing; the first error ends the others."""
         ...
 
 
@@ -98,24 +102,33 @@ class DirectRebalancer:
             work = await self._begin(rebalance_id, model, 1, overrides, alone=True)
             return await self._solve_here(work, (portfolio_id,), claim)
 
-    async def preview(
-        self,
-        model: Model,
-        portfolio_ids: tuple[str, ...],
-        overrides: OptionOverrides,
-        *,
-        alone: bool = False,
-    ) -> Outcomes:
+    async def preview_model(self, model: Model, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of a rebalance; store nothing, so the rebalance id leads nowhere."""
-        count = len(portfolio_ids)
-        work = await self._begin(new_rebalance_id(), model, count, overrides, alone=alone)
+        ids = model.portfolio_ids
+        work = await self._begin(new_rebalance_id(), model, len(ids), overrides, alone=False)
+        if work.refusal is not None or len(ids) <= self._settings.run_fan_out_above:
+            return await self._preview_here(work, ids)
+        runner = self._open_runner(self._settings, self._with)
+        with reserve_time(len(ids)):
+            whole = Chunk(work.rebalance.rebalance_id, 0, ids)
+            previewed, held = await runner.preview(work, whole)
+        rebalance = _drop(work.rebalance, held)
+        if isinstance(previewed, RemoteElements):
+            return rebalance, previewed
+        return rebalance, tuple(previewed)
+
+    async def preview_portfolio(
+        self, model: Model, portfolio_id: str, overrides: OptionOverrides
+    ) -> Outcomes:
+        """Return the outcome of one portfolio, as ``preview_model`` does."""
+        work = await self._begin(new_rebalance_id(), model, 1, overrides, alone=True)
+        return await self._preview_here(work, (portfolio_id,))
+
+    async def _preview_here(self, work: Work, portfolio_ids: tuple[str, ...]) -> Outcomes:
         whole = Chunk(work.rebalance.rebalance_id, 0, portfolio_ids)
         with reserve_time(len(portfolio_ids)):
-            if work.refusal is None and count > self._settings.run_fan_out_above:
-                outcomes = await preview_chunks(work, whole)
-            else:
-                outcomes = tuple((await outcomes_of(work, whole, self._with))[0])
-        return _drop_matched(work.rebalance, outcomes), outcomes
+            outcomes, _ = await outcomes_of(work, whole, self._with)
+        return _drop_matched(work.rebalance, outcomes), tuple(outcomes)
 
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:
         """Return a rebalance whose answer was lost; wait for it first if it is still running."""
@@ -235,7 +248,9 @@ def _counted(portfolios: int) -> Generator[None]:
 def _drop_matched(rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:
     if not rebalance.unmatched:
         return rebalance
-    held = set(list_other_holdings(outcomes))
-    return replace(
-        rebalance, unmatched=tuple(each for each in rebalance.unmatched if each not in held)
-    )
+    return _drop(rebalance, frozenset(list_other_holdings(outcomes)))
+
+
+def _drop(rebalance: Rebalance, held: frozenset[str]) -> Rebalance:
+    unmatched = tuple(each for each in rebalance.unmatched if each not in held)
+    return replace(rebalance, unmatched=unmatched)

@@ -22,13 +22,14 @@ from ray import ObjectRef
 from optimization import BlockOutcome, Method, PortfolioOutcome, Status
 from serve_app.call_context import Shares, reserve_time, set_deadline
 from serve_app.chunks.blocks import objects_of, outcomes_beside
+from serve_app.chunks.unmatched_ids import list_other_holdings
 from serve_app.chunks.work import Seconds, Work, match, outcomes_of, solve_in_arrays
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
-from serve_app.ports.optimize import RemoteText
 from serve_app.ports.rebalances import RemoteElements, WriteOutcomes, WrittenOutcomes
 from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
 from serve_app.resources import Resources, open_resources
+from serve_app.runs.chunk_texts import ChunkPreview, ChunkTexts, Preview, join_previews
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk, Report, sum_reports
 from storage.mongo.connection import WRITER_TIMEOUT_S
@@ -51,41 +52,17 @@ class ChunkSummary:
     has_plans: bool
 
 
-class ChunkTexts:
-    """Texts of the chunks of one rebalance, which its chunks write in any order."""
-
-    def __init__(self) -> None:
-        self._texts: dict[int, tuple[int, RemoteText]] = {}  # with the portfolios, by the first
-        self._has_plans = False
-
-    def add(self, chunk: Chunk, text: RemoteText, *, has_plans: bool) -> None:
-        """Add the text of a chunk."""
-        self._texts[chunk.first] = len(chunk.portfolio_ids), text
-        self._has_plans = self._has_plans or has_plans
-
-    def elements(self, portfolios: int) -> RemoteElements | None:
-        """Return the texts of so many portfolios; None if some are missing, or none has a plan.
-
-        Portfolios without any plan are answered with a problem, which no chunk can write alone.
-        """
-        written = sum(count for count, _ in self._texts.values())
-        if written < portfolios or not self._has_plans:
-            return None
-        return RemoteElements([self._texts[first][1] for first in sorted(self._texts)])
-
-
-async def preview_chunks(work: Work, whole: Chunk) -> tuple[PortfolioOutcome, ...]:
-    """Solve all portfolios by tasks that store nothing; the first error cancels the others."""
-    shared, settings = ray.put(work), work.settings
-
-    def submit(
-        first: int, ids: Sequence[str], within_s: float | None
-    ) -> ObjectRef[list[PortfolioOutcome]]:
-        part = Chunk(whole.rebalance_id, first, tuple(ids))
-        return _preview_task.remote(shared, part, within_s)
-
-    at_a_time = tasks_at_a_time(settings)
-    return await fan_out(whole.portfolio_ids, settings.run_chunk_size, submit, at_a_time)
+async def preview_chunk(
+    work: Work, chunk: Chunk, resources: Resources, within_s: float | None, write: WriteOutcomes
+) -> tuple[ChunkPreview, bytes]:
+    """Fetch and solve one chunk and write its outcomes, but store nothing."""
+    with set_deadline(within_s):
+        outcomes, _ = await outcomes_of(work, chunk, resources)
+    unmatched = work.rebalance.unmatched
+    held = set(list_other_holdings(outcomes)).intersection(unmatched) if unmatched else ()
+    written = await write(work.rebalance, outcomes, work.settings.zone, is_stored=False)
+    refused = outcomes if written.are_refused else ()
+    return ChunkPreview(len(written.text), refused, frozenset(held)), written.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +148,8 @@ class _Recorder:
             return RecordedChunk(report)
         outcomes = objects_of(solved) if isinstance(solved, BlockOutcome) else solved
         zone = self.work.settings.zone
-        return RecordedChunk(report, await self.write(self.work.rebalance, outcomes, zone))
+        written = await self.write(self.work.rebalance, outcomes, zone, is_stored=True)
+        return RecordedChunk(report, written)
 
 
 # Retried after a lost worker or node only, because an error of our own code would repeat.
@@ -229,6 +207,27 @@ class TaskRunner:
         """Return what the tasks wrote; None unless it is the answer for so many portfolios."""
         return self._texts.elements(portfolios)
 
+    async def preview(self, work: Work, whole: Chunk) -> Preview:
+        """Solve all portfolios by tasks that store nothing; the first error cancels the others."""
+        shared, settings = ray.put(work), work.settings
+        texts: dict[int, ObjectRef[Text]] = {}
+
+        def submit(
+            first: int, ids: Sequence[str], within_s: float | None
+        ) -> ObjectRef[list[ChunkPreview]]:
+            part = Chunk(whole.rebalance_id, first, tuple(ids))
+            start: Any = _preview_task  # because its type knows of one result alone
+            preview, texts[first] = start.remote(shared, part, within_s, self._write)
+            return preview
+
+        at_a_time = tasks_at_a_time(settings)
+        previews = await fan_out(whole.portfolio_ids, settings.run_chunk_size, submit, at_a_time)
+        sizes = (preview.text_bytes for preview in previews)
+        stored = [
+            StoredText(texts[first], size) for first, size in zip(sorted(texts), sizes, strict=True)
+        ]
+        return join_previews(previews, stored)
+
     def interrupt(self) -> None:
         """Cancel the running tasks."""
         for task in self._tasks:
@@ -246,17 +245,14 @@ def open_task_runner(
     return TaskRunner(settings, write)
 
 
-@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
-def _preview_task(work: Work, chunk: Chunk, within_s: float | None) -> list[PortfolioOutcome]:
+@ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
+def _preview_task(
+    work: Work, chunk: Chunk, within_s: float | None, write: WriteOutcomes
+) -> tuple[list[ChunkPreview], Text]:
     """Fetch and solve one chunk in a worker process; store nothing."""
     worker = _worker(work.settings)
-
-    async def fetch_and_solve() -> list[PortfolioOutcome]:
-        with set_deadline(within_s):
-            outcomes, _ = await outcomes_of(work, chunk, worker.resources)
-        return outcomes
-
-    return worker.runner.run(fetch_and_solve())
+    preview, text = worker.runner.run(preview_chunk(work, chunk, worker.resources, within_s, write))
+    return [preview], np.frombuffer(text, np.uint8)
 
 
 def report_of(

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from serve_app.api.responses import heading_of, write_elements
-from serve_app.runs.chunk_tasks import ChunkTexts
+from serve_app.runs.chunk_texts import ChunkTexts
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import UpstreamContractError
 from storage.chunk_store import Chunk
@@ -84,6 +84,26 @@ async def test_portfolios_that_all_have_no_plan_are_answered_with_their_problem(
     again = await client.post(path, headers=KEY)
     own = {"correlation_id": again.json()["correlation_id"]}
     assert again.json() == answer.json() | own
+
+
+async def test_a_dry_run_of_many_answers_what_the_rebalance_does(
+    client: httpx.AsyncClient, path: str, upstreams: Upstreams
+) -> None:
+    unknown, options = "X" * 24, {"do_not_buy": [B, "X" * 24]}
+
+    dry = await client.post(path, params={"dry_run": "true"}, json=options)
+    real = await client.post(path, json=options)
+    upstreams.balances.clear()
+    refused = await client.post(path, params={"dry_run": "true"})
+
+    assert (dry.status_code, real.status_code) == (200, 200)
+    assert dry.json() == [element | {"rebalance_id": None} for element in real.json()]
+    assert "location" not in dry.headers
+    names = [each.headers["unmatched-ids"] for each in (dry, real)]
+    assert names == [unknown, unknown]  # without B, which portfolios hold outside the model
+    assert (refused.status_code, refused.json()["type"]) == (422, "/problems/holdings-missing")
+    assert refused.json()["rebalance_id"] is None
+    assert [each["portfolio_id"] for each in refused.json()["portfolios"]] == list(MANY)
 
 
 async def test_a_single_portfolio_is_solved_alone_although_one_is_many(

@@ -18,7 +18,8 @@ from serve_app.deployments.optimizer import OptimizerDeployment, OptimizerParts
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.rebalances import RemoteElements, WriteOutcomes
 from serve_app.resources import Resources
-from serve_app.runs.chunk_tasks import ChunkTexts, RecordedChunk, record_chunk
+from serve_app.runs.chunk_tasks import RecordedChunk, preview_chunk, record_chunk
+from serve_app.runs.chunk_texts import ChunkPreview, ChunkTexts, Preview, join_previews
 from serve_app.runs.coordinator import Coordinator
 from serve_app.settings import Settings
 from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableError
@@ -142,6 +143,17 @@ class RunnerHere:
 
     def elements(self, portfolios: int) -> RemoteElements | None:
         return self._texts.elements(portfolios)
+
+    async def preview(self, work: Work, whole: Chunk) -> Preview:
+        assert self._write is not None
+        previews, texts = list[ChunkPreview](), list[TextHere]()
+        ids, size = whole.portfolio_ids, self._settings.run_chunk_size
+        for first in range(0, len(ids), size):
+            part = Chunk(whole.rebalance_id, first, ids[first : first + size])
+            preview, text = await preview_chunk(work, part, self._with, None, self._write)
+            previews.append(preview)
+            texts.append(TextHere(text))
+        return join_previews(previews, texts)
 
     def interrupt(self) -> None:
         for going in self._going:

@@ -18,12 +18,10 @@ from serve_app.api.idempotency import Idempotent, IdempotentRequest
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.response_headers import UNMATCHED_IDS, header_list
 from serve_app.api.responses import (
-    Heading,
     answer_of_all,
     answer_of_elements,
     answer_of_one,
     heading_of,
-    trade_date_of,
 )
 from serve_app.api.run_progress import PREFERENCE_APPLIED, answer_accepted
 from serve_app.api.schemas.options import (
@@ -33,7 +31,7 @@ from serve_app.api.schemas.options import (
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
 from serve_app.api.schemas.runs import RunAnswer
-from serve_app.ports.rebalances import OutcomeElements
+from serve_app.ports.rebalances import OutcomeElements, RemoteElements
 from serve_app.ports.runs import BeginRun, RunControl, StoredRuns
 from serve_app.problems import catalogue
 from serve_app.rebalances import exactly_once
@@ -93,10 +91,11 @@ async def rebalance_model(
     wanted = options_of(options)
     if dry_run:
         rebalance, outcomes = await optimizer.preview_model(model_id, wanted)
-        heading = Heading(None, rebalance.model_id, trade_date_of(rebalance, settings.zone))
-        return await answer_of_all(
-            request.url.path, heading, outcomes, _unmatched_header(rebalance)
-        )
+        headers = _unmatched_header(rebalance)
+        if isinstance(outcomes, RemoteElements):
+            return answer_of_elements(await outcomes.read(), headers)
+        heading = heading_of(rebalance, settings.zone, is_stored=False)
+        return await answer_of_all(request.url.path, heading, outcomes, headers)
 
     async def recall(rebalance_id: str) -> exactly_once.Answered:
         rebalance = await store.read_rebalance(rebalance_id)
@@ -138,7 +137,7 @@ async def rebalance_portfolio(
     wanted = options_of(options)
     if dry_run:
         rebalance, outcome = await optimizer.preview_portfolio(portfolio_id, model_id, wanted)
-        heading = Heading(None, rebalance.model_id, trade_date_of(rebalance, settings.zone))
+        heading = heading_of(rebalance, settings.zone, is_stored=False)
         return answer_of_one(request.url.path, heading, outcome, {})
     (rebalance, outcome), replayed = await once(
         lambda: exactly_once.rebalance_portfolio(
