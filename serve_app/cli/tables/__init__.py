@@ -1,0 +1,34 @@
+"""Tables of the commands, a module for each noun; formats.py has their amounts and times."""
+
+from serve_app.cli.tables.drifts import tabulate_drift, tabulate_drifts
+from serve_app.cli.tables.models import tabulate_model, tabulate_models
+from serve_app.cli.tables.orders import tabulate_orders, tabulate_submission
+from serve_app.cli.tables.outcomes import (
+    tabulate_outcomes,
+    tabulate_outside_bands,
+    tabulate_planned_trades,
+    tabulate_trades,
+)
+from serve_app.cli.tables.rebalances import (
+    tabulate_portfolios,
+    tabulate_positions,
+    tabulate_rebalances,
+)
+from serve_app.cli.tables.runs import tabulate_runs
+
+__all__ = [
+    "tabulate_drift",
+    "tabulate_drifts",
+    "tabulate_model",
+    "tabulate_models",
+    "tabulate_orders",
+    "tabulate_outcomes",
+    "tabulate_outside_bands",
+    "tabulate_planned_trades",
+    "tabulate_portfolios",
+    "tabulate_positions",
+    "tabulate_rebalances",
+    "tabulate_runs",
+    "tabulate_submission",
+    "tabulate_trades",
+]
