@@ -115,6 +115,12 @@ def change(
     return Call(method, path(*steps), answer_as(kind), body=text, headers=if_match)
 
 
+def delete(kind: Any, steps: Sequence[str], version: int) -> Call[Any]:
+    """A DELETE of one version, which the query names as well as If-Match."""
+    call = change(kind, "DELETE", steps, None, version)
+    return replace(call, params={"version": version})
+
+
 def work(kind: Any, steps: Sequence[str], body: Any, key: str | None, **params: Any) -> Call[Any]:
     """A POST that starts work, under a key that makes it safe to repeat."""
     headers = {"Idempotency-Key": key or uuid4().hex}

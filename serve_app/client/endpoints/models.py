@@ -1,0 +1,92 @@
+"""Models."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from serve_app.client.call import (
+    Call,
+    Options,
+    change,
+    delete,
+    get,
+    work,
+)
+from serve_app.client.models import (
+    Model,
+    Position,
+)
+
+
+def list_models(*, sort_by: str = "", limit: int = 1000) -> Call[tuple[Model, ...]]:
+    """All models, ``limit`` in a request."""
+    return get(tuple[Model, ...], "models", sort_by=sort_by, limit=limit)
+
+
+def add_model(
+    name: str,
+    positions: Sequence[Position],
+    portfolios: Sequence[str],
+    *,
+    rebalance_options: Options | None = None,
+    idempotency_key: str | None = None,
+) -> Call[Model]:
+    """Store a new model."""
+    body: dict[str, Any] = {"name": name, "positions": positions, "portfolios": portfolios}
+    if rebalance_options is not None:
+        body["rebalance_options"] = rebalance_options
+    return work(Model, ("models",), body, idempotency_key)
+
+
+def read_model(model_id: str) -> Call[Model]:
+    """A model."""
+    return get(Model, "model", model_id)
+
+
+def replace_model(model: Model) -> Call[Model]:
+    """Replace the whole model, if its version is still the stored one."""
+    body = asdict(model)
+    del body["model_id"]
+    if model.rebalance_options is None:
+        del body["rebalance_options"]  # what is stored stays
+    return change(Model, "PUT", ("model", model.model_id), body, model.version)
+
+
+def delete_model(model_id: str, version: int) -> Call[None]:
+    """Remove a model, if its version is still the stored one."""
+    return delete(None, ("model", model_id), version)
+
+
+def add_position(model_id: str, position: Position, *, version: int | None = None) -> Call[Model]:
+    """Add a security to a model."""
+    return change(Model, "POST", ("model", model_id, "position"), position, version)
+
+
+def replace_position(
+    model_id: str, position: Position, *, version: int | None = None
+) -> Call[Model]:
+    """Change the position of a security; a target of 0 removes it."""
+    return change(Model, "PUT", ("model", model_id, "position"), position, version)
+
+
+def remove_position(
+    model_id: str, position: Position, *, version: int | None = None
+) -> Call[Model]:
+    """Remove a security; every value has to be the stored one."""
+    return change(Model, "DELETE", ("model", model_id, "position"), position, version)
+
+
+def add_portfolios(
+    model_id: str, portfolios: Sequence[str], *, version: int | None = None
+) -> Call[Model]:
+    """Add portfolios; the ones already there are ignored."""
+    body = {"portfolios": portfolios}
+    return change(Model, "POST", ("model", model_id, "portfolio"), body, version)
+
+
+def remove_portfolios(
+    model_id: str, portfolios: Sequence[str], *, version: int | None = None
+) -> Call[Model]:
+    """Remove portfolios; the ones not there are ignored, one has to stay."""
+    body = {"portfolios": portfolios}
+    return change(Model, "DELETE", ("model", model_id, "portfolio"), body, version)

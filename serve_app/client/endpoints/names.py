@@ -1,0 +1,22 @@
+"""Names of portfolios and securities."""
+
+from collections.abc import Sequence
+
+from serve_app.client.call import (
+    Call,
+    get,
+)
+from serve_app.client.models import (
+    PortfolioName,
+    SecurityTicker,
+)
+
+
+def name_portfolios(portfolio_ids: Sequence[str]) -> Call[tuple[PortfolioName, ...]]:
+    """Names of up to 100 portfolios, in the order of their ids."""
+    return get(tuple[PortfolioName, ...], "portfolios", ids=tuple(portfolio_ids))
+
+
+def name_securities(security_ids: Sequence[str]) -> Call[tuple[SecurityTicker, ...]]:
+    """Tickers of up to 100 securities, in the order of their ids."""
+    return get(tuple[SecurityTicker, ...], "securities", ids=tuple(security_ids))

@@ -1,0 +1,93 @@
+"""Rebalances, made and stored."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from serve_app.client.call import (
+    Call,
+    Options,
+    PortfolioOptions,
+    answer_as,
+    delete,
+    encode_body,
+    get,
+    work,
+)
+from serve_app.client.models import (
+    Deleted,
+    PortfolioOutcome,
+    PortfolioResult,
+    PositionResult,
+    RebalanceResult,
+)
+
+
+def rebalance_model(
+    model_id: str,
+    options: Options | None = None,
+    *,
+    dry_run: bool = False,
+    idempotency_key: str | None = None,
+) -> Call[tuple[PortfolioOutcome, ...]]:
+    """Rebalance every portfolio that follows the model; one element for each."""
+    steps, asked = ("model", model_id, "rebalance"), dry_run or None
+    return work(tuple[PortfolioOutcome, ...], steps, options, idempotency_key, dry_run=asked)
+
+
+def rebalance_portfolio(
+    portfolio_id: str,
+    options: PortfolioOptions | None = None,
+    *,
+    dry_run: bool = False,
+    idempotency_key: str | None = None,
+) -> Call[PortfolioOutcome]:
+    """Rebalance one portfolio to the newest model that it follows, or to the one that is named."""
+    steps, asked = ("portfolio", portfolio_id, "rebalance"), dry_run or None
+    return work(PortfolioOutcome, steps, options, idempotency_key, dry_run=asked)
+
+
+def optimize(request: Any) -> Call[tuple[PortfolioOutcome, ...]]:
+    """Rebalance portfolios that are given whole: the body of POST /optimize, or the text of it."""
+    body = request if isinstance(request, bytes) else encode_body(request)
+    answer = answer_as(tuple[PortfolioOutcome, ...])
+    return Call("POST", "/api/v1/optimize", answer, body=body, repeatable=True)
+
+
+def list_rebalances(*, sort_by: str = "", limit: int = 10) -> Call[tuple[RebalanceResult, ...]]:
+    """All rebalances, the newest first, ``limit`` in a request.
+
+    The rebalances of a request have up to 5,000 portfolios in all; one that is cut says in
+    ``portfolios_omitted`` how many are missing.
+    """
+    return get(tuple[RebalanceResult, ...], "rebalances", sort_by=sort_by, limit=limit)
+
+
+def list_rebalances_of_portfolios(
+    portfolios: Sequence[str], *, limit: int = 10
+) -> Call[tuple[RebalanceResult, ...]]:
+    """The rebalances that hold any of these portfolios, newest first, cut down to them."""
+    answer = answer_as(tuple[RebalanceResult, ...])
+    body, where = encode_body({"portfolios": portfolios}), "/api/v1/rebalances/portfolios"
+    return Call("POST", where, answer, {"limit": limit}, body, repeatable=True)
+
+
+def read_rebalance(rebalance_id: str) -> Call[RebalanceResult]:
+    """A rebalance with all its portfolios and their positions."""
+    return get(RebalanceResult, "rebalance", rebalance_id)
+
+
+def list_portfolios(rebalance_id: str, *, limit: int = 100) -> Call[tuple[PortfolioResult, ...]]:
+    """The portfolios of a rebalance, in their order in the model; ``limit`` in a request."""
+    kind = tuple[PortfolioResult, ...]
+    return get(kind, "rebalance", rebalance_id, "portfolios", limit=limit)
+
+
+def list_positions(rebalance_id: str, portfolio_id: str) -> Call[tuple[PositionResult, ...]]:
+    """The positions of one portfolio in a rebalance."""
+    steps = ("rebalance", rebalance_id, "portfolio", portfolio_id, "positions")
+    return get(tuple[PositionResult, ...], *steps)
+
+
+def delete_rebalance(rebalance_id: str, version: int) -> Call[Deleted]:
+    """Remove a rebalance with its portfolios, if no order of it was sent."""
+    return delete(Deleted, ("rebalance", rebalance_id), version)

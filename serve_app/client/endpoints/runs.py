@@ -1,0 +1,72 @@
+"""Runs over a book."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from serve_app.client.call import (
+    Call,
+    Options,
+    change,
+    get,
+    work,
+)
+from serve_app.client.endpoints.media_types import MEDIA_TYPES
+from serve_app.client.models import (
+    PortfolioResult,
+)
+from serve_app.client.run_models import Run
+from serve_app.client.streaming import Events, Lines, Pieces
+
+
+def begin_run(
+    *,
+    models: Sequence[str] | None = None,
+    portfolios: Sequence[str] | None = None,
+    whole_book: bool = False,
+    options: Options | None = None,
+    options_by_portfolio: Mapping[str, Options] | None = None,
+    holdings: dict[str, str] | None = None,
+    idempotency_key: str | None = None,
+) -> Call[Run]:
+    """Begin to rebalance several models, a list of portfolios or the whole book."""
+    asked = {
+        "models": models,
+        "portfolios": portfolios,
+        "options": options,
+        "options_by_portfolio": options_by_portfolio,
+        "holdings": holdings,
+    }
+    body = {name: value for name, value in asked.items() if value is not None}
+    return work(Run, ("runs",), {**body, "whole_book": whole_book}, idempotency_key)
+
+
+def list_runs(*, limit: int = 10) -> Call[tuple[Run, ...]]:
+    """All runs, the newest first; ``limit`` in a request."""
+    return get(tuple[Run, ...], "runs", limit=limit)
+
+
+def read_run(run_id: str) -> Call[Run]:
+    """Read the state of a run."""
+    return get(Run, "runs", run_id)
+
+
+def cancel_run(run_id: str) -> Call[Run]:
+    """Begin nothing more of a run; what is done stays."""
+    return change(Run, "DELETE", ("runs", run_id), None, None)
+
+
+def follow_run(run_id: str, *, after: int = 0) -> Events:
+    """Follow a run to its end, from behind the chunk ``after``, over broken connections."""
+    found = get(None, "runs", run_id, "events")
+    return Events(found.with_headers({"Last-Event-ID": str(after)}), after)
+
+
+def stream_outcomes(run_id: str) -> Lines[PortfolioResult]:
+    """The outcome of every portfolio that has one, in the order of rebalances and portfolios."""
+    return Lines(get(None, "runs", run_id, "outcomes"), PortfolioResult)
+
+
+def export_outcomes(run_id: str, kind: Literal["parquet", "arrows", "jsonl"]) -> Pieces:
+    """The outcomes of a run as a file, piece by piece."""
+    found = get(None, "runs", run_id, "outcomes")
+    return Pieces(found.with_headers({"Accept": MEDIA_TYPES[kind]}))
