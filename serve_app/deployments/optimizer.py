@@ -14,9 +14,10 @@ from serve_app.call_context import correlation_id, lift_deadline
 from serve_app.chunks.fetch import identify_holdings
 from serve_app.deployments.handles import connect_optimizer, serves
 from serve_app.deployments.long_bodies import answer_in_workers
+from serve_app.deployments.uploads import answer_upload_in_worker
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
-from serve_app.ports.optimize import RawRequest, RawResponse
+from serve_app.ports.optimize import RawRequest, RawResponse, Upload
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.rebalances import (
     Outcomes,
@@ -52,6 +53,7 @@ class OptimizerParts:
     answer_text: Callable[[RawRequest, Settings], Awaitable[RawResponse]]
     open_runner: OpenOutcomeRunner  # of direct rebalances
     watching: asyncio.Task[None] | None = None  # kept, because nothing else refers to the task
+    answer_upload: Callable[[Upload, Settings], Awaitable[RawResponse]] = answer_upload_in_worker
 
 
 def open_optimizer(settings: Settings) -> OptimizerParts:
@@ -139,6 +141,10 @@ class OptimizerDeployment(Optimizer):
     async def optimize_text(self, given: RawRequest) -> RawResponse:
         """Rebalance the portfolios of a long text, which a worker process reads and answers."""
         return await self._parts.answer_text(given, self._settings)
+
+    async def optimize_upload(self, given: Upload) -> RawResponse:
+        """Rebalance the portfolios of tables, which a worker process reads and answers."""
+        return await self._parts.answer_upload(given, self._settings)
 
     async def measure_portfolio(
         self, portfolio_id: str, model_id: str | None

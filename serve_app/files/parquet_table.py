@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +12,12 @@ from serve_app.files.delimited_text import MAX_CELLS
 from serve_app.files.faults import Place, refuse
 from serve_app.files.table import Cell, Row, Table, Unreadable
 
-MAX_INFLATED_BYTES: Final = 1_000_000_000
 
-
-def read_parquet(file: str, data: bytes, role: str | None = None) -> Table:
+def read_parquet(file: str, data: bytes, role: str | None, max_inflated_bytes: int) -> Table:
     """Read a table; floats are read by their shortest digits. Raise FilesRefusedError."""
     try:
         source = parquet.ParquetFile(pa.BufferReader(data))
-        _require_bounded(file, source.metadata)
+        _require_bounded(file, source.metadata, max_inflated_bytes)
         heads = tuple(name.strip() for name in source.schema_arrow.names)
         texts = [field.name for field in source.schema_arrow if pa.types.is_string(field.type)]
         # As dictionaries, because a text that is repeated would otherwise be inflated.
@@ -35,15 +33,15 @@ def read_parquet(file: str, data: bytes, role: str | None = None) -> Table:
     return Table(file, None, None, heads, rows, None, role)
 
 
-def _require_bounded(file: str, metadata: Any) -> None:
+def _require_bounded(file: str, metadata: Any, max_inflated_bytes: int) -> None:
     """Refuse a file that is small only because it is compressed."""
     cells = metadata.num_rows * metadata.num_columns
     if cells > MAX_CELLS:
         raise refuse(Place(file), f"a table has at most {MAX_CELLS:,} cells", f"{cells:,}")
     groups = range(metadata.num_row_groups)
     inflated = sum(metadata.row_group(each).total_byte_size for each in groups)
-    if inflated > MAX_INFLATED_BYTES:
-        rule = f"a file has at most {MAX_INFLATED_BYTES:,} bytes once it is inflated"
+    if inflated > max_inflated_bytes:
+        rule = f"a file has at most {max_inflated_bytes:,} bytes once it is inflated"
         raise refuse(Place(file), rule, f"{inflated:,}")
 
 

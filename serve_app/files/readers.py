@@ -8,6 +8,7 @@ from serve_app.files.parquet_table import read_parquet
 from serve_app.files.table import Table
 from serve_app.files.workbook import read_workbook
 
+MAX_INFLATED_BYTES: Final = 500_000_000
 ZIP: Final = b"PK\x03\x04"
 PARQUET: Final = b"PAR1"
 OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -25,15 +26,20 @@ def is_json(data: bytes) -> bool:
     return data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
 
 
-def read_tables(file: str, data: bytes, role: str | None = None) -> list[Table]:
+def read_tables(
+    file: str,
+    data: bytes,
+    role: str | None = None,
+    max_inflated_bytes: int = MAX_INFLATED_BYTES,
+) -> list[Table]:
     """Read the tables of a file; raise FilesRefusedError with their places in it.
 
     ``role`` is what the file is said to be; a workbook says it by the names of its sheets.
     """
     if data.startswith(ZIP):
-        return read_workbook(file, data, role)
+        return read_workbook(file, data, role, max_inflated_bytes)
     if data.startswith(PARQUET):
-        return [read_parquet(file, data, role)]
+        return [read_parquet(file, data, role, max_inflated_bytes)]
     if data.startswith(OLD_WORKBOOK):
         raise refuse(Place(file), OLD)
     if data.startswith(PDF):

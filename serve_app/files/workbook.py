@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from posixpath import join, normpath
 from typing import Final
@@ -20,7 +20,6 @@ from serve_app.files.workbook_cells import (
     parse_xml,
 )
 
-MAX_INFLATED_BYTES: Final = 500_000_000
 MAX_MEMBERS: Final = 2_000
 BOOK: Final = "xl/workbook.xml"
 RELATIONS: Final = "xl/_rels/workbook.xml.rels"
@@ -31,14 +30,14 @@ BROKEN: Final = (
 )
 
 
-def read_workbook(file: str, data: bytes, role: str | None = None) -> list[Table]:
+def read_workbook(file: str, data: bytes, role: str | None, max_inflated_bytes: int) -> list[Table]:
     """Read the tables of all sheets; raise FilesRefusedError."""
     sheet: str | None = None
     tables: list[Table] = []
     faults = Faults()
     try:
         with ZipFile(BytesIO(data)) as archive:
-            _require_bounded(file, archive)
+            _require_bounded(file, archive, max_inflated_bytes)
             book = _Book(archive)
             for sheet, member in book.sheets():
                 cells = SheetCells(book.parts, MAX_CELLS)
@@ -52,18 +51,18 @@ def read_workbook(file: str, data: bytes, role: str | None = None) -> list[Table
     faults.require_none()
     if not tables:
         raise refuse(Place(file), "the workbook has no sheet of cells")
-    # Said of the file, a role is that of its only sheet; several sheets have roles of their own.
-    return tables
+    # A role that is said of the file is that of its only sheet; several sheets say their own.
+    return tables if len(tables) == 1 else [replace(table, role=None) for table in tables]
 
 
-def _require_bounded(file: str, archive: ZipFile) -> None:
+def _require_bounded(file: str, archive: ZipFile, max_inflated_bytes: int) -> None:
     """Refuse an archive that is small only because it is compressed; members keep their sizes."""
     members = archive.infolist()
     if BOOK not in archive.namelist():
         raise refuse(Place(file), NO_BOOK)
     inflated = sum(member.file_size for member in members)
-    if inflated > MAX_INFLATED_BYTES or len(members) > MAX_MEMBERS:
-        rule = f"a workbook has at most {MAX_INFLATED_BYTES:,} bytes once it is inflated"
+    if inflated > max_inflated_bytes or len(members) > MAX_MEMBERS:
+        rule = f"a workbook has at most {max_inflated_bytes:,} bytes once it is inflated"
         raise refuse(Place(file), rule, f"{inflated:,}")
 
 

@@ -51,6 +51,22 @@ class RawRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """Body of a request that is read, or answered, as tables.
+
+    ``content_type`` is the header of the body, ``answer_type`` the media type of the answer;
+    ``table`` is the one that is answered where the media type holds only one.
+    """
+
+    data: bytes
+    content_type: str
+    answer_type: str
+    table: str
+    path: str
+    trade_date: str
+
+
+@dataclass(frozen=True, slots=True)
 class RawResponse:
     """Complete response, in a form that another process can send."""
 
@@ -86,4 +102,10 @@ class StatelessRebalancing(Protocol):
     @abstractmethod
     async def optimize_text(self, given: RawRequest) -> RawResponse:
         """Answer the text of a request in another process."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def optimize_upload(self, given: Upload) -> RawResponse:
+        """Answer tables, or JSON with tables, in another process."""
         ...

@@ -16,7 +16,7 @@ from serve_app.call_context import correlation_id
 from serve_app.deployments.handles import connect
 from serve_app.deployments.model_store import StoreDeployment, StoreParts
 from serve_app.orders.submission import OrderSubmitter
-from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
+from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse, Upload
 from serve_app.ports.rebalances import Outcomes, RebalanceModel, RebalancePortfolio
 from serve_app.ports.store import Store
 from serve_app.resources import SUMMARIES, Resources
@@ -162,6 +162,9 @@ class FakeOptimizer:
 
     async def optimize_text(self, given: RawRequest) -> RawResponse:
         raise AssertionError(f"{given.path}: nobody is there to read a long body")
+
+    async def optimize_upload(self, given: Upload) -> RawResponse:
+        raise AssertionError(f"{given.path}: nobody is there to read tables")
 
     async def measure_portfolio(
         self, portfolio_id: str, model_id: str | None

@@ -15,6 +15,7 @@ from serve_app.chunks.work import Work
 from serve_app.deployments.handles import connect
 from serve_app.deployments.long_bodies import answer_text
 from serve_app.deployments.optimizer import OptimizerDeployment, OptimizerParts
+from serve_app.deployments.uploads import answer_upload
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.rebalances import RemoteElements, WriteOutcomes
 from serve_app.resources import Resources
@@ -168,7 +169,9 @@ def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> Optimiz
     resources = resources_with(database, upstreams)
     coordinator = Coordinator(settings, resources, RunnerHere)
     open_runner = partial(RunnerHere, write=write_outcomes)
-    parts = OptimizerParts(resources, coordinator, answer_text, open_runner)
+    parts = OptimizerParts(
+        resources, coordinator, answer_text, open_runner, answer_upload=answer_upload
+    )
     return optimizer_of(settings, parts)
 
 

@@ -10,6 +10,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.deployments.long_bodies import answer_text
 from serve_app.deployments.optimizer import OptimizerParts
+from serve_app.deployments.uploads import answer_upload
 from serve_app.settings import Settings
 from tests.support.fakes import no_metrics
 from tests.support.in_process import optimizer_of
@@ -22,7 +23,8 @@ JSON = {"content-type": "application/json"}
 def optimize_app(settings: Settings) -> FastAPI:
     """Build an application without a database and without upstreams."""
     nothing: Any = None
-    optimizer = optimizer_of(settings, OptimizerParts(nothing, nothing, answer_text, nothing))
+    parts = OptimizerParts(nothing, nothing, answer_text, nothing, answer_upload=answer_upload)
+    optimizer = optimizer_of(settings, parts)
     collaborators = Ports(nothing, optimizer, {}, no_metrics)
     return api_app(settings, collaborators)
 

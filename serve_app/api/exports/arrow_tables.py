@@ -17,9 +17,9 @@ from pyarrow import ipc, parquet
 
 from optimization import OutsideBand, PortfolioOutcome
 from serve_app.api.exports.transactions import Page
+from serve_app.api.media_types import PARQUET
 
 ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
-PARQUET: Final = "application/vnd.apache.parquet"
 FILE_ENDINGS: Final = {ARROW_STREAM: "arrows", PARQUET: "parquet"}
 ROW_GROUP_ROWS: Final = 65_536  # rows in memory; fewer make a file slow to read
 DECIMAL: Final = pa.decimal128(38, 18)

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.api.media_types import JSON, UPLOADS
 from serve_app.api.problem_responses import response
 from serve_app.api.schemas.fields import NUMBER
 from serve_app.call_context import set_deadline
@@ -26,7 +27,7 @@ MB = 1_000_000
 # A limit of their own, because a body may list 100,000 portfolios of 27 bytes each.
 OF_MODELS = re.compile(r"/api/v1/(models|model/[^/]+|model/[^/]+/portfolio|runs)")
 OF_OPTIMIZE = re.compile(r"/api/v1/optimize(/.*)?")
-JSON: Final = "application/json"
+OF_UPLOADS = "/api/v1/optimize"
 JSON_TYPE = re.compile(r"application/(json|[!#-.0-9^-z|~]+\+json)", re.IGNORECASE)
 GZIP: Final = frozenset({"gzip", "x-gzip"})
 PLAIN: Final = frozenset({"", "identity"})
@@ -58,7 +59,7 @@ class Bounds:
 
 
 class RequestBodies:
-    """Passes every body on as uncompressed JSON, or refuses it while it arrives.
+    """Passes every body on uncompressed, as JSON or an upload, or refuses it while it arrives.
 
     A body is refused once its announced, received or inflated length exceeds the limit, or once it
     is late, because it occupies a place of the ingress and the proxy limits only pauses within it.
@@ -75,18 +76,30 @@ class RequestBodies:
             await self.app(scope, receive, send)
             return
         most = self.bounds.of_path(scope["path"])
-        body = _Body(receive, Headers(scope=scope), most, self.within_s)
+        headers = Headers(scope=scope)
+        uploads = UPLOADS if scope["path"] == OF_UPLOADS else ()
+        body = _Body(receive, headers, most, self.within_s, uploads)
+        media_type = headers.get("content-type", "")
+        kept = media_type if _bare(media_type) in uploads else JSON
         # Changed in place, because the request metrics find the route in the same scope.
-        scope["headers"] = _as_plain_json(scope["headers"])
+        scope["headers"] = _as_plain(scope["headers"], kept)
         await self.app(scope, body.receive, send)
 
 
 class _Body:
     """The body of one request."""
 
-    def __init__(self, receive: Receive, headers: Headers, most: int, within_s: float) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        headers: Headers,
+        most: int,
+        within_s: float,
+        uploads: tuple[str, ...],
+    ) -> None:
         self._receive = receive
         self._headers = headers
+        self._uploads = uploads
         self._until = asyncio.get_running_loop().time() + within_s
         self._most = self._left = most
         self._inflater: _Inflater | None = None
@@ -127,8 +140,9 @@ class _Body:
         """Refuse an unsupported body before reading any part."""
         self._begun = True
         media_type = self._headers.get("content-type", "")
-        if media_type and not JSON_TYPE.fullmatch(media_type.partition(";")[0].strip()):
-            raise UnsupportedMediaTypeError("Content-Type", media_type, (JSON,))
+        known = JSON_TYPE.fullmatch(_bare(media_type)) or _bare(media_type) in self._uploads
+        if media_type and not known:
+            raise UnsupportedMediaTypeError("Content-Type", media_type, (JSON, *self._uploads))
         coding = ",".join(self._headers.getlist("content-encoding")).strip()
         if coding.lower() in GZIP:
             self._inflater = _Inflater()
@@ -154,11 +168,16 @@ class _Inflater:
         return text
 
 
-def _as_plain_json(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Replace the headers of the body by those of plain JSON."""
+def _bare(media_type: str) -> str:
+    """Return a media type without its parameters."""
+    return media_type.partition(";")[0].strip().lower()
+
+
+def _as_plain(headers: Iterable[tuple[bytes, bytes]], media_type: str) -> list[tuple[bytes, bytes]]:
+    """Replace the headers of the body by those of a plain one."""
     changed = {b"content-type", b"content-encoding", b"content-length"}
     kept = [(name, value) for name, value in headers if name.lower() not in changed]
-    return [*kept, (b"content-type", JSON.encode())]
+    return [*kept, (b"content-type", media_type.encode("latin-1"))]
 
 
 class Deadlines:

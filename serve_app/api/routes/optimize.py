@@ -1,17 +1,20 @@
 """Route that rebalances the portfolios of the request, without database and upstreams."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from serve_app.api.content_negotiation import choose_media_type
 from serve_app.api.dependencies import Configured, Ports, Rebalancer, require_known_parameters
 from serve_app.api.exact_json import ExactRequest
+from serve_app.api.media_types import CSV, FORM, JSON, PARQUET, XLSX
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.responses import Heading, answer_of_all, response_from
+from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.api.schemas.optimize import (
     BodyRefusedError,
     OptimizeBody,
@@ -19,16 +22,50 @@ from serve_app.api.schemas.optimize import (
     convert_options,
 )
 from serve_app.api.schemas.rebalances import RebalanceAnswer
-from serve_app.ports.optimize import RawRequest
+from serve_app.ports.optimize import RawRequest, Upload
+from serve_app.ports.optimizer import Optimizer
 from serve_app.problems import catalogue
+from serve_app.problems.errors import NotAcceptableError
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.source import Balance
 
+ANSWERS: Final = (JSON, CSV, XLSX, PARQUET)
+REPORT_TABLES: Final = ("trades", "outcomes", "drift")
+TEXT: Final = {"type": "string"}
+BINARY: Final = {**TEXT, "format": "binary"}
+TABLE: Final = (
+    "portfolio,security,quantity,price,target,band\r\n"
+    "U1234567,VTI,120,301.42,60%,5%\r\nU1234567,CASH,3250.75,,,\r\n"
+)
+TRADES: Final = (
+    "portfolio,security,side,quantity,price,amount,weight_before,target,weight_after\r\n"
+    f"{PORTFOLIO},{SECURITY},SELL,11,31.50,346.50,0.2743,0.25,0.2492\r\n"
+)
+UPLOAD_BODIES: Final[dict[str, Any]] = {
+    FORM: {
+        "schema": {
+            "type": "object",
+            "properties": {
+                **dict.fromkeys(("holdings", "prices", "model", "file"), BINARY),
+                "options": {**TEXT, "description": "options of the rebalance as JSON"},
+            },
+        },
+        "example": {"file": "(a workbook)", "options": '{"cash_floor": "2%"}'},
+    },
+    CSV: {"schema": TEXT, "example": TABLE},
+    XLSX: {"schema": BINARY},
+    PARQUET: {"schema": BINARY},
+}
+TABLE_ANSWERS: Final[dict[str, Any]] = {
+    CSV: {"schema": TEXT, "example": TRADES},
+    XLSX: {"schema": BINARY},
+    PARQUET: {"schema": BINARY},
+}
 MIN_LONG_BODY_BYTES: Final = 250_000  # bytes, read in about 10 ms
 
 
 class BySize(APIRoute):
-    """A route whose long bodies are processed in another process."""
+    """A route whose long bodies, tables and answers as tables are processed elsewhere."""
 
     def get_route_handler(self) -> Any:
         handle = super().get_route_handler()
@@ -37,12 +74,26 @@ class BySize(APIRoute):
             exact = ExactRequest(request.scope, request.receive)
             # Here, because a body that is read elsewhere never reaches the dependencies.
             await require_known_parameters(exact)
-            if len(await exact.read()) >= MIN_LONG_BODY_BYTES:
+            body = await exact.read()
+            upload = _upload_of(exact, body)
+            if upload is not None:
+                return await response_from(await _optimizer_of(exact).optimize_upload(upload))
+            if len(body) >= MIN_LONG_BODY_BYTES:
                 return await _answer_elsewhere(exact)
             await exact.decode()
             return await handle(exact)
 
         return handle_by_size
+
+
+async def _declare_table(
+    table: Annotated[
+        Literal["trades", "outcomes", "drift"],
+        Query(description="the table of an answer as CSV or Parquet; a workbook has all three"),
+    ] = "trades",
+) -> str:
+    """Declare the parameter for the document; _upload_of reads it."""
+    return table
 
 
 router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
@@ -51,26 +102,38 @@ router = APIRouter(prefix="/api/v1", tags=["rebalance"], route_class=BySize)
 @router.post(
     "/optimize",
     response_model=list[RebalanceAnswer],
-    responses=refuses(
-        catalogue.TOO_LARGE,
-        catalogue.INVALID,
-        catalogue.CONFLICT,
-        catalogue.EMPTY_MODEL,
-        catalogue.INFEASIBLE,
-        catalogue.OUT_OF_TIME,
-        catalogue.NO_PRICES,
-        catalogue.REFUSED,
-        catalogue.NONE_REBALANCED,
-        catalogue.UNVERIFIED,
-        catalogue.OVERLOADED,
-    ),
+    dependencies=[Depends(_declare_table)],
+    openapi_extra={"requestBody": {"content": UPLOAD_BODIES}},
+    responses={
+        200: {"description": "Outcomes in the form that Accept asks for", "content": TABLE_ANSWERS},
+        **refuses(
+            catalogue.TOO_LARGE,
+            catalogue.INVALID,
+            catalogue.CONFLICT,
+            catalogue.EMPTY_MODEL,
+            catalogue.INFEASIBLE,
+            catalogue.OUT_OF_TIME,
+            catalogue.NO_PRICES,
+            catalogue.REFUSED,
+            catalogue.NONE_REBALANCED,
+            catalogue.UNVERIFIED,
+            catalogue.OVERLOADED,
+            catalogue.NOT_ACCEPTABLE,
+            catalogue.TOO_MANY_ROWS,
+        ),
+    },
 )
 async def optimize(
-    request: Request, body: OptimizeBody, optimizer: Rebalancer, settings: Configured
+    request: Request,
+    body: OptimizeBody,
+    optimizer: Rebalancer,
+    settings: Configured,
 ) -> Response:
     """Rebalance the portfolios of the request to the model of the request; nothing is stored.
 
     Returns one element per portfolio, in the order given; rebalance_id and model_id are null.
+    Holdings, prices and model may be uploaded as CSV, XLSX or Parquet, and Accept may ask for
+    tables.
     """
     rebalances = await optimizer.optimize(
         convert_model(body),
@@ -88,14 +151,40 @@ def balances_of(body: OptimizeBody) -> tuple[Balance, ...]:
 
 
 async def _answer_elsewhere(request: Request) -> Response:
-    ports: Ports = request.app.state.ports
     settings: Settings = request.app.state.settings
     given = RawRequest(await request.body(), request.url.path, _today(settings))
     try:
-        written = await ports.optimizer.optimize_text(given)
+        written = await _optimizer_of(request).optimize_text(given)
     except BodyRefusedError as error:
         raise RequestValidationError(error.errors) from error
     return await response_from(written)
+
+
+def _optimizer_of(request: Request) -> Optimizer:
+    ports: Ports = request.app.state.ports
+    return ports.optimizer
+
+
+def _upload_of(request: Request, body: bytes) -> Upload | None:
+    """Return the request if its body or its answer is a table; None for JSON on both sides."""
+    content_type = request.headers.get("content-type", JSON)
+    accept = ",".join(request.headers.getlist("accept"))
+    has_json = content_type == JSON
+    try:
+        answer_type = choose_media_type(accept, ANSWERS)
+    except NotAcceptableError:
+        if not has_json:
+            raise
+        answer_type = JSON  # because JSON has been answered with JSON whatever Accept says
+    if has_json and answer_type == JSON:
+        return None
+    table = request.query_params.get("table", REPORT_TABLES[0])
+    if table not in REPORT_TABLES:
+        rule = f"one of {', '.join(REPORT_TABLES)}"
+        raise RequestValidationError([{"type": "enum", "loc": ("query", "table"), "msg": rule}])
+    settings: Settings = request.app.state.settings
+    path, day = request.url.path, _today(settings)
+    return Upload(body, content_type, answer_type, table, path, day)
 
 
 def _today(settings: Settings) -> str:

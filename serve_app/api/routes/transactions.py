@@ -28,6 +28,7 @@ from serve_app.api.exports.transactions import (
     lines_of,
 )
 from serve_app.api.exports.workbook import write_workbook
+from serve_app.api.media_types import CSV, JSON, XLSX
 from serve_app.api.openapi.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.responses import trade_date_of
@@ -41,9 +42,6 @@ router = APIRouter(prefix="/api/v1", tags=["rebalances"])
 
 Writer = Callable[[AsyncIterator[Page]], AsyncIterator[bytes]]
 
-JSON: Final = "application/json"
-CSV: Final = "text/csv"
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 LINES: Final = ("application/x-ndjson", "application/jsonl")
 OFFERED: Final = (JSON, CSV, XLSX, *LINES, PARQUET, ARROW_STREAM)
 WRITERS: Final[dict[str, Writer]] = {

@@ -203,6 +203,7 @@ async def test_every_answer_is_that_of_its_example_to_the_example_of_its_request
     await asker.ask("name_securities", query={"ids": SECURITY})
     for name in ("optimize", "live", "ready", "health", "metrics"):
         await asker.ask(name)
+    await asker.ask("optimize", headers={"Accept": "text/csv"})
 
     expected = examples()
     answered = {key: each for key, each in asker.answers.items() if key in expected}

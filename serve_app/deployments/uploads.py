@@ -1,0 +1,98 @@
+"""Uploads to POST /optimize: a worker task reads the tables, solves, and writes the answer."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import ray
+from starlette.responses import Response
+
+from optimization import PortfolioOutcome
+from serve_app.api.media_types import CSV, JSON, PARQUET, XLSX
+from serve_app.api.problem_responses import response
+from serve_app.api.responses import (
+    Heading,
+    answer_of_all,
+    are_refused,
+    raw_response_of,
+    refuse_all,
+)
+from serve_app.call_context import correlation_id, sendable_s, set_deadline
+from serve_app.files.faults import FilesRefusedError
+from serve_app.files.solve import solve_request
+from serve_app.files.upload import read_upload
+from serve_app.files.writers import write_csv, write_parquet, write_workbook
+from serve_app.observability.logs import correlate_logs
+from serve_app.ports.optimize import RawResponse, Upload
+from serve_app.problems import catalogue
+from serve_app.ray_calls import result_of
+from serve_app.settings import Settings
+
+VARY: Final = {"Vary": "Accept"}
+ENDINGS: Final = {CSV: "csv", XLSX: "xlsx", PARQUET: "parquet"}
+WRITERS: Final[Mapping[str, Callable[[str, Sequence[PortfolioOutcome]], bytes]]] = {
+    CSV: write_csv,
+    PARQUET: write_parquet,
+    XLSX: lambda _, outcomes: write_workbook(outcomes),
+}
+
+
+async def answer_upload_in_worker(asked: Upload, settings: Settings) -> RawResponse:
+    """Answer in a worker process, because reading tables here would block the event loop."""
+    task: Any = _upload_task
+    return await result_of(task.remote(asked, settings, correlation_id.get(), sendable_s()))
+
+
+async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
+    """Answer an upload; a fault of its files is a problem that names the places."""
+    try:
+        given = await read_upload(asked.data, asked.content_type)
+    except FilesRefusedError as error:
+        return raw_response_of(_refuse(asked.path, error))
+    outcomes = await solve_request(given, time_limit_s=settings.optimization_timeout)
+    return raw_response_of(await _answer(asked, outcomes))
+
+
+async def _answer(asked: Upload, outcomes: Sequence[PortfolioOutcome]) -> Response:
+    heading = Heading(None, None, asked.trade_date)
+    if asked.answer_type == JSON:
+        return await answer_of_all(asked.path, heading, outcomes, VARY)
+    if are_refused(outcomes):
+        return refuse_all(asked.path, heading, outcomes, VARY)
+    text = WRITERS[asked.answer_type](asked.table, outcomes)
+    name = "rebalance" if asked.answer_type == XLSX else asked.table
+    counts = Counter(outcome.status.value for outcome in outcomes)
+    headers = {
+        **VARY,
+        "Content-Disposition": f'attachment; filename="{name}.{ENDINGS[asked.answer_type]}"',
+        # Told in a header, because a list of trades does not show the portfolios without a plan.
+        "Outcomes": ", ".join(f"{status}={count}" for status, count in sorted(counts.items())),
+    }
+    return Response(text, headers=headers, media_type=asked.answer_type)
+
+
+def _refuse(path: str, error: FilesRefusedError) -> Response:
+    members: dict[str, Any] = {"errors": [fault.members for fault in error.faults]}
+    if error.omitted:
+        members["errors_omitted"] = error.omitted
+    return response(catalogue.INVALID, str(error), path, members, VARY)
+
+
+@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=False)
+def _upload_task(
+    asked: Upload, settings: Settings, correlated: str, within_s: float | None
+) -> RawResponse:
+    """Answer an upload, in a worker process."""
+    return asyncio.run(_answer_in_context(asked, settings, correlated, within_s))
+
+
+# Apart from the task, because Ray pickles a task's function with the globals that it names, and a
+# context variable cannot be pickled.
+async def _answer_in_context(
+    asked: Upload, settings: Settings, correlated: str, within_s: float | None
+) -> RawResponse:
+    correlate_logs()
+    correlation_id.set(correlated)
+    with set_deadline(within_s):
+        return await answer_upload(asked, settings)
