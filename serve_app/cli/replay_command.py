@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.cli.arguments import RebalanceId
+from serve_app.cli.arguments import AsJson, RebalanceId
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
+    from serve_app.rebalances.replay import Compared
     from serve_app.settings import Settings
 
 commands = typer.Typer()
@@ -26,6 +27,7 @@ def replay(
     most: Annotated[
         int, typer.Option("--limit", min=0, help="maximum number of differences to print")
     ] = DEFAULT_DIFFERENCES_SHOWN,
+    as_json: AsJson = False,
 ) -> None:
     """Solve a stored rebalance again from the database, and compare to the last digit.
 
@@ -33,24 +35,41 @@ def replay(
     code 1 where an outcome differs. Outcomes that FAILED without input, and those that a time limit
     ended, are counted apart.
     """
-    with one_line_errors():
+    with one_line_errors(as_json=as_json):
         from bson import ObjectId
 
+        from serve_app.cli.output import show_json
         from serve_app.settings import settings_from
 
         if not ObjectId.is_valid(rebalance_id):
             raise typer.BadParameter("REBALANCE_ID has 24 hexadecimal digits")
 
         settings = settings_from()
-        verdicts = asyncio.run(_replay(rebalance_id, settings, _database(settings), most))
+        differing: list[Compared] = []
+
+        def note(one: "Compared") -> None:
+            differing.append(one)
+            if not as_json:
+                _print(one.portfolio_id, one.differences)
+
+        verdicts = asyncio.run(_replay(rebalance_id, settings, _database(settings), most, note))
         from serve_app.rebalances.replay import DIFFER, format_counts
 
-        typer.echo(f"{rebalance_id}: {format_counts(verdicts) or 'no outcomes'}")
+        if as_json:
+            show_json(_document(rebalance_id, verdicts, differing))
+        else:
+            typer.echo(f"{rebalance_id}: {format_counts(verdicts) or 'no outcomes'}")
         if verdicts[DIFFER]:
             raise typer.Exit(Ending.REFUSED)
 
 
-async def _replay(rebalance_id: str, settings: "Settings", uri: str, most: int) -> "Counter[str]":
+async def _replay(
+    rebalance_id: str,
+    settings: "Settings",
+    uri: str,
+    most: int,
+    note: "Callable[[Compared], None]",
+) -> "Counter[str]":
     from serve_app.cli.output import show_spinner
     from serve_app.rebalances.replay import DIFFER, replay_rebalance
     from storage.mongo.connection import connect, disconnect
@@ -68,10 +87,21 @@ async def _replay(rebalance_id: str, settings: "Settings", uri: str, most: int) 
                     f"solved {verdicts.total():,} of {rebalance.number_of_portfolios:,} again"
                 )
                 if one.verdict == DIFFER and verdicts[DIFFER] <= most:
-                    _print(one.portfolio_id, one.differences)
+                    note(one)
     finally:
         await disconnect(database)
     return verdicts
+
+
+def _document(
+    rebalance_id: str, verdicts: "Counter[str]", differing: "Sequence[Compared]"
+) -> dict[str, object]:
+    differences = [
+        {"portfolio_id": each.portfolio_id, "field": name, "stored": str(before), "now": str(now)}
+        for each in differing
+        for name, (before, now) in each.differences.items()
+    ]
+    return {"rebalance_id": rebalance_id, "counts": verdicts, "differences": differences}
 
 
 def _print(portfolio_id: str, differences: "Mapping[str, tuple[object, object]]") -> None:

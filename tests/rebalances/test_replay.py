@@ -1,6 +1,7 @@
 """Replay of a stored rebalance: outcomes that agree, differ, or cannot be compared."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -52,10 +53,10 @@ async def rebalanced(service: AsyncClient, **options: Any) -> tuple[PortfolioOut
     return await service.rebalance_model(model.model_id, Options(**options))
 
 
-async def replay(mongodb_uri: str, database: Any, rebalance_id: str | None) -> Result:
+async def replay(mongodb_uri: str, database: Any, rebalance_id: str | None, *flags: str) -> Result:
     environment = {"MONGODB_URI": mongodb_uri, "DATABASE_NAME": database.name, "COLUMNS": "200"}
     runner = CliRunner(env=environment)
-    return await asyncio.to_thread(runner.invoke, cli, ["replay", str(rebalance_id)])
+    return await asyncio.to_thread(runner.invoke, cli, ["replay", str(rebalance_id), *flags])
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -91,6 +92,24 @@ async def test_a_digit_that_was_changed_is_found_and_ends_with_1(
     assert "2 agree, 1 differ, 1 failed" in again.stdout
     assert f"{P} holdings: " in again.stdout
     assert f"{P} objective: {wrong} stored, {outcomes[0].objective} now" in again.stdout
+
+
+async def test_a_program_gets_counts_and_differences_as_json(
+    service: AsyncClient, database: Any, mongodb_uri: str
+) -> None:
+    outcomes = await rebalanced(service)
+    changed = {"$set": {"objective": Decimal128("7.5")}}
+    await database["outcomes"].update_one({"portfolio_id": P}, changed)
+
+    again = await replay(mongodb_uri, database, outcomes[0].rebalance_id, "--json")
+    missing = await replay(mongodb_uri, database, "0" * 24, "--json")
+
+    found = json.loads(again.stdout)
+    (difference,) = found["differences"]
+    assert (again.exit_code, found["counts"]["differ"]) == (1, 1)
+    assert (difference["portfolio_id"], difference["field"]) == (P, "objective")
+    assert (difference["stored"], difference["now"]) == ("7.5", str(outcomes[0].objective))
+    assert (missing.exit_code, json.loads(missing.stdout)["title"]) == (1, "Refused")
 
 
 async def test_what_a_time_limit_ended_is_counted_apart(
