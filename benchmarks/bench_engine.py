@@ -1,6 +1,7 @@
 """The engine against other ways to the same answer: each row is a ratio measured in one run.
 
     python benchmarks/bench_engine.py [--problems 12] [--sizes 10 50 100 500] [--seed 1]
+                                      [--indexes 500 3000]
 
 The problems are those of instances.py in tests/engine_checks, the other ways those of rivals.py.
 *slack*: the separable optimum leaves enough cash; *tight*: the cash floor is above what it leaves,
@@ -27,7 +28,7 @@ from rich.table import Table
 from optimization.block_engine import rebalance_block
 from optimization.domain.model import DriftBand
 from optimization.domain.numbers import Percent
-from optimization.domain.option_values import GroupBand
+from optimization.domain.option_values import Direction, GroupBand, Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget
@@ -54,6 +55,7 @@ from tests.engine_checks.rivals import (
 from tests.optimization.support.columns import block_of
 
 BLOCK, MAX_BLOCK = 512, 2048  # portfolios
+INDEX_PORTFOLIOS = 200
 TIME_LIMIT_S = 5.0
 ALLOCATIONS = 8  # accounts for PyPortfolioOpt
 TURNS = 7  # where the two are close
@@ -176,6 +178,61 @@ def columns(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Co
         table.add(size, cash, (each, objects / BLOCK), ">= 10", "rebalance_block / rebalance_all")
         rates.append(f"{cash} {1e3 * each:.1f}")
     return f"N={size}: rebalance_block in blocks of {BLOCK}, us for a portfolio: {', '.join(rates)}"
+
+
+def index(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison) -> str:
+    """Compare rebalance_block with rebalance_all on few portfolios of a large index.
+
+    *tight*: a cash floor of 5 % that binds for most of them.
+    """
+    size, made = len(model), portfolios(rng, model, INDEX_PORTFOLIOS)
+    prices = made[0].prices
+    book = [replace(portfolio, prices=prices) for portfolio in made]
+    block, rates = block_of(model, book), list[str]()
+    for cash, floor in (("slack", Decimal(0)), ("tight", Decimal(5))):
+        options = RebalanceOptions(cash_floor=Percent(floor))
+
+        def ours(options: RebalanceOptions = options) -> object:
+            return rebalance_block(model, block, options)
+
+        def theirs(options: RebalanceOptions = options) -> object:
+            return rebalance_all(model, book, options)
+
+        times = [min(milliseconds(work) for _ in range(3)) / len(book) for work in (ours, theirs)]
+        what = f"index, {len(book)} portfolios: rebalance_block / rebalance_all"
+        table.add(size, cash, (times[0], times[1]), "", what)
+        rates.append(f"{cash} {1e3 * times[0]:,.0f}")
+    return f"N={size}: {len(book)} portfolios of an index, us for a portfolio: {', '.join(rates)}"
+
+
+def restricted(rng: np.random.Generator, model: tuple[PricedTarget, ...], table: Comparison) -> str:
+    """Compare rebalance_block with rebalance_all under options that restrict single securities."""
+    size, made = len(model), portfolios(rng, model, BLOCK)
+    prices, ids = made[0].prices, [security.security_id for security in model]
+    book = [replace(portfolio, prices=prices) for portfolio in made]
+    rates: list[str] = []
+    for what, options in (
+        ("BUY_ONLY", RebalanceOptions(direction=Direction.BUY_ONLY)),
+        ("DRIFTED_TO_TARGET", RebalanceOptions(scope=Scope.DRIFTED_TO_TARGET)),
+        ("three not sold", RebalanceOptions(do_not_sell=frozenset(ids[:3]))),
+        ("two round lots", RebalanceOptions(lots=dict.fromkeys(ids[:2], Decimal(10)))),
+    ):
+        answered = np.flatnonzero(
+            rebalance_block(model, block_of(model, book), options).status >= 0
+        )
+        some = [book[row] for row in answered.tolist()]
+        block = block_of(model, some)
+
+        def ours(block: PortfolioBlock = block, options: RebalanceOptions = options) -> object:
+            return rebalance_block(model, block, options)
+
+        def theirs(some: Sequence[Portfolio] = some, options: RebalanceOptions = options) -> object:
+            return rebalance_all(model, some, options)
+
+        times = [min(milliseconds(work) for _ in range(3)) / len(some) for work in (ours, theirs)]
+        table.add(size, what, (times[0], times[1]), "", "rebalance_block / rebalance_all")
+        rates.append(f"{what} {1e3 * times[0]:.1f}")
+    return f"N={size}: rebalance_block under restrictions, us for a portfolio: {', '.join(rates)}"
 
 
 def _mix(
@@ -374,6 +431,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=12)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 50, 100, 500])
+    parser.add_argument("--indexes", type=int, nargs="*", default=[500, 3000])
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     table, rates = Comparison(), list[str]()
@@ -382,12 +440,16 @@ def main() -> None:
         model = securities(rng, size)
         rates.append(separable(rng, model, table))
         rates.append(columns(np.random.default_rng([arguments.seed, size, 1]), model, table))
+        rates.append(restricted(np.random.default_rng([arguments.seed, size, 2]), model, table))
         for cash in ("slack", "tight"):
             with_cash_row(rng, model, arguments.problems, table, cash)
         rates.append(many_tight(rng, model, table))
         if size <= MAX_SIZE_FOR_ABS:
             coupled(rng, model, max(3, arguments.problems // 2), table)
         rates.append(discrete_allocation(rng, model, table))
+    for size in arguments.indexes:
+        rng = np.random.default_rng([arguments.seed, size, 3])
+        rates.append(index(rng, securities(rng, size), table))
     table.print()
     print("\n".join(rates), "(target: >= 0.8 M/s at N=50)", sep="\n")
 

@@ -15,7 +15,8 @@ import numpy as np
 from optimization.domain.option_values import BandRule
 from optimization.domain.options import RebalanceOptions
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.exact.block_builder import BlockWithIds, build_block
+from optimization.exact.block_builder import build_block
+from optimization.exact.block_with_ids import BlockWithIds
 from optimization.exact.constraints import shares_of
 from optimization.explain.infeasibility import has_plan
 from optimization.solvers.base_iteration import Statement, Step, plans_after_costs

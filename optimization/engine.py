@@ -5,12 +5,14 @@ budget: the cash row alone, coupling options, costs, or bands that yield.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from typing import TypeAlias
+from itertools import repeat
+from typing import Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import Model
@@ -22,18 +24,23 @@ from optimization.errors import (
     OptimizationError,
     SolverInterruptedError,
 )
+from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block import BLOCK_SIZE
-from optimization.exact.block_builder import BlockWithIds, build_block, whole_holdings
+from optimization.exact.block_builder import build_block
+from optimization.exact.block_with_ids import BlockWithIds
 from optimization.exact.model_units import ModelUnits
-from optimization.exact.scaled_integers import parts_to_decimal
+from optimization.exact.restrictions import keeps_outside, may_trade_away
+from optimization.exact.scaled_integers import parts_to_decimal, to_decimal
 from optimization.exact.verification import violated_constraints
-from optimization.explain.binding_constraints import add_binding_bands, find_binding_constraints
+from optimization.exact.whole_holdings import WholeHoldings
+from optimization.explain.binding_constraints import add_binding_bands, find_binding_rows
 from optimization.search import Answer, certification_error, make_answer, search_plan
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.relaxation import SeparableRelaxation, relax
 from optimization.time_budget import TimeBudget
 
+ONE = Decimal(1)
 DEFAULTS = RebalanceOptions()
 
 Search: TypeAlias = Callable[[TimeBudget], Answer]
@@ -119,19 +126,25 @@ def _answers_or_searches(
     budget: TimeBudget,
 ) -> Iterator[tuple[int, Answer | Search]]:
     """Yield the place of each portfolio with its answer, or with the search that it needs."""
-    alone = options.restricts or options.couples or _has_fractions(securities)
     units = ModelUnits.of(securities)
-    together = {} if alone else _find_blockable(securities, portfolios, units)
+    together = _find_blockable(securities, portfolios, options, units)
+    alone = sorted(set(range(len(portfolios))).difference(together))
     blockable = list(together)
     for first in range(0, len(blockable), BLOCK_SIZE):
         places = blockable[first : first + BLOCK_SIZE]
         some, whole = [portfolios[place] for place in places], [together[place] for place in places]
         assembled = build_block(securities, (), some, options, whole, units)
-        yield from zip(places, _answer_block(assembled, options, budget), strict=True)
-    for place in set(range(len(portfolios))).difference(together):
+        answers = _answer_block(assembled, options, budget)
+        for place, answer in zip(places, answers, strict=True):
+            # Alone again under restrictions, whose search needs the other holdings as columns.
+            if callable(answer) and options.restricts:
+                alone.append(place)
+            else:
+                yield place, answer
+    for place in alone:
         others = units.others.of(portfolios[place])
         assembled = build_block(securities, others, [portfolios[place]], options, units=units)
-        yield place, _answer_block(assembled, options, budget)[0]
+        yield place, _answer_block(assembled, options, budget, is_alone=True)[0]
 
 
 def _has_fractions(securities: Sequence[PricedTarget]) -> bool:
@@ -145,36 +158,55 @@ def _add_cash_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
 
 
 def _find_blockable(
-    securities: Sequence[PricedTarget], portfolios: Sequence[Portfolio], units: ModelUnits
-) -> dict[int, list[int]]:
-    """Find the portfolios that can share arrays: one price mapping, whole shares.
+    securities: Sequence[PricedTarget],
+    portfolios: Sequence[Portfolio],
+    options: RebalanceOptions,
+    units: ModelUnits,
+) -> dict[int, WholeHoldings]:
+    """Find the portfolios that can share arrays, by place: one price mapping, whole shares.
 
-    Their shares of the model's securities, by place.
+    Under restrictions, lots are whole and no holding outside the model is kept.
     """
     ids = [security.security_id for security in securities]
-    blockable: dict[int, list[int]] = {}
+    lots = map(options.lots.get, ids, repeat(ONE))
+    if options.couples or _has_fractions(securities) or any(lot % 1 for lot in lots):
+        return {}
+    blockable: dict[int, WholeHoldings] = {}
+    restricts = options.restricts
     for place, portfolio in enumerate(portfolios):
         if portfolio.prices is portfolios[0].prices:
-            whole = whole_holdings(portfolio, ids, units.others)
-            if whole is not None:
+            whole = WholeHoldings.of(portfolio, ids, units.others)
+            if whole and not (restricts and _keeps_other(options, portfolio, whole)):
                 blockable[place] = whole
     return blockable
 
 
+def _keeps_other(options: RebalanceOptions, portfolio: Portfolio, whole: WholeHoldings) -> bool:
+    ids = [one.security_id for one in whole.others]
+    return not all(may_trade_away(options, one, portfolio.holdings[one]) for one in ids)
+
+
 def _answer_block(
-    assembled: BlockWithIds, options: RebalanceOptions, budget: TimeBudget
+    assembled: BlockWithIds,
+    options: RebalanceOptions,
+    budget: TimeBudget,
+    *,
+    is_alone: bool = False,
 ) -> list[Answer | Search]:
     relaxed = relax(assembled, options)
     block, separable = relaxed.block, relaxed.separable
     fast = separable.admits & (separable.invested <= block.investable) & (not options.couples)
+    if options.restricts and not is_alone:
+        fast &= ~keeps_outside(block, separable.lots)
     wrong: list[bool] = np.any(violated_constraints(block, separable.lots), axis=1).tolist()
     covers = {} if bool(fast.all()) else _covers_of_block(relaxed, budget)
+    answer = _SeparableAnswers.of(relaxed, fast)
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
             answers.append(certification_error(assembled, row, "separable"))
         elif is_fast:
-            answers.append(_separable_answer(relaxed, row))
+            answers.append(answer.of_row(row))
         elif row in covers:
             answers.append(assembled.make_outcome(row, covers[row].lots, covers[row].certificate))
         else:
@@ -192,18 +224,41 @@ def _covers_of_block(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[i
     return add_binding_bands(plans, relaxed.block, relaxed.bands, securities, options)
 
 
-def _separable_answer(relaxed: SeparableRelaxation, row: int) -> Answer:
-    """Answer a portfolio whose separable optimum keeps every row."""
-    assembled, block, separable = relaxed.assembled, relaxed.block, relaxed.separable
-    drift = parts_to_decimal(relaxed.drifts[row], block.denominator, block.decimals)
-    lots = separable.lots[row]
-    certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift)
-    if separable.clipped[row]:
-        one = block.select_rows([row]), relaxed.bands.select_rows([row])
-        binding = find_binding_constraints(*one, lots, assembled.securities, relaxed.options)
-        certificate = replace(certificate, binding=binding)
-    if not relaxed.options.restricts:
-        return assembled.make_outcome(row, lots, certificate)
-    return make_answer(
-        relaxed, row, relaxed.coupled_problem(row), Plan(lots, certificate), TimeBudget()
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class _SeparableAnswers:
+    """Answers of the portfolios of a block whose separable optimum keeps every row."""
+
+    relaxed: SeparableRelaxation
+    lots: list[list[int]]  # of every row
+    drifts: list[int]  # of every row, units / denominator
+    cash_after: list[int]  # of every row, units
+    is_kept: list[bool] | None  # whether restrictions keep a row outside a band for good
+    binding: BindingRows
+
+    @classmethod
+    def of(cls, relaxed: SeparableRelaxation, fast: NDArray[np.bool_]) -> Self:
+        """Compute what the answers of the ``fast`` rows need, for all of them at once."""
+        block, separable, options = relaxed.block, relaxed.separable, relaxed.options
+        bound = np.flatnonzero(fast & separable.clipped)
+        binding = BindingRows.none()
+        if len(bound):
+            rows = bound.tolist()
+            some = block.select_rows(rows), relaxed.bands.select_rows(rows), separable.lots[rows]
+            found = find_binding_rows(*some, relaxed.assembled.securities, options)
+            binding = replace(found, rows=bound[found.rows])
+        kept = keeps_outside(block, separable.lots).tolist() if options.restricts else None
+        cash_after = (block.market_value - separable.invested).tolist()
+        lots: list[list[int]] = separable.lots.tolist()
+        return cls(relaxed, lots, relaxed.drifts, cash_after, kept, binding)
+
+    def of_row(self, row: int) -> Answer:
+        """Answer one portfolio."""
+        relaxed, block = self.relaxed, self.relaxed.block
+        drift = parts_to_decimal(self.drifts[row], block.denominator, block.decimals)
+        binding = self.binding.of_row(row)
+        certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding)
+        if self.is_kept and self.is_kept[row]:
+            plan = Plan(relaxed.separable.lots[row], certificate)
+            return make_answer(relaxed, row, relaxed.coupled_problem(row), plan, TimeBudget())
+        cash_after = to_decimal(self.cash_after[row], block.decimals)
+        return relaxed.assembled.make_plan(row, self.lots[row], cash_after, certificate)

@@ -11,7 +11,7 @@ from optimization.after_costs import do_bands_yield, plan_after_costs
 from optimization.domain.option_values import Scope
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome
 from optimization.errors import CertificationError, NoSolutionInTimeError
-from optimization.exact.block_builder import BlockWithIds
+from optimization.exact.block_with_ids import BlockWithIds
 from optimization.explain.binding_constraints import find_binding_constraints
 from optimization.explain.infeasibility import explain_refusal
 from optimization.explain.outside_band import outside_bands, total_outside

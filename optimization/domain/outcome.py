@@ -11,6 +11,7 @@ from optimization.domain.numbers import EXACT
 from optimization.domain.portfolio import PricedTarget
 from optimization.domain.presentable import Presentable
 
+ZERO = Decimal(0)
 HUNDREDTH_PERCENT = Decimal("0.0001")
 NO_WEIGHT = Decimal("0.0000")
 
@@ -223,21 +224,25 @@ class PortfolioOutcome(Presentable):
     @property
     def transactions(self) -> tuple[Transaction, ...]:
         """The trade list, in the order of the drifts."""
+        if self.market_value is None:
+            return ()
         return tuple(
             Transaction(
-                Side.BUY if drift.change > 0 else Side.SELL,
-                drift.security.security_id,
-                drift.trade_quantity,
+                Side.BUY if after > before else Side.SELL,
+                security.security_id,
+                unsigned(traded_shares(before, after)),
             )
-            for drift in self.drifts
-            if drift.change != 0
+            for security, before, after in self.positions
+            if after != before
         )
 
     @property
     def turnover(self) -> Decimal:
         """Total value bought and sold, in currency."""
-        total = Decimal(0)
-        for drift in self.drifts:
-            value = EXACT.multiply(drift.trade_quantity, drift.security.price)
-            total = EXACT.add(total, value)
+        total, plus = ZERO, EXACT.fma
+        if self.market_value is None:
+            return total
+        for security, before, after in self.positions:
+            # Untraded ones too, because their digits show in the sum.
+            total = plus(unsigned(traded_shares(before, after)), security.price, total)
         return total

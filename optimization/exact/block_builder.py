@@ -1,7 +1,6 @@
 """Block builder: domain objects to the integer arrays of block.py, exactly."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from itertools import chain, repeat
@@ -9,123 +8,25 @@ from operator import attrgetter, mul
 
 import numpy as np
 
-from optimization.domain.certificate import Certificate
 from optimization.domain.numbers import EXACT, Amount, Percent, decimals_of, to_currency
 from optimization.domain.options import RebalanceOptions
-from optimization.domain.outcome import OutsideBand, PortfolioOutcome, Refusal, Status
-from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget
+from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.block import Block, fits_int64, largest_number
+from optimization.exact.block_with_ids import BlockWithIds
 from optimization.exact.model_units import ModelUnits
 from optimization.exact.odd_lots import Columns, columns_of
 from optimization.exact.scaled_integers import (
+    INT64_SAFE,
     TOO_LARGE,
     Integers,
     integer_array,
-    to_decimal,
     to_units,
 )
+from optimization.exact.whole_holdings import WholeHoldings
 
 FLOAT_MARGIN = 1.001  # of bounds in floats, because their sums are rounded
 ZERO, ONE = Decimal(0), Decimal(1)
 _id_of = attrgetter("security_id")
-
-
-@dataclass(frozen=True, slots=True)
-class BlockWithIds:
-    """A block with the portfolios of its rows and the securities of its columns."""
-
-    block: Block
-    portfolios: tuple[Portfolio, ...]
-    securities: tuple[PricedTarget, ...]  # one per column
-    # The first columns; other holdings and their odd remainders follow.
-    model: tuple[PricedTarget, ...]
-    units: ModelUnits  # of the model
-    lots: tuple[Decimal, ...]  # shares in a lot, per column
-    fractions: tuple[tuple[Decimal, ...], ...]  # rest below a lot, per portfolio and column
-    in_shares: bool  # every lot is one share
-
-    def make_outcome(
-        self,
-        row: int,
-        lots: Integers | None = None,
-        certificate: Certificate | None = None,
-        refusal: Refusal | None = None,
-        cost: Decimal = ZERO,
-        outside_band: tuple[OutsideBand, ...] = (),
-    ) -> PortfolioOutcome:
-        """Make the answer for one portfolio: with these lots of every column, or untraded."""
-        portfolio = self.portfolios[row]
-        columns = len(self.securities) - len(self.block.odd_lots)
-        others = self.securities[len(self.model) : columns] or self.units.others.of(portfolio)
-        outside = others[columns - len(self.model) :]  # no columns of the block
-        sold = [_quantity(portfolio.holdings[one.security_id]) for one in outside]
-        before = (*self._quantities_before(row), *sold)
-        after, cash_after = before, portfolio.cash
-        if lots is not None:
-            after = (*self._quantities_after(row, lots), *(0,) * len(sold))
-            cash_after = EXACT.subtract(self._cash_before_costs(row, lots), cost)
-        untouched = Status.NO_TRADE if outside_band else Status.IN_BAND
-        traded = untouched if after == before else Status.REBALANCED
-        return PortfolioOutcome(
-            portfolio_id=portfolio.portfolio_id,
-            status=traded if refusal is None else Status.INFEASIBLE,
-            market_value=portfolio.market_value,
-            cash_before=portfolio.cash,
-            cash_after=cash_after,
-            securities=self.model,
-            others=others,
-            before=before,
-            after=after,
-            certificate=certificate,
-            refusal=refusal,
-            cost=cost,
-            outside_band=outside_band,
-        )
-
-    def _cash_before_costs(self, row: int, lots: Integers) -> Decimal:
-        block = self.block
-        invested = int((lots * block.lot_value).sum())
-        if self.fractions[row]:
-            invested += int(block.remainder[row].sum())
-        return to_decimal(int(block.market_value[row]) - invested, block.decimals)
-
-    def _quantities_before(self, row: int) -> Iterable[int | Decimal]:
-        if self.in_shares and not self.fractions[row]:
-            return self.block.before[row].tolist()
-        holdings = self.portfolios[row].holdings
-        columns = self.securities[: len(self.securities) - len(self.block.odd_lots)]
-        return [_quantity(holdings.get(one.security_id, ZERO)) for one in columns]
-
-    def _quantities_after(self, row: int, lots: Integers) -> Iterable[int | Decimal]:
-        whole: list[int] = lots.tolist()
-        parts = self.fractions[row]
-        if not self.in_shares:
-            rows = zip(whole, self.lots, parts or [ZERO] * len(whole), strict=True)
-            shares = [EXACT.fma(Decimal(n), lot, part) for n, lot, part in rows]
-            for main, odd in self.block.odd_lots:
-                shares[main] = EXACT.add(shares[main], shares[odd])
-            return map(_quantity, shares[: len(shares) - len(self.block.odd_lots)])
-        if not parts:
-            return whole
-        return [
-            EXACT.add(Decimal(n), part) if part else n for n, part in zip(whole, parts, strict=True)
-        ]
-
-
-def whole_holdings(
-    portfolio: Portfolio, ids: Sequence[str], others: OtherTargets
-) -> list[int] | None:
-    """Shares of a model's securities as whole numbers; None if the portfolio holds a fraction."""
-    holdings = portfolio.holdings
-    held = list(map(holdings.get, ids, repeat(ZERO)))
-    whole = list(map(int, held))
-    if whole != held:
-        return None
-    if len(whole) - whole.count(0) < len(holdings):
-        outside = [holdings[security_id] for security_id in others.ids_of(portfolio)]
-        if list(map(int, outside)) != outside:
-            return None
-    return whole
 
 
 def build_block(
@@ -133,22 +34,23 @@ def build_block(
     others: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
-    whole: Sequence[list[int]] = (),
+    whole: Sequence[WholeHoldings] = (),
     units: ModelUnits | None = None,
 ) -> BlockWithIds:
     """Build a block of portfolios with one price mapping; columns: the model, then ``others``.
 
     Holdings outside these columns must be whole: they are sold to the last share. A caller that has
-    the ``whole`` shares of all portfolios, in lots of one share, saves a second conversion, and so
-    does one that has the ``units`` of the model.
+    the ``whole`` holdings of all portfolios, and whole lots, saves a second conversion, and so does
+    one that has the ``units`` of the model.
     """
     units = units or ModelUnits.of(model)
+    sold = _holdings_without_columns(others, portfolios, whole, units)
     columns, held = _columns_and_lots(model, others, portfolios, options, whole)
-    securities, lots, odd_lots = columns.securities, columns.lots, columns.odd_lots
-    before, fractions = [row for row, _ in held], tuple(parts for _, parts in held)
+    securities, fractions = columns.securities, tuple(parts for _, parts in held)
     in_shares = _are_lots_shares(options, map(_id_of, securities))
-    decimals = _decimals(units, columns, portfolios, fractions, options)
+    decimals = _decimals(units, columns, portfolios, sold, fractions, options)
     price = _lot_prices(units, columns, decimals, in_shares=in_shares)
+    before = _lots_before([row for row, _ in held], len(price))
     market_value = [to_units(portfolio.market_value, decimals) for portfolio in portfolios]
     gross = _largest_value(before, price)
     charges = _largest_charges(options, len(securities), decimals)
@@ -163,16 +65,27 @@ def build_block(
         low=integer_array(units.low + outside, size),
         high=integer_array(units.high + outside, size),
         remainder=_remainders(securities, fractions, decimals, size),
-        before=integer_array(chain.from_iterable(before), size).reshape(
-            len(portfolios), len(price)
-        ),
+        before=before if size < INT64_SAFE else before.astype(object),
         market_value=integer_array(market_value, size),
         investable=integer_array(_investable(portfolios, market_value, options, decimals), size),
-        odd_lots=odd_lots,
+        odd_lots=columns.odd_lots,
     )
-    return BlockWithIds(
-        block, tuple(portfolios), securities, model, units, lots, fractions, in_shares
-    )
+    ids = tuple(portfolios), securities, model
+    return BlockWithIds(block, *ids, units, columns.lots, fractions, in_shares, sold, whole)
+
+
+def _holdings_without_columns(
+    others: tuple[PricedTarget, ...],
+    portfolios: Sequence[Portfolio],
+    whole: Sequence[WholeHoldings],
+    units: ModelUnits,
+) -> tuple[tuple[PricedTarget, ...], ...]:
+    """Securities of each portfolio outside the columns; none at all if others have columns."""
+    if others:
+        return ()
+    if whole:
+        return tuple(one.others for one in whole)
+    return tuple(map(units.others.of, portfolios))
 
 
 def _columns_and_lots(
@@ -180,8 +93,8 @@ def _columns_and_lots(
     others: tuple[PricedTarget, ...],
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
-    whole: Sequence[list[int]],
-) -> tuple[Columns, list[tuple[list[int], tuple[Decimal, ...]]]]:
+    whole: Sequence[WholeHoldings],
+) -> tuple[Columns, list[tuple[Sequence[int], tuple[Decimal, ...]]]]:
     """Lay out the columns of a block, and split the holdings of each portfolio into lots."""
     securities = (*model, *others)
     ids = [*map(_id_of, securities)]
@@ -192,8 +105,10 @@ def _columns_and_lots(
         columns = columns_of(model, others, portfolio, options)
         return columns, [_split_into_lots(list(columns.held), columns.lots, in_shares)]
     columns = Columns(securities, lots, (), ())
+    if whole and in_shares:
+        return columns, [(one.shares, ()) for one in whole]
     if whole:
-        return columns, [(row, ()) for row in whole]
+        return columns, [_split_whole_shares(one.shares, [*map(int, lots)]) for one in whole]
     holdings = (list(map(one.holdings.get, ids, repeat(ZERO))) for one in portfolios)
     return columns, [_split_into_lots(held, lots, in_shares) for held in holdings]
 
@@ -220,13 +135,22 @@ def _largest_charges(options: RebalanceOptions, securities: int, decimals: int) 
     return fee * securities + int(EXACT.scaleb(_number(options.cash_floor), decimals))
 
 
-def _largest_value(before: Sequence[list[int]], price: Sequence[int]) -> int:
-    """Upper bound on the value of the lots of each portfolio, in units."""
+def _lots_before(rows: list[Sequence[int]], columns: int) -> Integers:
+    """Lots of each portfolio, shape (B, n), in int64 if they fit."""
+    shape = len(rows), columns
     try:
-        lots, prices = np.array(before, dtype=np.int64), np.array(price, dtype=np.int64)
+        flat = np.fromiter(chain.from_iterable(rows), np.int64, len(rows) * columns)
     except OverflowError:
-        return max(sum(map(mul, map(abs, row), price)) for row in before)
-    return int(FLOAT_MARGIN * float((np.abs(lots.astype(float)) @ prices).max(initial=0)))
+        return np.array(rows, dtype=np.object_).reshape(shape)
+    return flat.reshape(shape)
+
+
+def _largest_value(before: Integers, price: Sequence[int]) -> int:
+    """Upper bound on the value of the lots of each portfolio, in units."""
+    if before.dtype != np.object_ and max(price, default=0) < INT64_SAFE:
+        prices = np.array(price, dtype=float)
+        return int(FLOAT_MARGIN * float((np.abs(before.astype(float)) @ prices).max(initial=0)))
+    return max(sum(map(mul, map(abs, row), price)) for row in before.tolist())
 
 
 def _investable(
@@ -251,9 +175,13 @@ def _number(value: Amount) -> Decimal:
     return ZERO if isinstance(value, Percent) else value
 
 
-def _quantity(shares: Decimal) -> int | Decimal:
-    whole = int(shares)
-    return whole if whole == shares else shares
+def _split_whole_shares(
+    held: Sequence[int], lots: Sequence[int]
+) -> tuple[list[int], tuple[Decimal, ...]]:
+    """Split whole shares into whole lots, rounded down, and the rest."""
+    pairs = [divmod(u, lot) for u, lot in zip(held, lots, strict=True)]
+    parts = tuple(Decimal(rest) for _, rest in pairs)
+    return [lots_held for lots_held, _ in pairs], parts if any(parts) else ()
 
 
 def _split_into_lots(
@@ -277,6 +205,7 @@ def _decimals(
     units: ModelUnits,
     columns: Columns,
     portfolios: Sequence[Portfolio],
+    sold: Sequence[tuple[PricedTarget, ...]],
     fractions: Sequence[tuple[Decimal, ...]],
     options: RebalanceOptions,
 ) -> int:
@@ -289,9 +218,9 @@ def _decimals(
         needed += [
             decimals_of(lot) + p + of_rate for lot, p in zip(columns.lots, prices, strict=True)
         ]
-    held = set[str]().union(*(portfolio.holdings for portfolio in portfolios))
-    held.difference_update(map(_id_of, columns.securities))
-    needed += [decimals_of(portfolios[0].prices[security_id]) for security_id in held]
+    # By identity, because the securities of a book's other holdings are shared objects.
+    without_column = {id(one): one for row in sold for one in row}
+    needed += [decimals_of(one.price) for one in without_column.values()]
     needed += [decimals_of(portfolio.cash) for portfolio in portfolios]
     for parts in fractions:
         rows = zip(parts, prices, strict=False)

@@ -75,10 +75,8 @@ class CashConstrainedProblem:
 
 def solve_cash_constrained(problem: CashConstrainedProblem, budget: TimeBudget) -> Plan | None:
     """Find the optimum under the cash row; None if even the fewest lots overspend."""
-    fewest = lot_limits(problem.block, problem.bands)[0][0]
-    target, part = problem.bands.target[0], problem.bands.part[0]
-    block = problem.block
-    steps = steps_of(block.lot_value, problem.lots, fewest, target, part, block.denominator)
+    fewest = lot_limits(problem.block, problem.bands)[0]
+    steps = next(steps_of(problem.block, problem.bands, problem.lots[None, :], fewest))
     if steps.max_cash < problem.shortfall:
         return None
     given_up = cover(steps, problem.shortfall)

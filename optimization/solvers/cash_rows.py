@@ -13,7 +13,7 @@ from optimization.exact.block import Bands, Block, lot_limits
 from optimization.exact.scaled_integers import Integers, parts_to_decimal, to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.solvers.cash_constrained import Plan
-from optimization.solvers.knapsack_cover import cover, steps_of_rows
+from optimization.solvers.knapsack_cover import cover, steps_of
 from optimization.solvers.separable import Separable, drift_of
 from optimization.time_budget import TimeBudget
 
@@ -63,9 +63,7 @@ def _cover_rows(
     fewest = lot_limits(block, bands)[0]
     invested = (lots * block.lot_value + block.remainder).sum(axis=1)
     shortfalls = (invested - block.investable).tolist()
-    steps = steps_of_rows(
-        block.lot_value, lots, fewest, bands.target, bands.part, block.denominator
-    )
+    steps = steps_of(block, bands, lots, fewest)
     given_up, is_found = np.zeros_like(lots), np.zeros(len(lots), dtype=bool)
     for row, (of_row, shortfall) in enumerate(zip(steps, shortfalls, strict=True)):
         if budget.is_interrupted:

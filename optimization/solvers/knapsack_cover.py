@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+from optimization.exact.block import Bands, Block
 from optimization.exact.scaled_integers import Integers
 from optimization.solvers.cover_search import Chords, candidate_sets
 from optimization.solvers.subset_sum import BoundedSubsetSum, TooManySumsError
@@ -54,32 +55,13 @@ class _Cover:
     full: dict[int, int]
 
 
-def steps_of(
-    lot_value: Integers,
-    lots: Integers,
-    fewest: Integers,
-    target: Integers,
-    part: Integers,
-    denominator: int,
-) -> Steps:
-    """Steps down from the separable optimum of one portfolio, lots >= fewest; arrays (n,)."""
-    one = [array[None, :] for array in (lots, fewest, target, part)]
-    return next(steps_of_rows(lot_value, one[0], one[1], one[2], one[3], denominator))
-
-
-def steps_of_rows(
-    lot_value: Integers,
-    lots: Integers,
-    fewest: Integers,
-    target: Integers,
-    part: Integers,
-    denominator: int,
-) -> Iterator[Steps]:
-    """Steps of many portfolios: ``lot_value`` of shape (n,), the other arrays of shape (B, n)."""
-    room, excess = lots - fewest, lots * lot_value - target
+def steps_of(block: Block, bands: Bands, lots: Integers, fewest: Integers) -> Iterator[Steps]:
+    """Steps down from the separable optimum of each portfolio; lots >= fewest, shape (B, n)."""
+    lot_value, denominator = block.lot_value, block.denominator
+    room, excess = lots - fewest, lots * lot_value - bands.target
     has_chord = (room > 0) & (excess > 0)
     values: list[int] = lot_value.tolist()
-    columns = (has_chord, lot_value - 2 * excess, part, room - has_chord)
+    columns = (has_chord, lot_value - 2 * excess, bands.part, room - has_chord)
     for chords, change, parts, full in zip(*(array.tolist() for array in columns), strict=True):
         # In Python integers, because a change in parts of a unit may not fit 64 bits.
         chord = [

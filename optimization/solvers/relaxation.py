@@ -16,7 +16,8 @@ from optimization.domain.option_values import Scope
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Bands, Block, compute_bands
-from optimization.exact.block_builder import BlockWithIds, build_block, investable_units
+from optimization.exact.block_builder import build_block, investable_units
+from optimization.exact.block_with_ids import BlockWithIds
 from optimization.exact.constraints import constraints_of
 from optimization.exact.restrictions import apply_scope, restrict_block
 from optimization.exact.scaled_integers import to_decimal

@@ -91,17 +91,10 @@ def _separable_or_cover(coupled: CoupledProblem) -> Plan | None:
 
 def _cover_at_no_violation(coupled: CoupledProblem) -> Plan | None:
     """Find the least drift within the cash floor if no violation has to rise for it."""
-    cash_problem, fewest, shortfall = (
-        coupled.cash_problem,
-        fewest_at_no_violation(coupled),
-        shortfall_of(coupled, coupled.cash_problem.lots),
-    )
-    target, part, parts = (
-        cash_problem.bands.target[0],
-        cash_problem.bands.part[0],
-        cash_problem.block.denominator,
-    )
-    steps = steps_of(cash_problem.block.lot_value, cash_problem.lots, fewest, target, part, parts)
+    cash_problem, fewest = coupled.cash_problem, fewest_at_no_violation(coupled)
+    shortfall = shortfall_of(coupled, cash_problem.lots)
+    lots = cash_problem.lots[None, :]
+    steps = next(steps_of(coupled.block, coupled.bands, lots, fewest[None, :]))
     if shortfall <= 0 or steps.max_cash < shortfall:
         return None
     given_up = cover(steps, shortfall)

@@ -1,7 +1,7 @@
 """Random models and accounts for the benchmarks of the engine, in the form of every contender.
 
 Prices are lognormal around 80, clipped to 2..4000; targets are multiples of 0.005 (of 0.0005 above
-190 securities) that sum to 0.95; bands are 0.5..3 %.
+190 securities, of 0.0001 above 1,900) that sum to 0.95; bands are 0.5..3 %.
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +34,8 @@ class Instance:
 
 def securities(rng: np.random.Generator, count: int) -> tuple[PricedTarget, ...]:
     """A model of ``count`` securities at one price snapshot."""
-    step = Decimal("0.005") if count <= 190 else Decimal("0.0005")
+    sizes = ((190, "0.005"), (1_900, "0.0005"), (9_500, "0.0001"))
+    step = next(Decimal(written) for most, written in sizes if count <= most)
     steps = int(Decimal("0.95") / step)
     weights = 1 + rng.multinomial(steps - count, rng.dirichlet(np.full(count, 4.0)))
     prices = np.clip(rng.lognormal(np.log(80), 0.8, count), 2, 4000)

@@ -148,7 +148,8 @@ def test_every_answer_is_the_one_of_the_objects_to_the_last_digit(case: Case, da
     securities, portfolios, digits, options = case
     expected = [rebalance_all(securities, [one], options)[0] for one in portfolios]
     order = data.draw(st.permutations(range(len(portfolios))))
-    block = block_of(securities, [portfolios[place] for place in order], digits)
+    shuffled = [portfolios[place] for place in order]
+    block = block_of(securities, shuffled, digits)
     cut = data.draw(st.integers(0, len(portfolios)))
 
     together = rebalance_block(securities, block, options)
@@ -160,6 +161,7 @@ def test_every_answer_is_the_one_of_the_objects_to_the_last_digit(case: Case, da
     found = together.outcomes()
     assert texts(found) == texts([outcome for part in parts for outcome in part.outcomes()])
     assert texts(found) == texts([expected[place] for place in order])
+    assert texts(rebalance_all(securities, shuffled, options)) == texts(found)
     assert together.transactions.tolist() == [
         len(one.transactions) if isinstance(one, PortfolioOutcome) else 0 for one in found
     ]

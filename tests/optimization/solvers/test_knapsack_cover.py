@@ -5,9 +5,11 @@ from itertools import product
 import numpy as np
 import pytest
 
+from optimization.exact.block import Bands
 from optimization.solvers import cover_search, subset_sum
 from optimization.solvers.knapsack_cover import Steps, cover, steps_of
 from optimization.solvers.subset_sum import BoundedSubsetSum, TooManySumsError
+from tests.optimization.support.blocks import block
 from tests.optimization.support.cover_reference import reference_cover
 
 PARTS = 10  # of a unit
@@ -72,13 +74,18 @@ def test_chords_that_free_one_too_little_are_joined_by_another(
     assert cover(steps(*securities), shortfall) == given_up
 
 
+def steps_down(lot_value: int, target: int, part: int, *lots: tuple[int, int]) -> Steps:
+    """Steps of securities of one lot value and target; each is (lots, fewest)."""
+    each = np.full((1, len(lots)), target), np.full((1, len(lots)), part)
+    bands = Bands(*each, lower=each[0], upper=each[0])
+    held, fewest = (np.array([column]) for column in zip(*lots, strict=True))
+    of = block(0, *[(lot_value, 0, 0, 0, 0)] * len(lots), denominator=PARTS)
+    return next(steps_of(of, bands, held, fewest))
+
+
 def test_a_step_from_one_above_the_target_is_a_chord_and_the_others_are_full():
     # 45.3 in lots of 20, three held: 14.7 above, after the chord 5.3 below: 9.4 less.
-    arrays = (
-        np.array(values) for values in ([20, 20, 20], [3, 2, 3], [1, 0, 3], [45] * 3, [3] * 3)
-    )
-
-    found = steps_of(*arrays, PARTS)
+    found = steps_down(20, 45, 3, (3, 1), (2, 0), (3, 3))
 
     assert found.chord == [-94, None, None]
     assert found.full == [1, 2, 0]
@@ -86,9 +93,7 @@ def test_a_step_from_one_above_the_target_is_a_chord_and_the_others_are_full():
 
 
 def test_what_is_worth_its_target_exactly_has_no_chord():
-    arrays = (np.array([value]) for value in (20, 2, 0, 40, 0))
-
-    assert steps_of(*arrays, PARTS).chord == [None]
+    assert steps_down(20, 40, 0, (2, 0)).chord == [None]
 
 
 def test_a_cover_of_full_steps_alone_is_the_least_sum():
