@@ -10,10 +10,10 @@ from decimal import Decimal
 
 import numpy as np
 
-from optimization.domain.options import RebalanceOptions
+from optimization.domain.options import DEFAULTS, RebalanceOptions
 from optimization.domain.outcome import Status
 from optimization.domain.portfolio import PricedTarget, find_unpriced
-from optimization.engine import DEFAULTS, Answer, rebalance_all
+from optimization.engine import Answer, rebalance_all
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block_outcome import BESIDE, STATUSES, BlockOutcome

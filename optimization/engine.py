@@ -5,43 +5,40 @@ budget: the cash row alone, coupling options, costs, or bands that yield.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from itertools import repeat
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import Model
 from optimization.domain.numbers import EXACT
-from optimization.domain.options import RebalanceOptions
+from optimization.domain.options import DEFAULTS, RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
 from optimization.errors import (
     OptimizationError,
     SolverInterruptedError,
 )
-from optimization.exact.binding_rows import BindingRows
 from optimization.exact.block import BLOCK_SIZE
 from optimization.exact.block_builder import build_block
 from optimization.exact.block_with_ids import BlockWithIds
 from optimization.exact.model_units import ModelUnits
 from optimization.exact.restrictions import keeps_outside, may_trade_away
-from optimization.exact.scaled_integers import parts_to_decimal, to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.exact.whole_holdings import WholeHoldings
-from optimization.explain.binding_constraints import add_binding_bands, find_binding_rows
-from optimization.search import Answer, certification_error, make_answer, search_plan
+from optimization.explain.binding_constraints import add_binding_bands
+from optimization.search import Answer, certification_error, search_plan
+from optimization.separable_answers import SeparableAnswers
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.relaxation import SeparableRelaxation, relax
 from optimization.time_budget import TimeBudget
 
 ONE = Decimal(1)
-DEFAULTS = RebalanceOptions()
+
 
 Search: TypeAlias = Callable[[TimeBudget], Answer]
 """A deferred search for a portfolio that its separable optimum does not answer."""
@@ -169,7 +166,11 @@ def _find_blockable(
     """
     ids = [security.security_id for security in securities]
     lots = map(options.lots.get, ids, repeat(ONE))
-    if options.couples or _has_fractions(securities) or any(lot % 1 for lot in lots):
+    if (
+        options.couples
+        or _has_fractions(securities)
+        or any(lot != lot.to_integral_value() for lot in lots)
+    ):
         return {}
     blockable: dict[int, WholeHoldings] = {}
     restricts = options.restricts
@@ -200,7 +201,7 @@ def _answer_block(
         fast &= ~keeps_outside(block, separable.lots)
     wrong: list[bool] = np.any(violated_constraints(block, separable.lots), axis=1).tolist()
     covers = {} if bool(fast.all()) else _covers_of_block(relaxed, budget)
-    answer = _SeparableAnswers.of(relaxed, fast)
+    answer = SeparableAnswers.of(relaxed, fast)
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
@@ -222,43 +223,3 @@ def _covers_of_block(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[i
     plans = solve_cash_rows(relaxed.block, relaxed.bands, relaxed.separable, budget)
     securities = relaxed.assembled.securities
     return add_binding_bands(plans, relaxed.block, relaxed.bands, securities, options)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _SeparableAnswers:
-    """Answers of the portfolios of a block whose separable optimum keeps every row."""
-
-    relaxed: SeparableRelaxation
-    lots: list[list[int]]  # of every row
-    drifts: list[int]  # of every row, units / denominator
-    cash_after: list[int]  # of every row, units
-    is_kept: list[bool] | None  # whether restrictions keep a row outside a band for good
-    binding: BindingRows
-
-    @classmethod
-    def of(cls, relaxed: SeparableRelaxation, fast: NDArray[np.bool_]) -> Self:
-        """Compute what the answers of the ``fast`` rows need, for all of them at once."""
-        block, separable, options = relaxed.block, relaxed.separable, relaxed.options
-        bound = np.flatnonzero(fast & separable.clipped)
-        binding = BindingRows.none()
-        if len(bound):
-            rows = bound.tolist()
-            some = block.select_rows(rows), relaxed.bands.select_rows(rows), separable.lots[rows]
-            found = find_binding_rows(*some, relaxed.assembled.securities, options)
-            binding = replace(found, rows=bound[found.rows])
-        kept = keeps_outside(block, separable.lots).tolist() if options.restricts else None
-        cash_after = (block.market_value - separable.invested).tolist()
-        lots: list[list[int]] = separable.lots.tolist()
-        return cls(relaxed, lots, relaxed.drifts, cash_after, kept, binding)
-
-    def of_row(self, row: int) -> Answer:
-        """Answer one portfolio."""
-        relaxed, block = self.relaxed, self.relaxed.block
-        drift = parts_to_decimal(self.drifts[row], block.denominator, block.decimals)
-        binding = self.binding.of_row(row)
-        certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding)
-        if self.is_kept and self.is_kept[row]:
-            plan = Plan(relaxed.separable.lots[row], certificate)
-            return make_answer(relaxed, row, relaxed.coupled_problem(row), plan, TimeBudget())
-        cash_after = to_decimal(self.cash_after[row], block.decimals)
-        return relaxed.assembled.make_plan(row, self.lots[row], cash_after, certificate)

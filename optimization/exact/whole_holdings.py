@@ -37,6 +37,7 @@ class WholeHoldings:
         if len(shares) - shares.count(0) == len(holdings):
             return cls(tuple(shares), ())
         outside = others.of(portfolio)
-        if any(holdings[one.security_id] % 1 for one in outside):
+        quantities = [holdings[one.security_id] for one in outside]
+        if quantities != list(map(int, quantities)):
             return None
         return cls(tuple(shares), outside)
