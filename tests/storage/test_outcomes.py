@@ -1,5 +1,6 @@
 """Every outcome that a rebalance may have reads back equal."""
 
+from dataclasses import replace
 from decimal import Decimal
 from operator import ne
 
@@ -10,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Refusal, Status
-from optimization.domain.portfolio import PricedTarget
+from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from storage.mongo.connection import Document
 from storage.rebalance_store import RebalanceStore
 from tests.support.samples import BAND, a_run, numbered, outcomes, securities
@@ -99,6 +100,25 @@ async def test_every_outcome_reads_back_equal(
     run = await rebalances.open(a_run(1))
     await rebalances.record(run.rebalance_id, range(1), [expected])
     assert await rebalances.list_outcomes(run) == (expected,)
+
+
+async def test_equal_securities_of_several_outcomes_keep_the_digits_of_their_own(
+    rebalances: RebalanceStore,
+) -> None:
+    run = await rebalances.open(a_run(3))
+    first, second = (
+        PricedTarget("OLD", Decimal(price), Decimal(0), OUTSIDE) for price in ("5", "5.00")
+    )
+    made = [
+        replace(one, others=(other,), before=(*one.before, 1), after=(*one.after, 0))
+        for one, other in zip(outcomes(run), (first, second, first), strict=True)
+    ]
+
+    await rebalances.record(run.rebalance_id, range(3), made)
+
+    read = await rebalances.list_outcomes(run)
+    assert list(map(repr, read)) == list(map(repr, made))
+    assert [str(each.others[0].price) for each in read] == ["5", "5.00", "5"]
 
 
 async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read(
