@@ -181,9 +181,9 @@ async def store(settings: Settings, models: Iterable[Model]) -> list[str]:
     assert settings.mongodb_uri is not None
     uri = settings.mongodb_uri.get_secret_value()
     database = connect(uri, settings.database_name, timeout_ms=60_000)
-    added = [await ModelStore(database).add(model) for model in models]
+    ids = [str((await ModelStore(database).add(model)).model_id) for model in models]
     await disconnect(database)
-    return [str(model.model_id) for model in added]
+    return ids
 
 
 class Memory:

@@ -222,12 +222,16 @@ class ModelStore:
         Hashes tell, at 8 bytes a portfolio, because grouping all portfolios takes the database
         longer than a run over a file takes for them. Equal hashes of different ids cost time only.
         """
-        with timeout(WRITER_TIMEOUT_S):
-            hashes = [
-                np.fromiter(map(hash, document["portfolios"]), np.int64)
-                async for document in self._models.find(among, {"portfolios": 1})
-            ]
-        ordered = np.sort(np.concatenate([np.zeros(0, np.int64), *hashes]))
+        found = await self._models.find(among, {"_id": 1}).to_list()
+        hashes = [np.zeros(0, np.int64)]
+        for each in found:
+            # One by one, because the portfolios of all models take longer than a query may.
+            with timeout(WRITER_TIMEOUT_S):
+                model = await self._models.find_one(each, {"portfolios": 1})
+            if model is not None:  # it may be deleted meanwhile
+                hashes.append(np.fromiter(map(hash, model["portfolios"]), np.int64))
+        ordered = np.concatenate(hashes)
+        ordered.sort()
         return bool(np.any(ordered[1:] == ordered[:-1]))
 
     @translate_failures
