@@ -24,6 +24,7 @@ from tests.end_to_end.calls import (
     rebalance_model,
     retry_until_success,
 )
+from tests.files.books import HOLDINGS, MODEL, PRICES, csv_of
 
 pytestmark = pytest.mark.cluster
 PATH = "/api/v1/optimize"
@@ -198,3 +199,19 @@ async def test_an_answer_of_many_megabytes_arrives(http: httpx.AsyncClient) -> N
     assert answer.status_code == 200, answer.text
     assert len(answer.content) > 10_000_000
     assert len(answer.json()) == 400
+
+
+async def test_an_upload_is_read_solved_and_answered_in_a_worker(http: httpx.AsyncClient) -> None:
+    tables = {"holdings": HOLDINGS, "prices": PRICES, "model": MODEL}
+    files = {name: (f"{name}.csv", csv_of(rows)) for name, rows in tables.items()}
+    broken = {**files, "prices": ("prices.csv", csv_of((*PRICES, ("X", "n/a"))))}
+
+    answer = await http.post(PATH, files=files, headers={"accept": "text/csv"})
+    refused = await http.post(PATH, files=broken)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["outcomes"] == "REBALANCED=2"
+    assert answer.text.splitlines()[1].startswith("A1,VTI,SELL,33,201.50,6649.50,")
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["file"] == "prices.csv"
+    assert refused.json()["errors"][0]["row"] == 4
