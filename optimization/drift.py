@@ -121,13 +121,14 @@ def measure_drift(model: tuple[PricedTarget, ...], portfolio: Portfolio) -> Port
 
     ``model`` holds the targets at the portfolio's prices (see ``price_targets``). Cash plays no
     part and may be overdrawn. The unsellable fraction of a share outside the model counts as in
-    band.
+    band. Amounts are in currency, weights fractions of market value. The errors are those of the
+    arguments: a portfolio that exists has its prices.
 
-    >>> from optimization.domain.model import DriftBand
-    >>> band = DriftBand(Decimal("0.1"), Decimal("0.1"))
-    >>> fund = PricedTarget("F" * 24, Decimal(10), Decimal("0.5"), band)
-    >>> held = Portfolio("P" * 24, Decimal(300), {"F" * 24: Decimal(70)}, {"F" * 24: Decimal(10)})
-    >>> (standing,) = measure_drift((fund,), held).standings
+    >>> from optimization.domain.model import Model
+    >>> from optimization.domain.portfolio import price_targets
+    >>> held = Portfolio("ira", 300, {"VTI": 70}, {"VTI": 10})
+    >>> model = price_targets(Model({"VTI": 0.5}, band=0.1), held.prices)
+    >>> (standing,) = measure_drift(model, held).standings
     >>> str(standing.edge), standing.outside, standing.deviation, standing.actual
     ('ABOVE', Decimal('100.00'), Decimal('200.00'), Decimal('0.7000'))
     """

@@ -49,13 +49,15 @@ def rebalance(
 ) -> PortfolioOutcome:
     """Find the whole-share plan of least drift for one portfolio, or the reason why none exists.
 
-    Raises PricesMissingError, NoSolutionInTimeError and CertificationError.
+    Drift is the sum of the distances of all securities from target, in currency. A portfolio
+    without a plan has the status INFEASIBLE, and its ``refusal`` names what would admit one. The
+    prices are those of the portfolio.
 
-    >>> from decimal import Decimal
-    >>> from optimization.domain.model import DriftBand, Target
-    >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
-    >>> held = Portfolio("P" * 24, Decimal(1000), {}, {"A" * 24: Decimal("31.50")})
-    >>> rebalance(Model("Growth", (target,), ("P" * 24,)), held).transactions[0].quantity
+    Raises PricesMissingError for a target without a price, NoSolutionInTimeError and
+    CertificationError.
+
+    >>> ira = Portfolio("ira", 1000, {}, {"VTI": 31.50})
+    >>> rebalance(Model({"VTI": 0.9}, band=0.05), ira).transactions[0].quantity
     29
     """
     answer = rebalance_all(price_targets(model, portfolio.prices), [portfolio], options)[0]
@@ -80,11 +82,9 @@ def rebalance_all(
     ``budget`` is shared by the portfolios that need a search; each takes at most its
     ``time_limit_s``. Raises SolverInterruptedError if the budget is interrupted.
 
-    >>> from optimization.domain.model import DriftBand, Target
-    >>> target = Target("A" * 24, Decimal("0.9"), DriftBand(Decimal("0.05"), Decimal("0.05")))
-    >>> prices = {"A" * 24: Decimal("31.50")}
-    >>> securities = price_targets(Model("Growth", (target,), ("P" * 24, "Q" * 24)), prices)
-    >>> accounts = [Portfolio(one * 24, Decimal(1000), {}, prices) for one in "PQ"]
+    >>> prices = {"VTI": Decimal("31.50")}
+    >>> securities = price_targets(Model({"VTI": 0.9}, band=0.05), prices)
+    >>> accounts = [Portfolio(name, 1000, {}, prices) for name in ("ira", "401k")]
     >>> [answer.transactions[0].quantity for answer in rebalance_all(securities, accounts)]
     [29, 29]
     """

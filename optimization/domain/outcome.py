@@ -43,9 +43,9 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A purchase or sale of a positive number of shares.
+    """A purchase or sale; ``quantity`` is in shares, above 0, and a Decimal only if not whole.
 
-    >>> Transaction(Side.BUY, "A" * 24, 29).quantity
+    >>> Transaction(Side.BUY, "VTI", 29).quantity
     29
     """
 
@@ -171,8 +171,9 @@ class PortfolioOutcome(Presentable):
 
     ``securities`` are the model's, one tuple shared by a whole rebalance; ``others`` are the
     holdings outside the model. ``before`` and ``after`` are shares aligned with ``securities +
-    others``. A refused portfolio trades nothing: ``after`` equals ``before``, and ``refusal`` gives
-    the reason. If its holdings are unknown (FAILED), the amounts are None and there are no shares.
+    others``; market value, cash and cost are in currency. A refused portfolio trades nothing:
+    ``after`` equals ``before``, and ``refusal`` gives the reason. If its holdings are unknown
+    (FAILED), the amounts are None and there are no shares.
 
     >>> from optimization.domain.model import DriftBand
     >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))

@@ -21,13 +21,11 @@ UV = ROOT / ".tools/bin/uv"
 ENGINE = {"cvxpy", "highspy", "numpy", "scipy"}
 SERVICE = {"ray", "fastapi", "httpx", "pydantic", "pymongo", "typer", "pyarrow", "matplotlib"}
 LIBRARY = """
-from decimal import Decimal as D
-from optimization import DriftBand, Model, Portfolio, Target, rebalance
-band = DriftBand(D("0.05"), D("0.05"))
-model = Model("Mix", (Target("VTI", D("0.6"), band), Target("BND", D("0.4"), band)), ("ira",))
-held, prices = {"BND": D(10)}, {"VTI": D("245.5"), "BND": D("72.1")}
-answer = rebalance(model, Portfolio("ira", D(1000), held, prices))
-print([(str(one.side), one.quantity, one.security_id) for one in answer.transactions])
+from optimization import Model, rebalance_frame
+model = Model({"VTI": 0.6, "BND": 0.4}, band=0.05)
+outcome = rebalance_frame({"BND": 10, "CASH": 1000}, {"VTI": 245.5, "BND": 72.1}, model)
+print(outcome)
+print(outcome.to_frame("trades", "dict")["quantity"])
 """
 BODY = """{"model": {"positions": [{"security_id": "VTI", "target": "0.9", "low_drift": "0.05",
   "high_drift": "0.05"}]}, "prices": {"VTI": "245.5"},
@@ -124,7 +122,9 @@ def test_the_library_works_with_the_engine_alone(core: Installed) -> None:
         f"print(*sorted(name for name in {sorted(ENGINE | SERVICE)} if find_spec(name)))",
     )
 
-    assert (done.stderr, done.stdout) == ("", "[('BUY', 4, 'VTI')]\n")
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.startswith("portfolio: REBALANCED\n")
+    assert done.stdout.endswith("\n[4]\n")
     assert set(found.stdout.split()) == ENGINE
 
 
