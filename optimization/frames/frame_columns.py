@@ -92,8 +92,15 @@ def is_series(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "to_frame")
 
 
-def read_pairs(series: Any) -> dict[str, Any]:
-    """Values of a pandas Series by its index; empty cells are left out."""
+def read_pairs(series: Any, name: str) -> dict[str, Any]:
+    """Values of a pandas Series by its index; empty cells are left out.
+
+    Raises FrameError for an index with a key twice, because one of its values would be lost.
+    """
+    if not series.index.is_unique:
+        twice = series.index[series.index.duplicated()][0]
+        rule = f"add them up, as in {name}.groupby(level=0).sum(), or drop one"
+        raise FrameError(f"{name} has {twice!r} twice in its index: {rule}")
     values = _read_series(series, str(series.dtype).lower())
     pairs = zip(series.index.tolist(), values, strict=True)
     return {str(key): value for key, value in pairs if not is_missing(value)}

@@ -25,7 +25,10 @@ HELD_TWICE: Final = (
     "the portfolio has this security in row {row} already: add them up, as in "
     "groupby([portfolio, security]).sum()"
 )
-NO_SECURITY: Final = "no price and no target for a security of this name: drop the column"
+NO_SECURITY: Final = (
+    "no usual name of a column, and no price or target for a security of this name: rename the "
+    "column or drop it"
+)
 
 
 @dataclass(slots=True)
@@ -60,7 +63,7 @@ def read_holdings(holdings: Any, known: Collection[str], cash: Any = None) -> tu
     (Decimal('100'), {'VTI': Decimal('4')})
     """
     if is_series(holdings):
-        accounts, kind = _read_account(read_pairs(holdings)), "pandas"
+        accounts, kind = _read_account(read_pairs(holdings, "holdings")), "pandas"
     elif isinstance(holdings, Mapping) and not has_columns(holdings):
         accounts, kind = _read_account(holdings), "dict"
     else:
@@ -190,7 +193,7 @@ def _read_wide(cells: Cells, row: int, securities: Mapping[int, str], accounts: 
 def _add_cash(accounts: Accounts, cash: Any) -> None:
     """Add cash that is given beside the frame."""
     if is_series(cash):
-        cash = read_pairs(cash)
+        cash = read_pairs(cash, "cash")
     if not isinstance(cash, Mapping):
         if len(accounts) != 1:
             rule = f"holdings has {len(accounts):,} portfolios: give cash by portfolio, a mapping"

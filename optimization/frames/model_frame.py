@@ -44,7 +44,7 @@ def read_prices(prices: Any) -> dict[str, Decimal]:
     {'VTI': Decimal('245.5'), 'BND': Decimal('72.1')}
     """
     if is_series(prices):
-        return _read_amounts(read_pairs(prices))
+        return _read_amounts(read_pairs(prices, "prices"))
     if isinstance(prices, Mapping) and not has_columns(prices):
         return _read_amounts(prices)
     frame = FrameColumns.read(prices, "prices")
@@ -88,7 +88,7 @@ def read_model(model: Any, band: Band | Mapping[str, Band] | None = None) -> Mod
             raise FrameError("band is given, but the Model has bands: leave one of them out")
         return model
     if is_series(model):
-        model = read_pairs(model)
+        model = read_pairs(model, "model")
     if isinstance(model, Mapping) and not has_columns(model):
         return Model(model, band=band)
     cells = Cells.of(FrameColumns.read(model, "model"), ("security", "target"), BANDS)

@@ -1,7 +1,7 @@
 """rebalance_frame: portfolios of a data frame to their plans, which a FrameOutcome holds."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from optimization.domain.model import Band, require_targets
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import PricedTarget, find_unpriced, price_targets
 from optimization.domain.presentable import Presentable
-from optimization.errors import PricesMissingError, UnmatchedIdsError
+from optimization.errors import PricesMissingError, RuleError, UnmatchedIdsError
 from optimization.exact.block_outcome import BlockOutcome
 from optimization.exact.columns import OtherHoldings, PortfolioBlock, ScaledColumn
 from optimization.frames.holdings_frame import Account, Accounts, read_holdings
@@ -71,7 +71,7 @@ def rebalance_frame(
     holdings: Any,
     prices: Any,
     model: Any,
-    options: RebalanceOptions | None = None,
+    options: RebalanceOptions | Mapping[str, Any] | None = None,
     *,
     cash: Any = None,
     band: Band | Mapping[str, Band] | None = None,
@@ -92,7 +92,8 @@ def rebalance_frame(
 
     ``model``: a Model, weights by security with ``band``, or a frame with columns ``security``,
     ``target`` and bands. ``cash``: one amount, or amounts by portfolio, in place of cash in the
-    frame. ``options``: those of the model by default.
+    frame. ``options``: RebalanceOptions, or a mapping such as ``{"cash_floor": "2%"}``; those of
+    the model by default.
 
     Raises FrameError, which names row, column and value of up to twenty faults at once,
     ColumnsError for columns that are missing or ambiguous, PricesMissingError for securities of the
@@ -108,7 +109,7 @@ def rebalance_frame(
     BND       SELL        51  98.00  4,998.00  81.52%  35.00%  35.32%
     """
     found, quotes = read_model(model, band), read_prices(prices)
-    options = options or found.options or RebalanceOptions()
+    options = _read_options(options) or found.options or RebalanceOptions()
     require_targets(found.targets, options)
     securities = price_targets(found, quotes)
     ids = [one.security_id for one in securities]
@@ -119,6 +120,19 @@ def rebalance_frame(
     block = rebalance_block(securities, _block_of(priced, securities, quotes), options)
     rows = {portfolio_id: row for row, portfolio_id in enumerate(priced)}
     return FrameOutcome(tuple(accounts), block, unpriced, kind, rows)
+
+
+def _read_options(
+    options: RebalanceOptions | Mapping[str, Any] | None,
+) -> RebalanceOptions | None:
+    if options is None or isinstance(options, RebalanceOptions):
+        return options
+    names = [each.name for each in fields(RebalanceOptions)]
+    unknown = next((name for name in options if name not in names), None)
+    if unknown is not None:
+        rule = f"no such option; there are {', '.join(names)}"
+        raise RuleError(("options", unknown), options[unknown], rule)
+    return RebalanceOptions(**options)
 
 
 def _require_matched(options: RebalanceOptions, accounts: Accounts, ids: Sequence[str]) -> None:

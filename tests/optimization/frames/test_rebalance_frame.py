@@ -259,7 +259,7 @@ def test_all_wrong_cells_are_named_at_once() -> None:
         (pl.DataFrame(LONG).lazy(), r"holdings is a LazyFrame: call collect\(\) first"),
         (
             {"portfolio": ["a"], "VTI": [1], "Notes": ["x"]},
-            "column 'Notes': no price",
+            "column 'Notes': no usual name",
         ),
         ({"VTI": [1, 2]}, "2 rows and no column of portfolios: add one"),
         ({"portfolio": ["a", "a"], "VTI": [1, 2]}, "row 1 of holdings, portfolio is 'a'"),
@@ -313,6 +313,25 @@ def test_a_model_that_cannot_be_used_is_refused(
 def test_a_misspelt_restriction_is_refused() -> None:
     with pytest.raises(UnmatchedIdsError, match="do_not_sell names VIT"):
         rebalance_frame(LONG, PRICES, MIX, RebalanceOptions(do_not_sell=["VIT"]))
+
+
+def test_options_are_a_mapping_too_and_an_unknown_one_is_refused() -> None:
+    options = RebalanceOptions(cash_floor="2%")
+
+    outcome = rebalance_frame(LONG, PRICES, MIX, {"cash_floor": "2%"})
+
+    assert dict(outcome) == expected(MIX, options)
+    with pytest.raises(
+        RuleError, match=r"options.cash_minimum is '2%': no such option; there are ca"
+    ):
+        rebalance_frame(LONG, PRICES, MIX, {"cash_minimum": "2%"})
+
+
+def test_a_series_with_a_security_twice_is_refused() -> None:
+    holdings = pd.Series([1, 2], index=["VTI", "VTI"])
+
+    with pytest.raises(FrameError, match="holdings has 'VTI' twice in its index: add them up"):
+        rebalance_frame(holdings, PRICES, MIX)
 
 
 def test_one_amount_of_cash_is_for_one_portfolio_and_given_once() -> None:
