@@ -77,6 +77,9 @@ UPSTREAM_URLS: Mapping[str, str] = {
 }
 
 
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
 class Settings(BaseSettings):
     """Everything that can be set; a field's description is the rule an error quotes."""
 
@@ -104,7 +107,10 @@ class Settings(BaseSettings):
     )
     require_if_match: bool = Field(False, description="true or false")
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = Field(
-        ("*",), min_length=1, description="* or origins separated by commas"
+        (), description="* or origins separated by commas"
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = Field(
+        (), description="* or host names separated by commas, *.example.com for those of a domain"
     )
 
     mongodb_uri: Annotated[SecretStr, AfterValidator(_mongodb_uri)] | None = Field(
@@ -199,6 +205,17 @@ class Settings(BaseSettings):
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
     ] = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL")
     log_format: Literal["json", "text"] = Field("json", description="json or text")
+
+    @property
+    def listens_everywhere(self) -> bool:
+        """Whether the service listens on every interface."""
+        return self.host in {"0.0.0.0", "::"}  # noqa: S104
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """Names by which clients may call the service."""
+        own = () if self.listens_everywhere else (self.host,)
+        return (*LOOPBACK_NAMES, *own, *self.allowed_hosts)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -22,7 +22,7 @@ def test_every_variable_of_the_original_has_its_documented_default() -> None:
     assert (settings.external_service_timeout, settings.external_service_retries) == (10, 3)
     assert (settings.circuit_breaker_threshold, settings.circuit_breaker_timeout) == (5, 60)
     assert settings.optimization_timeout == 30
-    assert settings.cors_origins == ("*",)
+    assert settings.cors_origins == ()  # the portal calls from its server
     assert settings.log_level == "INFO"
 
 

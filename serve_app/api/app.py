@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from serve_app.api.dependencies import Ports, require_known_parameters
 from serve_app.api.event_stream import Streams
+from serve_app.api.middleware.origins import Origins
 from serve_app.api.middleware.requests import Bounds, Deadlines, RequestBodies
 from serve_app.api.middleware.responses import (
     Compression,
@@ -83,6 +84,7 @@ def _add_middleware(
 ) -> None:
     # The order is from the inside out, because refusals of inner layers need the outer headers.
     app.add_middleware(Deadlines)
+    app.add_middleware(Origins, hosts=settings.host_names, origins=settings.cors_origins)
     app.add_middleware(ErrorResponses)
     app.add_middleware(RequestBodies, bounds=Bounds.of(settings))
     app.add_middleware(Compression)

@@ -207,7 +207,7 @@ def _haproxies(directory: Path) -> list[int]:
 
 def url_of(settings: Settings) -> str:
     """Return the URL of the service, as a person would open it."""
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
+    host = "127.0.0.1" if settings.listens_everywhere else settings.host
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 

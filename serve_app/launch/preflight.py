@@ -69,6 +69,7 @@ def require_startable(settings: Settings) -> None:
 
     Raises StorageUnavailableError if the database does not respond.
     """
+    _require_host_names(settings)
     require_free_port(settings)
     _require_files(settings)
     directory = ray_directory().parent
@@ -80,6 +81,15 @@ def require_startable(settings: Settings) -> None:
         )
         raise SettingsError("RAY_TMPDIR", str(directory.parent), rule)
     _require_database(settings)
+
+
+def _require_host_names(settings: Settings) -> None:
+    if settings.listens_everywhere and not settings.allowed_hosts:
+        rule = (
+            f"has to name the hosts by which clients call the service, for HOST is {settings.host};"
+            " * allows every name"
+        )
+        raise SettingsError("ALLOWED_HOSTS", "unset", rule)
 
 
 def require_free_port(settings: Settings) -> None:

@@ -41,6 +41,12 @@ NOT_JSON = ProblemKind(
     "Send one JSON text in UTF-8. NaN and Infinity are not JSON numbers.",
 )
 BAD_ID = ProblemKind(400, "bad-id", "Invalid id in the path", "An id has 24 characters.")
+FOREIGN_SITE = ProblemKind(
+    403,
+    "foreign-site",
+    "Sent by another site",
+    "Browsers may send changes from pages of this service, and from the origins in CORS_ORIGINS.",
+)
 NOT_FOUND = ProblemKind(404, "not-found", "Not found", "Check the id.")
 NO_ROUTE = ProblemKind(404, "unknown-route", "Unknown route", "/docs lists all routes.")
 NO_METHOD = ProblemKind(
@@ -125,6 +131,12 @@ UNSUPPORTED = ProblemKind(
     "unsupported-media-type",
     "Unsupported media type or coding",
     "Send JSON as application/json or without Content-Type, either plain or compressed with gzip.",
+)
+HOST_NOT_ALLOWED = ProblemKind(
+    421,
+    "host-not-allowed",
+    "Host not allowed",
+    "Call the service by a name in ALLOWED_HOSTS, or add the name there.",
 )
 PRECONDITION_REQUIRED = ProblemKind(
     428,
@@ -260,13 +272,14 @@ NOT_READY = ProblemKind(
 KINDS: Mapping[str, ProblemKind] = {
     kind.code: kind
     for kind in (
-        BAD_REQUEST, NOT_JSON, BAD_ID, NOT_FOUND, NO_ROUTE, NO_METHOD, NOT_ACCEPTABLE, BODY_SLOW,
-        NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL, DIFFERS, IN_PROGRESS,
-        NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT, PRECONDITION, TOO_LARGE,
-        UNSUPPORTED, PRECONDITION_REQUIRED, INVALID, KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES,
-        TOO_MANY_ROWS, CONFLICT, EMPTY_MODEL, NO_HOLDINGS, PARTLY_FILLED, HOLDINGS_FILE, REFUSED,
-        NONE_REBALANCED, UNVERIFIED, INTERNAL, BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT,
-        STORAGE_DOWN, OVERLOADED, NOT_READY, OUT_OF_PATIENCE,
+        BAD_REQUEST, NOT_JSON, BAD_ID, FOREIGN_SITE, NOT_FOUND, NO_ROUTE, NO_METHOD,
+        NOT_ACCEPTABLE, BODY_SLOW, NAME_TAKEN, RUN_CANCELLED, RUN_GOES_ON, STALE, IN_MODEL,
+        DIFFERS, IN_PROGRESS, NOT_COMPLETED, HANDING_OVER, ORDERS_OPEN, SUPERSEDED, ORDERS_SENT,
+        PRECONDITION, TOO_LARGE, UNSUPPORTED, HOST_NOT_ALLOWED, PRECONDITION_REQUIRED, INVALID,
+        KEY_REUSED, INFEASIBLE, OUT_OF_TIME, NO_PRICES, TOO_MANY_ROWS, CONFLICT, EMPTY_MODEL,
+        NO_HOLDINGS, PARTLY_FILLED, HOLDINGS_FILE, REFUSED, NONE_REBALANCED, UNVERIFIED, INTERNAL,
+        BROKEN_CONTRACT, UPSTREAM_DOWN, IN_DOUBT, STORAGE_DOWN, OVERLOADED, NOT_READY,
+        OUT_OF_PATIENCE,
     )
 }
 # fmt: on

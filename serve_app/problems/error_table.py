@@ -29,6 +29,8 @@ from serve_app.problems.catalogue import KINDS, ProblemInAnswer, ProblemKind, pr
 from serve_app.problems.errors import (
     BodyCodingError,
     DeadlineExceededError,
+    ForeignSiteError,
+    HostNotAllowedError,
     NotAcceptableError,
     NotReadyError,
     PortfolioDataError,
@@ -162,6 +164,8 @@ ERROR_TABLE: Final[Mapping[type[BaseException], Row[Any]]] = dict(
             lambda e: {"accepted": list(e.accepted)},
             headers=lambda e: {ACCEPT_HEADERS[e.header]: ", ".join(e.accepted)},
         ),
+        row(HostNotAllowedError, catalogue.HOST_NOT_ALLOWED),
+        row(ForeignSiteError, catalogue.FOREIGN_SITE),
         row(TooManyRowsError, catalogue.TOO_MANY_ROWS),
         row(PortError, catalogue.OVERLOADED),
         row(TooManyStreamsError, catalogue.OVERLOADED),

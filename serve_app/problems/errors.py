@@ -42,6 +42,31 @@ class NotAcceptableError(Exception):
         return f"the answer is available as {', '.join(self.offered)}"
 
 
+class HostNotAllowedError(Exception):
+    """A request by a host name that is not the service's."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
+
+    def __str__(self) -> str:
+        return f"Host is {format_value(self.host)}, which is no name of this service"
+
+
+class ForeignSiteError(Exception):
+    """A change that a page of another site made a browser send."""
+
+    def __init__(self, origin: str | None, site: str | None) -> None:
+        super().__init__(origin, site)
+        self.origin = origin
+        self.site = site
+
+    def __str__(self) -> str:
+        header = "Origin" if self.origin is not None else "Sec-Fetch-Site"
+        value = self.site if self.origin is None else self.origin
+        return f"{header} is {format_value(value)}: a page of another site sent this request"
+
+
 class UnsupportedMediaTypeError(Exception):
     """The request body has an unsupported media type or coding."""
 

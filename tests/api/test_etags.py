@@ -25,7 +25,7 @@ async def strict(stored: Stored, optimizer: FakeOptimizer) -> AsyncIterator[http
         Ports(stored.port, optimizer, {}, no_metrics),
     )
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://test"
+        transport=httpx.ASGITransport(app), base_url="http://localhost"
     ) as client:
         yield client
 

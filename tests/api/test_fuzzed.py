@@ -123,7 +123,7 @@ async def client(stored: Stored, database: Any) -> AsyncIterator[httpx.AsyncClie
     world.owns(Q, 500, **{B: "3.5"})
     parts = Ports(stored.port, optimizer_with(QUICK, database, world), {}, no_metrics)
     transport = httpx.ASGITransport(api_app(QUICK, parts))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
 

@@ -9,8 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
+from serve_app.api.app import api_app
+from serve_app.api.dependencies import Ports
 from serve_app.api.response_headers import EXPOSED, MAX_LIST_BYTES, header_list
+from serve_app.settings import settings_from
 from tests.support.every_route import JSON, WITH_BODY, Operation, operations
+from tests.support.fakes import FakeOptimizer, Stored, no_metrics
 from tests.support.in_process import Upstreams, two_owners
 
 SERVICE = Path(__file__).parents[2] / "serve_app"
@@ -21,6 +25,7 @@ OF_REQUESTS = {
     "Content-Encoding",
     "Idempotency-Key",
     "Last-Event-ID",
+    "Sec-Fetch-Site",
     "X-Request-Timeout",
 }
 # Readable without being exposed, or of no use to a script: the body of a 415 has "accepted".
@@ -69,8 +74,15 @@ def test_every_header_of_ours_is_exposed_to_scripts_of_other_origins():
     assert found == {*EXPOSED} | OF_REQUESTS | OF_BROWSERS
 
 
-async def test_the_exposed_headers_are_named_to_a_script(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/health/live", headers={"origin": "http://desk"})
+async def test_the_exposed_headers_are_named_to_a_script(
+    stored: Stored, optimizer: FakeOptimizer
+) -> None:
+    settings = settings_from({"cors_origins": "http://desk"})
+    app = api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://localhost"
+    ) as client:
+        answer = await client.get("/health/live", headers={"origin": "http://desk"})
 
     named = answer.headers["access-control-expose-headers"].split(", ")
     assert {"Unmatched-Ids", "Preference-Applied"} <= {*named} == {*EXPOSED}

@@ -18,7 +18,7 @@ POSITION = Position(A, Decimal("0.25"), Decimal("0.02"), Decimal("0.01"))
 
 @pytest.fixture
 async def service(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient("http://test", transport=httpx.ASGITransport(app)) as client:
+    async with AsyncClient("http://localhost", transport=httpx.ASGITransport(app)) as client:
         yield client
 
 

@@ -48,6 +48,16 @@ def complaint(directory: Path, *arguments: str, code: int = 2, **environment: st
     return line
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_service_for_every_interface_has_to_say_its_names(tmp_path: Path, host: str) -> None:
+    line = complaint(tmp_path, HOST=host)
+
+    assert line == (
+        "ordergen: ALLOWED_HOSTS is unset: has to name the hosts by which clients call the service,"
+        f" for HOST is {host}; * allows every name"
+    )
+
+
 def test_files_are_read_before_ray_starts(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     line = complaint(tmp_path, "--prices", str(path))

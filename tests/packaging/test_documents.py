@@ -127,7 +127,7 @@ def row_of(name: str) -> str:
 
 
 def shown(default: object) -> str:
-    if default is None:
+    if default in (None, ()):
         return "unset"
     if isinstance(default, tuple):
         default = ",".join(default)

@@ -44,7 +44,7 @@ def upstreams() -> Upstreams:
 @pytest.fixture
 async def service(app: FastAPI) -> AsyncIterator[AsyncClient]:
     transport = httpx.ASGITransport(app)
-    async with AsyncClient("http://test", transport=transport) as client:
+    async with AsyncClient("http://localhost", transport=transport) as client:
         yield client
 
 

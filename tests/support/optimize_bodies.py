@@ -31,7 +31,7 @@ def optimize_app(settings: Settings) -> FastAPI:
 
 def client_of(app: FastAPI) -> httpx.AsyncClient:
     """A client of an application in this process."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
 def line(security_id: str, target: object, **band: object) -> Json:

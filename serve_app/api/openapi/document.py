@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from optimization import GENERAL, GLOBECO
+from serve_app.api.middleware.origins import OPEN_PATHS, SAFE_METHODS
 from serve_app.api.openapi.answer_examples import OF_OPERATIONS, OF_SHAPES
 from serve_app.api.openapi.links import add_links
 from serve_app.api.openapi.problem_answers import MEDIA_TYPE, Problem, answer_with
@@ -22,7 +23,6 @@ Every error is an `application/problem+json` document whose `type` is a page of 
 Every request may limit its own duration with `X-Request-Timeout`, in seconds, and name itself in
 the logs with `X-Correlation-ID`."""
 OF_BODIES = (catalogue.NOT_JSON, catalogue.BODY_SLOW, catalogue.TOO_LARGE, catalogue.UNSUPPORTED)
-OF_ALL = (catalogue.INVALID,)  # because every route refuses unknown query parameters
 
 
 def build_document(app: FastAPI) -> Json:
@@ -43,10 +43,10 @@ def build_document(app: FastAPI) -> Json:
         _leave_doctests_out(schemas)
         for shape, example in OF_SHAPES.items():
             schemas[shape.__name__]["examples"] = [example]
-        for operation in _operations(document):
+        for path, method, operation in _operations(document):
             for parameter in operation.get("parameters", ()):
                 _leave_null_out(parameter["schema"])
-            _add_problems(operation["responses"], OF_BODIES if "requestBody" in operation else ())
+            _add_problems(operation["responses"], _common_problems(path, method, operation))
             _add_examples(operation, schemas)
             add_links(operation)
         document["info"]["x-model-rules"] = {
@@ -75,9 +75,19 @@ def _leave_doctests_out(schemas: Json) -> None:
             schema["description"] = schema["description"].partition("\n\n>>>")[0]
 
 
-def _operations(document: Json) -> Iterator[Json]:
-    for methods in document["paths"].values():
-        yield from methods.values()
+def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method.upper(), operation
+
+
+def _common_problems(path: str, method: str, operation: Json) -> tuple[ProblemKind, ...]:
+    """Name the problems that this operation has because of its body, path or method."""
+    of_body = OF_BODIES if "requestBody" in operation else ()
+    of_host = () if OPEN_PATHS.fullmatch(path) else (catalogue.HOST_NOT_ALLOWED,)
+    of_change = () if method in SAFE_METHODS else (catalogue.FOREIGN_SITE,)
+    # INVALID always, because every route refuses unknown query parameters.
+    return (*of_body, *of_host, *of_change, catalogue.INVALID)
 
 
 def _leave_null_out(schema: Json) -> None:
@@ -89,8 +99,8 @@ def _leave_null_out(schema: Json) -> None:
 
 
 def _add_problems(responses: Json, kinds: tuple[ProblemKind, ...]) -> None:
-    """Add the problems that every route has."""
-    for kind in (*kinds, *OF_ALL):
+    """Add problems to those of a route."""
+    for kind in kinds:
         answer = responses.get(str(kind.status), {})
         named = answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
         known = dict.fromkeys([*(KINDS[slug] for slug in named), kind])

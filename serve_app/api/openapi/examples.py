@@ -43,6 +43,8 @@ from serve_app.problems.catalogue import KINDS, ProblemKind
 from serve_app.problems.error_table import kind_of, refusal_of
 from serve_app.problems.errors import (
     DeadlineExceededError,
+    ForeignSiteError,
+    HostNotAllowedError,
     NotAcceptableError,
     NotReadyError,
     PortfolioDataError,
@@ -114,6 +116,8 @@ OF_REQUESTS: tuple[tuple[str, Exception], ...] = (
             "Content-Type", "application/x-www-form-urlencoded", ("application/json",)
         ),
     ),
+    (MODELS, HostNotAllowedError("evil.example")),
+    (OF_MODEL, ForeignSiteError("https://evil.example", "cross-site")),
     (ONE_MODEL, PreconditionFailedError('"2"', 3)),
     (ONE_MODEL, PreconditionRequiredError()),
     (

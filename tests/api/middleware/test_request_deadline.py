@@ -105,7 +105,7 @@ async def test_the_work_for_a_python_client_ends_with_its_own_patience(
     app: FastAPI, optimizer: SlowOptimizer, model: dict[str, Any]
 ) -> None:
     transport = httpx.ASGITransport(app)
-    async with AsyncClient("http://test", timeout_s=1.5, transport=transport) as service:
+    async with AsyncClient("http://localhost", timeout_s=1.5, transport=transport) as service:
         with pytest.raises(ProblemError, match="deadline-exceeded"):
             await service.rebalance_model(model["model_id"])
     assert optimizer.was_ended

@@ -42,7 +42,7 @@ async def client(
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = api_app(settings, Ports(stored.port, optimizer, {}, no_metrics), watch=seen)
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
 

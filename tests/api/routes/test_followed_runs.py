@@ -150,7 +150,9 @@ async def test_one_stream_too_many_is_refused_for_now(
         Ports(stored.port, optimizer_with(settings, database, gate), {}, no_metrics),
     )
     app.state.streams = Streams(1)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as one:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://localhost"
+    ) as one:
         with app.state.streams.one_more():
             refused = await one.get(f"/api/v1/runs/{run_id}/events")
         assert (refused.status_code, refused.json()["type"]) == (503, "/problems/overloaded")

@@ -72,7 +72,7 @@ async def ask(stored: Stored, optimizer: FakeOptimizer, database: Any) -> AsyncI
         checks = {name: check_of(upstreams.get(name, well)) for name in UPSTREAMS}
         parts = Ports(stored.port, optimizer, {"database": database_check}, no_metrics, checks)
         transport = httpx.ASGITransport(api_app(settings, parts))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             paths = ("/health/live", "/health/ready", *ALWAYS_200)
             return {path: await client.get(path) for path in paths}
 

@@ -47,7 +47,7 @@ def app(settings: Settings) -> FastAPI:
 
 def client_with(settings: Settings, store: Any, optimizer: Any) -> httpx.AsyncClient:
     app = api_app(settings, Ports(store, optimizer, {}, no_metrics))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
 def body_of(problem: Problem) -> Json:
