@@ -22,6 +22,8 @@ ONE_WAY: Final = (
     "give the band in one way: band (distance from the target), low and high (edges), "
     "low_drift and high_drift (distances), or relative_drift"
 )
+# Not of drifts by side, because 1 is the usual way to write that a side has no limit.
+MISTAKABLE: Final = frozenset({"band", "relative_drift", "absolute_drift"})
 FULL_BAND: Final = "a band of 1 is all of market value: write 100% for that, or 1% for a percent"
 CASH_BAND: Final = (
     "cash has no band: leave the cell blank, and set cash_floor and cash_ceiling in the options"
@@ -174,7 +176,7 @@ class _Reader:
             number = self.columns.weight(row, name)
             if number is None:
                 continue
-            if number == 1 and name not in ("low", "high") and not self._is_percent(row, name):
+            if number == 1 and name in MISTAKABLE and not self._is_percent(row, name):
                 self.columns.add(row, name, FULL_BAND)
             elif name.endswith("e_drift") and not isinstance(number, Decimal):
                 self.columns.add(row, name, "a relative band is a decimal or a percentage")
