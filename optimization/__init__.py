@@ -48,6 +48,7 @@ from optimization.domain.option_values import BandRule, Direction, GroupBand, Op
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import (
     HUNDREDTH_PERCENT,
+    NO_WEIGHT,
     Drift,
     Edge,
     OutsideBand,
@@ -84,6 +85,7 @@ from optimization.errors import (
     UnmatchedIdsError,
 )
 from optimization.exact.binding_rows import BindingRows
+from optimization.exact.block_amounts import WEIGHT_PARTS, compute_turnovers, compute_weights
 from optimization.exact.block_outcome import BESIDE, STATUSES, BlockOutcome
 from optimization.exact.columns import OtherHoldings, PortfolioBlock, ScaledColumn
 from optimization.time_budget import TimeBudget
@@ -102,8 +104,10 @@ __all__ = [
     "IDENTIFIER_RULE",
     "MAX_IDENTIFIER_LENGTH",
     "NO_OVERRIDES",
+    "NO_WEIGHT",
     "STATUSES",
     "USUAL_NAMES",
+    "WEIGHT_PARTS",
     "Answer",
     "Band",
     "BandRule",
@@ -157,6 +161,8 @@ __all__ = [
     "UnmatchedIdsError",
     "Weight",
     "WrittenFraction",
+    "compute_turnovers",
+    "compute_weights",
     "decimals_of",
     "field_of",
     "find_columns",

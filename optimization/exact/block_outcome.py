@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from operator import ne
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,15 @@ STATUSES: Final = tuple(Status)
 BESIDE: Final = -1
 ZERO = Decimal(0)
 NO_DIGITS = -(10**6)  # below the digits of any price
+
+
+class Amounts(NamedTuple):
+    """Amounts of one portfolio in currency; ``objective`` is its drift."""
+
+    market_value: Decimal
+    cash_before: Decimal
+    cash_after: Decimal
+    objective: Decimal
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,39 +103,46 @@ class BlockOutcome:
         held, digits = self.others.quantities, self.others.quantities.decimals
         held = held.select(slice(first, end))
         before, after = self.before.units[row], self.after.units[row]
-        drift = to_decimal(int(self.objective.units[row]), self.objective.decimals)
-        binding = self.binding.of_row(row)
-        cash_after = to_decimal(int(self.cash_after.units[row]), self.cash_after.decimals)
+        amounts, binding = self.amounts(row), self.binding.of_row(row)
+        drift = amounts.objective
         return PortfolioOutcome(
             portfolio_id=self.portfolio_ids[row],
             status=STATUSES[self.status[row]],
-            market_value=self._market_value(row, securities),
-            cash_before=self.cash_before.value(row),
-            cash_after=cash_after,
+            market_value=amounts.market_value,
+            cash_before=amounts.cash_before,
+            cash_after=amounts.cash_after,
             securities=self.securities,
-            others=tuple(self._other_targets[place] for place in securities),
+            others=tuple(self.other_targets[place] for place in securities),
             before=(*_shares(before, self.before.decimals), *_shares(held.units, digits)),
             after=(*_shares(after, self.after.decimals), *_shares(held.split()[1], digits)),
             certificate=Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding),
         )
 
-    def _market_value(self, row: int, others: list[int]) -> Decimal:
-        """Market value with as many digits as the sum of its products has."""
-        column, held = self.market_value, self.before.units[row] != 0
-        digits = self.before.decimals + int(self._price_digits[held].max(initial=NO_DIGITS))
-        places = max(self.cash_before.decimals, digits)
-        for other in others:
-            digits = _digits_of(self.others.prices[other])
-            places = max(places, self.others.quantities.decimals + digits)
-        value = EXACT.scaleb(Decimal(int(column.units[row])), -column.decimals)
-        return EXACT.quantize(value, Decimal((0, (1,), -places)))
+    def amounts(self, row: int) -> Amounts:
+        """Amounts of a plain row, with the digits of its outcome."""
+        value, drift, left = self.market_value.value(row), self.objective, self.cash_after
+        return Amounts(
+            EXACT.quantize(value, Decimal((0, (1,), -int(self._value_digits[row])))),
+            self.cash_before.value(row),
+            to_decimal(int(left.units[row]), left.decimals),
+            to_decimal(int(drift.units[row]), drift.decimals),
+        )
 
     @cached_property
-    def _price_digits(self) -> NDArray[np.int64]:
-        return np.array([_digits_of(one.price) for one in self.securities], dtype=np.int64)
+    def _value_digits(self) -> NDArray[np.int64]:
+        """Digits of each market value: as many as the sum of its products has."""
+        others = self.others
+        prices = np.array([digits_of(one.price) for one in self.securities], dtype=np.int64)
+        held = np.where(self.before.units != 0, prices, NO_DIGITS).max(axis=1, initial=NO_DIGITS)
+        digits = np.maximum(held + self.before.decimals, self.cash_before.decimals)
+        of_others = np.array([digits_of(price) for price in others.prices], dtype=np.int64)
+        each = of_others[others.securities] + others.quantities.decimals
+        np.maximum.at(digits, others.rows, each)
+        return digits
 
     @cached_property
-    def _other_targets(self) -> tuple[PricedTarget, ...]:
+    def other_targets(self) -> tuple[PricedTarget, ...]:
+        """Targets of the securities of ``others``: 0, so that they are sold."""
         rows = zip(self.others.ids, self.others.prices, strict=True)
         return tuple(PricedTarget(one, price, ZERO, OUTSIDE) for one, price in rows)
 
@@ -143,7 +159,7 @@ def _shares(units: Integers, decimals: int) -> list[int] | list[int | Decimal]:
     ]
 
 
-def _digits_of(price: Decimal) -> int:
+def digits_of(price: Decimal) -> int:
     """Digits after the point that a price is written with; negative before the point."""
     exponent = price.as_tuple().exponent
     assert isinstance(exponent, int)

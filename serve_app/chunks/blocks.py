@@ -39,11 +39,15 @@ class BlockInputs:
 async def price_block(
     held: HoldingsBlock, securities: Securities, snapshot: PriceSnapshot
 ) -> BlockInputs:
-    """Price the holdings outside the model; a portfolio with an unpriced holding gets that error.
+    """Fetch the prices of the holdings outside the model, and price them.
 
     Raises UpstreamUnavailableError if the security service does not respond.
     """
-    prices = await prices_of(frozenset(held.other_ids), securities, snapshot)
+    return price_holdings(held, await prices_of(frozenset(held.other_ids), securities, snapshot))
+
+
+def price_holdings(held: HoldingsBlock, prices: Mapping[str, Decimal]) -> BlockInputs:
+    """Price the holdings outside the model; a portfolio with one without a price gets an error."""
     priced = [one for one in held.other_ids if prices.get(one, ZERO) > ZERO]
     errors = {**held.errors, **_unpriced_rows(held, frozenset(priced))}
     rows = np.delete(np.arange(len(held.portfolio_ids)), list(errors))

@@ -1,15 +1,15 @@
 """Long bodies of POST /optimize: worker tasks that read the text, solve, and write the answer.
 
-Each task reads the whole text, keeps its share of the portfolios, and leaves the JSON of its
-answers in the object store, because a single process would take most of its time to write JSON and
-to pickle outcomes.
+Each task cuts its share of the portfolios out of the text, solves it in arrays, and leaves the JSON
+of its answers in the object store, because a single process would take most of its time to parse
+and write JSON and to pickle outcomes.
 """
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -17,52 +17,55 @@ import ray
 from numpy.typing import NDArray
 from ray import ObjectRef
 
-from optimization import PortfolioOutcome
-from optimization.errors import OptimizationError
+from optimization import BlockOutcome, PortfolioOutcome
+from optimization.errors import OptimizationError, UnmatchedIdsError
 from serve_app.api.responses import (
     Heading,
     answer_of_all,
     are_refused,
     raw_response_of,
     refuse_all,
-    write_elements,
 )
 from serve_app.api.routes.optimize import balances_of
+from serve_app.api.schemas.block_elements import write_block
 from serve_app.api.schemas.optimize import (
     BodyRefusedError,
-    Share,
+    OptimizeBody,
     convert_model,
     convert_options,
     parse_body,
-    parse_share,
 )
+from serve_app.api.schemas.optimize_share import Share, find_held_ids, parse_share
+from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.call_context import correlation_id, sendable_s, set_deadline
+from serve_app.json_text import encode
 from serve_app.observability.logs import correlate_logs
-from serve_app.ports.optimize import RawRequest, RawResponse
+from serve_app.ports.optimize import GivenOptions, RawRequest, RawResponse
 from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
-from serve_app.rebalances.stateless import optimize_portfolios
+from serve_app.rebalances.stateless import SolvedPart, optimize_in_arrays, optimize_portfolios
 from serve_app.settings import Settings
 
 T = TypeVar("T")
 Text: TypeAlias = NDArray[np.uint8]
-MIN_SHARE_BYTES: Final = 1_000_000  # because a task costs some milliseconds, and reading 15 per MB
-MAX_SHARES: Final = 4  # because every task reads the whole text, up to 200 MiB as objects
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenShare:
-    """Answers of a share as JSON text without brackets; their outcomes, too, if none has a plan."""
-
-    text: bytes
-    refused: tuple[PortfolioOutcome, ...] = ()
+MIN_SHARE_BYTES: Final = 1_000_000  # because a task costs some milliseconds, and a MB about 40
+MAX_SHARES: Final = 4  # because a task without an idle worker waits seconds for a new process
 
 
 @dataclass(frozen=True, slots=True)
 class ShareReport:
-    """Size of the text of a share; the outcomes of its portfolios if none has a plan."""
+    """Portfolios of a share; their outcomes, too, if none has a plan."""
 
-    text_bytes: int
-    refused: tuple[PortfolioOutcome, ...]
+    portfolio_ids: tuple[str, ...] = ()
+    refused: tuple[PortfolioOutcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenShare:
+    """Answers of a share as JSON text without brackets, and the report of the share."""
+
+    # Without repr, because asyncio.run writes its result out and drops the text again.
+    text: bytes = field(repr=False)
+    report: ShareReport
 
 
 async def answer_text(asked: RawRequest, settings: Settings) -> RawResponse:
@@ -91,21 +94,29 @@ async def _answer_by_shares(asked: RawRequest, shares: int, settings: Settings) 
 
     def submit(
         number: int, _: Sequence[int], within_s: float | None
-    ) -> ObjectRef[list[ShareReport]]:
+    ) -> ObjectRef[list[tuple[ShareReport, int]]]:
         share = Share(number, shares)
         task: Any = _share_task  # because its type knows of one result alone
         report, texts[number] = task.remote(stored, share, settings, correlated, within_s)
         return report
 
     reports = await fan_out(range(shares), 1, submit, shares)
-    written = [number for number, report in enumerate(reports) if report.text_bytes]
-    if all(reports[number].refused for number in written):
-        refused = [outcome for report in reports for outcome in report.refused]
+    require_distinct([report for report, _ in reports])
+    written = [number for number, (_, size) in enumerate(reports) if size]
+    if all(reports[number][0].refused for number in written):
+        refused = [outcome for report, _ in reports for outcome in report.refused]
         return raw_response_of(refuse_all(asked.path, _heading(asked), refused, {}))
-    length = sum(report.text_bytes for report in reports) + len(written) + len("[]") - 1
+    length = sum(size for _, size in reports) + len(written) + len("[]") - 1
     headers = {"content-type": "application/json", "content-length": str(length)}
-    stored = (StoredText(texts[number], reports[number].text_bytes) for number in written)
-    return RawResponse(200, headers, tuple(stored))
+    parts = (StoredText(texts[number], reports[number][1]) for number in written)
+    return RawResponse(200, headers, tuple(parts))
+
+
+def require_distinct(reports: Iterable[ShareReport]) -> None:
+    """Raise BodyRefusedError if a portfolio is in two shares; each share has checked its own."""
+    ids = [each for report in reports for each in report.portfolio_ids]
+    if len(set(ids)) < len(ids):
+        raise BodyRefusedError
 
 
 async def answer_share(asked: RawRequest, share: Share, settings: Settings) -> WrittenShare:
@@ -114,15 +125,49 @@ async def answer_share(asked: RawRequest, share: Share, settings: Settings) -> W
     Raises BodyRefusedError or an OptimizationError if the request is refused, not always with the
     true place in the body, because the share is all that it validates.
     """
-    parsed = parse_share(asked.text, share)
-    if parsed is None:
-        return WrittenShare(b"")
-    body, held = parsed
-    model, options = convert_model(body), convert_options(body, held)
+    body = parse_share(asked.text, share)
+    if body is None:
+        return WrittenShare(b"", ShareReport())
+    model, options = convert_model(body), _options_of(body, asked.text)
     limit_s, balances = settings.optimization_timeout, balances_of(body)
-    found = await optimize_portfolios(model, balances, body.prices, options, limit_s)
-    text = await write_elements(_heading(asked), found)
-    return WrittenShare(text, found if are_refused(found) else ())
+    parts = await optimize_in_arrays(model, balances, body.prices, options, limit_s)
+    report = ShareReport(model.portfolio_ids, _list_refused(parts, len(balances)))
+    return WrittenShare(_write(_heading(asked), parts, len(balances)), report)
+
+
+def _options_of(body: OptimizeBody, text: bytes) -> GivenOptions:
+    """Convert the options of a share, which may name a security that only another share holds."""
+    try:
+        return convert_options(body)
+    except UnmatchedIdsError:
+        return convert_options(body, find_held_ids(text))
+
+
+def _list_refused(parts: Iterable[SolvedPart], count: int) -> tuple[PortfolioOutcome, ...]:
+    """List the outcomes of ``count`` portfolios in order if none has a plan, otherwise none."""
+    found: dict[int, PortfolioOutcome] = {}
+    for part in parts:
+        found |= part.objects()
+    outcomes = tuple(found[place] for place in sorted(found))
+    return outcomes if len(outcomes) == count and are_refused(outcomes) else ()
+
+
+def _write(heading: Heading, parts: Iterable[SolvedPart], count: int) -> bytes:
+    """Write the elements of ``count`` portfolios in order, without brackets."""
+    texts = [b""] * count
+    for part in parts:
+        for place, text in zip(part.places, _elements(heading, part.outcomes), strict=True):
+            texts[place] = text
+    return b",".join(texts)
+
+
+def _elements(
+    heading: Heading, outcomes: BlockOutcome | Sequence[PortfolioOutcome]
+) -> Iterator[bytes]:
+    members = heading.rebalance_id, heading.model_id, heading.lines
+    if isinstance(outcomes, BlockOutcome):
+        return write_block(outcomes, *members)
+    return (encode(outcome_json(outcome, *members)) for outcome in outcomes)
 
 
 def _heading(asked: RawRequest) -> Heading:
@@ -141,13 +186,13 @@ def _text_task(
 @ray.remote(num_cpus=1, num_returns=2, max_retries=3, retry_exceptions=False)
 def _share_task(
     asked: RawRequest, share: Share, settings: Settings, correlated: str, within_s: float | None
-) -> tuple[list[ShareReport], Text]:
+) -> tuple[list[tuple[ShareReport, int]], Text]:
     """Answer a share of a request, in a worker process."""
     answering = answer_share(asked, share, settings)
     with _without_collector():
         written = asyncio.run(_run_in_context(answering, correlated, within_s))
     text = np.frombuffer(written.text, dtype=np.uint8)  # because arrays are read without a copy
-    return [ShareReport(text.size, written.refused)], text
+    return [(written.report, text.size)], text
 
 
 # Apart from the tasks, because Ray pickles a task's function with the globals that it names, and a

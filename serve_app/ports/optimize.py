@@ -6,7 +6,7 @@ event loop for half a second, and sending the parsed body on takes as long.
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
@@ -45,7 +45,7 @@ class GivenOptions:
 class RawRequest:
     """Raw body of a request, with the path and the date that its answer depends on."""
 
-    text: bytes
+    text: bytes = field(repr=False)
     path: str
     trade_date: str
 
@@ -72,7 +72,8 @@ class RawResponse:
 
     status: int
     headers: Mapping[str, str]
-    body: "bytes | Sequence[RemoteText]"  # several texts are the elements of one JSON array
+    # Several texts are the elements of one JSON array.
+    body: "bytes | Sequence[RemoteText]" = field(repr=False)
 
 
 class RemoteText(Protocol):

@@ -1,6 +1,7 @@
 """Stateless rebalances: portfolios given whole, solved without a database or an upstream."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,22 +10,29 @@ import ray
 from ray import ObjectRef
 
 from optimization import (
+    BlockOutcome,
     Model,
     PortfolioOutcome,
     PricedTarget,
     RebalanceOptions,
     price_targets,
+    rebalance_block,
     require_targets,
 )
+from optimization.errors import SolverInterruptedError
 from serve_app.call_context import Shares, correlation_id, reserve_time, set_deadline
+from serve_app.chunks.blocks import complete_outcome, outcomes_beside, price_holdings
 from serve_app.chunks.fetch import UNPRICED, ChunkInputs
-from serve_app.chunks.solve import OwnOptions, failed_outcome, solve_chunk
+from serve_app.chunks.solve import OwnOptions, failed_outcome, solve_chunk, solve_in_thread
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import count_solved
 from serve_app.ports.optimize import GivenOptions
 from serve_app.ray_calls import fan_out, tasks_at_a_time
 from serve_app.settings import Settings
-from serve_app.upstream.holdings.source import Balance
+from serve_app.upstream.holdings.block import blocks_by_decimals
+from serve_app.upstream.holdings.source import Balance, HoldingsBlock
+
+logger = logging.getLogger(__name__)
 
 SOLVE_BATCH_SIZE = 50  # portfolios, because other requests use the one solver between two batches
 
@@ -53,6 +61,74 @@ async def optimize_portfolios(
     With ``settings``, tasks solve the portfolios of a large call; otherwise this process does.
     Raises EmptyModelError if everything would be sold unasked, and OptionsConflictError.
     """
+    given = _prepare(model, balances, prices, options, time_limit_s)
+    if not isinstance(given, StatelessWork):
+        return given
+    with reserve_time(len(balances)):
+        if settings is not None and len(balances) > settings.run_fan_out_above:
+            return await _fan_out_to_tasks(given, balances, settings)
+        return await _solve_here(given, balances)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SolvedPart:
+    """Outcomes of some portfolios of a call, with their places in the call."""
+
+    places: Sequence[int]
+    outcomes: BlockOutcome | Sequence[PortfolioOutcome]
+
+    def objects(self) -> dict[int, PortfolioOutcome]:
+        """Return the outcomes that are objects, by place."""
+        outcomes = self.outcomes
+        if isinstance(outcomes, BlockOutcome):
+            rows, outcomes = list(outcomes.beside), outcomes_beside(outcomes)
+            return {self.places[row]: each for row, each in zip(rows, outcomes, strict=True)}
+        return dict(zip(self.places, outcomes, strict=True))
+
+
+async def optimize_in_arrays(
+    model: Model,
+    balances: Sequence[Balance],
+    prices: Mapping[str, Decimal],
+    options: GivenOptions,
+    time_limit_s: float,
+) -> list[SolvedPart]:
+    """Solve each portfolio as ``optimize_portfolios`` does, in arrays where its amounts allow it.
+
+    Portfolios whose amounts have one number of decimals share a block; those with options of their
+    own, or with amounts of different decimals, become objects.
+    """
+    given = _prepare(model, balances, prices, options, time_limit_s)
+    if not isinstance(given, StatelessWork):
+        return [SolvedPart(range(len(given)), given)]
+    places = [place for place, one in enumerate(balances) if one.portfolio_id not in given.own]
+    model_ids = [security.security_id for security in given.securities]
+    blocks, _ = blocks_by_decimals(model_ids, [balances[place] for place in places])
+    parts: list[SolvedPart] = []
+    alone = set(range(len(balances)))
+    with reserve_time(len(balances)):
+        shares = Shares(len(blocks) + 1, 1)
+        for rows, held in blocks:
+            with set_deadline(shares.next_s()):
+                solved = await _solve_block(given, held)
+            if solved is not None:
+                parts.append(SolvedPart([places[row] for row in rows], solved))
+                alone.difference_update(parts[-1].places)
+        rest = sorted(alone)
+        if rest:
+            found = await _solve_here(given, [balances[place] for place in rest])
+            parts.append(SolvedPart(rest, found))
+    return parts
+
+
+def _prepare(
+    model: Model,
+    balances: Sequence[Balance],
+    prices: Mapping[str, Decimal],
+    options: GivenOptions,
+    time_limit_s: float,
+) -> StatelessWork | tuple[PortfolioOutcome, ...]:
+    """Check the options and price the model; the outcomes if the model has no usable prices."""
     common, own = options.build_common(time_limit_s), options.build_own(time_limit_s)
     for each in {own.get(balance.portfolio_id, common) for balance in balances}:
         require_targets(model.targets, each)
@@ -60,11 +136,24 @@ async def optimize_portfolios(
         securities = price_targets(model, prices)
     except UNPRICED as error:
         return tuple(failed_outcome(balance.portfolio_id, error) for balance in balances)
-    given = StatelessWork(securities, prices, common, own, correlation_id.get())
-    with reserve_time(len(balances)):
-        if settings is not None and len(balances) > settings.run_fan_out_above:
-            return await _fan_out_to_tasks(given, balances, settings)
-        return await _solve_here(given, balances)
+    return StatelessWork(securities, prices, common, own, correlation_id.get())
+
+
+async def _solve_block(given: StatelessWork, held: HoldingsBlock) -> BlockOutcome | None:
+    """Solve some portfolios in arrays; None if that fails, because objects fail one by one."""
+    inputs = price_holdings(held, given.prices)
+    try:
+        solved, seconds = await solve_in_thread(
+            lambda budget: rebalance_block(given.securities, inputs.block, given.options, budget)
+        )
+    except SolverInterruptedError:
+        raise
+    except Exception:
+        logger.exception("a block of %d portfolios failed in arrays", len(held.portfolio_ids))
+        return None
+    outcome = complete_outcome(inputs, solved)
+    count_solved(outcomes_beside(outcome), seconds, len(outcome) - len(outcome.beside))
+    return outcome
 
 
 async def _solve_here(

@@ -1,13 +1,24 @@
 """Long bodies of POST /optimize, in shares: the answers of the shares are those of the whole."""
 
+import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from optimization.errors import OptimizationError
-from serve_app.api.schemas.optimize import MAX_PORTFOLIOS, BodyRefusedError, Share
-from serve_app.deployments.long_bodies import answer_share, answer_text
+from serve_app.api.schemas.optimize import MAX_PORTFOLIOS, BodyRefusedError
+from serve_app.api.schemas.optimize_share import Share
+from serve_app.deployments.long_bodies import (
+    WrittenShare,
+    answer_share,
+    answer_text,
+    require_distinct,
+)
 from serve_app.ports.optimize import RawRequest
 from serve_app.settings import Settings, settings_from
 
@@ -52,6 +63,73 @@ async def test_the_texts_of_the_shares_are_the_text_of_the_whole(
     assert b"[" + b",".join(texts) + b"]" == whole.body
 
 
+TEXTS = st.sampled_from(["VTI", "BND", "GOLD", 'a "b" \\', "{[é", "OLD"])
+
+
+def amounts(least: int, most: int) -> st.SearchStrategy[object]:
+    """Amounts as numbers and as texts, with and without decimals."""
+    units, places = st.integers(least, most), st.sampled_from([0, 0, 2, 5])
+    written = st.tuples(units, places).map(lambda one: f"{Decimal(one[0]).scaleb(-one[1]):f}")
+    return st.one_of(st.integers(least, most), written, st.sampled_from(["0", "0.00", 0]))
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> Json:
+    """Draw a body whose portfolios differ in digits, signs, options and securities."""
+    band = st.sampled_from(["0", "0.01", "0.2"])
+    names = draw(st.lists(TEXTS, unique=True, max_size=3))
+    targets = st.sampled_from(["0.1", "0.3", "1/3", "0"])
+    positions = [
+        {
+            "security_id": each,
+            "target": draw(targets),
+            "low_drift": draw(band),
+            "high_drift": draw(band),
+        }
+        for each in names
+    ]
+    prices = {each: draw(amounts(0, 300)) for each in ("VTI", "BND", "GOLD", 'a "b" \\', "{[é")}
+    own = st.sampled_from([None, {"cash_floor": "1%"}, {"frozen": ["GOLD"]}, {"lots": {"VTI": 5}}])
+    portfolios = [
+        {
+            "portfolio_id": f"U{number}",
+            "cash": draw(amounts(-100, 9_000)),
+            "holdings": draw(st.dictionaries(TEXTS, amounts(-3, 40), max_size=4)),
+            "options": draw(st.none() | own),
+        }
+        for number in range(draw(st.integers(1, 7)))
+    ]
+    common = {"cash_flow": draw(st.sampled_from(["0", "10.50"])), "liquidate": True}
+    model = {"positions": positions}
+    return {"model": model, "prices": prices, "portfolios": portfolios, "options": common}
+
+
+@hypothesis_settings(max_examples=150, deadline=None)
+@given(body=bodies(), total=st.integers(1, 3))
+def test_arrays_answer_a_body_as_objects_do_to_the_byte(body: Json, total: int) -> None:
+    asyncio.run(require_equal_answers(raw(body), total))
+
+
+async def answer_in_shares(asked: RawRequest, total: int, settings: Settings) -> list[WrittenShare]:
+    shares = [await answer_share(asked, Share(number, total), settings) for number in range(total)]
+    require_distinct(share.report for share in shares)
+    return shares
+
+
+async def require_equal_answers(asked: RawRequest, total: int) -> None:
+    settings = settings_from({})
+    try:
+        whole = await answer_text(asked, settings)
+    except (BodyRefusedError, OptimizationError):
+        return
+    shares = await answer_in_shares(asked, total, settings)
+    texts = [share.text for share in shares if share.text]
+    if whole.status == 200:
+        assert b"[" + b",".join(texts) + b"]" == whole.body
+    else:
+        assert all(share.report.refused for share in shares if share.text)
+
+
 async def test_a_share_without_a_plan_tells_the_outcomes_that_the_refusal_lists(
     settings: Settings,
 ) -> None:
@@ -60,8 +138,8 @@ async def test_a_share_without_a_plan_tells_the_outcomes_that_the_refusal_lists(
 
     without, with_plans = [await answer_share(asked, Share(n, 2), settings) for n in range(2)]
 
-    assert [each.portfolio_id for each in without.refused] == ["U0", "U1"]
-    assert with_plans.refused == ()
+    assert [each.portfolio_id for each in without.report.refused] == ["U0", "U1"]
+    assert with_plans.report.refused == ()
 
 
 async def test_a_security_that_only_another_share_holds_is_known(settings: Settings) -> None:
@@ -99,7 +177,7 @@ async def test_what_the_whole_refuses_is_refused_by_a_share(
         await answer_text(asked, settings)
 
     with pytest.raises((BodyRefusedError, OptimizationError)):
-        [await answer_share(asked, Share(number, 2), settings) for number in range(2)]
+        await answer_in_shares(asked, 2, settings)
 
 
 async def test_a_text_that_is_no_json_is_refused_by_every_share(settings: Settings) -> None:

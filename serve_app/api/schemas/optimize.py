@@ -1,11 +1,23 @@
 """Body of POST /optimize: everything that a rebalance needs."""
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from optimization import (
@@ -15,6 +27,7 @@ from optimization import (
     OptionOverrides,
     RebalanceOptions,
     Target,
+    is_identifier,
     relative_band,
 )
 from optimization.errors import RuleError, UnmatchedIdsError
@@ -35,6 +48,8 @@ MAX_PORTFOLIOS = 1_000
 MAX_HOLDINGS = 5_000
 MAX_PRICES = 50_000
 MAX_ERRORS = 20
+MAX_KNOWN_AMOUNTS = 16_384  # texts, about 3 MB
+NUMBERS, TEXT = frozenset({int, str, Decimal}), frozenset({str})
 Place = tuple[str | int, ...]
 # These may name any priced security, because they describe securities and not holdings.
 OF_A_UNIVERSE = ("lots", "groups")
@@ -116,6 +131,28 @@ class GivenModel(BaseModel):
     positions: list[GivenPosition]
 
 
+_is_known: Callable[[str], bool] = lru_cache(MAX_PRICES)(is_identifier)
+_amount_of: Callable[[str], Decimal] = lru_cache(MAX_KNOWN_AMOUNTS)(
+    TypeAdapter[Decimal](Amount).validate_python
+)
+
+
+def _read_holdings(value: object, read: ValidatorFunctionWrapHandler) -> dict[str, Decimal]:
+    """Read holdings whose ids and amounts mostly were read before; leave all errors to ``read``.
+
+    The framework takes more than a microsecond a holding, and a long body has half a million.
+    """
+    if type(value) is dict and len(value) <= MAX_HOLDINGS:
+        held = cast("dict[str, object]", value)
+        if NUMBERS.issuperset(map(type, held.values())) and TEXT.issuperset(map(type, held)):
+            # By their text, because equal Decimals may be written with different digits.
+            with suppress(ValidationError):
+                amounts = list(map(_amount_of, map(str, held.values())))
+                if all(map(_is_known, held)):
+                    return dict(zip(held, amounts, strict=True))
+    return read(value)
+
+
 class GivenPortfolio(BaseModel):
     """Cash and holdings of one portfolio; holdings may be fractional or negative."""
 
@@ -126,6 +163,7 @@ class GivenPortfolio(BaseModel):
     holdings: Annotated[
         dict[AnyIdentifier, Amount],
         Field(max_length=MAX_HOLDINGS, description="shares by security id"),
+        WrapValidator(_read_holdings),
     ]
     options: Annotated[
         RebalanceOptionsBody | None,
@@ -153,17 +191,18 @@ class OptimizeBody(BaseModel):
 class BodyRefusedError(Exception):
     """Violations in a body that another process read, as the framework lists them."""
 
-    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, errors: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(errors)
         self.errors = errors
 
 
 def parse_body(text: bytes) -> OptimizeBody:
     """Parse a JSON text; raises BodyRefusedError."""
-    return _validate(_decode(text))
+    return _validate(decode_body(text))
 
 
-def _decode(text: bytes) -> Any:
+def decode_body(text: bytes) -> Any:
+    """Decode a JSON text; raises BodyRefusedError."""
     try:
         return decode(text)
     except (json.JSONDecodeError, AmbiguousTextError) as error:
@@ -179,38 +218,6 @@ def _validate(document: Any) -> OptimizeBody:
         raise BodyRefusedError(
             [{**each, "loc": ("body", *each["loc"])} for each in kept]
         ) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Share ``number`` of ``total`` shares of the portfolios of a request, in their order."""
-
-    number: int
-    total: int
-
-    def of(self, portfolios: Sequence[Any]) -> Sequence[Any]:
-        """Return the portfolios of the share; the last shares of a few portfolios are empty."""
-        size = -(-len(portfolios) // self.total)
-        return portfolios[self.number * size : (self.number + 1) * size]
-
-
-def parse_share(text: bytes, share: Share) -> tuple[OptimizeBody, frozenset[str]] | None:
-    """Parse a JSON text and validate a share of its portfolios; None for an empty share.
-
-    Also returns the securities that any portfolio of the request holds. Raises BodyRefusedError if
-    the request is invalid; the shares together validate all of it, and none knows the true places.
-    """
-    document = _decode(text)
-    try:
-        portfolios = document["portfolios"]
-        ids = {each["portfolio_id"] for each in portfolios}
-        held = frozenset[str]().union(*(each["holdings"] for each in portfolios))
-    except (TypeError, LookupError) as error:
-        raise BodyRefusedError(()) from error
-    if not 0 < len(portfolios) == len(ids) <= MAX_PORTFOLIOS or not isinstance(portfolios, list):
-        raise BodyRefusedError(())
-    shared = share.of(portfolios)
-    return (_validate({**document, "portfolios": shared}), held) if shared else None
 
 
 def convert_model(body: OptimizeBody) -> Model:

@@ -33,7 +33,7 @@ from serve_app.api.schemas.general_fields import AnyIdentifier, WeightText
 from serve_app.json_text import encode, string, whole
 
 GAP: Final = "\0"  # in no JSON text, because JSON escapes control characters
-_GAP: Final[Any] = orjson.Fragment(GAP)
+WRITTEN_GAP: Final[Any] = orjson.Fragment(GAP)
 ZERO: Final = Decimal(0)
 
 TransactionType = Annotated[Side, DocumentedAs(inline_enum(Side))]
@@ -68,7 +68,7 @@ class WrittenLines(NamedTuple):
     turnover: Decimal
 
 
-class _LineText(NamedTuple):
+class SecurityText(NamedTuple):
     """Text of the lines of one security between the values that change."""
 
     security: PricedTarget
@@ -82,7 +82,7 @@ class OutcomeLines:
 
     def __init__(self, trade_date: str) -> None:
         self._trade_date = trade_date
-        self._texts: dict[str, _LineText] = {}
+        self._texts: dict[str, SecurityText] = {}
 
     def write(self, outcome: PortfolioOutcome) -> WrittenLines:
         """Write the lines of an outcome, in the order of its securities."""
@@ -93,7 +93,7 @@ class OutcomeLines:
             for security, before, after in outcome.positions:
                 text = self._texts.get(security.security_id)
                 if text is None or text.security is not security:
-                    text = self._text_of(security)
+                    text = self.text_of(security)
                 start, to, middle, end = text.drift
                 traded = traded_shares(before, after)
                 # The type is compared here, because most shares are integers and a call costs more.
@@ -110,17 +110,26 @@ class OutcomeLines:
                     turnover = EXACT.fma(ZERO, security.price, turnover)
         return WrittenLines(_array(transactions), _array(drifts), turnover)
 
-    def _text_of(self, security: PricedTarget) -> _LineText:
+    def text_of(self, security: PricedTarget) -> SecurityText:
+        """Return the text of the lines of a security."""
         known = self._texts.get(security.security_id)
         # The same security may have another target in another portfolio's outcome.
         if known is None or (known.security is not security and known.security != security):
-            known = self._texts[security.security_id] = _LineText(
-                security,
-                _split(_drift_json(security)),
-                _split(_transaction_json(Side.BUY, security, self._trade_date)),
-                _split(_transaction_json(Side.SELL, security, self._trade_date)),
+            known = self._texts[security.security_id] = self._split_lines(
+                security, security.security_id
             )
         return known
+
+    def frame_of(self, security: PricedTarget) -> SecurityText:
+        """Return the text of the lines of a security, with a gap for its id, too."""
+        return self._split_lines(security, WRITTEN_GAP)
+
+    def _split_lines(self, security: PricedTarget, security_id: Any) -> SecurityText:
+        buy, sell = (
+            _transaction_json(side, security_id, self._trade_date) for side in (Side.BUY, Side.SELL)
+        )
+        drift = _drift_json(security, security_id)
+        return SecurityText(security, _split(drift), _split(buy), _split(sell))
 
 
 def _array(elements: list[str]) -> orjson.Fragment:
@@ -131,24 +140,24 @@ def _split(line: DriftAnswer | TransactionAnswer) -> Sequence[str]:
     return encode(line).decode().split(GAP)
 
 
-def _transaction_json(side: Side, security: PricedTarget, trade_date: str) -> TransactionAnswer:
+def _transaction_json(side: Side, security_id: str, trade_date: str) -> TransactionAnswer:
     return {
         "transaction_type": side,
-        "security_id": security.security_id,
-        "quantity": _GAP,
+        "security_id": security_id,
+        "quantity": WRITTEN_GAP,
         "trade_date": trade_date,
     }
 
 
-def _drift_json(security: PricedTarget) -> DriftAnswer:
+def _drift_json(security: PricedTarget, security_id: str) -> DriftAnswer:
     return {
-        "security_id": security.security_id,
-        "original_quantity": _GAP,
-        "adjusted_quantity": _GAP,
+        "security_id": security_id,
+        "original_quantity": WRITTEN_GAP,
+        "adjusted_quantity": WRITTEN_GAP,
         "target": weight_text(security.weight),
         "high_drift": weight_text(security.band.high),
         "low_drift": weight_text(security.band.low),
-        "actual": _GAP,
+        "actual": WRITTEN_GAP,
     }
 
 

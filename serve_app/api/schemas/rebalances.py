@@ -9,6 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from optimization import (
+    Binding,
     Edge,
     Method,
     OutsideBand,
@@ -120,16 +121,18 @@ def outcome_json(
         "proof": certificate.proof if certificate else None,
         "other_base": string(certificate.other_base) if certificate else None,
         "method": certificate.method if certificate else None,
-        "binding": [
-            {"constraint": binding.constraint, "slack": plain(binding.slack)}
-            for binding in (certificate.binding if certificate else ())
-        ],
+        "binding": [*map(binding_json, certificate.binding)] if certificate else [],
         "open_orders_counted": outcome.counted_orders,
         "violation": string(certificate.violation) if certificate else None,
         "violation_lower_bound": string(certificate.violation_lower_bound) if certificate else None,
         "outside_band": [_outside_json(each) for each in outcome.outside_band],
         "error": outcome.refusal and problem_of(outcome.refusal),
     }
+
+
+def binding_json(binding: Binding) -> BindingAnswer:
+    """Build one binding constraint."""
+    return {"constraint": binding.constraint, "slack": plain(binding.slack)}
 
 
 def _outside_json(each: OutsideBand) -> OutsideBandAnswer:

@@ -1,9 +1,11 @@
 """Holdings block: the holdings of many portfolios as arrays, without an object for each holding."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,34 +59,80 @@ def block_of(
 ) -> HoldingsBlock | None:
     """Convert balances to a block; None if their amounts differ in their number of decimals."""
     balances = [(row, found[one]) for row, one in enumerate(portfolio_ids)]
-    known = [(row, one) for row, one in balances if isinstance(one, Balance)]
-    cash = [one.cash for _, one in known]
-    shares = [quantity for _, one in known for quantity in one.holdings.values()]
-    cash_decimals, decimals = _common_decimals(cash), _common_decimals(shares)
-    if cash_decimals is None or decimals is None:
+    known = {row: one for row, one in balances if isinstance(one, Balance)}
+    cash = _common_decimals([one.cash for one in known.values()])
+    shares = _common_decimals([each for one in known.values() for each in one.holdings.values()])
+    if cash is None or shares is None:
         return None
-    builder = BlockBuilder(tuple(portfolio_ids), security_ids, decimals, cash_decimals)
-    rows = np.array([row for row, _ in known], np.intp)
-    sizes = [len(one.holdings) for _, one in known]
-    builder.add(rows, builder.columns_of([None] * len(known)), _units_of(cash, cash_decimals))
-    columns = builder.columns_of(each for _, one in known for each in one.holdings)
-    builder.add(np.repeat(rows, sizes), columns, _units_of(shares, decimals))
     errors = {row: one for row, one in balances if not isinstance(one, Balance)}
-    return replace(builder.build(), errors=errors)
+    block = _block_of_balances(portfolio_ids, security_ids, known, Decimals(cash, shares))
+    return replace(block, errors=errors)
 
 
-def _common_decimals(amounts: Iterable[Decimal]) -> int | None:
+def blocks_by_decimals(
+    security_ids: Sequence[str], balances: Sequence[Balance]
+) -> tuple[list[tuple[list[int], HoldingsBlock]], list[int]]:
+    """Convert balances to a block for each number of decimals, each with the places of its rows.
+
+    Also returns the places of balances whose own amounts differ in their number of decimals.
+    """
+    places: dict[Decimals | None, list[int]] = defaultdict(list)
+    for place, one in enumerate(balances):
+        cash, shares = _common_decimals([one.cash]), _common_decimals(list(one.holdings.values()))
+        places[None if cash is None or shares is None else Decimals(cash, shares)].append(place)
+    without = places.pop(None, [])
+    blocks: list[tuple[list[int], HoldingsBlock]] = []
+    for decimals, some in places.items():
+        assert decimals is not None
+        chosen = [balances[place] for place in some]
+        ids, known = [one.portfolio_id for one in chosen], dict(enumerate(chosen))
+        blocks.append((some, _block_of_balances(ids, security_ids, known, decimals)))
+    return blocks, without
+
+
+class Decimals(NamedTuple):
+    """Number of decimals that the amounts of a block are written with."""
+
+    cash: int
+    shares: int
+
+
+def _block_of_balances(
+    portfolio_ids: Sequence[str],
+    security_ids: Sequence[str],
+    known: Mapping[int, Balance],
+    decimals: Decimals,
+) -> HoldingsBlock:
+    """Build a block from the balances of some of its rows."""
+    builder = BlockBuilder(tuple(portfolio_ids), security_ids, decimals.shares, decimals.cash)
+    rows, balances = np.array(list(known), np.intp), known.values()
+    cash = _units_of((one.cash for one in balances), decimals.cash)
+    builder.add(rows, builder.columns_of([None] * len(known)), cash)
+    sizes = [len(one.holdings) for one in balances]
+    columns = builder.columns_of(each for one in balances for each in one.holdings)
+    shares = chain.from_iterable(one.holdings.values() for one in balances)
+    builder.add(np.repeat(rows, sizes), columns, _units_of(shares, decimals.shares))
+    return builder.build(is_checked=True)
+
+
+def _common_decimals(amounts: Sequence[Decimal]) -> int | None:
     """Number of decimals that all amounts are written with; None if they differ."""
-    exponents = {amount.as_tuple().exponent for amount in amounts} or {0}
+    # Read from their text first, because most amounts are whole and a text costs less than a tuple.
+    text = "".join(map(str, amounts))
+    if "." not in text and "E" not in text:
+        return 0
+    exponents = {amount.as_tuple().exponent for amount in amounts}
     exponent = exponents.pop()
     if exponents or not isinstance(exponent, int) or exponent > 0:
         return None
     return -exponent
 
 
-def _units_of(amounts: Sequence[Decimal], decimals: int) -> Units:
-    units = [int(EXACT.scaleb(amount, decimals)) for amount in amounts]
-    return fit_int64(np.array(units, np.object_))
+def _units_of(amounts: Iterable[Decimal], decimals: int) -> Units:
+    scaled = (EXACT.scaleb(amount, decimals) for amount in amounts) if decimals else amounts
+    units = list(map(int, scaled))
+    fits = not units or (max(units) <= MAX_INT64 and min(units) >= -MAX_INT64)
+    return np.array(units, np.int64 if fits else np.object_)
 
 
 class BlockBuilder:
@@ -126,9 +174,10 @@ class BlockBuilder:
 
     def columns_of(self, security_ids: Iterable[str | None]) -> Places:
         """Return the column of each security, None for cash."""
-        columns = self._columns
-        numbers = [columns.setdefault(each, len(columns)) for each in security_ids]
-        return np.array(numbers, np.intp)
+        columns, ids = self._columns, list(security_ids)
+        for each in dict.fromkeys(ids):
+            columns.setdefault(each, len(columns))
+        return np.array(list(map(columns.__getitem__, ids)), np.intp)
 
     def add(
         self, rows: Places, columns: Places, units: Units, lacks: NDArray[np.bool_] | None = None
@@ -146,11 +195,11 @@ class BlockBuilder:
         self._dense[rows, columns] = units
         self._has_entry[rows, columns] = True
 
-    def build(self) -> HoldingsBlock:
-        """Build the block of all entries."""
+    def build(self, *, is_checked: bool = False) -> HoldingsBlock:
+        """Build the block of all entries; ``is_checked`` if no row can have an error."""
         none = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.int64)
         rows, columns, units = map(np.concatenate, zip(none, *self._others, strict=True))
-        errors = self._errors(rows, columns)
+        errors = {} if is_checked else self._errors(rows, columns)
         self._dense[list(errors)] = 0
         is_held = (units != 0) & ~np.isin(rows, list(errors))
         rows, units = rows[is_held], units[is_held]

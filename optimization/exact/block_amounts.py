@@ -1,0 +1,76 @@
+"""Turnover and weights of the plain rows of a block, in arrays; their shares are whole."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimization.domain.numbers import EXACT
+from optimization.exact.block_outcome import BlockOutcome, digits_of
+from optimization.exact.columns import ScaledColumn
+from optimization.exact.scaled_integers import INT64_SAFE, Integers
+
+WEIGHT_PARTS = 10_000  # of a weight of 1, because weights are shown with 4 decimals
+
+
+def compute_turnovers(outcome: BlockOutcome) -> list[Decimal]:
+    """Value of all trades of each row, with the digits that ``PortfolioOutcome.turnover`` has.
+
+    >>> from optimization.domain.model import DriftBand
+    >>> from optimization.domain.portfolio import PricedTarget
+    >>> from optimization.exact.columns import OtherHoldings
+    >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
+    >>> fund = PricedTarget("A" * 24, Decimal("31.50"), Decimal("0.9"), band)
+    >>> value, left = ScaledColumn.of([Decimal(1000)]), ScaledColumn.of([Decimal("86.50")])
+    >>> before, after = (ScaledColumn.of([Decimal(u)], (1, 1)) for u in (0, 29))
+    >>> columns = value, value, left, left, before, after, OtherHoldings.none(), {}
+    >>> made = BlockOutcome((fund,), ("P" * 24,), np.array([0], dtype=np.int8), *columns)
+    >>> compute_turnovers(made), compute_weights(made).tolist()
+    ([Decimal('913.50')], [[9135]])
+    """
+    others, model_prices = outcome.others, [security.price for security in outcome.securities]
+    model, outside = ScaledColumn.of(model_prices), ScaledColumn.of(others.prices)
+    decimals = max(model.decimals, outside.decimals)
+    traded = abs(outcome.after.units - outcome.before.units)
+    prices = model.at_scale(decimals).units
+    total = _multiply(traded, prices, len(prices)).sum(axis=1)
+    prices = outside.at_scale(decimals).units[others.securities]
+    sold = _multiply(abs(others.quantities.units), prices, len(prices))
+    if sold.dtype == np.object_:
+        total = total.astype(np.object_)
+    np.add.at(total, others.rows, sold)
+    # A price adds its digits even if its security is not traded.
+    digits = np.full(len(outcome), max(0, *_digits(model_prices).tolist(), 0), dtype=np.int64)
+    np.maximum.at(digits, others.rows, _digits(others.prices)[others.securities])
+    values = (EXACT.scaleb(Decimal(units), -decimals) for units in total.tolist())
+    return [
+        EXACT.quantize(value, Decimal((0, (1,), -places)))
+        for value, places in zip(values, digits.tolist(), strict=True)
+    ]
+
+
+def compute_weights(outcome: BlockOutcome) -> Integers:
+    """Weights of the model's securities afterwards, in ``WEIGHT_PARTS``, half up; shape (B, n).
+
+    Right for rows of a market value above 0 and without a short position, otherwise 0.
+    """
+    prices = ScaledColumn.of(security.price for security in outcome.securities)
+    decimals = max(prices.decimals, outcome.market_value.decimals)
+    base = outcome.market_value.at_scale(decimals).units[:, None]
+    value = _multiply(outcome.after.units, prices.at_scale(decimals).units, 2 * WEIGHT_PARTS)
+    base, is_valued = np.where(base > 0, base, 1), base > 0
+    parts = (2 * WEIGHT_PARTS * value + base) // (2 * base)
+    return np.where(is_valued & (value >= 0), parts, 0)
+
+
+def _multiply(counts: Integers, prices: Integers, terms: int) -> Integers:
+    """Products of which int64 holds the sum of so many, otherwise Python integers."""
+    largest = int(abs(counts).max(initial=0)) * int(prices.max(initial=0)) * terms
+    if largest < INT64_SAFE:
+        return counts.astype(np.int64) * prices.astype(np.int64)
+    return counts.astype(np.object_) * prices.astype(np.object_)
+
+
+def _digits(prices: Iterable[Decimal]) -> NDArray[np.int64]:
+    return np.array([*map(digits_of, prices)], dtype=np.int64)
