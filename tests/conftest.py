@@ -8,6 +8,7 @@ from shutil import disk_usage
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 from pymongo.asynchronous.database import AsyncDatabase
 
 from serve_app.launch.ray_environment import FAST
@@ -22,6 +23,10 @@ ROOM = 8 * 2**30  # bytes; the object stores of Ray are there, too
 
 # Ray reads its environment when it is imported, and the tests of a part may do that first.
 os.environ.update(FAST)
+
+# Without a deadline for an example, because a busy machine would fail a test that is right.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
