@@ -109,7 +109,7 @@ def status_from(document: Document) -> Statuses:
     return np.frombuffer(document["status"]["data"], dtype=np.int8)
 
 
-def covering(rebalance_id: str, ordinals: range) -> Document:
+def covering_filter(rebalance_id: str, ordinals: range) -> Document:
     """Filter for the documents of a rebalance that have any of these ordinals, at least one."""
     first = max(0, ordinals.start - MAX_ROWS + 1)
     ids = {
@@ -163,7 +163,7 @@ class _Rows:
         columns = self.columns
         if np.any(is_beside):
             columns = {name: _without(column, is_beside) for name, column in columns.items()}
-            others = _kept(others, np.flatnonzero(~is_beside[others.rows]))
+            others = _select(others, np.flatnonzero(~is_beside[others.rows]))
             binding = _kept_binding(binding, np.flatnonzero(~is_beside[binding.rows]))
         fields: Document = {
             "counts": count_statuses(status),
@@ -199,7 +199,7 @@ def _zeros(shape: tuple[int, ...]) -> ScaledColumn:
     return ScaledColumn(np.zeros(shape, dtype=np.int64), 0)
 
 
-def _kept(others: OtherHoldings, places: NDArray[np.intp]) -> OtherHoldings:
+def _select(others: OtherHoldings, places: NDArray[np.intp]) -> OtherHoldings:
     kept = others.rows[places], others.securities[places], others.quantities.select(places)
     return OtherHoldings(*kept, others.ids, others.prices)
 

@@ -16,7 +16,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from optimization import BESIDE, PortfolioOutcome
 from storage.mongo.connection import Document
 from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
-from storage.outcome_columns import block_from, covering, status_from
+from storage.outcome_columns import block_from, covering_filter, status_from
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import OUTCOME_BATCH_SIZE, ids_of, ordinal_of, outcome_from, outcome_id
 from storage.rebalance import Rebalance
@@ -119,7 +119,9 @@ class OutcomeReader:
     async def _rows_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
         first, end = min(ordinals), max(ordinals) + 1
         found: Placed = []
-        async for document in self._chunks.find(covering(run.rebalance_id, range(first, end))):
+        async for document in self._chunks.find(
+            covering_filter(run.rebalance_id, range(first, end))
+        ):
             start = ordinal_of(document["_id"])
             rows = np.flatnonzero(status_from(document) != BESIDE).tolist()
             found += _outcomes(document, run, [row for row in rows if start + row in ordinals])

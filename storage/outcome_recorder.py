@@ -24,7 +24,7 @@ from storage.outcome_columns import (
     Statuses,
     claim_document,
     count_statuses,
-    covering,
+    covering_filter,
     rows_document,
     rows_per_document,
     status_from,
@@ -145,7 +145,7 @@ class OutcomeRecorder:
             if not is_repetition(error):
                 raise
             are_new = False
-            found = self._chunks.find(covering(rebalance_id, ordinals), {"status.data": 1})
+            found = self._chunks.find(covering_filter(rebalance_id, ordinals), {"status.data": 1})
             stored = await found.to_list()
         for document in stored:
             _fill(status, ordinals, document)

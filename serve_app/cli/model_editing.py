@@ -42,7 +42,7 @@ def edit_model(client: "Client", stored: "Model") -> "Model":
             raise CommandError(Ending.REFUSED, f"nothing was stored; the text is kept in {path}")
         text = _without_reasons(edited)
         try:
-            saved = client.replace_model(_changed(stored, text))
+            saved = client.replace_model(_read_change(stored, text))
         except Exception as error:
             reasons = _reasons(error)
             if not (reasons and sys.stdin.isatty()):
@@ -63,7 +63,7 @@ def _without_reasons(text: str) -> str:
     return "".join(line for line in lines if not line.startswith(TROUBLE.strip()))
 
 
-def _changed(stored: "Model", text: str) -> "Model":
+def _read_change(stored: "Model", text: str) -> "Model":
     """Read the text of a model, of the version that was opened."""
     # The reason of a refusal stands above the text when a person sees it again.
     members = read_model_text(text, lines_above=int(sys.stdin.isatty()))

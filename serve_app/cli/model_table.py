@@ -44,7 +44,7 @@ def name_cells(model: ModelTargets) -> Generator[None]:
     """Add the row of the table to each position that the service refuses in the block."""
     places = [*model.places.values()]
 
-    def located(error: Mapping[str, Any]) -> dict[str, Any]:
+    def locate(error: Mapping[str, Any]) -> dict[str, Any]:
         found = POSITION.fullmatch(str(error.get("pointer", "")))
         if found is None or int(found[1]) >= len(places):
             return {**error}
@@ -54,6 +54,6 @@ def name_cells(model: ModelTargets) -> Generator[None]:
     try:
         yield
     except ProblemError as error:
-        errors = [located(each) for each in error.errors]
+        errors = [locate(each) for each in error.errors]
         problem = {**error.problem, **({"errors": errors} if errors else {})}
         raise ProblemError(error.status, problem, error.retry_after_s) from error

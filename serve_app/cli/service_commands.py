@@ -100,7 +100,7 @@ def _run(
     say = partial(_console().print, markup=False, soft_wrap=True)
     adopt_orphans()
 
-    def started(complete: "Settings") -> None:
+    def announce_start(complete: "Settings") -> None:
         if demonstration:
             _demonstrate(complete)
         _show_addresses(say, complete)
@@ -108,7 +108,7 @@ def _run(
     try:
         with one_line_errors():
             try:
-                serve_until_stopped(settings, content, say, started, show_spinner)
+                serve_until_stopped(settings, content, say, announce_start, show_spinner)
             except ClusterDidNotStartError as error:
                 if attempt == ATTEMPTS:
                     raise

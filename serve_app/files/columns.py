@@ -103,7 +103,7 @@ class Columns:
 
     def add(self, row: Row, name: str, rule: str) -> None:
         """Note the fault of a cell."""
-        self.faults.add(self.place(row, name), _shown(self.cell(row, name)), rule)
+        self.faults.add(self.place(row, name), _show(self.cell(row, name)), rule)
 
     def require_units(self) -> None:
         """Note numeric heads with a unit that would scale the numbers, and their currencies."""
@@ -140,7 +140,7 @@ class Columns:
                 raise ValueError("a plain number is expected here, not a percentage")
             _require_range(number.value, least, MAX_AMOUNT, MAX_DECIMALS)
         except ValueError as error:
-            self.faults.add(self.table.place(row, column), _shown(cell), str(error))
+            self.faults.add(self.table.place(row, column), _show(cell), str(error))
             return None
         if number.currency:
             self.currencies.note(self.table.place(row, column), number.currency)
@@ -200,13 +200,15 @@ class Columns:
     @cached_property
     def _marks(self) -> set[Mark]:
         """Decimal marks that the numbers of the table show beyond doubt."""
-        marks = (number.mark for _, number in self._written())
+        marks = (number.mark for _, number in self._read_numbers())
         return {mark for mark in marks if mark is not None}
 
     @cached_property
     def _percent_columns(self) -> set[str]:
         names = {place: name for name, place in self.places.items()}
-        signed = {names.get(column, "") for column, number in self._written() if number.is_percent}
+        signed = {
+            names.get(column, "") for column, number in self._read_numbers() if number.is_percent
+        }
         typed = {
             name
             for name, place in self.places.items()
@@ -214,7 +216,7 @@ class Columns:
         }
         return signed | typed
 
-    def _written(self) -> Iterable[tuple[int, WrittenNumber]]:
+    def _read_numbers(self) -> Iterable[tuple[int, WrittenNumber]]:
         for row in self.table.rows:
             for column in self.numeric:
                 cell = row.cells[column]
@@ -225,7 +227,7 @@ class Columns:
                         continue
 
 
-def _shown(cell: Cell) -> str | None:
+def _show(cell: Cell) -> str | None:
     return None if cell is None else text_of(cell)
 
 

@@ -48,7 +48,7 @@ def _require_bounded(file: str, metadata: Any, max_inflated_bytes: int) -> None:
 def _cells(column: Any) -> Sequence[Cell]:
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return [cell for chunk in column.chunks for cell in _decoded(chunk)]
+        return [cell for chunk in column.chunks for cell in _decode(chunk)]
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return [_text(value) for value in column.to_pylist()]
     if pa.types.is_integer(kind):
@@ -61,7 +61,7 @@ def _cells(column: Any) -> Sequence[Cell]:
     return [None if value is None else Unreadable(str(value), rule) for value in column.to_pylist()]
 
 
-def _decoded(chunk: Any) -> Iterator[Cell]:
+def _decode(chunk: Any) -> Iterator[Cell]:
     values = _cells(pa.chunked_array([chunk.dictionary]))
     for index in chunk.indices.to_pylist():
         yield None if index is None else values[index]

@@ -48,7 +48,7 @@ def assign_roles(tables: Sequence[Table]) -> RoleTables:
     _take_from_holdings(found)
     missing = [role for role in ROLES if not found.of(role)]
     if missing:
-        raise _missing(tables, missing)
+        raise _missing_error(tables, missing)
     if len(found.model) > 1:
         others = " and ".join(str(_place_of(table)) for table in found.model)
         raise refuse(_place_of(found.model[-1]), f"give one model, not several: {others}")
@@ -95,7 +95,7 @@ def _has(table: Table, name: str) -> bool:
     return any(field_of(head) == name for head in table.heads)
 
 
-def _missing(tables: Sequence[Table], missing: Sequence[str]) -> Exception:
+def _missing_error(tables: Sequence[Table], missing: Sequence[str]) -> Exception:
     faults = Faults()
     first = tables[0]
     files = list(dict.fromkeys(table.file for table in tables))

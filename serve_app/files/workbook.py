@@ -180,9 +180,9 @@ def _table(file: str, sheet: str, cells: SheetCells, role: str | None, faults: F
         if isinstance(cell, Unreadable):
             place = Place(file, sheet, head, letters_of(column))
             faults.add(place, cell.text or None, cell.rule)
-    rows = [Row(number, _padded(cells.rows[number], cells.width)) for number in others]
+    rows = [Row(number, _pad(cells.rows[number], cells.width)) for number in others]
     return Table(file, sheet, head, tuple(map(text_of, heads)), rows, None, role)
 
 
-def _padded(cells: Mapping[int, Cell], width: int) -> list[Cell]:
+def _pad(cells: Mapping[int, Cell], width: int) -> list[Cell]:
     return [cells.get(column) for column in range(width)]

@@ -61,7 +61,7 @@ def serve_until_stopped(
         complete = settings if database is None else database.settings
         with run_service(complete, content, say, step) as complete:
             on_start(complete)
-            _wait_for_signal(database.watch if database is not None else _nothing)
+            _wait_for_signal(database.watch if database is not None else _do_nothing)
             say("stopping")
 
 
@@ -224,7 +224,7 @@ def _wait_for_signal(watch: Callable[[], None]) -> None:
         watch()
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass
 
 

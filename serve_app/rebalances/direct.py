@@ -78,7 +78,7 @@ class DirectRebalancer:
         # Apart, because a rebalance with bad options does not even start.
         options_for(model, overrides, self._settings)
         ids = model.portfolio_ids
-        with _counted(len(ids)):
+        with _count(len(ids)):
             if len(ids) > self._settings.run_fan_out_above:
                 return await self._fan_out(rebalance_id, model, overrides, claim)
             work = await self._begin(rebalance_id, model, len(ids), overrides, alone=False)
@@ -98,7 +98,7 @@ class DirectRebalancer:
         UnmatchedIdsError.
         """
         options_for(model, overrides, self._settings)
-        with _counted(1):
+        with _count(1):
             work = await self._begin(rebalance_id, model, 1, overrides, alone=True)
             return await self._solve_here(work, (portfolio_id,), claim)
 
@@ -222,9 +222,8 @@ class DirectRebalancer:
             finished_at=now(),
         )
         stored = await self._with.rebalances.store(rebalance, outcomes, claim)
-        await self._date_model(
-            rebalance
-        )  # afterwards, because an unstored rebalance must leave no date
+        # Afterwards, because an unstored rebalance must leave no date.
+        await self._date_model(rebalance)
         return stored, tuple(outcomes)
 
     async def _date_model(self, rebalance: Rebalance) -> None:
@@ -234,7 +233,7 @@ class DirectRebalancer:
 
 
 @contextmanager
-def _counted(portfolios: int) -> Generator[None]:
+def _count(portfolios: int) -> Generator[None]:
     """Count a rebalance with its seconds, or as stopped."""
     begin = time.monotonic()
     try:

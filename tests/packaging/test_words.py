@@ -82,6 +82,30 @@ RETIRED: Mapping[str, str] = {
     "REPAIRS": "MAX_TIGHTENINGS",
 }
 
+PARTICIPLE = re.compile(
+    r"\w+ed|\w+ing|begun|bought|built|chosen|done|drawn|found|given|held|kept|known|left|made|said"
+    r"|seen|sent|shown|sold|taken|told|written"
+)
+# Adjectives and nouns, and the methods by which the driver calls a listener of commands.
+NO_PARTICIPLES = {"embed", "heading", "ping", "string", "unsigned"}
+OF_THE_DRIVER = {"failed", "started", "succeeded"}
+
+
+def test_no_function_is_named_by_a_participle_alone() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and PARTICIPLE.fullmatch(node.name.strip("_"))
+        and "_" not in node.name.strip("_")
+        and not any("property" in ast.unparse(each) for each in node.decorator_list)
+        and node.name.strip("_") not in NO_PARTICIPLES | OF_THE_DRIVER
+    ]
+
+    assert found == []
+
 
 def test_no_class_function_module_or_constant_has_a_retired_name() -> None:
     found = {name: places for name, places in names().items() if name in RETIRED}

@@ -94,11 +94,11 @@ def portfolio_drift_json(drift: PortfolioDrift, model_id: str) -> PortfolioDrift
     return {
         "portfolio_id": summary.portfolio_id,
         "status": summary.status,
-        "market_value": _known(summary.market_value),
-        "cash": _known(summary.cash),
-        "cash_weight": _known(summary.cash_weight),
-        "total_drift": _known(summary.drift),
-        "total_drift_weight": _known(summary.drift_weight),
+        "market_value": _amount_text(summary.market_value),
+        "cash": _amount_text(summary.cash),
+        "cash_weight": _amount_text(summary.cash_weight),
+        "total_drift": _amount_text(summary.drift),
+        "total_drift_weight": _amount_text(summary.drift_weight),
         "out_of_band": summary.out_of_band,
         "model_id": model_id,
         "drifts": [_standing_json(standing) for standing in drift.standings],
@@ -121,7 +121,7 @@ def drift_summary_json(summary: DriftSummary) -> DriftSummaryAnswer:
     }
 
 
-def _known(amount: Decimal | None) -> str:
+def _amount_text(amount: Decimal | None) -> str:
     assert amount is not None  # because only the summary of a portfolio that FAILED lacks amounts
     return plain(amount)
 

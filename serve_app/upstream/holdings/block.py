@@ -203,7 +203,7 @@ class BlockBuilder:
         self._dense[list(errors)] = 0
         is_held = (units != 0) & ~np.isin(rows, list(errors))
         rows, units = rows[is_held], units[is_held]
-        securities, other_ids = self._numbered(columns[is_held])
+        securities, other_ids = self._number_securities(columns[is_held])
         order = np.lexsort((securities, rows))
         return HoldingsBlock(
             self._portfolio_ids,
@@ -224,10 +224,10 @@ class BlockBuilder:
         errors: dict[int, HoldingsError] = {}
         for row in np.flatnonzero((self._entries == 0) | (distinct < self._entries)).tolist():
             is_missing = self._entries[row] == 0
-            errors[row] = self._missing(row) if is_missing else self._wrong(row, REPEATED)
+            errors[row] = self._missing_error(row) if is_missing else self._wrong(row, REPEATED)
         return errors | {row: self._wrong(row, LACKING) for row in self._lacking}
 
-    def _missing(self, row: int) -> HoldingsMissingError:
+    def _missing_error(self, row: int) -> HoldingsMissingError:
         return HoldingsMissingError(self._portfolio_ids[row])
 
     def _wrong(self, row: int, what: str) -> UpstreamContractError:
@@ -235,7 +235,7 @@ class BlockBuilder:
             "holdings file", f"portfolio {self._portfolio_ids[row]} has {what}"
         )
 
-    def _numbered(self, columns: Places) -> tuple[Places, tuple[str, ...]]:
+    def _number_securities(self, columns: Places) -> tuple[Places, tuple[str, ...]]:
         """Number the securities of these columns by their ids; return the numbers and the ids."""
         used, numbers = np.unique(columns, return_inverse=True)
         names = list(self._columns)

@@ -84,7 +84,7 @@ class HoldingsFile:
         rows = sorted(range(len(portfolio_ids)), key=portfolio_ids.__getitem__)
         ordered = [portfolio_ids[row] for row in rows]
         with self._one_at_a_time:
-            for number in self._overlapping(ordered):
+            for number in self._parts_with(ordered):
                 part = self._parts[number]
                 first, end = bisect_left(ordered, part.lowest), bisect_right(ordered, part.highest)
                 if first < end:
@@ -93,7 +93,7 @@ class HoldingsFile:
                     self._rows(number).add_to(builder, *wanted, scale)
         return builder.build()
 
-    def _overlapping(self, ordered: Sequence[str]) -> range:
+    def _parts_with(self, ordered: Sequence[str]) -> range:
         """Return the parts outside of which none has any of these ids."""
         if not ordered:
             return range(0)

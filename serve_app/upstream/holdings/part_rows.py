@@ -92,7 +92,7 @@ def _whole_numbers(quantities: Any) -> tuple[Units, NDArray[np.bool_] | None]:
     """Convert quantities to whole numbers of their scale, 0 for null, and mark the nulls."""
     lacks = _nulls(quantities)
     if pa.types.is_decimal(quantities.type):
-        units = multiply(_unscaled(quantities), 10 ** max(0, -quantities.type.scale))
+        units = multiply(_unscale(quantities), 10 ** max(0, -quantities.type.scale))
     else:
         units = _integers(quantities)
         is_large = units.dtype == np.uint64 and len(units) and units.max() > MAX_INT64
@@ -100,7 +100,7 @@ def _whole_numbers(quantities: Any) -> tuple[Units, NDArray[np.bool_] | None]:
     return units if lacks is None else np.where(lacks, 0, units), lacks
 
 
-def _unscaled(decimals: Any) -> Units:
+def _unscale(decimals: Any) -> Units:
     """Read the two's complement of decimals, which have 4, 8, 16 or 32 bytes, little-endian."""
     width, start = decimals.type.byte_width, decimals.offset
     buffer = decimals.buffers()[1] or b""
