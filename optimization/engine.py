@@ -6,7 +6,7 @@ budget: the cash row alone, coupling options, costs, or bands that yield.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from functools import partial
 from itertools import repeat
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from optimization.domain.model import Model
-from optimization.domain.numbers import EXACT
+from optimization.domain.numbers import EXACT, Percent
 from optimization.domain.options import DEFAULTS, RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
@@ -27,6 +27,7 @@ from optimization.exact.block_builder import build_block
 from optimization.exact.block_with_ids import BlockWithIds
 from optimization.exact.model_units import ModelUnits
 from optimization.exact.restrictions import keeps_outside, may_trade_away
+from optimization.exact.scaled_integers import to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.exact.whole_holdings import WholeHoldings
 from optimization.explain.binding_constraints import add_binding_bands
@@ -221,5 +222,20 @@ def _covers_of_block(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[i
     if options.restricts or options.couples or options.fewest_trades:
         return {}
     plans = solve_cash_rows(relaxed.block, relaxed.bands, relaxed.separable, budget)
+    if isinstance(options.cash_floor, Percent):
+        plans = {row: _with_own_slack(relaxed, row, plan) for row, plan in plans.items()}
     securities = relaxed.assembled.securities
     return add_binding_bands(plans, relaxed.block, relaxed.bands, securities, options)
+
+
+def _with_own_slack(relaxed: SeparableRelaxation, row: int, plan: Plan) -> Plan:
+    """Round the slack of the cash floor as for the portfolio alone.
+
+    A floor in percent is rounded up to a whole unit, and the unit of a block depends on the digits
+    of all its portfolios.
+    """
+    (binding,) = plan.certificate.binding
+    decimals = relaxed.assembled.decimals_of_row(row)
+    units = EXACT.scaleb(binding.slack, decimals).to_integral_value(ROUND_FLOOR)
+    own = replace(binding, slack=to_decimal(int(units), decimals))
+    return replace(plan, certificate=replace(plan.certificate, binding=(own,)))

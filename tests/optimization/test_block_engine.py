@@ -22,6 +22,7 @@ from optimization import (
     Model,
     OptimizationError,
     OtherHoldings,
+    Percent,
     Portfolio,
     PortfolioBlock,
     PortfolioOutcome,
@@ -136,6 +137,29 @@ def cases(draw: st.DrawFn) -> Case:
 
     portfolios = [portfolio(number) for number in range(draw(st.integers(1, 6)))]
     return securities, portfolios, digits, draw(options_of([*ids, *others]))
+
+
+def test_the_slack_of_a_floor_in_percent_is_that_of_the_portfolio_alone():
+    targets = (("0.145", "0.145", "0.055"), ("0.125", "0", "0.075"), ("0.150", "0", "0.050"))
+    bands = [
+        (Decimal(weight), DriftBand(Decimal(low), Decimal(high))) for weight, low, high in targets
+    ]
+    securities = tuple(
+        PricedTarget(security_id(i), Decimal(1), *each) for i, each in enumerate(bands)
+    )
+    prices = {one.security_id: one.price for one in securities}
+    prices |= {"WHOLE": Decimal(1), "CENTS": Decimal("31.07")}
+    tight = Portfolio("0" * 24, Decimal(0), {"WHOLE": Decimal(5)}, prices)
+    neighbour = Portfolio("1" * 24, Decimal(10**6), {"CENTS": Decimal(7)}, prices)
+    options = RebalanceOptions(cash_floor=Percent(Decimal(41)))
+
+    (alone,) = rebalance_all(securities, [tight], options)
+    together = rebalance_all(securities, [tight, neighbour], options)
+
+    assert isinstance(alone, PortfolioOutcome)
+    assert alone.certificate is not None
+    assert [one.constraint for one in alone.certificate.binding] == ["cash_floor"]
+    assert complete_text(together[0]) == complete_text(alone)
 
 
 def texts(answers: Sequence[object]) -> list[str]:
