@@ -54,6 +54,18 @@ def compute_weights(outcome: BlockOutcome) -> Integers:
     """Weights of the model's securities afterwards, in ``WEIGHT_PARTS``, half up; shape (B, n).
 
     Right for rows of a market value above 0 and without a short position, otherwise 0.
+
+    >>> from optimization.domain.model import DriftBand
+    >>> from optimization.domain.portfolio import PricedTarget
+    >>> from optimization.exact.columns import OtherHoldings
+    >>> band = DriftBand(Decimal("0.05"), Decimal("0.05"))
+    >>> fund = PricedTarget("VTI", Decimal("31.50"), Decimal("0.9"), band)
+    >>> value, left = ScaledColumn.of([Decimal(1000)]), ScaledColumn.of([Decimal("86.50")])
+    >>> before, after = (ScaledColumn.of([Decimal(u)], (1, 1)) for u in (0, 29))
+    >>> columns = value, value, left, left, before, after, OtherHoldings.none(), {}
+    >>> made = BlockOutcome((fund,), ("Alice",), np.array([0], dtype=np.int8), *columns)
+    >>> compute_weights(made).tolist()
+    [[9135]]
     """
     prices = ScaledColumn.of(security.price for security in outcome.securities)
     decimals = max(prices.decimals, outcome.market_value.decimals)

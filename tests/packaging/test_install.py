@@ -83,7 +83,7 @@ def test_an_old_python_is_refused_in_one_line_that_names_it(tmp_path: Path) -> N
     old = tmp_path / "python"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n')
     old.chmod(0o700)
-    command = ["make", "-B", ".venv/.installed", f"PYTHON={old}"]
+    command = ["make", "--no-print-directory", "-B", ".venv/.installed", f"PYTHON={old}"]
 
     done = subprocess.run(
         command, cwd=SCRIPT.parent, capture_output=True, text=True, timeout=60, check=False
