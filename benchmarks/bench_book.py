@@ -27,7 +27,6 @@ import json
 import os
 import random
 import re
-import socket
 import tempfile
 import threading
 import time
@@ -420,8 +419,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--singles", action="store_true")
     arguments = parser.parse_args()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
         given: dict[str, Any] = {
             "port": port,

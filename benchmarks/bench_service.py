@@ -13,7 +13,6 @@ import http.client
 import json
 import multiprocessing
 import os
-import socket
 import statistics
 import tempfile
 import time
@@ -30,6 +29,7 @@ from rich.table import Table
 from serve_app.launch.launcher import run_service
 from serve_app.launch.preflight import read_configuration
 from serve_app.simulator import Market
+from storage.embedded.free_port import free_port
 
 CONFIG = Path(__file__).parents[1] / "serve_config.yaml"
 BAND = {"low_drift": "0.01", "high_drift": "0.01"}
@@ -252,8 +252,7 @@ def main() -> None:
     for name, default in {"portfolios": 1000, "positions": 50, "requests": 500, "runs": 5}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     arguments = parser.parse_args()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="order-generation-") as directory:
         given = {
             "port": port,

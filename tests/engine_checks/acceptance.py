@@ -8,7 +8,6 @@ AssertionError at the first wrong answer.
 
 import argparse
 import asyncio
-import socket
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -21,6 +20,7 @@ from serve_app.launch.launcher import run_service, url_of
 from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
+from storage.embedded.free_port import free_port
 from tests.end_to_end.acceptance import all_answered_rightly
 from tests.end_to_end.book import Book, serve_book
 
@@ -42,8 +42,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     arguments = parser.parse_args()
     book = Book(Market(seed=11, portfolios=0, sampled=False))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    port = free_port()
     with (
         tempfile.TemporaryDirectory(prefix="order-generation-") as directory,
         serve_book(book) as url,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from storage.embedded.engines import SECANTUS, find_engine
+from storage.embedded.free_port import free_port
 from storage.embedded.process import await_primary, end, spawn
 from storage.embedded.server import Server, find_end_reason, start, stop
 from storage.errors import NoRoomError, ServerDidNotStartError
@@ -108,8 +108,7 @@ def test_queries_run_no_javascript(server: Server) -> None:
 async def test_data_from_before_there_was_a_password_opens(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     engine, log = find_engine(), tmp_path / "server.log"
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with (tmp_path / "lock").open("w") as lock:
         pid = spawn(engine.command(tmp_path / "data", port), log, lock.fileno(), owned=True)
         await_primary(engine, pid, port, None, log, time.monotonic() + 60)
