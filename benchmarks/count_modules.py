@@ -96,7 +96,7 @@ async def rebalance(uri: str) -> Entries:
     app = api_app(settings, Ports(stored.port, optimizer, checks, no_metrics))
     transport = httpx.ASGITransport(app)
     entries = Entries()
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         (await http.get("/openapi.json")).raise_for_status()  # so that the routes are set up
         body = {**posted(), "portfolios": [*PORTFOLIOS]}
         made = (await http.post("/api/v1/models", json=body)).raise_for_status().json()
