@@ -34,9 +34,9 @@ from optimization.domain.model_edits import (
     without_portfolios,
     without_target,
 )
-from optimization.domain.number_input import Number
 from optimization.domain.numbers import (
     EXACT,
+    Number,
     Percent,
     Weight,
     WrittenFraction,

@@ -6,8 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from optimization.domain.number_input import Number, read_decimal
-from optimization.domain.numbers import Weight, multiply_weight, read_weight, weight_text
+from optimization.domain.numbers import (
+    Number,
+    Weight,
+    multiply_weight,
+    read_decimal,
+    read_weight,
+    weight_text,
+)
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.rules import GENERAL, are_ordinary, require_identifier, require_visible
 from optimization.errors import EmptyModelError, OptionsConflictError, RuleError

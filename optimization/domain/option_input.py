@@ -7,14 +7,16 @@ from functools import partial
 from numbers import Real
 from typing import Any, Final, TypeAlias, cast
 
-from optimization.domain.number_input import (
+from optimization.domain.numbers import (
+    EXACT,
+    Amount,
     Number,
     Path,
+    Percent,
     are_decimals,
     read_decimal,
     read_decimals,
 )
-from optimization.domain.numbers import EXACT, Amount, Percent
 from optimization.domain.option_values import BandRule, Direction, OpenOrders, Scope
 from optimization.errors import RuleError
 

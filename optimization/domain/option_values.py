@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from optimization.domain.number_input import Number, read_decimal
+from optimization.domain.numbers import Number, read_decimal
 from optimization.domain.rules import require_range, require_visible
 from optimization.errors import OptionsConflictError, RuleError
 

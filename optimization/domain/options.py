@@ -7,8 +7,7 @@ from functools import reduce
 from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any, Final
 
-from optimization.domain.number_input import Number
-from optimization.domain.numbers import EXACT, Amount, Percent
+from optimization.domain.numbers import EXACT, Amount, Number, Percent
 from optimization.domain.option_input import READ_OPTIONS, AmountInput, read_option
 from optimization.domain.option_values import BandRule, Direction, GroupBand, OpenOrders, Scope
 from optimization.domain.rules import require_identifier, require_range

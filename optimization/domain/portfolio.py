@@ -7,13 +7,15 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from optimization.domain.model import DriftBand, Model
-from optimization.domain.number_input import (
+from optimization.domain.numbers import (
+    EXACT,
     Number,
+    Weight,
     are_decimals,
     read_decimal,
     read_decimals,
+    read_weight,
 )
-from optimization.domain.numbers import EXACT, Weight, read_weight
 from optimization.errors import OptimizationError, PricesMissingError, RuleError
 
 ZERO = Decimal(0)

@@ -13,8 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.number_input import Number, read_decimal
-from optimization.domain.numbers import EXACT
+from optimization.domain.numbers import EXACT, Number, read_decimal
 from optimization.domain.portfolio import Portfolio, PricedTarget, find_unpriced
 from optimization.errors import PricesMissingError, RuleError
 from optimization.exact.scaled_integers import (

@@ -6,8 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from optimization.column_names import find_columns
-from optimization.domain.number_input import read_decimal
-from optimization.domain.numbers import Weight, read_weight
+from optimization.domain.numbers import Weight, read_decimal, read_weight
 from optimization.domain.rules import IDENTIFIER_RULE, is_identifier
 from optimization.errors import RuleError
 from optimization.frames.faults import Faults

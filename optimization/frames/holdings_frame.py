@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optimization.column_names import field_of
-from optimization.domain.number_input import read_decimal
+from optimization.domain.numbers import read_decimal
 from optimization.errors import FrameError
 from optimization.frames.cells import Cells
 from optimization.frames.frame_columns import (

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from optimization.column_names import field_of
 from optimization.domain.model import Band, DriftBand, Model, Target, relative_band
-from optimization.domain.number_input import read_decimal
-from optimization.domain.numbers import Weight, subtract_weight
+from optimization.domain.numbers import Weight, read_decimal, subtract_weight
 from optimization.errors import FrameError, RuleError
 from optimization.frames.cells import Cells
 from optimization.frames.frame_columns import (

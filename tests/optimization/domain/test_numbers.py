@@ -27,7 +27,7 @@ from optimization import (
     price_targets,
     rebalance,
 )
-from optimization.domain.number_input import read_decimal
+from optimization.domain.numbers import read_decimal
 
 BAND = DriftBand(0.05, 0.05)
 
