@@ -14,7 +14,6 @@ from dataclasses import replace
 from multiprocessing.queues import Queue
 
 import aiohttp
-import httpx
 from rich.console import Console
 from rich.table import Table
 
@@ -45,14 +44,10 @@ async def raw(url: str, ids: tuple[str, ...], concurrency: int) -> None:
         await asyncio.gather(*(worker() for _ in range(concurrency)))
 
 
-async def summaries(
-    url: str, ids: tuple[str, ...], concurrency: int, plain_httpx: bool = False
-) -> None:
-    """Fetch summaries with the service's client, on either transport."""
+async def summaries(url: str, ids: tuple[str, ...], concurrency: int) -> None:
+    """Fetch summaries with the service's client."""
     policy = replace(POLICY, concurrency=concurrency)
-    limits = httpx.Limits(max_connections=concurrency + 1)
-    transport = httpx.AsyncHTTPTransport(limits=limits) if plain_httpx else None
-    async with Client("accounting", url, policy, transport) as client:
+    async with Client("accounting", url, policy) as client:
         await Accounting(client).read_holdings(ids)
 
 
@@ -82,8 +77,7 @@ async def compare(url: str) -> Table:
     for concurrency in (16, 32):
         cases += [
             (f"bare aiohttp, {concurrency}", lambda n=concurrency: raw(url, ids, n)),
-            (f"httpx-aiohttp, {concurrency}", lambda n=concurrency: summaries(url, ids, n)),
-            (f"plain httpx, {concurrency}", lambda n=concurrency: summaries(url, ids, n, True)),
+            (f"summaries, {concurrency}", lambda n=concurrency: summaries(url, ids, n)),
         ]
     cases.append(("pages of /balances", lambda: paged(url, ids)))
     table = Table(title=f"{PORTFOLIOS} portfolios of 20 positions")

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-import httpx
 from pymongo.asynchronous.database import AsyncDatabase
 
 from serve_app.observability.observers import Observers
@@ -19,7 +18,8 @@ from serve_app.upstream.holdings.pages import PagedAccounting
 from serve_app.upstream.holdings.source import HoldingsService
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.http_client import Client
-from serve_app.upstream.http_exchange import plain_transport
+from serve_app.upstream.http_exchange import Transport
+from serve_app.upstream.http_transports import single_use_transport
 from serve_app.upstream.order_service import OrderService
 from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.prices import Prices
@@ -104,7 +104,7 @@ def open_resources(
 
 
 def _order_service(settings: Settings, watch: Observers) -> OrderService:
-    url, transport = settings.order_service_url, plain_transport()
+    url, transport = settings.order_service_url, single_use_transport(orders.POLICY.connect_s)
     client = _client(settings, watch, "order", url, orders.POLICY, transport)
     return OrderService(client, settings.order_blotter)
 
@@ -115,7 +115,7 @@ def _client(
     upstream: str,
     url: str | None,
     policy: Policy,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
 ) -> Client:
     """Build a client with the service's own policy, within the limits of the settings."""
     assert url is not None

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import aiohttp
 import httpx
 import stamina
-from httpx_aiohttp import AiohttpTransport
 
 from serve_app.call_context import correlation_id
 from serve_app.upstream.circuit_breaker import Breaker, BreakerState
@@ -21,7 +21,14 @@ from serve_app.upstream.errors import (
     UpstreamContractError,
     UpstreamUnavailableError,
 )
-from serve_app.upstream.http_exchange import TRANSPORT_ERRORS, exchange
+from serve_app.upstream.http_exchange import (
+    TRANSPORT_ERRORS,
+    Request,
+    Response,
+    Transport,
+    exchange,
+)
+from serve_app.upstream.http_transports import KeptConnections
 from serve_app.upstream.request_observer import CallObserver, WatchedTransport
 from serve_app.upstream.response_body import UnreadableError, parse_json
 from serve_app.upstream.retry_policy import (
@@ -65,22 +72,17 @@ class Client:
         upstream: str,
         base_url: str,
         policy: Policy,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         observer: CallObserver | None = None,
         breaker: Breaker | None = None,
     ) -> None:
         self.upstream = upstream
         self.policy = policy
-        # Below 5 s, because uvicorn and gunicorn close idle connections then.
-        limits = httpx.Limits(max_connections=policy.concurrency + 1, keepalive_expiry=4.0)
-        transport = transport or AiohttpTransport(limits=limits, trust_env=False)
-        # Without httpx.AsyncClient, whose redirects, cookies and hooks no upstream needs, because
-        # they took a third of the time of a request.
+        transport = transport or KeptConnections(policy.concurrency + 1, policy.connect_s)
         self._transport = WatchedTransport(upstream, transport, observer) if observer else transport
         url = httpx.URL(base_url)
         self._base_url = str(url.copy_with(userinfo=b"")).rstrip("/")
         self._headers = {**HEADERS, **_authorization(url)}
-        self._extensions = {"timeout": httpx.Timeout(None, connect=policy.connect_s).as_dict()}
         self._slots = asyncio.Semaphore(policy.concurrency)
         threshold, pause_s = policy.breaker_threshold, policy.breaker_pause_s
         self._breaker = breaker or Breaker(upstream, threshold, pause_s)
@@ -95,7 +97,7 @@ class Client:
         path: str,
         params: Mapping[str, str | int] | None = None,
         accept: frozenset[int] = OK,
-    ) -> httpx.Response:
+    ) -> Response:
         """Send a GET and return the response, whose status is one of ``accept``."""
         request = self._request("GET", path, params=params)
         async with self._slots:
@@ -108,13 +110,11 @@ class Client:
                 wait_s = error.retry_after_s or ASK_AGAIN_AFTER_S
                 raise UpstreamUnavailableError(self.upstream, error.detail, wait_s) from error
 
-    async def send_once(
-        self, method: str, path: str, body: bytes, within_s: float
-    ) -> httpx.Response:
+    async def send_once(self, method: str, path: str, body: bytes, within_s: float) -> Response:
         """Send a JSON body at most once and return the response, whose status is below 500.
 
         Raises UpstreamUnavailableError if the body was not sent, and OutcomeUnknownError if it was
-        sent and no answer tells its effect. The client needs the ``plain_transport``.
+        sent and no answer tells its effect. The client needs ``single_use_transport``.
         """
         request = self._request(method, path, body)
         async with self._slots:
@@ -142,7 +142,7 @@ class Client:
                 raise TypeError("null is no object")
         return body
 
-    def parse(self, response: httpx.Response) -> Any:
+    def parse(self, response: Response) -> Any:
         """Parse the body as strict JSON, with Decimals for numbers that have a fraction."""
         try:
             return parse_json(response.content)
@@ -163,16 +163,16 @@ class Client:
         """Call the health route once, past the breaker and without a retry; never raise."""
         try:
             async with asyncio.timeout(within_s):
-                response = await self._transport.handle_async_request(self._request("GET", path))
-                await response.aclose()
-            is_healthy = response.status_code == 200
+                response = await self._transport.send(self._request("GET", path))
+                await response.close()
+            is_healthy = response.status == 200
         except TRANSPORT_ERRORS:  # TimeoutError is an OSError
             is_healthy = False
         return UpstreamHealth(is_healthy, self._breaker.state)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._transport.aclose()
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,9 +185,7 @@ class Client:
     ) -> None:
         await self.close()
 
-    async def _attempt(
-        self, request: httpx.Request, accept: frozenset[int], probe: bool
-    ) -> httpx.Response:
+    async def _attempt(self, request: Request, accept: frozenset[int], probe: bool) -> Response:
         deadline = time.monotonic() + self.policy.budget_s
         try:
             return await self._once(request, accept, deadline)
@@ -198,11 +196,11 @@ class Client:
 
     async def _retry(
         self,
-        request: httpx.Request,
+        request: Request,
         accept: frozenset[int],
         deadline: float,
         first: TransientError,
-    ) -> httpx.Response:
+    ) -> Response:
         # The first failure is replayed into stamina, because a call that succeeds at once then
         # never pays for the retry context.
         replayed = False
@@ -216,7 +214,7 @@ class Client:
                 return await self._once(request, accept, deadline)
         raise first
 
-    async def _connect_and_send(self, request: httpx.Request, within_s: float) -> httpx.Response:
+    async def _connect_and_send(self, request: Request, within_s: float) -> Response:
         """Connect, with the retries of the policy, and send once."""
         pause_s = build_retry_hook(self.policy, time.monotonic() + self.policy.total_s)
 
@@ -229,54 +227,51 @@ class Client:
                 return await self._send(request, within_s)
         raise AssertionError
 
-    async def _send(self, request: httpx.Request, within_s: float) -> httpx.Response:
-        path = request.url.path
+    async def _send(self, request: Request, within_s: float) -> Response:
         try:
             async with asyncio.timeout(within_s):
                 response = await self._exchange(request, None)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise NotSentError(f"{path}: {type(error).__name__}", True, None) from error
+            raise NotSentError(f"{request.path}: {type(error).__name__}", True, None) from error
         except TimeoutError as error:
-            raise TransientError(f"{path} took over {within_s:.3g} s", True, None) from error
+            raise TransientError(
+                f"{request.path} took over {within_s:.3g} s", True, None
+            ) from error
         except TRANSPORT_ERRORS as error:
-            raise TransientError(f"{path}: {type(error).__name__}", True, None) from error
+            raise TransientError(f"{request.path}: {type(error).__name__}", True, None) from error
         except UnreadableError as error:
-            raise TransientError(f"the answer of {path} {error}", False, None) from error
+            raise TransientError(f"the answer of {request.path} {error}", False, None) from error
         if response.status_code >= 500:
-            detail = f"{path} answered {response.status_code}: {response.text[:MAX_DETAIL_LENGTH]}"
+            text = response.content.decode(errors="replace")[:MAX_DETAIL_LENGTH]
+            detail = f"{request.path} answered {response.status_code}: {text}"
             raise TransientError(detail, True, None)
         return response
 
-    async def _once(
-        self, request: httpx.Request, accept: frozenset[int], deadline: float
-    ) -> httpx.Response:
+    async def _once(self, request: Request, accept: frozenset[int], deadline: float) -> Response:
         limit_s = min(self.policy.total_s, deadline - time.monotonic())
-        path = request.url.path
         try:
             async with asyncio.timeout(limit_s):
                 response = await self._exchange(request, accept)
         except TimeoutError as error:
-            raise TransientError(f"{path} took over {limit_s:.3g} s", True, None) from error
+            raise TransientError(f"{request.path} took over {limit_s:.3g} s", True, None) from error
         except aiohttp.ClientResponseError as error:
-            detail = f"the answer of {path} is not HTTP ({error.message[:MAX_DETAIL_LENGTH]})"
+            detail = (
+                f"the answer of {request.path} is not HTTP ({error.message[:MAX_DETAIL_LENGTH]})"
+            )
             raise UpstreamContractError(self.upstream, detail) from error
         except TRANSPORT_ERRORS as error:
-            # From the cause, because httpx-aiohttp maps a refused connection to a time-out.
-            kind = type(error.__cause__ or error).__name__
-            raise TransientError(f"{path}: {kind}", True, None) from error
+            raise TransientError(f"{request.path}: {type(error).__name__}", True, None) from error
         except UnreadableError as error:
             raise self._contract_error(request, error) from error
         status = response.status_code
         if status in accept:
             return response
-        detail = f"{path} answered {status}"
+        detail = f"{request.path} answered {status}"
         if status == 429 or status >= 500:
-            raise TransientError(detail, status >= 500, retry_after_s(response))
+            raise TransientError(detail, status >= 500, retry_after_s(response.retry_after))
         raise UpstreamContractError(self.upstream, detail)
 
-    async def _exchange(
-        self, request: httpx.Request, wanted: frozenset[int] | None
-    ) -> httpx.Response:
+    async def _exchange(self, request: Request, wanted: frozenset[int] | None) -> Response:
         return await exchange(self._transport, request, wanted, self.policy.max_answer_bytes)
 
     def _request(
@@ -285,19 +280,15 @@ class Client:
         path: str,
         body: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
-    ) -> httpx.Request:
+    ) -> Request:
         headers = {**self._headers, **_correlation_header()}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        url = self._base_url + path
-        return httpx.Request(
-            method, url, params=params, headers=headers, content=body, extensions=self._extensions
-        )
+        query = f"?{urlencode(params)}" if params else ""
+        return Request(method, f"{self._base_url}{path}{query}", headers, body)
 
-    def _contract_error(
-        self, request: httpx.Request, error: UnreadableError
-    ) -> UpstreamContractError:
-        return UpstreamContractError(self.upstream, f"the answer of {request.url.path} {error}")
+    def _contract_error(self, request: Request, error: UnreadableError) -> UpstreamContractError:
+        return UpstreamContractError(self.upstream, f"the answer of {request.path} {error}")
 
 
 def _authorization(url: httpx.URL) -> dict[str, str]:

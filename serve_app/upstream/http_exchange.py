@@ -1,6 +1,9 @@
 """HTTP exchange: one request and its response, read up to a bound."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import httpx
@@ -8,41 +11,71 @@ import httpx
 from serve_app.upstream.response_body import read_body
 from serve_app.upstream.retry_policy import CutShortError
 
-# With aiohttp's errors, because its httpx transport passes those on that it does not map.
 TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
 
-def plain_transport() -> httpx.AsyncBaseTransport:
-    """Make the transport of a client that posts: a new connection for every request, no retries.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request."""
 
-    httpx-aiohttp reports a connection that broke after the request as one that was never made, and
-    a kept connection may break at its next use: in both cases it is unknown if a POST was sent.
-    """
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncHTTPTransport(limits=limits, retries=0, trust_env=False)
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+    @property
+    def path(self) -> str:
+        """Path of the URL, for messages."""
+        return unquote(urlsplit(self.url).path)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Response whose body was read; it is empty if the status was not wanted."""
+
+    request: Request
+    status_code: int
+    content: bytes
+    retry_after: str | None  # the header
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStream:
+    """Response whose body is still to be read, and then closed."""
+
+    status: int
+    headers: Mapping[str, str]
+    parts: AsyncIterable[bytes]
+    close: Callable[[], Awaitable[None]]
+
+
+class Transport(Protocol):
+    """Connections to one upstream."""
+
+    async def send(self, request: Request) -> ResponseStream:
+        """Send a request; return its response once the head is here."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 async def exchange(
-    transport: httpx.AsyncBaseTransport,
-    request: httpx.Request,
-    wanted: Collection[int] | None,
-    max_bytes: int,
-) -> httpx.Response:
+    transport: Transport, request: Request, wanted: Collection[int] | None, max_bytes: int
+) -> Response:
     """Send a request and read the body of the response if its status is ``wanted``; None is any.
 
     Raises CutShortError if the body breaks off, UnreadableError if the body is too large or in an
     encoding that was not accepted, and errors of the transport before a response begins.
     """
-    streamed = await transport.handle_async_request(request)
-    status = streamed.status_code
+    stream = await transport.send(request)
     try:
-        is_wanted = wanted is None or status in wanted
-        body = await read_body(streamed, max_bytes) if is_wanted else b""
+        is_wanted = wanted is None or stream.status in wanted
+        body = await read_body(stream.parts, stream.headers, max_bytes) if is_wanted else b""
     except TRANSPORT_ERRORS as error:
-        detail = f"the answer of {request.url.path} broke off"
+        detail = f"the answer of {request.path} broke off"
         raise CutShortError(detail, False, None) from error
     finally:
-        await streamed.aclose()
-    wait = streamed.headers.get("Retry-After")
-    headers = {} if wait is None else {"Retry-After": wait}
-    return httpx.Response(status, headers=headers, content=body, request=request)
+        await stream.close()
+    return Response(request, stream.status, body, stream.headers.get("Retry-After"))

@@ -2,11 +2,9 @@
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Mapping
 from decimal import Decimal
 from typing import Any
-
-import httpx
 
 PLAIN = frozenset({"", "identity"})
 GZIP = frozenset({"gzip", "x-gzip"})
@@ -17,19 +15,21 @@ class UnreadableError(ValueError):
     """A body is too large, in an encoding that was not accepted, or not strict JSON."""
 
 
-async def read_body(response: httpx.Response, max_bytes: int) -> bytes:
+async def read_body(
+    raw_parts: AsyncIterable[bytes], headers: Mapping[str, str], max_bytes: int
+) -> bytes:
     """Read the body of a streamed response, and inflate it if it is gzip.
 
     Raises UnreadableError beyond ``max_bytes``, counted after inflation because a few kilobytes of
     gzip may stand for gigabytes.
     """
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    encoding = headers.get("Content-Encoding", "").strip().lower()
     if encoding not in PLAIN | GZIP:
         raise UnreadableError("has a Content-Encoding that was not asked for")
     inflater = zlib.decompressobj(GZIP_WINDOW_BITS) if encoding in GZIP else None
     parts: list[bytes] = []
     size = 0
-    async for raw in response.aiter_raw():
+    async for raw in raw_parts:
         part = raw if inflater is None else _inflate(inflater, raw, max_bytes - size + 1)
         size += len(part)
         if size > max_bytes:
@@ -79,10 +79,10 @@ def _refuse_constant(name: str) -> None:
     raise UnreadableError(f"holds {name}, which is no JSON number")
 
 
-def _to_object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            raise UnreadableError(f"has the name {name[:40]!r} twice in one object")
-        members[name] = value
+def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen = set[str]()
+        name = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise UnreadableError(f"has the name {name[:40]!r} twice in one object")
     return members

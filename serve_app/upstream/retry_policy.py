@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import httpx
-
 MAX_RETRY_AFTER_S = 3600.0
 
 
@@ -72,9 +70,8 @@ def build_retry_hook(policy: Policy, deadline: float) -> Callable[[Exception], b
     return pause_s
 
 
-def retry_after_s(response: httpx.Response) -> float | None:
+def retry_after_s(value: str | None) -> float | None:
     """Read the Retry-After header, a number or a date, as seconds; at most an hour."""
-    value = response.headers.get("Retry-After")
     if value is None:
         return None
     if value.isdecimal():

@@ -18,6 +18,7 @@ from serve_app.upstream.holdings.pages import PagedAccounting
 from serve_app.upstream.holdings.source import Balance
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.http_client import Client
+from serve_app.upstream.http_transports import HttpxTransport
 from serve_app.upstream.order_service import Accepted, NewOrder, OrderService, Placed, Refused
 from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.prices import Prices
@@ -80,7 +81,9 @@ def documented() -> Documented:
 
 @pytest.fixture
 async def client(documented: Documented) -> AsyncIterator[Client]:
-    async with Client("documented", "http://upstream", POLICY, documented) as client:
+    async with Client(
+        "documented", "http://upstream", POLICY, HttpxTransport(documented)
+    ) as client:
         yield client
 
 

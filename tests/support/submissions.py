@@ -8,6 +8,7 @@ import httpx
 from serve_app.orders.admission import Admission
 from serve_app.orders.submission import OrderSubmitter
 from serve_app.upstream.http_client import Client
+from serve_app.upstream.http_transports import HttpxTransport
 from serve_app.upstream.order_service import OrderService
 from serve_app.upstream.retry_policy import Policy
 from storage.order import OrderState
@@ -22,7 +23,7 @@ NO_WAIT = timedelta(0)
 def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIENT) -> None:
     """Connect the store to this desk; ``arrive_within`` bounds the delay of an order."""
     policy = Policy(backoff_s=0.0, breaker_threshold=100)
-    service = OrderService(Client("order", "http://desk", policy, desk), "Default")
+    service = OrderService(Client("order", "http://desk", policy, HttpxTransport(desk)), "Default")
     stored.resources = replace(stored.resources, order_service=service)
     admission = Admission(stored.resources, arrive_within, settle_s=0.0)
     stored.submitter = OrderSubmitter(stored.resources, arrive_within, admission=admission)

@@ -10,6 +10,7 @@ import httpx
 
 from serve_app.upstream.circuit_breaker import Breaker
 from serve_app.upstream.http_client import Client
+from serve_app.upstream.http_exchange import Transport
 from serve_app.upstream.request_observer import CallObserver
 from serve_app.upstream.retry_policy import Policy
 
@@ -27,7 +28,7 @@ def client_of(
     upstream: str = "pricing",
     observer: CallObserver | None = None,
     breaker: Breaker | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
 ) -> Client:
     """Start a server and a client of it, both for the duration of the test."""
     client = Client(upstream, url_of(handler), policy, transport, observer, breaker)

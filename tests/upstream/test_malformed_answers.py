@@ -23,7 +23,8 @@ from serve_app.upstream.holdings.pages import PagedAccounting
 from serve_app.upstream.holdings.source import Balance, fetch_holdings
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.http_client import Client
-from serve_app.upstream.http_exchange import plain_transport
+from serve_app.upstream.http_exchange import Transport
+from serve_app.upstream.http_transports import single_use_transport
 from serve_app.upstream.listings import PAGE_SIZE
 from serve_app.upstream.order_service import CANCELLED, NewOrder, OrderService
 from serve_app.upstream.portfolio_names import Portfolios
@@ -85,11 +86,11 @@ class Service:
         answer = self.spoiled(request.method, path)
         return httpx.Response(200, json=_valid_answer(path)) if answer is None else answer
 
-    def client(self, transport: httpx.AsyncBaseTransport | None = None) -> Client:
+    def client(self, transport: Transport | None = None) -> Client:
         return client_of(self, POLICY, "upstream", transport=transport)
 
     def orders(self) -> OrderService:
-        return OrderService(self.client(plain_transport()), "Default")
+        return OrderService(self.client(single_use_transport(1.0)), "Default")
 
 
 def _valid_answer(path: str) -> Any:

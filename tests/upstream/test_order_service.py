@@ -20,7 +20,7 @@ from serve_app.upstream.errors import (
     UpstreamUnavailableError,
 )
 from serve_app.upstream.http_client import Client
-from serve_app.upstream.http_exchange import plain_transport
+from serve_app.upstream.http_transports import HttpxTransport, single_use_transport
 from serve_app.upstream.order_service import Accepted, NewOrder, OrderService, Placed, Refused
 from serve_app.upstream.retry_policy import Policy
 from tests.support import flaky_order_service
@@ -46,8 +46,8 @@ def orders(market: Market, count: int) -> list[NewOrder]:
 
 def service(desk: OrderDesk | Handler, policy: Policy = EAGER) -> OrderService:
     if isinstance(desk, OrderDesk):
-        return OrderService(Client("order", "http://desk", policy, desk), "Default")
-    one = client_of(desk, policy, "order", transport=plain_transport())
+        return OrderService(Client("order", "http://desk", policy, HttpxTransport(desk)), "Default")
+    one = client_of(desk, policy, "order", transport=single_use_transport(1.0))
     return OrderService(one, "Default")
 
 
@@ -207,7 +207,9 @@ async def test_a_connection_that_cannot_be_made_is_tried_again_because_nothing_w
 async def test_a_breaker_that_is_open_sends_nothing(desk: OrderDesk, market: Market) -> None:
     clock = Clock()
     breaker = Breaker("order", threshold=1, max_pause_s=60.0, clock=clock)
-    upstream = OrderService(Client("order", "http://desk", EAGER, desk, breaker=breaker), "Default")
+    upstream = OrderService(
+        Client("order", "http://desk", EAGER, HttpxTransport(desk), breaker=breaker), "Default"
+    )
     await upstream.references()
     clock.now_s += 10
     desk.faults = [flaky_order_service.overloaded]
@@ -238,11 +240,11 @@ async def listening(answer: Callable[[asyncio.StreamWriter], None]) -> AsyncIter
 async def test_over_a_real_connection_one_that_is_refused_is_told_from_one_that_breaks() -> None:
     async with (
         listening(lambda _: None) as url,
-        Client("order", url, EAGER, plain_transport()) as one,
+        Client("order", url, EAGER, single_use_transport(1.0)) as one,
     ):
         with pytest.raises(OutcomeUnknownError):
             await one.send_once("POST", "/x", b"[]", 5.0)
-    async with Client("order", "http://127.0.0.1:9", EAGER, plain_transport()) as one:
+    async with Client("order", "http://127.0.0.1:9", EAGER, single_use_transport(1.0)) as one:
         with pytest.raises(UpstreamUnavailableError, match="ConnectError"):
             await one.send_once("POST", "/x", b"[]", 5.0)
 
@@ -252,7 +254,7 @@ async def test_an_answer_that_takes_too_long_leaves_the_outcome_unknown() -> Non
         await asyncio.sleep(60)
         return httpx.Response(200)
 
-    one = client_of(slow, EAGER, "order", transport=plain_transport())
+    one = client_of(slow, EAGER, "order", transport=single_use_transport(1.0))
     with pytest.raises(OutcomeUnknownError, match="took over"):
         await one.send_once("POST", "/x", b"[]", 0.01)
 
@@ -265,7 +267,7 @@ async def test_reference_ids_are_asked_for_once_and_a_blotter_that_is_missing_is
     assert (first.blotter, first.status, first.types) == (1, 1, {Side.BUY: 1, Side.SELL: 2})
     assert await upstream.references() is first
 
-    nowhere = OrderService(Client("order", "http://desk", EAGER, desk), "Nowhere")
+    nowhere = OrderService(Client("order", "http://desk", EAGER, HttpxTransport(desk)), "Nowhere")
     with pytest.raises(UpstreamContractError, match="no name Nowhere"):
         await nowhere.place(orders(market, 1), AT)
     assert desk.posted == []

@@ -10,6 +10,7 @@ import pytest
 
 from serve_app.simulator import Market, market_app
 from serve_app.upstream.http_client import Client
+from serve_app.upstream.http_transports import HttpxTransport
 from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.retry_policy import Policy
 
@@ -45,7 +46,9 @@ def answered(status: int, body: object) -> httpx.Response:
 
 
 def portfolios(service: Service, within_s: float = 60.0) -> Portfolios:
-    return Portfolios(Client("portfolio", "http://portfolios", EAGER, service), within_s)
+    return Portfolios(
+        Client("portfolio", "http://portfolios", EAGER, HttpxTransport(service)), within_s
+    )
 
 
 async def test_a_few_names_are_read_one_by_one_and_remembered(

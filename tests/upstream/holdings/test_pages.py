@@ -9,6 +9,7 @@ from serve_app.upstream.holdings.pages import PagedAccounting
 from serve_app.upstream.holdings.source import Balance, Found, HoldingsSource
 from serve_app.upstream.holdings.summaries import POLICY, Accounting
 from serve_app.upstream.http_client import Client
+from serve_app.upstream.http_transports import HttpxTransport
 from tests.support.flaky_order_service import unread
 from tests.support.upstream_servers import client_of
 
@@ -39,7 +40,7 @@ class Counted(httpx.AsyncBaseTransport):
 
 
 def sources(transport: httpx.AsyncBaseTransport) -> tuple[HoldingsSource, HoldingsSource]:
-    client = Client("accounting", "http://market", POLICY, transport)
+    client = Client("accounting", "http://market", POLICY, HttpxTransport(transport))
     return PagedAccounting(client), Accounting(client)
 
 
