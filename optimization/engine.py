@@ -5,14 +5,15 @@ budget: the cash row alone, coupling options, costs, or bands that yield.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from functools import partial
-from itertools import repeat
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.model import Model
 from optimization.domain.numbers import EXACT, Percent
 from optimization.domain.options import DEFAULTS, RebalanceOptions
@@ -24,22 +25,16 @@ from optimization.errors import (
 )
 from optimization.exact.block import BLOCK_SIZE
 from optimization.exact.block_builder import build_block
-from optimization.exact.block_with_ids import BlockWithIds
-from optimization.exact.model_units import ModelUnits
-from optimization.exact.restrictions import keeps_outside, may_trade_away
-from optimization.exact.scaled_integers import to_decimal
+from optimization.exact.block_with_ids import BlockWithIds, find_blockable
+from optimization.exact.restrictions import keeps_outside
+from optimization.exact.scaled_integers import ModelUnits, parts_to_decimal, to_decimal
 from optimization.exact.verification import violated_constraints
-from optimization.exact.whole_holdings import WholeHoldings
-from optimization.explain.binding_constraints import add_binding_bands
-from optimization.search import Answer, certification_error, search_plan
-from optimization.separable_answers import SeparableAnswers
+from optimization.explain.binding_constraints import add_binding_bands, find_binding_rows
+from optimization.search import Answer, certification_error, make_answer, search_plan
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.relaxation import SeparableRelaxation, relax
 from optimization.time_budget import TimeBudget
-
-ONE = Decimal(1)
-
 
 Search: TypeAlias = Callable[[TimeBudget], Answer]
 """A deferred search for a portfolio that its separable optimum does not answer."""
@@ -125,7 +120,7 @@ def _answers_or_searches(
 ) -> Iterator[tuple[int, Answer | Search]]:
     """Yield the place of each portfolio with its answer, or with the search that it needs."""
     units = ModelUnits.of(securities)
-    together = _find_blockable(securities, portfolios, options, units)
+    together = find_blockable(securities, portfolios, options, units)
     alone = sorted(set(range(len(portfolios))).difference(together))
     blockable = list(together)
     for first in range(0, len(blockable), BLOCK_SIZE):
@@ -145,47 +140,8 @@ def _answers_or_searches(
         yield place, _answer_block(assembled, options, budget, is_alone=True)[0]
 
 
-def _has_fractions(securities: Sequence[PricedTarget]) -> bool:
-    """Whether amounts may repeat; they are rounded after the digits of all that share a block."""
-    weights = (part for one in securities for part in (one.weight, one.band.low, one.band.high))
-    return not all(isinstance(part, Decimal) for part in weights)
-
-
 def _add_cash_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
     return replace(portfolio, cash=EXACT.add(portfolio.cash, flow))
-
-
-def _find_blockable(
-    securities: Sequence[PricedTarget],
-    portfolios: Sequence[Portfolio],
-    options: RebalanceOptions,
-    units: ModelUnits,
-) -> dict[int, WholeHoldings]:
-    """Find the portfolios that can share arrays, by place: one price mapping, whole shares.
-
-    Under restrictions, lots are whole and no holding outside the model is kept.
-    """
-    ids = [security.security_id for security in securities]
-    lots = map(options.lots.get, ids, repeat(ONE))
-    if (
-        options.couples
-        or _has_fractions(securities)
-        or any(lot != lot.to_integral_value() for lot in lots)
-    ):
-        return {}
-    blockable: dict[int, WholeHoldings] = {}
-    restricts = options.restricts
-    for place, portfolio in enumerate(portfolios):
-        if portfolio.prices is portfolios[0].prices:
-            whole = WholeHoldings.of(portfolio, ids, units.others)
-            if whole and not (restricts and _keeps_other(options, portfolio, whole)):
-                blockable[place] = whole
-    return blockable
-
-
-def _keeps_other(options: RebalanceOptions, portfolio: Portfolio, whole: WholeHoldings) -> bool:
-    ids = [one.security_id for one in whole.others]
-    return not all(may_trade_away(options, one, portfolio.holdings[one]) for one in ids)
 
 
 def _answer_block(
@@ -202,7 +158,7 @@ def _answer_block(
         fast &= ~keeps_outside(block, separable.lots)
     wrong: list[bool] = np.any(violated_constraints(block, separable.lots), axis=1).tolist()
     covers = {} if bool(fast.all()) else _covers_of_block(relaxed, budget)
-    answer = SeparableAnswers.of(relaxed, fast)
+    answer = _SeparableAnswers.of(relaxed, fast)
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
         if is_fast and wrong[row]:
@@ -239,3 +195,41 @@ def _with_own_slack(relaxed: SeparableRelaxation, row: int, plan: Plan) -> Plan:
     units = EXACT.scaleb(binding.slack, decimals).to_integral_value(ROUND_FLOOR)
     own = replace(binding, slack=to_decimal(int(units), decimals))
     return replace(plan, certificate=replace(plan.certificate, binding=(own,)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SeparableAnswers:
+    """Answers of the portfolios of a block whose separable optimum keeps every row."""
+
+    relaxed: SeparableRelaxation
+    lots: list[list[int]]  # of every row
+    drifts: list[int]  # of every row, units / denominator
+    cash_after: list[int]  # of every row, units
+    is_kept: list[bool] | None  # whether restrictions keep a row outside a band for good
+    binding: Mapping[int, tuple[Binding, ...]]  # of the rows that something binds
+
+    @classmethod
+    def of(cls, relaxed: SeparableRelaxation, fast: NDArray[np.bool_]) -> Self:
+        """Compute what the answers of the ``fast`` rows need, for all of them at once."""
+        block, separable, options = relaxed.block, relaxed.separable, relaxed.options
+        binding: dict[int, tuple[Binding, ...]] = {}
+        if rows := np.flatnonzero(fast & separable.clipped).tolist():
+            some = block.select_rows(rows), relaxed.bands.select_rows(rows), separable.lots[rows]
+            found = find_binding_rows(*some, relaxed.assembled.securities, options)
+            binding = {row: found.of_row(place) for place, row in enumerate(rows)}
+        kept = keeps_outside(block, separable.lots).tolist() if options.restricts else None
+        cash_after = (block.market_value - separable.invested).tolist()
+        lots: list[list[int]] = separable.lots.tolist()
+        return cls(relaxed, lots, relaxed.drifts, cash_after, kept, binding)
+
+    def of_row(self, row: int) -> Answer:
+        """Answer one portfolio."""
+        relaxed, block = self.relaxed, self.relaxed.block
+        drift = parts_to_decimal(self.drifts[row], block.denominator, block.decimals)
+        binding = self.binding.get(row, ())
+        certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding)
+        if self.is_kept and self.is_kept[row]:
+            plan = Plan(relaxed.separable.lots[row], certificate)
+            return make_answer(relaxed, row, relaxed.coupled_problem(row), plan, TimeBudget())
+        cash_after = to_decimal(self.cash_after[row], block.decimals)
+        return relaxed.assembled.make_plan(row, self.lots[row], cash_after, certificate)

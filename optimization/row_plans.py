@@ -25,9 +25,8 @@ from optimization.exact.columns import (
     ScaledColumn,
     column_of_parts,
 )
-from optimization.exact.model_units import ModelUnits
 from optimization.exact.restrictions import keeps_outside, may_trade_away
-from optimization.exact.scaled_integers import Integers, fraction_to_decimal
+from optimization.exact.scaled_integers import Integers, ModelUnits, fraction_to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import find_binding_rows
 from optimization.solvers.relaxation import relax_block

@@ -12,17 +12,16 @@ from optimization.domain.numbers import EXACT, Amount, Percent, decimals_of, to_
 from optimization.domain.options import RebalanceOptions
 from optimization.domain.portfolio import Portfolio, PricedTarget
 from optimization.exact.block import Block, fits_int64, largest_number
-from optimization.exact.block_with_ids import BlockWithIds
-from optimization.exact.model_units import ModelUnits
+from optimization.exact.block_with_ids import BlockWithIds, WholeHoldings
 from optimization.exact.odd_lots import Columns, columns_of
 from optimization.exact.scaled_integers import (
     INT64_SAFE,
     TOO_LARGE,
     Integers,
+    ModelUnits,
     integer_array,
     to_units,
 )
-from optimization.exact.whole_holdings import WholeHoldings
 
 FLOAT_MARGIN = 1.001  # of bounds in floats, because their sums are rounded
 ZERO, ONE = Decimal(0), Decimal(1)

@@ -1,19 +1,95 @@
-"""BlockWithIds: a block with its portfolios and securities, and its plans as outcomes."""
+"""BlockWithIds: a block with its portfolios and securities, and its plans as outcomes.
+
+``find_blockable`` tells which portfolios can share a block.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import repeat
 
 from optimization.domain.certificate import Certificate
 from optimization.domain.numbers import EXACT, decimals_of
+from optimization.domain.options import RebalanceOptions
 from optimization.domain.outcome import OutsideBand, PortfolioOutcome, Refusal, Status
-from optimization.domain.portfolio import Portfolio, PricedTarget
+from optimization.domain.portfolio import OtherTargets, Portfolio, PricedTarget
 from optimization.exact.block import Block
-from optimization.exact.model_units import ModelUnits
-from optimization.exact.scaled_integers import Integers, to_decimal
-from optimization.exact.whole_holdings import WholeHoldings
+from optimization.exact.restrictions import may_trade_away
+from optimization.exact.scaled_integers import Integers, ModelUnits, to_decimal
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeHoldings:
+    """Holdings without a fraction of a share: those of a model, and the securities of the others.
+
+    >>> funds, prices = ["A" * 24, "B" * 24], {"A" * 24: Decimal(10), "GOLD": Decimal(61)}
+    >>> held = Portfolio("P" * 24, 0, {"A" * 24: Decimal("3.00"), "GOLD": Decimal(2)}, prices)
+    >>> found = WholeHoldings.of(held, funds, OtherTargets(()))
+    >>> found.shares
+    (3, 0)
+    """
+
+    shares: tuple[int, ...]  # of each security of the model
+    others: tuple[PricedTarget, ...]  # held outside the model, by id
+
+    @classmethod
+    def of(
+        cls, portfolio: Portfolio, model_ids: Sequence[str], others: OtherTargets
+    ) -> "WholeHoldings | None":
+        """Convert the holdings of a portfolio; None if one is a fraction of a share."""
+        holdings = portfolio.holdings
+        held = list(map(holdings.get, model_ids, repeat(ZERO)))
+        shares = list(map(int, held))
+        if shares != held:
+            return None
+        if len(shares) - shares.count(0) == len(holdings):
+            return cls(tuple(shares), ())
+        outside = others.of(portfolio)
+        quantities = [holdings[one.security_id] for one in outside]
+        if quantities != list(map(int, quantities)):
+            return None
+        return cls(tuple(shares), outside)
+
+
+def find_blockable(
+    securities: Sequence[PricedTarget],
+    portfolios: Sequence[Portfolio],
+    options: RebalanceOptions,
+    units: ModelUnits,
+) -> dict[int, WholeHoldings]:
+    """Find the portfolios that can share arrays, by place: one price mapping, whole shares.
+
+    Under restrictions, lots are whole and no holding outside the model is kept.
+    """
+    ids = [security.security_id for security in securities]
+    lots = map(options.lots.get, ids, repeat(ONE))
+    if (
+        options.couples
+        or _has_fractions(securities)
+        or any(lot != lot.to_integral_value() for lot in lots)
+    ):
+        return {}
+    blockable: dict[int, WholeHoldings] = {}
+    restricts = options.restricts
+    for place, portfolio in enumerate(portfolios):
+        if portfolio.prices is portfolios[0].prices:
+            whole = WholeHoldings.of(portfolio, ids, units.others)
+            if whole and not (restricts and _keeps_other(options, portfolio, whole)):
+                blockable[place] = whole
+    return blockable
+
+
+def _keeps_other(options: RebalanceOptions, portfolio: Portfolio, whole: WholeHoldings) -> bool:
+    ids = [one.security_id for one in whole.others]
+    return not all(may_trade_away(options, one, portfolio.holdings[one]) for one in ids)
+
+
+def _has_fractions(securities: Sequence[PricedTarget]) -> bool:
+    """Whether amounts may repeat; they are rounded after the digits of all that share a block."""
+    weights = (part for one in securities for part in (one.weight, one.band.low, one.band.high))
+    return not all(isinstance(part, Decimal) for part in weights)
 
 
 @dataclass(frozen=True, slots=True)

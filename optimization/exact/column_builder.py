@@ -13,8 +13,7 @@ from optimization.domain.portfolio import PricedTarget
 from optimization.exact.block import Block, fits_int64, largest_number
 from optimization.exact.block_builder import FLOAT_MARGIN
 from optimization.exact.columns import INT64_DIGITS, PortfolioBlock, ScaledColumn
-from optimization.exact.model_units import ModelUnits
-from optimization.exact.scaled_integers import INT64_SAFE, Integers, to_units
+from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits, to_units
 
 
 @dataclass(frozen=True, slots=True, eq=False)

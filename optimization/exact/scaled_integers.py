@@ -1,20 +1,22 @@
-"""Decimal <-> exact integers, and the guard against int64 overflow.
+"""Decimal <-> exact integers, the integers of a model, and the guard against int64 overflow.
 
 Inside the engine money is a whole number of *units* of ``10**-decimals`` currency, and a weight is
 a whole number of parts of ``1 / denominator``. Both scales come from the data, so nothing is
 rounded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import gcd, lcm
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optimization.domain.numbers import EXACT
+from optimization.domain.numbers import EXACT, decimals_of, denominator_of, to_parts
+from optimization.domain.portfolio import OtherTargets, PricedTarget
 
 # A quarter of the int64 range, because sums and differences of two guarded numbers must fit.
 INT64_SAFE = 2**61
@@ -142,3 +144,52 @@ def round_counts(counts: NDArray[np.float64], like: Integers) -> Integers:
     if like.dtype == np.object_:
         return np.array([round(count) for count in counts.tolist()], dtype=np.object_)
     return np.rint(counts).astype(like.dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelUnits:
+    """A priced model in whole units, one number a security, and the targets of other holdings.
+
+    >>> from decimal import Decimal
+    >>> from optimization.domain.model import DriftBand
+    >>> band = DriftBand(Decimal("0.01"), Decimal("0.02"))
+    >>> units = ModelUnits.of([PricedTarget("VTI", Decimal("31.5"), Decimal("0.25"), band)])
+    >>> units.prices, units.decimals, units.weight, units.denominator
+    ([315], 1, [25], 100)
+    """
+
+    decimals: int  # prices are in 10**-decimals currency
+    price_decimals: list[int]  # that each price needs
+    prices: list[int]
+    denominator: int
+    weight: list[int]  # parts of 1 / denominator, as are the drifts
+    low: list[int]
+    high: list[int]
+    others: OtherTargets
+
+    @property
+    def is_decimal(self) -> bool:
+        """Whether weights are decimals, so that every amount has digits that end."""
+        return self.denominator == 10 ** (len(str(self.denominator)) - 1)
+
+    @classmethod
+    def of(cls, securities: Sequence[PricedTarget]) -> Self:
+        """Scale the prices, weights and drifts of a model."""
+        weights = [one.weight for one in securities]
+        lows, highs = [one.band.low for one in securities], [one.band.high for one in securities]
+        # Each distinct weight once, because a model has few of them and each takes microseconds.
+        distinct = {*weights, *lows, *highs}
+        denominator = denominator_of(distinct)
+        parts = {weight: to_parts(weight, denominator) for weight in distinct}
+        needed = [decimals_of(one.price) for one in securities]
+        decimals = max(needed, default=0)
+        return cls(
+            decimals,
+            needed,
+            [to_units(one.price, decimals) for one in securities],
+            denominator,
+            weight=[parts[weight] for weight in weights],
+            low=[parts[drift] for drift in lows],
+            high=[parts[drift] for drift in highs],
+            others=OtherTargets(securities),
+        )
