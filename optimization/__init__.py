@@ -9,9 +9,9 @@
 >>> answer.cash_after, answer.certificate.objective
 (Decimal('509.00'), Decimal('38.00'))
 
-The names in ``__all__`` are the interface. ``rebalance`` and ``rebalance_all`` load the solver on
-first use, because the store and the ingress import models and errors alone and should not pay for
-it.
+The names in ``__all__`` are the interface. The engine is loaded with the first use of a name that
+needs it, and CVXPY and HiGHS with the first search for a plan, because they take seconds that
+importers of models and errors should not pay. ``load_solver`` loads them beforehand.
 """
 
 from importlib import import_module
@@ -92,8 +92,9 @@ from optimization.time_budget import TimeBudget
 
 if TYPE_CHECKING:
     from optimization.block_engine import rebalance_block
-    from optimization.engine import Answer, rebalance, rebalance_all
+    from optimization.engine import Answer, rebalance, rebalance_all, rebalance_at_once
     from optimization.frames.rebalance_frame import FrameOutcome, rebalance_frame
+    from optimization.milp.programs import load_solver
 
 __all__ = [
     "BESIDE",
@@ -167,10 +168,12 @@ __all__ = [
     "field_of",
     "find_columns",
     "is_identifier",
+    "load_solver",
     "measure_drift",
     "price_targets",
     "rebalance",
     "rebalance_all",
+    "rebalance_at_once",
     "rebalance_block",
     "rebalance_frame",
     "relative_band",
@@ -187,17 +190,19 @@ __all__ = [
     "without_target",
 ]
 
-_WITH_SOLVER = {
+_ON_FIRST_USE = {
     "Answer": "optimization.engine",
     "rebalance": "optimization.engine",
     "rebalance_all": "optimization.engine",
+    "rebalance_at_once": "optimization.engine",
     "rebalance_block": "optimization.block_engine",
     "FrameOutcome": "optimization.frames.rebalance_frame",
     "rebalance_frame": "optimization.frames.rebalance_frame",
+    "load_solver": "optimization.milp.programs",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WITH_SOLVER:
+    if name not in _ON_FIRST_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_WITH_SOLVER[name]), name)
+    return getattr(import_module(_ON_FIRST_USE[name]), name)

@@ -30,6 +30,7 @@ from optimization.exact.restrictions import keeps_outside
 from optimization.exact.scaled_integers import ModelUnits, parts_to_decimal, to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import add_binding_bands, find_binding_rows
+from optimization.milp.programs import load_solver
 from optimization.search import Answer, certification_error, make_answer, search_plan
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.cash_rows import solve_cash_rows
@@ -101,10 +102,42 @@ def rebalance_all(
     return [answers[place] for place in range(len(portfolios))]
 
 
+def rebalance_at_once(
+    securities: tuple[PricedTarget, ...],
+    portfolios: Sequence[Portfolio],
+    options: RebalanceOptions = DEFAULTS,
+) -> list[Answer] | None:
+    """Find the plans of portfolios that need no search; None if one of them needs a search.
+
+    The answers are those of ``rebalance_all``, as far as they are separable optima that keep every
+    band. Their time is linear in the securities, about 20 µs for each. A cover of the cash row
+    counts as a search here, because its time has no such bound. The solver is not loaded.
+
+    >>> prices = {"VTI": Decimal("31.50")}
+    >>> securities = price_targets(Model({"VTI": 0.9}, band=0.05), prices)
+    >>> answers = rebalance_at_once(securities, [Portfolio("ira", 1000, {}, prices)])
+    >>> [answer.transactions[0].quantity for answer in answers or ()]
+    [29]
+    """
+    if options.couples:
+        return None
+    if options.cash_flow:
+        portfolios = [_add_cash_flow(portfolio, options.cash_flow) for portfolio in portfolios]
+    answers: dict[int, Answer] = {}
+    found = _answers_or_searches(securities, portfolios, options, TimeBudget(), at_once=True)
+    for place, result in found:
+        if callable(result):
+            return None
+        answers[place] = result
+    return [answers[place] for place in range(len(portfolios))]
+
+
 def _run_searches(
     searches: Mapping[int, Search], budget: TimeBudget, time_limit_s: float
 ) -> dict[int, Answer]:
     answers: dict[int, Answer] = {}
+    if searches:
+        load_solver()  # before a share of the budget begins, because loading takes seconds
     for waiting, place in zip(range(len(searches), 0, -1), searches, strict=True):
         if budget.is_interrupted:
             raise SolverInterruptedError
@@ -117,8 +150,13 @@ def _answers_or_searches(
     portfolios: Sequence[Portfolio],
     options: RebalanceOptions,
     budget: TimeBudget,
+    *,
+    at_once: bool = False,
 ) -> Iterator[tuple[int, Answer | Search]]:
-    """Yield the place of each portfolio with its answer, or with the search that it needs."""
+    """Yield the place of each portfolio with its answer, or with the search that it needs.
+
+    ``at_once`` leaves all but the separable optima to searches.
+    """
     units = ModelUnits.of(securities)
     together = find_blockable(securities, portfolios, options, units)
     alone = sorted(set(range(len(portfolios))).difference(together))
@@ -127,7 +165,7 @@ def _answers_or_searches(
         places = blockable[first : first + BLOCK_SIZE]
         some, whole = [portfolios[place] for place in places], [together[place] for place in places]
         assembled = build_block(securities, (), some, options, whole, units)
-        answers = _answer_block(assembled, options, budget)
+        answers = _answer_block(assembled, options, budget, at_once=at_once)
         for place, answer in zip(places, answers, strict=True):
             # Alone again under restrictions, whose search needs the other holdings as columns.
             if callable(answer) and options.restricts:
@@ -137,7 +175,8 @@ def _answers_or_searches(
     for place in alone:
         others = units.others.of(portfolios[place])
         assembled = build_block(securities, others, [portfolios[place]], options, units=units)
-        yield place, _answer_block(assembled, options, budget, is_alone=True)[0]
+        answers = _answer_block(assembled, options, budget, is_alone=True, at_once=at_once)
+        yield place, answers[0]
 
 
 def _add_cash_flow(portfolio: Portfolio, flow: Decimal) -> Portfolio:
@@ -150,11 +189,12 @@ def _answer_block(
     budget: TimeBudget,
     *,
     is_alone: bool = False,
+    at_once: bool = False,
 ) -> list[Answer | Search]:
     relaxed = relax(assembled, options)
     block, separable = relaxed.block, relaxed.separable
     fast = separable.admits & (separable.invested <= block.investable) & (not options.couples)
-    if options.restricts and not is_alone:
+    if options.restricts and (at_once or not is_alone):
         fast &= ~keeps_outside(block, separable.lots)
     wrong: list[bool] = np.any(violated_constraints(block, separable.lots), axis=1).tolist()
     covers = {} if bool(fast.all()) else _covers_of_block(relaxed, budget)

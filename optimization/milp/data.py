@@ -1,12 +1,31 @@
-"""Parameters of the integer programs in formulations.py.
+"""Parameters and answers of the integer programs in formulations.py.
 
 Money is in currency, as floats; arrays have one entry per security, shape (n,). The variables named
 in comments are those of formulations.py.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from optimization.milp.sparse_form import Floats
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Chosen = NDArray[np.bool_]
+
+ABSOLUTE_GAP = 0.01  # currency, because sums of six-decimal prices do not close at 0 in time
+MIN_GRANULARITY = 1e-5  # currency: the resolution of floats in an objective of millions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SolverAnswer:
+    """Result of the solver, in floats; the caller verifies it exactly."""
+
+    values: Mapping[str, Floats] | None  # by variable; None without an incumbent
+    bound: float  # dual bound of the solver, less the absolute gap
+    proven: bool  # optimal within the gap
+    infeasible: bool
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

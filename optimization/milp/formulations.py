@@ -54,14 +54,18 @@ from optimization.milp.coupled_rows import (
     security_parameters,
     soft_band_rows,
 )
-from optimization.milp.data import CashMilpData, CoupledMilpData
-from optimization.milp.parametric import ParametricMilp, SolverAnswer
-from optimization.milp.sparse_form import Floats
+from optimization.milp.data import (
+    ABSOLUTE_GAP,
+    MIN_GRANULARITY,
+    CashMilpData,
+    CoupledMilpData,
+    Floats,
+    SolverAnswer,
+)
+from optimization.milp.parametric import ParametricMilp
 from optimization.time_budget import TimeBudget
 
 MIN_PADDED_SIZE = 8
-ABSOLUTE_GAP = 0.01  # currency, because sums of six-decimal prices do not close at 0 in time
-MIN_GRANULARITY = 1e-5  # currency: the resolution of floats in an objective of millions
 COUNT_GRANULARITY = 1.0  # granularity of a number of trades
 SLACK_PRICE = 1000.0  # objective coefficient of elastic slack, against 1 for drift
 

@@ -10,7 +10,6 @@ that a solve has.
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.errors import SolverInterruptedError
-from optimization.milp.sparse_form import Chosen, Floats, SparseForm, sparse_form_of
+from optimization.milp.data import Chosen, Floats, SolverAnswer
+from optimization.milp.sparse_form import SparseForm, sparse_form_of
 from optimization.time_budget import TimeBudget
 
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
@@ -50,17 +50,6 @@ SUB_SEARCHES = ("mip_heuristic_run_rins", "mip_heuristic_run_rens")
 OBJECTIVE_SCALE = 1.0471975511965976
 NOTHING: Mapping[str, Chosen] = MappingProxyType({})
 FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SolverAnswer:
-    """Result of the solver, in floats; the caller verifies it exactly."""
-
-    values: Mapping[str, Floats] | None  # by variable; None without an incumbent
-    bound: float  # dual bound of the solver, less the absolute gap
-    proven: bool  # optimal within the gap
-    infeasible: bool
-    seconds: float
 
 
 class ParametricMilp:

@@ -14,9 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from optimization.milp.data import Chosen, Floats
+
 Places = NDArray[np.intp]
-Chosen = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,9 +20,14 @@ from optimization.exact.scaled_integers import (
     to_decimal,
 )
 from optimization.exact.verification import violated_constraints
-from optimization.milp import formulations
-from optimization.milp.data import CashMilpData, FineLots
-from optimization.milp.sparse_form import Chosen
+from optimization.milp import programs
+from optimization.milp.data import (
+    MIN_GRANULARITY,
+    CashMilpData,
+    Chosen,
+    FineLots,
+    SolverAnswer,
+)
 from optimization.solvers.knapsack_cover import cover, steps_of
 from optimization.solvers.separable import drift_of
 from optimization.time_budget import TimeBudget
@@ -107,7 +112,7 @@ def solve_by_program(problem: CashConstrainedProblem, budget: TimeBudget) -> Pla
     block, margin, bound = problem.block, Fraction(0), -np.inf
     for _ in range(MAX_TIGHTENINGS):
         data = cash_milp_data(problem, base, fewest, most, margin)
-        answer, change = formulations.solve_cash(data, budget)
+        answer, change = programs.solve_cash(data, budget)
         if answer.infeasible:  # because of the margin: without one there is a plan
             break
         if change is None:
@@ -201,13 +206,13 @@ def lower_bound(objective: Fraction, bound: Fraction, granularity: Fraction) -> 
     """
     if granularity == 0:
         return objective
-    if granularity < formulations.MIN_GRANULARITY:
+    if granularity < MIN_GRANULARITY:
         bound = (bound + FLOAT_NOISE) // DIGIT * DIGIT
         return min(bound, objective)
     return objective - max(objective - bound, Fraction(0)) // granularity * granularity
 
 
-def proof_of(answer: formulations.SolverAnswer, objective: Decimal, lower: Decimal) -> Proof:
+def proof_of(answer: SolverAnswer, objective: Decimal, lower: Decimal) -> Proof:
     """Proof that a plan of the solver has."""
     if not answer.proven:
         return Proof.FEASIBLE_TIME_LIMIT
@@ -218,7 +223,7 @@ def _certificate(
     problem: CashConstrainedProblem,
     lots: Integers,
     base: Integers,
-    answer: formulations.SolverAnswer,
+    answer: SolverAnswer,
 ) -> Certificate:
     objective, lower = problem.drift(lots), problem.drift(problem.lots)
     if np.isfinite(answer.bound):

@@ -12,9 +12,8 @@ from optimization.domain.options import RebalanceOptions
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.evaluation import BAND, VIOLATION, Evaluation, Limit
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
-from optimization.milp import formulations
-from optimization.milp.data import CoupledMilpData
-from optimization.milp.sparse_form import Floats
+from optimization.milp import programs
+from optimization.milp.data import ABSOLUTE_GAP, CoupledMilpData, Floats, SolverAnswer
 from optimization.solvers.cash_constrained import (
     MAX_TIGHTENINGS,
     SOLVER,
@@ -81,7 +80,7 @@ def solve_program(coupled: CoupledProblem, budget: TimeBudget) -> Plan | None:
     bound = -np.inf
     for _ in range(MAX_TIGHTENINGS):
         data, base = coupled_milp_data(coupled, margins)
-        answer, change = formulations.solve_coupled(data, budget)
+        answer, change = programs.solve_coupled(data, budget)
         if answer.infeasible and margins:
             break
         if answer.infeasible:
@@ -129,7 +128,7 @@ def minimize_trades(coupled: CoupledProblem, plan: Plan, budget: TimeBudget) -> 
     above_base = float(first.objective - _objective_at_base(coupled, base)) * coupled.unit
     overstated = 0.0 if data.fine is None else data.fine.overstated
     data = replace(data, objective_most=above_base + overstated + 1e-6)
-    answer, change = formulations.solve_fewest_trades(data, budget)
+    answer, change = programs.solve_fewest_trades(data, budget)
     if not (answer.proven or answer.infeasible):  # a plan with fewer trades may exist
         late = replace(plan.certificate, proof=Proof.FEASIBLE_TIME_LIMIT)
         plan = replace(plan, certificate=late)
@@ -153,7 +152,7 @@ def prefer_no_trade(coupled: CoupledProblem, plan: Plan) -> Plan:
     block = coupled.block
     before = block.before[0]
     proven_within = plan.certificate.proof is Proof.OPTIMAL_WITHIN_GAP
-    gap = Fraction(formulations.ABSOLUTE_GAP) if proven_within else Fraction(0)
+    gap = Fraction(ABSOLUTE_GAP) if proven_within else Fraction(0)
     if (plan.lots == before).all() or _is_farther(coupled, before, plan, gap):
         return plan
     if not coupled.keeps_bands(before):
@@ -198,7 +197,7 @@ def _plan(
     lots: Integers,
     base: Integers,
     found: Evaluation,
-    answer: formulations.SolverAnswer,
+    answer: SolverAnswer,
 ) -> Plan:
     decimals = coupled.block.decimals
     objective, lower = fraction_to_decimal(found.objective, decimals), _separable_bound(coupled)

@@ -9,8 +9,7 @@ import numpy as np
 
 from optimization.exact.block import Block
 from optimization.exact.scaled_integers import Integers, round_counts
-from optimization.milp.data import CoupledMilpData, FineLots, OddLots, OwnBase
-from optimization.milp.sparse_form import Floats
+from optimization.milp.data import CoupledMilpData, FineLots, Floats, OddLots, OwnBase
 from optimization.solvers.cash_constrained import crossing_costs
 from optimization.solvers.coupled_limits import CoupledLimits
 from optimization.solvers.coupled_problem import CoupledProblem, View

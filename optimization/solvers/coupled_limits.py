@@ -9,7 +9,7 @@ import numpy as np
 from optimization.exact.constraints import CouplingConstraints
 from optimization.exact.evaluation import VIOLATION, edge_name
 from optimization.exact.scaled_integers import granularity_of, just_above
-from optimization.milp.sparse_form import Floats
+from optimization.milp.data import Floats
 from optimization.solvers.cash_constrained import feasibility_margin
 from optimization.solvers.coupled_problem import CoupledProblem, View
 

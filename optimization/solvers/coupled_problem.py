@@ -12,7 +12,7 @@ from optimization.exact.evaluation import Evaluation, evaluate
 from optimization.exact.fine_lots import lots_per_step
 from optimization.exact.scaled_integers import Integers, granularity_of
 from optimization.exact.verification import violated_constraints
-from optimization.milp.sparse_form import Chosen
+from optimization.milp.data import Chosen
 from optimization.solvers.cash_constrained import CashConstrainedProblem, crossing_costs
 
 

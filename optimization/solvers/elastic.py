@@ -10,7 +10,7 @@ from fractions import Fraction
 from optimization.exact.constraints import band_edges
 from optimization.exact.evaluation import Limit
 from optimization.exact.scaled_integers import Integers
-from optimization.milp import formulations
+from optimization.milp import programs
 from optimization.solvers.cash_constrained import MAX_TIGHTENINGS
 from optimization.solvers.coupled import verify_rounding, widen_margins
 from optimization.solvers.coupled_data import coupled_milp_data
@@ -69,7 +69,7 @@ def _solve_elastic(
             max_slack_restrictions=slacks.restrictions,
             granularity=0.0,
         )
-        change = formulations.solve_coupled(data, budget)[1]
+        change = programs.solve_coupled(data, budget)[1]
         if change is None:
             return None, ()
         lots, found, _ = verify_rounding(coupled, data, base, change)

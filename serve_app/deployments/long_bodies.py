@@ -17,7 +17,7 @@ import ray
 from numpy.typing import NDArray
 from ray import ObjectRef
 
-from optimization import BlockOutcome, PortfolioOutcome
+from optimization import BlockOutcome, PortfolioOutcome, load_solver
 from optimization.errors import OptimizationError, UnmatchedIdsError
 from serve_app.api.responses import (
     Heading,
@@ -198,6 +198,7 @@ def _share_task(
 # Apart from the tasks, because Ray pickles a task's function with the globals that it names, and a
 # context variable cannot be pickled.
 async def _run_in_context(work: Awaitable[T], correlated: str, within_s: float | None) -> T:
+    load_solver()  # before the deadline begins, because loading takes seconds
     correlate_logs()
     correlation_id.set(correlated)
     with set_deadline(within_s):

@@ -7,7 +7,14 @@ from decimal import Decimal
 from functools import partial
 from typing import final
 
-from optimization import DriftSummary, Model, OptionOverrides, PortfolioDrift, PortfolioOutcome
+from optimization import (
+    DriftSummary,
+    Model,
+    OptionOverrides,
+    PortfolioDrift,
+    PortfolioOutcome,
+    load_solver,
+)
 from serve_app.api.responses import write_outcomes
 from serve_app.api.schemas.optimize import GivenOptions
 from serve_app.call_context import correlation_id, lift_deadline
@@ -58,6 +65,7 @@ class OptimizerParts:
 
 def open_optimizer(settings: Settings) -> OptimizerParts:
     """Open the collaborators of a replica, in the event loop that its methods run in."""
+    load_solver()  # here, because the first search would otherwise wait for it
     correlate_logs()
     warm_workers(settings, WARM_WORKERS, write_outcomes)
     resources = open_resources(settings, OBSERVERS)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import ray
 from starlette.responses import Response
 
-from optimization import PortfolioOutcome
+from optimization import PortfolioOutcome, load_solver
 from serve_app.api.media_types import CSV, JSON, PARQUET, XLSX
 from serve_app.api.problem_responses import response
 from serve_app.api.responses import (
@@ -92,6 +92,7 @@ def _upload_task(
 async def _answer_in_context(
     asked: Upload, settings: Settings, correlated: str, within_s: float | None
 ) -> RawResponse:
+    load_solver()  # before the deadline begins, because loading takes seconds
     correlate_logs()
     correlation_id.set(correlated)
     with set_deadline(within_s):

@@ -15,6 +15,7 @@ from optimization import (
     PortfolioOutcome,
     PricedTarget,
     RebalanceOptions,
+    load_solver,
     price_targets,
     rebalance_block,
     require_targets,
@@ -195,6 +196,7 @@ def _solve_task(
 async def _solve_in_worker(
     given: StatelessWork, balances: Sequence[Balance], within_s: float | None
 ) -> list[PortfolioOutcome]:
+    load_solver()  # before the deadline begins, because loading takes seconds
     correlate_logs()
     correlation_id.set(given.correlation_id)
     with set_deadline(within_s):

@@ -19,7 +19,7 @@ import ray
 from numpy.typing import NDArray
 from ray import ObjectRef
 
-from optimization import BlockOutcome, Method, PortfolioOutcome, Status
+from optimization import BlockOutcome, Method, PortfolioOutcome, Status, load_solver
 from serve_app.call_context import Shares, reserve_time, set_deadline
 from serve_app.chunks.blocks import objects_of, outcomes_beside
 from serve_app.chunks.unmatched_ids import list_other_holdings
@@ -291,6 +291,7 @@ class _Worker:
 @cache
 def _worker(settings: Settings) -> _Worker:
     os.nice(NICENESS)
+    load_solver()  # here, because a search would otherwise wait for it
     correlate_logs()
     runner = asyncio.Runner()
 

@@ -31,8 +31,30 @@ def test_whoever_imports_domain_types_alone_loads_no_solver(statement: str):
     assert loaded_after(statement) == set()
 
 
-def test_the_solver_comes_with_the_first_use_of_the_engine():
-    assert "cvxpy" in loaded_after("from optimization import rebalance")
+ACCOUNT = """
+from optimization import Model, Portfolio, RebalanceOptions, rebalance, rebalance_at_once
+from optimization import load_solver, price_targets
+account = Portfolio("ira", 1000, {}, {"VTI": 31.50})
+model = Model({"VTI": 0.9}, band=0.05)
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "rebalance(model, account)",
+        "rebalance_at_once(price_targets(model, account.prices), [account])",
+    ],
+)
+def test_a_portfolio_that_needs_no_search_loads_no_solver(statement: str):
+    assert loaded_after(ACCOUNT + statement) == set()
+
+
+@pytest.mark.parametrize(
+    "statement", ["rebalance(model, account, RebalanceOptions(maximum_trades=1))", "load_solver()"]
+)
+def test_the_solver_comes_with_the_first_search_or_when_it_is_asked_for(statement: str):
+    assert loaded_after(ACCOUNT + statement) == set(SOLVERS)
 
 
 TYPE_ALIASES = {"Answer", "Band", "Number", "OverridesByPortfolio", "Weight"}

@@ -12,8 +12,7 @@ from optimization.domain.certificate import Method, Proof
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.block import compute_bands
 from optimization.milp import formulations
-from optimization.milp.data import CashMilpData
-from optimization.milp.parametric import SolverAnswer
+from optimization.milp.data import CashMilpData, SolverAnswer
 from optimization.solvers.cash_constrained import (
     CashConstrainedProblem,
     cash_milp_data,

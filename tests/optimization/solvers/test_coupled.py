@@ -13,8 +13,7 @@ from optimization.domain.certificate import Binding, Method, Proof
 from optimization.errors import CertificationError, NoSolutionInTimeError
 from optimization.exact.evaluation import Limit
 from optimization.milp import formulations
-from optimization.milp.data import CoupledMilpData
-from optimization.milp.parametric import SolverAnswer
+from optimization.milp.data import CoupledMilpData, SolverAnswer
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled import minimize_trades, solve_coupled
 from optimization.solvers.coupled_data import coupled_milp_data

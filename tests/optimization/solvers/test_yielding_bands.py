@@ -25,7 +25,7 @@ from optimization.errors import (
     OptionsConflictError,
 )
 from optimization.milp import formulations
-from optimization.milp.parametric import SolverAnswer
+from optimization.milp.data import SolverAnswer
 from tests.optimization.support.plans import PORTFOLIO, A, B, C, asked, changes, outside, proven
 from tests.optimization.support.yielding_oracle import TooManyPlansError, answer
 from tests.optimization.support.yielding_problems import Drawn, drawn

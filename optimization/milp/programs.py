@@ -1,0 +1,40 @@
+"""Integer programs as calls that load CVXPY and HiGHS with the first of them.
+
+Most portfolios need no integer program, and a process that answers those alone is spared the
+seconds and the memory of the two libraries.
+"""
+
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+from optimization.milp.data import CashMilpData, CoupledMilpData, Floats, SolverAnswer
+from optimization.time_budget import TimeBudget
+
+
+@cache
+def load_solver() -> ModuleType:
+    """Load CVXPY and HiGHS now, so that no search has to wait for them.
+
+    >>> from optimization import load_solver
+    >>> load_solver() is load_solver()
+    True
+    """
+    return import_module("optimization.milp.formulations")
+
+
+def solve_cash(data: CashMilpData, budget: TimeBudget) -> tuple[SolverAnswer, Floats | None]:
+    """Solve the cash-constrained program: lots above k of each security; None without a plan."""
+    return load_solver().solve_cash(data, budget)
+
+
+def solve_coupled(data: CoupledMilpData, budget: TimeBudget) -> tuple[SolverAnswer, Floats | None]:
+    """Solve the coupled program: lots above ``base`` of each security; None without a plan."""
+    return load_solver().solve_coupled(data, budget)
+
+
+def solve_fewest_trades(
+    data: CoupledMilpData, budget: TimeBudget
+) -> tuple[SolverAnswer, Floats | None]:
+    """Minimise trades among the plans whose objective is at most ``objective_most``."""
+    return load_solver().solve_fewest_trades(data, budget)
