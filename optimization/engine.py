@@ -197,7 +197,7 @@ def _answer_block(
     if options.restricts and (at_once or not is_alone):
         fast &= ~keeps_outside(block, separable.lots)
     wrong: list[bool] = np.any(violated_constraints(block, separable.lots), axis=1).tolist()
-    covers = {} if bool(fast.all()) else _covers_of_block(relaxed, budget)
+    covers = {} if at_once or bool(fast.all()) else _covers_of_block(relaxed, budget)
     answer = _SeparableAnswers.of(relaxed, fast)
     answers: list[Answer | Search] = []
     for row, is_fast in enumerate(fast.tolist()):
