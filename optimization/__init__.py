@@ -43,9 +43,13 @@ from optimization.domain.numbers import (
     decimals_of,
     weight_text,
 )
-from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides, OverridesByPortfolio
 from optimization.domain.option_values import BandRule, Direction, GroupBand, OpenOrders, Scope
-from optimization.domain.options import RebalanceOptions
+from optimization.domain.options import (
+    NO_OVERRIDES,
+    OptionOverrides,
+    OverridesByPortfolio,
+    RebalanceOptions,
+)
 from optimization.domain.outcome import (
     HUNDREDTH_PERCENT,
     NO_WEIGHT,

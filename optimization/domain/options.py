@@ -1,17 +1,24 @@
-"""RebalanceOptions: the options of one rebalance."""
+"""RebalanceOptions: the options of one rebalance; OptionOverrides: options in place of others."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
-from functools import reduce
-from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any, Final
 
-from optimization.domain.numbers import EXACT, Amount, Number, Percent
-from optimization.domain.option_input import READ_OPTIONS, AmountInput, read_option
-from optimization.domain.option_values import BandRule, Direction, GroupBand, OpenOrders, Scope
+from optimization.domain.numbers import Amount, Number, Percent
+from optimization.domain.option_values import (
+    READ_OPTIONS,
+    AmountInput,
+    BandRule,
+    Direction,
+    GroupBand,
+    OpenOrders,
+    Scope,
+    read_option,
+    require_consistent_groups,
+)
 from optimization.domain.rules import require_identifier, require_range
-from optimization.errors import OptionsConflictError, RuleError
+from optimization.errors import RESTRICTIONS, OptionsConflictError, RuleError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class RebalanceOptions:
 
     ``open_orders`` chooses the holdings that a portfolio is built from; the engine ignores it.
 
-    Every field accepts what people write (see option_input.py): numbers of any type, ``"2%"``, the
+    Every field accepts what people write (see option_values.py): numbers of any type, ``"2%"``, the
     names of choices, lists of ids. Raises RuleError, which names the option, and
     OptionsConflictError for options that exclude each other.
 
@@ -227,7 +234,7 @@ def _require_consistent(options: RebalanceOptions) -> None:
     if type(floor) is type(ceiling) and _number(floor) > _number(ceiling):
         detail = "the cash floor is above the cash ceiling"
         raise OptionsConflictError(detail, ("cash_floor", "cash_ceiling"))
-    _require_consistent_groups(options)
+    require_consistent_groups(options.groups, floor)
     if options.costs_in_objective and not (options.cost_rate or options.cost_per_trade):
         detail = "costs_in_objective needs a cost_rate or a cost_per_trade above 0"
         raise OptionsConflictError(detail, ("costs_in_objective", "cost_rate", "cost_per_trade"))
@@ -241,33 +248,64 @@ def _require_consistent(options: RebalanceOptions) -> None:
         raise OptionsConflictError(detail, ("turnover_cap", "minimum_value"))
 
 
-def _require_consistent_groups(options: RebalanceOptions) -> None:
-    groups = options.groups
-    if len({group.name for group in groups}) < len(groups):
-        raise OptionsConflictError("two groups have the same name", ("groups",))
-    for part, whole in permutations(groups, 2):
-        if part.low > whole.high and part.security_ids <= whole.security_ids:
-            detail = (
-                f"group {part.name} is at least {part.low:f}, but group {whole.name}, "
-                f"which contains all its securities, is at most {whole.high:f}"
-            )
-            raise OptionsConflictError(detail, ("groups",))
-    asking = [group for group in groups if group.low > 0]
-    floor, cash = options.cash_floor, Decimal(0)
-    if isinstance(floor, Percent):
-        cash = floor.to_currency(Decimal(1))
-    if all(
-        one.security_ids.isdisjoint(other.security_ids) for one, other in combinations(asking, 2)
-    ):
-        together = reduce(EXACT.add, (group.low for group in asking), cash)
-        if together > 1:
-            names = " and ".join([group.name for group in asking] + ["the cash floor"] * (cash > 0))
-            detail = f"{names} together take at least {together:f} of market value"
-            raise OptionsConflictError(detail, ("groups", "cash_floor"))
-
-
 def _number(value: Amount | None) -> Decimal:
     return value.value if isinstance(value, Percent) else value or Decimal(0)
 
 
 DEFAULTS: Final = RebalanceOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class OptionOverrides:
+    """Fields of RebalanceOptions by name; options that they apply to keep every other field.
+
+    The values are checked only where they apply, because a value may conflict with another one.
+
+    >>> OptionOverrides({"maximum_trades": 5}).apply_to(RebalanceOptions()).maximum_trades
+    5
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @staticmethod
+    def from_options(options: RebalanceOptions) -> "OptionOverrides":
+        """Collect the options that are no defaults, without the time limit of the service.
+
+        >>> OptionOverrides.from_options(RebalanceOptions(fewest_trades=True, time_limit_s=9))
+        OptionOverrides(values={'fewest_trades': True})
+        """
+        values = {each.name: getattr(options, each.name) for each in fields(options)}
+        return OptionOverrides(
+            {
+                name: value
+                for name, value in values.items()
+                if value != getattr(DEFAULTS, name) and name != "time_limit_s"
+            }
+        )
+
+    def apply_to(self, options: RebalanceOptions) -> RebalanceOptions:
+        """Return the options with these values in place.
+
+        Raises RuleError for a value, and OptionsConflictError for values that exclude each other.
+        """
+        return replace(options, **self.values)
+
+    def override_by(self, others: "OptionOverrides") -> "OptionOverrides":
+        """Return these overrides with the values of the others in place."""
+        return OptionOverrides({**self.values, **others.values})
+
+    @property
+    def restrictions(self) -> RebalanceOptions:
+        """The options that name securities, alone.
+
+        >>> given = OptionOverrides({"fewest_trades": True, "frozen": frozenset({"VTI"})})
+        >>> given.restrictions.find_unmatched(())
+        ((('frozen',), 'VTI'),)
+        """
+        named = {name: value for name, value in self.values.items() if name in RESTRICTIONS}
+        return RebalanceOptions(**named)
+
+
+NO_OVERRIDES: Final = OptionOverrides()
+OverridesByPortfolio = Mapping[str, OptionOverrides]
+"""Options of single portfolios, by portfolio id, in place of those of all."""

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from optimization import BlockOutcome
 from optimization.domain.model import DriftBand
-from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
 from optimization.domain.option_values import OpenOrders
-from optimization.domain.options import RebalanceOptions
+from optimization.domain.options import NO_OVERRIDES, OptionOverrides, RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import PricedTarget
 from serve_app.api.responses import write_outcomes

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from optimization.domain.model import Model
-from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
+from optimization.domain.options import NO_OVERRIDES, OptionOverrides
 from optimization.domain.outcome import Refusal
 from serve_app.chunks.unmatched_ids import UnmatchedIds
 from storage.mongo.decimal_codec import now

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
-from optimization.domain.option_overrides import OptionOverrides
-from optimization.domain.options import RebalanceOptions
+from optimization.domain.options import OptionOverrides, RebalanceOptions
 from optimization.domain.outcome import Edge, OutsideBand, Refusal
 from storage import model_store, order, outcome_columns, outcomes, schema
 from storage import rebalance as runs

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
-from optimization.domain.options import RebalanceOptions
+from optimization.domain.options import NO_OVERRIDES, OptionOverrides, RebalanceOptions
 from optimization.domain.outcome import Refusal
 from optimization.errors import EmptyModelError
 from serve_app.resources import FILE, Resources

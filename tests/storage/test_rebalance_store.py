@@ -8,7 +8,7 @@ from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
-from optimization.domain.option_overrides import NO_OVERRIDES
+from optimization.domain.options import NO_OVERRIDES
 from optimization.domain.outcome import Status
 from optimization.errors import RuleError
 from storage.errors import IdempotencyInProgressError, NotFoundError, StaleVersionError

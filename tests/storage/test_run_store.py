@@ -16,8 +16,7 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from optimization.domain.option_overrides import NO_OVERRIDES, OptionOverrides
-from optimization.domain.options import Direction, Percent
+from optimization.domain.options import NO_OVERRIDES, Direction, OptionOverrides, Percent
 from optimization.domain.outcome import Refusal, Status
 from storage.errors import IdempotencyInProgressError, LeaseLostError, NotFoundError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from optimization.domain.option_overrides import NO_OVERRIDES
+from optimization.domain.options import NO_OVERRIDES
 from storage.chunk_store import Chunk, ChunkStore, Report
 from storage.embedded import server as embedded
 from storage.errors import StorageUnavailableError

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from optimization.domain.option_overrides import NO_OVERRIDES
+from optimization.domain.options import NO_OVERRIDES
 from serve_app.resources import SUMMARIES
 from storage.mongo.decimal_codec import now
 from storage.rebalance import new_rebalance_id

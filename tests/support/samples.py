@@ -10,7 +10,7 @@ from bson import ObjectId
 from optimization import BESIDE, STATUSES, BlockOutcome, OtherHoldings, ScaledColumn
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import DriftBand, Model, Target
-from optimization.domain.option_overrides import OptionOverrides
+from optimization.domain.options import OptionOverrides
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
 from optimization.domain.portfolio import PricedTarget
 from storage.rebalance import Rebalance, new_rebalance_id

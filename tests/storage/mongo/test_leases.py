@@ -11,7 +11,7 @@ import pytest
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
-from optimization.domain.option_overrides import NO_OVERRIDES
+from optimization.domain.options import NO_OVERRIDES
 from storage.embedded.engines import MONGOD, SECANTUS
 from storage.embedded.server import start, stop
 from storage.errors import HandOverInProgressError, IdempotencyInProgressError
