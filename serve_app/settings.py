@@ -45,10 +45,10 @@ def _comma_list(value: object) -> object:
     return value
 
 
-def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(name)
-    return name
+def _known_zone(zone: object) -> object:
+    if str(zone) not in available_timezones():  # asked first, because ZoneInfo opens any path
+        raise ValueError(zone)
+    return zone
 
 
 def _upper(value: object) -> object:
@@ -191,8 +191,8 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         0, ge=0, le=36_500, description="days, from 0 (everything is kept) to 36500"
     )
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
-        "UTC", description="a time zone such as UTC or America/New_York"
+    time_zone: Annotated[ZoneInfo, BeforeValidator(_known_zone)] = Field(
+        ZoneInfo("UTC"), description="a time zone such as UTC or America/New_York"
     )
 
     market_seed: int = Field(7, ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
@@ -216,11 +216,6 @@ class Settings(BaseSettings):
         """Names by which clients may call the service."""
         own = () if self.listens_everywhere else (self.host,)
         return (*LOOPBACK_NAMES, *own, *self.allowed_hosts)
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """Time zone that decides which day today is."""
-        return ZoneInfo(self.time_zone)
 
     @property
     def simulated_upstreams(self) -> tuple[str, ...]:

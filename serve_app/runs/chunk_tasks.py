@@ -60,7 +60,7 @@ async def preview_chunk(
         outcomes, _ = await outcomes_of(work, chunk, resources)
     unmatched = work.rebalance.unmatched
     held = set(list_other_holdings(outcomes)).intersection(unmatched) if unmatched else ()
-    written = await write(work.rebalance, outcomes, work.settings.zone, is_stored=False)
+    written = await write(work.rebalance, outcomes, work.settings.time_zone, is_stored=False)
     refused = outcomes if written.are_refused else ()
     return ChunkPreview(len(written.text), refused, frozenset(held)), written.text
 
@@ -147,7 +147,7 @@ class _Recorder:
         if self.write is None or not counts.are_new:
             return RecordedChunk(report)
         outcomes = objects_of(solved) if isinstance(solved, BlockOutcome) else solved
-        zone = self.work.settings.zone
+        zone = self.work.settings.time_zone
         written = await self.write(self.work.rebalance, outcomes, zone, is_stored=True)
         return RecordedChunk(report, written)
 

@@ -163,7 +163,9 @@ async def test_a_chunk_is_stored_once_with_each_portfolio_at_its_place(
     assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
     assert list(stored) == by_objects
     # A chunk with outcomes of an earlier attempt writes nothing, because those may differ.
-    assert recorded.written == await write_outcomes(run, stored, work.settings.zone, is_stored=True)
+    assert recorded.written == await write_outcomes(
+        run, stored, work.settings.time_zone, is_stored=True
+    )
     assert repeated.written is None
     ended = await resources.rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, now())
     assert ended.counts == first.counts

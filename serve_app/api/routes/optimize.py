@@ -188,4 +188,4 @@ def _upload_of(request: Request, body: bytes) -> Upload | None:
 
 
 def _today(settings: Settings) -> str:
-    return datetime.now(settings.zone).date().isoformat()
+    return datetime.now(settings.time_zone).date().isoformat()

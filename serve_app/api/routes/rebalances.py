@@ -94,7 +94,7 @@ async def rebalance_model(
         headers = _unmatched_header(rebalance)
         if isinstance(outcomes, RemoteElements):
             return answer_of_elements(await outcomes.read(), headers)
-        heading = heading_of(rebalance, settings.zone, is_stored=False)
+        heading = heading_of(rebalance, settings.time_zone, is_stored=False)
         return await answer_of_all(request.url.path, heading, outcomes, headers)
 
     async def recall(rebalance_id: str) -> exactly_once.Answered:
@@ -109,7 +109,7 @@ async def rebalance_model(
     headers = _location(rebalance) | _unmatched_header(rebalance) | replayed
     if isinstance(outcomes, OutcomeElements):
         return answer_of_elements(outcomes, headers)
-    heading = heading_of(rebalance, settings.zone)
+    heading = heading_of(rebalance, settings.time_zone)
     return await answer_of_all(request.url.path, heading, outcomes, headers)
 
 
@@ -137,7 +137,7 @@ async def rebalance_portfolio(
     wanted = options_of(options)
     if dry_run:
         rebalance, outcome = await optimizer.preview_portfolio(portfolio_id, model_id, wanted)
-        heading = heading_of(rebalance, settings.zone, is_stored=False)
+        heading = heading_of(rebalance, settings.time_zone, is_stored=False)
         return answer_of_one(request.url.path, heading, outcome, {})
     (rebalance, outcome), replayed = await once(
         lambda: exactly_once.rebalance_portfolio(
@@ -146,7 +146,7 @@ async def rebalance_portfolio(
         lambda stored: stored[0].rebalance_id,
         lambda rebalance_id: store.read_outcome(rebalance_id, portfolio_id),
     )
-    heading = heading_of(rebalance, settings.zone)
+    heading = heading_of(rebalance, settings.time_zone)
     return answer_of_one(request.url.path, heading, outcome, _location(rebalance) | replayed)
 
 

@@ -170,7 +170,7 @@ async def stream_outcomes(
     headers = {"Vary": "Accept"}
     found = _outcomes(store, run)
     if media_type == NDJSON:
-        return StreamingResponse(_lines(found, settings.zone), 200, headers, NDJSON)
+        return StreamingResponse(_lines(found, settings.time_zone), 200, headers, NDJSON)
     # The status is in the name, because a partial table must be recognizable as a file, too.
     part = "" if run.status is RunStatus.COMPLETED else f"-{run.status.lower()}"
     name = f"outcomes-{run.run_id}{part}.{FILE_ENDINGS[media_type]}"

@@ -70,7 +70,7 @@ async def list_rebalances(
         rest = f"/api/v1/rebalance/{rebalance.rebalance_id}/portfolios?offset={shown}"
         page.append(Listed(portfolios, rebalance.number_of_portfolios - shown, rest))
     headers = page_headers(request, offset, limit, total)
-    return await stream_json(page_text(page, settings.zone), headers)
+    return await stream_json(page_text(page, settings.time_zone), headers)
 
 
 @router.post(
@@ -102,7 +102,7 @@ async def list_rebalances_of_portfolios(
         alone = f"{request.url.path}?offset={place}&limit=1"
         page.append(Listed(portfolios, count - shown, alone))
     headers = page_headers(request, offset, limit, total)
-    return await stream_json(page_text(page, settings.zone), headers)
+    return await stream_json(page_text(page, settings.time_zone), headers)
 
 
 @router.get(
@@ -114,7 +114,7 @@ async def read_rebalance(rebalance_id: RebalanceId, store: Store, settings: Conf
     whole = Portfolios(
         rebalance, 0, rebalance.number_of_portfolios, partial(store.list_outcomes, rebalance)
     )
-    text = rebalance_text(Listed(whole), settings.zone)
+    text = rebalance_text(Listed(whole), settings.time_zone)
     return await stream_json(text, {"ETag": rebalance_etag(rebalance)})
 
 
@@ -136,7 +136,7 @@ async def list_portfolios(
     count = max(0, min(limit, rebalance.number_of_portfolios - offset))
     page = Portfolios(rebalance, offset, count, partial(store.list_outcomes, rebalance))
     headers = page_headers(request, offset, limit, rebalance.number_of_portfolios)
-    return await stream_json(portfolios_text(page, settings.zone), headers)
+    return await stream_json(portfolios_text(page, settings.time_zone), headers)
 
 
 @router.get(
@@ -149,7 +149,7 @@ async def list_positions(
 ) -> Response:
     """List the positions of one portfolio in a rebalance."""
     rebalance, outcome = await store.read_outcome(rebalance_id, portfolio_id)
-    return json_response(positions_json(outcome, trade_date_of(rebalance, settings.zone)))
+    return json_response(positions_json(outcome, trade_date_of(rebalance, settings.time_zone)))
 
 
 @router.delete(

@@ -91,7 +91,7 @@ async def list_transactions(
             await store.list_outcomes(rebalance, 0, OUTCOME_BATCH_SIZE),
             rebalance.number_of_portfolios,
         )
-    pages = _pages(store, rebalance, first, end, settings.zone)
+    pages = _pages(store, rebalance, first, end, settings.time_zone)
     headers = _headers(rebalance, media_type)
     if media_type == XLSX:
         return _file(await write_workbook(pages), headers)

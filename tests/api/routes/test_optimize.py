@@ -51,7 +51,7 @@ async def test_portfolios_are_answered_in_their_order_and_without_ids(
                 "transaction_type": "BUY",
                 "security_id": A,
                 "quantity": 23,
-                "trade_date": datetime.now(settings.zone).date().isoformat(),
+                "trade_date": datetime.now(settings.time_zone).date().isoformat(),
             }
         ],
         "drifts": [

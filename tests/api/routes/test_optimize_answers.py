@@ -97,7 +97,7 @@ async def test_the_answer_is_the_engines_to_the_byte(
 
         answer = await client.post(PATH, json=body_of(problem))
 
-        day = datetime.now(settings.zone).date().isoformat()
+        day = datetime.now(settings.time_zone).date().isoformat()
         if answer.status_code == 200:
             assert answer.content == encode([outcome_json(made, None, None, OutcomeLines(day))])
             continue
