@@ -40,8 +40,8 @@ from optimization.milp import formulations
 from optimization.solvers.cash_constrained import solve_cash_constrained
 from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.coupled import solve_at_base
-from optimization.solvers.relaxation import relax
-from optimization.solvers.separable import solve
+from optimization.solvers.coupled_problem import CoupledProblem
+from optimization.solvers.separable import relax, solve
 from optimization.time_budget import TimeBudget
 from tests.engine_checks.instances import Instance, instances, portfolios, securities
 from tests.engine_checks.rivals import (
@@ -294,7 +294,7 @@ def many_tight(rng: np.random.Generator, model: tuple[PricedTarget, ...], table:
     tight = [some[row] for row in np.flatnonzero(bound)[:BLOCK].tolist()]
     relaxed = relax(build_block(model, (), tight, options), options)
     block, where, separable = relaxed.block, relaxed.bands, relaxed.separable
-    one = [relaxed.coupled_problem(row) for row in range(len(tight))]
+    one = [CoupledProblem.of(relaxed, row) for row in range(len(tight))]
     budget, count = TimeBudget(), len(tight)
 
     def best(work: Callable[[], object]) -> float:

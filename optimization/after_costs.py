@@ -23,7 +23,7 @@ from optimization.solvers.base_iteration import Statement, Step, plans_after_cos
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
-from optimization.solvers.relaxation import SeparableRelaxation, relax, restate
+from optimization.solvers.separable import SeparableRelaxation, relax, restate
 from optimization.solvers.yielding_bands import soften_bands, solve_yielding
 from optimization.time_budget import TimeBudget
 
@@ -35,12 +35,12 @@ def plan_after_costs(
     options = relaxed.options
     step = _find_stable_step(relaxed, options, budget, bands_yield=bands_yield)
     if step is None:
-        return relaxed.coupled_problem(0), None
+        return CoupledProblem.of(relaxed, 0), None
     if bands_yield:
         return step.coupled, step.plan
     if options.renews:
         step = _avoid_reversals(step, relaxed, budget)
-    return relax(relaxed.assembled, options, step.costs).coupled_problem(0), step.plan
+    return CoupledProblem.of(relax(relaxed.assembled, options, step.costs), 0), step.plan
 
 
 def _avoid_reversals(step: Step, relaxed: SeparableRelaxation, budget: TimeBudget) -> Step:
@@ -76,7 +76,7 @@ def _find_moved_by_costs(
 
     A later request would trade them back, because it pays costs again.
     """
-    coupled = relaxed.coupled_problem(0)
+    coupled = CoupledProblem.of(relaxed, 0)
     first = solve_at_base(coupled, relaxed.options, budget)
     if first is None:
         return frozenset()
@@ -139,7 +139,7 @@ def _statements(
     """State a portfolio with its limits at a given base, and at the base of each plan."""
 
     def state_at_base(costs: int) -> CoupledProblem:
-        return relax(assembled, options, costs).coupled_problem(0)
+        return CoupledProblem.of(relax(assembled, options, costs), 0)
 
     def state_at_own_base(costs: int) -> CoupledProblem:
         coupled = state_at_base(costs)
@@ -150,7 +150,8 @@ def _statements(
         return solve_at_base(coupled, options, budget.share(2))
 
     def state_soft_at_base(costs: int) -> CoupledProblem:
-        return soften_bands(relax(assembled, options, costs, bands_yield=True).coupled_problem(0))
+        relaxed = relax(assembled, options, costs, bands_yield=True)
+        return soften_bands(CoupledProblem.of(relaxed, 0))
 
     def solve_soft(coupled: CoupledProblem) -> Plan | None:
         return solve_yielding(coupled, budget, fewest_trades=options.fewest_trades)

@@ -34,7 +34,8 @@ from optimization.milp.programs import load_solver
 from optimization.search import Answer, certification_error, make_answer, search_plan
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.cash_rows import solve_cash_rows
-from optimization.solvers.relaxation import SeparableRelaxation, relax
+from optimization.solvers.coupled_problem import CoupledProblem
+from optimization.solvers.separable import SeparableRelaxation, relax
 from optimization.time_budget import TimeBudget
 
 Search: TypeAlias = Callable[[TimeBudget], Answer]
@@ -270,6 +271,6 @@ class _SeparableAnswers:
         certificate = Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding)
         if self.is_kept and self.is_kept[row]:
             plan = Plan(relaxed.separable.lots[row], certificate)
-            return make_answer(relaxed, row, relaxed.coupled_problem(row), plan, TimeBudget())
+            return make_answer(relaxed, row, CoupledProblem.of(relaxed, row), plan, TimeBudget())
         cash_after = to_decimal(self.cash_after[row], block.decimals)
         return relaxed.assembled.make_plan(row, self.lots[row], cash_after, certificate)

@@ -29,8 +29,7 @@ from optimization.exact.restrictions import keeps_outside, may_trade_away
 from optimization.exact.scaled_integers import Integers, ModelUnits, fraction_to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import find_binding_rows
-from optimization.solvers.relaxation import relax_block
-from optimization.solvers.separable import drift_of
+from optimization.solvers.separable import drift_of, relax_block
 from optimization.time_budget import TimeBudget
 
 ONE = Decimal(1)

@@ -18,7 +18,7 @@ from optimization.explain.outside_band import outside_bands, total_outside
 from optimization.solvers.cash_constrained import Plan
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
-from optimization.solvers.relaxation import SeparableRelaxation, relax
+from optimization.solvers.separable import SeparableRelaxation, relax
 from optimization.solvers.yielding_bands import soften_bands, solve_yielding
 from optimization.time_budget import TimeBudget
 
@@ -71,7 +71,7 @@ def _solve_at_bands(
     options = relaxed.options
     if options.has_costs:
         return plan_after_costs(relaxed, budget, bands_yield=bands_yield)
-    coupled = relaxed.coupled_problem(row)
+    coupled = CoupledProblem.of(relaxed, row)
     if not bands_yield:
         return coupled, solve_at_base(coupled, options, budget)
     coupled = soften_bands(coupled)

@@ -17,7 +17,7 @@ from optimization.solvers.cash_constrained import CashConstrainedProblem
 from optimization.solvers.coupled import solve_at_base
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.elastic import find_conflict, find_nearest_plan
-from optimization.solvers.relaxation import SeparableRelaxation, restate
+from optimization.solvers.separable import SeparableRelaxation, restate
 from optimization.time_budget import TimeBudget
 
 CODE = "infeasible"
@@ -32,7 +32,7 @@ def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) 
     admit a plan, and every limit in an elastic relaxation that has to give, with the amount.
     ``admits`` lists the options that would admit a plan, each alone.
     """
-    coupled, options = relaxed.coupled_problem(row), relaxed.options
+    coupled, options = CoupledProblem.of(relaxed, row), relaxed.options
     is_negative = coupled.cash_problem.base < 0
     empty = find_empty_bands(coupled, relaxed.assembled.securities, options)
     excluding = [] if is_negative else _find_excluding_options(relaxed, row, budget)
@@ -72,7 +72,7 @@ def has_plan(
     Raises NoSolutionInTimeError and CertificationError.
     """
     other = restate(relaxed, row, options)
-    return solve_at_base(other.coupled_problem(0), options, budget) is not None
+    return solve_at_base(CoupledProblem.of(other, 0), options, budget) is not None
 
 
 def _find_excluding_options(
@@ -176,7 +176,7 @@ def _nearest(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> dict
     options = relaxed.options
     if options.scope is not Scope.ALL:
         relaxed, row = restate(relaxed, row, options, bands_yield=True), 0
-    coupled = relaxed.coupled_problem(row)
+    coupled = CoupledProblem.of(relaxed, row)
     cash_problem, assembled = coupled.cash_problem, relaxed.assembled
     lots, gives = None, ()
     if int(cash_problem.remainder.sum()) <= cash_problem.base:

@@ -19,7 +19,7 @@ from optimization.exact.band_violations import band_violations, edges_of, total_
 from optimization.exact.scaled_integers import Integers, fraction_to_decimal
 from optimization.solvers.coupled_problem import CoupledProblem
 from optimization.solvers.least_violation import least_violation
-from optimization.solvers.relaxation import SeparableRelaxation, restate
+from optimization.solvers.separable import SeparableRelaxation, restate
 from optimization.solvers.yielding_bands import soften_bands
 from optimization.time_budget import TimeBudget
 
@@ -162,7 +162,7 @@ class _Search:
     def _restate_without(self, names: frozenset[str]) -> tuple[SeparableRelaxation, CoupledProblem]:
         options = self.relaxed.options.lift(name for name in names if name != CASH_FLOOR)
         relaxed = restate(self.relaxed, self.row, options, bands_yield=True)
-        coupled = relaxed.coupled_problem(0)
+        coupled = CoupledProblem.of(relaxed, 0)
         if CASH_FLOOR in names:
             # Twice everything that can be bought, because the floor must be below any plan's cash.
             worth = abs(coupled.cash_problem.base) + sum(

@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Self
 
 import numpy as np
 
 from optimization.exact.block import Bands, Block, lot_limits
-from optimization.exact.constraints import BaseShares, CouplingConstraints
+from optimization.exact.constraints import BaseShares, CouplingConstraints, constraints_of
 from optimization.exact.evaluation import Evaluation, evaluate
 from optimization.exact.fine_lots import lots_per_step
 from optimization.exact.scaled_integers import Integers, granularity_of
 from optimization.exact.verification import violated_constraints
 from optimization.milp.data import Chosen
 from optimization.solvers.cash_constrained import CashConstrainedProblem, crossing_costs
+from optimization.solvers.separable import SeparableRelaxation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +24,20 @@ class CoupledProblem:
 
     cash_problem: CashConstrainedProblem
     constraints: CouplingConstraints
+
+    @classmethod
+    def of(cls, relaxed: SeparableRelaxation, row: int) -> Self:
+        """State one portfolio of a relaxed block with the constraints that the relaxation lacks."""
+        assembled, block = relaxed.assembled, relaxed.block.select_rows([row])
+        shortfall = int(relaxed.separable.invested[row]) - int(block.investable[0])
+        portfolio, lots = assembled.portfolios[row], relaxed.separable.lots[row]
+        cash_problem = CashConstrainedProblem(
+            portfolio.portfolio_id, block, relaxed.bands.select_rows([row]), lots, shortfall
+        )
+        constraints = constraints_of(
+            relaxed.options, portfolio, block, assembled.securities, assembled.lots
+        )
+        return cls(cash_problem, constraints)
 
     @property
     def block(self) -> Block:

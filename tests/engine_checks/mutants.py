@@ -70,7 +70,6 @@ MODULES = (
     "domain.numbers",
     "domain.portfolio",
     "exact.block_builder",
-    "solvers.relaxation",
     "solvers.base_iteration",
     "after_costs",
     "engine",

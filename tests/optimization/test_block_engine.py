@@ -38,7 +38,7 @@ from optimization import (
     rebalance_block,
 )
 from optimization.errors import SolverInterruptedError
-from optimization.solvers import relaxation
+from optimization.solvers import separable
 from optimization.solvers.separable import Separable
 from tests.optimization.recorded import BOOK, COUNTS, book, digest, recorded, said, short
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, model
@@ -207,12 +207,12 @@ def test_an_account_beyond_64_bits_leaves_the_columns_exact():
 def test_a_plan_that_fails_verification_is_never_in_the_columns(
     monkeypatch: pytest.MonkeyPatch, more: int
 ):
-    right = relaxation.solve
+    right = separable.solve
 
     def wrong(*args: Any) -> Separable:
         return replace(right(*args), lots=right(*args).lots + more)
 
-    monkeypatch.setattr(relaxation, "solve", wrong)
+    monkeypatch.setattr(separable, "solve", wrong)
     account = Portfolio(PORTFOLIO, Decimal(100), {}, {A: Decimal(10)})
     securities = price_targets(model("0.3", A="0.5"), account.prices)
 

@@ -14,7 +14,7 @@ from optimization.domain.outcome import PortfolioOutcome, Side, Status
 from optimization.domain.portfolio import Portfolio, price_targets
 from optimization.engine import rebalance, rebalance_all
 from optimization.errors import CertificationError, PricesMissingError, RuleError
-from optimization.solvers import cash_constrained, cash_rows, coupled, relaxation
+from optimization.solvers import cash_constrained, cash_rows, coupled, separable
 from optimization.solvers.knapsack_cover import Steps, cover
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, C, D, model, portfolio, trades
 
@@ -242,7 +242,7 @@ def wrongly(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
         if path == "cover":
             covers_wrongly(more)
             return
-        module = relaxation if path == "solve" else coupled
+        module = separable if path == "solve" else coupled
         right = getattr(module, path)
 
         def wrong(*asked: Any, **given: Any) -> Any:

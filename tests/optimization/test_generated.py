@@ -14,7 +14,8 @@ from optimization.domain.portfolio import price_others, price_targets
 from optimization.engine import rebalance
 from optimization.exact.block_builder import build_block
 from optimization.solvers.coupled import solve_at_base
-from optimization.solvers.relaxation import relax
+from optimization.solvers.coupled_problem import CoupledProblem
+from optimization.solvers.separable import relax
 from optimization.time_budget import TimeBudget
 from tests.optimization.support.generated_problems import KINDS, hard, problem_of
 from tests.optimization.support.judge import judged, of, violations
@@ -49,9 +50,8 @@ def test_a_plan_that_is_one_cent_better_is_found_among_sums_of_many_cents(
     model, portfolio, options = problem.model, problem.portfolio, problem.options
     securities = price_targets(model, portfolio.prices)
     others = price_others(securities, portfolio)
-    at_market_value = relax(
-        build_block(securities, others, [portfolio], options), options
-    ).coupled_problem(0)
+    relaxed = relax(build_block(securities, others, [portfolio], options), options)
+    at_market_value = CoupledProblem.of(relaxed, 0)
 
     plan = solve_at_base(at_market_value, options, TimeBudget())
 

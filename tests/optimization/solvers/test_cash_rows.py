@@ -18,7 +18,8 @@ from optimization.exact.block_builder import build_block
 from optimization.solvers import cash_rows
 from optimization.solvers.cash_rows import solve_cash_rows
 from optimization.solvers.coupled import solve_at_base
-from optimization.solvers.relaxation import SeparableRelaxation, relax
+from optimization.solvers.coupled_problem import CoupledProblem
+from optimization.solvers.separable import SeparableRelaxation, relax
 from optimization.time_budget import TimeBudget
 from tests.optimization.support.generated_problems import Problem, round_numbers, tight
 from tests.optimization.support.random_problems import PORTFOLIO, random_problem, security_id
@@ -81,7 +82,7 @@ def test_each_plan_is_that_of_the_single_search():
         plans = solve(relaxed)
         short = relaxed.separable.invested > relaxed.block.investable
         for row in np.flatnonzero(relaxed.separable.admits & short).tolist():
-            coupled = relaxed.coupled_problem(row)
+            coupled = CoupledProblem.of(relaxed, row)
             single = solve_at_base(coupled, relaxed.options, TimeBudget())
             if row not in plans:
                 if single is not None and single.certificate.method is Method.COVER:
