@@ -6,14 +6,16 @@ has documents alone, and is read as it is.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import TypeAlias, TypeVar, cast
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar, cast
 
 import numpy as np
 from bson import ObjectId
+from numpy.typing import NDArray
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 
-from optimization import BESIDE, PortfolioOutcome
+from optimization import BESIDE, BlockOutcome, PortfolioOutcome
 from storage.mongo.connection import Document
 from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.outcome_columns import block_from, covering_filter, status_from
@@ -25,6 +27,43 @@ Placed: TypeAlias = list[tuple[int, PortfolioOutcome]]
 """Outcomes with their ordinals."""
 
 K = TypeVar("K", int, str)
+
+PAGE_POSITIONS: Final = 100_000  # because an exporter has 8 MB for so many in memory
+MAX_PAGE_ROWS: Final = 4_096
+MAX_PAGE_OBJECTS: Final = 250  # because more block an event loop for tenths of a second
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomePage:
+    """Stored outcomes of consecutive portfolios, in columns as far as they are stored so.
+
+    ``blocks`` are documents of columns with the ordinal of their first row, in order, ``objects``
+    the outcomes beside them with their ordinals, in order. A portfolio without an outcome is in
+    neither.
+    """
+
+    ordinals: range
+    blocks: tuple[tuple[int, BlockOutcome], ...]
+    objects: tuple[tuple[int, PortfolioOutcome], ...]
+
+    def rows_of(self, first: int, block: BlockOutcome) -> NDArray[np.intp]:
+        """Find the rows of a block that are outcomes of the page."""
+        ordinals = self.ordinals
+        shown = slice(max(0, ordinals.start - first), max(0, ordinals.stop - first))
+        return shown.start + np.flatnonzero(block.status[shown] != BESIDE)
+
+    def count(self) -> int:
+        """Count the outcomes of the page."""
+        return sum(len(self.rows_of(*each)) for each in self.blocks) + len(self.objects)
+
+
+def page_rows(securities: int) -> int:
+    """Number of portfolios that a page covers.
+
+    >>> page_rows(3), page_rows(50), page_rows(5_000)
+    (4096, 2000, 20)
+    """
+    return max(1, min(MAX_PAGE_ROWS, PAGE_POSITIONS // max(1, securities)))
 
 
 class OutcomeReader:
@@ -46,6 +85,30 @@ class OutcomeReader:
                 found += await look_up(run, missing) if missing else []
                 missing.difference_update(ordinal for ordinal, _ in found)
         return _in_order(found)
+
+    async def page_from(self, run: Rebalance, first: int) -> OutcomePage:
+        """Return the stored outcomes from an ordinal on, as many as are held in memory at once.
+
+        The page ends with a document of columns, because the next page would read it again, or
+        with the last of as many outcomes beside the columns as a page may have.
+        """
+        rows = page_rows(len(run.securities))
+        stop = min(first + rows, run.number_of_portfolios)
+        if stop <= first:
+            return OutcomePage(range(first, first), (), ())
+        covering = covering_filter(run.rebalance_id, range(first, stop))
+        documents = self._chunks.find(covering, sort=[("_id", 1)])
+        blocks = [block_from(document, run.securities) async for document in documents]
+        stop = max([stop, *(start + len(block) for start, block in blocks)])
+        objects = await self._first_documents(run, range(first, stop), min(MAX_PAGE_OBJECTS, rows))
+        if len(objects) == min(MAX_PAGE_OBJECTS, rows):
+            stop = objects[-1][0] + 1
+        in_columns = _plain_ordinals(blocks) if objects else set[int]()
+        return OutcomePage(
+            range(first, stop),
+            tuple(placed for placed in blocks if placed[0] < stop),
+            tuple(placed for placed in objects if placed[0] not in in_columns),
+        )
 
     async def of(
         self, run: Rebalance, portfolio_ids: Iterable[str]
@@ -109,12 +172,13 @@ class OutcomeReader:
     async def _documents_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
         return await self._documents(run, _in_documents(run, portfolio_ids))
 
+    async def _first_documents(self, run: Rebalance, ordinals: range, limit: int) -> Placed:
+        first, last = (outcome_id(run.rebalance_id, at) for at in (ordinals[0], ordinals[-1]))
+        within = {"_id": {"$gte": first, "$lte": last}}
+        return await _read_placed(self._outcomes.find(within, sort=[("_id", 1)], limit=limit), run)
+
     async def _documents(self, run: Rebalance, matching: Document) -> Placed:
-        cursor = self._outcomes.find(matching, batch_size=OUTCOME_BATCH_SIZE)
-        return [
-            (ordinal_of(document["_id"]), outcome_from(document, run.securities))
-            async for document in cursor
-        ]
+        return await _read_placed(self._outcomes.find(matching, batch_size=OUTCOME_BATCH_SIZE), run)
 
     async def _rows_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
         first, end = min(ordinals), max(ordinals) + 1
@@ -132,6 +196,22 @@ class OutcomeReader:
         async for document in self._chunks.find(_in_columns([run.rebalance_id], portfolio_ids)):
             found += _outcomes(document, run, _rows_in(document, portfolio_ids))
         return found
+
+
+async def _read_placed(documents: AsyncCursor[Document], run: Rebalance) -> Placed:
+    return [
+        (ordinal_of(document["_id"]), outcome_from(document, run.securities))
+        async for document in documents
+    ]
+
+
+def _plain_ordinals(blocks: Iterable[tuple[int, BlockOutcome]]) -> set[int]:
+    """Find the portfolios whose outcomes are in these columns."""
+    return {
+        start + row
+        for start, block in blocks
+        for row in np.flatnonzero(block.status != BESIDE).tolist()
+    }
 
 
 Reading = Callable[[Rebalance, Collection[K]], Awaitable[Placed]]

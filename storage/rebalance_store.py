@@ -26,7 +26,7 @@ from storage.mongo.sorting import DESCENDING, Sort, sort_order
 from storage.options import OWN_OPTIONS
 from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.outcome_counts import count_by_status, count_transactions
-from storage.outcome_reader import OutcomeReader
+from storage.outcome_reader import OutcomePage, OutcomeReader
 from storage.outcome_recorder import OutcomeRecorder, StoredCounts
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import ids_of, is_repetition, outcome_batches
@@ -245,6 +245,11 @@ class RebalanceStore:
         end = rebalance.number_of_portfolios
         end = end if limit is None else min(end, offset + limit)
         return await self._reader.at(rebalance, range(offset, end))
+
+    @translate_failures
+    async def read_outcome_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
+        """Return the stored outcomes from the ordinal ``first`` on, in columns where stored so."""
+        return await self._reader.page_from(rebalance, first)
 
     @translate_failures
     async def read_outcome(self, rebalance: Rebalance, portfolio_id: str) -> PortfolioOutcome:

@@ -1,7 +1,7 @@
 """BlockOutcome: the answers to a block of portfolios as arrays, and each of them as an object."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from operator import ne
@@ -16,7 +16,7 @@ from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from optimization.errors import OptimizationError
 from optimization.exact.binding_rows import BindingRows
-from optimization.exact.columns import OtherHoldings, ScaledColumn
+from optimization.exact.columns import OtherHoldings, Rows, ScaledColumn
 from optimization.exact.scaled_integers import Integers, to_decimal
 
 STATUSES: Final = tuple(Status)
@@ -116,6 +116,29 @@ class BlockOutcome:
             before=(*_shares(before, self.before.decimals), *_shares(held.units, digits)),
             after=(*_shares(after, self.after.decimals), *_shares(held.split()[1], digits)),
             certificate=Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding),
+        )
+
+    def select(self, rows: Rows) -> "BlockOutcome":
+        """Answers of some plain rows, in ascending order.
+
+        >>> none = BlockOutcome((), (), np.array([], np.int8), *[ScaledColumn.of([])] * 4,
+        ...     *[ScaledColumn.of([], (0, 0))] * 2, OtherHoldings.none(), {})
+        >>> len(none.select([]))
+        0
+        """
+        places = (
+            np.arange(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows, np.intp)
+        )
+        names = "market_value", "cash_before", "cash_after", "objective", "before", "after"
+        columns = {name: getattr(self, name).select(places) for name in names}
+        return replace(
+            self,
+            portfolio_ids=tuple(self.portfolio_ids[place] for place in places.tolist()),
+            status=self.status[places],
+            others=self.others.select(places),
+            beside={},
+            binding=self.binding.select(places),
+            **columns,
         )
 
     def amounts(self, row: int) -> Amounts:

@@ -69,6 +69,17 @@ class ScaledColumn:
         units = np.array([to_units(value, decimals) for value in values], dtype=np.object_)
         return cls(narrow(units).reshape(shape), decimals)
 
+    @classmethod
+    def of_units(cls, units: Integers, decimals: int) -> Self:
+        """Column of these numbers, as Python integers if sums in int64 could overflow.
+
+        >>> ScaledColumn.of_units(np.array([2**62]), 2).units.dtype
+        dtype('O')
+        """
+        extremes = int(units.min(initial=0)), int(units.max(initial=0))
+        is_safe = max(map(abs, extremes)) < INT64_SAFE
+        return cls(units if is_safe else units.astype(np.object_), decimals)
+
     def value(self, *place: int) -> Decimal:
         """The value at a place, with exactly ``decimals`` digits after the point."""
         return EXACT.scaleb(Decimal(int(self.units[place])), -self.decimals)

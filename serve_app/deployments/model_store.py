@@ -36,6 +36,7 @@ from storage.model_store import Versions, require_version
 from storage.mongo.connection import ping
 from storage.mongo.sorting import Sort
 from storage.order import OpenOrdersRule, OrderState
+from storage.outcome_reader import OutcomePage
 from storage.rebalance import Rebalance
 from storage.run import Run
 from storage.submission_store import OrderSubmission
@@ -169,6 +170,10 @@ class StoreDeployment(Store):
     ) -> tuple[PortfolioOutcome, ...]:
         """Return one page of the outcomes of a rebalance, in their order."""
         return await self._with.rebalances.list_outcomes(rebalance, offset, limit)
+
+    async def read_outcome_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
+        """Return the outcomes of a rebalance from an ordinal on, in columns where stored so."""
+        return await self._with.rebalances.read_outcome_page(rebalance, first)
 
     async def read_outcomes(
         self, rebalance: Rebalance, portfolio_ids: tuple[str, ...]

@@ -6,6 +6,7 @@ from typing import Protocol
 from optimization import PortfolioOutcome
 from serve_app.ports.port import repeatable
 from storage.mongo.sorting import Sort
+from storage.outcome_reader import OutcomePage
 from storage.rebalance import Rebalance
 
 
@@ -65,6 +66,15 @@ class StoredRebalances(Protocol):
         self, rebalance: Rebalance, offset: int = 0, limit: int | None = None
     ) -> tuple[PortfolioOutcome, ...]:
         """Return one page of the outcomes, in the order of the model's portfolios."""
+        ...
+
+    @repeatable
+    @abstractmethod
+    async def read_outcome_page(self, rebalance: Rebalance, first: int) -> OutcomePage:
+        """Return the outcomes from the ordinal ``first`` on, in columns where they are stored so.
+
+        The next page begins at the end of its ordinals.
+        """
         ...
 
     @repeatable

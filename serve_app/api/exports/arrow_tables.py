@@ -1,4 +1,4 @@
-"""Tables as Parquet and as an Arrow IPC stream, page by page.
+"""Tables as Parquet and as an Arrow IPC stream, page by page, and pages of objects as columns.
 
 Amounts, prices and quantities are decimal128(38, 18), exact: a number of more decimals ends the
 table unfinished, because a rounded one would not be recognizable.
@@ -21,7 +21,8 @@ from serve_app.api.media_types import PARQUET
 
 ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
 FILE_ENDINGS: Final = {ARROW_STREAM: "arrows", PARQUET: "parquet"}
-ROW_GROUP_ROWS: Final = 65_536  # rows in memory; fewer make a file slow to read
+ROW_GROUP_ROWS: Final = 65_536  # fewer make a file slow to read
+ROW_GROUP_BYTES: Final = 32 * 2**20  # because a row group is held in memory before it is written
 DECIMAL: Final = pa.decimal128(38, 18)
 TEXT: Final = pa.string()
 
@@ -68,37 +69,48 @@ OUTCOMES: Final = pa.schema(
 # Named so, because pyarrow comes without types.
 Schema: TypeAlias = Any
 RecordBatch: TypeAlias = Any
-Batches = AsyncIterator[RecordBatch]
+Table: TypeAlias = Any
+Tables = AsyncIterator[Table]
 
 
-async def arrow_stream(schema: Schema, batches: Batches) -> AsyncIterator[bytes]:
-    """Write an Arrow IPC stream, a record batch for each page."""
+async def arrow_stream(schema: Schema, pages: Tables) -> AsyncIterator[bytes]:
+    """Write an Arrow IPC stream, the batches of each page as record batches.
+
+    A caller that leaves does not close the writer, because a thread may be in it.
+    """
     sink = _Sink()
-    with ipc.new_stream(sink, schema) as writer:
-        async for batch in batches:
-            await asyncio.to_thread(writer.write_batch, batch)
+    writer = ipc.new_stream(sink, schema)
+    async for page in pages:
+        if page.num_rows:
+            await asyncio.to_thread(writer.write_table, page)
             yield sink.take()
+    writer.close()
     yield sink.take()
 
 
-async def parquet_file(schema: Schema, batches: Batches) -> AsyncIterator[bytes]:
+async def parquet_file(schema: Schema, pages: Tables) -> AsyncIterator[bytes]:
     """Write a Parquet file whose row groups are collected from pages.
 
     Its footer is the last part, so a file that broke off is no Parquet file.
     """
     sink = _Sink()
     writer = parquet.ParquetWriter(sink, schema, compression="zstd")
-    waiting: list[RecordBatch] = []
-    async for batch in batches:
-        waiting.append(batch)
-        if sum(each.num_rows for each in waiting) >= ROW_GROUP_ROWS:
-            await asyncio.to_thread(writer.write_table, pa.Table.from_batches(waiting))
+    waiting: list[Table] = []
+    async for page in pages:
+        waiting += [page] if page.num_rows else []
+        if _is_row_group(waiting):
+            await asyncio.to_thread(writer.write_table, pa.concat_tables(waiting))
             waiting.clear()
             yield sink.take()
     if waiting:
-        await asyncio.to_thread(writer.write_table, pa.Table.from_batches(waiting))
+        await asyncio.to_thread(writer.write_table, pa.concat_tables(waiting))
     await asyncio.to_thread(writer.close)
     yield sink.take()
+
+
+def _is_row_group(pages: Sequence[Table]) -> bool:
+    rows, size = (sum(getattr(page, of) for page in pages) for of in ("num_rows", "nbytes"))
+    return rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES
 
 
 TABLE_WRITERS: Final = {ARROW_STREAM: arrow_stream, PARQUET: parquet_file}

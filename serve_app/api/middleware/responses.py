@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.content_negotiation import accepts
 from serve_app.api.etags import compressed_etag
+from serve_app.api.media_types import PARQUET, XLSX
 from serve_app.api.problem_responses import answer_of
 from serve_app.api.response_headers import CORRELATION_ID, REQUEST_ID
 from serve_app.call_context import choose_correlation_id, correlation_id, request_id
@@ -29,7 +30,7 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 OTHER: Final = "other"
 GZIP_LEVEL: Final = 4  # 1.5 times the time of the fastest level, and two thirds of its output
 MIN_COMPRESSED_BYTES: Final = 2_000
-COMPRESSED_ALREADY: Final = ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",)
+COMPRESSED_ALREADY: Final = (XLSX, PARQUET)
 AS_THEY_ARE: Final = (*DEFAULT_EXCLUDED_CONTENT_TYPES, *COMPRESSED_ALREADY)
 
 
@@ -148,7 +149,7 @@ def route_of(scope: Scope) -> str:
 
 
 class Compression:
-    """Compresses answers of more than 2 kB part by part, except event streams and workbooks.
+    """Compresses answers of more than 2 kB part by part, except event streams and packed files.
 
     A compressed answer has an ETag of its own, because it is another representation.
     """

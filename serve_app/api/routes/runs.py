@@ -20,12 +20,13 @@ from serve_app.api.exports.arrow_tables import (
     FILE_ENDINGS,
     PARQUET,
     TABLE_WRITERS,
-    outcomes_batch,
+    Tables,
 )
 from serve_app.api.exports.arrow_tables import (
     OUTCOMES as OUTCOME_COLUMNS,
 )
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE, portfolios_json
+from serve_app.api.exports.stored_tables import outcome_tables
 from serve_app.api.idempotency import Idempotent
 from serve_app.api.openapi.answer_examples import EVENTS, OUTCOMES
 from serve_app.api.openapi.problem_answers import refuses
@@ -168,15 +169,14 @@ async def stream_outcomes(
     media_type = _table_or_lines(accept)
     run = await store.read_run(run_id)
     headers = {"Vary": "Accept"}
-    found = _outcomes(store, run)
     if media_type == NDJSON:
-        return StreamingResponse(_lines(found, settings.time_zone), 200, headers, NDJSON)
+        lines = _lines(_outcomes(store, run), settings.time_zone)
+        return StreamingResponse(lines, 200, headers, NDJSON)
     # The status is in the name, because a partial table must be recognizable as a file, too.
     part = "" if run.status is RunStatus.COMPLETED else f"-{run.status.lower()}"
     name = f"outcomes-{run.run_id}{part}.{FILE_ENDINGS[media_type]}"
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    batches = (outcomes_batch(part.rebalance_id, page) async for part, page in found)
-    table = TABLE_WRITERS[media_type](OUTCOME_COLUMNS, batches)
+    table = TABLE_WRITERS[media_type](OUTCOME_COLUMNS, _tables(store, run))
     return StreamingResponse(table, 200, headers, media_type)
 
 
@@ -229,12 +229,23 @@ async def _lines(
         yield b"".join(outcome_line(part.rebalance_id, each) for each in portfolios)
 
 
+async def _tables(store: Store, run: Run) -> Tables:
+    async for part in _rebalances(store, run):
+        async for page in outcome_tables(store, part):
+            yield page
+
+
 async def _outcomes(
     store: Store, run: Run
 ) -> AsyncIterator[tuple[Rebalance, tuple[PortfolioOutcome, ...]]]:
+    async for part in _rebalances(store, run):
+        for offset in range(0, part.number_of_portfolios, OUTCOME_BATCH_SIZE):
+            yield part, await store.list_outcomes(part, offset, OUTCOME_BATCH_SIZE)
+
+
+async def _rebalances(store: Store, run: Run) -> AsyncIterator[Rebalance]:
     last: str | None = None
     while parts := await store.list_run_rebalances(run.run_id, last, MAX_LISTED_REBALANCES):
         for part in parts:
-            for offset in range(0, part.number_of_portfolios, OUTCOME_BATCH_SIZE):
-                yield part, await store.list_outcomes(part, offset, OUTCOME_BATCH_SIZE)
+            yield part
         last = parts[-1].rebalance_id

@@ -1,9 +1,9 @@
 """Route of the transactions of a stored rebalance."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import tzinfo
 from typing import IO, Annotated, Any, Final
 
+import pyarrow as pa
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
@@ -16,9 +16,11 @@ from serve_app.api.exports.arrow_tables import (
     PARQUET,
     TABLE_WRITERS,
     TRANSACTIONS,
+    Tables,
     transactions_batch,
 )
 from serve_app.api.exports.stored_rebalances import OUTCOME_BATCH_SIZE
+from serve_app.api.exports.stored_tables import transaction_tables
 from serve_app.api.exports.transactions import (
     Page,
     TransactionLine,
@@ -83,6 +85,10 @@ async def list_transactions(
     """List all transactions of a rebalance as JSON, lines, CSV, a workbook, Parquet or Arrow."""
     media_type = choose_media_type(accept, OFFERED)
     rebalance = await store.read_rebalance(rebalance_id)
+    headers, day = _headers(rebalance, media_type), trade_date_of(rebalance, settings.time_zone)
+    if media_type in TABLE_WRITERS and not portfolio_id:
+        page = await store.read_outcome_page(rebalance, 0)
+        return _table(media_type, transaction_tables(store, rebalance, page, day), headers)
     if portfolio_id:
         first = await store.read_outcomes(rebalance, tuple(dict.fromkeys(portfolio_id)))
         end = 0
@@ -91,15 +97,18 @@ async def list_transactions(
             await store.list_outcomes(rebalance, 0, OUTCOME_BATCH_SIZE),
             rebalance.number_of_portfolios,
         )
-    pages = _pages(store, rebalance, first, end, settings.time_zone)
-    headers = _headers(rebalance, media_type)
+    pages = _pages(store, rebalance, first, end, day)
     if media_type == XLSX:
         return _file(await write_workbook(pages), headers)
     if media_type in TABLE_WRITERS:
-        batches = (transactions_batch(page) async for page in pages if page)
-        table = TABLE_WRITERS[media_type](TRANSACTIONS, batches)
-        return StreamingResponse(table, 200, headers, media_type)
+        tables = (pa.Table.from_batches([transactions_batch(page)]) async for page in pages)
+        return _table(media_type, tables, headers)
     return StreamingResponse(WRITERS[media_type](pages), 200, headers, media_type)
+
+
+def _table(media_type: str, pages: Tables, headers: dict[str, str]) -> Response:
+    table = TABLE_WRITERS[media_type](TRANSACTIONS, pages)
+    return StreamingResponse(table, 200, headers, media_type)
 
 
 async def _pages(
@@ -107,10 +116,9 @@ async def _pages(
     rebalance: Rebalance,
     page: tuple[PortfolioOutcome, ...],
     end: int,
-    zone: tzinfo,
+    day: str,
 ) -> AsyncIterator[Page]:
     """Read the lines of the first page, and of the next pages up to the portfolio ``end``."""
-    day = trade_date_of(rebalance, zone)
     yield tuple(lines_of(rebalance.rebalance_id, page, day))
     for offset in range(OUTCOME_BATCH_SIZE, end, OUTCOME_BATCH_SIZE):
         page = await store.list_outcomes(rebalance, offset, OUTCOME_BATCH_SIZE)

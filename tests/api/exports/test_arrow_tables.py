@@ -1,5 +1,7 @@
 """Tables in the forms of Arrow: exact, a few pages in memory, never broken off unnoticed."""
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -26,7 +28,9 @@ FAILED, INFEASIBLE = 4, 2
 async def pages(count: int, rows: int) -> AsyncIterator[Any]:
     run = a_run(count * rows)
     for page in range(count):
-        yield outcomes_batch(run.rebalance_id, outcomes(run, range(page * rows, (page + 1) * rows)))
+        chosen = range(page * rows, (page + 1) * rows)
+        batch = outcomes_batch(run.rebalance_id, outcomes(run, chosen))
+        yield pa.Table.from_batches([batch])
 
 
 def test_an_outcome_is_a_row_with_its_positions() -> None:
@@ -107,3 +111,62 @@ async def test_a_parquet_file_has_row_groups_of_many_pages_and_ends_with_its_foo
     assert groups == [120, 120, 40]
     with pytest.raises(pa.ArrowInvalid):
         table_of(PARQUET, b"".join(parts[:-1]))
+
+
+async def test_a_row_group_of_wide_rows_ends_at_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = await anext(pages(1, 40))
+    monkeypatch.setattr(arrow_tables, "ROW_GROUP_BYTES", page.nbytes * 3 // 2)
+
+    body = b"".join([part async for part in parquet_file(OUTCOMES, pages(5, 40))])
+
+    file = parquet.ParquetFile(pa.BufferReader(body))
+    groups = [file.metadata.row_group(at).num_rows for at in range(file.metadata.num_row_groups)]
+    assert groups == [80, 80, 40]
+
+
+@pytest.mark.parametrize("kind", TABLES)
+async def test_pages_without_rows_leave_no_trace(kind: str) -> None:
+    async def some_empty() -> AsyncIterator[Any]:
+        async for page in pages(2, 3):
+            yield page.slice(0, 0)
+            yield page
+            yield page.slice(0, 0)
+
+    body = b"".join([part async for part in TABLE_WRITERS[kind](OUTCOMES, some_empty())])
+
+    plain = b"".join([part async for part in TABLE_WRITERS[kind](OUTCOMES, pages(2, 3))])
+    assert table_of(kind, body)["portfolio_id"] == table_of(kind, plain)["portfolio_id"]
+    assert len(body) == len(plain)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+async def test_a_caller_that_leaves_in_the_middle_ends_the_reading(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrow_tables, "ROW_GROUP_ROWS", 10)
+    read, has_left = list[int](), asyncio.Event()
+
+    async def watched() -> AsyncIterator[Any]:
+        try:
+            async for page in pages(1_000, 20):
+                read.append(page.num_rows)
+                yield page
+        finally:
+            has_left.set()
+
+    async def receive() -> None:
+        async for _ in TABLE_WRITERS[kind](OUTCOMES, watched()):
+            received.set()
+
+    received = asyncio.Event()
+    caller = asyncio.create_task(receive())
+    await received.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+    del caller
+    gc.collect()
+    async with asyncio.timeout(10):
+        await has_left.wait()
+    assert len(read) < 1_000

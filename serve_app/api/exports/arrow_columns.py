@@ -1,0 +1,205 @@
+"""Pages of stored outcomes as Arrow record batches, from their columns without an object a row.
+
+The outcomes beside the columns are few. They come from objects, and are merged by ordinal.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from optimization import STATUSES, BlockOutcome, ScaledColumn, Side
+from serve_app.api.exports.arrow_tables import (
+    DECIMAL,
+    OUTCOMES,
+    OUTSIDE_BAND,
+    POSITION,
+    TEXT,
+    TRANSACTIONS,
+    RecordBatch,
+    Table,
+    outcomes_batch,
+    transactions_batch,
+)
+from serve_app.api.exports.transactions import Line, lines_of
+from storage.outcome_reader import OutcomePage
+
+# Named so, because pyarrow comes without types.
+Array = Any
+Places = NDArray[np.intp]
+PlacedBatch = tuple[Places, RecordBatch]
+"""A batch with the ordinals of the portfolios of its rows."""
+
+LARGEST: Final = 10**DECIMAL.precision - 1
+WORD_BITS: Final = 64
+
+
+def outcome_table(rebalance_id: str, page: OutcomePage) -> Table:
+    """Convert the outcomes of a page to a table of OUTCOMES, in the order of their ordinals."""
+    placed = [(each, _outcomes_of(rebalance_id, block)) for each, block in _plain(page)]
+    ordinals = np.array([ordinal for ordinal, _ in page.objects], np.intp)
+    outcomes = [outcome for _, outcome in page.objects]
+    return _merge([*placed, (ordinals, outcomes_batch(rebalance_id, outcomes))])
+
+
+def transaction_table(rebalance_id: str, page: OutcomePage, trade_date: str) -> Table:
+    """Convert the transactions of a page to a table of TRANSACTIONS, in the order of outcomes."""
+    placed = [_trades_of(rebalance_id, *each, trade_date) for each in _plain(page)]
+    lines, ordinals = list[Line](), list[int]()
+    for ordinal, outcome in page.objects:
+        lines += lines_of(rebalance_id, [outcome], trade_date)
+        ordinals += [ordinal] * (len(lines) - len(ordinals))
+    return _merge([*placed, (np.array(ordinals, np.intp), transactions_batch(lines))])
+
+
+def _plain(page: OutcomePage) -> Iterator[tuple[Places, BlockOutcome]]:
+    """Yield the rows of the page in columns, with their ordinals."""
+    for first, block in page.blocks:
+        rows = page.rows_of(first, block)
+        yield first + rows, block if len(rows) == len(block) else block.select(rows)
+
+
+def _merge(placed: list[PlacedBatch]) -> Table:
+    """Put batches together in the order of their ordinals."""
+    table = pa.Table.from_batches(
+        [batch for _, batch in placed if batch.num_rows] or [placed[0][1]]
+    )
+    ordinals = np.concatenate([each for each, _ in placed])
+    if np.all(ordinals[1:] >= ordinals[:-1]):
+        return table
+    return table.take(pa.array(np.argsort(ordinals, kind="stable"))).combine_chunks()
+
+
+def _outcomes_of(rebalance_id: str, block: BlockOutcome) -> RecordBatch:
+    count, market_value = len(block), decimals_of(block.market_value)
+    columns = [
+        pa.repeat(pa.scalar(rebalance_id, TEXT), count),
+        pa.array(block.portfolio_ids, TEXT),
+        pa.array([each.value for each in STATUSES], TEXT).take(pa.array(block.status)),
+        market_value,
+        market_value,  # the base, because outcomes in columns have no costs
+        decimals_of(block.cash_before),
+        decimals_of(block.cash_after),
+        pa.array(np.zeros(count, np.int32)),
+        pa.nulls(count, TEXT),
+        pa.nulls(count, TEXT),
+        pa.ListArray.from_arrays(np.zeros(count + 1, np.int32), pa.array([], OUTSIDE_BAND)),
+        _positions(block),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=OUTCOMES)
+
+
+def _positions(block: BlockOutcome) -> Array:
+    """Lists of positions: the securities of the model, then the other holdings of each row."""
+    others, (count, width) = block.others, block.before.units.shape
+    held = np.bincount(others.rows, minlength=count)
+    ends = np.concatenate([[0], np.cumsum(held + width)])
+    of_model = (ends[:-1, None] + np.arange(width)).ravel()
+    of_others = np.arange(len(others.rows)) + width * (others.rows.astype(np.intp) + 1)
+
+    def spread(model: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+        if not len(other):
+            return model.ravel()
+        flat = np.empty(ends[-1], np.result_type(model, other))
+        flat[of_model], flat[of_others] = model.ravel(), other
+        return flat
+
+    def shares(model: ScaledColumn, other: ScaledColumn) -> Array:
+        decimals = max(model.decimals, other.decimals)
+        units = spread(model.at_scale(decimals).units, other.at_scale(decimals).units)
+        return decimals_of(ScaledColumn(units, decimals))
+
+    places = spread(np.tile(np.arange(width), count), others.securities + width)
+    rest = ScaledColumn(others.quantities.split()[1], others.quantities.decimals)
+    columns = [
+        *_securities(block, places),
+        shares(block.before, others.quantities),
+        shares(block.after, rest),
+    ]
+    struct = pa.StructArray.from_arrays(columns, fields=[*POSITION])
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), struct)
+
+
+def _trades_of(
+    rebalance_id: str, ordinals: Places, block: BlockOutcome, trade_date: str
+) -> PlacedBatch:
+    rows, places, change = _changes(block)
+    count = len(rows)
+    quantity = ScaledColumn(abs(change.units), change.decimals)
+    security_id, price = _securities(block, places)
+    prices = ScaledColumn.of(_prices(block))
+    amount = _product(quantity.units, prices.units[places])
+    sides = pa.array([Side.SELL.value, Side.BUY.value], TEXT)
+    columns = [
+        pa.repeat(pa.scalar(rebalance_id, TEXT), count),
+        pa.array(block.portfolio_ids, TEXT).take(pa.array(rows)),
+        security_id,
+        sides.take(pa.array((change.units > 0).astype(np.int8))),
+        decimals_of(quantity),
+        price,
+        decimals_of(ScaledColumn(amount, quantity.decimals + prices.decimals)),
+        pa.repeat(pa.scalar(date.fromisoformat(trade_date), pa.date32()), count),
+    ]
+    return ordinals[rows], pa.RecordBatch.from_arrays(columns, schema=TRANSACTIONS)
+
+
+def _changes(block: BlockOutcome) -> tuple[Places, Places, ScaledColumn]:
+    """Changes of shares by row and security: the row of each, its place, and the shares."""
+    others, decimals, width = block.others, block.after.decimals, block.before.units.shape[1]
+    change = block.after.units - block.before.units
+    rows, places = np.nonzero(change)
+    whole = others.quantities.split()[0]
+    sold = np.flatnonzero(whole)
+    if not len(sold):
+        return rows, places, ScaledColumn(change[rows, places], decimals)
+    of_others = ScaledColumn.of_units(-whole[sold], 0).at_scale(decimals).units
+    units = np.concatenate([change[rows, places], of_others])
+    rows = np.concatenate([rows, others.rows[sold]])
+    places = np.concatenate([places, others.securities[sold] + width])
+    order = np.lexsort((places, rows))
+    return rows[order], places[order], ScaledColumn(units[order], decimals)
+
+
+def _product(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """Products of numbers of at least 0, as Python integers if int64 could not hold them."""
+    if int(left.max(initial=0)) * int(right.max(initial=0)) >= 2 ** (WORD_BITS - 1):
+        return left.astype(np.object_) * right.astype(np.object_)
+    return left.astype(np.int64) * right.astype(np.int64)
+
+
+def _securities(block: BlockOutcome, places: Places) -> tuple[Array, Array]:
+    """Ids and prices by place: the securities of the model, then those of other holdings."""
+    ids = [*(security.security_id for security in block.securities), *block.others.ids]
+    chosen = pa.array(places)
+    return pa.array(ids, TEXT).take(chosen), pa.array(_prices(block), DECIMAL).take(chosen)
+
+
+def _prices(block: BlockOutcome) -> list[Decimal]:
+    return [*(security.price for security in block.securities), *block.others.prices]
+
+
+def decimals_of(column: ScaledColumn) -> Array:
+    """Convert a flat column to DECIMAL; pa.ArrowInvalid for a number that would be rounded.
+
+    >>> decimals_of(ScaledColumn(np.array([1250, -75]), 2)).cast(pa.float64()).to_pylist()
+    [12.5, -0.75]
+    """
+    if column.decimals > DECIMAL.scale:
+        column = column.coarsest()
+    units, decimals = column.units, column.decimals
+    if decimals > DECIMAL.scale:
+        raise pa.ArrowInvalid(f"a number of {decimals} decimals: data loss in {DECIMAL}")
+    low, high = units, units >> WORD_BITS - 1
+    if units.dtype == np.object_:
+        if max(map(abs, units.tolist()), default=0) > LARGEST:
+            raise pa.ArrowInvalid(f"a number of more digits than {DECIMAL} has: data loss")
+        low, high = units & (2**WORD_BITS - 1), units >> WORD_BITS
+    words = np.empty((len(units), 2), np.uint64)  # a decimal128 is two, the low word first
+    words[:, 0], words[:, 1] = low.astype(np.uint64), high.astype(np.int64).astype(np.uint64)
+    # At their own scale first, because Arrow rescales whole columns, and finds what overflows.
+    scaled = pa.decimal128(DECIMAL.precision, decimals)
+    return pa.Array.from_buffers(scaled, len(units), [None, pa.py_buffer(words)]).cast(DECIMAL)

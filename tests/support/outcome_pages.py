@@ -1,0 +1,45 @@
+"""Pages of outcomes in columns, as a reader of the database gets them, and as objects."""
+
+from typing import Any
+
+import bson
+from bson.codec_options import CodecOptions
+
+from optimization import BESIDE, BlockOutcome, PortfolioOutcome
+from storage.mongo.decimal_codec import TYPE_REGISTRY
+from storage.outcome_columns import block_from, rows_document, rows_per_document
+from storage.outcome_reader import OutcomePage
+
+OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(type_registry=TYPE_REGISTRY)
+REBALANCE = "5" * 24
+
+
+def page_of(made: BlockOutcome, first: int = 0, ordinals: range | None = None) -> OutcomePage:
+    """Store a block whose first row has the ordinal ``first``, and read a page of these ordinals.
+
+    An error beside has no outcome.
+    """
+    ordinals = range(first, first + len(made)) if ordinals is None else ordinals
+    step = rows_per_document(len(made.securities))
+    documents = [
+        rows_document(REBALANCE, first + at, made, slice(at, at + step))
+        for at in range(0, len(made), step)
+    ]
+    texts = [bson.encode(each, codec_options=OPTIONS) for each in documents]
+    blocks = [block_from(bson.decode(each, OPTIONS), made.securities) for each in texts]
+    beside = {start + row for start, block in blocks for row in _beside(block)}
+    placed = [(at, made.outcome(at - first)) for at in sorted(beside.intersection(ordinals))]
+    objects = tuple((at, one) for at, one in placed if isinstance(one, PortfolioOutcome))
+    return OutcomePage(ordinals, tuple(blocks), objects)
+
+
+def outcomes_in(page: OutcomePage) -> list[PortfolioOutcome]:
+    """Make every outcome of a page an object, in order."""
+    placed: dict[int, Any] = dict(page.objects)
+    for start, block in page.blocks:
+        placed |= {start + row: block.outcome(row) for row in page.rows_of(start, block).tolist()}
+    return [placed[ordinal] for ordinal in sorted(placed)]
+
+
+def _beside(block: BlockOutcome) -> list[int]:
+    return [row for row, status in enumerate(block.status.tolist()) if status == BESIDE]
