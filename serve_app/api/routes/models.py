@@ -108,6 +108,7 @@ async def replace_model(
     model_id: ModelId, body: ModelPut, store: Store, changed: Changed
 ) -> Response:
     """Replace the whole model if its version is still the stored one."""
+    # Both have to hold, because the body and If-Match may name different versions.
     changed.require(body.version)
     return _answer(await store.replace_model(replacement_of(model_id, body)))
 

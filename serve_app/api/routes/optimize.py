@@ -156,11 +156,13 @@ async def _answer_elsewhere(request: Request) -> Response:
     try:
         written = await _optimizer_of(request).optimize_text(given)
     except BodyRefusedError as error:
+        # The framework's error, because one handler then renders both kinds of bodies.
         raise RequestValidationError(error.errors) from error
     return await response_from(written)
 
 
 def _optimizer_of(request: Request) -> Optimizer:
+    # From the state, because dependencies are resolved only after the body has been read.
     ports: Ports = request.app.state.ports
     return ports.optimizer
 

@@ -69,6 +69,7 @@ async def hand_over(
         lambda reference: store.read_submission(reference, 0, MAX_ORDERS_PER_PAGE),
     )
     headers = page_headers(request, 0, MAX_ORDERS_PER_PAGE, done.listed) | replayed
+    # 207 and no error, because the orders that were sent must not be taken for failed.
     return _answer(done, 200 if done.status is SubmissionStatus.COMPLETE else 207, headers)
 
 

@@ -15,9 +15,9 @@ from serve_app.problems.catalogue import KINDS, ProblemKind
 TEMPLATES: Final = Environment(
     loader=PackageLoader("serve_app.api.routes"),
     autoescape=select_autoescape(enabled_extensions=("html.j2",)),
-    undefined=StrictUndefined,
+    undefined=StrictUndefined,  # because a misspelt member would otherwise print nothing
     trim_blocks=True,
-    keep_trailing_newline=True,
+    keep_trailing_newline=True,  # because the pages in docs/problems are files of lines
 )
 
 router = APIRouter(prefix="/problems", include_in_schema=False)

@@ -85,6 +85,7 @@ async def rebalance_model(
     respond_async: RespondAsync = False,
 ) -> Response:
     """Rebalance every portfolio that follows the model; returns one element per portfolio."""
+    # A dry run is never a run, because nothing of it is stored that could be polled.
     if respond_async and not dry_run:
         selection = Selection(model_ids=(model_id.lower(),))
         return await _begin_run(store, optimizer, once, selection, options)
@@ -92,11 +93,13 @@ async def rebalance_model(
     if dry_run:
         rebalance, outcomes = await optimizer.preview_model(model_id, wanted)
         headers = _unmatched_header(rebalance)
+        # Workers write the elements of many portfolios, because the ingress would take seconds.
         if isinstance(outcomes, RemoteElements):
             return answer_of_elements(await outcomes.read(), headers)
         heading = heading_of(rebalance, settings.time_zone, is_stored=False)
         return await answer_of_all(request.url.path, heading, outcomes, headers)
 
+    # Read again, because a key keeps the id of the first answer alone.
     async def recall(rebalance_id: str) -> exactly_once.Answered:
         rebalance = await store.read_rebalance(rebalance_id)
         return rebalance, await store.list_outcomes(rebalance)
@@ -159,6 +162,7 @@ async def _begin_run(
 ) -> Response:
     """Begin a run in the background, and answer with its state."""
     overrides = options_of(options)
+    # The id is made here, because each attempt at the port then names the same run.
     command = BeginRun(new_rebalance_id(), selection, overrides, claim=once.claim)
     run, replayed = await once(
         lambda: optimizer.begin_run(command), lambda run: run.run_id, store.read_run

@@ -62,9 +62,9 @@ LastEvent = Annotated[
     ),
 ]
 LOOK_EVERY_S = 0.5
-ALIVE_EVERY = 30  # polls
+ALIVE_EVERY = 30  # polls, because proxies close a connection that is silent for long
 EVENT_BATCH_SIZE = 500
-PATIENCE_S = 20.0
+PATIENCE_S = 20.0  # because it outlasts the election of a new primary
 ALIVE = b": still here\n\n"
 WRONG_RUN = refuses(catalogue.BAD_ID, catalogue.NOT_FOUND, catalogue.INVALID)
 NDJSON = "application/x-ndjson"
@@ -91,7 +91,7 @@ async def begin_run(
 ) -> Response:
     """Rebalance several models, a list of portfolios or the whole book, in the background."""
     command = BeginRun(
-        new_rebalance_id(),
+        new_rebalance_id(),  # made here, because each attempt at the port then names the same run
         selection_of(body),
         options_of(body.options),
         own_options_of(body),
@@ -125,6 +125,7 @@ async def cancel_run(run_id: RunId, store: Store, optimizer: Rebalancer) -> Resp
     """Start no more work of a run; the outcomes of finished and running chunks stay."""
     run = await store.cancel_run(run_id)
     if not run.status.is_over:
+        # Otherwise the replica that works on the run would learn of it with its next chunk.
         await optimizer.look_at(run.run_id)
     return json_response(await progress_json(store, run), 202)
 

@@ -66,6 +66,7 @@ async def list_rebalances(
         split_page(rebalance.number_of_portfolios for rebalance in rebalances),
         strict=True,
     ):
+        # Only how to read them, because the outcomes are read while the answer is sent.
         portfolios = Portfolios(rebalance, 0, shown, partial(store.list_outcomes, rebalance))
         rest = f"/api/v1/rebalance/{rebalance.rebalance_id}/portfolios?offset={shown}"
         page.append(Listed(portfolios, rebalance.number_of_portfolios - shown, rest))
@@ -73,6 +74,7 @@ async def list_rebalances(
     return await stream_json(page_text(page, settings.time_zone), headers)
 
 
+# A POST, because a thousand ids exceed the longest request line.
 @router.post(
     "/rebalances/portfolios",
     response_model=list[RebalanceResult],

@@ -89,6 +89,7 @@ async def list_transactions(
     if media_type in TABLE_WRITERS and not portfolio_id:
         page = await store.read_outcome_page(rebalance, 0)
         return _table(media_type, transaction_tables(store, rebalance, page, day), headers)
+    # Read before the answer begins, because an error can be a problem only until then.
     if portfolio_id:
         first = await store.read_outcomes(rebalance, tuple(dict.fromkeys(portfolio_id)))
         end = 0
@@ -99,6 +100,7 @@ async def list_transactions(
         )
     pages = _pages(store, rebalance, first, end, day)
     if media_type == XLSX:
+        # Written to its end first, because too many rows are refused.
         return _file(await write_workbook(pages), headers)
     if media_type in TABLE_WRITERS:
         tables = (pa.Table.from_batches([transactions_batch(page)]) async for page in pages)

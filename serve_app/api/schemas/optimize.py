@@ -47,7 +47,7 @@ from serve_app.ports.optimize import GivenOptions
 MAX_PORTFOLIOS = 1_000
 MAX_HOLDINGS = 5_000
 MAX_PRICES = 50_000
-MAX_ERRORS = 20
+MAX_ERRORS = 20  # because each of half a million holdings may be wrong
 MAX_KNOWN_AMOUNTS = 16_384  # texts, about 3 MB
 NUMBERS, TEXT = frozenset({int, str, Decimal}), frozenset({str})
 Place = tuple[str | int, ...]
@@ -266,6 +266,7 @@ def _check_options(
     if "open_orders" in options.values:
         rule = "POST /optimize knows no orders: include them in holdings and cash"
         raise RuleError((*place, "open_orders"), options.values["open_orders"], rule)
+    # Merged, because an option may conflict with one of the call's.
     try:
         common.override_by(options).apply_to(RebalanceOptions())
     except RuleError as error:

@@ -40,7 +40,7 @@ from serve_app.api.schemas.general_fields import (
 )
 from serve_app.json_text import Json, plain
 
-MAX_SECURITY_IDS = 5_000
+MAX_SECURITY_IDS = 5_000  # because a model has no more positions
 AMOUNTS = frozenset({"cash_floor", "cash_ceiling", "turnover_cap", "minimum_value"})
 DEFAULTS = RebalanceOptions()
 OPTIONS: Json = {"cash_floor": "2%", "maximum_trades": 10}
@@ -214,6 +214,7 @@ def options_of(body: RebalanceOptionsBody | None) -> OptionOverrides:
     """Convert the given options to domain values by name; null is the default."""
     if body is None:
         return NO_OVERRIDES
+    # Only what the body names, because an absent option is taken from the model.
     given = {name: getattr(body, name) for name in body.model_fields_set if name != "model_id"}
     return OptionOverrides({name: _value(name, value) for name, value in given.items()})
 
@@ -222,6 +223,7 @@ def options_json(options: RebalanceOptions) -> Json:
     """Build the options of a model that differ from the defaults."""
     shown: Json = {}
     for name, value in OptionOverrides.from_options(options).values.items():
+        # As an object, because the bare number would be refused when it is sent back.
         is_small_amount = name in AMOUNTS and isinstance(value, Decimal) and 0 < value < 1
         shown[name] = {"amount": plain(value)} if is_small_amount else _json_value(value)
     return shown
@@ -229,7 +231,7 @@ def options_json(options: RebalanceOptions) -> Json:
 
 def _value(name: str, value: Any) -> Any:
     match value:
-        case None:
+        case None:  # the default, because it has to undo the option of the model
             return getattr(DEFAULTS, name)
         case list() if name == "groups":
             return tuple(
@@ -248,7 +250,7 @@ def _json_value(value: Any) -> Any:
             return f"{plain(value.value)}%"
         case Decimal():
             return plain(value)
-        case frozenset():
+        case frozenset():  # sorted, otherwise equal options would differ in their text
             return sorted(value)
         case Mapping():
             return {security_id: plain(lot) for security_id, lot in value.items()}

@@ -53,6 +53,7 @@ class OrderLine(TypedDict):
     ]
 
 
+# Apart from that of the storage, because its name is the name of a component of the document.
 class HandOverStatus(StrEnum):
     """Progress of a hand-over."""
 

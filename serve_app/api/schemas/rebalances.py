@@ -101,6 +101,7 @@ def outcome_json(
     lines: OutcomeLines,
 ) -> RebalanceAnswer:
     """Build one portfolio's element of an answer; ``lines`` may write several elements."""
+    # In one go, because the turnover is summed up while the lines are written.
     transactions, drifts, turnover = lines.write(outcome)
     certificate = outcome.certificate
     return {

@@ -89,6 +89,7 @@ class RunRequest(BaseModel):
 
     @model_validator(mode="after")
     def _some_selection(self) -> Self:
+        # The whole book has to be asked for, otherwise an empty body would rebalance everything.
         if self.whole_book == (self.models is not None or self.portfolios is not None):
             raise ValueError("select either whole_book, or models, portfolios or both")
         return self
@@ -163,6 +164,7 @@ class ChunkDone(TypedDict):
 
 def selection_of(body: RunRequest) -> Selection:
     """Convert the selection, without repetitions."""
+    # In lower case, because an id in capitals is the same one.
     models = tuple(dict.fromkeys(model.lower() for model in body.models or ()))
     return Selection(models, tuple(dict.fromkeys(body.portfolios or ())))
 

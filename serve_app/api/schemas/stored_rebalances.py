@@ -149,6 +149,7 @@ def rebalance_json(
         "created_at": instant(rebalance.started_at),
         "status": rebalance.status,
         "counts": {str(status): count for status, count in rebalance.counts.items()},
+        # Known at the end alone, because a later chunk may hold the ids.
         "unmatched": list(rebalance.unmatched)
         if rebalance.status is RebalanceStatus.COMPLETED
         else [],
@@ -221,6 +222,7 @@ def _actual_drift(drift: Drift) -> Decimal:
     weight = drift.security.weight
     if weight == 0:
         return Decimal("0.0000")
+    # By its ratio, because a weight such as 1/3 is no Decimal.
     above, below = weight.as_integer_ratio()
     parts = EXACT.multiply(drift.actual, Decimal(below))
     relative = EXACT.subtract(EXACT.divide(parts, Decimal(above)), 1)
