@@ -98,8 +98,21 @@ Band: TypeAlias = DriftBand | Number | tuple[Number, Number]
 """A band: one number for both sides, or low and high."""
 
 
+@dataclass(frozen=True, slots=True)
+class _ModelFields:
+    """Fields of a model, and the initializer that binds them."""
+
+    name: str
+    targets: tuple[Target, ...]
+    portfolio_ids: tuple[str, ...]
+    version: int = 1
+    model_id: str | None = None
+    last_rebalance_date: datetime | None = None
+    options: RebalanceOptions | None = None
+
+
 @dataclass(frozen=True, slots=True, init=False)
-class Model:
+class Model(_ModelFields):
     """Target weights and the portfolios that follow them, within the general rules.
 
     From weights by security: ``Model({"VTI": 0.6, "BND": 0.4}, band=0.05)``. ``band`` is the
@@ -121,14 +134,6 @@ class Model:
     >>> Model(" Growth ", (Target("VTI", 0.6, band),), ("P1",)).name
     'Growth'
     """
-
-    name: str
-    targets: tuple[Target, ...]
-    portfolio_ids: tuple[str, ...]
-    version: int = 1
-    model_id: str | None = None
-    last_rebalance_date: datetime | None = None
-    options: RebalanceOptions | None = None
 
     @overload
     def __init__(
@@ -159,8 +164,7 @@ class Model:
     def __init__(self, *values: Any, **fields: Any) -> None:
         if values and isinstance(values[0], Mapping):
             fields, values = _fields_of_weights(*values, **fields), ()
-        for field, value in _fields_of_model(*values, **fields).items():
-            object.__setattr__(self, field, value)
+        _ModelFields.__init__(self, *values, **fields)
         self._require_rules()
 
     def _require_rules(self) -> None:
@@ -170,31 +174,12 @@ class Model:
         require_visible(("name",), name)
         if self.version < 1:
             raise RuleError(("version",), self.version, "a version is at least 1")
-        _require_targets(self.targets)
-        _require_portfolios(self.portfolio_ids)
+        targets, portfolio_ids = tuple(self.targets), tuple(self.portfolio_ids)
+        _require_targets(targets)
+        _require_portfolios(portfolio_ids)
         object.__setattr__(self, "name", name)
-        kept = tuple(target for target in self.targets if target.weight > 0)
-        object.__setattr__(self, "targets", kept)
-
-
-def _fields_of_model(
-    name: str,
-    targets: Sequence[Target],
-    portfolio_ids: Sequence[str],
-    version: int = 1,
-    model_id: str | None = None,
-    last_rebalance_date: datetime | None = None,
-    options: RebalanceOptions | None = None,
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "targets": tuple(targets),
-        "portfolio_ids": tuple(portfolio_ids),
-        "version": version,
-        "model_id": model_id,
-        "last_rebalance_date": last_rebalance_date,
-        "options": options,
-    }
+        object.__setattr__(self, "targets", tuple(one for one in targets if one.weight > 0))
+        object.__setattr__(self, "portfolio_ids", portfolio_ids)
 
 
 def _fields_of_weights(
