@@ -6,6 +6,7 @@ from functools import partial
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from optimization import GENERAL, MODEL_RULES
 from serve_app.observability.observers import Observers
 from serve_app.settings import Settings
 from serve_app.upstream import order_service as orders
@@ -85,11 +86,11 @@ def open_resources(
     submissions = OrderSubmissionStore(database)
     return Resources(
         database,
-        ModelStore(database),
+        ModelStore(database, MODEL_RULES[settings.model_rules]),
         RebalanceStore(database),
         IdempotencyStore(database),
         Prices(price, settings.price_ttl_s),
-        Securities(security),
+        Securities(security, accept_tickers=settings.model_rules == GENERAL.name),
         sources[settings.holdings_source],
         sources,
         RunStore(database),

@@ -173,6 +173,10 @@ class Settings(BaseSettings):
     )
     price_ttl_s: float = Field(5, ge=0, le=3600, description="seconds, from 0 to 3600")
 
+    model_rules: Literal["globeco", "general"] = Field(
+        "globeco",
+        description="globeco (the contract of GlobeCo's clients) or general (tickers, any weights)",
+    )
     optimization_timeout: Seconds = Field(30, description="seconds, above 0, at most 3600")
     run_fan_out_above: int = Field(
         200, ge=0, le=100_000, description="portfolios, from 0 to 100000"

@@ -12,7 +12,18 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from optimization import GLOBECO, DriftBand, Model, ModelRules, Target, replace_invisible
+from optimization import (
+    GENERAL,
+    GLOBECO,
+    DriftBand,
+    Model,
+    ModelRules,
+    RelativeBand,
+    Target,
+    Weight,
+    relative_band,
+    replace_invisible,
+)
 from optimization.errors import RuleError
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
@@ -23,7 +34,12 @@ from storage.mongo.connection import (
     run_transaction,
     translate_failures,
 )
-from storage.mongo.decimal_codec import decimal_from, to_milliseconds
+from storage.mongo.decimal_codec import (
+    decimal_from,
+    to_milliseconds,
+    weight_document,
+    weight_from,
+)
 from storage.mongo.sorting import ASCENDING, DESCENDING, Sort, sort_order
 from storage.options import options_document, options_from
 
@@ -44,6 +60,9 @@ MAX_REMEMBERED_MODELS: Final = 32  # because a model of 5,000 positions takes 2 
 # cache of a small server: with 256 MB, 100,000 portfolios take 0.2 s and 200,000 are refused.
 MAX_PORTFOLIOS_PER_MODEL: Final = 100_000
 MAX_NAMED_MODELS: Final = 5  # model ids in one sentence
+# Marks a model that the rules of GlobeCo would refuse; a database without such models may be used
+# under either rules.
+RULES: Final = "rules"
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
 NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
@@ -95,6 +114,14 @@ class ModelStore:
         )
 
     @translate_failures
+    async def find_forbidden(self) -> str | None:
+        """Return the name of a stored model that the rules in force would refuse, if any."""
+        if self._rules is GENERAL:
+            return None
+        found = await self._models.find_one({RULES: GENERAL.name}, {"name": 1})
+        return None if found is None else replace_invisible(found["name"])
+
+    @translate_failures
     async def read(self, model_id: str) -> Model:
         """The model with this id."""
         document = await self._models.find_one({"_id": require_object_id("model_id", model_id)})
@@ -123,10 +150,13 @@ class ModelStore:
         """
         self._rules.check(model)
         model_id = str(model.model_id)
-        change = {
-            "$set": _contents(model) | {"updated_at": datetime.now(UTC)},
+        contents = _contents(model)
+        change: Document = {
+            "$set": contents | {"updated_at": datetime.now(UTC)},
             "$inc": {"version": 1},
         }
+        if RULES not in contents:
+            change["$unset"] = {RULES: ""}
         try:
             document = await self._models.find_one_and_update(
                 {"_id": require_object_id("model_id", model_id), "version": model.version},
@@ -310,22 +340,40 @@ def _contents(model: Model) -> Document:
         raise RuleError(("portfolio_ids",), len(model.portfolio_ids), rule)
     contents: Document = {
         "name": model.name,
-        "positions": [
-            {
-                "security_id": target.security_id,
-                "target": target.weight,
-                "low_drift": target.band.low,
-                "high_drift": target.band.high,
-            }
-            for target in model.targets
-        ],
+        "positions": [_position(target) for target in model.targets],
         "portfolios": list(model.portfolio_ids),
     }
+    if not _is_permitted(model, GLOBECO):
+        contents[RULES] = GENERAL.name
     if model.options is not None:
         contents["options"] = options_document(model.options)
     if model.last_rebalance_date is not None:
         contents["last_rebalance_date"] = to_milliseconds(model.last_rebalance_date)
     return contents
+
+
+def _is_permitted(model: Model, rules: ModelRules) -> bool:
+    try:
+        rules.check(model)
+    except RuleError:
+        return False
+    return True
+
+
+def _position(target: Target) -> Document:
+    """Convert a target to a document; a relative band has its widths in market value, too."""
+    band = target.band
+    position: Document = {
+        "security_id": target.security_id,
+        "target": weight_document(target.weight),
+        "low_drift": weight_document(band.low),
+        "high_drift": weight_document(band.high),
+    }
+    if isinstance(band, RelativeBand):
+        position["relative_drift"] = band.relative
+        if band.absolute is not None:
+            position["absolute_drift"] = band.absolute
+    return position
 
 
 def model_from(document: Document) -> Model:
@@ -346,8 +394,18 @@ def _targets(positions: list[Document]) -> Iterator[Target]:
     # By identity, because equal decimals may be written differently and are shown as written.
     bands: dict[tuple[int, int], DriftBand] = {}
     for position in positions:
+        weight = weight_from(position["target"])
+        if "relative_drift" in position:
+            yield Target(position["security_id"], weight, _relative_band(weight, position))
+            continue
         low, high = position["low_drift"], position["high_drift"]
         band = bands.get((id(low), id(high)))
         if band is None:
-            band = bands[id(low), id(high)] = DriftBand(decimal_from(low), decimal_from(high))
-        yield Target(position["security_id"], decimal_from(position["target"]), band)
+            band = bands[id(low), id(high)] = DriftBand(weight_from(low), weight_from(high))
+        yield Target(position["security_id"], weight, band)
+
+
+def _relative_band(weight: Weight, position: Document) -> RelativeBand:
+    most = position.get("absolute_drift")
+    relative = decimal_from(position["relative_drift"])
+    return relative_band(weight, relative, None if most is None else decimal_from(most))

@@ -73,8 +73,8 @@ def _document_value(value: Any) -> Any:
             return sorted(value)
         case tuple():
             return [_group_document(group) for group in value]
-        case Mapping():
-            return dict(value)
+        case Mapping():  # pairs, because a name in a document may not begin with $
+            return [[security_id, lot] for security_id, lot in value.items()]
         case _:
             return value
 
@@ -88,7 +88,8 @@ def _value(name: str, value: Any) -> Any:
         case "do_not_buy" | "do_not_sell" | "frozen":
             return frozenset(value)
         case "lots":
-            return {security_id: decimal_from(lot) for security_id, lot in value.items()}
+            pairs = value.items() if isinstance(value, Mapping) else value
+            return {security_id: decimal_from(lot) for security_id, lot in pairs}
         case "groups":
             return tuple(_group(document) for document in value)
         case _ if isinstance(value, Mapping):

@@ -29,7 +29,14 @@ from optimization import (
     Status,
 )
 from storage.mongo.connection import Document
-from storage.mongo.decimal_codec import MAX_INT64, TYPE_REGISTRY, decimal_from, to_storable
+from storage.mongo.decimal_codec import (
+    MAX_INT64,
+    TYPE_REGISTRY,
+    decimal_from,
+    to_storable,
+    weight_document,
+    weight_from,
+)
 
 COLLECTION = "outcomes"
 OUTCOME_BATCH_SIZE: Final = 1_000  # because more block the event loop for tenths of a second
@@ -168,16 +175,16 @@ def security_document(security: PricedTarget) -> Document:
     return {
         "security_id": security.security_id,
         "price": security.price,
-        "target": security.weight,
-        "low_drift": security.band.low,
-        "high_drift": security.band.high,
+        "target": weight_document(security.weight),
+        "low_drift": weight_document(security.band.low),
+        "high_drift": weight_document(security.band.high),
     }
 
 
 def security_from(document: Document) -> PricedTarget:
     """Convert a document to a security with its price."""
-    band = DriftBand(decimal_from(document["low_drift"]), decimal_from(document["high_drift"]))
-    price, weight = decimal_from(document["price"]), decimal_from(document["target"])
+    band = DriftBand(weight_from(document["low_drift"]), weight_from(document["high_drift"]))
+    price, weight = decimal_from(document["price"]), weight_from(document["target"])
     return PricedTarget(document["security_id"], price, weight, band)
 
 

@@ -46,6 +46,8 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         IndexModel([("portfolios", 1), ("created_at", -1), ("_id", -1)], name="newest_followed"),
         # models sorted by last_rebalance_date
         IndexModel([("last_rebalance_date", 1), ("_id", 1)], name="last_rebalance_date"),
+        # a model that the rules of GlobeCo would refuse
+        IndexModel([("rules", 1)], name="rules", sparse=True),
     ),
     rebalance_store.COLLECTION: (
         # the page of rebalances, newest first
@@ -120,7 +122,8 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
 STRING: Final = {"bsonType": "string"}
 DATE: Final = {"bsonType": "date"}
 WHOLE: Final = {"bsonType": ["int", "long"]}
-# A string if 34 digits are not enough; never a double, because amounts are exact.
+# A string if 34 digits are not enough, and for a fraction; never a double, because amounts are
+# exact.
 DECIMAL: Final = {"bsonType": ["decimal", "string"]}
 # Without a schema of items, because checking a hundred numbers costs a fifth of the writing.
 SHARES: Final = {"bsonType": "array"}
@@ -156,13 +159,16 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     model_store.COLLECTION: _record(
         {
             "name": STRING,
-            "positions": _rows(**_TARGET),
+            "positions": {
+                "bsonType": "array",
+                "items": _record(_TARGET, {"relative_drift": DECIMAL, "absolute_drift": DECIMAL}),
+            },
             "portfolios": {"bsonType": "array", "minItems": 1, "items": STRING},
             "version": WHOLE,
             "created_at": DATE,
             "updated_at": DATE,
         },
-        {"last_rebalance_date": DATE},
+        {"last_rebalance_date": DATE, "rules": STRING},
     ),
     rebalance_store.COLLECTION: _record(
         {
@@ -262,7 +268,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
     ),
     order_store.COLLECTION: _record(
         {
-            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}:[A-Za-z0-9]{24}$"},
+            "_id": {"bsonType": "string", "pattern": "^[0-9a-f]{24}:[0-9]{7}:.{1,64}$"},
             "rebalance_id": STRING,
             "portfolio_id": STRING,
             "security_id": STRING,

@@ -43,8 +43,35 @@ class DriftBand:
         _require_part(("band", "low"), self.low, "a drift")
         _require_part(("band", "high"), self.high, "a drift")
 
+    @property
+    def is_relative(self) -> bool:
+        """Whether the band was given as a fraction of its target."""
+        return False
 
-def relative_band(weight: Number, relative: Number, absolute: Number | None = None) -> DriftBand:
+
+@dataclass(frozen=True, slots=True)
+class RelativeBand(DriftBand):
+    """Band given as a fraction of its target; ``low`` and ``high`` are fractions of market value.
+
+    It differs from an equal band that was given in fractions of market value, because a model is
+    answered as it was given. ``relative_band`` makes it.
+    """
+
+    relative: Decimal
+    absolute: Decimal | None = None
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, low: Weight, high: Weight, relative: Decimal, absolute: Decimal | None = None
+        ) -> None: ...
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether the band was given as a fraction of its target."""
+        return True
+
+
+def relative_band(weight: Number, relative: Number, absolute: Number | None = None) -> RelativeBand:
     """Make a band as a fraction of its target, at most ``absolute``, on both sides.
 
     The 5/25 rule is 0.25 of the target and at most 0.05 of market value. RuleError if one of the
@@ -56,11 +83,11 @@ def relative_band(weight: Number, relative: Number, absolute: Number | None = No
     part = read_decimal(relative, ("relative_drift",))
     _require_part(("relative_drift",), part, "a relative drift")
     drift = multiply_weight(read_weight(weight, ("weight",)), part)
-    if absolute is not None:
-        most = read_decimal(absolute, ("absolute_drift",))
+    most = None if absolute is None else read_decimal(absolute, ("absolute_drift",))
+    if most is not None:
         _require_part(("absolute_drift",), most, "an absolute drift")
         drift = min(drift, most)
-    return DriftBand(drift, drift)
+    return RelativeBand(drift, drift, part, most)
 
 
 def _require_part(field: tuple[str, ...], value: Weight, name: str) -> None:

@@ -1,7 +1,7 @@
 """Rules of ids, names, ranges and models; each check raises RuleError, which names the field."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -114,6 +114,7 @@ class ModelRules:
     max_targets: int
     admits_fractions: bool  # targets such as 1/3
     admits_caps: bool  # bands that are wider below than above
+    admits_relative_bands: bool  # bands in fractions of their targets
 
     @property
     def description(self) -> dict[str, str | int | bool]:
@@ -167,6 +168,9 @@ class ModelRules:
             whole = EXACT.remainder(weight, self.weight_step) == 0
         if not whole:
             raise RuleError((*field, "weight"), _show(weight), self.weight_rule)
+        if band.is_relative and not self.admits_relative_bands:
+            rule = "a band is a low and a high drift, in fractions of market value"
+            raise RuleError((*field, "band"), "relative", rule)
         if band.low > band.high and not self.admits_caps:
             rule = f"the low drift may not exceed the high drift {weight_text(band.high)}"
             raise RuleError((*field, "band", "low"), _show(band.low), rule)
@@ -193,6 +197,7 @@ GENERAL = ModelRules(
     max_targets=5_000,
     admits_fractions=True,
     admits_caps=True,
+    admits_relative_bands=True,
 )
 
 GLOBECO = ModelRules(
@@ -207,4 +212,8 @@ GLOBECO = ModelRules(
     max_targets=100,
     admits_fractions=False,
     admits_caps=False,
+    admits_relative_bands=False,
 )
+
+MODEL_RULES: Mapping[str, ModelRules] = {rules.name: rules for rules in (GLOBECO, GENERAL)}
+"""Both rules, by name."""

@@ -9,8 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from optimization import GLOBECO, MODEL_RULES
 from serve_app.api.dependencies import Ports, require_known_parameters
 from serve_app.api.event_stream import Streams
+from serve_app.api.middleware.model_rules import UnderRules
 from serve_app.api.middleware.origins import Origins
 from serve_app.api.middleware.requests import Bounds, Deadlines, RequestBodies
 from serve_app.api.middleware.responses import (
@@ -68,7 +70,7 @@ def api_app(
     for part in parts:
         app.include_router(part.router)
     add_explorer(app)
-    app.openapi = partial(build_document, app)
+    app.openapi = partial(build_document, app, MODEL_RULES[settings.model_rules])
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
     _add_middleware(app, settings, watch, server_answers_request_id=server_answers_request_id)
@@ -83,6 +85,8 @@ def _add_middleware(
     server_answers_request_id: bool,
 ) -> None:
     # The order is from the inside out, because refusals of inner layers need the outer headers.
+    if settings.model_rules != GLOBECO.name:
+        app.add_middleware(UnderRules, rules=MODEL_RULES[settings.model_rules])
     app.add_middleware(Deadlines)
     app.add_middleware(Origins, hosts=settings.host_names, origins=settings.cors_origins)
     app.add_middleware(ErrorResponses)

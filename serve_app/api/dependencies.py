@@ -13,8 +13,13 @@ from fastapi import Depends, Header, Path, Query, Request, params
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator
+from starlette.exceptions import HTTPException
 
+from serve_app.api.schemas.fields import GlobecoIdentifier
+from serve_app.api.schemas.general_fields import AnyIdentifier
 from serve_app.api.schemas.models import Version
+from serve_app.api.schemas.rules_in_force import ByRules
 from serve_app.ports import optimizer, store
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
@@ -26,7 +31,20 @@ _OBJECT_ID: Final[Any] = Path(pattern=r"^[0-9a-fA-F]{24}$", description="24 hexa
 ModelId = Annotated[str, _OBJECT_ID]
 RebalanceId = Annotated[str, _OBJECT_ID]
 RunId = Annotated[str, _OBJECT_ID]
-PortfolioId = Annotated[str, Path(pattern=r"^[A-Za-z0-9]{24}$", description="24 letters or digits")]
+
+
+def _require_one_step(value: str) -> str:
+    """Refuse a slash, which arrives unescaped: the service has no route for such a path."""
+    if "/" in value:
+        raise HTTPException(404)
+    return value
+
+
+PortfolioId = Annotated[
+    str,
+    ByRules(Annotated[GlobecoIdentifier, BeforeValidator(_require_one_step)], AnyIdentifier),
+    Path(description="id of the portfolio"),
+]
 StoredVersion = Annotated[Version, Query(description="the stored version")]
 Prefer = Annotated[
     list[str] | None,

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from serve_app.api.response_headers import IGNORED_FIELDS, header_list
 from serve_app.api.schemas.fields import ignored_fields
+from serve_app.api.schemas.rules_in_force import ByRules
 from serve_app.json_text import AmbiguousTextError, decode, json_errors
 from serve_app.problems.pointers import json_pointer
 
@@ -54,7 +55,9 @@ class ExactRoute(APIRoute):
 
     def get_route_handler(self) -> Any:
         handle = super().get_route_handler()
-        shape = self.body_field.field_info.annotation if self.body_field else None
+        body = self.body_field and self.body_field.field_info
+        shape = body.annotation if body else None
+        by_rules = [each for each in body.metadata if isinstance(each, ByRules)] if body else []
 
         async def exactly(request: Request) -> Response:
             exact = ExactRequest(request.scope, request.receive)
@@ -62,7 +65,7 @@ class ExactRoute(APIRoute):
                 return await handle(exact)
             await exact.decode()
             answer = await handle(exact)
-            _name_ignored(await exact.json(), shape, answer)
+            _name_ignored(await exact.json(), by_rules[0].shape if by_rules else shape, answer)
             return answer
 
         return exactly

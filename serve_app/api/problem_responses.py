@@ -24,6 +24,7 @@ from serve_app.problems.error_table import (
 from serve_app.problems.pointers import json_pointer
 
 MAX_FIELD_NAME_LENGTH = 60
+PORTFOLIO, PORTFOLIO_PATH = "{portfolio_id}", "{portfolio_id:path}"  # it may have slashes
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def _methods(request: Request) -> list[str]:
     found = {
         method.upper()
         for template, operations in paths.items()
-        if compile_path(template)[0].match(request.url.path)
+        if compile_path(template.replace(PORTFOLIO, PORTFOLIO_PATH))[0].match(request.url.path)
         for method in operations
     }
     return sorted(found) or ["GET"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
@@ -138,10 +139,10 @@ def path(*steps: str) -> str:
 
 
 def encode_body(body: Any) -> bytes:
-    """JSON text; a Decimal is written as a string of its digits.
+    """JSON text; a Decimal is written as a string of its digits, a Fraction as "1/3".
 
-    >>> encode_body({"cash_floor": Decimal("0.10")})
-    b'{"cash_floor":"0.10"}'
+    >>> encode_body({"cash_floor": Decimal("0.10"), "target": Fraction(1, 3)})
+    b'{"cash_floor":"0.10","target":"1/3"}'
     """
     return orjson.dumps(body, default=_text)
 
@@ -170,6 +171,8 @@ def _drop_unset(params: Mapping[str, Any]) -> Params:
 def _text(value: Any) -> Any:
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if isinstance(value, Fraction):
+        return str(value)
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Sequence | frozenset | set):

@@ -22,12 +22,18 @@ OrderState = Literal["PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN"]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """One line of a model; drifts are fractions of market value."""
+    """One line of a model; its band is high and low drift, in fractions of market value.
+
+    Under the general rules it may be a drift relative to the target instead, at most
+    ``absolute_drift`` of market value.
+    """
 
     security_id: str
-    target: Decimal
-    high_drift: Decimal
-    low_drift: Decimal
+    target: Weight
+    high_drift: Decimal | None = None
+    low_drift: Decimal | None = None
+    relative_drift: Decimal | None = None
+    absolute_drift: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,16 @@ from typing import Any
 
 import ray
 from pydantic import SecretStr
+from pymongo.asynchronous.database import AsyncDatabase
 
+from optimization import MODEL_RULES
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
 from serve_app.simulator import Market, run
 from storage.embedded import server
 from storage.embedded.restarting_server import Clock, RestartingServer
 from storage.errors import ServerEndedError
-from storage.mongo.connection import connect, disconnect
+from storage.model_store import ModelStore
+from storage.mongo.connection import Document, connect, disconnect
 from storage.schema import ensure_indexes
 
 NAMESPACE = "order-generation"
@@ -144,8 +147,20 @@ async def _prepare_database(settings: Settings) -> None:
     database = connect(settings.mongodb_uri.get_secret_value(), settings.database_name)
     try:
         await ensure_indexes(database)
+        await _require_permitted_models(settings, database)
     finally:
         await disconnect(database)
+
+
+async def _require_permitted_models(settings: Settings, database: AsyncDatabase[Document]) -> None:
+    """Refuse a database with models beyond the rules, because their clients could not read them."""
+    name = await ModelStore(database, MODEL_RULES[settings.model_rules]).find_forbidden()
+    if name is not None:
+        rule = (
+            f"has to be general: the database {settings.database_name} has models beyond the rules"
+            f" of GlobeCo, such as {name!r}; change or delete them first"
+        )
+        raise SettingsError("MODEL_RULES", settings.model_rules, rule)
 
 
 def _require_one_node(variable: str) -> None:

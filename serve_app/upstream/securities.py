@@ -28,19 +28,24 @@ logger = logging.getLogger(__name__)
 
 
 class Securities:
-    """Security service: the whole list at once, and securities missing from it one by one."""
+    """Security service: the whole list at once, and securities missing from it one by one.
 
-    def __init__(self, client: Client) -> None:
+    With ``accept_tickers`` an id that the service does not know is the ticker itself.
+    """
+
+    def __init__(self, client: Client, *, accept_tickers: bool = False) -> None:
         self._client = client
+        self._accept_tickers = accept_tickers
         self._all = alru_cache(maxsize=1, ttl=ALL_TTL_S)(self._read_all)
         # Also caches None, because otherwise unknown securities would be read again and again.
         self._single = alru_cache(maxsize=10_000, ttl=SINGLE_TTL_S)(self._read_single)
 
     async def read_tickers(self, security_ids: Iterable[str]) -> Mapping[str, str]:
-        """Look up tickers by security id; unknown ids are left out."""
+        """Look up tickers by security id; unknown ids are left out, or are tickers themselves."""
         wanted = frozenset(security_ids)
         known = await self._all()
-        found = {security: known[security] for security in wanted & known.keys()}
+        found = {each: each for each in wanted} if self._accept_tickers else {}
+        found |= {security: known[security] for security in wanted & known.keys()}
 
         async def look_up(security_id: str) -> None:
             ticker = await self._single(security_id)

@@ -1,17 +1,21 @@
 """Decimal <-> BSON Decimal128, exact; times in the precision of the database.
 
 Decimal128 has 34 digits. A Decimal that needs more digits is stored as a string, never rounded, so
-a reader passes every stored Decimal through ``decimal_from``.
+a reader passes every stored Decimal through ``decimal_from``. A fraction such as 1/3 is stored as
+its text.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, Inexact, Overflow
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 from bson.codec_options import TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
+
+from optimization import Weight, WrittenFraction, weight_text
 
 DIGITS = 34
 EXPONENT_BIAS = 6176
@@ -84,6 +88,29 @@ TYPE_REGISTRY = TypeRegistry([DecimalCodec()])
 def decimal_from(value: Decimal | str | int) -> Decimal:
     """Convert a stored number to a Decimal, also a number too long for Decimal128."""
     return value if isinstance(value, Decimal) else Decimal(value)
+
+
+def weight_document(weight: Weight) -> Decimal | str:
+    """Convert a weight for a document: a Decimal, or the text of a fraction.
+
+    >>> weight_document(Fraction(1, 12)), weight_document(Decimal("0.250"))
+    ('1/12', Decimal('0.250'))
+    """
+    return weight if isinstance(weight, Decimal) else weight_text(weight)
+
+
+def weight_from(value: Decimal | str | int) -> Weight:
+    """Convert a stored weight; a fraction keeps the text that it was given as.
+
+    >>> str(weight_from("2/6")), weight_from("1/3") == Fraction(1, 3), weight_from(Decimal("0.25"))
+    ('2/6', True, Decimal('0.25'))
+    """
+    if not isinstance(value, str) or "/" not in value:
+        return decimal_from(value)
+    try:
+        return WrittenFraction.parse(value)
+    except ValueError:  # the drift of a fraction may have a longer denominator than a request may
+        return Fraction(value)
 
 
 def to_storable(value: Any) -> Any:

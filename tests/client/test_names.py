@@ -16,6 +16,7 @@ from serve_app.api.schemas import (
     options,
     orders,
     portfolios,
+    positions,
     runs,
     securities,
     stored_rebalances,
@@ -46,7 +47,7 @@ HEAVY = [
 ]
 FOR_PROGRAMS_OF_OTHERS = {"health", "metrics"}
 PAIRS: dict[type, type[Any]] = {
-    answers.Position: models.PositionAnswer,
+    answers.Position: positions.GeneralPositionAnswer,
     answers.Model: models.ModelAnswer,
     answers.Transaction: TransactionAnswer,
     answers.Drift: DriftAnswer,

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from optimization import MODEL_RULES
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.routes import optimize
@@ -34,8 +35,8 @@ def desk(market: Market) -> OrderDesk:
 
 
 @pytest.fixture
-def stored(database: Any, desk: OrderDesk) -> Stored:
-    stored = Stored(database)
+def stored(database: Any, desk: OrderDesk, settings: Settings) -> Stored:
+    stored = Stored(database, MODEL_RULES[settings.model_rules])
     reachable(stored, desk)
     return stored
 

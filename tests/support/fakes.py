@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from optimization import NO_OVERRIDES, OptionOverrides
+from optimization import GLOBECO, NO_OVERRIDES, ModelRules, OptionOverrides
 from optimization.domain.certificate import Certificate, Method, Proof
 from optimization.domain.model import Model
 from optimization.domain.outcome import PortfolioOutcome, Refusal, Status
@@ -42,9 +42,9 @@ TICKERS = {A: "ALFA"}
 class Stored:
     """The store of an application: its parts, to inspect and to replace, and a client."""
 
-    def __init__(self, database: Any) -> None:
+    def __init__(self, database: Any, rules: ModelRules = GLOBECO) -> None:
         nobody: Any = None
-        self.resources = resources_with(database, nobody)
+        self.resources = resources_with(database, nobody, rules)
         self.submitter = OrderSubmitter(self.resources)
         handle: Any = Handle(lambda: self.deployment)
         self.port = connect(Store, handle)
@@ -65,11 +65,11 @@ class Stored:
         return self.resources.rebalances
 
 
-def resources_with(database: Any, upstreams: Any) -> Resources:
+def resources_with(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) -> Resources:
     """Build the resources of a deployment on this database, with one fake for every upstream."""
     return Resources(
         database=database,
-        models=ModelStore(database),
+        models=ModelStore(database, rules),
         rebalances=RebalanceStore(database),
         idempotency=IdempotencyStore(database),
         prices=upstreams,

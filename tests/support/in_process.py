@@ -10,6 +10,7 @@ from typing import Any
 
 from ray.exceptions import TaskCancelledError
 
+from optimization import MODEL_RULES
 from serve_app.api.responses import write_outcomes
 from serve_app.chunks.work import Work
 from serve_app.deployments.handles import connect
@@ -166,7 +167,7 @@ class RunnerHere:
 
 def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> Optimizer:
     """Build the optimizer that the ingress calls, on these upstreams and this database."""
-    resources = resources_with(database, upstreams)
+    resources = resources_with(database, upstreams, MODEL_RULES[settings.model_rules])
     coordinator = Coordinator(settings, resources, RunnerHere)
     open_runner = partial(RunnerHere, write=write_outcomes)
     parts = OptimizerParts(

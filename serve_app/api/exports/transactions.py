@@ -13,8 +13,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from optimization import EXACT, PortfolioOutcome, Side
-from serve_app.api.schemas.fields import DateText, Identifier, JsonNumber, ObjectIdentifier
+from serve_app.api.schemas.fields import (
+    DateText,
+    JsonNumber,
+    ObjectIdentifier,
+)
 from serve_app.api.schemas.outcome_lines import TransactionType, side_of
+from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.json_text import encode, number, plain, whole
 
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -145,7 +145,7 @@ class Measured:
 def route_of(scope: Scope) -> str:
     """Find the template of the route of a request, such as /api/v1/model/{model_id}."""
     route = scope.get("route")
-    return getattr(route, "path", None) or scope.get("root_path") or OTHER
+    return getattr(route, "path_format", None) or scope.get("root_path") or OTHER
 
 
 class Compression:

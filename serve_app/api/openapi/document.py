@@ -7,11 +7,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from optimization import GENERAL, GLOBECO
+from optimization import GENERAL, ModelRules
 from serve_app.api.middleware.origins import OPEN_PATHS, SAFE_METHODS
 from serve_app.api.openapi.answer_examples import OF_OPERATIONS, OF_SHAPES
 from serve_app.api.openapi.links import add_links
 from serve_app.api.openapi.problem_answers import MEDIA_TYPE, Problem, answer_with
+from serve_app.api.schemas.rules_in_force import use_rules
 from serve_app.json_text import Json
 from serve_app.problems import catalogue
 from serve_app.problems.catalogue import KINDS, ProblemKind
@@ -25,16 +26,17 @@ the logs with `X-Correlation-ID`."""
 OF_BODIES = (catalogue.NOT_JSON, catalogue.BODY_SLOW, catalogue.TOO_LARGE, catalogue.UNSUPPORTED)
 
 
-def build_document(app: FastAPI) -> Json:
-    """Make the OpenAPI document of the application, once."""
+def build_document(app: FastAPI, rules: ModelRules) -> Json:
+    """Make the OpenAPI document of an application under these rules, once."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=DESCRIPTION,
-            routes=app.routes,
-            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        )
+        with use_rules(rules):
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=DESCRIPTION,
+                routes=app.routes,
+                license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            )
         own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         parts = own.pop("$defs")
         schemas = document["components"]["schemas"]
@@ -50,7 +52,7 @@ def build_document(app: FastAPI) -> Json:
             _add_examples(operation, schemas)
             add_links(operation)
         document["info"]["x-model-rules"] = {
-            "stored_models": GLOBECO.description,
+            "stored_models": rules.description,
             "optimize": GENERAL.description,
         }
         app.openapi_schema = document

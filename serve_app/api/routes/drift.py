@@ -28,7 +28,7 @@ UNREACHABLE = (catalogue.UPSTREAM_DOWN, catalogue.OVERLOADED, catalogue.BROKEN_C
 
 
 @router.get(
-    "/portfolio/{portfolio_id}/drift",
+    "/portfolio/{portfolio_id:path}/drift",
     response_model=PortfolioDriftAnswer,
     responses=refuses(
         catalogue.BAD_ID,

@@ -16,15 +16,14 @@ from serve_app.api.pagination import MAX_MODELS_PER_PAGE, Models, Offset, order_
 from serve_app.api.responses import json_response
 from serve_app.api.schemas.models import (
     ModelAnswer,
-    ModelPost,
-    ModelPut,
+    NewModel,
     PortfoliosBody,
-    PositionBody,
+    Replacement,
     model_json,
     model_of,
     replacement_of,
-    target_of,
 )
+from serve_app.api.schemas.positions import NewPosition, target_of
 from serve_app.problems import catalogue
 from storage.mongo.sorting import Sort
 
@@ -68,7 +67,7 @@ async def list_models(
         catalogue.IN_PROGRESS,
     ),
 )
-async def add_model(body: ModelPost, store: Store, once: Idempotent) -> Response:
+async def add_model(body: NewModel, store: Store, once: Idempotent) -> Response:
     """Store a new model."""
     new = model_of(body)
 
@@ -105,7 +104,7 @@ async def read_model(
     responses=refuses(*WRONG_CHANGE, catalogue.NAME_TAKEN),
 )
 async def replace_model(
-    model_id: ModelId, body: ModelPut, store: Store, changed: Changed
+    model_id: ModelId, body: Replacement, store: Store, changed: Changed
 ) -> Response:
     """Replace the whole model if its version is still the stored one."""
     # Both have to hold, because the body and If-Match may name different versions.
@@ -133,7 +132,7 @@ async def delete_model(
     responses=refuses(*WRONG_CHANGE, catalogue.IN_MODEL),
 )
 async def add_position(
-    model_id: ModelId, body: PositionBody, store: Store, changed: Changed
+    model_id: ModelId, body: NewPosition, store: Store, changed: Changed
 ) -> Response:
     """Add a security to the model."""
     return _answer(await store.add_target(model_id, target_of(body), changed.versions))
@@ -143,7 +142,7 @@ async def add_position(
     "/model/{model_id}/position", response_model=ModelAnswer, responses=refuses(*WRONG_CHANGE)
 )
 async def replace_position(
-    model_id: ModelId, body: PositionBody, store: Store, changed: Changed
+    model_id: ModelId, body: NewPosition, store: Store, changed: Changed
 ) -> Response:
     """Change the position of a security; a target of 0 removes it."""
     return _answer(await store.replace_target(model_id, target_of(body), changed.versions))
@@ -155,7 +154,7 @@ async def replace_position(
     responses=refuses(*WRONG_CHANGE, catalogue.DIFFERS),
 )
 async def remove_position(
-    model_id: ModelId, body: PositionBody, store: Store, changed: Changed
+    model_id: ModelId, body: NewPosition, store: Store, changed: Changed
 ) -> Response:
     """Remove a security; every value must match the stored position."""
     return _answer(await store.remove_target(model_id, target_of(body), changed.versions))

@@ -6,16 +6,17 @@ from fastapi import APIRouter, Query
 
 from serve_app.api.dependencies import Store
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.schemas.fields import Identifier
 from serve_app.api.schemas.portfolios import PortfolioName
+from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.problems import catalogue
 
 router = APIRouter(prefix="/api/v1", tags=["portfolios"])
 
 MAX_NAMED_PORTFOLIOS: Final = 100  # because more ids exceed the longest request line
 Ids = Annotated[
-    list[Identifier],
-    Query(min_length=1, max_length=MAX_NAMED_PORTFOLIOS, description="portfolio ids; repeatable"),
+    list[str],
+    several_ids(min_length=1, max_length=MAX_NAMED_PORTFOLIOS),
+    Query(description="portfolio ids; repeatable"),
 ]
 
 

@@ -117,7 +117,7 @@ async def rebalance_model(
 
 
 @router.post(
-    "/portfolio/{portfolio_id}/rebalance",
+    "/portfolio/{portfolio_id:path}/rebalance",
     response_model=RebalanceAnswer,
     responses={**ACCEPTED, **REFUSALS},
 )

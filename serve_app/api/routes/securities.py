@@ -6,16 +6,17 @@ from fastapi import APIRouter, Query
 
 from serve_app.api.dependencies import Rebalancer
 from serve_app.api.openapi.problem_answers import refuses
-from serve_app.api.schemas.fields import Identifier
 from serve_app.api.schemas.securities import SecurityTicker
+from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.problems import catalogue
 
 router = APIRouter(prefix="/api/v1", tags=["securities"])
 
 MAX_NAMED_SECURITIES: Final = 100  # because more ids exceed the longest request line
 Ids = Annotated[
-    list[Identifier],
-    Query(min_length=1, max_length=MAX_NAMED_SECURITIES, description="security ids; repeatable"),
+    list[str],
+    several_ids(min_length=1, max_length=MAX_NAMED_SECURITIES),
+    Query(description="security ids; repeatable"),
 ]
 
 

@@ -142,7 +142,7 @@ async def list_portfolios(
 
 
 @router.get(
-    "/rebalance/{rebalance_id}/portfolio/{portfolio_id}/positions",
+    "/rebalance/{rebalance_id}/portfolio/{portfolio_id:path}/positions",
     response_model=list[PositionResult],
     responses=refuses(*WRONG_RUN),
 )

@@ -35,7 +35,7 @@ from serve_app.api.openapi.answer_examples import TABLE, TABLE_LINES
 from serve_app.api.openapi.problem_answers import refuses
 from serve_app.api.responses import trade_date_of
 from serve_app.api.routes.stored_rebalances import WRONG_RUN
-from serve_app.api.schemas.fields import Identifier
+from serve_app.api.schemas.stored_fields import several_ids
 from serve_app.ports.stored_rebalances import StoredRebalances
 from serve_app.problems import catalogue
 from storage.rebalance import Rebalance, RebalanceStatus
@@ -62,8 +62,9 @@ CONTENT: Final[dict[str, Any]] = {
     **{kind: {"schema": TEXT, "example": TABLE_LINES} for kind in LINES},
 }
 Chosen = Annotated[
-    list[Identifier],
-    Query(max_length=MAX_CHOSEN_PORTFOLIOS, description="only these portfolios; repeatable"),
+    list[str],
+    several_ids(max_length=MAX_CHOSEN_PORTFOLIOS),
+    Query(description="only these portfolios; repeatable"),
 ]
 
 

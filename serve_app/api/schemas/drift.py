@@ -10,11 +10,11 @@ from optimization import BandStatus, DriftSummary, PortfolioDrift, Standing, wei
 from serve_app.api.schemas.fields import (
     DecimalText,
     DocumentedAs,
-    Identifier,
     ObjectIdentifier,
     inline_enum,
 )
 from serve_app.api.schemas.rebalances import BandSide
+from serve_app.api.schemas.stored_fields import Identifier, ModelWeightText
 from serve_app.json_text import plain, string, whole
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
@@ -29,9 +29,9 @@ class StandingAnswer(TypedDict):
     quantity: DecimalText
     price: DecimalText
     market_value: DecimalText
-    target: DecimalText
-    low_drift: DecimalText
-    high_drift: DecimalText
+    target: ModelWeightText
+    low_drift: ModelWeightText
+    high_drift: ModelWeightText
     actual: Weight
     lower_edge: Annotated[DecimalText, Field(description="least value inside the band, at least 0")]
     upper_edge: Annotated[DecimalText, Field(description="greatest value inside the band")]
@@ -69,7 +69,7 @@ class LargestDeviation(TypedDict):
     deviation: Annotated[
         DecimalText, Field(description="in currency; negative if below the target")
     ]
-    target: DecimalText
+    target: ModelWeightText
     actual: Weight
 
 

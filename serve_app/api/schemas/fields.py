@@ -26,7 +26,7 @@ PORTFOLIO = "683b6d88a29ee10e8b499643"
 MODEL = "6540f1a2b3c4d5e6f7a8b9c0"
 MAX_DECIMAL_PLACES = 10
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{24}$")]
+GlobecoIdentifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{24}$")]
 ObjectIdentifier = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$", examples=[MODEL])]
 FRACTION = r"^(0(\.[0-9]{1,10})?|1(\.0{1,10})?)$"
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
@@ -106,12 +106,10 @@ def counts_by(values: type[StrEnum]) -> DocumentedAs:
     return DocumentedAs(dict[keys, int])
 
 
-_NUMBER: Final = DocumentedAs(Annotated[Decimal, WithJsonSchema({"type": "number"})])
+JSON_NUMBER: Final = {"type": "number"}
+_NUMBER: Final = DocumentedAs(Annotated[Decimal, WithJsonSchema(JSON_NUMBER)])
 JsonNumber = Annotated[orjson.Fragment | int, _NUMBER]
 """A number written from a Decimal's own digits."""
-
-WeightNumber = Annotated[orjson.Fragment | str, _NUMBER]
-"""A weight of a stored model, which is never a fraction such as "1/3"."""
 
 DateText = Annotated[str, DocumentedAs(date)]
 InstantText = Annotated[str, DocumentedAs(datetime)]

@@ -23,6 +23,9 @@ MAX_WEIGHT_DECIMALS = 12
 
 UNSIGNED = r"[0-9]{1,16}(\.[0-9]{1,18})?"
 AMOUNT = rf"^{UNSIGNED}$"
+GIVEN_FRACTION = "(0|[1-9][0-9]{0,11})/[1-9][0-9]{0,11}"
+# Without bounds, because the drift of a fraction may have a longer denominator.
+FRACTION_TEXT = "^[0-9]+/[0-9]+$"
 PART = r"^(0(\.[0-9]{1,12})?|1(\.0{1,12})?)$"
 # The pattern names blanks at the ends and invisible characters, not all that is refused.
 HIDDEN = r"\u0000-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff"
@@ -98,7 +101,7 @@ WeightOrFraction = Annotated[
             "anyOf": [
                 {"type": "number", "minimum": 0, "maximum": 1},
                 {"type": "string", "pattern": PART},
-                {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,11})/[1-9][0-9]{0,11}$"},
+                {"type": "string", "pattern": rf"^{GIVEN_FRACTION}$"},
             ],
             "examples": ["0.25", "1/3"],
         }
@@ -107,7 +110,7 @@ WeightOrFraction = Annotated[
 WeightText = Annotated[
     str,
     Field(
-        pattern=r"^[0-9]+(\.[0-9]+)?$|^[0-9]+/[0-9]+$",
+        pattern=rf"^[0-9]+(\.[0-9]+)?$|{FRACTION_TEXT}",
         examples=["0.25"],
         description="a decimal, or a fraction such as 1/3 if the target was given as a fraction",
     ),

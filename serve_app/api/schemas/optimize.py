@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, cast
 
 from pydantic import (
     BaseModel,
@@ -16,31 +16,26 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from optimization import (
     NO_OVERRIDES,
-    DriftBand,
     Model,
     OptionOverrides,
     RebalanceOptions,
     Target,
     is_identifier,
-    relative_band,
 )
 from optimization.errors import RuleError, UnmatchedIdsError
 from serve_app.api.schemas.fields import PORTFOLIO, SECURITY
 from serve_app.api.schemas.general_fields import (
     Amount,
     AnyIdentifier,
-    Part,
     Price,
-    WeightOrFraction,
 )
-from serve_app.api.schemas.models import POSITION, Name
+from serve_app.api.schemas.models import Name
 from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options_of
+from serve_app.api.schemas.positions import POSITION, GivenPosition
 from serve_app.json_text import AmbiguousTextError, Json, decode, json_errors
 from serve_app.ports.optimize import GivenOptions
 
@@ -53,7 +48,6 @@ NUMBERS, TEXT = frozenset({int, str, Decimal}), frozenset({str})
 Place = tuple[str | int, ...]
 # These may name any priced security, because they describe securities and not holdings.
 OF_A_UNIVERSE = ("lots", "groups")
-TWO_BANDS = "a band is low_drift and high_drift, or relative_drift without them"
 
 OWNED: Json = {
     "portfolio_id": PORTFOLIO,
@@ -70,53 +64,6 @@ ASKED: Json = {
 
 def _strict(**example: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
-
-
-class GivenPosition(BaseModel):
-    """One line of the model; the band is two drifts, or relative to the target."""
-
-    model_config = _strict(**POSITION)
-
-    security_id: AnyIdentifier
-    target: Annotated[
-        WeightOrFraction,
-        Field(description="in parts of market value; up to 12 decimals, or a fraction"),
-    ]
-    low_drift: Annotated[
-        Part | None, Field(description="how far below the target, in parts of market value")
-    ] = None
-    high_drift: Annotated[
-        Part | None,
-        Field(description="how far above the target; less than low_drift makes the band a cap"),
-    ] = None
-    relative_drift: Annotated[
-        Part | None, Field(description="how far on both sides, in parts of the target")
-    ] = None
-    absolute_drift: Annotated[
-        Part | None,
-        Field(description="upper limit of the band in parts of market value, with relative_drift"),
-    ] = None
-
-    @model_validator(mode="after")
-    def _one_band(self) -> Self:
-        sides = self.low_drift is not None, self.high_drift is not None
-        if self.relative_drift is None:
-            if self.absolute_drift is not None:
-                raise PydanticCustomError("band", "absolute_drift requires relative_drift")
-            if not all(sides):
-                raise PydanticCustomError("band", TWO_BANDS)
-        elif any(sides):
-            raise PydanticCustomError("band", TWO_BANDS)
-        return self
-
-    @property
-    def band(self) -> DriftBand:
-        """Band in parts of market value, whichever way it was given."""
-        if self.relative_drift is not None:
-            return relative_band(self.target, self.relative_drift, self.absolute_drift)
-        assert self.low_drift is not None
-        assert self.high_drift is not None
-        return DriftBand(self.low_drift, self.high_drift)
 
 
 class GivenModel(BaseModel):

@@ -9,11 +9,11 @@ from typing_extensions import TypedDict
 from optimization import Side
 from serve_app.api.schemas.fields import (
     DocumentedAs,
-    Identifier,
     InstantText,
     JsonNumber,
     ObjectIdentifier,
 )
+from serve_app.api.schemas.stored_fields import Identifier
 from serve_app.json_text import instant, number
 from storage.order import OpenOrdersRule, Order, OrderState
 from storage.submission_store import OrderSubmission, SubmissionStatus

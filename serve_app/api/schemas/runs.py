@@ -10,13 +10,13 @@ from optimization.errors import RuleError
 from serve_app.api.schemas.fields import (
     MODEL,
     DocumentedAs,
-    Identifier,
     InstantText,
     ObjectIdentifier,
     counts_by,
     inline_enum,
 )
 from serve_app.api.schemas.options import OPTIONS, RebalanceOptionsBody, options_of
+from serve_app.api.schemas.stored_fields import Identifier, several_ids
 from serve_app.api.schemas.stored_rebalances import PortfolioResult
 from serve_app.json_text import encode, instant
 from serve_app.problems.catalogue import ProblemInAnswer
@@ -73,9 +73,9 @@ class RunRequest(BaseModel):
     models: Annotated[list[ObjectIdentifier] | None, Field(min_length=1, max_length=MAX_MODELS)] = (
         None
     )
-    portfolios: Annotated[
-        list[Identifier] | None, Field(min_length=1, max_length=MAX_PORTFOLIOS)
-    ] = None
+    portfolios: (
+        Annotated[list[str], several_ids(min_length=1, max_length=MAX_PORTFOLIOS)] | None
+    ) = None
     whole_book: bool = False
     options: RebalanceOptionsBody | None = None
     options_by_portfolio: Annotated[

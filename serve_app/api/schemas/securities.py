@@ -2,7 +2,7 @@
 
 from typing_extensions import TypedDict
 
-from serve_app.api.schemas.fields import Identifier
+from serve_app.api.schemas.stored_fields import Identifier
 
 
 class SecurityTicker(TypedDict):

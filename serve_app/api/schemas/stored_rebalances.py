@@ -12,11 +12,9 @@ from serve_app.api.schemas.fields import (
     PORTFOLIO,
     DateText,
     DocumentedAs,
-    Identifier,
     InstantText,
     JsonNumber,
     ObjectIdentifier,
-    WeightNumber,
     counts_by,
     inline_enum,
 )
@@ -25,6 +23,7 @@ from serve_app.api.schemas.rebalances import (
     BandSide,
     Outcome,
 )
+from serve_app.api.schemas.stored_fields import Identifier, WeightNumber, several_ids
 from serve_app.json_text import instant, number, weight_number, whole
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
@@ -125,7 +124,7 @@ class PortfoliosQuery(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"portfolios": [PORTFOLIO]}]})
 
-    portfolios: Annotated[list[Identifier], Field(min_length=1, max_length=1000)]
+    portfolios: Annotated[list[str], several_ids(min_length=1, max_length=1000)]
 
 
 class Deleted(TypedDict):

@@ -32,7 +32,8 @@ def add_model(
     idempotency_key: str | None = None,
 ) -> Call[Model]:
     """Store a new model."""
-    body: dict[str, Any] = {"name": name, "positions": positions, "portfolios": portfolios}
+    lines = [_line(each) for each in positions]
+    body: dict[str, Any] = {"name": name, "positions": lines, "portfolios": portfolios}
     if rebalance_options is not None:
         body["rebalance_options"] = rebalance_options
     return work(Model, ("models",), body, idempotency_key)
@@ -46,6 +47,7 @@ def read_model(model_id: str) -> Call[Model]:
 def replace_model(model: Model) -> Call[Model]:
     """Replace the whole model, if its version is still the stored one."""
     body = asdict(model)
+    body["positions"] = [_line(each) for each in model.positions]
     del body["model_id"]
     if model.rebalance_options is None:
         del body["rebalance_options"]  # what is stored stays
@@ -59,21 +61,21 @@ def delete_model(model_id: str, version: int) -> Call[None]:
 
 def add_position(model_id: str, position: Position, *, version: int | None = None) -> Call[Model]:
     """Add a security to a model."""
-    return change(Model, "POST", ("model", model_id, "position"), position, version)
+    return change(Model, "POST", ("model", model_id, "position"), _line(position), version)
 
 
 def replace_position(
     model_id: str, position: Position, *, version: int | None = None
 ) -> Call[Model]:
     """Change the position of a security; a target of 0 removes it."""
-    return change(Model, "PUT", ("model", model_id, "position"), position, version)
+    return change(Model, "PUT", ("model", model_id, "position"), _line(position), version)
 
 
 def remove_position(
     model_id: str, position: Position, *, version: int | None = None
 ) -> Call[Model]:
     """Remove a security; every value has to be the stored one."""
-    return change(Model, "DELETE", ("model", model_id, "position"), position, version)
+    return change(Model, "DELETE", ("model", model_id, "position"), _line(position), version)
 
 
 def add_portfolios(
@@ -90,3 +92,10 @@ def remove_portfolios(
     """Remove portfolios; the ones not there are ignored, one has to stay."""
     body = {"portfolios": portfolios}
     return change(Model, "DELETE", ("model", model_id, "portfolio"), body, version)
+
+
+def _line(position: Position) -> Any:
+    """Leave out the members of a position that it does not have; pass on what is no Position."""
+    if not isinstance(position, Position):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return position  # text of a person, which the service checks
+    return {name: value for name, value in asdict(position).items() if value is not None}
