@@ -84,13 +84,14 @@ def open_resources(
     balance = client("accounting", url, summaries.POLICY)
     sources = {SUMMARIES: Accounting(balance), PAGES: PagedAccounting(balance)}
     submissions = OrderSubmissionStore(database)
+    is_general = settings.model_rules == GENERAL.name
     return Resources(
         database,
         ModelStore(database, MODEL_RULES[settings.model_rules]),
         RebalanceStore(database),
         IdempotencyStore(database),
         Prices(price, settings.price_ttl_s),
-        Securities(security, accept_tickers=settings.model_rules == GENERAL.name),
+        Securities(security, accept_tickers=is_general),
         sources[settings.holdings_source],
         sources,
         RunStore(database),
@@ -100,7 +101,10 @@ def open_resources(
         _order_service(settings, watch),
         OpenOrderStore(database),
         PortfolioClaimStore(database, submissions),
-        Portfolios(client("portfolio", settings.portfolio_service_url, portfolios.POLICY)),
+        Portfolios(
+            client("portfolio", settings.portfolio_service_url, portfolios.POLICY),
+            accept_any_id=is_general,
+        ),
     )
 
 

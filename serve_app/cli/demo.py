@@ -25,7 +25,8 @@ NEXT: Final[Options] = {"scope": "DRIFTED_TO_TARGET", "open_orders": "COUNT"}
 def show_demonstration(settings: Settings, url: str) -> None:
     """Rebalance the portfolios of a model, have the orders filled, and rebalance once more."""
     seed, portfolios = settings.market_seed, settings.market_portfolios
-    market = Market(seed, portfolios, prices_file=settings.market_prices_file)
+    prices, natural_ids = settings.market_prices_file, settings.model_rules == "general"
+    market = Market(seed, portfolios, prices_file=prices, natural_ids=natural_ids)
     with Client(url, timeout_s=TIMEOUT_S) as client:
         model = store_model(client, market)
         names = look_up_names(

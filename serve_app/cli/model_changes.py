@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -21,7 +22,8 @@ def set_position(model: "Model", text: str) -> "Model":
     """
     from serve_app.client import Position
 
-    security_id, _, amounts = text.partition("=")
+    # At the last =, because an id may have one.
+    security_id, _, amounts = text.rpartition("=")
     parts = [_weight(each, text) for each in amounts.split(",")]
     held = {each.security_id: each for each in model.positions}
     old = held.get(security_id)
@@ -60,9 +62,11 @@ def _require_held(wanted: Sequence[str], held: Sequence[str], option: str) -> No
         raise typer.BadParameter(f"{option} {missing[0]}: the model does not have it")
 
 
-def _weight(text: str, whole: str) -> Decimal:
+def _weight(text: str, whole: str) -> Decimal | Fraction:
     try:
+        if "/" in text:
+            return Fraction(text.strip())
         weight = Decimal(text.strip().removesuffix(PERCENT))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError, ZeroDivisionError):
         raise typer.BadParameter(f"--set {whole}: {text!r} is no weight; {SET_RULE}") from None
     return weight / 100 if text.strip().endswith(PERCENT) else weight

@@ -56,13 +56,17 @@ def show_models(
     """List the models, or show one; `models ID` is short for `models show ID`."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         from serve_app.cli import tables
+        from serve_app.cli.model_text import model_document
         from serve_app.cli.output import show, show_json
 
         if model_id is not None:
             _show(client, client.read_model(model_id), as_json=as_json, wide=wide)
             return
         found = [*islice(client.list_models(sort_by=sort_by, limit=min(limit, 1000)), limit)]
-        show_json(found) if as_json else show(tables.tabulate_models(found), wide=wide)
+        if as_json:
+            show_json([model_document(each) for each in found])
+        else:
+            show(tables.tabulate_models(found), wide=wide)
 
 
 @commands.command()
@@ -178,11 +182,12 @@ def edit(
 
 def _show(client: "Client", model: "Model", *, as_json: bool, wide: bool) -> None:
     from serve_app.cli import tables
+    from serve_app.cli.model_text import model_document
     from serve_app.cli.names import look_up_names
     from serve_app.cli.output import show, show_json
 
     if as_json:
-        show_json(model)
+        show_json(model_document(model))
         return
     names = look_up_names(client, security_ids=[each.security_id for each in model.positions])
     show(tables.tabulate_model(model, names), wide=wide)

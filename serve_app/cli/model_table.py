@@ -5,7 +5,8 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from optimization import weight_text
+from optimization import GLOBECO, DriftBand, RelativeBand, Target, Weight, weight_text
+from optimization.errors import RuleError
 from serve_app.client import ProblemError
 from serve_app.files.columns import Currencies
 from serve_app.files.faults import Faults, Place, refuse
@@ -27,16 +28,40 @@ def read_model_table(file: str, data: bytes) -> ModelTargets:
 
 
 def positions_of(model: ModelTargets) -> list[dict[str, str]]:
-    """Return the positions of POST /models, in the order of the table."""
+    """Return the positions of POST /models, in the order of the table.
+
+    A relative band is sent as such unless all positions keep the rules of GlobeCo, because a
+    service under these takes widths in market value alone.
+    """
+    are_globeco = all(map(_is_globeco, model.bands.items()))
     return [
         {
             "security_id": security,
             "target": weight_text(weight),
-            "low_drift": weight_text(band.low),
-            "high_drift": weight_text(band.high),
+            **(_widths(band) if are_globeco else _as_given(band)),
         }
         for security, (weight, band) in model.bands.items()
     ]
+
+
+def _is_globeco(line: tuple[str, tuple[Weight, DriftBand]]) -> bool:
+    security, (weight, band) = line
+    try:
+        GLOBECO.check_target(Target(security, weight, DriftBand(band.low, band.high)))
+    except RuleError:
+        return False
+    return True
+
+
+def _as_given(band: DriftBand) -> dict[str, str]:
+    if not isinstance(band, RelativeBand):
+        return _widths(band)
+    most = {} if band.absolute is None else {"absolute_drift": weight_text(band.absolute)}
+    return {"relative_drift": weight_text(band.relative), **most}
+
+
+def _widths(band: DriftBand) -> dict[str, str]:
+    return {"low_drift": weight_text(band.low), "high_drift": weight_text(band.high)}
 
 
 @contextmanager

@@ -4,7 +4,8 @@ Lines that begin with # are comments. A model reads back as it was written.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
@@ -13,23 +14,23 @@ from serve_app.cli.exit_codes import CommandError, Ending
 
 if TYPE_CHECKING:
     from serve_app.cli.names import Names
-    from serve_app.client import Model
+    from serve_app.client import Model, Position
 
 MEMBERS: Final = ("name", "positions", "portfolios", "rebalance_options")
 COMMENT: Final = "#"
+LINE: Final = (
+    "security_id",
+    "target",
+    "low_drift",
+    "high_drift",
+    "relative_drift",
+    "absolute_drift",
+)
 
 
 def model_text(model: "Model", names: "Names") -> str:
     """Write a model, a line for each position, with tickers and portfolio names as comments."""
-    positions = [
-        {
-            "security_id": each.security_id,
-            "target": each.target,
-            "low_drift": each.low_drift,
-            "high_drift": each.high_drift,
-        }
-        for each in model.positions
-    ]
+    positions = [_members(each, LINE) for each in model.positions]
     members = [f'"name": {_json(model.name)}', f'"positions": {_list(positions)}']
     members.append(f'"portfolios": {_list(model.portfolios)}')
     if model.rebalance_options:
@@ -37,6 +38,19 @@ def model_text(model: "Model", names: "Names") -> str:
     known = [f"# {each} is {name}" for each, name in (names.tickers | names.portfolios).items()]
     body = ",\n  ".join(members)
     return "\n".join([*known, f"{{\n  {body}\n}}\n"])
+
+
+def model_document(model: "Model") -> dict[str, Any]:
+    """Build the document of a model whose positions have only the band that was given."""
+    members = {each.name: getattr(model, each.name) for each in fields(model)}
+    positions = [_members(each, [one.name for one in fields(each)]) for each in model.positions]
+    return members | {"positions": positions}
+
+
+def _members(position: "Position", names: Iterable[str]) -> dict[str, Any]:
+    """Select the members that a position has."""
+    found = {name: getattr(position, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def read_model_text(text: str, lines_above: int = 0) -> dict[str, Any]:

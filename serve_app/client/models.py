@@ -30,8 +30,8 @@ class Position:
 
     security_id: str
     target: Weight
-    high_drift: Decimal | None = None
-    low_drift: Decimal | None = None
+    high_drift: Weight | None = None
+    low_drift: Weight | None = None
     relative_drift: Decimal | None = None
     absolute_drift: Decimal | None = None
 

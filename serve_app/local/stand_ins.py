@@ -16,7 +16,7 @@ import ray
 from pydantic import SecretStr
 from pymongo.asynchronous.database import AsyncDatabase
 
-from optimization import MODEL_RULES
+from optimization import GENERAL, MODEL_RULES
 from serve_app.settings import UPSTREAM_URLS, Settings, SettingsError
 from serve_app.simulator import Market, run
 from storage.embedded import server
@@ -38,10 +38,12 @@ logger = logging.getLogger(__name__)
 class SimulatedMarket:
     """Actor that serves the simulated market, one for each cluster."""
 
-    def __init__(self, seed: int, portfolios: int, prices_file: Path | None) -> None:
+    def __init__(
+        self, seed: int, portfolios: int, prices_file: Path | None, natural_ids: bool
+    ) -> None:
         self._url = ""
         self._listening = threading.Event()
-        market = Market(seed, portfolios, prices_file=prices_file)
+        market = Market(seed, portfolios, prices_file=prices_file, natural_ids=natural_ids)
         serve = partial(run, market, ready=self._set_url)
         threading.Thread(target=serve, name="market", daemon=True).start()
 
@@ -101,7 +103,7 @@ def start_missing_services(settings: Settings) -> Settings:
         found |= dict.fromkeys(UPSTREAM_URLS.values(), _market_url(settings))
         found["upstreams"] = "simulated"
     settings = settings.model_copy(update=found)
-    asyncio.run(_prepare_database(settings))
+    asyncio.run(prepare_database(settings))
     return settings
 
 
@@ -120,6 +122,7 @@ def _market_url(settings: Settings) -> str:
         settings.market_seed,
         settings.market_portfolios,
         prices and prices.resolve(),
+        settings.model_rules == GENERAL.name,
     )
     return ray.get(market.url.remote(), timeout=MARKET_START_S)
 
@@ -142,7 +145,8 @@ def _shared_actor(kind: type, *arguments: object) -> Any:
     return actor.remote(*arguments)
 
 
-async def _prepare_database(settings: Settings) -> None:
+async def prepare_database(settings: Settings) -> None:
+    """Make the database ready for these settings; raise SettingsError if it is for others."""
     assert settings.mongodb_uri is not None
     database = connect(settings.mongodb_uri.get_secret_value(), settings.database_name)
     try:

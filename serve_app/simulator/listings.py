@@ -42,16 +42,19 @@ class Listing:
         return None if self.quote is None else self.quote.price
 
 
-def listings(quotes: Iterable[Quote], seed: int) -> tuple[Listing, ...]:
+def listings(
+    quotes: Iterable[Quote], seed: int, *, natural_ids: bool = False
+) -> tuple[Listing, ...]:
     """The securities of these quotes, by ticker; some lack one or the other.
 
-    A security id depends on the ticker alone.
+    A security id depends on the ticker alone; with ``natural_ids`` it is the ticker.
     """
+    id_of = str if natural_ids else security_id
     rng = make_random("listings", seed)
     listed = [
         Listing(
             quote.ticker,
-            None if rng.random() < UNLISTED_SHARE else security_id(quote.ticker),
+            None if rng.random() < UNLISTED_SHARE else id_of(quote.ticker),
             quote,
         )
         for quote in quotes
@@ -59,7 +62,7 @@ def listings(quotes: Iterable[Quote], seed: int) -> tuple[Listing, ...]:
     taken = {listing.ticker for listing in listed}
     for _ in range(max(1, round(UNLISTED_SHARE * len(listed)))):
         ticker = _new_ticker(rng, taken)
-        listed.append(Listing(ticker, security_id(ticker), None))
+        listed.append(Listing(ticker, id_of(ticker), None))
     return tuple(sorted(listed, key=lambda listing: listing.ticker))
 
 

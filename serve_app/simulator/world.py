@@ -14,6 +14,7 @@ from serve_app.simulator.population import Book, Deck, Row, Shares, derive_rows
 # A portfolio id starts with a time, as an ObjectId does; portfolio k was made k seconds after this.
 FIRST_MADE_S = 0x683B6D88
 MAX_PORTFOLIOS = 0xFFFFFFFF - FIRST_MADE_S
+ACCOUNT = "ACCOUNT-"  # begins a natural id
 MAX_POSITIONS = 4000
 WEIGHT_STEP = Decimal("0.005")
 STEPS = 190  # 0.95 of the market value is invested
@@ -33,7 +34,7 @@ class Market:
     Portfolio ``k`` follows strategy ``k % strategies`` with ``positions`` securities each. Prices
     come from ``prices_file`` (price_date,ticker,price,price_std; the newest date unless
     ``price_date`` names one), else they are synthetic. With ``sampled`` every look at the prices is
-    a new sample.
+    a new sample. With ``natural_ids`` a security has its ticker as its id, a portfolio a number.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Market:
         prices_file: Path | None = None,
         price_date: str | None = None,
         sampled: bool = True,
+        natural_ids: bool = False,
     ) -> None:
         if not 0 <= portfolios <= MAX_PORTFOLIOS:
             raise ValueError(f"portfolios is {portfolios}, from 0 to {MAX_PORTFOLIOS} are possible")
@@ -54,7 +56,8 @@ class Market:
         self.seed = seed
         self.portfolios = portfolios
         self.sampled = sampled
-        self._listings = listings(quotes, seed)
+        self.natural_ids = natural_ids
+        self._listings = listings(quotes, seed, natural_ids=natural_ids)
         tradable = [one for one in self._listings if one.security_id and one.quote]
         if not 1 <= positions <= min(len(tradable) - 1, MAX_POSITIONS):
             raise ValueError(f"positions is {positions}, the prices allow 1 to {len(tradable) - 1}")
@@ -75,6 +78,8 @@ class Market:
 
     def portfolio_id(self, number: int) -> str:
         """The id of portfolio ``number``; ids sort like numbers."""
+        if self.natural_ids:
+            return f"{ACCOUNT}{number + 1:010d}"
         return f"{FIRST_MADE_S + number:08x}{self._proof(number)}"
 
     def portfolio_ids(self, count: int | None = None, start: int = 0) -> tuple[str, ...]:
@@ -85,7 +90,10 @@ class Market:
     def number(self, portfolio_id: str) -> int | None:
         """Which portfolio has this id; None where none has."""
         try:
-            number = int(portfolio_id[:8], 16) - FIRST_MADE_S
+            if self.natural_ids:
+                number = int(portfolio_id.removeprefix(ACCOUNT)) - 1
+            else:
+                number = int(portfolio_id[:8], 16) - FIRST_MADE_S
         except ValueError:
             return None
         known = 0 <= number < self.portfolios and self.portfolio_id(number) == portfolio_id

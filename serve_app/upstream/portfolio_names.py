@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
+from urllib.parse import quote
 
 from async_lru import alru_cache
 
@@ -34,10 +35,13 @@ logger = logging.getLogger(__name__)
 
 
 class Portfolios:
-    """Portfolio service."""
+    """Portfolio service; with ``accept_any_id`` it may know ids that are no ObjectIds."""
 
-    def __init__(self, client: Client, within_s: float = WITHIN_S) -> None:
+    def __init__(
+        self, client: Client, within_s: float = WITHIN_S, *, accept_any_id: bool = False
+    ) -> None:
         self._client = client
+        self._accept_any_id = accept_any_id
         self._within_s = within_s
         # Also caches None, because otherwise unknown portfolios would be read again and again.
         self._known = alru_cache(maxsize=10_000, ttl=TTL_S)(self._read)
@@ -55,7 +59,7 @@ class Portfolios:
 
     async def read_name(self, portfolio_id: str) -> str | None:
         """Read the name of a portfolio; None if the portfolio is unknown."""
-        if OBJECT_ID.fullmatch(portfolio_id) is None:
+        if not (self._accept_any_id or OBJECT_ID.fullmatch(portfolio_id)):
             return None
         return await self._known(portfolio_id)
 
@@ -84,7 +88,7 @@ class Portfolios:
 
     async def _read(self, portfolio_id: str) -> str | None:
         row = await self._client.get_json_if_found(
-            f"/api/v1/portfolio/{portfolio_id}", "a portfolio"
+            f"/api/v1/portfolio/{quote(portfolio_id, safe='')}", "a portfolio"
         )
         if row is None:
             return None

@@ -5,15 +5,18 @@ from pathlib import Path
 import pytest
 
 from tests.support.fuzzing import findings
-from tests.support.threaded_server import served
+from tests.support.threaded_server import QUICK, served
 
 pytestmark = [pytest.mark.mongo, pytest.mark.apart]
 
 
+@pytest.mark.parametrize("rules", ["globeco", "general"])
 def test_schemathesis_finds_nothing_that_its_configuration_does_not_explain(
-    mongodb_uri: str, tmp_path: Path
+    mongodb_uri: str, tmp_path: Path, rules: str
 ) -> None:
-    with served(mongodb_uri, "test-schemathesis") as url:
+    settings = QUICK.model_copy(update={"model_rules": rules})
+
+    with served(mongodb_uri, f"test-schemathesis-{rules}", settings) as url:
         code, report = findings(url, 15, tmp_path)
 
     assert code == 0, report

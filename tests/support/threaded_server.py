@@ -11,9 +11,10 @@ from decimal import Decimal
 
 import uvicorn
 
+from optimization import MODEL_RULES
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
-from serve_app.settings import settings_from
+from serve_app.settings import Settings, settings_from
 from serve_app.simulator import Market
 from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.order_service import Placed
@@ -51,12 +52,14 @@ class Generous(Upstreams):
 
 
 @contextmanager
-def served(mongodb_uri: str, database_name: str) -> Generator[str]:
+def served(mongodb_uri: str, database_name: str, settings: Settings = QUICK) -> Generator[str]:
     """Serve from a thread with its own event loop, and yield the URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         stop = threading.Event()
         thread = threading.Thread(
-            target=lambda: asyncio.run(_serve(mongodb_uri, database_name, listener, stop)),
+            target=lambda: asyncio.run(
+                _serve(mongodb_uri, database_name, settings, listener, stop)
+            ),
             name="application",
         )
         thread.start()
@@ -68,16 +71,20 @@ def served(mongodb_uri: str, database_name: str) -> Generator[str]:
 
 
 async def _serve(
-    mongodb_uri: str, database_name: str, listener: socket.socket, stop: threading.Event
+    mongodb_uri: str,
+    database_name: str,
+    settings: Settings,
+    listener: socket.socket,
+    stop: threading.Event,
 ) -> None:
     database = connect(mongodb_uri, database_name)
     await ensure_indexes(database)
-    optimizer = optimizer_with(QUICK, database, Generous(Priced()))
+    optimizer = optimizer_with(settings, database, Generous(Priced()))
     checks = {"database": lambda: ping(database)}
-    stored = Stored(database)
+    stored = Stored(database, MODEL_RULES[settings.model_rules])
     stored.resources = replace(stored.resources, portfolios=Generous(Priced()))
     reachable(stored, OrderDesk(Market(seed=7, portfolios=1)))
-    app = api_app(QUICK, Ports(stored.port, optimizer, checks, no_metrics))
+    app = api_app(settings, Ports(stored.port, optimizer, checks, no_metrics))
     config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -142,3 +142,13 @@ async def test_a_portfolio_has_a_name_or_does_not_exist() -> None:
     assert await portfolios.read_name(LATE) == "Growth"
     assert await portfolios.read_name(NOBODY) is None
     assert await portfolios.read_name("not an id") is None
+
+
+async def test_an_id_that_the_service_does_not_know_may_be_the_ticker_itself() -> None:
+    registry = Registry(1)
+    securities = Securities(client(registry), accept_tickers=True)
+
+    tickers = await securities.read_tickers(["VTI", "BRK.B", security_id(0), NOBODY])
+
+    assert tickers == {"VTI": "VTI", "BRK.B": "BRK.B", security_id(0): "T0", NOBODY: NOBODY}
+    assert registry.asked[1:] == [f"/api/v1/security/{NOBODY}"]

@@ -1,6 +1,7 @@
 """Tables of models."""
 
 from collections.abc import Iterable
+from fractions import Fraction
 
 from rich.table import Table
 
@@ -10,9 +11,7 @@ from serve_app.cli.tables.formats import (
     format_moment,
     percent,
 )
-from serve_app.client.models import (
-    Model,
-)
+from serve_app.client.models import Model, Position, Weight
 
 
 def tabulate_models(found: Iterable[Model]) -> Table:
@@ -42,11 +41,22 @@ def tabulate_model(one: Model, names: Names = NO_NAMES) -> Table:
             each.security_id,
             names.tickers.get(each.security_id),
             percent(each.target),
-            percent(each.low_drift),
-            percent(each.high_drift),
+            percent(below),
+            percent(above),
         )
         for each in one.positions
+        for below, above in [_widths(each)]
     ]
     who = f"{one.name} ({one.model_id})"
     title = f"{who}, version {one.version}, {len(one.portfolios):,} portfolios"
     return make_table(title, ("security", "ticker", "target", "below", "above"), rows)
+
+
+def _widths(one: Position) -> tuple[Weight | None, Weight | None]:
+    """Compute the band below and above the target, also of one that is relative to the target."""
+    if one.relative_drift is None:
+        return one.low_drift, one.high_drift
+    width = Fraction(one.target) * Fraction(one.relative_drift)
+    if one.absolute_drift is not None:
+        width = min(width, Fraction(one.absolute_drift))
+    return width, width

@@ -21,9 +21,11 @@ def portfolio_routes(market: Market) -> list[Route]:
 
     async def portfolio(request: Request) -> Response:
         wanted = request.path_params["portfolio_id"]
-        if OBJECT_ID.fullmatch(wanted) is None:
-            return json_response({"detail": "Internal server error"}, 500)
-        number = market.number(wanted.lower())
+        if not market.natural_ids:
+            if OBJECT_ID.fullmatch(wanted) is None:
+                return json_response({"detail": "Internal server error"}, 500)
+            wanted = wanted.lower()
+        number = market.number(wanted)
         if number is None:
             return json_response({"detail": "Portfolio not found"}, 404)
         return json_response(_body(market, number))

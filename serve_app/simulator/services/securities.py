@@ -34,9 +34,11 @@ def security_routes(market: Market) -> list[Route]:
 
     async def security(request: Request) -> Response:
         wanted = request.path_params["security_id"]
-        if OBJECT_ID.fullmatch(wanted) is None:
-            return PlainTextResponse("Internal Server Error", 500)
-        if one := by_id.get(wanted.lower()):
+        if not market.natural_ids:
+            if OBJECT_ID.fullmatch(wanted) is None:
+                return PlainTextResponse("Internal Server Error", 500)
+            wanted = wanted.lower()
+        if one := by_id.get(wanted):
             return json_response(_body(one))
         return json_response({"detail": "Security not found"}, 404)
 
