@@ -48,6 +48,11 @@ class DriftBand:
         """Whether the band was given as a fraction of its target."""
         return False
 
+    @property
+    def of_market_value(self) -> "DriftBand":
+        """The band as fractions of market value alone, however it was given."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class RelativeBand(DriftBand):
@@ -55,6 +60,10 @@ class RelativeBand(DriftBand):
 
     It differs from an equal band that was given in fractions of market value, because a model is
     answered as it was given. ``relative_band`` makes it.
+
+    >>> band = relative_band("1/3", 0.25, 0.05)
+    >>> band.low, band.relative, band.absolute
+    (Decimal('0.05'), Decimal('0.25'), Decimal('0.05'))
     """
 
     relative: Decimal
@@ -69,6 +78,11 @@ class RelativeBand(DriftBand):
     def is_relative(self) -> bool:
         """Whether the band was given as a fraction of its target."""
         return True
+
+    @property
+    def of_market_value(self) -> DriftBand:
+        """The band as fractions of market value alone, however it was given."""
+        return DriftBand(self.low, self.high)
 
 
 def relative_band(weight: Number, relative: Number, absolute: Number | None = None) -> RelativeBand:

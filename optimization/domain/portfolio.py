@@ -145,7 +145,12 @@ def price_targets(model: Model, prices: Mapping[str, Number]) -> tuple[PricedTar
     if missing:
         raise PricesMissingError(missing)
     return tuple(
-        PricedTarget(target.security_id, found[target.security_id], target.weight, target.band)
+        PricedTarget(
+            target.security_id,
+            found[target.security_id],
+            target.weight,
+            target.band.of_market_value,
+        )
         for target in model.targets
     )
 
