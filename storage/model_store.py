@@ -1,6 +1,6 @@
 """Models in MongoDB: one document a model, one atomic operation a change."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NoReturn
@@ -12,21 +12,10 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from optimization import (
-    GENERAL,
-    GLOBECO,
-    DriftBand,
-    Model,
-    ModelRules,
-    RelativeBand,
-    Target,
-    Weight,
-    relative_band,
-    replace_invisible,
-)
-from optimization.errors import RuleError
+from optimization import GENERAL, GLOBECO, Model, ModelRules, replace_invisible
 from storage.errors import NameTakenError, NotFoundError, StaleVersionError
 from storage.idempotency_store import ClaimTransactions, IdempotencyClaim
+from storage.model_documents import RULES, model_contents, model_from
 from storage.mongo.connection import (
     WRITER_TIMEOUT_S,
     Document,
@@ -34,14 +23,8 @@ from storage.mongo.connection import (
     run_transaction,
     translate_failures,
 )
-from storage.mongo.decimal_codec import (
-    decimal_from,
-    to_milliseconds,
-    weight_document,
-    weight_from,
-)
+from storage.mongo.decimal_codec import to_milliseconds
 from storage.mongo.sorting import ASCENDING, DESCENDING, Sort, sort_order
-from storage.options import options_document, options_from
 
 COLLECTION = "models"
 Versions = frozenset[int] | None
@@ -56,13 +39,7 @@ BUT_ITS_PORTFOLIOS: Final = dict.fromkeys(
 )
 VERSION: Final = {"version": 1, "last_rebalance_date": 1}
 MAX_REMEMBERED_MODELS: Final = 32  # because a model of 5,000 positions takes 2 MB
-# The index of portfolios takes an entry for each portfolio in one transaction, which has to fit the
-# cache of a small server: with 256 MB, 100,000 portfolios take 0.2 s and 200,000 are refused.
-MAX_PORTFOLIOS_PER_MODEL: Final = 100_000
 MAX_NAMED_MODELS: Final = 5  # model ids in one sentence
-# Marks a model that the rules of GlobeCo would refuse; a database without such models may be used
-# under either rules.
-RULES: Final = "rules"
 OLDEST_FIRST: Final = (("model_id", ASCENDING),)
 NEWEST_MODEL: Final = (("created_at", DESCENDING), ("_id", DESCENDING))
 
@@ -94,7 +71,7 @@ class ModelStore:
         """
         self._rules.check(model)
         now = to_milliseconds(datetime.now(UTC))
-        document = {"_id": ObjectId(), **_contents(model), "version": 1}
+        document = {"_id": ObjectId(), **model_contents(model), "version": 1}
         stored = document | {"created_at": now, "updated_at": now}
 
         async def insert(session: AsyncClientSession) -> None:
@@ -150,7 +127,7 @@ class ModelStore:
         """
         self._rules.check(model)
         model_id = str(model.model_id)
-        contents = _contents(model)
+        contents = model_contents(model)
         change: Document = {
             "$set": contents | {"updated_at": datetime.now(UTC)},
             "$inc": {"version": 1},
@@ -332,80 +309,3 @@ def not_followed_error(portfolio_id: str, model_ids: Sequence[str]) -> NotFoundE
             f"portfolio {portfolio_id} in {models}", ", ".join(model_ids[:MAX_NAMED_MODELS])
         )
     return NotFoundError("model followed by portfolio", portfolio_id)
-
-
-def _contents(model: Model) -> Document:
-    if len(model.portfolio_ids) > MAX_PORTFOLIOS_PER_MODEL:
-        rule = f"a model has at most {MAX_PORTFOLIOS_PER_MODEL} portfolios"
-        raise RuleError(("portfolio_ids",), len(model.portfolio_ids), rule)
-    contents: Document = {
-        "name": model.name,
-        "positions": [_position(target) for target in model.targets],
-        "portfolios": list(model.portfolio_ids),
-    }
-    if not _is_permitted(model, GLOBECO):
-        contents[RULES] = GENERAL.name
-    if model.options is not None:
-        contents["options"] = options_document(model.options)
-    if model.last_rebalance_date is not None:
-        contents["last_rebalance_date"] = to_milliseconds(model.last_rebalance_date)
-    return contents
-
-
-def _is_permitted(model: Model, rules: ModelRules) -> bool:
-    try:
-        rules.check(model)
-    except RuleError:
-        return False
-    return True
-
-
-def _position(target: Target) -> Document:
-    """Convert a target to a document; a relative band has its widths in market value, too."""
-    band = target.band
-    position: Document = {
-        "security_id": target.security_id,
-        "target": weight_document(target.weight),
-        "low_drift": weight_document(band.low),
-        "high_drift": weight_document(band.high),
-    }
-    if isinstance(band, RelativeBand):
-        position["relative_drift"] = band.relative
-        if band.absolute is not None:
-            position["absolute_drift"] = band.absolute
-    return position
-
-
-def model_from(document: Document) -> Model:
-    """Convert a document to a model."""
-    return Model(
-        name=replace_invisible(document["name"]),  # because older names may hold any character
-        targets=tuple(_targets(document["positions"])),
-        portfolio_ids=tuple(document["portfolios"]),
-        version=document["version"],
-        model_id=str(document["_id"]),
-        last_rebalance_date=document.get("last_rebalance_date"),
-        options=options_from(document["options"]) if "options" in document else None,
-    )
-
-
-def _targets(positions: list[Document]) -> Iterator[Target]:
-    # Cached, because a model has few different bands and each check costs a third of the reading.
-    # By identity, because equal decimals may be written differently and are shown as written.
-    bands: dict[tuple[int, int], DriftBand] = {}
-    for position in positions:
-        weight = weight_from(position["target"])
-        if "relative_drift" in position:
-            yield Target(position["security_id"], weight, _relative_band(weight, position))
-            continue
-        low, high = position["low_drift"], position["high_drift"]
-        band = bands.get((id(low), id(high)))
-        if band is None:
-            band = bands[id(low), id(high)] = DriftBand(weight_from(low), weight_from(high))
-        yield Target(position["security_id"], weight, band)
-
-
-def _relative_band(weight: Weight, position: Document) -> RelativeBand:
-    most = position.get("absolute_drift")
-    relative = decimal_from(position["relative_drift"])
-    return relative_band(weight, relative, None if most is None else decimal_from(most))

@@ -12,7 +12,7 @@ import pytest
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.options import OptionOverrides, RebalanceOptions
 from optimization.domain.outcome import Edge, OutsideBand, Refusal
-from storage import model_store, order, outcome_columns, outcomes, schema
+from storage import model_documents, order, outcome_columns, outcomes, schema
 from storage import rebalance as runs
 from storage import run as book
 from storage.idempotency_store import IdempotencyClaim
@@ -74,7 +74,7 @@ def documents() -> dict[str, set[str]]:
     )
     book_run = a_book_run(claim=IdempotencyClaim("key", "me"), overrides_by_portfolio=OWN)
     return {
-        "models": set(model_store._contents(model)),
+        "models": set(model_documents.model_contents(model)),
         "rebalances": set(runs.rebalance_document(rebalance)),
         "outcomes": set(full_outcome()),
         "outcome_chunks": set(full_columns()),
