@@ -13,7 +13,7 @@ from tests.support.fakes import posted
 NOWHERE = "http://127.0.0.1:9"
 
 
-def completed(words: str, url: str = NOWHERE) -> str:
+def complete(words: str, url: str = NOWHERE) -> str:
     """Return what the command offers to zsh for the last of these words."""
     asked = {
         "_ORDERGEN_COMPLETE": "complete_zsh",
@@ -24,9 +24,9 @@ def completed(words: str, url: str = NOWHERE) -> str:
 
 
 def test_commands_and_options_are_completed() -> None:
-    assert '"models"' in completed("ordergen mod")
-    assert all(f'"{word}"' in completed("ordergen models ") for word in ("show", "create", "edit"))
-    assert '"--wide"' in completed("ordergen orders --wi")
+    assert '"models"' in complete("ordergen mod")
+    assert all(f'"{word}"' in complete("ordergen models ") for word in ("show", "create", "edit"))
+    assert '"--wide"' in complete("ordergen orders --wi")
 
 
 async def test_ids_are_completed_with_names_beside_them(app: FastAPI) -> None:
@@ -36,9 +36,9 @@ async def test_ids_are_completed_with_names_beside_them(app: FastAPI) -> None:
         model_id = json.loads(made.stdout)["model_id"]
         rebalanced = await ordergen("rebalance", "--model", model_id, "--json")
         rebalance_id = json.loads(rebalanced.stdout)[0]["rebalance_id"]
-        models = await asyncio.to_thread(completed, f"ordergen models edit {model_id[:6]}", url)
-        rebalances = await asyncio.to_thread(completed, "ordergen orders ", url)
-        others = await asyncio.to_thread(completed, "ordergen models edit x", url)
+        models = await asyncio.to_thread(complete, f"ordergen models edit {model_id[:6]}", url)
+        rebalances = await asyncio.to_thread(complete, "ordergen orders ", url)
+        others = await asyncio.to_thread(complete, "ordergen models edit x", url)
 
     assert model_id in models
     assert "Income" in models
@@ -47,7 +47,7 @@ async def test_ids_are_completed_with_names_beside_them(app: FastAPI) -> None:
 
 
 def test_no_id_is_offered_without_the_service() -> None:
-    assert completed("ordergen models edit ") == "_files\n"  # which leaves it to the shell
+    assert complete("ordergen models edit ") == "_files\n"  # which leaves it to the shell
 
 
 def test_completions_can_be_installed() -> None:

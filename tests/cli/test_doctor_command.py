@@ -36,14 +36,14 @@ def doctor(*arguments: str, **environment: str) -> Result:
     return CliRunner(env=settings).invoke(cli, ["doctor", *arguments])
 
 
-def found(result: Result) -> dict[str, dict[str, Any]]:
+def read_findings(result: Result) -> dict[str, dict[str, Any]]:
     return {check["name"]: check for check in json.loads(result.stdout)}
 
 
 def test_a_machine_that_can_run_the_service_has_every_check_ok(mongodb_uri: str) -> None:
     result = doctor("--json", MONGODB_URI=mongodb_uri)
 
-    checks = found(result)
+    checks = read_findings(result)
     assert result.exit_code == 0, result.output
     assert set(checks) == WELL
     assert {check["verdict"] for check in checks.values()} == {"ok"}
@@ -66,7 +66,7 @@ def test_a_database_and_an_upstream_that_do_not_answer_fail_with_a_remedy_and_no
         **{name.upper(): f"http://{nowhere}" for name in UPSTREAM_URLS.values()},
     )
 
-    checks = found(result)
+    checks = read_findings(result)
     assert result.exit_code == 1
     assert checks["database"]["verdict"] == "fail"
     assert "MONGODB_URI" in checks["database"]["remedy"]
@@ -83,14 +83,14 @@ def taken() -> Iterator[str]:
 
 
 def test_a_port_that_another_program_has_fails(mongodb_uri: str, taken: str) -> None:
-    checks = found(doctor("--json", MONGODB_URI=mongodb_uri, PORT=taken))
+    checks = read_findings(doctor("--json", MONGODB_URI=mongodb_uri, PORT=taken))
 
     assert checks["service"]["verdict"] == "fail"
     assert "another PORT" in checks["service"]["remedy"]
 
 
 def test_a_host_that_is_no_address_of_the_machine_fails_by_its_name(mongodb_uri: str) -> None:
-    checks = found(doctor("--json", MONGODB_URI=mongodb_uri, HOST="192.0.2.1"))
+    checks = read_findings(doctor("--json", MONGODB_URI=mongodb_uri, HOST="192.0.2.1"))
 
     assert checks["service"]["verdict"] == "fail"
     assert checks["service"]["remedy"] == "correct HOST"
@@ -100,7 +100,7 @@ async def test_a_running_service_is_asked_by_part(app: FastAPI, mongodb_uri: str
     async with served(app) as url:
         result = await asyncio.to_thread(doctor, "--json", "--url", url, MONGODB_URI=mongodb_uri)
 
-    service = found(result)["service"]
+    service = read_findings(result)["service"]
     assert (service["verdict"], service["detail"]) == (
         "ok",
         f"{url} is ready: database healthy",
@@ -118,4 +118,4 @@ async def test_an_upstream_whose_answer_has_no_end_and_no_date_is_there_all_the_
 
     checks = [check for check in json.loads(result.stdout) if check["name"] == "upstream"]
     assert [check["verdict"] for check in checks] == ["ok"] * len(UPSTREAM_URLS)
-    assert found(result)["clock"]["verdict"] == "ok"
+    assert read_findings(result)["clock"]["verdict"] == "ok"

@@ -28,7 +28,7 @@ async def ordergen(app: FastAPI) -> AsyncIterator[Ordergen]:
         yield ordergen_at(url)
 
 
-async def made(client: httpx.AsyncClient, securities: int = 1) -> str:
+async def store_rebalance(client: httpx.AsyncClient, securities: int = 1) -> str:
     """Store a rebalance with one order per security for each of two portfolios."""
     return (await rebalanced(client, 2, securities)).split("/")[4]
 
@@ -36,7 +36,7 @@ async def made(client: httpx.AsyncClient, securities: int = 1) -> str:
 async def test_a_rebalance_is_handed_over_once_and_its_orders_are_shown(
     ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    rebalance_id = await made(client)
+    rebalance_id = await store_rebalance(client)
 
     done = await ordergen("hand-over", rebalance_id, "--yes")
     again = await ordergen("hand-over", rebalance_id, "--yes", "--json")
@@ -56,7 +56,7 @@ async def test_a_rebalance_is_handed_over_once_and_its_orders_are_shown(
 async def test_a_person_confirms_a_hand_over_by_its_counts_and_amounts(
     app: FastAPI, client: httpx.AsyncClient, desk: OrderDesk, keys: str, code: int, orders: int
 ) -> None:
-    rebalance_id = await made(client, securities=3)
+    rebalance_id = await store_rebalance(client, securities=3)
 
     async with served(app) as url:
         screen = await on_terminal(url, "hand-over", rebalance_id, columns=200, keys=keys)
@@ -71,7 +71,7 @@ async def test_a_person_confirms_a_hand_over_by_its_counts_and_amounts(
 async def test_a_hand_over_of_orders_that_are_all_sent_asks_nothing(
     app: FastAPI, client: httpx.AsyncClient, ordergen: Ordergen
 ) -> None:
-    rebalance_id = await made(client)
+    rebalance_id = await store_rebalance(client)
     await ordergen("hand-over", rebalance_id, "--yes")
 
     async with served(app) as url:
@@ -84,7 +84,7 @@ async def test_a_hand_over_of_orders_that_are_all_sent_asks_nothing(
 async def test_a_hand_over_that_nobody_can_confirm_is_refused_in_one_line(
     ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    rebalance_id = await made(client)
+    rebalance_id = await store_rebalance(client)
 
     done = await ordergen("hand-over", rebalance_id)
     data = await ordergen("hand-over", rebalance_id, "--json")
@@ -101,7 +101,7 @@ async def test_orders_have_names_and_tickers_beside_their_ids(
     ordergen: Ordergen, client: httpx.AsyncClient, stored: Stored
 ) -> None:
     stored.resources = replace(stored.resources, portfolios=named("Growth IRA"))
-    rebalance_id = await made(client)
+    rebalance_id = await store_rebalance(client)
     await ordergen("hand-over", rebalance_id, "--yes")
 
     shown = await ordergen("orders", rebalance_id)
@@ -112,7 +112,7 @@ async def test_orders_have_names_and_tickers_beside_their_ids(
 async def test_orders_that_were_refused_are_listed_and_end_with_1(
     ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    rebalance_id = await made(client)
+    rebalance_id = await store_rebalance(client)
     desk.faults = [flaky_order_service.refusing(1)]
 
     done = await ordergen("hand-over", rebalance_id, "--yes")
@@ -129,7 +129,7 @@ async def test_orders_beyond_one_request_are_listed(
     ordergen: Ordergen, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(order_commands, "MAX_ORDERS_PER_PAGE", 7)
-    rebalance_id = await made(client, securities=10)
+    rebalance_id = await store_rebalance(client, securities=10)
     await ordergen("hand-over", rebalance_id, "--yes")
 
     some = await ordergen("orders", rebalance_id, "--limit", "15", "--json")
@@ -175,7 +175,7 @@ async def test_a_hand_over_is_asked_for_again_for_as_long_as_orders_go_out(
 async def test_an_order_service_that_is_down_ends_a_hand_over_with_3(
     ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    rebalance_id = await made(client)
+    rebalance_id = await store_rebalance(client)
     desk.faults = [flaky_order_service.lost_on_the_way_there]
 
     done = await ordergen("hand-over", rebalance_id, "--yes")

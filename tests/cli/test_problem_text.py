@@ -116,7 +116,7 @@ KINDS = {
 }
 
 
-def asking() -> Iterator[str]:
+def list_commands() -> Iterator[str]:
     """List every command with the option of the service's URL."""
 
     def walk(command: Any, name: str) -> Iterator[str]:
@@ -128,7 +128,7 @@ def asking() -> Iterator[str]:
     yield from walk(get_command(cli), "")
 
 
-def answering(status: int, body: Any) -> FastAPI:
+def make_app(status: int, body: Any) -> FastAPI:
     """Make an application with one answer to every request."""
     app = FastAPI()
 
@@ -143,12 +143,12 @@ def answering(status: int, body: Any) -> FastAPI:
 
 
 def test_no_command_that_asks_the_service_is_left_out() -> None:
-    assert {*asking()} == {*COMMANDS, "doctor"}
+    assert {*list_commands()} == {*COMMANDS, "doctor"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_a_refusal_says_everything_that_helps_and_nothing_twice(command: str) -> None:
-    async with served(answering(422, PROBLEM)) as url:
+    async with served(make_app(422, PROBLEM)) as url:
         done = await ordergen_at(url)(*command.split(), *COMMANDS[command], stdin="{}")
 
     assert (done.exit_code, done.stdout) == (1, "")
@@ -160,7 +160,7 @@ async def test_a_refusal_says_everything_that_helps_and_nothing_twice(command: s
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if each not in WITHOUT_JSON])
 async def test_with_json_a_refusal_is_the_problem_document_on_stdout(command: str) -> None:
-    async with served(answering(422, PROBLEM)) as url:
+    async with served(make_app(422, PROBLEM)) as url:
         done = await ordergen_at(url)(*command.split(), *COMMANDS[command], "--json", stdin="{}")
 
     assert done.exit_code == 1
@@ -189,7 +189,7 @@ async def test_the_exit_code_is_that_of_the_kind(
     command: str, kind: str, status: int, code: int
 ) -> None:
     problem = {"type": f"/problems/{kind}", "title": "T", "status": status, "detail": "D"}
-    async with served(answering(status, problem)) as url:
+    async with served(make_app(status, problem)) as url:
         done = await ordergen_at(url)(*command.split(), *COMMANDS[command], stdin="{}")
 
     assert done.exit_code == code
@@ -200,7 +200,7 @@ async def test_the_exit_code_is_that_of_the_kind(
 async def test_what_stands_between_command_and_service_is_shown_without_its_control_characters(
     command: str,
 ) -> None:
-    async with served(answering(502, "<h1>\x1b[2J\x07Bad\u202eGateway</h1>")) as url:
+    async with served(make_app(502, "<h1>\x1b[2J\x07Bad\u202eGateway</h1>")) as url:
         done = await ordergen_at(url)(*command.split(), *COMMANDS[command], stdin="{}")
 
     assert done.exit_code == 1
@@ -214,7 +214,7 @@ async def test_open_orders_that_are_in_the_way_are_named_by_portfolio_and_rebala
         for number in range(12)
     ]
     problem = {"type": "/problems/orders-open", "status": 409, "title": "T", "detail": "D"}
-    async with served(answering(409, {**problem, "portfolios": portfolios})) as url:
+    async with served(make_app(409, {**problem, "portfolios": portfolios})) as url:
         done = await ordergen_at(url)("hand-over", ID, "--yes")
 
     assert done.exit_code == 1
@@ -274,7 +274,7 @@ async def test_control_characters_of_the_service_do_not_reach_the_terminal(tmp_p
         "last_rebalance_date": None,
         "version": 1,
     }
-    async with served(answering(200, body)) as url:
+    async with served(make_app(200, body)) as url:
         shown = await ordergen_at(url)("models", ID)
         as_json = await ordergen_at(url)("models", ID, "--json")
 

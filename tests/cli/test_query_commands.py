@@ -27,7 +27,7 @@ async def ordergen(app: FastAPI, model: dict[str, Any]) -> AsyncIterator[Orderge
         yield ordergen_at(url)
 
 
-async def rebalanced(ordergen: Ordergen, model_id: str) -> str:
+async def rebalance_model(ordergen: Ordergen, model_id: str) -> str:
     done = await ordergen("rebalance", "--model", model_id, "--json")
     return json.loads(done.stdout)[0]["rebalance_id"]
 
@@ -124,7 +124,7 @@ BEGINS = {
 async def test_a_trade_list_is_written_in_the_form_that_its_name_says(
     ordergen: Ordergen, model: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    rebalance_id = await rebalanced(ordergen, model["model_id"])
+    rebalance_id = await rebalance_model(ordergen, model["model_id"])
 
     done = await ordergen("export", rebalance_id, "--output", str(tmp_path / name))
 
@@ -137,7 +137,7 @@ async def test_a_trade_list_is_written_in_the_form_that_its_name_says(
 async def test_a_trade_list_goes_to_stdout_as_csv(
     ordergen: Ordergen, model: dict[str, Any]
 ) -> None:
-    rebalance_id = await rebalanced(ordergen, model["model_id"])
+    rebalance_id = await rebalance_model(ordergen, model["model_id"])
 
     done = await ordergen("export", rebalance_id, "--portfolio", Q)
 

@@ -20,7 +20,7 @@ def stored_model(model: dict[str, Any]) -> dict[str, Any]:
     return model
 
 
-async def printed(app: FastAPI, example: str, directory: Path) -> tuple[int | None, str]:
+async def run_example(app: FastAPI, example: str, directory: Path) -> tuple[int | None, str]:
     """How an example ends, and what it prints."""
     async with served(app) as url:
         process = await asyncio.create_subprocess_exec(
@@ -36,7 +36,7 @@ async def printed(app: FastAPI, example: str, directory: Path) -> tuple[int | No
 
 
 async def test_the_blocking_client_saves_a_trade_list(app: FastAPI, tmp_path: Path) -> None:
-    code, text = await printed(app, "http_client.py", tmp_path)
+    code, text = await run_example(app, "http_client.py", tmp_path)
 
     assert code == 0, text
     assert text.count("REBALANCED 1 trades\n") == 2
@@ -49,7 +49,7 @@ async def test_the_blocking_client_tells_why_nothing_was_rebalanced(
 ) -> None:
     optimizer.outcome = lambda portfolio_id, _: refused("infeasible", portfolio_id)
 
-    code, text = await printed(app, "http_client.py", tmp_path)
+    code, text = await run_example(app, "http_client.py", tmp_path)
 
     assert (code, text.split(":")[0]) == (1, "Growth")
 
@@ -57,6 +57,6 @@ async def test_the_blocking_client_tells_why_nothing_was_rebalanced(
 async def test_the_awaited_client_tries_models_at_the_same_time(
     app: FastAPI, tmp_path: Path
 ) -> None:
-    code, text = await printed(app, "http_client_async.py", tmp_path)
+    code, text = await run_example(app, "http_client_async.py", tmp_path)
 
     assert (code, text) == (0, "Growth: 20.50 to trade in 2 portfolios\n")

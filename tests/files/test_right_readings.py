@@ -232,7 +232,7 @@ def test_floats_of_a_workbook_are_read_by_the_digits_it_shows():
     }
 
 
-def formatted(sheet: str, number_format: str, at: tuple[int, int], *rows: Sequence[Any]) -> Files:
+def format_rows(sheet: str, number_format: str, at: tuple[int, int], *rows: Sequence[Any]) -> Files:
     """Make a good workbook with rows of this number format in a sheet."""
     sink = BytesIO()
     with xlsxwriter.Workbook(sink) as book:
@@ -248,7 +248,7 @@ def formatted(sheet: str, number_format: str, at: tuple[int, int], *rows: Sequen
 
 
 def test_cells_shown_as_percent_are_parts_whatever_the_head_says():
-    files = formatted("Model", "0.0%", (0, 1), ("Target %", "band"), (0.6, 0.05), (0.35, 0.05))
+    files = format_rows("Model", "0.0%", (0, 1), ("Target %", "band"), (0.6, 0.05), (0.35, 0.05))
 
     targets = request_of(files).model.targets
 
@@ -256,7 +256,7 @@ def test_cells_shown_as_percent_are_parts_whatever_the_head_says():
 
 
 def test_an_account_number_keeps_the_zeros_that_its_format_shows():
-    files = formatted("Holdings", "000000", (1, 0), (123,), (123,), (77,), (77,))
+    files = format_rows("Holdings", "000000", (1, 0), (123,), (123,), (77,), (77,))
 
     assert holdings_in(files).keys() == {"000123", "000077"}
 

@@ -31,13 +31,13 @@ def model(low: str, high: str, **weights: str) -> Model:
     return Model("Model", targets, (PORTFOLIO,))
 
 
-def held(cash: str, prices: dict[str, str], **shares: str) -> Portfolio:
+def make_portfolio(cash: str, prices: dict[str, str], **shares: str) -> Portfolio:
     holdings = {name * 24: Decimal(count) for name, count in shares.items()}
     priced = {name * 24: Decimal(price) for name, price in prices.items()}
     return Portfolio(PORTFOLIO, Decimal(cash), holdings, priced)
 
 
-def executed(portfolio: Portfolio, answer: PortfolioOutcome) -> Portfolio:
+def execute(portfolio: Portfolio, answer: PortfolioOutcome) -> Portfolio:
     """The portfolio once its trades are done and paid for."""
     ids = [security.security_id for security in (*answer.securities, *answer.others)]
     shares = dict(zip(ids, map(Decimal, answer.after), strict=True))
@@ -47,7 +47,7 @@ def executed(portfolio: Portfolio, answer: PortfolioOutcome) -> Portfolio:
 
 def asked_again(problem: Problem, answer: PortfolioOutcome) -> PortfolioOutcome:
     model, portfolio, options = problem
-    return rebalance(model, executed(portfolio, answer), replace(options, cash_flow=Decimal(0)))
+    return rebalance(model, execute(portfolio, answer), replace(options, cash_flow=Decimal(0)))
 
 
 def test_a_band_is_of_what_a_fee_leaves():
@@ -55,7 +55,7 @@ def test_a_band_is_of_what_a_fee_leaves():
     # %.
     answer = rebalance(
         model("0.05", "0.05", A="0.5"),
-        held("25000", {"A": "25"}, A="3000"),
+        make_portfolio("25000", {"A": "25"}, A="3000"),
         RebalanceOptions(cost_per_trade=Decimal(10_000)),
     )
 
@@ -81,7 +81,7 @@ def test_a_deposit_is_invested_for_a_fee_though_it_cures_no_overweight(
     # 20 % of 998.
     problem = (
         model("0.05", "0.05", A="0.5", B="0.2"),
-        held("400", {"A": "10", "B": "10"}, A="60"),
+        make_portfolio("400", {"A": "10", "B": "10"}, A="60"),
         RebalanceOptions(
             direction=Direction.BUY_ONLY,
             cost_per_trade=Decimal(2),
@@ -98,14 +98,14 @@ def test_a_deposit_is_invested_for_a_fee_though_it_cures_no_overweight(
 
 
 def test_without_costs_the_base_is_the_market_value():
-    answer = rebalance(model("0.05", "0.05", A="0.5"), held("1000", {"A": "25"}))
+    answer = rebalance(model("0.05", "0.05", A="0.5"), make_portfolio("1000", {"A": "25"}))
 
     assert answer.base == answer.market_value == 1000
 
 
 def test_a_floor_a_ceiling_and_groups_are_parts_of_what_costs_leave():
     # Of 1,000 a trade takes 100: 10 % of 900 stay in cash, 90 % of it are invested.
-    one = held("1000", {"A": "10"})
+    one = make_portfolio("1000", {"A": "10"})
     for options in (
         {"cash_floor": Percent(Decimal(10))},
         {"cash_ceiling": Percent(Decimal(10)), "cash_floor": Decimal(90)},
@@ -122,7 +122,7 @@ def test_the_cheapest_plan_of_a_cycle_is_taken_and_names_the_other_base():
     # nearer.
     answer = rebalance(
         model("0.25", "0.5", A="0.25"),
-        held("202", {"A": "100"}),
+        make_portfolio("202", {"A": "100"}),
         RebalanceOptions(cost_per_trade=Decimal(3)),
     )
 
@@ -143,10 +143,10 @@ def test_a_plan_exists_though_none_keeps_the_bands_of_the_market_value():
     wide = model("0.05", "0.05", A="0.55")
     options = RebalanceOptions(cost_per_trade=Decimal(100))
 
-    answer = rebalance(wide, held("1240", {"A": "600"}), options)
+    answer = rebalance(wide, make_portfolio("1240", {"A": "600"}), options)
 
     assert (answer.after, answer.base) == ((1,), 1140)
-    assert rebalance(wide, held("1240", {"A": "600"})).status is Status.INFEASIBLE
+    assert rebalance(wide, make_portfolio("1240", {"A": "600"})).status is Status.INFEASIBLE
 
 
 def test_holdings_are_not_brought_into_their_bands_by_burning_cash():
@@ -161,7 +161,7 @@ def test_holdings_are_not_brought_into_their_bands_by_burning_cash():
         ),
     )
 
-    answer = rebalance(wide, held("306", {"A": "98.43", "B": "27"}), options)
+    answer = rebalance(wide, make_portfolio("306", {"A": "98.43", "B": "27"}), options)
 
     assert answer.status is Status.INFEASIBLE
 

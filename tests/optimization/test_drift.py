@@ -38,7 +38,7 @@ def security(
     return PricedTarget(A, D(price), D(weight), DriftBand(D(low), D(high)))
 
 
-def measured(
+def measure(
     shares: str, cash: str, of: PricedTarget | None = None, **others: str
 ) -> PortfolioDrift:
     model = of or security()
@@ -66,14 +66,14 @@ def test_a_security_is_inside_up_to_the_edges_of_its_band_and_not_a_cent_further
 ) -> None:
     cash = D(1000) - D(shares) * 10
 
-    standing = only(measured(shares, str(cash)))
+    standing = only(measure(shares, str(cash)))
 
     assert (standing.lower, standing.upper, standing.target) == (D(480), D(550), D(500))
     assert (standing.edge, standing.outside) == (edge and Edge(edge), D(outside))
 
 
 def test_a_summary_counts_adds_up_and_names_the_farthest() -> None:
-    drift = measured("60", "200", **{B: "50"})
+    drift = measure("60", "200", **{B: "50"})
 
     summary = drift.summary
     assert (summary.status, summary.out_of_band) == (BandStatus.OUT_OF_BAND, 2)
@@ -88,13 +88,13 @@ def test_a_summary_counts_adds_up_and_names_the_farthest() -> None:
 def test_of_a_holding_outside_the_model_only_what_can_be_sold_is_out_of_band(
     shares: str, edge: str | None
 ) -> None:
-    drift = measured("50", str(D(500) - D(shares) * 4), **{B: shares})
+    drift = measure("50", str(D(500) - D(shares) * 4), **{B: shares})
 
     assert drift.standings[1].edge == (edge and Edge(edge))
 
 
 def test_a_band_that_reaches_below_nothing_ends_there_for_a_short_position() -> None:
-    standing = only(measured("-1", "1010", security("0.01", "0.02", "0.02")))
+    standing = only(measure("-1", "1010", security("0.01", "0.02", "0.02")))
 
     assert (standing.lower, standing.edge, standing.outside) == (D(0), Edge.BELOW, D(10))
 
@@ -110,8 +110,8 @@ def test_a_portfolio_worth_next_to_nothing_has_weights_of_any_length() -> None:
 
 
 def test_an_overdrawn_portfolio_may_be_in_band_and_an_empty_one_is() -> None:
-    assert measured("100", "-100", security("0.95", "0.2", "0.2")).summary.status == "WITHIN_BANDS"
-    empty = measured("0", "0").summary
+    assert measure("100", "-100", security("0.95", "0.2", "0.2")).summary.status == "WITHIN_BANDS"
+    empty = measure("0", "0").summary
     assert (empty.status, empty.drift, empty.drift_weight) == (
         "WITHIN_BANDS",
         D("0.00"),

@@ -33,7 +33,7 @@ def model(drift: str = "0.2") -> Model:
     return Model("Model", targets, (PORTFOLIO,))
 
 
-def held(cash: str = "0", **shares: str) -> Portfolio:
+def make_portfolio(cash: str = "0", **shares: str) -> Portfolio:
     holdings = {name * 24: Decimal(count) for name, count in shares.items()}
     return Portfolio(PORTFOLIO, Decimal(cash), holdings, PRICES)
 
@@ -42,7 +42,7 @@ def answer(portfolio: Portfolio, drift: str = "0.2", **options: Any) -> Portfoli
     return rebalance(model(drift), portfolio, RebalanceOptions(**options))
 
 
-def traded(result: PortfolioOutcome) -> dict[str, int | Decimal]:
+def trades_of(result: PortfolioOutcome) -> dict[str, int | Decimal]:
     sign = {Side.BUY: 1, Side.SELL: -1}
     return {t.security_id[0]: sign[t.side] * t.quantity for t in result.transactions}
 
@@ -83,28 +83,28 @@ def test_any_options_together_have_the_objective_of_exhaustive_enumeration(
 
 
 def test_a_cash_floor_in_percent_is_of_market_value():
-    result = answer(held("1000"), cash_floor=Percent(Decimal(25)))
+    result = answer(make_portfolio("1000"), cash_floor=Percent(Decimal(25)))
 
     assert result.cash_after is not None
     assert result.cash_after >= 250
 
 
 def test_a_cash_ceiling_invests_what_is_above_it():
-    result = answer(held("1000"), cash_ceiling=Decimal(40))
+    result = answer(make_portfolio("1000"), cash_ceiling=Decimal(40))
 
     assert result.cash_after is not None
     assert 0 <= result.cash_after <= 40
 
 
 def test_a_cash_flow_is_in_market_value_and_cash_before_anything_else():
-    result = answer(held("900"), cash_flow=Decimal(100))
+    result = answer(make_portfolio("900"), cash_flow=Decimal(100))
 
     assert (result.market_value, result.cash_before) == (1000, 1000)
-    assert traded(result) == {"A": 40, "B": 15, "C": 40}
+    assert trades_of(result) == {"A": 40, "B": 15, "C": 40}
 
 
 def test_a_withdrawal_is_raised_by_selling():
-    result = answer(held("100", A="40", B="15", C="40"), cash_flow=Decimal(-200))
+    result = answer(make_portfolio("100", A="40", B="15", C="40"), cash_flow=Decimal(-200))
 
     assert result.market_value == 800
     assert result.cash_after is not None
@@ -113,30 +113,32 @@ def test_a_withdrawal_is_raised_by_selling():
 
 
 def test_buy_only_and_sell_only_do_as_they_say():
-    mixed = held("300", A="50", B="10")
+    mixed = make_portfolio("300", A="50", B="10")
 
-    assert traded(answer(mixed, direction=Direction.BUY_ONLY)) == {"B": 5, "C": 40}
-    assert traded(answer(mixed, direction=Direction.SELL_ONLY, drift="0.3")) == {"A": -10}
+    assert trades_of(answer(mixed, direction=Direction.BUY_ONLY)) == {"B": 5, "C": 40}
+    assert trades_of(answer(mixed, direction=Direction.SELL_ONLY, drift="0.3")) == {"A": -10}
 
 
 def test_securities_may_be_kept_from_buying_selling_or_any_trade():
-    mixed = held("300", A="50", B="10")
+    mixed = make_portfolio("300", A="50", B="10")
 
-    assert "B" not in traded(answer(mixed, do_not_buy=frozenset({B})))
-    assert "A" not in traded(answer(mixed, do_not_sell=frozenset({A})))
-    assert traded(answer(mixed, frozen=frozenset({A, B}))) == {"C": 40}
+    assert "B" not in trades_of(answer(mixed, do_not_buy=frozenset({B})))
+    assert "A" not in trades_of(answer(mixed, do_not_sell=frozenset({A})))
+    assert trades_of(answer(mixed, frozen=frozenset({A, B}))) == {"C": 40}
 
 
 def test_a_holding_outside_the_model_that_may_not_be_sold_is_kept():
-    result = answer(held("1000", X="7"), do_not_sell=frozenset({X}))
+    result = answer(make_portfolio("1000", X="7"), do_not_sell=frozenset({X}))
 
-    assert "X" not in traded(result)
+    assert "X" not in trades_of(result)
     assert result.after[-1] == 7
 
 
 def test_a_restriction_that_keeps_a_security_out_of_its_band_is_named_with_the_band_it_needs():
     kept = frozenset({A})
-    result = answer(held("200", A="80"), drift="0.05", do_not_sell=kept, bands=BandRule.HARD)
+    result = answer(
+        make_portfolio("200", A="80"), drift="0.05", do_not_sell=kept, bands=BandRule.HARD
+    )
 
     assert result.refusal is not None
     [entry] = result.refusal.members["securities"]
@@ -145,19 +147,21 @@ def test_a_restriction_that_keeps_a_security_out_of_its_band_is_named_with_the_b
 
 
 def test_only_what_is_out_of_its_band_is_traded_back_to_target_or_to_the_edge():
-    drifted = held("100", A="52", B="10", C="36")  # of 1000: 52 %, 20 %, 18 % of 40, 30, 20
+    drifted = make_portfolio(
+        "100", A="52", B="10", C="36"
+    )  # of 1000: 52 %, 20 %, 18 % of 40, 30, 20
 
     to_target = answer(drifted, drift="0.05", scope=Scope.DRIFTED_TO_TARGET)
     to_edge = answer(drifted, drift="0.05", scope=Scope.DRIFTED_TO_EDGE)
 
-    assert traded(to_target) == {"A": -12, "B": 5}
-    assert traded(to_edge) == {"A": -7, "B": 3}
+    assert trades_of(to_target) == {"A": -12, "B": 5}
+    assert trades_of(to_edge) == {"A": -7, "B": 3}
 
 
 def test_round_lots_and_fractional_lots_are_traded_whole():
-    result = answer(held("1000"), lots={A: Decimal(25), C: Decimal("0.5")})
+    result = answer(make_portfolio("1000"), lots={A: Decimal(25), C: Decimal("0.5")})
 
-    assert traded(result) == {"A": 50, "B": 15, "C": 40} or traded(result)["A"] == 25
+    assert trades_of(result) == {"A": 50, "B": 15, "C": 40} or trades_of(result)["A"] == 25
     assert result.after[0] in {25, 50}
 
 
@@ -174,30 +178,33 @@ def test_a_fractional_lot_comes_closer_than_a_share():
 
 
 def test_a_trade_below_the_minimum_does_not_happen():
-    near = held("101", A="39", B="16", C="38")
+    near = make_portfolio("101", A="39", B="16", C="38")
 
     # A lacks one share: two are nearer to its target than none. B has one too many: it stays.
-    assert traded(answer(near, minimum_shares=Decimal(2))) == {"A": 2, "C": 2}
-    assert traded(answer(near, minimum_value=Decimal(15))) == {"A": 2, "B": -1, "C": 3}
+    assert trades_of(answer(near, minimum_shares=Decimal(2))) == {"A": 2, "C": 2}
+    assert trades_of(answer(near, minimum_value=Decimal(15))) == {"A": 2, "B": -1, "C": 3}
 
 
 def test_the_number_of_trades_is_bounded_and_the_best_ones_are_taken():
-    result = answer(held("1000"), drift="0.4", maximum_trades=2)
+    result = answer(make_portfolio("1000"), drift="0.4", maximum_trades=2)
 
-    assert traded(result) == {"A": 40, "B": 15}
+    assert trades_of(result) == {"A": 40, "B": 15}
     assert result.certificate is not None
     assert "maximum_trades" in [binding.constraint for binding in result.certificate.binding]
 
 
 def test_turnover_is_capped():
-    result = answer(held("1000"), drift="0.4", turnover_cap=Percent(Decimal(50)))
+    result = answer(make_portfolio("1000"), drift="0.4", turnover_cap=Percent(Decimal(50)))
 
     assert result.turnover <= 500
 
 
 def test_costs_are_paid_from_cash():
     result = answer(
-        held("1000"), cost_rate=Decimal("0.01"), cost_per_trade=Decimal(2), cash_floor=Decimal(85)
+        make_portfolio("1000"),
+        cost_rate=Decimal("0.01"),
+        cost_per_trade=Decimal(2),
+        cash_floor=Decimal(85),
     )
 
     spent = sum((PRICES[t.security_id] * t.quantity for t in result.transactions), Decimal(0))
@@ -207,24 +214,24 @@ def test_costs_are_paid_from_cash():
 
 
 def test_costs_in_the_objective_leave_trades_undone_that_cost_more_than_they_bring():
-    near = held("101", A="39", B="16", C="38")
+    near = make_portfolio("101", A="39", B="16", C="38")
 
     result = answer(near, cost_per_trade=Decimal(15), costs_in_objective=True)
 
-    assert traded(result) == {"B": -1} or "A" not in traded(result)
+    assert trades_of(result) == {"B": -1} or "A" not in trades_of(result)
     assert result.certificate is not None
 
 
 def test_a_group_stays_inside_its_bounds():
     group = GroupBand("tech", frozenset({A, B}), Decimal("0.2"), Decimal("0.5"))
 
-    result = answer(held("1000"), groups=(group,))
+    result = answer(make_portfolio("1000"), groups=(group,))
 
     assert result.after[0] * 10 + result.after[1] * 20 <= 500
 
 
 def test_soft_bands_make_an_answer_of_what_would_be_infeasible():
-    narrow = held("200", A="80")
+    narrow = make_portfolio("200", A="80")
 
     hard = answer(narrow, drift="0.05", do_not_sell=frozenset({A}), bands=BandRule.HARD)
     soft = answer(narrow, drift="0.05", do_not_sell=frozenset({A}), soft_band_price=Decimal(10))
@@ -236,7 +243,7 @@ def test_soft_bands_make_an_answer_of_what_would_be_infeasible():
 
 def test_fewest_trades_breaks_ties_of_drift():
     # Freeing 10 costs 10 whether one lot of A or two of C go down.
-    tight = held("0", A="41", B="15", C="42")
+    tight = make_portfolio("0", A="41", B="15", C="42")
     options = {"cash_floor": Decimal(110), "turnover_cap": Decimal(1000)}
 
     result = answer(tight, fewest_trades=True, **options)
@@ -249,7 +256,7 @@ def test_fewest_trades_breaks_ties_of_drift():
 
 
 def test_limits_that_exclude_each_other_are_named_with_their_amounts_and_a_nearest_plan():
-    result = answer(held("1000"), drift="0.05", maximum_trades=2, bands=BandRule.HARD)
+    result = answer(make_portfolio("1000"), drift="0.05", maximum_trades=2, bands=BandRule.HARD)
 
     assert limits(result) == {"maximum_trades": "1"}
     assert result.refusal is not None
@@ -257,7 +264,9 @@ def test_limits_that_exclude_each_other_are_named_with_their_amounts_and_a_neare
 
 
 def test_a_turnover_cap_too_low_for_the_bands_says_by_how_much():
-    result = answer(held("1000"), drift="0.05", turnover_cap=Decimal(700), bands=BandRule.HARD)
+    result = answer(
+        make_portfolio("1000"), drift="0.05", turnover_cap=Decimal(700), bands=BandRule.HARD
+    )
 
     assert limits(result) == {"turnover_cap": "60.00"}
 
@@ -348,19 +357,21 @@ def test_only_trades_that_happen_cost_anything():
     targets = tuple(Target(one, Decimal(weight), band) for one, weight in weights.items())
     options = RebalanceOptions(cash_ceiling=Decimal(66), cost_per_trade=Decimal("1.5"))
 
-    result = rebalance(Model("Model", targets, (PORTFOLIO,)), held("50", A="3", B="1"), options)
+    result = rebalance(
+        Model("Model", targets, (PORTFOLIO,)), make_portfolio("50", A="3", B="1"), options
+    )
 
-    assert traded(result) == {"A": -2, "C": 1}
+    assert trades_of(result) == {"A": -2, "C": 1}
     assert result.cash_after == 62
 
 
 def test_a_portfolio_without_any_security_has_only_its_cash():
     empty = Model("Model", (), (PORTFOLIO,))
 
-    kept = rebalance(empty, held("100"), RebalanceOptions(cash_ceiling=Decimal(100)))
-    above = rebalance(empty, held("100"), RebalanceOptions(cash_ceiling=Decimal(60)))
+    kept = rebalance(empty, make_portfolio("100"), RebalanceOptions(cash_ceiling=Decimal(100)))
+    above = rebalance(empty, make_portfolio("100"), RebalanceOptions(cash_ceiling=Decimal(60)))
 
     assert (kept.status, kept.cash_after) == (Status.IN_BAND, 100)
     assert limits(above) == {"cash_ceiling": "40.00"}
-    soft = rebalance(empty, held("100"), RebalanceOptions(soft_band_price=Decimal(1)))
+    soft = rebalance(empty, make_portfolio("100"), RebalanceOptions(soft_band_price=Decimal(1)))
     assert (soft.status, soft.cash_after) == (Status.IN_BAND, 100)

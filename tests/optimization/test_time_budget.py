@@ -47,13 +47,13 @@ def given_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return given
 
 
-def rebalanced(options: RebalanceOptions) -> None:
+def rebalance_once(options: RebalanceOptions) -> None:
     rebalance(HALF, Portfolio(A, Decimal(100), {}, {A: Decimal(8)}), options)
 
 
 def test_a_further_call_gets_what_the_ones_before_it_left(given_s: list[float]):
     with pytest.raises(CertificationError):
-        rebalanced(RebalanceOptions(cash_ceiling=Decimal(40), time_limit_s=5.0))
+        rebalance_once(RebalanceOptions(cash_ceiling=Decimal(40), time_limit_s=5.0))
 
     first, second, third = given_s
     assert 5.0 >= first >= second + TAKEN_S >= third + 2 * TAKEN_S
@@ -61,7 +61,7 @@ def test_a_further_call_gets_what_the_ones_before_it_left(given_s: list[float]):
 
 def test_nothing_is_left_of_a_budget_that_is_spent_and_never_less(given_s: list[float]):
     with pytest.raises(CertificationError):
-        rebalanced(RebalanceOptions(cash_ceiling=Decimal(40), time_limit_s=1.5 * TAKEN_S))
+        rebalance_once(RebalanceOptions(cash_ceiling=Decimal(40), time_limit_s=1.5 * TAKEN_S))
 
     assert given_s[0] > 0
     assert given_s[2] == 0.0

@@ -131,7 +131,9 @@ async def test_an_order_that_is_gone_and_was_never_looked_up_stays_open(
     assert (await handed_over(client, second, "ADD")).status_code == 200
 
 
-def unverified(fault: flaky_order_service.Fault, desk: OrderDesk) -> flaky_order_service.Fault:
+def make_unverified_fault(
+    fault: flaky_order_service.Fault, desk: OrderDesk
+) -> flaky_order_service.Fault:
     """Make a fault after which the order service does not respond any more."""
 
     async def spoiled(send: flaky_order_service.Send, request: httpx.Request) -> httpx.Response:
@@ -147,7 +149,7 @@ async def test_an_order_that_is_called_a_failure_but_was_saved_is_open_although_
 ) -> None:
     older = await rebalanced(client, 1, 1, name="Older")
     first = await rebalanced(client, 1, 1)
-    desk.faults = [unverified(flaky_order_service.saved_but_called_a_failure, desk)]
+    desk.faults = [make_unverified_fault(flaky_order_service.saved_but_called_a_failure, desk)]
     assert counts(await client.post(first)) == {"FAILED": 1}
     newer = await rebalanced(client, 1, 1, name="Newer")
     desk.is_down = False
@@ -165,7 +167,7 @@ async def test_an_order_that_was_refused_is_in_the_way_only_until_it_is_looked_u
     older = await rebalanced(client, 1, 1, name="Older")
     first = await rebalanced(client, 1, 1)
     desk.faults = [
-        unverified(flaky_order_service.refusing(1), desk),
+        make_unverified_fault(flaky_order_service.refusing(1), desk),
         flaky_order_service.refusing(1),
     ]
     assert counts(await client.post(first)) == {"FAILED": 1}

@@ -11,7 +11,7 @@ BATCH = 100  # orders of one call of the portal to the order service
 PAGE = {"offset": 0, "limit": 10, "sort_by": "-rebalance_date"}
 
 
-async def rebalanced(client: httpx.AsyncClient, name: str, portfolios: list[str]) -> str:
+async def store_rebalance(client: httpx.AsyncClient, name: str, portfolios: list[str]) -> str:
     positions = [position(A), position(B)]
     body = posted(name=name, positions=positions, portfolios=portfolios)
     model = (await client.post("/api/v1/models", json=body)).json()
@@ -41,7 +41,7 @@ async def test_a_batch_submit_over_the_list_reaches_every_portfolio(
     small = [f"S{number:023}" for number in range(3)]
     large = [f"L{number:023}" for number in range(866)]
     for name, portfolios in (("Small", small), ("Large", large)):
-        await rebalanced(client, name, portfolios)
+        await store_rebalance(client, name, portfolios)
 
     listed = (await client.get("/api/v1/rebalances", params=PAGE)).json()
 

@@ -123,10 +123,10 @@ def row_of(name: str) -> str:
     """The first three cells of a setting's row."""
     field = Settings.model_fields[name]
     rule = (field.description or "").replace("|", "\\|")
-    return f"`{name.upper()}` | {shown(field.default)} | {rule}"
+    return f"`{name.upper()}` | {default_text(field.default)} | {rule}"
 
 
-def shown(default: object) -> str:
+def default_text(default: object) -> str:
     if default in (None, ()):
         return "unset"
     if isinstance(default, tuple):

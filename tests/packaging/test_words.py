@@ -128,14 +128,14 @@ def names() -> Mapping[str, list[str]]:
         for path in sorted((ROOT / package).rglob("*.py")):
             place = str(path.relative_to(ROOT))
             steps = path.relative_to(ROOT).with_suffix("").parts
-            for name in (steps[-1], *defined(ast.parse(path.read_text()))):
+            for name in (steps[-1], *names_of(ast.parse(path.read_text()))):
                 found[name].append(place)
             if steps[-1] == "__init__":
                 found[steps[-2]].append(place)
     return found
 
 
-def defined(tree: ast.Module) -> Iterator[str]:
+def names_of(tree: ast.Module) -> Iterator[str]:
     """The names of classes, functions and methods, and the names that a module assigns."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

@@ -16,7 +16,7 @@ def upstreams() -> Upstreams:
     return two_owners()
 
 
-def unstored(element: dict[str, Any]) -> dict[str, Any]:
+def drop_ids(element: dict[str, Any]) -> dict[str, Any]:
     return element | {"rebalance_id": None}
 
 
@@ -29,7 +29,7 @@ async def test_a_dry_run_of_a_model_answers_what_the_rebalance_does(
     real = await client.post(path)
 
     assert (dry.status_code, real.status_code) == (200, 200)
-    assert dry.json() == [unstored(element) for element in real.json()]
+    assert dry.json() == [drop_ids(element) for element in real.json()]
     assert [element["status"] for element in dry.json()] == ["REBALANCED", "REBALANCED"]
 
 
@@ -43,10 +43,10 @@ async def test_a_dry_run_of_a_portfolio_answers_what_the_rebalance_does(
     without_plan = await client.post(path, params=DRY, json=options)
     refused = await client.post(path, json=options)
 
-    assert dry.json() == unstored(real.json())
+    assert dry.json() == drop_ids(real.json())
     own = {"correlation_id": without_plan.json()["correlation_id"]}
     assert without_plan.status_code == refused.status_code == 422
-    assert without_plan.json() == unstored(refused.json()) | own
+    assert without_plan.json() == drop_ids(refused.json()) | own
 
 
 async def test_a_dry_run_leaves_nothing_behind(

@@ -48,7 +48,7 @@ async def service(app: FastAPI) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-async def rebalanced(service: AsyncClient, **options: Any) -> tuple[PortfolioOutcome, ...]:
+async def store_outcomes(service: AsyncClient, **options: Any) -> tuple[PortfolioOutcome, ...]:
     model = await service.add_model("Growth", LINES, [P, Q, R, LOST])
     return await service.rebalance_model(model.model_id, Options(**options))
 
@@ -68,7 +68,7 @@ async def test_every_outcome_with_its_input_agrees_to_the_last_digit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(replaying, "OUTCOME_BATCH_SIZE", 2)
-    outcomes = await rebalanced(service, **options)
+    outcomes = await store_outcomes(service, **options)
     assert outcomes[0].status == "REBALANCED", outcomes[0].error
 
     again = await replay(mongodb_uri, database, outcomes[0].rebalance_id)
@@ -80,7 +80,7 @@ async def test_every_outcome_with_its_input_agrees_to_the_last_digit(
 async def test_a_digit_that_was_changed_is_found_and_ends_with_1(
     service: AsyncClient, database: Any, mongodb_uri: str
 ) -> None:
-    outcomes = await rebalanced(service)
+    outcomes = await store_outcomes(service)
     assert outcomes[0].objective is not None
     wrong = outcomes[0].objective + Decimal("0.0000001")
     changed = {"$set": {"objective": Decimal128(wrong)}, "$inc": {"after.0": 1}}
@@ -97,7 +97,7 @@ async def test_a_digit_that_was_changed_is_found_and_ends_with_1(
 async def test_a_program_gets_counts_and_differences_as_json(
     service: AsyncClient, database: Any, mongodb_uri: str
 ) -> None:
-    outcomes = await rebalanced(service)
+    outcomes = await store_outcomes(service)
     changed = {"$set": {"objective": Decimal128("7.5")}}
     await database["outcomes"].update_one({"portfolio_id": P}, changed)
 
@@ -115,7 +115,7 @@ async def test_a_program_gets_counts_and_differences_as_json(
 async def test_what_a_time_limit_ended_is_counted_apart(
     service: AsyncClient, database: Any, mongodb_uri: str
 ) -> None:
-    outcomes = await rebalanced(service)
+    outcomes = await store_outcomes(service)
     ended = {"$set": {"proof": "FEASIBLE_TIME_LIMIT"}}
     await database["outcomes"].update_one({"portfolio_id": Q}, ended)
 

@@ -61,7 +61,7 @@ class Planned:
         return chosen
 
 
-async def planned(planner: Planner, resources: Resources, run: Run) -> Planned:
+async def plan_run(planner: Planner, resources: Resources, run: Run) -> Planned:
     plan = await planner.plan(run)
     chunks = [chunk async for chunk in resources.chunks.stream_open(run.run_id)]
     return Planned(
@@ -75,7 +75,7 @@ async def test_each_portfolio_of_a_whole_book_goes_once_to_its_newest_model(
     older = await added("older", numbered(30))
     newer = await added("newer", numbered(20, first=15))
 
-    made = await planned(planner, resources, a_run())
+    made = await plan_run(planner, resources, a_run())
 
     assert made.by_model == {
         older.model_id: list(numbered(15)),
@@ -91,7 +91,7 @@ async def test_of_named_models_only_these_compete_for_a_portfolio(
     second = await added("second", numbered(2))
     await added("the newest, which is not asked for", numbered(3))
 
-    made = await planned(planner, resources, a_run(first.model_id, second.model_id))
+    made = await plan_run(planner, resources, a_run(first.model_id, second.model_id))
 
     assert made.by_model == {
         first.model_id: [numbered(3)[2]],
@@ -104,7 +104,7 @@ async def test_a_model_whose_portfolios_all_follow_newer_ones_has_no_rebalance(
 ) -> None:
     await added("older", numbered(3))
     newer = await added("newer", numbered(3))
-    made = await planned(planner, resources, a_run())
+    made = await plan_run(planner, resources, a_run())
     assert made.by_model == {newer.model_id: list(numbered(3))}
 
 
@@ -115,7 +115,7 @@ async def test_named_portfolios_go_to_the_newest_of_the_named_models(
     await added("newer", numbered(5))
     wanted = (numbered(5)[3], numbered(5)[1])
     run = a_run(selection=Selection((str(named.model_id),), (*wanted, wanted[0])))
-    made = await planned(planner, resources, run)
+    made = await plan_run(planner, resources, run)
     assert made.by_model == {named.model_id: list(wanted)}
 
 
@@ -142,8 +142,8 @@ async def test_a_plan_that_was_broken_off_is_made_anew_with_the_same_ids(
     first = await added("first", numbered(12))
     second = await added("second", numbered(12, first=12))
     run = a_run(first.model_id, second.model_id)
-    before = await planned(planner, resources, run)
-    after = await planned(planner, resources, run)
+    before = await plan_run(planner, resources, run)
+    after = await plan_run(planner, resources, run)
     assert after.chunks == before.chunks
     assert [part.rebalance_id for part in after.parts] == [
         part.rebalance_id for part in before.parts
@@ -155,7 +155,7 @@ async def test_a_run_of_one_model_is_its_only_rebalance(
 ) -> None:
     model = await added("Growth", numbered(12))
     run = a_run(model.model_id)
-    made = await planned(planner, resources, run)
+    made = await plan_run(planner, resources, run)
     assert [part.rebalance_id for part in made.parts] == [run.run_id]
     assert [(chunk.first, len(chunk.portfolio_ids)) for chunk in made.chunks] == [(0, 10), (10, 2)]
 
@@ -178,15 +178,15 @@ async def test_chunks_of_a_file_are_in_the_order_of_its_rows_and_of_a_size_of_th
     planner = Planner(settings.model_copy(update=changed), resources)
 
     run = a_run(model.model_id, holdings=HoldingsRef(FILE, "book.parquet"))
-    made = await planned(planner, resources, run)
+    made = await plan_run(planner, resources, run)
 
     assert made.by_model[str(model.model_id)] == list(ids)
     assert [len(chunk.portfolio_ids) for chunk in made.chunks] == [20, 5]
     monkeypatch.setattr(planning, "MAX_POSITIONS_PER_CHUNK", 7)  # of a model with one
-    made = await planned(planner, resources, run)
+    made = await plan_run(planner, resources, run)
     assert [len(chunk.portfolio_ids) for chunk in made.chunks] == [7, 7, 7, 4]
     own = {ids[0]: OptionOverrides.from_options(RebalanceOptions(maximum_trades=1))}
-    made = await planned(planner, resources, replace(run, overrides_by_portfolio=own))
+    made = await plan_run(planner, resources, replace(run, overrides_by_portfolio=own))
     assert [len(chunk.portfolio_ids) for chunk in made.chunks] == [10, 10, 5]
     assert made.plan.holdings.fingerprint
     with pytest.raises(HoldingsFileError, match="is not in HOLDINGS_DIRECTORY"):
@@ -198,7 +198,7 @@ async def test_one_price_snapshot_serves_all_models_and_is_part_of_the_plan(
 ) -> None:
     await added("first", numbered(1))
     await added("second", numbered(1, first=1), B)
-    made = await planned(planner, resources, a_run())
+    made = await plan_run(planner, resources, a_run())
     assert made.plan.snapshot is not None
     assert made.plan.snapshot.prices == {A: PRICE, B: PRICE}
     assert {part.securities[0].price for part in made.parts} == {PRICE}
@@ -209,7 +209,7 @@ async def test_a_model_without_prices_says_so_and_the_others_are_planned(
 ) -> None:
     without = await added("without", numbered(1), "C" * 24)
     await added("with", numbered(1, first=1))
-    made = await planned(planner, resources, a_run())
+    made = await plan_run(planner, resources, a_run())
     refusals = {part.model_id: part.refusal and part.refusal.code for part in made.parts}
     assert refusals.pop(str(without.model_id)) == "prices-missing"
     assert list(refusals.values()) == [None]
@@ -219,13 +219,13 @@ async def test_a_model_without_targets_is_refused_unless_everything_is_to_be_sol
     planner: Planner, resources: Resources, added: Added
 ) -> None:
     model = await added("all cash", numbered(3), None)
-    made = await planned(planner, resources, a_run(model.model_id))
+    made = await plan_run(planner, resources, a_run(model.model_id))
     assert [part.refusal and part.refusal.code for part in made.parts] == ["empty-model"]
     with pytest.raises(EmptyModelError):
         await planner.check(Selection((str(model.model_id),)), NO_OVERRIDES, {})
     overrides = OptionOverrides({"liquidate": True})
     await planner.check(Selection((str(model.model_id),)), overrides, {})
-    made = await planned(planner, resources, a_run(model.model_id, overrides=overrides))
+    made = await plan_run(planner, resources, a_run(model.model_id, overrides=overrides))
     assert [(part.securities, part.refusal) for part in made.parts] == [((), None)]
     assert made.plan.portfolios == 3
 
@@ -237,7 +237,7 @@ async def test_options_that_conflict_with_a_models_own_refuse_that_model_alone(
     conflicting = await added("conflicting", numbered(1), options=high)
     other = await added("other", numbered(1, first=1))
     run = a_run(overrides=OptionOverrides({"cash_ceiling": Decimal(100)}))
-    made = await planned(planner, resources, run)
+    made = await plan_run(planner, resources, run)
     parts = {part.model_id: part for part in made.parts}
     refusal = parts[str(conflicting.model_id)].refusal
     assert refusal is not None
@@ -252,7 +252,7 @@ async def test_an_outage_that_ends_in_time_is_waited_for(
 ) -> None:
     await added("Growth", numbered(3))
     upstreams.down = "pricing"
-    planning_it = asyncio.create_task(planned(planner, resources, a_run()))
+    planning_it = asyncio.create_task(plan_run(planner, resources, a_run()))
     await asyncio.sleep(0.1)
     upstreams.down = ""
     made = await planning_it
@@ -268,7 +268,7 @@ async def test_an_outage_beyond_patience_is_the_reason_of_every_model(
     await added("second", numbered(1, first=1))
     upstreams.down = upstream
     planner = Planner(settings.model_copy(update={"run_patience_s": 0}), resources)
-    made = await planned(planner, resources, a_run())
+    made = await plan_run(planner, resources, a_run())
     assert [_code_and_upstream(part.refusal) for part in made.parts] == [
         ("upstream-unavailable", upstream)
     ] * 2
@@ -292,7 +292,7 @@ async def test_prices_that_cannot_be_read_are_the_reason_of_every_model(
 
     await added("Growth", numbered(2))
     monkeypatch.setattr(resources.prices, "read_snapshot", unreadable)
-    made = await planned(planner, resources, a_run())
+    made = await plan_run(planner, resources, a_run())
     assert [_code_and_upstream(part.refusal) for part in made.parts] == [
         ("upstream-contract", "pricing")
     ]

@@ -46,7 +46,7 @@ def chunks(database: Any) -> Watched:
     return Watched(database)
 
 
-async def begun(resources: Resources, chunks: Watched) -> tuple[RunProgress, list[Chunk]]:
+async def begin_progress(resources: Resources, chunks: Watched) -> tuple[RunProgress, list[Chunk]]:
     """Store a run with a lease, and its chunks of one portfolio each."""
     run, rebalance_id = a_run(), new_rebalance_id()
     made = [Chunk(rebalance_id, at, (one,)) for at, one in enumerate(numbered(COUNT))]
@@ -60,7 +60,7 @@ async def begun(resources: Resources, chunks: Watched) -> tuple[RunProgress, lis
 async def test_chunks_that_are_done_together_are_written_together_each_under_its_own_number(
     resources: Resources, chunks: Watched
 ) -> None:
-    tally, made = await begun(resources, chunks)
+    tally, made = await begin_progress(resources, chunks)
 
     were_last = await asyncio.gather(*(tally.note(chunk, REPORT) for chunk in made))
 
@@ -79,7 +79,7 @@ async def test_chunks_that_are_done_together_are_written_together_each_under_its
 async def test_who_lost_the_lease_notes_nothing_more_whoever_writes_it(
     resources: Resources, chunks: Watched
 ) -> None:
-    tally, made = await begun(resources, chunks)
+    tally, made = await begin_progress(resources, chunks)
     (run,), _ = await resources.runs.read_page(0, 10)
     await chunks.record_reports(run.run_id, 1, [(made[0], REPORT)], run.created_at)  # by another
 

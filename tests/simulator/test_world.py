@@ -72,13 +72,13 @@ def test_the_number_of_rows_is_known_without_deriving_them() -> None:
 def test_a_price_is_rounded_half_up_to_cents_and_never_below_one_cent(tmp_path: Path) -> None:
     market = Market(1, 1, positions=1, prices_file=csv_in(tmp_path))
 
-    cents = [dict(named(market, look)) for look in range(400)]
+    cents = [dict(list_names(market, look)) for look in range(400)]
 
     assert min(look["C"] for look in cents) == 1
     assert len({look["A"] for look in cents}) > 50
 
 
-def named(market: Market, look: int) -> list[tuple[str, int]]:
+def list_names(market: Market, look: int) -> list[tuple[str, int]]:
     return [(listing.ticker, price) for listing, price in market.prices(look)]
 
 
@@ -92,7 +92,7 @@ def test_without_sampling_a_price_is_its_mean(tmp_path: Path) -> None:
     market = Market(1, 1, positions=1, prices_file=csv_in(tmp_path), sampled=False)
 
     assert market.prices(0) == market.prices(1)
-    assert named(market, 5) == [("A", 7263), ("BRK.B", 21410), ("C", 1), ("D", 8050)]
+    assert list_names(market, 5) == [("A", 7263), ("BRK.B", 21410), ("C", 1), ("D", 8050)]
 
 
 def test_looks_are_samples_around_the_mean() -> None:
@@ -100,7 +100,7 @@ def test_looks_are_samples_around_the_mean() -> None:
     quote = market.securities()[0].quote
     assert quote is not None
 
-    found = [dict(named(market, look))[quote.ticker] for look in range(300)]
+    found = [dict(list_names(market, look))[quote.ticker] for look in range(300)]
 
     assert len(set(found)) > 1
     assert abs(sum(found) / 30_000 - float(quote.price)) < float(quote.price_std)

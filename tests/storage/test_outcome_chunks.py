@@ -42,7 +42,7 @@ def a_part(portfolios: int = COUNT) -> Rebalance:
     return replace(a_run(portfolios), run_id=str(ObjectId()))
 
 
-def made(run: Rebalance, ordinals: range | None = None, shift: int = 0) -> BlockOutcome:
+def make_block(run: Rebalance, ordinals: range | None = None, shift: int = 0) -> BlockOutcome:
     ordinals = range(run.number_of_portfolios) if ordinals is None else ordinals
     apart = {at: outcome(run, at + shift * 100) for at in BESIDE if at in ordinals}
     apart = {at: replace(each, portfolio_id=numbered("P", at)) for at, each in apart.items()}
@@ -55,16 +55,18 @@ def answers(one: BlockOutcome) -> tuple[PortfolioOutcome, ...]:
     return tuple(each for each in found if isinstance(each, PortfolioOutcome))
 
 
-async def written(rebalances: RebalanceStore) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
+async def write_chunks(
+    rebalances: RebalanceStore,
+) -> tuple[Rebalance, tuple[PortfolioOutcome, ...]]:
     run = await rebalances.open(a_part())
-    await rebalances.record_block(run.rebalance_id, range(COUNT), made(run))
-    return run, answers(made(run))
+    await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run))
+    return run, answers(make_block(run))
 
 
 async def insert_columns(database: AsyncDatabase[Document], run: Rebalance) -> None:
     """Leave what a writer leaves that is killed after its documents of columns."""
     documents = [
-        rows_document(run.rebalance_id, first, made(run), slice(first, first + GRID.step))
+        rows_document(run.rebalance_id, first, make_block(run), slice(first, first + GRID.step))
         for first in GRID
     ]
     await database["outcome_chunks"].insert_many(documents)
@@ -73,7 +75,7 @@ async def insert_columns(database: AsyncDatabase[Document], run: Rebalance) -> N
 async def test_a_block_reads_back_with_every_digit_by_page_and_by_portfolio(
     rebalances: RebalanceStore,
 ) -> None:
-    run, expected = await written(rebalances)
+    run, expected = await write_chunks(rebalances)
     assert repr(await rebalances.list_outcomes(run)) == repr(expected)
     for first, count in ((0, 1), (500, 100), (511, 2), (599, 3), (1_090, 100), (1_100, 5)):
         assert await rebalances.list_outcomes(run, first, count) == expected[first : first + count]
@@ -88,7 +90,7 @@ async def test_a_block_reads_back_with_every_digit_by_page_and_by_portfolio(
 async def test_a_block_is_counted_where_it_is_stored(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run, expected = await written(rebalances)
+    run, expected = await write_chunks(rebalances)
     assert await database["outcomes"].count_documents({}) == len(BESIDE)
     assert await database["outcome_chunks"].count_documents({}) == 3
     traded = sum(len(each.transactions) for each in expected)
@@ -101,8 +103,8 @@ async def test_the_counts_of_a_block_are_those_of_all_its_outcomes(
     rebalances: RebalanceStore,
 ) -> None:
     run = await rebalances.open(a_part())
-    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), made(run))
-    assert counts == Counter(each.status for each in answers(made(run)))
+    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run))
+    assert counts == Counter(each.status for each in answers(make_block(run)))
 
 
 async def test_a_writer_killed_after_its_columns_is_completed_by_the_next(
@@ -111,10 +113,10 @@ async def test_a_writer_killed_after_its_columns_is_completed_by_the_next(
     run = await rebalances.open(a_part())
     await insert_columns(database, run)
 
-    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), made(run))
+    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run))
 
-    assert await rebalances.list_outcomes(run) == answers(made(run))
-    assert counts == Counter(each.status for each in answers(made(run)))
+    assert await rebalances.list_outcomes(run) == answers(make_block(run))
+    assert counts == Counter(each.status for each in answers(make_block(run)))
 
 
 async def test_a_writer_killed_between_documents_beside_is_completed_by_the_next(
@@ -122,14 +124,14 @@ async def test_a_writer_killed_between_documents_beside_is_completed_by_the_next
 ) -> None:
     run = await rebalances.open(a_part())
     await insert_columns(database, run)
-    expected = answers(made(run))
+    expected = answers(make_block(run))
     for at in BESIDE[:2]:
         document = outcome_document(outcome_id(run.rebalance_id, at), expected[at])
         await database["outcomes"].insert_one(document)
 
-    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), made(run, shift=1))
+    counts = await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run, shift=1))
 
-    again = answers(made(run, shift=1))
+    again = answers(make_block(run, shift=1))
     late = [again[at] if at in BESIDE[2:] else expected[at] for at in range(COUNT)]
     assert await rebalances.list_outcomes(run) == tuple(late)
     assert counts == Counter(each.status for each in late)
@@ -142,9 +144,9 @@ async def test_a_writer_killed_between_its_documents_of_columns_is_completed_by_
     await insert_columns(database, run)
     await database["outcome_chunks"].delete_one({"_id": outcome_id(run.rebalance_id, 512)})
 
-    await rebalances.record_block(run.rebalance_id, range(COUNT), made(run, shift=1))
+    await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run, shift=1))
 
-    first, second = answers(made(run)), answers(made(run, shift=1))
+    first, second = answers(make_block(run)), answers(make_block(run, shift=1))
     stands = [at for at in range(COUNT) if not 512 <= at < 1_024 and at not in BESIDE]
     found = await rebalances.list_outcomes(run)
     assert [found[at] for at in stands] == [first[at] for at in stands]
@@ -171,9 +173,11 @@ async def test_a_row_that_the_second_writer_answers_otherwise_keeps_its_place_an
 
 
 async def test_half_a_chunk_after_a_whole_one_changes_nothing(rebalances: RebalanceStore) -> None:
-    run, expected = await written(rebalances)
+    run, expected = await write_chunks(rebalances)
     for half in (range(550), range(550, COUNT), range(300, 700)):
-        counts = await rebalances.record_block(run.rebalance_id, half, made(run, half, 1), GRID)
+        counts = await rebalances.record_block(
+            run.rebalance_id, half, make_block(run, half, 1), GRID
+        )
         assert counts == Counter(expected[at].status for at in half)
         late = [replace(expected[at], status=Status.FAILED) for at in half]
         assert await rebalances.record(run.rebalance_id, half, late, GRID) == counts
@@ -184,14 +188,14 @@ async def test_a_whole_chunk_after_a_part_of_it_fills_the_gaps(rebalances: Rebal
     run = await rebalances.open(a_part())
     halves = range(100, 200), range(700, 900)
     for half in halves:
-        await rebalances.record_block(run.rebalance_id, half, made(run, half, 1), GRID)
+        await rebalances.record_block(run.rebalance_id, half, make_block(run, half, 1), GRID)
 
-    await rebalances.record_block(run.rebalance_id, range(COUNT), made(run))
+    await rebalances.record_block(run.rebalance_id, range(COUNT), make_block(run))
 
     found, early, late = (
         await rebalances.list_outcomes(run),
-        answers(made(run, shift=1)),
-        answers(made(run)),
+        answers(make_block(run, shift=1)),
+        answers(make_block(run)),
     )
     within = [any(at in half for half in halves) for at in range(COUNT)]
     assert found == tuple(early[at] if within[at] else late[at] for at in range(COUNT))
@@ -228,7 +232,7 @@ async def test_of_many_writers_at_once_each_portfolio_has_one_outcome(
                 late = outcomes(run, piece)
                 counts.update(await rebalances.record(run.rebalance_id, piece, late, GRID))
             else:
-                one = made(run, piece, shift)
+                one = make_block(run, piece, shift)
                 counts.update(await rebalances.record_block(run.rebalance_id, piece, one, GRID))
         return counts
 
@@ -288,8 +292,8 @@ async def test_the_rebalances_of_portfolios_are_found_in_columns_and_beside(
 async def test_deleting_takes_columns_and_those_beside_and_no_others(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    kept, expected = await written(rebalances)
-    gone, _ = await written(rebalances)
+    kept, expected = await write_chunks(rebalances)
+    gone, _ = await write_chunks(rebalances)
 
     await rebalances.delete(gone.rebalance_id, 1)
 
@@ -350,12 +354,12 @@ async def test_a_part_stores_whole_documents_in_columns_and_the_rest_beside(
 ) -> None:
     run = await rebalances.open(a_part())
     part = range(500, 1_050)
-    await rebalances.record_block(run.rebalance_id, part, made(run, part), GRID)
+    await rebalances.record_block(run.rebalance_id, part, make_block(run, part), GRID)
     stored = {each["_id"]: each async for each in database["outcome_chunks"].find({})}
     assert [len(each["ids"]) for _, each in sorted(stored.items())] == [0, 512, 0]
     assert [each["end"] for _, each in sorted(stored.items())] == [512, 1_024, COUNT]
     assert await database["outcomes"].count_documents({}) == 12 + 26 + len({600})
-    assert await rebalances.list_outcomes(run) == answers(made(run))[500:1_050]
+    assert await rebalances.list_outcomes(run) == answers(make_block(run))[500:1_050]
 
 
 async def test_a_chunk_that_an_earlier_release_divided_otherwise_is_completed(
@@ -365,15 +369,17 @@ async def test_a_chunk_that_an_earlier_release_divided_otherwise_is_completed(
     await database["outcome_chunks"].drop_index("portfolio")
     unique = [("ids", 1), ("rebalance_id", 1)]
     await database["outcome_chunks"].create_index(unique, name="portfolio", unique=True)
-    half = rows_document(run.rebalance_id, 300, made(run), slice(300, 700))
+    half = rows_document(run.rebalance_id, 300, make_block(run), slice(300, 700))
     await database["outcome_chunks"].insert_one(half)
     await ensure_indexes(database)
 
     for _ in range(2):
-        counts = await rebalances.record_block(run.rebalance_id, range(COUNT), made(run), GRID)
-        assert counts == Counter(each.status for each in answers(made(run)))
+        counts = await rebalances.record_block(
+            run.rebalance_id, range(COUNT), make_block(run), GRID
+        )
+        assert counts == Counter(each.status for each in answers(make_block(run)))
 
-    assert await rebalances.list_outcomes(run) == answers(made(run))
+    assert await rebalances.list_outcomes(run) == answers(make_block(run))
     assert await database["outcomes"].count_documents({}) == 1_024 - 400 + len({600, 1_099})
 
 

@@ -33,7 +33,7 @@ MAX_DOCUMENT_BYTES = 16 * 2**20
 RID = new_rebalance_id()
 
 
-def stored(document: Document) -> Document:
+def read_back(document: Document) -> Document:
     """Return the document as a reader of the database gets it."""
     return bson.decode(bson.encode(document, codec_options=OPTIONS), codec_options=OPTIONS)
 
@@ -42,7 +42,7 @@ def documents_of(made: BlockOutcome, first: int = 0) -> list[Document]:
     step = rows_per_document(len(made.securities))
     starts = range(0, len(made), step)
     return [
-        stored(rows_document(RID, first + start, made, slice(start, start + step)))
+        read_back(rows_document(RID, first + start, made, slice(start, start + step)))
         for start in starts
     ]
 

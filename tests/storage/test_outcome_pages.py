@@ -30,7 +30,7 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outcome_reader, "MAX_PAGE_OBJECTS", 20)
 
 
-async def opened(rebalances: RebalanceStore, portfolios: int = COUNT) -> Rebalance:
+async def open_rebalance(rebalances: RebalanceStore, portfolios: int = COUNT) -> Rebalance:
     return await rebalances.open(replace(a_run(portfolios), run_id=str(ObjectId())))
 
 
@@ -54,7 +54,7 @@ async def require_every_outcome(rebalances: RebalanceStore, run: Rebalance) -> S
 
 
 async def test_a_page_ends_with_a_document_of_columns(rebalances: RebalanceStore) -> None:
-    run = await opened(rebalances)
+    run = await open_rebalance(rebalances)
     apart = {at: outcome(run, at) for at in BESIDE}
     await rebalances.record_block(run.rebalance_id, range(COUNT), block(run, range(COUNT), apart))
 
@@ -66,7 +66,7 @@ async def test_a_page_ends_with_a_document_of_columns(rebalances: RebalanceStore
 async def test_a_page_has_a_bounded_number_of_outcomes_beside_the_columns(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await opened(rebalances)
+    run = await open_rebalance(rebalances)
     apart = {at: outcome(run, at) for at in range(0, COUNT, 10)}
     await rebalances.record_block(run.rebalance_id, range(COUNT), block(run, range(COUNT), apart))
 
@@ -86,7 +86,7 @@ async def test_a_rebalance_without_columns_has_pages_of_objects(
         run = await rebalances.open(a_run(50))
         await rebalances.record(run.rebalance_id, range(50), outcomes(run))
     else:
-        run = await opened(rebalances, 50)
+        run = await open_rebalance(rebalances, 50)
         for at in range(50):
             document = outcome_document(outcome_id(run.rebalance_id, at), outcome(run, at))
             await database["outcomes"].insert_one(document)
@@ -99,7 +99,7 @@ async def test_a_rebalance_without_columns_has_pages_of_objects(
 async def test_portfolios_of_a_run_under_way_that_have_no_outcome_yet_are_passed_over(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await opened(rebalances, 100_000)
+    run = await open_rebalance(rebalances, 100_000)
     for part in (range(700, 900), range(99_000, 99_010)):
         made = block(run, part, {part.start + 3: outcome(run, part.start + 3)})
         await rebalances.record_block(run.rebalance_id, part, made)
@@ -116,7 +116,7 @@ async def test_portfolios_of_a_run_under_way_that_have_no_outcome_yet_are_passed
 async def test_an_outcome_in_columns_counts_before_one_of_its_own(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await opened(rebalances, 10)
+    run = await open_rebalance(rebalances, 10)
     await rebalances.record_block(run.rebalance_id, range(10), block(run, range(10)))
     document = outcome_document(outcome_id(run.rebalance_id, 3), outcome(run, 3))
     await database["outcomes"].insert_one(document)
@@ -131,7 +131,7 @@ async def test_an_outcome_in_columns_counts_before_one_of_its_own(
 async def test_a_rebalance_of_nothing_and_one_that_is_gone_have_a_page_of_nothing(
     rebalances: RebalanceStore,
 ) -> None:
-    empty, gone = await opened(rebalances, 0), await opened(rebalances, 10)
+    empty, gone = await open_rebalance(rebalances, 0), await open_rebalance(rebalances, 10)
     await rebalances.record_block(gone.rebalance_id, range(10), block(gone, range(10)))
     await rebalances.delete(gone.rebalance_id, gone.version)
 
@@ -141,7 +141,7 @@ async def test_a_rebalance_of_nothing_and_one_that_is_gone_have_a_page_of_nothin
 
 
 async def test_a_page_may_begin_within_a_document(rebalances: RebalanceStore) -> None:
-    run = await opened(rebalances)
+    run = await open_rebalance(rebalances)
     apart = {at: outcome(run, at) for at in BESIDE}
     await rebalances.record_block(run.rebalance_id, range(COUNT), block(run, range(COUNT), apart))
 

@@ -25,12 +25,12 @@ async def test_holdings_are_what_the_market_derives(market: Market, market_url: 
     assert tuple(found) == wanted
     for number, portfolio_id in enumerate(wanted):
         if market.rows(number):
-            assert found[portfolio_id] == expected(market, number)
+            assert found[portfolio_id] == balance_of(market, number)
         else:
             assert isinstance(found[portfolio_id], HoldingsMissingError)
 
 
-def expected(market: Market, number: int) -> Balance:
+def balance_of(market: Market, number: int) -> Balance:
     rows = market.rows(number)
     cash = sum((Decimal(row.long) for row in rows if row.security_id is None), Decimal(0))
     net = {row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id}

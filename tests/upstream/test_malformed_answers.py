@@ -274,7 +274,7 @@ def summary(**members: Any) -> dict[str, Any]:
     return {"cashBalance": "1", "securities": [], **members}
 
 
-def held(security_id: Any = "A", quantity: Any = "1") -> dict[str, Any]:
+def make_holding(security_id: Any = "A", quantity: Any = "1") -> dict[str, Any]:
     return summary(securities=[{"securityId": security_id, "netQuantity": quantity}])
 
 
@@ -294,10 +294,12 @@ NO_NUMBERS = (True, None, [], {}, [0, [1, 2], -1], "many")
 NO_TEXTS = (None, 5, True, [], {}, "", "\x1b[2J", "A\x00", "\ud800", "x" * 300)
 NO_SUMMARIES = {
     **{f"cash {value!r:.12}": summary(cashBalance=value) for value in (*NUMBERS, *NO_NUMBERS)},
-    **{f"shares {value!r:.12}": held(quantity=value) for value in (*NUMBERS, *NO_NUMBERS)},
-    **{f"id {value!r:.12}": held(value) for value in NO_TEXTS},
+    **{f"shares {value!r:.12}": make_holding(quantity=value) for value in (*NUMBERS, *NO_NUMBERS)},
+    **{f"id {value!r:.12}": make_holding(value) for value in NO_TEXTS},
     "another portfolio": summary(portfolioId=IDS[0]),
-    "one security twice": summary(securities=[*held()["securities"], *held()["securities"]]),
+    "one security twice": summary(
+        securities=[*make_holding()["securities"], *make_holding()["securities"]]
+    ),
     "securities as an object": summary(securities={"A": "1"}),
 }
 

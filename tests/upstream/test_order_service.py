@@ -103,7 +103,7 @@ async def test_an_order_whose_answer_has_no_index_has_no_answer(
     assert await service(desk).place(orders(market, 2), AT) == (None, Accepted(2))
 
 
-def answering(status: int, **body: Any) -> Handler:
+def answer_with(status: int, **body: Any) -> Handler:
     references = {
         "blotters": [{"id": 1, "name": "Default"}],
         "statuses": [{"id": 1, "abbreviation": "NEW"}],
@@ -140,7 +140,7 @@ def result(**members: Any) -> dict[str, Any]:
 async def test_only_one_clear_answer_is_an_answer(
     market: Market, rows: list[Any], expected: object
 ) -> None:
-    found = await service(answering(207, json={"orders": rows})).place(orders(market, 1), AT)
+    found = await service(answer_with(207, json={"orders": rows})).place(orders(market, 1), AT)
 
     assert found == (expected,)
 
@@ -149,7 +149,7 @@ async def test_only_one_clear_answer_is_an_answer(
 async def test_a_batch_that_is_refused_as_a_whole_was_not_taken(
     market: Market, status: int
 ) -> None:
-    desk = answering(status, json={"message": "too many"})
+    desk = answer_with(status, json={"message": "too many"})
 
     answers = await service(desk).place(orders(market, 2), AT)
 
@@ -176,7 +176,7 @@ async def test_an_answer_that_says_too_little_leaves_the_outcome_unknown(
     market: Market, status: int, body: dict[str, Any]
 ) -> None:
     with pytest.raises(OutcomeUnknownError):
-        await service(answering(status, **body)).place(orders(market, 1), AT)
+        await service(answer_with(status, **body)).place(orders(market, 1), AT)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ async def test_a_breaker_that_is_open_sends_nothing(desk: OrderDesk, market: Mar
 
 
 @asynccontextmanager
-async def listening(answer: Callable[[asyncio.StreamWriter], None]) -> AsyncIterator[str]:
+async def listen(answer: Callable[[asyncio.StreamWriter], None]) -> AsyncIterator[str]:
     """Run a server that reads the begin of a request and calls ``answer``."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -239,7 +239,7 @@ async def listening(answer: Callable[[asyncio.StreamWriter], None]) -> AsyncIter
 
 async def test_over_a_real_connection_one_that_is_refused_is_told_from_one_that_breaks() -> None:
     async with (
-        listening(lambda _: None) as url,
+        listen(lambda _: None) as url,
         Client("order", url, EAGER, single_use_transport(1.0)) as one,
     ):
         with pytest.raises(OutcomeUnknownError):

@@ -41,7 +41,7 @@ def service(market: Market) -> Service:
     return Service(market)
 
 
-def answered(status: int, body: object) -> httpx.Response:
+def answer_with(status: int, body: object) -> httpx.Response:
     return httpx.Response(status, stream=httpx.ByteStream(json.dumps(body).encode()))
 
 
@@ -87,7 +87,7 @@ async def test_what_the_pages_skip_is_read_by_itself(market: Market, service: Se
     def without_rows(request: httpx.Request) -> httpx.Response | None:
         if not request.url.path.endswith("/portfolios"):
             return None
-        return answered(200, {"portfolios": [], "pagination": {"hasNext": True}})
+        return answer_with(200, {"portfolios": [], "pagination": {"hasNext": True}})
 
     service.spoil = without_rows
     found = await portfolios(service).read_names(ids)
@@ -104,7 +104,7 @@ async def test_a_service_that_is_down_or_odd_leaves_names_out(
     market: Market, service: Service, count: int, status: int, body: object
 ) -> None:
     ids = market.portfolio_ids(count)
-    service.spoil = lambda _: answered(status, body)
+    service.spoil = lambda _: answer_with(status, body)
 
     assert await portfolios(service).read_names(ids) == dict.fromkeys(ids)
 

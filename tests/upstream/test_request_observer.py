@@ -10,7 +10,7 @@ from tests.support.upstream_servers import Handler, client_of
 QUICK = Policy(tries=2, backoff_s=0.001, total_s=0.05)
 
 
-async def asked(handler: Handler) -> list[tuple[str, str]]:
+async def observe_call(handler: Handler) -> list[tuple[str, str]]:
     """Make one call; return what the observer received."""
     told: list[tuple[str, str]] = []
     client = client_of(handler, QUICK, observer=lambda name, how, _: told.append((name, how)))
@@ -24,7 +24,7 @@ async def asked(handler: Handler) -> list[tuple[str, str]]:
 async def test_each_try_is_told_for_itself() -> None:
     statuses = iter([503, 200])
 
-    assert await asked(lambda _: httpx.Response(next(statuses))) == [
+    assert await observe_call(lambda _: httpx.Response(next(statuses))) == [
         ("pricing", "failed"),
         ("pricing", "answered"),
     ]
@@ -40,7 +40,7 @@ async def test_a_try_without_an_answer_is_told_too(error: Exception | None, outc
         await asyncio.sleep(60)
         raise AssertionError
 
-    told = await asked(handler)
+    told = await observe_call(handler)
 
     assert told[-1] == ("the call", "refused")
     assert set(told[:-1]) == {("pricing", outcome)}

@@ -22,7 +22,7 @@ async def rebalance_model(client: httpx.AsyncClient, model: dict[str, Any]) -> l
     return answer.json()
 
 
-def mixed(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
+def make_mixed_outcome(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     if portfolio_id == P:
         return refused("infeasible", P, securities=[{"security_id": A}])
     return bought_one(portfolio_id, securities)
@@ -103,7 +103,7 @@ async def test_a_portfolio_that_no_model_has_is_a_404(client: httpx.AsyncClient)
 async def test_one_portfolio_fails_and_the_others_go_on(
     client: httpx.AsyncClient, optimizer: FakeOptimizer, model: dict[str, Any]
 ) -> None:
-    optimizer.outcome = mixed
+    optimizer.outcome = make_mixed_outcome
 
     failed, other = await rebalance_model(client, model)
 
@@ -121,7 +121,7 @@ async def test_one_portfolio_fails_and_the_others_go_on(
 async def test_an_infeasible_portfolio_alone_is_a_422_with_its_reasons(
     client: httpx.AsyncClient, optimizer: FakeOptimizer, model: dict[str, Any]
 ) -> None:
-    optimizer.outcome = mixed
+    optimizer.outcome = make_mixed_outcome
 
     answer = await client.post(f"/api/v1/portfolio/{P}/rebalance")
 
@@ -177,7 +177,7 @@ async def test_an_upstream_that_is_down_is_a_503_that_names_it(
 async def test_the_same_key_rebalances_once_and_gives_the_same_answer(
     client: httpx.AsyncClient, optimizer: FakeOptimizer, model: dict[str, Any]
 ) -> None:
-    optimizer.outcome = mixed
+    optimizer.outcome = make_mixed_outcome
     key = {"idempotency-key": "key-1"}
     of_model, of_portfolio = (
         f"/api/v1/model/{model['model_id']}/rebalance",

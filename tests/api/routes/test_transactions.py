@@ -28,7 +28,7 @@ from tests.support.workbooks import rows_of
 NOWHERE = "0" * 24
 
 
-def sold(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
+def make_sale(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     """Make an outcome with trades at prices of many digits; portfolio Q does not trade."""
     one = bought_one(portfolio_id, securities)
     if portfolio_id == Q:
@@ -43,7 +43,7 @@ def fields(rebalance: PortfolioOutcome) -> dict[str, Any]:
 @pytest.fixture
 async def run(client: httpx.AsyncClient, optimizer: FakeOptimizer) -> dict[str, Any]:
     """Rebalance of three portfolios, two of which trade two securities each."""
-    optimizer.outcome = sold
+    optimizer.outcome = make_sale
     body = posted(positions=[position(A), position(B)], portfolios=[P, Q, R])
     model = (await client.post("/api/v1/models", json=body)).json()
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
@@ -234,7 +234,7 @@ async def test_the_list_of_a_run_that_is_not_whole_says_so(
 async def test_a_rebalance_without_transactions_has_an_empty_list(
     client: httpx.AsyncClient, optimizer: FakeOptimizer, model: dict[str, Any]
 ) -> None:
-    optimizer.outcome = lambda _, securities: sold(Q, securities)
+    optimizer.outcome = lambda _, securities: make_sale(Q, securities)
     made = (await client.post(f"/api/v1/model/{model['model_id']}/rebalance")).json()[0]
 
     assert await lines(client, made) == []

@@ -49,7 +49,7 @@ ACCOUNTS = (
 KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table, "dict": dict}
 
 
-def expected(
+def rebalance_each(
     model: Model = MIX, options: RebalanceOptions | None = None
 ) -> dict[str, PortfolioOutcome | Exception]:
     prices = {each: Decimal(str(price)) for each, price in PRICES.items()}
@@ -62,7 +62,7 @@ def expected(
 def test_portfolios_of_any_frame_get_the_plans_of_the_engine(kind: str, table: Any) -> None:
     outcome = rebalance_frame(KINDS[kind](table), PRICES, MIX)
 
-    assert dict(outcome) == expected()
+    assert dict(outcome) == rebalance_each()
     assert type(outcome.to_frame()) is type(KINDS[kind](table))
 
 
@@ -76,7 +76,9 @@ def test_portfolios_of_any_frame_get_the_plans_of_the_engine(kind: str, table: A
     ids=["floor", "buy only", "coupled"],
 )
 def test_options_hold_for_every_portfolio_of_a_frame(options: RebalanceOptions) -> None:
-    assert dict(rebalance_frame(pd.DataFrame(WIDE), PRICES, MIX, options)) == expected(MIX, options)
+    assert dict(rebalance_frame(pd.DataFrame(WIDE), PRICES, MIX, options)) == rebalance_each(
+        MIX, options
+    )
 
 
 def test_a_frame_of_another_library_comes_through_the_arrow_interface() -> None:
@@ -88,7 +90,7 @@ def test_a_frame_of_another_library_comes_through_the_arrow_interface() -> None:
 
     outcome = rebalance_frame(Stream(), PRICES, MIX)
 
-    assert dict(outcome) == expected()
+    assert dict(outcome) == rebalance_each()
     assert isinstance(outcome.to_frame(), pa.Table)
 
 
@@ -106,7 +108,7 @@ def test_a_frame_of_another_library_comes_through_the_arrow_interface() -> None:
     ids=["series", "columns", "index", "row", "polars row", "arrow", "texts"],
 )
 def test_prices_come_in_every_form(prices: Any) -> None:
-    assert dict(rebalance_frame(LONG, prices, MIX)) == expected()
+    assert dict(rebalance_frame(LONG, prices, MIX)) == rebalance_each()
 
 
 @pytest.mark.parametrize(
@@ -122,9 +124,9 @@ def test_prices_come_in_every_form(prices: Any) -> None:
 def test_a_model_comes_as_a_frame(model: dict[str, list[Any]]) -> None:
     band = None if len(model) > 2 else 0.1
 
-    assert dict(rebalance_frame(LONG, PRICES, model, band=band)) == expected()
+    assert dict(rebalance_frame(LONG, PRICES, model, band=band)) == rebalance_each()
     table = {head: list(map(str, values)) for head, values in model.items()}
-    assert dict(rebalance_frame(LONG, PRICES, pl.DataFrame(table), band=band)) == expected()
+    assert dict(rebalance_frame(LONG, PRICES, pl.DataFrame(table), band=band)) == rebalance_each()
 
 
 def test_edges_and_relative_drifts_are_bands_of_a_model() -> None:
@@ -132,10 +134,10 @@ def test_edges_and_relative_drifts_are_bands_of_a_model() -> None:
     edges = {"low": [0.5, 0.2], "high": [0.65, 0.31]}
     relative = {"relative_drift": [0.1, 0.2], "absolute_drift": [0.05, 0.08]}
 
-    assert dict(rebalance_frame(LONG, PRICES, targets | edges)) == expected(
+    assert dict(rebalance_frame(LONG, PRICES, targets | edges)) == rebalance_each(
         Model({"VTI": 0.6, "BND": 0.3}, band={"VTI": (0.1, 0.05), "BND": (0.1, 0.01)})
     )
-    assert dict(rebalance_frame(LONG, PRICES, targets | relative)) == expected(
+    assert dict(rebalance_frame(LONG, PRICES, targets | relative)) == rebalance_each(
         Model({"VTI": 0.6, "BND": 0.3}, band={"VTI": 0.05, "BND": 0.06})
     )
 
@@ -150,24 +152,24 @@ def test_one_portfolio_is_a_mapping_or_a_series() -> None:
     ]
 
     plans = [outcome["portfolio"].transactions for outcome in outcomes]  # type: ignore[union-attr]
-    assert plans == [expected()["ira"].transactions] * 4  # type: ignore[union-attr]
+    assert plans == [rebalance_each()["ira"].transactions] * 4  # type: ignore[union-attr]
 
 
 def test_an_index_of_names_is_a_column_and_an_index_of_numbers_is_not() -> None:
     wide = pd.DataFrame(WIDE)
     filtered = pd.concat([wide, wide.assign(Account="x")])[lambda frame: frame["Account"] != "x"]
 
-    assert dict(rebalance_frame(wide.set_index("Account"), PRICES, MIX)) == expected()
+    assert dict(rebalance_frame(wide.set_index("Account"), PRICES, MIX)) == rebalance_each()
     unnamed = wide.set_index("Account").rename_axis(None)
-    assert dict(rebalance_frame(unnamed, PRICES, MIX)) == expected()
-    assert dict(rebalance_frame(filtered.set_axis([7, 3]), PRICES, MIX)) == expected()
+    assert dict(rebalance_frame(unnamed, PRICES, MIX)) == rebalance_each()
+    assert dict(rebalance_frame(filtered.set_axis([7, 3]), PRICES, MIX)) == rebalance_each()
 
 
 def test_cash_is_given_by_portfolio_beside_the_frame() -> None:
     holdings = pd.DataFrame(WIDE).drop(columns="Cash")
 
     for cash in ({"ira": 1234.56, "401k": -50}, pd.Series({"ira": 1234.56, "401k": -50})):
-        assert dict(rebalance_frame(holdings, PRICES, MIX, cash=cash)) == expected()
+        assert dict(rebalance_frame(holdings, PRICES, MIX, cash=cash)) == rebalance_each()
 
 
 @pytest.mark.parametrize("library", ["numpy", "pandas", "polars", "pyarrow"])
@@ -197,7 +199,7 @@ def test_a_portfolio_with_an_unpriced_holding_costs_itself_alone() -> None:
     outcome = rebalance_frame(frame, PRICES, MIX)
 
     assert isinstance(outcome["ira"], PricesMissingError)
-    assert outcome["401k"] == expected()["401k"]
+    assert outcome["401k"] == rebalance_each()["401k"]
     assert "ira" in str(outcome)
     assert "no price above 0 for OLD" in str(outcome)
     table = outcome.to_frame("outcomes")
@@ -320,7 +322,7 @@ def test_options_are_a_mapping_too_and_an_unknown_one_is_refused() -> None:
 
     outcome = rebalance_frame(LONG, PRICES, MIX, {"cash_floor": "2%"})
 
-    assert dict(outcome) == expected(MIX, options)
+    assert dict(outcome) == rebalance_each(MIX, options)
     with pytest.raises(
         RuleError, match=r"options.cash_minimum is '2%': no such option; there are ca"
     ):

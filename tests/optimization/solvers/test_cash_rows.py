@@ -63,7 +63,7 @@ def equal_lots(rng: np.random.Generator) -> Problem:
     return Problem("equal", Model("equal", targets, (PORTFOLIO,)), account, options)
 
 
-def drawn() -> Iterator[SeparableRelaxation]:
+def draw_books() -> Iterator[SeparableRelaxation]:
     """Books, and single accounts of few lots."""
     yield from map(relaxed_book, range(30))
     for kind, count in ((tight, 1_000), (round_numbers, 1_000), (equal_lots, 200)):
@@ -78,7 +78,7 @@ def drawn() -> Iterator[SeparableRelaxation]:
 
 def test_each_plan_is_that_of_the_single_search():
     compared = left_out = 0
-    for relaxed in drawn():
+    for relaxed in draw_books():
         plans = solve(relaxed)
         short = relaxed.separable.invested > relaxed.block.investable
         for row in np.flatnonzero(relaxed.separable.admits & short).tolist():

@@ -51,7 +51,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     return given
 
 
-def planned(one: CoupledProblem) -> Plan:
+def find_plan(one: CoupledProblem) -> Plan:
     plan = solve_coupled(one, TimeBudget(1.0), fewest_trades=False)
     assert plan is not None
     return plan
@@ -60,7 +60,7 @@ def planned(one: CoupledProblem) -> Plan:
 def test_the_separable_optimum_that_keeps_every_limit_needs_no_program(answers: Answers):
     asked = answers()
 
-    plan = planned(coupled(WIDE, cash_least=Fraction(390), per_trade=Fraction(10)))
+    plan = find_plan(coupled(WIDE, cash_least=Fraction(390), per_trade=Fraction(10)))
 
     assert (plan.lots.tolist(), plan.cost, asked) == ([2], Decimal("0.10"), [])
     assert plan.certificate.objective == plan.certificate.lower_bound == 1
@@ -81,14 +81,14 @@ def test_limits_costs_in_the_objective_and_soft_bands_need_the_program(
 ):
     asked = answers(([-1.0], 0.0))
 
-    assert planned(coupled(WIDE, **given)).lots.tolist() == [1]
+    assert find_plan(coupled(WIDE, **given)).lots.tolist() == [1]
     assert len(asked) == 1
 
 
 def test_a_limit_that_is_broken_is_asked_for_again_with_more_than_that_taken_off(answers: Answers):
     asked = answers(([0.0], 1.00009), ([0.0], 9.0), ([-1.0], 9.0))
 
-    plan = planned(coupled(WIDE, cash_least=FLOOR))
+    plan = find_plan(coupled(WIDE, cash_least=FLOOR))
 
     limits = [problem.limit for problem in asked]
     assert limits[0] - limits[1] == pytest.approx(0.040001, abs=1e-12)
@@ -104,7 +104,7 @@ def test_a_limit_that_is_broken_is_asked_for_again_with_more_than_that_taken_off
 def test_only_what_was_broken_is_tightened(answers: Answers):
     asked = answers(([0.0], 0.0), ([-1.0], 0.0))
 
-    planned(coupled(WIDE, cash_least=FLOOR, turnover=Fraction(900)))
+    find_plan(coupled(WIDE, cash_least=FLOOR, turnover=Fraction(900)))
 
     assert asked[0].turnover == asked[1].turnover
     assert asked[0].limit > asked[1].limit
@@ -114,7 +114,7 @@ def test_a_margin_stays_when_another_limit_is_broken_next(answers: Answers):
     asked = answers(([0.0], 0.0), ([-1.0], 0.0), ([0.0], 0.0))
 
     with pytest.raises(CertificationError):  # 4.00 are too little, 7.00 too much
-        planned(coupled(WIDE, cash_least=FLOOR, cash_most=Fraction(699)))
+        find_plan(coupled(WIDE, cash_least=FLOOR, cash_most=Fraction(699)))
 
     assert asked[2].limit == asked[1].limit < asked[0].limit
     assert asked[2].limit_low - asked[1].limit_low == pytest.approx(0.040001, abs=1e-12)
@@ -122,13 +122,13 @@ def test_a_margin_stays_when_another_limit_is_broken_next(answers: Answers):
 
 def test_the_lower_bound_is_at_least_the_separable_one_and_at_most_the_objective(answers: Answers):
     answers(([-1.0], -5.0))
-    assert planned(coupled(WIDE, cash_least=FLOOR)).certificate.lower_bound == 1
+    assert find_plan(coupled(WIDE, cash_least=FLOOR)).certificate.lower_bound == 1
     answers(([-1.0], 7.0))
-    certificate = planned(coupled(WIDE, cash_least=FLOOR)).certificate
+    certificate = find_plan(coupled(WIDE, cash_least=FLOOR)).certificate
     assert certificate.lower_bound == certificate.objective == 4
     assert certificate.proof is Proof.OPTIMAL
     answers(([-1.0], 7.0), proven=False)
-    certificate = planned(coupled(WIDE, cash_least=FLOOR)).certificate
+    certificate = find_plan(coupled(WIDE, cash_least=FLOOR)).certificate
     assert certificate.proof is Proof.FEASIBLE_TIME_LIMIT
 
 
@@ -137,7 +137,7 @@ def test_under_soft_bands_no_plan_has_less_drift_than_the_nearest_lots(answers: 
     above = (300, 700, -450, 600, 0)
     answers(([0.0], -99.0))
 
-    plan = planned(
+    plan = find_plan(
         coupled(above, soft_price=Fraction(1, 2), edges=((Fraction(1150), Fraction(1300)),))
     )
 
@@ -154,7 +154,7 @@ def test_an_infeasible_program_has_no_plan_and_one_out_of_time_no_answer(answers
     for said in ([(None, 0.0)], [([0.0], 0.0), (None, 0.0)]):
         answers(*said)
         with pytest.raises(NoSolutionInTimeError) as caught:
-            planned(coupled(WIDE, cash_least=FLOOR))
+            find_plan(coupled(WIDE, cash_least=FLOOR))
         assert caught.value.time_limit_s == 1.0
 
 
@@ -181,7 +181,7 @@ def test_a_plan_that_cannot_be_repaired_is_not_returned(
     asked = answers(*said, infeasible=True)
 
     with pytest.raises(CertificationError) as caught:
-        planned(coupled(WIDE, cash_least=FLOOR))
+        find_plan(coupled(WIDE, cash_least=FLOOR))
 
     assert caught.value.violations == broken
     assert len(asked) == min(len(said), 3)
@@ -190,7 +190,7 @@ def test_a_plan_that_cannot_be_repaired_is_not_returned(
 def test_what_one_more_lot_could_break_is_binding(answers: Answers):
     answers(([-1.0], 0.0))
     given = {"cash_least": FLOOR, "trades": 1, "turnover": Fraction(599)}
-    binding = planned(coupled(WIDE, **given)).certificate.binding
+    binding = find_plan(coupled(WIDE, **given)).certificate.binding
     assert binding == (
         Binding("cash_floor", Decimal("2.99")),
         Binding("turnover_cap", Decimal("2.99")),
@@ -199,7 +199,7 @@ def test_what_one_more_lot_could_break_is_binding(answers: Answers):
 
     answers(([-1.0], 0.0))
     given = {"cash_least": FLOOR, "trades": 2, "turnover": Fraction(600)}
-    binding = planned(coupled(WIDE, **given)).certificate.binding
+    binding = find_plan(coupled(WIDE, **given)).certificate.binding
     assert [one.constraint for one in binding] == ["cash_floor"]
 
 
@@ -207,7 +207,7 @@ def two(**given: Any) -> tuple[CoupledProblem, Plan]:
     """Build a plan that trades one lot for one: 4.00 and 1.00 of drift, the drift of no trade."""
     one = coupled(*TWO, worth=2000, **given)
     lots = np.array([1, 2])
-    plan = Plan(lots, planned(replace(one, constraints=NONE)).certificate, Decimal("0.04"))
+    plan = Plan(lots, find_plan(replace(one, constraints=NONE)).certificate, Decimal("0.04"))
     return one, plan
 
 

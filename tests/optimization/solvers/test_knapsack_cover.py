@@ -30,7 +30,7 @@ def drift(of: Steps, given_up: list[int]) -> int:
     return total
 
 
-def raised(of: Steps, given_up: list[int]) -> int:
+def sum_raised(of: Steps, given_up: list[int]) -> int:
     return sum(p * lots for p, lots in zip(of.lot_value, given_up, strict=True))
 
 
@@ -39,7 +39,7 @@ def least_drift(of: Steps, shortfall: int) -> int:
     rooms = (m + (c is not None) for m, c in zip(of.full, of.chord, strict=True))
     combinations = product(*(range(room + 1) for room in rooms))
     return min(
-        drift(of, list(lots)) for lots in combinations if raised(of, list(lots)) >= shortfall
+        drift(of, list(lots)) for lots in combinations if sum_raised(of, list(lots)) >= shortfall
     )
 
 
@@ -115,7 +115,7 @@ def test_random_covers_have_the_least_drift_of_every_combination(seed: int):
     for shortfall in range(1, of.max_cash + 1, max(1, of.max_cash // 12)):
         given_up = cover(of, shortfall)
         assert given_up is not None
-        assert raised(of, given_up) >= shortfall
+        assert sum_raised(of, given_up) >= shortfall
         assert drift(of, given_up) == least_drift(of, shortfall)
 
 

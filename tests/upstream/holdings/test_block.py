@@ -94,7 +94,7 @@ def _whole(amount: Decimal | None) -> int | None:
     return None if amount is None else int(amount)
 
 
-def expected(files: Sequence[tuple[pa.DataType, list[Row]]], portfolio_id: str) -> object:
+def read_rows(files: Sequence[tuple[pa.DataType, list[Row]]], portfolio_id: str) -> object:
     """Read the rows of one portfolio by the letter of the format."""
     rows = [one[1:] for _, rows in files for one in rows if one[0] == portfolio_id]
     held: dict[str | None, Decimal | None] = dict(rows)
@@ -158,7 +158,7 @@ async def test_a_block_holds_what_the_rows_of_each_portfolio_say(
     block = await source.read_block(wanted, dense)
     balances = await source.read_holdings(wanted)
 
-    want = {one: expected(files, one) for one in wanted}
+    want = {one: read_rows(files, one) for one in wanted}
     check_shape(block)
     assert {one: comparable(found) for one, found in balances.items()} == want
     blocks = as_balances(block, dense)

@@ -57,7 +57,7 @@ def table(rows: Sequence[Row], quantity: pa.DataType | None = None) -> pa.Table:
     )
 
 
-def written(path: Path, made: pa.Table, **options: Any) -> HoldingsFile:
+def write_file(path: Path, made: pa.Table, **options: Any) -> HoldingsFile:
     if path.suffix == ".parquet":
         pq.write_table(made, path, **options)
     else:
@@ -73,7 +73,7 @@ def in_directory(directory: Path) -> Settings:
 async def test_parquet_and_arrow_give_cash_and_shares_to_the_last_digit(
     tmp_path: Path, name: str
 ) -> None:
-    found = await written(tmp_path / name, table(ROWS)).read_holdings([R, P, Q])
+    found = await write_file(tmp_path / name, table(ROWS)).read_holdings([R, P, Q])
 
     assert found == {
         P: Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")}),
@@ -85,8 +85,8 @@ async def test_parquet_and_arrow_give_cash_and_shares_to_the_last_digit(
 async def test_a_directory_of_files_is_one_book(tmp_path: Path) -> None:
     book = tmp_path / "2026-11-23"
     book.mkdir()
-    written(book / "1.parquet", table(ROWS[:3]))
-    written(book / "2.parquet", table(ROWS[3:]))
+    write_file(book / "1.parquet", table(ROWS[:3]))
+    write_file(book / "2.parquet", table(ROWS[3:]))
 
     found = await open_holdings_file(book.parent, book.name).read_holdings([P, R])
 
@@ -95,14 +95,14 @@ async def test_a_directory_of_files_is_one_book(tmp_path: Path) -> None:
 
 
 async def test_a_portfolio_without_a_row_has_no_balances(tmp_path: Path) -> None:
-    found = await written(tmp_path / "book.parquet", table(ROWS)).read_holdings(["X" * 24, P])
+    found = await write_file(tmp_path / "book.parquet", table(ROWS)).read_holdings(["X" * 24, P])
     assert isinstance(found["X" * 24], HoldingsMissingError)
     assert isinstance(found[P], Balance)
 
 
 async def test_a_file_without_any_row_leaves_everyone_without_balances(tmp_path: Path) -> None:
     empty = table(ROWS).slice(0, 0)
-    found = await written(tmp_path / "book.parquet", empty).read_holdings([P, Q])
+    found = await write_file(tmp_path / "book.parquet", empty).read_holdings([P, Q])
     assert all(isinstance(one, HoldingsMissingError) for one in found.values())
 
 
@@ -117,14 +117,14 @@ async def test_a_file_without_any_row_leaves_everyone_without_balances(tmp_path:
 async def test_rows_that_contradict_fail_their_portfolio_alone(
     tmp_path: Path, row: Row, what: str
 ) -> None:
-    found = await written(tmp_path / "book.parquet", table([*ROWS, row])).read_holdings([P, Q])
+    found = await write_file(tmp_path / "book.parquet", table([*ROWS, row])).read_holdings([P, Q])
     assert isinstance(found[P], UpstreamContractError)
     assert what in str(found[P])
     assert isinstance(found[Q], Balance)
 
 
 async def test_a_holding_of_nothing_is_none(tmp_path: Path) -> None:
-    found = await written(
+    found = await write_file(
         tmp_path / "book.parquet", table([(P, A, "0"), (P, B, "1")])
     ).read_holdings([P])
     assert found[P] == Balance(P, Decimal(0), {B: Decimal(1)})
@@ -132,13 +132,15 @@ async def test_a_holding_of_nothing_is_none(tmp_path: Path) -> None:
 
 async def test_whole_shares_may_be_integers(tmp_path: Path) -> None:
     whole = table([(P, None, "1000"), (P, A, "12")], pa.int64())
-    found = await written(tmp_path / "book.parquet", whole).read_holdings([P])
+    found = await write_file(tmp_path / "book.parquet", whole).read_holdings([P])
     assert found[P] == Balance(P, Decimal(1000), {A: Decimal(12)})
 
 
 async def test_a_quantity_of_38_digits_is_read_as_it_stands(tmp_path: Path) -> None:
     amount = "12345678901234567890123456789.123456789"
-    found = await written(tmp_path / "book.parquet", table([(P, None, amount)])).read_holdings([P])
+    found = await write_file(tmp_path / "book.parquet", table([(P, None, amount)])).read_holdings(
+        [P]
+    )
     assert found[P] == Balance(P, Decimal(amount), {})
 
 
@@ -148,15 +150,15 @@ async def test_rows_in_any_order_and_any_groups_are_read_the_same(
 ) -> None:
     mixed = table([ROWS[at] for at in (3, 1, 4, 0, 2)])
     options = {"row_group_size": 2} if name.endswith("parquet") else {}
-    found = await written(tmp_path / name, mixed, **options).read_holdings([P, Q, R])
-    sorted_file = written(tmp_path / f"sorted-{name}", table(ROWS))
+    found = await write_file(tmp_path / name, mixed, **options).read_holdings([P, Q, R])
+    sorted_file = write_file(tmp_path / f"sorted-{name}", table(ROWS))
     assert found == await sorted_file.read_holdings([P, Q, R])
 
 
 async def test_a_book_of_many_row_groups_gives_each_portfolio_its_own_rows(tmp_path: Path) -> None:
     ids = [f"{number:024}" for number in range(300)]
     rows: list[Row] = [(one, None, str(number)) for number, one in enumerate(ids)]
-    file = written(tmp_path / "book.parquet", table(rows), row_group_size=7)
+    file = write_file(tmp_path / "book.parquet", table(rows), row_group_size=7)
     for first in range(0, 300, 60):
         wanted = ids[first : first + 60]
         found = await file.read_holdings(wanted)
@@ -166,9 +168,9 @@ async def test_a_book_of_many_row_groups_gives_each_portfolio_its_own_rows(tmp_p
 
 
 async def test_row_groups_without_statistics_are_read_the_same(tmp_path: Path) -> None:
-    plain = written(tmp_path / "plain.parquet", table(ROWS), row_group_size=2)
+    plain = write_file(tmp_path / "plain.parquet", table(ROWS), row_group_size=2)
     bare = table(ROWS)
-    file = written(tmp_path / "bare.parquet", bare, row_group_size=2, write_statistics=False)
+    file = write_file(tmp_path / "bare.parquet", bare, row_group_size=2, write_statistics=False)
     assert await file.read_holdings([P, Q, R]) == await plain.read_holdings([P, Q, R])
 
 
@@ -191,7 +193,7 @@ async def test_one_record_batch_may_be_a_whole_book(tmp_path: Path) -> None:
 
 async def test_files_that_are_being_written_are_no_part_of_a_directory(tmp_path: Path) -> None:
     for name in ("book.parquet", "_book.parquet", ".book.parquet"):
-        written(tmp_path / name, table(ROWS))
+        write_file(tmp_path / name, table(ROWS))
     found = await open_holdings_file(tmp_path.parent, tmp_path.name).read_holdings([P])
     assert found[P] == Balance(P, Decimal("1000.50"), {A: Decimal(12), B: Decimal("-3.125")})
 
@@ -210,7 +212,7 @@ def test_a_table_that_is_not_of_the_format_is_refused_by_what_is_wrong(
     tmp_path: Path, made: pa.Table, rule: str
 ) -> None:
     with pytest.raises(HoldingsFileError, match=rule):
-        written(tmp_path / "book.parquet", made)
+        write_file(tmp_path / "book.parquet", made)
 
 
 @pytest.mark.parametrize("name", ["book.parquet", "book.arrow"])
@@ -235,7 +237,7 @@ def test_without_a_directory_no_file_is_read() -> None:
 def test_a_name_that_leads_out_of_the_directory_is_refused(tmp_path: Path, name: str) -> None:
     directory = tmp_path / "holdings"
     directory.mkdir()
-    written(tmp_path / "book.parquet", table(ROWS))
+    write_file(tmp_path / "book.parquet", table(ROWS))
     (directory / "link.parquet").symlink_to(tmp_path / "book.parquet")
     with pytest.raises(HoldingsFileError, match="outside HOLDINGS_DIRECTORY"):
         identify_holdings(in_directory(directory), HoldingsRef(FILE, name))
@@ -245,7 +247,7 @@ def fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
-def listening(path: Path) -> None:
+def make_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(os.path.relpath(path))  # such a name has at most 107 characters
 
@@ -262,17 +264,17 @@ def circle(path: Path) -> None:
     path.symlink_to(path.name)
 
 
-def nested(path: Path) -> None:
+def make_nested(path: Path) -> None:
     (path / "deeper").mkdir(parents=True)
-    written(path / "deeper" / "part.parquet", table(ROWS))
+    write_file(path / "deeper" / "part.parquet", table(ROWS))
 
 
-@pytest.mark.parametrize("make", [fifo, listening, endless, elsewhere, circle, nested])
+@pytest.mark.parametrize("make", [fifo, make_socket, endless, elsewhere, circle, make_nested])
 @pytest.mark.parametrize("inside", [False, True], ids=["alone", "in the directory of a book"])
 def test_what_is_no_regular_file_is_refused_by_its_name_and_never_opened(
     tmp_path: Path, make: Callable[[Path], None], *, inside: bool
 ) -> None:
-    written(tmp_path / "good.parquet", table(ROWS))
+    write_file(tmp_path / "good.parquet", table(ROWS))
     make(tmp_path / "odd.parquet")
     settings, name = in_directory(tmp_path), "odd.parquet"
     if inside:
@@ -288,13 +290,13 @@ def test_what_is_no_regular_file_is_refused_by_its_name_and_never_opened(
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "book.parquet/part"])
 def test_a_name_that_no_file_has_is_refused(tmp_path: Path, name: str) -> None:
-    written(tmp_path / "book.parquet", table(ROWS))
+    write_file(tmp_path / "book.parquet", table(ROWS))
     with pytest.raises(HoldingsFileError):
         identify_holdings(in_directory(tmp_path), HoldingsRef(FILE, name))
 
 
 def test_a_link_within_the_directory_is_followed(tmp_path: Path) -> None:
-    written(tmp_path / "2026-11-23.parquet", table(ROWS))
+    write_file(tmp_path / "2026-11-23.parquet", table(ROWS))
     (tmp_path / "newest.parquet").symlink_to("2026-11-23.parquet")
     begun = identify_holdings(in_directory(tmp_path), HoldingsRef(FILE, "newest.parquet"))
     nothing: Any = None
@@ -309,11 +311,11 @@ def test_a_directory_without_a_file_is_no_book(tmp_path: Path) -> None:
 async def test_a_file_that_changed_since_the_run_began_is_not_read_on(tmp_path: Path) -> None:
     settings: Settings = in_directory(tmp_path)
     resources: Any = None
-    written(tmp_path / "book.parquet", table(ROWS))
+    write_file(tmp_path / "book.parquet", table(ROWS))
     begun = identify_holdings(settings, HoldingsRef(FILE, "book.parquet"))
     assert isinstance(source_of(settings, resources, begun), HoldingsFile)
 
-    written(tmp_path / "book.parquet", table([*ROWS, ("X" * 24, None, "5")]))
+    write_file(tmp_path / "book.parquet", table([*ROWS, ("X" * 24, None, "5")]))
 
     with pytest.raises(HoldingsFileError, match="was changed while the run was going on"):
         source_of(settings, resources, begun)
@@ -323,7 +325,7 @@ async def test_a_file_that_changed_since_the_run_began_is_not_read_on(tmp_path: 
 
 
 def test_a_file_that_is_added_to_a_directory_changes_its_fingerprint(tmp_path: Path) -> None:
-    written(tmp_path / "1.parquet", table(ROWS[:3]))
+    write_file(tmp_path / "1.parquet", table(ROWS[:3]))
     before = fingerprint(tmp_path.parent, tmp_path.name)
-    written(tmp_path / "2.parquet", table(ROWS[3:]))
+    write_file(tmp_path / "2.parquet", table(ROWS[3:]))
     assert fingerprint(tmp_path.parent, tmp_path.name) != before
