@@ -1,10 +1,8 @@
 """Commands that rebalance, and query a running service about rebalances and drift."""
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +23,7 @@ from serve_app.cli.arguments import (
     require_one,
 )
 from serve_app.cli.completions import complete_rebalances
+from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
@@ -144,9 +143,7 @@ def drift(
 @commands.command()
 def export(
     rebalance_id: RebalanceId,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="a file, which is replaced; - for stdout")
-    ] = "-",
+    output: Output = STDOUT,
     kind: Annotated[Format | None, typer.Option("--format", help="csv by default")] = None,
     portfolio_id: Annotated[
         list[str] | None, typer.Option("--portfolio", help="this portfolio alone; may be repeated")
@@ -156,13 +153,9 @@ def export(
 ) -> None:
     """Write the trade list of a stored rebalance; the ending of the file may say how."""
     with one_line_errors(), client_of(url, timeout) as client:
-        form = kind or _format_of(output)
+        form = kind or format_of(output, Format.CSV)
         pieces = client.export_transactions(rebalance_id, form.value, portfolio_id or ())
-        if output == "-":
-            sys.stdout.buffer.writelines(pieces)
-            sys.stdout.buffer.flush()
-        else:
-            _write(Path(output), pieces)
+        write_pieces(output, pieces)
 
 
 def _show_drift(
@@ -197,25 +190,6 @@ def _show_drifts(client: "Client", model_id: str, limit: int, *, as_json: bool, 
         return
     names = look_up_names(client, portfolio_ids=[each.portfolio_id for each in found])
     shown(tables.tabulate_drifts(found, names), wide=wide)
-
-
-def _format_of(output: str) -> Format:
-    ending = Path(output).suffix.removeprefix(".")
-    return Format(ending) if ending in set(Format) else Format.CSV
-
-
-def _write(path: Path, pieces: Iterator[bytes]) -> None:
-    # Renamed at the end, because a list that breaks off must leave no file that looks complete.
-    from serve_app.cli.output import say, show_spinner
-
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with show_spinner(f"writing {path}"), part.open("wb") as file:
-            file.writelines(pieces)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    say(f"{path}: {path.stat().st_size:,} bytes")
 
 
 def show_outcomes(

@@ -1,5 +1,6 @@
 """Commands for runs over several models or all portfolios."""
 
+from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from serve_app.cli.arguments import (
     options_of,
 )
 from serve_app.cli.completions import complete_models, complete_runs
+from serve_app.cli.downloads import STDOUT, Output, format_of, write_pieces
 from serve_app.cli.exit_codes import Ending, one_line_errors
 
 if TYPE_CHECKING:
@@ -40,6 +42,14 @@ Source = Annotated[
     str | None, typer.Option(help="holdings: summaries, pages, or the name of a file")
 ]
 SOURCES = frozenset({"summaries", "pages"})
+
+
+class Format(StrEnum):
+    """File format of the outcomes of a run."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    ARROWS = "arrows"  # an Arrow IPC stream
 
 
 @commands.command("list")
@@ -119,6 +129,20 @@ def cancel_run(
     """Begin nothing more of a run; what is done stays."""
     with one_line_errors(as_json=as_json), client_of(url, timeout) as client:
         _show(client.cancel_run(run_id), as_json=as_json, wide=wide)
+
+
+@commands.command("export")
+def export_run(
+    run_id: RunId,
+    output: Output = STDOUT,
+    kind: Annotated[Format | None, typer.Option("--format", help="jsonl by default")] = None,
+    url: Url = URL,
+    timeout: Timeout = TIMEOUT_S,
+) -> None:
+    """Write the outcomes of a run; the ending of the file may say how."""
+    with one_line_errors(), client_of(url, timeout) as client:
+        form = kind or format_of(output, Format.JSONL)
+        write_pieces(output, client.export_outcomes(run_id, form.value))
 
 
 def _follow(client: "Client", run_id: str) -> "Run":

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "runs show": (ID,),
     "runs follow": (ID,),
     "runs cancel": (ID,),
+    "runs export": (ID,),
 }
 TAKES_AN_ID = {
     "models": ("{}",),
@@ -55,8 +56,9 @@ TAKES_AN_ID = {
     "runs show": ("{}",),
     "runs follow": ("{}",),
     "runs cancel": ("{}",),
+    "runs export": ("{}",),
 }
-WITHOUT_JSON = frozenset({"export"})
+WITHOUT_JSON = frozenset({"export", "runs export"})
 RULE = {"pointer": "/options/lots", "detail": "lots are at least 1"}
 PROBLEM: dict[str, Any] = {
     "type": "/problems/infeasible",
