@@ -34,7 +34,7 @@ Places = NDArray[np.intp]
 PlacedBatch = tuple[Places, RecordBatch]
 """A batch with the ordinals of the portfolios of its rows."""
 
-LARGEST: Final = 10**DECIMAL.precision - 1
+MAX_COEFFICIENT: Final = 10**DECIMAL.precision - 1
 WORD_BITS: Final = 64
 
 
@@ -195,7 +195,7 @@ def decimals_of(column: ScaledColumn) -> Array:
         raise pa.ArrowInvalid(f"a number of {decimals} decimals: data loss in {DECIMAL}")
     low, high = units, units >> WORD_BITS - 1
     if units.dtype == np.object_:
-        if max(map(abs, units.tolist()), default=0) > LARGEST:
+        if max(map(abs, units.tolist()), default=0) > MAX_COEFFICIENT:
             raise pa.ArrowInvalid(f"a number of more digits than {DECIMAL} has: data loss")
         low, high = units & (2**WORD_BITS - 1), units >> WORD_BITS
     words = np.empty((len(units), 2), np.uint64)  # a decimal128 is two, the low word first

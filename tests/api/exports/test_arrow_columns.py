@@ -73,7 +73,7 @@ def units(*numbers: int, shape: tuple[int, ...] = (-1,)) -> Any:
     return np.array(numbers, dtype=dtype).reshape(shape)
 
 
-LARGEST = 10**20 - 1  # with 18 decimals
+MAX_WHOLE_NUMBER = 10**20 - 1  # with 18 decimals
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ LARGEST = 10**20 - 1  # with 18 decimals
         ((2**61, -(2**63)), 18),
         ((2**63 - 1, -(2**63)), 0),
         ((2**63, -(2**64)), 0),
-        ((LARGEST, -LARGEST), 0),
-        ((LARGEST * 100, -LARGEST), 2),
+        ((MAX_WHOLE_NUMBER, -MAX_WHOLE_NUMBER), 0),
+        ((MAX_WHOLE_NUMBER * 100, -MAX_WHOLE_NUMBER), 2),
         ((10**33, -(10**33)), 18),
         ((-(2**80), 5), 17),
         ((10**30, -(10**25)), 25),
@@ -107,7 +107,7 @@ def test_every_number_that_a_decimal128_holds_is_exact(
 
 @pytest.mark.parametrize(
     ("numbers", "decimals"),
-    [((LARGEST + 1, 0), 0), ((0, -(10**33)), 12), ((1, 10), 19), ((1, 0), 40)],
+    [((MAX_WHOLE_NUMBER + 1, 0), 0), ((0, -(10**33)), 12), ((1, 10), 19), ((1, 0), 40)],
 )
 def test_a_number_that_would_be_rounded_or_cut_ends_the_table(
     numbers: tuple[int, int], decimals: int
