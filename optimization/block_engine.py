@@ -88,7 +88,8 @@ def _add_cash_flow(block: PortfolioBlock, flow: Decimal) -> PortfolioBlock:
     assert isinstance(exponent, int)
     cash, decimals = block.cash, max(block.cash.decimals, -exponent)
     units = cash.units.astype(object) * 10 ** (decimals - cash.decimals) + to_units(flow, decimals)
-    return replace(block, cash=ScaledColumn(narrow(units), decimals))
+    digits = None if cash.digits is None else np.maximum(cash.digits, -exponent)
+    return replace(block, cash=ScaledColumn(narrow(units), decimals, digits))
 
 
 def _outcome(
@@ -112,7 +113,7 @@ def _outcome(
         portfolio_ids=block.portfolio_ids,
         status=np.where(plain, status, BESIDE).astype(np.int8),
         market_value=_merge(parts, [part.market_value for part in parts], size),
-        cash_before=ScaledColumn(np.where(plain, block.cash.units, 0), block.cash.decimals),
+        cash_before=replace(block.cash, units=np.where(plain, block.cash.units, 0)),
         cash_after=_merge(parts, [part.cash_after for part in parts], size),
         objective=_merge(parts, [part.objective for part in parts], size),
         before=block.quantities,
@@ -163,4 +164,4 @@ def _add_trades(held: ScaledColumn, parts: Sequence[RowPlans]) -> ScaledColumn:
     after = held.units.copy() if fits else held.units.astype(object)
     for part, units in zip(parts, scaled, strict=True):
         after[part.numbers] += units
-    return ScaledColumn(after, held.decimals)
+    return ScaledColumn(after, held.decimals, held.digits)

@@ -60,8 +60,8 @@ class _Model:
     def shares_in_lot(self, decimals: int) -> list[int] | None:
         """Shares in a lot of each security; None if arrays cannot hold the shares after a trade.
 
-        ``decimals`` are those of the holdings: a lot written with more of them would show in the
-        shares after a trade.
+        ``decimals`` are the fewest that a fraction of a share is written with: a lot written with
+        more of them would show in the shares after a trade.
         """
         shares = [int(lot) for lot in self.lots]
         if any(lot != whole for lot, whole in zip(self.lots, shares, strict=True)):
@@ -91,7 +91,7 @@ def solve_rows(
         return
     is_kept, other_prices = _find_kept(block, options), ScaledColumn.of(block.others.prices)
     for numbers, rows in _alike(block):
-        shares_in_lot = model.shares_in_lot(rows.quantities.decimals and block.quantities.decimals)
+        shares_in_lot = model.shares_in_lot(_fewest_digits(block.quantities.select(numbers)))
         if shares_in_lot is None:
             continue
         for first in range(0, len(rows), BLOCK_SIZE):
@@ -135,6 +135,13 @@ def _alike(block: PortfolioBlock) -> Iterator[tuple[NDArray[np.intp], PortfolioB
         return
     for chosen in (numbers[~fractional], numbers[fractional]):
         yield chosen, _at_coarsest_scale(block.select(chosen))
+
+
+def _fewest_digits(shares: ScaledColumn) -> int:
+    """Fewest digits after the point that a fraction of a share is written with; 0 without any."""
+    if not shares.decimals or not (is_fraction := shares.split()[1] != 0).any():
+        return 0
+    return shares.decimals if shares.digits is None else int(shares.digits[is_fraction].min())
 
 
 def _at_coarsest_scale(block: PortfolioBlock) -> PortfolioBlock:

@@ -192,7 +192,7 @@ def _status_document(status: Statuses) -> Document:
 def _without(column: ScaledColumn, rows: NDArray[np.bool_]) -> ScaledColumn:
     units = column.units.copy()
     units[rows] = 0
-    return ScaledColumn(units, column.decimals)
+    return ScaledColumn(units, column.decimals, column.digits)
 
 
 def _zeros(shape: tuple[int, ...]) -> ScaledColumn:

@@ -1,4 +1,4 @@
-"""Turnover and weights of the plain rows of a block, in arrays; their shares are whole."""
+"""Turnover and weights of the plain rows of a block in arrays, for rows of whole shares."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.domain.numbers import EXACT
-from optimization.exact.block_outcome import BlockOutcome, digits_of
-from optimization.exact.columns import ScaledColumn
+from optimization.exact.block_outcome import BlockOutcome
+from optimization.exact.columns import ScaledColumn, digits_of, with_digits
 from optimization.exact.scaled_integers import INT64_SAFE, Integers
 
 WEIGHT_PARTS = 10_000  # of a weight of 1, because weights are shown with 4 decimals
@@ -32,11 +32,11 @@ def compute_turnovers(outcome: BlockOutcome) -> list[Decimal]:
     others, model_prices = outcome.others, [security.price for security in outcome.securities]
     model, outside = ScaledColumn.of(model_prices), ScaledColumn.of(others.prices)
     decimals = max(model.decimals, outside.decimals)
-    traded = abs(outcome.after.units - outcome.before.units)
+    traded = abs(outcome.after.split()[0] - outcome.before.split()[0])
     prices = model.at_scale(decimals).units
     total = _multiply(traded, prices, len(prices)).sum(axis=1)
     prices = outside.at_scale(decimals).units[others.securities]
-    sold = _multiply(abs(others.quantities.units), prices, len(prices))
+    sold = _multiply(abs(others.quantities.split()[0]), prices, len(prices))
     if sold.dtype == np.object_:
         total = total.astype(np.object_)
     np.add.at(total, others.rows, sold)
@@ -45,8 +45,7 @@ def compute_turnovers(outcome: BlockOutcome) -> list[Decimal]:
     np.maximum.at(digits, others.rows, _digits(others.prices)[others.securities])
     values = (EXACT.scaleb(Decimal(units), -decimals) for units in total.tolist())
     return [
-        EXACT.quantize(value, Decimal((0, (1,), -places)))
-        for value, places in zip(values, digits.tolist(), strict=True)
+        with_digits(value, places) for value, places in zip(values, digits.tolist(), strict=True)
     ]
 
 
@@ -70,7 +69,7 @@ def compute_weights(outcome: BlockOutcome) -> Integers:
     prices = ScaledColumn.of(security.price for security in outcome.securities)
     decimals = max(prices.decimals, outcome.market_value.decimals)
     base = outcome.market_value.at_scale(decimals).units[:, None]
-    value = _multiply(outcome.after.units, prices.at_scale(decimals).units, 2 * WEIGHT_PARTS)
+    value = _multiply(outcome.after.split()[0], prices.at_scale(decimals).units, 2 * WEIGHT_PARTS)
     base, is_valued = np.where(base > 0, base, 1), base > 0
     parts = (2 * WEIGHT_PARTS * value + base) // (2 * base)
     return np.where(is_valued & (value >= 0), parts, 0)

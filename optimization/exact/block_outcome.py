@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimization.domain.certificate import Certificate, Method, Proof
-from optimization.domain.numbers import EXACT
 from optimization.domain.outcome import PortfolioOutcome, Status
 from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from optimization.errors import OptimizationError
 from optimization.exact.binding_rows import BindingRows
-from optimization.exact.columns import OtherHoldings, Rows, ScaledColumn
-from optimization.exact.scaled_integers import Integers, to_decimal
+from optimization.exact.columns import OtherHoldings, Rows, ScaledColumn, digits_of, with_digits
+from optimization.exact.scaled_integers import to_decimal
 
 STATUSES: Final = tuple(Status)
 BESIDE: Final = -1
@@ -100,9 +99,8 @@ class BlockOutcome:
             return answer
         first, end = np.searchsorted(self.others.rows, (row, row + 1)).tolist()
         securities = self.others.securities[first:end].tolist()
-        held, digits = self.others.quantities, self.others.quantities.decimals
-        held = held.select(slice(first, end))
-        before, after = self.before.units[row], self.after.units[row]
+        held = self.others.quantities.select(slice(first, end))
+        kept = replace(held, units=held.split()[1])
         amounts, binding = self.amounts(row), self.binding.of_row(row)
         drift = amounts.objective
         return PortfolioOutcome(
@@ -113,8 +111,8 @@ class BlockOutcome:
             cash_after=amounts.cash_after,
             securities=self.securities,
             others=tuple(self.other_targets[place] for place in securities),
-            before=(*_shares(before, self.before.decimals), *_shares(held.units, digits)),
-            after=(*_shares(after, self.after.decimals), *_shares(held.split()[1], digits)),
+            before=(*_shares(self.before.select(row)), *_shares(held)),
+            after=(*_shares(self.after.select(row)), *_shares(kept)),
             certificate=Certificate(Proof.OPTIMAL, Method.SEPARABLE, drift, drift, binding),
         )
 
@@ -145,7 +143,7 @@ class BlockOutcome:
         """Amounts of a plain row, with the digits of its outcome."""
         value, drift, left = self.market_value.value(row), self.objective, self.cash_after
         return Amounts(
-            EXACT.quantize(value, Decimal((0, (1,), -int(self._value_digits[row])))),
+            with_digits(value, int(self._value_digits[row])),
             self.cash_before.value(row),
             to_decimal(int(left.units[row]), left.decimals),
             to_decimal(int(drift.units[row]), drift.decimals),
@@ -156,10 +154,11 @@ class BlockOutcome:
         """Digits of each market value: as many as the sum of its products has."""
         others = self.others
         prices = np.array([digits_of(one.price) for one in self.securities], dtype=np.int64)
-        held = np.where(self.before.units != 0, prices, NO_DIGITS).max(axis=1, initial=NO_DIGITS)
-        digits = np.maximum(held + self.before.decimals, self.cash_before.decimals)
+        each = np.where(self.before.units != 0, prices + self.before.digits_written, NO_DIGITS)
+        held = each.max(axis=1, initial=NO_DIGITS)
+        digits = np.maximum(held, self.cash_before.digits_written)
         of_others = np.array([digits_of(price) for price in others.prices], dtype=np.int64)
-        each = of_others[others.securities] + others.quantities.decimals
+        each = of_others[others.securities] + others.quantities.digits_written
         np.maximum.at(digits, others.rows, each)
         return digits
 
@@ -170,20 +169,13 @@ class BlockOutcome:
         return tuple(PricedTarget(one, price, ZERO, OUTSIDE) for one, price in rows)
 
 
-def _shares(units: Integers, decimals: int) -> list[int] | list[int | Decimal]:
+def _shares(column: ScaledColumn) -> list[int] | list[int | Decimal]:
     """Shares as numbers: whole ones as integers."""
-    whole: list[int] = units.tolist()
-    if not decimals:
-        return whole
-    scale = 10**decimals
+    units: list[int] = column.units.tolist()
+    if not column.decimals:
+        return units
+    scale = 10**column.decimals
     return [
-        EXACT.scaleb(Decimal(shares), -decimals) if shares % scale else shares // scale
-        for shares in whole
+        column.value(place) if shares % scale else shares // scale
+        for place, shares in enumerate(units)
     ]
-
-
-def digits_of(price: Decimal) -> int:
-    """Digits after the point that a price is written with; negative before the point."""
-    exponent = price.as_tuple().exponent
-    assert isinstance(exponent, int)
-    return -exponent

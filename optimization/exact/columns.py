@@ -1,7 +1,8 @@
 """Columns: portfolios of one model as arrays, without an object for each portfolio or holding.
 
 Shapes: B portfolios, n securities of the model, K holdings outside the model. Decimals are whole
-numbers with a scale for the whole column, so nothing is rounded.
+numbers with a scale for the whole column, so nothing is rounded. How many digits after the point a
+number is written with is kept for each number where it differs, because outcomes show it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,15 +37,19 @@ InCurrency = Callable[[int, Fraction], Decimal]
 class ScaledColumn:
     """Decimals as whole numbers: each value is ``units / 10**decimals``.
 
-    ``units`` is int64 if every number fits, otherwise an object array of Python integers.
+    ``units`` is int64 if every number fits, otherwise an object array of Python integers. Without
+    ``digits`` every value is written with ``decimals`` digits after the point.
 
     >>> column = ScaledColumn.of([12.50, -3])
     >>> column.units.tolist(), column.decimals, column.value(1)
     ([125, -30], 1, Decimal('-3.0'))
+    >>> ScaledColumn(column.units, 1, np.array([1, 0])).value(1)
+    Decimal('-3')
     """
 
     units: Integers  # any shape
     decimals: int
+    digits: NDArray[np.signedinteger] | None = None  # that shape; negative for 1E+3
 
     def __post_init__(self) -> None:
         if self.units.dtype != np.int64 and self.units.dtype != np.object_:
@@ -70,7 +75,9 @@ class ScaledColumn:
         return cls(narrow(units).reshape(shape), decimals)
 
     @classmethod
-    def of_units(cls, units: Integers, decimals: int) -> Self:
+    def of_units(
+        cls, units: Integers, decimals: int, digits: NDArray[np.signedinteger] | None = None
+    ) -> Self:
         """Column of these numbers, as Python integers if sums in int64 could overflow.
 
         >>> ScaledColumn.of_units(np.array([2**62]), 2).units.dtype
@@ -78,11 +85,36 @@ class ScaledColumn:
         """
         extremes = int(units.min(initial=0)), int(units.max(initial=0))
         is_safe = max(map(abs, extremes)) < INT64_SAFE
-        return cls(units if is_safe else units.astype(np.object_), decimals)
+        return cls(units if is_safe else units.astype(np.object_), decimals, digits)
+
+    @classmethod
+    def as_written(cls, values: Sequence[Decimal], shape: tuple[int, ...] = (-1,)) -> Self:
+        """Column of finite decimals, each with its own digits.
+
+        >>> column = ScaledColumn.as_written([Decimal("12.50"), Decimal("7.5")])
+        >>> column.units.tolist(), column.value(0), column.value(1)
+        ([1250, 750], Decimal('12.50'), Decimal('7.5'))
+        """
+        # By their text first, because most amounts are whole and a tuple of each costs more.
+        text = "".join(map(str, values))
+        if "." not in text and "E" not in text:
+            return cls(narrow(np.array(list(map(int, values)), np.object_)).reshape(shape), 0)
+        digits = np.array([digits_of(value) for value in values], np.int32)
+        decimals = max(0, int(digits.max()))
+        units = [int(EXACT.scaleb(value, decimals)) for value in values]
+        column = narrow(np.array(units, np.object_)).reshape(shape)
+        own = None if (digits == decimals).all() else digits.reshape(shape)
+        return cls(column, decimals, own)
 
     def value(self, *place: int) -> Decimal:
-        """The value at a place, with exactly ``decimals`` digits after the point."""
-        return EXACT.scaleb(Decimal(int(self.units[place])), -self.decimals)
+        """The value at a place, with the digits that it is written with."""
+        value = EXACT.scaleb(Decimal(int(self.units[place])), -self.decimals)
+        return value if self.digits is None else with_digits(value, int(self.digits[place]))
+
+    @property
+    def digits_written(self) -> NDArray[np.signedinteger] | int:
+        """Digits after the point of each value, or of all of them."""
+        return self.decimals if self.digits is None else self.digits
 
     def split(self) -> tuple[Integers, Integers]:
         """Whole numbers, rounded down, and the rest of each in units.
@@ -98,7 +130,10 @@ class ScaledColumn:
         return whole, units - whole * 10**self.decimals
 
     def coarsest(self) -> "ScaledColumn":
-        """Rescale the values to the smallest scale that is exact, in int64 if they fit."""
+        """Rescale the values to the smallest scale that is exact, in int64 if they fit.
+
+        How they were written is lost.
+        """
         units, decimals = self.units, self.decimals
         if decimals:
             whole, rest = self.split()
@@ -116,11 +151,28 @@ class ScaledColumn:
         units = self.units
         if factor * int(np.abs(units).max(initial=0)) >= INT64_SAFE or factor >= INT64_SAFE:
             units = units.astype(object)
-        return ScaledColumn(units * factor, decimals)
+        return ScaledColumn(units * factor, decimals, self.digits)
 
-    def select(self, rows: Rows) -> "ScaledColumn":
-        """Column of some rows, at the same scale."""
-        return ScaledColumn(self.units[rows], self.decimals)
+    def select(self, rows: Rows | int) -> "ScaledColumn":
+        """Column of some rows, or the row of a number, at the same scale."""
+        digits = None if self.digits is None else self.digits[rows]
+        return ScaledColumn(self.units[rows], self.decimals, digits)
+
+
+def digits_of(value: Decimal) -> int:
+    """Digits after the point that a finite value is written with; negative before the point."""
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return -exponent
+
+
+def with_digits(value: Decimal, digits: int) -> Decimal:
+    """Write a value with so many digits after the point; it must need no more.
+
+    >>> with_digits(Decimal(1200), -2), with_digits(Decimal("1.50"), 1)
+    (Decimal('1.2E+3'), Decimal('1.5'))
+    """
+    return EXACT.quantize(value, Decimal((0, (1,), -digits)))
 
 
 def column_of_parts(

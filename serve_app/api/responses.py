@@ -7,10 +7,12 @@ from datetime import tzinfo
 
 from starlette.responses import Response, StreamingResponse
 
-from optimization import PortfolioOutcome, Status
+from optimization import BlockOutcome, PortfolioOutcome, Status
 from serve_app.api.problem_responses import response
+from serve_app.api.schemas.block_elements import write_block
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import RebalanceAnswer, outcome_json
+from serve_app.chunks.blocks import outcomes_beside
 from serve_app.json_text import encode
 from serve_app.ports.optimize import RawResponse
 from serve_app.ports.rebalances import OutcomeElements, WrittenOutcomes
@@ -87,12 +89,19 @@ def heading_of(rebalance: Rebalance, zone: tzinfo, *, is_stored: bool = True) ->
 
 
 async def write_outcomes(
-    rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome], zone: tzinfo, *, is_stored: bool
+    rebalance: Rebalance,
+    outcomes: BlockOutcome | Sequence[PortfolioOutcome],
+    zone: tzinfo,
+    *,
+    is_stored: bool,
 ) -> WrittenOutcomes:
     """Write some outcomes of a rebalance as elements of its answer."""
     heading = heading_of(rebalance, zone, is_stored=is_stored)
-    text = await write_elements(heading, outcomes)
-    return WrittenOutcomes(text, are_refused(outcomes))
+    if not isinstance(outcomes, BlockOutcome):
+        return WrittenOutcomes(await write_elements(heading, outcomes), are_refused(outcomes))
+    beside = outcomes_beside(outcomes)
+    text = await _write_block_elements(heading, outcomes)
+    return WrittenOutcomes(text, len(beside) == len(outcomes) and are_refused(beside))
 
 
 async def answer_of_all(
@@ -129,6 +138,17 @@ async def write_elements(heading: Heading, outcomes: Sequence[PortfolioOutcome])
         part = outcomes[start : start + ENCODING_BATCH_SIZE]
         parts.append(encode([_element(heading, rebalance) for rebalance in part])[1:-1])
         await asyncio.sleep(0)
+    return b",".join(parts)
+
+
+async def _write_block_elements(heading: Heading, outcome: BlockOutcome) -> bytes:
+    """Write the elements of a block, as ``write_elements`` does."""
+    parts: list[bytes] = []
+    members = heading.rebalance_id, heading.model_id, heading.lines
+    for place, element in enumerate(write_block(outcome, *members)):
+        parts.append(element)
+        if place % ENCODING_BATCH_SIZE == 0:
+            await asyncio.sleep(0)
     return b",".join(parts)
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +117,11 @@ def outcomes_beside(outcome: BlockOutcome) -> list[PortfolioOutcome]:
 
 def _spread(column: ScaledColumn, rows: NDArray[np.intp], size: int) -> ScaledColumn:
     """Move the rows of a column to their places among ``size`` rows; the other rows are 0."""
-    units = np.zeros((size, *column.units.shape[1:]), column.units.dtype)
-    units[rows] = column.units
-    return replace(column, units=units)
+
+    def spread(values: NDArray[Any]) -> NDArray[Any]:
+        everywhere = np.zeros((size, *values.shape[1:]), values.dtype)
+        everywhere[rows] = values
+        return everywhere
+
+    digits = None if column.digits is None else spread(column.digits)
+    return ScaledColumn(spread(column.units), column.decimals, digits)

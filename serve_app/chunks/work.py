@@ -2,10 +2,8 @@
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Final
 
 from optimization import (
     BlockOutcome,
@@ -30,7 +28,6 @@ from serve_app.chunks.assumed_fills import assume_fills, fetch_counted_orders
 from serve_app.chunks.blocks import complete_outcome, outcomes_beside, price_block
 from serve_app.chunks.fetch import price_balances, source_of
 from serve_app.chunks.solve import (
-    NONE_OWN,
     OwnOptions,
     refused_outcome,
     solve_chunk,
@@ -41,15 +38,12 @@ from serve_app.observability.metrics import count_solved
 from serve_app.resources import Resources
 from serve_app.settings import Settings
 from serve_app.upstream.holdings.block import fetch_block
-from serve_app.upstream.holdings.source import Found, HoldingsBlock, fetch_holdings
+from serve_app.upstream.holdings.source import fetch_holdings
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk
-from storage.order import Order
 from storage.rebalance import Rebalance
 from storage.rebalance_store import RebalanceStore
 from storage.run import HoldingsRef
-
-NO_ORDERS: Final[Mapping[str, Sequence[Order]]] = MappingProxyType({})
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +70,7 @@ Seconds = Mapping[str, float]
 async def solve_in_arrays(
     work: Work, chunk: Chunk, resources: Resources
 ) -> tuple[BlockOutcome | list[PortfolioOutcome], Seconds]:
-    """Fetch and solve the portfolios of a chunk, in arrays if its options and amounts allow it."""
+    """Fetch and solve the portfolios of a chunk, in arrays if its options allow it."""
     correlation_id.set(work.correlation_id)
     if not _is_plain(work, chunk):
         return await outcomes_of(work, chunk, resources)
@@ -84,8 +78,6 @@ async def solve_in_arrays(
     source = source_of(work.settings, resources, work.holdings)
     model_ids = [security.security_id for security in work.rebalance.securities]
     held = await fetch_block(source, chunk.portfolio_ids, model_ids, work.tries)
-    if not isinstance(held, HoldingsBlock):
-        return await _solve_balances(work, chunk, resources, held, begin)
     inputs = await price_block(held, resources.securities, work.snapshot)
     solving = time.perf_counter()
     try:
@@ -130,19 +122,6 @@ async def outcomes_of(
     orders = await fetch_counted_orders(counting, resources) if counting else {}
     source = source_of(work.settings, resources, work.holdings)
     found = await fetch_holdings(source, chunk.portfolio_ids, work.tries)
-    return await _solve_balances(work, chunk, resources, found, begin, own, orders)
-
-
-async def _solve_balances(
-    work: Work,
-    chunk: Chunk,
-    resources: Resources,
-    found: Mapping[str, Found],
-    begin: float,
-    own: OwnOptions = NONE_OWN,
-    orders: Mapping[str, Sequence[Order]] = NO_ORDERS,
-) -> tuple[list[PortfolioOutcome], Seconds]:
-    """Price and solve portfolios by objects; ``begin`` is the time at which the fetch began."""
     also_priced = frozenset(order.security_id for row in orders.values() for order in row)
     model, ids = work.rebalance.securities, chunk.portfolio_ids
     inputs = await price_balances(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Protocol, TypeAlias
 
-from optimization import NO_OVERRIDES, OptionOverrides, PortfolioOutcome
+from optimization import NO_OVERRIDES, BlockOutcome, OptionOverrides, PortfolioOutcome
 from serve_app.ports.optimize import RemoteText
 from serve_app.ports.port import repeatable
 from storage.idempotency_store import IdempotencyClaim
@@ -29,7 +29,7 @@ class WriteOutcomes(Protocol):
     async def __call__(
         self,
         rebalance: Rebalance,
-        outcomes: Sequence[PortfolioOutcome],
+        outcomes: BlockOutcome | Sequence[PortfolioOutcome],
         zone: tzinfo,
         *,
         is_stored: bool,

@@ -30,7 +30,7 @@ from serve_app.observability.metrics import count_solved
 from serve_app.ports.optimize import GivenOptions
 from serve_app.ray_calls import fan_out, tasks_at_a_time
 from serve_app.settings import Settings
-from serve_app.upstream.holdings.block import blocks_by_decimals
+from serve_app.upstream.holdings.block import block_of
 from serve_app.upstream.holdings.source import Balance, HoldingsBlock
 
 logger = logging.getLogger(__name__)
@@ -96,25 +96,23 @@ async def optimize_in_arrays(
 ) -> list[SolvedPart]:
     """Solve each portfolio as ``optimize_portfolios`` does, in arrays where its amounts allow it.
 
-    Portfolios whose amounts have one number of decimals share a block; those with options of their
-    own, or with amounts of different decimals, become objects.
+    Portfolios with options of their own become objects.
     """
     given = _prepare(model, balances, prices, options, time_limit_s)
     if not isinstance(given, StatelessWork):
         return [SolvedPart(range(len(given)), given)]
     places = [place for place, one in enumerate(balances) if one.portfolio_id not in given.own]
     model_ids = [security.security_id for security in given.securities]
-    blocks, _ = blocks_by_decimals(model_ids, [balances[place] for place in places])
+    common = {balances[place].portfolio_id: balances[place] for place in places}
     parts: list[SolvedPart] = []
     alone = set(range(len(balances)))
     with reserve_time(len(balances)):
-        shares = Shares(len(blocks) + 1, 1)
-        for rows, held in blocks:
-            with set_deadline(shares.next_s()):
-                solved = await _solve_block(given, held)
+        if common:
+            with set_deadline(Shares(2, 1).next_s()):
+                solved = await _solve_block(given, block_of(list(common), model_ids, common))
             if solved is not None:
-                parts.append(SolvedPart([places[row] for row in rows], solved))
-                alone.difference_update(parts[-1].places)
+                parts.append(SolvedPart(places, solved))
+                alone.difference_update(places)
         rest = sorted(alone)
         if rest:
             found = await _solve_here(given, [balances[place] for place in rest])

@@ -23,7 +23,7 @@ from optimization import BlockOutcome, Method, PortfolioOutcome, Status, load_so
 from serve_app.call_context import Shares, reserve_time, set_deadline
 from serve_app.chunks.blocks import objects_of, outcomes_beside
 from serve_app.chunks.unmatched_ids import list_other_holdings
-from serve_app.chunks.work import Seconds, Work, match, outcomes_of, solve_in_arrays
+from serve_app.chunks.work import Seconds, Work, match, solve_in_arrays
 from serve_app.observability.logs import correlate_logs
 from serve_app.observability.metrics import OBSERVERS
 from serve_app.ports.rebalances import RemoteElements, WriteOutcomes, WrittenOutcomes
@@ -57,11 +57,11 @@ async def preview_chunk(
 ) -> tuple[ChunkPreview, bytes]:
     """Fetch and solve one chunk and write its outcomes, but store nothing."""
     with set_deadline(within_s):
-        outcomes, _ = await outcomes_of(work, chunk, resources)
+        solved, _ = await solve_in_arrays(work, chunk, resources)
     unmatched = work.rebalance.unmatched
-    held = set(list_other_holdings(outcomes)).intersection(unmatched) if unmatched else ()
-    written = await write(work.rebalance, outcomes, work.settings.time_zone, is_stored=False)
-    refused = outcomes if written.are_refused else ()
+    held = set(list_other_holdings(solved)).intersection(unmatched) if unmatched else ()
+    written = await write(work.rebalance, solved, work.settings.time_zone, is_stored=False)
+    refused = _objects(solved) if written.are_refused else ()
     return ChunkPreview(len(written.text), refused, frozenset(held)), written.text
 
 
@@ -146,10 +146,13 @@ class _Recorder:
         # Outcomes that an earlier attempt stored stay, and may differ from these.
         if self.write is None or not counts.are_new:
             return RecordedChunk(report)
-        outcomes = objects_of(solved) if isinstance(solved, BlockOutcome) else solved
         zone = self.work.settings.time_zone
-        written = await self.write(self.work.rebalance, outcomes, zone, is_stored=True)
+        written = await self.write(self.work.rebalance, solved, zone, is_stored=True)
         return RecordedChunk(report, written)
+
+
+def _objects(solved: BlockOutcome | list[PortfolioOutcome]) -> list[PortfolioOutcome]:
+    return objects_of(solved) if isinstance(solved, BlockOutcome) else solved
 
 
 # Retried after a lost worker or node only, because an error of our own code would repeat.

@@ -3,10 +3,11 @@
 The numbers are little-endian, in C order, with their dtype and shape. A value is
 ``number / 10**decimals``. A few numbers that a narrow dtype does not fit are exceptions, with their
 places in the flat column, where the binary has 0 (patched frame of reference). Numbers beyond int64
-are decimal128, whose values have the scale in themselves.
+are decimal128, whose values have the scale in themselves. Where values are written with different
+numbers of digits after the point, ``digits`` has the most frequent one, and the others by place.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ DECIMAL128: Final = "decimal128"
 DECIMAL128_BYTES: Final = 16
 INTEGERS: Final = (np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
 EXCEPTION_PLACE, EXCEPTION_UNITS = np.dtype("<i4"), np.dtype("<i8")
+WRITTEN_DIGITS = np.dtype("<i2")
 MAX_EXCEPTIONS: Final = 1 / 8  # of a column; an exception has 12 bytes and saves at least 2 each
 
 
@@ -34,6 +36,8 @@ def column_document(column: ScaledColumn) -> Document:
     units = column.units
     low, high = (int(units.min()), int(units.max())) if units.size else (0, 0)
     fields: Document = {"shape": list(units.shape), "decimals": column.decimals}
+    if column.digits is not None:
+        fields["digits"] = _digits_document(column.digits)
     if not _fits(low, high, INTEGERS[-1]):
         data = b"".join(map(_decimal128s(column.decimals), units.flat))
         return fields | {"dtype": DECIMAL128, "data": Binary(data)}
@@ -53,6 +57,25 @@ def column_document(column: ScaledColumn) -> Document:
     return fields | {"dtype": dtype.str, "data": Binary(units.astype(dtype).tobytes())}
 
 
+def _digits_document(digits: NDArray[np.signedinteger]) -> Document:
+    values, counts = np.unique(digits, return_counts=True)
+    most = int(values[np.argmax(counts)]) if digits.size else 0
+    places = np.flatnonzero(digits != most)
+    others = digits.flat[places].astype(WRITTEN_DIGITS)
+    return {
+        "most": most,
+        "places": Binary(places.astype(EXCEPTION_PLACE).tobytes()),
+        "others": Binary(others.tobytes()),
+    }
+
+
+def _digits_from(document: Document, shape: Sequence[int]) -> NDArray[np.int32]:
+    digits = np.full(shape, document["most"], np.int32)
+    places = np.frombuffer(document["places"], EXCEPTION_PLACE)
+    digits.flat[places] = np.frombuffer(document["others"], WRITTEN_DIGITS)
+    return digits
+
+
 def _fits(low: int, high: int, dtype: np.dtype[Any]) -> bool:
     return bool(np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max)
 
@@ -60,16 +83,17 @@ def _fits(low: int, high: int, dtype: np.dtype[Any]) -> bool:
 def column_from(document: Document) -> ScaledColumn:
     """Convert a document to its column."""
     shape, data = document["shape"], document["data"]
+    digits = _digits_from(document["digits"], shape) if "digits" in document else None
     if document["dtype"] != DECIMAL128:
         units = np.frombuffer(data, dtype=document["dtype"]).astype(np.int64)
         if "exceptions" in document:
             places, large = document["exceptions"]["places"], document["exceptions"]["units"]
             units[np.frombuffer(places, EXCEPTION_PLACE)] = np.frombuffer(large, EXCEPTION_UNITS)
-        return ScaledColumn.of_units(units.reshape(shape), document["decimals"])
+        return ScaledColumn.of_units(units.reshape(shape), document["decimals"], digits)
     words = range(0, len(data), DECIMAL128_BYTES)
     numbers = [_coefficient(data[word : word + DECIMAL128_BYTES]) for word in words]
     units = np.array(numbers, dtype=np.object_)
-    return ScaledColumn(units.reshape(shape), document["decimals"])
+    return ScaledColumn(units.reshape(shape), document["decimals"], digits)
 
 
 def _decimal128s(decimals: int) -> Callable[[int], bytes]:

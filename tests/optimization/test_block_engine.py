@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from optimization import (
     BESIDE,
+    EXACT,
     STATUSES,
     CertificationError,
     Direction,
@@ -42,7 +43,13 @@ from optimization.solvers import separable
 from optimization.solvers.separable import Separable
 from tests.optimization.recorded import BOOK, COUNTS, book, digest, recorded, said, short
 from tests.optimization.support.by_hand import PORTFOLIO, A, B, model
-from tests.optimization.support.columns import block_of, column, complete_text, digits_of
+from tests.optimization.support.columns import (
+    block_as_written,
+    block_of,
+    column,
+    complete_text,
+    digits_of,
+)
 from tests.optimization.support.random_blocks import Case, cases
 from tests.optimization.support.random_problems import security_id
 
@@ -99,6 +106,46 @@ def test_every_answer_is_the_one_of_the_objects_to_the_last_digit(case: Case, da
     assert together.transactions.tolist() == [
         len(one.transactions) if isinstance(one, PortfolioOutcome) else 0 for one in found
     ]
+
+
+def rewritten(draw: st.DataObject, amount: Decimal) -> Decimal:
+    """The amount with fewer or more digits after the point."""
+    more = draw.draw(st.sampled_from([None, -9, 0, 1, 4]))
+    if more is None:
+        return amount
+    return EXACT.normalize(amount) if more < 0 else EXACT.quantize(amount, digits(amount, more))
+
+
+def digits(amount: Decimal, more: int) -> Decimal:
+    return Decimal((0, (1,), int(amount.as_tuple().exponent) - more))
+
+
+@settings(max_examples=200, deadline=None)
+@given(case=cases(), data=st.data())
+def test_amounts_that_are_written_with_different_digits_keep_their_own(
+    case: Case, data: st.DataObject
+):
+    securities, portfolios, _, options = case
+    portfolios = [
+        replace(
+            one,
+            cash=rewritten(data, one.cash),
+            holdings={name: rewritten(data, shares) for name, shares in one.holdings.items()},
+        )
+        for one in portfolios
+    ]
+    expected = [rebalance_all(securities, [one], options)[0] for one in portfolios]
+    block = block_as_written(securities, portfolios)
+    cut = data.draw(st.integers(0, len(portfolios)))
+
+    together = rebalance_block(securities, block, options).outcomes()
+    parts = [
+        rebalance_block(securities, block.select(rows), options).outcomes()
+        for rows in (slice(0, cut), slice(cut, len(block)))
+    ]
+
+    assert texts(together) == texts(expected)
+    assert texts([outcome for part in parts for outcome in part]) == texts(expected)
 
 
 @pytest.mark.parametrize("kind", COUNTS)

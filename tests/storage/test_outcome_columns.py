@@ -63,7 +63,15 @@ def integers(shape: tuple[int, ...], largest: int) -> st.SearchStrategy[Any]:
 def columns(draw: st.DrawFn, shape: tuple[int, ...], decimals: int | None = None) -> ScaledColumn:
     largest = draw(st.sampled_from([9, 2**31, 2**61, 10**34 - 1, 10**36]))
     scale = draw(st.integers(0, 20)) if decimals is None else decimals
-    return ScaledColumn(draw(integers(shape, largest)), scale)
+    units = draw(integers(shape, largest))
+    if not draw(st.booleans()):
+        return ScaledColumn(units, scale)
+    # Fewer digits than the scale, where the last ones are 0.
+    fewer = st.lists(st.integers(0, scale + 2), min_size=units.size, max_size=units.size)
+    dropped = np.array(draw(fewer), np.int32).reshape(shape)
+    power = np.array([10**each for each in dropped.ravel().tolist()], np.object_).reshape(shape)
+    is_exact = units.astype(np.object_) % power == 0
+    return ScaledColumn(units, scale, scale - np.where(is_exact, dropped, 0))
 
 
 @st.composite

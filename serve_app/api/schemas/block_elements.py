@@ -70,12 +70,13 @@ class _BlockWriter:
     @cached_property
     def are_plain(self) -> NDArray[np.bool_]:
         """Rows of whole shares, none of them short afterwards, and of a market value above 0."""
-        outcome = self._outcome
-        if outcome.before.decimals or outcome.others.quantities.decimals:
-            return np.zeros(len(outcome), np.bool_)
-        is_long = (outcome.after.units >= 0).all(axis=1)
-        is_long &= outcome.market_value.units > 0
-        return is_long & (outcome.status != BESIDE)
+        outcome, others = self._outcome, self._outcome.others
+        are_plain = (outcome.after.units >= 0).all(axis=1)
+        are_plain &= outcome.market_value.units > 0
+        are_plain &= outcome.status != BESIDE
+        are_plain &= ~outcome.before.split()[1].any(axis=1)
+        are_plain[others.rows[others.quantities.split()[1] != 0]] = False
+        return are_plain
 
     def write_object(self, row: int) -> bytes:
         """Write the element of any row, by its object."""
@@ -141,11 +142,11 @@ class _BlockWriter:
 
     @cached_property
     def _before(self) -> list[list[int]]:
-        return self._outcome.before.units.tolist()
+        return self._outcome.before.split()[0].tolist()
 
     @cached_property
     def _after(self) -> list[list[int]]:
-        return self._outcome.after.units.tolist()
+        return self._outcome.after.split()[0].tolist()
 
     @cached_property
     def _weights(self) -> list[list[int]]:
@@ -173,7 +174,7 @@ class _OtherLines:
     """
 
     def __init__(self, outcome: BlockOutcome, lines: OutcomeLines) -> None:
-        quantities = outcome.others.quantities.units
+        quantities = outcome.others.quantities.split()[0]
         self._places: list[int] = outcome.others.securities.tolist()
         self._quantities = list(map(str, quantities.tolist()))
         self._traded = list(map(str, abs(quantities).tolist()))

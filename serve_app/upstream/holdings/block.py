@@ -1,11 +1,9 @@
 """Holdings block: the holdings of many portfolios as arrays, without an object for each holding."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,22 +23,21 @@ from serve_app.upstream.holdings.source import (
 Places = NDArray[np.intp]
 Units = NDArray[Any]
 """Whole numbers: int64, or Python integers in an object array where one is larger."""
+Digits = NDArray[np.signedinteger]
 MAX_INT64 = 2**63 - 1
 LACKING, REPEATED = "a row without a quantity", "two rows of one security"
 
 
 async def fetch_block(
     source: HoldingsSource, portfolio_ids: Sequence[str], security_ids: Sequence[str], tries: int
-) -> HoldingsBlock | Mapping[str, Found]:
-    """Read distinct portfolios as a block, dense in these securities, or as balances.
+) -> HoldingsBlock:
+    """Read distinct portfolios as a block, dense in these securities.
 
-    Balances are returned if their amounts differ in their number of decimals, because a block would
-    change the digits that an outcome shows. Raises what ``fetch_holdings`` raises.
+    Raises what ``fetch_holdings`` raises.
     """
     if isinstance(source, BlockSource):
         return await source.read_block(portfolio_ids, security_ids)
-    found = await fetch_holdings(source, portfolio_ids, tries)
-    return block_of(portfolio_ids, security_ids, found) or found
+    return block_of(portfolio_ids, security_ids, await fetch_holdings(source, portfolio_ids, tries))
 
 
 def balances_of(block: HoldingsBlock) -> dict[str, Found]:
@@ -56,83 +53,22 @@ def balances_of(block: HoldingsBlock) -> dict[str, Found]:
 
 def block_of(
     portfolio_ids: Sequence[str], security_ids: Sequence[str], found: Mapping[str, Found]
-) -> HoldingsBlock | None:
-    """Convert balances to a block; None if their amounts differ in their number of decimals."""
+) -> HoldingsBlock:
+    """Convert balances to a block, each amount with the digits that it is written with."""
     balances = [(row, found[one]) for row, one in enumerate(portfolio_ids)]
     known = {row: one for row, one in balances if isinstance(one, Balance)}
-    cash = _common_decimals([one.cash for one in known.values()])
-    shares = _common_decimals([each for one in known.values() for each in one.holdings.values()])
-    if cash is None or shares is None:
-        return None
+    cash = ScaledColumn.as_written([one.cash for one in known.values()])
+    shares = ScaledColumn.as_written(
+        [each for one in known.values() for each in one.holdings.values()]
+    )
+    builder = BlockBuilder(tuple(portfolio_ids), security_ids, shares.decimals, cash.decimals)
+    rows = np.array(list(known), np.intp)
+    builder.add(rows, builder.columns_of([None] * len(known)), cash.units, digits=cash.digits)
+    sizes = [len(one.holdings) for one in known.values()]
+    columns = builder.columns_of(each for one in known.values() for each in one.holdings)
+    builder.add(np.repeat(rows, sizes), columns, shares.units, digits=shares.digits)
     errors = {row: one for row, one in balances if not isinstance(one, Balance)}
-    block = _block_of_balances(portfolio_ids, security_ids, known, Decimals(cash, shares))
-    return replace(block, errors=errors)
-
-
-def blocks_by_decimals(
-    security_ids: Sequence[str], balances: Sequence[Balance]
-) -> tuple[list[tuple[list[int], HoldingsBlock]], list[int]]:
-    """Convert balances to a block for each number of decimals, each with the places of its rows.
-
-    Also returns the places of balances whose own amounts differ in their number of decimals.
-    """
-    places: dict[Decimals | None, list[int]] = defaultdict(list)
-    for place, one in enumerate(balances):
-        cash, shares = _common_decimals([one.cash]), _common_decimals(list(one.holdings.values()))
-        places[None if cash is None or shares is None else Decimals(cash, shares)].append(place)
-    without = places.pop(None, [])
-    blocks: list[tuple[list[int], HoldingsBlock]] = []
-    for decimals, some in places.items():
-        assert decimals is not None
-        chosen = [balances[place] for place in some]
-        ids, known = [one.portfolio_id for one in chosen], dict(enumerate(chosen))
-        blocks.append((some, _block_of_balances(ids, security_ids, known, decimals)))
-    return blocks, without
-
-
-class Decimals(NamedTuple):
-    """Number of decimals that the amounts of a block are written with."""
-
-    cash: int
-    shares: int
-
-
-def _block_of_balances(
-    portfolio_ids: Sequence[str],
-    security_ids: Sequence[str],
-    known: Mapping[int, Balance],
-    decimals: Decimals,
-) -> HoldingsBlock:
-    """Build a block from the balances of some of its rows."""
-    builder = BlockBuilder(tuple(portfolio_ids), security_ids, decimals.shares, decimals.cash)
-    rows, balances = np.array(list(known), np.intp), known.values()
-    cash = _units_of((one.cash for one in balances), decimals.cash)
-    builder.add(rows, builder.columns_of([None] * len(known)), cash)
-    sizes = [len(one.holdings) for one in balances]
-    columns = builder.columns_of(each for one in balances for each in one.holdings)
-    shares = chain.from_iterable(one.holdings.values() for one in balances)
-    builder.add(np.repeat(rows, sizes), columns, _units_of(shares, decimals.shares))
-    return builder.build(is_checked=True)
-
-
-def _common_decimals(amounts: Sequence[Decimal]) -> int | None:
-    """Number of decimals that all amounts are written with; None if they differ."""
-    # Read from their text first, because most amounts are whole and a text costs less than a tuple.
-    text = "".join(map(str, amounts))
-    if "." not in text and "E" not in text:
-        return 0
-    exponents = {amount.as_tuple().exponent for amount in amounts}
-    exponent = exponents.pop()
-    if exponents or not isinstance(exponent, int) or exponent > 0:
-        return None
-    return -exponent
-
-
-def _units_of(amounts: Iterable[Decimal], decimals: int) -> Units:
-    scaled = (EXACT.scaleb(amount, decimals) for amount in amounts) if decimals else amounts
-    units = list(map(int, scaled))
-    fits = not units or (max(units) <= MAX_INT64 and min(units) >= -MAX_INT64)
-    return np.array(units, np.int64 if fits else np.object_)
+    return replace(builder.build(is_checked=True), errors=errors)
 
 
 class BlockBuilder:
@@ -169,7 +105,8 @@ class BlockBuilder:
         self._dense: Units = np.zeros(shape, np.int64)
         self._has_entry = np.zeros(shape, np.bool_)
         self._entries = np.zeros(len(portfolio_ids), np.intp)  # of each row
-        self._others: list[tuple[Places, Places, Units]] = []
+        self._digits: Digits | None = None  # if entries are written with different ones
+        self._others: list[tuple[Places, Places, Units, Digits]] = []
         self._lacking: set[int] = set()
 
     def columns_of(self, security_ids: Iterable[str | None]) -> Places:
@@ -180,41 +117,61 @@ class BlockBuilder:
         return np.array(list(map(columns.__getitem__, ids)), np.intp)
 
     def add(
-        self, rows: Places, columns: Places, units: Units, lacks: NDArray[np.bool_] | None = None
+        self,
+        rows: Places,
+        columns: Places,
+        units: Units,
+        lacks: NDArray[np.bool_] | None = None,
+        digits: Digits | None = None,
     ) -> None:
-        """Add entries; ``units`` is 0 where an entry ``lacks`` its quantity."""
+        """Add entries; ``units`` is 0 where an entry ``lacks`` its quantity.
+
+        ``digits`` are those after the point that the entries are written with, by default all.
+        """
         self._entries += np.bincount(rows, minlength=len(self._entries))
         if lacks is not None:
             self._lacking.update(rows[lacks].tolist())
         if len(columns) and columns.max() > self._cash:
             is_other = columns > self._cash
-            self._others.append((rows[is_other], columns[is_other], units[is_other]))
+            own = np.full(len(rows), self._decimals, np.int32) if digits is None else digits
+            self._others.append((rows[is_other], columns[is_other], units[is_other], own[is_other]))
             rows, columns, units = rows[~is_other], columns[~is_other], units[~is_other]
+            digits = None if digits is None else digits[~is_other]
         if units.dtype == np.object_:
             self._dense = self._dense.astype(np.object_)
         self._dense[rows, columns] = units
         self._has_entry[rows, columns] = True
+        if digits is not None:
+            if self._digits is None:
+                self._digits = np.full(self._dense.shape, self._decimals, np.int32)
+                self._digits[:, self._cash] = self._cash_decimals
+            self._digits[rows, columns] = digits
 
     def build(self, *, is_checked: bool = False) -> HoldingsBlock:
         """Build the block of all entries; ``is_checked`` if no row can have an error."""
-        none = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.int64)
-        rows, columns, units = map(np.concatenate, zip(none, *self._others, strict=True))
+        no_digits = np.zeros(0, np.int32)
+        none = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.int64), no_digits
+        rows, columns, units, digits = map(np.concatenate, zip(none, *self._others, strict=True))
         errors = {} if is_checked else self._errors(rows, columns)
         self._dense[list(errors)] = 0
         is_held = (units != 0) & ~np.isin(rows, list(errors))
-        rows, units = rows[is_held], units[is_held]
+        rows, units, digits = rows[is_held], units[is_held], digits[is_held]
         securities, other_ids = self._number_securities(columns[is_held])
         order = np.lexsort((securities, rows))
         return HoldingsBlock(
             self._portfolio_ids,
-            ScaledColumn(fit_int64(self._dense[:, self._cash]), self._cash_decimals),
-            ScaledColumn(fit_int64(self._dense[:, : self._cash]), self._decimals),
+            self._dense_column(self._cash, self._cash_decimals),
+            self._dense_column(slice(self._cash), self._decimals),
             rows[order].astype(np.int32),
             securities[order].astype(np.int32),
-            ScaledColumn(fit_int64(units[order]), self._decimals),
+            _column(units[order], self._decimals, digits[order]),
             other_ids,
             errors,
         )
+
+    def _dense_column(self, columns: slice | int, decimals: int) -> ScaledColumn:
+        digits = None if self._digits is None else self._digits[:, columns]
+        return _column(self._dense[:, columns], decimals, digits)
 
     def _errors(self, rows: Places, columns: Places) -> dict[int, HoldingsError]:
         """Find the rows without entries, with incomplete ones, or with two for one security."""
@@ -246,6 +203,13 @@ class BlockBuilder:
         return by_id[numbers], tuple(sorted(ids))
 
 
+def _column(units: Units, decimals: int, digits: Digits | None) -> ScaledColumn:
+    """Make a column, without digits if all values have its decimals."""
+    is_alike = digits is None or bool((digits == decimals).all())
+    own = None if is_alike or digits is None else np.ascontiguousarray(digits)
+    return ScaledColumn(fit_int64(units), decimals, own)
+
+
 def multiply(units: Units, factor: int) -> Units:
     """Multiply whole numbers exactly, as Python integers where a product may exceed int64.
 
@@ -275,7 +239,9 @@ def _largest(units: Units) -> int:
 
 
 def _decimals_of(column: ScaledColumn) -> list[Decimal]:
-    """Convert a column of one dimension; each number has all decimals of the column."""
+    """Convert a column of one dimension."""
+    if column.digits is not None:
+        return [column.value(place) for place in range(len(column.units))]
     units = map(Decimal, column.units.tolist())
     if not column.decimals:
         return list(units)

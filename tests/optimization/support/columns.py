@@ -60,6 +60,23 @@ def block_of(
     )
 
 
+def block_as_written(
+    securities: Sequence[PricedTarget], portfolios: Sequence[Portfolio]
+) -> PortfolioBlock:
+    """Portfolios as ``block_of`` makes them, each amount with its own digits."""
+    block = block_of(securities, portfolios)
+    ids = [security.security_id for security in securities]
+    inside = [one.holdings.get(name, Decimal(0)) for one in portfolios for name in ids]
+    places = zip(block.others.rows.tolist(), block.others.securities.tolist(), strict=True)
+    outside = [portfolios[row].holdings[block.others.ids[at]] for row, at in places]
+    return replace(
+        block,
+        cash=ScaledColumn.as_written([one.cash for one in portfolios]),
+        quantities=ScaledColumn.as_written(inside, (len(portfolios), len(ids))),
+        others=replace(block.others, quantities=ScaledColumn.as_written(outside)),
+    )
+
+
 def complete_text(answer: object) -> str:
     """Everything that an answer has, every digit of it, but for the seconds it took."""
     if isinstance(answer, NoSolutionInTimeError):
