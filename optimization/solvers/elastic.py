@@ -12,6 +12,7 @@ from optimization.exact.evaluation import Limit
 from optimization.exact.scaled_integers import Integers
 from optimization.milp import programs
 from optimization.solvers.cash_constrained import MAX_TIGHTENINGS
+from optimization.solvers.clear_plan import find_clear_plan
 from optimization.solvers.coupled import verify_rounding, widen_margins
 from optimization.solvers.coupled_data import coupled_milp_data
 from optimization.solvers.coupled_limits import UNBOUNDED
@@ -37,6 +38,9 @@ def find_nearest_plan(
         edges, price = tuple(band_edges(coupled.block)), Fraction(BAND_PRICE)
         soft = replace(coupled.constraints, soft_price=price, edges=edges, shares=None)
         coupled = replace(coupled, constraints=soft)
+    clear = find_clear_plan(coupled)
+    if clear is not None:
+        return clear, ()
     floor = max(0.0, float(coupled.constraints.cash_least) * coupled.unit)
     for slacks in (Slacks(), Slacks(floor=floor, limits=UNBOUNDED)):
         lots, given = _solve_elastic(coupled, budget, slacks)
