@@ -39,7 +39,7 @@ class SimulatedMarket:
     """Actor that serves the simulated market, one for each cluster."""
 
     def __init__(
-        self, seed: int, portfolios: int, prices_file: Path | None, natural_ids: bool
+        self, seed: int, portfolios: int, prices_file: Path | None, natural_ids: bool = False
     ) -> None:
         self._url = ""
         self._listening = threading.Event()
