@@ -7,13 +7,14 @@ from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.upstream.retry_policy import Policy
 from tests.support.upstream_servers import Handler, client_of
 
-QUICK = Policy(tries=2, backoff_s=0.001, total_s=0.05)
+PATIENT = Policy(tries=2, backoff_s=0.001, total_s=10)
+HASTY = Policy(tries=2, backoff_s=0.001, total_s=0.05)
 
 
-async def observe_call(handler: Handler) -> list[tuple[str, str]]:
+async def observe_call(handler: Handler, policy: Policy = PATIENT) -> list[tuple[str, str]]:
     """Make one call; return what the observer received."""
     told: list[tuple[str, str]] = []
-    client = client_of(handler, QUICK, observer=lambda name, how, _: told.append((name, how)))
+    client = client_of(handler, policy, observer=lambda name, how, _: told.append((name, how)))
     try:
         await client.get("/api/v1/prices")
     except UpstreamUnavailableError:
@@ -40,7 +41,7 @@ async def test_a_try_without_an_answer_is_told_too(error: Exception | None, outc
         await asyncio.sleep(60)
         raise AssertionError
 
-    told = await observe_call(handler)
+    told = await observe_call(handler, PATIENT if error else HASTY)
 
     assert told[-1] == ("the call", "refused")
     assert set(told[:-1]) == {("pricing", outcome)}
