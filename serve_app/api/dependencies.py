@@ -20,7 +20,7 @@ from serve_app.api.schemas.fields import GlobecoIdentifier
 from serve_app.api.schemas.general_fields import AnyIdentifier
 from serve_app.api.schemas.models import Version
 from serve_app.api.schemas.rules_in_force import ByRules
-from serve_app.ports import optimizer, store
+from serve_app.ports import optimizer, rebalances, store
 from serve_app.settings import Settings
 from serve_app.upstream.http_client import UpstreamHealth
 
@@ -59,7 +59,8 @@ class Ports:
     """Everything the application needs from outside.
 
     ``checks`` and ``upstreams`` are the health checks of readiness, by the name of the part; a part
-    fails if its check raises or times out. ``metrics`` returns the text of Prometheus.
+    fails if its check raises or times out. ``metrics`` returns the text of Prometheus. Rebalances
+    that are waited for go to ``rebalancing``, or to the optimizer if that is None.
     """
 
     store: store.Store
@@ -67,6 +68,7 @@ class Ports:
     checks: Mapping[str, Check]
     metrics: Callable[[], Awaitable[str]]
     upstreams: Mapping[str, UpstreamCheck] = field(default_factory=dict[str, UpstreamCheck])
+    rebalancing: rebalances.Rebalancing | None = None
 
 
 # Coroutines, because FastAPI would run each plain function in a thread of its own.
@@ -82,6 +84,11 @@ async def _optimizer(request: Request) -> optimizer.Optimizer:
     return request.app.state.ports.optimizer
 
 
+async def _rebalancing(request: Request) -> rebalances.Rebalancing:
+    ports: Ports = request.app.state.ports
+    return ports.rebalancing or ports.optimizer
+
+
 async def _settings(request: Request) -> Settings:
     return request.app.state.settings
 
@@ -94,6 +101,7 @@ async def _responds_async(prefer: Prefer = None) -> bool:
 Parts = Annotated[Ports, Depends(_ports)]
 Store = Annotated[store.Store, Depends(_store)]
 Rebalancer = Annotated[optimizer.Optimizer, Depends(_optimizer)]
+Rebalancing = Annotated[rebalances.Rebalancing, Depends(_rebalancing)]
 Configured = Annotated[Settings, Depends(_settings)]
 RespondAsync = Annotated[bool, Depends(_responds_async)]
 

@@ -19,6 +19,7 @@ from optimization import (
     Status,
     TimeBudget,
     rebalance_all,
+    rebalance_at_once,
     require_targets,
 )
 from optimization.errors import (
@@ -62,6 +63,32 @@ async def solve_chunk(
         lambda budget: _solve(model, portfolios, options, own, budget)
     )
     on_solved(outcomes, seconds)
+    return outcomes
+
+
+def solve_at_once(
+    model: tuple[PricedTarget, ...],
+    inputs: ChunkInputs,
+    options: RebalanceOptions,
+    on_solved: OnSolved,
+) -> list[PortfolioOutcome] | None:
+    """Solve the portfolios of a chunk in this thread; None if one of them needs a search.
+
+    The outcomes are those of ``solve_chunk``. An error that should not be is left to it, too.
+    """
+    begin = time.perf_counter()
+    pairs = zip(inputs.portfolio_ids, inputs.balances, strict=True)
+    made = [_portfolio(portfolio_id, balance, inputs.prices) for portfolio_id, balance in pairs]
+    portfolios = [one for one in made if isinstance(one, Portfolio)]
+    try:
+        answers = rebalance_at_once(model, portfolios, options)
+    except Exception:  # noqa: BLE001 - whatever it is: solve_chunk isolates and logs it
+        return None
+    if answers is None:
+        return None
+    solved = map(_outcome_of, portfolios, answers)
+    outcomes = [next(solved) if isinstance(one, Portfolio) else one for one in made]
+    on_solved(outcomes, time.perf_counter() - begin)
     return outcomes
 
 

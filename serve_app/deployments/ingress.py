@@ -12,9 +12,11 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.deployments.handles import connect
 from serve_app.observability.logs import correlate_logs
-from serve_app.observability.metrics import HttpMetrics, drop_ray_prefix
+from serve_app.observability.metrics import OBSERVERS, HttpMetrics, drop_ray_prefix
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.store import Store
+from serve_app.rebalances.inline import InlineRebalancer
+from serve_app.resources import open_resources
 from serve_app.settings import Settings
 
 METRICS_TIMEOUT_S = 5.0
@@ -38,7 +40,9 @@ class Ingress:
         of_optimizer, of_store = ("accounting", "pricing", "security"), ("order", "portfolio")
         upstreams = {name: partial(self._optimizer.check_upstream, name) for name in of_optimizer}
         upstreams |= {name: partial(self._store.check_upstream, name) for name in of_store}
-        parts = Ports(self._store, self._optimizer, checks, node_metrics, upstreams)
+        open_here = partial(open_resources, self._settings, OBSERVERS)
+        inline = InlineRebalancer(self._settings, open_here, self._optimizer)
+        parts = Ports(self._store, self._optimizer, checks, node_metrics, upstreams, inline)
         return api_app(
             self._settings,
             parts,

@@ -5,20 +5,22 @@ the whole rebalance.
 """
 
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Protocol
 
-from optimization import Model, OptionOverrides, PortfolioOutcome
+from optimization import Model, OptionOverrides
 from serve_app.call_context import correlation_id, reserve_time
-from serve_app.chunks.fetch import UNPRICED, price_model
-from serve_app.chunks.unmatched_ids import list_other_holdings
-from serve_app.chunks.work import Work, find_unmatched_ids, options_for, outcomes_of
-from serve_app.observability.metrics import count_outcomes, count_rebalance, count_stopped_rebalance
+from serve_app.chunks.work import Work, options_for, outcomes_of
+from serve_app.observability.metrics import count_rebalance, count_stopped_rebalance
 from serve_app.ports.rebalances import Outcomes, Rebalanced, RemoteElements
-from serve_app.problems.error_table import refusal_of
+from serve_app.rebalances.completion import (
+    date_model,
+    drop_held,
+    drop_matched,
+    store_completed,
+)
+from serve_app.rebalances.preparation import prepare_work
 from serve_app.resources import Resources
 from serve_app.runs.chunk_attempts import ChunkRunner
 from serve_app.runs.chunk_texts import Preview
@@ -28,7 +30,7 @@ from storage.chunk_store import Chunk
 from storage.errors import NotFoundError
 from storage.idempotency_store import IdempotencyClaim
 from storage.mongo.decimal_codec import now
-from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance, new_rebalance_id
+from storage.rebalance import RebalanceStatus, new_rebalance_id
 from storage.run import HoldingsRef, Run, Selection
 
 
@@ -81,7 +83,7 @@ class DirectRebalancer:
         with _count(len(ids)):
             if len(ids) > self._settings.run_fan_out_above:
                 return await self._fan_out(rebalance_id, model, overrides, claim)
-            work = await self._begin(rebalance_id, model, len(ids), overrides, alone=False)
+            work = await self._prepare(rebalance_id, model, len(ids), overrides, alone=False)
             return await self._solve_here(work, ids, claim)
 
     async def rebalance_portfolio(
@@ -99,20 +101,20 @@ class DirectRebalancer:
         """
         options_for(model, overrides, self._settings)
         with _count(1):
-            work = await self._begin(rebalance_id, model, 1, overrides, alone=True)
+            work = await self._prepare(rebalance_id, model, 1, overrides, alone=True)
             return await self._solve_here(work, (portfolio_id,), claim)
 
     async def preview_model(self, model: Model, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of a rebalance; store nothing, so the rebalance id leads nowhere."""
         ids = model.portfolio_ids
-        work = await self._begin(new_rebalance_id(), model, len(ids), overrides, alone=False)
+        work = await self._prepare(new_rebalance_id(), model, len(ids), overrides, alone=False)
         if work.refusal is not None or len(ids) <= self._settings.run_fan_out_above:
             return await self._preview_here(work, ids)
         runner = self._open_runner(self._settings, self._with)
         with reserve_time(len(ids)):
             whole = Chunk(work.rebalance.rebalance_id, 0, ids)
             previewed, held = await runner.preview(work, whole)
-        rebalance = _drop(work.rebalance, held)
+        rebalance = drop_held(work.rebalance, held)
         if isinstance(previewed, RemoteElements):
             return rebalance, previewed
         return rebalance, tuple(previewed)
@@ -121,14 +123,14 @@ class DirectRebalancer:
         self, model: Model, portfolio_id: str, overrides: OptionOverrides
     ) -> Outcomes:
         """Return the outcome of one portfolio, as ``preview_model`` does."""
-        work = await self._begin(new_rebalance_id(), model, 1, overrides, alone=True)
+        work = await self._prepare(new_rebalance_id(), model, 1, overrides, alone=True)
         return await self._preview_here(work, (portfolio_id,))
 
     async def _preview_here(self, work: Work, portfolio_ids: tuple[str, ...]) -> Outcomes:
         whole = Chunk(work.rebalance.rebalance_id, 0, portfolio_ids)
         with reserve_time(len(portfolio_ids)):
             outcomes, _ = await outcomes_of(work, whole, self._with)
-        return _drop_matched(work.rebalance, outcomes), tuple(outcomes)
+        return drop_matched(work.rebalance, outcomes), tuple(outcomes)
 
     async def read_completed(self, rebalance_id: str) -> Outcomes | None:
         """Return a rebalance whose answer was lost; wait for it first if it is still running."""
@@ -148,7 +150,9 @@ class DirectRebalancer:
         chunk = Chunk(work.rebalance.rebalance_id, 0, portfolio_ids)
         with reserve_time(len(portfolio_ids)):
             outcomes, _ = await outcomes_of(work, chunk, self._with)
-        return await self._record(work.rebalance, outcomes, claim)
+        stored = await store_completed(self._with, work.rebalance, outcomes, claim)
+        await date_model(self._with, stored)
+        return stored, tuple(outcomes)
 
     async def _fan_out(
         self,
@@ -177,7 +181,7 @@ class DirectRebalancer:
             return stored, elements
         return stored, await self._with.rebalances.list_outcomes(stored)
 
-    async def _begin(
+    async def _prepare(
         self,
         rebalance_id: str,
         model: Model,
@@ -186,50 +190,8 @@ class DirectRebalancer:
         *,
         alone: bool,
     ) -> Work:
-        options = options_for(model, overrides, self._settings)
-        snapshot = await self._with.prices.read_snapshot()
-        given = OptionOverrides.from_options(options)
-        rebalance = new_rebalance(rebalance_id, model, portfolios, given, now())
-        rebalance = replace(rebalance, unmatched=find_unmatched_ids(model, options))
-        holdings = HoldingsRef(self._settings.holdings_source)
-        # Only the caller's restrictions must match, because those of the model are meant for all
-        # its portfolios together and not for each.
-        named = overrides.restrictions if alone else None
-        work = Work(self._settings, rebalance, snapshot, options, correlation_id.get(), holdings)
-        return await self._at_prices(replace(work, must_match=named), model)
-
-    async def _at_prices(self, work: Work, model: Model) -> Work:
-        """Add the prices of the model to the work, or the refusal if it has none."""
-        try:
-            securities = await price_model(model, self._with.securities, work.snapshot)
-        except UNPRICED as error:
-            return replace(work, refusal=refusal_of(error))
-        return replace(work, rebalance=replace(work.rebalance, securities=securities))
-
-    async def _record(
-        self,
-        rebalance: Rebalance,
-        outcomes: Sequence[PortfolioOutcome],
-        claim: IdempotencyClaim | None,
-    ) -> Outcomes:
-        """Store a completed rebalance and date its model."""
-        counts = Counter(outcome.status for outcome in outcomes)
-        count_outcomes(counts)
-        rebalance = replace(
-            _drop_matched(rebalance, outcomes),
-            status=RebalanceStatus.COMPLETED,
-            counts=counts,
-            finished_at=now(),
-        )
-        stored = await self._with.rebalances.store(rebalance, outcomes, claim)
-        # Afterwards, because an unstored rebalance must leave no date.
-        await self._date_model(rebalance)
-        return stored, tuple(outcomes)
-
-    async def _date_model(self, rebalance: Rebalance) -> None:
-        # Ignored, because a model may be deleted while its portfolios are rebalanced.
-        with suppress(NotFoundError):
-            await self._with.models.record_rebalance_date(rebalance.model_id, rebalance.started_at)
+        of_model = rebalance_id, model, portfolios, overrides
+        return await prepare_work(self._settings, self._with, *of_model, alone=alone)
 
 
 @contextmanager
@@ -242,14 +204,3 @@ def _count(portfolios: int) -> Generator[None]:
         count_stopped_rebalance()
         raise
     count_rebalance(portfolios, time.monotonic() - begin)
-
-
-def _drop_matched(rebalance: Rebalance, outcomes: Sequence[PortfolioOutcome]) -> Rebalance:
-    if not rebalance.unmatched:
-        return rebalance
-    return _drop(rebalance, frozenset(list_other_holdings(outcomes)))
-
-
-def _drop(rebalance: Rebalance, held: frozenset[str]) -> Rebalance:
-    unmatched = tuple(each for each in rebalance.unmatched if each not in held)
-    return replace(rebalance, unmatched=unmatched)

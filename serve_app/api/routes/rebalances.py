@@ -10,6 +10,7 @@ from serve_app.api.dependencies import (
     ModelId,
     PortfolioId,
     Rebalancer,
+    Rebalancing,
     RespondAsync,
     Store,
 )
@@ -78,6 +79,7 @@ async def rebalance_model(
     model_id: ModelId,
     store: Store,
     optimizer: Rebalancer,
+    rebalancing: Rebalancing,
     settings: Configured,
     once: Idempotent,
     options: RebalanceOptionsBody | None = None,
@@ -91,7 +93,7 @@ async def rebalance_model(
         return await _begin_run(store, optimizer, once, selection, options)
     wanted = options_of(options)
     if dry_run:
-        rebalance, outcomes = await optimizer.preview_model(model_id, wanted)
+        rebalance, outcomes = await rebalancing.preview_model(model_id, wanted)
         headers = _unmatched_header(rebalance)
         # Workers write the elements of many portfolios, because the ingress would take seconds.
         if isinstance(outcomes, RemoteElements):
@@ -105,7 +107,7 @@ async def rebalance_model(
         return rebalance, await store.list_outcomes(rebalance)
 
     (rebalance, outcomes), replayed = await once(
-        lambda: exactly_once.rebalance_model(optimizer, model_id, wanted, once.claim),
+        lambda: exactly_once.rebalance_model(rebalancing, model_id, wanted, once.claim),
         lambda stored: stored[0].rebalance_id,
         recall,
     )
@@ -126,6 +128,7 @@ async def rebalance_portfolio(
     portfolio_id: PortfolioId,
     store: Store,
     optimizer: Rebalancer,
+    rebalancing: Rebalancing,
     settings: Configured,
     once: Idempotent,
     options: PortfolioRebalanceOptionsBody | None = None,
@@ -139,12 +142,12 @@ async def rebalance_portfolio(
         return await _begin_run(store, optimizer, once, selection, options)
     wanted = options_of(options)
     if dry_run:
-        rebalance, outcome = await optimizer.preview_portfolio(portfolio_id, model_id, wanted)
+        rebalance, outcome = await rebalancing.preview_portfolio(portfolio_id, model_id, wanted)
         heading = heading_of(rebalance, settings.time_zone, is_stored=False)
         return answer_of_one(request.url.path, heading, outcome, {})
     (rebalance, outcome), replayed = await once(
         lambda: exactly_once.rebalance_portfolio(
-            optimizer, portfolio_id, model_id, wanted, once.claim
+            rebalancing, portfolio_id, model_id, wanted, once.claim
         ),
         lambda stored: stored[0].rebalance_id,
         lambda rebalance_id: store.read_outcome(rebalance_id, portfolio_id),

@@ -1,0 +1,200 @@
+"""Inline rebalances: one portfolio, solved in the process that took its request.
+
+A hop to the Optimizer and back costs more than the separable optimum of a portfolio. Everything
+that may take longer than a few milliseconds, or finds the process busy, goes to the Optimizer, so
+that no request waits for the event loop and the load stays where replicas are added.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Final, final
+
+from optimization import Model, OpenOrders, OptionOverrides, PortfolioOutcome, RebalanceOptions
+from serve_app.chunks.fetch import price_balances, source_of
+from serve_app.chunks.solve import refused_outcome, solve_at_once
+from serve_app.chunks.unmatched_ids import require_matched
+from serve_app.chunks.work import options_for
+from serve_app.observability.metrics import count_rebalance, count_solved, count_stopped_rebalance
+from serve_app.ports.rebalances import (
+    Outcomes,
+    Rebalanced,
+    RebalanceModel,
+    RebalancePortfolio,
+    Rebalancing,
+)
+from serve_app.rebalances.completion import date_model, drop_matched, store_completed
+from serve_app.rebalances.preparation import prepare_work
+from serve_app.resources import Resources
+from serve_app.settings import Settings
+from serve_app.upstream.holdings.source import Found, fetch_holdings
+from storage.errors import StorageUnavailableError
+from storage.rebalance import Rebalance, new_rebalance_id
+from storage.run import HoldingsRef
+
+MAX_INLINE: Final = 4  # rebalances at a time; as many as one replica of the Optimizer is meant for
+MAX_SECURITIES: Final = 250  # of the model and the portfolio; about 5 ms of the event loop
+
+OfOne = tuple[Rebalance, PortfolioOutcome]
+Reading = asyncio.Task[Mapping[str, Found]]
+"""The read of the holdings of one portfolio."""
+
+logger = logging.getLogger(__name__)
+
+
+@final
+class InlineRebalancer(Rebalancing):
+    """Rebalances one portfolio here if that takes milliseconds, and everything else elsewhere."""
+
+    def __init__(
+        self, settings: Settings, open_here: Callable[[], Resources], optimizer: Rebalancing
+    ) -> None:
+        self._settings = settings
+        self._open_here = open_here
+        self._optimizer = optimizer
+        self._at_work = 0
+        self._dating: set[asyncio.Task[None]] = set()  # because nothing else refers to the tasks
+
+    @cached_property
+    def _with(self) -> Resources:
+        return self._open_here()  # with the first request, because it belongs to its event loop
+
+    async def rebalance_portfolio(self, command: RebalancePortfolio) -> OfOne:
+        """Rebalance one portfolio to the named model, or to the newest that it follows."""
+        of = command.portfolio_id, command.model_id, command.overrides
+        async with self._begin(*of) as begun:
+            if begun is not None and (answer := await self._rebalance(command, *begun)):
+                return answer
+        return await self._optimizer.rebalance_portfolio(command)
+
+    async def preview_portfolio(
+        self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
+    ) -> OfOne:
+        """Return the outcome of a rebalance of the portfolio without storing it."""
+        async with self._begin(portfolio_id, model_id, overrides) as begun:
+            if begun is not None:
+                of = new_rebalance_id(), portfolio_id, overrides
+                if solved := await self._solve(*of, *begun):
+                    rebalance, outcome = solved
+                    return drop_matched(rebalance, (outcome,)), outcome
+        return await self._optimizer.preview_portfolio(portfolio_id, model_id, overrides)
+
+    async def rebalance_model(self, command: RebalanceModel) -> Rebalanced:
+        """Rebalance every portfolio that follows a model, elsewhere."""
+        return await self._optimizer.rebalance_model(command)
+
+    async def preview_model(self, model_id: str, overrides: OptionOverrides) -> Rebalanced:
+        """Return the outcomes of ``rebalance_model`` without storing them."""
+        return await self._optimizer.preview_model(model_id, overrides)
+
+    async def read_completed(self, rebalance_id: str) -> Outcomes | None:
+        """Return the outcomes of a rebalance whose answer was lost."""
+        return await self._optimizer.read_completed(rebalance_id)
+
+    @asynccontextmanager
+    async def _begin(
+        self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
+    ) -> AsyncGenerator[tuple[Model, Reading] | None]:
+        """Take a place and read model and holdings, which end with the block.
+
+        None if there is no place, or if the options of the rebalance may need a search.
+        """
+        if self._at_work >= MAX_INLINE:
+            yield None
+            return
+        self._at_work += 1
+        # Beside the look-up of the model, although its error would make them needless.
+        reading = asyncio.create_task(self._read_holdings(portfolio_id))
+        reading.add_done_callback(_take_error)
+        try:
+            model = await self._with.models.find_followed(portfolio_id, model_id)
+            _require_caller()
+            options = options_for(model, overrides, self._settings)
+            is_light = len(model.targets) <= MAX_SECURITIES and _is_light(options)
+            yield (model, reading) if is_light else None
+        finally:
+            reading.cancel()
+            self._at_work -= 1
+
+    async def _read_holdings(self, portfolio_id: str) -> Mapping[str, Found]:
+        holdings = HoldingsRef(self._settings.holdings_source)
+        source = source_of(self._settings, self._with, holdings)
+        return await fetch_holdings(source, (portfolio_id,))
+
+    async def _rebalance(
+        self, command: RebalancePortfolio, model: Model, reading: Reading
+    ) -> OfOne | None:
+        """Solve, store and count; None if the portfolio needs a search."""
+        begin = time.monotonic()
+        of = command.rebalance_id, command.portfolio_id, command.overrides
+        try:
+            solved = await self._solve(*of, model, reading)
+            if solved is None:
+                return None
+            rebalance, outcome = solved
+            stored = await store_completed(self._with, rebalance, (outcome,), command.claim)
+        except BaseException:
+            count_stopped_rebalance()
+            raise
+        count_rebalance(1, time.monotonic() - begin)
+        await self._begin_dating(stored)
+        return stored, outcome
+
+    async def _solve(
+        self,
+        rebalance_id: str,
+        portfolio_id: str,
+        overrides: OptionOverrides,
+        model: Model,
+        reading: Reading,
+    ) -> OfOne | None:
+        """Solve a portfolio of the model; None if it needs a search."""
+        of = rebalance_id, model, 1, overrides
+        work = await prepare_work(self._settings, self._with, *of, alone=True)
+        if work.refusal is not None:
+            return work.rebalance, refused_outcome(portfolio_id, work.refusal)
+        found, securities = await reading, work.rebalance.securities
+        inputs = await price_balances(
+            securities, (portfolio_id,), found, self._with.securities, work.snapshot
+        )
+        if work.must_match is not None:
+            require_matched(work.must_match, securities, inputs)
+        if len(inputs.prices) > MAX_SECURITIES:
+            return None
+        solved = solve_at_once(securities, inputs, work.options, count_solved)
+        return None if solved is None else (work.rebalance, solved[0])
+
+    async def _begin_dating(self, rebalance: Rebalance) -> None:
+        """Send the date of the model, and let the caller go on before it is acknowledged."""
+        dating = asyncio.create_task(self._date(rebalance))
+        self._dating.add(dating)
+        dating.add_done_callback(self._dating.discard)
+        await asyncio.sleep(0)  # because the task sends the date before it waits
+
+    async def _date(self, rebalance: Rebalance) -> None:
+        try:
+            await date_model(self._with, rebalance)
+        except StorageUnavailableError as error:
+            # Only logged, because the rebalance is stored, and the next one dates the model again.
+            logger.warning("model %s is not dated: %s", rebalance.model_id, error)
+
+
+def _is_light(options: RebalanceOptions) -> bool:
+    """Whether a separable optimum may answer, and holdings are all that is asked for."""
+    return not (options.couples or options.open_orders is OpenOrders.COUNT)
+
+
+def _require_caller() -> None:
+    """Raise CancelledError if the caller has left, because the driver may swallow that error."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _take_error(reading: Reading) -> None:
+    """Take the error of a read that nobody waits for, because the loop would report it."""
+    if not reading.cancelled():
+        reading.exception()
