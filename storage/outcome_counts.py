@@ -12,6 +12,8 @@ from storage.mongo.connection import WRITER_TIMEOUT_S, Document
 from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import ids_of
+from storage.rebalance import COLLECTION as REBALANCES
+from storage.rebalance import OUTCOME
 
 
 async def count_by_status(database: AsyncDatabase[Document], rebalance_id: str) -> Counter[Status]:
@@ -46,7 +48,11 @@ async def count_transactions(database: AsyncDatabase[Document], rebalance_id: st
         groups = await database[OUTCOMES].aggregate([of_rebalance, summed])
         in_documents = sum([group["count"] async for group in groups])
     sums = await _sum_columns(database, rebalance_id, {"count": {"$sum": "$transactions"}})
-    return in_documents + sums.get("count", 0)
+    within = await database[REBALANCES].find_one(
+        {"_id": ObjectId(rebalance_id)}, {f"{OUTCOME}.transactions": 1}
+    )
+    in_rebalance = (within or {}).get(OUTCOME, {}).get("transactions", 0)
+    return in_rebalance + in_documents + sums.get("count", 0)
 
 
 async def _sum_columns(

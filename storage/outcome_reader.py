@@ -21,13 +21,15 @@ from storage.outcome_columns import COLLECTION as OUTCOME_CHUNKS
 from storage.outcome_columns import block_from, covering_filter, status_from
 from storage.outcomes import COLLECTION as OUTCOMES
 from storage.outcomes import OUTCOME_BATCH_SIZE, ids_of, ordinal_of, outcome_from, outcome_id
-from storage.rebalance import Rebalance
+from storage.rebalance import COLLECTION as REBALANCES
+from storage.rebalance import OUTCOME, Rebalance, may_hold_outcome
 
 Placed: TypeAlias = list[tuple[int, PortfolioOutcome]]
 """Outcomes with their ordinals."""
 
 K = TypeVar("K", int, str)
 
+PORTFOLIO_WITHIN: Final = f"{OUTCOME}.portfolio_id"
 PAGE_POSITIONS: Final = 100_000  # because an exporter has 8 MB for so many in memory
 MAX_PAGE_ROWS: Final = 4_096
 MAX_PAGE_OBJECTS: Final = 250  # because more block an event loop for tenths of a second
@@ -70,6 +72,7 @@ class OutcomeReader:
     """Reader of the outcomes of rebalances, by ordinal or by portfolio."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._rebalances = database[REBALANCES]
         self._outcomes = database[OUTCOMES]
         self._chunks = database[OUTCOME_CHUNKS]
 
@@ -81,7 +84,7 @@ class OutcomeReader:
         found: Placed = []
         for start in range(ordinals.start, ordinals.stop, OUTCOME_BATCH_SIZE):
             missing = set(range(start, min(start + OUTCOME_BATCH_SIZE, ordinals.stop)))
-            for look_up in _likely_first(run, self._rows_at, self._documents_at):
+            for look_up in _likely_first(run, self._within_at, self._rows_at, self._documents_at):
                 found += await look_up(run, missing) if missing else []
                 missing.difference_update(ordinal for ordinal, _ in found)
         return _in_order(found)
@@ -96,6 +99,8 @@ class OutcomeReader:
         stop = min(first + rows, run.number_of_portfolios)
         if stop <= first:
             return OutcomePage(range(first, first), (), ())
+        if may_hold_outcome(run) and (within := await self._within(run)):
+            return OutcomePage(range(first, stop), (), tuple(within))
         covering = covering_filter(run.rebalance_id, range(first, stop))
         documents = self._chunks.find(covering, sort=[("_id", 1)])
         blocks = [block_from(document, run.securities) async for document in documents]
@@ -116,7 +121,7 @@ class OutcomeReader:
         """Return the stored outcomes of these portfolios in the rebalance, by ordinal."""
         found: Placed = []
         missing = set(portfolio_ids)
-        for look_up in _likely_first(run, self._rows_of, self._documents_of):
+        for look_up in _likely_first(run, self._within_of, self._rows_of, self._documents_of):
             found += await look_up(run, missing) if missing else []
             missing.difference_update(outcome.portfolio_id for _, outcome in found)
         return _in_order(found)
@@ -125,7 +130,8 @@ class OutcomeReader:
         self, run: Rebalance, portfolio_ids: Sequence[str], offset: int, limit: int
     ) -> tuple[PortfolioOutcome, ...]:
         """Return a page of the outcomes of these portfolios in the rebalance, by ordinal."""
-        places: dict[int, str] = {}
+        within = await self._within_of(run, portfolio_ids) if may_hold_outcome(run) else []
+        places = {ordinal: outcome.portfolio_id for ordinal, outcome in within}
         held = _in_documents(run, portfolio_ids)
         async for document in self._outcomes.find(held, {"portfolio_id": 1}):
             places[ordinal_of(document["_id"])] = document["portfolio_id"]
@@ -147,6 +153,8 @@ class OutcomeReader:
         in_columns = {"$match": {"ids": {"$in": list(portfolio_ids)}}}
         groups = await self._chunks.aggregate([in_columns, {"$group": {"_id": "$rebalance_id"}}])
         counts.update({str(group["_id"]): 0 async for group in groups})
+        within = self._rebalances.find({PORTFOLIO_WITHIN: {"$in": list(portfolio_ids)}}, {"_id": 1})
+        counts.update({str(document["_id"]): 1 async for document in within})
         return counts
 
     async def count_in_columns(
@@ -164,6 +172,20 @@ class OutcomeReader:
         """Find which portfolios are in documents of columns, without reading the columns."""
         held = _in_columns(rebalance_ids, portfolio_ids)
         return self._chunks.find(held, {"rebalance_id": 1, "ids": 1, "status.data": 1})
+
+    async def _within_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
+        return await self._within(run) if 0 in ordinals else []
+
+    async def _within_of(self, run: Rebalance, portfolio_ids: Collection[str]) -> Placed:
+        placed = await self._within(run)
+        return [each for each in placed if each[1].portfolio_id in portfolio_ids]
+
+    async def _within(self, run: Rebalance) -> Placed:
+        """Read the outcome that the document of the rebalance holds, if it holds one."""
+        found = await self._rebalances.find_one({"_id": ObjectId(run.rebalance_id)}, {OUTCOME: 1})
+        if found is None or OUTCOME not in found:
+            return []
+        return [(0, outcome_from(found[OUTCOME], run.securities))]
 
     async def _documents_at(self, run: Rebalance, ordinals: Collection[int]) -> Placed:
         keys = [outcome_id(run.rebalance_id, ordinal) for ordinal in ordinals]
@@ -218,10 +240,12 @@ Reading = Callable[[Rebalance, Collection[K]], Awaitable[Placed]]
 
 
 def _likely_first(
-    run: Rebalance, rows: Reading[K], documents: Reading[K]
-) -> tuple[Reading[K], Reading[K]]:
+    run: Rebalance, within: Reading[K], rows: Reading[K], documents: Reading[K]
+) -> tuple[Reading[K], ...]:
     """Order the look-ups, because the rebalances that are no part of a run have no columns."""
-    return (documents, rows) if run.run_id is None else (rows, documents)
+    if run.run_id is not None:
+        return rows, documents
+    return (within, documents, rows) if may_hold_outcome(run) else (documents, rows)
 
 
 def _in_order(found: Placed) -> tuple[PortfolioOutcome, ...]:

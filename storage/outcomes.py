@@ -121,9 +121,16 @@ def outcome_document(
     encode_security: Callable[[PricedTarget], Mapping[str, Any]] | None = None,
 ) -> Document:
     """Convert the outcome of a portfolio to a document without the fields that are None."""
+    return {"_id": document_id, **outcome_fields(outcome, encode_security)}
+
+
+def outcome_fields(
+    outcome: PortfolioOutcome,
+    encode_security: Callable[[PricedTarget], Mapping[str, Any]] | None = None,
+) -> Document:
+    """Convert the outcome of a portfolio to the fields of its document, without the id."""
     encode_security = encode_security or security_document
     document: Document = {
-        "_id": document_id,
         "portfolio_id": outcome.portfolio_id,
         "status": outcome.status.value,
         # Tells whether the arrays begin with the securities of the rebalance.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from bson import ObjectId
 
@@ -86,6 +87,16 @@ def new_rebalance(
         number_of_portfolios=portfolios,
         started_at=started_at,
     )
+
+
+COLLECTION = "rebalances"
+# Field of a rebalance of one portfolio that was stored at once: the document of its outcome.
+OUTCOME: Final = "outcome"
+
+
+def may_hold_outcome(rebalance: Rebalance) -> bool:
+    """Whether the document of the rebalance may hold the outcome of its only portfolio."""
+    return rebalance.run_id is None and rebalance.number_of_portfolios == 1
 
 
 def rebalance_document(rebalance: Rebalance) -> Document:

@@ -29,10 +29,17 @@ from storage.outcome_counts import count_by_status, count_transactions
 from storage.outcome_reader import OutcomePage, OutcomeReader
 from storage.outcome_recorder import OutcomeRecorder, StoredCounts
 from storage.outcomes import COLLECTION as OUTCOMES
-from storage.outcomes import ids_of, is_repetition, outcome_batches
-from storage.rebalance import Rebalance, RebalanceStatus, rebalance_document, rebalance_from
+from storage.outcomes import ids_of, is_repetition, outcome_batches, outcome_fields
+from storage.rebalance import (
+    COLLECTION,
+    OUTCOME,
+    Rebalance,
+    RebalanceStatus,
+    may_hold_outcome,
+    rebalance_document,
+    rebalance_from,
+)
 
-COLLECTION = "rebalances"
 SORT_FIELDS: Final = {
     "rebalance_id": "_id",
     "model_name": "model_name",
@@ -40,7 +47,11 @@ SORT_FIELDS: Final = {
     "number_of_portfolios": "number_of_portfolios",
 }
 NEWEST_FIRST: Final = (("rebalance_date", DESCENDING),)
-BUT_OWN_OPTIONS: Final = {OWN_OPTIONS: 0}  # because they are megabytes that only a run needs
+BUT_OUTCOME: Final = {OUTCOME: 0}  # because the reader of outcomes reads it
+BUT_OWN_OPTIONS: Final = {**BUT_OUTCOME, OWN_OPTIONS: 0}  # megabytes that only a run needs
+# Positions and other holdings of an outcome that is stored with its rebalance, because a document
+# has at most 16 MB. With more the outcome has a document of its own.
+MAX_POSITIONS_WITHIN: Final = 10_000
 
 
 class RebalanceStore:
@@ -112,21 +123,30 @@ class RebalanceStore:
         outcomes: Sequence[PortfolioOutcome],
         claim: IdempotencyClaim | None = None,
     ) -> Rebalance:
-        """Store a finished rebalance with all its outcomes in one transaction.
+        """Store a finished rebalance with all its outcomes, in one document or one transaction.
 
         The same transaction completes the claim. Raises IdempotencyInProgressError if the claim was
         lost.
         """
+        document = rebalance_document(rebalance)
+        is_whole = may_hold_outcome(rebalance) and _is_small(outcomes)
+        if is_whole:
+            (outcome,) = outcomes
+            document[OUTCOME] = outcome_fields(outcome)
+        apart = () if is_whole else outcomes
 
-        async def insert(session: AsyncClientSession) -> None:
-            for batch in outcome_batches(rebalance.rebalance_id, range(len(outcomes)), outcomes):
+        async def insert(session: AsyncClientSession | None) -> None:
+            for batch in outcome_batches(rebalance.rebalance_id, range(len(apart)), apart):
                 await self._outcomes.insert_many(batch, session=session)
-            await self._rebalances.insert_one(rebalance_document(rebalance), session=session)
-            if claim is not None:
+            await self._rebalances.insert_one(document, session=session)
+            if claim is not None and session is not None:
                 await self._claims.complete(claim, rebalance.rebalance_id, session)
 
         try:
-            await run_transaction(self._rebalances.database, insert)
+            if is_whole and claim is None:
+                await insert(None)  # because one document is atomic, at a third of the time
+            else:
+                await run_transaction(self._rebalances.database, insert)
         except (DuplicateKeyError, BulkWriteError) as error:
             if isinstance(error, BulkWriteError) and not is_repetition(error):
                 raise
@@ -147,6 +167,7 @@ class RebalanceStore:
                 "status": {"$ne": RebalanceStatus.COMPLETED.value},
             },
             {"$set": ended},
+            projection=BUT_OUTCOME,
             return_document=ReturnDocument.AFTER,
         )
         return await self.read(rebalance_id) if document is None else rebalance_from(document)
@@ -155,7 +176,7 @@ class RebalanceStore:
     async def read(self, rebalance_id: str) -> Rebalance:
         """Return the rebalance with this id."""
         key = {"_id": require_object_id("rebalance_id", rebalance_id)}
-        document = await self._rebalances.find_one(key)
+        document = await self._rebalances.find_one(key, BUT_OUTCOME)
         if document is None:
             raise NotFoundError("rebalance", rebalance_id)
         return rebalance_from(document)
@@ -183,7 +204,7 @@ class RebalanceStore:
         wanted: Document = {"run_id": ObjectId(run_id)}
         if after is not None:
             wanted["_id"] = {"$gt": ObjectId(after)}
-        hidden = None if with_own_options else BUT_OWN_OPTIONS
+        hidden = BUT_OUTCOME if with_own_options else BUT_OWN_OPTIONS
         cursor = self._rebalances.find(wanted, hidden, sort=[("_id", 1)], limit=limit)
         return tuple([rebalance_from(document) async for document in cursor])
 
@@ -312,3 +333,7 @@ class RebalanceStore:
     async def _raise_why_unmatched(self, rebalance_id: str, version: int) -> NoReturn:
         stored = await self.read(rebalance_id)
         raise StaleVersionError("rebalance", rebalance_id, version, stored.version)
+
+
+def _is_small(outcomes: Sequence[PortfolioOutcome]) -> bool:
+    return sum(len(each.before) for each in outcomes) <= MAX_POSITIONS_WITHIN

@@ -17,7 +17,7 @@ from storage import (
     outcome_columns,
     outcomes,
     portfolio_claim_store,
-    rebalance_store,
+    rebalance,
     run_store,
     submission_store,
 )
@@ -49,7 +49,7 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         # a model that the rules of GlobeCo would refuse
         IndexModel([("rules", 1)], name="rules", sparse=True),
     ),
-    rebalance_store.COLLECTION: (
+    rebalance.COLLECTION: (
         # the page of rebalances, newest first
         IndexModel([("started_at", -1), ("_id", -1)], name="newest"),
         # rebalances sorted by model_name
@@ -58,6 +58,10 @@ INDEXES: Final[Mapping[str, tuple[IndexModel, ...]]] = {
         IndexModel([("number_of_portfolios", 1), ("_id", 1)], name="number_of_portfolios"),
         # the rebalances of a run
         IndexModel([("run_id", 1), ("_id", 1)], name="of_run", sparse=True),
+        # the rebalances of a portfolio that hold its outcome; covers the ids
+        IndexModel(
+            [(f"{rebalance.OUTCOME}.portfolio_id", 1), ("_id", -1)], name="portfolio", sparse=True
+        ),
     ),
     outcomes.COLLECTION: (
         # the rebalances of a portfolio, its outcome in one of them; covers the ids
@@ -155,6 +159,26 @@ COLUMN: Final = _record(
     {"exceptions": _record({"places": BINARY, "units": BINARY})},
 )
 
+_OUTCOME: Final[Mapping[str, Document]] = {
+    "portfolio_id": STRING,
+    "status": STRING,
+    "securities": WHOLE,
+    "before": SHARES,
+    "after": SHARES,
+}
+_OUTCOME_IF_GIVEN: Final[Mapping[str, Document]] = {
+    "market_value": DECIMAL,
+    "cash_before": DECIMAL,
+    "cash_after": DECIMAL,
+    "objective": DECIMAL,
+    "lower_bound": DECIMAL,
+    "counted_orders": WHOLE,
+    "transactions": WHOLE,
+    "other_base": DECIMAL,
+    "other": _rows(**_TARGET, price=DECIMAL),
+    "problem": _record({"code": STRING, "detail": STRING, "members": {}}),
+}
+
 SCHEMAS: Final[Mapping[str, Document]] = {
     model_store.COLLECTION: _record(
         {
@@ -170,7 +194,7 @@ SCHEMAS: Final[Mapping[str, Document]] = {
         },
         {"last_rebalance_date": DATE, "rules": STRING},
     ),
-    rebalance_store.COLLECTION: _record(
+    rebalance.COLLECTION: _record(
         {
             "model_id": {"bsonType": "objectId"},
             "model_version": WHOLE,
@@ -183,30 +207,10 @@ SCHEMAS: Final[Mapping[str, Document]] = {
             "started_at": DATE,
             "finished_at": {"bsonType": ["date", "null"]},
             "version": WHOLE,
-        }
-    ),
-    outcomes.COLLECTION: _record(
-        {
-            "_id": OUTCOME_ID,
-            "portfolio_id": STRING,
-            "status": STRING,
-            "securities": WHOLE,
-            "before": SHARES,
-            "after": SHARES,
         },
-        {
-            "market_value": DECIMAL,
-            "cash_before": DECIMAL,
-            "cash_after": DECIMAL,
-            "objective": DECIMAL,
-            "lower_bound": DECIMAL,
-            "counted_orders": WHOLE,
-            "transactions": WHOLE,
-            "other_base": DECIMAL,
-            "other": _rows(**_TARGET, price=DECIMAL),
-            "problem": _record({"code": STRING, "detail": STRING, "members": {}}),
-        },
+        {rebalance.OUTCOME: _record(_OUTCOME, _OUTCOME_IF_GIVEN)},
     ),
+    outcomes.COLLECTION: _record({"_id": OUTCOME_ID, **_OUTCOME}, _OUTCOME_IF_GIVEN),
     outcome_columns.COLLECTION: _record(
         {
             "_id": OUTCOME_ID,
@@ -333,7 +337,7 @@ async def _adopt_former_names(database: AsyncDatabase[Document]) -> None:
     for former in FORMER_NAMES.keys() & present:
         if former == FORMER_RUNS:
             # The sparse index of the former field stays, because it is empty and costs nothing.
-            await database[rebalance_store.COLLECTION].update_many(
+            await database[rebalance.COLLECTION].update_many(
                 {"book_run_id": {"$exists": True}}, {"$rename": {"book_run_id": "run_id"}}
             )
         # The collection is renamed last, because its former name marks unfinished work.

@@ -1,0 +1,133 @@
+"""A rebalance of one portfolio: one document, read like those that were stored in two."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pymongo.asynchronous.database import AsyncDatabase
+
+from optimization import PortfolioOutcome
+from storage import rebalance_store
+from storage.errors import IdempotencyInProgressError
+from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
+from storage.mongo.connection import Document
+from storage.outcomes import outcome_id
+from storage.rebalance import OUTCOME, Rebalance
+from storage.rebalance_store import RebalanceStore
+from tests.support.samples import a_run, outcomes
+
+pytestmark = pytest.mark.mongo
+
+Stored = tuple[Rebalance, PortfolioOutcome]
+
+
+async def separate(database: AsyncDatabase[Document], run: Rebalance) -> None:
+    """Move the outcome to a document of its own, as earlier versions stored it."""
+    document = await database["rebalances"].find_one_and_update({}, {"$unset": {OUTCOME: ""}})
+    assert document is not None
+    own = {"_id": outcome_id(run.rebalance_id, 0), **document[OUTCOME]}
+    await database["outcomes"].insert_one(own)
+
+
+@pytest.fixture(params=["in one document", "as stored before"])
+async def single(
+    request: pytest.FixtureRequest, rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> Stored:
+    run = a_run(1)
+    (outcome,) = outcomes(run)
+    run = await rebalances.store(run, (outcome,))
+    assert await database["outcomes"].count_documents({}) == 0
+    if request.param == "as stored before":
+        await separate(database, run)
+    return run, outcome
+
+
+async def test_every_read_finds_the_outcome(rebalances: RebalanceStore, single: Stored) -> None:
+    run, outcome = single
+    ids, other = (outcome.portfolio_id,), ("Z" * 24,)
+
+    assert await rebalances.read(run.rebalance_id) == run
+    assert await rebalances.read_page() == ((run,), 1)
+    assert await rebalances.list_outcomes(run) == (outcome,)
+    assert await rebalances.list_outcomes(run, 1) == ()
+    assert await rebalances.list_outcomes_of(run, ids) == (outcome,)
+    assert await rebalances.read_outcome(run, ids[0]) == outcome
+    assert await rebalances.list_outcomes_among(run, ids + other, 0, 9) == (outcome,)
+    assert await rebalances.list_outcomes_among(run, other, 0, 9) == ()
+    assert await rebalances.read_page_of_portfolios(ids, 0, 9) == (((run, 1),), 1)
+    assert await rebalances.read_page_of_portfolios(other, 0, 9) == ((), 0)
+    traded = sum(a != b for a, b in zip(outcome.before, outcome.after, strict=True))
+    assert await rebalances.count_transactions(run.rebalance_id) == traded
+
+
+async def test_a_page_for_an_export_has_the_outcome(
+    rebalances: RebalanceStore, single: Stored
+) -> None:
+    run, outcome = single
+
+    page = await rebalances.read_outcome_page(run, 0)
+
+    assert (page.ordinals, page.blocks, page.objects) == (range(1), (), ((0, outcome),))
+
+
+async def test_nothing_is_left_of_a_deleted_rebalance(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document], single: Stored
+) -> None:
+    run, outcome = single
+
+    await rebalances.delete(run.rebalance_id, run.version)
+
+    assert await rebalances.read_page_of_portfolios((outcome.portfolio_id,), 0, 9) == ((), 0)
+    assert await database["outcomes"].count_documents({}) == 0
+
+
+async def test_a_repeated_write_changes_nothing(rebalances: RebalanceStore, single: Stored) -> None:
+    run, outcome = single
+
+    assert await rebalances.store(run, (outcome,)) == run
+    assert await rebalances.read_page() == ((run,), 1)
+
+
+async def test_an_outcome_that_may_not_fit_has_a_document_of_its_own(
+    rebalances: RebalanceStore,
+    database: AsyncDatabase[Document],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = a_run(1)
+    (outcome,) = outcomes(run)
+    monkeypatch.setattr(rebalance_store, "MAX_POSITIONS_WITHIN", len(outcome.before) - 1)
+
+    run = await rebalances.store(run, (outcome,))
+
+    assert await database["outcomes"].count_documents({}) == 1
+    assert await rebalances.list_outcomes(run) == (outcome,)
+
+
+async def test_the_claim_and_the_rebalance_are_stored_together_or_not_at_all(
+    rebalances: RebalanceStore, database: AsyncDatabase[Document]
+) -> None:
+    keys = IdempotencyStore(database)
+    for number in range(20):
+        run, key = a_run(1), f"k{number}"
+        await keys.claim(key, "hash", "me")
+        storing = rebalances.store(run, outcomes(run), IdempotencyClaim(key, "me"))
+        results: list[Any] = await asyncio.gather(
+            storing, keys.release(key, "me"), return_exceptions=True
+        )
+        is_stored = not isinstance(results[0], IdempotencyInProgressError)
+        assert (await keys.claim(key, "hash", "other") == run.rebalance_id) is is_stored
+    stored = await database["rebalances"].count_documents({})
+    assert stored == await database["idempotency"].count_documents({"state": "DONE"})
+
+
+async def test_the_index_of_portfolios_answers_which_rebalances_hold_one(
+    database: AsyncDatabase[Document], single: Stored
+) -> None:
+    _, outcome = single
+    holding = {f"{OUTCOME}.portfolio_id": outcome.portfolio_id}
+    found = database["rebalances"].find(holding, {"_id": 1})
+
+    plan = await found.explain()
+
+    assert "'COLLSCAN'" not in str(plan["queryPlanner"]["winningPlan"])
+    assert "'FETCH'" not in str(plan["queryPlanner"]["winningPlan"])
