@@ -84,7 +84,7 @@ async def _optimizer(request: Request) -> optimizer.Optimizer:
     return request.app.state.ports.optimizer
 
 
-async def _rebalancing(request: Request) -> rebalances.Rebalancing:
+async def _rebalance_port(request: Request) -> rebalances.Rebalancing:
     ports: Ports = request.app.state.ports
     return ports.rebalancing or ports.optimizer
 
@@ -101,7 +101,7 @@ async def _responds_async(prefer: Prefer = None) -> bool:
 Parts = Annotated[Ports, Depends(_ports)]
 Store = Annotated[store.Store, Depends(_store)]
 Rebalancer = Annotated[optimizer.Optimizer, Depends(_optimizer)]
-Rebalancing = Annotated[rebalances.Rebalancing, Depends(_rebalancing)]
+Rebalancing = Annotated[rebalances.Rebalancing, Depends(_rebalance_port)]
 Configured = Annotated[Settings, Depends(_settings)]
 RespondAsync = Annotated[bool, Depends(_responds_async)]
 

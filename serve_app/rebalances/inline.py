@@ -35,7 +35,9 @@ from storage.errors import StorageUnavailableError
 from storage.rebalance import Rebalance, new_rebalance_id
 from storage.run import HoldingsRef
 
-MAX_INLINE: Final = 4  # rebalances at a time; as many as one replica of the Optimizer is meant for
+MAX_INLINE_REBALANCES: Final = (
+    4  # rebalances at a time; as many as one replica of the Optimizer is meant for
+)
 MAX_SECURITIES: Final = 250  # of the model and the portfolio; about 5 ms of the event loop
 
 OfOne = tuple[Rebalance, PortfolioOutcome]
@@ -102,7 +104,7 @@ class InlineRebalancer(Rebalancing):
 
         None if there is no place, or if the options of the rebalance may need a search.
         """
-        if self._at_work >= MAX_INLINE:
+        if self._at_work >= MAX_INLINE_REBALANCES:
             yield None
             return
         self._at_work += 1

@@ -14,7 +14,7 @@ from serve_app.api.dependencies import Ports
 from serve_app.ports.optimizer import Optimizer
 from serve_app.ports.rebalances import RebalancePortfolio
 from serve_app.rebalances import inline
-from serve_app.rebalances.inline import MAX_INLINE, InlineRebalancer
+from serve_app.rebalances.inline import MAX_INLINE_REBALANCES, InlineRebalancer
 from serve_app.settings import Settings
 from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.errors import IdempotencyInProgressError, NotFoundError
@@ -175,7 +175,7 @@ async def test_more_than_a_few_at_a_time_go_elsewhere(
     async with asyncio.TaskGroup() as group:
         waiting = [
             group.create_task(rebalancer.preview_portfolio(P, None, NO_OVERRIDES))
-            for _ in range(MAX_INLINE)
+            for _ in range(MAX_INLINE_REBALANCES)
         ]
         await gate.reached.wait()
         await rebalancer.preview_portfolio(P, None, NO_OVERRIDES)
