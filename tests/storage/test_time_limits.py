@@ -56,6 +56,7 @@ ARGUMENTS: dict[str, Any] = {
     "done_at": NOON,
     "finished_at": NOON,
     "first_number": 1,
+    "first": 0,
     "key": "key",
     "keys": ["key"],
     "lease_s": 30.0,
