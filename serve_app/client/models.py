@@ -129,9 +129,9 @@ class PositionResult:
     adjusted_quantity: Decimal
     original_position_market_value: Decimal
     adjusted_position_market_value: Decimal
-    target: Decimal
-    high_drift: Decimal
-    low_drift: Decimal
+    target: Weight
+    high_drift: Weight
+    low_drift: Weight
     actual: Decimal
     actual_drift: Decimal
     transaction_type: Side | None
@@ -244,9 +244,9 @@ class Standing:
     quantity: Decimal
     price: Decimal
     market_value: Decimal
-    target: Decimal
-    low_drift: Decimal
-    high_drift: Decimal
+    target: Weight
+    low_drift: Weight
+    high_drift: Weight
     actual: Decimal
     lower_edge: Decimal
     upper_edge: Decimal
@@ -277,7 +277,7 @@ class LargestDeviation:
 
     security_id: str
     deviation: Decimal
-    target: Decimal
+    target: Weight
     actual: Decimal
 
 

@@ -106,3 +106,22 @@ async def test_the_client_reads_changes_and_writes_positions_of_both_kinds(url: 
     assert model.positions[2].security_id == FUND
     assert less.positions == renamed.positions == model.positions
     assert model.positions[0].high_drift is None
+
+
+async def test_positions_of_a_stored_rebalance_are_read_with_their_fractions(
+    url: str, ordergen: Ordergen
+) -> None:
+    async with AsyncClient(url) as service:
+        lines = [Position(**each) for each in THIRDS]
+        model = await service.add_model("Thirds", lines, [ACCOUNT])
+        (outcome,) = await service.rebalance_model(model.model_id)
+        rebalance_id = str(outcome.rebalance_id)
+        positions = await service.list_positions(rebalance_id, ACCOUNT)
+        whole = [each async for each in service.list_portfolios(rebalance_id)]
+
+    shown = await ordergen("show", rebalance_id, "--portfolio", ACCOUNT)
+
+    assert positions[0].target == Fraction(1, 3)
+    assert positions[0].low_drift == Decimal("0.05")
+    assert whole[0].positions == positions
+    assert (shown.exit_code, "33.3333%" in shown.stdout) == (0, True), shown.output
