@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from optimization.domain.certificate import Binding, Certificate, Method, Proof
 from optimization.domain.model import Model
-from optimization.domain.numbers import EXACT, Percent
+from optimization.domain.numbers import EXACT
 from optimization.domain.options import DEFAULTS, RebalanceOptions
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio, PricedTarget, price_targets
@@ -219,7 +219,7 @@ def _covers_of_block(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[i
     if options.restricts or options.couples or options.fewest_trades:
         return {}
     plans = solve_cash_rows(relaxed.block, relaxed.bands, relaxed.separable, budget)
-    if isinstance(options.cash_floor, Percent):
+    if options.cash_floor:
         plans = {row: _with_own_slack(relaxed, row, plan) for row, plan in plans.items()}
     securities = relaxed.assembled.securities
     return add_binding_bands(plans, relaxed.block, relaxed.bands, securities, options)
@@ -228,8 +228,8 @@ def _covers_of_block(relaxed: SeparableRelaxation, budget: TimeBudget) -> dict[i
 def _with_own_slack(relaxed: SeparableRelaxation, row: int, plan: Plan) -> Plan:
     """Round the slack of the cash floor as for the portfolio alone.
 
-    A floor in percent is rounded up to a whole unit, and the unit of a block depends on the digits
-    of all its portfolios.
+    A floor is rounded up to a whole unit, and the unit of a block depends on the digits of all its
+    portfolios.
     """
     (binding,) = plan.certificate.binding
     decimals = relaxed.assembled.decimals_of_row(row)

@@ -4,6 +4,7 @@ import doctest
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,37 @@ def test_the_slack_of_a_floor_in_percent_is_that_of_the_portfolio_alone():
     assert alone.certificate is not None
     assert [one.constraint for one in alone.certificate.binding] == ["cash_floor"]
     assert complete_text(together[0]) == complete_text(alone)
+
+
+def test_the_slack_of_a_floor_of_many_digits_is_that_of_the_portfolio_alone():
+    prices = {A: Decimal(20), B: Decimal(20), "GOLD": Decimal("61.035")}
+    securities = price_targets(model("0.3", A="0.5", B="0.5"), prices)
+    tight = Portfolio("0" * 24, Decimal("0.00"), {B: Decimal(3)}, prices)
+    neighbour = Portfolio("1" * 24, Decimal("0.01"), {"GOLD": Decimal(1)}, prices)
+    options = RebalanceOptions(cash_floor=Decimal("12.3456"))
+
+    (alone,) = rebalance_all(securities, [tight], options)
+
+    pair = [tight, neighbour]
+    together = rebalance_block(securities, block_of(securities, pair), options).outcome(0)
+    assert complete_text(together) == complete_text(alone)
+    assert complete_text(rebalance_all(securities, pair, options)[0]) == complete_text(alone)
+
+
+def test_fractions_outside_the_model_count_whole_where_a_unit_has_many_parts():
+    prices = {A: Decimal("1.00"), "GOLD": Decimal("250.250000"), "TINY": Decimal("0.000001")}
+    securities = (
+        PricedTarget(A, prices[A], Fraction(1, 3), DriftBand(Decimal(0), Decimal("0.002"))),
+    )
+    holdings = {"GOLD": Decimal("1.096319184"), "TINY": Decimal(1)}
+    account = Portfolio(PORTFOLIO, Decimal(0), holdings, prices)
+
+    answer = rebalance_block(securities, block_of(securities, [account])).outcome(0)
+
+    assert complete_text(answer) == complete_text(rebalance_all(securities, [account])[0])
+    assert isinstance(answer, PortfolioOutcome)
+    assert answer.certificate is not None
+    assert answer.certificate.objective > 24
 
 
 def texts(answers: Sequence[object]) -> list[str]:

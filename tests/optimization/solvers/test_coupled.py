@@ -314,7 +314,7 @@ def test_limits_give_where_no_nearest_plan_keeps_them_the_floor_down_to_nothing(
 def test_without_a_floor_there_is_none_to_give(answers: Answers, floor: int):
     asked = answers((None, 0.0), ([0.0], 0.0))
 
-    find_nearest_plan(coupled(WIDE, cash_least=Fraction(floor)), TimeBudget(1.0))
+    find_nearest_plan(coupled(WIDE, cash_least=Fraction(floor), trades=3), TimeBudget(1.0))
 
     assert asked[1].max_slack_floor == 0.0
 
