@@ -26,7 +26,7 @@ from optimization.exact.columns import (
     column_of_parts,
 )
 from optimization.exact.restrictions import keeps_outside, may_trade_away
-from optimization.exact.scaled_integers import INT64_SAFE, Integers, ModelUnits, fraction_to_decimal
+from optimization.exact.scaled_integers import Integers, ModelUnits, fraction_to_decimal
 from optimization.exact.verification import violated_constraints
 from optimization.explain.binding_constraints import find_binding_rows
 from optimization.solvers.separable import drift_of, relax_block
@@ -174,10 +174,7 @@ def _solve(
 
         found = find_binding_rows(*some, securities, options, convert)
         binding = replace(found, rows=bound[found.rows])
-    kept = column.kept
-    if kept.dtype != np.object_ and int(kept.max(initial=0)) * block.denominator >= INT64_SAFE:
-        kept = kept.astype(object)  # otherwise fine units times many parts wrap around
-    drift = drift_of(block, where, lots) + kept * block.denominator
+    drift = drift_of(block, where, lots, column.kept)
     cash_after = block.market_value - separable.invested - column.kept
     traded = lots - block.before
     if any(lot != 1 for lot in model.lots):

@@ -73,11 +73,14 @@ def nearest_lots(block: Block, bands: Bands) -> Integers:
     return lots + up
 
 
-def drift_of(block: Block, bands: Bands, lots: Integers) -> Integers:
-    """Total drift sum |t - p z| of each portfolio, in units / denominator, exact; shape (B,)."""
+def drift_of(block: Block, bands: Bands, lots: Integers, kept: Integers | int = 0) -> Integers:
+    """Total drift sum |t - p z| of each portfolio, in units / denominator, exact; shape (B,).
+
+    ``kept`` are units beside the block that stay and have no target; shape (B,).
+    """
     distance = bands.target - lots * block.lot_value
     below = distance < 0
-    whole = np.abs(distance).sum(axis=1)
+    whole = np.abs(distance).sum(axis=1) + kept
     part = np.where(below, -bands.part, bands.part).sum(axis=1)
     if whole.dtype != np.object_ and int(whole.max()) * block.denominator >= INT64_SAFE:
         whole = whole.astype(object)

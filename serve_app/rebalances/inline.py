@@ -35,9 +35,7 @@ from storage.errors import StorageUnavailableError
 from storage.rebalance import Rebalance, new_rebalance_id
 from storage.run import HoldingsRef
 
-MAX_INLINE_REBALANCES: Final = (
-    4  # rebalances at a time; as many as one replica of the Optimizer is meant for
-)
+MAX_INLINE_REBALANCES: Final = 4  # at a time, as many as one replica of the Optimizer is meant for
 MAX_SECURITIES: Final = 250  # of the model and the portfolio; about 5 ms of the event loop
 
 OfOne = tuple[Rebalance, PortfolioOutcome]
