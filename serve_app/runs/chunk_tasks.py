@@ -5,12 +5,10 @@ task that runs twice changes nothing.
 """
 
 import asyncio
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -19,23 +17,19 @@ import ray
 from numpy.typing import NDArray
 from ray import ObjectRef
 
-from optimization import BlockOutcome, Method, PortfolioOutcome, Status, load_solver
+from optimization import BlockOutcome, Method, PortfolioOutcome, Status
 from serve_app.call_context import Shares, reserve_time, set_deadline
 from serve_app.chunks.blocks import objects_of, outcomes_beside
 from serve_app.chunks.unmatched_ids import list_other_holdings
 from serve_app.chunks.work import Seconds, Work, match, solve_in_arrays
-from serve_app.observability.logs import correlate_logs
-from serve_app.observability.metrics import OBSERVERS
 from serve_app.ports.rebalances import RemoteElements, WriteOutcomes, WrittenOutcomes
 from serve_app.ray_calls import StoredText, fan_out, result_of, tasks_at_a_time
-from serve_app.resources import Resources, open_resources
+from serve_app.resources import Resources
 from serve_app.runs.chunk_texts import ChunkPreview, ChunkTexts, Preview, join_previews
+from serve_app.runs.task_worker import load_worker, run_in_worker
 from serve_app.settings import Settings
 from storage.chunk_store import Chunk, Report, sum_reports
-from storage.mongo.connection import WRITER_TIMEOUT_S
 
-# Below the replicas, because otherwise single rebalances would wait for a large run.
-NICENESS = 10
 MAX_DOCUMENTS_PER_PIECE = 5  # because larger arrays leave the cache of a processor
 MAX_POSITIONS_PER_PIECE = 256_000
 
@@ -161,8 +155,9 @@ def chunk_task(
     work: Work, chunk: Chunk, within_s: float | None, write: WriteOutcomes | None
 ) -> tuple[ChunkSummary | None, Text]:
     """Fetch, solve and record one chunk in a worker process; also return its text."""
-    worker = _worker(work.settings)
-    recorded = worker.runner.run(record_chunk(work, chunk, worker.resources, within_s, write))
+    recorded = run_in_worker(
+        work.settings, lambda resources: record_chunk(work, chunk, resources, within_s, write)
+    )
     if recorded is None:
         return None, NO_TEXT
     written = recorded.written
@@ -253,8 +248,9 @@ def _preview_task(
     work: Work, chunk: Chunk, within_s: float | None, write: WriteOutcomes
 ) -> tuple[list[ChunkPreview], Text]:
     """Fetch and solve one chunk in a worker process; store nothing."""
-    worker = _worker(work.settings)
-    preview, text = worker.runner.run(preview_chunk(work, chunk, worker.resources, within_s, write))
+    preview, text = run_in_worker(
+        work.settings, lambda resources: preview_chunk(work, chunk, resources, within_s, write)
+    )
     return [preview], np.frombuffer(text, np.uint8)
 
 
@@ -274,31 +270,10 @@ def report_of(
 @ray.remote(num_cpus=1)
 def _warm_task(settings: Settings, _: WriteOutcomes) -> None:
     """Load the libraries and connections of a worker, so that the first run need not wait."""
-    _worker(settings)
+    load_worker(settings)
 
 
 def warm_workers(settings: Settings, count: int, write: WriteOutcomes) -> None:
     """Start ``count`` worker processes in the background, with what ``write`` imports."""
     for _ in range(count):
         _warm_task.remote(settings, write)
-
-
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    """The event loop of a worker process, kept with its connections from task to task."""
-
-    runner: asyncio.Runner
-    resources: Resources
-
-
-@cache
-def _worker(settings: Settings) -> _Worker:
-    os.nice(NICENESS)
-    load_solver()  # here, because a search would otherwise wait for it
-    correlate_logs()
-    runner = asyncio.Runner()
-
-    async def open_here() -> Resources:
-        return open_resources(settings, OBSERVERS, timeout_ms=WRITER_TIMEOUT_S * 1000)
-
-    return _Worker(runner, runner.run(open_here()))
