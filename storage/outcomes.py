@@ -28,7 +28,7 @@ from optimization import (
     Refusal,
     Status,
 )
-from storage.mongo.connection import Document
+from storage.mongo.connection import DUPLICATE_KEY, Document
 from storage.mongo.decimal_codec import (
     MAX_INT64,
     TYPE_REGISTRY,
@@ -42,7 +42,6 @@ COLLECTION = "outcomes"
 OUTCOME_BATCH_SIZE: Final = 1_000  # because more block the event loop for tenths of a second
 MAX_PORTFOLIOS_PER_REBALANCE: Final = 10_000_000  # because an ordinal has seven digits
 NO_VIOLATION: Final = Decimal("0.00")
-DUPLICATE_KEY: Final = 11_000
 CODEC: Final = CodecOptions[dict[str, Any]](type_registry=TYPE_REGISTRY)
 
 

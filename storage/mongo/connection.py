@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from functools import wraps
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from bson import ObjectId
 from bson.errors import InvalidId
@@ -16,7 +16,9 @@ from pymongo import AsyncMongoClient, timeout
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
+    CursorNotFound,
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
@@ -32,6 +34,9 @@ REQUEST_TIMEOUT_MS = 2_000
 WRITER_TIMEOUT_S = 20  # because a write has to outlast the election of a new primary
 MAX_CONNECTIONS = 20
 CACHE_FULL = 388  # TransactionTooLargeForCache: other large writes fill the cache
+DUPLICATE_KEY: Final = 11_000
+# Labels that the server or the driver gives to failures that a repeat may not meet again.
+PASSING_LABELS = ("RetryableError", "RetryableWriteError", "TransientTransactionError")
 
 Document: TypeAlias = dict[str, Any]
 P = ParamSpec("P")
@@ -112,6 +117,20 @@ def failure_translation() -> Generator[None]:
 
 
 def _is_passing(error: PyMongoError) -> bool:
+    match error:
+        case BulkWriteError():
+            # A concern about writes that were applied: a primary stepped down before the majority
+            # had them. The error has no labels, because the driver drops them.
+            refused = error.details["writeErrors"]
+            is_refused = any(each["code"] != DUPLICATE_KEY for each in refused)
+            return bool(error.details["writeConcernErrors"]) and not is_refused
+        case CursorNotFound():
+            return True  # because a cursor ends with its server
+        case _:
+            return _is_cache_full(error) or any(map(error.has_error_label, PASSING_LABELS))
+
+
+def _is_cache_full(error: PyMongoError) -> bool:
     return isinstance(error, OperationFailure) and error.code == CACHE_FULL
 
 
@@ -119,7 +138,7 @@ def _detail(error: PyMongoError) -> str:
     # Only the kind of failure, because the driver's own text names hosts and may name users.
     if error.timeout:
         return "the database did not answer in time"
-    if _is_passing(error):
+    if _is_cache_full(error):
         return "the database has too much to write at once"
     return "the database cannot be reached"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.drill import Drill
+from tests.drills.drill import Drill, logged
 from tests.drills.replica_set import ReplicaSet, replica_set
 from tests.end_to_end.book import Book
 
@@ -30,4 +30,4 @@ async def test_a_primary_that_is_killed_costs_no_portfolio_its_outcome(
         os.kill(before, signal.SIGKILL)
     assert await asyncio.to_thread(server.primary) != before
     assert run.end["status"] == "COMPLETED"
-    assert run.end["errors"] == []
+    assert run.end["errors"] == [], logged("failed unexpectedly")
