@@ -147,7 +147,7 @@ class Drill:
     async def check(self, run_id: str, ids: Sequence[str], followed: Followed) -> Json:
         """Check that portfolios have one outcome each, and that all views agree."""
         run = await self.over(run_id)
-        stored = await asyncio.to_thread(self._stored, run_id)
+        stored = await asyncio.to_thread(self.read_statuses, run_id)
         counts = Counter(status for _, status in stored)
         assert [portfolio_id for portfolio_id, _ in stored] == list(dict(stored)), "twice"
         assert run["counts"] == counts
@@ -172,7 +172,8 @@ class Drill:
         for line in lines:
             assert (line["status"] == "FAILED") == bool(line["error"] and not line["positions"])
 
-    def _stored(self, run_id: str) -> list[tuple[str, str]]:
+    def read_statuses(self, run_id: str) -> list[tuple[str, str]]:
+        """Read portfolio and status of every outcome of a run from the database."""
         with MongoClient[Json](self.uri) as client:
             database = client[self.database]
             found: list[tuple[str, str]] = []

@@ -114,7 +114,7 @@ async def test_of_a_rebalance_whose_caller_hangs_up_nothing_stays(drill: Drill, 
         asked.cancel()
         run = await drill.over(run_id)
     assert (run["status"], run["counts"], run["rebalances"]) == ("CANCELLED", {}, [])
-    assert await asyncio.to_thread(drill._stored, run_id) == []
+    assert await asyncio.to_thread(drill.read_statuses, run_id) == []
 
 
 async def _newest(drill: Drill) -> str:

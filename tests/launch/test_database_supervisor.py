@@ -1,5 +1,6 @@
 """Embedded database killed under a running service: restarted with its data, or given up."""
 
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from serve_app.local import stand_ins
 from serve_app.local.stand_ins import DatabaseKeeper
 from serve_app.settings import settings_from
 from storage.embedded import server as embedded
-from storage.embedded.process import is_answering
+from storage.embedded.process import is_alive, is_answering
 from storage.embedded.restarting_server import MAX_RESTARTS, RESTARTS_WITHIN_S
 from storage.errors import ServerEndedError
 from storage.mongo.connection import Document
@@ -44,10 +45,22 @@ def uri_of(database: SupervisedDatabase) -> str:
     return database.settings.mongodb_uri.get_secret_value()
 
 
+def read_pid(directory: Path) -> int | None:
+    """Read the process of the server of this directory; None while no server takes writes."""
+    note = directory / "server.json"
+    return json.loads(note.read_text())["pid"] if note.exists() else None
+
+
+def kill_server(directory: Path) -> int:
+    pid = read_pid(directory)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
 def kill(database: SupervisedDatabase) -> None:
-    server, directory = database._kept.server, database.settings.data_directory
-    os.kill(server.pid, signal.SIGKILL)
-    assert eventually(lambda: embedded.find_end_reason(directory, server) is not None)
+    killed = kill_server(database.settings.data_directory)
+    assert eventually(lambda: not is_alive(killed))
 
 
 def test_a_killed_server_is_started_again_at_its_address_with_its_data(
@@ -133,10 +146,9 @@ def is_served(keeper: DatabaseKeeper) -> bool:
     return is_answering(keeper.uri())
 
 
-def await_restart_after_kill(keeper: DatabaseKeeper) -> None:
-    killed = keeper._kept.server.pid
-    os.kill(killed, signal.SIGKILL)
-    assert eventually(lambda: keeper._kept.server.pid != killed)
+def await_restart_after_kill(directory: Path) -> None:
+    killed = kill_server(directory)
+    assert eventually(lambda: read_pid(directory) not in {None, killed})
 
 
 def test_a_keeper_waits_until_the_port_of_its_server_is_free_again(
@@ -144,8 +156,8 @@ def test_a_keeper_waits_until_the_port_of_its_server_is_free_again(
 ) -> None:
     address, port = keeper.uri(), int((tmp_path / "data" / "port").read_text())
     for _ in range(MAX_RESTARTS):
-        await_restart_after_kill(keeper)
-    os.kill(keeper._kept.server.pid, signal.SIGKILL)
+        await_restart_after_kill(tmp_path / "data")
+    kill_server(tmp_path / "data")
     assert eventually(lambda: "started 3 times in a minute" in caplog.text)
     with socket.create_server(("127.0.0.1", port)):
         clock.now += RESTARTS_WITHIN_S
@@ -161,7 +173,7 @@ def test_a_keeper_survives_a_failure_of_the_disk_and_leaves_no_server_that_nobod
     address = keeper.uri()
     in_the_way = tmp_path / "data" / "server.json.new"
     in_the_way.mkdir()
-    os.kill(keeper._kept.server.pid, signal.SIGKILL)
+    kill_server(tmp_path / "data")
     assert eventually(lambda: "Is a directory" in caplog.text)
     in_the_way.rmdir()
     clock.now += RESTARTS_WITHIN_S

@@ -17,6 +17,7 @@ from tests.support.submissions import (
     each_is_there_once,
     reachable,
     rebalanced,
+    wait_until_released,
 )
 
 
@@ -137,7 +138,7 @@ async def test_a_caller_who_hangs_up_leaves_the_batch_that_is_out_to_be_settled(
     call.cancel()
     await asyncio.wait([call])
     answered.set()
-    await asyncio.gather(*stored.submitter._under_way)
+    await wait_until_released(stored, path)
 
     assert call.cancelled()
     assert counts(await client.get(path)) == {"SENT": 1000, "PENDING": 200}

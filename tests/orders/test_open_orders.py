@@ -2,13 +2,11 @@
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from serve_app.orders.submission_turn import Turn
 from storage.order import OpenOrdersRule
 from tests.support import flaky_order_service
 from tests.support.fakes import Stored
@@ -287,59 +285,6 @@ async def test_what_arrived_though_nobody_said_so_is_found_and_can_be_replaced(
     assert (replaced.status_code, counts(replaced)) == (200, {"SENT": 20})
     found = Counter(order["status"]["abbreviation"] for order in await desk.orders())
     assert found == {"CNCLD": 20, "NEW": 20}
-
-
-async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_out(
-    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, database: Any
-) -> None:
-    first, second = await rebalanced(client, 2), await rebalanced(client, 2, name="Again")
-    dead, parts = rebalance_of(first), stored.resources
-    turn = Turn(parts.submissions, dead, 60.0)
-    await parts.submissions.begin(dead, turn.owner)
-    await stored.submitter._prepare(await stored.rebalances.read(dead), turn)
-    ids = await parts.open_orders.list_pending_portfolios(dead)
-    await parts.portfolio_claims.take(ids, dead, turn.owner)
-
-    refused = await client.post(second)
-    ended = {"$set": {"lease.until": datetime(2026, 1, 1, tzinfo=UTC)}}
-    await database["order_submissions"].update_one({"_id": dead}, ended)
-    answer = await client.post(second)
-
-    assert (refused.status_code, slug(refused)) == (409, "hand-over-in-progress")
-    assert int(refused.headers["retry-after"]) > 0
-    assert (answer.status_code, counts(answer)) == (200, {"SENT": 20})
-    assert slug(await client.post(first)) == "rebalance-superseded"
-
-
-@pytest.mark.parametrize("pauses_in", ["next_batch", "claim", "place"])
-async def test_a_submission_that_pauses_beyond_its_lease_sends_nothing_that_another_sent(
-    client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, database: Any, pauses_in: str
-) -> None:
-    first = await rebalanced(client, 120)  # 1,200 orders: two batches
-    second = await rebalanced(client, 10, name="Again", first=110)
-    parts = stored.resources
-    of = {"next_batch": parts.submissions, "claim": parts.orders, "place": parts.order_service}
-    part: Any = of[pauses_in]
-    go_on, calls = getattr(part, pauses_in), list[int]()
-
-    async def stand_still(*given: Any) -> Any:
-        calls.append(1)
-        if len(calls) != (1 if pauses_in == "place" else 2):
-            return await go_on(*given)
-        answer = await go_on(*given) if pauses_in == "next_batch" else None
-        lapsed = {"$set": {"lease.until": datetime(2026, 1, 1, tzinfo=UTC)}}
-        await database["order_submissions"].update_one({"_id": rebalance_of(first)}, lapsed)
-        sent = await client.post(second)
-        assert (sent.status_code, counts(sent)) == (200, {"SENT": 100})
-        return answer or await go_on(*given)
-
-    setattr(part, pauses_in, stand_still)
-    answer = await client.post(first)
-
-    assert (answer.status_code, slug(answer)) == (409, "hand-over-in-progress")
-    assert counts(await client.get(first)) == {"SENT": 1000, "PENDING": 200}
-    assert set(Counter(await desk.natural_keys()).values()) == {1}
-    assert slug(await client.post(first)) == "rebalance-superseded"
 
 
 async def test_a_hand_over_that_was_broken_off_goes_on_after_it_cancelled(

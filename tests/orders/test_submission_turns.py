@@ -20,6 +20,7 @@ from tests.support.submissions import (
     handed_over,
     reachable,
     rebalanced,
+    wait_until_released,
 )
 
 
@@ -39,7 +40,7 @@ async def calls_after_hanging_up(
     setattr(part, method, hang_up)
     request = asyncio.create_task(stored.deployment.submit_orders(path.split("/")[4], rule, 10))
     await asyncio.wait([request])
-    await asyncio.gather(*stored.submitter._under_way, return_exceptions=True)
+    await wait_until_released(stored, path)
     setattr(part, method, go_on)
     assert request.cancelled()
     return len(calls)

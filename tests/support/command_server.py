@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from click.testing import Result
@@ -13,6 +13,16 @@ from typer.testing import CliRunner
 from serve_app.cli import cli
 
 Ordergen = Callable[..., Awaitable[Result]]
+
+
+class EmbeddedServer(uvicorn.Server):
+    """Server that leaves the signals to pytest."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
 WIDE = {"COLUMNS": "200"}
 
 
@@ -22,9 +32,9 @@ async def served(app: FastAPI) -> AsyncGenerator[str]:
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
-    server = uvicorn.Server(config)
+    server = EmbeddedServer(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        serving = asyncio.create_task(server._serve([listener]))
+        serving = asyncio.create_task(server.serve([listener]))
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:

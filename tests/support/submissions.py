@@ -1,5 +1,6 @@
 """Helpers of the hand-over tests: rebalances of any size, and a store with an order desk."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -64,6 +65,13 @@ def counts(answer: httpx.Response) -> dict[str, int]:
     found = answer.json()["counts"]
     assert list(found) == [state.value for state in OrderState]
     return {state: count for state, count in found.items() if count}
+
+
+async def wait_until_released(stored: Stored, path: str) -> None:
+    """Wait until no request has the lease of a submission; its caller may be gone long before."""
+    async with asyncio.timeout(30):
+        while await stored.resources.submissions.end_lapsed([rebalance_of(path)]):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def rebalance_of(path: str) -> str:
