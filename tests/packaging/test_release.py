@@ -1,0 +1,152 @@
+"""Release and deployment: the scripts that the workflows call."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NOTES = ROOT / ".github/release_notes.py"
+OLD = "ghcr.io/acme/order-generation-service@sha256:" + "0" * 64
+NEW = "ghcr.io/acme/order-generation-service@sha256:" + "1" * 64
+PROJECT = '[project]\nversion = "1.2.0"\n'
+CHANGELOG = """# Changelog
+
+## [1.2.0] - 2026-11-30
+
+### Added
+
+- Households.
+
+## [1.1.0] - 2026-11-01
+
+- Blocks.
+"""
+# Renders with the real one what it is to apply; the image in $REFUSED is never ready.
+REAL = Path(sys.executable).with_name("kubectl")
+KUBECTL = f"""#!/usr/bin/env bash
+case "$*" in
+  get*image*) printf %s "$BEFORE" ;;
+  get*generation*) printf 7 ;;
+  apply*) [[ -z "$DENIED" ]] || exit 1
+    {REAL} kustomize "$3" | grep -m 1 -o "ghcr.io.*" >> "$LOG" ;;
+  wait*Ready*) [[ "$(tail -1 "$LOG")" != "$REFUSED" ]] ;;
+esac
+"""
+
+
+def tree(directory: Path, project: str = PROJECT, changelog: str = CHANGELOG) -> Path:
+    (directory / ".github").mkdir()
+    (directory / "pyproject.toml").write_text(project)
+    (directory / "CHANGELOG.md").write_text(changelog)
+    script = directory / ".github/release_notes.py"
+    script.write_text(NOTES.read_text())
+    return script
+
+
+def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path) -> None:
+    done = run(sys.executable, tree(tmp_path), "v1.2.0")
+    assert (done.returncode, done.stdout) == (0, "### Added\n\n- Households.\n")
+
+
+@pytest.mark.parametrize(
+    ("tag", "changelog", "reason"),
+    [
+        ("v1.3.0", CHANGELOG, "the tag v1.3.0 is not v1.2.0, the version in pyproject.toml"),
+        ("1.2.0", CHANGELOG, "the tag 1.2.0 is not v1.2.0, the version in pyproject.toml"),
+        ("v1.2.0", CHANGELOG.replace("1.2.0", "1.3.0"), "1.2.0 has no section in CHANGELOG.md"),
+        (
+            "v1.2.0",
+            CHANGELOG.replace("2026-11-30", "Unreleased"),
+            "1.2.0 in CHANGELOG.md is dated 'Unreleased'",
+        ),
+        (
+            "v1.2.0",
+            CHANGELOG.replace("### Added\n\n- Households.\n", ""),
+            "1.2.0 has no entries in CHANGELOG.md",
+        ),
+    ],
+)
+def test_a_release_that_the_tree_does_not_describe_is_refused_in_one_line(
+    tmp_path: Path, tag: str, changelog: str, reason: str
+) -> None:
+    done = run(sys.executable, tree(tmp_path, changelog=changelog), tag)
+    assert (done.returncode, done.stderr) == (1, f"release: {reason}\n")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Environment with a kubectl that records its calls and renders with the real one."""
+    (tmp_path / "kubectl").write_text(KUBECTL)
+    (tmp_path / "kubectl").chmod(0o755)
+    return {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "LOG": str(tmp_path / "log"),
+        "BEFORE": OLD,
+        "REFUSED": "",
+        "DENIED": "",
+    }
+
+
+def images(environment: dict[str, str]) -> list[str]:
+    """List the images that were applied."""
+    return Path(environment["LOG"]).read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_a_deployment_applies_the_image_of_a_digest(environment: dict[str, str], name: str) -> None:
+    done = run(ROOT / ".github/deploy", name, NEW, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert images(environment) == [NEW]
+    assert list((ROOT / "kuberay").glob(".deploy*")) == []
+
+
+def test_a_deployment_that_does_not_become_ready_goes_back_to_the_image_of_before(
+    environment: dict[str, str],
+) -> None:
+    done = run(ROOT / ".github/deploy", "staging", NEW, **{**environment, "REFUSED": NEW})
+    assert done.returncode == 1
+    assert done.stderr == f"deploy: {NEW} did not become ready; back to {OLD}\n"
+    assert images(environment) == [NEW, OLD]
+
+
+def test_a_first_deployment_that_fails_has_nothing_to_go_back_to(
+    environment: dict[str, str],
+) -> None:
+    wanted = {**environment, "BEFORE": "", "REFUSED": NEW}
+    done = run(ROOT / ".github/deploy", "staging", NEW, **wanted)
+    assert (done.returncode, images(environment)) == (1, [NEW])
+
+
+def test_a_deployment_that_the_cluster_denies_fails(environment: dict[str, str]) -> None:
+    wanted = {**environment, "BEFORE": "", "DENIED": "yes"}
+    done = run(ROOT / ".github/deploy", "staging", NEW, **wanted)
+    assert (done.returncode, Path(environment["LOG"]).exists()) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("staging", "ghcr.io/acme/order-generation-service:0.1.0"), "names no digest"),
+        (("nowhere", NEW), "no overlay nowhere"),
+    ],
+)
+def test_a_deployment_of_a_tag_or_to_nowhere_is_refused(
+    environment: dict[str, str], arguments: tuple[str, str], reason: str
+) -> None:
+    done = run(ROOT / ".github/deploy", *arguments, **environment)
+    assert done.returncode == 2
+    assert reason in done.stderr
