@@ -106,6 +106,7 @@ def _distance_to_edge(
     """Distance of positions from the upper or lower edge of their bands, in units / denominator."""
     weight = block.weight[column] + np.where(is_upper, block.high[column], -block.low[column])
     base = block.base[row]
+    # Python ints, because products beyond 64 bits would otherwise wrap around.
     if could_overflow(block, value):
         value, base, weight = value.astype(object), base.astype(object), weight.astype(object)
     return np.abs(value * block.denominator - base * weight)
@@ -121,6 +122,7 @@ def _rows_of(
     """Name the constraints, each once a portfolio."""
     if not len(found.row):
         return BindingRows.none()
+    # One number for security and kind, because names would otherwise be made for each position.
     kinds = 3 * found.column + np.where(found.is_band, 2, found.is_bought)
     used, kind = np.unique(kinds, return_inverse=True)
     named = [_name_of(securities[one // 3].security_id, one % 3, options) for one in used.tolist()]

@@ -27,6 +27,8 @@ def find_empty_bands(
     entries: list[dict[str, Any]] = []
     for column in coupled.find_empty_bands().tolist():
         security = securities[column]
+        # The lots on both sides of the band, because the smallest wider band reaches to one of
+        # them.
         around = {int(most[column]), int(fewest[column])}
         option = None
         if band_fewest[column] <= band_most[column]:
@@ -34,6 +36,8 @@ def find_empty_bands(
             if fewest[column] > most[column]:
                 buying = bool(before[column] < band_fewest[column])
                 option = restricting_option(options, security.security_id, buying=buying)
+            # The lots held now, because the band has lots and the option keeps the position from
+            # them.
             around = {int(before[column])}
         entries.append(_empty_band(cash_problem, column, around, security, option))
     return entries
@@ -56,6 +60,7 @@ def _empty_band(
     }
     if option is not None:
         entry["option"] = option
+    # None if the market value is not positive, because there are no weights then.
     bands = [
         _admitting_band(security, lots, _drift(cash_problem, column, lots))
         for lots in sorted(around)

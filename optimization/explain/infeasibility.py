@@ -35,6 +35,7 @@ def explain_refusal(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) 
     coupled, options = CoupledProblem.of(relaxed, row), relaxed.options
     is_negative = coupled.cash_problem.base < 0
     empty = find_empty_bands(coupled, relaxed.assembled.securities, options)
+    # A negative market value needs no search, because no lifted restriction changes it.
     excluding = [] if is_negative else _find_excluding_options(relaxed, row, budget)
     limits: list[dict[str, str]] = []
     if not (empty or is_negative):
@@ -87,6 +88,7 @@ def _find_excluding_options(
         try:
             if has_plan(relaxed, row, options.lift([name]), share):
                 found.append(name)
+        # Not named, because only a plan that was found proves that the option excludes every plan.
         except (NoSolutionInTimeError, CertificationError):
             continue
     return found

@@ -50,6 +50,7 @@ class Cells:
     def identifier(self, row: int, name: str) -> str | None:
         """Id of a portfolio or security; whole numbers count as text."""
         value = self.frame.values[self.places[name]][row]
+        # Numbers too, because account numbers arrive as integers; but True is no id.
         whole = isinstance(value, int) and not isinstance(value, bool)
         text = str(value) if whole else value
         if isinstance(text, str) and is_identifier(text.strip()):

@@ -43,6 +43,7 @@ class FrameColumns:
 
         Raises FrameError for anything else.
         """
+        # By the name of its module, because isinstance would need libraries that may be missing.
         library = type(frame).__module__.partition(".")[0]
         if library == "pandas" and hasattr(frame, "columns"):
             heads, values = _read_pandas(frame, index_head)
@@ -53,6 +54,7 @@ class FrameColumns:
             heads = [*frame.column_names]
             values = [_read_series(one, str(one.type)) for one in frame.columns]
         elif hasattr(frame, "collect"):
+            # Refused, because reading a lazy frame would run the whole query of its owner.
             raise FrameError(f"{name} is a {type(frame).__name__}: call collect() first")
         elif hasattr(frame, "__arrow_c_stream__"):
             return cls.read(_import_stream(frame, name), name)
@@ -73,6 +75,7 @@ def is_missing(value: Any) -> bool:
     >>> is_missing(float("nan")), is_missing(0)
     (True, False)
     """
+    # By the name of the type, because pandas may be missing.
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
     return bool(isinstance(value, float) and value != value)
@@ -108,6 +111,7 @@ def read_pairs(series: Any, name: str) -> dict[str, Any]:
 
 def _read_pandas(frame: Any, index_head: IndexHead) -> tuple[list[Any], list[list[Any]]]:
     heads, places = [*frame.columns], range(len(frame.columns))
+    # By place, because two columns may have the same head.
     columns = [frame.iloc[:, place] for place in places]
     values = [_read_series(column, str(column.dtype).lower()) for column in columns]
     levels = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]

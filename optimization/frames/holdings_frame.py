@@ -76,6 +76,7 @@ def read_holdings(holdings: Any, known: Collection[str], cash: Any = None) -> tu
 
 def _index_head(heads: Sequence[object]) -> str:
     fields = {field_of(str(head)) for head in heads}
+    # Rows with a quantity are holdings, because a row a portfolio has its shares under securities.
     return "security" if "quantity" in fields and "security" not in fields else "portfolio"
 
 
@@ -92,6 +93,7 @@ def _read_account(amounts: Mapping[str, Any]) -> Accounts:
 
 def _read_frame(frame: FrameColumns, known: Collection[str]) -> Accounts:
     fields = {field_of(head) for head in frame.heads}
+    # Not if every known security has a column, because one of them may be called like a field.
     is_long = bool(fields & {"security", "quantity"}) and not fields >= {
         "portfolio",
         "cash",
@@ -145,6 +147,7 @@ def _note_cash(cells: Cells, row: int, name: str, account: Account) -> None:
     if cells.is_empty(row, name):
         return
     amount = cells.number(row, name)
+    # The same amount again is no fault, because exports repeat the cash on every row.
     if amount is not None and account.cash is not None and account.cash != amount:
         cells.faults.add(row, cells.frame.heads[cells.places[name]], amount, CASH_ONCE)
     elif amount is not None:
@@ -167,6 +170,7 @@ def _security_columns(cells: Cells, known: Collection[str]) -> dict[int, str]:
     taken = set(cells.places.values())
     columns = {place: head for place, head in enumerate(cells.frame.heads) if place not in taken}
     for place, head in columns.items():
+        # An empty column is no fault, because nobody holds anything of it.
         if head not in known and not all(map(is_missing, cells.frame.values[place])):
             cells.faults.add_column(head, NO_SECURITY)
     cells.faults.raise_if_any()
@@ -184,6 +188,7 @@ def _read_wide(cells: Cells, row: int, securities: Mapping[int, str], accounts: 
     _note_cash(cells, row, "cash", account)
     for place, security in securities.items():
         account.rows[security] = row
+        # The row is noted for an empty cell too, because it tells a second row from the first.
         if not is_missing(cells.frame.values[place][row]):
             quantity = cells.cell(row, place, read_decimal)
             if quantity is not None:
@@ -201,6 +206,7 @@ def _add_cash(accounts: Accounts, cash: Any) -> None:
         cash = dict.fromkeys(accounts, cash)
     for portfolio, value in cash.items():
         amount = read_decimal(value, ("cash", str(portfolio)))
+        # A new account, because a portfolio may own nothing but cash.
         account = accounts.setdefault(str(portfolio), Account())
         if account.cash is not None and account.cash != amount:
             raise FrameError(f"cash of {portfolio} is {amount:f}: {CASH_ONCE}")

@@ -61,6 +61,7 @@ def read_prices(prices: Any) -> dict[str, Decimal]:
         if security is None or cells.is_empty(row, "price"):
             continue
         price = cells.number(row, "price")
+        # The same price again is no fault, because frames of holdings repeat it.
         if price is not None and found.setdefault(security, price) != price:
             cells.faults.add(row, frame.heads[cells.places["price"]], price, PRICED_TWICE)
     cells.faults.raise_if_any()
@@ -100,6 +101,7 @@ def read_model(model: Any, band: Band | Mapping[str, Band] | None = None) -> Mod
                 row, cells.frame.heads[cells.places["security"]], target.security_id, rule
             )
     cells.faults.raise_if_any()
+    # A name and a follower that nobody sees, because the model is never stored.
     return Model("Model", [*targets.values()], ("portfolio",))
 
 
@@ -136,4 +138,5 @@ def _read_band(
         return None if relative is None else relative_band(weight, relative, absolute)
     if band is None:
         raise FrameError(NO_BAND)
+    # By a model of one security, because Model reads every form of a band.
     return Model({security: weight}, band=band).targets[0].band

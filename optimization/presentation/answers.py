@@ -13,6 +13,7 @@ from optimization.errors import OptimizationError
 Answer = PortfolioOutcome | OptimizationError
 
 
+# A protocol, because its implementation stands above this package, in `frames`.
 @runtime_checkable
 class ManyAnswers(Protocol):
     """Answers by portfolio id, in the order of the portfolios."""

@@ -30,6 +30,7 @@ def draw(shown: PortfolioOutcome | ManyAnswers, axes: Any = None) -> Any:
 
 def _new_axes() -> Any:
     try:
+        # Only now, because matplotlib is optional and slow to import.
         figures = import_module("matplotlib.pyplot")
     except ModuleNotFoundError:
         raise FrameError(NO_MATPLOTLIB) from None
@@ -48,6 +49,7 @@ def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
     """One line a security: its band as a bar, its deviation before and after as points."""
     positions = [*positions_of(outcome)]
     if len(positions) > MAX_BARS:
+        # The largest deviations alone, because the names of more bars would overlap.
         largest = np.argsort(-np.abs(_deviations(positions)[0]), kind="stable")[:MAX_BARS]
         positions = [positions[place] for place in largest.tolist()]
     places = np.arange(len(positions))
@@ -62,6 +64,7 @@ def _draw_positions(axes: Any, outcome: PortfolioOutcome) -> None:
     axes.set_yticks(places, [each.security.security_id for each in positions])
     axes.invert_yaxis()
     axes.set_xlabel("deviation from target, percent of market value")
+    # Without mathematics, because an id with two dollar signs would be set as a formula.
     axes.set_title(f"{outcome.portfolio_id}: {outcome.status}", parse_math=False)
     axes.legend()
 
@@ -87,6 +90,7 @@ def _largest_parts(outcome: PortfolioOutcome) -> tuple[float, float]:
     low = np.array([100 * float(each.security.band.low) for each in positions])
     high = np.array([100 * float(each.security.band.high) for each in positions])
     before, after = (
+        # Not below 1e-9, because a band of no width would otherwise divide by zero.
         float(np.max(np.abs(moved) / np.maximum(np.where(moved < 0, low, high), 1e-9)))
         for moved in _deviations(positions)
     )

@@ -23,6 +23,7 @@ Columns = dict[str, list[Cell]]
 TEXT: Final = frozenset({"portfolio", "security", "side", "status", "proof", "reason"})
 """Columns of text; the others are numbers."""
 
+# Floats, because data frames have no column type for Decimal and treat it as any object.
 _POSITIONS: Final[dict[str, Callable[[Position], Cell]]] = {
     "security": lambda one: one.security.security_id,
     "quantity_before": lambda one: _number(one.before),
@@ -95,6 +96,7 @@ def _planned_positions(answer: Answer) -> Iterator[Position]:
 
 def _outcome_columns(answers: list[tuple[str, Answer]]) -> Columns:
     rows = [_outcome_cells(portfolio_id, answer) for portfolio_id, answer in answers]
+    # From an empty row, because a frame without rows has its columns too.
     names = _outcome_cells("", FrameError(""))
     return {name: [row[name] for row in rows] for name in names}
 

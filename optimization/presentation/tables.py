@@ -45,6 +45,7 @@ def tabulate(shown: PortfolioOutcome | ManyAnswers) -> Table:
 def _tabulate_positions(outcome: PortfolioOutcome) -> Table:
     positions = [*positions_of(outcome)]
     if len(positions) > MAX_ROWS:
+        # Trades first, because the rest of the rows is cut off.
         positions = sorted(positions, key=lambda each: not each.traded)
     rows = [_position_row(each) for each in positions[:MAX_ROWS]]
     above = (f"{outcome.portfolio_id}: {outcome.status}", *_summary(outcome))
@@ -76,6 +77,7 @@ def _position_row(position: Position) -> tuple[str, ...]:
         position.side,
         _shares(traded) if traded else "",
         _money(security.price),
+        # Not abs, because it would round to 28 digits.
         _money(position.amount.copy_abs()) if traded else "",
         _percent(position.weight_before),
         _percent(security.weight),

@@ -94,6 +94,7 @@ class Call(Generic[T]):
         link = response.links.get("next")
         if link is None:
             return None
+        # The query alone, because behind a proxy the link may name another host.
         params = httpx.URL(link["url"]).params
         return replace(self, params={name: params.get_list(name) for name in params})
 
@@ -161,6 +162,7 @@ def parse_answer(kind: Any, text: bytes) -> Any:
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # Made once for each kind, because building a validator takes longer than using it.
     return TypeAdapter(kind)
 
 

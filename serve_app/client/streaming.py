@@ -158,6 +158,8 @@ class Events:
             return
         event: RunEvent = parse_answer(EVENTS[part.event], part.data.encode())
         if isinstance(event, ChunkDone):
+            # Only breaks without a chunk between them count, because a stream that moves on is
+            # alive.
             self.last, self.breaks = event.number, 0
         self.is_over = part.event == "end"
         yield event

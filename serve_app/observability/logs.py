@@ -27,6 +27,7 @@ def correlate_logs() -> None:
         record.correlation_id = correlation_id.get()
         return record
 
+    # Once a process (`cache`), because each call would wrap the factory of the last.
     logging.setLogRecordFactory(make_record)
     for name in OURS:
         logging.getLogger(name).parent = logging.getLogger("ray.serve")

@@ -41,6 +41,7 @@ class HttpMetrics:
 
     def __init__(self) -> None:
         labels = ("method", "route", "status")
+        # Counted here, because a gauge of Ray can be set, but not incremented.
         self._in_flight = 0
         self._requests = Counter("http_requests_total", "Requests that were answered", labels)
         self._milliseconds = Histogram(
@@ -158,6 +159,7 @@ def count_rebalance(portfolios: int, seconds: float) -> None:
 def count_run(status: str, seconds: float) -> None:
     """Record the end of a run, whichever replica drove it."""
     _runs().inc(1, {"status": status})
+    # Not negative, because the clocks of its first and its last replica may differ.
     _run_seconds().observe(max(seconds, 0.0), {"status": status})
 
 

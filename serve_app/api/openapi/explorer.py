@@ -35,6 +35,7 @@ def add_explorer(app: FastAPI) -> None:
         title=app.title,
         redoc_js_url=f"{FILES_URL}/redoc.standalone.js",
         redoc_favicon_url=icon,
+        # Otherwise the page loads its fonts from an external server.
         with_google_fonts=False,
     )
 

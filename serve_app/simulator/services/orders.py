@@ -86,6 +86,7 @@ class Orders:
         self._market = market
         self._tickers = {one.security_id: one.ticker for one in market.listings()}
         self._all: dict[int, dict[str, Any]] = {}
+        # Counted, because the id of a deleted order is not given again.
         self._made = 0
 
     def open_orders(self) -> list[dict[str, Any]]:
