@@ -1,7 +1,6 @@
 """Model commands at a service under the general rules: tickers, fractions and relative bands."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -9,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from serve_app.client import AsyncClient, Position
 from serve_app.settings import Settings, settings_from
-from tests.support.command_server import Ordergen, ordergen_at, served
-from tests.support.fakes import Stored
+from tests.support.command_server import Ordergen
 from tests.support.general_models import ACCOUNT, FUND, HOUSEHOLD, STOCK, THIRDS, general_model
-from tests.support.names import named
 
 TABLE = """security,target,relative_drift,absolute_drift
 VTI,1/3,25%,5%
@@ -27,18 +23,6 @@ BRK.B,0.4,10%,5%
 @pytest.fixture
 def settings() -> Settings:
     return settings_from({"model_rules": "general"})
-
-
-@pytest.fixture
-async def url(app: FastAPI, stored: Stored) -> AsyncIterator[str]:
-    stored.resources = replace(stored.resources, portfolios=named("Growth IRA"))
-    async with served(app) as url:
-        yield url
-
-
-@pytest.fixture
-def ordergen(url: str) -> Ordergen:
-    return ordergen_at(url)
 
 
 async def create(ordergen: Ordergen) -> dict[str, Any]:

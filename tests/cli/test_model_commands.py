@@ -4,32 +4,17 @@ import json
 import re
 import stat
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
-from tests.support.command_server import Ordergen, ordergen_at, served
-from tests.support.fakes import A, B, P, Q, R, Stored, posted
-from tests.support.names import named
+from tests.support.command_server import Ordergen
+from tests.support.fakes import A, B, P, Q, R, posted
 from tests.support.terminal import ORDERGEN, on_terminal
 
-
-@pytest.fixture
-async def url(app: FastAPI, model: dict[str, Any], stored: Stored) -> AsyncIterator[str]:
-    """Serve a stored model."""
-    stored.resources = replace(stored.resources, portfolios=named("Growth IRA"))
-    async with served(app) as url:
-        yield url
-
-
-@pytest.fixture
-def ordergen(url: str) -> Ordergen:
-    return ordergen_at(url)
+pytestmark = pytest.mark.usefixtures("model")
 
 
 @pytest.fixture

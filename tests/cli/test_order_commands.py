@@ -1,7 +1,6 @@
 """Order commands: the orders of a rebalance submitted and shown from a terminal."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +19,6 @@ from tests.support.terminal import on_terminal
 
 REBALANCE = "8" * 24
 PATH = f"/api/v1/rebalance/{REBALANCE}/orders"
-
-
-@pytest.fixture
-async def ordergen(app: FastAPI) -> AsyncIterator[Ordergen]:
-    async with served(app) as url:
-        yield ordergen_at(url)
 
 
 async def store_rebalance(client: httpx.AsyncClient, securities: int = 1) -> str:

@@ -1,7 +1,7 @@
 """Refusals in every command that queries the service: on stderr, as JSON, by the exit code."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -222,12 +222,6 @@ async def test_open_orders_that_are_in_the_way_are_named_by_portfolio_and_rebala
     assert done.exit_code == 1
     assert f"  portfolio_id P{9:023} rebalance_ids {ID} open_orders 40\n" in done.stderr
     assert "  2 more portfolios\n" in done.stderr
-
-
-@pytest.fixture
-async def ordergen(app: FastAPI, model: dict[str, Any]) -> AsyncIterator[Ordergen]:
-    async with served(app) as url:
-        yield ordergen_at(url)
 
 
 @pytest.mark.parametrize("wrong", ["x", "not-an-id", "6" * 25, "../models", "\x1b[2J"])

@@ -1,30 +1,21 @@
 """Query commands as a person or a program uses them, against the application on a port."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Status
 from optimization.domain.portfolio import PricedTarget
 from serve_app.cli import cli
-from tests.support.command_server import WIDE, Ordergen, ordergen_at, served
+from tests.support.command_server import WIDE, Ordergen
 from tests.support.fakes import PRICE, A, FakeOptimizer, P, Q, bought_one, position, refused
 
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture
-async def ordergen(app: FastAPI, model: dict[str, Any]) -> AsyncIterator[Ordergen]:
-    """Return the command; a model is stored."""
-    async with served(app) as url:
-        yield ordergen_at(url)
 
 
 async def rebalance_model(ordergen: Ordergen, model_id: str) -> str:

@@ -2,36 +2,21 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from serve_app.cli.output import Percent, make_table, show
-from tests.support.command_server import Ordergen, ordergen_at, served
+from tests.support.command_server import Ordergen
 from tests.support.fakes import TICKERS, A, P, Q, Stored
 from tests.support.names import named
 from tests.support.terminal import on_terminal
 
 COLUMNS = ("run", "status", "outcomes")
 ROW = ("123456789012345678901234", "STOPPED: no answer of accounting", "120REBALANCED30FAILED")
-
-
-@pytest.fixture
-async def url(app: FastAPI, model: dict[str, Any], stored: Stored) -> AsyncIterator[str]:
-    """Serve a model whose portfolios have a name."""
-    stored.resources = replace(stored.resources, portfolios=named("Growth IRA"))
-    async with served(app) as url:
-        yield url
-
-
-@pytest.fixture
-def ordergen(url: str) -> Ordergen:
-    return ordergen_at(url)
 
 
 def test_a_pipe_gets_whole_lines_however_narrow_the_terminal_is(
@@ -53,6 +38,7 @@ def cells_of(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("columns", "has_ids"), [(110, True), (80, False), (40, False)])
+@pytest.mark.usefixtures("model")
 async def test_a_terminal_folds_ids_before_amounts_and_loses_no_character(
     ordergen: Ordergen, url: str, columns: int, has_ids: bool
 ) -> None:
@@ -67,6 +53,7 @@ async def test_a_terminal_folds_ids_before_amounts_and_loses_no_character(
     assert ("25.62" in screen.text) == (columns > 40)
 
 
+@pytest.mark.usefixtures("model")
 async def test_a_narrow_terminal_gets_whole_lines_if_it_asks_for_them(url: str) -> None:
     screen = await on_terminal(url, "drift", "--portfolio", P, "--wide", columns=40)
 
@@ -160,6 +147,7 @@ async def test_amounts_of_trades_are_shown_to_the_cent(
     assert cells == [A, "ALFA", "10.25", "2", "3", "BUY", "1", "10.25", "25.00%", "3.07%"]
 
 
+@pytest.mark.usefixtures("model")
 async def test_a_terminal_sees_the_seconds_of_a_step_and_a_pipe_nothing(
     ordergen: Ordergen, url: str
 ) -> None:
