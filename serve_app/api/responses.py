@@ -71,11 +71,15 @@ def trade_date_of(rebalance: Rebalance, zone: tzinfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Members shared by all elements of an answer; an id is None if nothing is stored."""
+    """Members shared by all elements of an answer; an id is None if nothing is stored.
+
+    ``notes`` are the members of single portfolios that tell what was assumed, by portfolio id.
+    """
 
     rebalance_id: str | None
     model_id: str | None
     trade_date: str
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
     lines: OutcomeLines = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -154,7 +158,7 @@ async def _write_block_elements(heading: Heading, outcome: BlockOutcome) -> byte
 
 def _element(heading: Heading, outcome: PortfolioOutcome) -> RebalanceAnswer:
     ids = heading.rebalance_id, heading.model_id
-    return outcome_json(outcome, *ids, heading.lines)
+    return outcome_json(outcome, *ids, heading.lines, heading.notes)
 
 
 def refuse_one(

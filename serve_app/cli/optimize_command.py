@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
@@ -22,13 +22,14 @@ commands = typer.Typer()
 
 MAX_FILE_BYTES: Final = 500_000_000
 MAX_PRINTED_TRADES: Final = 500
+MAX_NAMED: Final = 5  # portfolios of a note
 ENDINGS: Final = ("csv", "xlsx", "parquet", "json")
 
 Files = Annotated[
     list[Path],
     typer.Argument(
         metavar="FILE...",
-        help="holdings, prices and model as CSV, XLSX or Parquet; a workbook of three sheets; "
+        help="holdings, prices and model as CSV, XLSX or Parquet; a workbook of these sheets; "
         "or the JSON of POST /optimize; - for stdin",
     ),
 ]
@@ -78,9 +79,9 @@ def optimize(
                 raise typer.BadParameter("--output and --options are for files solved here")
             _optimize_at_service(url, timeout, given[0][1], as_json=as_json, wide=wide)
             return
-        outcomes = _optimize_here(given, options)
+        outcomes, notes = _optimize_here(given, options)
         if output is not None:
-            _write(output, form, outcomes)
+            _write(output, form, outcomes, notes)
         _show(outcomes, as_json=as_json, wide=wide)
 
 
@@ -98,16 +99,17 @@ def _optimize_at_service(
 
 def _optimize_here(
     given: Sequence[tuple[str, bytes]], options: str | None
-) -> "Sequence[PortfolioOutcome]":
+) -> "tuple[Sequence[PortfolioOutcome], Mapping[str, str]]":
     from serve_app.cli.output import say, show_spinner
     from serve_app.files.solve import solve_request
 
     with show_spinner("reading"):
         request = _request(given, options)
-    for note in request.notes:
-        say(f"note: {note}")
+    if request.notes:
+        first = ", ".join([*request.notes][:MAX_NAMED])
+        say(f"note: {request.summary} ({first}{', ...' if len(request.notes) > MAX_NAMED else ''})")
     with _progress(len(request.body.portfolios)) as advance:
-        return asyncio.run(solve_request(request, advance))
+        return asyncio.run(solve_request(request, advance)), request.notes
 
 
 def _request(given: Sequence[tuple[str, bytes]], options: str | None) -> "GivenRequest":
@@ -174,17 +176,19 @@ def _progress(total: int) -> Generator[Callable[[int], None]]:
         yield partial(bar.advance, task)
 
 
-def _write(output: Path, form: str, outcomes: "Sequence[PortfolioOutcome]") -> None:
+def _write(
+    output: Path, form: str, outcomes: "Sequence[PortfolioOutcome]", notes: Mapping[str, str]
+) -> None:
     from serve_app.cli.output import say
     from serve_app.files import writers
 
     if form == "json":
-        texts = {output: writers.write_json(outcomes, _today())}
+        texts = {output: writers.write_json(outcomes, _today(), notes)}
     elif form == "xlsx":
-        texts = {output: writers.write_workbook(outcomes)}
+        texts = {output: writers.write_workbook(outcomes, notes)}
     else:
         write = writers.write_csv if form == "csv" else writers.write_parquet
-        texts = {_path_of(output, table): write(table, outcomes) for table in writers.TABLES}
+        texts = {_path_of(output, table): write(table, outcomes, notes) for table in writers.TABLES}
     for path, text in texts.items():
         # Renamed at the end, because a file that breaks off must not look complete.
         part = path.with_name(f"{path.name}.part")

@@ -20,6 +20,7 @@ from serve_app.api.responses import (
 )
 from serve_app.call_context import correlation_id, sendable_s, set_deadline
 from serve_app.files.faults import FilesRefusedError
+from serve_app.files.request import GivenRequest
 from serve_app.files.solve import solve_request
 from serve_app.files.upload import read_upload
 from serve_app.files.writers import write_csv, write_parquet, write_workbook
@@ -31,10 +32,11 @@ from serve_app.settings import Settings
 
 VARY: Final = {"Vary": "Accept"}
 ENDINGS: Final = {CSV: "csv", XLSX: "xlsx", PARQUET: "parquet"}
-WRITERS: Final[Mapping[str, Callable[[str, Sequence[PortfolioOutcome]], bytes]]] = {
+Notes = Mapping[str, str]
+WRITERS: Final[Mapping[str, Callable[[str, Sequence[PortfolioOutcome], Notes], bytes]]] = {
     CSV: write_csv,
     PARQUET: write_parquet,
-    XLSX: lambda _, outcomes: write_workbook(outcomes),
+    XLSX: lambda _, outcomes, notes: write_workbook(outcomes, notes),
 }
 
 
@@ -51,20 +53,24 @@ async def answer_upload(asked: Upload, settings: Settings) -> RawResponse:
     except FilesRefusedError as error:
         return raw_response_of(_refuse(asked.path, error))
     outcomes = await solve_request(given, time_limit_s=settings.optimization_timeout)
-    return raw_response_of(await _answer(asked, outcomes))
+    return raw_response_of(await _answer(asked, given, outcomes))
 
 
-async def _answer(asked: Upload, outcomes: Sequence[PortfolioOutcome]) -> Response:
-    heading = Heading(None, None, asked.trade_date)
+async def _answer(
+    asked: Upload, given: GivenRequest, outcomes: Sequence[PortfolioOutcome]
+) -> Response:
+    heading = Heading(None, None, asked.trade_date, given.notes)
+    # In a header, too, because a list of trades has no column for what was assumed.
+    common = {**VARY, "Notes": given.summary} if given.notes else VARY
     if asked.answer_type == JSON:
-        return await answer_of_all(asked.path, heading, outcomes, VARY)
+        return await answer_of_all(asked.path, heading, outcomes, common)
     if are_refused(outcomes):
-        return refuse_all(asked.path, heading, outcomes, VARY)
-    text = WRITERS[asked.answer_type](asked.table, outcomes)
+        return refuse_all(asked.path, heading, outcomes, common)
+    text = WRITERS[asked.answer_type](asked.table, outcomes, given.notes)
     name = "rebalance" if asked.answer_type == XLSX else asked.table
     counts = Counter(outcome.status.value for outcome in outcomes)
     headers = {
-        **VARY,
+        **common,
         "Content-Disposition": f'attachment; filename="{name}.{ENDINGS[asked.answer_type]}"',
         # Told in a header, because a list of trades does not show the portfolios without a plan.
         "Outcomes": ", ".join(f"{status}={count}" for status, count in sorted(counts.items())),

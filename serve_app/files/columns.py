@@ -125,7 +125,7 @@ class Columns:
         """Read an id; note a fault and return None if it is none."""
         cell = self.cell(row, name)
         try:
-            text = _identifier(cell)
+            text = read_identifier(cell)
         except ValueError as error:
             self.add(row, name, str(error))
             return None
@@ -145,6 +145,13 @@ class Columns:
         if number.currency:
             self.currencies.note(self.table.place(row, column), number.currency)
         return number.value
+
+    def read_number(self, row: Row, name: str) -> Number:
+        """Read a number of any kind and note its currency; raise ValueError if it is none."""
+        number = self._number(self.cell(row, name))
+        if number.currency:
+            self.currencies.note(self.place(row, name), number.currency)
+        return number
 
     def weight(self, row: Row, name: str) -> "Weight | None":
         """Read a weight in parts of 1; note a fault and return None if it is none."""
@@ -235,7 +242,8 @@ def _shows_percent(cell: Cell) -> bool:
     return isinstance(cell, Number) and cell.is_percent
 
 
-def _identifier(cell: Cell) -> str:
+def read_identifier(cell: Cell) -> str:
+    """Read a cell as an id; raise ValueError with the rule that it breaks."""
     match cell:
         case None:
             raise ValueError("an id is missing")

@@ -1,6 +1,6 @@
 """Report of a rebalance as three tables: trades, outcomes and drift."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -35,7 +35,7 @@ class TradeRow(NamedTuple):
 
 
 class OutcomeRow(NamedTuple):
-    """The outcome of a portfolio; without a plan, the reason."""
+    """The outcome of a portfolio; without a plan, the reason. ``note`` says what was assumed."""
 
     portfolio: str
     status: str
@@ -47,6 +47,7 @@ class OutcomeRow(NamedTuple):
     cost: Decimal
     drift: Decimal | None
     reason: str | None
+    note: str | None
 
 
 class DriftRow(NamedTuple):
@@ -92,8 +93,10 @@ def list_trades(outcomes: Sequence[PortfolioOutcome]) -> Iterator[TradeRow]:
             )
 
 
-def list_outcomes(outcomes: Sequence[PortfolioOutcome]) -> Iterator[OutcomeRow]:
-    """List the outcomes of all portfolios, in their order."""
+def list_outcomes(
+    outcomes: Sequence[PortfolioOutcome], notes: Mapping[str, str]
+) -> Iterator[OutcomeRow]:
+    """List the outcomes of all portfolios, in their order; ``notes`` are by portfolio id."""
     for outcome in outcomes:
         certificate = outcome.certificate
         yield OutcomeRow(
@@ -107,6 +110,7 @@ def list_outcomes(outcomes: Sequence[PortfolioOutcome]) -> Iterator[OutcomeRow]:
             outcome.cost,
             certificate.objective if certificate else None,
             outcome.refusal.detail if outcome.refusal else None,
+            notes.get(outcome.portfolio_id),
         )
 
 

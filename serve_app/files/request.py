@@ -25,6 +25,7 @@ from serve_app.files.columns import Currencies
 from serve_app.files.faults import Faults, FilesRefusedError, Place, refuse
 from serve_app.files.holdings_table import Accounts, read_holdings
 from serve_app.files.model_table import ModelTargets, read_model
+from serve_app.files.options_table import PortfolioOptions, read_options
 from serve_app.files.price_table import read_prices
 from serve_app.files.roles import assign_roles
 from serve_app.files.table import Table
@@ -33,23 +34,35 @@ from serve_app.ports.optimize import GivenOptions
 from serve_app.problems.pointers import json_pointer, pointer_of
 
 OPTIONS: Final = "options"
-MAX_NAMED: Final = 5
+NO_CASH: Final = "no cash is given: counted as 0"
 
 
 @dataclass(frozen=True, slots=True)
 class GivenRequest:
-    """Everything that a rebalance needs, checked, and remarks on what was assumed."""
+    """Everything that a rebalance needs, checked; ``without_cash`` had no cash in the files."""
 
     body: OptimizeBody
     model: Model
     options: GivenOptions
-    notes: tuple[str, ...] = ()
+    without_cash: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Assumptions about single portfolios, by portfolio id."""
+        return dict.fromkeys(self.without_cash, NO_CASH)
+
+    @property
+    def summary(self) -> str:
+        """One line about all assumptions, in ASCII for a header; empty if there are none."""
+        count, total = len(self.without_cash), len(self.body.portfolios)
+        whole = f"{count:,} of {total:,} portfolios: counted as 0"
+        return f"no cash is given for {whole}" if count else ""
 
 
 def request_from_json(file: str, text: bytes) -> GivenRequest:
     """Read the JSON of POST /optimize; raise FilesRefusedError."""
     try:
-        return _request(parse_body(text), Place(file), {})
+        return _request(parse_body(text), Place(file), Place(file))
     except BodyRefusedError as error:
         raise _refuse_places(Place(file), error.errors) from error
 
@@ -61,7 +74,7 @@ def with_options(given: GivenRequest, options: RebalanceOptionsBody | None) -> G
     if given.body.options is not None:
         raise refuse(Place(OPTIONS), "the JSON file has options, too: give them once")
     body = given.body.model_copy(update={"options": options})
-    return _request(body, Place(OPTIONS), {}, given.notes)
+    return _request(body, Place(OPTIONS), Place(OPTIONS), without_cash=given.without_cash)
 
 
 def request_from_tables(
@@ -75,16 +88,18 @@ def request_from_tables(
     prices = read_prices(roles.prices, faults, currencies)
     known = prices.places.keys() | model.bands.keys()
     accounts = read_holdings(roles.holdings, known.__contains__, faults, currencies)
+    own = read_options(roles.options, accounts, options, faults, currencies)
     faults.require_none()
     if not accounts:
         raise refuse(roles.holdings[0].head_place, "the table has no portfolio")
     body = OptimizeBody.model_construct(
         model=GivenModel.model_construct(name="given", positions=_positions(model)),
         prices=prices.values,
-        portfolios=_portfolios(accounts),
+        portfolios=_portfolios(accounts, own),
         options=options,
     )
-    return _request(body, model.place, model.places, _notes(accounts))
+    without_cash = tuple(each for each, account in accounts.items() if account.cash is None)
+    return _request(body, model.place, Place(OPTIONS), own, without_cash)
 
 
 def options_from_json(file: str, text: bytes) -> RebalanceOptionsBody:
@@ -108,46 +123,54 @@ def _positions(model: ModelTargets) -> list[GivenPosition]:
     ]
 
 
-def _portfolios(accounts: Accounts) -> list[GivenPortfolio]:
+def _portfolios(accounts: Accounts, own: Mapping[str, PortfolioOptions]) -> list[GivenPortfolio]:
     return [
         GivenPortfolio.model_construct(
-            portfolio_id=portfolio_id, cash=account.cash or Decimal(0), holdings=account.holdings
+            portfolio_id=portfolio_id,
+            cash=account.cash or Decimal(0),
+            holdings=account.holdings,
+            options=own[portfolio_id].body if portfolio_id in own else None,
         )
         for portfolio_id, account in accounts.items()
     ]
 
 
-def _notes(accounts: Accounts) -> tuple[str, ...]:
-    without = [portfolio_id for portfolio_id, one in accounts.items() if one.cash is None]
-    if not without:
-        return ()
-    if len(without) == len(accounts):
-        return ("no cash is given: every portfolio counts as having none",)
-    more = f" and {len(without) - MAX_NAMED:,} more" if len(without) > MAX_NAMED else ""
-    return (f"no cash is given for {', '.join(without[:MAX_NAMED])}{more}: counted as 0",)
-
-
 def _request(
-    body: OptimizeBody, place: Place, targets: Mapping[str, Place], notes: tuple[str, ...] = ()
+    body: OptimizeBody,
+    of_model: Place,
+    of_options: Place,
+    own: Mapping[str, PortfolioOptions] | None = None,
+    without_cash: tuple[str, ...] = (),
 ) -> GivenRequest:
     """Check model and options against each other; raise FilesRefusedError."""
-    given = Place(OPTIONS) if targets else place
     try:
-        return GivenRequest(body, convert_model(body), convert_options(body), notes)
+        return GivenRequest(body, convert_model(body), convert_options(body), without_cash)
     except RuleError as error:
-        of_model = error.field[:1] == ("model",)
-        at = place if of_model else given
+        at = of_model if error.field[:1] == ("model",) else of_options
         raise refuse(
             at, f"{pointer_of(error.field)}: {error.rule}", format_value(error.value)
         ) from error
     except UnmatchedIdsError as error:
         faults = Faults()
         for path, security_id in error.places:
-            at = Place(given.file, column=json_pointer([str(step) for step in path]))
+            at = _place_of_option(body, path, of_options, own or {})
             faults.add(at, security_id, "it is in no portfolio and not in the model")
         raise FilesRefusedError(faults.found, faults.omitted) from error
     except OptionsConflictError as error:
-        raise refuse(given, str(error)) from error
+        raise refuse(of_options, str(error)) from error
+
+
+def _place_of_option(
+    body: OptimizeBody,
+    path: Sequence[str | int],
+    of_options: Place,
+    own: Mapping[str, PortfolioOptions],
+) -> Place:
+    """Return the cell of an option of one portfolio; for other options, their JSON pointer."""
+    if own and path[0] == "portfolios":
+        _, index, _, name, *_ = path
+        return own[body.portfolios[int(index)].portfolio_id].places[str(name)]
+    return Place(of_options.file, column=json_pointer([str(step) for step in path]))
 
 
 def _refuse_places(place: Place, found: Sequence[Mapping[str, Any]]) -> FilesRefusedError:

@@ -1,4 +1,4 @@
-"""Roles of tables: which hold the holdings, the prices and the model."""
+"""Roles of tables: which hold the holdings, the prices, the model and options of portfolios."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,13 +7,15 @@ from typing import Final
 
 from optimization import field_of
 from serve_app.files.faults import Faults, Place, refuse
+from serve_app.files.options_table import is_option_head
 from serve_app.files.table import Table
 
-HOLDINGS, PRICES, MODEL = ROLES = ("holdings", "prices", "model")
+HOLDINGS, PRICES, MODEL, OPTIONS = ROLES = ("holdings", "prices", "model", "options")
 NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("holdings", "holding", "positions", "portfolios", "accounts"), HOLDINGS),
     **dict.fromkeys(("prices", "price", "price list", "quotes"), PRICES),
     **dict.fromkeys(("model", "targets", "target", "allocation", "target allocation"), MODEL),
+    **dict.fromkeys(("options", "portfolio options", "options by portfolio"), OPTIONS),
 }
 NEEDS: Final[Mapping[str, str]] = {
     HOLDINGS: "portfolio, security and quantity, or portfolio and a column for each security",
@@ -29,10 +31,12 @@ class RoleTables:
     holdings: list[Table] = field(default_factory=list[Table])
     prices: list[Table] = field(default_factory=list[Table])
     model: list[Table] = field(default_factory=list[Table])
+    options: list[Table] = field(default_factory=list[Table])
 
     def of(self, role: str) -> list[Table]:
         """Tables of a role."""
-        return {HOLDINGS: self.holdings, PRICES: self.prices, MODEL: self.model}[role]
+        tables: list[Table] = getattr(self, role)
+        return tables
 
 
 def assign_roles(tables: Sequence[Table]) -> RoleTables:
@@ -46,7 +50,7 @@ def assign_roles(tables: Sequence[Table]) -> RoleTables:
         if role is not None:
             found.of(role).append(table)
     _take_from_holdings(found)
-    missing = [role for role in ROLES if not found.of(role)]
+    missing = [role for role in NEEDS if not found.of(role)]
     if missing:
         raise _missing_error(tables, missing)
     if len(found.model) > 1:
@@ -67,7 +71,11 @@ def role_of(table: Table) -> str | None:
         return MODEL
     if {"security", "price"} <= fields:
         return PRICES
-    return HOLDINGS if "portfolio" in fields and "security" not in fields else None
+    if "portfolio" not in fields or "security" in fields:
+        return None
+    others = [head for head in table.heads if field_of(head) != "portfolio"]
+    # All of them, because a wide table of holdings may have a security of such a name.
+    return OPTIONS if others and all(map(is_option_head, others)) else HOLDINGS
 
 
 def _named_role(table: Table) -> str | None:

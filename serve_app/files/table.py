@@ -43,7 +43,7 @@ class Table:
     """Heads and rows of a table, as written.
 
     ``delimiter`` is that of a text file, because it hints at the decimal mark. ``role`` is what the
-    table is said to be, if anything: ``holdings``, ``prices`` or ``model``.
+    table is said to be, if anything: a name of ``roles.ROLES``.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""Example files that run: two accounts, three funds, as CSV and as one workbook."""
+"""Example files that run: two accounts, three funds, options, as CSV and as one workbook."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -29,14 +29,23 @@ MODEL: Final[Rows] = (
     ("VXUS", "20%", "5%"),
     ("BND", "28%", "5%"),
 )
-OPTIONS: Final = '{\n  "cash_floor": "1%"\n}\n'
-SHEETS: Final[Mapping[str, Rows]] = {"holdings": HOLDINGS, "prices": PRICES, "model": MODEL}
+OPTIONS: Final[Rows] = (
+    ("portfolio", "cash_floor", "do_not_sell"),
+    ("Bob", "3%", "VXUS"),
+)
+OPTIONS_OF_ALL: Final = '{\n  "cash_floor": "1%"\n}\n'
+SHEETS: Final[Mapping[str, Rows]] = {
+    "holdings": HOLDINGS,
+    "prices": PRICES,
+    "model": MODEL,
+    "options": OPTIONS,
+}
 
 
 def template_files() -> dict[str, bytes]:
     """Make the files by their names."""
     files = {f"{name}.csv": _csv(rows) for name, rows in SHEETS.items()}
-    return {**files, "options.json": OPTIONS.encode(), "accounts.xlsx": _workbook()}
+    return {**files, "options.json": OPTIONS_OF_ALL.encode(), "accounts.xlsx": _workbook()}
 
 
 def _csv(rows: Rows) -> bytes:

@@ -64,7 +64,7 @@ async def _read_parts(form: FormData) -> tuple[list[Table], RebalanceOptionsBody
     options: RebalanceOptionsBody | None = None
     for name, part in form.multi_items():
         text = await part.read() if isinstance(part, UploadFile) else part.encode()
-        if name == OPTIONS:
+        if name == OPTIONS and (is_json(text) or not isinstance(part, UploadFile)):
             options = options_from_json(OPTIONS, text)
         elif isinstance(part, UploadFile):
             role = name if name in ROLES else None

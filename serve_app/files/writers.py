@@ -14,7 +14,7 @@ from pyarrow import parquet
 from optimization import PortfolioOutcome, decimals_of, weight_text
 from serve_app.api.exports.transactions import escape_formula
 from serve_app.api.schemas.outcome_lines import OutcomeLines
-from serve_app.api.schemas.rebalances import outcome_json
+from serve_app.api.schemas.rebalances import NO_NOTES, outcome_json
 from serve_app.files.report import (
     WEIGHTS,
     DriftRow,
@@ -31,51 +31,66 @@ MAX_SHEET_ROWS: Final = 1_048_576  # including the heads
 MAX_SHEET_DIGITS: Final = 15
 MAX_DECIMALS: Final = 18
 TEXTS: Final = frozenset(
-    {"portfolio", "security", "side", "status", "reason", "target", "low", "high"}
+    {"portfolio", "security", "side", "status", "reason", "note", "target", "low", "high"}
 )
+
+
+Notes = Mapping[str, str]
+"""Assumptions about portfolios, by portfolio id."""
 
 
 class ReportTable(NamedTuple):
     """One of the three tables of a report."""
 
     fields: tuple[str, ...]
-    rows: Callable[[Sequence[PortfolioOutcome]], Iterable[tuple[Any, ...]]]
+    rows: Callable[[Sequence[PortfolioOutcome], Notes], Iterable[tuple[Any, ...]]]
+
+
+def _without_notes(
+    list_rows: Callable[[Sequence[PortfolioOutcome]], Iterable[tuple[Any, ...]]],
+) -> Callable[[Sequence[PortfolioOutcome], Notes], Iterable[tuple[Any, ...]]]:
+    """Make a list of rows that have no column for a note."""
+    return lambda outcomes, _: list_rows(outcomes)
 
 
 TABLES: Final[Mapping[str, ReportTable]] = {
-    "trades": ReportTable(TradeRow._fields, list_trades),
+    "trades": ReportTable(TradeRow._fields, _without_notes(list_trades)),
     "outcomes": ReportTable(OutcomeRow._fields, list_outcomes),
-    "drift": ReportTable(DriftRow._fields, list_drift),
+    "drift": ReportTable(DriftRow._fields, _without_notes(list_drift)),
 }
 
 
-def write_csv(table: str, outcomes: Sequence[PortfolioOutcome]) -> bytes:
+def write_csv(table: str, outcomes: Sequence[PortfolioOutcome], notes: Notes = NO_NOTES) -> bytes:
     """Write one table as CSV (RFC 4180), decimals digit by digit."""
     fields, rows = TABLES[table]
     text = StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(fields)
-    writer.writerows([_csv_cell(value) for value in row] for row in rows(outcomes))
+    writer.writerows([_csv_cell(value) for value in row] for row in rows(outcomes, notes))
     return text.getvalue().encode()
 
 
-def write_json(outcomes: Sequence[PortfolioOutcome], trade_date: str) -> bytes:
+def write_json(
+    outcomes: Sequence[PortfolioOutcome], trade_date: str, notes: Notes = NO_NOTES
+) -> bytes:
     """Write the outcomes as POST /optimize answers them."""
     lines = OutcomeLines(trade_date)
-    return encode([outcome_json(each, None, None, lines) for each in outcomes])
+    return encode([outcome_json(each, None, None, lines, notes) for each in outcomes])
 
 
-def write_parquet(table: str, outcomes: Sequence[PortfolioOutcome]) -> bytes:
+def write_parquet(
+    table: str, outcomes: Sequence[PortfolioOutcome], notes: Notes = NO_NOTES
+) -> bytes:
     """Write one table as Parquet; amounts are decimals, targets and edges of bands are texts."""
     fields, rows = TABLES[table]
-    columns = [*zip(*rows(outcomes), strict=True)] or [()] * len(fields)
+    columns = [*zip(*rows(outcomes, notes), strict=True)] or [()] * len(fields)
     arrays = [_arrow_array(name, column) for name, column in zip(fields, columns, strict=True)]
     sink = BytesIO()
     parquet.write_table(pa.table(arrays, names=list(fields)), sink, compression="zstd")
     return sink.getvalue()
 
 
-def write_workbook(outcomes: Sequence[PortfolioOutcome]) -> bytes:
+def write_workbook(outcomes: Sequence[PortfolioOutcome], notes: Notes = NO_NOTES) -> bytes:
     """Write a workbook with a sheet for each table; raise TooManyRowsError if one is full.
 
     Numbers of more than 15 digits are texts, because a spreadsheet rounds them.
@@ -92,12 +107,15 @@ def write_workbook(outcomes: Sequence[PortfolioOutcome]) -> bytes:
             }.items()
         }
         for name in TABLES:
-            _write_sheet(book.add_worksheet(name.capitalize()), name, outcomes, formats)
+            _write_sheet(book.add_worksheet(name.capitalize()), name, (outcomes, notes), formats)
     return sink.getvalue()
 
 
 def _write_sheet(
-    sheet: Any, table: str, outcomes: Sequence[PortfolioOutcome], formats: Mapping[str, Any]
+    sheet: Any,
+    table: str,
+    given: tuple[Sequence[PortfolioOutcome], Notes],
+    formats: Mapping[str, Any],
 ) -> None:
     fields, rows = TABLES[table]
     for column, name in enumerate(fields):
@@ -105,7 +123,7 @@ def _write_sheet(
         sheet.write_string(0, column, name.replace("_", " "), formats["head"])
     sheet.freeze_panes(1, 0)
     number = 0
-    for number, row in enumerate(rows(outcomes), 1):
+    for number, row in enumerate(rows(*given), 1):
         if number == MAX_SHEET_ROWS:
             raise TooManyRowsError(MAX_SHEET_ROWS)
         for column, (name, value) in enumerate(zip(fields, row, strict=True)):

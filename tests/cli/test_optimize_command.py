@@ -182,10 +182,11 @@ def test_all_faults_of_all_files_are_printed_with_their_places(optimize: Optimiz
 def test_cash_that_is_not_given_is_said(optimize: Optimize):
     Path("holdings.csv").write_bytes(csv_of((HOLDINGS[0], ("A1", "VTI", 100))))
 
-    done = optimize(*GOOD)
+    done = optimize(*GOOD, "-o", "trades.csv")
 
     assert done.exit_code == 0, done.output
-    assert "note: no cash is given" in done.stderr
+    assert "note: no cash is given for 1 of 1 portfolios: counted as 0 (A1)" in done.stderr
+    assert read_csv("trades-outcomes.csv")[0]["note"] == "no cash is given: counted as 0"
 
 
 def test_a_portfolio_that_fails_stops_no_other(optimize: Optimize):
@@ -273,7 +274,7 @@ def test_the_template_is_files_that_run_with_the_same_answer(optimize: Optimize,
     assert made.exit_code == 0, made.output
     assert again.exit_code == 2
     assert "would be replaced" in again.stderr
-    inside = [f"example/{name}.csv" for name in ("holdings", "prices", "model")]
+    inside = [f"example/{name}.csv" for name in ("holdings", "prices", "model", "options")]
     options = ("--options", "example/options.json", "--json")
     of_files = optimize(*inside, *options)
     of_book = optimize("example/accounts.xlsx", *options)

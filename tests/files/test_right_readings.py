@@ -137,7 +137,7 @@ def test_each_way_to_write_the_same_accounts_is_the_same_request(way: str):
         ("VTI", Decimal("0.6"), band("0.05", "0.05")),
         ("BND", Fraction(1, 3), band("0.05", "0.05")),
     ]
-    assert given.notes == ()
+    assert given.notes == {}
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,8 @@ def test_one_table_may_have_everything():
     assert [each.security_id for each in given.model.targets] == ["VTI", "BND"]
     assert given.body.prices.keys() == {"VTI", "BND", "OLD"}
     assert cash_in({"all.csv": csv_of(rows)}) == {"A1": Decimal(10), "A2": Decimal(0)}
-    assert given.notes == ("no cash is given for A2: counted as 0",)
+    assert given.notes == {"A2": "no cash is given: counted as 0"}
+    assert given.summary == "no cash is given for 1 of 2 portfolios: counted as 0"
 
 
 def test_weights_of_today_beside_quantities_are_no_model():

@@ -47,7 +47,10 @@ UPLOAD_BODIES: Final[dict[str, Any]] = {
             "type": "object",
             "properties": {
                 **dict.fromkeys(("holdings", "prices", "model", "file"), BINARY),
-                "options": {**TEXT, "description": "options of the rebalance as JSON"},
+                "options": {
+                    **TEXT,
+                    "description": "options of all portfolios as JSON, of single ones as a table",
+                },
             },
         },
         "example": {"file": "(a workbook)", "options": '{"cash_floor": "2%"}'},

@@ -3,7 +3,8 @@
 A TypedDict declares each shape once, for its builder and for the OpenAPI document.
 """
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Final, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -29,6 +30,7 @@ from serve_app.json_text import plain, string
 from serve_app.problems.catalogue import ProblemInAnswer
 from serve_app.problems.error_table import problem_of
 
+NO_NOTES: Final[Mapping[str, str]] = {}
 Outcome = Annotated[Status, DocumentedAs(inline_enum(Status))]
 BandSide = Annotated[Edge, DocumentedAs(inline_enum(Edge))]
 ProofText = Annotated[Proof, DocumentedAs(inline_enum(Proof))]
@@ -92,6 +94,12 @@ class RebalanceAnswer(TypedDict):
     ]
     outside_band: list[OutsideBandAnswer]
     error: ProblemInAnswer | None
+    notes: NotRequired[
+        Annotated[
+            list[str],
+            Field(description="what was assumed, as files left it out; absent if nothing was"),
+        ]
+    ]
 
 
 def outcome_json(
@@ -99,12 +107,16 @@ def outcome_json(
     rebalance_id: str | None,
     model_id: str | None,
     lines: OutcomeLines,
+    notes: Mapping[str, str] = NO_NOTES,
 ) -> RebalanceAnswer:
-    """Build one portfolio's element of an answer; ``lines`` may write several elements."""
+    """Build one portfolio's element of an answer; ``lines`` may write several elements.
+
+    ``notes`` tell by portfolio id what was assumed.
+    """
     # In one go, because the turnover is summed up while the lines are written.
     transactions, drifts, turnover = lines.write(outcome)
     certificate = outcome.certificate
-    return {
+    element: RebalanceAnswer = {
         "portfolio_id": outcome.portfolio_id,
         "rebalance_id": rebalance_id,
         "model_id": model_id,
@@ -129,6 +141,9 @@ def outcome_json(
         "outside_band": [_outside_json(each) for each in outcome.outside_band],
         "error": outcome.refusal and problem_of(outcome.refusal),
     }
+    if outcome.portfolio_id in notes:
+        element["notes"] = [notes[outcome.portfolio_id]]
+    return element
 
 
 def binding_json(binding: Binding) -> BindingAnswer:

@@ -102,6 +102,25 @@ async def test_the_answer_has_the_form_that_accept_asks_for(client: httpx.AsyncC
         assert "xl/worksheets/sheet3.xml" in archive.namelist()
 
 
+async def test_an_answer_tells_which_portfolios_were_given_no_cash(
+    client: httpx.AsyncClient,
+) -> None:
+    files = form(holdings=csv_of(HOLDINGS[:-1]))
+    of_json = await client.post(PATH, files=files)
+    trades = await client.post(PATH, files=files, headers={"accept": CSV})
+    outcomes = await client.post(
+        PATH, files=files, headers={"accept": CSV}, params={"table": "outcomes"}
+    )
+
+    said = "no cash is given: counted as 0"
+    first, second = of_json.json()
+    assert "notes" not in first
+    assert second["notes"] == [said]
+    assert [row["note"] for row in csv.DictReader(outcomes.text.splitlines())] == ["", said]
+    for answer in (of_json, trades, outcomes):
+        assert answer.headers["notes"] == ("no cash is given for 1 of 2 portfolios: counted as 0")
+
+
 async def test_a_table_of_the_answer_is_chosen_by_name(client: httpx.AsyncClient) -> None:
     asked: dict[str, Any] = {"files": form(), "headers": {"accept": CSV}}
     drift = await client.post(PATH, params={"table": "drift"}, **asked)
