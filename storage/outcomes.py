@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from operator import ne
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from bson import CodecOptions, encode
 from bson.raw_bson import RawBSONDocument
@@ -42,7 +42,10 @@ COLLECTION = "outcomes"
 OUTCOME_BATCH_SIZE: Final = 1_000  # because more block the event loop for tenths of a second
 MAX_PORTFOLIOS_PER_REBALANCE: Final = 10_000_000  # because an ordinal has seven digits
 NO_VIOLATION: Final = Decimal("0.00")
+MAX_ENCODED_SECURITIES: Final = 10_000  # about 8 MB
 CODEC: Final = CodecOptions[dict[str, Any]](type_registry=TYPE_REGISTRY)
+
+EncodeSecurity: TypeAlias = Callable[[PricedTarget], Mapping[str, Any]]
 
 
 class allow_repetition:  # noqa: N801 - used as a statement
@@ -71,27 +74,31 @@ def outcome_batches(
     for start in range(0, max(len(ordinals), len(outcomes)), OUTCOME_BATCH_SIZE):
         end = start + OUTCOME_BATCH_SIZE
         rows = zip(ordinals[start:end], outcomes[start:end], strict=True)
-        encoder = _SecurityEncoder()
+        encoder = SecurityEncoder()
         yield [outcome_document(outcome_id(rebalance_id, at), row, encoder) for at, row in rows]
 
 
-class _SecurityEncoder:
-    """Encoder of the securities of one batch, which its outcomes share.
+class SecurityEncoder:
+    """Encoder of securities, which the outcomes of a batch or the rebalances of a model share.
 
-    Encoding the decimals of each holding outside the model again took three quarters of the time of
-    a batch.
+    Encoding the decimals of each security again would take three quarters of the time of a batch,
+    and of that of a rebalance of one portfolio.
     """
 
     def __init__(self) -> None:
-        # By identity, because securities that are equal may differ in the digits of their numbers.
-        self._encoded: dict[int, RawBSONDocument] = {}
+        # By identity, because securities that are equal may differ in the digits of their numbers;
+        # with the security, because another object could get the id of one that is gone.
+        self._encoded: dict[int, tuple[PricedTarget, RawBSONDocument]] = {}
 
     def __call__(self, security: PricedTarget) -> RawBSONDocument:
-        """Encode a security, once for all outcomes that have the same object."""
-        encoded = self._encoded.get(id(security))
-        if encoded is None:
-            encoded = RawBSONDocument(encode(security_document(security), codec_options=CODEC))
-            self._encoded[id(security)] = encoded
+        """Encode a security, once for all uses of the same object."""
+        known = self._encoded.get(id(security))
+        if known is not None:
+            return known[1]
+        if len(self._encoded) >= MAX_ENCODED_SECURITIES:
+            self._encoded.clear()
+        encoded = RawBSONDocument(encode(security_document(security), codec_options=CODEC))
+        self._encoded[id(security)] = security, encoded
         return encoded
 
 
@@ -117,7 +124,7 @@ def ids_of(rebalance_id: str) -> Document:
 def outcome_document(
     document_id: str,
     outcome: PortfolioOutcome,
-    encode_security: Callable[[PricedTarget], Mapping[str, Any]] | None = None,
+    encode_security: EncodeSecurity | None = None,
 ) -> Document:
     """Convert the outcome of a portfolio to a document without the fields that are None."""
     return {"_id": document_id, **outcome_fields(outcome, encode_security)}
@@ -125,7 +132,7 @@ def outcome_document(
 
 def outcome_fields(
     outcome: PortfolioOutcome,
-    encode_security: Callable[[PricedTarget], Mapping[str, Any]] | None = None,
+    encode_security: EncodeSecurity | None = None,
 ) -> Document:
     """Convert the outcome of a portfolio to the fields of its document, without the id."""
     encode_security = encode_security or security_document

@@ -15,6 +15,7 @@ from storage.mongo.decimal_codec import to_storable
 from storage.options import overrides_document, overrides_from, own_document, own_from
 from storage.outcomes import (
     MAX_PORTFOLIOS_PER_REBALANCE,
+    EncodeSecurity,
     problem_document,
     security_document,
     security_from,
@@ -99,7 +100,9 @@ def may_hold_outcome(rebalance: Rebalance) -> bool:
     return rebalance.run_id is None and rebalance.number_of_portfolios == 1
 
 
-def rebalance_document(rebalance: Rebalance) -> Document:
+def rebalance_document(
+    rebalance: Rebalance, encode_security: EncodeSecurity = security_document
+) -> Document:
     """Convert a rebalance to a document."""
     part_of = {} if rebalance.run_id is None else {"run_id": ObjectId(rebalance.run_id)}
     refused = {} if rebalance.refusal is None else {"problem": problem_document(rebalance.refusal)}
@@ -114,7 +117,7 @@ def rebalance_document(rebalance: Rebalance) -> Document:
         "model_version": rebalance.model_version,
         "model_name": rebalance.model_name,
         "status": rebalance.status.value,
-        "securities": [security_document(security) for security in rebalance.securities],
+        "securities": [encode_security(security) for security in rebalance.securities],
         "options": to_storable(overrides_document(rebalance.options)),
         "number_of_portfolios": rebalance.number_of_portfolios,
         "counts": {status.value: count for status, count in rebalance.counts.items()},

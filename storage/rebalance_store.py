@@ -29,7 +29,13 @@ from storage.outcome_counts import count_by_status, count_transactions
 from storage.outcome_reader import OutcomePage, OutcomeReader
 from storage.outcome_recorder import OutcomeRecorder, StoredCounts
 from storage.outcomes import COLLECTION as OUTCOMES
-from storage.outcomes import ids_of, is_repetition, outcome_batches, outcome_fields
+from storage.outcomes import (
+    SecurityEncoder,
+    ids_of,
+    is_repetition,
+    outcome_batches,
+    outcome_fields,
+)
 from storage.rebalance import (
     COLLECTION,
     OUTCOME,
@@ -64,6 +70,8 @@ class RebalanceStore:
         self._recorder = OutcomeRecorder(database)
         self._reader = OutcomeReader(database)
         self._claims = ClaimTransactions(database)
+        # Kept, because the rebalances of a model share its securities for as long as its prices.
+        self._encode_security = SecurityEncoder()
 
     @translate_failures
     async def open(self, rebalance: Rebalance) -> Rebalance:
@@ -128,11 +136,11 @@ class RebalanceStore:
         The same transaction completes the claim. Raises IdempotencyInProgressError if the claim was
         lost.
         """
-        document = rebalance_document(rebalance)
+        document = rebalance_document(rebalance, self._encode_security)
         is_whole = may_hold_outcome(rebalance) and _is_small(outcomes)
         if is_whole:
             (outcome,) = outcomes
-            document[OUTCOME] = outcome_fields(outcome)
+            document[OUTCOME] = outcome_fields(outcome, self._encode_security)
         apart = () if is_whole else outcomes
 
         async def insert(session: AsyncClientSession | None) -> None:

@@ -219,7 +219,9 @@ class Model(_ModelFields):
         _require_targets(targets)
         _require_portfolios(portfolio_ids)
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "targets", tuple(one for one in targets if one.weight > 0))
+        if not all(one.weight > 0 for one in targets):
+            targets = tuple(one for one in targets if one.weight > 0)
+        object.__setattr__(self, "targets", targets)
         object.__setattr__(self, "portfolio_ids", portfolio_ids)
 
 

@@ -127,9 +127,11 @@ def decimals_of(value: Decimal) -> int:
     >>> decimals_of(Decimal("12.340")), decimals_of(Decimal("1E+3"))
     (2, 0)
     """
-    exponent = value.as_tuple().exponent
+    _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int) or exponent >= 0:
         return 0
+    if digits[-1]:  # because most values end in a digit that they need
+        return -exponent
     exponent = value.normalize(EXACT).as_tuple().exponent
     return max(0, -int(exponent))
 
@@ -284,7 +286,7 @@ def denominator_of(weights: Iterable[Weight]) -> int:
     (1000, 3)
     """
     digits, parts = 0, 1
-    for weight in weights:
+    for weight in {*weights}:  # because a model has few of them and each takes a microsecond
         if isinstance(weight, Decimal):
             digits = max(digits, decimals_of(weight))
         else:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import lru_cache
 
 from starlette.responses import Response, StreamingResponse
 
@@ -23,6 +24,8 @@ from storage.rebalance import Rebalance
 ENCODING_BATCH_SIZE = 50  # portfolios, about 5 ms, because the event loop waits meanwhile
 MAX_LISTED_PORTFOLIOS = 100
 SLICE_BYTES = 2**20
+# Kept from answer to answer, because the securities of a model have the same text in all of them.
+_lines_of = lru_cache(maxsize=2)(OutcomeLines)
 WITHOUT_PLAN = frozenset({Status.INFEASIBLE, Status.FAILED})
 
 
@@ -129,7 +132,9 @@ def answer_of_one(
     """Answer with the element of the only portfolio, or with its problem."""
     if outcome.status in WITHOUT_PLAN and outcome.refusal is not None:
         return refuse_one(path, heading, outcome, headers)
-    return json_response(_element(heading, outcome), headers=headers)
+    ids = heading.rebalance_id, heading.model_id
+    lines = _lines_of(heading.trade_date)
+    return json_response(outcome_json(outcome, *ids, lines), headers=headers)
 
 
 async def write_elements(heading: Heading, outcomes: Sequence[PortfolioOutcome]) -> bytes:

@@ -49,7 +49,11 @@ async def prices_of(
     security_ids: frozenset[str], securities: Securities, snapshot: PriceSnapshot
 ) -> dict[str, Decimal]:
     """Look up prices by security id; securities without ticker or price are left out."""
-    tickers = await securities.read_tickers(security_ids)
+    return price_tickers(await securities.read_tickers(security_ids), snapshot)
+
+
+def price_tickers(tickers: Mapping[str, str], snapshot: PriceSnapshot) -> dict[str, Decimal]:
+    """Look up prices by security id; securities whose ticker has no price are left out."""
     return {
         security_id: snapshot.prices[ticker]
         for security_id, ticker in tickers.items()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from optimization import Model, OptionOverrides
+from optimization import Model, OptionOverrides, RebalanceOptions
 from serve_app.call_context import correlation_id, reserve_time
 from serve_app.chunks.work import Work, options_for, outcomes_of
 from serve_app.observability.metrics import count_rebalance, count_stopped_rebalance
@@ -78,12 +78,12 @@ class DirectRebalancer:
         upstream is down; outcomes solved before stay stored.
         """
         # Apart, because a rebalance with bad options does not even start.
-        options_for(model, overrides, self._settings)
+        options = options_for(model, overrides, self._settings)
         ids = model.portfolio_ids
         with _count(len(ids)):
             if len(ids) > self._settings.run_fan_out_above:
                 return await self._fan_out(rebalance_id, model, overrides, claim)
-            work = await self._prepare(rebalance_id, model, len(ids), overrides, alone=False)
+            work = await self._prepare(rebalance_id, model, len(ids), options)
             return await self._solve_here(work, ids, claim)
 
     async def rebalance_portfolio(
@@ -99,15 +99,16 @@ class DirectRebalancer:
         The restrictions must name securities of the model or the portfolio, otherwise
         UnmatchedIdsError.
         """
-        options_for(model, overrides, self._settings)
+        options = options_for(model, overrides, self._settings)
         with _count(1):
-            work = await self._prepare(rebalance_id, model, 1, overrides, alone=True)
+            work = await self._prepare(rebalance_id, model, 1, options, overrides.restrictions)
             return await self._solve_here(work, (portfolio_id,), claim)
 
     async def preview_model(self, model: Model, overrides: OptionOverrides) -> Rebalanced:
         """Return the outcomes of a rebalance; store nothing, so the rebalance id leads nowhere."""
         ids = model.portfolio_ids
-        work = await self._prepare(new_rebalance_id(), model, len(ids), overrides, alone=False)
+        options = options_for(model, overrides, self._settings)
+        work = await self._prepare(new_rebalance_id(), model, len(ids), options)
         if work.refusal is not None or len(ids) <= self._settings.run_fan_out_above:
             return await self._preview_here(work, ids)
         runner = self._open_runner(self._settings, self._with)
@@ -123,7 +124,9 @@ class DirectRebalancer:
         self, model: Model, portfolio_id: str, overrides: OptionOverrides
     ) -> Outcomes:
         """Return the outcome of one portfolio, as ``preview_model`` does."""
-        work = await self._prepare(new_rebalance_id(), model, 1, overrides, alone=True)
+        options = options_for(model, overrides, self._settings)
+        named = overrides.restrictions
+        work = await self._prepare(new_rebalance_id(), model, 1, options, named)
         return await self._preview_here(work, (portfolio_id,))
 
     async def _preview_here(self, work: Work, portfolio_ids: tuple[str, ...]) -> Outcomes:
@@ -186,12 +189,13 @@ class DirectRebalancer:
         rebalance_id: str,
         model: Model,
         portfolios: int,
-        overrides: OptionOverrides,
-        *,
-        alone: bool,
+        options: RebalanceOptions,
+        must_match: RebalanceOptions | None = None,
     ) -> Work:
-        of_model = rebalance_id, model, portfolios, overrides
-        return await prepare_work(self._settings, self._with, *of_model, alone=alone)
+        # ``must_match`` only of the caller of a single portfolio, because the restrictions of a
+        # model are meant for all its portfolios together and not for each.
+        of_model = rebalance_id, model, portfolios, options
+        return await prepare_work(self._settings, self._with, *of_model, must_match=must_match)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Final, final
 
 from optimization import Model, OpenOrders, OptionOverrides, PortfolioOutcome, RebalanceOptions
 from serve_app.chunks.fetch import price_balances, source_of
+from serve_app.chunks.priced_models import PricedModels
 from serve_app.chunks.solve import refused_outcome, solve_at_once
 from serve_app.chunks.unmatched_ids import require_matched
 from serve_app.chunks.work import options_for
@@ -41,6 +42,8 @@ MAX_SECURITIES: Final = 250  # of the model and the portfolio; about 5 ms of the
 OfOne = tuple[Rebalance, PortfolioOutcome]
 Reading = asyncio.Task[Mapping[str, Found]]
 """The read of the holdings of one portfolio."""
+Begun = tuple[Model, RebalanceOptions, Reading]
+"""The model with the options of the rebalance, and the read of the holdings."""
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class InlineRebalancer(Rebalancing):
         self._settings = settings
         self._open_here = open_here
         self._optimizer = optimizer
+        self._priced = PricedModels()
         self._at_work = 0
         self._dating: set[asyncio.Task[None]] = set()  # because nothing else refers to the tasks
 
@@ -76,7 +80,7 @@ class InlineRebalancer(Rebalancing):
         """Return the outcome of a rebalance of the portfolio without storing it."""
         async with self._begin(portfolio_id, model_id, overrides) as begun:
             if begun is not None:
-                of = new_rebalance_id(), portfolio_id, overrides
+                of = new_rebalance_id(), portfolio_id, overrides.restrictions
                 if solved := await self._solve(*of, *begun):
                     rebalance, outcome = solved
                     return drop_matched(rebalance, (outcome,)), outcome
@@ -97,7 +101,7 @@ class InlineRebalancer(Rebalancing):
     @asynccontextmanager
     async def _begin(
         self, portfolio_id: str, model_id: str | None, overrides: OptionOverrides
-    ) -> AsyncGenerator[tuple[Model, Reading] | None]:
+    ) -> AsyncGenerator[Begun | None]:
         """Take a place and read model and holdings, which end with the block.
 
         None if there is no place, or if the options of the rebalance may need a search.
@@ -114,7 +118,7 @@ class InlineRebalancer(Rebalancing):
             _require_caller()
             options = options_for(model, overrides, self._settings)
             is_light = len(model.targets) <= MAX_SECURITIES and _is_light(options)
-            yield (model, reading) if is_light else None
+            yield (model, options, reading) if is_light else None
         finally:
             reading.cancel()
             self._at_work -= 1
@@ -125,13 +129,17 @@ class InlineRebalancer(Rebalancing):
         return await fetch_holdings(source, (portfolio_id,))
 
     async def _rebalance(
-        self, command: RebalancePortfolio, model: Model, reading: Reading
+        self,
+        command: RebalancePortfolio,
+        model: Model,
+        options: RebalanceOptions,
+        reading: Reading,
     ) -> OfOne | None:
         """Solve, store and count; None if the portfolio needs a search."""
         begin = time.monotonic()
-        of = command.rebalance_id, command.portfolio_id, command.overrides
+        of = command.rebalance_id, command.portfolio_id, command.overrides.restrictions
         try:
-            solved = await self._solve(*of, model, reading)
+            solved = await self._solve(*of, model, options, reading)
             if solved is None:
                 return None
             rebalance, outcome = solved
@@ -147,13 +155,17 @@ class InlineRebalancer(Rebalancing):
         self,
         rebalance_id: str,
         portfolio_id: str,
-        overrides: OptionOverrides,
+        must_match: RebalanceOptions,
         model: Model,
+        options: RebalanceOptions,
         reading: Reading,
     ) -> OfOne | None:
         """Solve a portfolio of the model; None if it needs a search."""
-        of = rebalance_id, model, 1, overrides
-        work = await prepare_work(self._settings, self._with, *of, alone=True)
+        of = rebalance_id, model, 1, options
+        price = self._priced.price
+        work = await prepare_work(
+            self._settings, self._with, *of, must_match=must_match, price=price
+        )
         if work.refusal is not None:
             return work.rebalance, refused_outcome(portfolio_id, work.refusal)
         found, securities = await reading, work.rebalance.securities

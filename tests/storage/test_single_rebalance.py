@@ -1,18 +1,21 @@
 """A rebalance of one portfolio: one document, read like those that were stored in two."""
 
 import asyncio
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from optimization import PortfolioOutcome
+from storage import outcomes as outcomes_module
 from storage import rebalance_store
 from storage.errors import IdempotencyInProgressError
 from storage.idempotency_store import IdempotencyClaim, IdempotencyStore
 from storage.mongo.connection import Document
-from storage.outcomes import outcome_id
-from storage.rebalance import OUTCOME, Rebalance
+from storage.outcomes import SecurityEncoder, outcome_id
+from storage.rebalance import OUTCOME, Rebalance, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
 from tests.support.samples import a_run, outcomes
 
@@ -131,3 +134,30 @@ async def test_the_index_of_portfolios_answers_which_rebalances_hold_one(
 
     assert "'COLLSCAN'" not in str(plan["queryPlanner"]["winningPlan"])
     assert "'FETCH'" not in str(plan["queryPlanner"]["winningPlan"])
+
+
+async def test_equal_securities_of_two_rebalances_keep_their_own_digits(
+    rebalances: RebalanceStore,
+) -> None:
+    prices = ("10.5", "10.50", "10.500")
+    for price in prices:
+        run = a_run(1)
+        securities = tuple(replace(one, price=Decimal(price)) for one in run.securities)
+        run = replace(run, securities=securities)
+        for _ in range(2):  # the second with what was remembered of the first
+            run = replace(run, rebalance_id=new_rebalance_id())
+            await rebalances.store(run, outcomes(run))
+            found = await rebalances.read(run.rebalance_id)
+            assert {str(one.price) for one in found.securities} == {price}
+
+
+def test_only_so_many_securities_stay_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcomes_module, "MAX_ENCODED_SECURITIES", 2)
+    encode_security, securities = SecurityEncoder(), a_run(1).securities
+    copies = [replace(securities[0]) for _ in range(3)]
+
+    first, second, third = map(encode_security, copies)
+
+    assert first == second == third
+    assert encode_security(copies[2]) is third
+    assert encode_security(copies[0]) is not first

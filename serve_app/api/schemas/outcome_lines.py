@@ -35,6 +35,7 @@ from serve_app.json_text import encode, string, whole
 GAP: Final = "\0"  # in no JSON text, because JSON escapes control characters
 WRITTEN_GAP: Final[Any] = orjson.Fragment(GAP)
 ZERO: Final = Decimal(0)
+MAX_TEXTS: Final = 10_000  # securities, about 10 MB
 
 TransactionType = Annotated[Side, DocumentedAs(inline_enum(Side))]
 
@@ -78,7 +79,10 @@ class SecurityText(NamedTuple):
 
 
 class OutcomeLines:
-    """Writer of the transactions and drifts of outcomes with one trade date."""
+    """Writer of the transactions and drifts of outcomes with one trade date.
+
+    A writer may serve many answers: the text of a security is written again once its digits differ.
+    """
 
     def __init__(self, trade_date: str) -> None:
         self._trade_date = trade_date
@@ -114,7 +118,9 @@ class OutcomeLines:
         """Return the text of the lines of a security."""
         known = self._texts.get(security.security_id)
         # The same security may have another target in another portfolio's outcome.
-        if known is None or (known.security is not security and known.security != security):
+        if known is None or not _reads_alike(known.security, security):
+            if len(self._texts) >= MAX_TEXTS:
+                self._texts.clear()
             known = self._texts[security.security_id] = self._split_lines(
                 security, security.security_id
             )
@@ -130,6 +136,16 @@ class OutcomeLines:
         )
         drift = _drift_json(security, security_id)
         return SecurityText(security, _split(drift), _split(buy), _split(sell))
+
+
+def _reads_alike(known: PricedTarget, security: PricedTarget) -> bool:
+    """Whether all lines of two securities of one id have the same text around their values."""
+    if known is security:
+        return True
+    # By their text, because equal numbers may be written with other digits.
+    numbers = (known.weight, security.weight), (known.band.low, security.band.low)
+    more = (known.band.high, security.band.high)
+    return all(str(one) == str(other) for one, other in (*numbers, more))
 
 
 def _array(elements: list[str]) -> orjson.Fragment:

@@ -1,6 +1,7 @@
 """The rules of an investment model, checked when one is made."""
 
 import pickle
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -93,3 +94,9 @@ def test_every_error_survives_pickling(error: OptimizationError):
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert str(again) == str(error)
+
+
+def test_a_copy_shares_the_targets_so_that_they_can_be_recognized() -> None:
+    model = Model({"VTI": 0.6, "BND": 0.4}, band=0.05)
+
+    assert replace(model, portfolio_ids=("P2",)).targets is model.targets

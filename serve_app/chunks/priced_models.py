@@ -1,0 +1,47 @@
+"""Priced models: the models that a process priced at its latest price snapshot."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from optimization import Model, PricedTarget, Target, price_targets
+from serve_app.chunks.fetch import price_tickers
+from serve_app.upstream.prices import PriceSnapshot
+from serve_app.upstream.securities import Securities
+
+MAX_PRICED_MODELS: Final = 32  # as many as a store of models remembers
+
+
+@dataclass(frozen=True, slots=True)
+class _PricedModel:
+    targets: tuple[Target, ...]
+    tickers: Mapping[str, str]
+    securities: tuple[PricedTarget, ...]
+
+
+class PricedModels:
+    """Pricer of models that returns the same objects for the same targets, snapshot and tickers.
+
+    What is derived from these objects can be kept from one rebalance to the next. Targets and
+    snapshots are compared by identity, because equal numbers may be written with other digits.
+    """
+
+    def __init__(self) -> None:
+        self._snapshot: PriceSnapshot | None = None
+        self._known: dict[int, _PricedModel] = {}  # by the id of the targets, which stay alive here
+
+    async def price(
+        self, model: Model, securities: Securities, snapshot: PriceSnapshot
+    ) -> tuple[PricedTarget, ...]:
+        """Price the targets of a model as ``price_model`` does."""
+        tickers = await securities.read_tickers([one.security_id for one in model.targets])
+        if self._snapshot is not snapshot:
+            self._snapshot, self._known = snapshot, {}
+        known = self._known.get(id(model.targets))
+        if known is not None and known.tickers == tickers:
+            return known.securities
+        priced = price_targets(model, price_tickers(tickers, snapshot))
+        if len(self._known) >= MAX_PRICED_MODELS:
+            del self._known[next(iter(self._known))]
+        self._known[id(model.targets)] = _PricedModel(model.targets, tickers, priced)
+        return priced

@@ -1,0 +1,49 @@
+"""Lines of outcomes as text: a writer that is kept writes what a new one would."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from optimization import DriftBand, PortfolioOutcome, PricedTarget
+from serve_app.api.schemas import outcome_lines
+from serve_app.api.schemas.outcome_lines import OutcomeLines
+from serve_app.api.schemas.rebalances import outcome_json
+from serve_app.json_text import encode
+from tests.support.fakes import A, B, P, bought_one
+
+DAY = "2026-11-23"
+
+
+def outcome_of(weight: str, low: str = "0.01", price: str = "10.25") -> PortfolioOutcome:
+    band = DriftBand(Decimal(low), Decimal("0.02"))
+    securities = (PricedTarget(each, Decimal(price), Decimal(weight), band) for each in (A, B))
+    return bought_one(P, tuple(securities))
+
+
+def text_of(outcome: PortfolioOutcome, lines: OutcomeLines) -> bytes:
+    return encode(outcome_json(outcome, None, None, lines))
+
+
+def test_numbers_with_other_digits_are_written_with_their_own() -> None:
+    kept = OutcomeLines(DAY)
+    made = [
+        outcome_of("0.25"),
+        outcome_of("0.250"),
+        outcome_of("0.25", low="0.010"),
+        outcome_of("0.25", price="10.250"),
+        outcome_of("0.25"),
+    ]
+
+    for outcome in made:
+        assert text_of(outcome, kept) == text_of(outcome, OutcomeLines(DAY))
+
+
+def test_only_so_many_securities_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcome_lines, "MAX_TEXTS", 2)
+    kept, outcome = OutcomeLines(DAY), outcome_of("0.25")
+    first, second = (kept.text_of(one) for one in outcome.securities)
+
+    assert kept.text_of(outcome.securities[1]) is second
+    kept.text_of(replace(outcome.securities[0], security_id=P))
+    assert kept.text_of(outcome.securities[0]) is not first
