@@ -11,7 +11,12 @@ async def for_each(
     items: Iterable[Item], call: Callable[[Item], Awaitable[None]], workers: int
 ) -> None:
     """Call for every item, ``workers`` at a time; raise the first error, cancel the others."""
-    waiting = iter(items)
+    listed = list(items)
+    if len(listed) <= 1:  # without a task, which costs more than the call of a known value
+        for item in listed:
+            await call(item)
+        return
+    waiting = iter(listed)
 
     async def worker() -> None:
         for item in waiting:
@@ -19,7 +24,7 @@ async def for_each(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
+            for _ in range(min(workers, len(listed))):
                 group.create_task(worker())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None

@@ -115,6 +115,8 @@ def weight_from(value: Decimal | str | int) -> Weight:
 
 def to_storable(value: Any) -> Any:
     """Convert free-form data (options, members of a refusal) to data within 64-bit integers."""
+    if isinstance(value, str | Decimal):  # first, because a certificate has thousands of them
+        return value
     if isinstance(value, Mapping):
         return {str(key): to_storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

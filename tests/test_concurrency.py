@@ -1,0 +1,61 @@
+"""Many calls, a few at a time, and no more tasks than calls."""
+
+import asyncio
+
+import pytest
+
+from serve_app.concurrency import for_each
+
+
+class CallError(Exception):
+    """Failure of a call."""
+
+
+async def count_tasks(items: int, workers: int) -> int:
+    """Count the tasks that are there while the calls wait for each other."""
+    counted: list[int] = []
+
+    async def call(_: int) -> None:
+        await asyncio.sleep(0)
+        counted.append(len(asyncio.all_tasks()))
+
+    before = len(asyncio.all_tasks())
+    await for_each(range(items), call, workers)
+    assert len(counted) == items
+    return max(counted, default=before) - before
+
+
+@pytest.mark.parametrize(
+    ("items", "workers", "tasks"), [(0, 16, 0), (1, 16, 0), (2, 16, 2), (9, 3, 3)]
+)
+async def test_there_are_no_more_tasks_than_calls(items: int, workers: int, tasks: int) -> None:
+    assert await count_tasks(items, workers) == tasks
+
+
+@pytest.mark.parametrize("items", [1, 2, 9])
+async def test_the_first_error_is_raised_as_itself(items: int) -> None:
+    async def fail(item: int) -> None:
+        raise CallError(item)
+
+    with pytest.raises(CallError) as caught:
+        await for_each(range(items), fail, 4)
+
+    assert caught.value.args == (0,)
+
+
+async def test_a_cancelled_caller_ends_a_single_call() -> None:
+    ended = asyncio.Event()
+
+    async def wait(_: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    caller = asyncio.create_task(for_each([1], wait, 4))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+    assert ended.is_set()
