@@ -31,8 +31,8 @@ from serve_app.settings import settings_from
 from storage.embedded.server import start, stop
 from storage.mongo.connection import connect, disconnect, ping
 from storage.schema import ensure_indexes
-from tests.support.fakes import PRICE, A, Stored, no_metrics, posted
-from tests.support.in_process import Upstreams, optimizer_with
+from tests.support.fakes import PRICE, A, Stored, make_model_body, render_no_metrics
+from tests.support.in_process import Upstreams, build_optimizer
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("serve_app", "storage", "optimization")
@@ -91,14 +91,14 @@ async def rebalance(uri: str) -> Entries:
     database = connect(uri, "modules", 20_000)
     await ensure_indexes(database)
     settings = settings_from({})
-    stored, optimizer = Stored(database), optimizer_with(settings, database, upstreams)
+    stored, optimizer = Stored(database), build_optimizer(settings, database, upstreams)
     checks = {"database": lambda: ping(database)}
-    app = api_app(settings, Ports(stored.port, optimizer, checks, no_metrics))
+    app = api_app(settings, Ports(stored.port, optimizer, checks, render_no_metrics))
     transport = httpx.ASGITransport(app)
     entries = Entries()
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         (await http.get("/openapi.json")).raise_for_status()  # so that the routes are set up
-        body = {**posted(), "portfolios": [*PORTFOLIOS]}
+        body = {**make_model_body(), "portfolios": [*PORTFOLIOS]}
         made = (await http.post("/api/v1/models", json=body)).raise_for_status().json()
         with record_entries(entries):
             answer = await http.post(f"/api/v1/model/{made['model_id']}/rebalance", json={})

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.support.every_route import DOCUMENT, Operation, operations
-from tests.support.fakes import P, posted
+from tests.support.fakes import P, make_model_body
 
 READING = [each for each in operations() if each.method == "GET"]
 IDENTITY = {"accept-encoding": "identity"}
@@ -19,7 +19,9 @@ OWN = {"x-request-id", "x-correlation-id"}
 async def paths(client: httpx.AsyncClient) -> dict[str, str]:
     """Paths of all routes of the document, filled with ids of stored objects."""
     portfolios = [f"{number:024}" for number in range(200)]
-    model = (await client.post("/api/v1/models", json=posted(portfolios=[P, *portfolios]))).json()
+    model = (
+        await client.post("/api/v1/models", json=make_model_body(portfolios=[P, *portfolios]))
+    ).json()
     rebalance = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
     ids = {
         "model_id": model["model_id"],

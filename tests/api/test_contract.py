@@ -6,16 +6,16 @@ import httpx
 import pytest
 
 from serve_app.ports.rebalances import RebalanceModel
-from tests.support.fakes import FakeOptimizer, P, R, Stored, position, posted
+from tests.support.fakes import FakeOptimizer, P, R, Stored, make_model_body, make_position
 
 UNKNOWN = "0" * 24
 MODEL_ROUTES = [
     ("GET", "/model/{}", None),
-    ("PUT", "/model/{}", posted(version=1)),
+    ("PUT", "/model/{}", make_model_body(version=1)),
     ("DELETE", "/model/{}?version=1", None),
-    ("POST", "/model/{}/position", position()),
-    ("PUT", "/model/{}/position", position()),
-    ("DELETE", "/model/{}/position", position()),
+    ("POST", "/model/{}/position", make_position()),
+    ("PUT", "/model/{}/position", make_position()),
+    ("DELETE", "/model/{}/position", make_position()),
     ("POST", "/model/{}/portfolio", {"portfolios": [P]}),
     ("DELETE", "/model/{}/portfolio", {"portfolios": [P]}),
     ("POST", "/model/{}/rebalance", None),

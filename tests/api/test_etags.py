@@ -11,7 +11,16 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.settings import settings_from
 from storage.rebalance import RebalanceStatus
-from tests.support.fakes import B, FakeOptimizer, P, R, Stored, no_metrics, position, posted
+from tests.support.fakes import (
+    B,
+    FakeOptimizer,
+    P,
+    R,
+    Stored,
+    make_model_body,
+    make_position,
+    render_no_metrics,
+)
 
 ANOTHER = {"if-match": '"7"'}
 THIS = {"if-match": '"1"'}
@@ -22,7 +31,7 @@ async def strict(stored: Stored, optimizer: FakeOptimizer) -> AsyncIterator[http
     """Client of a service that requires If-Match with every change."""
     app = api_app(
         settings_from({"require_if_match": True}),
-        Ports(stored.port, optimizer, {}, no_metrics),
+        Ports(stored.port, optimizer, {}, render_no_metrics),
     )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://localhost"
@@ -34,10 +43,10 @@ def changes_of(model: dict[str, Any]) -> list[tuple[str, str, dict[str, Any] | N
     """List every request that changes a model."""
     path = f"/api/v1/model/{model['model_id']}"
     return [
-        ("PUT", path, posted(version=1)),
-        ("POST", f"{path}/position", position(B)),
-        ("PUT", f"{path}/position", position(target="0.3")),
-        ("DELETE", f"{path}/position", position()),
+        ("PUT", path, make_model_body(version=1)),
+        ("POST", f"{path}/position", make_position(B)),
+        ("PUT", f"{path}/position", make_position(target="0.3")),
+        ("DELETE", f"{path}/position", make_position()),
         ("POST", f"{path}/portfolio", {"portfolios": [R]}),
         ("DELETE", f"{path}/portfolio", {"portfolios": [P]}),
         ("DELETE", f"{path}?version=1", None),
@@ -93,7 +102,7 @@ async def test_a_stale_version_is_a_412_with_if_match_and_a_409_without(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
     path = f"/api/v1/model/{model['model_id']}"
-    assert (await client.put(path, json=posted(version=1))).status_code == 200
+    assert (await client.put(path, json=make_model_body(version=1))).status_code == 200
 
     for method, url, body in changes_of(model)[::6]:
         stale = await client.request(method, url, json=body)
@@ -114,14 +123,14 @@ async def test_a_rebalance_between_reading_and_changing_refuses_nothing(
     assert after.status_code == 200
     assert after.headers["etag"] != before.headers["etag"]
     old = {"if-match": before.headers["etag"]}
-    changed = await client.put(path, json=posted(version=1), headers=old)
+    changed = await client.put(path, json=make_model_body(version=1), headers=old)
     assert changed.status_code == 200
 
 
 async def test_a_change_without_if_match_is_a_428_where_the_service_demands_it(
     strict: httpx.AsyncClient,
 ) -> None:
-    model = (await strict.post("/api/v1/models", json=posted())).json()
+    model = (await strict.post("/api/v1/models", json=make_model_body())).json()
 
     for method, path, body in changes_of(model):
         without = await strict.request(method, path, json=body)

@@ -15,7 +15,14 @@ from serve_app.ports.errors import OverloadedError, ReplicaLostError
 from serve_app.problems.catalogue import KINDS
 from serve_app.problems.errors import NotReadyError, PreconditionFailedError
 from serve_app.settings import settings_from
-from tests.support.fakes import FakeOptimizer, P, Stored, no_metrics, posted, refused
+from tests.support.fakes import (
+    FakeOptimizer,
+    P,
+    Stored,
+    make_model_body,
+    make_refusal,
+    render_no_metrics,
+)
 
 
 def client_of(app: FastAPI) -> httpx.AsyncClient:
@@ -95,7 +102,7 @@ async def test_origins_that_are_not_set_are_not_allowed(
     stored: Stored, optimizer: FakeOptimizer
 ) -> None:
     settings = settings_from({"cors_origins": "http://portal"})
-    app = api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))
+    app = api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
 
     async with client_of(app) as client:
         allowed = await client.get("/health/live", headers={"origin": "http://portal"})
@@ -144,7 +151,7 @@ async def test_an_unexpected_error_is_logged_once_and_shows_nothing(
     client: httpx.AsyncClient, optimizer: FakeOptimizer, caplog: pytest.LogCaptureFixture
 ) -> None:
     optimizer.error = ZeroDivisionError("the secret")
-    model = (await client.post("/api/v1/models", json=posted())).json()
+    model = (await client.post("/api/v1/models", json=make_model_body())).json()
 
     with caplog.at_level(logging.ERROR):
         answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
@@ -160,7 +167,7 @@ async def test_a_deployment_that_cannot_take_the_call_is_a_503_to_be_sent_again(
     client: httpx.AsyncClient, optimizer: FakeOptimizer, error: Exception
 ) -> None:
     optimizer.error = error
-    model = (await client.post("/api/v1/models", json=posted())).json()
+    model = (await client.post("/api/v1/models", json=make_model_body())).json()
 
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
 
@@ -172,7 +179,7 @@ async def test_metrics_are_prometheus_text(client: httpx.AsyncClient) -> None:
     answer = await client.get("/metrics")
 
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert answer.text == await no_metrics()
+    assert answer.text == await render_no_metrics()
 
 
 async def test_every_type_of_problem_leads_to_its_page(client: httpx.AsyncClient) -> None:
@@ -190,11 +197,11 @@ async def test_what_is_written_is_what_the_document_promises(
     client: httpx.AsyncClient, optimizer: FakeOptimizer
 ) -> None:
     document = (await client.get("/openapi.json")).json()
-    model = (await client.post("/api/v1/models", json=posted())).json()
+    model = (await client.post("/api/v1/models", json=make_model_body())).json()
     path = f"/api/v1/model/{model['model_id']}/rebalance"
     elements = (await client.post(path)).json()
     rebalance = await client.get(f"/api/v1/rebalance/{elements[0]['rebalance_id']}")
-    optimizer.outcome = lambda portfolio_id, _: refused("infeasible", portfolio_id)
+    optimizer.outcome = lambda portfolio_id, _: make_refusal("infeasible", portfolio_id)
     problem = (await client.post(f"/api/v1/portfolio/{P}/rebalance")).json()
     drift = (await client.get(f"/api/v1/portfolio/{P}/drift")).json()
     drifts = (await client.get(f"/api/v1/model/{model['model_id']}/drift")).json()

@@ -32,7 +32,7 @@ from serve_app.upstream.holdings.balances import balance_of_rows, rows_of
 from serve_app.upstream.holdings.source import Balance
 from storage.mongo.decimal_codec import decimal_from, encode_decimal
 from storage.order import Order, order_document, order_from
-from tests.support.optimize_bodies import answer_to, client_of, optimize_app
+from tests.support.optimize_bodies import build_optimize_app, open_client, post_body
 
 A, P = "A" * 24, "P" * 24
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -198,8 +198,8 @@ async def test_everything_of_a_holding_of_29_digits_is_sold_and_no_more():
         "options": {"liquidate": True, "lots": {"BTC": "0.000000000000000001"}},
     }
 
-    async with client_of(optimize_app(settings_from({}))) as client:
-        answer = await answer_to(client, body)
+    async with open_client(build_optimize_app(settings_from({}))) as client:
+        answer = await post_body(client, body)
 
     (drift,), (trade,) = answer["drifts"], answer["transactions"]
     assert (drift["original_quantity"], drift["adjusted_quantity"]) == (held, "0")

@@ -15,8 +15,18 @@ from hypothesis import strategies as st
 from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.settings import settings_from
-from tests.support.fakes import PRICE, A, B, P, Q, Stored, no_metrics, position, posted
-from tests.support.in_process import Upstreams, optimizer_with
+from tests.support.fakes import (
+    PRICE,
+    A,
+    B,
+    P,
+    Q,
+    Stored,
+    make_model_body,
+    make_position,
+    render_no_metrics,
+)
+from tests.support.in_process import Upstreams, build_optimizer
 
 QUICK = settings_from({"optimization_timeout": 0.2})
 JSON = {"content-type": "application/json"}
@@ -42,12 +52,12 @@ OPTIONS = {
     "fewest_trades": True,
 }
 GIVEN = {
-    "model": {"name": "Given", "positions": [position()]},
+    "model": {"name": "Given", "positions": [make_position()]},
     "prices": {A: "31.50", B: 1},
     "portfolios": [{"portfolio_id": P, "cash": "1000", "holdings": {A: 1, B: "-2.5"}}],
     "options": OPTIONS,
 }
-MODEL = posted(positions=[position(), position(B)], rebalance_options=OPTIONS)
+MODEL = make_model_body(positions=[make_position(), make_position(B)], rebalance_options=OPTIONS)
 ODD_NUMBERS = st.sampled_from(
     [0, -1, 2**31, 2**63, 10**400, 1e308, -0.0, float("nan"), float("inf"), 1e-300, 0.1]
 )
@@ -107,7 +117,7 @@ ROUTES = st.sampled_from(
 AIMED = st.one_of(
     st.tuples(st.just(("POST", "/models")), spoil(MODEL)),
     st.tuples(st.just(("PUT", "/model/{id}")), spoil(MODEL | {"version": 1})),
-    st.tuples(st.just(("POST", "/model/{id}/position")), spoil(position(B, 0.1))),
+    st.tuples(st.just(("POST", "/model/{id}/position")), spoil(make_position(B, 0.1))),
     st.tuples(st.just(("POST", "/model/{id}/portfolio")), spoil({"portfolios": [P, A]})),
     st.tuples(st.just(("POST", "/model/{id}/rebalance")), spoil(OPTIONS)),
     st.tuples(st.just(("POST", "/portfolio/{id}/rebalance")), spoil(OPTIONS)),
@@ -119,9 +129,9 @@ AIMED = st.one_of(
 @pytest.fixture
 async def client(stored: Stored, database: Any) -> AsyncIterator[httpx.AsyncClient]:
     world = Upstreams({A: PRICE, B: PRICE})
-    world.owns(P, 1000, **{A: 2})
-    world.owns(Q, 500, **{B: "3.5"})
-    parts = Ports(stored.port, optimizer_with(QUICK, database, world), {}, no_metrics)
+    world.set_balance(P, 1000, **{A: 2})
+    world.set_balance(Q, 500, **{B: "3.5"})
+    parts = Ports(stored.port, build_optimizer(QUICK, database, world), {}, render_no_metrics)
     transport = httpx.ASGITransport(api_app(QUICK, parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
@@ -187,7 +197,7 @@ async def assert_all_stored_is_whole(client: httpx.AsyncClient, stored: Stored) 
 async def test_a_body_of_ten_megabytes_is_a_413(
     client: httpx.AsyncClient, stored: Stored, method: str, path: str
 ) -> None:
-    body = json.dumps(posted("x" * 10_000_000))
+    body = json.dumps(make_model_body("x" * 10_000_000))
 
     answer = await client.request(method, f"/api/v1{path}", content=body, headers=JSON)
 
@@ -199,7 +209,7 @@ async def test_a_body_of_ten_megabytes_is_a_413(
 async def test_a_rule_that_is_broken_ten_thousand_times_is_told_twenty_times(
     client: httpx.AsyncClient, stored: Stored
 ) -> None:
-    body = posted(portfolios=[f"bad {number}" for number in range(10_000)])
+    body = make_model_body(portfolios=[f"bad {number}" for number in range(10_000)])
 
     answer = await client.post("/api/v1/models", json=body)
 
@@ -213,7 +223,7 @@ async def test_a_rebalance_of_many_unknown_portfolios_lists_the_first_hundred(
     client: httpx.AsyncClient, stored: Stored
 ) -> None:
     portfolios = [f"{number:024}" for number in range(150)]
-    made = await client.post("/api/v1/models", json=posted(portfolios=portfolios))
+    made = await client.post("/api/v1/models", json=make_model_body(portfolios=portfolios))
 
     answer = await client.post(f"/api/v1/model/{made.json()['model_id']}/rebalance")
 

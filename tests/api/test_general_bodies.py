@@ -14,16 +14,16 @@ from fastapi import FastAPI
 from serve_app.client import AsyncClient
 from serve_app.settings import Settings
 from tests.optimization.domain.test_rules import READABLE, UNREADABLE
-from tests.support.command_server import ordergen_at, served
+from tests.support.command_server import connect_ordergen, serve
 from tests.support.optimize_bodies import (
     JSON,
     PATH,
     Json,
-    answer_to,
-    asked,
-    line,
-    optimize_app,
-    trades,
+    build_optimize_app,
+    make_body,
+    make_line,
+    post_body,
+    read_trades,
 )
 
 pytestmark = pytest.mark.usefixtures("read_anywhere")
@@ -32,12 +32,12 @@ Change = Callable[[Json], Any]
 
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
-    return optimize_app(settings)
+    return build_optimize_app(settings)
 
 
 @pytest.mark.parametrize("name", READABLE)
 async def test_any_readable_text_is_an_id_everywhere(client: httpx.AsyncClient, name: str) -> None:
-    body = asked(line(name, "0.6"), line("BND", "0.4"))
+    body = make_body(make_line(name, "0.6"), make_line("BND", "0.4"))
     body["portfolios"][0]["portfolio_id"] = name
     body["portfolios"][0]["holdings"] = {name: 7}
     body["options"] = {
@@ -45,7 +45,7 @@ async def test_any_readable_text_is_an_id_everywhere(client: httpx.AsyncClient, 
         "lots": {name: 1},
         "groups": [{"name": name, "security_ids": [name], "high": "0.9"}],
     }
-    outcome = await answer_to(client, body)
+    outcome = await post_body(client, body)
     assert outcome["portfolio_id"] == name
     assert [each["security_id"] for each in outcome["drifts"]] == [name, "BND"]
 
@@ -67,7 +67,7 @@ async def test_an_unreadable_id_is_refused_wherever_it_stands(
     for kind, name in UNREADABLE.items():
         options = {each: ["VTI"] for each in ("do_not_buy", "do_not_sell", "frozen")}
         groups = [{"name": "g", "security_ids": ["VTI"]}]
-        body = asked() | {"options": {**options, "groups": groups}}
+        body = make_body() | {"options": {**options, "groups": groups}}
         place: Any = PLACES[pointer](body)
         last = pointer.rpartition("/")[2]
         place[int(last) if last.isdecimal() else last] = name
@@ -82,7 +82,7 @@ async def test_an_unreadable_id_is_refused_wherever_it_stands(
 
 @pytest.mark.parametrize("name", ["prices", "holdings", "lots"])
 async def test_an_unreadable_id_is_refused_as_a_name(client: httpx.AsyncClient, name: str) -> None:
-    body = asked() | {"options": {"lots": {}}}
+    body = make_body() | {"options": {"lots": {}}}
     places: Json = {"prices": body["prices"], "holdings": body["portfolios"][0]["holdings"]}
     places["lots"] = body["options"]["lots"]
     places[name]["VTI\u200b"] = 1
@@ -93,8 +93,8 @@ async def test_an_unreadable_id_is_refused_as_a_name(client: httpx.AsyncClient, 
 
 
 async def test_targets_sum_to_one(client: httpx.AsyncClient) -> None:
-    outcome = await answer_to(client, asked())
-    assert (trades(outcome), outcome["cash_after_rebalance"]) == (
+    outcome = await post_body(client, make_body())
+    assert (read_trades(outcome), outcome["cash_after_rebalance"]) == (
         {"VTI": "60", "BND": "40"},
         "0.00",
     )
@@ -104,11 +104,14 @@ async def test_thirds_sum_to_one_and_are_answered_as_they_were_given(
     client: httpx.AsyncClient,
 ) -> None:
     zero = {"low_drift": 0, "high_drift": 0}
-    body = asked(
-        line("A", "1/3", **zero), line("B", "2/6", **zero), line("C", "1/3", **zero), cash=90
+    body = make_body(
+        make_line("A", "1/3", **zero),
+        make_line("B", "2/6", **zero),
+        make_line("C", "1/3", **zero),
+        cash=90,
     )
-    outcome = await answer_to(client, body)
-    assert trades(outcome) == {"A": "3", "B": "3", "C": "3"}
+    outcome = await post_body(client, body)
+    assert read_trades(outcome) == {"A": "3", "B": "3", "C": "3"}
     assert [each["target"] for each in outcome["drifts"]] == ["1/3", "2/6", "1/3"]
     assert outcome["objective"] == outcome["lower_bound"] == "0.00"
     body["portfolios"][0]["cash"] = 100
@@ -118,8 +121,8 @@ async def test_thirds_sum_to_one_and_are_answered_as_they_were_given(
 
 
 async def test_an_objective_of_thirds_has_digits_that_end(client: httpx.AsyncClient) -> None:
-    outcome = await answer_to(client, asked(line("A", "1/3"), cash="100"))
-    assert (trades(outcome), outcome["objective"]) == ({"A": "3"}, "3.333333333333")
+    outcome = await post_body(client, make_body(make_line("A", "1/3"), cash="100"))
+    assert (read_trades(outcome), outcome["objective"]) == ({"A": "3"}, "3.333333333333")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ async def test_an_objective_of_thirds_has_digits_that_end(client: httpx.AsyncCli
 async def test_a_band_may_be_relative_or_a_cap(
     client: httpx.AsyncClient, band: Json, edges: tuple[str, str]
 ) -> None:
-    outcome = await answer_to(client, asked(line("VTI", "0.4", **band)))
+    outcome = await post_body(client, make_body(make_line("VTI", "0.4", **band)))
     (drift,) = outcome["drifts"]
     assert (Decimal(drift["high_drift"]), Decimal(drift["low_drift"])) == (*map(Decimal, edges),)
 
@@ -141,7 +144,7 @@ async def test_a_band_may_be_relative_or_a_cap(
 async def test_a_relative_band_of_a_third_is_answered_as_a_fraction(
     client: httpx.AsyncClient,
 ) -> None:
-    outcome = await answer_to(client, asked(line("VTI", "1/3", relative_drift="0.25")))
+    outcome = await post_body(client, make_body(make_line("VTI", "1/3", relative_drift="0.25")))
     assert outcome["drifts"][0]["low_drift"] == "1/12"
 
 
@@ -157,7 +160,7 @@ async def test_a_relative_band_of_a_third_is_answered_as_a_fraction(
     ],
 )
 async def test_a_band_is_given_in_one_way(client: httpx.AsyncClient, band: Json) -> None:
-    answer = await client.post(PATH, json=asked(line("VTI", "0.4", **band)))
+    answer = await client.post(PATH, json=make_body(make_line("VTI", "0.4", **band)))
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
     assert error["pointer"] == "/model/positions/0"
@@ -166,30 +169,30 @@ async def test_a_band_is_given_in_one_way(client: httpx.AsyncClient, band: Json)
 
 async def test_the_edge_of_a_relative_band_is_inside(client: httpx.AsyncClient) -> None:
     fifth = {"relative_drift": "0.2"}
-    body = asked(line("A", "0.4", **fifth), line("B", "0.5", **fifth), A=480, B=420)
+    body = make_body(make_line("A", "0.4", **fifth), make_line("B", "0.5", **fifth), A=480, B=420)
     body["options"] = {"scope": "DRIFTED_TO_TARGET"}
-    outcome = await answer_to(client, body)
+    outcome = await post_body(client, body)
     assert (outcome["status"], outcome["objective"]) == ("IN_BAND", "1600.00")
 
 
 async def test_shortest_digits_of_floats_are_read_as_they_stand(client: httpx.AsyncClient) -> None:
-    body = asked(line("A", "0.5"), cash=0.1 + 0.2, A=31.499999999999996)
+    body = make_body(make_line("A", "0.5"), cash=0.1 + 0.2, A=31.499999999999996)
     body["prices"]["A"] = 1.1 * 1.1
     text = json.dumps(body)
     assert "31.499999999999996" in text
     assert "0.30000000000000004" in text
-    outcome = await answer_to(client, text)
+    outcome = await post_body(client, text)
     held = Fraction("31.499999999999996") * Fraction("1.2100000000000002")
     assert Fraction(outcome["market_value"]) == held + Fraction("0.30000000000000004")
 
 
 async def test_eighteen_decimals_are_exact(client: httpx.AsyncClient) -> None:
-    body = asked(line("ETH", "0.999999999999"), cash="0.000000000000000001", ETH="2")
+    body = make_body(make_line("ETH", "0.999999999999"), cash="0.000000000000000001", ETH="2")
     body["prices"]["ETH"] = "3411.070000000000000001"
     body["options"] = {"lots": {"ETH": "0.000000000000000001"}}
-    outcome = await answer_to(client, body)
+    outcome = await post_body(client, body)
     assert Decimal(outcome["market_value"]) == Decimal("6822.140000000000000003")
-    assert Fraction(trades(outcome)["ETH"]) == Fraction("-0.000000000002")
+    assert Fraction(read_trades(outcome)["ETH"]) == Fraction("-0.000000000002")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ async def test_eighteen_decimals_are_exact(client: httpx.AsyncClient) -> None:
 async def test_what_has_too_many_digits_is_refused_with_the_rule(
     client: httpx.AsyncClient, change: Change, pointer: str, says: str
 ) -> None:
-    body = asked()
+    body = make_body()
     change(body)
     answer = await client.post(PATH, json=body)
     assert answer.status_code == 422, answer.text
@@ -243,7 +246,7 @@ async def test_what_has_too_many_digits_is_refused_with_the_rule(
 async def test_a_price_of_0_or_none_fails_only_the_portfolios_that_hold_it(
     client: httpx.AsyncClient, price: object
 ) -> None:
-    body = asked(VTI=3, OLD=5, GONE=1)
+    body = make_body(VTI=3, OLD=5, GONE=1)
     body["portfolios"].append({"portfolio_id": "U2", "cash": 1000, "holdings": {"OLD": 0}})
     for name in ("OLD", "GONE"):
         body["prices"].pop(name) if price is None else body["prices"].update({name: price})
@@ -256,20 +259,20 @@ async def test_a_price_of_0_or_none_fails_only_the_portfolios_that_hold_it(
 
 
 async def test_a_price_of_0_that_the_model_needs_fails_all_of_it(client: httpx.AsyncClient) -> None:
-    body = asked()
+    body = make_body()
     body["prices"]["VTI"] = 0
     problem = (await client.post(PATH, json=body)).json()
     assert problem["portfolios"][0]["error"]["securities"] == ["VTI"]
     body["model"]["positions"][0]["target"] = 0
-    assert trades(await answer_to(client, body)) == {"BND": "40"}
+    assert read_trades(await post_body(client, body)) == {"BND": "40"}
 
 
 async def test_5000_positions_are_answered(client: httpx.AsyncClient) -> None:
-    lines = [line(f"S{i}", "0.0002", low_drift="0.0002", high_drift=1) for i in range(5_000)]
-    outcome = await answer_to(client, asked(*lines, cash="2000000"))
+    lines = [make_line(f"S{i}", "0.0002", low_drift="0.0002", high_drift=1) for i in range(5_000)]
+    outcome = await post_body(client, make_body(*lines, cash="2000000"))
     assert len(outcome["drifts"]) == 5_000
-    assert set(trades(outcome).values()) == {"40"}
-    more = asked(*lines, line("ONE", "0.0000000001"))
+    assert set(read_trades(outcome).values()) == {"40"}
+    more = make_body(*lines, make_line("ONE", "0.0000000001"))
     more["model"]["positions"][0]["target"] = "0.0001"
     answer = await client.post(PATH, json=more)
     assert answer.status_code == 422
@@ -279,12 +282,12 @@ async def test_5000_positions_are_answered(client: httpx.AsyncClient) -> None:
 async def test_the_command_line_and_the_client_take_tickers_and_fractions(
     app: FastAPI, tmp_path: Path
 ) -> None:
-    body = asked(line("VTI", "1/3", relative_drift="0.25"), line("BND", "0.4"))
+    body = make_body(make_line("VTI", "1/3", relative_drift="0.25"), make_line("BND", "0.4"))
     file = tmp_path / "asked.json"
     file.write_text(json.dumps(body))
-    async with served(app) as url:
-        shown = await ordergen_at(url)("optimize", str(file))
-        printed = await ordergen_at(url)("optimize", str(file), "--json")
+    async with serve(app) as url:
+        shown = await connect_ordergen(url)("optimize", str(file))
+        printed = await connect_ordergen(url)("optimize", str(file), "--json")
         async with AsyncClient(url) as service:
             (outcome,) = await service.optimize(body)
     assert "VTI" in shown.stdout

@@ -14,7 +14,7 @@ from tests.support.general_models import (
     SHARE,
     STOCK,
     THIRDS,
-    general_model,
+    make_general_model,
 )
 
 MODELS = "/api/v1/models"
@@ -27,7 +27,7 @@ def settings() -> Settings:
 
 @pytest.fixture
 async def thirds(client: httpx.AsyncClient) -> dict[str, Any]:
-    answer = await client.post(MODELS, json=general_model())
+    answer = await client.post(MODELS, json=make_general_model())
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -46,8 +46,8 @@ async def test_three_thirds_sum_to_one_and_not_more(client: httpx.AsyncClient) -
     three = [THIRDS[0] | {"security_id": each} for each in (STOCK, SHARE, FUND)]
     one_more = [*three, THIRDS[3] | {"target": "0.000000000001"}]
 
-    whole = await client.post(MODELS, json=general_model(positions=three))
-    over = await client.post(MODELS, json=general_model(name="Over", positions=one_more))
+    whole = await client.post(MODELS, json=make_general_model(positions=three))
+    over = await client.post(MODELS, json=make_general_model(name="Over", positions=one_more))
 
     assert whole.status_code == 201
     assert over.status_code == 422
@@ -76,7 +76,7 @@ async def test_a_refusal_names_field_and_rule(
 ) -> None:
     line = {each: value for each, value in (THIRDS[3] | changes).items() if value is not None}
 
-    answer = await client.post(MODELS, json=general_model(positions=[THIRDS[0], line]))
+    answer = await client.post(MODELS, json=make_general_model(positions=[THIRDS[0], line]))
 
     assert answer.status_code == 422
     assert "/positions/1" in answer.json()["detail"]
@@ -84,7 +84,7 @@ async def test_a_refusal_names_field_and_rule(
 
 
 async def test_a_portfolio_id_with_blanks_at_its_ends_is_refused(client: httpx.AsyncClient) -> None:
-    answer = await client.post(MODELS, json=general_model(portfolios=["ok", "ends "]))
+    answer = await client.post(MODELS, json=make_general_model(portfolios=["ok", "ends "]))
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/portfolios/1"
@@ -150,7 +150,7 @@ async def test_portfolios_with_natural_ids_come_and_go(
 async def test_models_are_listed_and_sorted(
     client: httpx.AsyncClient, thirds: dict[str, Any]
 ) -> None:
-    await client.post(MODELS, json=general_model(name="A first one"))
+    await client.post(MODELS, json=make_general_model(name="A first one"))
 
     listed = (await client.get(f"{MODELS}?sort_by=name")).json()
 
@@ -165,7 +165,7 @@ async def test_five_thousand_positions_are_stored_and_one_more_is_refused(
         line = {"target": "1/5001", "relative_drift": "0.5"}
         names = (f"TICKER {number}" for number in range(count))
         lines = [line | {"security_id": each} for each in names]
-        return general_model(name=f"Index {count}", positions=lines)
+        return make_general_model(name=f"Index {count}", positions=lines)
 
     stored = await client.post(MODELS, json=index(5_000))
     refused = await client.post(MODELS, json=index(5_001))
@@ -182,7 +182,7 @@ async def test_five_thousand_positions_are_stored_and_one_more_is_refused(
 async def test_options_of_a_model_name_natural_ids(client: httpx.AsyncClient) -> None:
     options = {"lots": {STOCK: "0.01", BOND: "1000"}, "do_not_buy": [SHARE], "cash_floor": "2%"}
 
-    model = (await client.post(MODELS, json=general_model(rebalance_options=options))).json()
+    model = (await client.post(MODELS, json=make_general_model(rebalance_options=options))).json()
     read = (await client.get(f"/api/v1/model/{model['model_id']}")).json()
 
     assert read["rebalance_options"] == model["rebalance_options"]
@@ -195,15 +195,15 @@ async def test_a_repeated_request_under_one_key_is_answered_alike(
 ) -> None:
     headers = {"Idempotency-Key": "monday"}
 
-    first = await client.post(MODELS, json=general_model(), headers=headers)
-    again = await client.post(MODELS, json=general_model(), headers=headers)
+    first = await client.post(MODELS, json=make_general_model(), headers=headers)
+    again = await client.post(MODELS, json=make_general_model(), headers=headers)
 
     assert again.headers["idempotent-replayed"] == "true"
     assert again.json() == first.json()
 
 
 async def test_ignored_fields_are_named_for_the_shape_in_force(client: httpx.AsyncClient) -> None:
-    answer = await client.post(MODELS, json=general_model(colour="red"))
+    answer = await client.post(MODELS, json=make_general_model(colour="red"))
 
     assert answer.status_code == 201
     assert answer.headers["ignored-fields"] == "/colour"
@@ -212,7 +212,7 @@ async def test_ignored_fields_are_named_for_the_shape_in_force(client: httpx.Asy
 async def test_globeco_models_are_stored_as_ever(client: httpx.AsyncClient) -> None:
     line = {"security_id": "A" * 24, "target": "0.25", "high_drift": "0.02", "low_drift": "0.010"}
 
-    answer = await client.post(MODELS, json=general_model(positions=[line]))
+    answer = await client.post(MODELS, json=make_general_model(positions=[line]))
 
     assert answer.json()["positions"] == [line]
 

@@ -21,8 +21,8 @@ from tests.support.general_models import (
     SHARE,
     STOCK,
     THIRDS,
-    general_model,
-    two_households,
+    make_general_model,
+    make_two_households,
 )
 from tests.support.in_process import Upstreams
 
@@ -34,12 +34,12 @@ def settings() -> Settings:
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    return two_households()
+    return make_two_households()
 
 
 @pytest.fixture
 async def model_id(client: httpx.AsyncClient) -> str:
-    answer = await client.post("/api/v1/models", json=general_model())
+    answer = await client.post("/api/v1/models", json=make_general_model())
     assert answer.status_code == 201, answer.text
     return answer.json()["model_id"]
 
@@ -138,7 +138,7 @@ async def test_orders_are_handed_over_with_natural_ids(
 
     sent = [
         (each["portfolio"]["portfolioId"], each["security"]["securityId"])
-        for each in await desk.orders()
+        for each in await desk.read_orders()
     ]
     planned = [
         (outcome["portfolio_id"], each["security_id"])
@@ -147,7 +147,7 @@ async def test_orders_are_handed_over_with_natural_ids(
     ]
     assert sorted(sent) == sorted(planned)
     assert handed["status"] == again["status"]
-    assert len(await desk.orders()) == len(planned)
+    assert len(await desk.read_orders()) == len(planned)
 
 
 async def test_a_replay_agrees_with_what_is_stored(
@@ -163,9 +163,9 @@ async def test_a_replay_agrees_with_what_is_stored(
 async def test_an_infeasible_portfolio_is_stored_with_its_reasons(
     client: httpx.AsyncClient, upstreams: Upstreams
 ) -> None:
-    upstreams.owns("tiny. $", "500")
+    upstreams.set_balance("tiny. $", "500")
     tight = [THIRDS[0] | {"relative_drift": "0.02"}, THIRDS[1]]
-    body = general_model(positions=tight, portfolios=["tiny. $", ACCOUNT])
+    body = make_general_model(positions=tight, portfolios=["tiny. $", ACCOUNT])
     model = (await client.post("/api/v1/models", json=body)).json()
 
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")

@@ -11,11 +11,11 @@ import pytest
 
 from serve_app.rebalances.replay import AGREE, replay_rebalance
 from serve_app.settings import Settings, settings_from
-from tests.support.arrow import table_of
+from tests.support.arrow import read_table
 from tests.support.fakes import Stored
-from tests.support.general_models import BOND, SHARE, STOCK, general_model, two_households
+from tests.support.general_models import BOND, SHARE, STOCK, make_general_model, make_two_households
 from tests.support.in_process import Upstreams
-from tests.support.run_streams import run_over
+from tests.support.run_streams import wait_until_over
 
 BOOK = "book.parquet"
 ACCOUNTS = ("401(k) Åse", "A/B", "Müller & Söhne", "日本 年金")
@@ -30,7 +30,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    return two_households()
+    return make_two_households()
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def run(client: httpx.AsyncClient, tmp_path: Path) -> dict[str, Any]:
     names = ("portfolio_id", "security_id", "quantity")
     columns = dict(zip(names, zip(*rows, strict=True), strict=True))
     pq.write_table(pa.table(columns), tmp_path / BOOK, row_group_size=2)
-    body = general_model(portfolios=[*ACCOUNTS])
+    body = make_general_model(portfolios=[*ACCOUNTS])
     assert (await client.post("/api/v1/models", json=body)).status_code == 201
     request = {
         "whole_book": True,
@@ -51,7 +51,7 @@ async def run(client: httpx.AsyncClient, tmp_path: Path) -> dict[str, Any]:
     }
     answer = await client.post("/api/v1/runs", json=request)
     assert answer.status_code == 202, answer.text
-    return await run_over(client, answer.json()["run_id"])
+    return await wait_until_over(client, answer.json()["run_id"])
 
 
 async def test_all_portfolios_of_the_book_are_rebalanced(run: dict[str, Any]) -> None:
@@ -87,7 +87,7 @@ async def test_outcomes_are_exported_with_their_ids(
     answer = await client.get(path, headers={"accept": media_type})
 
     assert answer.status_code == 200, answer.text
-    assert table_of(media_type, answer.content)["portfolio_id"].to_pylist() == [*ACCOUNTS]
+    assert read_table(media_type, answer.content)["portfolio_id"].to_pylist() == [*ACCOUNTS]
 
 
 async def test_a_run_is_replayed(run: dict[str, Any], stored: Stored) -> None:

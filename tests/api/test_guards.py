@@ -10,8 +10,8 @@ import pytest
 from optimization.domain.model import Model
 from optimization.domain.options import RebalanceOptions
 from serve_app.rebalances.replay import replay_rebalance
-from tests.support.fakes import PRICE, A, B, P, Q, Stored, position, posted
-from tests.support.in_process import Upstreams, two_owners
+from tests.support.fakes import PRICE, A, B, P, Q, Stored, make_model_body, make_position
+from tests.support.in_process import Upstreams, make_two_owners
 
 Json = dict[str, Any]
 DRY = {"dry_run": "true"}
@@ -22,7 +22,7 @@ WAYS: dict[str, tuple[Json, Json]] = {"stored": ({}, {}), "dry": (DRY, {}), "asy
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    return two_owners()
+    return make_two_owners()
 
 
 async def has_stored_anything(client: httpx.AsyncClient) -> bool:
@@ -31,7 +31,7 @@ async def has_stored_anything(client: httpx.AsyncClient) -> bool:
 
 
 async def empty_model(client: httpx.AsyncClient) -> str:
-    body = {"name": "Empty", "targets": [position()], "portfolios": [P, Q]}
+    body = {"name": "Empty", "targets": [make_position()], "portfolios": [P, Q]}
     return (await client.post("/api/v1/models", json=body)).json()["model_id"]
 
 
@@ -56,8 +56,8 @@ async def test_a_run_of_an_empty_model_is_refused_and_one_of_several_says_so_for
     model_id = await empty_model(client)
     answer = await client.post("/api/v1/runs", json={"models": [model_id]})
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/empty-model")
-    upstreams.owns(C, 1000)
-    other = await client.post("/api/v1/models", json=posted(name="Other", portfolios=[C]))
+    upstreams.set_balance(C, 1000)
+    other = await client.post("/api/v1/models", json=make_model_body(name="Other", portfolios=[C]))
     models = [model_id, other.json()["model_id"]]
     run = await wait_until_over(
         client, (await client.post("/api/v1/runs", json={"models": models})).json()
@@ -194,7 +194,9 @@ async def test_an_amount_that_may_be_a_part_is_refused_wherever_options_stand(
     calls = {
         f"/{name}": [(f"{path}/rebalance", options), (f"/api/v1/portfolio/{P}/rebalance", options)],
         f"/options/{name}": [("/api/v1/runs", {"whole_book": True, "options": options})],
-        f"/rebalance_options/{name}": [("/api/v1/models", posted(rebalance_options=options))],
+        f"/rebalance_options/{name}": [
+            ("/api/v1/models", make_model_body(rebalance_options=options))
+        ],
     }
     for pointer, bodies in calls.items():
         for at, body in bodies:
@@ -267,9 +269,9 @@ async def test_a_rebalance_of_a_model_lists_what_options_name_and_nobody_has(
 async def test_a_run_lists_what_options_name_and_nobody_has(
     client: httpx.AsyncClient, model: Json, upstreams: Upstreams, way: str
 ) -> None:
-    upstreams.owns(C, 1000, **{"F" * 24: 1})
+    upstreams.set_balance(C, 1000, **{"F" * 24: 1})
     upstreams.prices["F" * 24] = PRICE
-    body = posted(name="Other", positions=[position(B)], portfolios=[C])
+    body = make_model_body(name="Other", positions=[make_position(B)], portfolios=[C])
     other = (await client.post("/api/v1/models", json=body)).json()["model_id"]
     asked: Json = {"options": {"do_not_sell": [A, B, "D" * 24, "F" * 24]}}
     if way == "one model":

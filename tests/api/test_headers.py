@@ -14,8 +14,8 @@ from serve_app.api.dependencies import Ports
 from serve_app.api.response_headers import EXPOSED, MAX_LIST_BYTES, header_list
 from serve_app.settings import settings_from
 from tests.support.every_route import JSON, WITH_BODY, Operation, operations
-from tests.support.fakes import FakeOptimizer, Stored, no_metrics
-from tests.support.in_process import Upstreams, two_owners
+from tests.support.fakes import FakeOptimizer, Stored, render_no_metrics
+from tests.support.in_process import Upstreams, make_two_owners
 
 SERVICE = Path(__file__).parents[2] / "serve_app"
 FOLDERS = (SERVICE / "api", SERVICE / "problems")
@@ -49,7 +49,7 @@ SMILE = "\U0001f600"  # 12 bytes as a header writes it
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    return two_owners()
+    return make_two_owners()
 
 
 def bytes_of_headers(answer: httpx.Response) -> int:
@@ -78,7 +78,7 @@ async def test_the_exposed_headers_are_named_to_a_script(
     stored: Stored, optimizer: FakeOptimizer
 ) -> None:
     settings = settings_from({"cors_origins": "http://desk"})
-    app = api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))
+    app = api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://localhost"
     ) as client:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from bson import ObjectId
 
-from tests.support.fakes import A, P, Stored, position, posted
+from tests.support.fakes import A, P, Stored, make_model_body, make_position
 
 HIDDEN = (
     "\x00",
@@ -27,10 +27,10 @@ def bodies(name: str) -> list[tuple[str, dict[str, Any]]]:
     options = {"groups": [{"name": name, "security_ids": [A], "low": 0, "high": 1}]}
     prices, owned = {A: 1}, {"portfolio_id": P, "cash": 1, "holdings": {}}
     given = {"prices": prices, "portfolios": [owned]}
-    lines = [position()]
+    lines = [make_position()]
     return [
-        ("/models", posted(name)),
-        ("/models", posted("Growth", rebalance_options=options)),
+        ("/models", make_model_body(name)),
+        ("/models", make_model_body("Growth", rebalance_options=options)),
         ("/optimize", given | {"model": {"name": name, "positions": lines}}),
         ("/optimize", given | {"model": {"positions": lines}, "options": options}),
     ]
@@ -50,7 +50,7 @@ async def test_a_name_with_a_character_that_nobody_sees_is_refused(
 
 async def test_a_name_may_be_of_any_script(client: httpx.AsyncClient) -> None:
     for name in ("Müller & Söhne", "成長", "نمو", "🙂"):
-        assert (await client.post("/api/v1/models", json=posted(name))).status_code == 201
+        assert (await client.post("/api/v1/models", json=make_model_body(name))).status_code == 201
 
 
 async def test_a_name_that_was_stored_before_is_shown_without_what_nobody_sees(

@@ -10,7 +10,7 @@ from serve_app.api.schemas import outcome_lines
 from serve_app.api.schemas.outcome_lines import OutcomeLines
 from serve_app.api.schemas.rebalances import outcome_json
 from serve_app.json_text import encode
-from tests.support.fakes import A, B, P, bought_one
+from tests.support.fakes import A, B, P, make_purchase
 
 DAY = "2026-11-23"
 
@@ -18,7 +18,7 @@ DAY = "2026-11-23"
 def outcome_of(weight: str, low: str = "0.01", price: str = "10.25") -> PortfolioOutcome:
     band = DriftBand(Decimal(low), Decimal("0.02"))
     securities = (PricedTarget(each, Decimal(price), Decimal(weight), band) for each in (A, B))
-    return bought_one(P, tuple(securities))
+    return make_purchase(P, tuple(securities))
 
 
 def text_of(outcome: PortfolioOutcome, lines: OutcomeLines) -> bytes:

@@ -20,7 +20,7 @@ from tests.support.every_route import (
     operations,
     with_repeated,
 )
-from tests.support.fakes import P, Q, R, position, posted
+from tests.support.fakes import P, Q, R, make_model_body, make_position
 from tests.support.in_process import Upstreams
 
 # Offset, limit and order of lists, and the version of a deleted object. No other parameter, because
@@ -123,7 +123,7 @@ async def test_a_refused_half_of_a_pair_stores_nothing_and_a_whole_pair_is_a_cha
 
 def escape_body(member: dict[str, Any]) -> bytes:
     """Write the body of a new model with this member; escape every character beyond ASCII."""
-    return json.dumps(posted(**member)).encode()
+    return json.dumps(make_model_body(**member)).encode()
 
 
 @pytest.mark.parametrize(
@@ -264,11 +264,11 @@ async def test_a_long_compressed_body_is_read_elsewhere_as_a_plain_one(
 async def test_fields_of_a_model_that_are_ignored_are_named_in_a_header_and_in_the_log(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    body = posted(weights=[], positions=[position() | {"a, b/é": 1}], owner="me")
+    body = make_model_body(weights=[], positions=[make_position() | {"a, b/é": 1}], owner="me")
 
     with caplog.at_level(logging.INFO, "serve_app"):
         made = await client.post("/api/v1/models", json=body)
-    clean = await client.post("/api/v1/models", json=posted("Other"))
+    clean = await client.post("/api/v1/models", json=make_model_body("Other"))
     path = f"/api/v1/model/{made.json()['model_id']}"
     portfolios = await client.post(f"{path}/portfolio", json={"portfolios": [P], "note": 1})
     found = await client.post("/api/v1/rebalances/portfolios", json={"portfolios": [P], "as": 1})
@@ -288,7 +288,7 @@ async def test_ignored_fields_are_named_shortly_however_many_and_long_they_are(
 ) -> None:
     many = {f"{number}{'x' * 1_000}": 1 for number in range(500)}
 
-    answer = await client.post("/api/v1/models", json=posted(**many))
+    answer = await client.post("/api/v1/models", json=make_model_body(**many))
 
     assert answer.status_code == 201
     assert answer.headers["ignored-fields"].count(",") == 19
@@ -299,7 +299,7 @@ async def test_a_portfolio_is_told_which_of_it_and_the_named_model_is_missing(
     client: httpx.AsyncClient,
 ) -> None:
     mine, other = [
-        (await client.post("/api/v1/models", json=posted(name, portfolios=[one]))).json()[
+        (await client.post("/api/v1/models", json=make_model_body(name, portfolios=[one]))).json()[
             "model_id"
         ]
         for name, one in (("Mine", P), ("Other", Q))

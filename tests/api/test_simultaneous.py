@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.fakes import FakeOptimizer, Stored, bought_one, posted
+from tests.support.fakes import FakeOptimizer, Stored, make_model_body, make_purchase
 
 ROUNDS = 50
 
@@ -16,7 +16,7 @@ async def test_of_eight_puts_with_one_version_exactly_one_wins_fifty_times(
 ) -> None:
     path = f"/api/v1/model/{model['model_id']}"
     for version in range(1, ROUNDS + 1):
-        bodies = [posted(f"Round {version} writer {n}", version=version) for n in range(8)]
+        bodies = [make_model_body(f"Round {version} writer {n}", version=version) for n in range(8)]
 
         answers = await asyncio.gather(*(client.put(path, json=body) for body in bodies))
 
@@ -30,7 +30,7 @@ async def test_of_twenty_posts_with_one_key_one_rebalances(
     client: httpx.AsyncClient, stored: Stored, optimizer: FakeOptimizer, model: dict[str, Any]
 ) -> None:
     path = f"/api/v1/model/{model['model_id']}/rebalance"
-    optimizer.outcome = bought_one
+    optimizer.outcome = make_purchase
     key = {"idempotency-key": "nightly"}
 
     answers = await asyncio.gather(*(client.post(path, headers=key) for _ in range(20)))

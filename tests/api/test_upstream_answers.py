@@ -13,16 +13,16 @@ from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
 from tests.support import upstream_servers
-from tests.support.fakes import posted
-from tests.support.upstream_servers import Answer, raw
+from tests.support.fakes import make_model_body
+from tests.support.upstream_servers import Answer, respond
 
 IDS = tuple(f"{number:024x}" for number in range(20))
 VICTIM = IDS[7]
 SECURITY = "5" * 24
 POSITION = {"security_id": SECURITY, "target": "0.5", "high_drift": "0.1", "low_drift": "0.1"}
-BRACKETS = raw(b"[" * 200_000)
-BOMB = raw(gzip.compress(b"[" + b" " * 100_000_000 + b"]"), "Content-Encoding: gzip")
-ENDLESS = raw(b"[" + b" " * 5_000_000, length=2**31)
+BRACKETS = respond(b"[" * 200_000)
+BOMB = respond(gzip.compress(b"[" + b" " * 100_000_000 + b"]"), "Content-Encoding: gzip")
+ENDLESS = respond(b"[" + b" " * 5_000_000, length=2**31)
 NONSENSE = {"200,000 brackets": BRACKETS, "a gzip bomb": BOMB, "two gigabytes": ENDLESS}
 
 
@@ -32,7 +32,7 @@ class World:
     def __init__(self) -> None:
         self.path = re.compile("nothing")
         self.spoiled: Answer = b""
-        client = upstream_servers.client_of(
+        client = upstream_servers.start_client(
             self._answer, Policy(backoff_s=0.0, max_answer_bytes=4_000_000)
         )
         self.read_snapshot = Prices(client, 0.0).read_snapshot
@@ -71,7 +71,7 @@ def upstreams(world: World) -> World:
 
 @pytest.fixture
 async def model_id(client: httpx.AsyncClient) -> str:
-    body = posted(positions=[POSITION], portfolios=list(IDS))
+    body = make_model_body(positions=[POSITION], portfolios=list(IDS))
     return (await client.post("/api/v1/models", json=body)).json()["model_id"]
 
 

@@ -13,7 +13,7 @@ from tests.support import flaky_order_service
 from tests.support.fakes import PRICE, A, B, P, Q, Stored
 from tests.support.flaky_order_service import OrderDesk
 from tests.support.in_process import Upstreams
-from tests.support.run_streams import run_over
+from tests.support.run_streams import wait_until_over
 
 Json = dict[str, Any]
 COUNT = {"open_orders": "COUNT"}
@@ -33,8 +33,8 @@ class World(Upstreams):
 def world(stored: Stored) -> World:
     world = World({A: PRICE, B: PRICE})
     world.service = stored.resources.order_service
-    world.owns(P, 1000, **{A: 2})
-    world.owns(Q, 500, **{B: 3})
+    world.set_balance(P, 1000, **{A: 2})
+    world.set_balance(Q, 500, **{B: 3})
     return world
 
 
@@ -107,7 +107,7 @@ async def test_a_run_counts_and_its_stored_portfolios_say_so(
 
     begun = await client.post("/api/v1/runs", json={"whole_book": True, "options": COUNT})
 
-    ended = await run_over(client, begun.json()["run_id"])
+    ended = await wait_until_over(client, begun.json()["run_id"])
     assert ended["counts"] == {"IN_BAND": 2}
     (rebalance_id,) = ended["rebalances"]
     stored = (await client.get(f"/api/v1/rebalance/{rebalance_id}")).json()
@@ -132,10 +132,12 @@ async def test_an_order_that_was_filled_meanwhile_is_not_counted_again(
     client: httpx.AsyncClient, model: Json, world: World, desk: OrderDesk
 ) -> None:
     first = await handed_over(client, model)
-    for order in await desk.orders():
+    for order in await desk.read_orders():
         await desk.update(order["id"], "FULL")
     for each, element in first.items():
-        world.owns(each, element["cash_after_rebalance"], **shares(element, "adjusted_quantity"))
+        world.set_balance(
+            each, element["cash_after_rebalance"], **shares(element, "adjusted_quantity")
+        )
 
     again = await of_model(client, model)
 
@@ -147,7 +149,7 @@ async def test_an_order_that_is_filled_in_part_fails_its_portfolio_alone(
     client: httpx.AsyncClient, model: Json, desk: OrderDesk
 ) -> None:
     await handed_over(client, model)
-    orders = await desk.orders()
+    orders = await desk.read_orders()
     partly = next(one["id"] for one in orders if one["portfolio"]["portfolioId"] == P)
     await desk.update(partly, "PART")
 
@@ -161,7 +163,7 @@ async def test_an_order_that_is_filled_in_part_fails_its_portfolio_alone(
 async def test_an_order_in_doubt_counts_and_one_that_did_not_arrive_does_not(
     client: httpx.AsyncClient, model: Json, desk: OrderDesk, database: Any
 ) -> None:
-    desk.faults = [flaky_order_service.lost_on_the_way_there]
+    desk.faults = [flaky_order_service.lose_request]
     made = (await client.post(f"/api/v1/model/{model['model_id']}/rebalance")).json()
     lost = await client.post(f"/api/v1/rebalance/{made[0]['rebalance_id']}/orders")
     assert lost.status_code == 503

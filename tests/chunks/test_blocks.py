@@ -34,7 +34,7 @@ from storage.chunk_store import Chunk
 from storage.mongo.decimal_codec import now
 from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.run import HoldingsRef
-from tests.support.fakes import resources_with
+from tests.support.fakes import build_resources
 from tests.support.in_process import Upstreams
 
 A, B, GOLD, OLD = "A" * 24, "B" * 24, "G" * 24, "O" * 24
@@ -95,7 +95,7 @@ def write(path: Path, chunk: Chunk, held: list[Holdings], decimals: int = 2) -> 
 
 @pytest.fixture
 def resources(database: Any) -> Resources:
-    return resources_with(database, Upstreams(prices=PRICES))
+    return build_resources(database, Upstreams(prices=PRICES))
 
 
 pytestmark = pytest.mark.mongo
@@ -110,7 +110,7 @@ def objects_of(solved: BlockOutcome | list[PortfolioOutcome]) -> list[Any]:
 async def test_a_chunk_of_a_file_has_the_outcomes_of_its_objects(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    resources = resources_with(Nowhere(), Upstreams(prices=PRICES))
+    resources = build_resources(Nowhere(), Upstreams(prices=PRICES))
     held = data.draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=9))
     decimals = data.draw(st.integers(2, 6))
     option = st.sampled_from([{}, {"cash_flow": Decimal("500.5")}, {"cash_floor": Decimal(10)}])
@@ -211,12 +211,12 @@ async def test_nothing_is_written_after_a_piece_has_failed(
     chunk = replace(chunk_of(4), rows=2)
     upstreams = Upstreams(prices=PRICES)
     for portfolio_id in chunk.portfolio_ids[:2]:  # the second piece has no answer
-        upstreams.owns(portfolio_id, "100000.50", **{A: 12})
+        upstreams.set_balance(portfolio_id, "100000.50", **{A: 12})
     for portfolio_id in chunk.portfolio_ids[2:]:
         upstreams.balances[portfolio_id] = UpstreamUnavailableError("accounting", "no answer", 1.0)
     work = work_on(chunk, tmp_path, HoldingsRef(SUMMARIES))
     run = await resources.rebalances.open(work.rebalance)
-    here = resources_with(resources.database, upstreams)
+    here = build_resources(resources.database, upstreams)
 
     with pytest.raises(UpstreamUnavailableError):
         await record_chunk(work, chunk, here, None)
@@ -224,7 +224,7 @@ async def test_nothing_is_written_after_a_piece_has_failed(
     going = {getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()}
     assert "_write" not in going
     for portfolio_id in chunk.portfolio_ids[2:]:
-        upstreams.owns(portfolio_id, "100000.50", **{A: 12})
+        upstreams.set_balance(portfolio_id, "100000.50", **{A: 12})
     await record_chunk(work, chunk, here, None)
     stored = await resources.rebalances.list_outcomes(run)
     assert [one.portfolio_id for one in stored] == list(chunk.portfolio_ids)
@@ -234,10 +234,10 @@ async def test_services_give_the_same_in_arrays_and_by_objects(tmp_path: Path) -
     upstreams = Upstreams(prices=PRICES)
     chunk = chunk_of(4)
     first, second, third, _ = chunk.portfolio_ids
-    upstreams.owns(first, "100000.50", **{A: 12, GOLD: 3})
-    upstreams.owns(second, "250.25", **{OLD: 1})
+    upstreams.set_balance(first, "100000.50", **{A: 12, GOLD: 3})
+    upstreams.set_balance(second, "250.25", **{OLD: 1})
     upstreams.balances[third] = UpstreamContractError("accounting", "no number")
-    resources = resources_with(Nowhere(), upstreams)
+    resources = build_resources(Nowhere(), upstreams)
     work = work_on(chunk, tmp_path, HoldingsRef(SUMMARIES))
 
     solved, _ = await solve_in_arrays(work, chunk, resources)
@@ -247,7 +247,7 @@ async def test_services_give_the_same_in_arrays_and_by_objects(tmp_path: Path) -
     assert list(map(repr, solved.outcomes())) == list(map(repr, by_objects))
     assert [one.status for one in by_objects[1:]] == [Status.FAILED] * 3
 
-    upstreams.owns(second, "250.5")  # an amount with another number of decimals
+    upstreams.set_balance(second, "250.5")  # an amount with another number of decimals
     mixed, _ = await solve_in_arrays(work, chunk, resources)
     assert isinstance(mixed, BlockOutcome)
     by_objects, _ = await outcomes_of(work, chunk, resources)
@@ -289,6 +289,6 @@ async def test_an_engine_that_fails_on_a_block_fails_one_portfolio_at_most(
     work = work_on(chunk, tmp_path, HoldingsRef(FILE, "book.parquet"))
     monkeypatch.setattr(working, "rebalance_block", fail)
 
-    solved, _ = await solve_in_arrays(work, chunk, resources_with(Nowhere(), Upstreams(PRICES)))
+    solved, _ = await solve_in_arrays(work, chunk, build_resources(Nowhere(), Upstreams(PRICES)))
 
     assert [one.status for one in objects_of(solved)] == [Status.REBALANCED] * 2

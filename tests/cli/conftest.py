@@ -6,19 +6,19 @@ from dataclasses import replace
 import pytest
 from fastapi import FastAPI
 
-from tests.support.command_server import Ordergen, ordergen_at, served
+from tests.support.command_server import Ordergen, connect_ordergen, serve
 from tests.support.fakes import Stored
-from tests.support.names import named
+from tests.support.names import name_everything
 
 
 @pytest.fixture
 async def url(app: FastAPI, stored: Stored) -> AsyncIterator[str]:
     """URL of the application; every portfolio is called Growth IRA."""
-    stored.resources = replace(stored.resources, portfolios=named("Growth IRA"))
-    async with served(app) as url:
+    stored.resources = replace(stored.resources, portfolios=name_everything("Growth IRA"))
+    async with serve(app) as url:
         yield url
 
 
 @pytest.fixture
 def ordergen(url: str) -> Ordergen:
-    return ordergen_at(url)
+    return connect_ordergen(url)

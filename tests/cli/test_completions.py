@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from serve_app.cli import cli
-from tests.support.command_server import ordergen_at, served
-from tests.support.fakes import posted
+from tests.support.command_server import connect_ordergen, serve
+from tests.support.fakes import make_model_body
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -30,9 +30,11 @@ def test_commands_and_options_are_completed() -> None:
 
 
 async def test_ids_are_completed_with_names_beside_them(app: FastAPI) -> None:
-    async with served(app) as url:
-        ordergen = ordergen_at(url)
-        made = await ordergen("models", "create", "-", "--json", stdin=json.dumps(posted("Income")))
+    async with serve(app) as url:
+        ordergen = connect_ordergen(url)
+        made = await ordergen(
+            "models", "create", "-", "--json", stdin=json.dumps(make_model_body("Income"))
+        )
         model_id = json.loads(made.stdout)["model_id"]
         rebalanced = await ordergen("rebalance", "--model", model_id, "--json")
         rebalance_id = json.loads(rebalanced.stdout)[0]["rebalance_id"]

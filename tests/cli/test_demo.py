@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from serve_app.cli.demo import store_model
 from serve_app.client import Client
 from serve_app.simulator import Market
-from tests.support.command_server import served
+from tests.support.command_server import serve
 
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[Client]:
-    async with served(app) as url:
+    async with serve(app) as url:
         with Client(url) as client:
             yield client
 

@@ -17,7 +17,7 @@ from serve_app.cli import cli
 from serve_app.settings import UPSTREAM_URLS
 from storage.embedded.free_port import free_port
 from tests.support import upstream_servers
-from tests.support.command_server import served
+from tests.support.command_server import serve
 
 WELL = {"python", "ray", "solver", "settings", "database", "upstreams", "service", "clock"}
 
@@ -97,7 +97,7 @@ def test_a_host_that_is_no_address_of_the_machine_fails_by_its_name(mongodb_uri:
 
 
 async def test_a_running_service_is_asked_by_part(app: FastAPI, mongodb_uri: str) -> None:
-    async with served(app) as url:
+    async with serve(app) as url:
         result = await asyncio.to_thread(doctor, "--json", "--url", url, MONGODB_URI=mongodb_uri)
 
     service = read_findings(result)["service"]
@@ -108,8 +108,8 @@ async def test_a_running_service_is_asked_by_part(app: FastAPI, mongodb_uri: str
 
 
 async def test_an_upstream_whose_answer_has_no_end_and_no_date_is_there_all_the_same() -> None:
-    answer = upstream_servers.raw(b"[", "Date: yesterday", length=2**42)
-    url = upstream_servers.url_of(lambda _: answer)
+    answer = upstream_servers.respond(b"[", "Date: yesterday", length=2**42)
+    url = upstream_servers.start_server(lambda _: answer)
     settings = {name.upper(): url for name in UPSTREAM_URLS.values()}
     try:
         result = await asyncio.to_thread(doctor, "--json", **settings)

@@ -12,7 +12,7 @@ import pytest
 from serve_app.client import AsyncClient, Position
 from serve_app.settings import Settings, settings_from
 from tests.support.command_server import Ordergen
-from tests.support.general_models import ACCOUNT, FUND, HOUSEHOLD, STOCK, THIRDS, general_model
+from tests.support.general_models import ACCOUNT, FUND, HOUSEHOLD, STOCK, THIRDS, make_general_model
 
 TABLE = """security,target,relative_drift,absolute_drift
 VTI,1/3,25%,5%
@@ -26,7 +26,7 @@ def settings() -> Settings:
 
 
 async def create(ordergen: Ordergen) -> dict[str, Any]:
-    done = await ordergen("models", "create", "-", "--json", stdin=json.dumps(general_model()))
+    done = await ordergen("models", "create", "-", "--json", stdin=json.dumps(make_general_model()))
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
 

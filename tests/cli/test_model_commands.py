@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.support.command_server import Ordergen
-from tests.support.fakes import A, B, P, Q, R, posted
-from tests.support.terminal import ORDERGEN, on_terminal
+from tests.support.fakes import A, B, P, Q, R, make_model_body
+from tests.support.terminal import ORDERGEN, run_on_terminal
 
 pytestmark = pytest.mark.usefixtures("model")
 
@@ -62,10 +62,12 @@ async def test_a_model_is_created_from_a_file_and_from_stdin(
     ordergen: Ordergen, tmp_path: Path
 ) -> None:
     file = tmp_path / "model.json"
-    file.write_text(json.dumps(posted("Income")))
+    file.write_text(json.dumps(make_model_body("Income")))
 
     created = await ordergen("models", "create", str(file))
-    piped = await ordergen("models", "create", "-", "--json", stdin=json.dumps(posted("Value")))
+    piped = await ordergen(
+        "models", "create", "-", "--json", stdin=json.dumps(make_model_body("Value"))
+    )
 
     assert created.exit_code == piped.exit_code == 0, created.output + piped.output
     assert "Income (" in created.stdout
@@ -73,7 +75,7 @@ async def test_a_model_is_created_from_a_file_and_from_stdin(
 
 
 async def test_a_created_model_is_named_by_its_id(ordergen: Ordergen) -> None:
-    done = await ordergen("models", "create", "-", stdin=json.dumps(posted("Income")))
+    done = await ordergen("models", "create", "-", stdin=json.dumps(make_model_body("Income")))
     listed = json.loads((await ordergen("models", "--json")).stdout)
 
     (model_id,) = [each["model_id"] for each in listed if each["name"] == "Income"]
@@ -83,7 +85,9 @@ async def test_a_created_model_is_named_by_its_id(ordergen: Ordergen) -> None:
 async def test_options_take_precedence_over_the_file(ordergen: Ordergen) -> None:
     given = ("--name", "Mine", "--portfolio", R)
 
-    done = await ordergen("models", "create", "-", *given, "--json", stdin=json.dumps(posted()))
+    done = await ordergen(
+        "models", "create", "-", *given, "--json", stdin=json.dumps(make_model_body())
+    )
 
     made = json.loads(done.stdout)
     assert (made["name"], made["portfolios"]) == ("Mine", [R])
@@ -96,7 +100,10 @@ WRONG_FILES = {
     "unknown": ('{"name": "a", "targets": []}', "/targets"),
     "missing": ('{"name": "a", "positions": []}', "portfolios"),
     "no list": ('{"name": "a", "positions": {}, "portfolios": []}', "/positions"),
-    "rule": (json.dumps(posted("x", positions=[{"security_id": A}])), "/positions/0/target"),
+    "rule": (
+        json.dumps(make_model_body("x", positions=[{"security_id": A}])),
+        "/positions/0/target",
+    ),
 }
 
 
@@ -260,7 +267,7 @@ async def test_the_editor_opens_a_model_with_names_and_stores_the_change(
 ) -> None:
     editor = editor_of(tmp_path, ('"target": 0.25', '"target": 0.30'))
 
-    screen = await on_terminal(url, "models", "edit", model_id, environment=editor)
+    screen = await run_on_terminal(url, "models", "edit", model_id, environment=editor)
 
     assert screen.exit_code == 0, screen.text
     (text,) = texts_in(tmp_path)
@@ -276,7 +283,7 @@ async def test_a_refusal_returns_to_the_editor_with_its_reason(
 ) -> None:
     editor = editor_of(tmp_path, ("0.25,", "2.5,"), ("2.5,", ","), (": ,", ": 0.20,"))
 
-    screen = await on_terminal(url, "models", "edit", model_id, environment=editor)
+    screen = await run_on_terminal(url, "models", "edit", model_id, environment=editor)
 
     assert screen.exit_code == 0, screen.text
     _, refused, unreadable = texts_in(tmp_path)
@@ -308,7 +315,7 @@ async def test_without_a_terminal_a_refusal_ends_the_edit_and_the_text_is_kept(
 async def test_a_text_that_is_left_as_it_was_stores_nothing(
     ordergen: Ordergen, url: str, model_id: str, tmp_path: Path
 ) -> None:
-    screen = await on_terminal(
+    screen = await run_on_terminal(
         url, "models", "edit", model_id, environment=editor_of(tmp_path, ("", ""))
     )
 
@@ -328,7 +335,7 @@ async def test_a_model_that_another_changed_meanwhile_is_not_overwritten(
         "subprocess.run(command, check=True, capture_output=True)\n",
     )
 
-    screen = await on_terminal(url, "models", "edit", model_id, environment=editor)
+    screen = await run_on_terminal(url, "models", "edit", model_id, environment=editor)
 
     (kept,) = kept_in(tmp_path)
     assert screen.exit_code == 1, screen.text
@@ -354,14 +361,14 @@ async def test_an_editor_that_fails_or_does_not_exist_is_named(
 async def test_default_options_stay_until_they_are_taken_out_of_the_text(
     ordergen: Ordergen, url: str, tmp_path: Path
 ) -> None:
-    given = posted("Careful", rebalance_options={"cash_floor": "2%"})
+    given = make_model_body("Careful", rebalance_options={"cash_floor": "2%"})
     made = await ordergen("models", "create", "-", "--json", stdin=json.dumps(given))
     model_id = json.loads(made.stdout)["model_id"]
     assert json.loads(made.stdout)["rebalance_options"] == {"cash_floor": "2%"}
 
     renamed = await ordergen("models", "edit", model_id, "--name", "Careful II", "--json")
     editor = editor_of(tmp_path, (',\n  "rebalance_options": {"cash_floor": "2%"}', ""))
-    screen = await on_terminal(url, "models", "edit", model_id, environment=editor)
+    screen = await run_on_terminal(url, "models", "edit", model_id, environment=editor)
 
     assert json.loads(renamed.stdout)["rebalance_options"] == {"cash_floor": "2%"}
     assert screen.exit_code == 0, screen.text

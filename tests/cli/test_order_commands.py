@@ -10,12 +10,12 @@ from fastapi import FastAPI
 
 from serve_app.cli import order_commands
 from tests.support import flaky_order_service
-from tests.support.command_server import Ordergen, ordergen_at, served
+from tests.support.command_server import Ordergen, connect_ordergen, serve
 from tests.support.fakes import Stored
 from tests.support.flaky_order_service import OrderDesk
-from tests.support.names import named
-from tests.support.submissions import rebalanced
-from tests.support.terminal import on_terminal
+from tests.support.names import name_everything
+from tests.support.submissions import add_rebalance
+from tests.support.terminal import run_on_terminal
 
 REBALANCE = "8" * 24
 PATH = f"/api/v1/rebalance/{REBALANCE}/orders"
@@ -23,7 +23,7 @@ PATH = f"/api/v1/rebalance/{REBALANCE}/orders"
 
 async def store_rebalance(client: httpx.AsyncClient, securities: int = 1) -> str:
     """Store a rebalance with one order per security for each of two portfolios."""
-    return (await rebalanced(client, 2, securities)).split("/")[4]
+    return (await add_rebalance(client, 2, securities)).split("/")[4]
 
 
 async def test_a_rebalance_is_handed_over_once_and_its_orders_are_shown(
@@ -51,8 +51,8 @@ async def test_a_person_confirms_a_hand_over_by_its_counts_and_amounts(
 ) -> None:
     rebalance_id = await store_rebalance(client, securities=3)
 
-    async with served(app) as url:
-        screen = await on_terminal(url, "hand-over", rebalance_id, columns=200, keys=keys)
+    async with serve(app) as url:
+        screen = await run_on_terminal(url, "hand-over", rebalance_id, columns=200, keys=keys)
 
     assert screen.exit_code == code, screen.text
     assert "6 transactions of 2 portfolios: buys 61.50, sells 0.00" in screen.text
@@ -67,8 +67,8 @@ async def test_a_hand_over_of_orders_that_are_all_sent_asks_nothing(
     rebalance_id = await store_rebalance(client)
     await ordergen("hand-over", rebalance_id, "--yes")
 
-    async with served(app) as url:
-        screen = await on_terminal(url, "hand-over", rebalance_id)
+    async with serve(app) as url:
+        screen = await run_on_terminal(url, "hand-over", rebalance_id)
 
     assert screen.exit_code == 0, screen.text
     assert "Send the orders?" not in screen.text
@@ -93,7 +93,7 @@ async def test_a_hand_over_that_nobody_can_confirm_is_refused_in_one_line(
 async def test_orders_have_names_and_tickers_beside_their_ids(
     ordergen: Ordergen, client: httpx.AsyncClient, stored: Stored
 ) -> None:
-    stored.resources = replace(stored.resources, portfolios=named("Growth IRA"))
+    stored.resources = replace(stored.resources, portfolios=name_everything("Growth IRA"))
     rebalance_id = await store_rebalance(client)
     await ordergen("hand-over", rebalance_id, "--yes")
 
@@ -106,7 +106,7 @@ async def test_orders_that_were_refused_are_listed_and_end_with_1(
     ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
     rebalance_id = await store_rebalance(client)
-    desk.faults = [flaky_order_service.refusing(1)]
+    desk.faults = [flaky_order_service.refuse_first(1)]
 
     done = await ordergen("hand-over", rebalance_id, "--yes")
     failed = await ordergen("orders", rebalance_id, "--status", "FAILED", "--json")
@@ -158,8 +158,8 @@ async def test_a_hand_over_is_asked_for_again_for_as_long_as_orders_go_out(
         asked.append(sent[len(asked)])
         return standing(asked[-1])
 
-    async with served(app) as url:
-        done = await ordergen_at(url)("hand-over", REBALANCE, "--yes")
+    async with serve(app) as url:
+        done = await connect_ordergen(url)("hand-over", REBALANCE, "--yes")
 
     assert (done.exit_code, len(asked)) == (code, requests), done.output
     assert done.stderr.count("orders are sent") == requests - 1
@@ -169,7 +169,7 @@ async def test_an_order_service_that_is_down_ends_a_hand_over_with_3(
     ordergen: Ordergen, client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
     rebalance_id = await store_rebalance(client)
-    desk.faults = [flaky_order_service.lost_on_the_way_there]
+    desk.faults = [flaky_order_service.lose_request]
 
     done = await ordergen("hand-over", rebalance_id, "--yes")
 

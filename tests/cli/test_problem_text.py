@@ -16,7 +16,7 @@ from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import Portfolio
 from optimization.engine import rebalance
 from serve_app.cli import arguments, cli
-from tests.support.command_server import Ordergen, ordergen_at, served
+from tests.support.command_server import Ordergen, connect_ordergen, serve
 from tests.support.fakes import A, B, FakeOptimizer, P, Q
 
 ID = "6" * 24
@@ -150,8 +150,8 @@ def test_no_command_that_asks_the_service_is_left_out() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_a_refusal_says_everything_that_helps_and_nothing_twice(command: str) -> None:
-    async with served(make_app(422, PROBLEM)) as url:
-        done = await ordergen_at(url)(*command.split(), *COMMANDS[command], stdin="{}")
+    async with serve(make_app(422, PROBLEM)) as url:
+        done = await connect_ordergen(url)(*command.split(), *COMMANDS[command], stdin="{}")
 
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("ordergen: 422 ")
@@ -162,8 +162,10 @@ async def test_a_refusal_says_everything_that_helps_and_nothing_twice(command: s
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if each not in WITHOUT_JSON])
 async def test_with_json_a_refusal_is_the_problem_document_on_stdout(command: str) -> None:
-    async with served(make_app(422, PROBLEM)) as url:
-        done = await ordergen_at(url)(*command.split(), *COMMANDS[command], "--json", stdin="{}")
+    async with serve(make_app(422, PROBLEM)) as url:
+        done = await connect_ordergen(url)(
+            *command.split(), *COMMANDS[command], "--json", stdin="{}"
+        )
 
     assert done.exit_code == 1
     assert json.loads(done.stdout) == PROBLEM
@@ -176,7 +178,7 @@ async def test_with_json_a_service_that_does_not_answer_is_a_document_too(
 ) -> None:
     monkeypatch.setattr(arguments, "RETRY_S", 0.1)
     flags = () if command in WITHOUT_JSON else ("--json",)
-    ordergen = ordergen_at("http://127.0.0.1:9")
+    ordergen = connect_ordergen("http://127.0.0.1:9")
 
     done = await ordergen(*command.split(), *COMMANDS[command], *flags, stdin="{}")
 
@@ -191,8 +193,8 @@ async def test_the_exit_code_is_that_of_the_kind(
     command: str, kind: str, status: int, code: int
 ) -> None:
     problem = {"type": f"/problems/{kind}", "title": "T", "status": status, "detail": "D"}
-    async with served(make_app(status, problem)) as url:
-        done = await ordergen_at(url)(*command.split(), *COMMANDS[command], stdin="{}")
+    async with serve(make_app(status, problem)) as url:
+        done = await connect_ordergen(url)(*command.split(), *COMMANDS[command], stdin="{}")
 
     assert done.exit_code == code
     assert done.stderr == f"ordergen: {status} /problems/{kind}: D\n"
@@ -202,8 +204,8 @@ async def test_the_exit_code_is_that_of_the_kind(
 async def test_what_stands_between_command_and_service_is_shown_without_its_control_characters(
     command: str,
 ) -> None:
-    async with served(make_app(502, "<h1>\x1b[2J\x07Bad\u202eGateway</h1>")) as url:
-        done = await ordergen_at(url)(*command.split(), *COMMANDS[command], stdin="{}")
+    async with serve(make_app(502, "<h1>\x1b[2J\x07Bad\u202eGateway</h1>")) as url:
+        done = await connect_ordergen(url)(*command.split(), *COMMANDS[command], stdin="{}")
 
     assert done.exit_code == 1
     assert r"\x1b[2J\x07Bad\u202eGateway" in done.stderr
@@ -216,8 +218,8 @@ async def test_open_orders_that_are_in_the_way_are_named_by_portfolio_and_rebala
         for number in range(12)
     ]
     problem = {"type": "/problems/orders-open", "status": 409, "title": "T", "detail": "D"}
-    async with served(make_app(409, {**problem, "portfolios": portfolios})) as url:
-        done = await ordergen_at(url)("hand-over", ID, "--yes")
+    async with serve(make_app(409, {**problem, "portfolios": portfolios})) as url:
+        done = await connect_ordergen(url)("hand-over", ID, "--yes")
 
     assert done.exit_code == 1
     assert f"  portfolio_id P{9:023} rebalance_ids {ID} open_orders 40\n" in done.stderr
@@ -270,9 +272,9 @@ async def test_control_characters_of_the_service_do_not_reach_the_terminal(tmp_p
         "last_rebalance_date": None,
         "version": 1,
     }
-    async with served(make_app(200, body)) as url:
-        shown = await ordergen_at(url)("models", ID)
-        as_json = await ordergen_at(url)("models", ID, "--json")
+    async with serve(make_app(200, body)) as url:
+        shown = await connect_ordergen(url)("models", ID)
+        as_json = await connect_ordergen(url)("models", ID, "--json")
 
     visible = r"Growth\x1b]0;owned\x07\x9b2J\u202e\u200b[red]:skull:\n"
     assert visible in shown.stdout.replace("\n", "")  # a title is as wide as its table

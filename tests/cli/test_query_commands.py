@@ -13,7 +13,16 @@ from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Sta
 from optimization.domain.portfolio import PricedTarget
 from serve_app.cli import cli
 from tests.support.command_server import WIDE, Ordergen
-from tests.support.fakes import PRICE, A, FakeOptimizer, P, Q, bought_one, position, refused
+from tests.support.fakes import (
+    PRICE,
+    A,
+    FakeOptimizer,
+    P,
+    Q,
+    make_position,
+    make_purchase,
+    make_refusal,
+)
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -83,7 +92,7 @@ async def test_a_portfolio_is_rebalanced_alone_and_its_trades_are_printed(
 async def test_nothing_rebalanced_ends_with_1_and_says_why(
     ordergen: Ordergen, model: dict[str, Any], optimizer: FakeOptimizer
 ) -> None:
-    optimizer.outcome = lambda portfolio_id, _: refused("infeasible", portfolio_id)
+    optimizer.outcome = lambda portfolio_id, _: make_refusal("infeasible", portfolio_id)
 
     done = await ordergen("rebalance", "--model", model["model_id"])
 
@@ -148,7 +157,7 @@ async def test_what_a_file_or_stdin_gives_whole_is_optimized(
     ordergen: Ordergen, tmp_path: Path
 ) -> None:
     body = {
-        "model": {"positions": [position()]},
+        "model": {"positions": [make_position()]},
         "prices": {A: "31.50"},
         "portfolios": [{"portfolio_id": P, "cash": 1000, "holdings": {}}],
     }
@@ -169,7 +178,7 @@ async def test_what_is_left_outside_its_band_is_printed_with_what_holds_it(
     held = OutsideBand(A, Edge.ABOVE, Decimal("120.00"), ("direction", "cash_floor"))
 
     def untouched(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
-        made = bought_one(portfolio_id, securities)
+        made = make_purchase(portfolio_id, securities)
         return replace(made, status=Status.NO_TRADE, after=made.before, outside_band=(held,))
 
     optimizer.outcome = untouched

@@ -12,8 +12,8 @@ import pytest
 from serve_app.cli.output import Percent, make_table, show
 from tests.support.command_server import Ordergen
 from tests.support.fakes import TICKERS, A, P, Q, Stored
-from tests.support.names import named
-from tests.support.terminal import on_terminal
+from tests.support.names import name_everything
+from tests.support.terminal import run_on_terminal
 
 COLUMNS = ("run", "status", "outcomes")
 ROW = ("123456789012345678901234", "STOPPED: no answer of accounting", "120REBALANCED30FAILED")
@@ -43,7 +43,7 @@ async def test_a_terminal_folds_ids_before_amounts_and_loses_no_character(
     ordergen: Ordergen, url: str, columns: int, has_ids: bool
 ) -> None:
     piped = await ordergen("drift", "--portfolio", P)
-    screen = await on_terminal(url, "drift", "--portfolio", P, columns=columns)
+    screen = await run_on_terminal(url, "drift", "--portfolio", P, columns=columns)
 
     assert screen.exit_code == 0, screen.text
     table = [line for line in screen.text.splitlines() if "│" in line]
@@ -55,7 +55,7 @@ async def test_a_terminal_folds_ids_before_amounts_and_loses_no_character(
 
 @pytest.mark.usefixtures("model")
 async def test_a_narrow_terminal_gets_whole_lines_if_it_asks_for_them(url: str) -> None:
-    screen = await on_terminal(url, "drift", "--portfolio", P, "--wide", columns=40)
+    screen = await run_on_terminal(url, "drift", "--portfolio", P, "--wide", columns=40)
 
     assert A in screen.text
     assert "…" not in screen.text
@@ -91,7 +91,7 @@ async def test_names_and_tickers_stand_beside_ids(
 async def test_ids_stay_alone_where_the_service_knows_no_names(
     ordergen: Ordergen, model: dict[str, Any], stored: Stored
 ) -> None:
-    stored.resources = replace(stored.resources, portfolios=named(None))
+    stored.resources = replace(stored.resources, portfolios=name_everything(None))
 
     done = await ordergen("drift", "--model", model["model_id"])
 
@@ -152,7 +152,7 @@ async def test_a_terminal_sees_the_seconds_of_a_step_and_a_pipe_nothing(
     ordergen: Ordergen, url: str
 ) -> None:
     piped = await ordergen("drift", "--portfolio", P)
-    screen = await on_terminal(url, "drift", "--portfolio", P)
+    screen = await run_on_terminal(url, "drift", "--portfolio", P)
 
     assert re.search(r"measuring \d+ s", screen.text)
     assert piped.stderr == ""

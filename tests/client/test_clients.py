@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.client import AsyncClient, Client, Model, Position, ProblemError
-from tests.support.command_server import served
-from tests.support.fakes import PRICE, A, B, FakeOptimizer, P, Q, R, refused
+from tests.support.command_server import serve
+from tests.support.fakes import PRICE, A, B, FakeOptimizer, P, Q, R, make_refusal
 
 POSITION = Position(A, Decimal("0.25"), Decimal("0.02"), Decimal("0.01"))
 
@@ -204,7 +204,7 @@ async def test_a_refusal_names_type_place_and_rule(service: AsyncClient) -> None
 async def test_the_portfolios_of_which_none_was_rebalanced_are_members_of_the_problem(
     service: AsyncClient, growth: Model, optimizer: FakeOptimizer
 ) -> None:
-    optimizer.outcome = lambda portfolio_id, _: refused("infeasible", portfolio_id)
+    optimizer.outcome = lambda portfolio_id, _: make_refusal("infeasible", portfolio_id)
 
     with pytest.raises(ProblemError) as refusal:
         await service.rebalance_model(growth.model_id)
@@ -234,7 +234,7 @@ async def test_blocking_calls_answer_the_same_as_awaited_ones(
                 client.read_rebalance("0" * 24)
             return models, len(first.transactions), amounts, table, refusal.value.type
 
-    async with served(app) as url:
+    async with serve(app) as url:
         models, trades, amounts, table, kind = await asyncio.to_thread(ask, url)
 
     assert models == [growth]

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.client import Client
-from tests.support.command_server import served
+from tests.support.command_server import serve
 from tests.support.in_process import Upstreams
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
@@ -21,7 +21,7 @@ SECURITY, PORTFOLIO = "3ef72f691c5758e59e004b2a", "683b6d889fa492fde114a4e3"
 @pytest.fixture
 def upstreams() -> Upstreams:
     world = Upstreams({SECURITY: Decimal("31.50")})
-    world.owns(PORTFOLIO, 10_000)
+    world.set_balance(PORTFOLIO, 10_000)
     return world
 
 
@@ -42,7 +42,7 @@ async def test_the_examples_of_the_page_run(
 ) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
-    async with served(app) as url:
+    async with serve(app) as url:
         names = await asyncio.to_thread(run, [each.replace(ADDRESS, url) for each in blocks], url)
 
     assert len(blocks) == 3

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from tests.support.command_server import served
-from tests.support.fakes import FakeOptimizer, refused
+from tests.support.command_server import serve
+from tests.support.fakes import FakeOptimizer, make_refusal
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WITHIN_S = 60
@@ -22,7 +22,7 @@ def stored_model(model: dict[str, Any]) -> dict[str, Any]:
 
 async def run_example(app: FastAPI, example: str, directory: Path) -> tuple[int | None, str]:
     """How an example ends, and what it prints."""
-    async with served(app) as url:
+    async with serve(app) as url:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             EXAMPLES / example,
@@ -47,7 +47,7 @@ async def test_the_blocking_client_saves_a_trade_list(app: FastAPI, tmp_path: Pa
 async def test_the_blocking_client_tells_why_nothing_was_rebalanced(
     app: FastAPI, optimizer: FakeOptimizer, tmp_path: Path
 ) -> None:
-    optimizer.outcome = lambda portfolio_id, _: refused("infeasible", portfolio_id)
+    optimizer.outcome = lambda portfolio_id, _: make_refusal("infeasible", portfolio_id)
 
     code, text = await run_example(app, "http_client.py", tmp_path)
 

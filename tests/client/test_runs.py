@@ -16,10 +16,10 @@ from serve_app.cli import cli
 from serve_app.client import AsyncClient, ChunkDone, Client, Model, Position, ProblemError, Run
 from serve_app.client.endpoints import MEDIA_TYPES
 from serve_app.settings import Settings, settings_from
-from tests.support.arrow import table_of
-from tests.support.command_server import served
-from tests.support.fakes import PRICE, A, Stored, no_metrics, position
-from tests.support.in_process import Upstreams, optimizer_with
+from tests.support.arrow import read_table
+from tests.support.command_server import serve
+from tests.support.fakes import PRICE, A, Stored, make_position, render_no_metrics
+from tests.support.in_process import Upstreams, build_optimizer
 
 IDS = [f"{number:024}" for number in range(25)]
 WITHIN_S = 60
@@ -34,9 +34,11 @@ def settings() -> Settings:
 async def url(settings: Settings, stored: Stored, database: Any) -> AsyncIterator[str]:
     world = Upstreams({A: PRICE})
     for portfolio_id in IDS:
-        world.owns(portfolio_id, 1000, **{A: 2})
-    optimizer = optimizer_with(settings, database, world)
-    async with served(api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))) as url:
+        world.set_balance(portfolio_id, 1000, **{A: 2})
+    optimizer = build_optimizer(settings, database, world)
+    async with serve(
+        api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
+    ) as url:
         yield url
 
 
@@ -48,7 +50,7 @@ async def client(url: str) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 async def growth(client: AsyncClient) -> Model:
-    line = Position(**position())  # pyright: ignore[reportArgumentType]
+    line = Position(**make_position())  # pyright: ignore[reportArgumentType]
     return await client.add_model("Growth", [line], IDS)
 
 
@@ -88,7 +90,7 @@ async def test_the_outcomes_of_a_run_are_a_table_of_what_the_lines_say(
 
     text = b"".join([piece async for piece in client.export_outcomes(run.run_id, kind)])
 
-    rows = table_of(MEDIA_TYPES[kind], text).to_pylist()
+    rows = read_table(MEDIA_TYPES[kind], text).to_pylist()
     same = ("rebalance_id", "portfolio_id", "status", "base", "cash_after_rebalance")
     assert len(rows) == 25
     for row, line in zip(rows, lines, strict=True):

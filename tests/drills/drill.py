@@ -18,9 +18,9 @@ from pymongo import MongoClient
 
 from serve_app.launch.ray_environment import ray_directory
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import Json, add_model, model_for
-from tests.support.run_streams import OVER, events_of
-from tests.support.stored_outcomes import stored_statuses
+from tests.end_to_end.calls import Json, add_model, make_model
+from tests.support.run_streams import OVER, parse_events
+from tests.support.stored_outcomes import read_stored_statuses
 
 WITHIN_S = 90.0
 BALANCES = "/api/v1/portfolios/"
@@ -32,7 +32,7 @@ COORDINATOR = "ray::ServeReplica:order-generation:Optimizer"
 
 
 @dataclass
-class Followed:
+class EventLog:
     """Events of a run, read by a client that reconnects whenever it loses its connection."""
 
     events: list[tuple[str, str | None, Any]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Followed:
 
 
 @dataclass
-class Going:
+class DisturbedRun:
     """Run during which something is broken."""
 
     run_id: str
@@ -67,10 +67,10 @@ class Drill:
     uri: str
     database: str
 
-    async def model(self, portfolio_ids: Sequence[str]) -> str:
-        return (await add_model(self.http, model_for(self.book, portfolio_ids)))["model_id"]
+    async def add_model(self, portfolio_ids: Sequence[str]) -> str:
+        return (await add_model(self.http, make_model(self.book, portfolio_ids)))["model_id"]
 
-    async def begun(self, model_id: str, **more: Json) -> str:
+    async def begin_run(self, model_id: str, **more: Json) -> str:
         """Begin a run; repeat the request under the same key until a replica accepts it."""
         headers = {"idempotency-key": uuid4().hex}
         async with asyncio.timeout(WITHIN_S):
@@ -84,21 +84,21 @@ class Drill:
                 await asyncio.sleep(0.2)
 
     @asynccontextmanager
-    async def going(self, ids: Sequence[str]) -> AsyncGenerator[Going]:
+    async def disturb_run(self, ids: Sequence[str]) -> AsyncGenerator[DisturbedRun]:
         """Begin a run and wait until some chunks are done; after the block, follow and check it."""
-        model_id = await self.model(ids)
-        run_id = await self.begun(model_id)
-        following = asyncio.create_task(self.followed(run_id))
+        model_id = await self.add_model(ids)
+        run_id = await self.begin_run(model_id)
+        following = asyncio.create_task(self.follow_events(run_id))
         try:
-            with self.book.slow(BALANCES, SLOW_S):
-                await self.in_the_middle(run_id)
-                going = Going(run_id, model_id)
+            with self.book.delay(BALANCES, SLOW_S):
+                await self.wait_until_under_way(run_id)
+                going = DisturbedRun(run_id, model_id)
                 yield going
-                going.end = await self.check(run_id, ids, await following)
+                going.end = await self.check_run(run_id, ids, await following)
         finally:
             following.cancel()
 
-    async def run(self, run_id: str) -> Json | None:
+    async def read_run(self, run_id: str) -> Json | None:
         """Read the run; None while the service is unavailable."""
         with suppress(*BROKEN):
             answer = await self.http.get(f"/api/v1/runs/{run_id}")
@@ -107,24 +107,24 @@ class Drill:
             assert answer.status_code in {500, 502, 503}, answer.text
         return None
 
-    async def in_the_middle(self, run_id: str) -> None:
+    async def wait_until_under_way(self, run_id: str) -> None:
         """Return when some chunks are done."""
         async with asyncio.timeout(WITHIN_S):
-            run = await self.run(run_id)
+            run = await self.read_run(run_id)
             while run is None or run["chunks"]["done"] == 0:
                 await asyncio.sleep(0.05)
-                run = await self.run(run_id)
+                run = await self.read_run(run_id)
         assert run["status"] == "RUNNING", run
 
-    async def over(self, run_id: str) -> Json:
+    async def wait_until_over(self, run_id: str) -> Json:
         async with asyncio.timeout(WITHIN_S):
-            while not ((run := await self.run(run_id)) and run["status"] in OVER):  # noqa: ASYNC110
+            while not ((run := await self.read_run(run_id)) and run["status"] in OVER):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         return run
 
-    async def followed(self, run_id: str) -> Followed:
+    async def follow_events(self, run_id: str) -> EventLog:
         """Read all events to the end, each once."""
-        followed = Followed()
+        followed = EventLog()
         async with asyncio.timeout(WITHIN_S):
             while not followed.events or followed.events[-1][0] != "end":
                 numbers = [number for _, number, _ in followed.events if number]
@@ -134,19 +134,19 @@ class Drill:
                 await asyncio.sleep(0.2)
         return followed
 
-    async def _read(self, run_id: str, headers: dict[str, str], followed: Followed) -> None:
+    async def _read(self, run_id: str, headers: dict[str, str], followed: EventLog) -> None:
         path = f"/api/v1/runs/{run_id}/events"
         async with self.http.stream("GET", path, headers=headers) as answer:
             block = ""
             async for line in answer.aiter_lines():
                 block += line + "\n"
                 if not line:
-                    followed.events += events_of(block) if answer.status_code == 200 else []
+                    followed.events += parse_events(block) if answer.status_code == 200 else []
                     block = ""
 
-    async def check(self, run_id: str, ids: Sequence[str], followed: Followed) -> Json:
+    async def check_run(self, run_id: str, ids: Sequence[str], followed: EventLog) -> Json:
         """Check that portfolios have one outcome each, and that all views agree."""
-        run = await self.over(run_id)
+        run = await self.wait_until_over(run_id)
         stored = await asyncio.to_thread(self.read_statuses, run_id)
         counts = Counter(status for _, status in stored)
         assert [portfolio_id for portfolio_id, _ in stored] == list(dict(stored)), "twice"
@@ -178,30 +178,30 @@ class Drill:
             database = client[self.database]
             found: list[tuple[str, str]] = []
             for part in database["rebalances"].find({"run_id": ObjectId(run_id)}):
-                rows = stored_statuses(database, str(part["_id"]))
+                rows = read_stored_statuses(database, str(part["_id"]))
                 assert part["status"] != "RUNNING"
                 assert part["counts"] == Counter(status for _, status in rows)
                 found += rows
             return found
 
 
-def logged(text: str) -> list[Json]:
+def find_log_lines(text: str) -> list[Json]:
     """Find the lines with this text in the logs of the replicas."""
     logs = ray_directory().glob("session_2*/logs/serve/replica_*.log")
     lines = (line for log in logs for line in log.read_text().splitlines() if text in line)
     return [json.loads(line) for line in lines]
 
 
-def killed(title: str) -> int:
+def kill_processes(title: str) -> int:
     """Kill the processes with this title; return their number."""
-    found = processes(title)
+    found = list_processes(title)
     for pid in found:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return len(found)
 
 
-def processes(title: str) -> list[int]:
+def list_processes(title: str) -> list[int]:
     """List the processes of our own cluster, our descendants, by Ray's title for them."""
     parents, found = {}, []
     for entry in Path("/proc").iterdir():
@@ -219,3 +219,11 @@ def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
     while pid and pid != ancestor:
         pid = parents.get(pid, 0)
     return pid == ancestor
+
+
+# Names of before, until every branch uses the new ones.
+Followed = EventLog
+Going = DisturbedRun
+logged = find_log_lines
+killed = kill_processes
+processes = list_processes

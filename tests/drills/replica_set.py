@@ -34,7 +34,7 @@ class ReplicaSet:
         until = time.monotonic() + WITHIN_S
         while time.monotonic() < until:
             for port, pid in self.members.items():
-                with suppress(PyMongoError), _alone(port) as client:
+                with suppress(PyMongoError), _connect_directly(port) as client:
                     if client.admin.command("hello")["isWritablePrimary"]:
                         return pid
             time.sleep(0.1)
@@ -42,7 +42,7 @@ class ReplicaSet:
 
 
 @contextmanager
-def replica_set(directory: Path) -> Generator[ReplicaSet]:
+def run_replica_set(directory: Path) -> Generator[ReplicaSet]:
     """Run three servers that elect a primary during the block."""
     engine = find_engine()
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def _initiate(whole: ReplicaSet) -> None:
     until = time.monotonic() + WITHIN_S
     while True:
         try:
-            with _alone(first) as client:
+            with _connect_directly(first) as client:
                 client.admin.command("replSetInitiate", configuration)
                 return
         except PyMongoError:  # one of them does not listen yet
@@ -82,5 +82,9 @@ def _initiate(whole: ReplicaSet) -> None:
             time.sleep(0.1)
 
 
-def _alone(port: int) -> MongoClient[dict[str, Any]]:
+def _connect_directly(port: int) -> MongoClient[dict[str, Any]]:
     return MongoClient(f"mongodb://127.0.0.1:{port}/?directConnection=true", timeoutMS=2_000)
+
+
+# Names of before, until every branch uses the new ones.
+replica_set = run_replica_set

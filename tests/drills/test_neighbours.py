@@ -11,9 +11,9 @@ import pytest
 
 from serve_app.settings import Settings
 from storage.embedded.free_port import free_port
-from tests.drills.drill import INGRESS, WITHIN_S, Drill, processes
+from tests.drills.drill import INGRESS, WITHIN_S, Drill, list_processes
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import add_model, model_for
+from tests.end_to_end.calls import add_model, make_model
 from tests.end_to_end.test_command import READY, Command
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
@@ -35,16 +35,16 @@ def neighbour(service: Settings, tmp_path: Path) -> Iterator[str]:
 def ours(service: Settings) -> set[int]:
     """List the processes of our ingress before the neighbour starts."""
     assert service.mongodb_uri is not None
-    return set(processes(INGRESS))
+    return set(list_processes(INGRESS))
 
 
 async def test_a_service_without_its_ingress_is_never_answered_for_by_its_neighbour(
     ours: set[int], neighbour: str, drill: Drill, book: Book
 ) -> None:
-    model_id = (await add_model(drill.http, model_for(book, ["P" * 24])))["model_id"]
+    model_id = (await add_model(drill.http, make_model(book, ["P" * 24])))["model_id"]
     async with httpx.AsyncClient(base_url=neighbour, timeout=5, trust_env=False) as other:
         assert (await other.get(f"/api/v1/model/{model_id}")).status_code == 404
-        killed = set(processes(INGRESS)) - ours
+        killed = set(list_processes(INGRESS)) - ours
         assert killed
         for pid in killed:
             os.kill(pid, signal.SIGKILL)

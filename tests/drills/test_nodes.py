@@ -50,7 +50,7 @@ async def test_a_node_that_dies_in_the_middle_of_a_run_costs_no_portfolio_its_ou
     drill: Drill, book: Book, cluster: Cluster
 ) -> None:
     (node,) = cluster.worker_nodes
-    async with drill.going(book.market.portfolio_ids()) as run:
+    async with drill.disturb_run(book.market.portfolio_ids()) as run:
         async with asyncio.timeout(WITHIN_S):
             while not await asyncio.to_thread(busy_on, node.node_id):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)

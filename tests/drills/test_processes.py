@@ -19,11 +19,11 @@ from tests.drills.drill import (
     SLOW_S,
     WITHIN_S,
     Drill,
-    killed,
-    logged,
+    find_log_lines,
+    kill_processes,
 )
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import new_id
+from tests.end_to_end.calls import make_portfolio_id
 
 pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 
@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.apart]
 async def test_a_run_whose_processes_are_killed_ends_with_every_outcome_once(
     drill: Drill, book: Book, title: str
 ) -> None:
-    async with drill.going(book.market.portfolio_ids()) as run, asyncio.timeout(WITHIN_S):
-        while not killed(title):  # noqa: ASYNC110
+    async with drill.disturb_run(book.market.portfolio_ids()) as run, asyncio.timeout(WITHIN_S):
+        while not kill_processes(title):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert run.end["status"] == "COMPLETED"
     assert run.end["errors"] == []
@@ -43,21 +43,21 @@ async def test_a_run_whose_processes_are_killed_ends_with_every_outcome_once(
 async def test_a_run_over_a_file_whose_processes_are_killed_ends_with_every_outcome_once(
     drill: Drill, books: Path, title: str
 ) -> None:
-    ids = [new_id() for _ in range(3_000)]
+    ids = [make_portfolio_id() for _ in range(3_000)]
     rows = {"portfolio_id": ids, "security_id": [None] * len(ids), "quantity": range(len(ids))}
     strings = pa.field("portfolio_id", pa.string()), pa.field("security_id", pa.string())
     table = pa.table(rows, pa.schema([*strings, pa.field("quantity", pa.decimal128(9, 2))]))
     pq.write_table(table.sort_by("portfolio_id"), books / "book.parquet", row_group_size=500)
     holdings = {"source": "file", "file": "book.parquet"}
-    run_id = await drill.begun(await drill.model(ids), holdings=holdings)
-    following = asyncio.create_task(drill.followed(run_id))
+    run_id = await drill.begin_run(await drill.add_model(ids), holdings=holdings)
+    following = asyncio.create_task(drill.follow_events(run_id))
 
-    await drill.in_the_middle(run_id)
+    await drill.wait_until_under_way(run_id)
     async with asyncio.timeout(WITHIN_S):
-        while not killed(title):  # noqa: ASYNC110
+        while not kill_processes(title):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
-    run = await drill.check(run_id, ids, await following)
+    run = await drill.check_run(run_id, ids, await following)
     assert run["status"] == "COMPLETED"
     assert run["errors"] == []
 
@@ -66,25 +66,25 @@ async def test_a_waiting_caller_is_answered_in_full_though_the_coordinator_died(
     drill: Drill, book: Book
 ) -> None:
     ids = book.market.portfolio_ids()
-    model_id = await drill.model(ids)
-    with book.slow(BALANCES, SLOW_S):
+    model_id = await drill.add_model(ids)
+    with book.delay(BALANCES, SLOW_S):
         asked = asyncio.create_task(drill.http.post(f"/api/v1/model/{model_id}/rebalance"))
         run_id = await _newest(drill)
-        await drill.in_the_middle(run_id)
-        assert killed(COORDINATOR)
+        await drill.wait_until_under_way(run_id)
+        assert kill_processes(COORDINATOR)
         answer = await asked
     assert answer.status_code == 200, answer.text
     assert {each["rebalance_id"] for each in answer.json()} == {run_id}
     assert [each["portfolio_id"] for each in answer.json()] == list(ids)
-    await drill.check(run_id, ids, await drill.followed(run_id))
-    told = logged(f"run {run_id}: taken over from another replica")
+    await drill.check_run(run_id, ids, await drill.follow_events(run_id))
+    told = find_log_lines(f"run {run_id}: taken over from another replica")
     assert {line["levelname"] for line in told} == {"WARNING"}
 
 
 async def test_a_database_that_is_killed_and_comes_back_loses_nothing(
     drill: Drill, book: Book, data: Path, server: Server
 ) -> None:
-    async with drill.going(book.market.portfolio_ids()) as run:
+    async with drill.disturb_run(book.market.portfolio_ids()) as run:
         os.kill(_server_of(data), signal.SIGKILL)
         await asyncio.sleep(1)
         again = embedded.start(data)
@@ -97,7 +97,7 @@ async def test_a_run_that_is_cancelled_keeps_what_was_done_and_says_how_much(
     drill: Drill, book: Book
 ) -> None:
     ids = book.market.portfolio_ids()
-    async with drill.going(ids) as run:
+    async with drill.disturb_run(ids) as run:
         answer = await drill.http.delete(f"/api/v1/runs/{run.run_id}")
         assert (answer.status_code, answer.json()["status"]) == (202, "CANCELLING")
     assert run.end["status"] == "CANCELLED"
@@ -106,13 +106,13 @@ async def test_a_run_that_is_cancelled_keeps_what_was_done_and_says_how_much(
 
 async def test_of_a_rebalance_whose_caller_hangs_up_nothing_stays(drill: Drill, book: Book) -> None:
     ids = book.market.portfolio_ids()
-    model_id = await drill.model(ids)
-    with book.slow(BALANCES, SLOW_S):
+    model_id = await drill.add_model(ids)
+    with book.delay(BALANCES, SLOW_S):
         asked = asyncio.create_task(drill.http.post(f"/api/v1/model/{model_id}/rebalance"))
         run_id = await _newest(drill)
-        await drill.in_the_middle(run_id)
+        await drill.wait_until_under_way(run_id)
         asked.cancel()
-        run = await drill.over(run_id)
+        run = await drill.wait_until_over(run_id)
     assert (run["status"], run["counts"], run["rebalances"]) == ("CANCELLED", {}, [])
     assert await asyncio.to_thread(drill.read_statuses, run_id) == []
 

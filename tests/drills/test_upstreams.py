@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.drills.drill import BALANCES, COORDINATOR, Drill, killed
+from tests.drills.drill import BALANCES, COORDINATOR, Drill, kill_processes
 from tests.end_to_end.book import Book, Kind
 from tests.end_to_end.calls import Json
 
@@ -28,8 +28,8 @@ async def outcomes_of(drill: Drill, run_id: str) -> dict[str, Json]:
 
 async def in_peace(drill: Drill, model_id: str, ids: tuple[str, ...]) -> dict[str, Json]:
     """Rebalance the portfolios while nothing is wrong."""
-    run_id = await drill.begun(model_id)
-    await drill.check(run_id, ids, await drill.followed(run_id))
+    run_id = await drill.begin_run(model_id)
+    await drill.check_run(run_id, ids, await drill.follow_events(run_id))
     return await outcomes_of(drill, run_id)
 
 
@@ -54,11 +54,11 @@ async def test_trouble_with_every_tenth_request_costs_no_portfolio_its_outcome(
     drill: Drill, book: Book, kind: Kind
 ) -> None:
     ids = book.market.portfolio_ids()
-    model_id = await drill.model(ids)
+    model_id = await drill.add_model(ids)
     peaceful = await in_peace(drill, model_id, ids)
-    with book.troubled(BALANCES, kind, every=10) as trouble:
-        run_id = await drill.begun(model_id)
-        run = await drill.check(run_id, ids, await drill.followed(run_id))
+    with book.disturb(BALANCES, kind, every=10) as trouble:
+        run_id = await drill.begin_run(model_id)
+        run = await drill.check_run(run_id, ids, await drill.follow_events(run_id))
     assert trouble.met >= len(ids)
     assert run["status"] == "COMPLETED"
     assert differing(await outcomes_of(drill, run_id), peaceful) == {}
@@ -68,11 +68,11 @@ async def test_bad_json_for_every_tenth_portfolio_costs_these_alone(
     drill: Drill, book: Book
 ) -> None:
     ids = book.market.portfolio_ids()
-    model_id = await drill.model(ids)
+    model_id = await drill.add_model(ids)
     peaceful = await in_peace(drill, model_id, ids)
-    with book.troubled(BALANCES, Kind.GARBAGE, every=10) as trouble:
-        run_id = await drill.begun(model_id)
-        run = await drill.check(run_id, ids, await drill.followed(run_id))
+    with book.disturb(BALANCES, Kind.GARBAGE, every=10) as trouble:
+        run_id = await drill.begin_run(model_id)
+        run = await drill.check_run(run_id, ids, await drill.follow_events(run_id))
     assert run["status"] == "COMPLETED"
     lost = differing(await outcomes_of(drill, run_id), peaceful)
     assert reasons(lost) == {"/problems/upstream-contract": len(lost)}
@@ -86,13 +86,13 @@ async def test_a_run_whose_upstream_is_in_trouble_to_the_end_says_so_of_every_po
     drill: Drill, book: Book, path: str, kind: Kind
 ) -> None:
     ids = book.market.portfolio_ids()
-    model_id = await drill.model(ids)
+    model_id = await drill.add_model(ids)
     if path == SECURITIES:
         for title in LOADED:
-            killed(title)
-    with book.troubled(path, kind):
-        run_id = await drill.begun(model_id)
-        run = await drill.check(run_id, ids, await drill.followed(run_id))
+            kill_processes(title)
+    with book.disturb(path, kind):
+        run_id = await drill.begin_run(model_id)
+        run = await drill.check_run(run_id, ids, await drill.follow_events(run_id))
     assert run["status"] == "COMPLETED"
     assert run["counts"] == {"FAILED": len(ids)}
     outcomes = await outcomes_of(drill, run_id)
@@ -117,8 +117,8 @@ async def test_an_upstream_that_recovers_in_the_middle_of_a_run_loses_only_what_
     drill: Drill, book: Book, kind: Kind
 ) -> None:
     ids = book.market.portfolio_ids()
-    async with drill.going(ids) as run:
-        with book.troubled(BALANCES, kind):
+    async with drill.disturb_run(ids) as run:
+        with book.disturb(BALANCES, kind):
             await asyncio.sleep(1)
     assert run.end["status"] == "COMPLETED"
     peaceful = await in_peace(drill, run.model_id, ids)

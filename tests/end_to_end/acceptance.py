@@ -36,7 +36,7 @@ class Problem:
     cash_floor: Decimal
 
 
-async def all_answered_rightly(
+async def check_all_answers(
     http: httpx.AsyncClient, book: Book, count: int, seed: int
 ) -> Counter[str]:
     """Put problems and count the kinds of answers; AssertionError for a wrong answer."""
@@ -81,15 +81,15 @@ def draw_problem(rng: np.random.Generator, book: Book, portfolio_id: str) -> Pro
 
 
 async def _check_problem(http: httpx.AsyncClient, problem: Problem) -> str:
-    added = await http.post("/api/v1/models", json=model_body(problem.model))
+    added = await http.post("/api/v1/models", json=make_model_body(problem.model))
     assert added.status_code == 201, added.text
     path = f"/api/v1/portfolio/{problem.portfolio.portfolio_id}/rebalance"
     answer = await http.post(path, json={"cash_floor": str(problem.cash_floor)})
     stored = await http.get(answer.headers["Location"])
-    return check(problem, answer, exact_json(stored)["portfolios"][0])
+    return check(problem, answer, parse_exact_json(stored)["portfolios"][0])
 
 
-def model_body(model: Model) -> Json:
+def make_model_body(model: Model) -> Json:
     """Make the body of POST /models."""
     return {
         "name": model.name,
@@ -106,7 +106,7 @@ def model_body(model: Model) -> Json:
     }
 
 
-def exact_json(answer: httpx.Response) -> Any:
+def parse_exact_json(answer: httpx.Response) -> Any:
     """Parse the body with every number as the Decimal that was written."""
     return json.loads(answer.text, parse_float=Decimal, parse_int=Decimal)
 
@@ -115,7 +115,7 @@ def check(problem: Problem, answer: httpx.Response, stored: Json) -> str:
     """Check an answer and return its kind; AssertionError for a wrong answer."""
     rows = rows_of(problem.model, problem.portfolio)
     limit = limit_of(problem.portfolio, problem.cash_floor)
-    body = exact_json(answer)
+    body = parse_exact_json(answer)
     feasible = all(row.counts for row in rows) and _cheapest(rows) <= limit
     if answer.status_code == 422:
         assert body["type"] == "/problems/infeasible", body
@@ -218,3 +218,9 @@ def _signed_quantities(trades: Mapping[str, Json]) -> dict[str, Fraction]:
         security: Fraction(trade["quantity"]) * (1 if trade["transaction_type"] == "BUY" else -1)
         for security, trade in trades.items()
     }
+
+
+# Names of before, until every branch uses the new ones.
+model_body = make_model_body
+exact_json = parse_exact_json
+all_answered_rightly = check_all_answers

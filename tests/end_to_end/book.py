@@ -48,7 +48,7 @@ class Trouble:
     reached: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
-    def meets(self, scope: Scope) -> bool:
+    def applies_to(self, scope: Scope) -> bool:
         """Return whether the fault applies to a request."""
         if not (scope["path"].startswith(self.path) and self.method in {"", scope["method"]}):
             return False
@@ -81,37 +81,37 @@ class Book:
         return portfolio
 
     @contextmanager
-    def failing(self, path: str, status: int = 503) -> Generator[Trouble]:
+    def fail(self, path: str, status: int = 503) -> Generator[Trouble]:
         """Answer with this status instead."""
-        with self._troubled(Trouble(path, status)) as trouble:
+        with self._apply_meanwhile(Trouble(path, status)) as trouble:
             yield trouble
 
     @contextmanager
-    def losing_answers(self, path: str) -> Generator[Trouble]:
+    def lose_answers(self, path: str) -> Generator[Trouble]:
         """Pass requests on to the market, and answer 504 in place of its answer."""
-        with self._troubled(Trouble(path, 504, "POST", answers_lost=True)) as trouble:
+        with self._apply_meanwhile(Trouble(path, 504, "POST", answers_lost=True)) as trouble:
             yield trouble
 
     @contextmanager
-    def held(self, path: str) -> Generator[Trouble]:
+    def hold(self, path: str) -> Generator[Trouble]:
         """Hold matching requests until ``over`` is set or the block ends."""
-        with self._troubled(Trouble(path, None)) as trouble:
+        with self._apply_meanwhile(Trouble(path, None)) as trouble:
             yield trouble
 
     @contextmanager
-    def troubled(self, path: str, kind: Kind, every: int = 1) -> Generator[Trouble]:
+    def disturb(self, path: str, kind: Kind, every: int = 1) -> Generator[Trouble]:
         """Apply the fault to every n-th request."""
-        with self._troubled(Trouble(path, kind=kind, every=every)) as trouble:
+        with self._apply_meanwhile(Trouble(path, kind=kind, every=every)) as trouble:
             yield trouble
 
     @contextmanager
-    def slow(self, path: str, delay_s: float) -> Generator[Trouble]:
+    def delay(self, path: str, delay_s: float) -> Generator[Trouble]:
         """Answer later."""
-        with self._troubled(Trouble(path, delay_s=delay_s)) as trouble:
+        with self._apply_meanwhile(Trouble(path, delay_s=delay_s)) as trouble:
             yield trouble
 
     @contextmanager
-    def _troubled(self, trouble: Trouble) -> Generator[Trouble]:
+    def _apply_meanwhile(self, trouble: Trouble) -> Generator[Trouble]:
         self._troubles.append(trouble)
         try:
             yield trouble
@@ -122,7 +122,7 @@ class Book:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         for trouble in tuple(self._troubles):
-            if trouble.meets(scope):
+            if trouble.applies_to(scope):
                 trouble.reached.set()
                 if trouble.answers_lost:
                     await self._market_app(scope, receive, _nowhere)

@@ -14,7 +14,7 @@ from ray.util.state import list_actors
 
 from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.portfolio import Portfolio
-from tests.end_to_end.acceptance import exact_json, model_body
+from tests.end_to_end.acceptance import make_model_body, parse_exact_json
 from tests.end_to_end.book import Book
 
 Json = dict[str, Any]
@@ -23,19 +23,19 @@ WITHIN_S = 60.0
 _numbers = count(1)
 
 
-def new_id() -> str:
+def make_portfolio_id() -> str:
     """Make the id of a new portfolio."""
     return f"Portfolio{next(_numbers):015d}"
 
 
 def fund_portfolio(book: Book, cash: int = 1_000_000) -> str:
     """Add a portfolio that holds only cash."""
-    portfolio_id = new_id()
+    portfolio_id = make_portfolio_id()
     book.add(portfolio_id, cash, {})
     return portfolio_id
 
 
-def model_for(book: Book, portfolio_ids: Iterable[str], strategy: int = 0) -> Model:
+def make_model(book: Book, portfolio_ids: Iterable[str], strategy: int = 0) -> Model:
     """Make a model of one of the market's strategies, for these portfolios."""
     band = DriftBand(Decimal("0.01"), Decimal("0.01"))
     weights = book.market.strategies[strategy].weights
@@ -45,7 +45,7 @@ def model_for(book: Book, portfolio_ids: Iterable[str], strategy: int = 0) -> Mo
 
 async def add_model(http: httpx.AsyncClient, model: Model) -> Json:
     """Create a model; return it as the service stored it."""
-    answer = await http.post("/api/v1/models", json=model_body(model))
+    answer = await http.post("/api/v1/models", json=make_model_body(model))
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -54,7 +54,7 @@ async def rebalance_model(http: httpx.AsyncClient, model_id: str) -> list[Json]:
     """Rebalance successfully; return the elements of the answer."""
     answer = await http.post(f"/api/v1/model/{model_id}/rebalance")
     assert answer.status_code == 200, answer.text
-    return exact_json(answer)
+    return parse_exact_json(answer)
 
 
 async def retry_until_success(
@@ -73,7 +73,7 @@ async def count_rebalances(http: httpx.AsyncClient) -> int:
     return int(answer.headers["X-Total-Count"])
 
 
-async def replicas_of(deployment: str) -> list[int]:
+async def list_replicas(deployment: str) -> list[int]:
     """List the processes of a deployment."""
     name = f"ServeReplica:order-generation:{deployment}"
     alive = [("class_name", "=", name), ("state", "=", "ALIVE")]
@@ -81,9 +81,16 @@ async def replicas_of(deployment: str) -> list[int]:
     return [replica.pid for replica in await asyncio.to_thread(look)]
 
 
-def of_market(book: Book, number: int) -> Portfolio:
+def read_market_portfolio(book: Book, number: int) -> Portfolio:
     """Convert a portfolio of the simulated market to the domain."""
     rows = book.market.rows(number)
     owned = {row.security_id: Decimal(row.long - row.short) for row in rows if row.security_id}
     cash = sum((Decimal(row.long) for row in rows if row.security_id is None), Decimal(0))
     return Portfolio(book.market.portfolio_id(number), cash, owned, book.prices)
+
+
+# Names of before, until every branch uses the new ones.
+new_id = make_portfolio_id
+model_for = make_model
+replicas_of = list_replicas
+of_market = read_market_portfolio

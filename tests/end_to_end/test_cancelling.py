@@ -16,9 +16,9 @@ from pymongo.database import Database
 
 from serve_app.settings import Settings
 from tests.end_to_end.book import Book, wait_until_reached
-from tests.end_to_end.calls import Json, add_model, count_rebalances, model_for, replicas_of
-from tests.support.run_streams import run_over
-from tests.support.stored_outcomes import owners, stored_statuses
+from tests.end_to_end.calls import Json, add_model, count_rebalances, list_replicas, make_model
+from tests.support.run_streams import wait_until_over
+from tests.support.stored_outcomes import read_rebalance_ids, read_stored_statuses
 
 pytestmark = pytest.mark.cluster
 SUMMARIES = "/api/v1/portfolios/"
@@ -35,7 +35,7 @@ def stored(service: Settings) -> Iterator[Database[Json]]:
 
 async def model_of(http: httpx.AsyncClient, book: Book) -> str:
     """Store a model of twelve chunks, of which three are under way at a time."""
-    return (await add_model(http, model_for(book, book.market.portfolio_ids(600))))["model_id"]
+    return (await add_model(http, make_model(book, book.market.portfolio_ids(600))))["model_id"]
 
 
 async def begin_run(http: httpx.AsyncClient, model_id: str) -> str:
@@ -50,13 +50,13 @@ async def cancel_run(http: httpx.AsyncClient, run_id: str) -> None:
 
 
 def outcomes_of(stored: Database[Json], rebalance_id: str) -> Counter[str]:
-    return Counter(status for _, status in stored_statuses(stored, rebalance_id))
+    return Counter(status for _, status in read_stored_statuses(stored, rebalance_id))
 
 
 def nothing_is_left_over(stored: Database[Json]) -> bool:
     """Return whether every stored outcome belongs to a stored rebalance."""
     rebalances = {str(one["_id"]) for one in stored["rebalances"].find({}, {"_id": 1})}
-    return owners(stored) <= rebalances
+    return read_rebalance_ids(stored) <= rebalances
 
 
 async def test_no_chunk_begins_after_the_answer_and_those_under_way_are_kept(
@@ -64,12 +64,12 @@ async def test_no_chunk_begins_after_the_answer_and_those_under_way_are_kept(
 ) -> None:
     model_id = await model_of(http, book)
     for _ in range(3):
-        with book.held(SUMMARIES) as trouble:
+        with book.hold(SUMMARIES) as trouble:
             run_id = await begin_run(http, model_id)
             await wait_until_reached(trouble)
             await cancel_run(http, run_id)
             document = stored["runs"].find_one({"_id": ObjectId(run_id)})
-        ended = await run_over(http, run_id)
+        ended = await wait_until_over(http, run_id)
 
         after = stored["runs"].find_one({"_id": ObjectId(run_id)})
         assert document is not None
@@ -88,14 +88,14 @@ async def test_a_run_whose_replica_died_is_cancelled_by_another(
     http: httpx.AsyncClient, book: Book, stored: Database[Json]
 ) -> None:
     model_id = await model_of(http, book)
-    with book.held(SUMMARIES) as trouble:
+    with book.hold(SUMMARIES) as trouble:
         run_id = await begin_run(http, model_id)
         await wait_until_reached(trouble)
-        for replica in await replicas_of("Optimizer"):
+        for replica in await list_replicas("Optimizer"):
             os.kill(replica, signal.SIGKILL)
         await cancel_run(http, run_id)
         document = stored["runs"].find_one({"_id": ObjectId(run_id)})
-    ended = await run_over(http, run_id)
+    ended = await wait_until_over(http, run_id)
 
     after = stored["runs"].find_one({"_id": ObjectId(run_id)})
     assert document is not None
@@ -110,7 +110,7 @@ async def test_nothing_stays_of_a_large_rebalance_that_ran_out_of_time_and_its_k
     path = f"/api/v1/model/{await model_of(http, book)}/rebalance"
     before = await count_rebalances(http)
     key = {"Idempotency-Key": "out-of-time"}
-    with book.slow(SUMMARIES, 0.5):
+    with book.delay(SUMMARIES, 0.5):
         answer = await http.post(path, headers={**key, "X-Request-Timeout": "2"})
         assert (answer.status_code, answer.json()["type"]) == (504, "/problems/deadline-exceeded")
     again = await _repeat(http, path, key)
@@ -128,14 +128,14 @@ async def test_nothing_stays_of_a_large_rebalance_whose_caller_hung_up(
 ) -> None:
     path = f"/api/v1/model/{await model_of(http, book)}/rebalance"
     before = await count_rebalances(http)
-    with book.held(SUMMARIES) as trouble:
+    with book.hold(SUMMARIES) as trouble:
         asked = asyncio.create_task(http.post(path))
         await wait_until_reached(trouble)
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
         # Held requests are interrupted, because otherwise the run would wait for their answers.
         newest = (await http.get("/api/v1/runs", params={"limit": 1})).json()[0]
-        ended = await run_over(http, newest["run_id"])
+        ended = await wait_until_over(http, newest["run_id"])
     assert (ended["status"], ended["counts"], ended["rebalances"]) == ("CANCELLED", {}, [])
     assert await count_rebalances(http) == before
     assert nothing_is_left_over(stored)

@@ -15,7 +15,7 @@ from serve_app.client import AsyncClient, ChunkDone, Client, Run
 from serve_app.launch.launcher import url_of
 from serve_app.settings import Settings
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import add_model, model_for
+from tests.end_to_end.calls import add_model, make_model
 
 pytestmark = pytest.mark.cluster
 
@@ -39,7 +39,7 @@ async def ordergen(service: Settings, *arguments: str) -> Result:
 @pytest.fixture
 async def model_id(http: httpx.AsyncClient, book: Book) -> str:
     """Store a model that portfolios of the market follow."""
-    made = await add_model(http, model_for(book, book.market.portfolio_ids(PORTFOLIOS)))
+    made = await add_model(http, make_model(book, book.market.portfolio_ids(PORTFOLIOS)))
     return made["model_id"]
 
 

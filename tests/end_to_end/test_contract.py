@@ -7,15 +7,20 @@ import httpx
 import pytest
 
 from serve_app.simulator.world import Market
-from tests.end_to_end.acceptance import all_answered_rightly, check_amounts, exact_json, model_body
+from tests.end_to_end.acceptance import (
+    check_all_answers,
+    check_amounts,
+    make_model_body,
+    parse_exact_json,
+)
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import (
     Json,
     add_model,
     count_rebalances,
     fund_portfolio,
-    model_for,
-    new_id,
+    make_model,
+    make_portfolio_id,
     rebalance_model,
 )
 from tests.optimization.support.oracle import rows_of
@@ -26,14 +31,14 @@ pytestmark = pytest.mark.cluster
 async def test_a_model_is_created_rebalanced_and_deleted(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    portfolio = book.add(new_id(), 250_000, {next(iter(book.prices)): 100})
-    model = model_for(book, [portfolio.portfolio_id])
+    portfolio = book.add(make_portfolio_id(), 250_000, {next(iter(book.prices)): 100})
+    model = make_model(book, [portfolio.portfolio_id])
     made = await add_model(http, model)
     path = f"/api/v1/model/{made['model_id']}"
     assert (await http.get(path)).json() == made
 
     (answered,) = await rebalance_model(http, made["model_id"])
-    run = exact_json(await http.get(f"/api/v1/rebalance/{answered['rebalance_id']}"))
+    run = parse_exact_json(await http.get(f"/api/v1/rebalance/{answered['rebalance_id']}"))
     check_amounts(portfolio, rows_of(model, portfolio), answered, run["portfolios"][0])
     assert (run["model_id"], run["status"]) == (made["model_id"], "COMPLETED")
     assert run["counts"] == {"REBALANCED": 1}
@@ -48,7 +53,7 @@ async def test_a_model_is_created_rebalanced_and_deleted(
 
 
 async def test_random_problems_are_answered_rightly(http: httpx.AsyncClient, book: Book) -> None:
-    kinds = await all_answered_rightly(http, book, 250, seed=1)
+    kinds = await check_all_answers(http, book, 250, seed=1)
     assert kinds["INFEASIBLE"] > 2
     assert kinds["REBALANCED separable"] > 100
     assert kinds["REBALANCED tight, by SciPy"] > 2
@@ -66,10 +71,12 @@ async def test_the_ids_of_a_request_stand_in_its_answer_once(http: httpx.AsyncCl
 async def test_of_eight_puts_with_one_version_exactly_one_wins(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    model = model_for(book, [fund_portfolio(book)])
+    model = make_model(book, [fund_portfolio(book)])
     made = await add_model(http, model)
     path = f"/api/v1/model/{made['model_id']}"
-    bodies = [{**model_body(model), "name": f"{made['name']} {n}", "version": 1} for n in range(8)]
+    bodies = [
+        {**make_model_body(model), "name": f"{made['name']} {n}", "version": 1} for n in range(8)
+    ]
     answers = await asyncio.gather(*(http.put(path, json=body) for body in bodies))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 7}
     (winner,) = (answer.json() for answer in answers if answer.status_code == 200)
@@ -80,7 +87,7 @@ async def test_of_eight_puts_with_one_version_exactly_one_wins(
 async def test_a_repeated_key_gets_the_same_answer_without_new_work(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    made = await add_model(http, model_for(book, [fund_portfolio(book), fund_portfolio(book)]))
+    made = await add_model(http, make_model(book, [fund_portfolio(book), fund_portfolio(book)]))
     path, key = f"/api/v1/model/{made['model_id']}/rebalance", {"Idempotency-Key": made["model_id"]}
     first = await http.post(path, headers=key)
     before = await count_rebalances(http)
@@ -98,9 +105,9 @@ async def test_one_portfolio_that_fails_does_not_stop_the_others(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     unpriced = _find_unpriced(book.market)
-    good, unknown, odd = fund_portfolio(book), new_id(), new_id()
+    good, unknown, odd = fund_portfolio(book), make_portfolio_id(), make_portfolio_id()
     book.add(odd, 1000, {unpriced: 5})
-    made = await add_model(http, model_for(book, [unknown, good, odd]))
+    made = await add_model(http, make_model(book, [unknown, good, odd]))
     elements = {
         each["portfolio_id"]: each for each in await rebalance_model(http, made["model_id"])
     }
@@ -116,7 +123,7 @@ async def test_one_portfolio_that_fails_does_not_stop_the_others(
 async def test_a_model_whose_own_security_has_no_price_is_refused(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    body = model_body(model_for(book, [fund_portfolio(book)]))
+    body = make_model_body(make_model(book, [fund_portfolio(book)]))
     unpriced = _find_unpriced(book.market)
     body["positions"][0]["security_id"] = unpriced
     made = (await http.post("/api/v1/models", json=body)).json()
@@ -136,7 +143,7 @@ async def test_metrics_are_those_of_the_cluster(http: httpx.AsyncClient) -> None
 async def test_readiness_names_the_upstream_that_is_down(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    with book.failing("/actuator/health/readiness"):
+    with book.fail("/actuator/health/readiness"):
         answer = await http.get("/health/ready")
         assert answer.status_code == 503
         assert answer.json()["failing"] == ["pricing"]

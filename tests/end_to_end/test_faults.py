@@ -16,18 +16,18 @@ from ray.util.state import list_tasks
 
 from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.errors import NotFoundError
-from tests.end_to_end.acceptance import check_amounts, exact_json
+from tests.end_to_end.acceptance import check_amounts, parse_exact_json
 from tests.end_to_end.book import Book, wait_until_reached
 from tests.end_to_end.calls import (
     Json,
     add_model,
     count_rebalances,
     fund_portfolio,
-    model_for,
-    new_id,
-    of_market,
+    list_replicas,
+    make_model,
+    make_portfolio_id,
+    read_market_portfolio,
     rebalance_model,
-    replicas_of,
     retry_until_success,
 )
 from tests.end_to_end.nightly import Nightly
@@ -40,7 +40,7 @@ async def test_a_run_of_a_thousand_portfolios_answers_and_stores_each(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids()
-    model = model_for(book, ids)
+    model = make_model(book, ids)
     made = await add_model(http, model)
     answered = await rebalance_model(http, made["model_id"])
     run = await _stored_run(http, answered)
@@ -53,7 +53,7 @@ async def test_a_run_of_a_thousand_portfolios_answers_and_stores_each(
         assert stored["portfolio_id"] == element["portfolio_id"]
         assert stored["status"] == element["status"]
         if element["status"] == "REBALANCED":
-            portfolio = of_market(book, number)
+            portfolio = read_market_portfolio(book, number)
             check_amounts(portfolio, rows_of(model, portfolio), element, stored)
 
 
@@ -61,8 +61,8 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_run_loses_nothing(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids(400)
-    made = await add_model(http, model_for(book, ids))
-    with book.held(_summary(ids[200])) as trouble:
+    made = await add_model(http, make_model(book, ids))
+    with book.hold(_summary(ids[200])) as trouble:
         asked = asyncio.create_task(rebalance_model(http, made["model_id"]))
         await wait_until_reached(trouble)
         os.kill(await _worker_of("chunk_task"), signal.SIGKILL)
@@ -78,12 +78,12 @@ async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_ans
     http: httpx.AsyncClient, book: Book
 ) -> None:
     portfolio_id = fund_portfolio(book)
-    made = await add_model(http, model_for(book, [portfolio_id]))
-    with book.held(_summary(portfolio_id)) as trouble:
+    made = await add_model(http, make_model(book, [portfolio_id]))
+    with book.hold(_summary(portfolio_id)) as trouble:
         # By its model, because the ingress itself rebalances a portfolio by its own route.
         asked = asyncio.create_task(http.post(f"/api/v1/model/{made['model_id']}/rebalance"))
         await wait_until_reached(trouble)
-        for replica in await replicas_of("Optimizer"):
+        for replica in await list_replicas("Optimizer"):
             os.kill(replica, signal.SIGKILL)
     answer = await asked
     assert answer.status_code == 200, answer.text
@@ -100,10 +100,10 @@ async def test_an_optimizer_that_is_killed_under_a_request_does_not_cost_the_ans
 async def test_an_upstream_that_is_down_is_named_and_nothing_is_written(
     http: httpx.AsyncClient, book: Book, path: str, upstream: str
 ) -> None:
-    made = await add_model(http, model_for(book, [fund_portfolio(book) for _ in range(20)]))
+    made = await add_model(http, make_model(book, [fund_portfolio(book) for _ in range(20)]))
     rebalance = f"/api/v1/model/{made['model_id']}/rebalance"
     before = await count_rebalances(http)
-    with book.failing(path):
+    with book.fail(path):
         answer = await http.post(rebalance)
         assert answer.status_code == 503
         assert answer.json()["upstream"] == upstream
@@ -120,17 +120,17 @@ async def test_what_was_solved_before_an_upstream_went_down_stays(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids(400)
-    made = await add_model(http, model_for(book, ids))
+    made = await add_model(http, make_model(book, ids))
     rebalance = f"/api/v1/model/{made['model_id']}/rebalance"
-    with book.failing(_summary(ids[-1]), status=502):
+    with book.fail(_summary(ids[-1]), status=502):
         answer = await http.post(rebalance)
     assert answer.status_code == 503
     assert answer.json()["upstream"] == "accounting"
     newest = await http.get("/api/v1/rebalances", params={"limit": 1})
-    (stopped,) = exact_json(newest)
+    (stopped,) = parse_exact_json(newest)
     assert (stopped["model_id"], stopped["status"]) == (made["model_id"], "STOPPED")
     assert 0 < sum(stopped["counts"].values()) < len(ids)
-    whole = exact_json(await http.get(f"/api/v1/rebalance/{stopped['rebalance_id']}"))
+    whole = parse_exact_json(await http.get(f"/api/v1/rebalance/{stopped['rebalance_id']}"))
     assert Counter(each["status"] for each in whole["portfolios"]) == stopped["counts"]
     await retry_until_success(http, rebalance)
 
@@ -138,8 +138,8 @@ async def test_what_was_solved_before_an_upstream_went_down_stays(
 async def test_python_in_the_cluster_gets_domain_objects_and_the_errors_themselves(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    funded_id, unmodelled = fund_portfolio(book), new_id()
-    made = await add_model(http, model_for(book, [funded_id]))
+    funded_id, unmodelled = fund_portfolio(book), make_portfolio_id()
+    made = await add_model(http, make_model(book, [funded_id]))
     nightly = Nightly.remote()
     answered, refused = await nightly.rebalance.remote((funded_id, unmodelled))
     assert type(refused) is NotFoundError
@@ -147,7 +147,7 @@ async def test_python_in_the_cluster_gets_domain_objects_and_the_errors_themselv
     assert (run.model_id, rebalance.portfolio_id) == (made["model_id"], funded_id)
     stored = await _stored_run(http, [{"rebalance_id": run.rebalance_id}])
     assert stored["portfolios"][0]["cash_after_rebalance"] == rebalance.cash_after
-    with book.failing("/api/v1/prices"):
+    with book.fail("/api/v1/prices"):
         (refused,) = await nightly.rebalance.remote((funded_id,))
     assert isinstance(refused, UpstreamUnavailableError)
     assert refused.upstream == "pricing"
@@ -159,7 +159,7 @@ def _summary(portfolio_id: str) -> str:
 
 async def _stored_run(http: httpx.AsyncClient, answered: list[Json]) -> Json:
     (rebalance_id,) = {each["rebalance_id"] for each in answered}
-    return exact_json(await http.get(f"/api/v1/rebalance/{rebalance_id}"))
+    return parse_exact_json(await http.get(f"/api/v1/rebalance/{rebalance_id}"))
 
 
 async def _worker_of(task: str) -> int:

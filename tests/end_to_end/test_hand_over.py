@@ -11,9 +11,9 @@ import pytest
 import ray
 from ray.util.state import list_actors
 
-from tests.end_to_end.acceptance import exact_json
+from tests.end_to_end.acceptance import parse_exact_json
 from tests.end_to_end.book import Book, wait_until_reached
-from tests.end_to_end.calls import Json, add_model, fund_portfolio, model_for, rebalance_model
+from tests.end_to_end.calls import Json, add_model, fund_portfolio, make_model, rebalance_model
 
 pytestmark = pytest.mark.cluster
 ORDERS = "/api/v1/orders"
@@ -24,7 +24,7 @@ async def test_a_rebalance_is_listed_in_every_kind_and_handed_over(
     http: httpx.AsyncClient, book: Book, book_url: str
 ) -> None:
     path = await _rebalance(http, book, 120)
-    listed = exact_json(await http.get(f"{path}/transactions"))
+    listed = parse_exact_json(await http.get(f"{path}/transactions"))
     table = await http.get(f"{path}/transactions", headers={"accept": "text/csv"})
     sheet = await http.get(f"{path}/transactions", headers={"accept": XLSX})
 
@@ -47,9 +47,9 @@ async def test_20_hand_overs_at_once_whose_answers_are_lost_send_each_order_once
     http: httpx.AsyncClient, book: Book, book_url: str
 ) -> None:
     path = await _rebalance(http, book, 60)
-    listed = exact_json(await http.get(f"{path}/transactions"))
+    listed = parse_exact_json(await http.get(f"{path}/transactions"))
 
-    with book.losing_answers(ORDERS):
+    with book.lose_answers(ORDERS):
         answers = await asyncio.gather(*(http.post(f"{path}/orders") for _ in range(20)))
 
     assert {answer.status_code for answer in answers} <= {200, 409}
@@ -63,8 +63,8 @@ async def test_a_store_that_is_killed_while_a_batch_is_out_loses_and_repeats_not
     http: httpx.AsyncClient, book: Book, book_url: str
 ) -> None:
     path = await _rebalance(http, book, 10)
-    listed = exact_json(await http.get(f"{path}/transactions"))
-    with book.held(ORDERS) as trouble:
+    listed = parse_exact_json(await http.get(f"{path}/transactions"))
+    with book.hold(ORDERS) as trouble:
         asked = asyncio.create_task(http.post(f"{path}/orders"))
         await wait_until_reached(trouble)
         for replica in await _replicas_of("ModelStore"):
@@ -82,7 +82,9 @@ async def test_a_store_that_is_killed_while_a_batch_is_out_loses_and_repeats_not
 
 
 async def _rebalance(http: httpx.AsyncClient, book: Book, portfolios: int) -> str:
-    made = await add_model(http, model_for(book, [fund_portfolio(book) for _ in range(portfolios)]))
+    made = await add_model(
+        http, make_model(book, [fund_portfolio(book) for _ in range(portfolios)])
+    )
     answered = await rebalance_model(http, made["model_id"])
     return f"/api/v1/rebalance/{answered[0]['rebalance_id']}"
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.end_to_end.book import Book, wait_until_reached
-from tests.end_to_end.calls import add_model, fund_portfolio, model_for, rebalance_model
+from tests.end_to_end.calls import add_model, fund_portfolio, make_model, rebalance_model
 
 pytestmark = pytest.mark.cluster
 
@@ -36,7 +36,7 @@ Samples = Mapping[str, list[tuple[dict[str, str], float]]]
 
 async def test_a_rebalance_feeds_every_metric(http: httpx.AsyncClient, book: Book) -> None:
     portfolio_id = fund_portfolio(book)
-    made = await add_model(http, model_for(book, [portfolio_id]))
+    made = await add_model(http, make_model(book, [portfolio_id]))
     answered = await rebalance_model(http, made["model_id"])
     await http.post(f"/api/v1/rebalance/{answered[0]['rebalance_id']}/orders")
 
@@ -57,7 +57,7 @@ async def test_a_rebalance_feeds_every_metric(http: httpx.AsyncClient, book: Boo
 async def test_a_run_that_was_asked_for_by_itself_is_counted_at_its_end(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    made = await add_model(http, model_for(book, [fund_portfolio(book)]))
+    made = await add_model(http, make_model(book, [fund_portfolio(book)]))
     begun = await http.post("/api/v1/runs", json={"models": [made["model_id"]]})
     assert begun.status_code == 202, begun.text
 
@@ -71,8 +71,8 @@ async def test_a_run_that_was_asked_for_by_itself_is_counted_at_its_end(
 
 async def test_a_request_that_waits_is_in_flight(http: httpx.AsyncClient, book: Book) -> None:
     portfolio_id = fund_portfolio(book)
-    await add_model(http, model_for(book, [portfolio_id]))
-    with book.held(f"/api/v1/portfolios/{portfolio_id}/summary") as trouble:
+    await add_model(http, make_model(book, [portfolio_id]))
+    with book.hold(f"/api/v1/portfolios/{portfolio_id}/summary") as trouble:
         asked = asyncio.create_task(http.post(f"/api/v1/portfolio/{portfolio_id}/rebalance"))
         await wait_until_reached(trouble)
         samples = await read_samples(http, "http_requests_in_flight")

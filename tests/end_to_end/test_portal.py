@@ -6,9 +6,9 @@ from decimal import ROUND_HALF_UP, Decimal
 import httpx
 import pytest
 
-from tests.end_to_end.acceptance import exact_json
+from tests.end_to_end.acceptance import parse_exact_json
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import Json, new_id
+from tests.end_to_end.calls import Json, make_portfolio_id
 
 pytestmark = pytest.mark.cluster
 CASH = Decimal("10000.00")
@@ -21,7 +21,7 @@ def is_instant(text: str) -> bool:
 
 
 async def test_a_session_of_the_portal(http: httpx.AsyncClient, book: Book) -> None:
-    portfolio_id = new_id()
+    portfolio_id = make_portfolio_id()
     security_id, price = next(each for each in book.prices.items() if each[1] < 200)
     book.add(portfolio_id, CASH, {})
 
@@ -100,8 +100,8 @@ async def test_a_session_of_the_portal(http: httpx.AsyncClient, book: Book) -> N
     # list rebalances, read one: numbers
     rebalance_id = element["rebalance_id"]
     runs = await http.get("/api/v1/rebalances", params={"offset": 0, "limit": 10})
-    run = exact_json(await http.get(f"/api/v1/rebalance/{rebalance_id}"))
-    assert run in exact_json(runs)
+    run = parse_exact_json(await http.get(f"/api/v1/rebalance/{rebalance_id}"))
+    assert run in parse_exact_json(runs)
     assert is_instant(run["rebalance_date"])
     assert run == {
         "rebalance_id": rebalance_id,

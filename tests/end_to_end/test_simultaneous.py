@@ -6,9 +6,9 @@ from collections import Counter
 import httpx
 import pytest
 
-from tests.end_to_end.acceptance import model_body
+from tests.end_to_end.acceptance import make_model_body
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import add_model, count_rebalances, fund_portfolio, model_for
+from tests.end_to_end.calls import add_model, count_rebalances, fund_portfolio, make_model
 
 pytestmark = pytest.mark.cluster
 ROUNDS = 50
@@ -17,11 +17,11 @@ ROUNDS = 50
 async def test_of_eight_puts_with_one_version_exactly_one_wins_fifty_times(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    model = model_for(book, [fund_portfolio(book)])
+    model = make_model(book, [fund_portfolio(book)])
     made = await add_model(http, model)
     path = f"/api/v1/model/{made['model_id']}"
     for version in range(1, ROUNDS + 1):
-        change = {**model_body(model), "version": version}
+        change = {**make_model_body(model), "version": version}
         bodies = [change | {"name": f"{made['name']} {version} {writer}"} for writer in range(8)]
         answers = await asyncio.gather(*(http.put(path, json=body) for body in bodies))
         assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 7}
@@ -33,7 +33,7 @@ async def test_of_eight_puts_with_one_version_exactly_one_wins_fifty_times(
 async def test_of_twenty_posts_with_one_key_one_is_stored(
     http: httpx.AsyncClient, book: Book
 ) -> None:
-    made = await add_model(http, model_for(book, [fund_portfolio(book)]))
+    made = await add_model(http, make_model(book, [fund_portfolio(book)]))
     path, key = f"/api/v1/model/{made['model_id']}/rebalance", {"Idempotency-Key": made["model_id"]}
     before = await count_rebalances(http)
     answers = await asyncio.gather(*(http.post(path, headers=key) for _ in range(20)))

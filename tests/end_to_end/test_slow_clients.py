@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.settings import Settings
 from tests.end_to_end.book import Book
-from tests.end_to_end.calls import WITHIN_S, add_model, fund_portfolio, model_for, rebalance_model
+from tests.end_to_end.calls import WITHIN_S, add_model, fund_portfolio, make_model, rebalance_model
 from tests.end_to_end.conftest import CLIENT_TIMEOUT_S, CONNECTIONS
 
 pytestmark = pytest.mark.cluster
@@ -85,7 +85,7 @@ async def test_an_answer_that_takes_longer_than_a_client_may_be_silent_is_not_cu
     http: httpx.AsyncClient, book: Book
 ) -> None:
     portfolio_id = fund_portfolio(book)
-    made = await add_model(http, model_for(book, [portfolio_id]))
-    with book.slow(f"/api/v1/portfolios/{portfolio_id}/summary", 1.5 * CLIENT_TIMEOUT_S):
+    made = await add_model(http, make_model(book, [portfolio_id]))
+    with book.delay(f"/api/v1/portfolios/{portfolio_id}/summary", 1.5 * CLIENT_TIMEOUT_S):
         (answered,) = await rebalance_model(http, made["model_id"])
     assert answered["status"] == "REBALANCED"

@@ -14,13 +14,13 @@ from pymongo import MongoClient
 from optimization.domain.model import Model
 from serve_app.api.routes.optimize import MIN_LONG_BODY_BYTES
 from serve_app.deployments.long_bodies import MIN_SHARE_BYTES
-from tests.end_to_end.acceptance import model_body
+from tests.end_to_end.acceptance import make_model_body
 from tests.end_to_end.book import Book
 from tests.end_to_end.calls import (
     Json,
     add_model,
     count_rebalances,
-    model_for,
+    make_model,
     rebalance_model,
     retry_until_success,
 )
@@ -46,7 +46,7 @@ def frozen_database(uri: str) -> Generator[None]:
 def given(book: Book, model: Model) -> Json:
     """Make the body of POST /optimize for the first portfolios of the market."""
     return {
-        "model": {"positions": model_body(model)["positions"]},
+        "model": {"positions": make_model_body(model)["positions"]},
         "prices": {security: f"{price:f}" for security, price in book.prices.items()},
         "portfolios": [
             _portfolio_document(book, number) for number in range(len(model.portfolio_ids))
@@ -66,7 +66,7 @@ def _portfolio_document(book: Book, number: int) -> Json:
 async def test_a_dry_run_in_one_piece_or_in_chunks_answers_the_rebalance_and_stores_nothing(
     http: httpx.AsyncClient, book: Book, count: int
 ) -> None:
-    made = await add_model(http, model_for(book, book.market.portfolio_ids(count)))
+    made = await add_model(http, make_model(book, book.market.portfolio_ids(count)))
     path = f"/api/v1/model/{made['model_id']}"
     before = await count_rebalances(http)
 
@@ -84,7 +84,7 @@ async def test_who_is_out_of_band_is_told_page_by_page_and_for_one_portfolio(
     http: httpx.AsyncClient, book: Book
 ) -> None:
     ids = book.market.portfolio_ids(150)
-    made = await add_model(http, model_for(book, ids))
+    made = await add_model(http, make_model(book, ids))
     path, before = f"/api/v1/model/{made['model_id']}/drift", await count_rebalances(http)
 
     pages = [await http.get(path, params={"offset": at}) for at in (0, 100)]
@@ -104,7 +104,7 @@ async def test_who_is_out_of_band_is_told_page_by_page_and_for_one_portfolio(
     )
     assert one.json()["total_drift"] == known["total_drift"]
     assert sum(drift["side"] is not None for drift in one.json()["drifts"]) == known["out_of_band"]
-    with book.failing("/api/v1/portfolios/"):
+    with book.fail("/api/v1/portfolios/"):
         down = await http.get(path)
     assert (down.status_code, down.json()["upstream"]) == (503, "accounting")
     await retry_until_success(http, path, "GET")
@@ -115,7 +115,7 @@ async def test_what_is_given_whole_is_answered_as_what_is_fetched(
     http: httpx.AsyncClient, book: Book, count: int
 ) -> None:
     ids = book.market.portfolio_ids(count)
-    model = model_for(book, ids)
+    model = make_model(book, ids)
     made = await add_model(http, model)
 
     whole = await http.post("/api/v1/optimize", json=given(book, model))
@@ -134,7 +134,7 @@ async def test_what_is_given_whole_is_answered_as_what_is_fetched(
 async def test_a_long_body_is_answered_elsewhere_and_as_a_short_one(
     http: httpx.AsyncClient, book: Book, count: int, blanks: int
 ) -> None:
-    text = json.dumps(given(book, model_for(book, book.market.portfolio_ids(count)))).encode()
+    text = json.dumps(given(book, make_model(book, book.market.portfolio_ids(count)))).encode()
 
     short = await http.post(PATH, content=text, headers=JSON)
     long = await http.post(PATH, content=text + b" " * blanks, headers=JSON)
@@ -148,7 +148,7 @@ async def test_a_long_body_is_answered_elsewhere_and_as_a_short_one(
 async def test_a_long_body_is_refused_elsewhere_and_as_a_short_one(
     http: httpx.AsyncClient, book: Book, wrong: str, blanks: int
 ) -> None:
-    body = given(book, model_for(book, book.market.portfolio_ids(3)))
+    body = given(book, make_model(book, book.market.portfolio_ids(3)))
     match wrong:
         case "no field":
             body["portfolios"][1]["cash"] = "much"
@@ -174,8 +174,8 @@ async def test_a_long_body_is_refused_elsewhere_and_as_a_short_one(
 async def test_what_is_given_whole_is_answered_while_the_database_is_down(
     http: httpx.AsyncClient, book: Book, mongodb_uri: str
 ) -> None:
-    model = model_for(book, book.market.portfolio_ids(150))
-    with frozen_database(mongodb_uri), book.failing("/api/v1/prices"):
+    model = make_model(book, book.market.portfolio_ids(150))
+    with frozen_database(mongodb_uri), book.fail("/api/v1/prices"):
         answer = await http.post("/api/v1/optimize", json=given(book, model))
         stored = await http.get("/api/v1/models", params={"limit": 1})
 

@@ -21,7 +21,7 @@ from serve_app.launch.preflight import read_configuration
 from serve_app.settings import Settings
 from serve_app.simulator import Market
 from storage.embedded.free_port import free_port
-from tests.end_to_end.acceptance import all_answered_rightly
+from tests.end_to_end.acceptance import check_all_answers
 from tests.end_to_end.book import Book, serve_book
 
 CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
@@ -32,7 +32,7 @@ async def put(settings: Settings, book: Book, problems: int, seed: int) -> Count
     """Send all problems to the running service, and count the answers by kind."""
     url = url_of(settings)
     async with httpx.AsyncClient(base_url=url, timeout=120, trust_env=False) as http:
-        return await all_answered_rightly(http, book, problems, seed)
+        return await check_all_answers(http, book, problems, seed)
 
 
 def main() -> None:

@@ -10,14 +10,14 @@ import pytest
 from storage.order import OpenOrdersRule
 from tests.support.fakes import Stored
 from tests.support.flaky_order_service import OrderDesk
-from tests.support.submissions import counts, rebalance_of, rebalanced, slug
+from tests.support.submissions import add_rebalance, parse_rebalance_id, read_code, read_counts
 
 
 async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_out(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, database: Any
 ) -> None:
-    first, second = await rebalanced(client, 2), await rebalanced(client, 2, name="Again")
-    dead, claims = rebalance_of(first), stored.resources.portfolio_claims
+    first, second = await add_rebalance(client, 2), await add_rebalance(client, 2, name="Again")
+    dead, claims = parse_rebalance_id(first), stored.resources.portfolio_claims
     leases = stored.resources.submissions
     take, end = claims.take, leases.end
 
@@ -38,18 +38,18 @@ async def test_a_process_that_dies_after_it_claimed_its_portfolios_keeps_nobody_
     await database["order_submissions"].update_one({"_id": dead}, ended)
     answer = await client.post(second)
 
-    assert (refused.status_code, slug(refused)) == (409, "hand-over-in-progress")
+    assert (refused.status_code, read_code(refused)) == (409, "hand-over-in-progress")
     assert int(refused.headers["retry-after"]) > 0
-    assert (answer.status_code, counts(answer)) == (200, {"SENT": 20})
-    assert slug(await client.post(first)) == "rebalance-superseded"
+    assert (answer.status_code, read_counts(answer)) == (200, {"SENT": 20})
+    assert read_code(await client.post(first)) == "rebalance-superseded"
 
 
 @pytest.mark.parametrize("pauses_in", ["next_batch", "claim", "place"])
 async def test_a_submission_that_pauses_beyond_its_lease_sends_nothing_that_another_sent(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, database: Any, pauses_in: str
 ) -> None:
-    first = await rebalanced(client, 120)  # 1,200 orders: two batches
-    second = await rebalanced(client, 10, name="Again", first=110)
+    first = await add_rebalance(client, 120)  # 1,200 orders: two batches
+    second = await add_rebalance(client, 10, name="Again", first=110)
     parts = stored.resources
     of = {"next_batch": parts.submissions, "claim": parts.orders, "place": parts.order_service}
     part: Any = of[pauses_in]
@@ -61,15 +61,15 @@ async def test_a_submission_that_pauses_beyond_its_lease_sends_nothing_that_anot
             return await go_on(*given)
         answer = await go_on(*given) if pauses_in == "next_batch" else None
         lapsed = {"$set": {"lease.until": datetime(2026, 1, 1, tzinfo=UTC)}}
-        await database["order_submissions"].update_one({"_id": rebalance_of(first)}, lapsed)
+        await database["order_submissions"].update_one({"_id": parse_rebalance_id(first)}, lapsed)
         sent = await client.post(second)
-        assert (sent.status_code, counts(sent)) == (200, {"SENT": 100})
+        assert (sent.status_code, read_counts(sent)) == (200, {"SENT": 100})
         return answer or await go_on(*given)
 
     setattr(part, pauses_in, stand_still)
     answer = await client.post(first)
 
-    assert (answer.status_code, slug(answer)) == (409, "hand-over-in-progress")
-    assert counts(await client.get(first)) == {"SENT": 1000, "PENDING": 200}
-    assert set(Counter(await desk.natural_keys()).values()) == {1}
-    assert slug(await client.post(first)) == "rebalance-superseded"
+    assert (answer.status_code, read_code(answer)) == (409, "hand-over-in-progress")
+    assert read_counts(await client.get(first)) == {"SENT": 1000, "PENDING": 200}
+    assert set(Counter(await desk.read_keys()).values()) == {1}
+    assert read_code(await client.post(first)) == "rebalance-superseded"

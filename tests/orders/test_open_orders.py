@@ -13,30 +13,30 @@ from tests.support.fakes import Stored
 from tests.support.flaky_order_service import OrderDesk
 from tests.support.submissions import (
     NO_WAIT,
-    counts,
-    handed_over,
-    reachable,
-    rebalance_of,
-    rebalanced,
-    slug,
+    add_rebalance,
+    connect_desk,
+    parse_rebalance_id,
+    read_code,
+    read_counts,
+    submit_orders,
 )
 
 
 async def test_a_second_rebalance_of_the_same_portfolios_is_refused_and_says_which(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    first = await rebalanced(client, 3)
+    first = await add_rebalance(client, 3)
     await client.post(first)
-    second = await rebalanced(client, 5, name="Again")
+    second = await add_rebalance(client, 5, name="Again")
 
     answer = await client.post(second)
 
     problem = answer.json()
-    assert (answer.status_code, slug(answer)) == (409, "orders-open")
+    assert (answer.status_code, read_code(answer)) == (409, "orders-open")
     assert (problem["number_of_portfolios"], problem["number_of_open_orders"]) == (3, 30)
     assert problem["portfolios"][0] == {
         "portfolio_id": f"P{0:023}",
-        "rebalance_ids": [rebalance_of(first)],
+        "rebalance_ids": [parse_rebalance_id(first)],
         "open_orders": 10,
     }
     assert [len(batch) for batch in desk.posted] == [30]
@@ -47,9 +47,9 @@ async def test_a_second_rebalance_of_the_same_portfolios_is_refused_and_says_whi
 async def test_the_portfolios_that_are_listed_are_the_first_twenty(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    await client.post(await rebalanced(client, 30, 1))
+    await client.post(await add_rebalance(client, 30, 1))
 
-    problem = (await client.post(await rebalanced(client, 30, 1, name="Again"))).json()
+    problem = (await client.post(await add_rebalance(client, 30, 1, name="Again"))).json()
 
     assert problem["number_of_portfolios"] == 30
     assert [row["portfolio_id"] for row in problem["portfolios"]] == [
@@ -58,27 +58,27 @@ async def test_the_portfolios_that_are_listed_are_the_first_twenty(
 
 
 async def test_add_sends_on_top_of_open_orders(client: httpx.AsyncClient, desk: OrderDesk) -> None:
-    await client.post(await rebalanced(client, 2))
-    second = await rebalanced(client, 2, name="Again")
+    await client.post(await add_rebalance(client, 2))
+    second = await add_rebalance(client, 2, name="Again")
 
-    answer = await handed_over(client, second, "ADD")
+    answer = await submit_orders(client, second, "ADD")
 
-    assert (answer.status_code, counts(answer)) == (200, {"SENT": 20})
-    assert Counter(Counter(await desk.natural_keys()).values()) == {2: 20}
+    assert (answer.status_code, read_counts(answer)) == (200, {"SENT": 20})
+    assert Counter(Counter(await desk.read_keys()).values()) == {2: 20}
 
 
 @pytest.mark.parametrize("status", ["FULL", "CNCLD", "CPART", "DEL"])
 async def test_orders_that_are_filled_or_cancelled_are_open_no_more(
     client: httpx.AsyncClient, desk: OrderDesk, status: str
 ) -> None:
-    first = await rebalanced(client, 2, 1)
+    first = await add_rebalance(client, 2, 1)
     await client.post(first)
-    for order in await desk.orders():
+    for order in await desk.read_orders():
         await desk.update(order["id"], status)
 
-    answer = await client.post(await rebalanced(client, 2, 1, name="Again"))
+    answer = await client.post(await add_rebalance(client, 2, 1, name="Again"))
 
-    assert (answer.status_code, counts(answer)) == (200, {"SENT": 2})
+    assert (answer.status_code, read_counts(answer)) == (200, {"SENT": 2})
     lines = (await client.get(first)).json()["orders"]
     assert {(line["status"], line["service_status"]) for line in lines} == {("SENT", status)}
 
@@ -87,20 +87,20 @@ async def test_orders_that_are_filled_or_cancelled_are_open_no_more(
 async def test_orders_in_any_other_status_stay_open(
     client: httpx.AsyncClient, desk: OrderDesk, status: str
 ) -> None:
-    await client.post(await rebalanced(client, 1, 1))
+    await client.post(await add_rebalance(client, 1, 1))
     await desk.update(1, status)
 
-    answer = await client.post(await rebalanced(client, 1, 1, name="Again"))
+    answer = await client.post(await add_rebalance(client, 1, 1, name="Again"))
 
-    assert (answer.status_code, slug(answer)) == (409, "orders-open")
+    assert (answer.status_code, read_code(answer)) == (409, "orders-open")
 
 
 async def test_an_order_that_was_removed_is_open_only_if_it_was_submitted_before(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    await client.post(await rebalanced(client, 1, 2))
+    await client.post(await add_rebalance(client, 1, 2))
     await desk.submit(1)
-    second = await rebalanced(client, 1, 2, name="Again")
+    second = await add_rebalance(client, 1, 2, name="Again")
     await client.post(second)
     for order_id in (1, 2):
         await desk.remove(order_id)
@@ -113,10 +113,10 @@ async def test_an_order_that_was_removed_is_open_only_if_it_was_submitted_before
 async def test_an_order_that_is_gone_and_was_never_looked_up_stays_open(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    first = await rebalanced(client, 1, 2)
+    first = await add_rebalance(client, 1, 2)
     await client.post(first)
     await desk.remove(1)
-    second = await rebalanced(client, 1, 2, name="Again")
+    second = await add_rebalance(client, 1, 2, name="Again")
 
     for _ in range(2):
         problem = (await client.post(second)).json()
@@ -126,7 +126,7 @@ async def test_an_order_that_is_gone_and_was_never_looked_up_stays_open(
     assert [line["service_status"] for line in lines] == [None, "NEW"]
     await desk.remove(2)
     assert (await client.post(second)).json()["number_of_open_orders"] == 1
-    assert (await handed_over(client, second, "ADD")).status_code == 200
+    assert (await submit_orders(client, second, "ADD")).status_code == 200
 
 
 def make_unverified_fault(
@@ -145,35 +145,35 @@ def make_unverified_fault(
 async def test_an_order_that_is_called_a_failure_but_was_saved_is_open_although_nobody_could_look(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    older = await rebalanced(client, 1, 1, name="Older")
-    first = await rebalanced(client, 1, 1)
-    desk.faults = [make_unverified_fault(flaky_order_service.saved_but_called_a_failure, desk)]
-    assert counts(await client.post(first)) == {"FAILED": 1}
-    newer = await rebalanced(client, 1, 1, name="Newer")
+    older = await add_rebalance(client, 1, 1, name="Older")
+    first = await add_rebalance(client, 1, 1)
+    desk.faults = [make_unverified_fault(flaky_order_service.save_but_report_failure, desk)]
+    assert read_counts(await client.post(first)) == {"FAILED": 1}
+    newer = await add_rebalance(client, 1, 1, name="Newer")
     desk.is_down = False
 
-    assert slug(await client.post(older)) == "rebalance-superseded"
-    assert slug(await client.post(newer)) == "orders-open"
+    assert read_code(await client.post(older)) == "rebalance-superseded"
+    assert read_code(await client.post(newer)) == "orders-open"
 
-    assert len(await desk.orders()) == 1
-    assert counts(await client.get(first)) == {"SENT": 1}
+    assert len(await desk.read_orders()) == 1
+    assert read_counts(await client.get(first)) == {"SENT": 1}
 
 
 async def test_an_order_that_was_refused_is_in_the_way_only_until_it_is_looked_up(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    older = await rebalanced(client, 1, 1, name="Older")
-    first = await rebalanced(client, 1, 1)
+    older = await add_rebalance(client, 1, 1, name="Older")
+    first = await add_rebalance(client, 1, 1)
     desk.faults = [
-        make_unverified_fault(flaky_order_service.refusing(1), desk),
-        flaky_order_service.refusing(1),
+        make_unverified_fault(flaky_order_service.refuse_first(1), desk),
+        flaky_order_service.refuse_first(1),
     ]
-    assert counts(await client.post(first)) == {"FAILED": 1}
-    newer = await rebalanced(client, 1, 1, name="Newer")
+    assert read_counts(await client.post(first)) == {"FAILED": 1}
+    newer = await add_rebalance(client, 1, 1, name="Newer")
     desk.is_down = False
 
-    assert counts(await client.post(newer)) == {"FAILED": 1}
-    assert counts(await client.get(first)) == {"FAILED": 1}
+    assert read_counts(await client.post(newer)) == {"FAILED": 1}
+    assert read_counts(await client.get(first)) == {"FAILED": 1}
     assert (await client.post(older)).status_code == 200
 
 
@@ -181,18 +181,18 @@ async def test_an_order_that_was_refused_is_in_the_way_only_until_it_is_looked_u
 async def test_a_rebalance_that_is_older_than_one_that_was_sent_is_refused_whatever_the_option(
     client: httpx.AsyncClient, desk: OrderDesk, rule: str
 ) -> None:
-    older = await rebalanced(client, 2)
-    newer = await rebalanced(client, 1, name="Again")
+    older = await add_rebalance(client, 2)
+    newer = await add_rebalance(client, 1, name="Again")
     await client.post(newer)
-    for order in await desk.orders():
+    for order in await desk.read_orders():
         await desk.update(order["id"], "FULL")
 
-    answer = await handed_over(client, older, rule)
+    answer = await submit_orders(client, older, rule)
 
-    assert (answer.status_code, slug(answer)) == (409, "rebalance-superseded")
+    assert (answer.status_code, read_code(answer)) == (409, "rebalance-superseded")
     assert answer.json()["number_of_portfolios"] == 1
     assert answer.json()["portfolios"] == [
-        {"portfolio_id": f"P{0:023}", "rebalance_id": rebalance_of(newer)}
+        {"portfolio_id": f"P{0:023}", "rebalance_id": parse_rebalance_id(newer)}
     ]
     assert len(desk.posted) == 1
 
@@ -200,9 +200,9 @@ async def test_a_rebalance_that_is_older_than_one_that_was_sent_is_refused_whate
 async def test_a_rebalance_that_was_sent_is_answered_again_after_a_newer_one(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    older = await rebalanced(client, 2)
+    older = await add_rebalance(client, 2)
     first = await client.post(older)
-    await handed_over(client, await rebalanced(client, 2, name="Again"), "ADD")
+    await submit_orders(client, await add_rebalance(client, 2, name="Again"), "ADD")
 
     again = await client.post(older)
 
@@ -213,21 +213,21 @@ async def test_a_rebalance_that_was_sent_is_answered_again_after_a_newer_one(
 async def test_of_simultaneous_hand_overs_of_rebalances_of_the_same_portfolios_one_sends(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    paths = [await rebalanced(client, 40, 3, name=f"Model {number}") for number in range(8)]
+    paths = [await add_rebalance(client, 40, 3, name=f"Model {number}") for number in range(8)]
 
     answers = await asyncio.gather(*(client.post(path) for path in paths))
 
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 7}
-    refused = {slug(answer) for answer in answers if answer.status_code == 409}
+    refused = {read_code(answer) for answer in answers if answer.status_code == 409}
     assert refused <= {"hand-over-in-progress", "orders-open", "rebalance-superseded"}
-    assert set(Counter(await desk.natural_keys()).values()) == {1}
-    assert len(await desk.orders()) == 120
+    assert set(Counter(await desk.read_keys()).values()) == {1}
+    assert len(await desk.read_orders()) == 120
 
 
 async def test_hand_overs_that_share_one_portfolio_each_do_not_keep_each_other_out_for_ever(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    paths = [await rebalanced(client, 10 + number, 1, name=f"M{number}") for number in range(4)]
+    paths = [await add_rebalance(client, 10 + number, 1, name=f"M{number}") for number in range(4)]
 
     answers = await asyncio.gather(*(client.post(path) for path in paths))
 
@@ -235,7 +235,7 @@ async def test_hand_overs_that_share_one_portfolio_each_do_not_keep_each_other_o
 
 
 @pytest.mark.parametrize(
-    "fault", [flaky_order_service.lost_on_the_way_there, flaky_order_service.overloaded]
+    "fault", [flaky_order_service.lose_request, flaky_order_service.report_overload]
 )
 @pytest.mark.parametrize("rule", ["REFUSE", "REPLACE"])
 async def test_what_is_in_doubt_is_open_until_it_is_certain_not_to_have_arrived(
@@ -246,26 +246,26 @@ async def test_what_is_in_doubt_is_open_until_it_is_certain_not_to_have_arrived(
     rule: str,
 ) -> None:
     desk.faults = [fault]
-    first = await rebalanced(client, 2)
+    first = await add_rebalance(client, 2)
     assert (await client.post(first)).status_code == 503
-    second = await rebalanced(client, 2, name="Again")
+    second = await add_rebalance(client, 2, name="Again")
 
-    answer = await handed_over(client, second, rule)
+    answer = await submit_orders(client, second, rule)
 
-    assert (answer.status_code, slug(answer)) == (409, "orders-open")
+    assert (answer.status_code, read_code(answer)) == (409, "orders-open")
     assert answer.json()["number_of_open_orders"] == 20
-    reachable(stored, desk, NO_WAIT)
-    after = await handed_over(client, second, rule)
-    assert (after.status_code, counts(after)) == (200, {"SENT": 20})
+    connect_desk(stored, desk, NO_WAIT)
+    after = await submit_orders(client, second, rule)
+    assert (after.status_code, read_counts(after)) == (200, {"SENT": 20})
     late = await client.post(first)
-    assert (late.status_code, slug(late)) == (409, "rebalance-superseded")
-    assert len(await desk.orders()) == 20
+    assert (late.status_code, read_code(late)) == (409, "rebalance-superseded")
+    assert len(await desk.read_orders()) == 20
 
 
 async def test_what_arrived_though_nobody_said_so_is_found_and_can_be_replaced(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
-    first = await rebalanced(client, 2)
+    first = await add_rebalance(client, 2)
     settle = stored.resources.orders.settle
 
     async def die(*_: Any) -> int:
@@ -273,40 +273,40 @@ async def test_what_arrived_though_nobody_said_so_is_found_and_can_be_replaced(
 
     stored.resources.orders.settle = die
     with pytest.raises(RuntimeError, match="killed"):
-        await stored.deployment.submit_orders(rebalance_of(first), OpenOrdersRule.REFUSE, 10)
+        await stored.deployment.submit_orders(parse_rebalance_id(first), OpenOrdersRule.REFUSE, 10)
     stored.resources.orders.settle = settle
-    assert counts(await client.get(first)) == {"SENDING": 20}
-    second = await rebalanced(client, 2, name="Again")
+    assert read_counts(await client.get(first)) == {"SENDING": 20}
+    second = await add_rebalance(client, 2, name="Again")
 
     refused = await client.post(second)
-    replaced = await handed_over(client, second, "REPLACE")
+    replaced = await submit_orders(client, second, "REPLACE")
 
     assert (refused.status_code, refused.json()["number_of_open_orders"]) == (409, 20)
-    assert (replaced.status_code, counts(replaced)) == (200, {"SENT": 20})
-    found = Counter(order["status"]["abbreviation"] for order in await desk.orders())
+    assert (replaced.status_code, read_counts(replaced)) == (200, {"SENT": 20})
+    found = Counter(order["status"]["abbreviation"] for order in await desk.read_orders())
     assert found == {"CNCLD": 20, "NEW": 20}
 
 
 async def test_a_hand_over_that_was_broken_off_goes_on_after_it_cancelled(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
-    await client.post(await rebalanced(client, 2))
-    second = await rebalanced(client, 2, name="Again")
-    desk.faults = [flaky_order_service.not_connected] * 3
+    await client.post(await add_rebalance(client, 2))
+    second = await add_rebalance(client, 2, name="Again")
+    desk.faults = [flaky_order_service.refuse_connection] * 3
 
-    down = await handed_over(client, second, "REPLACE")
-    again = await handed_over(client, second, "REPLACE")
+    down = await submit_orders(client, second, "REPLACE")
+    again = await submit_orders(client, second, "REPLACE")
 
     assert (down.status_code, again.status_code) == (503, 200)
-    found = Counter(order["status"]["abbreviation"] for order in await desk.orders())
+    found = Counter(order["status"]["abbreviation"] for order in await desk.read_orders())
     assert found == {"CNCLD": 20, "NEW": 20}
 
 
 async def test_an_order_service_that_cannot_be_asked_is_a_503_and_nothing_is_sent(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    await client.post(await rebalanced(client, 1))
-    second = await rebalanced(client, 1, name="Again")
+    await client.post(await add_rebalance(client, 1))
+    second = await add_rebalance(client, 1, name="Again")
     desk.is_down = True
 
     answer = await client.post(second)
@@ -321,7 +321,7 @@ async def test_an_order_service_that_cannot_be_asked_is_a_503_and_nothing_is_sen
 async def test_an_option_that_does_not_exist_is_refused_by_its_name(
     client: httpx.AsyncClient, desk: OrderDesk, body: object
 ) -> None:
-    answer = await client.post(await rebalanced(client, 1), json=body)
+    answer = await client.post(await add_rebalance(client, 1), json=body)
 
     assert answer.status_code == 422
     assert desk.posted == []
@@ -330,7 +330,7 @@ async def test_an_option_that_does_not_exist_is_refused_by_its_name(
 async def test_before_the_first_hand_over_nothing_is_sent_of_so_many_transactions(
     client: httpx.AsyncClient, desk: OrderDesk
 ) -> None:
-    path = await rebalanced(client, 3)
+    path = await add_rebalance(client, 3)
 
     before = (await client.get(path)).json()
     await client.post(path)

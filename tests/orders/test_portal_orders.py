@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.fakes import A, B, position, posted
+from tests.support.fakes import A, B, make_model_body, make_position
 
 Json = dict[str, Any]
 BATCH = 100  # orders of one call of the portal to the order service
@@ -12,8 +12,8 @@ PAGE = {"offset": 0, "limit": 10, "sort_by": "-rebalance_date"}
 
 
 async def store_rebalance(client: httpx.AsyncClient, name: str, portfolios: list[str]) -> str:
-    positions = [position(A), position(B)]
-    body = posted(name=name, positions=positions, portfolios=portfolios)
+    positions = [make_position(A), make_position(B)]
+    body = make_model_body(name=name, positions=positions, portfolios=portfolios)
     model = (await client.post("/api/v1/models", json=body)).json()
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
     assert answer.status_code == 200, answer.text

@@ -15,11 +15,11 @@ from tests.support.fakes import Stored
 from tests.support.flaky_order_service import OrderDesk
 from tests.support.submissions import (
     PATIENT,
-    counts,
-    each_is_there_once,
-    handed_over,
-    reachable,
-    rebalanced,
+    add_rebalance,
+    assert_each_is_there_once,
+    connect_desk,
+    read_counts,
+    submit_orders,
     wait_until_released,
 )
 
@@ -49,7 +49,7 @@ async def calls_after_hanging_up(
 async def test_storing_the_orders_ends_and_goes_on_where_it_ended(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
-    path = await rebalanced(client, 450, 1)  # three pages
+    path = await add_rebalance(client, 450, 1)  # three pages
     orders = stored.resources.orders
 
     assert await calls_after_hanging_up(stored, path, orders, "add") == 1
@@ -58,13 +58,13 @@ async def test_storing_the_orders_ends_and_goes_on_where_it_ended(
     assert (left["status"], left["number_of_transactions"]) == ("NOT_SENT", 450)
     assert desk.posted == []
     assert (await client.post(path)).status_code == 200
-    await each_is_there_once(desk, 450, 1)
+    await assert_each_is_there_once(desk, 450, 1)
 
 
 async def test_orders_are_not_stored_again_from_the_first_portfolio(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
-    path = await rebalanced(client, 450, 1)
+    path = await add_rebalance(client, 450, 1)
     orders = stored.resources.orders
     add, places = orders.add, list[int]()
 
@@ -80,22 +80,22 @@ async def test_orders_are_not_stored_again_from_the_first_portfolio(
     assert (await client.post(path)).status_code == 200
 
     assert places == [0, 200, 400, 200, 400]
-    await each_is_there_once(desk, 450, 1)
+    await assert_each_is_there_once(desk, 450, 1)
 
 
 async def test_looking_up_what_is_unsettled_ends(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
-    path = await rebalanced(client, 120)
-    desk.faults = [flaky_order_service.refusing(1), flaky_order_service.refusing(1)]
-    assert counts(await client.post(path)) == {"SENT": 1198, "FAILED": 2}
+    path = await add_rebalance(client, 120)
+    desk.faults = [flaky_order_service.refuse_first(1), flaky_order_service.refuse_first(1)]
+    assert read_counts(await client.post(path)) == {"SENT": 1198, "FAILED": 2}
     service = stored.resources.order_service
 
     assert await calls_after_hanging_up(stored, path, service, "read_placed") == 1
 
     assert len(desk.posted) == 2
     assert (await client.post(path)).status_code == 200
-    await each_is_there_once(desk, 120)
+    await assert_each_is_there_once(desk, 120)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_looking_up_what_is_unsettled_ends(
 async def test_the_decision_ends(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk, part: str, method: str
 ) -> None:
-    path = await rebalanced(client, 501, 1)  # two pages
+    path = await add_rebalance(client, 501, 1)  # two pages
 
     assert await calls_after_hanging_up(stored, path, getattr(stored.resources, part), method) == 1
 
@@ -116,8 +116,8 @@ async def test_looking_up_open_orders_ends(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
     for number in range(6):  # four batches are looked up at once
-        await client.post(await rebalanced(client, 1, 1, name=f"M{number}", first=number))
-    path = await rebalanced(client, 6, 1, name="All")
+        await client.post(await add_rebalance(client, 1, 1, name=f"M{number}", first=number))
+    path = await add_rebalance(client, 6, 1, name="All")
     service = stored.resources.order_service
 
     assert await calls_after_hanging_up(stored, path, service, "read_placed") <= 4
@@ -128,48 +128,48 @@ async def test_looking_up_open_orders_ends(
 async def test_replace_cancels_no_more_and_records_what_it_cancelled(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
-    first = await rebalanced(client, 5)
+    first = await add_rebalance(client, 5)
     await client.post(first)
-    second = await rebalanced(client, 5, name="Again")
+    second = await add_rebalance(client, 5, name="Again")
     service, rule = stored.resources.order_service, OpenOrdersRule.REPLACE
 
     assert await calls_after_hanging_up(stored, second, service, "cancel", rule) == 1
 
-    there = Counter(order["status"]["abbreviation"] for order in await desk.orders())
+    there = Counter(order["status"]["abbreviation"] for order in await desk.read_orders())
     assert there == {"CNCLD": CANCEL_BATCH_SIZE, "NEW": 50 - CANCEL_BATCH_SIZE}
     lines = (await client.get(first)).json()["orders"]
     assert Counter(line["service_status"] for line in lines) == there
     assert len(desk.posted) == 1
-    again = await handed_over(client, second, "REPLACE")
-    assert (again.status_code, counts(again)) == (200, {"SENT": 50})
+    again = await submit_orders(client, second, "REPLACE")
+    assert (again.status_code, read_counts(again)) == (200, {"SENT": 50})
 
 
 async def test_replace_cancels_nothing_without_the_time_to_confirm_it_and_to_send(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
-    await client.post(await rebalanced(client, 2))
-    second = await rebalanced(client, 2, name="Again")
+    await client.post(await add_rebalance(client, 2))
+    second = await add_rebalance(client, 2, name="Again")
     admission = Admission(stored.resources, PATIENT, settle_s=0.0)
     stored.submitter = OrderSubmitter(stored.resources, PATIENT, CANCEL_WITH_S, admission=admission)
 
-    answer = await handed_over(client, second, "REPLACE")
+    answer = await submit_orders(client, second, "REPLACE")
 
     problem = answer.json()
     assert (answer.status_code, problem["type"]) == (409, "/problems/orders-open")
     assert (problem["number_of_open_orders"], problem["number_cancelled"]) == (20, 0)
-    assert {order["status"]["abbreviation"] for order in await desk.orders()} == {"NEW"}
-    reachable(stored, desk)
-    assert (await handed_over(client, second, "REPLACE")).status_code == 200
+    assert {order["status"]["abbreviation"] for order in await desk.read_orders()} == {"NEW"}
+    connect_desk(stored, desk)
+    assert (await submit_orders(client, second, "REPLACE")).status_code == 200
 
 
 async def test_what_replace_cancelled_is_confirmed_however_long_the_look_ups_before_took(
     client: httpx.AsyncClient, stored: Stored, desk: OrderDesk
 ) -> None:
-    await client.post(await rebalanced(client, 2))
-    second = await rebalanced(client, 2, name="Again")
+    await client.post(await add_rebalance(client, 2))
+    second = await add_rebalance(client, 2, name="Again")
     no_time = Admission(stored.resources, PATIENT, settle_s=0.0, look_up_for_s=-1.0)
     stored.submitter = OrderSubmitter(stored.resources, PATIENT, admission=no_time)
 
-    answer = await handed_over(client, second, "REPLACE")
+    answer = await submit_orders(client, second, "REPLACE")
 
-    assert (answer.status_code, counts(answer)) == (200, {"SENT": 20})
+    assert (answer.status_code, read_counts(answer)) == (200, {"SENT": 20})

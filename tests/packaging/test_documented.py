@@ -19,15 +19,22 @@ from storage.idempotency_store import IdempotencyClaim
 from tests.storage.test_order_store import some
 from tests.storage.test_run_store import a_plan
 from tests.storage.test_run_store import a_run as a_book_run
-from tests.support.samples import NOON, a_model, a_run, block, numbered, outcome
+from tests.support.samples import (
+    NOON,
+    make_answers,
+    make_id,
+    make_model,
+    make_outcome,
+    make_rebalance,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
-OWN = {numbered("P", 0): OptionOverrides({"cash_floor": Decimal(1)})}
+OWN = {make_id("P", 0): OptionOverrides({"cash_floor": Decimal(1)})}
 REFUSAL = Refusal("refused", "for a reason", {})
 
 
 def full_outcome() -> dict[str, Any]:
-    run = a_run()
+    run = make_rebalance()
     certificate = Certificate(
         Proof.OPTIMAL,
         Method.COVER,
@@ -39,9 +46,9 @@ def full_outcome() -> dict[str, Any]:
         violation=Decimal(2),
         violation_lower_bound=Decimal(1),
     )
-    outside = OutsideBand(numbered("S", 0), next(iter(Edge)), Decimal(1), ("frozen",))
+    outside = OutsideBand(make_id("S", 0), next(iter(Edge)), Decimal(1), ("frozen",))
     made = replace(
-        outcome(run, 0),
+        make_outcome(run, 0),
         certificate=certificate,
         outside_band=(outside,),
         others=run.securities[:1],
@@ -55,7 +62,7 @@ def full_outcome() -> dict[str, Any]:
 
 
 def full_columns() -> dict[str, Any]:
-    made = block(a_run(16), range(16))
+    made = make_answers(make_rebalance(16), range(16))
     units = made.after.units.copy()
     units[0, 0] = 2**40  # an exception
     made = replace(made, after=replace(made.after, units=units))
@@ -64,9 +71,11 @@ def full_columns() -> dict[str, Any]:
 
 def documents() -> dict[str, set[str]]:
     """Collect the fields of complete documents, by collection."""
-    model = replace(a_model(), options=RebalanceOptions(maximum_trades=3), last_rebalance_date=NOON)
+    model = replace(
+        make_model(), options=RebalanceOptions(maximum_trades=3), last_rebalance_date=NOON
+    )
     rebalance = replace(
-        a_run(),
+        make_rebalance(),
         run_id="6" * 24,
         refusal=REFUSAL,
         unmatched=("A",),

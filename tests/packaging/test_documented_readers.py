@@ -12,9 +12,9 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.client import AsyncClient, Position
 from serve_app.settings import Settings, settings_from
-from tests.support.command_server import ordergen_at, served
-from tests.support.fakes import PRICE, A, B, Stored, no_metrics, position
-from tests.support.in_process import Upstreams, optimizer_with
+from tests.support.command_server import connect_ordergen, serve
+from tests.support.fakes import PRICE, A, B, Stored, make_position, render_no_metrics
+from tests.support.in_process import Upstreams, build_optimizer
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/read-results.md"
 IDS = [f"{number:024}" for number in range(40)]
@@ -30,16 +30,18 @@ async def url(settings: Settings, stored: Stored, database: Any) -> AsyncIterato
     world = Upstreams({A: PRICE, B: PRICE})
     for number, portfolio_id in enumerate(IDS[:-1]):  # the last is refused, beside the columns
         held = {B: "2.5"} if number % 10 == 0 else {}
-        world.owns(portfolio_id, 1000, **{A: 2}, **held)
-    optimizer = optimizer_with(settings, database, world)
-    async with served(api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))) as url:
+        world.set_balance(portfolio_id, 1000, **{A: 2}, **held)
+    optimizer = build_optimizer(settings, database, world)
+    async with serve(
+        api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
+    ) as url:
         yield url
 
 
 @pytest.fixture
 async def run_id(url: str) -> str:
     async with AsyncClient(url) as client:
-        line = Position(**position())  # pyright: ignore[reportArgumentType]
+        line = Position(**make_position())  # pyright: ignore[reportArgumentType]
         model = await client.add_model("Growth", [line], IDS)
         run = await client.begin_run(models=[model.model_id])
         async with asyncio.timeout(60):
@@ -91,7 +93,7 @@ async def test_the_documented_lines_read_every_outcome(url: str, run_id: str) ->
 async def test_the_command_writes_the_outcomes_in_the_form_that_the_name_of_the_file_says(
     url: str, run_id: str, tmp_path: Path, name: str, begins: bytes
 ) -> None:
-    done = await ordergen_at(url)("runs", "export", run_id, "-o", str(tmp_path / name))
+    done = await connect_ordergen(url)("runs", "export", run_id, "-o", str(tmp_path / name))
 
     assert done.exit_code == 0, done.output
     assert (tmp_path / name).read_bytes().startswith(begins)
@@ -101,8 +103,8 @@ async def test_the_command_writes_the_outcomes_in_the_form_that_the_name_of_the_
 async def test_the_command_writes_outcomes_to_stdout_in_the_form_it_is_told(
     url: str, run_id: str
 ) -> None:
-    lines = await ordergen_at(url)("runs", "export", run_id)
-    table = await ordergen_at(url)("runs", "export", run_id, "--format", "parquet")
+    lines = await connect_ordergen(url)("runs", "export", run_id)
+    table = await connect_ordergen(url)("runs", "export", run_id, "--format", "parquet")
 
     assert lines.stdout_bytes.count(b"\n") == len(IDS)
     assert table.stdout_bytes.startswith(b"PAR1")

@@ -10,7 +10,7 @@ import pytest
 
 from optimization import RebalanceOptions
 from serve_app.settings import settings_from
-from tests.support.optimize_bodies import PATH, client_of, optimize_app
+from tests.support.optimize_bodies import PATH, build_optimize_app, open_client
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/options.md"
 RECIPE = re.compile(r"```json\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
@@ -22,7 +22,7 @@ ACCOUNT = json.loads(RECIPES[0][0])
 async def test_every_recipe_has_the_answer_that_the_page_shows(given: str, shown: str) -> None:
     body = json.loads(given)
     whole = body if "model" in body else {**ACCOUNT, "options": body}
-    async with client_of(optimize_app(settings_from())) as client:
+    async with open_client(build_optimize_app(settings_from())) as client:
         answer = await client.post(PATH, json=whole)
 
     assert summary(answer) == shown

@@ -31,7 +31,7 @@ from serve_app.problems.catalogue import INFEASIBLE, INTERNAL, KINDS, REFUSED
 from serve_app.problems.error_table import ERROR_TABLE, kind_of, problem_of, refusal_of
 from serve_app.upstream.errors import OutcomeUnknownError, UpstreamError
 from storage.errors import EmbeddedServerError, LeaseLostError, StorageError
-from tests.support.fakes import position, posted
+from tests.support.fakes import make_model_body, make_position
 
 OWN = {"instance", "correlation_id"}
 # Without a row, because they are caught where they are raised, or raised before the first answer.
@@ -112,7 +112,7 @@ async def test_examples_of_what_the_framework_refuses_are_what_it_answers(
     client: httpx.AsyncClient,
 ) -> None:
     json = {"content-type": "application/json"}
-    wrong = posted(positions=[position(target="0.007")])
+    wrong = make_model_body(positions=[make_position(target="0.007")])
     answers = [
         await client.get("/api/v1/model/zz"),
         await client.get("/api/v1/modells"),

@@ -10,13 +10,13 @@ import pytest
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.idempotency_store import IdempotencyStore
-from tests.support.fakes import PRICE, A, Stored, posted
+from tests.support.fakes import PRICE, A, Stored, make_model_body
 from tests.support.in_process import Gate
-from tests.support.run_streams import run_over
-from tests.support.runs import numbered
+from tests.support.run_streams import wait_until_over
+from tests.support.runs import make_portfolio_ids
 
 Json = dict[str, Any]
-FEW, MANY = numbered(2), numbered(6)
+FEW, MANY = make_portfolio_ids(2), make_portfolio_ids(6)
 KEY = {"Idempotency-Key": "monday"}
 WITHIN_S = 30.0
 
@@ -33,7 +33,7 @@ def settings() -> Settings:
 def gate() -> Gate:
     gate = Gate({A: PRICE})
     for each in MANY:
-        gate.owns(each, 1000)
+        gate.set_balance(each, 1000)
     return gate
 
 
@@ -54,7 +54,9 @@ async def large(client: httpx.AsyncClient) -> str:
 
 
 async def path_of(client: httpx.AsyncClient, portfolio_ids: tuple[str, ...]) -> str:
-    added = await client.post("/api/v1/models", json=posted(portfolios=list(portfolio_ids)))
+    added = await client.post(
+        "/api/v1/models", json=make_model_body(portfolios=list(portfolio_ids))
+    )
     assert added.status_code == 201, added.text
     return f"/api/v1/model/{added.json()['model_id']}/rebalance"
 
@@ -81,7 +83,7 @@ leaving = pytest.mark.parametrize("left", [ran_out_of_patience, hung_up])
 async def is_over(client: httpx.AsyncClient) -> Json | None:
     """Wait for the end of the rebalance's run; a small rebalance has none."""
     runs = (await client.get("/api/v1/runs")).json()
-    return await run_over(client, runs[0]["run_id"]) if runs else None
+    return await wait_until_over(client, runs[0]["run_id"]) if runs else None
 
 
 async def nothing_is_stored(client: httpx.AsyncClient, database: Any) -> bool:
@@ -234,7 +236,7 @@ async def test_a_run_that_is_begun_and_not_waited_for_outlives_the_deadline_of_i
     headers = {**KEY, "X-Request-Timeout": "20", "Prefer": "respond-async"}
     begun = await client.post(large, headers=headers)
     gate.open.set()
-    run = await run_over(client, begun.json()["run_id"])
+    run = await wait_until_over(client, begun.json()["run_id"])
     assert (run["status"], run["counts"]) == ("COMPLETED", {"REBALANCED": len(MANY)})
     again = await client.post(large, headers=headers)
     assert again.json()["run_id"] == run["run_id"]

@@ -20,8 +20,8 @@ from serve_app.upstream.errors import UpstreamUnavailableError
 from storage.errors import IdempotencyInProgressError, NotFoundError
 from storage.idempotency_store import IdempotencyClaim
 from storage.rebalance import new_rebalance_id
-from tests.support.fakes import A, P, Stored, no_metrics, resources_with
-from tests.support.in_process import Gate, Upstreams, two_owners
+from tests.support.fakes import A, P, Stored, build_resources, render_no_metrics
+from tests.support.in_process import Gate, Upstreams, make_two_owners
 
 UNKNOWN = "Z" * 24
 KEY = {"Idempotency-Key": "monday"}
@@ -44,7 +44,7 @@ class Elsewhere:
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    return two_owners()
+    return make_two_owners()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def elsewhere() -> Elsewhere:
 
 
 def inline_with(settings: Settings, database: Any, upstreams: Any, other: Any) -> InlineRebalancer:
-    return InlineRebalancer(settings, lambda: resources_with(database, upstreams), other)
+    return InlineRebalancer(settings, lambda: build_resources(database, upstreams), other)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def inline_app(
     database: Any,
     rebalancer: InlineRebalancer,
 ) -> FastAPI:
-    ports = Ports(stored.port, optimizer, {}, no_metrics, rebalancing=rebalancer)
+    ports = Ports(stored.port, optimizer, {}, render_no_metrics, rebalancing=rebalancer)
     return api_app(settings, ports)
 
 
@@ -169,7 +169,7 @@ async def test_a_portfolio_of_many_securities_goes_elsewhere(
 async def test_more_than_a_few_at_a_time_go_elsewhere(
     settings: Settings, database: Any, elsewhere: Elsewhere, model: dict[str, Any]
 ) -> None:
-    gate = Gate(two_owners().prices, two_owners().balances)
+    gate = Gate(make_two_owners().prices, make_two_owners().balances)
     rebalancer = inline_with(settings, database, gate, elsewhere)
 
     async with asyncio.TaskGroup() as group:
@@ -235,7 +235,7 @@ async def test_a_caller_that_leaves_ends_the_read_of_holdings_and_stores_nothing
     stored: Stored,
     model: dict[str, Any],
 ) -> None:
-    gate = Gate(two_owners().prices, two_owners().balances)
+    gate = Gate(make_two_owners().prices, make_two_owners().balances)
     rebalancer = inline_with(settings, database, gate, elsewhere)
 
     left = asyncio.create_task(rebalancer.rebalance_portfolio(command()))

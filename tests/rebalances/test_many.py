@@ -10,11 +10,11 @@ from serve_app.runs.chunk_texts import ChunkTexts
 from serve_app.settings import Settings, settings_from
 from serve_app.upstream.errors import UpstreamContractError
 from storage.chunk_store import Chunk
-from tests.support.fakes import PRICE, A, B, Stored, posted
-from tests.support.in_process import TextHere, Upstreams
-from tests.support.runs import numbered
+from tests.support.fakes import PRICE, A, B, Stored, make_model_body
+from tests.support.in_process import LocalText, Upstreams
+from tests.support.runs import make_portfolio_ids
 
-MANY = numbered(7)
+MANY = make_portfolio_ids(7)
 WITHOUT_HOLDINGS, UNREADABLE, OVERDRAWN, FRACTIONAL = MANY[1:5]
 KEY = {"Idempotency-Key": "monday"}
 
@@ -30,17 +30,17 @@ def settings() -> Settings:
 def upstreams() -> Upstreams:
     upstreams = Upstreams({A: PRICE, B: PRICE})
     for number, each in enumerate(MANY):
-        upstreams.owns(each, f"{1000 + number}.50", **{A: 2, B: 3})
+        upstreams.set_balance(each, f"{1000 + number}.50", **{A: 2, B: 3})
     del upstreams.balances[WITHOUT_HOLDINGS]
     upstreams.balances[UNREADABLE] = UpstreamContractError("accounting", "no number")
-    upstreams.owns(OVERDRAWN, -5000)
-    upstreams.owns(FRACTIONAL, "99.75", **{A: "1.5", B: "0.250"})
+    upstreams.set_balance(OVERDRAWN, -5000)
+    upstreams.set_balance(FRACTIONAL, "99.75", **{A: "1.5", B: "0.250"})
     return upstreams
 
 
 @pytest.fixture
 async def path(client: httpx.AsyncClient) -> str:
-    added = await client.post("/api/v1/models", json=posted(portfolios=list(MANY)))
+    added = await client.post("/api/v1/models", json=make_model_body(portfolios=list(MANY)))
     assert added.status_code == 201, added.text
     return f"/api/v1/model/{added.json()['model_id']}/rebalance"
 
@@ -120,8 +120,8 @@ async def test_a_single_portfolio_is_solved_alone_although_one_is_many(
 def texts_of(*firsts: int, has_plans: bool = True) -> Any:
     texts = ChunkTexts()
     for first in firsts:
-        chunk = Chunk("0" * 24, first, numbered(2, first))
-        texts.add(chunk, TextHere(str(first).encode()), has_plans=has_plans and first == 2)
+        chunk = Chunk("0" * 24, first, make_portfolio_ids(2, first))
+        texts.add(chunk, LocalText(str(first).encode()), has_plans=has_plans and first == 2)
     return texts
 
 

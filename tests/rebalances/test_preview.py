@@ -6,14 +6,14 @@ import httpx
 import pytest
 
 from tests.support.fakes import A, P, Q, Stored
-from tests.support.in_process import Upstreams, two_owners
+from tests.support.in_process import Upstreams, make_two_owners
 
 DRY = {"dry_run": "true"}
 
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    return two_owners()
+    return make_two_owners()
 
 
 def drop_ids(element: dict[str, Any]) -> dict[str, Any]:

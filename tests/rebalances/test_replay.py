@@ -35,9 +35,9 @@ OPTIONS: list[dict[str, Any]] = [
 @pytest.fixture
 def upstreams() -> Upstreams:
     world = Upstreams({A: PRICE, B: Decimal("31.4999"), C: Decimal("7.77")})
-    world.owns(P, "10000.01", **{A: 2, C: 40})
-    world.owns(Q, "7500", **{B: "30.25", C: "-3"})
-    world.owns(R, "0.50")
+    world.set_balance(P, "10000.01", **{A: 2, C: 40})
+    world.set_balance(Q, "7500", **{B: "30.25", C: "-3"})
+    world.set_balance(R, "0.50")
     return world
 
 

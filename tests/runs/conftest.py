@@ -10,7 +10,7 @@ from optimization.domain.model import DriftBand, Model, Target
 from optimization.domain.options import RebalanceOptions
 from serve_app.resources import Resources
 from serve_app.settings import Settings, settings_from
-from tests.support.fakes import PRICE, A, B, resources_with
+from tests.support.fakes import PRICE, A, B, build_resources
 from tests.support.in_process import Upstreams
 
 BAND = DriftBand(Decimal("0.05"), Decimal("0.05"))
@@ -29,7 +29,7 @@ def settings() -> Settings:
 
 @pytest.fixture
 def resources(database: Any, upstreams: Upstreams) -> Resources:
-    return resources_with(database, upstreams)
+    return build_resources(database, upstreams)
 
 
 @pytest.fixture

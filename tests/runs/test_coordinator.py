@@ -22,15 +22,15 @@ from storage.mongo.decimal_codec import now
 from storage.run import Run, RunStatus
 from storage.run_store import RunStore
 from tests.runs.conftest import Added
-from tests.support.in_process import RunnerHere, Upstreams
-from tests.support.runs import a_run, numbered
+from tests.support.in_process import LocalRunner, Upstreams
+from tests.support.runs import make_portfolio_ids, make_run
 
 pytestmark = pytest.mark.mongo
-POISON = numbered(25)[7]
+POISON = make_portfolio_ids(25)[7]
 WITHIN_S = 20.0
 
 
-class Poisoned(RunnerHere):
+class Poisoned(LocalRunner):
     """Runner whose worker crashes on one portfolio."""
 
     async def run(self, work: Work, chunk: Chunk, within_s: float | None) -> Report | None:
@@ -63,10 +63,10 @@ async def over(resources: Resources, run_id: str) -> Run:
 async def test_a_portfolio_that_no_worker_survives_costs_the_others_of_its_chunk_nothing(
     settings: Settings, resources: Resources, upstreams: Upstreams, added: Added
 ) -> None:
-    ids = numbered(25)
+    ids = make_portfolio_ids(25)
     for each in ids:
-        upstreams.owns(each, 1000)
-    run = a_run((await added("followed", ids)).model_id)
+        upstreams.set_balance(each, 1000)
+    run = make_run((await added("followed", ids)).model_id)
 
     await Coordinator(settings, resources, Poisoned).begin(run)
     ended = await over(resources, run.run_id)
@@ -83,12 +83,12 @@ async def test_a_portfolio_that_no_worker_survives_costs_the_others_of_its_chunk
 async def test_a_run_that_comes_no_further_whoever_takes_it_over_is_given_up(
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
-    run = a_run((await added("followed", numbered(5))).model_id)
+    run = make_run((await added("followed", make_portfolio_ids(5))).model_id)
     await resources.runs.add(run, "a replica that died", 0)
     before = {"takeovers": MAX_TAKEOVERS + 1, "lease.until": now() - timedelta(seconds=1)}
     await database["runs"].update_one({}, {"$set": before})
 
-    async with watched(Coordinator(settings, resources, RunnerHere)):
+    async with watched(Coordinator(settings, resources, LocalRunner)):
         ended = await over(resources, run.run_id)
 
     assert ended.status is RunStatus.STOPPED
@@ -106,9 +106,9 @@ async def test_a_run_that_was_said_not_to_have_begun_is_cancelled_if_it_was_stor
             await super().add(run, token, lease_s, completes)
             raise StorageUnavailableError("the database did not answer in time")
 
-    run = a_run((await added("followed", numbered(5))).model_id)
+    run = make_run((await added("followed", make_portfolio_ids(5))).model_id)
     lossy = replace(resources, runs=Lossy(database))
-    made = Coordinator(replace_lease(settings), lossy, RunnerHere)
+    made = Coordinator(replace_lease(settings), lossy, LocalRunner)
 
     async with watched(made):
         with pytest.raises(StorageUnavailableError):
@@ -129,10 +129,10 @@ class Unreadable(RunStore):
 async def test_a_run_that_began_is_answered_whatever_the_database_does_next(
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
-    run = a_run((await added("followed", numbered(5))).model_id)
+    run = make_run((await added("followed", make_portfolio_ids(5))).model_id)
     unreadable = replace(resources, runs=Unreadable(database))
 
-    begun = await Coordinator(settings, unreadable, RunnerHere).begin(run)
+    begun = await Coordinator(settings, unreadable, LocalRunner).begin(run)
 
     assert begun == await resources.runs.read(run.run_id) == run
 
@@ -140,13 +140,13 @@ async def test_a_run_that_began_is_answered_whatever_the_database_does_next(
 async def test_a_run_of_an_earlier_attempt_whose_caller_is_told_a_failure_is_cancelled(
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
-    run = a_run((await added("followed", numbered(5))).model_id)
+    run = make_run((await added("followed", make_portfolio_ids(5))).model_id)
     await resources.runs.add(run, "a replica that died", 0)
     unreadable = replace(resources, runs=Unreadable(database))
 
     with pytest.raises(StorageUnavailableError):
-        await Coordinator(settings, unreadable, RunnerHere).begin(run)
-    async with watched(Coordinator(settings, resources, RunnerHere)):
+        await Coordinator(settings, unreadable, LocalRunner).begin(run)
+    async with watched(Coordinator(settings, resources, LocalRunner)):
         ended = await over(resources, run.run_id)
 
     assert ended.status is RunStatus.CANCELLED
@@ -155,12 +155,12 @@ async def test_a_run_of_an_earlier_attempt_whose_caller_is_told_a_failure_is_can
 async def test_a_run_whose_caller_is_told_that_the_database_is_away_is_ended(
     settings: Settings, resources: Resources, database: Any, added: Added
 ) -> None:
-    run = a_run((await added("followed", numbered(5))).model_id)
+    run = make_run((await added("followed", make_portfolio_ids(5))).model_id)
     await resources.runs.add(run, "another replica", 600)
     unreadable = replace(resources, runs=Unreadable(database))
 
     with pytest.raises(StorageUnavailableError):
-        await Coordinator(replace_lease(settings), unreadable, RunnerHere).wait_until_over(
+        await Coordinator(replace_lease(settings), unreadable, LocalRunner).wait_until_over(
             run.run_id
         )
 

@@ -14,7 +14,7 @@ from serve_app.runs.progress import RunProgress
 from storage.chunk_store import Chunk, ChunkStore, Report
 from storage.errors import LeaseLostError, StorageUnavailableError
 from storage.rebalance import new_rebalance_id
-from tests.support.runs import a_run, numbered
+from tests.support.runs import make_portfolio_ids, make_run
 
 pytestmark = pytest.mark.mongo
 COUNT = 30
@@ -48,8 +48,8 @@ def chunks(database: Any) -> Watched:
 
 async def begin_progress(resources: Resources, chunks: Watched) -> tuple[RunProgress, list[Chunk]]:
     """Store a run with a lease, and its chunks of one portfolio each."""
-    run, rebalance_id = a_run(), new_rebalance_id()
-    made = [Chunk(rebalance_id, at, (one,)) for at, one in enumerate(numbered(COUNT))]
+    run, rebalance_id = make_run(), new_rebalance_id()
+    made = [Chunk(rebalance_id, at, (one,)) for at, one in enumerate(make_portfolio_ids(COUNT))]
     await chunks.add(run.run_id, made)
     await resources.runs.add(run, "us", 60)
     tally = RunProgress(replace(resources, chunks=chunks), run.run_id, "us")

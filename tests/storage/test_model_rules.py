@@ -13,7 +13,7 @@ from optimization.domain.numbers import WrittenFraction
 from optimization.errors import RuleError
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document
-from tests.support.samples import a_model
+from tests.support.samples import make_model
 
 pytestmark = pytest.mark.mongo
 
@@ -56,7 +56,7 @@ async def test_fractions_and_bands_are_stored_exactly_and_as_they_were_written(
 async def test_the_rules_of_globeco_refuse_the_first_such_model_by_name(
     general: ModelStore, globeco: ModelStore
 ) -> None:
-    await general.add(a_model())
+    await general.add(make_model())
     assert await globeco.find_forbidden() is None
 
     added = await general.add(thirds())
@@ -71,7 +71,7 @@ async def test_a_model_that_is_changed_to_keep_the_rules_is_permitted(
     general: ModelStore, globeco: ModelStore
 ) -> None:
     added = await general.add(thirds())
-    plain = a_model()
+    plain = make_model()
     kept = replace(added, targets=plain.targets, portfolio_ids=plain.portfolio_ids)
 
     await general.replace(kept)
@@ -84,4 +84,4 @@ async def test_a_relative_band_alone_is_beyond_the_rules_of_globeco(globeco: Mod
     target = Target("A" * 24, "0.5", relative_band("0.5", "0.1"))
 
     with pytest.raises(RuleError, match="a band is a low and a high drift"):
-        await globeco.add(replace(a_model(), targets=(target,)))
+        await globeco.add(replace(make_model(), targets=(target,)))

@@ -18,7 +18,7 @@ from storage.order import Order, OrderState, Settlement
 from storage.order_store import OrderStore
 from storage.rebalance import new_rebalance_id
 from storage.submission_store import OrderSubmissionStore
-from tests.support.samples import NOON, numbered
+from tests.support.samples import NOON, make_id
 
 pytestmark = pytest.mark.mongo
 LATER = NOON + timedelta(minutes=5)
@@ -27,7 +27,7 @@ LATER = NOON + timedelta(minutes=5)
 def some(rebalance_id: str, count: int) -> tuple[Order, ...]:
     return tuple(
         Order(
-            rebalance_id, n // 3, numbered("P", n // 3), numbered("S", n % 3), Side.BUY, n + 1, NOON
+            rebalance_id, n // 3, make_id("P", n // 3), make_id("S", n % 3), Side.BUY, n + 1, NOON
         )
         for n in range(count)
     )

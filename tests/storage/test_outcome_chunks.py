@@ -28,7 +28,14 @@ from storage.outcomes import outcome_document, outcome_id
 from storage.rebalance import Rebalance, RebalanceStatus
 from storage.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
-from tests.support.samples import NOON, a_run, block, numbered, outcome, outcomes
+from tests.support.samples import (
+    NOON,
+    make_answers,
+    make_id,
+    make_outcome,
+    make_outcomes,
+    make_rebalance,
+)
 
 pytestmark = pytest.mark.mongo
 
@@ -39,14 +46,14 @@ BESIDE = (4, 5, 600, 1_099)
 
 
 def a_part(portfolios: int = COUNT) -> Rebalance:
-    return replace(a_run(portfolios), run_id=str(ObjectId()))
+    return replace(make_rebalance(portfolios), run_id=str(ObjectId()))
 
 
 def make_block(run: Rebalance, ordinals: range | None = None, shift: int = 0) -> BlockOutcome:
     ordinals = range(run.number_of_portfolios) if ordinals is None else ordinals
-    apart = {at: outcome(run, at + shift * 100) for at in BESIDE if at in ordinals}
-    apart = {at: replace(each, portfolio_id=numbered("P", at)) for at, each in apart.items()}
-    return block(run, ordinals, apart, shift=shift)
+    apart = {at: make_outcome(run, at + shift * 100) for at in BESIDE if at in ordinals}
+    apart = {at: replace(each, portfolio_id=make_id("P", at)) for at, each in apart.items()}
+    return make_answers(run, ordinals, apart, shift=shift)
 
 
 def answers(one: BlockOutcome) -> tuple[PortfolioOutcome, ...]:
@@ -80,11 +87,11 @@ async def test_a_block_reads_back_with_every_digit_by_page_and_by_portfolio(
     for first, count in ((0, 1), (500, 100), (511, 2), (599, 3), (1_090, 100), (1_100, 5)):
         assert await rebalances.list_outcomes(run, first, count) == expected[first : first + count]
     for at in (0, 5, 511, 512, 600, 1_099):
-        assert await rebalances.read_outcome(run, numbered("P", at)) == expected[at]
-    some = [numbered("P", at) for at in (900, 5, 3)]
+        assert await rebalances.read_outcome(run, make_id("P", at)) == expected[at]
+    some = [make_id("P", at) for at in (900, 5, 3)]
     assert await rebalances.list_outcomes_of(run, some) == tuple(expected[at] for at in (3, 5, 900))
-    with pytest.raises(NotFoundError, match=numbered("P", 5_000)):
-        await rebalances.list_outcomes_of(run, [*some, numbered("P", 5_000)])
+    with pytest.raises(NotFoundError, match=make_id("P", 5_000)):
+        await rebalances.list_outcomes_of(run, [*some, make_id("P", 5_000)])
 
 
 async def test_a_block_is_counted_where_it_is_stored(
@@ -158,10 +165,10 @@ async def test_a_row_that_the_second_writer_answers_otherwise_keeps_its_place_an
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = await rebalances.open(a_part(8))
-    first = block(run, range(8), {2: outcome(run, 2)})
+    first = make_answers(run, range(8), {2: make_outcome(run, 2)})
     document = rows_document(run.rebalance_id, 0, first, slice(0, 8))
     await database["outcome_chunks"].insert_one(document)
-    second = block(run, range(8), {3: outcome(run, 3)})
+    second = make_answers(run, range(8), {3: make_outcome(run, 3)})
 
     counts = await rebalances.record_block(run.rebalance_id, range(8), second)
 
@@ -169,7 +176,7 @@ async def test_a_row_that_the_second_writer_answers_otherwise_keeps_its_place_an
     assert await rebalances.list_outcomes(run) == tuple(expected)
     assert sum(counts.values()) == 8
     (beside,) = await database["outcomes"].find({}, {"portfolio_id": 1}).to_list()
-    assert beside["portfolio_id"] == numbered("P", 2)
+    assert beside["portfolio_id"] == make_id("P", 2)
 
 
 async def test_half_a_chunk_after_a_whole_one_changes_nothing(rebalances: RebalanceStore) -> None:
@@ -206,12 +213,12 @@ async def test_outcomes_as_objects_and_in_columns_of_one_chunk_are_stored_once(
 ) -> None:
     run = await rebalances.open(a_part(40))
     some, grid = range(10, 12), range(0, 40, 20)
-    await rebalances.record(run.rebalance_id, some, outcomes(run, some), grid)
+    await rebalances.record(run.rebalance_id, some, make_outcomes(run, some), grid)
 
-    await rebalances.record_block(run.rebalance_id, range(40), block(run, range(40)), grid)
+    await rebalances.record_block(run.rebalance_id, range(40), make_answers(run, range(40)), grid)
 
-    expected = list(block(run, range(40)).outcomes())
-    expected[10:12] = outcomes(run, some)
+    expected = list(make_answers(run, range(40)).outcomes())
+    expected[10:12] = make_outcomes(run, some)
     assert await rebalances.list_outcomes(run) == tuple(expected)
     assert await database["outcomes"].count_documents({}) == grid.step
 
@@ -229,7 +236,7 @@ async def test_of_many_writers_at_once_each_portfolio_has_one_outcome(
         counts = Counter[Status]()
         for piece in pieces:
             if shift == 4:
-                late = outcomes(run, piece)
+                late = make_outcomes(run, piece)
                 counts.update(await rebalances.record(run.rebalance_id, piece, late, GRID))
             else:
                 one = make_block(run, piece, shift)
@@ -239,7 +246,7 @@ async def test_of_many_writers_at_once_each_portfolio_has_one_outcome(
     counts = await asyncio.gather(*(write(shift) for shift in range(6)))
 
     found = await rebalances.list_outcomes(run)
-    assert [each.portfolio_id for each in found] == [numbered("P", at) for at in range(COUNT)]
+    assert [each.portfolio_id for each in found] == [make_id("P", at) for at in range(COUNT)]
     ended = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
     assert ended.counts == Counter(each.status for each in found)
     assert all(each == ended.counts for each in counts)
@@ -252,13 +259,13 @@ async def test_a_rebalance_that_an_earlier_release_began_is_finished_in_its_way(
 ) -> None:
     run = await rebalances.open(a_part(6))
     for at in range(3):
-        document = outcome_document(outcome_id(run.rebalance_id, at), outcome(run, at))
+        document = outcome_document(outcome_id(run.rebalance_id, at), make_outcome(run, at))
         await database["outcomes"].insert_one(document)
 
-    counts = await rebalances.record_block(run.rebalance_id, range(6), block(run, range(6)))
-    await rebalances.record(run.rebalance_id, range(6), outcomes(run))
+    counts = await rebalances.record_block(run.rebalance_id, range(6), make_answers(run, range(6)))
+    await rebalances.record(run.rebalance_id, range(6), make_outcomes(run))
 
-    expected = (*outcomes(run, range(3)), *block(run, range(6)).outcomes()[3:])
+    expected = (*make_outcomes(run, range(3)), *make_answers(run, range(6)).outcomes()[3:])
     assert await rebalances.list_outcomes(run) == expected
     assert await database["outcome_chunks"].count_documents({}) == 0
     assert sum(counts.values()) == 6
@@ -267,13 +274,13 @@ async def test_a_rebalance_that_an_earlier_release_began_is_finished_in_its_way(
 async def test_the_rebalances_of_portfolios_are_found_in_columns_and_beside(
     rebalances: RebalanceStore,
 ) -> None:
-    old, new = a_run(12), replace(a_part(12), started_at=NOON.replace(hour=13))
+    old, new = make_rebalance(12), replace(a_part(12), started_at=NOON.replace(hour=13))
     for run in (old, new):
         await rebalances.open(run)
-    await rebalances.record(old.rebalance_id, range(12), outcomes(old))
-    one = block(new, range(12), {2: outcome(new, 2)})
+    await rebalances.record(old.rebalance_id, range(12), make_outcomes(old))
+    one = make_answers(new, range(12), {2: make_outcome(new, 2)})
     await rebalances.record_block(new.rebalance_id, range(12), one)
-    wanted = [numbered("P", at) for at in (7, 2, 1)]
+    wanted = [make_id("P", at) for at in (7, 2, 1)]
 
     page, total = await rebalances.read_page_of_portfolios(wanted, 0, 10)
 
@@ -285,8 +292,8 @@ async def test_the_rebalances_of_portfolios_are_found_in_columns_and_beside(
     assert await rebalances.list_outcomes_among(new, wanted, 0, 10) == expected
     assert await rebalances.list_outcomes_among(new, wanted, 1, 1) == expected[1:2]
     assert await rebalances.list_outcomes_among(new, wanted, 2, 5) == expected[2:]
-    assert await rebalances.list_outcomes_among(old, wanted, 0, 2) == outcomes(old)[1:3]
-    assert await rebalances.read_page_of_portfolios([numbered("P", 99)], 0, 10) == ((), 0)
+    assert await rebalances.list_outcomes_among(old, wanted, 0, 2) == make_outcomes(old)[1:3]
+    assert await rebalances.read_page_of_portfolios([make_id("P", 99)], 0, 10) == ((), 0)
 
 
 async def test_deleting_takes_columns_and_those_beside_and_no_others(
@@ -310,7 +317,7 @@ async def test_the_documented_function_reads_a_column_with_the_driver_and_numpy_
 ) -> None:
     run = await rebalances.open(a_part(600))
     large = ScaledColumn(np.array([10**20 + at for at in range(600)], dtype=np.object_), 2)
-    one = replace(block(run, range(600), {2: outcome(run, 2)}), cash_before=large)
+    one = replace(make_answers(run, range(600), {2: make_outcome(run, 2)}), cash_before=large)
     await rebalances.record_block(run.rebalance_id, range(600), one)
     text = DOCUMENTED.read_text().partition("```python\n")[2].partition("```")[0]
     scope: dict[str, Any] = {}
@@ -323,7 +330,7 @@ async def test_the_documented_function_reads_a_column_with_the_driver_and_numpy_
 
     rows = await asyncio.to_thread(read, "after")
     expected = [row for row in range(600) if row != 2]
-    assert [portfolio_id for portfolio_id, _ in rows] == [numbered("P", at) for at in expected]
+    assert [portfolio_id for portfolio_id, _ in rows] == [make_id("P", at) for at in expected]
     assert [shares.tolist() for _, shares in rows] == [
         one.after.units[at].tolist() for at in expected
     ]
@@ -337,8 +344,8 @@ async def test_an_error_beside_is_raised_because_its_outcome_is_not_known(
     rebalances: RebalanceStore,
 ) -> None:
     run = await rebalances.open(a_part(4))
-    one = block(run, range(4), {1: outcome(run, 1)})
-    error = NoSolutionInTimeError(numbered("P", 1), 1.0)
+    one = make_answers(run, range(4), {1: make_outcome(run, 1)})
+    error = NoSolutionInTimeError(make_id("P", 1), 1.0)
     with pytest.raises(NoSolutionInTimeError):
         await rebalances.record_block(run.rebalance_id, range(4), replace(one, beside={1: error}))
 
@@ -346,7 +353,7 @@ async def test_an_error_beside_is_raised_because_its_outcome_is_not_known(
 async def test_as_many_ordinals_as_rows_are_needed(rebalances: RebalanceStore) -> None:
     run = await rebalances.open(a_part(4))
     with pytest.raises(ValueError, match="4 outcomes, 3 ordinals"):
-        await rebalances.record_block(run.rebalance_id, range(3), block(run, range(4)))
+        await rebalances.record_block(run.rebalance_id, range(3), make_answers(run, range(4)))
 
 
 async def test_a_part_stores_whole_documents_in_columns_and_the_rest_beside(
@@ -390,4 +397,4 @@ async def test_any_other_failure_of_the_columns_is_raised(
     rule = {"nothing": {"$exists": True}}
     await database.command("collMod", "outcome_chunks", validator=rule)
     with pytest.raises(BulkWriteError, match="failed validation"):
-        await rebalances.record_block(run.rebalance_id, range(4), block(run, range(4)))
+        await rebalances.record_block(run.rebalance_id, range(4), make_answers(run, range(4)))

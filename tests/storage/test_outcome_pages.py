@@ -14,8 +14,8 @@ from storage.outcome_reader import OutcomePage
 from storage.outcomes import outcome_document, outcome_id
 from storage.rebalance import Rebalance
 from storage.rebalance_store import RebalanceStore
-from tests.support.outcome_pages import outcomes_in
-from tests.support.samples import a_run, block, numbered, outcome, outcomes
+from tests.support.outcome_pages import list_outcomes
+from tests.support.samples import make_answers, make_id, make_outcome, make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo
 
@@ -31,7 +31,7 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def open_rebalance(rebalances: RebalanceStore, portfolios: int = COUNT) -> Rebalance:
-    return await rebalances.open(replace(a_run(portfolios), run_id=str(ObjectId())))
+    return await rebalances.open(replace(make_rebalance(portfolios), run_id=str(ObjectId())))
 
 
 async def pages_of(rebalances: RebalanceStore, run: Rebalance) -> list[OutcomePage]:
@@ -47,16 +47,18 @@ async def pages_of(rebalances: RebalanceStore, run: Rebalance) -> list[OutcomePa
 async def require_every_outcome(rebalances: RebalanceStore, run: Rebalance) -> Sequence[range]:
     """Compare the outcomes of all pages with those of the objects; return the pages' ordinals."""
     pages = await pages_of(rebalances, run)
-    found = [one for page in pages for one in outcomes_in(page)]
+    found = [one for page in pages for one in list_outcomes(page)]
     assert repr(tuple(found)) == repr(await rebalances.list_outcomes(run))
-    assert [page.count() for page in pages] == [len(outcomes_in(page)) for page in pages]
+    assert [page.count() for page in pages] == [len(list_outcomes(page)) for page in pages]
     return [page.ordinals for page in pages]
 
 
 async def test_a_page_ends_with_a_document_of_columns(rebalances: RebalanceStore) -> None:
     run = await open_rebalance(rebalances)
-    apart = {at: outcome(run, at) for at in BESIDE}
-    await rebalances.record_block(run.rebalance_id, range(COUNT), block(run, range(COUNT), apart))
+    apart = {at: make_outcome(run, at) for at in BESIDE}
+    await rebalances.record_block(
+        run.rebalance_id, range(COUNT), make_answers(run, range(COUNT), apart)
+    )
 
     ordinals = await require_every_outcome(rebalances, run)
 
@@ -67,8 +69,10 @@ async def test_a_page_has_a_bounded_number_of_outcomes_beside_the_columns(
     rebalances: RebalanceStore,
 ) -> None:
     run = await open_rebalance(rebalances)
-    apart = {at: outcome(run, at) for at in range(0, COUNT, 10)}
-    await rebalances.record_block(run.rebalance_id, range(COUNT), block(run, range(COUNT), apart))
+    apart = {at: make_outcome(run, at) for at in range(0, COUNT, 10)}
+    await rebalances.record_block(
+        run.rebalance_id, range(COUNT), make_answers(run, range(COUNT), apart)
+    )
 
     pages = await pages_of(rebalances, run)
 
@@ -77,18 +81,18 @@ async def test_a_page_has_a_bounded_number_of_outcomes_beside_the_columns(
 
 
 @pytest.mark.parametrize(
-    "stored", [outcomes, outcome_document], ids=["recorded", "earlier release"]
+    "stored", [make_outcomes, outcome_document], ids=["recorded", "earlier release"]
 )
 async def test_a_rebalance_without_columns_has_pages_of_objects(
     rebalances: RebalanceStore, database: AsyncDatabase[Document], stored: object
 ) -> None:
-    if stored is outcomes:
-        run = await rebalances.open(a_run(50))
-        await rebalances.record(run.rebalance_id, range(50), outcomes(run))
+    if stored is make_outcomes:
+        run = await rebalances.open(make_rebalance(50))
+        await rebalances.record(run.rebalance_id, range(50), make_outcomes(run))
     else:
         run = await open_rebalance(rebalances, 50)
         for at in range(50):
-            document = outcome_document(outcome_id(run.rebalance_id, at), outcome(run, at))
+            document = outcome_document(outcome_id(run.rebalance_id, at), make_outcome(run, at))
             await database["outcomes"].insert_one(document)
 
     ordinals = await require_every_outcome(rebalances, run)
@@ -101,15 +105,15 @@ async def test_portfolios_of_a_run_under_way_that_have_no_outcome_yet_are_passed
 ) -> None:
     run = await open_rebalance(rebalances, 100_000)
     for part in (range(700, 900), range(99_000, 99_010)):
-        made = block(run, part, {part.start + 3: outcome(run, part.start + 3)})
+        made = make_answers(run, part, {part.start + 3: make_outcome(run, part.start + 3)})
         await rebalances.record_block(run.rebalance_id, part, made)
 
     ordinals = await require_every_outcome(rebalances, run)
 
     assert max(map(len, ordinals)) == 300
-    found = [one for page in await pages_of(rebalances, run) for one in outcomes_in(page)]
+    found = [one for page in await pages_of(rebalances, run) for one in list_outcomes(page)]
     assert [one.portfolio_id for one in found] == [
-        numbered("P", at) for part in (range(700, 900), range(99_000, 99_010)) for at in part
+        make_id("P", at) for part in (range(700, 900), range(99_000, 99_010)) for at in part
     ]
 
 
@@ -117,22 +121,22 @@ async def test_an_outcome_in_columns_counts_before_one_of_its_own(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
     run = await open_rebalance(rebalances, 10)
-    await rebalances.record_block(run.rebalance_id, range(10), block(run, range(10)))
-    document = outcome_document(outcome_id(run.rebalance_id, 3), outcome(run, 3))
+    await rebalances.record_block(run.rebalance_id, range(10), make_answers(run, range(10)))
+    document = outcome_document(outcome_id(run.rebalance_id, 3), make_outcome(run, 3))
     await database["outcomes"].insert_one(document)
 
     (page,) = await pages_of(rebalances, run)
 
-    expected = block(run, range(10)).outcomes()
+    expected = make_answers(run, range(10)).outcomes()
     assert all(isinstance(one, PortfolioOutcome) for one in expected)
-    assert outcomes_in(page) == expected
+    assert list_outcomes(page) == expected
 
 
 async def test_a_rebalance_of_nothing_and_one_that_is_gone_have_a_page_of_nothing(
     rebalances: RebalanceStore,
 ) -> None:
     empty, gone = await open_rebalance(rebalances, 0), await open_rebalance(rebalances, 10)
-    await rebalances.record_block(gone.rebalance_id, range(10), block(gone, range(10)))
+    await rebalances.record_block(gone.rebalance_id, range(10), make_answers(gone, range(10)))
     await rebalances.delete(gone.rebalance_id, gone.version)
 
     assert (await rebalances.read_outcome_page(empty, 0)).ordinals == range(0)
@@ -142,10 +146,12 @@ async def test_a_rebalance_of_nothing_and_one_that_is_gone_have_a_page_of_nothin
 
 async def test_a_page_may_begin_within_a_document(rebalances: RebalanceStore) -> None:
     run = await open_rebalance(rebalances)
-    apart = {at: outcome(run, at) for at in BESIDE}
-    await rebalances.record_block(run.rebalance_id, range(COUNT), block(run, range(COUNT), apart))
+    apart = {at: make_outcome(run, at) for at in BESIDE}
+    await rebalances.record_block(
+        run.rebalance_id, range(COUNT), make_answers(run, range(COUNT), apart)
+    )
 
     page = await rebalances.read_outcome_page(run, 595)
 
     assert page.ordinals == range(595, 1_024)
-    assert tuple(outcomes_in(page)) == (await rebalances.list_outcomes(run))[595:1_024]
+    assert tuple(list_outcomes(page)) == (await rebalances.list_outcomes(run))[595:1_024]

@@ -14,7 +14,7 @@ from optimization.domain.outcome import Edge, OutsideBand, PortfolioOutcome, Ref
 from optimization.domain.portfolio import OUTSIDE, PricedTarget
 from storage.mongo.connection import Document
 from storage.rebalance_store import RebalanceStore
-from tests.support.samples import BAND, a_run, numbered, outcomes, securities
+from tests.support.samples import BAND, make_id, make_outcomes, make_rebalance, make_securities
 
 pytestmark = pytest.mark.mongo
 
@@ -49,7 +49,7 @@ def left_outside() -> st.SearchStrategy[tuple[OutsideBand, ...]]:
     names = st.lists(st.sampled_from(["direction", "whole_lots", "cash_floor"]), max_size=2)
     one = st.builds(
         OutsideBand,
-        st.just(numbered("X", 0)),
+        st.just(make_id("X", 0)),
         st.sampled_from(Edge),
         amounts(),
         names.map(tuple),
@@ -69,9 +69,9 @@ def refusals() -> st.SearchStrategy[Refusal]:
 
 @st.composite
 def any_outcome(draw: st.DrawFn) -> PortfolioOutcome:
-    model = draw(st.sampled_from([securities(), ()]))
+    model = draw(st.sampled_from([make_securities(), ()]))
     outside = tuple(
-        PricedTarget(numbered("X", at), abs(draw(amounts())) + 1, Decimal(0), BAND)
+        PricedTarget(make_id("X", at), abs(draw(amounts())) + 1, Decimal(0), BAND)
         for at in range(draw(st.integers(0, 2)))
     )
     rows = st.lists(shares(), min_size=len(model + outside), max_size=len(model + outside))
@@ -97,7 +97,7 @@ def any_outcome(draw: st.DrawFn) -> PortfolioOutcome:
 async def test_every_outcome_reads_back_equal(
     rebalances: RebalanceStore, expected: PortfolioOutcome
 ) -> None:
-    run = await rebalances.open(a_run(1))
+    run = await rebalances.open(make_rebalance(1))
     await rebalances.record(run.rebalance_id, range(1), [expected])
     assert await rebalances.list_outcomes(run) == (expected,)
 
@@ -105,13 +105,13 @@ async def test_every_outcome_reads_back_equal(
 async def test_equal_securities_of_several_outcomes_keep_the_digits_of_their_own(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(a_run(3))
+    run = await rebalances.open(make_rebalance(3))
     first, second = (
         PricedTarget("OLD", Decimal(price), Decimal(0), OUTSIDE) for price in ("5", "5.00")
     )
     made = [
         replace(one, others=(other,), before=(*one.before, 1), after=(*one.after, 0))
-        for one, other in zip(outcomes(run), (first, second, first), strict=True)
+        for one, other in zip(make_outcomes(run), (first, second, first), strict=True)
     ]
 
     await rebalances.record(run.rebalance_id, range(3), made)
@@ -124,8 +124,8 @@ async def test_equal_securities_of_several_outcomes_keep_the_digits_of_their_own
 async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_run(1))
-    await rebalances.record(run.rebalance_id, range(1), outcomes(run))
+    run = await rebalances.open(make_rebalance(1))
+    await rebalances.record(run.rebalance_id, range(1), make_outcomes(run))
 
     (stored,) = await database["outcomes"].find({}).to_list()
     (read,) = await rebalances.list_outcomes(run)
@@ -143,7 +143,7 @@ async def test_an_outcome_that_was_stored_before_bands_could_yield_is_still_read
 async def test_the_transactions_of_a_rebalance_are_counted_where_they_are_stored(
     rebalances: RebalanceStore, database: AsyncDatabase[Document], expected: list[PortfolioOutcome]
 ) -> None:
-    run = await rebalances.open(a_run(len(expected)))
+    run = await rebalances.open(make_rebalance(len(expected)))
     await rebalances.record(run.rebalance_id, range(len(expected)), expected)
     traded = sum(sum(map(ne, each.before, each.after)) for each in expected)
     assert await rebalances.count_transactions(run.rebalance_id) == traded

@@ -12,7 +12,7 @@ from storage.mongo.connection import Document
 from storage.portfolio_claim_store import PortfolioClaimStore
 from storage.rebalance import new_rebalance_id
 from storage.submission_store import OrderSubmissionStore
-from tests.support.samples import numbered
+from tests.support.samples import make_id
 
 pytestmark = pytest.mark.mongo
 
@@ -28,7 +28,7 @@ def claims(database: AsyncDatabase[Document], leases: OrderSubmissionStore) -> P
 
 
 def portfolios(*numbers: int) -> tuple[str, ...]:
-    return tuple(numbered("P", number) for number in numbers)
+    return tuple(make_id("P", number) for number in numbers)
 
 
 async def begin_submission(leases: OrderSubmissionStore) -> str:

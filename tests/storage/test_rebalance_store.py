@@ -17,28 +17,35 @@ from storage.mongo.connection import Document
 from storage.outcomes import outcome_id
 from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
-from tests.support.samples import NOON, a_run, numbered, outcome, outcomes, securities
+from tests.support.samples import (
+    NOON,
+    make_id,
+    make_outcome,
+    make_outcomes,
+    make_rebalance,
+    make_securities,
+)
 
 pytestmark = pytest.mark.mongo
 
 
 async def stored_run(rebalances: RebalanceStore, portfolios: int = 12) -> Rebalance:
-    run = await rebalances.open(a_run(portfolios))
-    await rebalances.record(run.rebalance_id, range(portfolios), outcomes(run))
+    run = await rebalances.open(make_rebalance(portfolios))
+    await rebalances.record(run.rebalance_id, range(portfolios), make_outcomes(run))
     return run
 
 
 async def test_a_run_reads_back_equal_and_opening_it_again_keeps_the_first_prices(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(a_run())
+    run = await rebalances.open(make_rebalance())
     assert await rebalances.read(run.rebalance_id) == run
     repriced = Rebalance(
         run.rebalance_id,
         run.model_id,
         9,
         "Other",
-        securities(1),
+        make_securities(1),
         NO_OVERRIDES,
         1,
         NOON + timedelta(days=1),
@@ -49,7 +56,7 @@ async def test_a_run_reads_back_equal_and_opening_it_again_keeps_the_first_price
 async def test_a_rebalance_with_an_option_of_a_later_version_is_listed(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = await rebalances.open(a_run())
+    run = await rebalances.open(make_rebalance())
     await database["rebalances"].update_one({}, {"$set": {"options.whim": "LATER"}})
 
     (listed,), _ = await rebalances.read_page()
@@ -59,10 +66,10 @@ async def test_a_rebalance_with_an_option_of_a_later_version_is_listed(
 async def test_a_run_completes_the_claim_that_it_is_stored_with(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    keys, run = IdempotencyStore(database), a_run(2)
+    keys, run = IdempotencyStore(database), make_rebalance(2)
     await keys.claim("k", "hash", "me")
 
-    await rebalances.store(run, outcomes(run), IdempotencyClaim("k", "me"))
+    await rebalances.store(run, make_outcomes(run), IdempotencyClaim("k", "me"))
     await keys.release("k", "me")
 
     assert await keys.claim("k", "hash", "other") == run.rebalance_id
@@ -72,12 +79,12 @@ async def test_a_run_completes_the_claim_that_it_is_stored_with(
 async def test_nothing_is_stored_of_a_run_whose_claim_was_lost(
     rebalances: RebalanceStore, database: AsyncDatabase[Document], owner: str | None
 ) -> None:
-    keys, run = IdempotencyStore(database), a_run(2)
+    keys, run = IdempotencyStore(database), make_rebalance(2)
     if owner:
         await keys.claim("k", "hash", owner)
 
     with pytest.raises(IdempotencyInProgressError):
-        await rebalances.store(run, outcomes(run), IdempotencyClaim("k", "me"))
+        await rebalances.store(run, make_outcomes(run), IdempotencyClaim("k", "me"))
 
     assert await database["outcomes"].count_documents({}) == 0
     with pytest.raises(NotFoundError):
@@ -89,9 +96,9 @@ async def test_of_a_claim_given_back_while_its_run_is_stored_one_of_the_two_coun
 ) -> None:
     keys = IdempotencyStore(database)
     for number in range(20):
-        run, key = a_run(2), f"k{number}"
+        run, key = make_rebalance(2), f"k{number}"
         await keys.claim(key, "hash", "me")
-        storing = rebalances.store(run, outcomes(run), IdempotencyClaim(key, "me"))
+        storing = rebalances.store(run, make_outcomes(run), IdempotencyClaim(key, "me"))
         stored, _ = await asyncio.gather(storing, keys.release(key, "me"), return_exceptions=True)
         is_stored = not isinstance(stored, IdempotencyInProgressError)
         assert (await keys.claim(key, "hash", "other") == run.rebalance_id) is is_stored
@@ -102,35 +109,35 @@ async def test_of_a_claim_given_back_while_its_run_is_stored_one_of_the_two_coun
 
 async def test_recorded_outcomes_read_back_equal_in_order(rebalances: RebalanceStore) -> None:
     run = await stored_run(rebalances)
-    assert await rebalances.list_outcomes(run) == outcomes(run)
-    assert await rebalances.list_outcomes(run, 5, 4) == outcomes(run, range(5, 9))
-    assert await rebalances.list_outcomes(run, 10, 10) == outcomes(run, range(10, 12))
+    assert await rebalances.list_outcomes(run) == make_outcomes(run)
+    assert await rebalances.list_outcomes(run, 5, 4) == make_outcomes(run, range(5, 9))
+    assert await rebalances.list_outcomes(run, 10, 10) == make_outcomes(run, range(10, 12))
     assert await rebalances.list_outcomes(run, 12, 10) == ()
 
 
 async def test_recording_again_changes_nothing(rebalances: RebalanceStore) -> None:
     run = await stored_run(rebalances)
-    other = a_run(12)
-    changed = [outcome(other, ordinal + 1) for ordinal in range(12)]
+    other = make_rebalance(12)
+    changed = [make_outcome(other, ordinal + 1) for ordinal in range(12)]
     await rebalances.record(run.rebalance_id, range(12), changed)
-    assert await rebalances.list_outcomes(run) == outcomes(run)
+    assert await rebalances.list_outcomes(run) == make_outcomes(run)
 
 
 async def test_a_writer_that_died_half_way_is_repeated_by_another(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(a_run(2_500))
-    await rebalances.record(run.rebalance_id, range(1_300), outcomes(run, range(1_300)))
-    await rebalances.record(run.rebalance_id, range(2_500), outcomes(run))
-    assert await rebalances.list_outcomes(run) == outcomes(run)
+    run = await rebalances.open(make_rebalance(2_500))
+    await rebalances.record(run.rebalance_id, range(1_300), make_outcomes(run, range(1_300)))
+    await rebalances.record(run.rebalance_id, range(2_500), make_outcomes(run))
+    assert await rebalances.list_outcomes(run) == make_outcomes(run)
 
 
 async def test_recording_counts_what_is_stored_not_what_came_too_late(
     rebalances: RebalanceStore,
 ) -> None:
-    run = await rebalances.open(a_run(4))
-    first = outcomes(run, range(2))
-    late = [replace(one, status=Status.FAILED) for one in outcomes(run)]
+    run = await rebalances.open(make_rebalance(4))
+    first = make_outcomes(run, range(2))
+    late = [replace(one, status=Status.FAILED) for one in make_outcomes(run)]
     assert await rebalances.record(run.rebalance_id, range(2), first) == Counter(
         one.status for one in first
     )
@@ -139,11 +146,11 @@ async def test_recording_counts_what_is_stored_not_what_came_too_late(
 
 
 async def test_two_writers_of_the_same_outcomes_store_them_once(rebalances: RebalanceStore) -> None:
-    run = await rebalances.open(a_run(1_500))
+    run = await rebalances.open(make_rebalance(1_500))
     await asyncio.gather(
-        *(rebalances.record(run.rebalance_id, range(1_500), outcomes(run)) for _ in range(4))
+        *(rebalances.record(run.rebalance_id, range(1_500), make_outcomes(run)) for _ in range(4))
     )
-    assert await rebalances.list_outcomes(run) == outcomes(run)
+    assert await rebalances.list_outcomes(run) == make_outcomes(run)
 
 
 async def test_any_other_failure_than_a_repetition_is_raised(
@@ -152,16 +159,16 @@ async def test_any_other_failure_than_a_repetition_is_raised(
     run = await stored_run(rebalances, 3)
     await database.command("collMod", "outcomes", validator={"nothing": {"$exists": True}})
     with pytest.raises(BulkWriteError):
-        await rebalances.record(run.rebalance_id, range(2, 5), outcomes(run, range(2, 5)))
+        await rebalances.record(run.rebalance_id, range(2, 5), make_outcomes(run, range(2, 5)))
 
 
 async def test_storing_a_run_that_the_database_refuses_says_why(
     rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> None:
-    run = a_run(3)
+    run = make_rebalance(3)
     await database.command("collMod", "outcomes", validator={"nothing": {"$exists": True}})
     with pytest.raises(BulkWriteError, match="failed validation"):
-        await rebalances.store(run, outcomes(run))
+        await rebalances.store(run, make_outcomes(run))
 
 
 def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
@@ -170,9 +177,9 @@ def test_an_ordinal_beyond_seven_digits_is_refused() -> None:
 
 
 async def test_as_many_outcomes_as_ordinals_are_needed(rebalances: RebalanceStore) -> None:
-    run = await rebalances.open(a_run(3))
+    run = await rebalances.open(make_rebalance(3))
     with pytest.raises(ValueError, match="3 outcomes, 2 ordinals"):
-        await rebalances.record(run.rebalance_id, range(2), outcomes(run))
+        await rebalances.record(run.rebalance_id, range(2), make_outcomes(run))
 
 
 async def test_a_finished_run_counts_its_stored_outcomes_and_stays_finished(
@@ -198,17 +205,19 @@ async def test_the_outcome_of_one_portfolio_or_which_of_the_two_is_missing(
 ) -> None:
     await stored_run(rebalances)
     run = await stored_run(rebalances)
-    assert await rebalances.read_outcome(run, numbered("P", 3)) == outcome(run, 3)
+    assert await rebalances.read_outcome(run, make_id("P", 3)) == make_outcome(run, 3)
     with pytest.raises(NotFoundError, match="portfolio") as missing:
-        await rebalances.read_outcome(run, numbered("P", 99))
-    assert missing.value.entity_id == numbered("P", 99)
+        await rebalances.read_outcome(run, make_id("P", 99))
+    assert missing.value.entity_id == make_id("P", 99)
     with pytest.raises(NotFoundError, match="rebalance"):
         await rebalances.read(new_rebalance_id())
 
 
 async def test_runs_are_paged_newest_first_or_as_asked(rebalances: RebalanceStore) -> None:
     runs = [
-        await rebalances.open(a_run(count, name=name, started_at=NOON + timedelta(minutes=minute)))
+        await rebalances.open(
+            make_rebalance(count, name=name, started_at=NOON + timedelta(minutes=minute))
+        )
         for minute, (name, count) in enumerate([("B", 2), ("A", 3), ("C", 1)])
     ]
     assert await rebalances.read_page() == (tuple(reversed(runs)), 3)
@@ -227,30 +236,31 @@ async def test_runs_are_paged_newest_first_or_as_asked(rebalances: RebalanceStor
 
 async def test_the_runs_of_portfolios_are_cut_down_to_them(rebalances: RebalanceStore) -> None:
     first, second, third = [
-        await rebalances.open(a_run(3, started_at=NOON + timedelta(minutes=at))) for at in range(3)
+        await rebalances.open(make_rebalance(3, started_at=NOON + timedelta(minutes=at)))
+        for at in range(3)
     ]
-    await rebalances.record(first.rebalance_id, range(3), outcomes(first))
-    await rebalances.record(second.rebalance_id, range(2, 3), [outcome(second, 2)])
-    await rebalances.record(third.rebalance_id, range(1), [outcome(third, 0)])
-    wanted = [numbered("P", 1), numbered("P", 2)]
+    await rebalances.record(first.rebalance_id, range(3), make_outcomes(first))
+    await rebalances.record(second.rebalance_id, range(2, 3), [make_outcome(second, 2)])
+    await rebalances.record(third.rebalance_id, range(1), [make_outcome(third, 0)])
+    wanted = [make_id("P", 1), make_id("P", 2)]
     page, total = await rebalances.read_page_of_portfolios(wanted, 0, 10)
     assert total == 2
     assert page == ((second, 1), (first, 2))
-    assert await rebalances.list_outcomes_among(second, wanted, 0, 10) == (outcome(second, 2),)
-    assert await rebalances.list_outcomes_among(first, wanted, 0, 1) == (outcome(first, 1),)
-    assert await rebalances.list_outcomes_among(first, wanted, 1, 10) == (outcome(first, 2),)
+    assert await rebalances.list_outcomes_among(second, wanted, 0, 10) == (make_outcome(second, 2),)
+    assert await rebalances.list_outcomes_among(first, wanted, 0, 1) == (make_outcome(first, 1),)
+    assert await rebalances.list_outcomes_among(first, wanted, 1, 10) == (make_outcome(first, 2),)
     assert await rebalances.read_page_of_portfolios(wanted, 1, 1) == (page[1:], 2)
-    assert await rebalances.read_page_of_portfolios([numbered("P", 8)], 0, 10) == ((), 0)
+    assert await rebalances.read_page_of_portfolios([make_id("P", 8)], 0, 10) == ((), 0)
 
 
 async def test_deleting_a_run_takes_its_outcomes_and_no_others(rebalances: RebalanceStore) -> None:
     kept, gone = await stored_run(rebalances), await stored_run(rebalances)
     with pytest.raises(StaleVersionError):
         await rebalances.delete(gone.rebalance_id, 2)
-    assert await rebalances.list_outcomes(gone) == outcomes(gone)
+    assert await rebalances.list_outcomes(gone) == make_outcomes(gone)
     await rebalances.delete(gone.rebalance_id, 1)
     assert await rebalances.list_outcomes(gone) == ()
-    assert await rebalances.list_outcomes(kept) == outcomes(kept)
+    assert await rebalances.list_outcomes(kept) == make_outcomes(kept)
     with pytest.raises(NotFoundError):
         await rebalances.delete(gone.rebalance_id, 1)
 
@@ -269,28 +279,28 @@ async def test_outcomes_written_after_their_run_was_deleted_are_not_shown(
 ) -> None:
     run = await stored_run(rebalances, 3)
     await rebalances.delete(run.rebalance_id, 1)
-    await rebalances.record(run.rebalance_id, range(1, 2), [outcome(run, 1)])
-    assert await rebalances.read_page_of_portfolios([numbered("P", 1)], 0, 10) == ((), 0)
+    await rebalances.record(run.rebalance_id, range(1, 2), [make_outcome(run, 1)])
+    assert await rebalances.read_page_of_portfolios([make_id("P", 1)], 0, 10) == ((), 0)
 
 
 async def test_a_run_that_is_over_is_stored_with_its_outcomes_in_one_step(
     database: AsyncDatabase[Document],
 ) -> None:
     rebalances = RebalanceStore(database)
-    run = replace(a_run(3), status=RebalanceStatus.COMPLETED)
+    run = replace(make_rebalance(3), status=RebalanceStatus.COMPLETED)
 
-    stored = await rebalances.store(run, outcomes(run))
+    stored = await rebalances.store(run, make_outcomes(run))
 
     assert await rebalances.read(run.rebalance_id) == stored
-    assert await rebalances.list_outcomes(stored) == outcomes(run)
+    assert await rebalances.list_outcomes(stored) == make_outcomes(run)
 
 
 async def test_storing_a_run_twice_changes_nothing(database: AsyncDatabase[Document]) -> None:
     rebalances = RebalanceStore(database)
-    run = replace(a_run(3), status=RebalanceStatus.COMPLETED)
-    stored = await rebalances.store(run, outcomes(run))
+    run = replace(make_rebalance(3), status=RebalanceStatus.COMPLETED)
+    stored = await rebalances.store(run, make_outcomes(run))
 
-    again = await rebalances.store(replace(run, model_name="another"), outcomes(run))
+    again = await rebalances.store(replace(run, model_name="another"), make_outcomes(run))
 
     assert again == stored
 
@@ -299,11 +309,11 @@ async def test_the_outcomes_of_some_portfolios_come_in_their_order(
     database: AsyncDatabase[Document],
 ) -> None:
     rebalances = RebalanceStore(database)
-    run = await rebalances.open(a_run(4))
-    await rebalances.record(run.rebalance_id, range(4), outcomes(run))
+    run = await rebalances.open(make_rebalance(4))
+    await rebalances.record(run.rebalance_id, range(4), make_outcomes(run))
 
-    found = await rebalances.list_outcomes_of(run, [numbered("P", 3), numbered("P", 1)])
+    found = await rebalances.list_outcomes_of(run, [make_id("P", 3), make_id("P", 1)])
 
-    assert found == (outcomes(run)[1], outcomes(run)[3])
-    with pytest.raises(NotFoundError, match=numbered("P", 4)):
-        await rebalances.list_outcomes_of(run, [numbered("P", 1), numbered("P", 4)])
+    assert found == (make_outcomes(run)[1], make_outcomes(run)[3])
+    with pytest.raises(NotFoundError, match=make_id("P", 4)):
+        await rebalances.list_outcomes_of(run, [make_id("P", 1), make_id("P", 4)])

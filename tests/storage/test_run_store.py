@@ -26,7 +26,7 @@ from storage.rebalance import new_rebalance_id
 from storage.rebalance_store import RebalanceStore
 from storage.run import HoldingsRef, Plan, Run, RunStatus, Selection, Snapshot, Totals
 from storage.run_store import RunStore
-from tests.support.samples import a_run as a_part
+from tests.support.samples import make_rebalance as a_part
 
 pytestmark = pytest.mark.mongo
 

@@ -12,7 +12,7 @@ from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
 from storage.rebalance_store import RebalanceStore
 from storage.schema import INDEXES, ensure_indexes
-from tests.support.samples import NOON, a_model, a_run, block, outcomes
+from tests.support.samples import NOON, make_answers, make_model, make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo
 
@@ -44,7 +44,7 @@ async def test_a_validator_of_an_older_release_is_replaced(
     database = starters[0]
     await database.create_collection("models", validator={"title": {"$exists": True}})
     await asyncio.gather(*(ensure_indexes(database) for database in starters))
-    await ModelStore(database).add(a_model())
+    await ModelStore(database).add(make_model())
 
 
 async def test_collections_and_fields_of_before_get_their_names_and_keep_their_documents(
@@ -85,10 +85,10 @@ async def test_collections_and_fields_of_before_get_their_names_and_keep_their_d
 async def test_a_broken_writer_is_stopped(
     database: AsyncDatabase[Document], collection: str, field: str, wrong: Any
 ) -> None:
-    await ModelStore(database).add(a_model())
-    run = await RebalanceStore(database).open(a_run(1))
-    await RebalanceStore(database).record(run.rebalance_id, range(1), outcomes(run))
-    in_columns = block(run, range(1, 2))
+    await ModelStore(database).add(make_model())
+    run = await RebalanceStore(database).open(make_rebalance(1))
+    await RebalanceStore(database).record(run.rebalance_id, range(1), make_outcomes(run))
+    in_columns = make_answers(run, range(1, 2))
     await RebalanceStore(database).record_block(run.rebalance_id, range(1, 2), in_columns)
     with pytest.raises(WriteError, match="validation"):
         await database[collection].update_one({}, {"$set": {field: wrong}})

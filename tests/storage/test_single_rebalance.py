@@ -17,7 +17,7 @@ from storage.mongo.connection import Document
 from storage.outcomes import SecurityEncoder, outcome_id
 from storage.rebalance import OUTCOME, Rebalance, new_rebalance_id
 from storage.rebalance_store import RebalanceStore
-from tests.support.samples import a_run, outcomes
+from tests.support.samples import make_outcomes, make_rebalance
 
 pytestmark = pytest.mark.mongo
 
@@ -36,8 +36,8 @@ async def separate(database: AsyncDatabase[Document], run: Rebalance) -> None:
 async def single(
     request: pytest.FixtureRequest, rebalances: RebalanceStore, database: AsyncDatabase[Document]
 ) -> Stored:
-    run = a_run(1)
-    (outcome,) = outcomes(run)
+    run = make_rebalance(1)
+    (outcome,) = make_outcomes(run)
     run = await rebalances.store(run, (outcome,))
     assert await database["outcomes"].count_documents({}) == 0
     if request.param == "as stored before":
@@ -96,8 +96,8 @@ async def test_an_outcome_that_may_not_fit_has_a_document_of_its_own(
     database: AsyncDatabase[Document],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = a_run(1)
-    (outcome,) = outcomes(run)
+    run = make_rebalance(1)
+    (outcome,) = make_outcomes(run)
     monkeypatch.setattr(rebalance_store, "MAX_POSITIONS_WITHIN", len(outcome.before) - 1)
 
     run = await rebalances.store(run, (outcome,))
@@ -111,9 +111,9 @@ async def test_the_claim_and_the_rebalance_are_stored_together_or_not_at_all(
 ) -> None:
     keys = IdempotencyStore(database)
     for number in range(20):
-        run, key = a_run(1), f"k{number}"
+        run, key = make_rebalance(1), f"k{number}"
         await keys.claim(key, "hash", "me")
-        storing = rebalances.store(run, outcomes(run), IdempotencyClaim(key, "me"))
+        storing = rebalances.store(run, make_outcomes(run), IdempotencyClaim(key, "me"))
         results: list[Any] = await asyncio.gather(
             storing, keys.release(key, "me"), return_exceptions=True
         )
@@ -141,19 +141,19 @@ async def test_equal_securities_of_two_rebalances_keep_their_own_digits(
 ) -> None:
     prices = ("10.5", "10.50", "10.500")
     for price in prices:
-        run = a_run(1)
+        run = make_rebalance(1)
         securities = tuple(replace(one, price=Decimal(price)) for one in run.securities)
         run = replace(run, securities=securities)
         for _ in range(2):  # the second with what was remembered of the first
             run = replace(run, rebalance_id=new_rebalance_id())
-            await rebalances.store(run, outcomes(run))
+            await rebalances.store(run, make_outcomes(run))
             found = await rebalances.read(run.rebalance_id)
             assert {str(one.price) for one in found.securities} == {price}
 
 
 def test_only_so_many_securities_stay_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outcomes_module, "MAX_ENCODED_SECURITIES", 2)
-    encode_security, securities = SecurityEncoder(), a_run(1).securities
+    encode_security, securities = SecurityEncoder(), make_rebalance(1).securities
     copies = [replace(securities[0]) for _ in range(3)]
 
     first, second, third = map(encode_security, copies)

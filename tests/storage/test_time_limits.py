@@ -32,16 +32,23 @@ from storage.run_store import RunStore
 from storage.submission_store import OrderSubmissionStore
 from tests.storage.embedded.test_server import freeze
 from tests.storage.test_order_store import some
-from tests.support.samples import NOON, a_model, a_run, block, numbered, outcomes
+from tests.support.samples import (
+    NOON,
+    make_answers,
+    make_id,
+    make_model,
+    make_outcomes,
+    make_rebalance,
+)
 
 pytestmark = pytest.mark.mongo
 
 TIMEOUT_S = 0.3
 GIVE_UP_S = 15.0  # on a busy machine; without its bound a transaction is repeated for 120 s
 ID = "6" * 24
-REBALANCE = a_run()
+REBALANCE = make_rebalance()
 ORDERS = some(ID, 2)
-CHUNK = Chunk(ID, 0, (numbered("P", 0),))
+CHUNK = Chunk(ID, 0, (make_id("P", 0),))
 TOTALS = Totals()
 SNAPSHOT = Snapshot("one", NOON, {})
 
@@ -62,7 +69,7 @@ ARGUMENTS: dict[str, Any] = {
     "lease_s": 30.0,
     "limit": 10,
     "max_orders": 10,
-    "model": replace(a_model(), model_id=ID, version=1),
+    "model": replace(make_model(), model_id=ID, version=1),
     "model_id": ID,
     "moment": NOON,
     "now": NOON,
@@ -70,12 +77,12 @@ ARGUMENTS: dict[str, Any] = {
     "order_ids": {"key": 1},
     "orders": ORDERS,
     "ordinals": range(3),
-    "outcomes": outcomes(REBALANCE),
-    "outcome": block(REBALANCE, range(3)),
+    "outcomes": make_outcomes(REBALANCE),
+    "outcome": make_answers(REBALANCE, range(3)),
     "owner": "me",
     "plan": Plan(SNAPSHOT, HoldingsRef("summaries"), 1, 1, 1, NOON),
-    "portfolio_id": numbered("P", 0),
-    "portfolio_ids": [numbered("P", 0)],
+    "portfolio_id": make_id("P", 0),
+    "portfolio_ids": [make_id("P", 0)],
     "rebalance": REBALANCE,
     "rebalance_id": ID,
     "rebalance_ids": [ID],
@@ -84,7 +91,7 @@ ARGUMENTS: dict[str, Any] = {
     "request_hash": "hash",
     "run": Run(ID, Selection(), NO_OVERRIDES, HoldingsRef("summaries"), NOON),
     "run_id": ID,
-    "security_ids": [numbered("S", 0)],
+    "security_ids": [make_id("S", 0)],
     "settlements": {"key": Settlement(OrderState.SENT, 1)},
     "status": RebalanceStatus.COMPLETED,
     "statuses": {"key": "FILL"},

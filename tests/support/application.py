@@ -18,10 +18,10 @@ from serve_app.ports.optimizer import Optimizer
 from serve_app.settings import Settings, settings_from
 from serve_app.simulator import Market
 from storage.mongo.connection import ping
-from tests.support.fakes import FakeOptimizer, Stored, no_metrics, posted
+from tests.support.fakes import FakeOptimizer, Stored, make_model_body, render_no_metrics
 from tests.support.flaky_order_service import OrderDesk
-from tests.support.in_process import Upstreams, optimizer_with
-from tests.support.submissions import reachable
+from tests.support.in_process import Upstreams, build_optimizer
+from tests.support.submissions import connect_desk
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def desk(market: Market) -> OrderDesk:
 @pytest.fixture
 def stored(database: Any, desk: OrderDesk, settings: Settings) -> Stored:
     stored = Stored(database, MODEL_RULES[settings.model_rules])
-    reachable(stored, desk)
+    connect_desk(stored, desk)
     return stored
 
 
@@ -53,7 +53,7 @@ def optimizer(
 ) -> FakeOptimizer | Optimizer:
     if upstreams is None:
         return FakeOptimizer(stored)
-    return optimizer_with(settings, database, upstreams)
+    return build_optimizer(settings, database, upstreams)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def app(
     settings: Settings, stored: Stored, optimizer: FakeOptimizer | Optimizer, database: Any
 ) -> FastAPI:
     checks = {"database": lambda: ping(database)}
-    return api_app(settings, Ports(stored.port, optimizer, checks, no_metrics))
+    return api_app(settings, Ports(stored.port, optimizer, checks, render_no_metrics))
 
 
 @pytest.fixture
@@ -84,6 +84,6 @@ def read_anywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 async def model(client: httpx.AsyncClient) -> dict[str, Any]:
-    answer = await client.post("/api/v1/models", json=posted())
+    answer = await client.post("/api/v1/models", json=make_model_body())
     assert answer.status_code == 201, answer.text
     return answer.json()

@@ -10,9 +10,13 @@ from serve_app.api.exports.arrow_tables import ARROW_STREAM, PARQUET
 TABLES = [PARQUET, ARROW_STREAM]
 
 
-def table_of(media_type: str, body: bytes) -> Any:
+def read_table(media_type: str, body: bytes) -> Any:
     """Read a table of pyarrow."""
     source = pa.BufferReader(body)
     if media_type == PARQUET:
         return parquet.read_table(source)
     return ipc.open_stream(source).read_all()
+
+
+# Names of before, until every branch uses the new ones.
+table_of = read_table

@@ -27,7 +27,7 @@ WIDE = {"COLUMNS": "200"}
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncGenerator[str]:
+async def serve(app: FastAPI) -> AsyncGenerator[str]:
     """Serve the application from this event loop, and yield the URL."""
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
@@ -42,7 +42,7 @@ async def served(app: FastAPI) -> AsyncGenerator[str]:
             await serving
 
 
-def ordergen_at(url: str) -> Ordergen:
+def connect_ordergen(url: str) -> Ordergen:
     """Return a caller of `ordergen` with a wide terminal."""
 
     async def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -50,3 +50,8 @@ def ordergen_at(url: str) -> Ordergen:
         return await asyncio.to_thread(runner.invoke, cli, arguments, stdin)
 
     return run
+
+
+# Names of before, until every branch uses the new ones.
+served = serve
+ordergen_at = connect_ordergen

@@ -44,7 +44,7 @@ class Stored:
 
     def __init__(self, database: Any, rules: ModelRules = GLOBECO) -> None:
         nobody: Any = None
-        self.resources = resources_with(database, nobody, rules)
+        self.resources = build_resources(database, nobody, rules)
         self.submitter = OrderSubmitter(self.resources)
         handle: Any = Handle(lambda: self.deployment)
         self.port = connect(Store, handle)
@@ -65,7 +65,7 @@ class Stored:
         return self.resources.rebalances
 
 
-def resources_with(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) -> Resources:
+def build_resources(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) -> Resources:
     """Build the resources of a deployment on this database, with one fake for every upstream."""
     return Resources(
         database=database,
@@ -87,7 +87,7 @@ def resources_with(database: Any, upstreams: Any, rules: ModelRules = GLOBECO) -
     )
 
 
-def bought_one(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
+def make_purchase(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     """Build an outcome that buys one share of every security from the cash."""
     return PortfolioOutcome(
         portfolio_id=portfolio_id,
@@ -104,7 +104,7 @@ def bought_one(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> Portf
     )
 
 
-def refused(code: str, portfolio_id: str = P, **members: Any) -> PortfolioOutcome:
+def make_refusal(code: str, portfolio_id: str = P, **members: Any) -> PortfolioOutcome:
     status = Status.INFEASIBLE if code == "infeasible" else Status.FAILED
     refusal = Refusal(code, "It is no use.", members)
     return PortfolioOutcome(portfolio_id, status, None, None, None, refusal=refusal)
@@ -118,7 +118,7 @@ class FakeOptimizer:
     """Optimizer that records the result of ``outcome`` for each portfolio, or raises ``error``."""
 
     stored: Stored
-    outcome: Outcome = bought_one
+    outcome: Outcome = make_purchase
     error: Exception | None = None
     asked: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
 
@@ -224,11 +224,11 @@ def _ids(model: Model) -> list[str]:
     return [target.security_id for target in model.targets]
 
 
-async def no_metrics() -> str:
+async def render_no_metrics() -> str:
     return "ordergen_up 1\n"
 
 
-def position(security_id: str = A, target: object = "0.25") -> dict[str, object]:
+def make_position(security_id: str = A, target: object = "0.25") -> dict[str, object]:
     return {
         "security_id": security_id,
         "target": target,
@@ -237,5 +237,14 @@ def position(security_id: str = A, target: object = "0.25") -> dict[str, object]
     }
 
 
-def posted(name: str = "Growth", **changes: object) -> dict[str, object]:
-    return {"name": name, "positions": [position()], "portfolios": [P, Q], **changes}
+def make_model_body(name: str = "Growth", **changes: object) -> dict[str, object]:
+    return {"name": name, "positions": [make_position()], "portfolios": [P, Q], **changes}
+
+
+# Names of before, until every branch uses the new ones.
+bought_one = make_purchase
+refused = make_refusal
+resources_with = build_resources
+position = make_position
+posted = make_model_body
+no_metrics = render_no_metrics

@@ -31,14 +31,16 @@ class OrderDesk(httpx.AsyncBaseTransport):
         if self.is_down:
             return httpx.Response(503, request=request)
         if request.url.path == "/api/v1/blotters" and not self.has_blotters:
-            return unread(httpx.Response(200, json=[], request=request))
+            return unread_response(httpx.Response(200, json=[], request=request))
         if request.method == "POST":
             self.posted.append(json.loads(request.content))
             if self.faults:
-                return unread(await self.faults.pop(0)(self._market.handle_async_request, request))
+                return unread_response(
+                    await self.faults.pop(0)(self._market.handle_async_request, request)
+                )
         return await self._market.handle_async_request(request)
 
-    async def orders(self) -> list[dict[str, Any]]:
+    async def read_orders(self) -> list[dict[str, Any]]:
         """Return all orders of the order service."""
         found: list[dict[str, Any]] = []
         async with httpx.AsyncClient(transport=self._market, base_url="http://desk") as http:
@@ -49,9 +51,9 @@ class OrderDesk(httpx.AsyncBaseTransport):
                 if not page["pagination"]["hasNext"]:
                     return found
 
-    async def status(self, order_id: int) -> str:
+    async def read_status(self, order_id: int) -> str:
         """Return the status of an order."""
-        found = {order["id"]: order["status"]["abbreviation"] for order in await self.orders()}
+        found = {order["id"]: order["status"]["abbreviation"] for order in await self.read_orders()}
         return found[order_id]
 
     async def update(self, order_id: int, status: str) -> None:
@@ -81,15 +83,15 @@ class OrderDesk(httpx.AsyncBaseTransport):
             answer = await http.delete(f"/api/v1/order/{order_id}", params={"version": 1})
             assert answer.status_code == 204
 
-    async def natural_keys(self) -> list[tuple[str, str]]:
+    async def read_keys(self) -> list[tuple[str, str]]:
         """Return portfolio and security of all orders, sorted."""
         return sorted(
             (order["portfolio"]["portfolioId"], order["security"]["securityId"])
-            for order in await self.orders()
+            for order in await self.read_orders()
         )
 
 
-def unread(response: httpx.Response) -> httpx.Response:
+def unread_response(response: httpx.Response) -> httpx.Response:
     """Convert a response to the form that a connection gives, with an unread body."""
     if not response.is_stream_consumed:
         return response
@@ -97,32 +99,32 @@ def unread(response: httpx.Response) -> httpx.Response:
     return httpx.Response(response.status_code, stream=stream, request=response.request)
 
 
-async def not_connected(_: Send, request: httpx.Request) -> httpx.Response:
+async def refuse_connection(_: Send, request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("refused", request=request)
 
 
-async def lost_on_the_way_there(_: Send, request: httpx.Request) -> httpx.Response:
+async def lose_request(_: Send, request: httpx.Request) -> httpx.Response:
     raise httpx.ReadError("reset", request=request)
 
 
-async def lost_on_the_way_back(send: Send, request: httpx.Request) -> httpx.Response:
+async def lose_answer(send: Send, request: httpx.Request) -> httpx.Response:
     await send(request)
     raise httpx.ReadTimeout("no answer", request=request)
 
 
-async def overloaded(_: Send, request: httpx.Request) -> httpx.Response:
+async def report_overload(_: Send, request: httpx.Request) -> httpx.Response:
     return httpx.Response(500, json={"status": "FAILURE", "message": OVERLOADED}, request=request)
 
 
-async def answered_in_reverse(send: Send, request: httpx.Request) -> httpx.Response:
-    body = await _answered(send, request)
+async def reverse_answers(send: Send, request: httpx.Request) -> httpx.Response:
+    body = await _fetch_answer(send, request)
     body["orders"].reverse()
     return httpx.Response(200, json=body, request=request)
 
 
-async def saved_but_called_a_failure(send: Send, request: httpx.Request) -> httpx.Response:
+async def save_but_report_failure(send: Send, request: httpx.Request) -> httpx.Response:
     """Save the order but respond with an error, as the real service may do."""
-    body = await _answered(send, request)
+    body = await _fetch_answer(send, request)
     first = body["orders"][0]
     message = "Failed to create order: unknown error"
     body["orders"][0] = {
@@ -133,15 +135,15 @@ async def saved_but_called_a_failure(send: Send, request: httpx.Request) -> http
     return httpx.Response(207, json=body, request=request)
 
 
-async def without_an_index(send: Send, request: httpx.Request) -> httpx.Response:
+async def save_without_index(send: Send, request: httpx.Request) -> httpx.Response:
     """Save the order but respond with index -1, as the real service does for a busy worker."""
-    body = await _answered(send, request)
+    body = await _fetch_answer(send, request)
     message = "Future execution failed: null"
     body["orders"][0] = {"status": "FAILURE", "message": message, "requestIndex": -1}
     return httpx.Response(207, json=body, request=request)
 
 
-def only_the_first(count: int, status: int = 500) -> Fault:
+def save_first_only(count: int, status: int = 500) -> Fault:
     """Fault of a service that saves some orders of a batch and responds with an error."""
 
     async def cut(send: Send, request: httpx.Request) -> httpx.Response:
@@ -153,12 +155,12 @@ def only_the_first(count: int, status: int = 500) -> Fault:
     return cut
 
 
-def refusing(count: int, message: str = "Blotter ID is required") -> Fault:
+def refuse_first(count: int, message: str = "Blotter ID is required") -> Fault:
     """Fault of a service that refuses the first orders of a batch and accepts the others."""
 
-    async def refused(send: Send, request: httpx.Request) -> httpx.Response:
+    async def refuse(send: Send, request: httpx.Request) -> httpx.Response:
         orders = json.loads(request.content)
-        answer = await _answered(send, httpx.Request("POST", request.url, json=orders[count:]))
+        answer = await _fetch_answer(send, httpx.Request("POST", request.url, json=orders[count:]))
         taken = [{**row, "requestIndex": row["requestIndex"] + count} for row in answer["orders"]]
         failed = [
             {"status": "FAILURE", "message": message, "requestIndex": index}
@@ -166,10 +168,23 @@ def refusing(count: int, message: str = "Blotter ID is required") -> Fault:
         ]
         return httpx.Response(207, json={"orders": failed + taken}, request=request)
 
-    return refused
+    return refuse
 
 
-async def _answered(send: Send, request: httpx.Request) -> dict[str, Any]:
+async def _fetch_answer(send: Send, request: httpx.Request) -> dict[str, Any]:
     response = await send(request)
     await response.aread()
     return response.json() if "orders" in response.json() else {"orders": []}
+
+
+# Names of before, until every branch uses the new ones.
+unread = unread_response
+not_connected = refuse_connection
+lost_on_the_way_there = lose_request
+lost_on_the_way_back = lose_answer
+overloaded = report_overload
+answered_in_reverse = reverse_answers
+saved_but_called_a_failure = save_but_report_failure
+without_an_index = save_without_index
+only_the_first = save_first_only
+refusing = refuse_first

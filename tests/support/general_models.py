@@ -16,15 +16,20 @@ THIRDS: list[dict[str, Any]] = [
 PRICES = {STOCK: "310.25", SHARE: "42.5", FUND: "10.00", BOND: "7.5"}
 
 
-def general_model(**changes: Any) -> dict[str, Any]:
+def make_general_model(**changes: Any) -> dict[str, Any]:
     """Build the body of a model with every kind of target and band that GlobeCo would refuse."""
     body = {"name": "Thirds", "positions": THIRDS, "portfolios": [ACCOUNT, HOUSEHOLD]}
     return body | changes
 
 
-def two_households() -> Upstreams:
+def make_two_households() -> Upstreams:
     """Build upstreams at which both portfolios own cash and a security each."""
     world = Upstreams({each: Decimal(price) for each, price in PRICES.items()})
-    world.owns(ACCOUNT, 100_000, **{STOCK: 10})
-    world.owns(HOUSEHOLD, "5000.25", **{SHARE: "12.5"})
+    world.set_balance(ACCOUNT, 100_000, **{STOCK: 10})
+    world.set_balance(HOUSEHOLD, "5000.25", **{SHARE: "12.5"})
     return world
+
+
+# Names of before, until every branch uses the new ones.
+general_model = make_general_model
+two_households = make_two_households

@@ -28,7 +28,7 @@ from serve_app.upstream.errors import HoldingsMissingError, UpstreamUnavailableE
 from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.prices import PriceSnapshot
 from storage.chunk_store import Chunk, Report
-from tests.support.fakes import PRICE, A, B, P, Q, resources_with
+from tests.support.fakes import PRICE, A, B, P, Q, build_resources
 from tests.support.local_handle import Handle
 
 
@@ -54,20 +54,22 @@ class Upstreams:
             each: self.balances.get(each) or HoldingsMissingError(each) for each in portfolio_ids
         }
 
-    def owns(self, portfolio_id: str, cash: object, **shares: object) -> None:
+    def set_balance(self, portfolio_id: str, cash: object, **shares: object) -> None:
         held = {security: Decimal(str(count)) for security, count in shares.items()}
         self.balances[portfolio_id] = Balance(portfolio_id, Decimal(str(cash)), held)
+
+    owns = set_balance
 
     def _require(self, upstream: str) -> None:
         if self.down == upstream:
             raise UpstreamUnavailableError(upstream, "no answer", 1.0)
 
 
-def two_owners() -> Upstreams:
+def make_two_owners() -> Upstreams:
     """Build upstreams at which P owns two of A, and Q three of B."""
     world = Upstreams({A: PRICE, B: PRICE})
-    world.owns(P, 1000, **{A: 2})
-    world.owns(Q, 500, **{B: 3})
+    world.set_balance(P, 1000, **{A: 2})
+    world.set_balance(Q, 500, **{B: 3})
     return world
 
 
@@ -100,7 +102,7 @@ class Gate(Upstreams):
 
 
 @dataclass(frozen=True)
-class TextHere:
+class LocalText:
     """RemoteText in this process."""
 
     text: bytes
@@ -109,7 +111,7 @@ class TextHere:
         return memoryview(self.text)
 
 
-class RunnerHere:
+class LocalRunner:
     """Runner of chunks in this process instead of in Ray tasks."""
 
     def __init__(
@@ -140,7 +142,7 @@ class RunnerHere:
             return None
         if (written := recorded.written) is not None:
             has_plans = not written.are_refused
-            self._texts.add(chunk, TextHere(written.text), has_plans=has_plans)
+            self._texts.add(chunk, LocalText(written.text), has_plans=has_plans)
         return recorded.report
 
     def elements(self, portfolios: int) -> RemoteElements | None:
@@ -148,13 +150,13 @@ class RunnerHere:
 
     async def preview(self, work: Work, whole: Chunk) -> Preview:
         assert self._write is not None
-        previews, texts = list[ChunkPreview](), list[TextHere]()
+        previews, texts = list[ChunkPreview](), list[LocalText]()
         ids, size = whole.portfolio_ids, self._settings.run_chunk_size
         for first in range(0, len(ids), size):
             part = Chunk(whole.rebalance_id, first, ids[first : first + size])
             preview, text = await preview_chunk(work, part, self._with, None, self._write)
             previews.append(preview)
-            texts.append(TextHere(text))
+            texts.append(LocalText(text))
         return join_previews(previews, texts)
 
     def interrupt(self) -> None:
@@ -165,19 +167,27 @@ class RunnerHere:
         pass
 
 
-def optimizer_with(settings: Settings, database: Any, upstreams: Any) -> Optimizer:
+def build_optimizer(settings: Settings, database: Any, upstreams: Any) -> Optimizer:
     """Build the optimizer that the ingress calls, on these upstreams and this database."""
-    resources = resources_with(database, upstreams, MODEL_RULES[settings.model_rules])
-    coordinator = Coordinator(settings, resources, RunnerHere)
-    open_runner = partial(RunnerHere, write=write_outcomes)
+    resources = build_resources(database, upstreams, MODEL_RULES[settings.model_rules])
+    coordinator = Coordinator(settings, resources, LocalRunner)
+    open_runner = partial(LocalRunner, write=write_outcomes)
     parts = OptimizerParts(
         resources, coordinator, answer_text, open_runner, answer_upload=answer_upload
     )
-    return optimizer_of(settings, parts)
+    return connect_optimizer(settings, parts)
 
 
-def optimizer_of(settings: Settings, parts: OptimizerParts) -> Optimizer:
+def connect_optimizer(settings: Settings, parts: OptimizerParts) -> Optimizer:
     """Build the optimizer from these parts, behind a handle like that of the ingress."""
     deployment = OptimizerDeployment(settings, lambda _: parts)
     handle: Any = Handle(lambda: deployment)
     return connect(Optimizer, handle)
+
+
+# Names of before, until every branch uses the new ones.
+two_owners = make_two_owners
+TextHere = LocalText
+RunnerHere = LocalRunner
+optimizer_with = build_optimizer
+optimizer_of = connect_optimizer

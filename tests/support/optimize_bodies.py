@@ -12,36 +12,36 @@ from serve_app.deployments.long_bodies import answer_text
 from serve_app.deployments.optimizer import OptimizerParts
 from serve_app.deployments.uploads import answer_upload
 from serve_app.settings import Settings
-from tests.support.fakes import no_metrics
-from tests.support.in_process import optimizer_of
+from tests.support.fakes import render_no_metrics
+from tests.support.in_process import connect_optimizer
 
 Json = dict[str, Any]
 PATH = "/api/v1/optimize"
 JSON = {"content-type": "application/json"}
 
 
-def optimize_app(settings: Settings) -> FastAPI:
+def build_optimize_app(settings: Settings) -> FastAPI:
     """Build an application without a database and without upstreams."""
     nothing: Any = None
     parts = OptimizerParts(nothing, nothing, answer_text, nothing, answer_upload=answer_upload)
-    optimizer = optimizer_of(settings, parts)
-    collaborators = Ports(nothing, optimizer, {}, no_metrics)
+    optimizer = connect_optimizer(settings, parts)
+    collaborators = Ports(nothing, optimizer, {}, render_no_metrics)
     return api_app(settings, collaborators)
 
 
-def client_of(app: FastAPI) -> httpx.AsyncClient:
+def open_client(app: FastAPI) -> httpx.AsyncClient:
     """A client of an application in this process."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
-def line(security_id: str, target: object, **band: object) -> Json:
+def make_line(security_id: str, target: object, **band: object) -> Json:
     band = band or {"low_drift": "0.1", "high_drift": "0.1"}
     return {"security_id": security_id, "target": target, **band}
 
 
-def asked(*positions: Json, cash: object = "1000", **holdings: object) -> Json:
+def make_body(*positions: Json, cash: object = "1000", **holdings: object) -> Json:
     """Build a body in which every price is 10."""
-    lines = positions or (line("VTI", "0.6"), line("BND", "0.4"))
+    lines = positions or (make_line("VTI", "0.6"), make_line("BND", "0.4"))
     names = [each["security_id"] for each in lines]
     return {
         "model": {"positions": list(lines)},
@@ -50,14 +50,14 @@ def asked(*positions: Json, cash: object = "1000", **holdings: object) -> Json:
     }
 
 
-async def answer_to(client: httpx.AsyncClient, body: Json | str) -> Json:
+async def post_body(client: httpx.AsyncClient, body: Json | str) -> Json:
     text = body if isinstance(body, str) else json.dumps(body)
     answer = await client.post(PATH, content=text, headers=JSON)
     assert answer.status_code == 200, answer.text
     return json.loads(answer.text, parse_float=str)[0]
 
 
-def trades(outcome: Json) -> dict[str, str]:
+def read_trades(outcome: Json) -> dict[str, str]:
     return {
         each["security_id"]: ("-" if each["transaction_type"] == "SELL" else "")
         + str(each["quantity"])
@@ -65,7 +65,17 @@ def trades(outcome: Json) -> dict[str, str]:
     }
 
 
-async def refusal_of(client: httpx.AsyncClient, body: Json) -> Json:
+async def read_refusal(client: httpx.AsyncClient, body: Json) -> Json:
     answer = await client.post(PATH, json=body)
     assert answer.status_code == 422, answer.text
     return answer.json()
+
+
+# Names of before, until every branch uses the new ones.
+optimize_app = build_optimize_app
+client_of = open_client
+line = make_line
+asked = make_body
+answer_to = post_body
+trades = read_trades
+refusal_of = read_refusal

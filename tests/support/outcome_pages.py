@@ -14,7 +14,9 @@ OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(type_registry=TYPE_REGISTRY
 REBALANCE = "5" * 24
 
 
-def page_of(made: BlockOutcome, first: int = 0, ordinals: range | None = None) -> OutcomePage:
+def store_and_read_page(
+    made: BlockOutcome, first: int = 0, ordinals: range | None = None
+) -> OutcomePage:
     """Store a block whose first row has the ordinal ``first``, and read a page of these ordinals.
 
     An error beside has no outcome.
@@ -33,7 +35,7 @@ def page_of(made: BlockOutcome, first: int = 0, ordinals: range | None = None) -
     return OutcomePage(ordinals, tuple(blocks), objects)
 
 
-def outcomes_in(page: OutcomePage) -> list[PortfolioOutcome]:
+def list_outcomes(page: OutcomePage) -> list[PortfolioOutcome]:
     """Make every outcome of a page an object, in order."""
     placed: dict[int, Any] = dict(page.objects)
     for start, block in page.blocks:
@@ -43,3 +45,8 @@ def outcomes_in(page: OutcomePage) -> list[PortfolioOutcome]:
 
 def _beside(block: BlockOutcome) -> list[int]:
     return [row for row, status in enumerate(block.status.tolist()) if status == BESIDE]
+
+
+# Names of before, until every branch uses the new ones.
+page_of = store_and_read_page
+outcomes_in = list_outcomes

@@ -10,7 +10,7 @@ OVER = {"COMPLETED", "CANCELLED", "STOPPED"}
 WITHIN_S = 60.0
 
 
-async def run_over(client: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
+async def wait_until_over(client: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
     """Poll a run until it is over, and return the run."""
     async with asyncio.timeout(WITHIN_S):
         while True:
@@ -22,7 +22,7 @@ async def run_over(client: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
             await asyncio.sleep(0.05)
 
 
-def events_of(text: str) -> list[tuple[str, str | None, Any]]:
+def parse_events(text: str) -> list[tuple[str, str | None, Any]]:
     """Parse server-sent events to kind, id and data, without comments."""
     found = []
     for block in text.split("\n\n"):
@@ -30,3 +30,8 @@ def events_of(text: str) -> list[tuple[str, str | None, Any]]:
         if fields:
             found.append((fields["event"], fields.get("id"), json.loads(fields["data"])))
     return found
+
+
+# Names of before, until every branch uses the new ones.
+run_over = wait_until_over
+events_of = parse_events

@@ -9,13 +9,18 @@ from storage.rebalance import new_rebalance_id
 from storage.run import HoldingsRef, Run, Selection
 
 
-def numbered(count: int, first: int = 0) -> tuple[str, ...]:
+def make_portfolio_ids(count: int, first: int = 0) -> tuple[str, ...]:
     """Generate ids of portfolios."""
     return tuple(f"{number:024}" for number in range(first, first + count))
 
 
-def a_run(*model_ids: str | None, **fields: object) -> Run:
+def make_run(*model_ids: str | None, **fields: object) -> Run:
     """Build a run over the followers of these models, or over all portfolios."""
     selection = Selection(tuple(str(model_id) for model_id in model_ids))
     run = Run(new_rebalance_id(), selection, NO_OVERRIDES, HoldingsRef(SUMMARIES), now())
     return replace(run, **fields)  # pyright: ignore[reportArgumentType]
+
+
+# Names of before, until every branch uses the new ones.
+numbered = make_portfolio_ids
+a_run = make_run

@@ -20,42 +20,46 @@ NOON = datetime(2026, 3, 2, 12, 0, 0, 123_000, tzinfo=UTC)
 OPTIMAL = Certificate(Proof.OPTIMAL, Method.COVER, Decimal("17.25"), Decimal("17.25"))
 
 
-def numbered(kind: str, number: int) -> str:
+def make_id(kind: str, number: int) -> str:
     """Build an id of 24 characters, such as P00000000000000000000007."""
     return f"{kind}{number:023}"
 
 
-def a_model(name: str = "Growth", *portfolio_ids: str) -> Model:
-    targets = tuple(Target(numbered("S", at), Decimal("0.095"), BAND) for at in range(10))
-    return Model(name, targets, portfolio_ids or (numbered("P", 0),))
+def make_model(name: str = "Growth", *portfolio_ids: str) -> Model:
+    targets = tuple(Target(make_id("S", at), Decimal("0.095"), BAND) for at in range(10))
+    return Model(name, targets, portfolio_ids or (make_id("P", 0),))
 
 
-def securities(count: int = 3) -> tuple[PricedTarget, ...]:
+def make_securities(count: int = 3) -> tuple[PricedTarget, ...]:
     price = Decimal("12.3456")
     return tuple(
-        PricedTarget(numbered("S", at), price + at, Decimal("0.095"), BAND) for at in range(count)
+        PricedTarget(make_id("S", at), price + at, Decimal("0.095"), BAND) for at in range(count)
     )
 
 
-def a_run(portfolios: int = 3, *, name: str = "Growth", started_at: datetime = NOON) -> Rebalance:
+def make_rebalance(
+    portfolios: int = 3, *, name: str = "Growth", started_at: datetime = NOON
+) -> Rebalance:
     model_id = str(ObjectId())
-    lots = {numbered("S", 1): Decimal(100)}
+    lots = {make_id("S", 1): Decimal(100)}
     options = OptionOverrides({"cash_floor": Decimal("0.02"), "lots": lots})
     return Rebalance(
-        new_rebalance_id(), model_id, 4, name, securities(), options, portfolios, started_at
+        new_rebalance_id(), model_id, 4, name, make_securities(), options, portfolios, started_at
     )
 
 
-def outcomes(rebalance: Rebalance, ordinals: range | None = None) -> tuple[PortfolioOutcome, ...]:
+def make_outcomes(
+    rebalance: Rebalance, ordinals: range | None = None
+) -> tuple[PortfolioOutcome, ...]:
     """Build an outcome for each ordinal: every third is infeasible, every fifth failed."""
     chosen = range(rebalance.number_of_portfolios) if ordinals is None else ordinals
-    return tuple(outcome(rebalance, ordinal) for ordinal in chosen)
+    return tuple(make_outcome(rebalance, ordinal) for ordinal in chosen)
 
 
-def outcome(rebalance: Rebalance, ordinal: int) -> PortfolioOutcome:
-    portfolio_id = numbered("P", ordinal)
+def make_outcome(rebalance: Rebalance, ordinal: int) -> PortfolioOutcome:
+    portfolio_id = make_id("P", ordinal)
     if ordinal % 5 == 4:
-        refusal = Refusal("prices-missing", "no price", {"securities": [numbered("S", 9)]})
+        refusal = Refusal("prices-missing", "no price", {"securities": [make_id("S", 9)]})
         return PortfolioOutcome(portfolio_id, Status.FAILED, None, None, None, refusal=refusal)
     refused = ordinal % 3 == 2
     before = (Decimal("10.5"), -3, 2**40 + ordinal)
@@ -76,7 +80,7 @@ def outcome(rebalance: Rebalance, ordinal: int) -> PortfolioOutcome:
     )
 
 
-def block(
+def make_answers(
     run: Rebalance,
     ordinals: range,
     beside: Mapping[int, PortfolioOutcome] | None = None,
@@ -101,13 +105,23 @@ def block(
     held = ScaledColumn(np.full(len(holders), 5, dtype=np.int64), 0)
     return BlockOutcome(
         run.securities,
-        tuple(numbered("P", ordinal) for ordinal in ordinals),
+        tuple(make_id("P", ordinal) for ordinal in ordinals),
         np.where(is_beside, BESIDE, status).astype(np.int8),
         *amounts,
         ScaledColumn(before, 0),
         ScaledColumn(after, 0),
         OtherHoldings(
-            holders, np.zeros_like(holders), held, (numbered("X", 1),), (Decimal("1.50"),)
+            holders, np.zeros_like(holders), held, (make_id("X", 1),), (Decimal("1.50"),)
         ),
         apart,
     )
+
+
+# Names of before, until every branch uses the new ones.
+numbered = make_id
+a_model = make_model
+securities = make_securities
+a_run = make_rebalance
+outcomes = make_outcomes
+outcome = make_outcome
+block = make_answers

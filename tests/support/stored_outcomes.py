@@ -8,7 +8,7 @@ from pymongo.database import Database
 Json = dict[str, Any]
 
 
-def stored_statuses(database: Database[Json], rebalance_id: str) -> list[tuple[str, str]]:
+def read_stored_statuses(database: Database[Json], rebalance_id: str) -> list[tuple[str, str]]:
     """Read each portfolio with its status, in order, from the columns and from beside them."""
     of_rebalance = {"_id": {"$regex": f"^{rebalance_id}:"}}
     fields = {"portfolio_id": 1, "status": 1}
@@ -27,7 +27,12 @@ def stored_statuses(database: Database[Json], rebalance_id: str) -> list[tuple[s
     return [(portfolio_id, status) for _, portfolio_id, status in sorted(found)]
 
 
-def owners(database: Database[Json]) -> set[str]:
+def read_rebalance_ids(database: Database[Json]) -> set[str]:
     """Read the ids of all rebalances that have outcomes."""
     names = "outcomes", "outcome_chunks"
     return {row["_id"][:24] for name in names for row in database[name].find({}, {"_id": 1})}
+
+
+# Names of before, until every branch uses the new ones.
+stored_statuses = read_stored_statuses
+owners = read_rebalance_ids

@@ -13,7 +13,7 @@ from serve_app.upstream.http_transports import HttpxTransport
 from serve_app.upstream.order_service import OrderService
 from serve_app.upstream.retry_policy import Policy
 from storage.order import OrderState
-from tests.support.fakes import Stored, position, posted
+from tests.support.fakes import Stored, make_model_body, make_position
 from tests.support.flaky_order_service import OrderDesk
 
 SECURITIES = tuple(f"S{number:023}" for number in range(10))
@@ -21,7 +21,7 @@ PATIENT = timedelta(hours=1)
 NO_WAIT = timedelta(0)
 
 
-def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIENT) -> None:
+def connect_desk(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIENT) -> None:
     """Connect the store to this desk; ``arrive_within`` bounds the delay of an order."""
     policy = Policy(backoff_s=0.0, breaker_threshold=100)
     service = OrderService(Client("order", "http://desk", policy, HttpxTransport(desk)), "Default")
@@ -30,7 +30,7 @@ def reachable(stored: Stored, desk: OrderDesk, arrive_within: timedelta = PATIEN
     stored.submitter = OrderSubmitter(stored.resources, arrive_within, admission=admission)
 
 
-async def rebalanced(
+async def add_rebalance(
     client: httpx.AsyncClient,
     portfolios: int,
     securities: int = 10,
@@ -39,29 +39,29 @@ async def rebalanced(
 ) -> str:
     """Store a rebalance that buys each security for each portfolio; return its orders' path."""
     ids = [f"P{number:023}" for number in range(first, first + portfolios)]
-    positions = [position(security, "0.05") for security in SECURITIES[:securities]]
-    body = posted(name=name, positions=positions, portfolios=ids)
+    positions = [make_position(security, "0.05") for security in SECURITIES[:securities]]
+    body = make_model_body(name=name, positions=positions, portfolios=ids)
     model = (await client.post("/api/v1/models", json=body)).json()
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
     assert answer.status_code == 200, answer.text
     return f"/api/v1/rebalance/{answer.json()[0]['rebalance_id']}/orders"
 
 
-async def each_is_there_once(desk: OrderDesk, portfolios: int, securities: int = 10) -> None:
+async def assert_each_is_there_once(desk: OrderDesk, portfolios: int, securities: int = 10) -> None:
     expected = [
         (f"P{number:023}", security)
         for number in range(portfolios)
         for security in SECURITIES[:securities]
     ]
-    assert await desk.natural_keys() == expected
+    assert await desk.read_keys() == expected
 
 
-async def handed_over(client: httpx.AsyncClient, path: str, rule: str) -> httpx.Response:
+async def submit_orders(client: httpx.AsyncClient, path: str, rule: str) -> httpx.Response:
     """Hand the orders over under this rule about open orders, and return the response."""
     return await client.post(path, json={"open_orders": rule})
 
 
-def counts(answer: httpx.Response) -> dict[str, int]:
+def read_counts(answer: httpx.Response) -> dict[str, int]:
     found = answer.json()["counts"]
     assert list(found) == [state.value for state in OrderState]
     return {state: count for state, count in found.items() if count}
@@ -70,15 +70,25 @@ def counts(answer: httpx.Response) -> dict[str, int]:
 async def wait_until_released(stored: Stored, path: str) -> None:
     """Wait until no request has the lease of a submission; its caller may be gone long before."""
     async with asyncio.timeout(30):
-        while await stored.resources.submissions.end_lapsed([rebalance_of(path)]):  # noqa: ASYNC110
+        while await stored.resources.submissions.end_lapsed([parse_rebalance_id(path)]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
-def rebalance_of(path: str) -> str:
+def parse_rebalance_id(path: str) -> str:
     """Extract the rebalance id from the path of its orders."""
     return path.split("/")[4]
 
 
-def slug(answer: httpx.Response) -> str:
+def read_code(answer: httpx.Response) -> str:
     """The kind of a problem."""
     return answer.json()["type"].removeprefix("/problems/")
+
+
+# Names of before, until every branch uses the new ones.
+reachable = connect_desk
+rebalanced = add_rebalance
+each_is_there_once = assert_each_is_there_once
+handed_over = submit_orders
+counts = read_counts
+rebalance_of = parse_rebalance_id
+slug = read_code

@@ -24,7 +24,7 @@ class Screen:
     text: str
 
 
-async def on_terminal(
+async def run_on_terminal(
     url: str,
     *arguments: str,
     columns: int = 80,
@@ -57,3 +57,7 @@ def _run(
             written += part
     os.close(person)
     return Screen(process.wait(WITHIN_S), written.decode().replace("\r\n", "\n"))
+
+
+# Names of before, until every branch uses the new ones.
+on_terminal = run_on_terminal

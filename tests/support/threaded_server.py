@@ -20,10 +20,10 @@ from serve_app.upstream.holdings.source import Balance, Found
 from serve_app.upstream.order_service import Placed
 from storage.mongo.connection import connect, disconnect, ping
 from storage.schema import ensure_indexes
-from tests.support.fakes import PRICE, A, Stored, no_metrics
+from tests.support.fakes import PRICE, A, Stored, render_no_metrics
 from tests.support.flaky_order_service import OrderDesk
-from tests.support.in_process import Upstreams, optimizer_with
-from tests.support.submissions import reachable
+from tests.support.in_process import Upstreams, build_optimizer
+from tests.support.submissions import connect_desk
 
 QUICK = settings_from({"optimization_timeout": 0.2})
 
@@ -52,7 +52,9 @@ class Generous(Upstreams):
 
 
 @contextmanager
-def served(mongodb_uri: str, database_name: str, settings: Settings = QUICK) -> Generator[str]:
+def serve_in_thread(
+    mongodb_uri: str, database_name: str, settings: Settings = QUICK
+) -> Generator[str]:
     """Serve from a thread with its own event loop, and yield the URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         stop = threading.Event()
@@ -79,12 +81,12 @@ async def _serve(
 ) -> None:
     database = connect(mongodb_uri, database_name)
     await ensure_indexes(database)
-    optimizer = optimizer_with(settings, database, Generous(Priced()))
+    optimizer = build_optimizer(settings, database, Generous(Priced()))
     checks = {"database": lambda: ping(database)}
     stored = Stored(database, MODEL_RULES[settings.model_rules])
     stored.resources = replace(stored.resources, portfolios=Generous(Priced()))
-    reachable(stored, OrderDesk(Market(seed=7, portfolios=1)))
-    app = api_app(settings, Ports(stored.port, optimizer, checks, no_metrics))
+    connect_desk(stored, OrderDesk(Market(seed=7, portfolios=1)))
+    app = api_app(settings, Ports(stored.port, optimizer, checks, render_no_metrics))
     config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -93,3 +95,7 @@ async def _serve(
     await serving
     await database.client.drop_database(database_name)
     await disconnect(database)
+
+
+# Names of before, until every branch uses the new ones.
+served = serve_in_thread

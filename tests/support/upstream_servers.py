@@ -22,7 +22,7 @@ opened = AsyncExitStack()
 """What a test opened; conftest.py closes it."""
 
 
-def client_of(
+def start_client(
     handler: Handler,
     policy: Policy = EAGER,
     upstream: str = "pricing",
@@ -31,12 +31,12 @@ def client_of(
     transport: Transport | None = None,
 ) -> Client:
     """Start a server and a client of it, both for the duration of the test."""
-    client = Client(upstream, url_of(handler), policy, transport, observer, breaker)
+    client = Client(upstream, start_server(handler), policy, transport, observer, breaker)
     opened.push_async_callback(client.close)
     return client
 
 
-def url_of(handler: Handler) -> str:
+def start_server(handler: Handler) -> str:
     """Start a server, and return its address."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     serving = asyncio.get_running_loop().create_task(_serve(listener, handler))
@@ -44,7 +44,7 @@ def url_of(handler: Handler) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def raw(body: bytes, *headers: str, length: int | None = None, status: str = "200 OK") -> bytes:
+def respond(body: bytes, *headers: str, length: int | None = None, status: str = "200 OK") -> bytes:
     """Build the bytes of a response, with a Content-Length that may be wrong."""
     lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", *headers]
     lines.append(f"Content-Length: {len(body) if length is None else length}")
@@ -81,7 +81,7 @@ async def _converse(
             head = f"{answer.status_code} {answer.reason_phrase}"
             kept = ("retry-after", "content-encoding")
             headers = [f"{name}: {answer.headers[name]}" for name in kept if name in answer.headers]
-            writer.write(raw(answer.content, *headers, status=head))
+            writer.write(respond(answer.content, *headers, status=head))
             await writer.drain()
     except asyncio.IncompleteReadError:
         pass  # the client left
@@ -105,3 +105,9 @@ async def _request(reader: asyncio.StreamReader) -> httpx.Request:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+# Names of before, until every branch uses the new ones.
+client_of = start_client
+url_of = start_server
+raw = respond

@@ -18,7 +18,7 @@ from serve_app.upstream.errors import (
 )
 from serve_app.upstream.http_client import Client, UpstreamHealth
 from serve_app.upstream.retry_policy import Policy
-from tests.support.upstream_servers import EAGER, client_of
+from tests.support.upstream_servers import EAGER, start_client
 from tests.upstream.test_circuit_breaker import Clock
 
 
@@ -57,7 +57,7 @@ def well() -> httpx.Response:
 async def test_a_passing_disturbance_is_tried_again(trouble: httpx.Response | Exception) -> None:
     script = Script(trouble, trouble, well())
 
-    assert await client_of(script).get_json("/x") == {"fine": True}
+    assert await start_client(script).get_json("/x") == {"fine": True}
 
     assert len(script.requests) == 3
 
@@ -66,7 +66,7 @@ async def test_a_lasting_disturbance_ends_after_three_tries_and_names_the_upstre
     script = Script(httpx.Response(502))
 
     with pytest.raises(UpstreamUnavailableError, match=r"pricing service.*/x answered 502"):
-        await client_of(script).get_json("/x")
+        await start_client(script).get_json("/x")
 
     assert len(script.requests) == 3
 
@@ -76,7 +76,7 @@ async def test_what_is_wrong_with_the_request_is_never_tried_again(status: int) 
     script = Script(httpx.Response(status))
 
     with pytest.raises(UpstreamContractError, match=str(status)):
-        await client_of(script).get_json("/x")
+        await start_client(script).get_json("/x")
 
     assert len(script.requests) == 1
 
@@ -84,7 +84,7 @@ async def test_what_is_wrong_with_the_request_is_never_tried_again(status: int) 
 async def test_an_expected_status_is_an_answer() -> None:
     script = Script(httpx.Response(500))
 
-    response = await client_of(script).get("/x", accept=frozenset({200, 500}))
+    response = await start_client(script).get("/x", accept=frozenset({200, 500}))
 
     assert response.status_code == 500
     assert len(script.requests) == 1
@@ -95,7 +95,7 @@ async def test_an_answer_that_is_not_json_breaks_the_contract(body: bytes) -> No
     script = Script(httpx.Response(200, content=body))
 
     with pytest.raises(UpstreamContractError, match="the answer of /x is not"):
-        await client_of(script).get_json("/x")
+        await start_client(script).get_json("/x")
 
     assert len(script.requests) == 1
 
@@ -103,7 +103,7 @@ async def test_an_answer_that_is_not_json_breaks_the_contract(body: bytes) -> No
 async def test_numbers_arrive_with_every_digit() -> None:
     script = Script(httpx.Response(200, content=b"[12345678901234567890.12345678]"))
 
-    assert await client_of(script).get_json("/x") == [Decimal("12345678901234567890.12345678")]
+    assert await start_client(script).get_json("/x") == [Decimal("12345678901234567890.12345678")]
 
 
 async def test_a_slow_upstream_is_given_up_after_the_total_time_of_its_tries() -> None:
@@ -117,7 +117,7 @@ async def test_a_slow_upstream_is_given_up_after_the_total_time_of_its_tries() -
 
     policy = Policy(total_s=0.02, backoff_s=0.0)
     with pytest.raises(UpstreamUnavailableError, match="took over"):
-        await client_of(slow, policy).get_json("/x")
+        await start_client(slow, policy).get_json("/x")
 
     assert 2 <= tries <= 3
 
@@ -127,14 +127,14 @@ async def test_the_wait_an_upstream_asks_for_is_kept_before_the_next_try() -> No
     script = Script(busy, well())
     patient = Policy(backoff_s=3600.0, longest_backoff_s=3600.0)
 
-    assert await client_of(script, patient).get_json("/x") == {"fine": True}
+    assert await start_client(script, patient).get_json("/x") == {"fine": True}
 
 
 async def test_a_wait_beyond_the_budget_is_handed_to_the_caller_at_once() -> None:
     script = Script(httpx.Response(503, headers={"Retry-After": "120"}))
 
     with pytest.raises(UpstreamUnavailableError) as caught:
-        await client_of(script).get_json("/x")
+        await start_client(script).get_json("/x")
 
     assert caught.value.retry_after_s == 120
     assert len(script.requests) == 1
@@ -145,7 +145,7 @@ async def test_a_wait_may_be_given_as_a_date() -> None:
     script = Script(httpx.Response(503, headers={"Retry-After": later}))
 
     with pytest.raises(UpstreamUnavailableError) as caught:
-        await client_of(script).get_json("/x")
+        await start_client(script).get_json("/x")
 
     assert 290 < caught.value.retry_after_s <= 300
 
@@ -155,7 +155,7 @@ async def test_a_wait_of_more_than_an_hour_is_an_hour(wait: str) -> None:
     script = Script(httpx.Response(503, headers={"Retry-After": wait}))
 
     with pytest.raises(UpstreamUnavailableError) as caught:
-        await client_of(script).get_json("/x")
+        await start_client(script).get_json("/x")
 
     assert caught.value.retry_after_s == 3600
 
@@ -164,14 +164,14 @@ async def test_a_wait_of_more_than_an_hour_is_an_hour(wait: str) -> None:
 async def test_a_wait_that_nobody_can_read_is_ignored(wait: str) -> None:
     script = Script(httpx.Response(503, headers={"Retry-After": wait}), well())
 
-    assert await client_of(script).get_json("/x") == {"fine": True}
+    assert await start_client(script).get_json("/x") == {"fine": True}
 
 
 async def test_the_correlation_id_goes_along() -> None:
     script = Script(well())
     token = correlation_id.set("abc-123")
     try:
-        await client_of(script).get_json("/x")
+        await start_client(script).get_json("/x")
     finally:
         correlation_id.reset(token)
 
@@ -190,7 +190,7 @@ async def test_no_more_calls_are_under_way_than_the_policy_allows() -> None:
         under_way -= 1
         return well()
 
-    upstream = client_of(counting, Policy(concurrency=3))
+    upstream = start_client(counting, Policy(concurrency=3))
     await asyncio.gather(*(upstream.get_json("/x") for _ in range(20)))
 
     assert most == 3
@@ -200,7 +200,7 @@ async def test_calls_that_keep_failing_open_the_circuit() -> None:
     script = Script(httpx.Response(500))
     clock = Clock()
     breaker = Breaker("pricing", threshold=2, max_pause_s=60.0, clock=clock)
-    upstream = client_of(script, breaker=breaker)
+    upstream = start_client(script, breaker=breaker)
     for _ in range(2):
         with pytest.raises(UpstreamUnavailableError):
             await asyncio.gather(*(upstream.get_json("/x") for _ in range(8)))
@@ -221,7 +221,7 @@ async def test_a_blip_that_many_calls_of_one_request_meet_leaves_the_circuit_clo
     def handler(_: httpx.Request) -> httpx.Response:
         return httpx.Response(503) if is_down else well()
 
-    upstream = client_of(handler, Policy(backoff_s=0.0, tries=1))
+    upstream = start_client(handler, Policy(backoff_s=0.0, tries=1))
     lost = await asyncio.gather(
         *(upstream.get_json("/x") for _ in range(50)), return_exceptions=True
     )
@@ -234,7 +234,7 @@ async def test_a_blip_that_many_calls_of_one_request_meet_leaves_the_circuit_clo
 @pytest.mark.parametrize("status", [400, 404, 429])
 async def test_a_refused_request_is_no_failure_of_the_upstream(status: int) -> None:
     script = Script(httpx.Response(status))
-    upstream = client_of(script, Policy(backoff_s=0.0, breaker_threshold=1))
+    upstream = start_client(script, Policy(backoff_s=0.0, breaker_threshold=1))
 
     for _ in range(3):
         with pytest.raises((UpstreamContractError, UpstreamUnavailableError)) as caught:
@@ -244,7 +244,7 @@ async def test_a_refused_request_is_no_failure_of_the_upstream(status: int) -> N
 
 async def test_a_call_that_waits_for_its_next_try_stops_when_the_circuit_opens() -> None:
     script = Script(httpx.Response(500))
-    upstream = client_of(script, Policy(backoff_s=0.001, breaker_threshold=1, concurrency=4))
+    upstream = start_client(script, Policy(backoff_s=0.001, breaker_threshold=1, concurrency=4))
 
     errors = await asyncio.gather(
         *(upstream.get_json("/x") for _ in range(4)), return_exceptions=True
@@ -257,7 +257,7 @@ async def test_a_call_that_waits_for_its_next_try_stops_when_the_circuit_opens()
 @pytest.fixture
 async def half_open() -> tuple[Client, Script]:
     script = Script(httpx.Response(500), httpx.Response(500), httpx.Response(500), well())
-    upstream = client_of(script, Policy(backoff_s=0.0, breaker_threshold=1, breaker_pause_s=0.0))
+    upstream = start_client(script, Policy(backoff_s=0.0, breaker_threshold=1, breaker_pause_s=0.0))
     with pytest.raises(UpstreamUnavailableError):
         await upstream.get_json("/x")
     script.requests.clear()
@@ -313,7 +313,7 @@ async def test_a_cancelled_probe_leaves_the_next_caller_to_probe(
 
 async def test_health_is_asked_once_past_the_breaker_whose_state_it_says() -> None:
     script = Script(httpx.Response(500))
-    upstream = client_of(script, Policy(backoff_s=0.0, breaker_threshold=1))
+    upstream = start_client(script, Policy(backoff_s=0.0, breaker_threshold=1))
     with pytest.raises(UpstreamUnavailableError):
         await upstream.get_json("/x")
     script.requests.clear()
@@ -329,7 +329,7 @@ async def test_health_does_not_wait_for_a_hung_service() -> None:
         await asyncio.sleep(60)
         return well()
 
-    asked = await client_of(hung).check_health("/health", within_s=0.01)
+    asked = await start_client(hung).check_health("/health", within_s=0.01)
 
     assert asked == UpstreamHealth(False, BreakerState.CLOSED)
 

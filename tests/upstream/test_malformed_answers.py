@@ -31,7 +31,7 @@ from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.prices import Prices
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities
-from tests.support.upstream_servers import Answer, client_of, raw
+from tests.support.upstream_servers import Answer, respond, start_client
 
 MAX_BYTES = 100_000
 POLICY = Policy(backoff_s=0.0, tries=2, breaker_threshold=1, max_answer_bytes=MAX_BYTES)
@@ -42,33 +42,33 @@ ORDER = NewOrder(IDS[0], "5" * 24, Side.BUY, 3)
 BOMB = gzip.compress(b"[" + b" " * 50_000_000 + b"]")
 
 MALFORMED: Mapping[str, Answer] = {
-    "brackets in brackets": raw(b"[" * 50_000),
-    "objects in objects": raw(b'{"a":' * 20_000),
-    "invalid UTF-8": raw(b'{"name": "\xff\xfe"}'),
-    "UTF-16": raw('{"name": "x"}'.encode("utf-16")),
-    "NaN": raw(b"NaN"),
-    "NaN within": raw(b'{"cashBalance": NaN, "securities": []}'),
-    "Infinity": raw(b'[{"ticker": "A", "close": Infinity}]'),
-    "an HTML page": raw(b"<html><body>It works!</body></html>"),
-    "nothing": raw(b""),
-    "no JSON": raw(b'{"securities": ['),
-    "a name twice": raw(b'{"securities": [], "securities": []}'),
-    "an endless integer": raw(b"[" + b"9" * 5000 + b"]"),
-    "null": raw(b"null"),
-    "a string": raw(b'"securities"'),
-    "a number": raw(b"17"),
-    "an array of numbers": raw(b"[1, 2, 3]"),
-    "an array of arrays": raw(b"[[], [[]]]"),
-    "an object without members": raw(b"{}"),
-    "more than the bound": raw(b"[" + b" " * MAX_BYTES + b"]"),
-    "a Content-Length of terabytes": raw(b"[" + b" " * MAX_BYTES + b"]", length=2**42),
-    "a gzip bomb": raw(BOMB, "Content-Encoding: gzip"),
-    "gzip that is none": raw(b"[]", "Content-Encoding: gzip"),
-    "gzip that breaks off": raw(gzip.compress(b"[]" * 100)[:-9], "Content-Encoding: gzip"),
-    "an encoding nobody asked for": raw(b"[]", "Content-Encoding: br"),
+    "brackets in brackets": respond(b"[" * 50_000),
+    "objects in objects": respond(b'{"a":' * 20_000),
+    "invalid UTF-8": respond(b'{"name": "\xff\xfe"}'),
+    "UTF-16": respond('{"name": "x"}'.encode("utf-16")),
+    "NaN": respond(b"NaN"),
+    "NaN within": respond(b'{"cashBalance": NaN, "securities": []}'),
+    "Infinity": respond(b'[{"ticker": "A", "close": Infinity}]'),
+    "an HTML page": respond(b"<html><body>It works!</body></html>"),
+    "nothing": respond(b""),
+    "no JSON": respond(b'{"securities": ['),
+    "a name twice": respond(b'{"securities": [], "securities": []}'),
+    "an endless integer": respond(b"[" + b"9" * 5000 + b"]"),
+    "null": respond(b"null"),
+    "a string": respond(b'"securities"'),
+    "a number": respond(b"17"),
+    "an array of numbers": respond(b"[1, 2, 3]"),
+    "an array of arrays": respond(b"[[], [[]]]"),
+    "an object without members": respond(b"{}"),
+    "more than the bound": respond(b"[" + b" " * MAX_BYTES + b"]"),
+    "a Content-Length of terabytes": respond(b"[" + b" " * MAX_BYTES + b"]", length=2**42),
+    "a gzip bomb": respond(BOMB, "Content-Encoding: gzip"),
+    "gzip that is none": respond(b"[]", "Content-Encoding: gzip"),
+    "gzip that breaks off": respond(gzip.compress(b"[]" * 100)[:-9], "Content-Encoding: gzip"),
+    "an encoding nobody asked for": respond(b"[]", "Content-Encoding: br"),
 }
 CUT_SHORT: Mapping[str, Answer] = {
-    "a body that breaks off": raw(b'{"securities": [', length=1000),
+    "a body that breaks off": respond(b'{"securities": [', length=1000),
     "chunks that break off": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1, 2",
 }
 
@@ -87,7 +87,7 @@ class Service:
         return httpx.Response(200, json=_valid_answer(path)) if answer is None else answer
 
     def client(self, transport: Transport | None = None) -> Client:
-        return client_of(self, POLICY, "upstream", transport=transport)
+        return start_client(self, POLICY, "upstream", transport=transport)
 
     def orders(self) -> OrderService:
         return OrderService(self.client(single_use_transport(1.0)), "Default")
@@ -211,7 +211,7 @@ async def test_a_malformed_summary_costs_its_portfolio_alone(
     service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
     spoiled = Service(
         lambda method, path: (
-            raw(b"{}") if path == "/api/v1/balances" else service.spoiled(method, path)
+            respond(b"{}") if path == "/api/v1/balances" else service.spoiled(method, path)
         )
     )
     client = spoiled.client()
@@ -250,7 +250,7 @@ async def test_a_malformed_answer_to_a_batch_of_orders_leaves_its_outcome_unknow
     assert service.requests.count("/api/v1/orders") == 1
 
 
-@each({**MALFORMED, **CUT_SHORT, "no end": raw(b"[", length=2**42)})
+@each({**MALFORMED, **CUT_SHORT, "no end": respond(b"[", length=2**42)})
 async def test_a_health_route_is_judged_by_its_status_whatever_it_says(answer: Answer) -> None:
     client = on("GET", "/health", answer).client()
 
@@ -308,7 +308,7 @@ NO_SUMMARIES = {
 async def test_a_value_that_is_not_what_it_has_to_be_costs_its_portfolio_alone(
     body: dict[str, Any],
 ) -> None:
-    answer = raw(json.dumps(body).encode())
+    answer = respond(json.dumps(body).encode())
     service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
 
     found = await Accounting(service.client()).read_holdings(IDS)
@@ -318,7 +318,7 @@ async def test_a_value_that_is_not_what_it_has_to_be_costs_its_portfolio_alone(
 
 
 async def test_numbers_of_json_that_no_computation_could_bear_cost_their_portfolio_alone() -> None:
-    answer = raw(b'{"cashBalance": 1e999999, "securities": []}')
+    answer = respond(b'{"cashBalance": 1e999999, "securities": []}')
     service = on("GET", f"/api/v1/portfolios/{VICTIM}/summary", answer)
 
     found = await Accounting(service.client()).read_holdings(IDS)
@@ -329,7 +329,7 @@ async def test_numbers_of_json_that_no_computation_could_bear_cost_their_portfol
 @pytest.mark.parametrize("price", [*NUMBERS, *NO_NUMBERS], ids=lambda value: f"{value!r:.12}")
 async def test_a_price_that_is_none_breaks_the_contract(price: Any) -> None:
     rows = [{"ticker": "A", "close": "1.5"}, {"ticker": "B", "close": price}]
-    _, asked = _prices(raw(json.dumps(rows).encode()))
+    _, asked = _prices(respond(json.dumps(rows).encode()))
 
     with pytest.raises(UpstreamContractError, match="a price could not be read"):
         await asked
@@ -369,7 +369,7 @@ async def test_a_list_without_an_end_is_not_followed_for_ever(
 
 
 async def test_a_404_in_html_is_not_taken_for_a_security_or_a_portfolio_that_is_not_there() -> None:
-    page = raw(b"<html>no route</html>", status="404 Not Found")
+    page = respond(b"<html>no route</html>", status="404 Not Found")
 
     for call in (_security, _portfolio):
         _, asked = call(page)
@@ -394,6 +394,6 @@ async def test_an_answer_as_long_as_the_bound_and_gzip_within_it_are_read() -> N
     rows = json.dumps([{"ticker": "A", "close": "1.5"}]).encode()
     whole = rows + b" " * (MAX_BYTES - len(rows))
 
-    for answer in (raw(whole), raw(gzip.compress(whole), "Content-Encoding: gzip")):
+    for answer in (respond(whole), respond(gzip.compress(whole), "Content-Encoding: gzip")):
         _, asked = _prices(answer)
         assert (await asked).prices.keys() == {"A"}

@@ -25,7 +25,7 @@ from serve_app.upstream.order_service import Accepted, NewOrder, OrderService, P
 from serve_app.upstream.retry_policy import Policy
 from tests.support import flaky_order_service
 from tests.support.flaky_order_service import OrderDesk
-from tests.support.upstream_servers import EAGER, Handler, client_of
+from tests.support.upstream_servers import EAGER, Handler, start_client
 from tests.upstream.test_circuit_breaker import Clock
 
 AT = datetime(2026, 11, 23, 9, 30, 0, 7000, UTC)
@@ -47,7 +47,7 @@ def orders(market: Market, count: int) -> list[NewOrder]:
 def service(desk: OrderDesk | Handler, policy: Policy = EAGER) -> OrderService:
     if isinstance(desk, OrderDesk):
         return OrderService(Client("order", "http://desk", policy, HttpxTransport(desk)), "Default")
-    one = client_of(desk, policy, "order", transport=single_use_transport(1.0))
+    one = start_client(desk, policy, "order", transport=single_use_transport(1.0))
     return OrderService(one, "Default")
 
 
@@ -69,7 +69,7 @@ async def test_a_batch_is_accepted_and_can_be_read_back_by_its_timestamp(
         (one.portfolio_id, one.security_id): Placed(n, "NEW") for n, one in enumerate(batch, 1)
     }
     assert await service(desk).read_placed(AT.replace(microsecond=8000)) == {}
-    last = (await desk.orders())[-1]
+    last = (await desk.read_orders())[-1]
     assert (last["orderType"]["abbreviation"], last["status"]["abbreviation"]) == ("SELL", "NEW")
     assert last["quantity"] == 1.5
     assert last["orderTimestamp"] == "2026-11-23T09:30:00.007Z"
@@ -78,7 +78,7 @@ async def test_a_batch_is_accepted_and_can_be_read_back_by_its_timestamp(
 async def test_answers_are_matched_by_their_index_whatever_their_order(
     desk: OrderDesk, market: Market
 ) -> None:
-    desk.faults = [flaky_order_service.answered_in_reverse]
+    desk.faults = [flaky_order_service.reverse_answers]
 
     answers = await service(desk).place(orders(market, 50), AT)
 
@@ -98,7 +98,7 @@ async def test_what_is_refused_says_why_and_the_others_are_taken(
 async def test_an_order_whose_answer_has_no_index_has_no_answer(
     desk: OrderDesk, market: Market
 ) -> None:
-    desk.faults = [flaky_order_service.without_an_index]
+    desk.faults = [flaky_order_service.save_without_index]
 
     assert await service(desk).place(orders(market, 2), AT) == (None, Accepted(2))
 
@@ -180,7 +180,7 @@ async def test_an_answer_that_says_too_little_leaves_the_outcome_unknown(
 
 
 @pytest.mark.parametrize(
-    "fault", [flaky_order_service.lost_on_the_way_there, flaky_order_service.lost_on_the_way_back]
+    "fault", [flaky_order_service.lose_request, flaky_order_service.lose_answer]
 )
 async def test_a_connection_that_breaks_leaves_the_outcome_unknown_and_is_not_tried_again(
     desk: OrderDesk, market: Market, fault: flaky_order_service.Fault
@@ -196,10 +196,10 @@ async def test_a_connection_that_breaks_leaves_the_outcome_unknown_and_is_not_tr
 async def test_a_connection_that_cannot_be_made_is_tried_again_because_nothing_went_out(
     desk: OrderDesk, market: Market
 ) -> None:
-    desk.faults = [flaky_order_service.not_connected, flaky_order_service.not_connected]
+    desk.faults = [flaky_order_service.refuse_connection, flaky_order_service.refuse_connection]
     assert await service(desk).place(orders(market, 1), AT) == (Accepted(1),)
 
-    desk.faults = [flaky_order_service.not_connected] * 3
+    desk.faults = [flaky_order_service.refuse_connection] * 3
     with pytest.raises(UpstreamUnavailableError, match="ConnectError"):
         await service(desk).place(orders(market, 1), AT)
 
@@ -212,7 +212,7 @@ async def test_a_breaker_that_is_open_sends_nothing(desk: OrderDesk, market: Mar
     )
     await upstream.references()
     clock.now_s += 10
-    desk.faults = [flaky_order_service.overloaded]
+    desk.faults = [flaky_order_service.report_overload]
     with pytest.raises(OutcomeUnknownError, match="overloaded"):
         await upstream.place(orders(market, 1), AT)
 
@@ -254,7 +254,7 @@ async def test_an_answer_that_takes_too_long_leaves_the_outcome_unknown() -> Non
         await asyncio.sleep(60)
         return httpx.Response(200)
 
-    one = client_of(slow, EAGER, "order", transport=single_use_transport(1.0))
+    one = start_client(slow, EAGER, "order", transport=single_use_transport(1.0))
     with pytest.raises(OutcomeUnknownError, match="took over"):
         await one.send_once("POST", "/x", b"[]", 0.01)
 

@@ -5,7 +5,7 @@ import pytest
 
 from serve_app.upstream.errors import UpstreamUnavailableError
 from serve_app.upstream.retry_policy import Policy
-from tests.support.upstream_servers import Handler, client_of
+from tests.support.upstream_servers import Handler, start_client
 
 PATIENT = Policy(tries=2, backoff_s=0.001, total_s=10)
 HASTY = Policy(tries=2, backoff_s=0.001, total_s=0.05)
@@ -14,7 +14,7 @@ HASTY = Policy(tries=2, backoff_s=0.001, total_s=0.05)
 async def observe_call(handler: Handler, policy: Policy = PATIENT) -> list[tuple[str, str]]:
     """Make one call; return what the observer received."""
     told: list[tuple[str, str]] = []
-    client = client_of(handler, policy, observer=lambda name, how, _: told.append((name, how)))
+    client = start_client(handler, policy, observer=lambda name, how, _: told.append((name, how)))
     try:
         await client.get("/api/v1/prices")
     except UpstreamUnavailableError:

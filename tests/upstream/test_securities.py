@@ -11,7 +11,7 @@ from serve_app.upstream.listings import PAGE_SIZE
 from serve_app.upstream.portfolio_names import Portfolios
 from serve_app.upstream.retry_policy import Policy
 from serve_app.upstream.securities import Securities, find_tickers
-from tests.support.upstream_servers import Handler, client_of
+from tests.support.upstream_servers import Handler, start_client
 
 LATE = "f" * 24  # a security that was added after all were read
 NOBODY = "e" * 24
@@ -44,7 +44,7 @@ class Registry:
 
 
 def client(handler: Handler) -> Client:
-    return client_of(handler, Policy(backoff_s=0.0, concurrency=4), "security")
+    return start_client(handler, Policy(backoff_s=0.0, concurrency=4), "security")
 
 
 async def test_all_pages_are_read_once_for_any_number_of_callers() -> None:

@@ -18,8 +18,15 @@ from serve_app.api.exports.transactions import lines_of
 from storage.outcome_reader import OutcomePage
 from tests.optimization.support.columns import block_of
 from tests.optimization.support.random_blocks import Case, cases
-from tests.support.outcome_pages import REBALANCE, outcomes_in, page_of
-from tests.support.samples import BAND, a_run, block, numbered, outcome, securities
+from tests.support.outcome_pages import REBALANCE, list_outcomes, store_and_read_page
+from tests.support.samples import (
+    BAND,
+    make_answers,
+    make_id,
+    make_outcome,
+    make_rebalance,
+    make_securities,
+)
 
 DAY = "2026-11-26"
 
@@ -34,7 +41,7 @@ def table_or_error(made: Callable[[], Any]) -> Any:
 
 def require_same_tables(page: OutcomePage) -> tuple[Any, Any]:
     """Compare both tables of a page with those of its objects, and return them."""
-    objects = outcomes_in(page)
+    objects = list_outcomes(page)
 
     def known_outcomes() -> Any:
         return pa.Table.from_batches([outcomes_batch(REBALANCE, objects)])
@@ -56,7 +63,7 @@ def test_a_page_of_columns_has_the_rows_of_its_objects(case: Case, data: st.Data
     solved = rebalance_block(model, block_of(model, portfolios, digits), options)
     first, end = sorted(data.draw(st.tuples(*[st.integers(0, len(portfolios))] * 2)))
 
-    found, _ = require_same_tables(page_of(solved, 700, range(700 + first, 700 + end)))
+    found, _ = require_same_tables(store_and_read_page(solved, 700, range(700 + first, 700 + end)))
 
     if found is not pa.ArrowInvalid:
         found.validate(full=True)
@@ -64,8 +71,8 @@ def test_a_page_of_columns_has_the_rows_of_its_objects(case: Case, data: st.Data
 
 def of_one(**columns: Any) -> BlockOutcome:
     """Block of two portfolios whose amounts and shares are these columns."""
-    run = a_run(2)
-    return replace(block(run, range(2)), others=OtherHoldings.none(), **columns)
+    run = make_rebalance(2)
+    return replace(make_answers(run, range(2)), others=OtherHoldings.none(), **columns)
 
 
 def units(*numbers: int, shape: tuple[int, ...] = (-1,)) -> Any:
@@ -99,7 +106,7 @@ def test_every_number_that_a_decimal128_holds_is_exact(
     shares = ScaledColumn(units(*numbers * 3, shape=(2, 3)), decimals)
     made = of_one(cash_before=amounts, market_value=amounts, before=shares, after=shares)
 
-    found, trades = require_same_tables(page_of(made))
+    found, trades = require_same_tables(store_and_read_page(made))
 
     assert found["cash_before_rebalance"].to_pylist() == [amounts.value(at) for at in range(2)]
     assert trades.num_rows == 0
@@ -114,7 +121,7 @@ def test_a_number_that_would_be_rounded_or_cut_ends_the_table(
 ) -> None:
     made = of_one(cash_after=ScaledColumn(units(*numbers), decimals))
 
-    found, _ = require_same_tables(page_of(made))
+    found, _ = require_same_tables(store_and_read_page(made))
 
     assert found is pa.ArrowInvalid
 
@@ -123,10 +130,10 @@ def test_trades_beyond_int64_are_exact_though_their_shares_fit() -> None:
     before = ScaledColumn(np.array([[-(2**63), 2**62, 0], [7, 0, 0]]), 0)
     after = ScaledColumn(np.array([[2**63 - 1, -(2**62), 0], [7, 0, 3]]), 0)
 
-    model = tuple(replace(each, price=Decimal("0.5")) for each in securities())
+    model = tuple(replace(each, price=Decimal("0.5")) for each in make_securities())
     made = of_one(before=before, after=after, securities=model)
 
-    _, trades = require_same_tables(page_of(made))
+    _, trades = require_same_tables(store_and_read_page(made))
 
     assert trades["quantity"].to_pylist() == [2**64 - 1, 2**63, 3]
     assert trades["transaction_type"].to_pylist() == ["BUY", "SELL", "BUY"]
@@ -134,17 +141,17 @@ def test_trades_beyond_int64_are_exact_though_their_shares_fit() -> None:
 
 
 def test_fractions_and_holdings_outside_the_model_are_sold_down_to_what_is_below_a_share() -> None:
-    run = a_run(4)
+    run = make_rebalance(4)
     held = ScaledColumn(np.array([25, 5, -5, 75]), 1)
     prices = Decimal("1.50"), Decimal("0.000001")
     rows, places = np.array([0, 0, 1, 3]), np.array([0, 1, 0, 1])
-    ids = numbered("A", 1), numbered("X", 1)
+    ids = make_id("A", 1), make_id("X", 1)
     others = OtherHoldings(rows, places, held, ids, prices)
     shares = ScaledColumn(np.array([[105, -30, 7]] * 4), 1)
     after = ScaledColumn(np.array([[110, 0, 0]] * 4), 1)
-    made = replace(block(run, range(4)), others=others, before=shares, after=after)
+    made = replace(make_answers(run, range(4)), others=others, before=shares, after=after)
 
-    found, trades = require_same_tables(page_of(made))
+    found, trades = require_same_tables(store_and_read_page(made))
 
     assert [len(each) for each in found["positions"].to_pylist()] == [5, 4, 3, 4]
     last = found["positions"].to_pylist()[3][-1]
@@ -158,37 +165,37 @@ def test_fractions_and_holdings_outside_the_model_are_sold_down_to_what_is_below
         *(trades[name].to_pylist()[:4] for name in ("security_id", "quantity")), strict=True
     )
     assert [*first] == [
-        (numbered("S", 0), Decimal("0.5")),
-        (numbered("S", 1), 3),
-        (numbered("S", 2), Decimal("0.7")),
+        (make_id("S", 0), Decimal("0.5")),
+        (make_id("S", 1), 3),
+        (make_id("S", 2), Decimal("0.7")),
         (ids[0], 2),
     ]
     (short,) = (
         row
         for row in trades.to_pylist()
-        if row["portfolio_id"] == numbered("P", 1) and row["security_id"] == ids[0]
+        if row["portfolio_id"] == make_id("P", 1) and row["security_id"] == ids[0]
     )
     assert (short["transaction_type"], short["quantity"]) == ("BUY", 1)
 
 
 @pytest.mark.parametrize("beside", [(), (0,), (3, 511, 512, 900), tuple(range(1_000))])
 def test_outcomes_beside_the_columns_stand_in_their_places(beside: tuple[int, ...]) -> None:
-    run = a_run(1_000)
-    made = block(run, range(1_000), {at: outcome(run, at) for at in beside})
+    run = make_rebalance(1_000)
+    made = make_answers(run, range(1_000), {at: make_outcome(run, at) for at in beside})
 
-    found, trades = require_same_tables(page_of(made))
+    found, trades = require_same_tables(store_and_read_page(made))
 
-    assert found["portfolio_id"].to_pylist() == [numbered("P", at) for at in range(1_000)]
+    assert found["portfolio_id"].to_pylist() == [make_id("P", at) for at in range(1_000)]
     assert trades["portfolio_id"].to_pylist() == sorted(trades["portfolio_id"].to_pylist())
 
 
 def test_rows_before_and_behind_a_page_belong_to_others() -> None:
-    run = a_run(1_000)
-    made = block(run, range(1_000), {600: outcome(run, 600)})
+    run = make_rebalance(1_000)
+    made = make_answers(run, range(1_000), {600: make_outcome(run, 600)})
 
-    found, _ = require_same_tables(page_of(made, 0, range(100, 601)))
+    found, _ = require_same_tables(store_and_read_page(made, 0, range(100, 601)))
 
-    assert found["portfolio_id"].to_pylist() == [numbered("P", at) for at in range(100, 601)]
+    assert found["portfolio_id"].to_pylist() == [make_id("P", at) for at in range(100, 601)]
 
 
 def test_a_page_without_outcomes_is_a_table_without_rows() -> None:
@@ -202,7 +209,7 @@ def test_a_model_without_securities_has_outcomes_without_positions() -> None:
     none: tuple[PricedTarget, ...] = ()
     made = of_one(before=nothing, after=nothing, securities=none)
 
-    found, trades = require_same_tables(page_of(made))
+    found, trades = require_same_tables(store_and_read_page(made))
 
     assert (found["positions"].to_pylist(), trades.num_rows) == ([[], []], 0)
 
@@ -210,9 +217,9 @@ def test_a_model_without_securities_has_outcomes_without_positions() -> None:
 def test_a_price_of_many_digits_multiplies_beyond_int64_exactly() -> None:
     price = Decimal("123456789.123456789")
     shares = [ScaledColumn(units(0, at * 10**11, shape=(2, 1)), 0) for at in (0, 1)]
-    model = (PricedTarget(numbered("S", 1), price, Decimal("0.1"), BAND),)
+    model = (PricedTarget(make_id("S", 1), price, Decimal("0.1"), BAND),)
     made = of_one(before=shares[0], after=shares[1], securities=model)
 
-    _, trades = require_same_tables(page_of(made))
+    _, trades = require_same_tables(store_and_read_page(made))
 
     assert trades["amount"].to_pylist() == [price * 10**11]

@@ -19,24 +19,24 @@ from serve_app.api.exports.arrow_tables import (
     outcomes_batch,
     parquet_file,
 )
-from tests.support.arrow import TABLES, table_of
-from tests.support.samples import a_run, numbered, outcome, outcomes
+from tests.support.arrow import TABLES, read_table
+from tests.support.samples import make_id, make_outcome, make_outcomes, make_rebalance
 
 FAILED, INFEASIBLE = 4, 2
 
 
 async def pages(count: int, rows: int) -> AsyncIterator[Any]:
-    run = a_run(count * rows)
+    run = make_rebalance(count * rows)
     for page in range(count):
         chosen = range(page * rows, (page + 1) * rows)
-        batch = outcomes_batch(run.rebalance_id, outcomes(run, chosen))
+        batch = outcomes_batch(run.rebalance_id, make_outcomes(run, chosen))
         yield pa.Table.from_batches([batch])
 
 
 def test_an_outcome_is_a_row_with_its_positions() -> None:
-    run = a_run(5)
+    run = make_rebalance(5)
 
-    rows = outcomes_batch(run.rebalance_id, outcomes(run)).to_pylist()
+    rows = outcomes_batch(run.rebalance_id, make_outcomes(run)).to_pylist()
 
     first, refused, failed = rows[0], rows[INFEASIBLE], rows[FAILED]
     assert first["market_value"] == Decimal("1000000.123456789012345678")
@@ -51,16 +51,16 @@ def test_an_outcome_is_a_row_with_its_positions() -> None:
     assert (refused["status"], refused["error_code"]) == ("INFEASIBLE", "infeasible")
     assert refused["error_detail"] == "no whole lot"
     assert (failed["portfolio_id"], failed["market_value"], failed["positions"]) == (
-        numbered("P", FAILED),
+        make_id("P", FAILED),
         None,
         [],
     )
 
 
 def test_a_security_outside_its_band_is_in_its_row() -> None:
-    run = a_run(1)
-    outside = OutsideBand(numbered("S", 1), Edge.ABOVE, Decimal("120.00"), ("direction",))
-    one = outcome(run, 0)
+    run = make_rebalance(1)
+    outside = OutsideBand(make_id("S", 1), Edge.ABOVE, Decimal("120.00"), ("direction",))
+    one = make_outcome(run, 0)
     made = type(one)(
         **{name: getattr(one, name) for name in one.__slots__} | {"outside_band": (outside,)}
     )
@@ -69,7 +69,7 @@ def test_a_security_outside_its_band_is_in_its_row() -> None:
 
     assert row["outside_band"] == [
         {
-            "security_id": numbered("S", 1),
+            "security_id": make_id("S", 1),
             "side": "ABOVE",
             "outside": Decimal(120),
             "held_by": ["direction"],
@@ -78,8 +78,8 @@ def test_a_security_outside_its_band_is_in_its_row() -> None:
 
 
 def test_a_number_that_would_be_rounded_is_no_number_of_a_table() -> None:
-    run = a_run(1)
-    one = outcome(run, 0)
+    run = make_rebalance(1)
+    one = make_outcome(run, 0)
     cash = Decimal("0.1234567890123456789")
     made = type(one)(**{name: getattr(one, name) for name in one.__slots__} | {"cash_after": cash})
 
@@ -93,8 +93,8 @@ async def test_pages_are_written_as_they_come(kind: str, monkeypatch: pytest.Mon
 
     parts = [part async for part in TABLE_WRITERS[kind](OUTCOMES, pages(7, 40))]
 
-    table = table_of(kind, b"".join(parts))
-    expected = [numbered("P", at) for at in range(280)]
+    table = read_table(kind, b"".join(parts))
+    expected = [make_id("P", at) for at in range(280)]
     assert table["portfolio_id"].to_pylist() == expected
     assert sum(map(bool, parts)) >= 3
 
@@ -110,7 +110,7 @@ async def test_a_parquet_file_has_row_groups_of_many_pages_and_ends_with_its_foo
     groups = [file.metadata.row_group(at).num_rows for at in range(file.metadata.num_row_groups)]
     assert groups == [120, 120, 40]
     with pytest.raises(pa.ArrowInvalid):
-        table_of(PARQUET, b"".join(parts[:-1]))
+        read_table(PARQUET, b"".join(parts[:-1]))
 
 
 async def test_a_row_group_of_wide_rows_ends_at_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ async def test_pages_without_rows_leave_no_trace(kind: str) -> None:
     body = b"".join([part async for part in TABLE_WRITERS[kind](OUTCOMES, some_empty())])
 
     plain = b"".join([part async for part in TABLE_WRITERS[kind](OUTCOMES, pages(2, 3))])
-    assert table_of(kind, body)["portfolio_id"] == table_of(kind, plain)["portfolio_id"]
+    assert read_table(kind, body)["portfolio_id"] == read_table(kind, plain)["portfolio_id"]
     assert len(body) == len(plain)
 
 

@@ -8,7 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from serve_app.api.middleware.requests import Bounds, RequestBodies
-from tests.support.command_server import served
+from tests.support.command_server import serve
 
 JSON = {"content-type": "application/json"}
 
@@ -41,7 +41,7 @@ async def test_a_body_that_does_not_end_is_a_408_on_every_route_that_reads_one(
     paths: dict[str, dict[str, Any]] = app.openapi()["paths"]
     reading = [path for path, methods in paths.items() if "requestBody" in methods.get("post", {})]
     assert len(reading) > 5
-    async with served(Impatient(app)) as url:  # pyright: ignore[reportArgumentType]
+    async with serve(Impatient(app)) as url:  # pyright: ignore[reportArgumentType]
         for path in reading:
             filled = re.sub(r"\{\w+\}", "0" * 24, path)
             answer = await answer_to_half(url, filled)
@@ -51,7 +51,7 @@ async def test_a_body_that_does_not_end_is_a_408_on_every_route_that_reads_one(
 
 async def test_the_deadline_ends_with_the_body(app: FastAPI) -> None:
     async with (
-        served(Impatient(app)) as url,  # pyright: ignore[reportArgumentType]
+        serve(Impatient(app)) as url,  # pyright: ignore[reportArgumentType]
         httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client,
     ):
         assert (await client.get("/health/live")).status_code == 200

@@ -10,7 +10,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.middleware.origins import host_name
 from serve_app.settings import Settings, settings_from
-from tests.support.fakes import FakeOptimizer, Stored, no_metrics
+from tests.support.fakes import FakeOptimizer, Stored, render_no_metrics
 
 MODELS = "/api/v1/models"
 CHANGES = [
@@ -26,7 +26,7 @@ Serve = Callable[..., FastAPI]
 @pytest.fixture
 def serve(stored: Stored, optimizer: FakeOptimizer) -> Serve:
     def serve(**given: object) -> FastAPI:
-        return api_app(settings_from(given), Ports(stored.port, optimizer, {}, no_metrics))
+        return api_app(settings_from(given), Ports(stored.port, optimizer, {}, render_no_metrics))
 
     return serve
 

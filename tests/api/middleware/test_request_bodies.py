@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from storage.model_documents import MAX_PORTFOLIOS_PER_MODEL
-from tests.support.fakes import P, Q, position, posted
+from tests.support.fakes import P, Q, make_model_body, make_position
 
 JSON = {"content-type": "application/json"}
 NOWHERE = "0" * 24
@@ -75,7 +75,7 @@ async def test_json_of_another_shape_is_a_422(client: httpx.AsyncClient, text: s
 async def test_ten_thousand_portfolios_follow_a_model(client: httpx.AsyncClient) -> None:
     portfolios = [f"{number:024}" for number in range(10_000)]
 
-    answer = await client.post("/api/v1/models", json=posted(portfolios=portfolios))
+    answer = await client.post("/api/v1/models", json=make_model_body(portfolios=portfolios))
 
     path = f"/api/v1/model/{answer.json()['model_id']}"
     assert answer.status_code == 201
@@ -100,7 +100,7 @@ async def test_more_portfolios_than_the_database_takes_are_refused_by_a_rule(
 async def test_fields_that_nobody_knows_are_ignored_in_a_model_and_refused_in_options(
     client: httpx.AsyncClient,
 ) -> None:
-    model = posted(owner="me", positions=[position() | {"note": 1}])
+    model = make_model_body(owner="me", positions=[make_position() | {"note": 1}])
 
     made = await client.post("/api/v1/models", json=model)
     options = await client.post(f"/api/v1/portfolio/{Q}/rebalance", json={"cash_floors": 1})

@@ -16,8 +16,8 @@ from serve_app.cli import cli
 from serve_app.client import AsyncClient, ProblemError
 from serve_app.ports.rebalances import Outcomes, RebalanceModel
 from serve_app.settings import Settings
-from tests.support.command_server import served
-from tests.support.fakes import FakeOptimizer, Stored, no_metrics
+from tests.support.command_server import serve
+from tests.support.fakes import FakeOptimizer, Stored, render_no_metrics
 
 HEADER = "X-Request-Timeout"
 
@@ -46,7 +46,7 @@ def optimizer(stored: Stored) -> SlowOptimizer:
 
 @pytest.fixture
 def app(settings: Settings, stored: Stored, optimizer: Any) -> FastAPI:
-    return api_app(settings, Ports(stored.port, optimizer, {}, no_metrics))
+    return api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics))
 
 
 async def test_work_that_outlasts_its_caller_is_ended_and_says_so(
@@ -114,7 +114,7 @@ async def test_the_work_for_a_python_client_ends_with_its_own_patience(
 async def test_a_command_ends_the_work_that_it_no_longer_waits_for_and_exits_with_3(
     app: FastAPI, optimizer: SlowOptimizer, model: dict[str, Any]
 ) -> None:
-    async with served(app) as url:
+    async with serve(app) as url:
         ordergen = CliRunner(env={"ORDERGEN_URL": url})
         asked = ("rebalance", "--model", model["model_id"], "--timeout", "1.5")
         done = await asyncio.to_thread(ordergen.invoke, cli, asked)

@@ -12,7 +12,7 @@ from serve_app.api.app import api_app
 from serve_app.api.dependencies import Ports
 from serve_app.api.middleware.responses import Measured
 from serve_app.settings import Settings
-from tests.support.fakes import FakeOptimizer, P, Stored, no_metrics
+from tests.support.fakes import FakeOptimizer, P, Stored, render_no_metrics
 
 
 @dataclass
@@ -40,7 +40,7 @@ def seen() -> Seen:
 async def client(
     settings: Settings, stored: Stored, optimizer: FakeOptimizer, seen: Seen
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = api_app(settings, Ports(stored.port, optimizer, {}, no_metrics), watch=seen)
+    app = api_app(settings, Ports(stored.port, optimizer, {}, render_no_metrics), watch=seen)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client

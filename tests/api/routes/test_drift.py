@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from serve_app.upstream.errors import UpstreamContractError
-from tests.support.fakes import PRICE, A, B, P, Q, R, Stored, position, posted
+from tests.support.fakes import PRICE, A, B, P, Q, R, Stored, make_model_body, make_position
 from tests.support.in_process import Upstreams
 
 OF_P = f"/api/v1/portfolio/{P}/drift"
@@ -17,8 +17,8 @@ NOWHERE = "0" * 24
 def upstreams() -> Upstreams:
     """Upstreams where P holds A below its band of 24 to 27 %, and Q holds A inside."""
     world = Upstreams({A: PRICE, B: PRICE})
-    world.owns(P, "979.50", **{A: 2})
-    world.owns(Q, "743.75", **{A: 25})
+    world.set_balance(P, "979.50", **{A: 2})
+    world.set_balance(Q, "743.75", **{A: 25})
     return world
 
 
@@ -29,7 +29,7 @@ def drift_path(model: dict[str, Any]) -> str:
 async def test_a_portfolio_is_measured_security_by_security(
     client: httpx.AsyncClient, upstreams: Upstreams, model: dict[str, Any]
 ) -> None:
-    upstreams.owns(P, "877.00", **{A: 2, B: 10})
+    upstreams.set_balance(P, "877.00", **{A: 2, B: 10})
 
     answer = await client.get(OF_P)
 
@@ -82,8 +82,8 @@ async def test_a_portfolio_is_measured_security_by_security(
 async def test_a_portfolio_is_measured_by_its_newest_model_or_by_the_one_that_is_named(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    wide = {**position(), "low_drift": "0.25", "high_drift": "0.25"}
-    body = posted("Newer", positions=[wide])
+    wide = {**make_position(), "low_drift": "0.25", "high_drift": "0.25"}
+    body = make_model_body("Newer", positions=[wide])
     newest = (await client.post("/api/v1/models", json=body)).json()
 
     by_default = (await client.get(OF_P)).json()
@@ -128,8 +128,8 @@ async def test_the_portfolios_of_a_model_come_in_pages(
 ) -> None:
     ids = [f"{number:024}" for number in range(105)]
     for each in ids:
-        upstreams.owns(each, 1000)
-    model = (await client.post("/api/v1/models", json=posted(portfolios=ids))).json()
+        upstreams.set_balance(each, 1000)
+    model = (await client.post("/api/v1/models", json=make_model_body(portfolios=ids))).json()
 
     by_default = await client.get(drift_path(model))
     last = await client.get(drift_path(model), params={"offset": 100, "limit": 10})
@@ -147,10 +147,10 @@ async def test_a_portfolio_that_cannot_be_measured_is_in_the_page_with_its_reaso
     client: httpx.AsyncClient, upstreams: Upstreams
 ) -> None:
     unreadable = "T" * 24
-    upstreams.owns(R, 10, **{"Z" * 24: 1})
+    upstreams.set_balance(R, 10, **{"Z" * 24: 1})
     upstreams.balances[unreadable] = UpstreamContractError("accounting", "nonsense")
     del upstreams.balances[P]
-    body = posted(portfolios=[P, Q, R, unreadable])
+    body = make_model_body(portfolios=[P, Q, R, unreadable])
     model = (await client.post("/api/v1/models", json=body)).json()
 
     lines = (await client.get(drift_path(model))).json()
@@ -182,7 +182,7 @@ async def test_without_a_price_of_the_model_every_portfolio_of_the_page_says_so(
 async def test_a_portfolio_alone_that_cannot_be_measured_is_the_problem_itself(
     client: httpx.AsyncClient, upstreams: Upstreams, model: dict[str, Any]
 ) -> None:
-    upstreams.owns(P, 10, **{"Z" * 24: 1})
+    upstreams.set_balance(P, 10, **{"Z" * 24: 1})
     unpriced = await client.get(OF_P)
     del upstreams.balances[P]
     unknown = await client.get(OF_P)

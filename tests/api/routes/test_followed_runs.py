@@ -12,13 +12,13 @@ from serve_app.api.dependencies import Ports
 from serve_app.api.event_stream import Streams
 from serve_app.settings import Settings, settings_from
 from storage.errors import StorageUnavailableError
-from tests.support.fakes import PRICE, A, Stored, no_metrics, posted
-from tests.support.in_process import Gate, optimizer_with
-from tests.support.run_streams import events_of, run_over
-from tests.support.runs import numbered
+from tests.support.fakes import PRICE, A, Stored, make_model_body, render_no_metrics
+from tests.support.in_process import Gate, build_optimizer
+from tests.support.run_streams import parse_events, wait_until_over
+from tests.support.runs import make_portfolio_ids
 
 Json = dict[str, Any]
-IDS = numbered(5)
+IDS = make_portfolio_ids(5)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def settings() -> Settings:
 def gate() -> Gate:
     gate = Gate({A: PRICE})
     for each in IDS:
-        gate.owns(each, 1000)
+        gate.set_balance(each, 1000)
     return gate
 
 
@@ -43,7 +43,7 @@ def upstreams(gate: Gate) -> Gate:
 
 @pytest.fixture
 async def run_id(client: httpx.AsyncClient) -> str:
-    added = await client.post("/api/v1/models", json=posted(portfolios=list(IDS)))
+    added = await client.post("/api/v1/models", json=make_model_body(portfolios=list(IDS)))
     assert added.status_code == 201, added.text
     answer = await client.post("/api/v1/runs", json={"whole_book": True})
     return answer.json()["run_id"]
@@ -72,7 +72,7 @@ async def follow_events(client: httpx.AsyncClient, run_id: str, **headers: str) 
     answer = await client.get(f"/api/v1/runs/{run_id}/events", headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/event-stream")
-    return events_of(answer.text)
+    return parse_events(answer.text)
 
 
 async def test_events_tell_of_every_chunk_once_and_of_the_end(
@@ -101,7 +101,7 @@ async def test_who_comes_back_misses_nothing_and_hears_nothing_twice(
     client: httpx.AsyncClient, run_id: str, gate: Gate, last: str
 ) -> None:
     gate.open.set()
-    await run_over(client, run_id)
+    await wait_until_over(client, run_id)
     events = await follow_events(client, run_id, **{"last-event-id": last})
     numbers = [number for kind, number, _ in events if kind == "chunk"]
     assert numbers == ["1", "2", "3"][int(last) :]
@@ -115,7 +115,7 @@ async def test_what_is_no_number_of_an_event_is_refused(
     answer = await client.get(path, headers={"last-event-id": "latest"})
     assert answer.status_code == 422
     gate.open.set()
-    await run_over(client, run_id)
+    await wait_until_over(client, run_id)
 
 
 async def test_a_stream_outlives_a_database_that_is_away_for_a_moment(
@@ -144,10 +144,10 @@ async def test_one_stream_too_many_is_refused_for_now(
     database: Any,
 ) -> None:
     gate.open.set()
-    await run_over(client, run_id)
+    await wait_until_over(client, run_id)
     app = api_app(
         settings,
-        Ports(stored.port, optimizer_with(settings, database, gate), {}, no_metrics),
+        Ports(stored.port, build_optimizer(settings, database, gate), {}, render_no_metrics),
     )
     app.state.streams = Streams(1)
     async with httpx.AsyncClient(
@@ -165,7 +165,7 @@ async def test_outcomes_are_json_lines_in_the_order_of_the_portfolios(
     client: httpx.AsyncClient, run_id: str, gate: Gate
 ) -> None:
     gate.open.set()
-    ended = await run_over(client, run_id)
+    ended = await wait_until_over(client, run_id)
     answer = await client.get(f"/api/v1/runs/{run_id}/outcomes")
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert answer.headers["content-type"] == "application/x-ndjson"
@@ -180,7 +180,7 @@ async def test_before_anything_is_done_there_are_no_outcomes(
     answer = await client.get(f"/api/v1/runs/{run_id}/outcomes")
     assert (answer.status_code, answer.text) == (200, "")
     gate.open.set()
-    await run_over(client, run_id)
+    await wait_until_over(client, run_id)
 
 
 async def test_a_run_is_cancelled_and_says_so_until_what_is_under_way_has_ended(
@@ -189,7 +189,7 @@ async def test_a_run_is_cancelled_and_says_so_until_what_is_under_way_has_ended(
     answer = await client.delete(f"/api/v1/runs/{run_id}")
     assert (answer.status_code, answer.json()["status"]) == (202, "CANCELLING")
     gate.open.set()
-    ended = await run_over(client, run_id)
+    ended = await wait_until_over(client, run_id)
     assert (ended["status"], ended["counts"]) == ("CANCELLED", {"REBALANCED": 2})
     again = await client.delete(f"/api/v1/runs/{run_id}")
     assert (again.status_code, again.json()) == (202, ended)
@@ -203,7 +203,7 @@ async def test_a_rebalance_of_a_run_that_goes_on_cannot_be_deleted(
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/run-goes-on")
     assert refused.json()["run_id"] == run_id
     gate.open.set()
-    await run_over(client, run_id)
+    await wait_until_over(client, run_id)
     assert (await client.delete(path)).status_code == 200
 
 
@@ -211,7 +211,7 @@ async def test_a_caller_whose_run_another_cancels_is_told_so_and_not_given_a_par
     client: httpx.AsyncClient, run_id: str, gate: Gate
 ) -> None:
     gate.open.set()
-    await run_over(client, run_id)
+    await wait_until_over(client, run_id)
     gate.open.clear()
     gate.reached.clear()
     model_id = (await client.get("/api/v1/models")).json()[0]["model_id"]
@@ -222,7 +222,7 @@ async def test_a_caller_whose_run_another_cancels_is_told_so_and_not_given_a_par
     await client.delete(f"/api/v1/runs/{own}")
 
     gate.open.set()
-    answer, ended = await asked, await run_over(client, own)
+    answer, ended = await asked, await wait_until_over(client, own)
     assert (ended["status"], ended["portfolios"]["done"]) == ("CANCELLED", 2)
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/run-cancelled")
     assert answer.json()["run_id"] == own

@@ -7,14 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.fakes import A, B, P, Q, R, position, posted
+from tests.support.fakes import A, B, P, Q, R, make_model_body, make_position
 
 JSON = {"content-type": "application/json"}
 NOWHERE = "0" * 24
 
 
 async def test_a_model_is_created_with_its_location_and_etag(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/api/v1/models", json=posted(" Growth "))
+    answer = await client.post("/api/v1/models", json=make_model_body(" Growth "))
 
     body = answer.json()
     assert answer.status_code == 201
@@ -23,7 +23,7 @@ async def test_a_model_is_created_with_its_location_and_etag(client: httpx.Async
     assert body == {
         "model_id": body["model_id"],
         "name": "Growth",
-        "positions": [position()],
+        "positions": [make_position()],
         "portfolios": [P, Q],
         "last_rebalance_date": None,
         "version": 1,
@@ -33,7 +33,9 @@ async def test_a_model_is_created_with_its_location_and_etag(client: httpx.Async
 async def test_a_number_of_a_request_never_passes_through_a_float(
     client: httpx.AsyncClient,
 ) -> None:
-    text = json.dumps(posted()).replace('"0.01"', "0.0123456789").replace('"0.25"', "0.0050")
+    text = (
+        json.dumps(make_model_body()).replace('"0.01"', "0.0123456789").replace('"0.25"', "0.0050")
+    )
 
     answer = await client.post("/api/v1/models", content=text, headers=JSON)
 
@@ -45,9 +47,11 @@ async def test_a_number_of_a_request_never_passes_through_a_float(
 async def test_a_position_without_a_target_is_dropped_and_unknown_fields_are_ignored(
     client: httpx.AsyncClient,
 ) -> None:
-    positions = [position() | {"note": 1}, position(B, 0)]
+    positions = [make_position() | {"note": 1}, make_position(B, 0)]
 
-    answer = await client.post("/api/v1/models", json=posted(positions=positions, owner="me"))
+    answer = await client.post(
+        "/api/v1/models", json=make_model_body(positions=positions, owner="me")
+    )
 
     assert [line["security_id"] for line in answer.json()["positions"]] == [A]
 
@@ -60,22 +64,22 @@ async def test_a_position_without_a_target_is_dropped_and_unknown_fields_are_ign
         ({"portfolios": []}, "/portfolios"),
         ({"portfolios": [P, P]}, "/portfolios/1"),
         ({"portfolios": [P, "short"]}, "/portfolios/1"),
-        ({"positions": [position("short")]}, "/positions/0/security_id"),
-        ({"positions": [position(), position(B, "0.007")]}, "/positions/1/target"),
-        ({"positions": [position(target="0.96")]}, "/positions/0/target"),
-        ({"positions": [position(target="NaN")]}, "/positions/0/target"),
-        ({"positions": [position(target=True)]}, "/positions/0/target"),
-        ({"positions": [position(), position()]}, "/positions/1/security_id"),
-        ({"positions": [position(A, "0.5"), position(B, "0.5")]}, "/positions"),
-        ({"positions": [position() | {"low_drift": "0.03"}]}, "/positions/0/low_drift"),
-        ({"positions": [position() | {"high_drift": 1.5}]}, "/positions/0/high_drift"),
-        ({"positions": [position() | {"high_drift": "1e-400"}]}, "/positions/0/high_drift"),
+        ({"positions": [make_position("short")]}, "/positions/0/security_id"),
+        ({"positions": [make_position(), make_position(B, "0.007")]}, "/positions/1/target"),
+        ({"positions": [make_position(target="0.96")]}, "/positions/0/target"),
+        ({"positions": [make_position(target="NaN")]}, "/positions/0/target"),
+        ({"positions": [make_position(target=True)]}, "/positions/0/target"),
+        ({"positions": [make_position(), make_position()]}, "/positions/1/security_id"),
+        ({"positions": [make_position(A, "0.5"), make_position(B, "0.5")]}, "/positions"),
+        ({"positions": [make_position() | {"low_drift": "0.03"}]}, "/positions/0/low_drift"),
+        ({"positions": [make_position() | {"high_drift": 1.5}]}, "/positions/0/high_drift"),
+        ({"positions": [make_position() | {"high_drift": "1e-400"}]}, "/positions/0/high_drift"),
     ],
 )
 async def test_a_broken_rule_is_a_422_that_points_at_the_value(
     client: httpx.AsyncClient, changes: dict[str, object], pointer: str
 ) -> None:
-    answer = await client.post("/api/v1/models", json=posted(**changes))
+    answer = await client.post("/api/v1/models", json=make_model_body(**changes))
 
     problem = answer.json()
     assert answer.status_code == 422
@@ -85,7 +89,7 @@ async def test_a_broken_rule_is_a_422_that_points_at_the_value(
 
 
 async def test_a_taken_name_is_a_409(client: httpx.AsyncClient, model: dict[str, Any]) -> None:
-    answer = await client.post("/api/v1/models", json=posted(model["name"]))
+    answer = await client.post("/api/v1/models", json=make_model_body(model["name"]))
 
     assert answer.status_code == 409
     assert answer.json()["type"] == "/problems/name-taken"
@@ -93,7 +97,7 @@ async def test_a_taken_name_is_a_409(client: httpx.AsyncClient, model: dict[str,
 
 async def test_models_come_in_pages_that_link_to_each_other(client: httpx.AsyncClient) -> None:
     for name in ("b", "a", "c"):
-        await client.post("/api/v1/models", json=posted(name))
+        await client.post("/api/v1/models", json=make_model_body(name))
 
     answer = await client.get("/api/v1/models?offset=1&limit=1&sort_by=-name")
 
@@ -110,7 +114,7 @@ async def test_without_a_limit_all_models_come_in_the_order_of_their_creation(
     client: httpx.AsyncClient,
 ) -> None:
     for name in ("b", "a", "c"):
-        await client.post("/api/v1/models", json=posted(name))
+        await client.post("/api/v1/models", json=make_model_body(name))
 
     answer = await client.get("/api/v1/models")
 
@@ -121,7 +125,7 @@ async def test_a_plus_that_arrives_as_a_blank_still_means_ascending(
     client: httpx.AsyncClient,
 ) -> None:
     for name in ("b", "a"):
-        await client.post("/api/v1/models", json=posted(name))
+        await client.post("/api/v1/models", json=make_model_body(name))
 
     answer = await client.get("/api/v1/models?sort_by=+name,-model_id")
 
@@ -184,7 +188,7 @@ async def test_a_trailing_slash_is_the_same_resource_without_a_redirect(
 async def test_a_model_is_replaced_and_its_version_counts_up(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    changed = posted("Income", version=1, last_rebalance_date="2026-11-23T09:30:00.123Z")
+    changed = make_model_body("Income", version=1, last_rebalance_date="2026-11-23T09:30:00.123Z")
 
     answer = await client.put(f"/api/v1/model/{model['model_id']}", json=changed)
 
@@ -199,7 +203,7 @@ async def test_of_eight_changes_of_one_version_exactly_one_wins(
     path = f"/api/v1/model/{model['model_id']}"
 
     answers = await asyncio.gather(
-        *(client.put(path, json=posted(f"Name {i}", version=1)) for i in range(8))
+        *(client.put(path, json=make_model_body(f"Name {i}", version=1)) for i in range(8))
     )
 
     statuses = sorted(answer.status_code for answer in answers)
@@ -227,10 +231,10 @@ async def test_positions_are_added_changed_and_removed(
 ) -> None:
     path = f"/api/v1/model/{model['model_id']}/position"
 
-    added = await client.post(path, json=position(B, 0.1))
-    changed = await client.put(path, json=position(B, "0.2"))
-    dropped = await client.put(path, json=position(A, 0))
-    removed = await client.request("DELETE", path, json=position(B, "0.200"))
+    added = await client.post(path, json=make_position(B, 0.1))
+    changed = await client.put(path, json=make_position(B, "0.2"))
+    dropped = await client.put(path, json=make_position(A, 0))
+    removed = await client.request("DELETE", path, json=make_position(B, "0.200"))
 
     assert [line["security_id"] for line in added.json()["positions"]] == [A, B]
     assert changed.json()["positions"][1]["target"] == "0.2"
@@ -243,11 +247,11 @@ async def test_a_position_has_to_be_new_to_be_added_and_known_to_be_changed(
 ) -> None:
     path = f"/api/v1/model/{model['model_id']}/position"
 
-    there = await client.post(path, json=position(A))
-    unknown = await client.put(path, json=position(B))
-    missing = await client.request("DELETE", path, json=position(B))
-    different = await client.request("DELETE", path, json=position(A, "0.3"))
-    too_much = await client.post(path, json=position(B, "0.9"))
+    there = await client.post(path, json=make_position(A))
+    unknown = await client.put(path, json=make_position(B))
+    missing = await client.request("DELETE", path, json=make_position(B))
+    different = await client.request("DELETE", path, json=make_position(A, "0.3"))
+    too_much = await client.post(path, json=make_position(B, "0.9"))
 
     answers = (there, unknown, missing, different, too_much)
     assert [answer.status_code for answer in answers] == [409, 404, 404, 409, 422]
@@ -274,9 +278,9 @@ async def test_the_same_key_creates_one_model_and_gives_the_same_answer(
 ) -> None:
     key = {"idempotency-key": "key-1"}
 
-    first = await client.post("/api/v1/models", json=posted(), headers=key)
-    second = await client.post("/api/v1/models", json=posted(), headers=key)
-    other = await client.post("/api/v1/models", json=posted("Other"), headers=key)
+    first = await client.post("/api/v1/models", json=make_model_body(), headers=key)
+    second = await client.post("/api/v1/models", json=make_model_body(), headers=key)
+    other = await client.post("/api/v1/models", json=make_model_body("Other"), headers=key)
 
     assert (second.status_code, second.content) == (201, first.content)
     assert "idempotent-replayed" not in first.headers
@@ -289,13 +293,13 @@ async def test_a_repeated_key_gets_the_first_answer_whatever_became_of_the_model
     client: httpx.AsyncClient,
 ) -> None:
     key = {"idempotency-key": "key-1"}
-    first = await client.post("/api/v1/models", json=posted(), headers=key)
+    first = await client.post("/api/v1/models", json=make_model_body(), headers=key)
     path = first.headers["location"]
 
-    await client.put(path, json=posted("Income", version=1))
-    changed = await client.post("/api/v1/models", json=posted(), headers=key)
+    await client.put(path, json=make_model_body("Income", version=1))
+    changed = await client.post("/api/v1/models", json=make_model_body(), headers=key)
     await client.delete(f"{path}?version=2")
-    deleted = await client.post("/api/v1/models", json=posted(), headers=key)
+    deleted = await client.post("/api/v1/models", json=make_model_body(), headers=key)
 
     assert changed.content == deleted.content == first.content
     assert changed.headers["etag"] == deleted.headers["etag"] == first.headers["etag"]
@@ -306,7 +310,7 @@ async def test_a_key_is_free_again_when_its_request_failed(
 ) -> None:
     key = {"idempotency-key": "key-1"}
 
-    taken = await client.post("/api/v1/models", json=posted(), headers=key)
-    renamed = await client.post("/api/v1/models", json=posted("Other"), headers=key)
+    taken = await client.post("/api/v1/models", json=make_model_body(), headers=key)
+    renamed = await client.post("/api/v1/models", json=make_model_body("Other"), headers=key)
 
     assert (taken.status_code, renamed.status_code) == (409, 201)

@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.settings import Settings
-from tests.support.fakes import A, B, P, Q, R, position
-from tests.support.optimize_bodies import optimize_app
+from tests.support.fakes import A, B, P, Q, R, make_position
+from tests.support.optimize_bodies import build_optimize_app
 
 pytestmark = pytest.mark.usefixtures("read_anywhere")
 Json = dict[str, Any]
@@ -22,7 +22,7 @@ PATH = "/api/v1/optimize"
 
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
-    return optimize_app(settings)
+    return build_optimize_app(settings)
 
 
 def optimize_body(**changes: object) -> Json:
@@ -30,7 +30,7 @@ def optimize_body(**changes: object) -> Json:
         {"portfolio_id": P, "cash": "1000.50", "holdings": {A: 2}},
         {"portfolio_id": Q, "cash": 500, "holdings": {B: "3.5"}},
     ]
-    model = {"name": "Growth", "positions": [position()]}
+    model = {"name": "Growth", "positions": [make_position()]}
     return {"model": model, "prices": {A: 10.25, B: "31"}, "portfolios": portfolios, **changes}
 
 
@@ -212,7 +212,7 @@ async def test_what_a_plan_leaves_outside_its_band_is_listed_with_what_holds_it(
         (lambda body: body["portfolios"][0].update(cash=1e30), "/portfolios/0/cash"),
         (lambda body: body["portfolios"][0].pop("holdings"), "/portfolios/0/holdings"),
         (
-            lambda body: body["model"]["positions"].append(position()),
+            lambda body: body["model"]["positions"].append(make_position()),
             "/model/positions/1/security_id",
         ),
         (
@@ -223,7 +223,10 @@ async def test_what_a_plan_leaves_outside_its_band_is_listed_with_what_holds_it(
             lambda body: body["model"]["positions"][0].update(low_drift="1.9"),
             "/model/positions/0/low_drift",
         ),
-        (lambda body: body["model"]["positions"].append(position(B, "0.9")), "/model/positions"),
+        (
+            lambda body: body["model"]["positions"].append(make_position(B, "0.9")),
+            "/model/positions",
+        ),
     ],
 )
 async def test_what_breaks_a_rule_is_refused_with_its_place(

@@ -23,9 +23,9 @@ from serve_app.json_text import plain as digits
 from serve_app.settings import Settings, settings_from
 from tests.optimization.support import generated_problems
 from tests.optimization.support.generated_problems import Problem
-from tests.support.fakes import P, Stored, no_metrics
-from tests.support.in_process import Upstreams, optimizer_with
-from tests.support.optimize_bodies import client_of, optimize_app
+from tests.support.fakes import P, Stored, render_no_metrics
+from tests.support.in_process import Upstreams, build_optimizer
+from tests.support.optimize_bodies import build_optimize_app, open_client
 
 pytestmark = pytest.mark.usefixtures("read_anywhere")
 Json = dict[str, Any]
@@ -42,11 +42,11 @@ PER_KIND = 12
 
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
-    return optimize_app(settings)
+    return build_optimize_app(settings)
 
 
 def client_with(settings: Settings, store: Any, optimizer: Any) -> httpx.AsyncClient:
-    app = api_app(settings, Ports(store, optimizer, {}, no_metrics))
+    app = api_app(settings, Ports(store, optimizer, {}, render_no_metrics))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
@@ -120,14 +120,14 @@ async def test_the_answer_is_that_of_a_stored_model_with_the_same_holdings(
     rng = np.random.default_rng(6)
     world = Upstreams()
     async with client_with(
-        settings, stored.port, optimizer_with(settings, database, world)
+        settings, stored.port, build_optimizer(settings, database, world)
     ) as other:
         for number in range(PER_KIND):
             problem = kind(rng)
             given = body_of(problem)
             world.prices = dict(problem.portfolio.prices)
             (portfolio,) = given["portfolios"]
-            world.owns(P, portfolio["cash"], **portfolio["holdings"])
+            world.set_balance(P, portfolio["cash"], **portfolio["holdings"])
             body = {**given["model"], "name": f"Model {number}", "portfolios": [P]}
             model = (await other.post("/api/v1/models", json=body)).json()
             path = f"/api/v1/model/{model['model_id']}/rebalance"
@@ -148,7 +148,7 @@ async def test_the_time_limit_is_that_of_the_settings() -> None:
     settings = settings_from({"optimization_timeout": 1e-9})
     problem = generated_problems.large_with_options(np.random.default_rng(0))
 
-    async with client_of(optimize_app(settings)) as client:
+    async with open_client(build_optimize_app(settings)) as client:
         answer = await client.post(PATH, json=body_of(problem))
 
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/no-solution-in-time")

@@ -11,7 +11,16 @@ import pytest
 from optimization.domain.outcome import PortfolioOutcome
 from optimization.domain.portfolio import PricedTarget
 from serve_app.upstream.errors import UpstreamUnavailableError
-from tests.support.fakes import A, FakeOptimizer, P, Q, R, bought_one, posted, refused
+from tests.support.fakes import (
+    A,
+    FakeOptimizer,
+    P,
+    Q,
+    R,
+    make_model_body,
+    make_purchase,
+    make_refusal,
+)
 
 NOWHERE = "0" * 24
 
@@ -24,8 +33,8 @@ async def rebalance_model(client: httpx.AsyncClient, model: dict[str, Any]) -> l
 
 def make_mixed_outcome(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     if portfolio_id == P:
-        return refused("infeasible", P, securities=[{"security_id": A}])
-    return bought_one(portfolio_id, securities)
+        return make_refusal("infeasible", P, securities=[{"security_id": A}])
+    return make_purchase(portfolio_id, securities)
 
 
 async def test_a_model_is_rebalanced_into_one_element_per_portfolio(
@@ -83,7 +92,7 @@ async def test_a_model_is_rebalanced_into_one_element_per_portfolio(
 async def test_a_portfolio_is_rebalanced_to_its_newest_model_or_to_the_one_that_is_named(
     client: httpx.AsyncClient, model: dict[str, Any]
 ) -> None:
-    newest = (await client.post("/api/v1/models", json=posted("Newer"))).json()
+    newest = (await client.post("/api/v1/models", json=make_model_body("Newer"))).json()
     path = f"/api/v1/portfolio/{P}/rebalance"
 
     by_default = await client.post(path)
@@ -152,7 +161,7 @@ async def test_when_all_portfolios_fail_the_answer_fails_and_says_why_for_each(
     slug: str,
 ) -> None:
     code_of = dict(zip((P, Q), codes, strict=True))
-    optimizer.outcome = lambda portfolio_id, _: refused(code_of[portfolio_id], portfolio_id)
+    optimizer.outcome = lambda portfolio_id, _: make_refusal(code_of[portfolio_id], portfolio_id)
 
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
 
@@ -264,7 +273,9 @@ async def test_a_rebalance_of_more_portfolios_than_are_read_at_once_comes_whole(
     client: httpx.AsyncClient,
 ) -> None:
     portfolios = [f"{i:024}" for i in range(205)]
-    model = (await client.post("/api/v1/models", json=posted(portfolios=portfolios))).json()
+    model = (
+        await client.post("/api/v1/models", json=make_model_body(portfolios=portfolios))
+    ).json()
     rebalance_id = (await rebalance_model(client, model))[0]["rebalance_id"]
 
     whole = (await client.get(f"/api/v1/rebalance/{rebalance_id}")).json()
@@ -281,7 +292,9 @@ async def test_a_list_has_five_thousand_portfolios_a_page_and_says_what_it_omits
     client: httpx.AsyncClient,
 ) -> None:
     portfolios = [f"{i:024}" for i in range(3_000)]
-    model = (await client.post("/api/v1/models", json=posted(portfolios=portfolios))).json()
+    model = (
+        await client.post("/api/v1/models", json=make_model_body(portfolios=portfolios))
+    ).json()
     old, new = [(await rebalance_model(client, model))[0]["rebalance_id"] for _ in range(2)]
 
     first, second = (await client.get("/api/v1/rebalances")).json()
@@ -300,7 +313,9 @@ async def test_a_list_of_chosen_portfolios_says_what_it_omits_and_leads_to_it(
     client: httpx.AsyncClient,
 ) -> None:
     portfolios = [f"{i:024}" for i in range(900)]
-    model = (await client.post("/api/v1/models", json=posted(portfolios=portfolios))).json()
+    model = (
+        await client.post("/api/v1/models", json=make_model_body(portfolios=portfolios))
+    ).json()
     for _ in range(6):
         await rebalance_model(client, model)
     path, wanted = "/api/v1/rebalances/portfolios", {"portfolios": portfolios}

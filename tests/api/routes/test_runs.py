@@ -10,9 +10,9 @@ import pytest
 
 from serve_app.api.openapi.samples import RUNNING
 from serve_app.settings import Settings, settings_from
-from tests.support.fakes import A, P, Q, R, position, posted
-from tests.support.in_process import Upstreams, two_owners
-from tests.support.run_streams import run_over
+from tests.support.fakes import A, P, Q, R, make_model_body, make_position
+from tests.support.in_process import Upstreams, make_two_owners
+from tests.support.run_streams import wait_until_over
 
 Json = dict[str, Any]
 NOWHERE = "0" * 24
@@ -27,7 +27,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def upstreams() -> Upstreams:
-    return two_owners()
+    return make_two_owners()
 
 
 async def begin_run(client: httpx.AsyncClient, body: Json, **headers: str) -> httpx.Response:
@@ -51,7 +51,7 @@ async def test_a_run_is_accepted_and_says_where_it_can_be_watched(
     assert answer.headers["location"] == f"/api/v1/runs/{run['run_id']}"
     assert run["status"] == "QUEUED"
     assert run["portfolios"] == {"done": 0, "total": None}
-    ended = await run_over(client, run["run_id"])
+    ended = await wait_until_over(client, run["run_id"])
     assert ended["status"] == "COMPLETED"
 
 
@@ -60,7 +60,7 @@ async def test_a_run_that_is_over_has_counts_methods_and_its_rebalances(
 ) -> None:
     run = (await begin_run(client, {"whole_book": True})).json()
 
-    ended = await run_over(client, run["run_id"])
+    ended = await wait_until_over(client, run["run_id"])
 
     assert {key: ended[key] for key in ("status", "counts", "methods", "portfolios", "chunks")} == {
         "status": "COMPLETED",
@@ -84,13 +84,13 @@ async def test_a_run_that_is_over_has_counts_methods_and_its_rebalances(
 async def test_each_portfolio_of_several_models_is_rebalanced_once(
     client: httpx.AsyncClient, model: Json, upstreams: Upstreams
 ) -> None:
-    upstreams.owns(R, 700)
-    newer = await client.post("/api/v1/models", json=posted("Newer", portfolios=[Q, R]))
+    upstreams.set_balance(R, 700)
+    newer = await client.post("/api/v1/models", json=make_model_body("Newer", portfolios=[Q, R]))
     models = [model["model_id"], newer.json()["model_id"], model["model_id"].upper()]
 
     run = (await begin_run(client, {"models": models})).json()
 
-    ended = await run_over(client, run["run_id"])
+    ended = await wait_until_over(client, run["run_id"])
     assert (ended["number_of_rebalances"], ended["portfolios"]["total"]) == (2, 3)
     wholes = [
         (await client.get(f"/api/v1/rebalance/{each}")).json() for each in ended["rebalances"]
@@ -108,7 +108,7 @@ async def test_options_of_the_request_hold_for_every_portfolio(
 ) -> None:
     options = {"frozen": [A], "bands": "HARD"}
     run = (await begin_run(client, {"models": [model["model_id"]], "options": options})).json()
-    ended = await run_over(client, run["run_id"])
+    ended = await wait_until_over(client, run["run_id"])
     assert ended["counts"] == {"INFEASIBLE": 2}
 
 
@@ -125,7 +125,7 @@ async def test_either_rebalance_route_responds_asynchronously_where_that_is_pref
 
     assert answer.status_code == 202, answer.text
     assert answer.headers["preference-applied"] == "respond-async"
-    ended = await run_over(client, answer.headers["location"].rpartition("/")[2])
+    ended = await wait_until_over(client, answer.headers["location"].rpartition("/")[2])
     assert ended["status"] == "COMPLETED"
     assert ended["portfolios"]["total"] == (2 if "model" in path else 1)
 
@@ -156,7 +156,7 @@ async def test_the_same_key_is_answered_with_the_same_run(
     assert (other.status_code, other.json()["type"]) == (422, "/problems/idempotency-key-reused")
     assert runs[0].json()["run_id"] == runs[1].json()["run_id"]
     for run_id in (first.json()["run_id"], runs[0].json()["run_id"]):
-        await run_over(client, run_id)
+        await wait_until_over(client, run_id)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ async def test_holdings_come_from_a_file_where_the_run_says_so(
 
     run = (await begin_run(client, {"whole_book": True, "holdings": holdings})).json()
 
-    ended = await run_over(client, run["run_id"])
+    ended = await wait_until_over(client, run["run_id"])
     assert (ended["holdings"], ended["counts"]) == (holdings, {"REBALANCED": 1, "FAILED": 1})
     (rebalance_id,) = ended["rebalances"]
     first, second = (await client.get(f"/api/v1/rebalance/{rebalance_id}/portfolios")).json()
@@ -242,7 +242,7 @@ async def test_an_upstream_that_is_down_fails_its_portfolios_and_is_listed(
 ) -> None:
     upstreams.down = "pricing"
     run = (await begin_run(client, {"whole_book": True})).json()
-    ended = await run_over(client, run["run_id"])
+    ended = await wait_until_over(client, run["run_id"])
     assert (ended["status"], ended["counts"]) == ("COMPLETED", {"FAILED": 2})
     (rebalance_id,) = ended["rebalances"]
     for portfolio in (await client.get(f"/api/v1/rebalance/{rebalance_id}/portfolios")).json():
@@ -253,25 +253,27 @@ async def test_an_upstream_that_is_down_fails_its_portfolios_and_is_listed(
 async def test_a_model_that_is_all_cash_sells_what_is_held_if_that_is_meant(
     client: httpx.AsyncClient, upstreams: Upstreams
 ) -> None:
-    await client.post("/api/v1/models", json=posted("Cash", positions=[position(target=0)]))
+    await client.post(
+        "/api/v1/models", json=make_model_body("Cash", positions=[make_position(target=0)])
+    )
     run = (await begin_run(client, {"whole_book": True})).json()
-    assert (await run_over(client, run["run_id"]))["counts"] == {"FAILED": 2}
+    assert (await wait_until_over(client, run["run_id"]))["counts"] == {"FAILED": 2}
     body = {"whole_book": True, "options": {"liquidate": True}}
     run = (await begin_run(client, body)).json()
-    ended = await run_over(client, run["run_id"])
+    ended = await wait_until_over(client, run["run_id"])
     assert ended["counts"] == {"REBALANCED": 2}
 
 
 async def test_a_book_without_models_is_done_at_once(client: httpx.AsyncClient) -> None:
     run = (await begin_run(client, {"whole_book": True})).json()
-    ended = await run_over(client, run["run_id"])
+    ended = await wait_until_over(client, run["run_id"])
     assert (ended["status"], ended["portfolios"]) == ("COMPLETED", {"done": 0, "total": 0})
 
 
 async def test_a_page_of_runs_has_the_newest_first(client: httpx.AsyncClient, model: Json) -> None:
     runs = [(await begin_run(client, {"portfolios": [P]})).json()["run_id"] for _ in range(3)]
     for run_id in runs:
-        await run_over(client, run_id)
+        await wait_until_over(client, run_id)
     page = await client.get("/api/v1/runs", params={"limit": 2})
     assert [run["run_id"] for run in page.json()] == [runs[2], runs[1]]
     assert page.headers["x-total-count"] == "3"

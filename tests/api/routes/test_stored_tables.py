@@ -23,10 +23,10 @@ from storage import outcome_reader
 from storage.errors import NotFoundError
 from storage.rebalance import Rebalance, RebalanceStatus, new_rebalance_id
 from storage.run import HoldingsRef, Run, RunStatus, Selection
-from tests.support.arrow import TABLES, table_of
-from tests.support.command_server import served
+from tests.support.arrow import TABLES, read_table
+from tests.support.command_server import serve
 from tests.support.fakes import Stored
-from tests.support.samples import a_run, block, numbered, outcome
+from tests.support.samples import make_answers, make_id, make_outcome, make_rebalance
 
 COUNT = 1_300
 WITHIN_S = 30
@@ -52,7 +52,7 @@ class Book:
     ) -> Rebalance:
         """Store a rebalance of this block, which may be a part of more portfolios."""
         part = replace(
-            a_run(len(made) if of is None else of),
+            make_rebalance(len(made) if of is None else of),
             run_id=self.run.run_id,
             securities=made.securities,
         )
@@ -78,9 +78,9 @@ def book(stored: Stored) -> Book:
 
 def of_every_kind() -> BlockOutcome:
     """Block with refusals, fractions, holdings outside the model, and shares beyond int64."""
-    run = a_run(COUNT)
-    beside = {at: outcome(run, at) for at in (0, 2, 4, 511, 600, COUNT - 1)}
-    made = block(run, range(COUNT), beside)
+    run = make_rebalance(COUNT)
+    beside = {at: make_outcome(run, at) for at in (0, 2, 4, 511, 600, COUNT - 1)}
+    made = make_answers(run, range(COUNT), beside)
     before, after = (column.units.astype(np.object_) for column in (made.before, made.after))
     before[7], after[7] = [[10**19, 5, 2**65], [10**18, 5, 0]]
     shares = [ScaledColumn(each, 2) for each in (before, after)]
@@ -103,7 +103,7 @@ async def objects_of(stored: Stored, parts: Sequence[Rebalance], day: str | None
 async def table(client: httpx.AsyncClient, path: str, kind: str) -> Any:
     answer = await client.get(path, headers={"accept": kind})
     assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
-    return table_of(kind, answer.content)
+    return read_table(kind, answer.content)
 
 
 def trades_of(part: Rebalance) -> str:
@@ -115,7 +115,7 @@ async def test_tables_from_columns_are_those_of_objects(
     client: httpx.AsyncClient, stored: Stored, book: Book, settings: Settings, kind: str
 ) -> None:
     await book.open()
-    for made in (of_every_kind(), block(a_run(20), range(20))):
+    for made in (of_every_kind(), make_answers(make_rebalance(20), range(20))):
         await book.add(made)
 
     found = await table(client, book.path, kind)
@@ -134,18 +134,20 @@ async def test_readers_of_a_run_that_goes_on_see_the_outcomes_known_so_far(
     client: httpx.AsyncClient, stored: Stored, book: Book, kind: str
 ) -> None:
     await book.open(RunStatus.RUNNING)
-    made = block(a_run(30), range(700, 730), {703: outcome(a_run(1), 703)})
+    made = make_answers(
+        make_rebalance(30), range(700, 730), {703: make_outcome(make_rebalance(1), 703)}
+    )
     part = await book.add(made, 700, 5_000, ends=False)
 
     answer = await client.get(book.path, headers={"accept": kind})
     trades = await client.get(trades_of(part), headers={"accept": kind})
 
-    known = [numbered("P", at) for at in range(700, 730)]
-    assert table_of(kind, answer.content)["portfolio_id"].to_pylist() == known
+    known = [make_id("P", at) for at in range(700, 730)]
+    assert read_table(kind, answer.content)["portfolio_id"].to_pylist() == known
     assert "-running." in answer.headers["content-disposition"]
     assert trades.headers["x-rebalance-status"] == "RUNNING"
-    assert set(table_of(kind, trades.content)["portfolio_id"].to_pylist()) < set(known)
-    assert table_of(kind, answer.content) == await objects_of(stored, [part])
+    assert set(read_table(kind, trades.content)["portfolio_id"].to_pylist()) < set(known)
+    assert read_table(kind, answer.content) == await objects_of(stored, [part])
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -164,9 +166,9 @@ async def test_a_run_with_refusals_alone_has_outcomes_and_no_transactions(
     client: httpx.AsyncClient, stored: Stored, book: Book, kind: str
 ) -> None:
     await book.open()
-    run = a_run(20)
-    refusals = {at: outcome(run, at % 2 * 2 + 2) for at in range(20)}  # infeasible, failed
-    part = await book.add(block(run, range(20), refusals))
+    run = make_rebalance(20)
+    refusals = {at: make_outcome(run, at % 2 * 2 + 2) for at in range(20)}  # infeasible, failed
+    part = await book.add(make_answers(run, range(20), refusals))
 
     found, trades = await table(client, book.path, kind), await table(client, trades_of(part), kind)
 
@@ -183,9 +185,11 @@ async def test_a_number_that_does_not_fit_never_ends_in_a_table_that_looks_whole
     await book.open()
     cash = np.arange(600).astype(np.object_)
     cash[place] = 10**21
-    await book.add(replace(block(a_run(600), range(600)), cash_after=ScaledColumn(cash, 0)))
+    await book.add(
+        replace(make_answers(make_rebalance(600), range(600)), cash_after=ScaledColumn(cash, 0))
+    )
 
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
         asked = client.get(book.path, headers={"accept": ARROW_STREAM})
         if place < 512:  # nothing has been sent yet
             assert (await asked).status_code == 500
@@ -199,7 +203,7 @@ async def test_a_rebalance_that_is_removed_meanwhile_ends_its_table_unfinished(
 ) -> None:
     monkeypatch.setattr(outcome_reader, "MAX_PAGE_ROWS", 512)
     await book.open()
-    part = await book.add(block(a_run(COUNT), range(COUNT)))
+    part = await book.add(make_answers(make_rebalance(COUNT), range(COUNT)))
     pages = outcome_tables(stored.port, part)
 
     first = await anext(pages)
@@ -214,7 +218,7 @@ async def test_a_run_that_retention_removed_has_no_table(
     client: httpx.AsyncClient, stored: Stored, book: Book
 ) -> None:
     await book.open()
-    part = await book.add(block(a_run(20), range(20)))
+    part = await book.add(make_answers(make_rebalance(20), range(20)))
     await stored.rebalances.forget_parts(book.run.run_id)
     await stored.resources.runs.forget(book.run.run_id)
 
@@ -253,9 +257,14 @@ async def test_a_client_that_leaves_in_the_middle_ends_the_reading(
     monkeypatch.setattr(outcome_reader, "MAX_PAGE_OBJECTS", 1)
     await book.open(RunStatus.RUNNING)
     # A portfolio that has an outcome, and very many that have none.
-    await book.add(block(a_run(1), range(1), {0: outcome(a_run(1), 0)}), 0, 9_000_000, ends=False)
+    await book.add(
+        make_answers(make_rebalance(1), range(1), {0: make_outcome(make_rebalance(1), 0)}),
+        0,
+        9_000_000,
+        ends=False,
+    )
 
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
         async with client.stream("GET", book.path, headers={"accept": ARROW_STREAM}) as answer:
             await anext(answer.aiter_raw())
         async with asyncio.timeout(WITHIN_S):

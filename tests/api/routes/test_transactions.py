@@ -21,16 +21,27 @@ from serve_app.api.exports.workbook import write_workbook
 from serve_app.api.routes.transactions import OFFERED, XLSX
 from serve_app.problems.errors import NotAcceptableError, TooManyRowsError
 from storage.rebalance import RebalanceStatus
-from tests.support.arrow import TABLES, table_of
-from tests.support.fakes import A, B, FakeOptimizer, P, Q, R, Stored, bought_one, position, posted
-from tests.support.workbooks import rows_of
+from tests.support.arrow import TABLES, read_table
+from tests.support.fakes import (
+    A,
+    B,
+    FakeOptimizer,
+    P,
+    Q,
+    R,
+    Stored,
+    make_model_body,
+    make_position,
+    make_purchase,
+)
+from tests.support.workbooks import read_rows
 
 NOWHERE = "0" * 24
 
 
 def make_sale(portfolio_id: str, securities: tuple[PricedTarget, ...]) -> PortfolioOutcome:
     """Make an outcome with trades at prices of many digits; portfolio Q does not trade."""
-    one = bought_one(portfolio_id, securities)
+    one = make_purchase(portfolio_id, securities)
     if portfolio_id == Q:
         return PortfolioOutcome(**{**fields(one), "after": one.before})
     return PortfolioOutcome(**{**fields(one), "before": (2, 900_000), "after": (3, 0)})
@@ -44,7 +55,7 @@ def fields(rebalance: PortfolioOutcome) -> dict[str, Any]:
 async def run(client: httpx.AsyncClient, optimizer: FakeOptimizer) -> dict[str, Any]:
     """Rebalance of three portfolios, two of which trade two securities each."""
     optimizer.outcome = make_sale
-    body = posted(positions=[position(A), position(B)], portfolios=[P, Q, R])
+    body = make_model_body(positions=[make_position(A), make_position(B)], portfolios=[P, Q, R])
     model = (await client.post("/api/v1/models", json=body)).json()
     answer = await client.post(f"/api/v1/model/{model['model_id']}/rebalance")
     return answer.json()[0]
@@ -141,7 +152,7 @@ async def test_parquet_and_arrow_are_tables_of_the_same_numbers_as_decimals(
     assert answer.headers["content-type"] == kind
     name = f"transactions-{run['rebalance_id']}.{FILE_ENDINGS[kind]}"
     assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
-    table = table_of(kind, answer.content)
+    table = read_table(kind, answer.content)
     assert table.schema.names == list(COLUMNS)
     assert {str(table.schema.field(each).type) for each in COLUMNS[4:7]} == {"decimal128(38, 18)"}
     day = date.fromisoformat(run["transactions"][0]["trade_date"])
@@ -156,7 +167,7 @@ async def test_a_list_without_transactions_is_a_table_without_rows(
     headers = {"accept": kind}
     answer = await client.get(path(run), params={"portfolio_id": Q}, headers=headers)
 
-    table = table_of(kind, answer.content)
+    table = read_table(kind, answer.content)
     assert (table.num_rows, table.schema.names) == (0, list(COLUMNS))
 
 
@@ -180,7 +191,7 @@ async def test_a_workbook_has_typed_columns_a_frozen_header_and_filters(
     assert answer.headers["content-type"] == XLSX
     assert answer.headers["content-disposition"].endswith('.xlsx"')
     assert int(answer.headers["content-length"]) == len(answer.content)
-    table = rows_of(answer.content)
+    table = read_rows(answer.content)
     day = run["transactions"][0]["trade_date"]
     assert table[0] == list(COLUMNS)
     assert table[2] == [
@@ -203,7 +214,7 @@ async def test_a_number_that_a_spreadsheet_would_round_is_written_as_text() -> N
         yield (long, exact)
 
     with await write_workbook(pages()) as file:
-        table = rows_of(file.read())
+        table = read_rows(file.read())
 
     assert [row[6] for row in table[1:]] == [Decimal(1_100_000_000), "1123456789.00000001"]
 
@@ -244,15 +255,15 @@ async def test_a_rebalance_without_transactions_has_an_empty_list(
 
 def ids_in(kind: str, answer: httpx.Response) -> list[str]:
     if kind == XLSX:
-        return [row[1] for row in rows_of(answer.content)[1:]]
+        return [row[1] for row in read_rows(answer.content)[1:]]
     if kind in TABLES:
-        return table_of(kind, answer.content)["portfolio_id"].to_pylist()
+        return read_table(kind, answer.content)["portfolio_id"].to_pylist()
     return re.findall(r"\b0[0-9]{23}\b", answer.text)
 
 
 async def test_many_pages_are_one_list(client: httpx.AsyncClient, optimizer: FakeOptimizer) -> None:
     ids = [f"{number:024}" for number in range(250)]
-    model = (await client.post("/api/v1/models", json=posted(portfolios=ids))).json()
+    model = (await client.post("/api/v1/models", json=make_model_body(portfolios=ids))).json()
     made = (await client.post(f"/api/v1/model/{model['model_id']}/rebalance")).json()[0]
 
     for kind in OFFERED:

@@ -17,7 +17,7 @@ from serve_app.api.media_types import CSV, JSON, PARQUET, XLSX
 from serve_app.api.schemas.optimize import MAX_PORTFOLIOS
 from serve_app.settings import settings_from
 from tests.files.books import HOLDINGS, MODEL, PRICES, csv_of, workbook_of
-from tests.support.optimize_bodies import client_of, optimize_app
+from tests.support.optimize_bodies import build_optimize_app, open_client
 
 PATH = "/api/v1/optimize"
 ALL_IN_ONE = (
@@ -30,7 +30,7 @@ ALL_IN_ONE = (
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(optimize_app(settings_from({}))) as client:
+    async with open_client(build_optimize_app(settings_from({}))) as client:
         yield client
 
 

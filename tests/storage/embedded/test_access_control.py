@@ -18,7 +18,7 @@ from storage.embedded.server import Server, find_end_reason, start, stop
 from storage.errors import NoRoomError, ServerDidNotStartError
 from storage.model_store import ModelStore
 from storage.mongo.connection import Document, connect, disconnect
-from tests.support.samples import a_model
+from tests.support.samples import make_model
 
 pytestmark = pytest.mark.mongo
 
@@ -113,7 +113,7 @@ async def test_data_from_before_there_was_a_password_opens(tmp_path: Path) -> No
         pid = spawn(engine.command(tmp_path / "data", port), log, lock.fileno(), owned=True)
         await_primary(engine, pid, port, None, log, time.monotonic() + 60)
     open_to_all = connect(f"mongodb://127.0.0.1:{port}/?directConnection=true", "before")
-    added = await ModelStore(open_to_all).add(a_model())
+    added = await ModelStore(open_to_all).add(make_model())
     await disconnect(open_to_all)
     end(pid)
 

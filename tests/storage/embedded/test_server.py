@@ -42,7 +42,15 @@ from storage.outcomes import outcome_batches
 from storage.rebalance import RebalanceStatus
 from storage.rebalance_store import RebalanceStore
 from storage.schema import ensure_indexes
-from tests.support.samples import NOON, a_model, a_run, block, numbered, outcome, outcomes
+from tests.support.samples import (
+    NOON,
+    make_answers,
+    make_id,
+    make_model,
+    make_outcome,
+    make_outcomes,
+    make_rebalance,
+)
 
 pytestmark = pytest.mark.mongo
 
@@ -79,7 +87,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 async def test_data_survives_a_restart_and_the_port_is_kept(directory: Path) -> None:
     first = start(directory)
     database = connect(first.uri, "kept")
-    added = await ModelStore(database).add(a_model())
+    added = await ModelStore(database).add(make_model())
     await disconnect(database)
     assert stop(directory)
     assert not is_alive(first.pid)
@@ -147,7 +155,7 @@ def test_an_owned_server_is_refused_to_a_thread_that_may_end_before_the_process(
 
 async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -> None:
     server = start(directory)
-    run = a_run(400_000)
+    run = make_rebalance(400_000)
     acknowledged: list[int] = []
 
     def write() -> None:
@@ -156,7 +164,9 @@ async def test_a_killed_server_keeps_every_acknowledged_write(directory: Path) -
         with client, suppress(StorageUnavailableError), failure_translation():
             for first in range(0, run.number_of_portfolios, 50):
                 ordinals = range(first, first + 50)
-                for batch in outcome_batches(run.rebalance_id, ordinals, outcomes(run, ordinals)):
+                for batch in outcome_batches(
+                    run.rebalance_id, ordinals, make_outcomes(run, ordinals)
+                ):
                     client["killed"]["outcomes"].insert_many(batch)
                 acknowledged.extend(ordinals)
 
@@ -186,7 +196,7 @@ async def test_a_frozen_server_is_reported_as_unavailable_without_its_address(
     server = start(directory)
     database = connect(server.uri, "frozen", timeout_ms=300)
     models = ModelStore(database)
-    added = await models.add(a_model())
+    added = await models.add(make_model())
     freeze(server.pid)
     for attempt in (ping(database), models.read(str(added.model_id)), models.replace(added)):
         with pytest.raises(StorageUnavailableError, match="did not answer in time") as failure:
@@ -212,7 +222,7 @@ def test_an_absent_server_is_reported_as_unavailable(directory: Path) -> None:
 async def test_a_server_moves_to_another_port_when_its_own_is_taken(directory: Path) -> None:
     first = start(directory)
     database = connect(first.uri, "moved")
-    added = await ModelStore(database).add(a_model())
+    added = await ModelStore(database).add(make_model())
     await disconnect(database)
     stop(directory)
     with socket.socket() as squatter:
@@ -291,36 +301,38 @@ async def test_secantusdb_keeps_models_and_runs_alike(secantus: Server, director
     database = connect(secantus.uri, "alike", timeout_ms=20_000)
     await ensure_indexes(database)
     models, rebalances = ModelStore(database), RebalanceStore(database)
-    added = await models.add(a_model())
+    added = await models.add(make_model())
     replaced = await models.replace(added)
     assert await models.read_page() == ((replaced,), 1)
     assert await models.find_followed(added.portfolio_ids[0]) == replaced
-    run = await rebalances.open(a_run(12))
+    run = await rebalances.open(make_rebalance(12))
     for _ in range(2):
-        await rebalances.record(run.rebalance_id, range(12), outcomes(run))
-    assert await rebalances.list_outcomes(run) == outcomes(run)
-    part = await rebalances.open(replace(a_run(600), run_id=str(ObjectId())))
-    in_columns = block(part, range(600), {2: outcome(part, 2), 550: outcome(part, 550)})
+        await rebalances.record(run.rebalance_id, range(12), make_outcomes(run))
+    assert await rebalances.list_outcomes(run) == make_outcomes(run)
+    part = await rebalances.open(replace(make_rebalance(600), run_id=str(ObjectId())))
+    in_columns = make_answers(
+        part, range(600), {2: make_outcome(part, 2), 550: make_outcome(part, 550)}
+    )
     for ordinals in (range(600), range(200, 600)):
-        again = block(part, ordinals, {550: outcome(part, 550)}, shift=ordinals.start)
+        again = make_answers(part, ordinals, {550: make_outcome(part, 550)}, shift=ordinals.start)
         written = again if ordinals.start else in_columns
         await rebalances.record_block(part.rebalance_id, ordinals, written, range(0, 600, 512))
     assert await rebalances.list_outcomes(part) == tuple(in_columns.outcomes())
-    assert await rebalances.read_outcome(part, numbered("P", 7)) == in_columns.outcome(7)
+    assert await rebalances.read_outcome(part, make_id("P", 7)) == in_columns.outcome(7)
     ended = await rebalances.finish(part.rebalance_id, RebalanceStatus.COMPLETED, NOON)
     assert ended.counts == Counter(each.status for each in await rebalances.list_outcomes(part))
     traded = int(in_columns.transactions.sum())
     assert await rebalances.count_transactions(part.rebalance_id) == traded
-    page = await rebalances.read_page_of_portfolios([numbered("P", 2), numbered("P", 599)], 0, 1)
+    page = await rebalances.read_page_of_portfolios([make_id("P", 2), make_id("P", 599)], 0, 1)
     assert page == (((ended, 2),), 2)
     await rebalances.delete(part.rebalance_id, 1)
-    over = replace(a_run(5), status=RebalanceStatus.COMPLETED)
-    await rebalances.store(over, outcomes(over))
+    over = replace(make_rebalance(5), status=RebalanceStatus.COMPLETED)
+    await rebalances.store(over, make_outcomes(over))
     assert await rebalances.count_transactions(over.rebalance_id) > 0
-    assert await rebalances.list_outcomes(over) == outcomes(over)
+    assert await rebalances.list_outcomes(over) == make_outcomes(over)
     await rebalances.delete(over.rebalance_id, 1)
     finished = await rebalances.finish(run.rebalance_id, RebalanceStatus.COMPLETED, NOON)
-    page = await rebalances.read_page_of_portfolios([outcomes(run)[3].portfolio_id], 0, 10)
+    page = await rebalances.read_page_of_portfolios([make_outcomes(run)[3].portfolio_id], 0, 10)
     assert page == (((finished, 1),), 1)
     await rebalances.delete(run.rebalance_id, 1)
     await models.delete(str(added.model_id), 2)

@@ -10,8 +10,8 @@ from serve_app.upstream.holdings.source import Balance, Found, HoldingsSource
 from serve_app.upstream.holdings.summaries import POLICY, Accounting
 from serve_app.upstream.http_client import Client
 from serve_app.upstream.http_transports import HttpxTransport
-from tests.support.flaky_order_service import unread
-from tests.support.upstream_servers import client_of
+from tests.support.flaky_order_service import unread_response
+from tests.support.upstream_servers import start_client
 
 BOOK = Market(seed=5, portfolios=400)
 
@@ -104,7 +104,7 @@ async def test_a_page_that_cannot_be_read_costs_time_only() -> None:
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             if "sortby" in request.url.params:
                 body = {"balances": [{"id": 1}], "pagination": {"total": 1}}
-                return unread(httpx.Response(200, json=body, request=request))
+                return unread_response(httpx.Response(200, json=body, request=request))
             return await super().handle_async_request(request)
 
     paged, single = sources(Broken())
@@ -116,7 +116,7 @@ async def test_a_page_that_cannot_be_read_costs_time_only() -> None:
 
 
 async def test_a_service_that_is_down_ends_the_paging() -> None:
-    client = client_of(lambda _: httpx.Response(503), upstream="accounting")
+    client = start_client(lambda _: httpx.Response(503), upstream="accounting")
 
     with pytest.raises(UpstreamUnavailableError):
         await PagedAccounting(client).read_holdings(BOOK.portfolio_ids(100))

@@ -14,7 +14,7 @@ from serve_app.upstream.errors import (
 from serve_app.upstream.holdings.source import Balance, HoldingsSource
 from serve_app.upstream.holdings.summaries import Accounting
 from serve_app.upstream.retry_policy import Policy
-from tests.support.upstream_servers import client_of
+from tests.support.upstream_servers import start_client
 
 IDS = tuple(f"{number:024x}" for number in range(50))
 
@@ -53,7 +53,7 @@ class Books:
 
 def accounting(books: Books, policy: Policy | None = None) -> Accounting:
     chosen = policy or Policy(backoff_s=0.0, concurrency=8)
-    return Accounting(client_of(books, chosen, "accounting"))
+    return Accounting(start_client(books, chosen, "accounting"))
 
 
 async def test_cash_and_shares_arrive_exact_and_without_rows_of_zero() -> None:
