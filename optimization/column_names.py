@@ -65,6 +65,7 @@ def normalize_name(head: str) -> str:
     ('targetweight', '%')
     """
     text = head.strip().casefold()
+    # The head itself if nothing is left of it, because `%` and `±` are names too.
     return _MARKS.sub("", _UNIT.sub("", text)) or text
 
 

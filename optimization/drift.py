@@ -177,6 +177,7 @@ def _edge(
 ) -> Edge | None:
     if value < lower:
         return Edge.BELOW
+    # No fault of the portfolio, because whole shares cannot sell the rest of one.
     unsellable = security.weight == 0 and quantity < 1
     return Edge.ABOVE if value > upper and not unsellable else None
 

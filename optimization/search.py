@@ -40,6 +40,8 @@ def search_plan(relaxed: SeparableRelaxation, row: int, budget: TimeBudget) -> A
         return error
     if plan is None:
         refusal = explain_refusal(relaxed, row, budget)
+        # The explanation is of the base before costs, and therefore finds nothing that excludes a
+        # plan.
         if options.has_costs and not (refusal.members["securities"] or refusal.members["limits"]):
             refusal = replace(refusal, detail=NOT_AFTER_COSTS)
         return assembled.make_outcome(row, refusal=refusal)

@@ -112,6 +112,8 @@ class RebalanceOptions:
         for name in READ_OPTIONS:
             value = getattr(self, name)
             read = read_option(name, value)
+            # Only what was read anew, because a chunk makes the same options for portfolio after
+            # portfolio.
             if read is not value:
                 object.__setattr__(self, name, read)
         self._require_numbers()
@@ -189,6 +191,7 @@ class RebalanceOptions:
 
     def _default_of(self, name: str) -> Any:
         if name == "lots":
+            # A fine lot stays, because it permits more plans than whole shares do.
             return {security_id: lot for security_id, lot in self.lots.items() if lot < 1}
         return _default(name)
 
@@ -231,6 +234,7 @@ def _default(name: str) -> Any:
 def _require_consistent(options: RebalanceOptions) -> None:
     """Refuse options that contradict each other for every portfolio."""
     floor, ceiling = options.cash_floor, options.cash_ceiling
+    # Of one unit alone, because a percentage is known in currency only with a portfolio.
     if type(floor) is type(ceiling) and _number(floor) > _number(ceiling):
         detail = "the cash floor is above the cash ceiling"
         raise OptionsConflictError(detail, ("cash_floor", "cash_ceiling"))

@@ -19,6 +19,7 @@ class Presentable:
     VTI       BUY          4  245.50  982.00   0.00%  90.00%  98.20%
     """
 
+    # Empty, because otherwise each outcome with slots would get a dictionary.
     __slots__ = ()
 
     def __str__(self) -> str:
